@@ -1,0 +1,1 @@
+"""Counterfoil: an event-sourced ledger of API tokens."""
