@@ -1,0 +1,117 @@
+"""What may be asked of a token, in the imperative.
+
+Randomness and identity enter here and nowhere deeper: a command carries the ids, numbers and minted secrets that its
+events will use. Time does not: the door reads the clock after it holds the row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from .events import Owner
+from .principal import Principal
+from .secret import Minted
+
+
+class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Something asked of one token of one account by one caller."""
+
+    account: UUID
+    token_id: UUID
+    by: Principal
+
+
+class Create(TokenCommand, frozen=True, kw_only=True):
+    """Bring a token into being. Neither a duration nor an expiry: it never expires."""
+
+    number: int
+    owner: Owner
+    name: str
+    secret: Minted
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    duration: str | None = None
+    expires_at: datetime | None = None
+    thresholds: tuple[int, ...] = ()
+    dialect: str = "native"
+    cloned_from: UUID | None = None
+
+
+class Change(TokenCommand, frozen=True, kw_only=True):
+    """A command that may insist on the revision it was based on: HTTP's If-Match."""
+
+    revisions: frozenset[int] | None = None
+
+
+class Update(Change, frozen=True, kw_only=True):
+    """Change what is said of it; what is UNSET stays."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+
+
+class Renew(Change, frozen=True, kw_only=True):
+    """Move its expiry; with neither a duration nor an expiry it lives its own duration again from now."""
+
+    duration: str | None = None
+    expires_at: datetime | None = None
+
+
+class Rotate(Change, frozen=True, kw_only=True):
+    """Replace its secret; the present one stays good for `grace_seconds`. An expired token needs a new life too."""
+
+    secret: Minted
+    grace_seconds: int
+    duration: str | None = None
+    expires_at: datetime | None = None
+
+
+class Suspend(Change, frozen=True, kw_only=True):
+    """Refuse it for now."""
+
+    reason: str = ""
+
+
+class Resume(Change, frozen=True, kw_only=True):
+    """Accept it again."""
+
+
+class Revoke(Change, frozen=True, kw_only=True):
+    """End it for ever, with a reason for those who will ask."""
+
+    reason: str
+
+
+class Erase(Change, frozen=True, kw_only=True):
+    """Forget its names and free text."""
+
+
+class Exchange(TokenCommand, frozen=True, kw_only=True):
+    """Buy a bearer with the secret of this generation. `scopes=None` asks for all that the token holds."""
+
+    generation: int
+    jti: UUID
+    lifetime_seconds: int
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] | None = None
+
+
+class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """Exchange whichever token one of these digests opens; the door finds it while taking its row."""
+
+    digests: tuple[bytes, ...]
+    jti: UUID
+    lifetime_seconds: int
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] | None = None
+
+
+class Sweep(TokenCommand, frozen=True, kw_only=True):
+    """Say what time has brought: notice of a coming expiry, or the expiry itself."""

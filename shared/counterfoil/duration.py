@@ -1,0 +1,57 @@
+"""Durations as people and vendors write them: Go's units (`2h45m`, `300ms`) and days and weeks."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from .refusals import BadDuration, BadExpiry
+
+FOREVER: Final = "forever"
+LONGEST: Final = timedelta(days=36_525)
+"""A hundred years: longer lives are spelled `forever`."""
+
+_UNITS: Final = {
+    "ns": Decimal("0.001"), "us": Decimal(1), "µs": Decimal(1), "μs": Decimal(1), "ms": Decimal(1_000),
+    "s": Decimal(1_000_000), "m": Decimal(60_000_000), "h": Decimal(3_600_000_000),
+    "d": Decimal(86_400_000_000), "w": Decimal(604_800_000_000),
+}  # fmt: skip
+"""Microseconds in each unit (Go's time.ParseDuration, plus d and w)."""
+_PART: Final = re.compile(r"(\d{1,18}(?:\.\d{1,9})?|\.\d{1,9})(ns|us|µs|μs|ms|s|m|h|d|w)")
+
+
+def length(text: str) -> timedelta:
+    """Return how long the text lasts, zero or more, or raise BadDuration; `forever` has no length."""
+    position, micros = 0, Decimal(0)
+    while part := _PART.match(text, position):
+        micros += Decimal(part[1]) * _UNITS[part[2]]
+        position = part.end()
+    if position == 0 or position != len(text) or len(text) > 64:
+        raise BadDuration(f"{text[:64]!r} is not a duration. {BadDuration.__doc__}")
+    if micros > LONGEST // timedelta(microseconds=1):
+        raise BadDuration(f"{text!r} is over a hundred years; say forever.")
+    return timedelta(microseconds=int(micros))
+
+
+def seconds(text: str) -> int:
+    """Return the length in whole seconds, rounded down."""
+    return int(length(text).total_seconds())
+
+
+def expiry(at: datetime, duration: str | None, expires_at: datetime | None) -> datetime | None:
+    """Return when a life that starts at `at` ends; None means never, and must be said in words: `forever`.
+
+    A length of nothing is refused: elsewhere 0 has meant both "never" and "at once", and each surprised somebody.
+    """
+    if expires_at is not None:
+        if duration is not None or expires_at.tzinfo is None or expires_at.year >= 9999 or expires_at.year < 1970:
+            raise BadExpiry
+        return expires_at.astimezone(UTC)
+    if duration is None or duration == FOREVER:
+        return None
+    life = length(duration)
+    if not life:
+        raise BadDuration("A lifetime of nothing is refused; say forever, or give an expiry.")
+    return at + life

@@ -1,0 +1,158 @@
+"""What can happen to a token, in the past tense.
+
+The fields of an event are sealed as its `data`, except `private`: names and free text, which an entry only commits to
+by a salted hash, so that they can be erased. No event holds a secret or its digest.
+
+A field may be added with a default. Renaming or removing one is a new event, upcast on reading.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from .principal import Actor
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """On whose behalf a token acts; the id is opaque and no personal data."""
+
+    type: Literal["user", "application", "service"]
+    id: str
+
+
+class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What may be erased later; a field that is not there was not said."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened."""
+
+    private: Private | None = None
+
+
+class Created(Event, frozen=True, kw_only=True):
+    """A token came to be. `thresholds` are seconds before its expiry at which notice is given."""
+
+    number: int
+    owner: Owner
+    scopes: tuple[str, ...]
+    duration: str | None
+    expires_at: datetime | None
+    thresholds: tuple[int, ...]
+    stub: str
+    generation: int = 1
+    dialect: str = "native"
+    cloned_from: UUID | None = None
+
+
+class Updated(Event, frozen=True, kw_only=True):
+    """Its name, description or metadata (private) or its scopes changed."""
+
+    scopes: tuple[str, ...] | UnsetType = UNSET
+
+
+class Renewed(Event, frozen=True, kw_only=True):
+    """Its expiry moved; the secret stays."""
+
+    expired_at: datetime | None
+    expires_at: datetime | None
+    duration: str | None
+
+
+class Rotated(Event, frozen=True, kw_only=True):
+    """It has a new secret; the previous one is accepted until `previous_until`, or no longer."""
+
+    generation: int
+    previous_until: datetime | None
+    stub: str
+
+
+class Exchanged(Event, frozen=True, kw_only=True):
+    """It bought a short-lived bearer, named by its `jti`."""
+
+    jti: UUID
+    generation: int
+    audience: tuple[str, ...]
+    scopes: tuple[str, ...]
+    expires_at: datetime
+
+
+class Suspended(Event, frozen=True, kw_only=True):
+    """It is refused for now."""
+
+
+class Resumed(Event, frozen=True, kw_only=True):
+    """It is accepted again."""
+
+
+class Expiring(Event, frozen=True, kw_only=True):
+    """Less than `threshold` seconds are left of this life."""
+
+    threshold: int
+    expires_at: datetime
+
+
+class Expired(Event, frozen=True, kw_only=True):
+    """Its time has passed; said by the sweep, which verification never waits for."""
+
+    expires_at: datetime
+
+
+class Revoked(Event, frozen=True, kw_only=True):
+    """It is refused for ever; the reason is private."""
+
+
+class Erased(Event, frozen=True, kw_only=True):
+    """The private parts of all that happened before were removed."""
+
+
+TokenEvent = (
+    Created | Updated | Renewed | Rotated | Exchanged | Suspended | Resumed | Expiring | Expired | Revoked | Erased
+)
+
+# These words are sealed in every entry. They are never renamed and never reused.
+TOKEN_EVENTS: Final[dict[str, type[Event]]] = {
+    "created": Created,
+    "updated": Updated,
+    "renewed": Renewed,
+    "rotated": Rotated,
+    "exchanged": Exchanged,
+    "suspended": Suspended,
+    "resumed": Resumed,
+    "expiring": Expiring,
+    "expired": Expired,
+    "revoked": Revoked,
+    "erased": Erased,
+}
+
+UNREVISED: Final = frozenset({"exchanged", "expiring"})
+"""Happenings that change nothing a reader acts on: they leave the revision, and so the ETag, as it was."""
+
+
+class Subject(msgspec.Struct, frozen=True, order=True):
+    """What an event is about."""
+
+    kind: str
+    id: UUID
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """An event in its place: about whom, which in the subject's own count, when and by whom."""
+
+    account: UUID
+    subject: Subject
+    version: int
+    type: str
+    at: datetime
+    by: Actor
+    event: Event

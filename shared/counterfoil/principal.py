@@ -1,0 +1,59 @@
+"""Who is asking, and what they may hand on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from .refusals import BeyondCaller
+from .scopes import EVERYTHING, missing
+
+NIL: Final = UUID(int=0)
+"""The account of the system itself."""
+
+
+class Actor(msgspec.Struct, frozen=True, order=True):
+    """By whom: what an event remembers of a principal. The id is opaque."""
+
+    kind: Literal["user", "token", "system"]
+    id: UUID
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """A user or a token, as authenticated for one request.
+
+    `expires_at` is when what was presented stops being good: for a bearer its own end, not that of its token.
+    """
+
+    actor: Actor
+    account: UUID
+    scopes: tuple[str, ...]
+    expires_at: datetime | None = None
+
+    def lacks(self, scope: str) -> bool:
+        """Say whether the principal may not do what this scope allows."""
+        return bool(missing(self.scopes, (scope,)))
+
+
+SYSTEM: Final = Principal(actor=Actor("system", NIL), account=NIL, scopes=(EVERYTHING,))
+
+
+def refuse_beyond_scopes(held: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    """Raise BeyondCaller unless these scopes are all held."""
+    if lacking := missing(held, wanted):
+        shown = ", ".join(lacking[:5])
+        raise BeyondCaller(f"The caller does not hold {shown}.", missing=list(lacking[:20]))
+
+
+def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:
+    """Raise BeyondCaller if this expiry lies after the caller's own."""
+    if caller.expires_at is None:
+        return
+    if expires_at is None or expires_at > caller.expires_at:
+        raise BeyondCaller(
+            "The caller itself expires earlier; state an expiry no later than its own.",
+            latest=caller.expires_at.isoformat(),
+        )

@@ -1,0 +1,169 @@
+"""Every way the ledger says no; a refusal's docstring is its message.
+
+Two kinds of failure exist. A `Refusal` is an answer: named, documented, mapped to a wire shape in one
+place per wire. Everything else is a bug and rises to the edge.
+
+    Refusal
+    ├── Invalid            the request can never succeed as it stands
+    │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
+    │   ├── EntryTooLarge
+    │   └── KeyTooShort
+    ├── Denied             the secret or bearer presented opens nothing
+    │   ├── UnknownSecret
+    │   ├── TokenExpired, TokenSuspended, TokenRevoked, SecretRetired
+    ├── Forbidden          the caller is known but may not
+    │   ├── BeyondCaller, ScopeMissing, RenewsItself
+    ├── Conflict           true at this moment, may change
+    │   ├── NotFound, AlreadyExists, AlreadyRevoked, AlreadyErased, StaleRevision
+    │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
+    │   └── KeyReused, SecretNoLongerAvailable
+    └── Unavailable        try again
+        └── Busy, OutcomeUnknown, Overloaded
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):  # noqa: N818 - refusals are answers, named as complaints
+    """The ledger refuses."""
+
+    def __init__(self, detail: str = "", /, **facts: object) -> None:
+        self.detail = detail or (type(self).__doc__ or "")
+        self.facts = facts
+        super().__init__(self.detail)
+
+
+class Invalid(Refusal):
+    """This request can never succeed as it stands."""
+
+
+class BadText(Invalid):
+    """Text may not hold control characters, NUL or bidirectional overrides, nor be too long."""
+
+
+class BadScope(Invalid):
+    """A scope is dotted words such as tokens.read, or a branch such as tokens.*; a lone * is not one."""
+
+
+class BadDuration(Invalid):
+    """A duration is a number with a unit, such as 90d, 2h45m or 300ms, or the word forever."""
+
+
+class BadExpiry(Invalid):
+    """Give a duration or an expiry, not both; an expiry has a time zone and lies before the year 9999."""
+
+
+class BadMetadata(Invalid):
+    """Metadata maps short ASCII keys to strings."""
+
+
+class BadOwner(Invalid):
+    """An owner is a type (user, application or service) and an opaque id without personal data."""
+
+
+class BadReference(Invalid):
+    """A token is named by its id, its number or the word self."""
+
+
+class EntryTooLarge(Invalid):
+    """The event would be over 65,535 bytes; use fewer or shorter scopes."""
+
+
+class KeyTooShort(Invalid):
+    """An Idempotency-Key that guards a secret needs at least 22 characters; use a random UUID."""
+
+
+class Denied(Refusal):
+    """What was presented opens nothing."""
+
+
+class UnknownSecret(Denied):
+    """No token has this secret."""
+
+
+class TokenExpired(Denied):
+    """This token has expired; ask its owner to renew it."""
+
+
+class TokenSuspended(Denied):
+    """This token is suspended; it is refused until somebody resumes it."""
+
+
+class TokenRevoked(Denied):
+    """This token was revoked; issue a new one instead."""
+
+
+class SecretRetired(Denied):
+    """This secret was replaced by a rotation; use the new one."""
+
+
+class Forbidden(Refusal):
+    """The caller is known, but may not do this."""
+
+
+class BeyondCaller(Forbidden):
+    """A caller never gives, gains or revives more than it holds itself: scopes and lifetime."""
+
+
+class ScopeMissing(Forbidden):
+    """The caller lacks the scope that this call needs."""
+
+
+class RenewsItself(Forbidden):
+    """A token never renews itself; a user or another token must do it."""
+
+
+class Conflict(Refusal):
+    """Not possible in the present state."""
+
+
+class NotFound(Conflict):
+    """There is nothing with this id here."""
+
+
+class AlreadyExists(Conflict):
+    """Something with this id exists already."""
+
+
+class AlreadyRevoked(Conflict):
+    """This token was revoked, which is final; issue a new one instead."""
+
+
+class StaleRevision(Conflict):
+    """It changed since you read it; read it again and repeat with the new ETag."""
+
+
+class NothingToRenew(Conflict):
+    """This token never expires; state a duration or an expiry to give it one."""
+
+
+class LifetimeRequired(Conflict):
+    """This token has expired; rotating it needs a new duration or expiry as well."""
+
+
+class LifetimeUnwanted(Conflict):
+    """Rotation never changes the lifetime of a living token; renew it instead."""
+
+
+class KeyReused(Conflict):
+    """This Idempotency-Key was used with another request."""
+
+
+class SecretNoLongerAvailable(Conflict):
+    """The request succeeded earlier, but its secret can no longer be shown; rotate the token for a new one."""
+
+
+class Unavailable(Refusal):
+    """Not now; try again."""
+
+
+class Busy(Unavailable):
+    """Somebody else holds this token's row; nothing was changed, try again."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The database was lost while committing; repeat with the same Idempotency-Key to learn the outcome."""
+
+
+class Overloaded(Unavailable):
+    """Too many requests are waiting, or the database is away; nothing was changed, try again."""

@@ -1,0 +1,51 @@
+"""What a caller may do, and the one directed rule of who holds what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from .refusals import BadScope
+
+EVERYTHING: Final = "all"
+"""Held by administrators; the only scope that contains every other one."""
+
+SCOPE_LIMIT: Final = 1_000
+_SCOPE: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?")
+
+
+@lru_cache(maxsize=4096)
+def contains(held: str, wanted: str) -> bool:
+    """Say whether holding one scope gives the other.
+
+    Directed: `tokens.*` contains `tokens.read` and `tokens.a.b` and `tokens.*`, but `tokens.read` contains only
+    itself, and `tokens.*` does not contain `tokens`. Words are compared letter by letter, case included.
+    """
+    if held in (EVERYTHING, wanted):
+        return True
+    return held.endswith(".*") and wanted.startswith(held[:-1]) and len(wanted) >= len(held)
+
+
+def missing(held: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
+    """Return those wanted scopes that nothing held contains; empty means all are covered."""
+    own = tuple(held)
+    return tuple(want for want in wanted if not any(contains(have, want) for have in own))
+
+
+@lru_cache(maxsize=4096)
+def well_formed(scope: str) -> bool:
+    """Say whether the text is a scope at all."""
+    return len(scope) <= 128 and _SCOPE.fullmatch(scope) is not None
+
+
+def checked(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return the scopes without repeats, in the order given, or raise BadScope. None given is none held."""
+    distinct = tuple(dict.fromkeys(scopes))
+    if len(distinct) > SCOPE_LIMIT:
+        raise BadScope(f"A token has at most {SCOPE_LIMIT} scopes.", field="scopes")
+    for scope in distinct:
+        if not well_formed(scope):
+            raise BadScope(f"{scope[:140]!r} is not a scope. {BadScope.__doc__}", field="scopes")
+    return distinct

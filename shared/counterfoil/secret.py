@@ -1,0 +1,106 @@
+"""Secrets: how they are made, recognised without the database, and kept without being kept.
+
+    cfl_service_<43 base62 characters: 256 random bits><6 characters: CRC-32 of all that stands before>
+
+The checksum catches typing errors and truncated copies before anything is looked up; it proves nothing. What is
+stored is HMAC-SHA-256 under a pepper that the database does not hold: 256 random bits need no slow hash.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_SHAPE: Final = re.compile(r"cfl_(user|app|service)_[0-9A-Za-z]{49}")
+PREFIXES: Final = {"user": "cfl_user_", "application": "cfl_app_", "service": "cfl_service_"}
+
+
+class Minted(msgspec.Struct, frozen=True):
+    """What the ledger keeps of a new secret: its digest (32 bytes), whose pepper made it, and a stub to show."""
+
+    digest: bytes
+    pepper_id: int
+    stub: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Secret:
+    """Plain text for the length of one request; it cannot print itself."""
+
+    plain: str
+
+    @property
+    def stub(self) -> str:
+        """Enough to recognise a token by, too little to use it: 4 of its 43 random characters."""
+        return self.plain[: self.plain.rindex("_") + 5]
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+class Peppers:
+    """The keys under which secrets are digested: the newest signs, every one verifies."""
+
+    __slots__ = ("_by_id", "newest")
+
+    def __init__(self, by_id: Mapping[int, bytes]) -> None:
+        self._by_id = dict(sorted(by_id.items(), reverse=True))
+        self.newest = max(by_id)
+
+    def minted(self, secret: Secret) -> Minted:
+        """Return what to keep of a new secret."""
+        return Minted(self._digest(secret, self.newest), self.newest, secret.stub)
+
+    def digests(self, secret: Secret) -> tuple[bytes, ...]:
+        """Return the digest under each pepper, the newest first: one of them may be in the table."""
+        return tuple(self._digest(secret, pepper_id) for pepper_id in self._by_id)
+
+    def hmac(self, *parts: bytes) -> bytes:
+        """Return the HMAC of length-prefixed parts under the oldest pepper.
+
+        The oldest, so that a key introduced today does not change what was stored an hour ago.
+        """
+        text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hmac.digest(self._by_id[min(self._by_id)], text, "sha256")
+
+    def _digest(self, secret: Secret, pepper_id: int) -> bytes:
+        return hmac.digest(self._by_id[pepper_id], secret.plain.encode(), "sha256")
+
+    def __repr__(self) -> str:
+        return f"Peppers(ids={sorted(self._by_id)})"
+
+
+def base62(number: int, width: int) -> str:
+    """Return a non-negative number in base 62 (0-9A-Za-z), left-padded with zeros to at least `width` characters."""
+    text = ""
+    while number:
+        number, pair = divmod(number, 3844)
+        text = _PAIRS[pair] + text
+    return text.lstrip("0").rjust(width, "0")
+
+
+def checksum(text: str) -> str:
+    """Return CRC-32 in base 62, six characters: the scheme of GitHub's and npm's tokens."""
+    return base62(crc32(text.encode()), 6)
+
+
+def mint(owner_type: str) -> Secret:
+    """Make a new secret for an owner of this type (user, application or service)."""
+    body = PREFIXES[owner_type] + base62(int.from_bytes(secrets.token_bytes(32), "big"), 43)
+    return Secret(body + checksum(body))
+
+
+def recognised(text: str) -> Secret | None:
+    """Return the secret if the text has our shape and its checksum fits; None costs no look-up."""
+    if _SHAPE.fullmatch(text) and checksum(text[:-6]) == text[-6:]:
+        return Secret(text)
+    return None

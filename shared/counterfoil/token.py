@@ -1,0 +1,209 @@
+"""A token: what it is, how it became so, and when it is accepted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Literal, Protocol, assert_never
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from .events import (
+    UNREVISED,
+    Created,
+    Erased,
+    Exchanged,
+    Expired,
+    Expiring,
+    Fact,
+    Owner,
+    Private,
+    Renewed,
+    Resumed,
+    Revoked,
+    Rotated,
+    Suspended,
+    TokenEvent,
+    Updated,
+)
+from .principal import Actor
+from .refusals import Denied, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
+
+Standing = Literal["active", "suspended", "revoked"]
+Status = Literal["active", "suspended", "expired", "revoked"]
+LOST_USE_ON_ROTATION: Final = frozenset({"scalingo"})
+"""Dialects whose tokens count as never used after they were given a new secret."""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """The present state of a token; it never holds its secret.
+
+    `standing` is what people decided; `status` adds what time did. `lived_from` is when its present life was given,
+    `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this life, `next_due_at` when the
+    sweep has something to say next.
+    """
+
+    account: UUID
+    id: UUID
+    number: int
+    owner: Owner
+    creator: Actor
+    name: str | None
+    description: str
+    scopes: tuple[str, ...]
+    metadata: dict[str, str]
+    standing: Standing
+    duration: str | None
+    expires_at: datetime | None
+    lived_from: datetime
+    thresholds: tuple[int, ...]
+    noticed: int | None
+    next_due_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    last_exchanged_at: datetime | None
+    generation: int
+    previous_until: datetime | None
+    stub: str
+    dialect: str
+    cloned_from: UUID | None
+    reason: str | None
+    revision: int
+    version: int
+    at: datetime
+
+
+class Accepted(Protocol):
+    """What decides whether a secret is accepted; a token's state and a look-up's row both have it."""
+
+    @property
+    def standing(self) -> str: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def previous_until(self) -> datetime | None: ...
+
+
+def flaw(token: Accepted, generation: int, at: datetime) -> Denied | None:
+    """Return why a secret (or bearer) of this generation is refused at this moment, or None if it is good.
+
+    The exact instant of expiry is already too late.
+    """
+    if token.standing == "revoked":
+        return TokenRevoked()
+    if generation != token.generation:
+        until = token.previous_until
+        if generation != token.generation - 1 or until is None or at >= until:
+            return SecretRetired()
+    if token.expires_at is not None and token.expires_at <= at:
+        return TokenExpired()
+    if token.standing == "suspended":
+        return TokenSuspended()
+    return None
+
+
+def good_until(token: Accepted, generation: int) -> datetime | None:
+    """Return when a secret of this generation stops being good by itself; None is never."""
+    ends = [end for end in (token.expires_at, token.previous_until if generation < token.generation else None) if end]
+    return min(ends, default=None)
+
+
+def status(token: Token, at: datetime) -> Status:
+    """Return the status as people know it; expiry counts from its instant, whether or not the sweep has been."""
+    if token.standing == "revoked":
+        return "revoked"
+    if token.expires_at is not None and token.expires_at <= at:
+        return "expired"
+    return token.standing
+
+
+def pending(token: Token) -> list[int]:
+    """Return the thresholds of this life not yet announced, in seconds, 0 being the expiry itself.
+
+    A threshold counts only if the whole life is longer than it: a day-old notice of a 1 h token helps nobody.
+    """
+    if token.expires_at is None or token.standing == "revoked":
+        return []
+    life = token.expires_at - token.lived_from
+    known = [0, *(t for t in token.thresholds if timedelta(seconds=t) < life)]
+    return [t for t in known if token.noticed is None or t < token.noticed]
+
+
+def evolve(token: Token | None, fact: Fact) -> Token:
+    """Return the state after one more thing happened. The only fold: the door, the audit and as-of all use it."""
+    event: TokenEvent = fact.event  # type: ignore[assignment] # TOKEN_EVENTS is exactly this union
+    if isinstance(event, Created):
+        return _due(_born(fact, event))
+    if token is None:
+        raise ValueError(f"{fact.subject.id} begins with {fact.type}, not with created")
+    if isinstance(event, Exchanged):  # by far the most frequent, and it can change nothing else
+        return replace(token, version=fact.version, at=fact.at, last_exchanged_at=fact.at)
+    revised = fact.type not in UNREVISED
+    changed = replace(
+        _after(token, event, fact.at),
+        version=fact.version,
+        at=fact.at,
+        revision=token.revision + revised,
+        updated_at=fact.at if revised else token.updated_at,
+    )
+    return _due(changed)
+
+
+def _born(fact: Fact, event: Created) -> Token:
+    said = event.private or Private()
+    return Token(
+        account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
+        name=said.name or None, description=said.description or "", scopes=event.scopes,
+        metadata=said.metadata or {}, standing="active", duration=event.duration, expires_at=event.expires_at,
+        lived_from=fact.at, thresholds=event.thresholds, noticed=None, next_due_at=None, created_at=fact.at,
+        updated_at=fact.at, last_exchanged_at=None, generation=event.generation, previous_until=None,
+        stub=event.stub, dialect=event.dialect, cloned_from=event.cloned_from, reason=None, revision=1,
+        version=fact.version, at=fact.at,
+    )  # fmt: skip
+
+
+def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
+    match event:
+        case Updated(scopes=scopes, private=said):
+            return _described(token, said, token.scopes if scopes is UNSET else scopes)
+        case Renewed(expires_at=expires_at, duration=duration):
+            return replace(token, expires_at=expires_at, duration=duration, lived_from=at, noticed=None)
+        case Rotated(generation=generation, previous_until=until, stub=stub):
+            used = None if token.dialect in LOST_USE_ON_ROTATION else token.last_exchanged_at
+            return replace(token, generation=generation, previous_until=until, stub=stub, last_exchanged_at=used)
+        case Suspended(private=said):
+            return replace(token, standing="suspended", reason=(said and said.reason) or None)
+        case Resumed():
+            return replace(token, standing="active", reason=None)
+        case Expiring(threshold=threshold):
+            return replace(token, noticed=threshold)
+        case Expired():
+            return replace(token, noticed=0)
+        case Revoked(private=said):
+            return replace(token, standing="revoked", reason=(said and said.reason) or None)
+        case Erased():
+            return replace(token, name=None, description="", metadata={}, reason=None)
+        case Created() | Exchanged():
+            raise ValueError("a token is created once, and exchanging it is folded before")
+    assert_never(event)
+
+
+def _described(token: Token, said: Private | None, scopes: tuple[str, ...]) -> Token:
+    said = said or Private()
+    return replace(
+        token,
+        name=token.name if said.name is UNSET else said.name,
+        description=token.description if said.description is UNSET else said.description,
+        metadata=token.metadata if said.metadata is UNSET else said.metadata,
+        scopes=scopes,
+    )
+
+
+def _due(token: Token) -> Token:
+    left = pending(token)
+    due = token.expires_at - timedelta(seconds=max(left)) if left and token.expires_at else None
+    return token if due == token.next_due_at else replace(token, next_due_at=due)
