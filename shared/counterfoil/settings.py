@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from counterfoil.duration import length
+from counterfoil.refusals import BadDuration
+
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-_SECRET_FIELDS = frozenset(
-    {"database_url", "migrate_database_url", "redis_url", "peppers", "key_encryption_key"}
-)
+_SECRET_FIELDS = frozenset({"database_url", "migrate_database_url", "redis_url", "peppers", "key_encryption_key"})
 
 
 class BadSetting(Exception):  # noqa: N818 - a complaint, named like our refusals
@@ -65,8 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         shown = (
-            f"{name}={'…' if name in _SECRET_FIELDS else repr(getattr(self, name))}"
-            for name in self.__struct_fields__
+            f"{name}={'…' if name in _SECRET_FIELDS else repr(getattr(self, name))}" for name in self.__struct_fields__
         )
         return f"Settings({', '.join(shown)})"
 
@@ -151,17 +151,24 @@ def _encryption_key(text: str) -> bytes:
     return _key(text, least=32, most=32)
 
 
-def _seconds(text: str) -> int:
-    from counterfoil.duration import seconds  # noqa: PLC0415 - the pure core stays out of start-up errors
+def _seconds(text: str) -> float:
+    try:
+        seconds = length(text).total_seconds()
+    except BadDuration as complaint:
+        raise ValueError(complaint.detail.rstrip(".")) from None
+    if not seconds:
+        raise ValueError("has to be longer than nothing")
+    return seconds
 
-    length = seconds(text)
-    if length < 1:
+
+def _whole_seconds(text: str) -> int:
+    if not (seconds := int(_seconds(text))):
         raise ValueError("has to be at least a second long")
-    return length
+    return seconds
 
 
 def _thresholds(text: str) -> tuple[int, ...]:
-    return tuple(sorted({_seconds(part.strip()) for part in text.split(",")}, reverse=True))
+    return tuple(sorted({_whole_seconds(part.strip()) for part in text.split(",")}, reverse=True))
 
 
 _POSTGRES = _url("postgresql", "postgres")
@@ -193,7 +200,7 @@ VARIABLES = tuple(
         ("LOG_LEVEL", "log_level", _one_of(*get_args(LogLevel)), "info", "debug, info, warning or error"),
         ("NOTICE_THRESHOLDS", "thresholds", _thresholds, "30d,7d,1d",
          "how long before an expiry it is announced: durations such as 30d,7d,1d"),
-        ("BEARER_LIFETIME", "bearer_lifetime_seconds", _seconds, "1h",
+        ("BEARER_LIFETIME", "bearer_lifetime_seconds", _whole_seconds, "1h",
          "how long a bearer lives: a duration such as 1h"),
         ("SWEEP_INTERVAL", "sweep_interval_seconds", _seconds, "5s",
          "how often the worker looks for expiries: a duration such as 5s"),

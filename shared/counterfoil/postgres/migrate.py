@@ -1,0 +1,127 @@
+"""Bring a database up to the code: plain SQL files, forward only, each applied once and never edited."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+import counterfoil
+from counterfoil.postgres import grants
+
+_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_NO_TRANSACTION = "-- no-transaction"
+# Any number will do, as long as every migrating process takes the same one.
+_LOCK = 0x636F756E746572
+
+
+class EditedMigration(Exception):  # noqa: N818 - a complaint
+    """A migration that this database has applied reads differently now; restore the file and add a new one."""
+
+
+class DatabaseAhead(Exception):  # noqa: N818 - a complaint
+    """The database has migrations that this code does not know; run the newer code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of migrations/."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def digest(self) -> str:
+        """What tells an edited file."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def in_transaction(self) -> bool:
+        """False for a file of one statement that Postgres refuses in one: create index concurrently."""
+        return not self.sql.startswith(_NO_TRANSACTION)
+
+
+def known_migrations() -> list[Migration]:
+    """The migrations that came with this code, in order."""
+    package = Path(counterfoil.__file__).parent
+    # In the wheel they lie inside the package, in a checkout at its top.
+    places = (package / "migrations", package.parent.parent / "migrations")
+    directory = next(place for place in places if place.is_dir())
+    return read_migrations(directory)
+
+
+def read_migrations(directory: Path) -> list[Migration]:
+    """The migrations in a directory, in order; every SQL file there has to be named NNNN_name.sql."""
+    found = []
+    for path in sorted(directory.glob("*.sql")):
+        if not (match := _NAME.fullmatch(path.name)):
+            raise ValueError(f"{path.name} is not named NNNN_name.sql")
+        found.append(Migration(number=int(match[1]), name=path.name, sql=path.read_text(encoding="utf-8")))
+    if [each.number for each in found] != list(range(1, len(found) + 1)):
+        raise ValueError(f"The migrations in {directory} are not numbered 0001, 0002, … without a gap")
+    return found
+
+
+async def migrate(owner_url: str, *, app_role: str | None, migrations: Sequence[Migration] | None = None) -> list[str]:
+    """Apply what is missing, grant the application's role its rights, and return the names applied.
+
+    Several processes may migrate at once: one works, the others wait and find nothing to do.
+    """
+    connection = await asyncpg.connect(owner_url)
+    try:
+        # Asked again and again: a statement that waits holds a snapshot, for which the other process's
+        # create index concurrently would wait in turn.
+        while not await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        applied = await _apply_missing(connection, known_migrations() if migrations is None else migrations)
+        if app_role is not None:
+            await grants.grant(connection, role=app_role)
+    finally:
+        await connection.close()  # which also lets go of the lock
+    return applied
+
+
+async def _apply_missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[str]:
+    await connection.execute(
+        """
+        create table if not exists migration (
+          number integer primary key,
+          name text not null,
+          sha256 text not null,
+          applied_at timestamptz not null default clock_timestamp()
+        )
+        """
+    )
+    done = {row["number"]: row for row in await connection.fetch("select number, name, sha256 from migration")}
+    if unknown := sorted(set(done) - {each.number for each in migrations}):
+        raise DatabaseAhead(f"The database has applied {done[unknown[-1]]['name']}, which this code does not know.")
+    for each in migrations:
+        if each.number in done and done[each.number]["sha256"] != each.digest:
+            raise EditedMigration(f"{each.name} was edited after it had been applied; restore it, add a new file.")
+    missing = [each for each in migrations if each.number not in done]
+    for each in missing:
+        await _apply(connection, each)
+    return [each.name for each in missing]
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+    if migration.in_transaction:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await _note(connection, migration)
+    else:
+        await connection.execute(migration.sql)
+        await _note(connection, migration)
+
+
+async def _note(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(
+        "insert into migration (number, name, sha256) values ($1, $2, $3)",
+        migration.number,
+        migration.name,
+        migration.digest,
+    )

@@ -1,0 +1,199 @@
+"""A real Postgres for one machine: durable, behind a 0700 unix socket, with an owner and an application role."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+from counterfoil_dev.binaries import postgres_programs
+from counterfoil_dev.child import Child, ChildFailed, command_of
+from counterfoil_dev.state import State
+
+OWNER, APPLICATION, DATABASE = "counterfoil_owner", "counterfoil_app", "counterfoil"
+
+_FIRST_WITH_BUILTIN_LOCALES = 17
+_TRIES = 4
+
+_OPTIONS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    # An acknowledged event is on disk. These are the defaults, and here they are a promise.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+}
+
+_ROLES = f"""
+select 'create role {OWNER} login'
+ where not exists (select from pg_roles where rolname = '{OWNER}') \\gexec
+select 'create role {APPLICATION} login'
+ where not exists (select from pg_roles where rolname = '{APPLICATION}') \\gexec
+select 'create database {DATABASE} owner {OWNER}'
+ where not exists (select from pg_database where datname = '{DATABASE}') \\gexec
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server: its process, and how to reach it."""
+
+    child: Child
+    programs: Path
+    sockets: Path
+
+    def url(self, role: str, database: str = DATABASE) -> str:
+        """How this role connects to this database."""
+        return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='/')}"
+
+    @property
+    def owner_url(self) -> str:
+        """The service's database as its owner."""
+        return self.url(OWNER)
+
+    @property
+    def app_url(self) -> str:
+        """The service's database as the application's role, which owns nothing."""
+        return self.url(APPLICATION)
+
+    def run(self, sql: str, *, database: str = "postgres") -> str:
+        """Run a psql script as the superuser and return what it printed."""
+        done = subprocess.run(  # noqa: S603 - our own binary
+            [
+                *(self.programs / "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"),
+                *("--set=ON_ERROR_STOP=1", f"--host={self.sockets}", "--username=postgres", f"--dbname={database}"),
+            ],
+            input=sql,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=bare_environment(),
+        )
+        if done.returncode:
+            raise ChildFailed(f"psql: {done.stderr.strip()}")
+        return done.stdout
+
+    def start(self) -> None:
+        """Start it (again) and wait until it takes connections.
+
+        The first start after a crash may fail while backends of the old server are still dying.
+        """
+        for attempt in count(1):
+            _forget_strangers(self._data, self.sockets)
+            self.child.start()
+            try:
+                self.child.wait_until(self.ready)
+                break
+            except ChildFailed:
+                self.child.stop()
+                if attempt == _TRIES:
+                    raise
+
+    def ready(self) -> bool:
+        """Whether the server says so itself, in the file that pg_ctl reads too."""
+        lines = _postmaster_file(self._data)
+        return len(lines) > 7 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
+
+    @property
+    def _data(self) -> Path:
+        return Path(self.child.command[2])
+
+
+@contextmanager
+def embedded_postgres(state: State, *, options: Mapping[str, str] | None = None) -> Iterator[Postgres]:
+    """A server with its data in this state, and the two roles and the database in it."""
+    programs = postgres_programs(state)
+    data = state.data("postgres") / "data"
+    _initialise(state, data=data, programs=programs)
+    with state.sockets("postgres") as sockets:
+        server = Postgres(
+            child=Child(
+                name="postgres",
+                command=_command(programs, data=data, sockets=sockets, options={**_OPTIONS, **(options or {})}),
+                environment=bare_environment(),
+                log=state.logs / "postgres.log",
+                pid_file=state.pids / "postgres.pid",
+                user=state.user,
+                ending=signal.SIGINT,  # a "fast" shutdown; SIGTERM would wait for every client
+            ),
+            programs=programs,
+            sockets=sockets,
+        )
+        try:
+            server.start()
+            server.run(_ROLES)
+            yield server
+        finally:
+            server.child.stop()
+
+
+def bare_environment() -> dict[str, str]:
+    """An environment in which nobody's locale or PG* variables change what Postgres does."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**kept, "LC_ALL": "C"}
+
+
+def _command(programs: Path, *, data: Path, sockets: Path, options: Mapping[str, str]) -> list[str]:
+    settings = [f"--{name}={value}" for name, value in options.items()]
+    return [str(programs / "postgres"), "-D", str(data), "-k", str(sockets), *settings]
+
+
+def _initialise(state: State, *, data: Path, programs: Path) -> None:
+    """Make the cluster beside its place and rename it: a killed initdb leaves nothing half made."""
+    if data.exists():
+        return
+    half = data.with_name("half-made")
+    shutil.rmtree(half, ignore_errors=True)
+    done = subprocess.run(  # noqa: S603 - our own binary
+        [
+            *(programs / "initdb", "-D", half, "-U", "postgres", "-E", "UTF8", "--no-instructions"),
+            *("--auth-local=trust", "--auth-host=scram-sha-256", "--data-checksums", *_locale(programs)),
+        ],
+        cwd="/",
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        **state.user.run_as,
+    )
+    if done.returncode:
+        raise ChildFailed(f"initdb: {done.stderr.strip()}")
+    half.rename(data)
+
+
+def _locale(programs: Path) -> list[str]:
+    """Sorting that no upgrade of the system's C library can change."""
+    said = subprocess.check_output([programs / "postgres", "--version"], text=True)  # noqa: S603 - our own binary
+    if int(said.split()[2].split(".")[0]) >= _FIRST_WITH_BUILTIN_LOCALES:
+        return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return ["--locale=C"]
+
+
+def _postmaster_file(data: Path) -> list[str]:
+    try:
+        return (data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _forget_strangers(data: Path, sockets: Path) -> None:
+    """Remove lock files whose process id has since gone to another program.
+
+    Postgres would believe that it is still running. Where the id belongs to nobody it sees so itself.
+    """
+    for lock in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
+        lines = lock.read_text().splitlines() if lock.exists() else []
+        command = command_of(int(lines[0])) if lines else ""
+        if command and str(data) not in command:
+            lock.unlink()

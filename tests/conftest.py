@@ -1,0 +1,67 @@
+"""Real servers for the tests: one Postgres and one Valkey a process, a fresh database a test."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from counterfoil.postgres.migrate import migrate
+from counterfoil_dev.postgres import APPLICATION, OWNER, Postgres, embedded_postgres
+from counterfoil_dev.state import State
+from counterfoil_dev.valkey import Valkey, embedded_valkey
+
+_TEMPLATE = "migrated"
+_NUMBERS = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database of one test's own."""
+
+    name: str
+    owner_url: str
+    app_url: str
+
+
+@pytest.fixture(scope="session")
+def server_state() -> Iterator[State]:
+    """A state directory with a short path that the servers' account can reach."""
+    directory = Path(tempfile.mkdtemp(prefix="cf-test-", dir="/tmp"))
+    yield State.at(directory)
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_state: State) -> Iterator[Postgres]:
+    """A Postgres for all tests of this process."""
+    with embedded_postgres(server_state) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(server_state: State) -> Iterator[Valkey]:
+    """A Valkey for all tests of this process; `.url` is a REDIS_URL."""
+    with embedded_valkey(server_state) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session")
+async def template(postgres_server: Postgres) -> str:
+    """A migrated database that nobody connects to, so that it can be copied."""
+    postgres_server.run(f"create database {_TEMPLATE} owner {OWNER};")
+    await migrate(postgres_server.url(OWNER, _TEMPLATE), app_role=APPLICATION)
+    return _TEMPLATE
+
+
+@pytest_asyncio.fixture
+async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
+    """A freshly migrated database."""
+    name = f"test_{next(_NUMBERS)}"
+    postgres_server.run(f"create database {name} owner {OWNER} template {template};")
+    yield Database(name, postgres_server.url(OWNER, name), postgres_server.url(APPLICATION, name))
+    postgres_server.run(f"drop database if exists {name} with (force);")

@@ -1,0 +1,121 @@
+import base64
+from collections.abc import Mapping
+
+import pytest
+
+from counterfoil.settings import VARIABLES, BadSetting, Settings
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+NEEDED = {
+    "DATABASE_URL": "postgresql://counterfoil_app:hunter2@db/counterfoil",
+    "REDIS_URL": "redis://:swordfish@cache/0",
+    "PEPPERS": f"1:{KEY}",
+    "KEY_ENCRYPTION_KEY": KEY,
+}
+
+
+def settings(**more: str) -> Settings:
+    return Settings.from_environment({**NEEDED, **more})
+
+
+def complaint(env: Mapping[str, str]) -> BadSetting:
+    with pytest.raises(BadSetting) as caught:
+        Settings.from_environment(env)
+    return caught.value
+
+
+def test_four_variables_are_enough() -> None:
+    found = settings()
+    assert (found.api_host, found.api_port, found.public_url) == ("127.0.0.1", 8080, "http://127.0.0.1:8080")
+    assert found.thresholds == (2_592_000, 604_800, 86_400)
+    assert (found.bearer_lifetime_seconds, found.sweep_interval_seconds) == (3600, 5.0)
+    assert found.peppers == {1: bytes(range(32))}
+    assert found.migrate_database_url is None
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
+    for missing in ({}, {name: ""}, {name: "  "}):
+        refused = complaint({**{k: v for k, v in NEEDED.items() if k != name}, **missing})
+        assert refused.name == name
+        assert "is not set. Set it to" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DATABASE_URL", "mysql://db/counterfoil"),
+        ("MIGRATE_DATABASE_URL", "db/counterfoil"),
+        ("REDIS_URL", "http://cache"),
+        ("PEPPERS", KEY),
+        ("PEPPERS", "0:" + KEY),
+        ("PEPPERS", f"1:{KEY},1:{KEY}"),
+        ("PEPPERS", "1:c2hvcnQ="),
+        ("PEPPERS", "1:not base64"),
+        ("KEY_ENCRYPTION_KEY", base64.b64encode(bytes(33)).decode()),
+        ("PUBLIC_URL", "ftp://tokens.example"),
+        ("PUBLIC_URL", "https://me:secret@tokens.example"),
+        ("PUBLIC_URL", "https://tokens.example/?a=b"),
+        ("API_PORT", "65536"),
+        ("API_PORT", "-1"),
+        ("API_PORT", "eighty"),
+        ("API_PROCESSES", "0"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "chatty"),
+        ("NOTICE_THRESHOLDS", "30d,soon"),
+        ("NOTICE_THRESHOLDS", "30d,,1d"),
+        ("BEARER_LIFETIME", "1"),
+        ("BEARER_LIFETIME", "200ms"),
+        ("BEARER_LIFETIME", "forever"),
+        ("SWEEP_INTERVAL", "0s"),
+        ("DATABASE_POOL_SIZE", "1"),
+        ("MAX_BODY_BYTES", "12"),
+    ],
+)
+def test_what_is_wrong_is_named_and_not_repeated(name: str, text: str) -> None:
+    refused = complaint({**NEEDED, name: text})
+    assert refused.name == name
+    assert "Set it to" in str(refused)
+    assert "secret" not in text or text not in str(refused)
+
+
+def test_the_highest_pepper_need_not_come_first() -> None:
+    other = base64.b64encode(bytes(32)).decode()
+    assert settings(PEPPERS=f"2:{other}, 1:{KEY}").peppers == {2: bytes(32), 1: bytes(range(32))}
+
+
+def test_thresholds_are_sorted_and_said_once() -> None:
+    assert settings(NOTICE_THRESHOLDS="1d, 2h30m,1d,24h").thresholds == (86_400, 9000)
+
+
+def test_a_sweep_may_come_more_than_once_a_second() -> None:
+    assert settings(SWEEP_INTERVAL="200ms").sweep_interval_seconds == 0.2
+
+
+def test_the_public_url_has_no_trailing_slash() -> None:
+    assert settings(PUBLIC_URL="https://tokens.example/ledger/").public_url == "https://tokens.example/ledger"
+
+
+def test_the_public_url_follows_host_and_port() -> None:
+    assert settings(API_HOST="0.0.0.0", API_PORT="9000").public_url == "http://0.0.0.0:9000"
+
+
+def test_secrets_do_not_show_in_the_repr() -> None:
+    shown = repr(settings(MIGRATE_DATABASE_URL="postgresql://counterfoil_owner:correct-horse@db/counterfoil"))
+    for secret in ("hunter2", "swordfish", "correct-horse", KEY, repr(bytes(range(32)))):
+        assert secret not in shown
+    assert "api_port=8080" in shown
+
+
+def test_only_migrating_needs_the_owner() -> None:
+    with pytest.raises(BadSetting, match="MIGRATE_DATABASE_URL"):
+        _ = settings().owner_url
+    assert settings(MIGRATE_DATABASE_URL="postgresql://o@db/c").owner_url == "postgresql://o@db/c"
+
+
+def test_every_variable_fills_a_field_of_its_own() -> None:
+    assert sorted(variable.field for variable in VARIABLES) == sorted(Settings.__struct_fields__)
+
+
+def test_an_optional_variable_left_empty_is_absent() -> None:
+    assert settings(PROMETHEUS_MULTIPROC_DIR="").prometheus_multiproc_dir is None
