@@ -1,0 +1,157 @@
+"""Typed handlers as HTTP operations: the signature says what is read, the return type what is answered.
+
+    @api.post("/v1/tokens", refusals=(ScopeMissing,))
+    async def create(ledger: Ledger, asker: Asker[Principal], body: Body[NewToken]) -> Made[Issued]:
+
+The first parameter is what the handler works with. Signatures are looked at once, when the application is made;
+the same look feeds the OpenAPI document, so the two cannot disagree.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from inspect import getdoc, signature
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from aiohttp import web
+
+from counterfoil.refusals import Refusal
+from counterfoil_api.authentication import Credentials
+from counterfoil_api.bodies import body_of
+from counterfoil_api.reading import Parameter, Source, reader, refuse_query
+from counterfoil_api.replies import NO_STORE, writer
+
+Context = TypeVar("Context")
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
+Authenticate = Callable[[Context, Credentials], Awaitable[object]]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation: how it is reached, what it reads, what it answers."""
+
+    method: str
+    path: str
+    call: Callable[..., Awaitable[object]]
+    parameters: tuple[Parameter, ...]
+    returns: type
+    tag: str
+    summary: str
+    description: str
+    refusals: tuple[type[Refusal], ...]
+    scope: str | None
+    asks: object
+    answers: object
+    cache: str
+
+    def reads(self, *sources: Source) -> bool:
+        """Whether any parameter comes from one of these."""
+        return any(parameter.source in sources for parameter in self.parameters)
+
+
+class Api:
+    """The operations of one part of the service."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.routes: list[Route] = []
+
+    def get(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes nothing."""
+        return self.route("GET", path, **told)
+
+    def post(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that may change something."""
+        return self.route("POST", path, **told)
+
+    def patch(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes some fields."""
+        return self.route("PATCH", path, **told)
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        refusals: tuple[type[Refusal], ...] = (),
+        scope: str | None = None,
+        asks: object = None,
+        answers: object = None,
+        cache: str = NO_STORE,
+    ) -> Callable[[Handler], Handler]:
+        """Declare the decorated handler as an operation; `asks` and `answers` are its examples."""
+
+        def declare(call: Handler) -> Handler:
+            summary, _, description = (getdoc(call) or "").partition("\n")
+            route = Route(
+                method=method,
+                path=path,
+                call=call,
+                parameters=_parameters(call, path),
+                returns=get_type_hints(call, include_extras=True)["return"],
+                tag=self.tag,
+                summary=summary.rstrip("."),
+                description=description.strip(),
+                refusals=refusals,
+                scope=scope,
+                asks=asks,
+                answers=answers,
+                cache=cache,
+            )
+            self.routes.append(route)
+            return call
+
+        return declare
+
+
+@dataclass(frozen=True, slots=True)
+class Mount(Generic[Context]):
+    """What turns routes into aiohttp handlers: the context they work with, and who believes credentials."""
+
+    context: Context
+    authenticate: Authenticate[Context]
+
+    def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
+        """Add every route to the application."""
+        for route in routes:
+            answer = self.answer(route)
+            app.router.add_route(route.method, route.path, answer)
+            if route.method == "GET":
+                app.router.add_route("HEAD", route.path, answer)
+
+    def answer(self, route: Route) -> Answer:
+        """The handler of one route, with nothing left to find out per request."""
+        context, authenticate, call = self.context, self.authenticate, route.call
+        readers = tuple(reader(parameter) for parameter in route.parameters)
+        write = writer(route.returns, cache=route.cache)
+        has_body = route.reads(Source.BODY, Source.FORM)
+        has_query = route.reads(Source.QUERY)
+        sources = [parameter.source for parameter in route.parameters]
+        asker = sources.index(Source.ASKER) if Source.ASKER in sources else None
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            raw = await body_of(request) if has_body else b""
+            if not has_query:
+                refuse_query(request)
+            values = [read(request, raw) for read in readers]
+            if asker is not None:
+                values[asker] = await authenticate(context, values[asker])  # type: ignore[arg-type]
+            return write(await call(context, *values))
+
+        return answer
+
+
+def _parameters(call: Callable[..., object], path: str) -> tuple[Parameter, ...]:
+    hints = get_type_hints(call, include_extras=True)
+    names = list(signature(call).parameters)[1:]
+    return tuple(_parameter(name, hints[name], path) for name in names)
+
+
+def _parameter(name: str, hint: Any, path: str) -> Parameter:  # noqa: ANN401 - a type form of any shape
+    if f"{{{name}}}" in path:
+        return Parameter(name, Source.PATH, hint)
+    if get_origin(hint) is Annotated:
+        inner, source = get_args(hint)[:2]
+        if isinstance(source, Source):
+            return Parameter(name, source, inner)
+    raise TypeError(f"{name} says neither where it comes from nor is it part of {path}")

@@ -1,0 +1,82 @@
+"""Who says they are asking: the Authorization header, read but not yet believed."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+
+from multidict import CIMultiDictProxy
+
+from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
+
+_LONGEST = 8_192
+# RFC 6750: b64token, which is also what our own secrets and JWTs are made of.
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SecretGiven:
+    """A token's secret, as a bearer token or as the password of nobody."""
+
+    plain: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BearerGiven:
+    """A signed bearer, as it was exchanged."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PasswordGiven:
+    """A person's e-mail address and password."""
+
+    email: str
+    password: str
+
+
+Credentials = SecretGiven | BearerGiven | PasswordGiven
+
+
+def credentials_of(headers: CIMultiDictProxy[str]) -> Credentials:
+    """The one set of credentials that a request carries; two are as bad as none."""
+    given = headers.getall("Authorization", None)
+    if given is None:
+        raise CredentialsMissing
+    if len(given) != 1:
+        raise CredentialsRefused("A request carries one Authorization header.")
+    return credentials(given[0])
+
+
+def credentials(header: str) -> Credentials:
+    """What an Authorization header holds; of its contents no complaint repeats a character."""
+    scheme, _, value = header.partition(" ")
+    value = value.strip(" ")
+    if len(value) > _LONGEST:
+        raise CredentialsRefused
+    match scheme.lower():
+        case "bearer":
+            return token(value)
+        case "basic":
+            return _basic(value)
+    raise CredentialsRefused("Authorization takes the Bearer or the Basic scheme.")
+
+
+def token(text: str) -> SecretGiven | BearerGiven:
+    """A bearer has two dots (RFC 7515 compact form); our secrets have none."""
+    if _B64TOKEN.fullmatch(text) is None:
+        raise CredentialsRefused
+    return BearerGiven(text) if text.count(".") == 2 else SecretGiven(text)
+
+
+def _basic(value: str) -> Credentials:
+    try:
+        pair = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.") from None
+    user, colon, password = pair.partition(":")
+    # RFC 7617: neither part may hold control characters.
+    if not colon or not pair.isprintable():
+        raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.")
+    return PasswordGiven(user, password) if user else token(password)

@@ -1,0 +1,35 @@
+"""The bytes of a request's body, within limits of size and patience."""
+
+import asyncio
+
+from aiohttp import web
+
+from counterfoil_api.complaints import BodyTooLarge, MalformedRequest, RequestTimeout, UnsupportedMediaType
+
+_PATIENCE_SECONDS = 20
+
+
+async def body_of(request: web.Request) -> bytes:
+    """The whole body, or the complaint that fits."""
+    if not request.body_exists:
+        return b""
+    if (length := request.content_length) is not None and length > request.client_max_size:
+        raise BodyTooLarge
+    # A compressed body could unfold to anything; the server does not unpack them, and says so.
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is; no content coding is read here.")
+    if request.content.is_eof():
+        return await request.read()
+    return await _patiently(request)
+
+
+async def _patiently(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise RequestTimeout from None
+    except web.HTTPRequestEntityTooLarge:
+        raise BodyTooLarge from None
+    except web.RequestPayloadError:
+        raise MalformedRequest("The body ends or is chunked in a way that cannot be read.") from None

@@ -1,0 +1,76 @@
+"""What the HTTP edge itself refuses, before the ledger was even asked.
+
+Complaint
+├── MalformedRequest         the bytes are no request
+├── InvalidRequest           readable, but not what this operation takes
+├── InvalidPrecondition      an If-Match that names no entity tag
+├── CredentialsInQuery       a secret where every proxy logs it
+├── CredentialsMissing       nobody is asking
+├── CredentialsRefused       somebody is, but we do not believe them
+├── NoSuchPath, MethodNotAllowed
+├── BodyTooLarge, UnsupportedMediaType, HeadersTooLarge, RequestTimeout
+├── ExpectationFailed        an Expect that we do not speak
+└── InternalError            a bug of ours, logged with the request's id
+"""
+
+from counterfoil.refusals import Refusal
+
+
+class Complaint(Refusal):
+    """The edge refuses."""
+
+
+class MalformedRequest(Complaint):
+    """These bytes are not a request that can be read."""
+
+
+class InvalidRequest(Complaint):
+    """The request does not have the form that this operation takes."""
+
+
+class InvalidPrecondition(Complaint):
+    """If-Match takes *, or strong entity tags in double quotes."""
+
+
+class CredentialsInQuery(Complaint):
+    """Credentials never travel in a query string; use the Authorization header, and consider these leaked."""
+
+
+class CredentialsMissing(Complaint):
+    """This operation needs credentials in the Authorization header."""
+
+
+class CredentialsRefused(Complaint):
+    """These credentials are not good, or are no longer."""
+
+
+class NoSuchPath(Complaint):
+    """Nothing answers at this path."""
+
+
+class MethodNotAllowed(Complaint):
+    """This path answers, but not to this method; Allow names those it knows."""
+
+
+class RequestTimeout(Complaint):
+    """The body did not arrive in time."""
+
+
+class BodyTooLarge(Complaint):
+    """The body is longer than this service reads."""
+
+
+class UnsupportedMediaType(Complaint):
+    """The body is of a media type or coding that this operation does not read."""
+
+
+class ExpectationFailed(Complaint):
+    """The only expectation that this service meets is 100-continue."""
+
+
+class HeadersTooLarge(Complaint):
+    """The request line or a header is longer than this service reads."""
+
+
+class InternalError(Complaint):
+    """Something went wrong here; it was logged under this request's id."""

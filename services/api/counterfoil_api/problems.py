@@ -1,0 +1,136 @@
+"""RFC 9457: every refusal's status, type and title, in this one place."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import msgspec
+from aiohttp import web
+
+from counterfoil import refusals
+from counterfoil.refusals import Refusal
+from counterfoil_api import complaints
+
+PREFIX = "urn:counterfoil:problem:"
+MEDIA_TYPE = "application/problem+json"
+
+Headers = tuple[tuple[str, str], ...]
+
+_CHALLENGE = 'Bearer realm="counterfoil"'
+_MISSING = (("WWW-Authenticate", _CHALLENGE),)
+_INVALID = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_token"'),)
+_SCOPE = (("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope"'),)
+_SOON = (("Retry-After", "1"),)
+
+# Our own secrets, and anything shaped like a signed bearer: the last filter, whatever a detail quotes.
+_SECRETS = re.compile(r"cfl_[a-z]+_[0-9A-Za-z]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one refusal looks on the wire."""
+
+    status: int
+    name: str
+    title: str
+    headers: Headers = ()
+
+    @property
+    def type(self) -> str:
+        """The stable URI by which programs recognise this problem."""
+        return PREFIX + self.name
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """An answer that says no, in the form of RFC 9457; refusals may add members of their own."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+# Types are a promise to callers: never rename one, never give one another meaning.
+KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
+    {
+        complaints.MalformedRequest: Kind(400, "malformed-request", "The request cannot be read"),
+        complaints.InvalidPrecondition: Kind(400, "invalid-precondition", "The precondition cannot be read"),
+        complaints.CredentialsInQuery: Kind(400, "credentials-in-query", "Credentials in the query string"),
+        complaints.CredentialsMissing: Kind(401, "credentials-missing", "Credentials are needed", _MISSING),
+        complaints.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.UnknownSecret: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.TokenExpired: Kind(401, "token-expired", "The token has expired", _INVALID),
+        refusals.TokenSuspended: Kind(401, "token-suspended", "The token is suspended", _INVALID),
+        refusals.TokenRevoked: Kind(401, "token-revoked", "The token was revoked", _INVALID),
+        refusals.SecretRetired: Kind(401, "secret-retired", "The secret was replaced", _INVALID),
+        refusals.BeyondCaller: Kind(403, "beyond-caller", "More than the caller holds"),
+        refusals.ScopeMissing: Kind(403, "scope-missing", "A scope is missing", _SCOPE),
+        refusals.RenewsItself: Kind(403, "renews-itself", "A token never renews itself"),
+        complaints.NoSuchPath: Kind(404, "no-such-path", "Nothing is here"),
+        refusals.NotFound: Kind(404, "not-found", "Not found"),
+        refusals.BadReference: Kind(404, "bad-reference", "No token is named like this"),
+        complaints.MethodNotAllowed: Kind(405, "method-not-allowed", "Not a method of this path"),
+        complaints.RequestTimeout: Kind(408, "request-timeout", "The body did not arrive in time"),
+        refusals.AlreadyExists: Kind(409, "already-exists", "It exists already"),
+        refusals.AlreadyRevoked: Kind(409, "already-revoked", "The token was revoked"),
+        refusals.NothingToRenew: Kind(409, "nothing-to-renew", "The token never expires"),
+        refusals.LifetimeRequired: Kind(409, "lifetime-required", "An expired token needs a new lifetime"),
+        refusals.LifetimeUnwanted: Kind(409, "lifetime-unwanted", "Rotation does not lengthen life"),
+        refusals.SecretNoLongerAvailable: Kind(410, "secret-no-longer-available", "The secret is no longer shown"),
+        refusals.StaleRevision: Kind(412, "stale-revision", "It changed in the meantime"),
+        complaints.BodyTooLarge: Kind(413, "body-too-large", "The body is too long"),
+        complaints.UnsupportedMediaType: Kind(415, "unsupported-media-type", "Not a media type read here"),
+        complaints.ExpectationFailed: Kind(417, "expectation-failed", "An expectation that is not met here"),
+        complaints.InvalidRequest: Kind(422, "invalid-request", "The request is not of the right form"),
+        refusals.BadText: Kind(422, "bad-text", "Text that is refused"),
+        refusals.BadScope: Kind(422, "bad-scope", "Not a scope"),
+        refusals.BadDuration: Kind(422, "bad-duration", "Not a duration"),
+        refusals.BadExpiry: Kind(422, "bad-expiry", "Not an expiry"),
+        refusals.BadMetadata: Kind(422, "bad-metadata", "Metadata that is refused"),
+        refusals.BadOwner: Kind(422, "bad-owner", "Not an owner"),
+        refusals.EntryTooLarge: Kind(422, "entry-too-large", "Too much for one event"),
+        refusals.KeyTooShort: Kind(422, "key-too-short", "The Idempotency-Key is too short"),
+        refusals.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used for something else"),
+        complaints.HeadersTooLarge: Kind(431, "headers-too-large", "Headers are too long"),
+        complaints.InternalError: Kind(500, "internal-error", "Something went wrong here"),
+        refusals.Busy: Kind(503, "busy", "Somebody else holds this token", _SOON),
+        refusals.OutcomeUnknown: Kind(503, "outcome-unknown", "The outcome is not known", _SOON),
+        refusals.Overloaded: Kind(503, "overloaded", "The service is not able to answer now", _SOON),
+    }
+)
+
+
+def kind_of(refusal: Refusal) -> Kind:
+    """The wire shape of a refusal; one that nobody gave a shape is a bug of ours."""
+    return KINDS.get(type(refusal)) or KINDS[complaints.InternalError]
+
+
+def problem_document(refusal: Refusal) -> dict[str, object]:
+    """What a refusal says on the wire."""
+    kind = kind_of(refusal)
+    return {
+        **{name: _scrubbed(fact) for name, fact in refusal.facts.items()},
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": _scrubbed(refusal.detail),
+    }
+
+
+def problem(refusal: Refusal) -> web.Response:
+    """The response that a refusal becomes."""
+    kind = kind_of(refusal)
+    return web.Response(
+        body=msgspec.json.encode(problem_document(refusal)),
+        status=kind.status,
+        headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)},
+    )
+
+
+def _scrubbed(fact: object) -> object:
+    if isinstance(fact, str):
+        return _SECRETS.sub("…", fact)
+    if isinstance(fact, (list, tuple)):
+        return [_scrubbed(each) for each in fact]
+    return fact

@@ -1,0 +1,220 @@
+"""What a handler's parameters are read from, and the readers: foreign bytes in, typed values out."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import web
+
+from counterfoil_api.authentication import credentials_of
+from counterfoil_api.complaints import (
+    CredentialsInQuery,
+    InvalidRequest,
+    MalformedRequest,
+    UnsupportedMediaType,
+)
+from counterfoil_api.conditions import Expectation, expectation
+
+
+class Source(Enum):
+    """Where a parameter comes from."""
+
+    BODY = "body"
+    FORM = "form"
+    QUERY = "query"
+    PATH = "path"
+    ASKER = "asker"
+    CREDENTIALS = "credentials"
+    IF_MATCH = "If-Match"
+    IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Retry:
+    """An Idempotency-Key and the whole of what was asked under it."""
+
+    key: str
+    asked: bytes
+
+
+T = TypeVar("T")
+Body = Annotated[T, Source.BODY]
+Form = Annotated[T, Source.FORM]
+Query = Annotated[T, Source.QUERY]
+Asker = Annotated[T, Source.ASKER]
+Presented = Annotated[T, Source.CREDENTIALS]
+IfMatch = Annotated[Expectation | None, Source.IF_MATCH]
+IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
+
+Read = Callable[[web.Request, bytes], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a handler: its name, where it comes from, and what it becomes."""
+
+    name: str
+    source: Source
+    type: type
+
+
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 64
+# A key that we print back is a word, never something that could be a secret.
+_WORD = re.compile(r"[a-z][a-z_-]{0,31}")
+_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
+_AT = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_SECRET_NAMES = frozenset(
+    {"access_token", "api_key", "apikey", "authorization", "client_secret", "password", "secret"} | {"session", "token"}
+)
+
+
+def reader(parameter: Parameter) -> Read:
+    """How this parameter is read, with everything that can be prepared already prepared."""
+    match parameter.source:
+        case Source.BODY:
+            return _body_reader(parameter.type)
+        case Source.FORM:
+            return _form_reader(parameter.type)
+        case Source.QUERY:
+            return _query_reader(parameter.type)
+        case Source.PATH:
+            name = parameter.name
+            return lambda request, _: request.match_info[name]
+        case Source.ASKER | Source.CREDENTIALS:
+            return lambda request, _: credentials_of(request.headers)
+        case Source.IF_MATCH:
+            return _if_match
+        case Source.IDEMPOTENCY_KEY:
+            return _retry
+
+
+def refuse_query(request: web.Request) -> None:
+    """An operation without query parameters refuses them all, so that a misspelt one is not just lost."""
+    if request.rel_url.raw_query_string:
+        name = next(iter(fields_of(request.rel_url.raw_query_string, where="query")))
+        raise InvalidRequest(f"This operation has no query parameter{_named(name)}.", where="query")
+
+
+def fields_of(text: str, *, where: str) -> dict[str, str]:
+    """The fields of a form or query string, each at most once (RFC 6749 3.1)."""
+    try:
+        pairs = parse_qsl(
+            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:
+        raise InvalidRequest(f"The {where} is not a list of name=value pairs in UTF-8.", where=where) from None
+    fields = dict(pairs)
+    if where == "query" and not _SECRET_NAMES.isdisjoint(name.lower() for name in fields):
+        raise CredentialsInQuery
+    if len(fields) != len(pairs):
+        raise InvalidRequest("No parameter may be given twice.", where=where)
+    return fields
+
+
+def _body_reader(shape: type) -> Read:
+    decode: Callable[[bytes], object] = msgspec.json.Decoder(shape).decode
+
+    def read(request: web.Request, raw: bytes) -> object:
+        if raw:
+            _expect_media_type(request, _JSON)
+        return _decoded(decode, raw or b"{}")
+
+    return read
+
+
+def _decoded(decode: Callable[[bytes], object], raw: bytes) -> object:
+    try:
+        value = decode(raw)
+        # The typed shape bounds the depth, so this second look cannot recurse far.
+        if raw.count(b":") > 1:
+            _ONCE.decode(raw.decode())
+    except msgspec.ValidationError as error:
+        raise _invalid(error, where="body") from None
+    except (ValueError, RecursionError):
+        raise MalformedRequest("The body is not JSON in UTF-8 with every key given once.") from None
+    return value
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError
+
+
+# msgspec quietly takes the last of two equal keys; whoever logged or checked the first saw another request.
+_ONCE = json.JSONDecoder(object_pairs_hook=_once)
+
+
+def _form_reader(shape: type) -> Read:
+    def read(request: web.Request, raw: bytes) -> object:
+        _expect_media_type(request, _FORM)
+        try:
+            text = raw.decode("ascii")
+        except UnicodeDecodeError:
+            raise MalformedRequest("A form is percent-encoded ASCII.") from None
+        return _converted(fields_of(text, where="form") if text else {}, shape, where="form")
+
+    return read
+
+
+def _query_reader(shape: type) -> Read:
+    empty: object = msgspec.convert({}, shape)
+
+    def read(request: web.Request, _: bytes) -> object:
+        text = request.rel_url.raw_query_string
+        return _converted(fields_of(text, where="query"), shape, where="query") if text else empty
+
+    return read
+
+
+def _converted(fields: dict[str, str], shape: type, *, where: str) -> object:
+    try:
+        return msgspec.convert(fields, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, where=where) from None
+
+
+def _expect_media_type(request: web.Request, expected: str) -> None:
+    given = request.headers.get("Content-Type", "")
+    if given != expected and request.content_type != expected:  # noqa: PLR1714 - the first is cheap
+        raise UnsupportedMediaType(f"This operation reads {expected}.")
+
+
+def _if_match(request: web.Request, _: bytes) -> Expectation | None:
+    header = request.headers.getall("If-Match", None)
+    return None if header is None else expectation(", ".join(header))
+
+
+def _retry(request: web.Request, raw: bytes) -> Retry | None:
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        return None
+    match = _KEY.fullmatch(header)
+    if match is None:
+        raise InvalidRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.", where="header")
+    return Retry(match[1], b"\n".join((request.method.encode(), request.rel_url.raw_path.encode(), raw)))
+
+
+def _invalid(error: msgspec.ValidationError, *, where: str) -> InvalidRequest:
+    text = str(error)
+    at = _AT.search(text)
+    facts = {"field": at[1]} if at and at[1] else {}
+    return InvalidRequest(_harmless(text[: at.start()] if at else text), where=where, **facts)
+
+
+def _harmless(text: str) -> str:
+    """What msgspec complains of, without repeating anything that the caller sent."""
+    if text.startswith("Invalid enum value"):
+        return "Not one of the values that are known here"
+    known, unknown, name = text.partition("Object contains unknown field ")
+    return f"There is no field{_named(name.strip('`'))}" if unknown and not known else text
+
+
+def _named(name: str) -> str:
+    return f" `{name}`" if _WORD.fullmatch(name) else " of this name"

@@ -1,0 +1,95 @@
+"""The outermost layer: every request gets an id, one log line, and a problem document if it is refused."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+import structlog
+from aiohttp import web
+
+from counterfoil.refusals import Refusal
+from counterfoil_api.complaints import (
+    BodyTooLarge,
+    ExpectationFailed,
+    InternalError,
+    MethodNotAllowed,
+    NoSuchPath,
+)
+from counterfoil_api.problems import kind_of, problem
+
+log = structlog.get_logger()
+
+# Neither dots nor underscores: what a caller sends here is logged, and no secret or bearer fits this form.
+_GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+UNROUTED = "(none)"
+
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Observe = Callable[[str, str, int, float, str | None], None]
+Middleware = Callable[[web.Request, Next], Awaitable[web.StreamResponse]]
+
+
+def request_id(request: web.BaseRequest) -> str:
+    """The caller's own id for this request if it is harmless, otherwise a new one."""
+    given = request.headers.get("X-Request-Id")
+    return given if given and _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def sealed(response: web.StreamResponse, identity: str) -> None:
+    """The headers that every response carries."""
+    headers = response.headers
+    headers["X-Request-Id"] = identity
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Server"] = "counterfoil"
+
+
+def edge(observe: Observe) -> Middleware:
+    """The layer, telling `observe` (method, route, status, seconds, problem) of every answer."""
+
+    @web.middleware
+    async def layer(request: web.Request, handler: Next) -> web.StreamResponse:
+        started, refused = perf_counter(), None
+        identity = request_id(request)
+        structlog.contextvars.bind_contextvars(request_id=identity)
+        try:
+            response = await handler(request)
+        except asyncio.CancelledError:
+            log.info("request_abandoned", method=request.method, route=route_of(request))
+            raise
+        except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
+            refusal = refusal_of(error)
+            refused, response = kind_of(refusal).name, problem(refusal)
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                response.headers["Allow"] = error.headers["Allow"]
+        sealed(response, identity)
+        seconds, route, status = perf_counter() - started, route_of(request), response.status
+        observe(request.method, route, status, seconds, refused)
+        told = {"problem": refused} if refused else {}
+        log.info("request", method=request.method, route=route, status=status, ms=round(seconds * 1e3, 2), **told)
+        return response
+
+    return layer
+
+
+def route_of(request: web.Request) -> str:
+    """The template of the path, never the path: paths are typed by strangers."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else UNROUTED
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What is answered to an exception; one that is no answer is logged here, and only here."""
+    match error:
+        case Refusal():
+            return error
+        case web.HTTPNotFound():
+            return NoSuchPath()
+        case web.HTTPMethodNotAllowed():
+            return MethodNotAllowed()
+        case web.HTTPRequestEntityTooLarge():
+            return BodyTooLarge()
+        case web.HTTPExpectationFailed():
+            return ExpectationFailed()
+    log.error("request_failed", exc_info=error)
+    return InternalError()

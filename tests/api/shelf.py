@@ -1,0 +1,113 @@
+"""A small application on our edge: a shelf of things."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from counterfoil.refusals import ScopeMissing
+from counterfoil_api.api import Api
+from counterfoil_api.authentication import Credentials, PasswordGiven, SecretGiven
+from counterfoil_api.complaints import CredentialsRefused
+from counterfoil_api.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
+from counterfoil_api.replies import Made, Page, Tagged
+
+
+class Owner(msgspec.Struct, forbid_unknown_fields=True):
+    type: Literal["user", "service"]
+    id: str
+
+
+class NewThing(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    owner: Owner | None = None
+    tags: dict[str, str] = {}
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class Thing(msgspec.Struct):
+    name: str
+    asker: str
+    key: str | None = None
+
+
+class Search(msgspec.Struct, forbid_unknown_fields=True):
+    name: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+
+
+class Typed(msgspec.Struct):
+    token: str
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+@dataclass
+class Shelf:
+    """What the little application works with."""
+
+    finished: list[str] = field(default_factory=list)
+    observed: list[tuple[str, str, int, str | None]] = field(default_factory=list)
+
+
+things = Api("things")
+
+
+@things.post("/things", refusals=(ScopeMissing,), asks=NewThing(name="a"), answers=Thing("a", "me"))
+async def make_thing(_: Shelf, asker: Asker[str], body: Body[NewThing], key: IdempotencyKey) -> Made[Thing]:
+    """Make a thing.
+
+    A longer word about it.
+    """
+    if body.name == "forbidden":
+        raise ScopeMissing(scope="things.make")
+    if body.name == "bug":
+        raise RuntimeError("cfl_service_secret leaks nowhere")
+    return Made(Thing(body.name, asker, key.key if key else None), revision=1, location="/things/1")
+
+
+@things.get("/things")
+async def list_things(_: Shelf, query: Query[Search]) -> Search:
+    """List things."""
+    return query
+
+
+@things.patch("/things/{ref}")
+async def change_thing(_: Shelf, ref: str, if_match: IfMatch, body: Body[Nothing]) -> Tagged[Thing]:
+    """Change a thing."""
+    assert body == Nothing()
+    met = if_match is None or if_match.met_by(7)
+    return Tagged(Thing(f"{ref} {met}", "nobody"), revision=7)
+
+
+@things.post("/form")
+async def send_form(_: Shelf, form: Form[Typed]) -> Typed:
+    """Send a form."""
+    return form
+
+
+@things.post("/slow")
+async def finish_slowly(shelf: Shelf, body: Body[NewThing]) -> Thing:
+    """Do something that takes a while."""
+    await asyncio.sleep(0.2)
+    shelf.finished.append(body.name)
+    return Thing(body.name, "nobody")
+
+
+@things.get("/page")
+async def show_page(_: Shelf) -> Page:
+    """Show a page."""
+    return Page(b"hello", "text/plain; charset=utf-8")
+
+
+async def believe(_: Shelf, credentials: Credentials) -> str:
+    match credentials:
+        case SecretGiven("good"):
+            return "token"
+        case PasswordGiven(email, "good"):
+            return email
+    raise CredentialsRefused

@@ -1,0 +1,73 @@
+"""The Authorization header: what it may hold, and that nothing else gets through."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from counterfoil_api.authentication import (
+    BearerGiven,
+    PasswordGiven,
+    SecretGiven,
+    credentials,
+    credentials_of,
+)
+from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
+
+
+def basic(pair: str) -> str:
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("header", "given_"),
+    [
+        ("Bearer cfl_service_x", SecretGiven("cfl_service_x")),
+        ("bearer   cfl_service_x", SecretGiven("cfl_service_x")),
+        ("Bearer a.b.c", BearerGiven("a.b.c")),
+        (basic("a@example.org:pass:word"), PasswordGiven("a@example.org", "pass:word")),
+        (basic("é@example.org:pässword"), PasswordGiven("é@example.org", "pässword")),
+        (basic(":cfl_service_x"), SecretGiven("cfl_service_x")),
+        (basic(":a.b.c"), BearerGiven("a.b.c")),
+    ],
+)
+def test_what_may_be_presented(header: str, given_: object) -> None:
+    assert credentials(header) == given_
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "Bearer", "Bearer ", "Bearer a b", "Bearer é", "Bearer " + "a" * 9_000, "Digest a", "cfl_service_x",
+        "Basic", "Basic !!!", "Basic YQ", basic("nocolon"), basic("a:b\x00c"), basic("a:b\nc"), basic(":"),
+        "Basic " + base64.b64encode(b"\xff:\xff").decode(), basic(":a b"),
+    ],
+)  # fmt: skip
+def test_what_may_not(header: str) -> None:
+    with pytest.raises(CredentialsRefused):
+        credentials(header)
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "Bearer ", "Basic ", "basic "]))
+def test_any_header_is_credentials_or_a_complaint_that_repeats_nothing(text: str, scheme: str) -> None:
+    complaint = ""
+    try:
+        credentials(scheme + text)
+    except CredentialsRefused as refused:
+        complaint = refused.detail
+    assert len(text) < 4 or text not in complaint
+
+
+def test_one_header_and_only_one() -> None:
+    with pytest.raises(CredentialsMissing):
+        credentials_of(CIMultiDictProxy(CIMultiDict()))
+    twice = CIMultiDict([("Authorization", "Bearer a"), ("authorization", "Bearer a")])
+    with pytest.raises(CredentialsRefused):
+        credentials_of(CIMultiDictProxy(twice))
+
+
+def test_credentials_never_print_themselves() -> None:
+    shown = repr([credentials("Bearer cfl_x"), credentials("Bearer a.b.cfl_x"), credentials(basic("u:cfl_x"))])
+    assert "cfl_x" not in shown

@@ -1,0 +1,113 @@
+"""Bearers: joserfc verifies what we sign, and we verify nothing else."""
+
+import base64
+import hmac
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+
+from counterfoil_api.complaints import CredentialsRefused
+from counterfoil_api.keys import Claims, key_ring, public_jwk
+
+ISSUER = "https://tokens.example.org"
+PRIVATE = ec.generate_private_key(ec.SECP256R1())
+OLDER = ec.generate_private_key(ec.SECP256R1())
+RING = key_ring(ISSUER, PRIVATE, (OLDER.public_key(),))
+CLAIMS = Claims(
+    iss=ISSUER, sub="crm", client_id="t1", aud="orders", iat=1_000, exp=4_600, jti="j1", scope="orders.read",
+    account="a1", token="t1", generation=2,
+)  # fmt: skip
+HEADER = {"alg": "ES256", "kid": public_jwk(PRIVATE.public_key()).kid, "typ": "at+jwt"}
+
+
+def encoded(part: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def signed(header: dict[str, Any], key: ec.EllipticCurvePrivateKey = PRIVATE) -> str:
+    """A bearer with any header at all and a perfectly good signature."""
+    message = f"{encoded(header)}.{encoded(msgspec.to_builtins(CLAIMS))}"
+    r, s = decode_dss_signature(key.sign(message.encode(), ec.ECDSA(hashes.SHA256())))
+    signature = base64.urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=")
+    return f"{message}.{signature.decode()}"
+
+
+def test_a_bearer_of_ours_comes_back_as_it_was() -> None:
+    assert RING.verify(RING.sign(CLAIMS), at=4_599.9) == CLAIMS
+
+
+def test_a_stranger_verifies_our_bearers_with_our_published_keys() -> None:
+    published = KeySet.import_key_set(json.loads(msgspec.json.encode({"keys": RING.jwks})))
+    read = jwt.decode(RING.sign(CLAIMS), published, algorithms=["ES256"])
+    assert read.claims == msgspec.to_builtins(CLAIMS)
+    assert read.header == HEADER
+
+
+def test_the_key_id_is_the_thumbprint_of_rfc_7638() -> None:
+    assert HEADER["kid"] == ECKey.import_key(PRIVATE).thumbprint()
+
+
+def test_a_retired_key_still_verifies_and_an_unknown_one_never_did() -> None:
+    assert RING.verify(key_ring(ISSUER, OLDER).sign(CLAIMS), at=2_000) == CLAIMS
+    stranger = key_ring(ISSUER, ec.generate_private_key(ec.SECP256R1()))
+    with pytest.raises(CredentialsRefused):
+        RING.verify(stranger.sign(CLAIMS), at=2_000)
+
+
+def test_the_exact_end_is_too_late() -> None:
+    with pytest.raises(CredentialsRefused):
+        RING.verify(RING.sign(CLAIMS), at=4_600)
+
+
+def test_another_issuer_is_refused() -> None:
+    other = key_ring("https://elsewhere.example.org", PRIVATE)
+    with pytest.raises(CredentialsRefused):
+        other.verify(RING.sign(CLAIMS), at=2_000)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alg": "none"}, {"alg": "HS256"}, {"alg": "ES384"}, {"typ": "JWT"}, {"kid": "other"}, {"jku": "https://x"},
+        {"x5u": "https://x"}, {"jwk": {"kty": "EC"}}, {"crit": ["b64"], "b64": False},
+    ],
+)  # fmt: skip
+def test_no_other_header_is_believed_however_well_it_is_signed(change: dict[str, Any]) -> None:
+    with pytest.raises(CredentialsRefused):
+        RING.verify(signed({**HEADER, **change}), at=2_000)
+
+
+def test_the_public_key_is_no_hmac_secret() -> None:
+    pem = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    message = f"{encoded({**HEADER, 'alg': 'HS256'})}.{encoded(msgspec.to_builtins(CLAIMS))}"
+    mac = base64.urlsafe_b64encode(hmac.digest(pem, message.encode(), "sha256")).rstrip(b"=")
+    forged = f"{message}.{mac.decode()}"
+    with pytest.raises(CredentialsRefused):
+        RING.verify(forged, at=2_000)
+
+
+@given(st.data())
+def test_one_changed_character_is_a_refusal(data: st.DataObject) -> None:
+    bearer = RING.sign(CLAIMS)
+    at = data.draw(st.integers(0, len(bearer) - 1))
+    other = data.draw(st.sampled_from("ABCabc019-_.=+/ é").filter(lambda c: c != bearer[at]))
+    with pytest.raises(CredentialsRefused):
+        RING.verify(bearer[:at] + other + bearer[at + 1 :], at=2_000)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_refusal_and_never_a_crash(text: str) -> None:
+    header = RING.signing.header.decode()
+    for bearer in (text, f"{header}.{text}", f"{header}.{text}.", f"{header}..{text}"):
+        with pytest.raises(CredentialsRefused):
+            RING.verify(bearer, at=2_000)

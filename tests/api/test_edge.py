@@ -1,0 +1,262 @@
+"""What the edge lets through, and what it says to everything else."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from shelf import Shelf
+from structlog.testing import capture_logs
+
+GOOD = {"Authorization": "Bearer good"}
+PROBLEM = "urn:counterfoil:problem:"
+
+
+async def post(client: ClientSession, path: str, data: bytes, **headers: str) -> tuple[int, Any]:
+    headers = {"Content-Type": "application/json", **GOOD, **headers}
+    async with client.post(path, data=data, headers=headers) as answer:
+        if answer.status >= 400:
+            assert answer.content_type == "application/problem+json"
+        return answer.status, await answer.json(content_type=None)
+
+
+async def raw(address: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    host, port = address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    status, *lines = head.decode().strip().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await asyncio.wait_for(reader.readexactly(int(headers.get("content-length", "0"))), 5)
+    writer.close()
+    await writer.wait_closed()
+    return int(status.split()[1]), headers, body
+
+
+async def test_a_handler_gets_what_its_signature_says(client: ClientSession) -> None:
+    body = b'{"name":"x","owner":{"type":"user","id":"1"}}'
+    async with client.post(
+        "/things", data=body, headers={**GOOD, "Content-Type": "application/json", "Idempotency-Key": "k-1"}
+    ) as answer:
+        assert answer.status == 201
+        assert await answer.json() == {"name": "x", "asker": "token", "key": "k-1"}
+        assert answer.headers["ETag"] == '"1"'
+        assert answer.headers["Location"] == "/things/1"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Server"] == "counterfoil"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "problem"),
+    [
+        (b"", 422, "invalid-request"),
+        (b"{", 400, "malformed-request"),
+        (b"null", 422, "invalid-request"),
+        (b'{"name":1}', 422, "invalid-request"),
+        (b'{"name":"\xff"}', 400, "malformed-request"),
+        (b'{"name":"\\ud800"}', 400, "malformed-request"),
+        (b'{"name":"a","name":"b"}', 400, "malformed-request"),
+        (b'{"name":"a","tags":{"x":"1","x":"2"}}', 400, "malformed-request"),
+        (b'{"name":"a","n\\u0061me":"b"}', 400, "malformed-request"),
+        (b'{"name":"a"} {}', 400, "malformed-request"),
+        (b"[" * 1_900, 422, "invalid-request"),
+        (b'{"name":' + b"[" * 1_900, 422, "invalid-request"),
+        (b'{"name":"a","until":"2026-01-01T00:00:00"}', 422, "invalid-request"),
+        (b'{"name":"' + b"a" * 2_000 + b'"}', 413, "body-too-large"),
+        (b'{"name":"forbidden"}', 403, "scope-missing"),
+        (b'{"name":"bug"}', 500, "internal-error"),
+    ],
+)
+async def test_bad_bodies_are_named(client: ClientSession, body: bytes, status: int, problem: str) -> None:
+    answered, document = await post(client, "/things", body)
+    assert (answered, document["status"], document["type"]) == (status, status, PROBLEM + problem)
+    assert "cfl_" not in json.dumps(document)
+
+
+async def test_a_misfit_is_pointed_at(client: ClientSession) -> None:
+    _, document = await post(client, "/things", b'{"name":"a","owner":{"type":"user","id":3}}')
+    assert (document["where"], document["field"]) == ("body", "owner.id")
+
+
+async def test_complaints_repeat_nothing_that_was_sent(client: ClientSession) -> None:
+    secret = "cfl_service_Zq7c0mpl3teS3cr3t"
+    for body in (
+        {"name": "a", secret: 1},
+        {"name": "a", "owner": {"type": secret, "id": "1"}},
+        {"name": "a", "until": secret},
+        {"name": {secret: secret}},
+    ):
+        status, document = await post(client, "/things", json.dumps(body).encode())
+        assert status == 422
+        assert secret not in json.dumps(document)
+
+
+async def test_a_misspelt_field_is_named(client: ClientSession) -> None:
+    _, document = await post(client, "/things", b'{"nmae":"a"}')
+    assert document["detail"] == "There is no field `nmae`"
+
+
+async def test_a_chunked_body_is_counted_too(client: ClientSession) -> None:
+    async def chunks() -> Any:
+        for _ in range(300):
+            yield b" " * 10
+
+    async with client.post("/things", data=chunks(), headers={**GOOD, "Content-Type": "application/json"}) as answer:
+        assert answer.status == 413
+
+
+async def test_other_media_types_and_codings_are_refused(client: ClientSession) -> None:
+    assert (await post(client, "/things", b"{}", **{"Content-Type": "text/plain"}))[0] == 415
+    assert (await post(client, "/form", b"token=a"))[0] == 415
+    async with client.post(
+        "/things",
+        data=b"\x1f\x8b\x08",
+        headers={**GOOD, "Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ) as answer:
+        assert answer.status == 415
+
+
+async def test_a_body_may_be_left_out_when_nothing_in_it_is_needed(client: ClientSession) -> None:
+    async with client.patch("/things/5", headers={"If-Match": '"6", "7"'}) as answer:
+        assert await answer.json() == {"name": "5 True", "asker": "nobody", "key": None}
+
+
+@pytest.mark.parametrize("header", ['W/"7"', "7", '"7', "", '"7",', '"7" "8"'])
+async def test_a_precondition_that_cannot_be_read_is_refused(client: ClientSession, header: str) -> None:
+    async with client.patch("/things/5", headers={"If-Match": header}) as answer:
+        assert (await answer.json(content_type=None))["type"] == PROBLEM + "invalid-precondition"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "problem"),
+    [
+        ("/things?limit=7&name=%C3%A9", 200, ""),
+        ("/things?limit=0", 422, "invalid-request"),
+        ("/things?limit=a", 422, "invalid-request"),
+        ("/things?limti=7", 422, "invalid-request"),
+        ("/things?name=a&name=b", 422, "invalid-request"),
+        ("/things?name", 422, "invalid-request"),
+        ("/things?name=%ff", 422, "invalid-request"),
+        ("/things?access_token=cfl_service_x", 400, "credentials-in-query"),
+        ("/page?Token=x", 400, "credentials-in-query"),
+        ("/page?x=y", 422, "invalid-request"),
+        ("/nowhere", 404, "no-such-path"),
+        ("/things/a/b", 404, "no-such-path"),
+        ("/form", 405, "method-not-allowed"),
+    ],
+)
+async def test_paths_and_queries(address: str, path: str, status: int, problem: str) -> None:
+    answered, headers, body = await raw(address, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert answered == status
+    if problem:
+        assert headers["content-type"] == "application/problem+json"
+        assert json.loads(body)["type"] == PROBLEM + problem
+    if status == 405:
+        assert headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "problem"),
+    [
+        (b"nonsense\r\n\r\n", 400, "malformed-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n", 400, "malformed-request"),
+        (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed-request"),
+        (b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "malformed-request"),
+        (
+            b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            "malformed-request",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431, "headers-too-large"),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers-too-large"),
+        (
+            b"POST /slow HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n",
+            417,
+            "expectation-failed",
+        ),
+        (
+            b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            400,
+            "malformed-request",
+        ),
+    ],
+)
+async def test_bytes_that_are_no_request_get_a_problem_too(
+    address: str, sent: bytes, status: int, problem: str
+) -> None:
+    answered, headers, body = await raw(address, sent)
+    assert (answered, json.loads(body)["type"]) == (status, PROBLEM + problem)
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-request-id"]
+
+
+async def test_every_request_is_logged_once_and_without_its_secrets(client: ClientSession) -> None:
+    with capture_logs() as lines:
+        await post(client, "/things", b'{"name":"a"}', **{"X-Request-Id": "my-own-request"})
+        async with client.get("/things/cfl_service_secret?token=cfl_service_secret", headers=GOOD) as answer:
+            assert answer.status == 405
+    assert [(line["route"], line["status"]) for line in lines] == [("/things", 201), ("(none)", 405)]
+    assert "cfl_" not in str(lines)
+    assert "good" not in str(lines)
+
+
+async def test_a_harmless_request_id_is_kept_and_any_other_replaced(client: ClientSession) -> None:
+    for given, kept in (("build-4711-a", True), ("short", False), ("cfl_service_abcdefgh", False)):
+        async with client.get("/page", headers={"X-Request-Id": given}) as answer:
+            assert (answer.headers["X-Request-Id"] == given) is kept
+
+
+async def test_a_bug_is_logged_with_its_trace_and_answered_without(client: ClientSession) -> None:
+    with capture_logs() as lines:
+        status, document = await post(client, "/things", b'{"name":"bug"}')
+    assert status == 500
+    assert set(document) == {"type", "title", "status", "detail"}
+    assert [line["event"] for line in lines] == ["request_failed", "request"]
+
+
+async def test_answers_are_observed(client: ClientSession, shelf: Shelf) -> None:
+    await post(client, "/things", b'{"name":"forbidden"}')
+    assert shelf.observed == [("POST", "/things", 403, "scope-missing")]
+
+
+async def test_who_hangs_up_does_not_undo_what_was_begun(address: str, shelf: Shelf) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    body = b'{"name":"kept"}'
+    head = f"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.transport.abort()
+    await asyncio.sleep(0.4)
+    assert shelf.finished == ["kept"]
+
+
+async def test_a_cautious_client_may_go_on(address: str) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /form HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 7\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    )
+    assert b"100" in await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"token=a")
+    assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_forms_are_read(client: ClientSession) -> None:
+    async with client.post("/form", data={"token": "a é", "more": "ignored"}) as answer:
+        assert await answer.json() == {"token": "a é"}
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for bad in (b"token=a&token=b", b"token=%ff", b"token", b"other=1", b""):
+        assert (await post(client, "/form", bad, **form))[0] == 422, bad
+    assert (await post(client, "/form", b"token=\xc3\xa9", **form))[0] == 400
+
+
+async def test_head_answers_like_get_without_a_body(client: ClientSession) -> None:
+    async with client.head("/page") as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, "5")

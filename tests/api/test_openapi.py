@@ -1,0 +1,41 @@
+"""The document that is drawn from the routes."""
+
+import msgspec
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from shelf import things
+
+from counterfoil_api.openapi import document
+
+DOCUMENT = msgspec.to_builtins(document(things.routes, version="1", url="https://tokens.example.org"))
+
+
+def test_the_document_is_valid_openapi() -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+def test_an_operation_says_what_its_signature_says() -> None:
+    make = DOCUMENT["paths"]["/things"]["post"]
+    assert make["operationId"] == "make_thing"
+    assert make["summary"] == "Make a thing"
+    assert make["description"] == "A longer word about it."
+    assert make["security"] == [{"token": []}, {"password": []}]
+    assert [parameter["name"] for parameter in make["parameters"]] == ["Idempotency-Key"]
+    assert make["requestBody"]["content"]["application/json"]["example"]["name"] == "a"
+    assert set(make["responses"]["201"]["headers"]) == {"ETag", "Location", "X-Request-Id"}
+    assert "Retry-After" in make["responses"]["503"]["headers"]
+    assert "urn:counterfoil:problem:scope-missing" in make["responses"]["403"]["description"]
+    assert "422" in make["responses"]
+
+
+def test_queries_and_forms_are_written_field_by_field() -> None:
+    limit = DOCUMENT["paths"]["/things"]["get"]["parameters"][1]
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+    form = DOCUMENT["paths"]["/form"]["post"]["requestBody"]
+    assert form["required"] is True
+    assert set(form["content"]) == {"application/x-www-form-urlencoded"}
+
+
+def test_if_match_brings_its_refusals_along() -> None:
+    change = DOCUMENT["paths"]["/things/{ref}"]["patch"]
+    assert {"400", "412"} <= set(change["responses"])
+    assert change["requestBody"]["required"] is False

@@ -1,0 +1,63 @@
+"""Every refusal has one wire shape, and none of them tells a secret."""
+
+import json
+
+import msgspec
+
+from counterfoil import refusals
+from counterfoil.refusals import BadScope, Refusal, StaleRevision
+from counterfoil_api import complaints
+from counterfoil_api.problems import KINDS, problem, problem_document
+
+
+def leaves(kind: type[Refusal]) -> set[type[Refusal]]:
+    below = kind.__subclasses__()
+    return {kind} if not below else set().union(*(leaves(each) for each in below))
+
+
+def test_every_refusal_has_a_shape() -> None:
+    ours = {each for each in leaves(Refusal) if each.__module__ in (refusals.__name__, complaints.__name__)}
+    assert ours == set(KINDS)
+
+
+def test_a_type_means_one_thing() -> None:
+    by_name = {kind.name: kind for kind in KINDS.values()}
+    assert all(by_name[kind.name] == kind for kind in KINDS.values())
+    assert all(kind.name == kind.name.lower().replace("_", "-") for kind in KINDS.values())
+
+
+def test_a_problem_says_what_rfc_9457_asks_and_the_facts_beside_it() -> None:
+    assert problem_document(StaleRevision(revision=7)) == {
+        "type": "urn:counterfoil:problem:stale-revision",
+        "title": "It changed in the meantime",
+        "status": 412,
+        "detail": StaleRevision.__doc__,
+        "revision": 7,
+    }
+
+
+def test_facts_never_hide_what_the_problem_is() -> None:
+    assert problem_document(StaleRevision(status=200, type="x"))["status"] == 412
+
+
+def test_the_last_filter_takes_secrets_out() -> None:
+    secret, bearer = "cfl_service_abcDEF123", "eyJhbGciOi.eyJpc3Mi.c2ln-_"
+    body = problem(BadScope(f"'{secret}' is not a scope", scopes=[bearer])).body
+    assert isinstance(body, bytes)
+    assert json.loads(body)["detail"] == "'…' is not a scope"
+    assert b"eyJ" not in body
+
+
+def test_who_is_not_believed_is_told_how_to_ask() -> None:
+    assert problem(complaints.CredentialsMissing()).headers["WWW-Authenticate"] == 'Bearer realm="counterfoil"'
+    assert "invalid_token" in problem(refusals.TokenExpired()).headers["WWW-Authenticate"]
+    assert "insufficient_scope" in problem(refusals.ScopeMissing()).headers["WWW-Authenticate"]
+    assert problem(refusals.Overloaded()).headers["Retry-After"] == "1"
+
+
+def test_a_refusal_that_nobody_gave_a_shape_is_our_bug() -> None:
+    class Unheard(Refusal):
+        pass
+
+    assert problem(Unheard()).status == 500
+    assert msgspec.json.decode(problem(Unheard()).body or b"")["type"].endswith(":internal-error")  # type: ignore[arg-type]
