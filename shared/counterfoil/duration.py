@@ -12,6 +12,8 @@ from .refusals import BadDuration, BadExpiry
 FOREVER: Final = "forever"
 LONGEST: Final = timedelta(days=36_525)
 """A hundred years: longer lives are spelled `forever`."""
+LENGTH_LIMIT: Final = 64
+"""Characters; 28 digits of precision are enough for all that fits."""
 
 _UNITS: Final = {
     "ns": Decimal("0.001"), "us": Decimal(1), "µs": Decimal(1), "μs": Decimal(1), "ms": Decimal(1_000),
@@ -19,17 +21,16 @@ _UNITS: Final = {
     "d": Decimal(86_400_000_000), "w": Decimal(604_800_000_000),
 }  # fmt: skip
 """Microseconds in each unit (Go's time.ParseDuration, plus d and w)."""
-_PART: Final = re.compile(r"(\d{1,18}(?:\.\d{1,9})?|\.\d{1,9})(ns|us|µs|μs|ms|s|m|h|d|w)")
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d|w)")
+
+_SHAPE: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 
 def length(text: str) -> timedelta:
     """Return how long the text lasts, zero or more, or raise BadDuration; `forever` has no length."""
-    position, micros = 0, Decimal(0)
-    while part := _PART.match(text, position):
-        micros += Decimal(part[1]) * _UNITS[part[2]]
-        position = part.end()
-    if position == 0 or position != len(text) or len(text) > 64:
-        raise BadDuration(f"{text[:64]!r} is not a duration. {BadDuration.__doc__}")
+    if len(text) > LENGTH_LIMIT or not _SHAPE.fullmatch(text):
+        raise BadDuration(f"{text[:LENGTH_LIMIT]!r} is not a duration. {BadDuration.__doc__}")
+    micros = sum((Decimal(part[1]) * _UNITS[part[2]] for part in _PART.finditer(text)), Decimal(0))
     if micros > LONGEST // timedelta(microseconds=1):
         raise BadDuration(f"{text!r} is over a hundred years; say forever.")
     return timedelta(microseconds=int(micros))
