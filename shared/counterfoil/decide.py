@@ -46,6 +46,7 @@ from .refusals import (
     AlreadyExists,
     AlreadyRevoked,
     BadDuration,
+    BadExpiry,
     BadOwner,
     LifetimeRequired,
     LifetimeUnwanted,
@@ -54,7 +55,7 @@ from .refusals import (
     RenewsItself,
     StaleRevision,
 )
-from .token import Token, flaw, good_until, pending
+from .token import Token, flaw, good_until, pending, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 GRACE_LIMIT_SECONDS: Final = 366 * 86_400
@@ -82,7 +83,7 @@ def _change(token: Token, command: Change, at: datetime) -> list[Event]:
     if isinstance(command, Revoke):
         return _revoke(token, command)
     if isinstance(command, Erase):
-        return [] if token.name is None else [Erased()]
+        return [Erased()]  # always: a blank state does not mean that every earlier event is blank
     if token.standing == "revoked":
         raise AlreadyRevoked
     match command:
@@ -97,6 +98,7 @@ def _change(token: Token, command: Change, at: datetime) -> list[Event]:
             return [] if token.standing == "suspended" else [Suspended(private=said)]
         case Resume():
             refuse_beyond_scopes(command.by.scopes, token.scopes)
+            refuse_beyond_life(command.by, token.expires_at)
             return [] if token.standing == "active" else [Resumed()]
     raise TypeError(f"no such command: {type(command).__name__}")
 
@@ -135,6 +137,8 @@ def _update(token: Token, command: Update) -> list[Event]:
     granted = UNSET if command.scopes is UNSET else scopes.checked(command.scopes)
     if granted is not UNSET:
         refuse_beyond_scopes(command.by.scopes, granted)
+        if scopes.missing(token.scopes, granted):  # else a caller could park its scopes in a token that outlives it
+            refuse_beyond_life(command.by, token.expires_at)
     name = UNSET if command.name is UNSET else text.checked_name(command.name)
     words = command.description
     words = UNSET if words is UNSET else text.checked("description", words, text.DESCRIPTION_LIMIT)
@@ -166,6 +170,8 @@ def _renewed(token: Token, command: Renew | Rotate, at: datetime, life: str | No
     expires_at = duration.expiry(at, life, ends)
     refuse_beyond_scopes(command.by.scopes, token.scopes)
     refuse_beyond_life(command.by, expires_at)
+    if expires_at is not None and expires_at <= at and status(token, at) == "expired":
+        raise BadExpiry("An expired token is renewed to a moment still to come.")
     return Renewed(expired_at=token.expires_at, expires_at=expires_at, duration=life)
 
 
@@ -174,8 +180,7 @@ def _rotate(token: Token, command: Rotate, at: datetime) -> list[Event]:
         raise BadDuration("A grace is between 0s and 366d.", field="grace")
     refuse_beyond_scopes(command.by.scopes, token.scopes)
     life_stated = command.duration is not None or command.expires_at is not None
-    expired = token.expires_at is not None and token.expires_at <= at
-    if not expired:
+    if status(token, at) != "expired":
         if life_stated:
             raise LifetimeUnwanted
         refuse_beyond_life(command.by, token.expires_at)
@@ -213,7 +218,7 @@ def _exchange(token: Token, command: Exchange, at: datetime) -> list[Event]:
         Exchanged(
             jti=command.jti,
             generation=command.generation,
-            audience=command.audience,
+            audience=tuple(text.checked("audience", name, text.NAME_LIMIT) for name in command.audience),
             scopes=granted,
             expires_at=min(ends, own_end) if own_end else ends,
         )

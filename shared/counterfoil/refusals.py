@@ -14,7 +14,7 @@ place per wire. Everything else is a bug and rises to the edge.
     ├── Forbidden          the caller is known but may not
     │   ├── BeyondCaller, ScopeMissing, RenewsItself
     ├── Conflict           true at this moment, may change
-    │   ├── NotFound, AlreadyExists, AlreadyRevoked, AlreadyErased, StaleRevision
+    │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
     │   └── KeyReused, SecretNoLongerAvailable
     └── Unavailable        try again
@@ -134,7 +134,7 @@ class StaleRevision(Conflict):
 
 
 class NothingToRenew(Conflict):
-    """This token never expires; state a duration or an expiry to give it one."""
+    """This token has no duration to live again; state a duration or an expiry."""
 
 
 class LifetimeRequired(Conflict):
