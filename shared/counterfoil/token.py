@@ -136,10 +136,10 @@ def pending(token: Token) -> list[int]:
 def evolve(token: Token | None, fact: Fact) -> Token:
     """Return the state after one more thing happened. The only fold: the door, the audit and as-of all use it."""
     event: TokenEvent = fact.event  # type: ignore[assignment] # TOKEN_EVENTS is exactly this union
-    if isinstance(event, Created):
-        return _due(_born(fact, event))
     if token is None:
-        raise ValueError(f"{fact.subject.id} begins with {fact.type}, not with created")
+        if not isinstance(event, Created):
+            raise ValueError(f"{fact.subject.id} begins with {fact.type}, not with created")
+        return _due(_born(fact, event))
     if isinstance(event, Exchanged):  # by far the most frequent, and it can change nothing else
         return replace(token, version=fact.version, at=fact.at, last_exchanged_at=fact.at)
     revised = fact.type not in UNREVISED
@@ -188,7 +188,7 @@ def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
         case Erased():
             return replace(token, name=None, description="", metadata={}, reason=None)
         case Created() | Exchanged():
-            raise ValueError("a token is created once, and exchanging it is folded before")
+            raise ValueError("a token is created once; its exchanges are folded above")
     assert_never(event)
 
 
