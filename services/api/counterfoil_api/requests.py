@@ -1,14 +1,13 @@
 """The outermost layer: every request gets an id, one log line, and a problem document if it is refused."""
 
 import asyncio
-import re
-import secrets
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 import structlog
 from aiohttp import web
 
+from counterfoil.logging import request_id
 from counterfoil.refusals import Refusal
 from counterfoil_api.complaints import (
     BodyTooLarge,
@@ -21,19 +20,11 @@ from counterfoil_api.problems import kind_of, problem
 
 log = structlog.get_logger()
 
-# Neither dots nor underscores: what a caller sends here is logged, and no secret or bearer fits this form.
-_GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 UNROUTED = "(none)"
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Observe = Callable[[str, str, int, float, str | None], None]
 Middleware = Callable[[web.Request, Next], Awaitable[web.StreamResponse]]
-
-
-def request_id(request: web.BaseRequest) -> str:
-    """The caller's own id for this request if it is harmless, otherwise a new one."""
-    given = request.headers.get("X-Request-Id")
-    return given if given and _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def sealed(response: web.StreamResponse, identity: str) -> None:
@@ -50,7 +41,7 @@ def edge(observe: Observe) -> Middleware:
     @web.middleware
     async def layer(request: web.Request, handler: Next) -> web.StreamResponse:
         started, refused = perf_counter(), None
-        identity = request_id(request)
+        identity = request_id(request.headers.get("X-Request-Id"))
         structlog.contextvars.bind_contextvars(request_id=identity)
         try:
             response = await handler(request)

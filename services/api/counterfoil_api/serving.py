@@ -7,10 +7,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from counterfoil.logging import request_id
 from counterfoil.refusals import Refusal
 from counterfoil_api.complaints import ExpectationFailed, HeadersTooLarge, InternalError, MalformedRequest
 from counterfoil_api.problems import kind_of, problem
-from counterfoil_api.requests import UNROUTED, request_id, sealed
+from counterfoil_api.requests import UNROUTED, sealed
 
 log = structlog.get_logger()
 
@@ -85,7 +86,7 @@ class Runner(web.AppRunner):
 
 def _last_answer(request: web.BaseRequest, refusal: Refusal) -> web.StreamResponse:
     response = problem(refusal)
-    sealed(response, identity := request_id(request))
+    sealed(response, identity := request_id(request.headers.get("X-Request-Id")))
     response.force_close()
     kind = kind_of(refusal)
     log.info("request", route=UNROUTED, status=kind.status, problem=kind.name, request_id=identity)
