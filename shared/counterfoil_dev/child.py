@@ -34,10 +34,12 @@ class Child:
     ending: signal.Signals = signal.SIGTERM
     patience_seconds: float = 20.0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    asked: bool = field(default=False, init=False)
 
     def start(self) -> None:
         """Start the command in a session of its own, so that a terminal's Ctrl-C reaches only us."""
         end_leftover(self.pid_file, ending=self.ending)
+        self.asked = False
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
                 self.command,
@@ -64,12 +66,18 @@ class Child:
             raise ChildFailed(f"{self.name} was never started")
         return self.process.pid
 
+    def ask_to_end(self) -> None:
+        """Ask, and do not wait. Only once: some take a second signal for impatience and drop their work."""
+        if self.process is not None and self.alive and not self.asked:
+            self.asked = True
+            self.process.send_signal(self.ending)
+
     def stop(self) -> None:
         """Ask it to end, insist after a while, and leave nobody of its group behind."""
         if self.process is None:
             return
         if self.alive:
-            self.process.send_signal(self.ending)
+            self.ask_to_end()
             try:
                 self.process.wait(self.patience_seconds)
             except subprocess.TimeoutExpired:

@@ -90,8 +90,7 @@ class Postgres:
         The first start after a crash may fail while backends of the old server are still dying.
         """
         for attempt in count(1):
-            _forget_strangers(self._data, self.sockets)
-            self.child.start()
+            self.begin()
             try:
                 self.child.wait_until(self.ready)
                 break
@@ -99,6 +98,11 @@ class Postgres:
                 self.child.stop()
                 if attempt == _TRIES:
                     raise
+
+    def begin(self) -> None:
+        """Start it, without waiting."""
+        _forget_strangers(self._data, self.sockets)
+        self.child.start()
 
     def ready(self) -> bool:
         """Whether the server says so itself, in the file that pg_ctl reads too."""

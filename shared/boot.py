@@ -1,0 +1,169 @@
+"""From a clean checkout to a running service or a finished test run, with nothing but Python.
+
+    python3 shared/boot.py up [--state DIR] [--port N]    run everything until Ctrl-C
+    python3 shared/boot.py test [pytest arguments]        run the test suite
+    python3 shared/boot.py run PROGRAM [arguments]        run a program of the environment, such as ruff
+
+Only the standard library is used here, and nothing newer than Python 3.7 above the version check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+OLDEST = (3, 11)
+TOP = Path(__file__).resolve().parent.parent
+VENV = TOP / ".venv"
+PYTHON = VENV / "bin" / "python"
+
+# What each command installs: the running service needs neither linters nor test tools.
+LOCKS = {
+    "up": TOP / "shared" / "counterfoil_dev" / "requirements.lock",
+    "test": TOP / "requirements.lock",
+    "run": TOP / "requirements.lock",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Set up what the command needs, then become it."""
+    complaint = unfit()
+    if complaint:
+        sys.exit(complaint)
+    if not arguments or arguments[0] not in LOCKS or (arguments[0] == "run" and not arguments[1:]):
+        sys.exit((__doc__ or "").strip())
+    command, rest = arguments[0], arguments[1:]
+    install(LOCKS[command])
+    become(command, rest)
+
+
+def unfit() -> str:
+    """Why this Python or machine will not do; empty if it will."""
+    if os.name != "posix":
+        return "Counterfoil runs on Linux and macOS; on Windows use it inside WSL."
+    if sys.version_info >= OLDEST:
+        return ""
+    wanted, found = ".".join(map(str, OLDEST)), ".".join(map(str, sys.version_info[:3]))
+    others = [name for name in (f"python3.{minor}" for minor in range(11, 20)) if shutil.which(name)]
+    hint = f" Try: {others[-1]} shared/boot.py" if others else ""
+    return f"Counterfoil needs Python {wanted} or newer; this is {found}.{hint}"
+
+
+def become(command: str, rest: list[str]) -> None:
+    """Replace this process, so that signals and exit status are the program's own."""
+    environment = {**os.environ, "VIRTUAL_ENV": str(VENV), "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}"}
+    if command == "up":
+        program = [str(PYTHON), "-m", "counterfoil_dev", *rest]
+    elif command == "test":
+        os.chdir(TOP)
+        # One process a core; a test that needs the machine to itself says so with the mark `soak`.
+        program = [str(PYTHON), "-m", "pytest", "--numprocesses=auto", "--dist=loadgroup", *rest]
+    else:
+        os.chdir(TOP)
+        program = [str(VENV / "bin" / rest[0]), *rest[1:]]
+        if not os.access(program[0], os.X_OK):
+            sys.exit(f"There is no program {rest[0]} in {VENV.name}.")
+    sys.stdout.flush()
+    os.execve(program[0], program, environment)  # noqa: S606 - our own environment's programs
+
+
+def install(lock: Path) -> None:
+    """Make .venv hold what the lock names, checked against its hashes; nothing to do if it already does."""
+    import fcntl  # noqa: PLC0415 - absent on Windows, where `unfit` says so first
+
+    with Path(__file__).open(encoding="utf-8") as turn:  # two at once would spoil each other's work
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        stamp = VENV / f"installed-{digest_of(lock)}"
+        if works() and stamp.exists():
+            return
+        if not works():
+            say("making .venv")
+            make_venv()
+        say("installing what is locked")
+        installer = choose_installer(lock)
+        run([*installer, "--require-hashes", "-r", str(lock)])
+        run([*installer, "--no-deps", "--no-build-isolation", "-e", str(TOP)])
+        stamp.touch()
+
+
+def digest_of(lock: Path) -> str:
+    """What tells whether an installation is still the right one."""
+    content = lock.read_bytes() + (TOP / "pyproject.toml").read_bytes()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def works() -> bool:
+    """Whether .venv has a Python that starts and is new enough; an upgrade of the system may have broken it."""
+    check = f"import sys; sys.exit(sys.version_info < {OLDEST})"
+    try:
+        return subprocess.run([str(PYTHON), "-c", check], capture_output=True, check=False).returncode == 0  # noqa: S603
+    except OSError:
+        return False
+
+
+def make_venv() -> None:
+    """A new .venv; by uv where the system's Python comes without ensurepip, as Debian's does."""
+    shutil.rmtree(VENV, ignore_errors=True)
+    tool = shutil.which("uv")
+    if tool:
+        run([tool, "venv", "--quiet", "--python", sys.executable, str(VENV)])
+        return
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)  # noqa: S603
+    if made.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        sys.exit(f"Python could not make a virtual environment (on Debian: apt install python3-venv).\n{made.stdout}")
+
+
+def choose_installer(lock: Path) -> list[str]:
+    """The system's uv, or one put into .venv, or pip, which takes three times as long."""
+    tool = shutil.which("uv")
+    if tool and succeeds([tool, "pip", "list", "--quiet", "--python", str(PYTHON)]):
+        return with_uv(tool)
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as only_uv:
+        only_uv.write(block_of("uv", lock.read_text(encoding="utf-8")))
+        only_uv.flush()
+        if succeeds([*pip, "--require-hashes", "-r", only_uv.name]):
+            return with_uv(str(VENV / "bin" / "uv"))
+    return pip
+
+
+def with_uv(tool: str) -> list[str]:
+    return [tool, "pip", "install", "--quiet", "--python", str(PYTHON)]
+
+
+def block_of(package: str, lock: str) -> str:
+    """The lines of one package in a lock: its pin, and the hashes indented below it."""
+    lines, taking = [], False
+    for line in lock.splitlines():
+        if not line.startswith((" ", "#")):
+            taking = line.startswith(f"{package}==")
+        if taking:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def succeeds(command: list[str]) -> bool:
+    """Whether a command we can do without goes well."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def run(command: list[str]) -> None:
+    """Run a command we cannot do without."""
+    environment = {**os.environ, "UV_LINK_MODE": "copy"}
+    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL, env=environment).returncode:  # noqa: S603
+        sys.exit(f"This failed: {' '.join(command)}")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line} …\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,83 @@
+"""`python -m counterfoil_dev`: run everything in the foreground until Ctrl-C."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration
+from counterfoil_dev.binaries import NoBinaries
+from counterfoil_dev.child import ChildFailed
+from counterfoil_dev.stack import PortTaken, Stack, running_stack, service_environment_of
+from counterfoil_dev.state import State, StateInUse
+
+_COMPLAINTS = (ChildFailed, DatabaseAhead, EditedMigration, NoBinaries, PortTaken, StateInUse)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> int:
+    """Run until asked to stop; 0 if we were asked, 1 with a reason if it could not run."""
+    asked = _arguments()
+    for number in _SIGNALS:
+        signal.signal(number, _stop)
+    try:
+        with running_stack(State.at(asked.state), port=asked.port, tell=_tell) as stack:
+            _tell(_where_to_go(stack))
+            stack.keep_alive()
+    except _COMPLAINTS as complaint:
+        sys.stderr.write(f"{complaint}\n")
+        return 1
+    except SystemExit:
+        _tell("stopped; everything is kept in " + _shown(asked.state))
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="boot.py up", description="Run Counterfoil on this machine.")
+    parser.add_argument("--state", type=Path, default=Path(".counterfoil"), help="where everything is kept")
+    parser.add_argument("--port", type=int, default=8080, help="the port of the API; 0 takes any free one")
+    return parser.parse_args()
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """Leave every `with` on the way out; a second Ctrl-C does not interrupt the tidying up."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(0)
+
+
+def _where_to_go(stack: Stack) -> str:
+    credentials = _shown(stack.credentials)
+    return f"""
+Counterfoil is running.
+
+  address      {stack.url}
+  credentials  {credentials} (administrator and first token)
+  settings     {_shown(service_environment_of(stack.state))} (what the processes were told)
+  logs         {_shown(stack.state.logs)}/
+
+Ask who you are:
+
+  TOKEN=$(python3 -c 'import json; print(json.load(open("{credentials}"))["admin_token"])')
+  curl -sS -H "Authorization: Bearer $TOKEN" {stack.url}/v1/tokens/self
+
+Ctrl-C stops everything; the next `up` carries on.
+"""
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    absolute = path.absolute()
+    return os.path.relpath(absolute) if absolute.is_relative_to(Path.cwd()) else str(absolute)
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n" if not line.startswith("\n") else f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""Everything together: servers, migrations, the first account, API and worker, kept alive until asked to stop."""
+
+import asyncio
+import http.client
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from counterfoil.postgres.migrate import migrate
+from counterfoil_dev.child import Child, ChildFailed
+from counterfoil_dev.keeper import Keeper
+from counterfoil_dev.keys import secret_environment, write_private
+from counterfoil_dev.postgres import APPLICATION, Postgres, embedded_postgres
+from counterfoil_dev.state import State
+from counterfoil_dev.valkey import Valkey, embedded_valkey
+
+_HOST = "127.0.0.1"
+
+
+class PortTaken(Exception):  # noqa: N818 - a complaint
+    """Another program listens on this port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running service and all that it runs on."""
+
+    state: State
+    url: str
+    keepers: tuple[Keeper, ...]
+
+    @property
+    def credentials(self) -> Path:
+        """Where the first account's administrator and token are written."""
+        return credentials_of(self.state)
+
+    def keep_alive(self) -> None:
+        """Start again whatever dies; returns only by an exception, such as the one a signal raises."""
+        while True:
+            for keeper in self.keepers:
+                keeper.look()
+            time.sleep(0.1)
+
+
+@contextmanager
+def running_stack(state: State, *, port: int, tell: Callable[[str], None] = print) -> Iterator[Stack]:
+    """Hold the state and run everything in it; at the end nothing of it is left running."""
+    with ExitStack() as ending:
+        ending.enter_context(state.locked())
+        url = f"http://{_HOST}:{_free_port(port)}"
+        tell("starting Postgres and Valkey")
+        postgres = ending.enter_context(embedded_postgres(state))
+        valkey = ending.enter_context(embedded_valkey(state))
+        environment = _environment(state, url=url, postgres=postgres, valkey=valkey)
+        for name in asyncio.run(migrate(postgres.owner_url, app_role=APPLICATION)):
+            tell(f"migrated {name}")
+        _found(state, environment=environment, url=url)
+        tell("starting API and worker")
+        processes = [_process(state, name, environment) for name in ("api", "worker")]
+        ending.callback(_stop, processes)
+        for process in processes:
+            process.start()
+        processes[0].wait_until(lambda: _answers(url), timeout_seconds=60)
+        ready = state.pids / "url"
+        ready.write_text(url)
+        ending.callback(ready.unlink)
+        yield Stack(state, url, _keepers(postgres, valkey, processes, tell))
+
+
+def credentials_of(state: State) -> Path:
+    """Where the credentials of this state's first account are."""
+    return state.root / "credentials.json"
+
+
+def service_environment_of(state: State) -> Path:
+    """Where the environment of this state's processes is, for a shell to read."""
+    return state.root / "service.env"
+
+
+def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) -> dict[str, str]:
+    """What API and worker are told; it is written down too, so that an operator's shell can say the same."""
+    metrics = state.root / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)  # the counts of processes that are no more
+    metrics.mkdir(mode=0o700)
+    ours = {
+        **secret_environment(state.root / "secrets.env"),
+        "DATABASE_URL": postgres.app_url,
+        "MIGRATE_DATABASE_URL": postgres.owner_url,
+        "REDIS_URL": valkey.url,
+        "PUBLIC_URL": url,
+        "API_HOST": _HOST,
+        "API_PORT": url.rpartition(":")[2],
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+    }
+    write_private(
+        service_environment_of(state), "".join(f"{name}={shlex.quote(value)}\n" for name, value in ours.items())
+    )
+    return {**os.environ, **ours}
+
+
+def _found(state: State, *, environment: dict[str, str], url: str) -> None:
+    """Make the first account and its administrator, once; afterwards only keep the address true."""
+    file = credentials_of(state)
+    if not file.exists():
+        command = (_counterfoil(), "account", "create", "first", "--admin-email", "admin@counterfoil.example")
+        done = subprocess.run(  # noqa: S603 - our own command
+            [*command, "--credentials", file], env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ChildFailed(f"The first account could not be made:\n{done.stderr or done.stdout}")
+    credentials = json.loads(file.read_text(encoding="utf-8"))
+    if credentials["url"] != url:
+        write_private(file, json.dumps({**credentials, "url": url}, indent=2) + "\n")
+
+
+def _process(state: State, name: str, environment: dict[str, str]) -> Child:
+    log = state.logs / f"{name}.log"
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+    return Child(
+        name=name,
+        command=[str(_counterfoil()), name],
+        environment=environment,
+        log=log,
+        pid_file=state.pids / f"{name}.pid",
+    )
+
+
+def _counterfoil() -> Path:
+    """The command of the environment that we run in, whatever PATH says."""
+    return Path(sys.executable).with_name("counterfoil")
+
+
+def _keepers(
+    postgres: Postgres, valkey: Valkey, processes: list[Child], tell: Callable[[str], None]
+) -> tuple[Keeper, ...]:
+    # Nobody waits for a server to be ready again: its clients try until it is.
+    return (
+        Keeper(postgres.child, postgres.begin, tell),
+        Keeper(valkey.child, valkey.child.start, tell),
+        *(Keeper(process, process.start, tell) for process in processes),
+    )
+
+
+def _stop(processes: list[Child]) -> None:
+    """Ask all of them first, so that they finish their work side by side."""
+    for process in processes:
+        process.ask_to_end()
+    for process in processes:
+        process.stop()
+
+
+def _free_port(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise PortTaken(
+                f"Port {port} cannot be used: {error.strerror}. Choose another with --port, or any with --port 0."
+            ) from None
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def _answers(url: str) -> bool:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
