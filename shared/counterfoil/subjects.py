@@ -67,7 +67,7 @@ class CreateUser(SubjectCommand, frozen=True, kw_only=True):
 
     email: str
     role: Role
-    password_hash: str = msgspec.field(default="")
+    password_hash: str
 
 
 class CreateKey(SubjectCommand, frozen=True, kw_only=True):
@@ -76,6 +76,10 @@ class CreateKey(SubjectCommand, frozen=True, kw_only=True):
     kid: str
     jwk: dict[str, str]
     sealed_private: bytes
+
+
+KIND_OF: Final[dict[type[SubjectCommand], str]] = {CreateAccount: "account", CreateUser: "user", CreateKey: "key"}
+"""The kind of subject that each command is about."""
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):

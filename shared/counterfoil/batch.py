@@ -1,0 +1,138 @@
+"""One transaction for many commands: claim keys, take rows, decide, append. The order of these steps is the law.
+
+Nothing here answers anybody: a job's answer counts only after the commit, which is the door's to see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, assert_never
+
+from .commands import ExchangeSecret, TokenCommand
+from .fold import AGAIN, Answer, Command, Fold, Outcome
+from .idempotency import Claim
+from .postgres import batch as sql
+from .postgres import claims, subject_row
+from .postgres.connection import Connection
+from .refusals import KeyReused, SecretNoLongerAvailable
+from .subjects import SubjectCommand
+
+Reply = Callable[[Outcome], bytes]
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A command on its way through the door; times are seconds on the event loop's clock.
+
+    Jobs of one lane are never in two batches of this process at once: they would only skip each other's row.
+    """
+
+    command: Command
+    claim: Claim | None
+    reply: Reply | None
+    future: asyncio.Future[Outcome]
+    since: float
+    lane: object
+    rounds: int = 0
+
+
+def lane_of(command: Command) -> object:
+    """Return what two commands have in common that surely want the same row."""
+    match command:
+        case ExchangeSecret(digests=digests):
+            return digests[0]
+        case TokenCommand(token_id=token_id):
+            return token_id
+        case SubjectCommand(id=subject_id):
+            return subject_id
+    assert_never(command)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Jobs that share a transaction; their `answers` are good once `phase` is `committed`."""
+
+    jobs: Sequence[Job]
+    patience: sql.Patience = "skip locked"
+    phase: Literal["open", "committing", "committed"] = "open"
+    xid: str = ""
+    fold: Fold | None = None
+    answers: dict[Job, Answer] = field(default_factory=dict)
+    won: set[Job] = field(default_factory=set)
+
+    async def run(self, connection: Connection) -> None:
+        """Bring the jobs through one transaction, up to and with its commit."""
+        await connection.execute("begin" if self.patience else "begin; set local lock_timeout = '1s'")
+        await self._claim(connection)
+        fold = self.fold = await self._take(connection)
+        for job in self._open():
+            self.answers[job] = fold.answer(job.command)
+        if fold.writes.facts:
+            await sql.append(connection, fold.taken, fold.writes)
+        for command, key in fold.writes.made:
+            await subject_row.insert(connection, command, fold.taken.rows[key])
+        await self._settle(connection)
+        self.phase = "committing"
+        await connection.execute("commit")
+        self.phase = "committed"
+
+    def _open(self) -> list[Job]:
+        return [job for job in self.jobs if job not in self.answers]
+
+    async def _claim(self, connection: Connection) -> None:
+        claiming: dict[claims.ClaimKey, tuple[Job, Claim]] = {}
+        for job in self.jobs:
+            if job.claim is None:
+                continue
+            key = (job.claim.account, job.claim.key_digest)
+            if key in claiming:
+                self.answers[job] = AGAIN  # its twin is in this very batch: let that one win or be refused first
+            else:
+                claiming[key] = (job, job.claim)
+        if not claiming:
+            return
+        won = await claims.claim(connection, [(*key, claim.body_digest) for key, (_, claim) in claiming.items()])
+        self.won = {claiming[key][0] for key in won}
+        if lost := [key for key in claiming if key not in won]:
+            # A new statement, whose snapshot sees what the claim lost to.
+            earlier = await claims.answered(connection, lost)
+            for key in lost:
+                job, claim = claiming[key]
+                self.answers[job] = _earlier(claim, earlier.get(key))
+
+    async def _take(self, connection: Connection) -> Fold:
+        commands = [job.command for job in self._open()]
+        ids = {(c.account, c.token_id): None for c in commands if isinstance(c, TokenCommand)}
+        digests = {digest: None for c in commands if isinstance(c, ExchangeSecret) for digest in c.digests}
+        self.xid, taken = await sql.take(connection, ids, digests, patience=self.patience)
+        if small := list({(c.account, c.id): None for c in commands if isinstance(c, SubjectCommand)}):
+            await subject_row.take(connection, small, taken)
+        return Fold(taken)
+
+    async def _settle(self, connection: Connection) -> None:
+        kept, released = [], []
+        for job in self.won:
+            answer, claim = self.answers[job], job.claim
+            if claim is None:
+                continue
+            if not isinstance(answer, Outcome) or job.reply is None:
+                released.append((claim.account, claim.key_digest))  # only a success is remembered
+                continue
+            reply = job.reply(answer)
+            self.answers[job] = replace(answer, reply=reply)
+            kept.append((claim.account, claim.key_digest, answer.token.id, claim.sealed(reply), claim.holds_secret))
+        if self.won:
+            await claims.settle(connection, kept, released)
+
+
+def _earlier(claim: Claim, answered: claims.Answered | None) -> Answer:
+    if answered is None:
+        return AGAIN  # a day old, and forgotten just now
+    if not hmac.compare_digest(answered.body_digest, claim.body_digest):
+        return KeyReused()
+    if answered.reply is None:
+        return SecretNoLongerAvailable(token=str(answered.token_id))
+    return Outcome(None, (), answered.at, reply=claim.opened(answered.reply), replayed=True)

@@ -1,0 +1,236 @@
+"""The one door: `await door.execute(command)` is the only way anything changes.
+
+Commands that arrive while a commit is under way ride together in the next one. Nobody waits for a timer, a lone command
+commits at once, and what was acknowledged is on disk. A refusal never harms its neighbours, a command that breaks a
+batch is found by halving it, and a commit whose answer was lost is settled by asking the database what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Self
+
+import asyncpg
+import structlog
+
+from .batch import Batch, Job, Reply, lane_of
+from .fold import AGAIN, Command, Outcome
+from .idempotency import Claim
+from .line import Line
+from .postgres import batch as sql
+from .refusals import Busy, OutcomeUnknown, Overloaded, Refusal
+
+log = structlog.get_logger()
+
+COMMITTERS: Final = 2
+"""One batch fills while the other commits."""
+BATCH_LIMIT: Final = 256
+QUEUE_LIMIT: Final = 10_000
+PATIENCE_SECONDS: Final = 10.0
+"""How long a command may wait for the database before it is told to come again."""
+SETTLING_SECONDS: Final = 30.0
+"""How long a commit may stay in doubt before its callers are told so."""
+ROUNDS: Final = 3
+"""How often a command whose row is held rides on, before it waits for the row alone."""
+_COLLISIONS: Final = (
+    asyncpg.UniqueViolationError,  # another process made the same thing first: decide again on what it made
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
+
+
+def _unobserved(_batch: Batch, _waited: float, _took: float) -> None:
+    pass
+
+
+class Door:
+    """Where the commands of one process meet the database: `async with Door(url) as door`.
+
+    `observe` is told of every committed batch: how long its first job waited and how long it took, in seconds.
+    """
+
+    def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = _unobserved) -> None:
+        self._url = url
+        self._observe = observe
+        self._queue: deque[Job] = deque()
+        self._busy: set[object] = set()
+        self._alone: dict[object, list[Job]] = {}
+        self._news = asyncio.Event()
+        self._lines: list[asyncio.Task[None]] = []
+        self._waiting: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        self._lines = [asyncio.create_task(self._serve()) for _ in range(COMMITTERS)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Commit what is waiting, then close."""
+        self._closing = True
+        self._news.set()
+        await asyncio.gather(*self._lines)
+        if self._waiting is not None:
+            await self._waiting
+
+    @property
+    def queued(self) -> int:
+        """How many commands are waiting for a batch."""
+        return len(self._queue)
+
+    async def execute(self, command: Command, claim: Claim | None = None, reply: Reply | None = None) -> Outcome:
+        """Carry out a command; returns only after its commit was acknowledged, and raises its Refusal.
+
+        With a claim to an Idempotency-Key, `reply` makes the answer to keep; who repeats the key gets that answer.
+        Cancelling the caller does not cancel the command.
+        """
+        if self._closing or len(self._queue) >= QUEUE_LIMIT:
+            raise Overloaded
+        loop = asyncio.get_running_loop()
+        job = Job(command, claim, reply, loop.create_future(), loop.time(), lane_of(command))
+        self._queue.append(job)
+        self._news.set()
+        return await asyncio.shield(job.future)
+
+    async def _serve(self) -> None:
+        async with Line(self._url) as line:
+            while not (self._closing and not (self._queue or self._busy or self._alone)):
+                if self._queue and not await line.ready():
+                    self._dismiss_the_impatient()
+                    continue
+                if jobs := self._pick():
+                    await self._carry(line, jobs)
+                else:
+                    self._news.clear()
+                    await self._news.wait()
+        self._news.set()  # the other committer may be waiting to be told that all is done
+
+    def _pick(self) -> list[Job]:
+        picked: list[Job] = []
+        left: list[Job] = []
+        while self._queue and len(picked) < BATCH_LIMIT:
+            job = self._queue.popleft()
+            (left if job.lane in self._busy or job.lane in self._alone else picked).append(job)
+        self._queue.extendleft(reversed(left))
+        self._busy.update(job.lane for job in picked)
+        return picked
+
+    async def _carry(self, line: Line, jobs: list[Job]) -> None:
+        try:
+            await self._commit(line, Batch(jobs))
+        finally:
+            self._busy.difference_update(job.lane for job in jobs)
+            self._news.set()
+
+    async def _commit(self, line: Line, batch: Batch) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            await batch.run(line.connection)
+        except Exception as error:  # noqa: BLE001 - whatever broke the batch, its jobs must each get an answer
+            if await line.survives(error):
+                await self._halve(line, batch, error)
+            elif batch.phase == "open":
+                log.warning("batch_lost", jobs=len(batch.jobs), error=type(error).__name__)
+                self._ride_again(batch.jobs)
+            else:
+                await self._settle(batch)
+        else:
+            self._answer(batch, certain=line.replicated)
+            self._observe(batch, began - batch.jobs[0].since, loop.time() - began)
+
+    async def _halve(self, line: Line, batch: Batch, error: Exception) -> None:
+        jobs = batch.jobs
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            _refuse(jobs, Busy())
+        elif len(jobs) > 1:
+            middle = len(jobs) // 2
+            for half in (jobs[:middle], jobs[middle:]):
+                if await line.ready():
+                    await self._commit(line, Batch(half, batch.patience))
+                else:
+                    self._ride_again(half)
+        elif isinstance(error, _COLLISIONS) and jobs[0].rounds < ROUNDS:
+            jobs[0].rounds += 1
+            self._ride_again(jobs)
+        else:
+            log.error("command_failed", command=type(jobs[0].command).__name__, error=type(error).__name__)
+            _refuse(jobs, error)
+
+    async def _settle(self, batch: Batch) -> None:
+        """Learn what became of a COMMIT that was not answered, and act on it."""
+        written = batch.fold.writes.facts if batch.fold else []
+        if not written:
+            self._ride_again(batch.jobs)
+            return
+        fact, sealed = written[0]
+        loop = asyncio.get_running_loop()
+        until = loop.time() + SETTLING_SECONDS
+        async with Line(self._url) as line:
+            while loop.time() < until:
+                if not await line.ready():
+                    continue
+                try:
+                    fate = await sql.fate(line.connection, batch.xid, fact, sealed.entry)
+                except Exception as error:  # noqa: BLE001 - the question is asked again until the time is up
+                    await line.survives(error)
+                    continue
+                log.warning("commit_in_doubt", xid=batch.xid, jobs=len(batch.jobs), fate=fate)
+                if fate == "committed":
+                    self._answer(batch, certain=True)
+                    return
+                if fate == "aborted":
+                    self._ride_again(batch.jobs)
+                    return
+                await asyncio.sleep(0.05)
+        _refuse(batch.jobs, OutcomeUnknown())
+
+    def _answer(self, batch: Batch, *, certain: bool) -> None:
+        for job, answer in batch.answers.items():
+            if answer == AGAIN:
+                job.rounds += 1
+                if job.rounds < ROUNDS or batch.patience == "":
+                    self._ride_again([job])
+                else:
+                    self._let_wait(job)
+            elif isinstance(answer, Outcome) and (certain or not answer.facts):
+                if not job.future.done():
+                    job.future.set_result(answer)
+            else:
+                _refuse([job], answer if isinstance(answer, Refusal) else OutcomeUnknown())
+
+    def _ride_again(self, jobs: Sequence[Job]) -> None:
+        now = asyncio.get_running_loop().time()
+        _refuse([job for job in jobs if now > job.since + PATIENCE_SECONDS], Overloaded())
+        self._queue.extendleft(job for job in reversed(jobs) if not job.future.done())
+        self._news.set()
+
+    def _dismiss_the_impatient(self) -> None:
+        waiting = list(self._queue)
+        self._queue.clear()
+        self._ride_again(waiting)
+
+    def _let_wait(self, job: Job) -> None:
+        """Let a job wait for its row outside the batches, which would otherwise all wait with it."""
+        self._alone.setdefault(job.lane, []).append(job)
+        if self._waiting is None or self._waiting.done():
+            self._waiting = asyncio.create_task(self._wait_alone())
+
+    async def _wait_alone(self) -> None:
+        async with Line(self._url) as line:
+            while self._alone:
+                if not await line.ready():
+                    continue
+                lane, jobs = next(iter(self._alone.items()))
+                try:
+                    await self._commit(line, Batch(jobs, patience=""))
+                finally:
+                    del self._alone[lane]
+                    self._news.set()
+
+
+def _refuse(jobs: Sequence[Job], error: Exception) -> None:
+    for job in jobs:
+        if not job.future.done():
+            job.future.set_exception(error)

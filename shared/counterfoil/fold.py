@@ -1,0 +1,171 @@
+"""Many commands against the rows that were taken for them: decide each, evolve, and gather what to write.
+
+Pure but for the salts of private parts. Commands for one subject are folded in turn; a refusal leaves no trace.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, assert_never
+from uuid import UUID
+
+from . import codec, decide, subjects, token
+from .codec import Sealed
+from .commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
+from .events import Event, Fact, Subject
+from .principal import Actor, Principal
+from .refusals import Refusal, UnknownSecret
+from .secret import Minted
+from .subjects import Made, SubjectCommand
+from .token import Token
+
+Command = TokenCommand | ExchangeSecret | SubjectCommand
+Key = tuple[UUID, UUID]
+"""Account and subject."""
+AGAIN: Final = "again"
+
+
+@dataclass(slots=True)
+class Row:
+    """A subject's state (None: it does not exist) and the leaf hash of its last entry."""
+
+    state: Token | Made | None
+    leaf: bytes | None
+
+
+@dataclass(slots=True)
+class Taken:
+    """What may be decided on: rows that are locked for us; `held` are locked by others.
+
+    `opened` says which token and generation a digest opens, `clock` is the database's.
+    """
+
+    clock: datetime
+    rows: dict[Key, Row] = field(default_factory=dict)
+    held: set[Key] = field(default_factory=set)
+    opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command came to: the state after it, the facts it added (none: nothing to do), and when.
+
+    `reply` is the answer kept under an Idempotency-Key, if one was given; `replayed` says it is from an earlier time.
+    """
+
+    state: Token | Made | None
+    facts: tuple[Fact, ...]
+    at: datetime
+    reply: bytes | None = None
+    replayed: bool = False
+
+    @property
+    def token(self) -> Token:
+        """The token's state after a token command."""
+        if not isinstance(self.state, Token):
+            raise TypeError("this outcome is not about a token")
+        return self.state
+
+
+Answer = Outcome | Refusal | Literal["again"]
+
+
+@dataclass(slots=True)
+class Writes:
+    """What to write: facts with their bytes, in order; the keys of changed rows, and whether only by exchanges."""
+
+    facts: list[tuple[Fact, Sealed]] = field(default_factory=list)
+    rows: dict[Key, bool] = field(default_factory=dict)
+    secrets: list[tuple[Token, Minted]] = field(default_factory=list)
+    made: list[tuple[SubjectCommand, Key]] = field(default_factory=list)
+
+
+class Fold:
+    """The rows of one batch, and what became of them so far."""
+
+    __slots__ = ("taken", "writes")
+
+    def __init__(self, taken: Taken) -> None:
+        self.taken = taken
+        self.writes = Writes()
+
+    def answer(self, command: Command) -> Answer:
+        """Carry out one more command; `again` if its row is held by somebody else."""
+        if isinstance(command, ExchangeSecret):
+            found = self._opened(command)
+            if found is None:
+                return UnknownSecret()
+            command = found
+        key = (command.account, command.token_id if isinstance(command, TokenCommand) else command.id)
+        if key in self.taken.held:
+            return AGAIN
+        row = self.taken.rows[key]
+        # Time never runs backwards within a subject, even where the database's clock did.
+        at = self.taken.clock if row.state is None else max(self.taken.clock, row.state.at)
+        try:
+            events = _decided(row.state, command, at)
+            changed, facts = _folded(row, command, events, at)
+        except Refusal as refusal:
+            return refusal
+        self._keep(key, changed, command, facts)
+        return Outcome(changed.state, tuple(fact for fact, _ in facts), at)
+
+    def _opened(self, command: ExchangeSecret) -> Exchange | None:
+        for digest in command.digests:
+            if digest in self.taken.opened:
+                account, token_id, generation = self.taken.opened[digest]
+                return Exchange(
+                    account=account, token_id=token_id, generation=generation, jti=command.jti,
+                    by=Principal(actor=Actor("token", token_id), account=account, scopes=()),
+                    lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
+                )  # fmt: skip
+        return None
+
+    def _keep(self, key: Key, row: Row, command: Command, facts: list[tuple[Fact, Sealed]]) -> None:
+        if not facts:
+            return
+        self.taken.rows[key] = row
+        self.writes.facts += facts
+        if isinstance(command, SubjectCommand):
+            self.writes.made.append((command, key))
+            return
+        self.writes.rows[key] = isinstance(command, Exchange) and self.writes.rows.get(key, True)
+        if isinstance(command, Create | Rotate) and isinstance(row.state, Token):
+            self.writes.secrets.append((row.state, command.secret))
+
+
+def _decided(state: Token | Made | None, command: TokenCommand | SubjectCommand, at: datetime) -> list[Event]:
+    if isinstance(command, SubjectCommand):
+        return subjects.decide(state if isinstance(state, Made) else None, command)
+    return decide.decide(state if isinstance(state, Token) else None, command, at)
+
+
+def _folded(
+    row: Row, command: TokenCommand | SubjectCommand, events: list[Event], at: datetime
+) -> tuple[Row, list[tuple[Fact, Sealed]]]:
+    kind = "token" if isinstance(command, TokenCommand) else subjects.KIND_OF[type(command)]
+    subject = Subject(kind, command.token_id if isinstance(command, TokenCommand) else command.id)
+    state, leaf, facts = row.state, row.leaf, []
+    for event in events:
+        fact = Fact(
+            account=command.account, subject=subject, version=state.version + 1 if state else 1,
+            type=subjects.TYPE_OF[type(event)], at=at, by=command.by.actor, event=event,
+        )  # fmt: skip
+        sealed = codec.seal(fact, prev=leaf, salt=os.urandom(codec.SALT_LENGTH) if event.private else b"")
+        state, leaf = evolve(state, fact), sealed.leaf
+        facts.append((fact, sealed))
+    return Row(state, leaf), facts
+
+
+def evolve(state: Token | Made | None, fact: Fact) -> Token | Made:
+    """Return the state of whatever subject a fact is about, after it."""
+    match state:
+        case Token():
+            return token.evolve(state, fact)
+        case Made():
+            return subjects.evolve(state, fact)
+        case None:
+            return token.evolve(None, fact) if fact.subject.kind == "token" else subjects.evolve(None, fact)
+    assert_never(state)

@@ -1,0 +1,82 @@
+"""A connection that comes back: one committer's line to the database."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final, Self
+
+import asyncpg
+import structlog
+
+from .postgres.connection import LOST, Connection, connect
+
+log = structlog.get_logger()
+
+_PAUSE_SECONDS: Final = 0.2
+_UNREPLICATED: Final = "canceling wait for synchronous replication"
+
+
+class Line:
+    """One connection at a time, opened when needed and again when lost.
+
+    `replicated` turns False if the server admits that a commit on this connection did not reach its replicas.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self._unreplicated = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            with suppress(*LOST):
+                await self._connection.close(timeout=2)
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection; ask `ready` first."""
+        if self._connection is None:
+            raise ConnectionError("the line is not open")
+        return self._connection
+
+    @property
+    def replicated(self) -> bool:
+        """Whether every commit since the last look was as durable as it was meant to be."""
+        admitted, self._unreplicated = self._unreplicated, False
+        return not admitted
+
+    async def ready(self) -> bool:
+        """Open the connection if it is not; False, after a pause, if that does not succeed now."""
+        if self._connection is not None and not self._connection.is_closed():
+            return True
+        try:
+            self._connection = await connect(self._url)
+        except LOST as error:
+            log.warning("database_away", error=type(error).__name__)
+            await asyncio.sleep(_PAUSE_SECONDS)
+            return False
+        self._connection.add_log_listener(self._listen)
+        return True
+
+    async def survives(self, error: Exception) -> bool:
+        """Roll back after an error, and say whether the connection is still good; if not, it is dropped."""
+        connection, lost = self._connection, isinstance(error, LOST) and not isinstance(error, ValueError)
+        if connection is not None and not lost and not connection.is_closed():
+            try:
+                await connection.execute("rollback")
+            except (*LOST, asyncpg.PostgresError):
+                pass
+            else:
+                return True
+        if connection is not None:
+            connection.terminate()
+        self._connection = None
+        return False
+
+    def _listen(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
+        if _UNREPLICATED in str(message):
+            self._unreplicated = True

@@ -1,0 +1,157 @@
+"""The statements of one batch: take the rows, append the events, save what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal
+
+import asyncpg
+
+from counterfoil.events import Fact
+from counterfoil.fold import Key, Row, Taken, Writes
+from counterfoil.token import Token
+
+from . import token_row
+from .connection import Connection
+
+Patience = Literal["skip locked", ""]
+
+
+def _take(patience: Patience) -> str:
+    # The rows are taken in key order, so that two batches never wait for each other in a circle. The clock is read
+    # above the lock: no time can be earlier than the holding of the row it belongs to. What was wanted and what was
+    # taken are joined by the caller: a join of the two would be quadratic, or would tempt the planner to read it all.
+    return f"""
+  with resolved as materialized (
+         select w.account_id, w.token_id, null::bytea as digest, null::integer as presented
+           from unnest($1::uuid[], $2::uuid[]) as w(account_id, token_id)
+          union all
+         select s.account_id, s.token_id, s.digest, s.generation
+           from unnest($3::bytea[]) as p(digest)
+           join secret s on s.digest = p.digest),
+       taken as materialized (
+         select {token_row.listed("t")}
+           from token t
+          where (t.account_id, t.token_id) in (select r.account_id, r.token_id from resolved r)
+          order by t.account_id, t.token_id
+            for update of t {patience})
+select pg_current_xact_id()::text as xid, clock_timestamp() as clock,
+       r.account_id as wanted_account, r.token_id as wanted_token, r.digest, r.presented,
+       r.digest is not null or exists (select from token x
+                                        where (x.account_id, x.token_id) = (r.account_id, r.token_id)) as there,
+       {token_row.blank()}
+  from (select) as one left join resolved r on true
+ union all
+select null, clock_timestamp(), null, null, null, null, null, {token_row.listed("t")}
+  from taken t"""
+
+
+_TAKE: Final[dict[Patience, str]] = {"skip locked": _take("skip locked"), "": _take("")}
+
+_APPEND: Final = f"""
+  with appended as (
+         insert into event (account_id, kind, subject_id, version, type, at, entry, private, salt)
+         select account_id, kind, subject_id, version, type, at, entry, private, salt
+           from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::timestamptz[],
+                       $7::text[], $8::text[], $9::bytea[]) with ordinality
+             as e(account_id, kind, subject_id, version, type, at, entry, private, salt, place)
+          order by place),
+       touched as (
+         update token t
+            set version = x.version, at = x.at, leaf = x.leaf, last_exchanged_at = x.at
+           from unnest($10::uuid[], $11::uuid[], $12::bigint[], $13::timestamptz[], $14::bytea[])
+             as x(account_id, token_id, version, at, leaf)
+          where (t.account_id, t.token_id) = (x.account_id, x.token_id)),
+       kept as (
+         insert into secret (digest, account_id, token_id, generation, pepper_id)
+         select digest, account_id, token_id, generation, pepper_id
+           from unnest($15::bytea[], $16::uuid[], $17::uuid[], $18::integer[], $19::integer[])
+             as s(digest, account_id, token_id, generation, pepper_id))
+{token_row.upsert(20)}"""
+
+
+async def take(
+    connection: Connection, ids: Iterable[Key], digests: Iterable[bytes], *, patience: Patience = "skip locked"
+) -> tuple[str, Taken]:
+    """Lock the rows of these tokens, and of those that these digests open; return them with the transaction's id.
+
+    With `skip locked`, rows held by others are named and left; without, this waits for them (see lock_timeout).
+    """
+    wanted = list(ids)
+    records = await connection.fetch(
+        _TAKE[patience], [account for account, _ in wanted], [token for _, token in wanted], list(digests)
+    )
+    taken = Taken(clock=max(record["clock"] for record in records))
+    for record in records:
+        if record["token_id"] is not None:
+            key = (record["account_id"], record["token_id"])
+            taken.rows[key] = Row(token_row.token_of(record), record["leaf"])
+    for record in records:
+        if record["wanted_token"] is not None:
+            _sort_in(taken, record)
+    return records[0]["xid"], taken
+
+
+def _sort_in(taken: Taken, wanted: asyncpg.Record) -> None:
+    key = (wanted["wanted_account"], wanted["wanted_token"])
+    if wanted["digest"] is not None:
+        taken.opened[wanted["digest"]] = (*key, wanted["presented"])
+    if key in taken.rows:
+        return
+    if wanted["there"]:
+        taken.held.add(key)
+    else:
+        taken.rows[key] = Row(None, None)
+
+
+async def append(connection: Connection, taken: Taken, writes: Writes) -> None:
+    """Insert the events and bring the rows up to them, in one statement."""
+    events = (
+        (fact.account, fact.subject.kind, fact.subject.id, fact.version, fact.type, fact.at,
+         sealed.entry.decode(), sealed.private and sealed.private.decode(), sealed.salt)
+        for fact, sealed in writes.facts
+    )  # fmt: skip
+    touched = (
+        (state.account, state.id, state.version, state.at, leaf)
+        for state, leaf in _tokens(taken, writes, exchanged_only=True)
+    )
+    secrets = (
+        (minted.digest, state.account, state.id, state.generation, minted.pepper_id) for state, minted in writes.secrets
+    )
+    await connection.execute(
+        _APPEND,
+        *_columns(9, events),
+        *_columns(5, touched),
+        *_columns(5, secrets),
+        *token_row.arrays(_tokens(taken, writes, exchanged_only=False)),
+    )
+
+
+def _tokens(taken: Taken, writes: Writes, *, exchanged_only: bool) -> Iterator[tuple[Token, bytes]]:
+    for key, only in writes.rows.items():
+        row = taken.rows[key]
+        if only == exchanged_only and isinstance(row.state, Token) and row.leaf is not None:
+            yield row.state, row.leaf
+
+
+async def fate(connection: Connection, xid: str, witness: Fact, entry: bytes) -> str:
+    """Return what became of a transaction whose COMMIT was not answered: committed, aborted or in progress.
+
+    After a crash an id that never reached the disk may be given out again, so the status alone proves nothing: the
+    transaction counts as committed only if one of its own entries is there.
+    """
+    found: str = await connection.fetchval(
+        """
+        select case when exists (select from event
+                                  where account_id = $2 and subject_id = $3 and version = $4 and entry = $5)
+                    then 'committed'
+                    when $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) then 'aborted'
+                    when pg_xact_status($1::text::xid8) = 'in progress' then 'in progress'
+                    else 'aborted' end""",
+        xid, witness.account, witness.subject.id, witness.version, entry.decode(),
+    )  # fmt: skip
+    return found
+
+
+def _columns(count: int, rows: Iterable[Sequence[object]]) -> list[Sequence[object]]:
+    return list(zip(*rows, strict=True)) or [()] * count

@@ -1,0 +1,57 @@
+"""Connections to Postgres, and how to tell that one was lost."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import asyncpg
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says of a server that was killed in mid-sentence
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,  # the primary became a replica under us
+)
+"""The server or the way to it is gone; whether a COMMIT that was under way happened is another question."""
+
+_SETTINGS: Final = {
+    "application_name": "counterfoil",
+    "timezone": "UTC",
+    "jit": "off",
+    "synchronous_commit": "on",  # an acknowledged command is on disk, whatever the server's default
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+    # Our hot statements look up a few hundred keys. Planned once, while the tables are still empty, they must
+    # not settle for a sequential scan that will be ruinous at a million rows.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+_READER: Final = {
+    key: value for key, value in _SETTINGS.items() if not key.startswith(("plan_", "enable_"))
+}  # fmt: skip
+
+
+async def connect(url: str) -> Connection:
+    """Open a connection for the hot path: few statements, always the same, always by key."""
+    return await asyncpg.connect(url, server_settings=_SETTINGS, command_timeout=20, timeout=5)
+
+
+async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
+    """Open a pool: for reading at large, or `by_key` for look-ups on the hot path.
+
+    Opens nothing yet, so that a service can start before its database.
+    """
+    return await asyncpg.create_pool(
+        url, min_size=0, max_size=size, server_settings=_SETTINGS if by_key else _READER, command_timeout=20, timeout=5
+    )

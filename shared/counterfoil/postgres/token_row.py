@@ -1,0 +1,98 @@
+"""A token's state as a row, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from counterfoil.events import Owner
+from counterfoil.principal import Actor
+from counterfoil.token import Token
+
+_TYPES: Final = {
+    "account_id": "uuid", "token_id": "uuid", "number": "bigint", "owner_type": "text", "owner_id": "text",
+    "creator_kind": "text", "creator_id": "uuid", "name": "text", "description": "text", "scopes": "text",
+    "metadata": "text", "standing": "text", "duration": "text", "expires_at": "timestamptz",
+    "lived_from": "timestamptz", "thresholds": "text", "noticed": "integer", "next_due_at": "timestamptz",
+    "created_at": "timestamptz", "updated_at": "timestamptz", "last_exchanged_at": "timestamptz",
+    "generation": "integer", "previous_until": "timestamptz", "stub": "text", "dialect": "text",
+    "cloned_from": "uuid", "reason": "text", "revision": "bigint", "version": "bigint", "at": "timestamptz",
+    "leaf": "bytea",
+}  # fmt: skip
+"""Every column of the table in order, with its type; lists travel as JSON text, since ragged text[][] is refused."""
+
+COLUMNS: Final = tuple(_TYPES)
+_FIXED: Final = {"account_id", "token_id", "number", "owner_type", "owner_id", "creator_kind", "creator_id",
+                 "created_at", "dialect", "cloned_from"}  # fmt: skip
+
+
+def listed(alias: str) -> str:
+    """Return the columns as a select list: `t.account_id, t.token_id, …`."""
+    return ", ".join(f"{alias}.{column}" for column in COLUMNS)
+
+
+def blank() -> str:
+    """Return a select list of nulls with the columns' types and names."""
+    return ", ".join(f"null::{kind} as {column}" for column, kind in _TYPES.items())
+
+
+def upsert(first: int) -> str:
+    """Return the statement that writes rows from arrays, whose parameters are numbered from `first`."""
+    arrays = ", ".join(f"${first + n}::{kind}[]" for n, kind in enumerate(_TYPES.values()))
+    changes = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS if column not in _FIXED)
+    return f"""
+        insert into token ({", ".join(COLUMNS)})
+        select {", ".join(COLUMNS)} from unnest({arrays}) as x({", ".join(COLUMNS)})
+            on conflict (account_id, token_id) do update set {changes}"""
+
+
+def arrays(rows: Iterable[tuple[Token, bytes]]) -> list[Sequence[object]]:
+    """Return one array a column, as `upsert` takes them, from states and their leaf hashes."""
+    cells = [_cells(token, leaf) for token, leaf in rows]
+    return list(zip(*cells, strict=True)) if cells else [()] * len(COLUMNS)
+
+
+def _cells(token: Token, leaf: bytes) -> tuple[object, ...]:
+    return (
+        token.account, token.id, token.number, token.owner.type, token.owner.id, token.creator.kind,
+        token.creator.id, token.name, token.description, _text(token.scopes), _text(token.metadata),
+        token.standing, token.duration, token.expires_at, token.lived_from, _text(token.thresholds),
+        token.noticed, token.next_due_at, token.created_at, token.updated_at, token.last_exchanged_at,
+        token.generation, token.previous_until, token.stub, token.dialect, token.cloned_from, token.reason,
+        token.revision, token.version, token.at, leaf,
+    )  # fmt: skip
+
+
+def token_of(row: asyncpg.Record) -> Token:
+    """Return the state in a row that has all COLUMNS."""
+    return Token(
+        account=row["account_id"], id=row["token_id"], number=row["number"],
+        owner=Owner(row["owner_type"], row["owner_id"]), creator=Actor(row["creator_kind"], row["creator_id"]),
+        name=row["name"], description=row["description"], scopes=words(row["scopes"]),
+        metadata=msgspec.json.decode(row["metadata"], type=dict[str, str]), standing=row["standing"],
+        duration=row["duration"], expires_at=row["expires_at"], lived_from=row["lived_from"],
+        thresholds=_numbers(row["thresholds"]), noticed=row["noticed"], next_due_at=row["next_due_at"],
+        created_at=row["created_at"], updated_at=row["updated_at"], last_exchanged_at=row["last_exchanged_at"],
+        generation=row["generation"], previous_until=row["previous_until"], stub=row["stub"],
+        dialect=row["dialect"], cloned_from=row["cloned_from"], reason=row["reason"], revision=row["revision"],
+        version=row["version"], at=row["at"],
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def words(text: str) -> tuple[str, ...]:
+    """Return the scopes in a JSON text."""
+    return msgspec.json.decode(text, type=tuple[str, ...])
+
+
+@lru_cache(maxsize=256)
+def _numbers(text: str) -> tuple[int, ...]:
+    return msgspec.json.decode(text, type=tuple[int, ...])
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
