@@ -1,0 +1,162 @@
+"""What travels: the bodies that callers send, and the documents that they get."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from counterfoil.token import Status
+
+Moment = Annotated[datetime, Meta(tz=True)]
+Word = Annotated[str, Meta(min_length=1, max_length=255)]
+Duration = Annotated[str, Meta(description="Such as 90d, 2h45m or 300ms; or forever.", examples=["90d"])]
+Reason = Annotated[str, Meta(max_length=1_000)]
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A body that callers send; a field that we do not know is refused, never just lost."""
+
+
+class OwnerGiven(Given, frozen=True, kw_only=True):
+    """On whose behalf the token will act."""
+
+    type: Literal["user", "application", "service"]
+    id: str
+
+
+class NewToken(Given, frozen=True, kw_only=True):
+    """A token to be issued. Without scopes it may do nothing; without a lifetime it never expires."""
+
+    name: str
+    owner: OwnerGiven | None = None
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    duration: Duration | None = None
+    expires_at: Moment | None = None
+
+
+class TokenChanges(Given, frozen=True, kw_only=True):
+    """What to change; a field that is not there stays as it is."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+
+
+class Renewal(Given, frozen=True, kw_only=True):
+    """A new lifetime from now on; with neither field the token's own duration again."""
+
+    duration: Duration | None = None
+    expires_at: Moment | None = None
+
+
+class Rotation(Given, frozen=True, kw_only=True):
+    """How long the previous secret stays good; a lifetime only for a token that has expired."""
+
+    grace: Annotated[str, Meta(description="0s ends the previous secret at once.", examples=["24h"])]
+    duration: Duration | None = None
+    expires_at: Moment | None = None
+
+
+class Suspension(Given, frozen=True, kw_only=True):
+    """Why, if there is something to say."""
+
+    reason: Reason = ""
+
+
+class Resumption(Given, frozen=True, kw_only=True):
+    """Nothing needs to be said."""
+
+
+class Revocation(Given, frozen=True, kw_only=True):
+    """Why, for those who will ask."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+
+
+class Copy(Given, frozen=True, kw_only=True):
+    """What is to be different in the copy; everything else is as in the original, but for the secret."""
+
+    name: str | UnsetType = UNSET
+    owner: OwnerGiven | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    duration: Duration | None = None
+    expires_at: Moment | None = None
+
+
+class ExchangeRequest(Given, frozen=True, kw_only=True):
+    """For whom the bearer is, and what it may do: without `scopes` all that the token may."""
+
+    audience: Word | Annotated[tuple[Word, ...], Meta(max_length=20)] = ()
+    scopes: tuple[str, ...] | UnsetType = UNSET
+
+
+class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A bearer, as RFC 6749 5.1 shows it."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the name of a type
+    expires_in: int
+    scope: str
+    jti: UUID
+
+
+class OwnerDocument(msgspec.Struct, frozen=True):
+    """On whose behalf a token acts."""
+
+    type: str
+    id: str
+
+
+class CreatorDocument(msgspec.Struct, frozen=True):
+    """Who made it."""
+
+    kind: str
+    id: UUID
+
+
+class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A token as everybody may see it who may see it at all: never with its secret."""
+
+    id: UUID
+    number: int
+    account: UUID
+    owner: OwnerDocument
+    creator: CreatorDocument
+    name: str | None
+    description: str
+    scopes: tuple[str, ...]
+    metadata: dict[str, str]
+    status: Status
+    duration: str | None
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    last_exchanged_at: datetime | None
+    last_used_at: Annotated[datetime | None, Meta(description="True to the second.")]
+    generation: int
+    previous_secret_until: datetime | None
+    stub: str
+    revision: int
+    reason: str | None
+    dialect: str
+
+
+class Issued(msgspec.Struct, frozen=True, kw_only=True):
+    """A token together with its new secret, which is shown this once."""
+
+    token: TokenDocument
+    secret: str
+
+
+class TokenPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some tokens, and where the next ones begin."""
+
+    items: list[TokenDocument]
+    next_cursor: str | None
