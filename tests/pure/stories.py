@@ -1,0 +1,86 @@
+"""Who, when and what this room's claims are about: given a history, when something is asked, then events."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from counterfoil.commands import TokenCommand
+from counterfoil.decide import decide
+from counterfoil.events import Created, Event, Fact, Owner, Private, Resumed, Revoked, Rotated, Subject, Suspended
+from counterfoil.principal import Actor, Principal
+from counterfoil.secret import Minted
+from counterfoil.subjects import TYPE_OF
+from counterfoil.token import Token, evolve
+
+ACCOUNT, TOKEN, JTI = UUID(int=0xACC), UUID(int=0x70), UUID(int=0xB)
+
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+BORN = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOON = BORN + 10 * DAY
+ENDS = BORN + 90 * DAY
+LATER = BORN + 100 * DAY
+
+ADMIN = Principal(actor=Actor("user", UUID(int=0xAD)), account=ACCOUNT, scopes=("all",))
+ITSELF = Principal(actor=Actor("token", TOKEN), account=ACCOUNT, scopes=("tokens.*",), expires_at=ENDS)
+ANOTHER = Principal(actor=Actor("token", UUID(int=0x71)), account=ACCOUNT, scopes=("tokens.*", "mail.send"))
+
+SECRET = Minted(b"\x01" * 32, 1, "cfl_app_Ab12")
+NEXT = Minted(b"\x02" * 32, 1, "cfl_app_Cd34")
+THRESHOLDS = (30 * 86_400, 7 * 86_400, 86_400)
+
+CREATED = Created(
+    number=7, owner=Owner("application", "billing"), scopes=("tokens.read",), duration="90d", expires_at=ENDS,
+    thresholds=THRESHOLDS, stub=SECRET.stub, private=Private(name="nightly", description="", metadata={}),
+)  # fmt: skip
+SUSPENDED, RESUMED = Suspended(private=Private(reason="under review")), Resumed()
+REVOKED = Revoked(private=Private(reason="leaked"))
+
+Asked = TypeVar("Asked", bound=TokenCommand)
+
+
+class Given:
+    """A token's history; a plain event happened when the token was born, a pair says when."""
+
+    def __init__(self, *history: Event | tuple[datetime, Event]) -> None:
+        self.state: Token | None = None
+        for moment in history:
+            at, event = moment if isinstance(moment, tuple) else (BORN, moment)
+            self.state = evolve(self.state, fact(event, version=self.token.version + 1 if self.state else 1, at=at))
+
+    @property
+    def token(self) -> Token:
+        assert self.state is not None
+        return self.state
+
+    def when(self, command: TokenCommand, at: datetime = NOON) -> list[Event]:
+        return decide(self.state, command, at)
+
+    def then(self, command: TokenCommand, at: datetime = NOON) -> Token:
+        """The state after what was asked has happened."""
+        state = self.state
+        for event in self.when(command, at):
+            state = evolve(state, fact(event, version=state.version + 1 if state else 1, at=at, by=command.by.actor))
+        assert state is not None
+        return state
+
+
+def given(*history: Event | tuple[datetime, Event]) -> Given:
+    return Given(*history)
+
+
+def asks(command: type[Asked], *, by: Principal = ADMIN, **fields: Any) -> Asked:
+    return command(account=ACCOUNT, token_id=TOKEN, by=by, **fields)
+
+
+def fact(event: Event, *, version: int, at: datetime = BORN, by: Actor = ADMIN.actor) -> Fact:
+    subject = Subject("token", TOKEN)
+    return Fact(account=ACCOUNT, subject=subject, version=version, type=TYPE_OF[type(event)], at=at, by=by, event=event)
+
+
+def holding(*scopes: str, expires_at: datetime | None = None) -> Principal:
+    """Another token that holds these scopes for so long."""
+    return Principal(actor=ANOTHER.actor, account=ACCOUNT, scopes=scopes, expires_at=expires_at)
+
+
+def rotated(generation: int, until: datetime | None) -> Rotated:
+    return Rotated(generation=generation, previous_until=until, stub=NEXT.stub)
