@@ -96,8 +96,9 @@ create table token (
 ) with (fillfactor = 70);
 comment on table token is 'The state that the events of a token add up to; version, leaf, at and last_exchanged_at change on every exchange and stand in no index, so that those updates stay HOT.';
 
-create index token_by_name on token (account_id, name, token_id);
-create index token_by_expiry on token (account_id, expires_at, token_id);
+-- As listings sort: an erased name first, a token that never expires last.
+create index token_by_name on token (account_id, coalesce(name, ''), token_id);
+create index token_by_expiry on token (account_id, coalesce(expires_at, 'infinity'::timestamptz), token_id);
 create index token_by_owner on token (account_id, owner_id, token_id);
 create index token_due on token (next_due_at) where next_due_at is not null;
 create index token_noticed on token (account_id, expires_at) where noticed is not null;

@@ -1,0 +1,172 @@
+"""The first breath of an account: itself, its administrator, and a token that may do everything in it.
+
+Everything is minted and written down before anything is asked of the ledger, so that a crash at any moment
+leaves either nothing, or a file from which the same account is founded again:
+
+    FILE.new (mode 0600, on disk)  →  CreateAccount, CreateUser, Create  →  FILE.new becomes FILE
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedRandom
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from argon2 import PasswordHasher
+from uuid_utils.compat import uuid7
+
+from . import text
+from .commands import Create
+from .door import Door
+from .events import Owner
+from .fold import Command
+from .postgres import founding as sql
+from .postgres.connection import connect
+from .principal import NIL, Actor, Principal
+from .refusals import AlreadyExists
+from .scopes import EVERYTHING
+from .secret import Peppers, Secret, mint
+from .settings import Settings
+from .subjects import CreateAccount, CreateUser
+
+_PASSWORD_BYTES: Final = 18
+
+
+class EmailTaken(Exception):  # noqa: N818 - a complaint
+    """A user with this e-mail address exists already; an address names one user in all accounts."""
+
+
+class AnotherFounding(Exception):  # noqa: N818 - a complaint
+    """This file belongs to another account or administrator; name another file."""
+
+
+class Charter(msgspec.Struct, frozen=True, kw_only=True):
+    """The credentials of a new account, as the file holds them; ids are minted first, so that all can be repeated."""
+
+    url: str
+    account: UUID
+    account_name: str
+    admin_email: str
+    admin_password: str
+    admin_token: str
+    admin_user_id: UUID
+    admin_token_id: UUID
+
+    def __repr__(self) -> str:
+        return f"Charter(account={self.account})"
+
+
+async def found(settings: Settings, *, name: str, email: str, file: Path) -> bool:
+    """Found the account whose credentials the file will hold; False if it holds them already.
+
+    May be repeated after any failure: the same command finishes what was begun.
+    """
+    with _turn(file) as new:
+        if file.exists():
+            _refuse_another(_read(file.read_bytes()), name, email)
+            return False
+        charter = _read(new.read())
+        if charter is None:
+            charter = await _minted(settings, name, email)
+            _write(new, charter)
+        _refuse_another(charter, name, email)
+        await _execute(settings, charter)
+        _unfinished(file).rename(file)
+        _sync_directory(file.parent)
+    return True
+
+
+@contextmanager
+def _turn(file: Path) -> Iterator[BufferedRandom]:
+    """Hold the unfinished file, so that two who found at once do so one after the other."""
+    path = _unfinished(file)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "r+b") as new:
+        fcntl.flock(new, fcntl.LOCK_EX)
+        try:
+            yield new
+        finally:
+            if path.exists() and (file.exists() or not path.stat().st_size):
+                path.unlink()  # nothing was begun here, or somebody else has just finished it
+
+
+def _unfinished(file: Path) -> Path:
+    return file.with_name(file.name + ".new")
+
+
+def _read(content: bytes) -> Charter | None:
+    # A torn file was never acted on: the commands go out only after it reached the disk whole.
+    with suppress(msgspec.DecodeError):
+        return msgspec.json.decode(content, type=Charter)
+    return None
+
+
+def _refuse_another(charter: Charter | None, name: str, email: str) -> None:
+    if charter is None or (charter.account_name, charter.admin_email) != (name, email):
+        raise AnotherFounding
+
+
+async def _minted(settings: Settings, name: str, email: str) -> Charter:
+    text.checked_name(name)
+    text.checked("email", email, text.NAME_LIMIT)
+    connection = await connect(settings.database_url)
+    try:
+        if await sql.holder_of(connection, email) is not None:
+            raise EmailTaken
+    finally:
+        await connection.close()
+    return Charter(
+        url=settings.public_url, account=uuid7(), account_name=name, admin_email=email,
+        admin_password=secrets.token_urlsafe(_PASSWORD_BYTES), admin_token=mint("user").plain,
+        admin_user_id=uuid7(), admin_token_id=uuid7(),
+    )  # fmt: skip
+
+
+def _write(new: BufferedRandom, charter: Charter) -> None:
+    new.seek(0)
+    new.truncate()
+    new.write(msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
+    new.flush()
+    os.fsync(new.fileno())
+    _sync_directory(Path(new.name) if isinstance(new.name, str) else Path())
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+async def _execute(settings: Settings, charter: Charter) -> None:
+    connection = await connect(settings.database_url)
+    try:
+        number = await sql.token_number(connection)
+    finally:
+        await connection.close()
+    async with Door(settings.database_url) as door:
+        for command in _commands(charter, number, Peppers(settings.peppers)):
+            with suppress(AlreadyExists):  # an earlier try came this far
+                await door.execute(command)
+
+
+def _commands(charter: Charter, number: int, peppers: Peppers) -> Iterator[Command]:
+    founder = Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
+    yield CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
+    yield CreateUser(
+        account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
+        role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
+    )  # fmt: skip
+    yield Create(
+        account=charter.account, token_id=charter.admin_token_id, by=founder, number=number,
+        owner=Owner("user", str(charter.admin_user_id)), name="administrator",
+        secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,), duration="forever",
+    )  # fmt: skip

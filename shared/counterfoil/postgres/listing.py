@@ -1,0 +1,142 @@
+"""Tokens of an account: filtered, sorted, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.token_row import listed, token_of
+from counterfoil.postgres.use import last_use
+from counterfoil.token import Status, Token
+
+Sort = Literal["created", "name", "expires", "updated", "last_used", "number"]
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which tokens: what is None does not matter. `name` may hold * and ?; times are half-open: [after, before)."""
+
+    name: str | None = None
+    status: Status | None = None
+    owner_type: str | None = None
+    owner_id: str | None = None
+    scope: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    expires_after: datetime | None = None
+    expires_before: datetime | None = None
+    last_used_after: datetime | None = None
+    last_used_before: datetime | None = None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A token with when it was last used: exchanged or verified, whichever is later."""
+
+    token: Token
+    last_used_at: datetime | None
+    at: datetime
+    place: list[object]
+
+
+_LAST_USED: Final = f"greatest(t.last_exchanged_at, {last_use('t')})"
+_NEVER: Final = "'infinity'::timestamptz"
+_UNUSED: Final = "'-infinity'::timestamptz"
+# Each sort with its SQL and its type. A token that never expires sorts after all that do, one never used before all.
+# Ids are UUIDv7: their order is that of creation.
+_SORTS: Final[dict[str, tuple[str, str]]] = {
+    "created": ("t.token_id", "uuid"),
+    "name": ("coalesce(t.name, '')", "text"),
+    "expires": (f"coalesce(t.expires_at, {_NEVER})", "timestamptz"),
+    "updated": ("t.updated_at", "timestamptz"),
+    "last_used": (f"coalesce({_LAST_USED}, {_UNUSED})", "timestamptz"),
+    "number": ("t.number", "bigint"),
+}
+_STATUS: Final[dict[str, str]] = {
+    "revoked": "t.standing = 'revoked'",
+    "expired": "t.standing <> 'revoked' and t.expires_at <= clock_timestamp()",
+    "suspended": "t.standing = 'suspended' and (t.expires_at is null or t.expires_at > clock_timestamp())",
+    "active": "t.standing = 'active' and (t.expires_at is null or t.expires_at > clock_timestamp())",
+}
+
+
+async def page_of(
+    pool: Pool, account: UUID, wanted: Filter, *, sort: Sort, descending: bool, after: list[object] | None, limit: int
+) -> list[Listed]:
+    """Return up to `limit` tokens after a place (the last one's `place` of the page before)."""
+    key, kind = _SORTS[sort]
+    arguments: list[object] = [account]
+    conditions = ["t.account_id = $1", *_conditions(wanted, arguments)]
+    if after is not None:
+        arguments += after
+        n = len(arguments)
+        conditions.append(
+            f"({key}, t.token_id) {'<' if descending else '>'} (${n - 1}::text::{kind}, ${n}::text::uuid)"
+        )
+    direction = "desc" if descending else "asc"
+    rows = await pool.fetch(
+        f"""
+        select {listed("t")}, {_LAST_USED} as last_used_at, ({key})::text as place, clock_timestamp() as clock
+          from token t
+         where {" and ".join(conditions)}
+         order by {key} {direction}, t.token_id {direction}
+         limit {limit:d}""",
+        *arguments,
+    )
+    return [_listed(row) for row in rows]
+
+
+async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number: int | None = None) -> Listed | None:
+    """Return one token of this account, by its id or its number."""
+    name, value = ("token_id", token_id) if token_id is not None else ("number", number)
+    row = await pool.fetchrow(
+        f"""
+        select {listed("t")}, {_LAST_USED} as last_used_at, t.token_id::text as place, clock_timestamp() as clock
+          from token t
+         where t.account_id = $1 and t.{name} = $2""",
+        account,
+        value,
+    )
+    return None if row is None else _listed(row)
+
+
+def _listed(row: asyncpg.Record) -> Listed:
+    return Listed(token_of(row), row["last_used_at"], row["clock"], [row["place"], str(row["token_id"])])
+
+
+def _conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
+    def given(value: object) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}"
+
+    conditions = []
+    if wanted.name is not None:
+        conditions.append(f"t.name like {given(_pattern(wanted.name))}")
+    if wanted.status is not None:
+        conditions.append(_STATUS[wanted.status])
+    if wanted.owner_type is not None:
+        conditions.append(f"t.owner_type = {given(wanted.owner_type)}")
+    if wanted.owner_id is not None:
+        conditions.append(f"t.owner_id = {given(wanted.owner_id)}")
+    if wanted.scope is not None:
+        conditions.append(f"t.scopes::jsonb ? {given(wanted.scope)}")
+    for column, after, before in (
+        ("t.created_at", wanted.created_after, wanted.created_before),
+        ("t.expires_at", wanted.expires_after, wanted.expires_before),
+        (_LAST_USED, wanted.last_used_after, wanted.last_used_before),
+    ):
+        if after is not None:
+            conditions.append(f"{column} >= {given(after)}")
+        if before is not None:
+            conditions.append(f"{column} < {given(before)}")
+    return conditions
+
+
+def _pattern(glob: str) -> str:
+    """Return the LIKE pattern of a glob: * is any text, ? one character, everything else itself."""
+    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%").replace("?", "_")

@@ -1,0 +1,89 @@
+"""Who is this? From a digest or an id to what decides whether it is accepted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from counterfoil.events import Owner
+from counterfoil.gather import Gather
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.token_row import words
+from counterfoil.token import Standing
+
+_SEEN: Final = """t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
+       t.generation, t.previous_until, t.created_at, clock_timestamp() as at"""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """A token at the moment `at` of the database's clock, as far as its acceptance goes.
+
+    `presented` is the generation of the secret that led here; None after a look-up by id.
+    """
+
+    account: UUID
+    id: UUID
+    number: int
+    owner: Owner
+    scopes: tuple[str, ...]
+    standing: Standing
+    expires_at: datetime | None
+    generation: int
+    previous_until: datetime | None
+    created_at: datetime
+    at: datetime
+    presented: int | None
+
+
+class Lookup:
+    """Look-ups of tokens, gathered: exact at every moment, because nothing is remembered."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._by_digest: Gather[bytes, Seen] = Gather(self._fetch_digests)
+        self._by_id: Gather[tuple[UUID, UUID], Seen] = Gather(self._fetch_ids)
+
+    async def by_digests(self, digests: tuple[bytes, ...]) -> Seen | None:
+        """Return the token that one of these digests (one a pepper, the newest first) opens."""
+        for digest in digests:
+            if seen := await self._by_digest.get(digest):
+                return seen
+        return None
+
+    async def by_id(self, account: UUID, token_id: UUID) -> Seen | None:
+        """Return a token of this account."""
+        return await self._by_id.get((account, token_id))
+
+    async def _fetch_digests(self, digests: list[bytes]) -> dict[bytes, Seen]:
+        rows = await self._pool.fetch(
+            f"""
+            select s.digest, s.generation as presented, {_SEEN}
+              from unnest($1::bytea[]) as p(digest)
+              join secret s on s.digest = p.digest
+              join token t on (t.account_id, t.token_id) = (s.account_id, s.token_id)""",
+            digests,
+        )
+        return {row["digest"]: _seen(row, row["presented"]) for row in rows}
+
+    async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Seen]:
+        rows = await self._pool.fetch(
+            f"""
+            select {_SEEN}
+              from unnest($1::uuid[], $2::uuid[]) as k(account_id, token_id)
+              join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)""",
+            *zip(*ids, strict=True),
+        )
+        return {(row["account_id"], row["token_id"]): _seen(row, None) for row in rows}
+
+
+def _seen(row: asyncpg.Record, presented: int | None) -> Seen:
+    return Seen(
+        account=row["account_id"], id=row["token_id"], number=row["number"],
+        owner=Owner(row["owner_type"], row["owner_id"]), scopes=words(row["scopes"]), standing=row["standing"],
+        expires_at=row["expires_at"], generation=row["generation"], previous_until=row["previous_until"],
+        created_at=row["created_at"], at=row["at"], presented=presented,
+    )  # fmt: skip

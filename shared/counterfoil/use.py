@@ -1,0 +1,75 @@
+"""Who was used when: counted in memory, written once a second.
+
+A token used once is never "unused" after a clean stop; after a crash at most the last second is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Final, Self
+from uuid import UUID
+
+import structlog
+
+from counterfoil.postgres import use as sql
+from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.lookup import Seen
+
+log = structlog.get_logger()
+
+PRECISION_SECONDS: Final = 1
+"""How far `last_used_at` may lag behind."""
+
+
+class Uses:
+    """Counts verifications and flushes them: `async with Uses(pool) as uses`, then `uses.note(seen, generation)`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._counts: dict[tuple[UUID, UUID, date, int], tuple[int, datetime]] = {}
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._flushing = asyncio.create_task(self._flush_for_ever())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._flushing
+        await self.flush()
+
+    def note(self, seen: Seen, generation: int) -> None:
+        """Count one verification of a secret or bearer of this generation."""
+        key = (seen.account, seen.id, seen.at.date(), generation)
+        count, last_at = self._counts.get(key, (0, seen.at))
+        self._counts[key] = (count + 1, max(last_at, seen.at))
+
+    async def flush(self) -> None:
+        """Write what was counted; keep it for the next time if the database is away."""
+        counts, self._counts = self._counts, {}
+        if not counts:
+            return
+        try:
+            await self._write(counts)
+        except BaseException as error:
+            for key, (count, last_at) in counts.items():
+                newer, at = self._counts.get(key, (0, last_at))
+                self._counts[key] = (newer + count, max(at, last_at))
+            if not isinstance(error, LOST):
+                raise
+            log.warning("uses_kept_back", tokens=len(counts), error=type(error).__name__)
+
+    async def _write(self, counts: dict[tuple[UUID, UUID, date, int], tuple[int, datetime]]) -> None:
+        await sql.add(self._pool, [(*key, *value) for key, value in counts.items()])
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(PRECISION_SECONDS)
+            try:
+                await self.flush()
+            except Exception as error:  # noqa: BLE001 - the next second tries again; nothing is lost meanwhile
+                log.warning("uses_not_flushed", error=type(error).__name__)
