@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -85,9 +86,8 @@ def install(lock: Path) -> None:
             say("making .venv")
             make_venv()
         say("installing what is locked")
-        installer = choose_installer(lock)
-        run([*installer, "--require-hashes", "-r", str(lock)])
-        run([*installer, "--no-deps", "--no-build-isolation", "-e", str(TOP)])
+        if not any(installed_by(installer, lock) for installer in installers(lock)):
+            sys.exit("Nothing could install the dependencies; the reasons are above.")
         stamp.touch()
 
 
@@ -110,8 +110,7 @@ def make_venv() -> None:
     """A new .venv; by uv where the system's Python comes without ensurepip, as Debian's does."""
     shutil.rmtree(VENV, ignore_errors=True)
     tool = shutil.which("uv")
-    if tool:
-        run([tool, "venv", "--quiet", "--python", sys.executable, str(VENV)])
+    if tool and succeeds([tool, "venv", "--quiet", "--python", sys.executable, str(VENV)]):
         return
     made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)  # noqa: S603
     if made.returncode:
@@ -119,18 +118,26 @@ def make_venv() -> None:
         sys.exit(f"Python could not make a virtual environment (on Debian: apt install python3-venv).\n{made.stdout}")
 
 
-def choose_installer(lock: Path) -> list[str]:
-    """The system's uv, or one put into .venv, or pip, which takes three times as long."""
-    tool = shutil.which("uv")
-    if tool and succeeds([tool, "pip", "list", "--quiet", "--python", str(PYTHON)]):
-        return with_uv(tool)
+def installers(lock: Path) -> Iterator[list[str]]:
+    """The system's uv, or one put into .venv, and then pip, which is slower and takes no offence at odd networks."""
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    tool = shutil.which("uv")
+    if tool:
+        yield with_uv(tool)
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as only_uv:
         only_uv.write(block_of("uv", lock.read_text(encoding="utf-8")))
         only_uv.flush()
-        if succeeds([*pip, "--require-hashes", "-r", only_uv.name]):
-            return with_uv(str(VENV / "bin" / "uv"))
-    return pip
+        if not tool and succeeds([*pip, "--require-hashes", "-r", only_uv.name]):
+            yield with_uv(str(VENV / "bin" / "uv"))
+    if succeeds([str(PYTHON), "-m", "ensurepip"]):
+        yield pip
+
+
+def installed_by(installer: list[str], lock: Path) -> bool:
+    """Install what the lock names and then the checkout itself."""
+    return succeeds([*installer, "--require-hashes", "-r", str(lock)]) and succeeds(
+        [*installer, "--no-deps", "--no-build-isolation", "-e", str(TOP)]
+    )
 
 
 def with_uv(tool: str) -> list[str]:
@@ -149,15 +156,20 @@ def block_of(package: str, lock: str) -> str:
 
 
 def succeeds(command: list[str]) -> bool:
-    """Whether a command we can do without goes well."""
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
-
-
-def run(command: list[str]) -> None:
-    """Run a command we cannot do without."""
-    environment = {**os.environ, "UV_LINK_MODE": "copy"}
-    if subprocess.run(command, check=False, stdin=subprocess.DEVNULL, env=environment).returncode:  # noqa: S603
-        sys.exit(f"This failed: {' '.join(command)}")
+    """Run a command that may have an alternative, and show what it said if it fails."""
+    # The system's certificates, because a company's own network may need them; and no warning about disks.
+    environment = {"UV_SYSTEM_CERTS": "true", "UV_LINK_MODE": "copy", **os.environ}
+    done = subprocess.run(  # noqa: S603 - our own commands
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode:
+        sys.stderr.write(done.stdout.decode(errors="replace"))
+    return done.returncode == 0
 
 
 def say(line: str) -> None:

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -11,21 +10,12 @@ import pytest
 import pytest_asyncio
 
 from counterfoil.postgres.migrate import migrate
-from counterfoil_dev.postgres import APPLICATION, OWNER, Postgres, embedded_postgres
+from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import State
 from counterfoil_dev.valkey import Valkey, embedded_valkey
 
 _TEMPLATE = "migrated"
 _NUMBERS = count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A migrated database of one test's own."""
-
-    name: str
-    owner_url: str
-    app_url: str
 
 
 @pytest.fixture(scope="session")
@@ -63,5 +53,5 @@ async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Da
     """A freshly migrated database."""
     name = f"test_{next(_NUMBERS)}"
     postgres_server.run(f"create database {name} owner {OWNER} template {template};")
-    yield Database(name, postgres_server.url(OWNER, name), postgres_server.url(APPLICATION, name))
+    yield postgres_server.database(name)
     postgres_server.run(f"drop database if exists {name} with (force);")

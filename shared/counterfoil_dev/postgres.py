@@ -46,6 +46,15 @@ select 'create database {DATABASE} owner {OWNER}'
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """One database of a server, and how each of the two roles reaches it."""
+
+    name: str
+    owner_url: str
+    app_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Postgres:
     """A running server: its process, and how to reach it."""
 
@@ -53,19 +62,13 @@ class Postgres:
     programs: Path
     sockets: Path
 
-    def url(self, role: str, database: str = DATABASE) -> str:
+    def url(self, role: str, database: str) -> str:
         """How this role connects to this database."""
         return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
-    @property
-    def owner_url(self) -> str:
-        """The service's database as its owner."""
-        return self.url(OWNER)
-
-    @property
-    def app_url(self) -> str:
-        """The service's database as the application's role, which owns nothing."""
-        return self.url(APPLICATION)
+    def database(self, name: str = DATABASE) -> Database:
+        """A database of this server; the service's own by default."""
+        return Database(name, owner_url=self.url(OWNER, name), app_url=self.url(APPLICATION, name))
 
     def run(self, sql: str, *, database: str = "postgres") -> str:
         """Run a psql script as the superuser and return what it printed."""

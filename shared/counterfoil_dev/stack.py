@@ -61,7 +61,7 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         postgres = ending.enter_context(embedded_postgres(state))
         valkey = ending.enter_context(embedded_valkey(state))
         environment = _environment(state, url=url, postgres=postgres, valkey=valkey)
-        for name in asyncio.run(migrate(postgres.owner_url, app_role=APPLICATION)):
+        for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION)):
             tell(f"migrated {name}")
         _found(state, environment=environment, url=url)
         tell("starting API and worker")
@@ -93,8 +93,8 @@ def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) 
     metrics.mkdir(mode=0o700)
     ours = {
         **secret_environment(state.root / "secrets.env"),
-        "DATABASE_URL": postgres.app_url,
-        "MIGRATE_DATABASE_URL": postgres.owner_url,
+        "DATABASE_URL": postgres.database().app_url,
+        "MIGRATE_DATABASE_URL": postgres.database().owner_url,
         "REDIS_URL": valkey.url,
         "PUBLIC_URL": url,
         "API_HOST": _HOST,

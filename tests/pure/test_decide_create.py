@@ -5,12 +5,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
 
 from counterfoil.commands import Create
 from counterfoil.events import Created, Owner, Private
 from counterfoil.refusals import BadDuration, BadExpiry, BadMetadata, BadOwner, BadScope, BadText, BeyondCaller, Refusal
 from counterfoil.token import flaw, status
+from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
 
 
 def create(**fields: Any) -> Create:

@@ -3,22 +3,6 @@
 from itertools import product
 
 import pytest
-from stories import (
-    ANOTHER,
-    CREATED,
-    ENDS,
-    ITSELF,
-    JTI,
-    LATER,
-    NEXT,
-    NOON,
-    RESUMED,
-    REVOKED,
-    SECRET,
-    SUSPENDED,
-    asks,
-    given,
-)
 
 from counterfoil import commands, refusals
 from counterfoil.commands import (
@@ -38,6 +22,22 @@ from counterfoil.commands import (
 from counterfoil.decide import decide
 from counterfoil.events import Expired
 from counterfoil.token import flaw, status
+from pure.stories import (
+    ANOTHER,
+    CREATED,
+    ENDS,
+    ITSELF,
+    JTI,
+    LATER,
+    NEXT,
+    NOON,
+    RESUMED,
+    REVOKED,
+    SECRET,
+    SUSPENDED,
+    asks,
+    given,
+)
 
 STATES = {
     "active": ((CREATED,), NOON),
