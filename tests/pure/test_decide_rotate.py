@@ -1,0 +1,156 @@
+"""Rotating: a new secret; the old one dies at once or after its grace, and nothing else grows."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from stories import (
+    CREATED,
+    DAY,
+    ENDS,
+    HOUR,
+    ITSELF,
+    JTI,
+    LATER,
+    NEXT,
+    NOON,
+    SECOND,
+    SUSPENDED,
+    asks,
+    given,
+    holding,
+    rotated,
+)
+
+from counterfoil.commands import Renew, Rotate
+from counterfoil.events import Exchanged, Renewed
+from counterfoil.refusals import BadDuration, BadExpiry, BeyondCaller, Denied, LifetimeUnwanted
+from counterfoil.token import flaw, good_until
+
+GRACE_ENDS = NOON + HOUR
+IN_GRACE = (CREATED, (NOON, rotated(2, GRACE_ENDS)))
+
+
+def rotate(grace: int = 0, **fields: Any) -> Rotate:
+    return asks(Rotate, secret=NEXT, grace_seconds=grace, **fields)
+
+
+def answer(history: tuple[Any, ...], generation: int, at: Any) -> str:
+    found = flaw(given(*history).token, generation, at)
+    assert found is None or isinstance(found, Denied)
+    return type(found).__name__ if found else "good"
+
+
+def test_without_grace_the_old_secret_dies_at_once() -> None:
+    assert given(CREATED).when(rotate()) == [rotated(2, None)]
+    history = (CREATED, (NOON, rotated(2, None)))
+    assert answer(history, 1, NOON) == "SecretRetired"
+    assert answer(history, 2, NOON) == "good"
+
+
+def test_within_its_grace_the_old_secret_is_good_too() -> None:
+    assert given(CREATED).when(rotate(3600)) == [rotated(2, GRACE_ENDS)]
+    assert answer(IN_GRACE, 1, GRACE_ENDS - SECOND) == "good"
+    assert answer(IN_GRACE, 2, GRACE_ENDS - SECOND) == "good"
+
+
+def test_the_exact_end_of_the_grace_is_already_too_late() -> None:
+    assert answer(IN_GRACE, 1, GRACE_ENDS) == "SecretRetired"
+    assert answer(IN_GRACE, 2, GRACE_ENDS) == "good"
+
+
+def test_at_most_two_generations_are_good_at_once() -> None:
+    twice = (*IN_GRACE, (NOON, rotated(3, NOON + DAY)))
+    assert [answer(twice, generation, NOON) for generation in (0, 1, 2, 3, 4)] == [
+        "SecretRetired", "SecretRetired", "good", "good", "SecretRetired",
+    ]  # fmt: skip
+
+
+def test_rotating_without_grace_during_a_grace_ends_both() -> None:
+    twice = (*IN_GRACE, (NOON, rotated(3, None)))
+    assert [answer(twice, generation, NOON) for generation in (1, 2, 3)] == ["SecretRetired", "SecretRetired", "good"]
+
+
+def test_a_grace_never_outlives_the_token() -> None:
+    history = (CREATED, (NOON, rotated(2, LATER)))
+    assert answer(history, 1, ENDS) == "TokenExpired"
+    assert good_until(given(*history).token, 1) == ENDS
+
+
+def test_when_a_secret_stops_being_good_by_itself() -> None:
+    assert good_until(given(*IN_GRACE).token, 1) == GRACE_ENDS
+    assert good_until(given(*IN_GRACE).token, 2) == ENDS
+    endless = replace(CREATED, expires_at=None, duration=None)
+    assert good_until(given(endless).token, 1) is None
+    assert good_until(given(endless, rotated(2, GRACE_ENDS)).token, 1) == GRACE_ENDS
+
+
+def test_rotating_changes_secret_and_grace_and_nothing_else() -> None:
+    before, after = given(CREATED).token, given(CREATED).then(rotate(3600))
+    turned = replace(before, generation=2, previous_until=GRACE_ENDS, stub=NEXT.stub)
+    assert after == replace(turned, version=2, revision=2, at=NOON, updated_at=NOON)
+
+
+@pytest.mark.parametrize("life", [{"duration": "1h"}, {"duration": "forever"}, {"expires_at": LATER}])
+def test_rotating_never_changes_the_life_of_a_living_token(life: dict[str, Any]) -> None:
+    for history in ((CREATED,), (CREATED, SUSPENDED)):
+        with pytest.raises(LifetimeUnwanted):
+            given(*history).when(rotate(**life))
+
+
+def test_an_expired_token_gets_a_new_secret_and_a_new_life_together() -> None:
+    renewed = Renewed(expired_at=ENDS, expires_at=LATER + DAY, duration="1d")
+    assert given(CREATED).when(rotate(3600, duration="1d"), LATER) == [renewed, rotated(2, None)]
+
+
+def test_the_secret_of_an_expired_token_never_revives_whatever_grace_is_asked() -> None:
+    token = given(CREATED).then(rotate(3600, duration="1d"), LATER)
+    assert flaw(token, 2, LATER) is None
+    assert type(flaw(token, 1, LATER)).__name__ == "SecretRetired"
+
+
+def test_the_new_life_of_an_expired_token_lies_ahead() -> None:
+    with pytest.raises(BadExpiry):
+        given(CREATED).when(rotate(expires_at=LATER), LATER)
+
+
+@pytest.mark.parametrize("grace", [-1, 366 * 86_400 + 1, 2**63])
+def test_a_grace_is_between_nothing_and_a_leap_year(grace: int) -> None:
+    with pytest.raises(BadDuration):
+        given(CREATED).when(rotate(grace))
+    assert given(CREATED).when(rotate(366 * 86_400)) == [rotated(2, NOON + 366 * DAY)]
+
+
+def test_a_token_may_rotate_itself() -> None:
+    assert given(CREATED).when(rotate(by=ITSELF)) == [rotated(2, None)]
+
+
+def test_the_old_secret_in_its_grace_does_not_get_the_new_one() -> None:
+    outdated = holding("tokens.*", expires_at=GRACE_ENDS)
+    with pytest.raises(BeyondCaller):
+        given(*IN_GRACE).when(rotate(by=outdated))
+
+
+@pytest.mark.parametrize("caller", [holding("mail.send"), holding("tokens.*", expires_at=NOON + DAY)])
+def test_nobody_gets_the_secret_of_a_token_that_is_more_than_they_are(caller: Any) -> None:
+    with pytest.raises(BeyondCaller):
+        given(CREATED).when(rotate(by=caller))
+
+
+def test_nobody_gives_an_expired_token_a_longer_life_than_their_own() -> None:
+    caller = holding("tokens.*", expires_at=LATER + HOUR)
+    with pytest.raises(BeyondCaller):
+        given(CREATED).when(rotate(duration="1d", by=caller), LATER)
+    given(CREATED).when(rotate(duration="1h", by=caller), LATER)
+
+
+def test_renewing_in_grace_leaves_the_grace_as_it_was() -> None:
+    assert given(*IN_GRACE).then(asks(Renew, duration="1w")).previous_until == GRACE_ENDS
+
+
+def test_only_scalingo_forgets_its_last_exchange_with_the_secret() -> None:
+    for dialect, remembered in (("native", NOON), ("scalingo", None)):
+        created = replace(CREATED, dialect=dialect)
+        used = Exchanged(jti=JTI, generation=1, audience=(), scopes=(), expires_at=LATER)
+        assert given(created, (NOON, used)).token.last_exchanged_at == NOON
+        assert given(created, (NOON, used)).then(rotate()).last_exchanged_at == remembered
