@@ -13,7 +13,6 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedRandom
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -68,49 +67,48 @@ async def found(settings: Settings, *, name: str, email: str, file: Path) -> boo
 
     May be repeated after any failure: the same command finishes what was begun.
     """
-    with _turn(file) as new:
-        if file.exists():
-            _refuse_another(_read(file.read_bytes()), name, email)
+    new = file.with_name(file.name + ".new")
+    with _turn(file.parent):
+        if file.exists():  # noqa: ASYNC240 - nobody else waits in this process
+            _refuse_another(_read(file), name, email)
             return False
-        charter = _read(new.read())
+        charter = _read(new)
         if charter is None:
             charter = await _minted(settings, name, email)
             _write(new, charter)
-        _refuse_another(charter, name, email)
+        else:
+            _refuse_another(charter, name, email)
         await _execute(settings, charter)
-        _unfinished(file).rename(file)
-        _sync_directory(file.parent)
+        new.rename(file)
+        _sync(file.parent)
     return True
 
 
 @contextmanager
-def _turn(file: Path) -> Iterator[BufferedRandom]:
-    """Hold the unfinished file, so that two who found at once do so one after the other."""
-    path = _unfinished(file)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "r+b") as new:
-        fcntl.flock(new, fcntl.LOCK_EX)
-        try:
-            yield new
-        finally:
-            if path.exists() and (file.exists() or not path.stat().st_size):
-                path.unlink()  # nothing was begun here, or somebody else has just finished it
+def _turn(directory: Path) -> Iterator[None]:
+    """Let two who found in one directory do so one after the other."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
-def _unfinished(file: Path) -> Path:
-    return file.with_name(file.name + ".new")
-
-
-def _read(content: bytes) -> Charter | None:
-    # A torn file was never acted on: the commands go out only after it reached the disk whole.
-    with suppress(msgspec.DecodeError):
-        return msgspec.json.decode(content, type=Charter)
-    return None
+def _read(file: Path) -> Charter | None:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Charter)
+    except FileNotFoundError:
+        return None
+    except msgspec.ValidationError:  # whole, but not one of ours
+        raise AnotherFounding(AnotherFounding.__doc__) from None
+    except msgspec.DecodeError:
+        return None  # torn, so never acted on: the commands go out only after it reached the disk whole
 
 
 def _refuse_another(charter: Charter | None, name: str, email: str) -> None:
     if charter is None or (charter.account_name, charter.admin_email) != (name, email):
-        raise AnotherFounding
+        raise AnotherFounding(AnotherFounding.__doc__)
 
 
 async def _minted(settings: Settings, name: str, email: str) -> Charter:
@@ -119,7 +117,7 @@ async def _minted(settings: Settings, name: str, email: str) -> Charter:
     connection = await connect(settings.database_url)
     try:
         if await sql.holder_of(connection, email) is not None:
-            raise EmailTaken
+            raise EmailTaken(EmailTaken.__doc__)
     finally:
         await connection.close()
     return Charter(
@@ -129,16 +127,16 @@ async def _minted(settings: Settings, name: str, email: str) -> Charter:
     )  # fmt: skip
 
 
-def _write(new: BufferedRandom, charter: Charter) -> None:
-    new.seek(0)
-    new.truncate()
-    new.write(msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
-    new.flush()
-    os.fsync(new.fileno())
-    _sync_directory(Path(new.name) if isinstance(new.name, str) else Path())
+def _write(file: Path, charter: Charter) -> None:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as opened:
+        opened.write(msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
+        opened.flush()
+        os.fsync(handle)
+    _sync(file.parent)
 
 
-def _sync_directory(directory: Path) -> None:
+def _sync(directory: Path) -> None:
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,0 +1,40 @@
+"""`counterfoil account`: what is done where the database is, before anybody can log in."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
+
+app = typer.Typer(help="Accounts, on the server itself (DATABASE_URL).", no_args_is_help=True)
+
+
+@app.callback()
+def _account() -> None:
+    pass  # keeps `create` a word of its own while it is the only command
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What people will call the account.")],
+    admin_email: Annotated[str, typer.Option(help="The e-mail address of its administrator.")],
+    credentials: Annotated[Path, typer.Option(help="Where the credentials are written, readable by you alone.")],
+) -> None:
+    """Make an account, its administrator and an administrator's token. Repeat it after a failure: it finishes."""
+    from counterfoil.founding import AnotherFounding, EmailTaken, found  # noqa: PLC0415 - client commands need no door
+
+    if not credentials.absolute().parent.is_dir():
+        raise ended(USAGE, f"there is no directory {credentials.parent}")
+    told = settings()
+    try:
+        with database_at_hand():
+            fresh = asyncio.run(found(told, name=name, email=admin_email, file=credentials.absolute()))
+    except EmailTaken as error:
+        raise ended(REFUSED, str(error)) from None
+    except AnotherFounding as error:
+        raise ended(USAGE, f"{credentials}: {error}") from None
+    typer.echo(f"{'wrote' if fresh else 'already there:'} {credentials}")

@@ -1,0 +1,38 @@
+"""Every command by its name."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from . import account, serving
+
+# Pretty tracebacks print local variables, and secrets among them.
+app = typer.Typer(
+    name="counterfoil",
+    help="The ledger of your API tokens. Exit codes: 0 ok, 1 refused, 2 usage, 3 unreachable.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(serving.migrate)
+app.command()(serving.api)
+app.command()(serving.worker)
+app.add_typer(account.app, name="account")
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(version("counterfoil"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    _shown: Annotated[
+        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,47 @@
+"""The processes of the service, and what prepares their database."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
+
+
+def migrate() -> None:
+    """Bring the database up to this code (MIGRATE_DATABASE_URL) and grant the role in DATABASE_URL its rights."""
+    from counterfoil.postgres.grants import UnknownRole  # noqa: PLC0415 - each command loads what it needs
+    from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.migrate import migrate as apply  # noqa: PLC0415 - likewise
+    from counterfoil.settings import BadSetting  # noqa: PLC0415 - likewise
+
+    told = settings()
+    try:
+        with database_at_hand():
+            names = asyncio.run(apply(told.owner_url, app_role=_role(told.database_url)))
+    except BadSetting as error:
+        raise ended(USAGE, str(error)) from None
+    except (EditedMigration, DatabaseAhead, UnknownRole) as error:
+        raise ended(REFUSED, str(error)) from None
+    typer.echo("".join(f"applied {name}\n" for name in names) or "nothing to apply\n", nl=False)
+
+
+def _role(url: str) -> str | None:
+    name = urlsplit(url).username
+    return unquote(name) if name else None
+
+
+def api() -> None:
+    """Serve the HTTP API until asked to stop."""
+    from counterfoil_api.main import run  # noqa: PLC0415 - the service is not needed for other commands
+
+    run(settings())
+
+
+def worker() -> None:
+    """Run the worker: expiry sweeps and the clock behind them."""
+    from counterfoil_worker.main import run  # noqa: PLC0415 - the service is not needed for other commands
+
+    run(settings())

@@ -1,0 +1,119 @@
+"""An account is founded whole or not at all, whatever happens in between."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+from argon2 import PasswordHasher
+
+from counterfoil import founding
+from counterfoil.founding import AnotherFounding, EmailTaken, found
+from counterfoil.secret import Peppers, recognised
+from counterfoil.settings import Settings
+
+EMAIL = "admin@counterfoil.example"
+PEPPER = b"p" * 32
+
+
+@dataclass(frozen=True)
+class Place:
+    settings: Settings
+    file: Path
+    owner_url: str
+
+    async def found(self, name: str = "first", email: str = EMAIL) -> bool:
+        return await found(self.settings, name=name, email=email, file=self.file)
+
+    async def rows(self, query: str) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.owner_url)
+        try:
+            return await connection.fetch(query)
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+def place(settings: Settings, tmp_path: Path) -> Place:
+    return Place(settings, tmp_path / "credentials.json", str(settings.migrate_database_url))
+
+
+async def test_a_founded_account_has_an_administrator_and_a_token_that_may_do_everything(place: Place) -> None:
+    assert await place.found()
+    said = json.loads(place.file.read_text())
+    assert place.file.stat().st_mode & 0o777 == 0o600
+    assert said["url"] == place.settings.public_url
+    assert [row["type"] for row in await place.rows("select type from event order by ins_seq")] == ["created"] * 3
+    (user,) = await place.rows("select p.hash, s.name from password p join subject s on s.subject_id = p.user_id")
+    assert user["name"] == said["admin_email"]
+    assert PasswordHasher().verify(user["hash"], said["admin_password"])
+    (token,) = await place.rows("select t.*, s.digest from token t join secret s using (account_id, token_id)")
+    secret = recognised(said["admin_token"])
+    assert secret is not None
+    assert token["digest"] in Peppers({1: PEPPER}).digests(secret)
+    assert (token["scopes"], token["expires_at"], str(token["account_id"])) == ('["all"]', None, said["account"])
+
+
+async def test_founding_again_changes_nothing(place: Place) -> None:
+    await place.found()
+    before = place.file.read_bytes()
+    assert not await place.found()
+    assert place.file.read_bytes() == before
+    assert len(await place.rows("select from event")) == 3
+
+
+@pytest.mark.parametrize("survivors", [0, 1, 2, 3])
+async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
+    place: Place, monkeypatch: pytest.MonkeyPatch, survivors: int
+) -> None:
+    whole = founding._commands
+
+    def cut(*given: object) -> object:
+        commands = whole(*given)  # type: ignore[arg-type]
+        for _ in range(survivors):
+            yield next(commands)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(founding, "_commands", cut)
+        with pytest.raises(KeyboardInterrupt):
+            await place.found()
+    assert not place.file.exists()
+    begun = json.loads((new := place.file.with_name("credentials.json.new")).read_text())
+    assert await place.found()
+    assert json.loads(place.file.read_text()) == begun
+    assert not new.exists()
+    assert len(await place.rows("select from event")) == 3
+
+
+async def test_a_torn_file_is_written_anew(place: Place) -> None:
+    place.file.with_name("credentials.json.new").write_text('{"url": "http://')
+    assert await place.found()
+    assert json.loads(place.file.read_text())["admin_email"] == EMAIL
+
+
+async def test_two_at_once_found_one_account(place: Place) -> None:
+    tries = [asyncio.to_thread(asyncio.run, place.found()) for _ in range(2)]
+    assert sorted(await asyncio.gather(*tries)) == [False, True]
+    assert len(await place.rows("select from event")) == 3
+
+
+async def test_an_address_names_one_user(place: Place) -> None:
+    await place.found()
+    with pytest.raises(EmailTaken):
+        await found(place.settings, name="second", email=EMAIL.upper(), file=place.file.with_name("second.json"))
+    assert not place.file.with_name("second.json.new").exists()
+
+
+async def test_a_file_of_something_else_is_never_overwritten(place: Place) -> None:
+    for content in ("notes", '{"a": 1}', ""):
+        place.file.write_text(content)
+        with pytest.raises(AnotherFounding):
+            await place.found()
+        assert place.file.read_text() == content
+    place.file.unlink()
+    await place.found()
+    with pytest.raises(AnotherFounding):
+        await place.found(name="other")
