@@ -1,0 +1,138 @@
+"""Durations: Go's vectors, days and weeks, and the lengths that have surprised people elsewhere."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterfoil.duration import LONGEST, expiry, length, seconds
+from counterfoil.refusals import BadDuration, BadExpiry
+
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+MICROSECOND, SECOND, MINUTE, HOUR, DAY = (
+    timedelta(microseconds=1),
+    timedelta(seconds=1),
+    timedelta(minutes=1),
+    timedelta(hours=1),
+    timedelta(days=1),
+)
+
+# The vectors of Go's time.ParseDuration (time_test.go) that are not signed and not longer than our century.
+GO = {
+    "5s": 5 * SECOND,
+    "30s": 30 * SECOND,
+    "1478s": 1478 * SECOND,
+    "5.0s": 5 * SECOND,
+    "5.6s": 5.6 * SECOND,
+    "5.s": 5 * SECOND,
+    ".5s": 0.5 * SECOND,
+    "1.004s": 1.004 * SECOND,
+    "1.0040s": 1.004 * SECOND,
+    "100.00100s": 100.001 * SECOND,
+    "10ns": timedelta(0),
+    "11us": 11 * MICROSECOND,
+    "12µs": 12 * MICROSECOND,
+    "12μs": 12 * MICROSECOND,
+    "13ms": 13_000 * MICROSECOND,
+    "14s": 14 * SECOND,
+    "15m": 15 * MINUTE,
+    "16h": 16 * HOUR,
+    "3h30m": 3.5 * HOUR,
+    "10.5s4m": 4 * MINUTE + 10.5 * SECOND,
+    "1h2m3s4ms5us6ns": HOUR + 2 * MINUTE + 3 * SECOND + 4_005 * MICROSECOND,
+    "39h9m14.425s": 39 * HOUR + 9 * MINUTE + 14.425 * SECOND,
+    "52763797000ns": 52_763_797 * MICROSECOND,
+    "9007199254740993ns": 9_007_199_254_740 * MICROSECOND,
+    "0.100000000000000000000h": 6 * MINUTE,
+    "0.830103483285477580700h": 49 * MINUTE + 48.372539 * SECOND,
+}
+OURS = {"2h45m": 2.75 * HOUR, "300ms": 0.3 * SECOND, "90d": 90 * DAY, "2w": 14 * DAY, "1w1d": 8 * DAY,
+        "8760h": 365 * DAY, "1.5d": 36 * HOUR, "0s": timedelta(0), "36525d": LONGEST}  # fmt: skip
+GO_REFUSES = ["", "3", "-", "s", ".", "-.", ".s", "+.s", "\x85\x85", "hello \uffff world"]
+WE_REFUSE = ["0", "+5s", "-5s", "forever", "Forever", " 1h", "1h ", "1h 30m", "1H", "1y", "1mo", "1min", "1e3s",
+             "0x10s", "1_000s", "1,5h", "٣d", "1h\n", "1..5h", "-0s", "infs", "nans", "1" * 64 + "s"]  # fmt: skip
+OVER_A_CENTURY = ["36525d1us", "9223372036854775807ns", "3000000h", "999999999999999999w", "9" * 63 + "w"]
+
+
+@pytest.mark.parametrize(("text", "lasts"), (GO | OURS).items())
+def test_how_long_a_duration_is(text: str, lasts: timedelta) -> None:
+    assert length(text) == lasts
+
+
+@pytest.mark.parametrize("text", GO_REFUSES + WE_REFUSE + OVER_A_CENTURY)
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(BadDuration):
+        length(text)
+
+
+def test_whole_seconds_are_rounded_down() -> None:
+    assert [seconds(text) for text in ("0s", "999ms", "1.9s", "1d")] == [0, 0, 1, 86_400]
+
+
+@given(st.integers(0, 9999), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999_999))
+def test_parts_add_up(d: int, h: int, m: int, s: int, us: int) -> None:
+    written = f"{d}d{h}h{m}m{s}s{us}us"
+    assert length(written) == timedelta(days=d, hours=h, minutes=m, seconds=s, microseconds=us)
+
+
+@given(st.text() | st.text(alphabet="0123456789.smhdwnu", max_size=80))
+def test_any_text_has_a_length_or_is_refused(text: str) -> None:
+    try:
+        lasts = length(text)
+    except BadDuration:
+        return
+    assert timedelta(0) <= lasts <= LONGEST
+
+
+def test_a_life_of_its_own_length_from_now() -> None:
+    assert expiry(AT, "90d", None) == AT + 90 * DAY
+
+
+@pytest.mark.parametrize("text", ["0s", "0h", "0.000s", "1ns", "999ns"])
+def test_a_life_of_nothing_is_refused_because_elsewhere_it_means_forever(text: str) -> None:
+    with pytest.raises(BadDuration, match="say forever"):
+        expiry(AT, text, None)
+
+
+@pytest.mark.parametrize("said", ["forever", None])
+def test_never_is_said_in_words_or_not_at_all(said: str | None) -> None:
+    assert expiry(AT, said, None) is None
+
+
+def test_a_leap_day_is_a_day() -> None:
+    assert expiry(datetime(2028, 2, 28, tzinfo=UTC), "1d", None) == datetime(2028, 2, 29, tzinfo=UTC)
+    assert expiry(datetime(2028, 2, 29, tzinfo=UTC), "365d", None) == datetime(2029, 2, 28, tzinfo=UTC)
+
+
+def test_the_hour_that_summer_time_takes_is_still_an_hour() -> None:
+    winter, summer = timezone(HOUR), timezone(2 * HOUR)
+    before = datetime(2026, 3, 29, 1, 30, tzinfo=winter)
+    assert expiry(before, "1h", None) == datetime(2026, 3, 29, 3, 30, tzinfo=summer)
+    assert expiry(AT, None, before) == datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2027, 1, 1),  # noqa: DTZ001 - the missing zone is the point
+        datetime(9999, 1, 1, tzinfo=UTC),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
+        datetime(1969, 12, 31, tzinfo=UTC),
+    ],
+)
+def test_what_is_no_expiry(moment: datetime) -> None:
+    with pytest.raises(BadExpiry):
+        expiry(AT, None, moment)
+
+
+def test_the_last_expiry_that_can_be_stated() -> None:
+    last = datetime(9998, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14)))
+    assert expiry(AT, None, last) == last
+
+
+def test_a_duration_or_an_expiry_but_not_both() -> None:
+    for said in ("1d", "forever"):
+        with pytest.raises(BadExpiry):
+            expiry(AT, said, AT + DAY)

@@ -1,0 +1,112 @@
+"""Scopes: one directed containment, and nothing that means everything by accident."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterfoil.refusals import BadScope
+from counterfoil.scopes import SCOPE_LIMIT, checked, contains, missing, well_formed
+
+WORDS = st.sampled_from(["a", "b", "A", "all", "a-b", "tokens"])
+SCOPES = st.one_of(
+    st.just("all"),
+    st.builds(
+        lambda words, end: ".".join(words) + end, st.lists(WORDS, min_size=1, max_size=4), st.sampled_from(["", ".*"])
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "given_by_it"),
+    [
+        ("all", "tokens.read", True),
+        ("all", "all", True),
+        ("all", "all.Application.read", True),
+        ("tokens.*", "tokens.read", True),
+        ("tokens.*", "tokens.a.b", True),
+        ("tokens.*", "tokens.*", True),
+        ("tokens.*", "tokens.a.*", True),
+        ("tokens.read", "tokens.read", True),
+        ("tokens.*", "tokens", False),
+        ("tokens.*", "tokensread", False),
+        ("tokens.*", "tokens2.read", False),
+        ("tokens", "tokens.read", False),
+        ("tokens.read", "tokens.*", False),
+        ("tokens.a.*", "tokens.*", False),
+        ("tokens.read", "tokens.read.all", False),
+        ("Tokens.*", "tokens.read", False),
+        ("tokens.*", "all", False),
+        ("all.*", "all", False),
+        ("all.*", "tokens.read", False),
+        ("ALL", "tokens.read", False),
+        ("", "tokens.read", False),
+        ("*", "tokens.read", False),
+        (".*", "tokens.read", False),
+    ],
+)
+def test_who_holds_what(held: str, wanted: str, given_by_it: bool) -> None:
+    assert contains(held, wanted) is given_by_it
+
+
+def plainly_contains(held: str, wanted: str) -> bool:
+    """The rule once more, in other words: everything, the same, or a branch that it lies on."""
+    return held in ("all", wanted) or (held.endswith(".*") and wanted.startswith(held.removesuffix("*")))
+
+
+@given(SCOPES, SCOPES, SCOPES)
+def test_containment_is_an_order(one: str, two: str, three: str) -> None:
+    assert contains(one, one)
+    assert contains(one, two) is plainly_contains(one, two)
+    if contains(one, two) and contains(two, three):
+        assert contains(one, three)
+    if contains(one, two) and contains(two, one):
+        assert one == two
+
+
+@given(st.lists(SCOPES), st.lists(SCOPES))
+def test_what_is_missing_is_what_nothing_held_contains(held: list[str], wanted: list[str]) -> None:
+    assert missing(held, wanted) == tuple(w for w in wanted if not any(contains(h, w) for h in held))
+
+
+@given(st.lists(SCOPES), st.lists(SCOPES), SCOPES)
+def test_holding_more_never_gives_less(held: list[str], wanted: list[str], more: str) -> None:
+    assert set(missing([*held, more], wanted)) <= set(missing(held, wanted))
+
+
+@pytest.mark.parametrize("scope", ["tokens", "tokens.read", "tokens.*", "all.Application.read", "a-b_c.0", "x" * 128])
+def test_what_is_a_scope(scope: str) -> None:
+    assert checked([scope]) == (scope,)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["", "*", ".", ".*", "tokens.", ".tokens", "tokens..read", "tokens*", "tokens.*.read", "*.read", "tokens.**",
+     "tokens.re*", "tokens read", "tokens.read ", "tokens.read\n", "tokens:read", "tokens,all", "tökens", "tokens\x00",
+     "x" * 129],
+)  # fmt: skip
+def test_what_is_no_scope(scope: str) -> None:
+    assert not well_formed(scope)
+    with pytest.raises(BadScope) as refused:
+        checked(["tokens.read", scope])
+    assert refused.value.facts == {"field": "scopes"}
+
+
+def test_no_scopes_are_none() -> None:
+    assert checked([]) == ()
+    assert missing([], ["tokens.read"]) == ("tokens.read",)
+    assert missing([], []) == ()
+
+
+def test_a_token_has_at_most_a_thousand_scopes() -> None:
+    many = [f"s{n}" for n in range(SCOPE_LIMIT)]
+    assert len(checked(many)) == SCOPE_LIMIT
+    assert len(checked(many * 2)) == SCOPE_LIMIT
+    with pytest.raises(BadScope):
+        checked([*many, "one.more"])
+
+
+def test_a_scope_that_nobody_knows_gives_only_itself() -> None:
+    ordinary = ["tokens.read", "tokens.*", "all", "files.write"]
+    assert [(held, wanted) for held, wanted in product(["no.such.scope"], ordinary) if contains(held, wanted)] == []
