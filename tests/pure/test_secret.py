@@ -1,0 +1,144 @@
+"""Secrets: 256 random bits that carry their own checksum, are kept as a digest, and cannot print themselves."""
+
+import ast
+import hmac
+import logging
+import pathlib
+import random
+from collections import Counter
+
+import pytest
+
+import counterfoil
+from counterfoil.secret import PREFIXES, Peppers, Secret, base62, checksum, mint, recognised
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+BODY = 43
+IMPROBABLE = 153.0
+"""Chi-square of 61 degrees of freedom exceeds this once in 10^9."""
+KNOWN = Secret("cfl_app_" + "0" * BODY + checksum("cfl_app_" + "0" * BODY))
+
+
+def test_the_checksum_is_that_of_npm_and_github() -> None:
+    assert checksum("qkJaB6MffYVzZXWqmcoF49yrUxP3wf") == "0LsakP"
+
+
+@pytest.mark.parametrize(("number", "width", "text"), [
+    (0, 6, "000000"), (0, 0, ""), (61, 1, "z"), (62, 1, "10"), (62, 4, "0010"), (3843, 2, "zz"), (3844, 2, "100"),
+    (2**32 - 1, 6, "4gfFC3"), (2**256 - 1, 43, "yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp1"),
+])  # fmt: skip
+def test_base_62_is_padded_and_never_cut(number: int, width: int, text: str) -> None:
+    assert base62(number, width) == text
+    assert sum(ALPHABET.index(c) * 62**power for power, c in enumerate(reversed(text))) == number
+
+
+@pytest.mark.parametrize(("owner", "prefix"), PREFIXES.items())
+def test_a_secret_is_typed_recognised_and_shows_a_stub(owner: str, prefix: str) -> None:
+    secret = mint(owner)
+    found = recognised(secret.plain)
+    assert found is not None
+    assert found.plain == secret.plain
+    assert secret.plain.startswith(prefix)
+    assert len(secret.plain) == len(prefix) + BODY + 6 <= 255
+    assert secret.stub == secret.plain[: len(prefix) + 4]
+    assert secret.plain.replace("_", "").isalnum()
+
+
+def test_a_swapped_prefix_fails_the_checksum() -> None:
+    for prefix in PREFIXES.values():
+        swapped = prefix + KNOWN.plain.removeprefix("cfl_app_")
+        assert (recognised(swapped) is None) == (prefix != "cfl_app_")
+
+
+def test_a_slip_of_the_finger_fails_the_checksum() -> None:
+    plain = mint("service").plain
+    slips = [plain[:i] + ("x" if plain[i] != "x" else "y") + plain[i + 1 :] for i in range(len(plain))]
+    swaps = [plain[:i] + plain[i + 1] + plain[i] + plain[i + 2 :] for i in range(len(plain) - 1)]
+    cuts = [plain[:-1], plain[1:], plain + "0", plain + "\n", " " + plain, plain.upper(), ""]
+    assert [text for text in slips + swaps + cuts if text != plain and recognised(text)] == []
+
+
+@pytest.mark.parametrize("text", ["cfl_root_" + "0" * 49, "ghp_" + "0" * 36, "cfl_app_" + "\u0660" * 49, "Bearer x"])
+def test_other_peoples_secrets_are_not_ours(text: str) -> None:
+    assert recognised(text) is None
+
+
+def chi_square(texts: list[str], position: int) -> float:
+    """How far the characters at a position are from what 256 uniform bits in base 62 would give."""
+    weight, total, found = 62 ** (BODY - 1 - position), 2**256, Counter(text[position] for text in texts)
+    cycles, rest = divmod(total, 62 * weight)
+    score = 0.0
+    for digit, character in enumerate(ALPHABET):
+        chance = (cycles * weight + min(max(rest - digit * weight, 0), weight)) / total
+        expected = chance * len(texts)
+        score += (found[character] - expected) ** 2 / expected if expected else float(found[character]) * IMPROBABLE
+    return score
+
+
+def test_a_hundred_thousand_secrets_are_random_at_every_position() -> None:
+    start = len(PREFIXES["user"])
+    bodies = [mint("user").plain[start:-6] for _ in range(100_000)]
+    assert len(set(bodies)) == len(bodies)
+    assert [position for position in range(BODY) if chi_square(bodies, position) > IMPROBABLE] == []
+
+
+def test_the_measure_finds_a_bias() -> None:
+    dice = random.Random(7)  # seeded: what is measured here is the measure
+    modulo = ["".join(ALPHABET[byte % 62] for byte in dice.randbytes(BODY)) for _ in range(50_000)]
+    assert min(chi_square(modulo, position) for position in range(BODY)) > IMPROBABLE
+
+
+def test_nothing_on_the_way_of_a_secret_is_guessable() -> None:
+    sources = {path: ast.parse(path.read_text()) for path in pathlib.Path(counterfoil.__path__[0]).rglob("*.py")}
+    names = {
+        path.stem: {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        | {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        | {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom) for alias in n.names}
+        for path, tree in sources.items()
+    }
+    on_the_way = {stem for stem, used in names.items() if used & {"mint", "minted", "Minted"}}
+    assert "secret" in on_the_way
+    assert {stem for stem in on_the_way if names[stem] & {"random", "uuid1", "uuid4", "getrandbits", "choice"}} == set()
+
+
+PEPPERS = Peppers({1: b"\x01" * 32, 2: b"\x02" * 32})
+
+
+def digest(pepper: int) -> bytes:
+    return hmac.digest(bytes([pepper]) * 32, KNOWN.plain.encode(), "sha256")
+
+
+def test_the_newest_pepper_signs_and_every_pepper_verifies() -> None:
+    kept = PEPPERS.minted(KNOWN)
+    assert (kept.digest, kept.pepper_id, kept.stub) == (digest(2), 2, "cfl_app_0000")
+    assert PEPPERS.digests(KNOWN) == (digest(2), digest(1))
+
+
+def test_a_retired_pepper_verifies_nothing() -> None:
+    kept_last_year = Peppers({1: b"\x01" * 32}).minted(KNOWN)
+    assert kept_last_year.digest in PEPPERS.digests(KNOWN)
+    assert kept_last_year.digest not in Peppers({2: b"\x02" * 32}).digests(KNOWN)
+
+
+def test_a_digest_says_nothing_without_the_pepper() -> None:
+    assert hmac.digest(b"", KNOWN.plain.encode(), "sha256") not in PEPPERS.digests(KNOWN)
+    assert Peppers({2: b"\x03" * 32}).minted(KNOWN).digest not in PEPPERS.digests(KNOWN)
+
+
+def test_an_hmac_keeps_its_parts_apart_and_outlives_a_new_pepper() -> None:
+    assert PEPPERS.hmac(b"a", b"bc") != PEPPERS.hmac(b"ab", b"c")
+    assert PEPPERS.hmac(b"") != PEPPERS.hmac()
+    assert Peppers({1: b"\x01" * 32}).hmac(b"a") == PEPPERS.hmac(b"a")
+
+
+def test_secrets_and_peppers_cannot_print_themselves(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("test").warning("%s %r %s %r", KNOWN, KNOWN, PEPPERS, [PEPPERS])
+    for shown in (caplog.text, f"{KNOWN}{KNOWN!r}{PEPPERS}", str({"secret": KNOWN})):
+        assert KNOWN.plain[12:] not in shown
+        assert "\\x01" not in shown
+    assert repr(KNOWN) == "Secret(…)"
+    assert repr(PEPPERS) == "Peppers(ids=[1, 2])"
+
+
+def test_secrets_are_not_compared_by_their_text() -> None:
+    assert Secret(KNOWN.plain) != KNOWN

@@ -1,0 +1,118 @@
+"""The small subjects: accounts, users and keys are created once, and every event has one sealed word."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from stories import ADMIN, NOON
+
+from counterfoil.codec import entry_of, fact_of, seal
+from counterfoil.events import Event, Fact, Private, Subject
+from counterfoil.refusals import AlreadyExists, BadText
+from counterfoil.subjects import (
+    KIND_OF,
+    KINDS,
+    TYPE_OF,
+    AccountCreated,
+    CreateAccount,
+    CreateKey,
+    CreateUser,
+    KeyCreated,
+    SubjectCommand,
+    UserCreated,
+    decide,
+    evolve,
+)
+
+ID = UUID(int=0xACC)
+JWK = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=ID, id=ID, by=ADMIN, **fields)
+
+
+ASKED = [
+    (
+        asks(CreateAccount, name="Acme"),
+        AccountCreated(private=Private(name="Acme")),
+        ("Acme", {}),
+    ),
+    (
+        asks(CreateUser, email="ada@example.com", role="administrator", password_hash="$argon2id$…"),
+        UserCreated(role="administrator", private=Private(name="ada@example.com")),
+        ("ada@example.com", {"role": "administrator"}),
+    ),
+    (
+        asks(CreateKey, kid="k1", jwk=JWK, sealed_private=b"sealed"),
+        KeyCreated(kid="k1", jwk=JWK),
+        (None, {"kid": "k1", "jwk": JWK}),
+    ),
+]
+
+
+def fact(event: Event, kind: str) -> Fact:
+    subject = Subject(kind, ID)
+    return Fact(account=ID, subject=subject, version=1, type=TYPE_OF[type(event)], at=NOON, by=ADMIN.actor, event=event)
+
+
+@pytest.mark.parametrize(("command", "event", "said"), ASKED)
+def test_a_subject_is_what_its_creation_said(command: SubjectCommand, event: Event, said: Any) -> None:
+    assert decide(None, command) == [event]
+    kind = KIND_OF[type(command)]
+    made = evolve(None, fact(event, kind))
+    assert (made.name, made.details) == said
+    assert (made.account, made.id, made.kind, made.version, made.created_at, made.at) == (ID, ID, kind, 1, NOON, NOON)
+
+
+@pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
+def test_a_subject_is_created_once(command: SubjectCommand, event: Event) -> None:
+    made = evolve(None, fact(event, KIND_OF[type(command)]))
+    with pytest.raises(AlreadyExists):
+        decide(made, command)
+    with pytest.raises(ValueError, match="created twice"):
+        evolve(made, fact(event, made.kind))
+
+
+@pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
+def test_a_subject_is_read_back_from_its_entry(command: SubjectCommand, event: Event) -> None:
+    written = fact(event, KIND_OF[type(command)])
+    sealed = seal(written, prev=None, salt=bytes(32))
+    assert fact_of(entry_of(sealed.entry), sealed.private, KINDS) == written
+
+
+def test_names_and_addresses_are_text() -> None:
+    for command in (
+        asks(CreateAccount, name=" "),
+        asks(CreateUser, email="a\x00b", role="administrator", password_hash=""),
+    ):
+        with pytest.raises(BadText):
+            decide(None, command)
+
+
+def test_neither_passwords_nor_private_keys_enter_an_event() -> None:
+    for command, _, _ in ASKED:
+        [event] = decide(None, command)
+        assert "argon2id" not in repr(event)
+        assert "sealed" not in repr(event)
+
+
+def test_a_command_that_nobody_knows_is_a_bug_and_no_refusal() -> None:
+    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+
+    with pytest.raises(TypeError, match="Bless"):
+        decide(None, asks(Bless))
+
+
+def test_every_event_has_one_word_and_one_kind() -> None:
+    assert sum(len(words) for words in KINDS.values()) == len(TYPE_OF)
+    assert {event for words in KINDS.values() for event in words.values()} == every_event(Event)
+
+
+def every_event(of: type[Event]) -> set[type[Event]]:
+    return {found for event in of.__subclasses__() for found in (event, *every_event(event))}
