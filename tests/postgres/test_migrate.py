@@ -1,0 +1,150 @@
+"""Migrations: applied once, in order, never edited; and rights that end where the work ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from counterfoil.postgres.grants import PRIVILEGES, UnknownRole
+from counterfoil.postgres.migrate import (
+    DatabaseAhead,
+    EditedMigration,
+    Migration,
+    known_migrations,
+    migrate,
+    read_migrations,
+)
+from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
+
+FIRST = Migration(1, "0001_cheques.sql", "create table cheque (n int); create table stub (n int);")
+SECOND = Migration(2, "0002_fill.sql", "insert into cheque values (1), (2);")
+CONCURRENT = Migration(3, "0003_index.sql", "-- no-transaction\ncreate index concurrently cheque_by_n on cheque (n);")
+BROKEN = Migration(2, "0002_broken.sql", "insert into cheque values (1); select no_such_function();")
+
+
+@pytest.fixture
+def empty(postgres_server: Postgres) -> Database:
+    """A database that was never migrated."""
+    postgres_server.run(f"drop database if exists empty with (force);\ncreate database empty owner {OWNER};")
+    return postgres_server.database("empty")
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def applied(database: Database, *migrations: Migration) -> list[str]:
+    return await migrate(database.owner_url, app_role=None, migrations=migrations)
+
+
+async def cheques(database: Database) -> int:
+    async with connected(database.owner_url) as connection:
+        count: int = await connection.fetchval("select count(*) from cheque")
+        return count
+
+
+async def test_each_is_applied_once_and_in_order(empty: Database) -> None:
+    assert await applied(empty, FIRST) == ["0001_cheques.sql"]
+    assert await applied(empty, FIRST, SECOND) == ["0002_fill.sql"]
+    assert await applied(empty, FIRST, SECOND) == []
+    assert await cheques(empty) == 2
+
+
+async def test_what_fails_leaves_no_trace_and_what_came_before_stays(empty: Database) -> None:
+    with pytest.raises(asyncpg.UndefinedFunctionError):
+        await applied(empty, FIRST, BROKEN)
+    assert await cheques(empty) == 0
+    assert await applied(empty, FIRST, SECOND) == ["0002_fill.sql"]
+
+
+async def test_an_index_may_be_built_outside_a_transaction(empty: Database) -> None:
+    assert await applied(empty, FIRST, SECOND, CONCURRENT) == [each.name for each in (FIRST, SECOND, CONCURRENT)]
+
+
+async def test_an_edited_migration_is_refused(empty: Database) -> None:
+    await applied(empty, FIRST)
+    with pytest.raises(EditedMigration, match=r"0001_cheques.sql"):
+        await applied(empty, replace(FIRST, sql=FIRST.sql + " "), SECOND)
+    assert await cheques(empty) == 0
+
+
+async def test_a_database_ahead_of_the_code_is_refused(empty: Database) -> None:
+    await applied(empty, FIRST, SECOND)
+    with pytest.raises(DatabaseAhead, match=r"0002_fill.sql"):
+        await applied(empty, FIRST)
+
+
+async def test_many_at_once_apply_each_once(empty: Database) -> None:
+    runs = await asyncio.gather(*(applied(empty, FIRST, SECOND, CONCURRENT) for _ in range(6)))
+    assert sorted(map(len, runs)) == [0, 0, 0, 0, 0, 3]
+    assert await cheques(empty) == 2
+
+
+async def test_the_application_must_exist(empty: Database) -> None:
+    with pytest.raises(UnknownRole, match="no_such_role"):
+        await migrate(empty.owner_url, app_role="no_such_role")
+
+
+def test_files_are_numbered_without_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "0001_first.sql").write_text("select 1")
+    (tmp_path / "0003_third.sql").write_text("select 3")
+    with pytest.raises(ValueError, match="without a gap"):
+        read_migrations(tmp_path)
+
+
+def test_files_are_named_by_number_and_words(tmp_path: Path) -> None:
+    (tmp_path / "first.sql").write_text("select 1")
+    with pytest.raises(ValueError, match=r"NNNN_name.sql"):
+        read_migrations(tmp_path)
+
+
+def test_ours_are_found() -> None:
+    assert known_migrations()[0].number == 1
+
+
+async def test_every_table_has_exactly_its_rights(database: Database) -> None:
+    async with connected(database.owner_url) as connection:
+        rows = await connection.fetch(
+            """
+            select c.relname as name, coalesce(string_agg(lower(p.privilege_type), ', '), '') as rights
+              from pg_class c
+              left join lateral aclexplode(c.relacl) p on p.grantee = $1::regrole
+             where c.relnamespace = 'public'::regnamespace
+               and c.relkind in ('r', 'p', 'v', 'm')
+             group by c.relname
+            """,
+            APPLICATION,
+        )
+    found = {row["name"]: set(row["rights"].split(", ")) for row in rows}
+    assert found == {table: set(rights.split(", ")) for table, rights in PRIVILEGES.items()}
+
+
+@pytest.mark.parametrize("table", ["event", "secret"])
+@pytest.mark.parametrize("change", ["update {} set account_id = account_id", "delete from {}", "truncate {}"])
+async def test_the_application_cannot_rewrite_history(database: Database, table: str, change: str) -> None:
+    async with connected(database.app_url) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(change.format(table))
+
+
+async def test_the_application_cannot_make_or_change_tables(database: Database) -> None:
+    async with connected(database.app_url) as connection:
+        for change in ("create table mine (n int)", "alter table event disable trigger all", "drop table event"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(change)
+
+
+async def test_migrating_again_takes_back_what_was_granted_by_hand(database: Database) -> None:
+    async with connected(database.owner_url) as connection:
+        await connection.execute(f"grant delete on event to {APPLICATION}")
+        await migrate(database.owner_url, app_role=APPLICATION)
+        assert not await connection.fetchval("select has_table_privilege($1, 'event', 'delete')", APPLICATION)
