@@ -1,0 +1,119 @@
+"""The golden bytes: one chained entry of every event there is, so that sealed bytes cannot drift unnoticed.
+
+Before the first release a wanted change is written with `python tests/pure/test_entries.py`; afterwards never.
+"""
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from counterfoil.codec import Sealed, entry_of, fact_of, leaf_hash, seal
+from counterfoil.events import (
+    Created,
+    Erased,
+    Event,
+    Exchanged,
+    Expired,
+    Expiring,
+    Fact,
+    Owner,
+    Private,
+    Renewed,
+    Resumed,
+    Revoked,
+    Rotated,
+    Subject,
+    Suspended,
+    Updated,
+)
+from counterfoil.principal import NIL, Actor
+from counterfoil.subjects import KINDS, TYPE_OF, AccountCreated, KeyCreated, UserCreated
+
+GOLDEN = Path(__file__).with_name("entries.jsonl")
+ACCOUNT, OTHER = UUID("019b0000-0000-7000-8000-00000000acc0"), UUID("019b0000-0000-7000-8000-000000000bee")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ENDS = START + timedelta(days=90, microseconds=123_456)
+WORDS = Private(name='Ада\'s "nightly" 👩‍🔧', description="", metadata={"team": "é", "B": "<&>/\\"})
+
+LIVES: dict[str, list[Event]] = {
+    "account": [AccountCreated(private=Private(name="Acme"))],
+    "user": [UserCreated(role="administrator", private=Private(name="ada@example.com"))],
+    "key": [KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"})],
+    "token": [
+        Created(
+            number=9_007_199_254_740_992, owner=Owner("service", "billing:eu-1"), scopes=("tokens.*", "all"),
+            duration="12µs", expires_at=ENDS, thresholds=(604_800, 86_400), stub="cfl_service_Ab12",
+            dialect="cloudflare", cloned_from=OTHER, private=WORDS,
+        ),
+        Updated(private=Private(description="runs at night")),
+        Updated(scopes=()),
+        Expiring(threshold=86_400, expires_at=ENDS),
+        Expired(expires_at=ENDS),
+        Renewed(expired_at=ENDS, expires_at=None, duration="forever"),
+        Rotated(generation=2, previous_until=ENDS, stub="cfl_service_Cd34"),
+        Exchanged(jti=OTHER, generation=2, audience=("https://mail.example",), scopes=("tokens.a",), expires_at=ENDS),
+        Suspended(private=Private(reason="under review")),
+        Suspended(),
+        Resumed(),
+        Revoked(private=Private(reason="leaked")),
+        Erased(),
+    ],
+}  # fmt: skip
+
+
+def facts(kind: str) -> Iterator[Fact]:
+    by = {"token": Actor("token", OTHER), "user": Actor("user", OTHER)}.get(kind, Actor("system", NIL))
+    for version, event in enumerate(LIVES[kind], start=1):
+        yield Fact(
+            account=ACCOUNT, subject=Subject(kind, UUID(int=ACCOUNT.int + 1)), version=version,
+            type=TYPE_OF[type(event)], at=START + timedelta(seconds=1.5) * (version - 1), by=by, event=event,
+        )  # fmt: skip
+
+
+def chain(kind: str) -> Iterator[tuple[Fact, Sealed]]:
+    leaf = None
+    for fact in facts(kind):
+        sealed = seal(fact, prev=leaf, salt=bytes([fact.version]) * 32)
+        leaf = sealed.leaf
+        yield fact, sealed
+
+
+def golden() -> list[bytes]:
+    return GOLDEN.read_bytes().splitlines()
+
+
+def test_sealed_bytes_are_what_they_always_were() -> None:
+    assert [sealed.entry for kind in LIVES for _, sealed in chain(kind)] == golden()
+
+
+def test_every_event_there_is_stands_in_the_golden_file() -> None:
+    written = {(entry.subject.kind, entry.type) for entry in map(entry_of, golden())}
+    assert written == {(kind, word) for kind, words in KINDS.items() for word in words}
+
+
+@pytest.mark.parametrize("kind", LIVES)
+def test_golden_entries_are_read_back(kind: str) -> None:
+    lines = [line for line in golden() if entry_of(line).subject.kind == kind]
+    for line, (fact, sealed) in zip(lines, chain(kind), strict=True):
+        assert fact_of(entry_of(line), sealed.private, KINDS) == fact
+
+
+@pytest.mark.parametrize("kind", LIVES)
+def test_golden_entries_are_chained_by_subject(kind: str) -> None:
+    prev = None
+    for line in (line for line in golden() if entry_of(line).subject.kind == kind):
+        assert entry_of(line).prev == prev
+        prev = base64.b64encode(leaf_hash(line)).decode()
+
+
+def test_no_name_nor_free_text_stands_in_the_golden_file() -> None:
+    text = GOLDEN.read_text()
+    assert [word for word in ("Acme", "ada@", "nightly", "runs at", "review", "leaked", "team") if word in text] == []
+
+
+if __name__ == "__main__":
+    GOLDEN.write_bytes(b"".join(sealed.entry + b"\n" for kind in LIVES for _, sealed in chain(kind)))
