@@ -72,7 +72,7 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         processes[0].wait_until(lambda: _answers(url), timeout_seconds=60)
         ready = state.pids / "url"
         ready.write_text(url)
-        ending.callback(ready.unlink)
+        ending.callback(ready.unlink, missing_ok=True)
         yield Stack(state, url, _keepers(postgres, valkey, processes, tell))
 
 

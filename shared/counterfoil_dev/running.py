@@ -1,0 +1,62 @@
+"""A whole service in processes of its own, for tests, benchmarks and demonstrations."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from counterfoil_dev.child import ChildFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that `up` runs elsewhere, seen from outside."""
+
+    process: subprocess.Popen[bytes]
+    root: Path
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return (self.root / "run" / "url").read_text()
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        """What the first run wrote down for its administrator."""
+        read: Mapping[str, str] = json.loads((self.root / "credentials.json").read_text())
+        return read
+
+    def pid(self, name: str) -> int:
+        """The process id of `postgres`, `valkey`, `api` or `worker`."""
+        return int((self.root / "run" / f"{name}.pid").read_text().split()[0])
+
+    def kill(self, name: str) -> None:
+        """End one of its processes without notice."""
+        os.kill(self.pid(name), signal.SIGKILL)
+
+
+@contextmanager
+def running_service(
+    root: Path, *, environment: Mapping[str, str] | None = None, timeout_seconds: float = 60
+) -> Iterator[Service]:
+    """`up` on a free port with its state in `root`, ready for requests; SIGTERM at the end."""
+    command = [sys.executable, "-m", "counterfoil_dev", "--state", str(root), "--port", "0"]
+    (root / "run" / "url").unlink(missing_ok=True)  # of a run that was killed
+    told = {**os.environ, **(environment or {})}
+    with subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ourselves
+        try:
+            deadline = time.monotonic() + timeout_seconds
+            while not (root / "run" / "url").exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise ChildFailed(f"`up` is not ready; its logs are in {root / 'log'}")
+                time.sleep(0.02)
+            yield Service(process, root)
+        finally:
+            process.terminate()
+            process.wait(60)
