@@ -30,7 +30,9 @@ class Gather(Generic[K, V]):
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
-            if len(self._running) < AT_ONCE:
+            # The tasks are asked, not counted: one that has ended leaves the set only a turn of the loop later, and
+            # who comes in between would wait for a query that nobody sends.
+            if sum(not task.done() for task in self._running) < AT_ONCE:
                 self._start()
         # Shielded: one caller going away must not take the answer from the others.
         return await asyncio.shield(future)
@@ -45,11 +47,19 @@ class Gather(Generic[K, V]):
             batch = dict(list(self._waiting.items())[:LIMIT])
             for key in batch:
                 del self._waiting[key]
-            try:
-                found = await self._fetch(list(batch))
-            except Exception as error:  # noqa: BLE001 - each caller gets it
-                for future in batch.values():
-                    future.set_exception(error)
-            else:
-                for key, future in batch.items():
-                    future.set_result(found.get(key))
+            await self._answer(batch)
+
+    async def _answer(self, batch: dict[K, asyncio.Future[V | None]]) -> None:
+        try:
+            found = await self._fetch(list(batch))
+        except asyncio.CancelledError:
+            for future in batch.values():
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - each caller gets it
+            for future in batch.values():
+                future.set_exception(error)
+                future.exception()  # looked at: where every caller has gone away, nobody else will
+        else:
+            for key, future in batch.items():
+                future.set_result(found.get(key))
