@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from .connection import Connection
+from .connection import Connection, Pool
 
 REPLIES_LAST: Final = timedelta(hours=24)
 SECRETS_LAST: Final = timedelta(minutes=10)
@@ -98,13 +98,13 @@ async def settle(
         )
 
 
-async def forget(connection: Connection) -> int:
+async def forget(pool: Pool) -> int:
     """Remove replies whose time is over, secrets first; return how many rows were touched."""
-    hidden = await connection.execute(
+    hidden = await pool.execute(
         """
         update idempotency set reply = null
          where holds_secret and reply is not null and at < clock_timestamp() - $1::interval""",
         SECRETS_LAST,
     )
-    gone = await connection.execute("delete from idempotency where at < clock_timestamp() - $1::interval", REPLIES_LAST)
+    gone = await pool.execute("delete from idempotency where at < clock_timestamp() - $1::interval", REPLIES_LAST)
     return int(hidden.rpartition(" ")[2]) + int(gone.rpartition(" ")[2])

@@ -1,0 +1,1 @@
+"""What happens by itself: dramatiq workers that Redis wakes and Postgres tells what is due."""

@@ -1,0 +1,95 @@
+"""The clock: one leader among all worker processes makes the wake-up calls, each at its interval.
+
+A call lost is made up for by the next, and a call doubled finds nothing to do. While Redis cannot carry calls, the
+leader does the work itself: losing Redis costs the other workers' help, and nothing else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import redis
+import structlog
+
+from counterfoil.postgres.leader import Lead
+
+log = structlog.get_logger()
+
+_BEAT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One kind of wake-up call: `send` makes it, `work` is what it is about."""
+
+    name: str
+    every_seconds: float
+    send: Callable[[], object]
+    work: Callable[[], Awaitable[object]]
+
+
+class Clock:
+    """Makes the calls for as long as this process leads."""
+
+    def __init__(self, url: str, calls: Sequence[Call]) -> None:
+        self._url = url
+        self._calls = calls
+        self._next = dict.fromkeys((call.name for call in calls), 0.0)
+        self._beat_seconds = min(_BEAT_SECONDS, *(call.every_seconds for call in calls))
+        self._leads = False
+        self._redis_away = False
+        self._working: set[asyncio.Task[object]] = set()
+
+    async def run(self) -> None:
+        """Run until cancelled; work that was begun here is finished first."""
+        try:
+            async with Lead(self._url) as lead:
+                while True:
+                    self._note_lead(await lead.held())
+                    if self._leads:
+                        await self._make_calls()
+                    await asyncio.sleep(self._beat_seconds)
+        finally:
+            await asyncio.gather(*self._working, return_exceptions=True)
+
+    async def _make_calls(self) -> None:
+        now = asyncio.get_running_loop().time()
+        due = [call for call in self._calls if now >= self._next[call.name]]
+        self._next |= {call.name: now + call.every_seconds for call in due}
+        # Side by side: a Redis that does not answer must not cost us the lead as well.
+        await asyncio.gather(*(self._make(call) for call in due))
+
+    async def _make(self, call: Call) -> None:
+        try:
+            await asyncio.to_thread(call.send)
+        except redis.RedisError as error:
+            self._note_redis(type(error).__name__)
+            self._begin(call)
+        else:
+            self._note_redis(None)
+
+    def _begin(self, call: Call) -> None:
+        """Do the work here, beside the clock, which has to keep its lead meanwhile."""
+
+        async def work() -> None:
+            try:
+                await call.work()
+            except Exception:  # the edge of this work, as dramatiq is of its own
+                log.exception("work_failed", call=call.name)
+
+        task: asyncio.Task[object] = asyncio.create_task(work())
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    def _note_lead(self, leads: bool) -> None:
+        if leads != self._leads:
+            log.info("lead_taken" if leads else "lead_lost")
+            self._leads = leads
+
+    def _note_redis(self, error: str | None) -> None:
+        if error is not None and not self._redis_away:
+            log.warning("redis_away", error=error, meanwhile="the leader does the work itself")
+        elif error is None and self._redis_away:
+            log.info("redis_back")
+        self._redis_away = error is not None

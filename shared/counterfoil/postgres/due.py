@@ -1,0 +1,73 @@
+"""What time has brought: tokens with a notice or an expiry to announce, and how many more are coming."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.postgres.connection import Pool
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A token of which the sweep has something to say, and since when."""
+
+    at: datetime
+    account: UUID
+    token_id: UUID
+
+
+async def tokens_due(pool: Pool, *, after: Due | None, limit: int) -> list[Due]:
+    """Return up to `limit` due tokens, the longest overdue first, beginning after another."""
+    # statement_timestamp() and not clock_timestamp(): only a stable function may bound the scan of an index.
+    rows = await pool.fetch(
+        """
+        select next_due_at, account_id, token_id
+          from token
+         where next_due_at <= statement_timestamp()
+           and (next_due_at, account_id, token_id) > ($1::timestamptz, $2::uuid, $3::uuid)
+         order by next_due_at, account_id, token_id
+         limit $4""",
+        after.at if after else _BEFORE_ALL.at,
+        after.account if after else _BEFORE_ALL.account,
+        after.token_id if after else _BEFORE_ALL.token_id,
+        limit,
+    )
+    return [Due(row["next_due_at"], row["account_id"], row["token_id"]) for row in rows]
+
+
+async def lag_seconds(pool: Pool) -> float:
+    """Return for how long the longest overdue token has been waiting for the sweep; 0 if none is."""
+    lag: float = await pool.fetchval(
+        """
+        select greatest(0, extract(epoch from statement_timestamp() - min(next_due_at)))::float8
+          from token
+         where next_due_at is not null"""
+    )
+    return lag
+
+
+async def expiring(pool: Pool) -> dict[str, int]:
+    """Return how many active tokens expire within a day, then within 7, 30 and 90 days, later, and never.
+
+    Each token is counted once, in the nearest span. This reads every token: ask once a minute, not once a request.
+    """
+    row = await pool.fetchrow(
+        """
+        select count(*) filter (where ends <= '1 day') as "1d",
+               count(*) filter (where ends > '1 day' and ends <= '7 days') as "7d",
+               count(*) filter (where ends > '7 days' and ends <= '30 days') as "30d",
+               count(*) filter (where ends > '30 days' and ends <= '90 days') as "90d",
+               count(*) filter (where ends > '90 days') as later,
+               count(*) filter (where ends is null) as never
+          from (select expires_at - statement_timestamp() as ends
+                  from token
+                 where standing = 'active') as active
+         where ends is null or ends > '0'"""
+    )
+    return dict(row) if row else {}
+
+
+_BEFORE_ALL: Final = Due(datetime.fromisoformat("0001-01-01T00:00:00+00:00"), UUID(int=0), UUID(int=0))

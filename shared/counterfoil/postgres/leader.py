@@ -1,0 +1,62 @@
+"""One leader among many processes: whoever holds a session's advisory lock."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+import asyncpg
+import structlog
+
+from .connection import LOST, Connection, connect
+
+log = structlog.get_logger()
+
+_LOCK: Final = 0x636C6F636B  # any number will do, as long as every worker takes the same one
+_SILENCE_SECONDS: Final = 10
+"""The server itself deposes a leader that has said nothing for so long: hung, cut off or dead without a word."""
+
+
+class Lead:
+    """This process's claim to lead; ask `held` again at least every few seconds, or lose it.
+
+    Two may believe that they lead for as long as one of them is cut off: what a leader does must bear that.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self._leads = False
+        self._away = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connection is not None:
+            try:
+                await self._connection.close(timeout=2)
+            except LOST:
+                self._connection.terminate()
+
+    async def held(self) -> bool:
+        """Take the lead if nobody has it, and say whether it is ours; without a database it is nobody's."""
+        try:
+            if self._connection is None:
+                self._connection = await connect(self._url)
+                await self._connection.execute(f"set idle_session_timeout = '{_SILENCE_SECONDS}s'")
+            self._leads = await self._connection.fetchval(
+                "select $1 or pg_try_advisory_lock($2)", self._leads, _LOCK, timeout=5
+            )
+        except (*LOST, asyncpg.PostgresError) as error:
+            self._let_go()
+            if isinstance(error, ValueError):
+                raise  # an address that will never work
+            if not self._away:
+                log.warning("lead_unknown", error=type(error).__name__)
+        self._away = self._connection is None
+        return self._leads
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection, self._leads = None, False

@@ -1,0 +1,57 @@
+"""Tokens whose time comes soon, and what the log says of them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import uuid_utils.compat as uuids
+
+from counterfoil.commands import Create
+from counterfoil.door import Door
+from counterfoil.events import Owner
+from counterfoil.principal import Actor, Principal
+from counterfoil.secret import Peppers, mint
+from counterfoil.token import Token
+
+ACCOUNT = UUID(int=7)
+ROOT = Principal(actor=Actor("user", UUID(int=1)), account=ACCOUNT, scopes=("all",))
+PEPPERS = Peppers({1: b"p" * 32})
+
+
+async def born(door: Door, *, ends_in: float, thresholds: Iterable[int] = (), at: datetime | None = None) -> Token:
+    """Create a token that ends in so many seconds from now; a past end is allowed."""
+    token_id = uuids.uuid7()
+    created = await door.execute(
+        Create(
+            account=ACCOUNT, token_id=token_id, by=ROOT, number=token_id.int % 2**62, owner=Owner("service", "billing"),
+            name="soon", secret=PEPPERS.minted(mint("service")), thresholds=tuple(thresholds),
+            expires_at=(at or datetime.now(UTC)) + timedelta(seconds=ends_in),
+        )
+    )  # fmt: skip
+    return created.token
+
+
+async def many_born(door: Door, count: int, *, ends_in: float) -> list[Token]:
+    """Create tokens that all end at the very same moment."""
+    at = datetime.now(UTC)
+    return await asyncio.gather(*(born(door, ends_in=ends_in, at=at) for _ in range(count)))
+
+
+async def told(url: str) -> Counter[tuple[UUID, str]]:
+    """How often each token was told of what: `created`, `expired`, or `expiring 60`."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("select subject_id, type, (entry::json)#>>'{data,threshold}' as t from event")
+    finally:
+        await connection.close()
+    return Counter((row["subject_id"], " ".join(filter(None, (row["type"], row["t"])))) for row in rows)
+
+
+async def told_of(url: str, token: Token) -> list[str]:
+    """What one token was told since it was created, sorted."""
+    told_by_token = await told(url)
+    return sorted(what for (token_id, what), count in told_by_token.items() for _ in range(count)
+                  if token_id == token.id and what != "created")  # fmt: skip

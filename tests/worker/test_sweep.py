@@ -1,0 +1,194 @@
+"""The sweep against a real Postgres: said once, whoever sweeps, however often, however late."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from counterfoil.commands import Renew, Revoke, Suspend
+from counterfoil.door import Door
+from counterfoil.postgres import due
+from counterfoil.postgres.connection import open_pool
+from counterfoil_dev.postgres import Database
+from counterfoil_worker.sweep import PAGE, Sweeper
+from worker.lives import ACCOUNT, ROOT, born, many_born, told, told_of
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    async with Door(database.app_url) as door:
+        yield door
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def a_sweeper(url: str, stack: AsyncExitStack) -> Sweeper:
+    """A sweeper with a pool and a door of its own, as every worker process has."""
+    pool = await stack.enter_async_context(await open_pool(url, size=2))
+    return Sweeper(pool, await stack.enter_async_context(Door(url)))
+
+
+@pytest.fixture
+async def sweeper(database: Database, stack: AsyncExitStack) -> Sweeper:
+    return await a_sweeper(database.app_url, stack)
+
+
+async def test_an_expiry_is_said_once_however_often_it_is_swept(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
+    token = await born(door, ends_in=-HOUR)
+    assert [await sweeper.sweep() for _ in range(3)] == [1, 0, 0]
+    assert await told_of(database.app_url, token) == ["expired"]
+
+
+async def test_each_threshold_is_said_once_as_its_time_comes(database: Database, door: Door, sweeper: Sweeper) -> None:
+    token = await born(door, ends_in=2.4, thresholds=(2, 1))
+    for _ in range(14):
+        await sweeper.sweep()
+        await asyncio.sleep(0.2)
+    assert await told_of(database.app_url, token) == ["expired", "expiring 1", "expiring 2"]
+
+
+async def test_when_several_are_overdue_only_the_smallest_is_said(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
+    token = await born(door, ends_in=HOUR + 0.3, thresholds=(3600, 3599, 60))
+    await asyncio.sleep(1.4)
+    assert await sweeper.sweep() == 1
+    assert await told_of(database.app_url, token) == ["expiring 3599"]
+
+
+async def test_after_a_renewal_the_same_threshold_counts_again(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
+    token = await born(door, ends_in=60.2, thresholds=(60,))
+    await asyncio.sleep(0.3)
+    await sweeper.sweep()
+    await door.execute(Renew(account=ACCOUNT, token_id=token.id, by=ROOT, duration="60.2s"))
+    assert await sweeper.sweep() == 0
+    await asyncio.sleep(0.3)
+    assert [await sweeper.sweep(), await sweeper.sweep()] == [1, 0]
+    assert await told_of(database.app_url, token) == ["expiring 60", "expiring 60", "renewed"]
+
+
+async def test_suspended_tokens_are_announced_and_revoked_ones_are_not(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
+    suspended, revoked = await born(door, ends_in=0.3), await born(door, ends_in=0.3)
+    await door.execute(Suspend(account=ACCOUNT, token_id=suspended.id, by=ROOT))
+    await door.execute(Revoke(account=ACCOUNT, token_id=revoked.id, by=ROOT, reason="done"))
+    await asyncio.sleep(0.4)
+    await sweeper.sweep()
+    assert await told_of(database.app_url, suspended) == ["expired", "suspended"]
+    assert await told_of(database.app_url, revoked) == ["revoked"]
+
+
+async def test_the_system_speaks_within_the_tokens_account(database: Database, door: Door, sweeper: Sweeper) -> None:
+    token = await born(door, ends_in=-HOUR)
+    await sweeper.sweep()
+    connection = await asyncpg.connect(database.app_url)
+    by = await connection.fetchval(
+        "select (entry::json)->>'by' from event where type = 'expired' and (account_id, subject_id) = ($1, $2)",
+        ACCOUNT, token.id,
+    )  # fmt: skip
+    await connection.close()
+    assert "system" in by
+
+
+async def test_two_sweepers_at_once_say_each_of_2000_expiries_once(
+    database: Database, door: Door, stack: AsyncExitStack
+) -> None:
+    tokens = await many_born(door, 2_000, ends_in=-HOUR)
+    sweepers = [await a_sweeper(database.app_url, stack) for _ in range(2)]
+    while sum(await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))):
+        pass
+    expired = await told(database.app_url)
+    assert [expired[token.id, "expired"] for token in tokens] == [1] * 2_000
+
+
+async def test_a_second_call_leaves_the_work_to_the_sweep_under_way(door: Door, sweeper: Sweeper) -> None:
+    await many_born(door, PAGE + 1, ends_in=-HOUR)
+    assert sorted(await asyncio.gather(*(sweeper.sweep() for _ in range(3)))) == [0, 0, PAGE + 1]
+
+
+async def test_one_bad_token_stops_no_other_and_is_left_alone_for_a_while(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
+    bad, *good = await many_born(door, 40, ends_in=-HOUR)
+    connection = await asyncpg.connect(database.owner_url)
+    await connection.execute("update token set thresholds = 'spoilt' where token_id = $1", bad.id)
+    await connection.close()
+    with capture_logs() as lines:
+        assert [await sweeper.sweep() for _ in range(3)] == [39, 0, 0]
+    complaints = [line for line in lines if line["event"] == "token_not_swept"]
+    assert [line["token_id"] for line in complaints] == [bad.id]
+    assert {(await told(database.app_url))[token.id, "expired"] for token in good} == {1}
+
+
+async def test_a_row_held_by_somebody_else_is_swept_once_it_is_free(
+    database: Database, door: Door, sweeper: Sweeper
+) -> None:
+    held, free = await born(door, ends_in=-HOUR), await born(door, ends_in=-HOUR)
+    other = await asyncpg.connect(database.owner_url)
+    async with other.transaction():
+        await other.execute("select from token where token_id = $1 for update", held.id)
+        assert await sweeper.sweep() == 1
+    await other.close()
+    assert await sweeper.sweep() == 1
+    assert (await told(database.app_url))[free.id, "expired"] == 1
+
+
+async def test_a_sweep_that_is_asked_to_stop_leaves_the_rest_for_the_next(
+    database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
+) -> None:
+    await many_born(door, 3 * PAGE, ends_in=-HOUR)
+    sweeping = asyncio.create_task(sweeper.sweep())
+    await asyncio.sleep(0)
+    sweeper.stop()
+    said = await sweeping
+    assert said < 3 * PAGE
+    assert said + await (await a_sweeper(database.app_url, stack)).sweep() == 3 * PAGE
+
+
+async def test_without_a_database_the_sweep_is_postponed(stack: AsyncExitStack) -> None:
+    sweeper = await a_sweeper("postgresql://nobody@/nothing?host=/nonexistent", stack)
+    with capture_logs() as lines:
+        assert await sweeper.sweep() == 0
+    assert [line["event"] for line in lines] == ["sweep_postponed"]
+
+
+async def test_the_lag_is_that_of_the_longest_overdue(
+    database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
+) -> None:
+    pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
+    assert await due.lag_seconds(pool) == 0
+    await born(door, ends_in=HOUR)
+    assert await due.lag_seconds(pool) == 0
+    await born(door, ends_in=-5)
+    await born(door, ends_in=-100)
+    assert await due.lag_seconds(pool) == pytest.approx(100, abs=3)
+    await sweeper.sweep()
+    assert await due.lag_seconds(pool) == 0
+
+
+async def test_active_tokens_are_counted_by_how_soon_they_expire(
+    database: Database, door: Door, stack: AsyncExitStack
+) -> None:
+    day = 24 * HOUR
+    for days in (-1, 0.5, 0.9, 3, 20, 80, 100):
+        await born(door, ends_in=days * day)
+    suspended = await born(door, ends_in=day / 2)
+    await door.execute(Suspend(account=ACCOUNT, token_id=suspended.id, by=ROOT))
+    eternal = await born(door, ends_in=day)
+    await door.execute(Renew(account=ACCOUNT, token_id=eternal.id, by=ROOT, duration="forever"))
+    pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
+    assert await due.expiring(pool) == {"1d": 2, "7d": 1, "30d": 1, "90d": 1, "later": 1, "never": 1}
