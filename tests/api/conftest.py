@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import ClientSession, web
-from shelf import Shelf, believe, things
 
+from api.shelf import Shelf, believe, things
 from counterfoil_api.api import Mount
 from counterfoil_api.requests import edge
 from counterfoil_api.serving import Runner

@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -25,7 +26,7 @@ OLDER = ec.generate_private_key(ec.SECP256R1())
 RING = key_ring(ISSUER, PRIVATE, (OLDER.public_key(),))
 CLAIMS = Claims(
     iss=ISSUER, sub="crm", client_id="t1", aud="orders", iat=1_000, exp=4_600, jti="j1", scope="orders.read",
-    account="a1", token="t1", generation=2,
+    account=UUID(int=1), token=UUID(int=2), generation=2,
 )  # fmt: skip
 HEADER = {"alg": "ES256", "kid": public_jwk(PRIVATE.public_key()).kid, "typ": "at+jwt"}
 
@@ -43,7 +44,7 @@ def signed(header: dict[str, Any], key: ec.EllipticCurvePrivateKey = PRIVATE) ->
 
 
 def test_a_bearer_of_ours_comes_back_as_it_was() -> None:
-    assert RING.verify(RING.sign(CLAIMS), at=4_599.9) == CLAIMS
+    assert RING.claims_of(RING.sign(CLAIMS)) == CLAIMS
 
 
 def test_a_stranger_verifies_our_bearers_with_our_published_keys() -> None:
@@ -58,21 +59,16 @@ def test_the_key_id_is_the_thumbprint_of_rfc_7638() -> None:
 
 
 def test_a_retired_key_still_verifies_and_an_unknown_one_never_did() -> None:
-    assert RING.verify(key_ring(ISSUER, OLDER).sign(CLAIMS), at=2_000) == CLAIMS
+    assert RING.claims_of(key_ring(ISSUER, OLDER).sign(CLAIMS)) == CLAIMS
     stranger = key_ring(ISSUER, ec.generate_private_key(ec.SECP256R1()))
     with pytest.raises(CredentialsRefused):
-        RING.verify(stranger.sign(CLAIMS), at=2_000)
-
-
-def test_the_exact_end_is_too_late() -> None:
-    with pytest.raises(CredentialsRefused):
-        RING.verify(RING.sign(CLAIMS), at=4_600)
+        RING.claims_of(stranger.sign(CLAIMS))
 
 
 def test_another_issuer_is_refused() -> None:
     other = key_ring("https://elsewhere.example.org", PRIVATE)
     with pytest.raises(CredentialsRefused):
-        other.verify(RING.sign(CLAIMS), at=2_000)
+        other.claims_of(RING.sign(CLAIMS))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +80,7 @@ def test_another_issuer_is_refused() -> None:
 )  # fmt: skip
 def test_no_other_header_is_believed_however_well_it_is_signed(change: dict[str, Any]) -> None:
     with pytest.raises(CredentialsRefused):
-        RING.verify(signed({**HEADER, **change}), at=2_000)
+        RING.claims_of(signed({**HEADER, **change}))
 
 
 def test_the_public_key_is_no_hmac_secret() -> None:
@@ -93,7 +89,7 @@ def test_the_public_key_is_no_hmac_secret() -> None:
     mac = base64.urlsafe_b64encode(hmac.digest(pem, message.encode(), "sha256")).rstrip(b"=")
     forged = f"{message}.{mac.decode()}"
     with pytest.raises(CredentialsRefused):
-        RING.verify(forged, at=2_000)
+        RING.claims_of(forged)
 
 
 @given(st.data())
@@ -102,7 +98,7 @@ def test_one_changed_character_is_a_refusal(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(bearer) - 1))
     other = data.draw(st.sampled_from("ABCabc019-_.=+/ é").filter(lambda c: c != bearer[at]))
     with pytest.raises(CredentialsRefused):
-        RING.verify(bearer[:at] + other + bearer[at + 1 :], at=2_000)
+        RING.claims_of(bearer[:at] + other + bearer[at + 1 :])
 
 
 @given(st.text(max_size=200))
@@ -110,4 +106,4 @@ def test_any_text_is_a_refusal_and_never_a_crash(text: str) -> None:
     header = RING.signing.header.decode()
     for bearer in (text, f"{header}.{text}", f"{header}.{text}.", f"{header}..{text}"):
         with pytest.raises(CredentialsRefused):
-            RING.verify(bearer, at=2_000)
+            RING.claims_of(bearer)

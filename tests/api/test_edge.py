@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from shelf import Shelf
 from structlog.testing import capture_logs
+
+from api.shelf import Shelf
 
 GOOD = {"Authorization": "Bearer good"}
 PROBLEM = "urn:counterfoil:problem:"

@@ -2,8 +2,8 @@
 
 import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from shelf import things
 
+from api.shelf import things
 from counterfoil_api.openapi import document
 
 DOCUMENT = msgspec.to_builtins(document(things.routes, version="1", url="https://tokens.example.org"))

@@ -1,7 +1,7 @@
 """Typed handlers as HTTP operations: the signature says what is read, the return type what is answered.
 
     @api.post("/v1/tokens", refusals=(ScopeMissing,))
-    async def create(ledger: Ledger, asker: Asker[Principal], body: Body[NewToken]) -> Made[Issued]:
+    async def create(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
 
 The first parameter is what the handler works with. Signatures are looked at once, when the application is made;
 the same look feeds the OpenAPI document, so the two cannot disagree.
@@ -122,21 +122,20 @@ class Mount(Generic[Context]):
     def answer(self, route: Route) -> Answer:
         """The handler of one route, with nothing left to find out per request."""
         context, authenticate, call = self.context, self.authenticate, route.call
-        readers = tuple(reader(parameter) for parameter in route.parameters)
+        readers = tuple((parameter.name, reader(parameter)) for parameter in route.parameters)
         write = writer(route.returns, cache=route.cache)
         has_body = route.reads(Source.BODY, Source.FORM)
         has_query = route.reads(Source.QUERY)
-        sources = [parameter.source for parameter in route.parameters]
-        asker = sources.index(Source.ASKER) if Source.ASKER in sources else None
+        asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
 
         async def answer(request: web.Request) -> web.StreamResponse:
             raw = await body_of(request) if has_body else b""
             if not has_query:
                 refuse_query(request)
-            values = [read(request, raw) for read in readers]
+            given = {name: read(request, raw) for name, read in readers}
             if asker is not None:
-                values[asker] = await authenticate(context, values[asker])  # type: ignore[arg-type]
-            return write(await call(context, *values))
+                given[asker] = await authenticate(context, given[asker])  # type: ignore[arg-type]
+            return write(await call(context, **given))
 
         return answer
 

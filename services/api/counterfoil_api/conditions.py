@@ -34,6 +34,11 @@ def expectation(header: str) -> Expectation:
     return Expectation(frozenset(revision for tag in _tags(text) if (revision := _revision(tag)) is not None))
 
 
+def revisions(asked: Expectation | None) -> frozenset[int] | None:
+    """What a command insists on; None is any revision at all."""
+    return None if asked is None or asked.anything else asked.revisions
+
+
 def etag(revision: int) -> str:
     """How a revision is written on the wire."""
     return f'"{revision}"'

@@ -1,7 +1,7 @@
 """What travels: the bodies that callers send, and the documents that they get."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -121,6 +121,30 @@ class CreatorDocument(msgspec.Struct, frozen=True):
     id: UUID
 
 
+class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened; `data` says what, with whatever was not erased since."""
+
+    version: int
+    type: str
+    at: datetime
+    by: CreatorDocument
+    data: dict[str, Any]
+
+
+class EventPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some events, and where the next ones begin."""
+
+    items: list[EventDocument]
+    next_cursor: str | None
+
+
+class AsOf(msgspec.Struct, frozen=True, kw_only=True):
+    """The past moment that a token is shown at, and the event that its status then rests on."""
+
+    at: datetime
+    decided_by: EventDocument
+
+
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A token as everybody may see it who may see it at all: never with its secret."""
 
@@ -146,6 +170,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     reason: str | None
     dialect: str
+    as_of: Annotated[AsOf | UnsetType, Meta(description="Only of the past, where last uses are not told.")] = UNSET
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,12 +1,19 @@
 """What operators measure: requests, batches, refusals, queues; for Prometheus, and right with several processes."""
 
+from collections.abc import Iterator
 from functools import lru_cache
+from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import REGISTRY
+from prometheus_client.registry import REGISTRY, Collector
 
 from counterfoil.batch import Batch
+from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.due import expiring, lag_seconds
+
+_CENSUS_SECONDS = 60
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -35,13 +42,52 @@ def observe_batch(batch: Batch, waited: float, took: float) -> None:
     BATCH_SECONDS.observe(took)
 
 
-def exposition(ledger: CollectorRegistry, *, several_processes: bool) -> bytes:
-    """All of it in Prometheus' text form, with what the database alone can say beside it."""
+def exposition(census: "Census", *, several_processes: bool) -> bytes:
+    """All of it in Prometheus' text form: what processes counted, and what the database knows."""
     processes = REGISTRY
     if several_processes:
         processes = CollectorRegistry()
         MultiProcessCollector(processes)  # type: ignore[no-untyped-call]
-    return generate_latest(processes) + generate_latest(ledger)
+    whole = CollectorRegistry()
+    whole.register(census)
+    return generate_latest(processes) + generate_latest(whole)
+
+
+class Census(Collector):
+    """What is counted in the database, so that it does not matter which process is asked."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._lag_seconds: float | None = None
+        self._expiring: dict[str, int] = {}
+        self._counted_at = float("-inf")
+
+    async def refresh(self) -> None:
+        """Ask again; the expensive question at most once a minute. With the database away, nothing is known."""
+        try:
+            self._lag_seconds = await lag_seconds(self._pool)
+            if monotonic() - self._counted_at > _CENSUS_SECONDS:
+                self._expiring = await expiring(self._pool)
+                self._counted_at = monotonic()
+        except LOST:
+            self._lag_seconds, self._expiring = None, {}
+
+    def collect(self) -> Iterator[Metric]:
+        """What was learnt."""
+        if self._lag_seconds is not None:
+            yield GaugeMetricFamily(
+                "counterfoil_sweep_lag_seconds",
+                "How long the longest overdue token waits for the sweep.",
+                self._lag_seconds,
+            )
+        tokens = GaugeMetricFamily(
+            "counterfoil_tokens_expiring",
+            "Active tokens by the nearest span that they expire within.",
+            labels=("within",),
+        )
+        for within, count in self._expiring.items():
+            tokens.add_metric((within,), count)
+        yield tokens
 
 
 @lru_cache(maxsize=1024)

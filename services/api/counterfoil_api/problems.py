@@ -8,7 +8,7 @@ from types import MappingProxyType
 import msgspec
 from aiohttp import web
 
-from counterfoil import refusals
+from counterfoil import cursor, refusals
 from counterfoil.refusals import Refusal
 from counterfoil_api import complaints
 
@@ -83,6 +83,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         complaints.UnsupportedMediaType: Kind(415, "unsupported-media-type", "Not a media type read here"),
         complaints.ExpectationFailed: Kind(417, "expectation-failed", "An expectation that is not met here"),
         complaints.InvalidRequest: Kind(422, "invalid-request", "The request is not of the right form"),
+        cursor.BadCursor: Kind(422, "bad-cursor", "Not a cursor of this list"),
         refusals.BadText: Kind(422, "bad-text", "Text that is refused"),
         refusals.BadScope: Kind(422, "bad-scope", "Not a scope"),
         refusals.BadDuration: Kind(422, "bad-duration", "Not a duration"),

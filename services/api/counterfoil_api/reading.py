@@ -39,7 +39,7 @@ class Retry:
     """An Idempotency-Key and the whole of what was asked under it."""
 
     key: str
-    asked: bytes
+    request: tuple[bytes, ...]
 
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ def _retry(request: web.Request, raw: bytes) -> Retry | None:
     match = _KEY.fullmatch(header)
     if match is None:
         raise InvalidRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.", where="header")
-    return Retry(match[1], b"\n".join((request.method.encode(), request.rel_url.raw_path.encode(), raw)))
+    return Retry(match[1], (request.method.encode(), request.rel_url.raw_path.encode(), raw))
 
 
 def _invalid(error: msgspec.ValidationError, *, where: str) -> InvalidRequest:

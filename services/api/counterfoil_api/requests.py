@@ -1,14 +1,16 @@
 """The outermost layer: every request gets an id, one log line, and a problem document if it is refused."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import perf_counter
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from counterfoil.logging import request_id
-from counterfoil.refusals import Refusal
+from counterfoil.postgres.connection import LOST
+from counterfoil.refusals import Overloaded, Refusal
 from counterfoil_api.complaints import (
     BodyTooLarge,
     ExpectationFailed,
@@ -22,9 +24,7 @@ log = structlog.get_logger()
 
 UNROUTED = "(none)"
 
-Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Observe = Callable[[str, str, int, float, str | None], None]
-Middleware = Callable[[web.Request, Next], Awaitable[web.StreamResponse]]
 
 
 def sealed(response: web.StreamResponse, identity: str) -> None:
@@ -39,7 +39,7 @@ def edge(observe: Observe) -> Middleware:
     """The layer, telling `observe` (method, route, status, seconds, problem) of every answer."""
 
     @web.middleware
-    async def layer(request: web.Request, handler: Next) -> web.StreamResponse:
+    async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
         started, refused = perf_counter(), None
         identity = request_id(request.headers.get("X-Request-Id"))
         structlog.contextvars.bind_contextvars(request_id=identity)
@@ -82,5 +82,8 @@ def refusal_of(error: Exception) -> Refusal:
             return BodyTooLarge()
         case web.HTTPExpectationFailed():
             return ExpectationFailed()
+    if isinstance(error, LOST) and not isinstance(error, ValueError):
+        log.warning("database_away", error=type(error).__name__)
+        return Overloaded()
     log.error("request_failed", exc_info=error)
     return InternalError()

@@ -1,0 +1,58 @@
+"""The whole service as one aiohttp application."""
+
+from contextlib import AsyncExitStack
+from functools import lru_cache
+from importlib.metadata import version
+from itertools import chain
+from typing import Any
+
+from aiohttp import web
+
+from counterfoil.settings import Settings
+from counterfoil_api import exchange, health, introspection, issuing, lists, tokens, wellknown
+from counterfoil_api.api import Api, Mount, Route
+from counterfoil_api.ledger import Ledger, open_ledger
+from counterfoil_api.metrics import observe_request
+from counterfoil_api.openapi import document
+from counterfoil_api.principals import authenticate
+from counterfoil_api.requests import edge
+
+description = Api("description")
+
+_PARTS = (
+    *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api),
+    *(wellknown.api, description, health.api),
+)
+
+
+async def make_app(settings: Settings) -> web.Application:
+    """Build the application around a ledger of its own, which is closed when the application is.
+
+    The database is not asked anything here: the service may start before it.
+    """
+    app = web.Application(middlewares=[edge(observe_request)], client_max_size=settings.max_body_bytes)
+    stack = AsyncExitStack()
+    ledger = await stack.enter_async_context(open_ledger(settings))
+
+    async def close(_: web.Application) -> None:
+        await stack.aclose()
+
+    app.on_cleanup.append(close)
+    Mount(ledger, authenticate).onto(app, routes())
+    return app
+
+
+def routes() -> list[Route]:
+    """Every operation, in the order of the document."""
+    return list(chain.from_iterable(part.routes for part in _PARTS))
+
+
+@description.get("/openapi.json", cache="public, max-age=300")
+async def get_description(ledger: Ledger) -> dict[str, Any]:
+    """Read this document."""
+    return _document(ledger.settings.public_url)
+
+
+@lru_cache(maxsize=1)
+def _document(url: str) -> dict[str, Any]:
+    return document(routes(), version=version("counterfoil"), url=url)

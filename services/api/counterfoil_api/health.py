@@ -1,0 +1,49 @@
+"""How the service is: alive, ready, and in numbers."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from counterfoil.refusals import Overloaded
+from counterfoil_api.api import Api
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.metrics import POOL_IDLE, POOL_OPEN, QUEUED, exposition
+from counterfoil_api.replies import Page
+
+api = Api("health")
+
+_PATIENCE_SECONDS = 3.0
+
+
+class Health(msgspec.Struct, frozen=True):
+    """One word."""
+
+    status: Literal["alive", "ready"]
+
+
+@api.get("/healthz")
+async def get_liveness(_: Ledger) -> Health:
+    """Learn whether the process lives; it says so without asking anybody."""
+    return Health("alive")
+
+
+@api.get("/readyz", refusals=(Overloaded,))
+async def get_readiness(ledger: Ledger) -> Health:
+    """Learn whether requests would be answered: the database is there and the keys are read."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        await ledger.readers.fetchval("select 1")
+        await ledger.keys.ring()
+    return Health("ready")
+
+
+@api.get("/metrics")
+async def get_metrics(ledger: Ledger) -> Page:
+    """Read the numbers, for Prometheus."""
+    QUEUED.set(ledger.door.queued)
+    POOL_OPEN.set(ledger.readers.get_size())
+    POOL_IDLE.set(ledger.readers.get_idle_size())
+    await ledger.census.refresh()
+    several = ledger.settings.prometheus_multiproc_dir is not None
+    return Page(exposition(ledger.census, several_processes=several), CONTENT_TYPE_LATEST)

@@ -1,0 +1,202 @@
+"""New secrets: create, clone and rotate, each answered once with the secret and never again."""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET
+from uuid_utils.compat import uuid7
+
+from counterfoil.commands import Create, Rotate
+from counterfoil.duration import seconds
+from counterfoil.events import Owner
+from counterfoil.fold import Outcome
+from counterfoil.idempotency import claim
+from counterfoil.postgres.listing import one
+from counterfoil.principal import Principal
+from counterfoil.refusals import (
+    AlreadyRevoked,
+    BadDuration,
+    BadExpiry,
+    BadMetadata,
+    BadOwner,
+    BadReference,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    EntryTooLarge,
+    KeyTooShort,
+    LifetimeRequired,
+    LifetimeUnwanted,
+    NotFound,
+    ScopeMissing,
+    SecretNoLongerAvailable,
+)
+from counterfoil.secret import Secret, mint
+from counterfoil.token import Token
+from counterfoil_api.api import Api
+from counterfoil_api.conditions import revisions
+from counterfoil_api.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
+from counterfoil_api.examples import ISSUED, NEW_TOKEN, ROTATION
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.principals import need
+from counterfoil_api.reading import Asker, Body, IdempotencyKey, IfMatch, Retry
+from counterfoil_api.references import permitted
+from counterfoil_api.replies import Made, Tagged, encode
+from counterfoil_api.showing import token_document
+
+api = Api("tokens")
+
+_WORDS = (BadText, BadScope, BadMetadata, BadOwner, BadDuration, BadExpiry, EntryTooLarge)
+_SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
+
+
+@api.post(
+    "/v1/tokens",
+    scope="tokens.create",
+    refusals=(ScopeMissing, BeyondCaller, *_WORDS, *_SECRET_ONCE),
+    asks=NEW_TOKEN,
+    answers=ISSUED,
+)
+async def create_token(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+) -> Made[Issued]:
+    """Issue a token.
+
+    The reply shows its secret, this once. A token has no more than its issuer: scopes and lifetime. Without `owner`
+    it acts on behalf of its issuer's owner.
+    """
+    need(asker, "tokens.create")
+    owner = await _owner(ledger, asker, body.owner)
+    secret = mint(owner.type)
+    command = Create(
+        account=asker.account,
+        token_id=uuid7(),
+        by=asker,
+        number=await ledger.numbers.next(),
+        owner=owner,
+        name=body.name,
+        secret=ledger.peppers.minted(secret),
+        description=body.description,
+        scopes=body.scopes,
+        metadata=body.metadata,
+        duration=body.duration,
+        expires_at=body.expires_at,
+        thresholds=ledger.settings.thresholds,
+    )
+    return _made(await _issued(ledger, command, secret, key))
+
+
+@api.post(
+    "/v1/tokens/{ref}/clone",
+    scope="tokens.create",
+    refusals=(ScopeMissing, BeyondCaller, NotFound, BadReference, *_WORDS, *_SECRET_ONCE),
+    asks=Copy(name="nightly-backup-2"),
+    answers=ISSUED,
+)
+async def clone_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: str, body: Body[Copy], key: IdempotencyKey
+) -> Made[Issued]:
+    """Issue another token like this one.
+
+    What the body states is different in the copy. A copy lives as long as the original was meant to; the copy of a
+    token that was given an expiry without a duration ends with it.
+    """
+    need(asker, "tokens.create")
+    original = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    owner = original.owner if body.owner is UNSET else Owner(body.owner.type, body.owner.id)
+    duration, expires_at = _life_like(original, body)
+    secret = mint(owner.type)
+    command = Create(
+        account=asker.account,
+        token_id=uuid7(),
+        by=asker,
+        number=await ledger.numbers.next(),
+        owner=owner,
+        name=(original.name or "") if body.name is UNSET else body.name,
+        secret=ledger.peppers.minted(secret),
+        description=original.description if body.description is UNSET else body.description,
+        scopes=original.scopes if body.scopes is UNSET else body.scopes,
+        metadata=original.metadata if body.metadata is UNSET else body.metadata,
+        duration=duration,
+        expires_at=expires_at,
+        thresholds=ledger.settings.thresholds,
+        cloned_from=original.id,
+    )
+    return _made(await _issued(ledger, command, secret, key))
+
+
+@api.post(
+    "/v1/tokens/{ref}/rotate",
+    scope="tokens.rotate",
+    refusals=(
+        *(ScopeMissing, BeyondCaller, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
+        *(LifetimeRequired, LifetimeUnwanted, *_SECRET_ONCE),
+    ),
+    asks=ROTATION,
+    answers=ISSUED,
+)
+async def rotate_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: str,
+    body: Body[Rotation],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[Issued]:
+    """Replace a token's secret.
+
+    `grace` says how long the previous secret stays good; `0s` ends it, and the bearers that it bought, at once.
+    The lifetime stays as it is. An expired token needs a new one, and its previous secret stays dead. A token that
+    rotates itself should state a grace: without one it could not ask again if the reply were lost.
+    """
+    token = (await permitted(ledger, asker, ref, scope="tokens.rotate")).token
+    secret = mint(token.owner.type)
+    command = Rotate(
+        account=asker.account,
+        token_id=token.id,
+        by=asker,
+        secret=ledger.peppers.minted(secret),
+        grace_seconds=seconds(body.grace),
+        duration=body.duration,
+        expires_at=body.expires_at,
+        revisions=revisions(if_match),
+    )
+    issued = await _issued(ledger, command, secret, key)
+    return Tagged(issued, issued.token.revision)
+
+
+async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retry: Retry | None) -> Issued:
+    def shown(outcome: Outcome) -> Issued:
+        token = outcome.token
+        document = token_document(token, at=outcome.at, last_used_at=token.last_exchanged_at)
+        return Issued(token=document, secret=secret.plain)
+
+    if retry is None:
+        return shown(await ledger.door.execute(command))
+    claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=True)
+    outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
+    if outcome.reply is None:
+        return shown(outcome)
+    return msgspec.json.decode(outcome.reply, type=Issued)
+
+
+def _made(issued: Issued) -> Made[Issued]:
+    return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
+
+
+def _life_like(original: Token, body: Copy) -> tuple[str | None, datetime | None]:
+    if body.duration is not None or body.expires_at is not None:
+        return body.duration, body.expires_at
+    return (original.duration, None) if original.duration is not None else (None, original.expires_at)
+
+
+async def _owner(ledger: Ledger, asker: Principal, given: OwnerGiven | None) -> Owner:
+    if given is not None:
+        return Owner(given.type, given.id)
+    if asker.actor.kind == "user":
+        return Owner("user", str(asker.actor.id))
+    listed = await one(ledger.readers, asker.account, token_id=asker.actor.id)
+    if listed is None:
+        raise NotFound
+    return listed.token.owner

@@ -1,0 +1,68 @@
+"""The ledger as one API process holds it: the door, the ways of reading, and what secrets are checked with."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from counterfoil.cursor import Cursors
+from counterfoil.door import Door
+from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.lookup import Lookup
+from counterfoil.postgres.numbers import Numbers
+from counterfoil.secret import Peppers
+from counterfoil.settings import Settings
+from counterfoil.use import Uses
+from counterfoil_api.metrics import Census, observe_batch
+from counterfoil_api.passwords import Passwords
+from counterfoil_api.signing import Keys
+
+_LOOKUP_CONNECTIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that handlers work with."""
+
+    settings: Settings
+    door: Door
+    readers: Pool
+    lookup: Lookup
+    uses: Uses
+    numbers: Numbers
+    peppers: Peppers
+    passwords: Passwords
+    keys: Keys
+    cursors: Cursors
+    census: Census
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Open all of it without asking the database anything, so that the service can start before it."""
+    async with AsyncExitStack() as stack:
+        size = settings.database_pool_size
+        readers = await stack.enter_async_context(await open_pool(settings.database_url, size=size))
+        by_key = await stack.enter_async_context(
+            await open_pool(settings.database_url, size=_LOOKUP_CONNECTIONS, by_key=True)
+        )
+        door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
+        yield Ledger(
+            settings=settings,
+            door=door,
+            readers=readers,
+            lookup=Lookup(by_key),
+            uses=await stack.enter_async_context(Uses(readers)),
+            numbers=Numbers(readers),
+            peppers=Peppers(settings.peppers),
+            passwords=Passwords(readers),
+            keys=Keys(readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key),
+            cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),
+            census=Census(readers),
+        )
+
+
+def _derived(key: bytes, use: bytes) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=use).derive(key)

@@ -1,0 +1,169 @@
+"""Tokens as they are and as they were: list them, look at one, now or at a past moment."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from counterfoil.cursor import BadCursor
+from counterfoil.history import past
+from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
+from counterfoil.postgres.timeline import changes_until, events_of, moment_of
+from counterfoil.principal import Principal
+from counterfoil.refusals import BadReference, NotFound, ScopeMissing
+from counterfoil.token import Status
+from counterfoil_api.api import Api
+from counterfoil_api.complaints import InvalidRequest
+from counterfoil_api.documents import AsOf, EventPage, Given, Moment, TokenDocument, TokenPage
+from counterfoil_api.examples import TOKEN, TOKENS
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.principals import need
+from counterfoil_api.reading import Asker, Query
+from counterfoil_api.references import permitted
+from counterfoil_api.replies import Tagged
+from counterfoil_api.showing import event_document, listed_document, token_document
+
+api = Api("tokens")
+
+Limit = Annotated[int, Meta(ge=1, le=200)]
+Cursor = Annotated[str, Meta(max_length=4_096, description="`next_cursor` of the page before.")]
+Order = Literal[
+    "created", "name", "expires", "updated", "last_used", "number",
+    "-created", "-name", "-expires", "-updated", "-last_used", "-number",
+]  # fmt: skip
+Version = Annotated[int, Meta(ge=1, le=2**62)]
+_LAST_VERSION = 2**62
+
+
+class TokenQuery(Given, frozen=True, kw_only=True):
+    """Which tokens, in which order; times are half-open: from `…_after` on, up to but without `…_before`."""
+
+    name: Annotated[str | None, Meta(description="A glob: * is any text, ? one character.", max_length=255)] = None
+    status: Status | None = None
+    owner_type: Literal["user", "application", "service"] | None = None
+    owner_id: Annotated[str, Meta(max_length=128)] | None = None
+    scope: Annotated[str, Meta(max_length=128)] | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    expires_after: Moment | None = None
+    expires_before: Moment | None = None
+    last_used_after: Moment | None = None
+    last_used_before: Moment | None = None
+    sort: Order = "created"
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class PastQuery(Given, frozen=True, kw_only=True):
+    """Now, unless a past moment is named."""
+
+    as_of: Annotated[
+        str | None,
+        Meta(description="A past moment (RFC 3339) or a version of the token.", examples=["2026-03-01T00:00:00Z"]),
+    ] = None
+
+
+class EventQuery(Given, frozen=True, kw_only=True):
+    """The oldest events first, or with `-version` the newest."""
+
+    sort: Literal["version", "-version"] = "version"
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.get("/v1/tokens", scope="tokens.read", refusals=(ScopeMissing, BadCursor), answers=TOKENS)
+async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
+    """List the tokens of the account."""
+    need(asker, "tokens.read")
+    wanted = msgspec.convert({name: getattr(query, name) for name in Filter.__struct_fields__}, Filter)
+    question: list[Any] = [wanted, query.sort]
+    sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
+    listed = await page_of(
+        ledger.readers,
+        asker.account,
+        wanted,
+        sort=sort,
+        descending=query.sort.startswith("-"),
+        after=_place(ledger, asker, question, query.cursor),
+        limit=query.limit + 1,
+    )
+    page = listed[: query.limit]
+    more = ledger.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
+    return TokenPage(items=[listed_document(each) for each in page], next_cursor=more)
+
+
+@api.get(
+    "/v1/tokens/{ref}",
+    scope="tokens.read",
+    refusals=(ScopeMissing, NotFound, BadReference),
+    answers=TOKEN,
+)
+async def get_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: str, query: Query[PastQuery]
+) -> Tagged[TokenDocument]:
+    """Look at a token, now or as it was.
+
+    A token may always look at itself. With `as_of` the reply names the event that its status then rested on.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.read")
+    document = await _past_document(ledger, listed, query.as_of) if query.as_of else listed_document(listed)
+    return Tagged(document, document.revision)
+
+
+@api.get(
+    "/v1/tokens/{ref}/events",
+    scope="tokens.read",
+    refusals=(ScopeMissing, NotFound, BadReference, BadCursor),
+)
+async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: str, query: Query[EventQuery]) -> EventPage:
+    """List what happened to a token."""
+    token = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    descending = query.sort == "-version"
+    question: list[Any] = ["events", token.id, query.sort]
+    place = _place(ledger, asker, question, query.cursor)
+    after = place[0] if place else (_LAST_VERSION if descending else 0)
+    facts = await events_of(
+        ledger.readers,
+        token.account,
+        token.id,
+        after=msgspec.convert(after, int),
+        limit=query.limit + 1,
+        descending=descending,
+    )
+    page = facts[: query.limit]
+    more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
+    return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
+
+
+def _place(ledger: Ledger, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
+    return None if cursor is None else ledger.cursors.place(asker.account, question, cursor)
+
+
+async def _past_document(ledger: Ledger, listed: Listed, as_of: str) -> TokenDocument:
+    token = listed.token
+    at, version = await _moment(ledger, listed, as_of)
+    changes = await changes_until(ledger.readers, token.account, token.id, at=at, version=version)
+    then = past(changes, at)
+    if then is None:
+        raise NotFound("This token did not exist yet.")
+    document = token_document(then.token, at=at, last_used_at=None)
+    return replace(document, as_of=AsOf(at=at, decided_by=event_document(then.decided_by)))
+
+
+async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime, int | None]:
+    try:
+        named = msgspec.convert(as_of, Version | Moment, strict=False)
+    except msgspec.ValidationError:
+        raise InvalidRequest(
+            "A moment is RFC 3339 with a time zone, or a version of the token.", where="query", field="as_of"
+        ) from None
+    if isinstance(named, int):
+        at = await moment_of(ledger.readers, listed.token.account, listed.token.id, named)
+        if at is None:
+            raise NotFound("The token has not come to this version.")
+        return at, named
+    if named > listed.at:
+        raise InvalidRequest("What will be is not known; name a past moment.", where="query", field="as_of")
+    return named, None

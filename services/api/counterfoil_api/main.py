@@ -1,0 +1,104 @@
+"""`counterfoil api`: one process on its own, or several under gunicorn."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import structlog
+from aiohttp import web
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from msgspec.structs import replace
+
+from counterfoil.logging import configure
+from counterfoil.settings import Settings
+
+log = structlog.get_logger()
+
+SHUTDOWN_SECONDS = 15
+"""How long requests under way may take to finish once the service was asked to stop."""
+_HAS_UVLOOP = find_spec("uvloop") is not None
+_WORKER = "aiohttp.GunicornUVLoopWebWorker" if _HAS_UVLOOP else "aiohttp.GunicornWebWorker"
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, finish what was begun, return."""
+    configure(settings.log_format, settings.log_level)
+    if settings.api_processes == 1:
+        with asyncio.Runner(loop_factory=_loop_factory()) as loop:
+            loop.run(_serve(settings))
+        return
+    with tempfile.TemporaryDirectory(prefix="counterfoil-metrics-") as directory:
+        shared = settings.prometheus_multiproc_dir or directory
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
+        _Processes(replace(settings, prometheus_multiproc_dir=shared)).run()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if not _HAS_UVLOOP:
+        return asyncio.new_event_loop
+    from uvloop import new_event_loop  # noqa: PLC0415 - it is not made for every platform
+
+    return new_event_loop
+
+
+async def _runner(settings: Settings) -> web.AppRunner:
+    # Imported late: what counts for Prometheus looks at the environment once, when it is imported.
+    from counterfoil_api.application import make_app  # noqa: PLC0415
+    from counterfoil_api.serving import Runner  # noqa: PLC0415
+
+    return Runner(await make_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
+
+
+async def _serve(settings: Settings) -> None:
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    runner = await _runner(settings)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.api_host, settings.api_port).start()
+        log.info("api_started", address=runner.addresses[0], public_url=settings.public_url)
+        await asked.wait()
+        log.info("api_stopping")
+    finally:
+        await runner.cleanup()
+    log.info("api_stopped")
+
+
+class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
+    """Several processes on one socket, kept at their number."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._settings
+        host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+        for name, value in {
+            "bind": f"{host}:{settings.api_port}",
+            "workers": settings.api_processes,
+            "worker_class": _WORKER,
+            "graceful_timeout": SHUTDOWN_SECONDS,
+            "proc_name": "counterfoil-api",
+            "loglevel": "warning",
+            "child_exit": _forget,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Callable[[], object]:
+        async def runner() -> web.AppRunner:
+            return await _runner(self._settings)
+
+        return runner
+
+
+def _forget(_: Arbiter, worker: object) -> None:
+    """Take the gauges of a process that is no more out of the sums."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see `_runner`
+
+    mark_process_dead(getattr(worker, "pid", 0))  # type: ignore[no-untyped-call]
