@@ -5,12 +5,13 @@ import base64
 import pytest
 
 from counterfoil.settings import Settings
+from counterfoil_dev.postgres import Database
 
 PEPPER = b"p" * 32
 
 
 @pytest.fixture
-def environment(database: "Database") -> dict[str, str]:  # type: ignore[name-defined] # noqa: F821
+def environment(database: Database) -> dict[str, str]:
     return {
         "DATABASE_URL": database.app_url,
         "MIGRATE_DATABASE_URL": database.owner_url,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import account, serving
+from . import account, audit, serving
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)
 app.add_typer(account.app, name="account")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(*, asked: bool) -> None:

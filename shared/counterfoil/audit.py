@@ -1,0 +1,92 @@
+"""The audit: fold the whole log again, and name everything that is not what the log says.
+
+Events, state rows and secrets are read side by side in the order of their keys, from one snapshot, so that memory
+stays small however long the log is, and writers are neither stopped nor mistaken for liars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+from .chain import Chain, Finding
+from .postgres.replay import snapshot
+
+Key = tuple[UUID, UUID]
+
+
+class _Keyed(Protocol):
+    @property
+    def account(self) -> UUID: ...
+    @property
+    def subject(self) -> UUID: ...
+
+
+K = TypeVar("K", bound=_Keyed)
+
+
+class Tally:
+    """How far an audit has come; `total` is 0 until it was counted."""
+
+    def __init__(self, tell: Callable[[int, int], None]) -> None:
+        self.total = 0
+        self.events = 0
+        self.subjects = 0
+        self.findings = 0
+        self._tell = tell
+
+    def counted(self, total: int) -> None:
+        """Say how many events there will be."""
+        self.total = total
+        self._tell(0, total)
+
+    def passed(self, events: int) -> None:
+        """Say that one more subject, with so many events, was audited."""
+        self.subjects += 1
+        self.events += events
+        self._tell(self.events, self.total)
+
+
+class _Merged(Generic[K]):
+    """A stream in the order of its keys, of which the next item can be looked at."""
+
+    def __init__(self, stream: AsyncIterator[K]) -> None:
+        self._stream = stream
+        self.head: K | None = None
+
+    async def begin(self) -> None:
+        self.head = await anext(self._stream, None)
+
+    @property
+    def key(self) -> Key | None:
+        return None if self.head is None else (self.head.account, self.head.subject)
+
+    async def of(self, key: Key) -> AsyncIterator[K]:
+        while self.head is not None and (self.head.account, self.head.subject) == key:
+            yield self.head
+            self.head = await anext(self._stream, None)
+
+
+async def replay(url: str, tally: Tally) -> AsyncIterator[Finding]:
+    """Yield all that does not hold, subject by subject."""
+    async with snapshot(url) as stored:
+        tally.counted(await stored.count())
+        events, secrets = _Merged(stored.events()), _Merged(stored.secrets())
+        tokens, subjects = _Merged(stored.tokens()), _Merged(stored.subjects())
+        streams: tuple[_Merged[_Keyed], ...] = (events, secrets, tokens, subjects)  # type: ignore[assignment]
+        for stream in streams:
+            await stream.begin()
+        while keys := [stream.key for stream in streams if stream.key is not None]:
+            key = min(keys)
+            chain = Chain(*key)
+            async for event in events.of(key):
+                for finding in chain.add(event):
+                    tally.findings += 1
+                    yield finding
+            rows = [row async for row in tokens.of(key)] + [row async for row in subjects.of(key)]
+            generations = [row.generation async for row in secrets.of(key)]
+            for finding in (*chain.against(rows), *chain.secrets(generations)):
+                tally.findings += 1
+                yield finding
+            tally.passed(chain.events)

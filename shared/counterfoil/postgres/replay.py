@@ -1,0 +1,112 @@
+"""The whole log and all that was made of it, as of one moment, read through server-side cursors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from counterfoil.chain import StateRow, Stored
+from counterfoil.subjects import Made
+from counterfoil.token import Token
+
+from . import token_row
+from .connection import Connection
+from .subject_row import made_of
+
+_PREFETCH: Final = 1_000
+"""Rows in memory at a time, of each cursor."""
+_SETTINGS: Final = {
+    "application_name": "counterfoil audit",
+    "timezone": "UTC",
+    "jit": "off",
+    "statement_timeout": "0",  # an audit takes as long as the log is long
+    "idle_in_transaction_session_timeout": "0",
+    "default_transaction_read_only": "on",
+}
+
+
+class SecretRow(NamedTuple):
+    """Which generation of which token a secret opens; its digest stays where it is."""
+
+    account: UUID
+    subject: UUID
+    generation: int
+
+
+class Snapshot:
+    """Everything as one snapshot sees it, whatever is written meanwhile; every stream is in order of its keys."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def count(self) -> int:
+        """Return how many events there are."""
+        count: int = await self._connection.fetchval("select count(*) from event")
+        return count
+
+    async def events(self) -> AsyncIterator[Stored]:
+        """Yield every event by account, subject and version."""
+        async for row in self._connection.cursor(
+            """
+            select account_id, kind, subject_id, version, type, at, entry, private, salt
+              from event
+             order by account_id, subject_id, version""",
+            prefetch=_PREFETCH,
+        ):
+            yield Stored(*row)
+
+    async def tokens(self) -> AsyncIterator[StateRow]:
+        """Yield every token's row."""
+        async for row in self._connection.cursor(
+            f"select {token_row.listed('t')} from token t order by t.account_id, t.token_id", prefetch=_PREFETCH
+        ):
+            yield StateRow(row["account_id"], row["token_id"], _token(row), row["leaf"])
+
+    async def subjects(self) -> AsyncIterator[StateRow]:
+        """Yield the row of every account, user and key."""
+        async for row in self._connection.cursor(
+            """
+            select account_id, subject_id, kind, name, details, created_at, version, at, leaf
+              from subject
+             order by account_id, subject_id""",
+            prefetch=_PREFETCH,
+        ):
+            yield StateRow(row["account_id"], row["subject_id"], _made(row), row["leaf"])
+
+    async def secrets(self) -> AsyncIterator[SecretRow]:
+        """Yield which secrets there are."""
+        async for row in self._connection.cursor(
+            "select account_id, token_id, generation from secret order by account_id, token_id, generation",
+            prefetch=_PREFETCH,
+        ):
+            yield SecretRow(*row)
+
+
+@asynccontextmanager
+async def snapshot(url: str) -> AsyncIterator[Snapshot]:
+    """Open a connection of its own and hold one snapshot on it; nothing can be written through it."""
+    connection = await asyncpg.connect(url, server_settings=_SETTINGS, timeout=5)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            yield Snapshot(connection)
+    finally:
+        await connection.close()
+
+
+def _token(row: asyncpg.Record) -> Token | None:
+    try:
+        return token_row.token_of(row)
+    except msgspec.DecodeError:
+        return None
+
+
+def _made(row: asyncpg.Record) -> Made | None:
+    try:
+        return made_of(row)
+    except msgspec.DecodeError:
+        return None
