@@ -1,0 +1,53 @@
+"""The Python client of the ledger, for services and for our own command line.
+
+    async with Client("https://ledger.example", token) as ledger:
+        issued = await ledger.create("nightly backup", scopes=["backups.write"], duration="90d")
+        keep(issued.secret.plain)
+
+A call either happened once or not at all: every change carries one Idempotency-Key, which stays the same
+over all tries, so that a connection cut in the middle loses no secret. See `failures` for what may be raised.
+"""
+
+from counterfoil.secret import Secret
+
+from .client import Client
+from .documents import Alert, Bearer, Happening, Introspection, Issued, Token
+from .failures import (
+    Conflict,
+    Denied,
+    Failure,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    SecretNoLongerAvailable,
+    StaleRevision,
+    Unavailable,
+    Unintelligible,
+    Unreachable,
+)
+
+__all__ = [
+    "Alert",
+    "Bearer",
+    "Client",
+    "Conflict",
+    "Denied",
+    "Failure",
+    "Forbidden",
+    "Happening",
+    "Introspection",
+    "Invalid",
+    "Issued",
+    "NotFound",
+    "OutcomeUnknown",
+    "Refused",
+    "Secret",
+    "SecretNoLongerAvailable",
+    "StaleRevision",
+    "Token",
+    "Unavailable",
+    "Unintelligible",
+    "Unreachable",
+]

@@ -1,0 +1,94 @@
+"""What the ledger answers, as this client reads it; fields that it does not know are left aside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.secret import Secret
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """On whose behalf a token acts."""
+
+    type: str
+    id: str
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """By whom something was done."""
+
+    kind: str
+    id: UUID
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A token as it is, or was; `revision` is what `if_match` takes."""
+
+    id: UUID
+    number: int
+    account: UUID
+    owner: Owner
+    creator: Actor
+    name: str | None
+    description: str
+    scopes: tuple[str, ...]
+    metadata: dict[str, str]
+    status: str
+    duration: str | None
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    last_exchanged_at: datetime | None
+    last_used_at: datetime | None
+    generation: int
+    previous_secret_until: datetime | None
+    stub: str
+    revision: int
+    reason: str | None
+    dialect: str
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """A token with its new secret: the only time that it is shown."""
+
+    token: Token
+    secret: Secret
+
+
+class Bearer(msgspec.Struct, frozen=True, kw_only=True):
+    """A short-lived bearer that a token was exchanged for; `access_token.plain` goes into the Authorization header."""
+
+    access_token: Secret
+    token_type: str
+    expires_in: int
+    scope: str
+    jti: UUID
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a token: what it says is in `data`, names and free text (erasable) in `private`."""
+
+    version: int
+    type: str
+    at: datetime
+    by: Actor
+    data: dict[str, Any] = {}
+    private: dict[str, Any] | None = None
+
+
+class Introspection(msgspec.Struct, frozen=True):
+    """Whether a secret or bearer is good (RFC 7662), and what it says."""
+
+    active: bool
+    facts: dict[str, Any]
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """An expiry that was announced, or has come."""
+
+    token: Token
+    at: datetime

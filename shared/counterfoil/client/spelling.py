@@ -1,0 +1,77 @@
+"""How what a caller says is written on the wire, and how what comes back is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.secret import Secret
+
+from .failures import Unintelligible
+from .wire import Answer
+
+T = TypeVar("T")
+Ref = UUID | int | str
+"""A token's id, its number, or the word self."""
+_REF: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+def path_of(ref: Ref, verb: str = "") -> str:
+    """Return the path of a token, or of something done to it."""
+    text = str(ref)
+    if not _REF.fullmatch(text):  # it becomes part of a path, and could lead elsewhere
+        raise ValueError(f"{text!r} names no token; give its id, its number or the word self")
+    return f"/v1/tokens/{text}/{verb}" if verb else f"/v1/tokens/{text}"
+
+
+def body(**fields: object) -> bytes:
+    """Return a JSON body of the fields that are said; None is not."""
+    return msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
+
+
+def owner(given: tuple[str, str] | None) -> dict[str, str] | None:
+    """Return an owner as the wire has it."""
+    return None if given is None else {"type": given[0], "id": given[1]}
+
+
+def text(value: str | int | datetime) -> str:
+    """Return a value as a query has it; a moment must know its time zone."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone is ambiguous; say datetime.now(UTC)")
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def read(answer: Answer, kind: type[T]) -> T:
+    """Return what an answer says; raises Unintelligible if it is of another kind."""
+    try:
+        return msgspec.json.decode(answer.content, type=kind, dec_hook=_secret)
+    except msgspec.DecodeError as error:
+        raise _puzzled(error) from None
+
+
+def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
+    """Return the items of a page, and the cursor of the next one."""
+    content = read(answer, dict[str, Any])
+    try:
+        items = msgspec.convert(content.get("items"), list[kind], dec_hook=_secret)  # type: ignore[valid-type]
+        return items, msgspec.convert(content.get("next_cursor"), str | None)
+    except msgspec.ValidationError as error:
+        raise _puzzled(error) from None
+
+
+def _puzzled(error: Exception) -> Unintelligible:
+    # The error names a field and a type, never a value: the answer may hold a secret.
+    return Unintelligible(f"The answer is not one of a ledger ({error}); is the url right, and its version near ours?")
+
+
+def _secret(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise NotImplementedError

@@ -1,0 +1,181 @@
+"""One call over HTTP, tried until it is answered or its time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from .failures import Failure, OutcomeUnknown, Refused, Unreachable, refused
+
+USER_AGENT: Final = "counterfoil-client"
+_AGAIN: Final = frozenset({429, 502, 503, 504})
+# A gateway that gave up does not know what became of the request, nor does our own service in one case.
+_GATEWAY: Final = frozenset({502, 504})
+_IN_DOUBT: Final = "outcome-unknown"
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 5.0
+# RFC 9110 5.5: visible ASCII; a line break would end the header.
+_HEADER: Final = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Call:
+    """What is asked. `key` is the Idempotency-Key of a change; `changes` says that trying twice could matter."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+    if_match: int | None = None
+    key: str | None = None
+    changes: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every try; the same each time."""
+        headers = {"Content-Type": self.content_type} if self.body is not None else {}
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        if self.if_match is not None:
+            headers["If-Match"] = f'"{self.if_match}"'
+        return headers
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """What came back, whole."""
+
+    status: int
+    content: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def refusal(self) -> Refused:
+        """The answer as a refusal."""
+        return refused(self.status, self.content, self.headers.get("X-Request-Id"))
+
+    @property
+    def again(self) -> bool:
+        """Whether the same call may fare better later."""
+        return self.status in _AGAIN
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the call may have been carried out all the same."""
+        return self.status in _GATEWAY or (self.again and self.refusal.name == _IN_DOUBT)
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long the service asks to be left alone (RFC 9110 10.2.3: seconds or a date)."""
+        text = self.headers.get("Retry-After", "")
+        if text.isascii() and text.isdigit():
+            return float(text)
+        try:
+            when = parsedate_to_datetime(text)
+        except ValueError:
+            return 0.0
+        return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No answer; `doubtful` if the request may have arrived."""
+
+    reason: str
+    doubtful: bool
+    again: bool = True
+    pause_seconds: float = 0.0
+
+
+class Wire:
+    """Where calls go, and as whom; the token is in here and shows itself nowhere."""
+
+    def __init__(self, url: str, token: str, *, timeout_seconds: float, try_seconds: float) -> None:
+        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
+            raise ValueError("the url of a ledger begins with http:// or https:// and a host")
+        if not _HEADER.fullmatch(token):
+            raise ValueError("a token has no spaces, line breaks or other odd characters; was it copied whole?")
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": USER_AGENT}
+        self._timeout_seconds = timeout_seconds
+        self._timeout = aiohttp.ClientTimeout(total=try_seconds, connect=min(_CONNECT_SECONDS, try_seconds))
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers=self._headers, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def ask(self, call: Call) -> Answer:
+        """Return a successful answer, or raise a Failure that says whether the call may have been carried out."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._timeout_seconds
+        limit, doubt = _FIRST_PAUSE_SECONDS, False
+        while True:
+            result = await self._try(call, ends - loop.time())
+            if isinstance(result, Answer) and result.status < 300:
+                return result
+            # Full jitter: many clients that were cut off together shall not come back together.
+            pause = max(result.pause_seconds, random.uniform(limit / 2, limit))  # noqa: S311 - no secret
+            if not result.again or loop.time() + pause >= ends:
+                raise _failure(call, result, doubt=doubt)
+            doubt = doubt or result.doubtful
+            limit = min(limit * 2, _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+
+    async def _try(self, call: Call, left_seconds: float) -> Answer | Lost:
+        if self._session is None:
+            raise RuntimeError("use the client in `async with`")
+        try:
+            async with (
+                asyncio.timeout(left_seconds),
+                self._session.request(
+                    call.method,
+                    self._url + call.path,
+                    params=call.query,
+                    data=call.body,
+                    headers=call.headers,
+                    allow_redirects=False,  # the token goes where it was sent, and nowhere else
+                ) as response,
+            ):
+                return Answer(response.status, await response.read(), response.headers)
+        except aiohttp.ClientSSLError as error:
+            return Lost(f"the service cannot be trusted: {error}", doubtful=False, again=False)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Lost(f"the service cannot be reached: {error}", doubtful=False)
+        except TimeoutError:
+            return Lost("no answer came in time", doubtful=True)
+        except aiohttp.ClientError as error:
+            return Lost(f"the connection was cut: {type(error).__name__}", doubtful=True)
+
+
+def _failure(call: Call, result: Answer | Lost, *, doubt: bool) -> Failure:
+    refusal = result.refusal if isinstance(result, Answer) else None
+    reason = str(refusal) if refusal else result.reason if isinstance(result, Lost) else ""
+    if call.changes and (result.doubtful or (doubt and (refusal is None or _inconclusive(result)))):
+        return OutcomeUnknown(reason, call.key)
+    return refusal or Unreachable(reason)
+
+
+def _inconclusive(result: Answer | Lost) -> bool:
+    """Say whether an answer leaves open what became of an earlier try that was cut off.
+
+    That try itself may be why the secret is refused now, or why the revision moved.
+    """
+    return isinstance(result, Answer) and (result.again or result.status in {401, 412})
