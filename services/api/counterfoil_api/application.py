@@ -1,6 +1,7 @@
 """The whole service as one aiohttp application."""
 
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain
@@ -25,14 +26,17 @@ _PARTS = (
 )
 
 
-async def make_app(settings: Settings) -> web.Application:
+OpenLedger = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
+
+
+async def make_app(settings: Settings, *, opening: OpenLedger = open_ledger) -> web.Application:
     """Build the application around a ledger of its own, which is closed when the application is.
 
     The database is not asked anything here: the service may start before it.
     """
     app = web.Application(middlewares=[edge(observe_request)], client_max_size=settings.max_body_bytes)
     stack = AsyncExitStack()
-    ledger = await stack.enter_async_context(open_ledger(settings))
+    ledger = await stack.enter_async_context(opening(settings))
 
     async def close(_: web.Application) -> None:
         await stack.aclose()
