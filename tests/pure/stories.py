@@ -72,8 +72,8 @@ def asks(command: type[Asked], *, by: Principal = ADMIN, **fields: Any) -> Asked
     return command(account=ACCOUNT, token_id=TOKEN, by=by, **fields)
 
 
-def fact(event: Event, *, version: int, at: datetime = BORN, by: Actor = ADMIN.actor) -> Fact:
-    subject = Subject("token", TOKEN)
+def fact(event: Event, *, version: int, at: datetime = BORN, by: Actor = ADMIN.actor, of: UUID = TOKEN) -> Fact:
+    subject = Subject("token", of)
     return Fact(account=ACCOUNT, subject=subject, version=version, type=TYPE_OF[type(event)], at=at, by=by, event=event)
 
 
