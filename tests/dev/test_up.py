@@ -1,0 +1,197 @@
+"""`boot.py up`, seen from outside: what it promises whoever types it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from counterfoil_dev.child import command_of
+from counterfoil_dev.running import Service, running_service
+
+SERVERS = ("postgres", "valkey", "api", "worker")
+
+
+@pytest.fixture(scope="module")
+def root() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="cf-up-", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def service(root: Path) -> Iterator[Service]:
+    """One service for all the claims that leave it running."""
+    with running_service(root) as running:
+        yield running
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="cf-up-", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+def up(root: Path, *, port: int = 0) -> subprocess.CompletedProcess[str]:
+    """A run of `up` that is expected to end by itself."""
+    command = [sys.executable, "-m", "counterfoil_dev", "--state", str(root), "--port", str(port)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def asked(service: Service, path: str, **body: Any) -> dict[str, Any]:
+    """What the API answers the administrator's token."""
+    request = Request(f"{service.url}{path}", data=json.dumps(body).encode() if body else None)
+    request.add_header("Authorization", f"Bearer {service.credentials['admin_token']}")
+    request.add_header("Content-Type", "application/json")
+    with urlopen(request, timeout=10) as reply:
+        answer: dict[str, Any] = json.load(reply)
+        return answer
+
+
+def answers(service: Service) -> bool:
+    try:
+        return bool(asked(service, "/v1/tokens/self"))
+    except (URLError, HTTPException, OSError):
+        return False
+
+
+def within(seconds: float, claim: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if claim():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def family(service: Service) -> set[int]:
+    """Every process below the supervisor, grandchildren included."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    found, front = set(), {service.process.pid}
+    while front:
+        found |= front
+        front = {pid for pid, parent in parents.items() if parent in front}
+    return found
+
+
+def living(pids: set[int]) -> list[str]:
+    return [command for pid in pids if (command := command_of(pid))]
+
+
+def test_the_first_token_works(service: Service) -> None:
+    token = asked(service, "/v1/tokens/self")
+    assert token["status"] == "active"
+    assert token["account"] == service.credentials["account"]
+
+
+def test_credentials_are_for_their_owner_alone(service: Service) -> None:
+    for name in ("credentials.json", "secrets.env", "service.env"):
+        assert stat.S_IMODE((service.root / name).stat().st_mode) == 0o600
+    assert {"url", "account", "admin_email", "admin_password", "admin_token"} <= set(service.credentials)
+    assert service.credentials["url"] == service.url
+
+
+def test_readiness_is_told(service: Service) -> None:
+    with urlopen(f"{service.url}/readyz", timeout=10) as reply:
+        assert reply.status == 200
+
+
+def test_a_second_up_on_the_same_state_is_refused_and_harms_nobody(service: Service) -> None:
+    second = up(service.root)
+    assert second.returncode == 1
+    assert re.search(rf"{service.root} is in use by process {service.process.pid}\. Stop that one", second.stderr)
+    assert "Traceback" not in second.stderr
+    assert answers(service)
+
+
+def test_a_busy_port_is_told(place: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        refused = up(place, port=busy.getsockname()[1])
+    assert refused.returncode == 1
+    assert re.search(r"Port \d+ cannot be used: Address already in use\. Choose another with --port", refused.stderr)
+    assert "Traceback" not in refused.stderr
+
+
+def test_what_the_processes_were_told_serves_an_operators_shell(service: Service) -> None:
+    script = f'set -a; . "{service.root}/service.env"; exec "{Path(sys.executable).with_name("counterfoil")}" migrate'
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "nothing to apply")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_whatever_is_killed_comes_back_by_itself(service: Service, name: str) -> None:
+    before = service.pid(name)
+    service.kill(name)
+    assert within(20, lambda: service.pid(name) != before)
+    assert within(20, lambda: answers(service))
+    made = asked(service, "/v1/tokens", name=f"after the death of {name}", scopes=[])
+    assert asked(service, f"/v1/tokens/{made['token']['id']}")["status"] == "active"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_takes_everything_down_and_the_next_up_carries_on(place: Path, number: signal.Signals) -> None:
+    with running_service(place) as service:
+        made = asked(service, "/v1/tokens", name="kept", scopes=[])
+        secrets, token = (place / "secrets.env").read_text(), service.credentials["admin_token"]
+        processes = family(service)
+        assert len(processes) > len(SERVERS)
+        service.process.send_signal(number)
+        assert service.process.wait(30) == 0
+        assert within(5, lambda: living(processes) == [])
+        assert not (place / "run" / "url").exists()
+    with running_service(place) as service:
+        assert asked(service, f"/v1/tokens/{made['token']['id']}")["name"] == "kept"
+        assert service.credentials["admin_token"] == token
+        assert service.credentials["url"] == service.url
+        assert (place / "secrets.env").read_text() == secrets
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of the dead")
+def test_a_killed_supervisor_leaves_nobody_and_the_next_up_carries_on(place: Path) -> None:
+    with running_service(place) as service:
+        processes = family(service)
+        service.process.kill()
+        service.process.wait()
+        with running_service(place) as next_service:  # at once: whoever is left over must not be in the way
+            assert answers(next_service)
+            assert within(20, lambda: not {pid for pid in processes if command_of(pid)} - family(next_service))
+
+
+def test_a_state_without_its_account_makes_one_again(place: Path) -> None:
+    with running_service(place) as service:
+        first = service.credentials["account"]
+    (place / "credentials.json").rename(place / "credentials.json.new")
+    with running_service(place) as service:
+        assert service.credentials["account"] == first
+        assert answers(service)
+
+
+def test_a_process_that_cannot_start_says_why(place: Path) -> None:
+    told = {**os.environ, "LOG_LEVEL": "chatty"}
+    command = [sys.executable, "-m", "counterfoil_dev", "--state", str(place), "--port", "0"]
+    refused = subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 1
+    assert "LOG_LEVEL: has to be one of debug, info, warning, error" in refused.stderr
