@@ -15,6 +15,7 @@ from counterfoil.events import Owner
 from counterfoil.principal import Actor, Principal
 from counterfoil.secret import Peppers, mint
 from counterfoil.token import Token
+from counterfoil_dev.postgres import Database, Postgres
 
 ACCOUNT = UUID(int=7)
 ROOT = Principal(actor=Actor("user", UUID(int=1)), account=ACCOUNT, scopes=("all",))
@@ -55,3 +56,11 @@ async def told_of(url: str, token: Token) -> list[str]:
     told_by_token = await told(url)
     return sorted(what for (token_id, what), count in told_by_token.items() for _ in range(count)
                   if token_id == token.id and what != "created")  # fmt: skip
+
+
+def cut_everybody(server: Postgres, database: Database) -> None:
+    """End every connection of the service to this database, as a restart of the server would."""
+    server.run(
+        f"""select pg_terminate_backend(pid) from pg_stat_activity
+             where application_name = 'counterfoil' and datname = '{database.name}';"""
+    )

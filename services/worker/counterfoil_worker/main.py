@@ -1,7 +1,6 @@
 """One worker process; run more of them to do more, on as many machines as you like."""
 
 import signal
-import threading
 from typing import Final
 
 import redis
@@ -15,6 +14,7 @@ from counterfoil_worker.engine import Engine
 
 log = structlog.get_logger()
 
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGINT)
 _THREADS: Final = 2
 _IDLE_MS: Final = 500
 """The longest pause between two looks at the queue, and so how late a call may be heard."""
@@ -25,15 +25,15 @@ _PATIENCE_MS: Final = 8_000
 def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, finish what is under way, return."""
     configure(settings.log_format, settings.log_level)
-    asked = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
+    # Blocked here, and so in every thread to come: they wait until this thread asks for them, and a second one waits
+    # for ever. A handler that sets an event would deadlock if it came while the event was being waited for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     broker = broker_of(settings.redis_url)
     broker.add_middleware(Engine(settings, broker))
     worker = Worker(broker, worker_threads=_THREADS, worker_timeout=_IDLE_MS)
     worker.start()
     log.info("worker_started", sweep_interval_seconds=settings.sweep_interval_seconds)
-    asked.wait()
+    signal.sigwait(_ENDINGS)
     log.info("worker_stopping")
     _stop(worker)
     log.info("worker_stopped")

@@ -1,0 +1,120 @@
+"""The clock's lead, and what its calls carry."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import msgspec
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from counterfoil.postgres import leader
+from counterfoil.postgres.leader import Lead
+from counterfoil_dev.postgres import Database, Postgres
+from counterfoil_dev.valkey import Valkey
+from counterfoil_worker.actors import declare
+from counterfoil_worker.broker import QUEUE, broker_of
+from counterfoil_worker.clock import Call, Clock
+from worker.lives import cut_everybody
+
+
+async def held_within(lead: Lead, seconds: float) -> bool:
+    """Whether the lead is taken before so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not await lead.held():  # noqa: ASYNC110 - another session's lock
+                await asyncio.sleep(0.05)
+            return True
+    return False
+
+
+@pytest.fixture
+async def first(database: Database) -> AsyncIterator[Lead]:
+    async with Lead(database.app_url) as lead:
+        assert await lead.held()
+        yield lead
+
+
+async def test_one_leads_at_a_time(database: Database, first: Lead) -> None:
+    async with Lead(database.app_url) as second:
+        assert [await second.held(), await first.held(), await second.held()] == [False, True, False]
+
+
+async def test_who_leaves_hands_the_lead_over(database: Database) -> None:
+    async with Lead(database.app_url) as second:
+        async with Lead(database.app_url) as first:
+            assert await first.held()
+            assert not await second.held()
+        assert await held_within(second, 1)
+
+
+async def test_a_leader_whose_connection_is_cut_leads_no_longer(
+    postgres_server: Postgres, database: Database, first: Lead
+) -> None:
+    cut_everybody(postgres_server, database)
+    assert not await first.held()
+    async with Lead(database.app_url) as second:
+        assert await held_within(second, 1)
+        assert not await first.held()
+
+
+async def test_the_server_deposes_a_leader_that_says_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "_SILENCE_SECONDS", 1)
+    async with Lead(database.app_url) as hung, Lead(database.app_url) as next_one:
+        assert await hung.held()
+        assert await held_within(next_one, 5)
+        assert not await hung.held()
+
+
+async def test_without_a_database_nobody_leads_and_it_is_said_once() -> None:
+    async with Lead("postgresql://nobody@/nothing?host=/nonexistent") as lead:
+        with capture_logs() as lines:
+            assert [await lead.held() for _ in range(3)] == [False, False, False]
+    assert [line["event"] for line in lines] == ["lead_unknown"]
+
+
+async def test_work_that_fails_without_redis_stops_neither_the_clock_nor_other_work(database: Database) -> None:
+    worked: list[str] = []
+
+    def away() -> None:
+        raise redis.ConnectionError
+
+    async def fail() -> None:
+        worked.append("failed")
+        raise RuntimeError
+
+    async def succeed() -> None:
+        worked.append("done")
+
+    calls = [
+        Call(name="bad", every_seconds=0.05, send=away, work=fail),
+        Call(name="good", every_seconds=0.05, send=away, work=succeed),
+    ]
+    with capture_logs() as lines:
+        ticking = asyncio.create_task(Clock(database.app_url, calls).run())
+        await asyncio.sleep(0.5)
+        ticking.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticking
+    assert worked.count("done") > 2
+    assert worked.count("failed") > 2
+    assert [line["event"] for line in lines].count("redis_away") == 1
+
+
+def test_calls_carry_nothing(valkey: Valkey) -> None:
+    async def nothing() -> None: ...
+
+    broker = broker_of(valkey.url)
+    broker.flush(QUEUE)
+    for call in declare(broker, sweep=nothing, forget=nothing, sweep_interval_seconds=5):
+        call.send()
+    client = redis.Redis.from_url(valkey.url)
+    messages = [msgspec.json.decode(message) for message in client.hvals(f"counterfoil:{QUEUE}.msgs")]
+    client.close()
+    broker.flush(QUEUE)
+    broker.client.close()
+    assert {message["actor_name"] for message in messages} == {"sweep", "forget"}
+    assert all(message["args"] == [] and message["kwargs"] == {} for message in messages)

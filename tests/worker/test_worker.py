@@ -1,0 +1,176 @@
+"""Worker processes with real Postgres and Valkey: woken, killed, restarted, without Redis, side by side."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from counterfoil.door import Door
+from counterfoil.token import Token
+from counterfoil_dev.postgres import Database, Postgres
+from counterfoil_dev.valkey import Valkey
+from worker.lives import ACCOUNT, born, cut_everybody, many_born, told, told_of
+from worker.workers import running, wait_until
+
+
+@pytest.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    async with Door(database.app_url) as door:
+        yield door
+
+
+async def expiries(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        counted: int = await connection.fetchval("select count(*) from event where type = 'expired'")
+    finally:
+        await connection.close()
+    return counted
+
+
+async def until_expired(url: str, count: int, *, seconds: float = 15) -> None:
+    """Return once at least so many expiries have been said."""
+    async with asyncio.timeout(seconds):
+        while await expiries(url) < count:  # noqa: ASYNC110 - another process's work
+            await asyncio.sleep(0.01)
+
+
+async def each_said_once(url: str, tokens: list[Token]) -> bool:
+    said = await told(url)
+    return all(said[token.id, "expired"] == 1 for token in tokens)
+
+
+async def test_a_worker_says_expiries_as_they_come_and_leaves_cleanly(
+    database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        worker.wait_until_said("worker_started")
+        token = await born(door, ends_in=0.5)
+        await until_expired(database.app_url, 1)
+        assert await told_of(database.app_url, token) == ["expired"]
+        assert worker.stop() == 0
+        assert worker.said("worker_stopped") == 1
+        assert {line["level"] for line in worker.lines} == {"info"}
+
+
+async def test_2000_tokens_due_at_once_are_each_said_once_by_two_workers(
+    database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    tokens = await many_born(door, 2_000, ends_in=1.5)
+    with ExitStack() as stack:
+        for name in "ab":
+            stack.enter_context(running(database.app_url, valkey.url, tmp_path / name))
+        await until_expired(database.app_url, 2_000)
+        await asyncio.sleep(1)  # for whatever might say something twice
+    assert await each_said_once(database.app_url, tokens)
+
+
+async def test_a_worker_killed_in_mid_sweep_leaves_nothing_unsaid_or_said_twice(
+    database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    tokens = await many_born(door, 3_000, ends_in=-60)
+    with running(database.app_url, valkey.url, tmp_path / "killed") as worker:
+        await until_expired(database.app_url, 1)
+        worker.kill()
+    assert 0 < await expiries(database.app_url) < 3_000
+    with running(database.app_url, valkey.url, tmp_path / "next"):
+        await until_expired(database.app_url, 3_000)
+    assert await each_said_once(database.app_url, tokens)
+
+
+async def test_without_redis_the_leader_sweeps_and_complains_once(
+    database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        worker.wait_until_said("lead_taken")
+        valkey.child.kill()
+        try:
+            token = await born(door, ends_in=0.5)
+            worker.wait_until_said("redis_away")
+            await until_expired(database.app_url, 1)
+            await asyncio.sleep(1)
+        finally:
+            valkey.start()
+        worker.wait_until_said("redis_back")
+        assert (worker.said("redis_away"), worker.said("work_failed")) == (1, 0)
+        other = await born(door, ends_in=0.2)
+        await until_expired(database.app_url, 2)
+        assert worker.stop() == 0
+    assert await each_said_once(database.app_url, [token, other])
+
+
+async def test_a_worker_that_starts_and_stops_without_redis_sweeps_meanwhile(
+    database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    await born(door, ends_in=-60)
+    nowhere = valkey.url.replace("valkey.sock", "nobody.sock")
+    with running(database.app_url, nowhere, tmp_path / "log") as worker:
+        await until_expired(database.app_url, 1)
+        assert worker.stop() == 0
+
+
+async def test_when_the_leader_dies_another_worker_leads_within_seconds(
+    database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    with (
+        running(database.app_url, valkey.url, tmp_path / "first") as first,
+        running(database.app_url, valkey.url, tmp_path / "second") as second,
+    ):
+        wait_until(lambda: first.said("lead_taken") + second.said("lead_taken"))
+        leader, follower = (first, second) if first.said("lead_taken") else (second, first)
+        follower.wait_until_said("worker_started")
+        assert follower.said("lead_taken") == 0
+        leader.kill()
+        follower.wait_until_said("lead_taken", seconds=5)
+        await born(door, ends_in=-60)
+        await until_expired(database.app_url, 1)
+
+
+async def test_a_worker_outlives_its_database(
+    postgres_server: Postgres, database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        worker.wait_until_said("lead_taken")
+        token = await born(door, ends_in=1)
+        cut_everybody(postgres_server, database)
+        worker.wait_until_said("lead_taken", times=2)
+        await until_expired(database.app_url, 1)
+        assert worker.stop() == 0
+    assert await told_of(database.app_url, token) == ["expired"]
+
+
+def test_a_worker_that_cannot_start_ends(valkey: Valkey, tmp_path: Path) -> None:
+    with running("postgresql://app@/x?sslmode=nonsense", valkey.url, tmp_path / "log") as worker:
+        assert worker.process.wait(15) == 1
+
+
+async def test_a_second_signal_does_not_hurry_a_worker(
+    database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    await many_born(door, 1_500, ends_in=-60)
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        await until_expired(database.app_url, 1)
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.send_signal(signal.SIGINT)
+        assert worker.process.wait(15) == 0
+
+
+async def test_idempotency_replies_are_forgotten(database: Database, valkey: Valkey, tmp_path: Path) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        """
+        insert into idempotency (account_id, key_digest, body_digest, reply, holds_secret, at)
+        select $1, name::bytea, 'b', 'r', holds_secret, clock_timestamp() - age::interval
+          from (values ('new secret', true, '9 min'), ('old secret', true, '11 min'),
+                       ('new', false, '23 h'), ('old', false, '25 h')) as x(name, holds_secret, age)""",
+        ACCOUNT,
+    )
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        worker.wait_until_said("forgot")
+    left = await owner.fetch("select key_digest, reply from idempotency order by key_digest")
+    await owner.close()
+    assert [tuple(row) for row in left] == [(b"new", b"r"), (b"new secret", b"r"), (b"old secret", None)]

@@ -1,0 +1,82 @@
+"""Worker processes as they run in production: started, asked to stop, killed; what they log is read."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_RUN = """
+from counterfoil.settings import Settings
+from counterfoil_worker.main import run
+
+run(Settings.from_environment())
+"""
+SWEEP_INTERVAL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """One worker process and its log."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged so far; a line that is being written is left out."""
+        whole = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in whole if line.startswith("{") and line.endswith("\n")]
+
+    def said(self, event: str) -> int:
+        """How often it logged this event."""
+        return sum(line["event"] == event for line in self.lines)
+
+    def wait_until_said(self, event: str, *, times: int = 1, seconds: float = 20) -> None:
+        wait_until(lambda: self.said(event) >= times, seconds=seconds, what=self.log.read_text)
+
+    def stop(self) -> int:
+        """Ask it to stop; gives its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+
+def wait_until(true: Callable[[], object], *, seconds: float = 20, what: Callable[[], str] = lambda: "") -> None:
+    """Return as soon as it is true; fail if that takes too long."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, what()
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(database_url: str, redis_url: str, log: Path, **settings: str) -> Iterator[WorkerProcess]:
+    """A worker process; at the end it is gone, however it was left."""
+    environment: Mapping[str, str] = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "PEPPERS": "1:" + "cGVwcGVy" * 6,
+        "KEY_ENCRYPTION_KEY": "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U=",
+        "SWEEP_INTERVAL": f"{SWEEP_INTERVAL_SECONDS}s",
+        "LOG_FORMAT": "json",
+        **settings,
+    }
+    with log.open("wb") as stream:
+        process = subprocess.Popen([sys.executable, "-c", _RUN], env=environment, stdout=stream, stderr=stream)
+    worker = WorkerProcess(process, log)
+    try:
+        yield worker
+    finally:
+        worker.kill()
