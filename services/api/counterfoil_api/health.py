@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from counterfoil.postgres import liveness
 from counterfoil.refusals import Overloaded
 from counterfoil_api.api import Api
 from counterfoil_api.ledger import Ledger
@@ -33,7 +34,7 @@ async def get_liveness(_: Ledger) -> Health:
 async def get_readiness(ledger: Ledger) -> Health:
     """Learn whether requests would be answered: the database is there and the keys are read."""
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        await ledger.readers.fetchval("select 1")
+        await liveness.ask(ledger.readers)
         await ledger.keys.ring()
     return Health("ready")
 
