@@ -1,0 +1,76 @@
+"""Imports run one way: pure ← in memory ← postgres ← door, audit … ← cli, api, worker."""
+
+from pathlib import Path
+
+import pytest
+from arrows import PURE, modules, turned
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_no_arrow_turns_and_only_postgres_speaks_sql() -> None:
+    assert turned(ROOT) == []
+
+
+def test_the_rooms_were_read() -> None:
+    known = modules(ROOT)
+    assert {f"counterfoil.{name}" for name in PURE - {"merkle", "note"}} <= set(known)
+    assert {module.floor for module in known.values()} >= {"pure", "postgres"}
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "complaint"),
+    [
+        ("shared/counterfoil/token.py", "import asyncpg", "is pure and imports asyncpg"),
+        ("shared/counterfoil/decide.py", "from .postgres import batch", "(pure) imports counterfoil.postgres.batch"),
+        ("shared/counterfoil/decide.py", "def f():\n  from counterfoil import door", "(pure) imports counterfoil.door"),
+        ("shared/counterfoil/decide.py", "import secrets", "is pure and imports secrets"),
+        ("shared/counterfoil/codec.py", "import os.path", "is pure and imports os.path"),
+        ("shared/counterfoil/token.py", "at = datetime.now(UTC)", "asks the clock: now()"),
+        ("shared/counterfoil/settings.py", "from redis.asyncio import Redis", "is in memory and imports redis.asyncio"),
+        ("shared/counterfoil/postgres/batch.py", "from ..door import Door", "(postgres) imports counterfoil.door"),
+        ("shared/counterfoil/postgres/batch.py", "import aiohttp", "is postgres and imports aiohttp"),
+        ("shared/counterfoil/door.py", "import counterfoil_api.main", "(use) imports counterfoil_api.main (edge)"),
+        ("shared/counterfoil/door.py", "from .cli import app", "(use) imports counterfoil.cli.app (edge)"),
+        ("services/api/counterfoil_api/main.py", "from counterfoil_worker import sweep", "another edge"),
+        ("services/worker/counterfoil_worker/sweep.py", "from counterfoil_api.main import run", "another edge"),
+        ("services/api/counterfoil_api/main.py", "import counterfoil.cli.app", "another edge"),
+        ("services/api/counterfoil_api/main.py", "import counterfoil_dev", "another edge"),
+        ("shared/counterfoil/door.py", 'S = "select 1"', "speaks SQL: select 1"),
+        ("shared/counterfoil/audit.py", 'S = f"""\n  select token_id\n    from {table}"""', "speaks SQL: select"),
+        ("services/api/counterfoil_api/main.py", "run('Insert into token values (1)')", "speaks SQL: Insert into"),
+        ("shared/counterfoil/door.py", "S = 'update token set name = $1'", "speaks SQL: update token set"),
+        ("shared/counterfoil/door.py", "S = 'with due as (select 1) delete'", "speaks SQL: with due as"),
+    ],
+)  # fmt: skip
+def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, complaint: str) -> None:
+    for name in ("postgres/batch", "door", "cli/app"):
+        plant(tmp_path, f"shared/counterfoil/{name}.py", "")
+    plant(tmp_path, "shared/counterfoil_dev/__init__.py", "")
+    plant(tmp_path, "services/api/counterfoil_api/main.py", "")
+    plant(tmp_path, "services/worker/counterfoil_worker/sweep.py", "")
+    assert turned(tmp_path) == []
+    plant(tmp_path, path, source)
+    assert complaint in turned(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("shared/counterfoil/postgres/batch.py", "import asyncpg\nfrom .. import token\nS = 'select 1 from token'"),
+        ("shared/counterfoil/door.py", '"""Select what is due from the rows."""\nX = "commit"\nY = "Update the token"'),
+        ("shared/counterfoil/door.py", "from .postgres.batch import run\nX = 'select a reader'"),
+        ("shared/counterfoil/cli/serving.py", "import counterfoil_api.main, counterfoil_worker.sweep"),
+        ("shared/counterfoil/secret.py", "import secrets, hmac, msgspec"),
+        ("shared/counterfoil_dev/postgres.py", "S = 'create role owner login'"),
+    ],
+)
+def test_an_arrow_that_points_down_is_none_of_our_business(tmp_path: Path, path: str, source: str) -> None:
+    plant(tmp_path, "shared/counterfoil/token.py", "")
+    plant(tmp_path, path, source)
+    assert turned(tmp_path) == []
+
+
+def plant(root: Path, path: str, source: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(source)
