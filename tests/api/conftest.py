@@ -1,35 +1,35 @@
 """Applications on our edge, served for real on a port of the system's choice."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession, web
+from service import Caller, charter, settings_for
+from shelf import Shelf, believe, things
 
-from api.shelf import Shelf, believe, things
+from counterfoil.founding import found
+from counterfoil.settings import Settings
 from counterfoil_api.api import Mount
+from counterfoil_api.application import make_app
 from counterfoil_api.requests import edge
 from counterfoil_api.serving import Runner
+from counterfoil_dev.postgres import OWNER, Postgres
 
 Serve = Callable[[web.Application], Awaitable[str]]
 
 
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
     """Serve an application; gives its address."""
-    runners: list[Runner] = []
-
-    async def start(app: web.Application) -> str:
-        runner = Runner(app)
-        runners.append(runner)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0]
-        return f"http://{host}:{port}"
-
-    yield start
-    for runner in runners:
-        await runner.cleanup()
+    runner = Runner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    yield f"http://{host}:{port}"
+    await runner.cleanup()
 
 
 @pytest.fixture
@@ -38,16 +38,70 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-async def address(serve: Serve, shelf: Shelf) -> str:
+async def address(shelf: Shelf) -> AsyncIterator[str]:
+    """Where the little application of this test is."""
+
     def observe(method: str, route: str, status: int, _: float, problem: str | None) -> None:
         shelf.observed.append((method, route, status, problem))
 
     app = web.Application(middlewares=[edge(observe)], client_max_size=2_000)
     Mount(shelf, believe).onto(app, things.routes)
-    return await serve(app)
+    async with served(app) as url:
+        yield url
 
 
 @pytest.fixture
 async def client(address: str) -> AsyncIterator[ClientSession]:
     async with ClientSession(address) as session:
         yield session
+
+
+@pytest_asyncio.fixture(scope="session")
+async def api_settings(postgres_server: Postgres, template: str) -> AsyncIterator[Settings]:
+    """The settings of the service that most tests of this room share."""
+    postgres_server.run(f"create database api owner {OWNER} template {template};")
+    yield settings_for(postgres_server.database("api").app_url)
+    postgres_server.run("drop database if exists api with (force);")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def api_url(api_settings: Settings) -> AsyncIterator[str]:
+    """Where the service is."""
+    async with served(make_app(api_settings)) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="session")
+async def session(api_url: str) -> AsyncIterator[ClientSession]:
+    async with ClientSession(api_url) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="session")
+async def ours(api_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The credentials of our account."""
+    return await _founded(api_settings, "ours", tmp_path_factory.mktemp("ours"))
+
+
+@pytest_asyncio.fixture(scope="session")
+async def theirs(api_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The credentials of another account on the same service."""
+    return await _founded(api_settings, "theirs", tmp_path_factory.mktemp("theirs"))
+
+
+@pytest.fixture
+def admin(session: ClientSession, ours: dict[str, str]) -> Caller:
+    """Our administrator's token."""
+    return Caller(session, f"Bearer {ours['admin_token']}")
+
+
+@pytest.fixture
+def stranger(session: ClientSession, theirs: dict[str, str]) -> Caller:
+    """The administrator of another account."""
+    return Caller(session, f"Bearer {theirs['admin_token']}")
+
+
+async def _founded(settings: Settings, name: str, directory: Path) -> dict[str, str]:
+    file = directory / "credentials.json"
+    assert await found(settings, name=name, email=f"admin@{name}.example.org", file=file)
+    return charter(file)

@@ -1,7 +1,7 @@
 """The whole service as one aiohttp application."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain
@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from counterfoil.settings import Settings
-from counterfoil_api import exchange, health, introspection, issuing, lists, tokens, wellknown
+from counterfoil_api import alerts, exchange, health, introspection, issuing, lists, tokens, wellknown
 from counterfoil_api.api import Api, Mount, Route
 from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.metrics import observe_request
@@ -21,7 +21,7 @@ from counterfoil_api.requests import edge
 description = Api("description")
 
 _PARTS = (
-    *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api),
+    *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
     *(wellknown.api, description, health.api),
 )
 
@@ -29,20 +29,22 @@ _PARTS = (
 OpenLedger = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
 
 
-async def make_app(settings: Settings, *, opening: OpenLedger = open_ledger) -> web.Application:
-    """Build the application around a ledger of its own, which is closed when the application is.
+Opening = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
 
-    The database is not asked anything here: the service may start before it.
+
+def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Application:
+    """Build the application around a ledger of its own, opened and closed with it.
+
+    The database is not asked anything when it starts: the service may be there first.
     """
     app = web.Application(middlewares=[edge(observe_request)], client_max_size=settings.max_body_bytes)
-    stack = AsyncExitStack()
-    ledger = await stack.enter_async_context(opening(settings))
 
-    async def close(_: web.Application) -> None:
-        await stack.aclose()
+    async def opened(started: web.Application) -> AsyncIterator[None]:
+        async with opening(settings) as ledger:
+            Mount(ledger, authenticate).onto(started, routes())
+            yield
 
-    app.on_cleanup.append(close)
-    Mount(ledger, authenticate).onto(app, routes())
+    app.cleanup_ctx.append(opened)
     return app
 
 

@@ -122,13 +122,14 @@ class CreatorDocument(msgspec.Struct, frozen=True):
 
 
 class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened; `data` says what, with whatever was not erased since."""
+    """One thing that happened: what it says is in `data`; names and free text, until they are erased, in `private`."""
 
     version: int
     type: str
     at: datetime
     by: CreatorDocument
     data: dict[str, Any]
+    private: dict[str, Any] | None
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,4 +185,22 @@ class TokenPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some tokens, and where the next ones begin."""
 
     items: list[TokenDocument]
+    next_cursor: str | None
+
+
+class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An expiry that was announced, or that has come: what will break, and how soon."""
+
+    kind: Literal["expiring", "expired"]
+    at: Annotated[datetime, Meta(description="When it was announced.")]
+    threshold_seconds: Annotated[int, Meta(description="The notice that was crossed; 0 is the expiry.")]
+    left_seconds: Annotated[int, Meta(description="Until the expiry; negative when it has passed.")]
+    recent_uses: Annotated[int, Meta(description="Verifications in the last seven days.")]
+    token: TokenDocument
+
+
+class AlertPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some alerts, and where the next ones begin."""
+
+    items: list[AlertDocument]
     next_cursor: str | None

@@ -40,7 +40,7 @@ _LAST_VERSION = 2**62
 class TokenQuery(Given, frozen=True, kw_only=True):
     """Which tokens, in which order; times are half-open: from `…_after` on, up to but without `…_before`."""
 
-    name: Annotated[str | None, Meta(description="A glob: * is any text, ? one character.", max_length=255)] = None
+    name: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
     status: Status | None = None
     owner_type: Literal["user", "application", "service"] | None = None
     owner_id: Annotated[str, Meta(max_length=128)] | None = None
@@ -59,10 +59,17 @@ class TokenQuery(Given, frozen=True, kw_only=True):
 class PastQuery(Given, frozen=True, kw_only=True):
     """Now, unless a past moment is named."""
 
-    as_of: Annotated[
-        str | None,
-        Meta(description="A past moment (RFC 3339) or a version of the token.", examples=["2026-03-01T00:00:00Z"]),
-    ] = None
+    as_of: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64,
+                description="A past moment (RFC 3339) or a version of the token.",
+                examples=["2026-03-01T00:00:00Z"],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class EventQuery(Given, frozen=True, kw_only=True):

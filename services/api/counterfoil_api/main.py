@@ -45,19 +45,19 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-async def _runner(settings: Settings) -> web.AppRunner:
+def _runner(settings: Settings) -> web.AppRunner:
     # Imported late: what counts for Prometheus looks at the environment once, when it is imported.
     from counterfoil_api.application import make_app  # noqa: PLC0415
     from counterfoil_api.serving import Runner  # noqa: PLC0415
 
-    return Runner(await make_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
+    return Runner(make_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
 
 
 async def _serve(settings: Settings) -> None:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    runner = await _runner(settings)
+    runner = _runner(settings)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.api_host, settings.api_port).start()
@@ -92,7 +92,7 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
 
     def load(self) -> Callable[[], object]:
         async def runner() -> web.AppRunner:
-            return await _runner(self._settings)
+            return _runner(self._settings)
 
         return runner
 

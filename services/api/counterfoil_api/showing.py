@@ -1,14 +1,16 @@
 """From the ledger's state to the documents that travel."""
 
+import math
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from counterfoil.events import Fact
+from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
 from counterfoil.token import Token, status
-from counterfoil_api.documents import CreatorDocument, EventDocument, OwnerDocument, TokenDocument
+from counterfoil_api.documents import AlertDocument, CreatorDocument, EventDocument, OwnerDocument, TokenDocument
 
 
 def token_document(token: Token, *, at: datetime, last_used_at: datetime | None) -> TokenDocument:
@@ -47,13 +49,27 @@ def listed_document(listed: Listed) -> TokenDocument:
 def event_document(fact: Fact) -> EventDocument:
     """An event as the log tells it."""
     data: dict[str, Any] = msgspec.to_builtins(fact.event)
-    said = data.pop("private") or {}
+    private = data.pop("private")
     return EventDocument(
         version=fact.version,
         type=fact.type,
         at=fact.at,
         by=CreatorDocument(fact.by.kind, fact.by.id),
-        data=data | said,
+        data=data,
+        private=private,
+    )
+
+
+def alert_document(alert: Alert) -> AlertDocument:
+    """An alert as it is at this moment."""
+    listed, expires_at = alert.listed, alert.expires_at
+    return AlertDocument(
+        kind="expiring" if alert.threshold else "expired",
+        at=alert.at,
+        threshold_seconds=alert.threshold,
+        left_seconds=math.floor((expires_at - listed.at).total_seconds()),
+        recent_uses=alert.recent_uses,
+        token=listed_document(listed),
     )
 
 

@@ -1,0 +1,44 @@
+"""Alerts: what operators must hear of before it breaks."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from counterfoil.cursor import BadCursor
+from counterfoil.postgres.alerts import alerts_of
+from counterfoil.principal import Principal
+from counterfoil.refusals import ScopeMissing
+from counterfoil_api.api import Api
+from counterfoil_api.documents import AlertPage, Given
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.principals import need
+from counterfoil_api.reading import Asker, Query
+from counterfoil_api.showing import alert_document
+
+api = Api("alerts")
+
+_QUESTION = "alerts"
+
+
+class AlertQuery(Given, frozen=True, kw_only=True):
+    """A page at a time."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, Meta(max_length=4_096)] | None = None
+
+
+@api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor))
+async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AlertQuery]) -> AlertPage:
+    """List expiries that were announced or have come.
+
+    The closest notice comes first, and within one notice the token that is used most. An alert goes away when its token
+    is renewed or revoked, and 30 days after the expiry.
+    """
+    need(asker, "alerts.read")
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, _QUESTION, query.cursor)
+    alerts = await alerts_of(ledger.readers, asker.account, after=place, limit=query.limit + 1)
+    page = alerts[: query.limit]
+    more = None
+    if len(alerts) > query.limit:
+        more = ledger.cursors.made(asker.account, _QUESTION, page[-1].listed.place)
+    return AlertPage(items=[alert_document(alert) for alert in page], next_cursor=more)
