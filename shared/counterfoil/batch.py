@@ -65,7 +65,7 @@ class Batch:
 
     async def run(self, connection: Connection) -> None:
         """Bring the jobs through one transaction, up to and with its commit."""
-        await connection.execute("begin" if self.patience else "begin; set local lock_timeout = '1s'")
+        await connection.execute("begin")
         await self._claim(connection)
         fold = self.fold = await self._take(connection)
         for job in self._open():
@@ -97,8 +97,9 @@ class Batch:
         won = await claims.claim(connection, [(*key, claim.body_digest) for key, (_, claim) in claiming.items()])
         self.won = {claiming[key][0] for key in won}
         if lost := [key for key in claiming if key not in won]:
-            # A new statement, whose snapshot sees what the claim lost to.
+            # A new statement, whose snapshot sees what the claim lost to; and what it tells is as durable as news.
             earlier = await claims.answered(connection, lost)
+            await sql.fence(connection)
             for key in lost:
                 job, claim = claiming[key]
                 self.answers[job] = _earlier(claim, earlier.get(key))
@@ -109,7 +110,7 @@ class Batch:
         digests = {digest: None for c in commands if isinstance(c, ExchangeSecret) for digest in c.digests}
         self.xid, taken = await sql.take(connection, ids, digests, patience=self.patience)
         if small := list({(c.account, c.id): None for c in commands if isinstance(c, SubjectCommand)}):
-            await subject_row.take(connection, small, taken)
+            await subject_row.take(connection, small, taken, patience=self.patience)
         return Fold(taken)
 
     async def _settle(self, connection: Connection) -> None:

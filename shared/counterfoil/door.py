@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Self
 
 import asyncpg
@@ -20,7 +20,7 @@ from .fold import AGAIN, Command, Outcome
 from .idempotency import Claim
 from .line import Line
 from .postgres import batch as sql
-from .refusals import Busy, OutcomeUnknown, Overloaded, Refusal
+from .refusals import Busy, OutcomeUnknown, Overloaded, Refusal, Unavailable
 
 log = structlog.get_logger()
 
@@ -34,11 +34,15 @@ SETTLING_SECONDS: Final = 30.0
 """How long a commit may stay in doubt before its callers are told so."""
 ROUNDS: Final = 3
 """How often a command whose row is held rides on, before it waits for the row alone."""
-_COLLISIONS: Final = (
+_WATCH_SECONDS: Final = 0.25
+_PASSING: Final = (
     asyncpg.UniqueViolationError,  # another process made the same thing first: decide again on what it made
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed a table under a prepared statement
 )
+"""What may not happen again to a command that is tried again."""
 
 
 def _unobserved(_batch: Batch, _waited: float, _took: float) -> None:
@@ -59,11 +63,13 @@ class Door:
         self._alone: dict[object, list[Job]] = {}
         self._news = asyncio.Event()
         self._lines: list[asyncio.Task[None]] = []
-        self._waiting: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._closing = False
 
     async def __aenter__(self) -> Self:
-        self._lines = [asyncio.create_task(self._serve()) for _ in range(COMMITTERS)]
+        picks = [self._pick] * COMMITTERS + [self._pick_alone]
+        self._lines = [asyncio.create_task(self._serve(pick)) for pick in picks]
+        self._watcher = asyncio.create_task(self._watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -71,8 +77,8 @@ class Door:
         self._closing = True
         self._news.set()
         await asyncio.gather(*self._lines)
-        if self._waiting is not None:
-            await self._waiting
+        if self._watcher is not None:
+            self._watcher.cancel()
 
     @property
     def queued(self) -> int:
@@ -93,20 +99,17 @@ class Door:
         self._news.set()
         return await asyncio.shield(job.future)
 
-    async def _serve(self) -> None:
+    async def _serve(self, pick: Callable[[], Batch | None]) -> None:
         async with Line(self._url) as line:
             while not (self._closing and not (self._queue or self._busy or self._alone)):
-                if self._queue and not await line.ready():
-                    self._dismiss_the_impatient()
-                    continue
-                if jobs := self._pick():
-                    await self._carry(line, jobs)
+                if batch := pick():
+                    await self._carry(line, batch)
                 else:
                     self._news.clear()
                     await self._news.wait()
-        self._news.set()  # the other committer may be waiting to be told that all is done
+        self._news.set()  # the other lines may be waiting to be told that all is done
 
-    def _pick(self) -> list[Job]:
+    def _pick(self) -> Batch | None:
         picked: list[Job] = []
         left: list[Job] = []
         while self._queue and len(picked) < BATCH_LIMIT:
@@ -114,13 +117,27 @@ class Door:
             (left if job.lane in self._busy or job.lane in self._alone else picked).append(job)
         self._queue.extendleft(reversed(left))
         self._busy.update(job.lane for job in picked)
-        return picked
+        return Batch(picked) if picked else None
 
-    async def _carry(self, line: Line, jobs: list[Job]) -> None:
+    def _pick_alone(self) -> Batch | None:
+        """Pick jobs that wait for one row outside the batches, which would otherwise all wait with them."""
+        for lane in self._alone:
+            self._busy.add(lane)
+            return Batch(self._alone.pop(lane), patience="")
+        return None
+
+    async def _carry(self, line: Line, batch: Batch) -> None:
         try:
-            await self._commit(line, Batch(jobs))
+            if await line.ready():
+                await self._commit(line, batch)
+            else:
+                self._ride_again(batch.jobs)
+        except Exception as error:
+            # A bug of ours. The line must outlive it, and nobody may be left waiting for an answer.
+            log.exception("line_failed")
+            _refuse(batch.jobs, error)
         finally:
-            self._busy.difference_update(job.lane for job in jobs)
+            self._busy.difference_update(job.lane for job in batch.jobs)
             self._news.set()
 
     async def _commit(self, line: Line, batch: Batch) -> None:
@@ -143,7 +160,7 @@ class Door:
     async def _halve(self, line: Line, batch: Batch, error: Exception) -> None:
         jobs = batch.jobs
         if isinstance(error, asyncpg.LockNotAvailableError):
-            _refuse(jobs, Busy())
+            self._let_each_wait(batch)
         elif len(jobs) > 1:
             middle = len(jobs) // 2
             for half in (jobs[:middle], jobs[middle:]):
@@ -151,7 +168,7 @@ class Door:
                     await self._commit(line, Batch(half, batch.patience))
                 else:
                     self._ride_again(half)
-        elif isinstance(error, _COLLISIONS) and jobs[0].rounds < ROUNDS:
+        elif isinstance(error, _PASSING) and jobs[0].rounds < ROUNDS:
             jobs[0].rounds += 1
             self._ride_again(jobs)
         else:
@@ -164,7 +181,6 @@ class Door:
         if not written:
             self._ride_again(batch.jobs)
             return
-        fact, sealed = written[0]
         loop = asyncio.get_running_loop()
         until = loop.time() + SETTLING_SECONDS
         async with Line(self._url) as line:
@@ -172,13 +188,13 @@ class Door:
                 if not await line.ready():
                     continue
                 try:
-                    fate = await sql.fate(line.connection, batch.xid, fact, sealed.entry)
+                    fate = await sql.fate(line.connection, batch.xid, *written[0])
                 except Exception as error:  # noqa: BLE001 - the question is asked again until the time is up
                     await line.survives(error)
                     continue
                 log.warning("commit_in_doubt", xid=batch.xid, jobs=len(batch.jobs), fate=fate)
                 if fate == "committed":
-                    self._answer(batch, certain=True)
+                    self._answer(batch, certain=line.replicated)
                     return
                 if fate == "aborted":
                     self._ride_again(batch.jobs)
@@ -194,40 +210,44 @@ class Door:
                     self._ride_again([job])
                 else:
                     self._let_wait(job)
-            elif isinstance(answer, Outcome) and (certain or not answer.facts):
+            elif isinstance(answer, Outcome) and (certain or not (answer.facts or answer.replayed)):
                 if not job.future.done():
                     job.future.set_result(answer)
             else:
                 _refuse([job], answer if isinstance(answer, Refusal) else OutcomeUnknown())
 
     def _ride_again(self, jobs: Sequence[Job]) -> None:
-        now = asyncio.get_running_loop().time()
-        _refuse([job for job in jobs if now > job.since + PATIENCE_SECONDS], Overloaded())
-        self._queue.extendleft(job for job in reversed(jobs) if not job.future.done())
+        self._queue.extendleft(reversed(_patient(jobs, Overloaded)))
         self._news.set()
 
-    def _dismiss_the_impatient(self) -> None:
-        waiting = list(self._queue)
-        self._queue.clear()
-        self._ride_again(waiting)
-
     def _let_wait(self, job: Job) -> None:
-        """Let a job wait for its row outside the batches, which would otherwise all wait with it."""
         self._alone.setdefault(job.lane, []).append(job)
-        if self._waiting is None or self._waiting.done():
-            self._waiting = asyncio.create_task(self._wait_alone())
+        self._news.set()
 
-    async def _wait_alone(self) -> None:
-        async with Line(self._url) as line:
-            while self._alone:
-                if not await line.ready():
-                    continue
-                lane, jobs = next(iter(self._alone.items()))
-                try:
-                    await self._commit(line, Batch(jobs, patience=""))
-                finally:
-                    del self._alone[lane]
-                    self._news.set()
+    def _let_each_wait(self, batch: Batch) -> None:
+        """Find out who waited for a lock: a batch that skips rows waits for keys that others are claiming."""
+        if batch.patience == "":
+            _refuse(batch.jobs, Busy())
+            return
+        for job in batch.jobs:
+            if job.claim is not None:
+                self._let_wait(job)
+        self._ride_again([job for job in batch.jobs if job.claim is None])
+
+    async def _watch(self) -> None:
+        """Answer those who waited too long, also while every line is stuck."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            self._queue = deque(_patient(self._queue, Overloaded))
+            waiting = {lane: _patient(jobs, Busy) for lane, jobs in self._alone.items()}
+            self._alone = {lane: jobs for lane, jobs in waiting.items() if jobs}
+
+
+def _patient(jobs: Iterable[Job], refusal: type[Unavailable]) -> list[Job]:
+    """Refuse the jobs that waited too long already, and return the others."""
+    late = asyncio.get_running_loop().time() - PATIENCE_SECONDS
+    _refuse([job for job in jobs if job.since < late], refusal())
+    return [job for job in jobs if job.since >= late]
 
 
 def _refuse(jobs: Sequence[Job], error: Exception) -> None:

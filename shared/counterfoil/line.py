@@ -14,7 +14,6 @@ from .postgres.connection import LOST, Connection, connect
 log = structlog.get_logger()
 
 _PAUSE_SECONDS: Final = 0.2
-_UNREPLICATED: Final = "canceling wait for synchronous replication"
 
 
 class Line:
@@ -26,6 +25,7 @@ class Line:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Connection | None = None
+        self._next_try = 0.0
         self._unreplicated = False
 
     async def __aenter__(self) -> Self:
@@ -50,14 +50,19 @@ class Line:
         return not admitted
 
     async def ready(self) -> bool:
-        """Open the connection if it is not; False, after a pause, if that does not succeed now."""
+        """Open the connection if it is not; False if that does not succeed now.
+
+        Tries a few times a second at most: a server may refuse us, or take us in and fail us at once, for hours.
+        """
         if self._connection is not None and not self._connection.is_closed():
             return True
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._next_try - loop.time())
+        self._next_try = loop.time() + _PAUSE_SECONDS
         try:
             self._connection = await connect(self._url)
-        except LOST as error:
+        except (*LOST, asyncpg.PostgresError) as error:  # a wrong password may be put right, a database restored
             log.warning("database_away", error=type(error).__name__)
-            await asyncio.sleep(_PAUSE_SECONDS)
             return False
         self._connection.add_log_listener(self._listen)
         return True
@@ -78,5 +83,6 @@ class Line:
         return False
 
     def _listen(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
-        if _UNREPLICATED in str(message):
+        # "canceling wait for synchronous replication", in the language of the server; it has no code of its own.
+        if message.severity_en == "WARNING":
             self._unreplicated = True

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import asyncpg
 
+from counterfoil.codec import Sealed
 from counterfoil.events import Fact
 from counterfoil.fold import Key, Row, Taken, Writes
 from counterfoil.token import Token
@@ -15,6 +16,7 @@ from . import token_row
 from .connection import Connection
 
 Patience = Literal["skip locked", ""]
+Fate = Literal["committed", "aborted", "in progress"]
 
 
 def _take(patience: Patience) -> str:
@@ -134,23 +136,33 @@ def _tokens(taken: Taken, writes: Writes, *, exchanged_only: bool) -> Iterator[t
             yield row.state, row.leaf
 
 
-async def fate(connection: Connection, xid: str, witness: Fact, entry: bytes) -> str:
-    """Return what became of a transaction whose COMMIT was not answered: committed, aborted or in progress.
+async def fate(connection: Connection, xid: str, witness: Fact, sealed: Sealed) -> Fate:
+    """Return what became of a transaction whose COMMIT was not answered.
 
     After a crash an id that never reached the disk may be given out again, so the status alone proves nothing: the
-    transaction counts as committed only if one of its own entries is there.
+    transaction counts as committed only if one of its own entries is there. Its replicas have it too by then.
     """
-    found: str = await connection.fetchval(
+    try:
+        if await connection.fetchval("select pg_xact_status($1::text::xid8)", xid) == "in progress":
+            return "in progress"
+    except asyncpg.InvalidParameterValueError:  # "in the future": a crash forgot that this id was ever given out
+        return "aborted"
+    # A new statement: it was over before this one's snapshot, which therefore shows all that it left.
+    there = await connection.fetchval(
         """
-        select case when exists (select from event
-                                  where account_id = $2 and subject_id = $3 and version = $4 and entry = $5)
-                    then 'committed'
-                    when $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) then 'aborted'
-                    when pg_xact_status($1::text::xid8) = 'in progress' then 'in progress'
-                    else 'aborted' end""",
-        xid, witness.account, witness.subject.id, witness.version, entry.decode(),
+        select exists (select from event
+                        where account_id = $1 and subject_id = $2 and version = $3 and entry = $4)""",
+        witness.account, witness.subject.id, witness.version, sealed.entry.decode(),
     )  # fmt: skip
-    return found
+    if not there:
+        return "aborted"
+    await fence(connection)
+    return "committed"
+
+
+async def fence(connection: Connection) -> None:
+    """Write to the WAL and nowhere else: our commit then waits until all before it is on disk and on the replicas."""
+    await connection.execute("select pg_logical_emit_message(true, 'counterfoil', 'fence')")
 
 
 def _columns(count: int, rows: Iterable[Sequence[object]]) -> list[Sequence[object]]:

@@ -18,7 +18,7 @@ LOST: Final = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # too many connections, a full disk
     asyncpg.ReadOnlySQLTransactionError,  # the primary became a replica under us
 )
 """The server or the way to it is gone; whether a COMMIT that was under way happened is another question."""
@@ -43,8 +43,12 @@ _READER: Final = {
 
 
 async def connect(url: str) -> Connection:
-    """Open a connection for the hot path: few statements, always the same, always by key."""
-    return await asyncpg.connect(url, server_settings=_SETTINGS, command_timeout=20, timeout=5)
+    """Open a connection for the hot path: few statements, always the same, always by key.
+
+    Whom a row or a key is held against gives up soon (`lock_timeout`): many others ride with it.
+    """
+    settings = {**_SETTINGS, "lock_timeout": "1s"}
+    return await asyncpg.connect(url, server_settings=settings, command_timeout=10, timeout=5)
 
 
 async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:

@@ -11,19 +11,20 @@ import msgspec
 from counterfoil.fold import Key, Row, Taken
 from counterfoil.subjects import CreateKey, CreateUser, Made, SubjectCommand
 
+from .batch import Patience
 from .connection import Connection, Pool
 
 
-async def take(connection: Connection, keys: Sequence[Key], taken: Taken) -> None:
-    """Lock these subjects and add them to what was taken; those held by others are named."""
+async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, patience: Patience) -> None:
+    """Lock these subjects and add them to what was taken; with `skip locked`, those held by others are named."""
     accounts, ids = zip(*keys, strict=True)
     found = await connection.fetch(
-        """
+        f"""
         select s.account_id, s.subject_id, s.kind, s.name, s.details, s.created_at, s.version, s.at, s.leaf
           from subject s
          where (s.account_id, s.subject_id) in (select a, i from unnest($1::uuid[], $2::uuid[]) as k(a, i))
          order by s.account_id, s.subject_id
-           for update of s skip locked""",
+           for update of s {patience}""",
         accounts, ids,
     )  # fmt: skip
     there = await connection.fetch(

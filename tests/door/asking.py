@@ -1,0 +1,60 @@
+"""What these tests ask of the door, in few words."""
+
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat as uuids
+
+from counterfoil.commands import Create, ExchangeSecret, Revoke, Rotate, Update
+from counterfoil.events import Owner
+from counterfoil.fold import Outcome
+from counterfoil.idempotency import Claim, claim
+from counterfoil.principal import Actor, Principal
+from counterfoil.secret import Minted, Peppers, mint
+
+ACCOUNT = UUID(int=0xACC)
+ADMIN = Principal(actor=Actor("user", UUID(int=0xAD)), account=ACCOUNT, scopes=("all",))
+PEPPERS = Peppers({1: b"p" * 32})
+THRESHOLDS = (30 * 86_400, 7 * 86_400, 86_400)
+
+_NUMBERS = count(1)
+
+
+def minted() -> Minted:
+    return PEPPERS.minted(mint("service"))
+
+
+def create(**said: Any) -> Create:
+    usual: dict[str, Any] = {
+        "account": ACCOUNT, "token_id": uuids.uuid7(), "by": ADMIN, "number": next(_NUMBERS),
+        "owner": Owner("service", "billing"), "name": "nightly", "secret": minted(), "scopes": ("jobs.run",),
+        "duration": "90d", "thresholds": THRESHOLDS,
+    }  # fmt: skip
+    return Create(**usual | said)
+
+
+def exchange(made: Create) -> ExchangeSecret:
+    return ExchangeSecret(digests=(made.secret.digest,), jti=uuids.uuid7(), lifetime_seconds=3600)
+
+
+def update(made: Create, **said: Any) -> Update:
+    return Update(account=made.account, token_id=made.token_id, by=ADMIN, **said)
+
+
+def rotate(made: Create, **said: Any) -> Rotate:
+    usual: dict[str, Any] = {"secret": minted(), "grace_seconds": 0}
+    return Rotate(account=made.account, token_id=made.token_id, by=ADMIN, **usual | said)
+
+
+def revoke(made: Create, reason: str = "no longer needed") -> Revoke:
+    return Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason=reason)
+
+
+def claim_of(key: str, body: bytes = b"{}", *, holds_secret: bool = True) -> Claim:
+    return claim(PEPPERS, ADMIN, key.ljust(22, "."), request=(b"POST", b"/", body), holds_secret=holds_secret)
+
+
+def answer(outcome: Outcome) -> bytes:
+    """What a service would reply; two effects would never say the same."""
+    return f"{outcome.token.id} {outcome.token.version} {outcome.token.stub}".encode()

@@ -1,0 +1,42 @@
+"""A door for every test, and a server of our own for those that take one down."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from counterfoil.door import Door
+from counterfoil.postgres.connection import Connection
+from counterfoil.postgres.migrate import migrate
+from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
+from counterfoil_dev.state import State
+
+
+@pytest_asyncio.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    async with Door(database.app_url) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def owner(database: Database) -> AsyncIterator[Connection]:
+    """A connection with the owner's rights."""
+    connection = await asyncpg.connect(database.owner_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Postgres]:
+    """A migrated server that a test may kill and reconfigure."""
+    directory = Path(tempfile.mkdtemp(prefix="cf-door-", dir="/tmp"))
+    with embedded_postgres(State.at(directory)) as server:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(migrate(server.database().owner_url, app_role=APPLICATION))
+        yield server
+    shutil.rmtree(directory)

@@ -1,0 +1,96 @@
+"""What must hold of every ledger, whatever happened to it: told from the tables alone, with the owner's eyes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from counterfoil import codec, fold
+from counterfoil.events import Fact
+from counterfoil.fold import Outcome, Row
+from counterfoil.postgres import subject_row, token_row
+from counterfoil.subjects import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that one database holds."""
+
+    facts: list[Fact]
+    rows: dict[object, Row]
+    secrets: int
+    keys: int
+
+    def holds_exactly(self, outcomes: Iterable[Outcome]) -> None:
+        """Each acknowledged fact is there, once, and nothing else is."""
+        acknowledged = [fact for outcome in outcomes for fact in outcome.facts]
+        assert sorted(self.facts, key=_place) == sorted(acknowledged, key=_place)
+
+    def holds_all(self, outcomes: Iterable[Outcome]) -> None:
+        """Each acknowledged fact is there; so may be others whose answers nobody lived to hear."""
+        there = {_place(fact): fact for fact in self.facts}
+        for outcome in outcomes:
+            for fact in outcome.facts:
+                assert there.get(_place(fact)) == fact
+
+
+async def judged(owner_url: str) -> Ledger:
+    """Read the whole ledger and hold it against its own replay."""
+    connection = await asyncpg.connect(owner_url)
+    try:
+        events = await connection.fetch(
+            "select account_id, subject_id, version, ins_seq, type, at, entry, private, salt, xid::text from event"
+            " order by account_id, subject_id, version"
+        )
+        tokens = await connection.fetch("select * from token")
+        subjects = await connection.fetch("select * from subject")
+        secrets = await connection.fetch("select token_id, generation from secret")
+        unkept = await connection.fetchval("select count(*) from idempotency where token_id is null or reply is null")
+        keys = await connection.fetchval("select count(*) from idempotency")
+    finally:
+        await connection.close()
+    replayed, facts = _replayed(events)
+    stored = {(row["account_id"], row["token_id"]): Row(token_row.token_of(row), row["leaf"]) for row in tokens}
+    stored |= {(row["account_id"], row["subject_id"]): Row(subject_row.made_of(row), row["leaf"]) for row in subjects}
+    assert stored == replayed
+    assert sorted((row["token_id"], row["generation"]) for row in secrets) == sorted(
+        (fact.subject.id, fact.event.generation) for fact in facts if fact.type in {"created", "rotated"} and
+        fact.subject.kind == "token"
+    )  # fmt: skip
+    assert unkept == 0, "a key was kept without its answer"
+    return Ledger(facts, stored, len(secrets), keys)
+
+
+def _replayed(events: Sequence[asyncpg.Record]) -> tuple[dict[object, Row], list[Fact]]:
+    histories = defaultdict(list)
+    for event in events:
+        histories[event["account_id"], event["subject_id"]].append(event)
+    facts: list[Fact] = []
+    rows: dict[object, Row] = {}
+    for key, history in histories.items():
+        row = Row(None, None)
+        assert [event["version"] for event in history] == list(range(1, len(history) + 1)), "versions have a gap"
+        assert [event["ins_seq"] for event in history] == sorted(event["ins_seq"] for event in history)
+        assert [event["at"] for event in history] == sorted(event["at"] for event in history), "time ran backwards"
+        for event in history:
+            fact = _fact(event, row.leaf)
+            facts.append(fact)
+            row = Row(fold.evolve(row.state, fact), codec.leaf_hash(event["entry"].encode()))
+        rows[key] = row
+    return rows, facts
+
+
+def _fact(event: asyncpg.Record, leaf: bytes | None) -> Fact:
+    """Read one event, whose columns, entry, chain and commitment all have to say the same."""
+    entry = codec.entry_of(event["entry"])
+    fact = codec.fact_of(entry, event["private"], KINDS)
+    assert (fact.account, fact.subject.id, fact.version, fact.type, fact.at) == tuple(event[name] for name in (
+        "account_id", "subject_id", "version", "type", "at"))  # fmt: skip
+    sealed = codec.seal(fact, prev=leaf, salt=event["salt"] or b"")
+    assert sealed.entry.decode() == event["entry"], "the chain or the commitment is broken"
+    return fact
+
+
+def _place(fact: Fact) -> tuple[object, ...]:
+    return fact.account.bytes, fact.subject.id.bytes, fact.version

@@ -1,0 +1,140 @@
+"""A row that somebody else holds delays the commands for this row, and no others."""
+
+import asyncio
+import time
+
+import asyncpg
+import pytest
+from asking import ADMIN, create, exchange, update
+from judge import judged
+
+from counterfoil.batch import Batch
+from counterfoil.door import Door
+from counterfoil.postgres.connection import Connection
+from counterfoil.refusals import Busy
+from counterfoil.subjects import CreateAccount
+from counterfoil_dev.postgres import Database
+
+
+async def _hold(owner: Connection, *tokens: object) -> None:
+    await owner.execute("begin")
+    await owner.fetch("select from token where token_id = any($1) for update", tokens)
+
+
+async def test_a_held_row_is_busy_after_a_while_and_leaves_no_trace(
+    door: Door, database: Database, owner: Connection
+) -> None:
+    made = create()
+    outcomes = [await door.execute(made)]
+    await _hold(owner, made.token_id)
+    began = time.monotonic()
+    with pytest.raises(Busy):
+        await door.execute(exchange(made))
+    assert 0.5 < time.monotonic() - began < 5
+    await owner.execute("rollback")
+    outcomes.append(await door.execute(exchange(made)))
+    (await judged(database.owner_url)).holds_exactly(outcomes)
+
+
+async def test_a_row_that_is_let_go_in_time_is_taken_then(door: Door, database: Database, owner: Connection) -> None:
+    made = create()
+    outcomes = [await door.execute(made)]
+    await _hold(owner, made.token_id)
+    waiting = [asyncio.create_task(door.execute(exchange(made))) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    assert not any(task.done() for task in waiting)
+    await owner.execute("rollback")
+    outcomes += await asyncio.gather(*waiting)
+    (await judged(database.owner_url)).holds_exactly(outcomes)
+
+
+async def test_other_commands_go_on_meanwhile(door: Door, owner: Connection) -> None:
+    held, free = create(), create()
+    await door.execute(held)
+    await door.execute(free)
+    await _hold(owner, held.token_id)
+    waiting = asyncio.gather(*(door.execute(exchange(held)) for _ in range(5)), return_exceptions=True)
+    slowest = 0.0
+    while not waiting.done():
+        began = time.monotonic()
+        await door.execute(exchange(free))
+        slowest = max(slowest, time.monotonic() - began)
+    assert {type(answer) for answer in await waiting} == {Busy}
+    assert slowest < 0.5
+    await owner.execute("rollback")
+
+
+async def test_waiting_for_a_row_does_not_spin(database: Database, owner: Connection) -> None:
+    batches: list[Batch] = []
+    async with Door(database.app_url, observe=lambda batch, _waited, _took: batches.append(batch)) as door:
+        made = create()
+        await door.execute(made)
+        await _hold(owner, made.token_id)
+        with pytest.raises(Busy):
+            await door.execute(exchange(made))
+        await owner.execute("rollback")
+    assert len(batches) < 10
+
+
+async def test_a_held_account_does_not_spin_either(database: Database, owner: Connection) -> None:
+    batches: list[Batch] = []
+    opening = CreateAccount(account=ADMIN.account, id=ADMIN.account, by=ADMIN, name="Acme")
+    async with Door(database.app_url, observe=lambda batch, _waited, _took: batches.append(batch)) as door:
+        await door.execute(opening)
+        await owner.execute("begin")
+        await owner.fetch("select from subject for update")
+        with pytest.raises(Busy):
+            await door.execute(opening)
+        await owner.execute("rollback")
+    assert len(batches) < 10
+
+
+async def test_many_held_rows_are_each_busy_within_the_patience(door: Door, owner: Connection) -> None:
+    tokens = [create() for _ in range(30)]
+    await asyncio.gather(*(door.execute(token) for token in tokens))
+    await _hold(owner, *(token.token_id for token in tokens))
+    began = time.monotonic()
+    answers = await asyncio.gather(*(door.execute(exchange(token)) for token in tokens), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Busy}
+    assert time.monotonic() - began < 13
+    await owner.execute("rollback")
+
+
+async def test_rows_held_one_after_another_all_get_an_answer(door: Door, database: Database) -> None:
+    """Each release falls into the moment in which the wait for the row before it ends."""
+    tokens = [create() for _ in range(40)]
+    outcomes = list(await asyncio.gather(*(door.execute(token) for token in tokens)))
+
+    async def held_for_a_moment(place: int) -> None:
+        holder = await asyncpg.connect(database.owner_url)
+        await asyncio.sleep(place * 0.013)
+        await _hold(holder, tokens[place].token_id)
+        asking = asyncio.create_task(door.execute(exchange(tokens[place])))
+        await asyncio.sleep(0.012)
+        await holder.execute("rollback")
+        outcomes.append(await asyncio.wait_for(asking, 10))
+        await holder.close()
+
+    await asyncio.gather(*(held_for_a_moment(place) for place in range(len(tokens))))
+    (await judged(database.owner_url)).holds_exactly(outcomes)
+
+
+async def test_a_busy_row_in_a_batch_that_breaks_is_still_answered(
+    door: Door, database: Database, owner: Connection
+) -> None:
+    """Two commands for one held row, in two halves of a batch that a poisonous neighbour broke."""
+    held, poison = create(), create()
+    await door.execute(held)
+    await _hold(owner, held.token_id)
+    mixed = [
+        update(held, name="a"),
+        *(create() for _ in range(6)),
+        create(secret=poison.secret),
+        update(held, name="b"),
+    ]
+    await door.execute(poison)
+    async with asyncio.timeout(15):
+        answers = await asyncio.gather(*(door.execute(command) for command in mixed), return_exceptions=True)
+    assert [type(answer).__name__ for answer in (answers[0], answers[-1])] == ["Busy", "Busy"]
+    await owner.execute("rollback")
+    await judged(database.owner_url)
