@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from counterfoil.token import Status
 
 Moment = Annotated[datetime, Meta(tz=True)]
-Word = Annotated[str, Meta(min_length=1, max_length=255)]
+Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
 Duration = Annotated[str, Meta(description="Such as 90d, 2h45m or 300ms; or forever.", examples=["90d"])]
 Reason = Annotated[str, Meta(max_length=1_000)]
 
@@ -93,7 +93,7 @@ class Copy(Given, frozen=True, kw_only=True):
 class ExchangeRequest(Given, frozen=True, kw_only=True):
     """For whom the bearer is, and what it may do: without `scopes` all that the token may."""
 
-    audience: Word | Annotated[tuple[Word, ...], Meta(max_length=20)] = ()
+    audience: Audience | Annotated[tuple[Audience, ...], Meta(max_length=20)] = ()
     scopes: tuple[str, ...] | UnsetType = UNSET
 
 

@@ -113,6 +113,8 @@ def fields_of(text: str, *, where: str) -> dict[str, str]:
     fields = dict(pairs)
     if where == "query" and not _SECRET_NAMES.isdisjoint(name.lower() for name in fields):
         raise CredentialsInQuery
+    if "\x00" in text or "%00" in text:
+        raise InvalidRequest("No parameter may hold NUL.", where=where)
     if len(fields) != len(pairs):
         raise InvalidRequest("No parameter may be given twice.", where=where)
     return fields

@@ -1,0 +1,137 @@
+"""Lists, timelines and the past."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from service import Caller
+
+
+async def names(caller: Caller, **query: object) -> list[str]:
+    """The names that a query gives, page after page."""
+    found: list[str] = []
+    while True:
+        page = (await caller.get("/v1/tokens", **query)).json
+        found += [token["name"] for token in page["items"]]
+        if page["next_cursor"] is None:
+            return found
+        query["cursor"] = page["next_cursor"]
+
+
+@pytest.fixture
+async def shelf_of_five(admin: Caller) -> str:
+    """Five tokens under a prefix of their own."""
+    prefix = f"list-{datetime.now(UTC).timestamp()}"
+    for name, fields in {
+        "a": {"scopes": ["x.y"], "owner": {"type": "service", "id": "crm"}},
+        "b": {"duration": "1h"},
+        "c_%": {"duration": "2h"},
+        "d": {"expires_at": "2026-01-01T00:00:00Z"},
+        "e": {},
+    }.items():
+        await admin.issue(name=f"{prefix}-{name}", **fields)
+    return prefix
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, "a b c_% d e"),
+        ({"limit": 2}, "a b c_% d e"),
+        ({"sort": "-created", "limit": 2}, "e d c_% b a"),
+        ({"sort": "-name", "limit": 3}, "e d c_% b a"),
+        ({"sort": "number", "limit": 1}, "a b c_% d e"),
+        ({"sort": "expires", "limit": 2}, "d b c_% a e"),
+        ({"sort": "-expires", "limit": 2}, "e a c_% b d"),
+        ({"sort": "updated", "limit": 2}, "a b c_% d e"),
+        ({"sort": "last_used", "limit": 2}, "a b c_% d e"),
+        ({"status": "expired"}, "d"),
+        ({"status": "revoked"}, ""),
+        ({"scope": "x.y"}, "a"),
+        ({"owner_type": "service", "owner_id": "crm"}, "a"),
+        ({"expires_before": "2026-06-01T00:00:00Z"}, "d"),
+        ({"expires_after": "2026-06-01T00:00:00Z"}, "b c_%"),
+        ({"created_after": "2999-01-01T00:00:00Z"}, ""),
+        ({"last_used_after": "2000-01-01T00:00:00Z"}, ""),
+    ],
+)
+async def test_lists_are_filtered_sorted_and_cut_into_pages(
+    admin: Caller, shelf_of_five: str, query: dict[str, object], expected: str
+) -> None:
+    found = await names(admin, name=f"{shelf_of_five}-*", **query)
+    assert [name.removeprefix(f"{shelf_of_five}-") for name in found] == expected.split()
+
+
+async def test_globs_know_star_and_question_mark_and_nothing_else(admin: Caller, shelf_of_five: str) -> None:
+    assert len(await names(admin, name=f"{shelf_of_five}-?")) == 4
+    assert len(await names(admin, name=f"{shelf_of_five}-c_%")) == 1
+    assert await names(admin, name=f"{shelf_of_five}-%") == []
+    assert await names(admin, name=f"{shelf_of_five}-_") == []
+
+
+async def test_a_cursor_belongs_to_its_question(admin: Caller, shelf_of_five: str) -> None:
+    cursor = (await admin.get("/v1/tokens", name=f"{shelf_of_five}*", limit=1)).json["next_cursor"]
+    for query in (
+        {"limit": 1},
+        {"name": f"{shelf_of_five}*", "sort": "name"},
+        {"name": f"{shelf_of_five}*", "cursor": "x"},
+    ):
+        answer = await admin.get("/v1/tokens", **{"cursor": cursor, **query})
+        assert answer.problem == "bad-cursor"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 0}, {"limit": 201}, {"sort": "secret"}, {"status": "alive"}, {"created_after": "2026-01-01"},
+        {"created_after": "2026-01-01T00:00:00"}, {"nmae": "x"}, {"owner_type": "team"}, {"name": "x" * 300},
+    ],
+)  # fmt: skip
+async def test_questions_that_make_no_sense_are_refused(admin: Caller, query: dict[str, object]) -> None:
+    assert (await admin.get("/v1/tokens", **query)).problem == "invalid-request"
+
+
+async def test_strings_that_postgres_cannot_hold_find_nothing_and_break_nothing(admin: Caller) -> None:
+    for name in ("%00", "a%00b", "%F0%9F%98%80"):
+        answer = await admin.ask("GET", f"/v1/tokens?name={name}")
+        assert answer.status in (200, 422)
+
+
+async def test_a_timeline_tells_what_happened_in_order(admin: Caller) -> None:
+    path = f"/v1/tokens/{(await admin.issue(name='one', duration='1h'))['token']['id']}"
+    await admin.patch(path, {"name": "two"})
+    await admin.post(path + "/renew", {"duration": "2h"})
+    await admin.post(path + "/revoke", {"reason": "leaked"})
+    events = (await admin.get(path + "/events")).json["items"]
+    assert [(each["version"], each["type"]) for each in events] == [
+        (1, "created"), (2, "updated"), (3, "renewed"), (4, "revoked"),
+    ]  # fmt: skip
+    assert events[1]["private"] == {"name": "two"}
+    assert events[3]["private"] == {"reason": "leaked"}
+    first = (await admin.get(path + "/events", limit=3, sort="-version")).json
+    second = (await admin.get(path + "/events", limit=3, sort="-version", cursor=first["next_cursor"])).json
+    assert [each["version"] for each in first["items"] + second["items"]] == [4, 3, 2, 1]
+    assert second["next_cursor"] is None
+    assert (await admin.get(path + "/events", cursor=first["next_cursor"])).problem == "bad-cursor"
+
+
+async def test_the_past_is_told_by_time_and_by_version_with_what_decided_it(admin: Caller) -> None:
+    path = f"/v1/tokens/{(await admin.issue(name='one'))['token']['id']}"
+    await admin.patch(path, {"name": "two"})
+    await admin.post(path + "/suspend")
+    suspended = (await admin.get(path + "/events")).json["items"][2]
+    await admin.post(path + "/revoke", {"reason": "x"})
+
+    async def at(moment: object) -> Any:
+        return (await admin.get(path, as_of=moment)).json
+
+    assert [(await at(version))["status"] for version in (1, 2, 3, 4)] == ["active", "active", "suspended", "revoked"]
+    assert [(await at(version))["name"] for version in (1, 2)] == ["one", "two"]
+    assert (await at(suspended["at"]))["as_of"] == {"at": suspended["at"], "decided_by": suspended}
+    assert (await at(4))["as_of"]["decided_by"]["type"] == "revoked"
+    assert "as_of" not in (await admin.get(path)).json
+    for nothing in (99, "2000-01-01T00:00:00Z"):
+        assert (await admin.get(path, as_of=nothing)).problem == "not-found"
+    for nonsense in (0, "yesterday", "2026-01-01T00:00:00", datetime.now(UTC) + timedelta(hours=1)):
+        text = nonsense.isoformat() if isinstance(nonsense, datetime) else nonsense
+        assert (await admin.get(path, as_of=text)).problem == "invalid-request"
