@@ -6,7 +6,6 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 from msgspec import UNSET
-from stories import ACCOUNT, BORN, NEXT, SECRET
 
 from counterfoil.commands import (
     Create,
@@ -23,6 +22,7 @@ from counterfoil.commands import (
 )
 from counterfoil.events import Owner
 from counterfoil.principal import SYSTEM
+from pure.stories import ACCOUNT, BORN, NEXT, SECRET
 
 TOKENS = tuple(UUID(int=n) for n in range(1, 4))
 _waits = st.sampled_from([timedelta(hours=h) for h in (0, 0, 1, 12, 30, 200)] + [timedelta(microseconds=1)])
@@ -39,7 +39,7 @@ _texts = mostly("nightly", st.sampled_from(["weekly", "Ада", "", "a\x00b", "x
 _metadata = mostly({}, st.dictionaries(st.sampled_from(["team", "é"]), _texts, max_size=2))
 _durations = st.sampled_from(["1h", "26h", "8d", "40d", "8d", "forever", "0s", "soon", "99999w"])
 _moments = st.integers(-100, 2500).map(lambda hours: BORN + timedelta(hours=hours))
-_lives = st.one_of(
+_lives: st.SearchStrategy[dict[str, Any]] = st.one_of(
     _durations.map(lambda said: {"duration": said}),
     _moments.map(lambda said: {"expires_at": said}),
     st.builds(dict, duration=_durations, expires_at=_moments),

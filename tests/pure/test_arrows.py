@@ -1,9 +1,11 @@
 """Imports run one way: pure ← in memory ← postgres ← door, audit … ← cli, api, worker."""
 
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from arrows import PURE, modules, turned
+
+from pure.arrows import PURE, modules, turned
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,6 +18,14 @@ def test_the_rooms_were_read() -> None:
     known = modules(ROOT)
     assert {f"counterfoil.{name}" for name in PURE - {"merkle", "note"}} <= set(known)
     assert {module.floor for module in known.values()} >= {"pure", "postgres"}
+
+
+def test_every_pure_module_is_measured_to_the_last_branch() -> None:
+    settings = ConfigParser()
+    settings.read(Path(__file__).with_name("coverage.ini"))
+    measured = {Path(line).stem for line in settings["run"]["include"].split()}
+    assert measured == {name for name in PURE if f"counterfoil.{name}" in modules(ROOT)}
+    assert settings["report"]["fail_under"] == "100"
 
 
 @pytest.mark.parametrize(

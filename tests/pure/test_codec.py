@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
 
 from counterfoil.codec import ENTRY_LIMIT, canonical, commitment, entry_of, fact_of, leaf_hash, seal
 from counterfoil.events import Created, Erased, Private, Revoked, Rotated
 from counterfoil.refusals import EntryTooLarge
 from counterfoil.subjects import KINDS
+from pure.stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
 
 SALT = bytes(range(32))
 WRITTEN = fact(CREATED, version=1)
@@ -132,6 +132,7 @@ def test_a_field_that_came_later_has_its_default_when_old_entries_are_read() -> 
     old = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)
     del old["data"]["dialect"], old["data"]["cloned_from"]
     read = fact_of(entry_of(canonical(old)), None, KINDS).event
+    assert isinstance(read, Created)
     assert (read.dialect, read.cloned_from) == ("native", None)
 
 

@@ -120,7 +120,7 @@ def test_a_child_may_hold_whatever_its_caller_holds() -> None:
 def test_a_refusal_for_scopes_names_the_first_few() -> None:
     with pytest.raises(BeyondCaller, match=r"hold s0, s1, s2, s3, s4\.$") as refused:
         given().when(create(scopes=tuple(f"s{n}" for n in range(99)), by=holding()))
-    assert len(refused.value.facts["missing"]) == 20
+    assert refused.value.facts == {"missing": [f"s{n}" for n in range(20)]}
 
 
 @pytest.mark.parametrize("life", [{}, {"duration": "forever"}, {"duration": "2d"}, {"expires_at": NOON + DAY + SECOND}])
@@ -133,4 +133,4 @@ def test_a_child_never_outlives_its_caller(life: dict[str, Any]) -> None:
 @pytest.mark.parametrize("life", [{"duration": "1d"}, {"expires_at": NOON + DAY}, {"duration": "1h"}])
 def test_a_child_may_live_as_long_as_its_caller(life: dict[str, Any]) -> None:
     token = given().then(create(**life, by=holding(expires_at=NOON + DAY)), NOON)
-    assert token.expires_at <= NOON + DAY
+    assert flaw(token, 1, NOON + DAY) is not None

@@ -1,25 +1,10 @@
 """Exchanging: a bearer is never more than the secret that bought it."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from stories import (
-    BORN,
-    CREATED,
-    DAY,
-    ENDS,
-    HOUR,
-    JTI,
-    LATER,
-    NOON,
-    REVOKED,
-    SECOND,
-    SUSPENDED,
-    asks,
-    given,
-    rotated,
-)
 
 from counterfoil.commands import Exchange
 from counterfoil.events import Exchanged
@@ -33,6 +18,23 @@ from counterfoil.refusals import (
     TokenRevoked,
     TokenSuspended,
 )
+from pure.stories import (
+    BORN,
+    CREATED,
+    DAY,
+    ENDS,
+    HOUR,
+    JTI,
+    LATER,
+    NOON,
+    REVOKED,
+    SECOND,
+    SUSPENDED,
+    Given,
+    asks,
+    given,
+    rotated,
+)
 
 WIDE = replace(CREATED, scopes=("tokens.*", "mail.send"))
 IN_GRACE = (WIDE, (NOON, rotated(2, NOON + HOUR)))
@@ -40,6 +42,12 @@ IN_GRACE = (WIDE, (NOON, rotated(2, NOON + HOUR)))
 
 def exchange(generation: int = 1, **fields: Any) -> Exchange:
     return asks(Exchange, **{"generation": generation, "jti": JTI, "lifetime_seconds": 3600, **fields})
+
+
+def bearer(story: Given, command: Exchange, at: datetime = NOON) -> Exchanged:
+    [exchanged] = story.when(command, at)
+    assert isinstance(exchanged, Exchanged)
+    return exchanged
 
 
 def test_an_exchange_says_who_bought_what_for_whom_until_when() -> None:
@@ -50,8 +58,7 @@ def test_an_exchange_says_who_bought_what_for_whom_until_when() -> None:
 
 def test_asking_for_no_scopes_in_particular_gives_all_and_asking_for_none_gives_none() -> None:
     for asked, bought in ((None, ("tokens.*", "mail.send")), ((), ())):
-        [exchanged] = given(WIDE).when(exchange(scopes=asked))
-        assert exchanged.scopes == bought
+        assert bearer(given(WIDE), exchange(scopes=asked)).scopes == bought
 
 
 @pytest.mark.parametrize("wanted", ["all", "tokens", "mail.*", "files.read", "Mail.send"])
@@ -82,8 +89,7 @@ def test_an_audience_is_text(audience: str) -> None:
     ],
 )
 def test_a_bearer_never_outlives_the_secret_that_bought_it(history: Any, generation: int, at: Any, ends: Any) -> None:
-    [exchanged] = given(*history).when(exchange(generation), at)
-    assert exchanged.expires_at == ends
+    assert bearer(given(*history), exchange(generation), at).expires_at == ends
 
 
 @pytest.mark.parametrize(
@@ -110,5 +116,4 @@ def test_an_exchange_leaves_the_revision_and_changes_only_when_it_was_last_excha
 
 
 def test_a_bearer_of_no_length_is_over_at_once() -> None:
-    [exchanged] = given(WIDE).when(exchange(lifetime_seconds=0), NOON + DAY)
-    assert exchanged.expires_at == NOON + DAY
+    assert bearer(given(WIDE), exchange(lifetime_seconds=0), NOON + DAY).expires_at == NOON + DAY

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from stories import (
+
+from counterfoil.commands import Renew, Rotate
+from counterfoil.events import Exchanged, Renewed
+from counterfoil.refusals import BadDuration, BadExpiry, BeyondCaller, Denied, LifetimeUnwanted
+from counterfoil.token import flaw, good_until
+from pure.stories import (
     CREATED,
     DAY,
     ENDS,
@@ -21,11 +26,6 @@ from stories import (
     holding,
     rotated,
 )
-
-from counterfoil.commands import Renew, Rotate
-from counterfoil.events import Exchanged, Renewed
-from counterfoil.refusals import BadDuration, BadExpiry, BeyondCaller, Denied, LifetimeUnwanted
-from counterfoil.token import flaw, good_until
 
 GRACE_ENDS = NOON + HOUR
 IN_GRACE = (CREATED, (NOON, rotated(2, GRACE_ENDS)))

@@ -1,10 +1,10 @@
 """Principals: what a caller holds, and what follows from an end of its own."""
 
 import pytest
-from stories import ADMIN, ANOTHER, DAY, NOON, holding
 
 from counterfoil.principal import NIL, SYSTEM, refuse_beyond_life, refuse_beyond_scopes
 from counterfoil.refusals import BeyondCaller
+from pure.stories import ADMIN, ANOTHER, DAY, NOON, holding
 
 
 def test_a_principal_lacks_what_it_does_not_hold() -> None:

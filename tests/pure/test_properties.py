@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from asked import STEPS, TOKENS
 from hypothesis import given, settings
 from msgspec.structs import replace
-from stories import ACCOUNT, ADMIN, BORN, DAY, fact, holding
 
 from counterfoil.codec import entry_of, fact_of, leaf_hash, seal
 from counterfoil.commands import TokenCommand
@@ -35,9 +33,12 @@ from counterfoil.refusals import Refusal
 from counterfoil.scopes import missing
 from counterfoil.subjects import KINDS
 from counterfoil.token import Token, evolve, flaw, good_until
+from pure.asked import STEPS, TOKENS
+from pure.stories import ACCOUNT, ADMIN, BORN, DAY, fact, holding
 
 Steps = list[tuple[TokenCommand, int, timedelta]]
-MODEST = holding("a.*", expires_at=BORN + 30 * DAY)
+LAST = BORN + 30 * DAY
+MODEST = holding("a.*", expires_at=LAST)
 NOTICE = (7 * 86_400, 86_400)
 CALLERS = (ADMIN, MODEST, holding("a.x", "b.x"), holding())
 
@@ -54,13 +55,10 @@ class Ledger:
 
     def bear(self, token_id: UUID, *scopes: str, days: int | None = None) -> None:
         """Start with a token that an administrator made."""
-        life = {
-            "duration": None if days is None else f"{days}d",
-            "expires_at": None if days is None else BORN + days * DAY,
-        }
         born = Created(
-            number=1, owner=Owner("user", "ada"), scopes=scopes, thresholds=NOTICE, stub="cfl_user_0000", **life
-        )
+            number=1, owner=Owner("user", "ada"), scopes=scopes, thresholds=NOTICE, stub="cfl_user_0000",
+            duration=f"{days}d" if days else None, expires_at=BORN + days * DAY if days else None,
+        )  # fmt: skip
         self.append(fact(born, version=1, of=token_id))
 
     def play(self, steps: Steps) -> None:
@@ -84,15 +82,8 @@ class Ledger:
             return
         for event in events:
             before = self.tokens.get(command.token_id)
-            self.append(
-                fact(
-                    event,
-                    version=before.version + 1 if before else 1,
-                    at=self.at,
-                    by=command.by.actor,
-                    of=command.token_id,
-                )
-            )
+            version = before.version + 1 if before else 1
+            self.append(fact(event, version=version, at=self.at, by=command.by.actor, of=command.token_id))
             nothing_grows_beyond_its_caller(before, self.tokens[command.token_id], event, command.by)
 
     def append(self, happened: Fact) -> None:
@@ -187,6 +178,6 @@ def test_a_caller_and_all_its_offspring_never_come_to_more_than_the_caller_was(s
     for token in ledger.tokens.values():
         inherited = {endless: ("b.x",)}.get(token.id, ())
         assert not missing((*MODEST.scopes, *inherited), token.scopes)
-        if token.expires_at is None or token.expires_at > MODEST.expires_at:
+        if token.expires_at is None or token.expires_at > LAST:
             assert not missing(inherited, token.scopes)
             assert token.generation == 1, "and nobody learnt its secret"

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from stories import ADMIN, NOON
 
 from counterfoil.codec import entry_of, fact_of, seal
 from counterfoil.events import Event, Fact, Private, Subject
@@ -23,6 +22,7 @@ from counterfoil.subjects import (
     decide,
     evolve,
 )
+from pure.stories import ADMIN, NOON
 
 ID = UUID(int=0xACC)
 JWK = {
