@@ -8,10 +8,8 @@ A call either happened once or not at all: every change carries one Idempotency-
 over all tries, so that a connection cut in the middle loses no secret. See `failures` for what may be raised.
 """
 
-from counterfoil.secret import Secret
-
 from .client import Client
-from .documents import Alert, Bearer, Happening, Introspection, Issued, Token
+from .documents import Alert, Bearer, Happening, Introspection, Issued, Secret, Token
 from .failures import (
     Conflict,
     Denied,

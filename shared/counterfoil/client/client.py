@@ -155,9 +155,10 @@ class Client:
             await self._change(spelling.path_of(ref, "revoke"), spelling.body(reason=reason), if_match=if_match), Token
         )
 
-    async def events(self, ref: Ref, *, limit: int | None = None) -> AsyncIterator[Happening]:
-        """Yield what happened to a token, in order."""
-        async for happening in self._pages(spelling.path_of(ref, "events"), {}, Happening, limit=limit):
+    async def events(self, ref: Ref, *, sort: str = "version", limit: int | None = None) -> AsyncIterator[Happening]:
+        """Yield what happened to a token: the oldest first, or with `-version` the newest."""
+        pages = self._pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
+        async for happening in pages:
             yield happening
 
     async def alerts(self, *, limit: int | None = None) -> AsyncIterator[Alert]:

@@ -8,7 +8,17 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.secret import Secret
+
+class Secret:
+    """What opens something, until it is asked for as `plain`; it cannot print itself."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain: str) -> None:
+        self.plain = plain
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -23,6 +33,23 @@ class Actor(msgspec.Struct, frozen=True):
 
     kind: str
     id: UUID
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a token; `data` is what it says, but for what was erased since."""
+
+    version: int
+    type: str
+    at: datetime
+    by: Actor
+    data: dict[str, Any] = {}
+
+
+class AsOf(msgspec.Struct, frozen=True, kw_only=True):
+    """The past moment that a token is shown at, and the event that its status then rested on."""
+
+    at: datetime
+    decided_by: Happening
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +77,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     reason: str | None
     dialect: str
+    as_of: AsOf | None = None
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -67,17 +95,6 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int
     scope: str
     jti: UUID
-
-
-class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of a token: what it says is in `data`, names and free text (erasable) in `private`."""
-
-    version: int
-    type: str
-    at: datetime
-    by: Actor
-    data: dict[str, Any] = {}
-    private: dict[str, Any] | None = None
 
 
 class Introspection(msgspec.Struct, frozen=True):

@@ -10,8 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.secret import Secret
-
+from .documents import Secret
 from .failures import Unintelligible
 from .wire import Answer
 

@@ -1,0 +1,138 @@
+"""A way to the service that fails at the worst moment."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+_CHUNK = 1 << 16
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Failure = Callable[[Streams, Streams], Awaitable[None]]
+
+
+@dataclass
+class Proxy:
+    """Forwards everything, except that each of the next connections suffers one of the `failures`."""
+
+    target: str
+    url: str = ""
+    failures: list[Failure] = field(default_factory=list)
+    connections: int = 0
+    serving: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.serving.add(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parts = urlsplit(self.target)
+        there = await asyncio.open_connection(parts.hostname, parts.port)
+        here = (reader, writer)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                if self.failures:
+                    await self.failures.pop(0)(here, there)
+                else:
+                    await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+        finally:
+            for end in (writer, there[1]):
+                end.transport.abort()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while said := await reader.read(_CHUNK):
+        writer.write(said)
+        await writer.drain()
+    writer.close()
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes:
+    """Read one request or reply, whole."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    return head + (await reader.readexactly(int(length[1])) if length else b"")
+
+
+async def _asked(here: Streams, there: Streams) -> bytes:
+    there[1].write(await _message(here[0]))
+    return await _message(there[0])
+
+
+async def lose_the_question(here: Streams, _there: Streams) -> None:
+    """The request never arrives."""
+    await _message(here[0])
+
+
+async def lose_the_answer(here: Streams, there: Streams) -> None:
+    """The service does it and says so, and nobody hears it."""
+    await _asked(here, there)
+
+
+async def lose_the_end(here: Streams, there: Streams) -> None:
+    """Only half of the answer arrives."""
+    answer = await _asked(here, there)
+    here[1].write(answer[: len(answer) - 40])
+    await here[1].drain()
+
+
+async def arrive_late(here: Streams, there: Streams) -> None:
+    """The client is cut off at once, and its request arrives while it is already trying again."""
+    request = await _message(here[0])
+    here[1].transport.abort()
+    await asyncio.sleep(0.12)
+    there[1].write(request)
+    await _message(there[0])
+
+
+async def say_bad_gateway(here: Streams, there: Streams) -> None:
+    """A gateway gives up although the service did it."""
+    await _asked(here, there)
+    await _say(here, b"502 Bad Gateway")
+
+
+async def say_too_many(here: Streams, _there: Streams) -> None:
+    """A gateway turns the request away, for a second."""
+    await _message(here[0])
+    await _say(here, b"429 Too Many Requests", b"Retry-After: 1\r\n")
+
+
+async def say_come_back_tomorrow(here: Streams, _there: Streams) -> None:
+    await _message(here[0])
+    await _say(here, b"503 Service Unavailable", b"Retry-After: 86400\r\n")
+
+
+async def say_nonsense(here: Streams, _there: Streams) -> None:
+    """What a hotel's network answers to everything."""
+    await _message(here[0])
+    await _say(here, b"200 OK", b"Content-Type: text/html\r\n", b"<html>Welcome to our hotel</html>")
+
+
+async def send_elsewhere(here: Streams, _there: Streams) -> None:
+    await _message(here[0])
+    await _say(here, b"307 Temporary Redirect", b"Location: http://127.0.0.1:1/\r\n")
+
+
+async def _say(here: Streams, status: bytes, headers: bytes = b"", body: bytes = b"") -> None:
+    length = b"Content-Length: %d\r\n" % len(body)
+    here[1].write(b"HTTP/1.1 " + status + b"\r\n" + headers + length + b"Connection: close\r\n\r\n" + body)
+    await here[1].drain()
+    here[1].close()
+    await here[0].read()
+
+
+@asynccontextmanager
+async def cutting(target: str) -> AsyncIterator[Proxy]:
+    proxy = Proxy(target)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
+    proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for task in proxy.serving:
+            task.cancel()
+        await asyncio.gather(*proxy.serving, return_exceptions=True)

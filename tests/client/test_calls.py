@@ -1,0 +1,123 @@
+"""What a service does with its tokens, through the client and the real API."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from client.conftest import Service
+from counterfoil.client import Client, Conflict, Denied, Forbidden, Invalid, NotFound, StaleRevision
+
+
+async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, service: Service) -> None:
+    made = await ledger.create(
+        "nightly",
+        scopes=["jobs.run", "jobs.read"],
+        owner=("service", "backup"),
+        metadata={"team": "ops"},
+        duration="90d",
+    )
+    token = made.token.id
+    assert (made.token.status, made.token.owner.id, made.token.metadata) == ("active", "backup", {"team": "ops"})
+    assert await ledger.get(token) == await ledger.get(made.token.number) == made.token
+    assert (await ledger.patch(token, name="weekly", if_match=made.token.revision)).name == "weekly"
+    assert (await ledger.renew(token, duration="30d")).duration == "30d"
+    rotated = await ledger.rotate(token, grace="1h")
+    assert rotated.token.generation == 2
+    assert rotated.secret.plain != made.secret.plain
+    assert (await ledger.suspend(token, reason="holidays")).status == "suspended"
+    assert (await ledger.resume(token)).status == "active"
+    copy = await ledger.clone(token, name="copy")
+    assert copy.token.scopes == ("jobs.run", "jobs.read")
+    async with Client(service.url, rotated.secret.plain) as own:
+        bearer = await own.exchange(audience=["archive"], scopes=["jobs.read"])
+        assert (bearer.scope, (await own.get("self")).id) == ("jobs.read", token)
+    assert (await ledger.introspect(bearer.access_token.plain)).facts["aud"] == "archive"
+    assert (await ledger.introspect(rotated.secret.plain)).active
+    assert (await ledger.revoke(token, reason="done")).status == "revoked"
+    assert not (await ledger.introspect(rotated.secret.plain)).active
+    happened = [event.type async for event in ledger.events(token)]
+    assert happened == ["created", "updated", "renewed", "rotated", "suspended", "resumed", "exchanged", "revoked"]
+    newest = [event.version async for event in ledger.events(token, sort="-version", limit=2)]
+    assert newest == [8, 7]
+
+
+async def test_the_past_names_what_decided_it(ledger: Client) -> None:
+    made = await ledger.create("nightly", duration="90d")
+    await ledger.suspend(made.token.id, reason="holidays")
+    then = await ledger.get(made.token.id, as_of=1)
+    assert then.status == "active"
+    assert then.as_of is not None
+    assert then.as_of.decided_by.type == "created"
+    assert (await ledger.get(made.token.id, as_of=datetime.now(UTC) - timedelta(seconds=0.001))).status == "suspended"
+
+
+async def test_a_list_goes_on_over_its_pages(ledger: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("counterfoil.client.client._PAGE", 3)
+    for number in range(8):
+        await ledger.create(f"job-{number}")
+    assert [token.name async for token in ledger.list(name="job-*", sort="name")] == [f"job-{n}" for n in range(8)]
+    assert [token.name async for token in ledger.list(name="job-*", sort="-name", limit=4)] == [
+        f"job-{n}" for n in (7, 6, 5, 4)
+    ]
+    assert [token async for token in ledger.list(limit=0)] == []
+    soon = [token async for token in ledger.list(created_after=datetime.now(UTC) - timedelta(hours=1))]
+    assert len(soon) == 9
+
+
+async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> None:
+    made = await ledger.create("nightly", duration="1d")
+    with pytest.raises(StaleRevision) as stale:
+        await ledger.patch(made.token.id, name="x", if_match=7)
+    assert (stale.value.name, stale.value.status, stale.value.facts) == ("stale-revision", 412, {"revision": 1})
+    assert stale.value.title
+    assert stale.value.detail
+    assert stale.value.request_id
+    with pytest.raises(NotFound):
+        await ledger.get(4711)
+    with pytest.raises(Invalid) as invalid:
+        await ledger.renew(made.token.id, duration="soon")
+    assert invalid.value.name == "bad-duration"
+    await ledger.revoke(made.token.id, reason="done")
+    with pytest.raises(Conflict) as conflict:
+        await ledger.renew(made.token.id)
+    assert conflict.value.name == "already-revoked"
+    async with Client(service.url, made.secret.plain) as own:
+        with pytest.raises(Denied):
+            await own.get("self")
+    poor = await ledger.create("poor")
+    async with Client(service.url, poor.secret.plain) as own:
+        with pytest.raises(Forbidden):
+            await own.create("child")
+
+
+async def test_secrets_show_themselves_nowhere(ledger: Client, service: Service) -> None:
+    made = await ledger.create("nightly", scopes=["jobs.run"])
+    async with Client(service.url, made.secret.plain) as own:
+        bearer = await own.exchange()
+        shown = repr((made, bearer, own, vars(own)))
+    assert made.secret.plain not in shown
+    assert bearer.access_token.plain not in shown
+
+
+@pytest.mark.parametrize("url", ["ledger.example", "ftp://ledger.example", "http://", ""])
+def test_an_address_that_cannot_be_right_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="http"):
+        Client(url, "cfl_x")
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\r\nHost: elsewhere", "schlüssel"])
+def test_a_token_that_cannot_be_one_is_refused_without_repeating_it(token: str) -> None:
+    with pytest.raises(ValueError, match="copied whole") as error:
+        Client("http://ledger.example", token)
+    assert not token or token not in str(error.value)
+
+
+@pytest.mark.parametrize("ref", ["..", "a/b", "", "self?as_of=1", "x" * 65])
+async def test_a_reference_never_leads_elsewhere(ledger: Client, ref: str) -> None:
+    with pytest.raises(ValueError, match="names no token"):
+        await ledger.get(ref)
+
+
+async def test_a_moment_needs_a_time_zone(ledger: Client) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        await ledger.get("self", as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point

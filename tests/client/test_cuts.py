@@ -1,0 +1,167 @@
+"""A connection cut in the middle loses no secret and doubles nothing."""
+
+import asyncio
+import time
+
+import asyncpg
+import pytest
+
+from client import cutting
+from client.conftest import Service
+from client.cutting import Failure, Proxy
+from counterfoil.client import (
+    Client,
+    Invalid,
+    OutcomeUnknown,
+    Refused,
+    SecretNoLongerAvailable,
+    Unavailable,
+    Unintelligible,
+    Unreachable,
+)
+
+CUTS = [
+    cutting.lose_the_question, cutting.lose_the_answer, cutting.lose_the_end, cutting.arrive_late,
+    cutting.say_bad_gateway,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_create_that_was_cut_off_is_answered_with_its_secret_and_one_event(
+    shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
+) -> None:
+    proxy.failures += [cut, cut]
+    made = await shaky.create("nightly", duration="90d")
+    assert proxy.connections == 3
+    assert await service.tokens() == 1
+    assert await service.types(made.token.id) == ["created"]
+    assert (await ledger.introspect(made.secret.plain)).active
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_rotation_that_was_cut_off_is_answered_with_its_secret_and_one_event(
+    shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
+) -> None:
+    old = await ledger.create("nightly", duration="90d")
+    proxy.failures += [cut, cut]
+    new = await shaky.rotate(old.token.id, grace="0s")
+    assert await service.types(old.token.id) == ["created", "rotated"]
+    assert (await ledger.introspect(new.secret.plain)).active
+    assert not (await ledger.introspect(old.secret.plain)).active
+
+
+async def test_a_rotation_that_was_cut_off_can_be_repeated_by_hand(
+    shaky: Client, ledger: Client, service: Service, proxy: Proxy
+) -> None:
+    old = await ledger.create("nightly")
+    proxy.failures += [cutting.lose_the_answer] * 20
+    async with Client(proxy.url, service.token, timeout_seconds=0.5) as hasty:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await hasty.rotate(old.token.id, grace="0s")
+    proxy.failures.clear()
+    key = unknown.value.idempotency_key
+    first, second = [await shaky.rotate(old.token.id, grace="0s", idempotency_key=key) for _ in range(2)]
+    assert first.secret.plain == second.secret.plain
+    assert await service.types(old.token.id) == ["created", "rotated"]
+    with pytest.raises(Invalid) as reused:
+        await shaky.rotate(old.token.id, grace="1h", idempotency_key=key)
+    assert reused.value.name == "key-reused"
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_conditional_change_that_was_cut_off_is_not_mistaken_for_stale(
+    shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
+) -> None:
+    made = await ledger.create("nightly")
+    proxy.failures.append(cut)
+    assert (await shaky.patch(made.token.id, name="weekly", if_match=1)).revision == 2
+    assert await service.types(made.token.id) == ["created", "updated"]
+
+
+async def test_a_revocation_that_was_cut_off_is_not_mistaken_for_stale(
+    shaky: Client, ledger: Client, service: Service, proxy: Proxy
+) -> None:
+    made = await ledger.create("nightly")
+    proxy.failures.append(cutting.lose_the_answer)
+    with pytest.raises(OutcomeUnknown):
+        await shaky.revoke(made.token.id, reason="done", if_match=1)
+    assert await service.types(made.token.id) == ["created", "revoked"]
+
+
+async def test_a_token_that_ended_its_own_secret_hears_that_it_may_have(ledger: Client, proxy: Proxy) -> None:
+    made = await ledger.create("nightly", scopes=["self.rotate"])
+    proxy.failures.append(cutting.lose_the_answer)
+    async with Client(proxy.url, made.secret.plain) as own:
+        with pytest.raises(OutcomeUnknown, match="not known"):
+            await own.rotate("self", grace="0s")
+
+
+async def test_a_question_that_gets_no_answer_changes_nothing(service: Service, proxy: Proxy) -> None:
+    proxy.failures += [cutting.lose_the_answer] * 20
+    async with Client(proxy.url, service.token, timeout_seconds=0.5) as hasty:
+        with pytest.raises(Unreachable):
+            await hasty.get("self")
+
+
+async def test_a_change_that_was_never_sent_is_known_not_to_have_happened(service: Service) -> None:
+    async with Client("http://127.0.0.1:1", service.token, timeout_seconds=0.5) as nowhere:
+        with pytest.raises(Unreachable):
+            await nowhere.create("nightly")
+
+
+async def test_a_service_that_is_silent_is_given_up_in_time(service: Service) -> None:
+    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(be_silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    began = time.monotonic()
+    async with Client(url, service.token, timeout_seconds=1, try_seconds=0.4) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.create("nightly")
+    assert time.monotonic() - began < 1.5
+    server.close()
+
+
+async def test_a_client_comes_back_when_it_was_asked_to(shaky: Client, proxy: Proxy) -> None:
+    proxy.failures.append(cutting.say_too_many)
+    began = time.monotonic()
+    await shaky.create("nightly")
+    assert time.monotonic() - began >= 1
+
+
+async def test_a_client_does_not_wait_longer_than_it_may(shaky: Client, proxy: Proxy, service: Service) -> None:
+    proxy.failures.append(cutting.say_come_back_tomorrow)
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as refused:
+        await shaky.create("nightly")
+    assert refused.value.status == 503
+    assert time.monotonic() - began < 1
+    assert await service.tokens() == 0
+
+
+async def test_what_is_no_ledger_is_told_so(shaky: Client, proxy: Proxy) -> None:
+    proxy.failures.append(cutting.say_nonsense)
+    with pytest.raises(Unintelligible, match="is the url right"):
+        await shaky.get("self")
+
+
+async def test_a_token_is_never_sent_elsewhere(shaky: Client, proxy: Proxy) -> None:
+    proxy.failures.append(cutting.send_elsewhere)
+    with pytest.raises(Refused) as refused:
+        await shaky.get("self")
+    assert refused.value.status == 307
+
+
+async def test_after_ten_minutes_the_secret_is_gone_and_said_to_be(
+    shaky: Client, service: Service, proxy: Proxy
+) -> None:
+    made = await shaky.create("nightly", idempotency_key="k" * 32)
+    connection = await asyncpg.connect(service.database.owner_url)
+    await connection.execute("update idempotency set at = at - interval '11 minutes'")
+    await connection.close()
+    with pytest.raises(SecretNoLongerAvailable) as gone:
+        await shaky.create("nightly", idempotency_key="k" * 32)
+    assert gone.value.facts["token"] == str(made.token.id)
+    assert proxy.connections == 1
