@@ -117,6 +117,18 @@ def test_readiness_is_told(service: Service) -> None:
         assert reply.status == 200
 
 
+@pytest.mark.parametrize("image", ["api", "worker"])
+def test_the_images_health_checks_hold_here_too(service: Service, image: str) -> None:
+    dockerfile = (Path(__file__).parents[2] / "services" / image / "Dockerfile").read_text()
+    found = re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", dockerfile, flags=re.MULTILINE)
+    assert found
+    _python, option, script = json.loads(found[1])
+    script = script.replace("http://127.0.0.1:8080", service.url)
+    told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
+    here = {**os.environ, "REDIS_URL": told["REDIS_URL"].strip("'")}
+    assert within(20, lambda: subprocess.run([sys.executable, option, script], env=here, check=False).returncode == 0)
+
+
 def test_a_second_up_on_the_same_state_is_refused_and_harms_nobody(service: Service) -> None:
     second = up(service.root)
     assert second.returncode == 1
