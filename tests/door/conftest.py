@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
+from elsewhere import Elsewhere, Start
 
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
@@ -40,3 +41,17 @@ def own_server() -> Iterator[Postgres]:
             runner.run(migrate(server.database().owner_url, app_role=APPLICATION))
         yield server
     shutil.rmtree(directory)
+
+
+@pytest_asyncio.fixture
+async def elsewhere() -> AsyncIterator[Start]:
+    """Start other processes with doors of their own: `await elsewhere(url)`."""
+    started: list[Elsewhere] = []
+
+    async def start(url: str, **said: str) -> Elsewhere:
+        started.append(await Elsewhere.start(url, **said))
+        return started[-1]
+
+    yield start
+    for each in started:
+        await each.kill()
