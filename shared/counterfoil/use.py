@@ -1,6 +1,7 @@
 """Who was used when: counted in memory, written once a second.
 
-A token used once is never "unused" after a clean stop; after a crash at most the last second is lost.
+A token used once is never "unused" after a clean stop; after a crash at most the last second is lost. Times are exact;
+a count may be too high (never too low) where the connection was lost between a write and its answer.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ class Uses:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._counts: dict[tuple[UUID, UUID, date, int], tuple[int, datetime]] = {}
+        self._closing = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._flushing = asyncio.create_task(self._flush_for_ever())
+        self._flushing = asyncio.create_task(self._flush_until_closed())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closing.set()
         if self._flushing is not None:
-            self._flushing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._flushing
+            await self._flushing  # never cancelled in the middle of a write, which would be counted twice
         await self.flush()
 
     def note(self, seen: Seen, generation: int) -> None:
@@ -66,9 +67,10 @@ class Uses:
     async def _write(self, counts: dict[tuple[UUID, UUID, date, int], tuple[int, datetime]]) -> None:
         await sql.add(self._pool, [(*key, *value) for key, value in counts.items()])
 
-    async def _flush_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(PRECISION_SECONDS)
+    async def _flush_until_closed(self) -> None:
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), PRECISION_SECONDS)
             try:
                 await self.flush()
             except Exception as error:  # noqa: BLE001 - the next second tries again; nothing is lost meanwhile

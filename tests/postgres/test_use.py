@@ -1,0 +1,222 @@
+import asyncio
+import random
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process, create_subprocess_exec
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from uuid_utils.compat import uuid7
+
+from counterfoil.commands import Revoke
+from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.listing import one
+from counterfoil.postgres.lookup import Seen
+from counterfoil.postgres.migrate import migrate
+from counterfoil.postgres.use import last_use
+from counterfoil.token import Token
+from counterfoil.use import PRECISION_SECONDS, Uses
+from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
+from counterfoil_dev.state import State
+from postgres.tenant import BILLING, Tenant, tenant_of
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def seen(token: Token, at: datetime = NOON) -> Seen:
+    """What a look-up of this token found at this moment."""
+    return seen_of(token.account, token.id, at)
+
+
+def seen_of(account: UUID, token_id: UUID, at: datetime) -> Seen:
+    return Seen(
+        account=account, id=token_id, number=1, owner=BILLING, scopes=(), standing="active", expires_at=None,
+        generation=1, previous_until=None, created_at=NOON, at=at, presented=1,
+    )  # fmt: skip
+
+
+async def count(pool: Pool, token: Token) -> int:
+    found: int = await pool.fetchval(
+        "select coalesce(sum(count), 0)::bigint from token_use where account_id = $1 and token_id = $2",
+        token.account,
+        token.id,
+    )
+    return found
+
+
+async def last_used(pool: Pool, token: Token) -> datetime | None:
+    listed = await one(pool, token.account, token_id=token.id)
+    assert listed is not None
+    return listed.last_used_at
+
+
+async def test_a_token_used_once_is_never_unused_after_a_clean_stop(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        token = await tenant.issue()
+        assert await last_used(tenant.pool, token) is None
+        async with Uses(tenant.pool) as uses:
+            uses.note(seen(token), 1)
+        assert await last_used(tenant.pool, token) == NOON
+
+
+async def test_a_use_is_written_within_its_precision(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        token = await tenant.issue()
+        async with Uses(tenant.pool) as uses:
+            uses.note(seen(token), 1)
+            await asyncio.sleep(PRECISION_SECONDS + 0.5)
+            assert await last_used(tenant.pool, token) == NOON
+
+
+async def test_a_hundred_thousand_verifications_are_one_write(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        tokens = [await tenant.issue() for _ in range(10)]
+        looks = [seen(token, NOON + timedelta(seconds=second)) for token in tokens for second in range(10)]
+        counting = Counting(tenant.pool)
+        uses = Uses(cast("Pool", counting))
+        for look in looks * 1_000:
+            uses.note(look, 1)
+        await uses.flush()
+        await uses.flush()
+        assert counting.statements == 1
+        assert [await count(tenant.pool, token) for token in tokens] == [10_000] * 10
+
+
+class Counting:
+    """A pool that counts its statements."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.statements = 0
+        self._pool = pool
+
+    async def execute(self, *statement: Any) -> str:
+        self.statements += 1
+        return await self._pool.execute(*statement)
+
+
+async def test_the_last_use_is_the_later_of_exchange_and_verification(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        token = await tenant.issue()
+        exchanged = (await tenant.exchange(token)).at
+        assert await last_used(tenant.pool, token) == exchanged
+        async with Uses(tenant.pool) as uses:
+            uses.note(seen(token, exchanged - timedelta(days=1)), 1)
+        assert await last_used(tenant.pool, token) == exchanged
+        async with Uses(tenant.pool) as uses:
+            uses.note(seen(token, exchanged + timedelta(seconds=1)), 1)
+        assert await last_used(tenant.pool, token) == exchanged + timedelta(seconds=1)
+        await tenant.ask(Revoke, token.id, reason="the end")
+        assert await last_used(tenant.pool, token) == exchanged + timedelta(seconds=1)
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from(["rotate", "newest", "previous"]), st.integers(0, 40)), max_size=40))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_the_last_use_is_found_however_often_a_token_is_rotated(
+    database: Database, steps: list[tuple[str, int]]
+) -> None:
+    """At any moment only a token's newest generation and the one before it can be used."""
+    token_id, account, generation, at = uuid7(), uuid7(), 1, NOON
+    used = []
+    for step, hours in steps:
+        at += timedelta(hours=hours)
+        if step == "rotate":
+            generation += 1
+        else:
+            used.append((at, max(1, generation - (step == "previous"))))
+    reader = await asyncpg.connect(database.app_url)
+    uses = Uses(cast("Pool", reader))
+    for moment, presented in used:
+        uses.note(seen_of(account, token_id, moment), presented)
+    await uses.flush()
+    latest = f"select {last_use('t')} from (select $1::uuid as account_id, $2::uuid as token_id) as t"
+    assert await reader.fetchval(latest, account, token_id) == max((moment for moment, _ in used), default=None)
+    await reader.close()
+
+
+async def test_the_counts_of_two_processes_add_up(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        tokens = [await tenant.issue() for _ in range(20)]
+        processes = [await verifying(database, tokens, rounds=200, flush_every=1) for _ in range(2)]
+        noted = [(await process.communicate())[0].split() for process in processes]
+        assert [process.returncode for process in processes] == [0, 0]
+        assert [await count(tenant.pool, token) for token in tokens] == [400] * 20
+        latest = max([moment for token in tokens if (moment := await last_used(tenant.pool, token))])
+        assert latest == max(datetime.fromisoformat(moment.decode()) for moment in noted[0] + noted[1])
+
+
+async def test_a_killed_process_loses_at_most_its_last_second(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        tokens = [await tenant.issue() for _ in range(4)]
+        await asyncio.gather(*(killed_while_verifying(tenant, database, token) for token in tokens))
+
+
+async def killed_while_verifying(tenant: Tenant, database: Database, token: Token) -> None:
+    process = await verifying(database, [token], rounds=1_000_000, flush_every=0)
+    assert process.stdout is not None
+    await process.stdout.readline()
+    reading = asyncio.create_task(process.stdout.read())
+    await asyncio.sleep(random.uniform(1.2, 3.0))
+    process.kill()
+    noted = [datetime.fromisoformat(line) for line in (await reading).decode().split()]
+    await process.wait()
+    latest, slack = await last_used(tenant.pool, token), timedelta(seconds=0.5)
+    assert latest is not None
+    assert latest >= noted[-1] - timedelta(seconds=PRECISION_SECONDS) - slack
+    assert await count(tenant.pool, token) >= sum(moment <= latest for moment in noted)
+
+
+async def verifying(database: Database, tokens: list[Token], *, rounds: int, flush_every: int) -> Process:
+    """A process that verifies these tokens in turn, and prints when."""
+    script = Path(__file__).with_name("verifier.py")
+    words = [database.app_url, tokens[0].account, rounds, flush_every, *(token.id for token in tokens)]
+    return await create_subprocess_exec(sys.executable, str(script), *map(str, words), stdout=PIPE)
+
+
+async def test_nothing_is_counted_twice_however_a_stop_meets_a_write(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("counterfoil.use.PRECISION_SECONDS", 0)
+    async with tenant_of(database) as tenant:
+        token = await tenant.issue()
+        for _ in range(50):
+            async with Uses(tenant.pool) as uses:
+                uses.note(seen(token), 1)
+                await asyncio.sleep(random.uniform(0, 0.004))
+        assert await count(tenant.pool, token) == 50
+
+
+async def test_nothing_is_lost_while_the_database_is_away(own_server: Postgres) -> None:
+    database = own_server.database()
+    await migrate(database.owner_url, app_role=APPLICATION)
+    async with tenant_of(database) as tenant:
+        token = await tenant.issue()
+    async with await open_pool(database.app_url, size=2) as pool, Uses(pool) as uses:
+        for _ in range(3):
+            uses.note(seen(token), 1)
+            await uses.flush()
+            own_server.child.kill()
+            uses.note(seen(token), 1)
+            await uses.flush()
+            uses.note(seen(token), 1)
+            await asyncio.sleep(PRECISION_SECONDS + 0.2)
+            own_server.start()
+    async with await open_pool(database.app_url, size=1) as pool:
+        assert await count(pool, token) == 9
+        assert await last_used(pool, token) == NOON
+
+
+@pytest.fixture
+def own_server() -> Iterator[Postgres]:
+    """A server that may be killed without harming other tests."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cf-use-", dir="/tmp") as directory,
+        embedded_postgres(State.at(Path(directory) / "state")) as server,
+    ):
+        yield server
