@@ -56,11 +56,12 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
     "last_used": (f"coalesce({_LAST_USED}, {_UNUSED})", "timestamptz"),
     "number": ("t.number", "bigint"),
 }
+# One moment for the whole statement: what is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
     "revoked": "t.standing = 'revoked'",
-    "expired": "t.standing <> 'revoked' and t.expires_at <= clock_timestamp()",
-    "suspended": "t.standing = 'suspended' and (t.expires_at is null or t.expires_at > clock_timestamp())",
-    "active": "t.standing = 'active' and (t.expires_at is null or t.expires_at > clock_timestamp())",
+    "expired": "t.standing <> 'revoked' and t.expires_at <= statement_timestamp()",
+    "suspended": "t.standing = 'suspended' and (t.expires_at is null or t.expires_at > statement_timestamp())",
+    "active": "t.standing = 'active' and (t.expires_at is null or t.expires_at > statement_timestamp())",
 }
 
 
@@ -80,7 +81,7 @@ async def page_of(
     direction = "desc" if descending else "asc"
     rows = await pool.fetch(
         f"""
-        select {listed("t")}, {_LAST_USED} as last_used_at, ({key})::text as place, clock_timestamp() as clock
+        select {listed("t")}, {_LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock
           from token t
          where {" and ".join(conditions)}
          order by {key} {direction}, t.token_id {direction}
@@ -95,7 +96,7 @@ async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number
     name, value = ("token_id", token_id) if token_id is not None else ("number", number)
     row = await pool.fetchrow(
         f"""
-        select {listed("t")}, {_LAST_USED} as last_used_at, t.token_id::text as place, clock_timestamp() as clock
+        select {listed("t")}, {_LAST_USED} as last_used_at, t.token_id::text as place, statement_timestamp() as clock
           from token t
          where t.account_id = $1 and t.{name} = $2""",
         account,
