@@ -1,35 +1,18 @@
 """Applications on our edge, served for real on a port of the system's choice."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, web
-from service import Caller, charter, settings_for
-from shelf import Shelf, believe, things
 
-from counterfoil.founding import found
+from api.service import Caller, founded, served, settings_for
+from api.shelf import Shelf, believe, things
 from counterfoil.settings import Settings
 from counterfoil_api.api import Mount
 from counterfoil_api.application import make_app
 from counterfoil_api.requests import edge
-from counterfoil_api.serving import Runner
 from counterfoil_dev.postgres import OWNER, Postgres
-
-Serve = Callable[[web.Application], Awaitable[str]]
-
-
-@asynccontextmanager
-async def served(app: web.Application) -> AsyncIterator[str]:
-    """Serve an application; gives its address."""
-    runner = Runner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
 
 
 @pytest.fixture
@@ -80,13 +63,13 @@ async def session(api_url: str) -> AsyncIterator[ClientSession]:
 @pytest_asyncio.fixture(scope="session")
 async def ours(api_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The credentials of our account."""
-    return await _founded(api_settings, "ours", tmp_path_factory.mktemp("ours"))
+    return await founded(api_settings, "ours", tmp_path_factory.mktemp("ours"))
 
 
 @pytest_asyncio.fixture(scope="session")
 async def theirs(api_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The credentials of another account on the same service."""
-    return await _founded(api_settings, "theirs", tmp_path_factory.mktemp("theirs"))
+    return await founded(api_settings, "theirs", tmp_path_factory.mktemp("theirs"))
 
 
 @pytest.fixture
@@ -99,9 +82,3 @@ def admin(session: ClientSession, ours: dict[str, str]) -> Caller:
 def stranger(session: ClientSession, theirs: dict[str, str]) -> Caller:
     """The administrator of another account."""
     return Caller(session, f"Bearer {theirs['admin_token']}")
-
-
-async def _founded(settings: Settings, name: str, directory: Path) -> dict[str, str]:
-    file = directory / "credentials.json"
-    assert await found(settings, name=name, email=f"admin@{name}.example.org", file=file)
-    return charter(file)

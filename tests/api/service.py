@@ -1,17 +1,20 @@
 """The whole service for tests: served for real, on a real Postgres, with two accounts that must not see each other."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
 
+from counterfoil.founding import found
 from counterfoil.settings import Settings
+from counterfoil_api.serving import Runner
 
 PROBLEM = "urn:counterfoil:problem:"
 
@@ -96,6 +99,19 @@ def settings_for(database_url: str, **more: str) -> Settings:
     )
 
 
-def charter(file: Path) -> dict[str, str]:
-    """What founding an account wrote down."""
+async def founded(settings: Settings, name: str, directory: Path) -> dict[str, str]:
+    """Found an account; gives its credentials."""
+    file = directory / "credentials.json"
+    assert await found(settings, name=name, email=f"admin@{name}.example.org", file=file)
     return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """Serve an application; gives its address."""
+    runner = Runner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    yield f"http://{host}:{port}"
+    await runner.cleanup()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from service import Answer, Caller, basic
+
+from api.service import Answer, Caller, basic
 
 ISSUER = "https://tokens.example.org"
 Introspect = Callable[[str], Awaitable[Any]]

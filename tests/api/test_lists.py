@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from service import Caller
+
+from api.service import Caller
 
 
 async def names(caller: Caller, **query: object) -> list[str]:

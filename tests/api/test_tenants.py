@@ -3,7 +3,8 @@
 from uuid import uuid4
 
 import pytest
-from service import Answer, Caller
+
+from api.service import Answer, Caller
 
 CALLS = [
     ("GET", "/v1/tokens/{ref}", None),

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from service import Caller
+
+from api.service import Caller
 
 KEY = "0123456789abcdef012345"
 

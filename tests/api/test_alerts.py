@@ -1,0 +1,78 @@
+"""Alerts: what was announced is read, most pressing first."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from api.service import Caller
+from counterfoil.commands import Create, Sweep
+from counterfoil.door import Door
+from counterfoil.events import Owner
+from counterfoil.principal import SYSTEM, Actor, Principal
+from counterfoil.scopes import EVERYTHING
+from counterfoil.secret import Peppers, mint
+from counterfoil.settings import Settings
+
+PEPPERS = Peppers({1: b"p" * 32})
+
+
+@pytest.fixture
+async def door(api_settings: Settings) -> AsyncIterator[Door]:
+    async with Door(api_settings.database_url) as opened:
+        yield opened
+
+
+async def ending(
+    door: Door, account: UUID, *, name: str, seconds: float, thresholds: tuple[int, ...]
+) -> tuple[Create, str]:
+    """A token that ends so soon that its notices are due at once."""
+    token_id, secret = uuid7(), mint("service")
+    root = Principal(actor=Actor("user", account), account=account, scopes=(EVERYTHING,))
+    command = Create(
+        account=account, token_id=token_id, by=root, number=token_id.int % 2**62, owner=Owner("service", "crm"),
+        name=name, secret=PEPPERS.minted(secret), thresholds=thresholds,
+        expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
+    )  # fmt: skip
+    await door.execute(command)
+    return command, secret.plain
+
+
+async def test_alerts_come_by_notice_then_by_use_and_go_with_a_renewal(stranger: Caller, door: Door) -> None:
+    account = UUID((await stranger.get("/v1/tokens/self")).json["account"])  # nobody else makes alerts in it
+    assert (await stranger.get("/v1/alerts")).json == {"items": [], "next_cursor": None}
+    made = {
+        "idle": await ending(door, account, name="idle", seconds=100.2, thresholds=(100,)),
+        "busy": await ending(door, account, name="busy", seconds=100.4, thresholds=(100,)),
+        "soon": await ending(door, account, name="soon", seconds=50.4, thresholds=(50,)),
+        "gone": await ending(door, account, name="gone", seconds=-1, thresholds=(50,)),
+        "later": await ending(door, account, name="later", seconds=3_600, thresholds=(50,)),
+    }
+    assert (await stranger.with_token(made["busy"][1]).get("/v1/tokens/self")).status == 200
+    await asyncio.sleep(1.5)  # until the notices are due, and the use is written
+    for command, _ in made.values():
+        await door.execute(Sweep(account=account, token_id=command.token_id, by=SYSTEM))
+
+    async def names(**query: object) -> list[str]:
+        return [alert["token"]["name"] for alert in (await stranger.get("/v1/alerts", **query)).json["items"]]
+
+    assert await names() == ["gone", "soon", "busy", "idle"]
+    first = (await stranger.get("/v1/alerts", limit=2)).json
+    assert await names(limit=2, cursor=first["next_cursor"]) == ["busy", "idle"]
+    gone, soon = first["items"]
+    assert (gone["kind"], gone["threshold_seconds"], gone["left_seconds"] < 0) == ("expired", 0, True)
+    assert (soon["kind"], soon["threshold_seconds"], 40 < soon["left_seconds"] < 50) == ("expiring", 50, True)
+    assert soon["token"]["status"] == "active"
+    await stranger.post(f"/v1/tokens/{made['soon'][0].token_id}/renew", {"duration": "1h"})
+    await stranger.post(f"/v1/tokens/{made['gone'][0].token_id}/revoke", {"reason": "not needed"})
+    assert await names() == ["busy", "idle"]
+
+
+async def test_alerts_need_their_scope_and_end_at_the_account(admin: Caller, stranger: Caller) -> None:
+    assert (await (await admin.holder("tokens.read")).get("/v1/alerts")).problem == "scope-missing"
+    assert (await (await admin.holder("alerts.read")).get("/v1/alerts")).status == 200
+    cursor = (await stranger.get("/v1/alerts", limit=1)).json["next_cursor"]
+    assert (await admin.get("/v1/alerts", cursor=cursor or "x")).problem == "bad-cursor"

@@ -1,0 +1,177 @@
+"""The service as a whole: its description, its health, and what it does while the database is away."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import ClientError, ClientSession
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from api.service import Answer, Caller, founded, served, settings_for
+from counterfoil.postgres.migrate import migrate
+from counterfoil_api.application import make_app
+from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
+from counterfoil_dev.state import State
+
+
+async def test_the_description_is_valid_and_complete(admin: Caller) -> None:
+    document = (await admin.get("/openapi.json")).json
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names)) == 19
+    assert all(operation["summary"] for operation in operations)
+    assert document["servers"] == [{"url": "https://tokens.example.org"}]
+
+
+async def test_health_needs_no_credentials(session: ClientSession) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/.well-known/jwks.json"):
+        async with session.get(path) as answer:
+            assert answer.status == 200
+
+
+async def test_the_keys_are_cacheable_and_nothing_else_of_ours_is(admin: Caller) -> None:
+    keys = await admin.get("/.well-known/jwks.json")
+    assert keys.headers["Cache-Control"] == "public, max-age=300"
+    assert [set(key) for key in keys.json["keys"]] == [{"kid", "x", "y", "kty", "crv", "alg", "use"}]
+    assert (await admin.get("/v1/tokens")).headers["Cache-Control"] == "no-store"
+
+
+async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin: Caller) -> None:
+    await admin.issue(duration="3d")
+    await admin.get("/v1/tokens/0")
+    numbers = (await admin.get("/metrics")).body.decode()
+    for line in (
+        r'counterfoil_request_seconds_count\{method="POST",route="/v1/tokens",status="201"\} [1-9]',
+        r'counterfoil_refusals_total\{problem="bad-reference"\} [1-9]',
+        r"counterfoil_batch_jobs_count [1-9]",
+        r"counterfoil_batch_wait_seconds_count [1-9]",
+        r"counterfoil_batch_seconds_sum 0\.\d",
+        r"counterfoil_queued_commands 0",
+        r"counterfoil_pool_connections [1-9]",
+        r"counterfoil_sweep_lag_seconds \d",
+        r'counterfoil_tokens_expiring\{within="7d"\} \d',
+    ):
+        assert re.search(f"^{line}", numbers, re.MULTILINE), line
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Postgres]:
+    """A migrated server that a test may kill."""
+    directory = Path(tempfile.mkdtemp(prefix="cf-api-", dir="/tmp"))
+    with embedded_postgres(State.at(directory)) as server:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(migrate(server.database().owner_url, app_role=APPLICATION))
+        yield server
+    shutil.rmtree(directory)
+
+
+async def answered(caller: Caller, path: str, *, status: int) -> Answer:
+    """Ask until the answer has this status."""
+    for _ in range(100):
+        answer = await caller.get(path)
+        if answer.status == status:
+            return answer
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{path} answers {answer.status}, not {status}")
+
+
+async def test_the_service_outlives_its_database(own_server: Postgres, tmp_path: Path) -> None:
+    settings = settings_for(own_server.database().app_url)
+    credentials = await founded(settings, "outlives", tmp_path)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        admin = Caller(session, f"Bearer {credentials['admin_token']}")
+        issued = await admin.issue()
+        own_server.child.kill()
+        own_server.child.sweep()
+        assert (await admin.get("/healthz")).status == 200
+        for answer in (
+            await admin.get("/v1/tokens"),
+            await admin.get("/readyz"),
+            await admin.with_token(issued["secret"]).post("/v1/exchange"),
+        ):
+            assert (answer.status, answer.problem) == (503, "overloaded")
+            assert answer.headers["Retry-After"] == "1"
+        await asyncio.to_thread(own_server.start)
+        await answered(admin, "/readyz", status=200)
+        assert (await admin.get(f"/v1/tokens/{issued['token']['id']}")).json == issued["token"]
+        assert (await admin.with_token(issued["secret"]).post("/v1/exchange")).status == 200
+
+
+async def test_the_service_may_start_before_its_database(own_server: Postgres, tmp_path: Path) -> None:
+    settings = settings_for(own_server.database().app_url)
+    credentials = await founded(settings, "before", tmp_path)
+    own_server.child.stop()
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        admin = Caller(session, f"Bearer {credentials['admin_token']}")
+        assert (await admin.get("/readyz")).status == 503
+        assert (await admin.get("/.well-known/jwks.json")).status == 503
+        await asyncio.to_thread(own_server.start)
+        await answered(admin, "/readyz", status=200)
+        assert (await admin.get("/v1/tokens")).status == 200
+
+
+@pytest.fixture(params=[1, 2], ids=["one process", "two processes"])
+def process(
+    request: pytest.FixtureRequest, database: Database, unused_tcp_port: int
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`counterfoil api` as it is started in earnest."""
+    environment = environment_for(database, port=unused_tcp_port, processes=request.param)
+    running = subprocess.Popen(
+        [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"],
+        env=environment, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    yield running, f"http://127.0.0.1:{unused_tcp_port}"
+    if running.poll() is None:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    assert running.stderr is not None
+    running.stderr.close()
+
+
+def environment_for(database: Database, *, port: int, processes: int) -> dict[str, str]:
+    settings = settings_for(database.app_url)
+    return {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": database.app_url,
+        "REDIS_URL": settings.redis_url,
+        "PEPPERS": "1:cHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHA=",
+        "KEY_ENCRYPTION_KEY": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
+        "API_PORT": str(port),
+        "API_PROCESSES": str(processes),
+        "LOG_FORMAT": "json",
+    }
+
+
+async def test_the_command_serves_counts_and_ends_cleanly(process: tuple[subprocess.Popen[bytes], str]) -> None:
+    running, url = process
+    async with ClientSession(url) as session:
+        for _ in range(100):
+            try:
+                async with session.get("/readyz") as answer:
+                    assert answer.status == 200
+                    break
+            except ClientError:
+                await asyncio.sleep(0.1)
+        # A new connection each time, so that every process gets its share; and each knows what all have counted.
+        for _ in range(20):
+            async with ClientSession(url) as other, other.get("/healthz") as answer:
+                assert answer.status == 200
+        async with session.get("/metrics") as answer:
+            numbers = await answer.text()
+    assert re.search(r'request_seconds_count\{method="GET",route="/healthz",status="200"\} 20\.0', numbers)
+    running.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(running.wait, 20) == 0
+    assert running.stderr is not None
+    lines = [msgspec.json.decode(line) for line in running.stderr.read().splitlines() if line.startswith(b"{")]
+    assert {"request"} <= {line["event"] for line in lines}
+    assert not [line for line in lines if line["level"] == "error"]
