@@ -8,8 +8,7 @@ batch is found by halving it, and a commit whose answer was lost is settled by a
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Final, Self
 
 import asyncpg
@@ -20,21 +19,18 @@ from .fold import AGAIN, Command, Outcome
 from .idempotency import Claim
 from .line import Line
 from .postgres import batch as sql
-from .refusals import Busy, OutcomeUnknown, Overloaded, Refusal, Unavailable
+from .refusals import Busy, OutcomeUnknown, Overloaded, Refusal
+from .waiting import Waiting, refuse
 
 log = structlog.get_logger()
 
 COMMITTERS: Final = 2
 """One batch fills while the other commits."""
-BATCH_LIMIT: Final = 256
 QUEUE_LIMIT: Final = 10_000
-PATIENCE_SECONDS: Final = 10.0
-"""How long a command may wait for the database before it is told to come again."""
 SETTLING_SECONDS: Final = 30.0
 """How long a commit may stay in doubt before its callers are told so."""
 ROUNDS: Final = 3
 """How often a command whose row is held rides on, before it waits for the row alone."""
-_WATCH_SECONDS: Final = 0.25
 _PASSING: Final = (
     asyncpg.UniqueViolationError,  # another process made the same thing first: decide again on what it made
     asyncpg.SerializationError,
@@ -58,24 +54,21 @@ class Door:
     def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = _unobserved) -> None:
         self._url = url
         self._observe = observe
-        self._queue: deque[Job] = deque()
-        self._busy: set[object] = set()
-        self._alone: dict[object, list[Job]] = {}
-        self._news = asyncio.Event()
+        self._waiting = Waiting()
         self._lines: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._closing = False
 
     async def __aenter__(self) -> Self:
-        picks = [self._pick] * COMMITTERS + [self._pick_alone]
+        picks = [self._waiting.pick] * COMMITTERS + [self._waiting.pick_alone]
         self._lines = [asyncio.create_task(self._serve(pick)) for pick in picks]
-        self._watcher = asyncio.create_task(self._watch())
+        self._watcher = asyncio.create_task(self._waiting.watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Commit what is waiting, then close."""
         self._closing = True
-        self._news.set()
+        self._waiting.wake()
         await asyncio.gather(*self._lines)
         if self._watcher is not None:
             self._watcher.cancel()
@@ -83,7 +76,7 @@ class Door:
     @property
     def queued(self) -> int:
         """How many commands are waiting for a batch."""
-        return len(self._queue)
+        return len(self._waiting)
 
     async def execute(self, command: Command, claim: Claim | None = None, reply: Reply | None = None) -> Outcome:
         """Carry out a command; returns only after its commit was acknowledged, and raises its Refusal.
@@ -91,54 +84,38 @@ class Door:
         With a claim to an Idempotency-Key, `reply` makes the answer to keep; who repeats the key gets that answer.
         Cancelling the caller does not cancel the command.
         """
-        if self._closing or len(self._queue) >= QUEUE_LIMIT:
+        if self._closing or len(self._waiting) >= QUEUE_LIMIT:
             raise Overloaded
         loop = asyncio.get_running_loop()
         job = Job(command, claim, reply, loop.create_future(), loop.time(), lane_of(command))
-        self._queue.append(job)
-        self._news.set()
-        return await asyncio.shield(job.future)
+        self._waiting.join(job)
+        try:
+            return await asyncio.shield(job.future)
+        except asyncio.CancelledError:
+            job.future.add_done_callback(asyncio.Future.exception)  # nobody else will look at it
+            raise
 
     async def _serve(self, pick: Callable[[], Batch | None]) -> None:
         async with Line(self._url) as line:
-            while not (self._closing and not (self._queue or self._busy or self._alone)):
+            while not (self._closing and self._waiting.over):
                 if batch := pick():
                     await self._carry(line, batch)
                 else:
-                    self._news.clear()
-                    await self._news.wait()
-        self._news.set()  # the other lines may be waiting to be told that all is done
-
-    def _pick(self) -> Batch | None:
-        picked: list[Job] = []
-        left: list[Job] = []
-        while self._queue and len(picked) < BATCH_LIMIT:
-            job = self._queue.popleft()
-            (left if job.lane in self._busy or job.lane in self._alone else picked).append(job)
-        self._queue.extendleft(reversed(left))
-        self._busy.update(job.lane for job in picked)
-        return Batch(picked) if picked else None
-
-    def _pick_alone(self) -> Batch | None:
-        """Pick jobs that wait for one row outside the batches, which would otherwise all wait with them."""
-        for lane in self._alone:
-            self._busy.add(lane)
-            return Batch(self._alone.pop(lane), patience="")
-        return None
+                    await self._waiting.news()
+        self._waiting.wake()  # the other lines may be waiting to be told that all is done
 
     async def _carry(self, line: Line, batch: Batch) -> None:
         try:
             if await line.ready():
                 await self._commit(line, batch)
             else:
-                self._ride_again(batch.jobs)
+                self._waiting.ride_again(batch.jobs)
         except Exception as error:
             # A bug of ours. The line must outlive it, and nobody may be left waiting for an answer.
             log.exception("line_failed")
-            _refuse(batch.jobs, error)
+            refuse(batch.jobs, error)
         finally:
-            self._busy.difference_update(job.lane for job in batch.jobs)
-            self._news.set()
+            self._waiting.done(batch)
 
     async def _commit(self, line: Line, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
@@ -150,7 +127,7 @@ class Door:
                 await self._halve(line, batch, error)
             elif batch.phase == "open":
                 log.warning("batch_lost", jobs=len(batch.jobs), error=type(error).__name__)
-                self._ride_again(batch.jobs)
+                self._waiting.ride_again(batch.jobs)
             else:
                 await self._settle(batch)
         else:
@@ -167,19 +144,19 @@ class Door:
                 if await line.ready():
                     await self._commit(line, Batch(half, batch.patience))
                 else:
-                    self._ride_again(half)
+                    self._waiting.ride_again(half)
         elif isinstance(error, _PASSING) and jobs[0].rounds < ROUNDS:
             jobs[0].rounds += 1
-            self._ride_again(jobs)
+            self._waiting.ride_again(jobs)
         else:
             log.error("command_failed", command=type(jobs[0].command).__name__, error=type(error).__name__)
-            _refuse(jobs, error)
+            refuse(jobs, error)
 
     async def _settle(self, batch: Batch) -> None:
         """Learn what became of a COMMIT that was not answered, and act on it."""
         written = batch.fold.writes.facts if batch.fold else []
         if not written:
-            self._ride_again(batch.jobs)
+            self._waiting.ride_again(batch.jobs)
             return
         loop = asyncio.get_running_loop()
         until = loop.time() + SETTLING_SECONDS
@@ -197,60 +174,31 @@ class Door:
                     self._answer(batch, certain=line.replicated)
                     return
                 if fate == "aborted":
-                    self._ride_again(batch.jobs)
+                    self._waiting.ride_again(batch.jobs)
                     return
                 await asyncio.sleep(0.05)
-        _refuse(batch.jobs, OutcomeUnknown())
+        refuse(batch.jobs, OutcomeUnknown())
 
     def _answer(self, batch: Batch, *, certain: bool) -> None:
         for job, answer in batch.answers.items():
             if answer == AGAIN:
                 job.rounds += 1
                 if job.rounds < ROUNDS or batch.patience == "":
-                    self._ride_again([job])
+                    self._waiting.ride_again([job])
                 else:
-                    self._let_wait(job)
+                    self._waiting.stand_aside(job)
             elif isinstance(answer, Outcome) and (certain or not (answer.facts or answer.replayed)):
                 if not job.future.done():
                     job.future.set_result(answer)
             else:
-                _refuse([job], answer if isinstance(answer, Refusal) else OutcomeUnknown())
-
-    def _ride_again(self, jobs: Sequence[Job]) -> None:
-        self._queue.extendleft(reversed(_patient(jobs, Overloaded)))
-        self._news.set()
-
-    def _let_wait(self, job: Job) -> None:
-        self._alone.setdefault(job.lane, []).append(job)
-        self._news.set()
+                refuse([job], answer if isinstance(answer, Refusal) else OutcomeUnknown())
 
     def _let_each_wait(self, batch: Batch) -> None:
         """Find out who waited for a lock: a batch that skips rows waits for keys that others are claiming."""
         if batch.patience == "":
-            _refuse(batch.jobs, Busy())
+            refuse(batch.jobs, Busy())
             return
         for job in batch.jobs:
             if job.claim is not None:
-                self._let_wait(job)
-        self._ride_again([job for job in batch.jobs if job.claim is None])
-
-    async def _watch(self) -> None:
-        """Answer those who waited too long, also while every line is stuck."""
-        while True:
-            await asyncio.sleep(_WATCH_SECONDS)
-            self._queue = deque(_patient(self._queue, Overloaded))
-            waiting = {lane: _patient(jobs, Busy) for lane, jobs in self._alone.items()}
-            self._alone = {lane: jobs for lane, jobs in waiting.items() if jobs}
-
-
-def _patient(jobs: Iterable[Job], refusal: type[Unavailable]) -> list[Job]:
-    """Refuse the jobs that waited too long already, and return the others."""
-    late = asyncio.get_running_loop().time() - PATIENCE_SECONDS
-    _refuse([job for job in jobs if job.since < late], refusal())
-    return [job for job in jobs if job.since >= late]
-
-
-def _refuse(jobs: Sequence[Job], error: Exception) -> None:
-    for job in jobs:
-        if not job.future.done():
-            job.future.set_exception(error)
+                self._waiting.stand_aside(job)
+        self._waiting.ride_again([job for job in batch.jobs if job.claim is None])

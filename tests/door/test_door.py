@@ -166,4 +166,4 @@ async def test_memory_does_not_grow_with_what_went_through(door: Door) -> None:
 
     before = await ask(5)
     assert await ask(40) < before + 500
-    assert (door.queued, door._busy, door._alone) == (0, set(), {})
+    assert door._waiting.over
