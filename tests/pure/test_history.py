@@ -1,0 +1,60 @@
+from datetime import datetime, timedelta
+
+import pytest
+
+from counterfoil.events import Event, Exchanged, Expired, Fact, Renewed
+from counterfoil.history import past
+from pure.stories import BORN, CREATED, DAY, ENDS, LATER, NOON, RESUMED, REVOKED, SECOND, SUSPENDED, fact, rotated
+
+RENEWED = Renewed(expired_at=ENDS, expires_at=LATER + DAY, duration="101d")
+EXPIRED = Expired(expires_at=ENDS)
+ROTATED = rotated(2, None)
+
+
+def story(*events: tuple[datetime, Event]) -> list[Fact]:
+    return [fact(event, version=version, at=at) for version, (at, event) in enumerate(events, start=1)]
+
+
+def test_before_its_creation_there_was_no_token() -> None:
+    assert past([], BORN - SECOND) is None
+
+
+@pytest.mark.parametrize(
+    ("events", "at", "status", "decided_by"),
+    [
+        ([CREATED], NOON, "active", 1),
+        ([CREATED], ENDS - SECOND, "active", 1),
+        ([CREATED], ENDS, "expired", 1),
+        ([CREATED, EXPIRED], LATER, "expired", 1),
+        ([CREATED, RENEWED], NOON, "active", 2),
+        ([CREATED, RENEWED], LATER, "active", 2),
+        ([CREATED, RENEWED, ROTATED], LATER + DAY, "expired", 2),
+        ([CREATED, ROTATED], NOON, "active", 1),
+        ([CREATED, SUSPENDED], NOON, "suspended", 2),
+        ([CREATED, SUSPENDED, RENEWED, ROTATED], NOON, "suspended", 2),
+        ([CREATED, SUSPENDED], ENDS, "expired", 1),
+        ([CREATED, SUSPENDED, RESUMED], NOON, "active", 3),
+        ([CREATED, SUSPENDED, RESUMED, SUSPENDED], NOON, "suspended", 4),
+        ([CREATED, REVOKED], NOON, "revoked", 2),
+        ([CREATED, SUSPENDED, REVOKED], LATER, "revoked", 3),
+    ],
+)
+def test_a_status_is_told_with_the_event_that_decided_it(
+    events: list[Event], at: datetime, status: str, decided_by: int
+) -> None:
+    then = past(story(*((BORN, event) for event in events)), at)
+    assert then is not None
+    assert (then.status, then.decided_by.version, then.at) == (status, decided_by, at)
+
+
+def test_the_last_exchange_alone_tells_when_it_was_last_exchanged() -> None:
+    facts = story((BORN, CREATED), *((BORN + n * SECOND, EXCHANGED) for n in range(1, 9)), (NOON, SUSPENDED))
+    whole, short = past(facts, NOON), past([facts[0], *facts[-2:]], NOON)
+    assert whole == short
+    assert whole is not None
+    assert whole.token.last_exchanged_at == BORN + timedelta(seconds=8)
+
+
+EXCHANGED = Exchanged(
+    jti=fact(CREATED, version=1).subject.id, generation=1, audience=(), scopes=(), expires_at=BORN + DAY
+)
