@@ -86,14 +86,15 @@ def install(lock: Path) -> None:
             say("making .venv")
             make_venv()
         say("installing what is locked")
-        if not any(installed_by(installer, lock) for installer in installers(lock)):
-            sys.exit("Nothing could install the dependencies; the reasons are above.")
+        installer = next((each for each in installers(lock) if installed_by(each, lock)), None)
+        if not installer or not succeeds([*installer, "--no-deps", "--no-build-isolation", "-e", str(TOP)]):
+            sys.exit("The installation failed; the reasons are above.")
         stamp.touch()
 
 
 def digest_of(lock: Path) -> str:
-    """What tells whether an installation is still the right one."""
-    content = lock.read_bytes() + (TOP / "pyproject.toml").read_bytes()
+    """What tells whether an installation is still the right one; a checkout that was moved needs a new one."""
+    content = lock.read_bytes() + (TOP / "pyproject.toml").read_bytes() + os.fsencode(TOP)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -134,10 +135,8 @@ def installers(lock: Path) -> Iterator[list[str]]:
 
 
 def installed_by(installer: list[str], lock: Path) -> bool:
-    """Install what the lock names and then the checkout itself."""
-    return succeeds([*installer, "--require-hashes", "-r", str(lock)]) and succeeds(
-        [*installer, "--no-deps", "--no-build-isolation", "-e", str(TOP)]
-    )
+    """Install what the lock names, nothing that it does not, and nothing with another hash."""
+    return succeeds([*installer, "--require-hashes", "-r", str(lock)])
 
 
 def with_uv(tool: str) -> list[str]:
@@ -178,4 +177,7 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)

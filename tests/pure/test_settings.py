@@ -1,5 +1,6 @@
 import base64
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -119,3 +120,10 @@ def test_every_variable_fills_a_field_of_its_own() -> None:
 
 def test_an_optional_variable_left_empty_is_absent() -> None:
     assert settings(PROMETHEUS_MULTIPROC_DIR="").prometheus_multiproc_dir is None
+
+
+def test_the_readme_documents_every_setting_and_its_default() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for variable in VARIABLES:
+        default = "**required**" if variable.default is None else f"`{variable.default}`" if variable.default else "–"
+        assert f"| `{variable.name}` | {default} | {variable.says} |" in readme
