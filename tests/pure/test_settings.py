@@ -125,5 +125,7 @@ def test_an_optional_variable_left_empty_is_absent() -> None:
 def test_the_readme_documents_every_setting_and_its_default() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     for variable in VARIABLES:
-        default = "**required**" if variable.default is None else f"`{variable.default}`" if variable.default else "–"
+        default = (
+            "**required**" if variable.default is None else f"`{variable.default}`" if variable.default else "none"
+        )
         assert f"| `{variable.name}` | {default} | {variable.says} |" in readme
