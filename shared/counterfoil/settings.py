@@ -188,7 +188,7 @@ VARIABLES = tuple(
         ("REDIS_URL", "redis_url", _REDIS, _REQUIRED,
          "a Redis or Valkey database of its own: redis://host/0, rediss://host/0 or unix://path"),
         ("PEPPERS", "peppers", _peppers, _REQUIRED,
-         "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; the highest number hashes new secrets, all verify"),
+         "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; the highest hashes new secrets, all verify"),
         ("KEY_ENCRYPTION_KEY", "key_encryption_key", _encryption_key, _REQUIRED,
          "base64 of 32 random bytes; it encrypts the private signing keys at rest"),
         ("API_HOST", "api_host", str, "127.0.0.1", "the address that the API listens on"),
