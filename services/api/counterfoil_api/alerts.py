@@ -1,15 +1,11 @@
 """Alerts: what operators must hear of before it breaks."""
 
-from typing import Annotated
-
-from msgspec import Meta
-
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.alerts import alerts_of
 from counterfoil.principal import Principal
 from counterfoil.refusals import ScopeMissing
 from counterfoil_api.api import Api
-from counterfoil_api.documents import AlertPage, Given
+from counterfoil_api.documents import AlertPage, Cursor, Given, Limit
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.principals import need
 from counterfoil_api.reading import Asker, Query
@@ -23,8 +19,8 @@ _QUESTION = "alerts"
 class AlertQuery(Given, frozen=True, kw_only=True):
     """A page at a time."""
 
-    limit: Annotated[int, Meta(ge=1, le=200)] = 50
-    cursor: Annotated[str, Meta(max_length=4_096)] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
 
 
 @api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor))

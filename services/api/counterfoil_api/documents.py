@@ -9,10 +9,31 @@ from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.token import Status
 
+# The ledger itself checks these, and says better what is wrong; here they are only described.
+_DURATION = r"^(forever|([0-9]*\.?[0-9]+(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
+_SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
+
 Moment = Annotated[datetime, Meta(tz=True)]
+Limit = Annotated[int, Meta(ge=1, le=200)]
+Cursor = Annotated[str, Meta(max_length=2_048, description="`next_cursor` of the page before.")]
 Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
-Duration = Annotated[str, Meta(description="Such as 90d, 2h45m or 300ms; or forever.", examples=["90d"])]
 Reason = Annotated[str, Meta(max_length=1_000)]
+Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 255})]
+Description = Annotated[str, Meta(extra_json_schema={"maxLength": 32_767})]
+Scope = Annotated[str, Meta(extra_json_schema={"pattern": _SCOPE, "maxLength": 128})]
+Scopes = tuple[Scope, ...]
+Metadata = Annotated[
+    dict[str, str],
+    Meta(extra_json_schema={"maxProperties": 64, "propertyNames": {"pattern": "^[A-Za-z0-9_.:/-]{1,64}$"}}),
+]
+Duration = Annotated[
+    str,
+    Meta(
+        description="Such as 90d, 2h45m or 300ms; or forever.",
+        examples=["90d"],
+        extra_json_schema={"pattern": _DURATION, "maxLength": 64},
+    ),
+]
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,17 +44,17 @@ class OwnerGiven(Given, frozen=True, kw_only=True):
     """On whose behalf the token will act."""
 
     type: Literal["user", "application", "service"]
-    id: str
+    id: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9._:-]{1,128}$"})]
 
 
 class NewToken(Given, frozen=True, kw_only=True):
     """A token to be issued. Without scopes it may do nothing; without a lifetime it never expires."""
 
-    name: str
+    name: Name
     owner: OwnerGiven | None = None
-    description: str = ""
-    scopes: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
+    description: Description = ""
+    scopes: Scopes = ()
+    metadata: Metadata = {}
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -41,10 +62,10 @@ class NewToken(Given, frozen=True, kw_only=True):
 class TokenChanges(Given, frozen=True, kw_only=True):
     """What to change; a field that is not there stays as it is."""
 
-    name: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    scopes: tuple[str, ...] | UnsetType = UNSET
-    metadata: dict[str, str] | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    scopes: Scopes | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
 
 
 class Renewal(Given, frozen=True, kw_only=True):
@@ -57,7 +78,14 @@ class Renewal(Given, frozen=True, kw_only=True):
 class Rotation(Given, frozen=True, kw_only=True):
     """How long the previous secret stays good; a lifetime only for a token that has expired."""
 
-    grace: Annotated[str, Meta(description="0s ends the previous secret at once.", examples=["24h"])]
+    grace: Annotated[
+        str,
+        Meta(
+            description="0s ends the previous secret at once.",
+            examples=["24h"],
+            extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
+        ),
+    ]
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -81,11 +109,11 @@ class Revocation(Given, frozen=True, kw_only=True):
 class Copy(Given, frozen=True, kw_only=True):
     """What is to be different in the copy; everything else is as in the original, but for the secret."""
 
-    name: str | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
     owner: OwnerGiven | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    scopes: tuple[str, ...] | UnsetType = UNSET
-    metadata: dict[str, str] | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    scopes: Scopes | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -94,7 +122,7 @@ class ExchangeRequest(Given, frozen=True, kw_only=True):
     """For whom the bearer is, and what it may do: without `scopes` all that the token may."""
 
     audience: Audience | Annotated[tuple[Audience, ...], Meta(max_length=20)] = ()
-    scopes: tuple[str, ...] | UnsetType = UNSET
+    scopes: Scopes | UnsetType = UNSET
 
 
 class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Tokens as they are and as they were: list them, look at one, now or at a past moment."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ from counterfoil.refusals import BadReference, NotFound, ScopeMissing
 from counterfoil.token import Status
 from counterfoil_api.api import Api
 from counterfoil_api.complaints import InvalidRequest
-from counterfoil_api.documents import AsOf, EventPage, Given, Moment, TokenDocument, TokenPage
+from counterfoil_api.documents import AsOf, Cursor, EventPage, Given, Limit, Moment, TokenDocument, TokenPage
 from counterfoil_api.examples import TOKEN, TOKENS
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.principals import need
@@ -27,13 +28,11 @@ from counterfoil_api.showing import event_document, listed_document, token_docum
 
 api = Api("tokens")
 
-Limit = Annotated[int, Meta(ge=1, le=200)]
-Cursor = Annotated[str, Meta(max_length=4_096, description="`next_cursor` of the page before.")]
 Order = Literal[
     "created", "name", "expires", "updated", "last_used", "number",
     "-created", "-name", "-expires", "-updated", "-last_used", "-number",
 ]  # fmt: skip
-Version = Annotated[int, Meta(ge=1, le=2**62)]
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _LAST_VERSION = 2**62
 
 
@@ -66,6 +65,7 @@ class PastQuery(Given, frozen=True, kw_only=True):
                 max_length=64,
                 description="A past moment (RFC 3339) or a version of the token.",
                 examples=["2026-03-01T00:00:00Z"],
+                extra_json_schema={"pattern": "^([1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].*)$"},
             ),
         ]
         | None
@@ -160,17 +160,18 @@ async def _past_document(ledger: Ledger, listed: Listed, as_of: str) -> TokenDoc
 
 
 async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime, int | None]:
+    if _VERSION.fullmatch(as_of):
+        version = int(as_of)
+        at = await moment_of(ledger.readers, listed.token.account, listed.token.id, version)
+        if at is None:
+            raise NotFound("The token has not come to this version.")
+        return at, version
     try:
-        named = msgspec.convert(as_of, Version | Moment, strict=False)
+        named = msgspec.convert(as_of, Moment)
     except msgspec.ValidationError:
         raise InvalidRequest(
             "A moment is RFC 3339 with a time zone, or a version of the token.", where="query", field="as_of"
         ) from None
-    if isinstance(named, int):
-        at = await moment_of(ledger.readers, listed.token.account, listed.token.id, named)
-        if at is None:
-            raise NotFound("The token has not come to this version.")
-        return at, named
     if named > listed.at:
         raise InvalidRequest("What will be is not known; name a past moment.", where="query", field="as_of")
     return named, None

@@ -12,7 +12,9 @@ from counterfoil_api.replies import Page, reply_shape
 
 Json = dict[str, Any]
 
-_REF = "#/components/schemas/{name}"
+_SCHEMA = "#/components/schemas/{name}"
+_REF = "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
+_TAGS = r'^(\*|"[1-9][0-9]{0,15}"( *, *"[1-9][0-9]{0,15}")*)$'
 
 
 class Schemas:
@@ -22,7 +24,7 @@ class Schemas:
         types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
         types += [reply_shape(route.returns).body for route in routes]
         distinct = [each for each in dict.fromkeys([*types, Problem]) if each is not Page]
-        found, self.components = msgspec.json.schema_components(distinct, ref_template=_REF)
+        found, self.components = msgspec.json.schema_components(distinct, ref_template=_SCHEMA)
         self._by_type = dict(zip(distinct, found, strict=True))
 
     def of(self, shape: type) -> Json:
@@ -44,13 +46,13 @@ def written(parameter: Parameter, schemas: Schemas) -> list[Json]:
     match parameter.source:
         case Source.PATH:
             says = "A token's id, its number, or `self`: the token that asks."
-            return [_parameter(parameter.name, "path", {"type": "string"}, says, required=True)]
+            return [_parameter(parameter.name, "path", {"type": "string", "pattern": _REF}, says, required=True)]
         case Source.IF_MATCH:
             says = "Only if the token still has one of these revisions: entity tags, or `*`."
-            return [_parameter("If-Match", "header", {"type": "string"}, says)]
+            return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]
         case Source.IDEMPOTENCY_KEY:
             says = "Repeating a request under its key gives the first answer again, for 24 hours."
-            schema = {"type": "string", "minLength": 1, "maxLength": 255}
+            schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
             return [_parameter("Idempotency-Key", "header", schema, says)]
         case Source.QUERY:
             properties, required = schemas.fields(parameter.type)
