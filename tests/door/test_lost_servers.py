@@ -1,0 +1,253 @@
+"""The database may go away at any moment: nothing acknowledged is lost, and service returns by itself."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from asking import claim_of, create, exchange
+from elsewhere import Start
+from judge import judged
+
+from counterfoil import door as doors
+from counterfoil import waiting
+from counterfoil.door import Door
+from counterfoil.fold import Outcome
+from counterfoil.refusals import OutcomeUnknown, Overloaded
+from counterfoil_dev.postgres import Database, Postgres
+
+
+@pytest_asyncio.fixture
+async def own(own_server: Postgres) -> AsyncIterator[Database]:
+    """The database of a server that may be taken down; it is up again, and empty, for the next test."""
+    yield own_server.database()
+    if not own_server.child.alive:
+        await asyncio.to_thread(own_server.start)
+    own_server.run(
+        """
+        alter system reset all;
+        select pg_reload_conf();
+        alter table event disable trigger event_is_never_truncated;
+        alter table secret disable trigger secret_is_never_truncated;
+        truncate event, token, secret, idempotency;
+        alter table event enable always trigger event_is_never_truncated;
+        alter table secret enable always trigger secret_is_never_truncated;
+        """,
+        database=own_server.database().name,
+    )
+
+
+async def _keep_asking(door: Door, outcomes: list[Outcome], until: asyncio.Event, refused: list[Exception]) -> None:
+    """Create tokens and exchange them, noting what is acknowledged."""
+    while not until.is_set():
+        made = create()
+        for command in (made, exchange(made), exchange(made)):
+            try:
+                outcome = await door.execute(command)
+            except (Overloaded, OutcomeUnknown) as refusal:
+                refused.append(refusal)
+                break
+            outcomes.append(outcome)
+
+
+async def test_backends_that_are_terminated_under_load_cost_nobody_an_answer(
+    database: Database, postgres_server: Postgres
+) -> None:
+    outcomes: list[Outcome] = []
+    refused: list[Exception] = []
+    over = asyncio.Event()
+    async with Door(database.app_url) as door, asyncio.TaskGroup() as group:
+        for _ in range(24):
+            group.create_task(_keep_asking(door, outcomes, over, refused))
+        for _ in range(12):
+            await asyncio.sleep(random.uniform(0.05, 0.25))
+            await asyncio.to_thread(
+                postgres_server.run,
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                f" where usename = 'counterfoil_app' and datname = '{database.name}' and random() < 0.7",
+            )
+        over.set()
+    assert refused == []
+    (await judged(database.owner_url)).holds_exactly(outcomes)
+
+
+@pytest.mark.parametrize("step", ["claim", "take", "append", "settle"])
+async def test_a_process_killed_between_two_statements_leaves_nothing_half_done(
+    database: Database, door: Door, elsewhere: Start, step: str
+) -> None:
+    made = create()
+    outcomes = [await door.execute(made)]
+    doomed = await elsewhere(database.app_url, still_after=step)
+    asks = [(create(), claim_of("doomed")), (exchange(made), None)]
+    doomed.send(asks)
+    assert await doomed.hear() == "reached"
+    await doomed.kill()
+    outcomes.append(await door.execute(asks[0][0], asks[0][1], lambda outcome: str(outcome.at).encode()))
+    assert not outcomes[-1].replayed
+    outcomes.append(await door.execute(exchange(made)))
+    ledger = await judged(database.owner_url)
+    ledger.holds_exactly(outcomes)
+    assert (ledger.keys, ledger.secrets) == (1, 2)
+
+
+async def test_a_server_killed_under_load_loses_nothing_that_was_acknowledged(
+    own: Database, own_server: Postgres
+) -> None:
+    outcomes: list[Outcome] = []
+    refused: list[Exception] = []
+    over = asyncio.Event()
+    async with Door(own.app_url) as door, asyncio.TaskGroup() as group:
+        for _ in range(24):
+            group.create_task(_keep_asking(door, outcomes, over, refused))
+        for _ in range(3):
+            await asyncio.sleep(random.uniform(0.3, 0.8))
+            own_server.child.kill()
+            await asyncio.to_thread(own_server.start)
+            known = len(outcomes)
+        await asyncio.sleep(1)
+        over.set()
+    assert len(outcomes) > known + 100, "service is back"
+    assert {type(refusal) for refusal in refused} <= {Overloaded, OutcomeUnknown}
+    (await judged(own.owner_url)).holds_exactly(outcomes)
+
+
+async def test_a_database_that_is_away_is_overloaded_in_time_and_comes_back_by_itself(
+    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    async with Door(own.app_url) as door:
+        outcomes = [await door.execute(create())]
+        own_server.child.kill()
+        began = time.monotonic()
+        answers = await asyncio.gather(*(door.execute(create()) for _ in range(600)), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {Overloaded}
+        assert 1.0 <= time.monotonic() - began < 3
+        await asyncio.to_thread(own_server.start)
+        async with asyncio.timeout(3):
+            outcomes.append(await door.execute(create()))
+    (await judged(own.owner_url)).holds_exactly(outcomes)
+
+
+async def test_a_door_that_closes_while_the_database_is_away_lets_nobody_hang(
+    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    async with asyncio.timeout(5), Door(own.app_url) as door:
+        await door.execute(create())
+        own_server.child.kill()
+        calls = [asyncio.create_task(door.execute(create())) for _ in range(10)]
+        await asyncio.sleep(0.1)
+    assert {type(answer) for answer in await asyncio.gather(*calls, return_exceptions=True)} == {Overloaded}
+
+
+async def test_a_frozen_server_is_overloaded_for_those_who_wait(
+    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    async with Door(own.app_url) as door:
+        made = create()
+        outcomes = [await door.execute(made)]
+        backends = own_server.run("select pid from pg_stat_activity where usename = 'counterfoil_app'").split()
+        for pid in backends:
+            os.kill(int(pid), signal.SIGSTOP)
+        riding = [asyncio.create_task(door.execute(exchange(made))) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        late = await asyncio.gather(*(door.execute(exchange(made)) for _ in range(5)), return_exceptions=True)
+        assert {type(answer) for answer in late} == {Overloaded}
+        for pid in backends:
+            os.kill(int(pid), signal.SIGCONT)
+        outcomes += await asyncio.gather(*riding)
+    (await judged(own.owner_url)).holds_exactly(outcomes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend"),
+    [
+        ("alter database counterfoil set default_transaction_read_only = on", "alter database counterfoil reset all"),
+        ("alter role counterfoil_app nologin", "alter role counterfoil_app login"),
+        ("alter database counterfoil connection limit 0", "alter database counterfoil connection limit -1"),
+        ("alter database counterfoil rename to elsewhere", "alter database elsewhere rename to counterfoil"),
+    ],
+)
+async def test_a_server_that_refuses_us_is_asked_calmly_until_it_is_put_right(
+    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch, spoil: str, mend: str
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    tries = 0
+    connect = asyncpg.connect
+
+    async def counted(*args: object, **said: object) -> object:
+        nonlocal tries
+        tries += 1
+        return await connect(*args, **said)
+
+    monkeypatch.setattr(asyncpg, "connect", counted)
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'counterfoil_app'"
+    async with Door(own.app_url) as door:
+        outcomes = [await door.execute(create())]
+        own_server.run(f"{end};" if "rename" in spoil else "")
+        own_server.run(f"{spoil}; {end};")
+        with pytest.raises(Overloaded):
+            await door.execute(create())
+        assert tries < 20
+        own_server.run(f"{mend}; {end};")
+        async with asyncio.timeout(3):
+            outcomes.append(await door.execute(create()))
+    (await judged(own.owner_url)).holds_exactly(outcomes)
+
+
+async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(
+    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Door(own.app_url) as door:
+        made = create()
+        outcomes = [await door.execute(made)]
+        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
+        waiting_for_ghost = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
+        unsure = asyncio.create_task(door.execute(create(), claim_of("key"), lambda _: b"reply"))
+        await _until(own_server, waiting_for_ghost)
+        own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
+        with pytest.raises(OutcomeUnknown):
+            await unsure
+        monkeypatch.setattr(doors, "SETTLING_SECONDS", 1.0)
+        repeated = asyncio.create_task(door.execute(create(), claim_of("key"), lambda _: b"reply"))
+        await _until(own_server, waiting_for_ghost)
+        assert not repeated.done(), "what a replay tells has to be as durable as what it repeats"
+        own_server.run("alter system reset all; select pg_reload_conf();")
+        assert (await repeated).replayed
+        outcomes.append(await door.execute(exchange(made)))
+    ledger = await judged(own.owner_url)
+    ledger.holds_all(outcomes)
+    assert len(ledger.facts) == 3
+
+
+async def test_a_lost_commit_that_no_replica_confirmed_is_an_unknown_outcome(
+    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "SETTLING_SECONDS", 1.0)
+    async with Door(own.app_url) as door:
+        outcomes = [await door.execute(create())]
+        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
+        unsure = asyncio.create_task(door.execute(create()))
+        await _until(own_server, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
+        own_server.run("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
+        await _until(own_server, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
+        own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
+        with pytest.raises(OutcomeUnknown):
+            await unsure
+        own_server.run("alter system reset all; select pg_reload_conf();")
+        outcomes.append(await door.execute(create()))
+    (await judged(own.owner_url)).holds_all(outcomes)
+
+
+async def _until(server: Postgres, sql: str) -> None:
+    for _ in range(200):
+        if int(await asyncio.to_thread(server.run, sql)):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"still none: {sql}")
