@@ -118,7 +118,7 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
 
 
 @given(STEPS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_asked_the_laws_hold(steps: Steps) -> None:
     ledger = Ledger(CALLERS)
     ledger.bear(TOKENS[0], "a.*", days=40)
@@ -168,7 +168,7 @@ def the_chain_holds(entries: list[bytes]) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_caller_and_all_its_offspring_never_come_to_more_than_the_caller_was(steps: Steps) -> None:
     ledger = Ledger((MODEST,))
     endless, bare = TOKENS[0], TOKENS[1]
