@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -33,20 +33,55 @@ async def events_of(
 async def changes_until(
     pool: Pool, account: UUID, token_id: UUID, *, at: datetime | None = None, version: int | None = None
 ) -> list[Fact]:
-    """Return all that changed what a token may do, up to and including a moment or a version.
+    """Return all that made a token what it was at a moment or a version, in order.
 
-    Exchanges are left out, however many there are: they change nothing but when the token was last exchanged.
+    Of its exchanges only the last is read, however many there are: each just replaces the time of the one before.
     """
+    if version is None:
+        version = await version_at(pool, account, token_id, at or datetime.max.replace(tzinfo=UTC))
     rows = await pool.fetch(
         """
-        select entry, private
+        select entry, private, version
           from event
-         where account_id = $1 and subject_id = $2 and kind = 'token' and type <> 'exchanged'
-           and ($3::timestamptz is null or at <= $3) and ($4::bigint is null or version <= $4)
+         where account_id = $1 and subject_id = $2 and kind = 'token' and type <> 'exchanged' and version <= $3
+         union all
+       (select entry, private, version
+          from event
+         where account_id = $1 and subject_id = $2 and kind = 'token' and type = 'exchanged' and version <= $3
+         order by version desc
+         limit 1)
          order by version""",
-        account, token_id, at, version,
+        account, token_id, version,
     )  # fmt: skip
     return _facts(rows)
+
+
+async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) -> int:
+    """Return the version that a token had at a moment, 0 before its creation.
+
+    Found by halving, since time never runs backwards within a subject: 20 look-ups in a million events.
+    """
+    version: int = await pool.fetchval(
+        """
+        with recursive halving(low, high) as (
+               select 0::bigint, coalesce(max(version), 0)
+                 from event
+                where account_id = $1 and subject_id = $2 and kind = 'token'
+                union all
+               select case when probe.at <= $3 then middle else low end,
+                      case when probe.at <= $3 then high else middle - 1 end
+                 from halving,
+                      lateral (select (low + high + 1) / 2 as middle) as half,
+                      -- The limit keeps each step one look-up by key, whatever the planner believes of this token.
+                      lateral (select at
+                                 from event
+                                where (account_id, subject_id, version) = ($1, $2, middle)
+                                limit 1) as probe
+                where low < high)
+        select low from halving where low = high""",
+        account, token_id, at,
+    )  # fmt: skip
+    return version
 
 
 async def moment_of(pool: Pool, account: UUID, token_id: UUID, version: int) -> datetime | None:

@@ -1,0 +1,81 @@
+"""A second, independent reading of the log: from the raw JSON of a token's entries to what it was at a moment.
+
+Shares no code with the ledger, on purpose.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+DECIDING = {
+    "revoked": {"revoked"},
+    "suspended": {"suspended"},
+    "expired": {"created", "renewed"},
+    "active": {"created", "renewed", "resumed"},
+}
+UNCOUNTED = {"exchanged", "expiring"}
+NOTHING_SAID: dict[str, Any] = {"name": None, "description": "", "metadata": {}, "reason": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry with its private part, as plain JSON."""
+
+    version: int
+    type: str
+    at: datetime
+    data: dict[str, Any]
+    said: dict[str, Any]
+
+
+def read(entry: str, private: str | None) -> Entry:
+    raw = json.loads(entry)
+    at = datetime.fromisoformat(raw["at"])
+    return Entry(raw["version"], raw["type"], at, raw["data"], json.loads(private) if private else {})
+
+
+def replayed(entries: list[Entry], at: datetime) -> dict[str, Any] | None:
+    """What these entries, told in order, come to at a moment."""
+    if not entries:
+        return None
+    state: dict[str, Any] = {"standing": "active", "revision": 0, "previous_until": None, "last_exchanged_at": None}
+    for entry in entries:
+        state |= changes(state, entry)
+        if entry.type not in UNCOUNTED:
+            state |= {"revision": state["revision"] + 1, "updated_at": entry.at}
+    ends = moment(state["expires_at"])
+    expired = ends is not None and ends <= at
+    state["status"] = "expired" if expired and state["standing"] != "revoked" else state["standing"]
+    state["decided_by"] = max(entry.version for entry in entries if entry.type in DECIDING[state["status"]])
+    return state
+
+
+def changes(state: dict[str, Any], entry: Entry) -> dict[str, Any]:
+    """What one entry changes."""
+    data, said = entry.data, entry.said
+    match entry.type:
+        case "created":
+            return NOTHING_SAID | {"created_at": entry.at} | data | said
+        case "updated":
+            return data | said
+        case "renewed":
+            return {"expires_at": data["expires_at"], "duration": data["duration"]}
+        case "rotated":
+            return data | ({"last_exchanged_at": None} if state["dialect"] == "scalingo" else {})
+        case "exchanged":
+            return {"last_exchanged_at": entry.at}
+        case "suspended" | "revoked":
+            return {"standing": entry.type, "reason": said.get("reason")}
+        case "resumed":
+            return {"standing": "active", "reason": None}
+        case "erased":
+            return NOTHING_SAID
+        case _:
+            return {}
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
