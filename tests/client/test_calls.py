@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from client.conftest import Service
+from client.running import Service
 from counterfoil.client import Client, Conflict, Denied, Forbidden, Invalid, NotFound, StaleRevision
 
 

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from client import cutting
-from client.conftest import Service
 from client.cutting import Failure, Proxy
+from client.running import Service
 from counterfoil.client import (
     Client,
     Invalid,

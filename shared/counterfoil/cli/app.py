@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import account, audit, serving
+from . import account, audit, reading, serving, token
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(token.app, name="token")
+app.command()(reading.alerts)
 app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)

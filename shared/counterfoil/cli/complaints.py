@@ -27,19 +27,27 @@ def ended(code: int, message: str) -> typer.Exit:
     return typer.Exit(code)
 
 
+def warn(message: str) -> None:
+    """Say something on stderr that does not end the command."""
+    sys.stderr.write(f"counterfoil: warning: {printable(message)}\n")
+
+
 def printable(text: str) -> str:
     """Return the text with every character that could steer a terminal written out instead."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def settings() -> Settings:
-    """Return what the environment says, or end the command with what is wrong about it."""
-    from counterfoil.settings import BadSetting, Settings  # noqa: PLC0415 - client commands have none
+    """Return what the environment says, or end the command with what is wrong about it; log as it wishes."""
+    from counterfoil.logging import configure  # noqa: PLC0415 - client commands log nothing
+    from counterfoil.settings import BadSetting, Settings  # noqa: PLC0415 - and have no settings
 
     try:
-        return Settings.from_environment()
+        told = Settings.from_environment()
     except BadSetting as error:
         raise ended(USAGE, str(error)) from None
+    configure(told.log_format, told.log_level)
+    return told
 
 
 @contextmanager

@@ -36,13 +36,14 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of a token; `data` is what it says, but for what was erased since."""
+    """One event of a token: what it says is in `data`, names and free text, which can be erased, in `private`."""
 
     version: int
     type: str
     at: datetime
     by: Actor
     data: dict[str, Any] = {}
+    private: dict[str, Any] | None = None
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +106,11 @@ class Introspection(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An expiry that was announced, or has come."""
+    """A token whose expiry was announced `at` a moment, or has come (`kind` is expiring or expired)."""
 
-    token: Token
+    kind: str
     at: datetime
+    threshold_seconds: int
+    left_seconds: int
+    recent_uses: int
+    token: Token

@@ -1,0 +1,121 @@
+"""Where the ledger is and as whom it is asked; and what becomes of its refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+
+from counterfoil.client import Client, Failure, OutcomeUnknown, Refused, Unavailable, Unreachable
+
+from .complaints import REFUSED, UNREACHABLE, USAGE, ended, printable, warn
+from .showing import json_of
+
+T = TypeVar("T")
+DEFAULT: Final = Path(".counterfoil/credentials.json")
+
+_ADVICE: Final = {
+    "credentials-refused": "Look at COUNTERFOIL_TOKEN or the credentials file: the token is not one of this ledger.",
+    "credentials-missing": "Set COUNTERFOIL_TOKEN, or name a file with --credentials.",
+    "scope-missing": "Use a token that holds the scope.",
+    "beyond-caller": "Use a token that holds what is to be given.",
+    "stale-revision": "Look at it again with `counterfoil token show`, and repeat with its revision.",
+    "not-found": "`counterfoil token list` shows what there is.",
+}
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a credentials file tells; other fields are for other readers."""
+
+    url: str
+    admin_token: str
+
+
+def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_json: bool) -> T:
+    """Return what the ledger answers to the call, or end the command with a message and its exit code."""
+    url, token = _where(credentials)
+    if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
+        warn("this connection is not encrypted; whoever is in between can read the token. Use https.")
+    try:
+        return asyncio.run(_asked(url, token, call))
+    except ValueError as error:
+        raise ended(USAGE, str(error)) from None
+    except Failure as failure:
+        raise _ended(failure, url, as_json=as_json) from None
+
+
+async def _asked(url: str, token: str, call: Callable[[Client], Awaitable[T]]) -> T:
+    async with Client(url, token) as client:
+        return await call(client)
+
+
+def _where(credentials: Path | None) -> tuple[str, str]:
+    url, token = os.environ.get("COUNTERFOIL_URL", ""), os.environ.get("COUNTERFOIL_TOKEN", "")
+    if credentials is None and url and token:
+        return url, token
+    if credentials is None and url:
+        # The file's token belongs to the file's ledger; sent elsewhere it would be given away.
+        raise ended(USAGE, "COUNTERFOIL_URL is set without COUNTERFOIL_TOKEN; set both, or use --credentials.")
+    place = _read(credentials or DEFAULT)
+    return place.url, token if token and credentials is None else place.admin_token
+
+
+def _read(file: Path) -> Place:
+    try:
+        if file.stat().st_mode & 0o077:
+            warn(f"others can read {file}; run: chmod 600 {file}")
+        return msgspec.json.decode(file.read_bytes(), type=Place)
+    except FileNotFoundError:
+        raise ended(
+            USAGE, f"there is no {file}. Set COUNTERFOIL_URL and COUNTERFOIL_TOKEN, or name a file with --credentials."
+        ) from None
+    except OSError as error:
+        raise ended(USAGE, f"{file} cannot be read: {error.strerror}") from None
+    except msgspec.DecodeError:
+        raise ended(USAGE, f"{file} holds no credentials: it should be JSON with url and admin_token.") from None
+
+
+def _ended(failure: Failure, url: str, *, as_json: bool) -> typer.Exit:
+    code = REFUSED if isinstance(failure, Refused) and not isinstance(failure, Unavailable) else UNREACHABLE
+    if as_json:
+        sys.stderr.write(json_of({"error": _document(failure), "exit_code": code}) + "\n")
+        return typer.Exit(code)
+    return ended(code, "\n".join(printable(line) for line in _lines(failure, url)))
+
+
+def _lines(failure: Failure, url: str) -> list[str]:
+    lines = [str(failure)]
+    match failure:
+        case Refused():
+            lines += [f"  {name}: {fact}" for name, fact in failure.facts.items()]
+            if advice := _ADVICE.get(failure.name):
+                lines.append(f"  {advice}")
+            request = f", request {failure.request_id}" if failure.request_id else ""
+            lines.append(f"  ({failure.name}, HTTP {failure.status}{request})")
+        case OutcomeUnknown(idempotency_key=str() as key):
+            lines.append(f"  Repeat the same command with --idempotency-key {key}: it happens once, whatever happened.")
+        case Unreachable():
+            lines.append(f"  Nothing was changed. Is the service running at {url}?")
+        case _:
+            pass
+    return lines
+
+
+def _document(failure: Failure) -> dict[str, object]:
+    match failure:
+        case Refused():
+            return {
+                "type": failure.type, "title": failure.title, "status": failure.status, "detail": failure.detail,
+                "request_id": failure.request_id, **failure.facts,
+            }  # fmt: skip
+        case OutcomeUnknown():
+            return {"type": "outcome-unknown", "title": str(failure), "idempotency_key": failure.idempotency_key}
+        case _:
+            return {"type": type(failure).__name__.lower(), "title": str(failure)}

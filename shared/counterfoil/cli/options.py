@@ -1,0 +1,68 @@
+"""The options that commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def moment(text: str) -> datetime:
+    """Return an RFC 3339 moment; a time without a zone is UTC."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no moment; write it like 2026-03-01T12:00:00Z.") from None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def moment_or_version(text: str) -> datetime | int:
+    """Return a moment, or the number of a version."""
+    return int(text) if text.isascii() and text.isdigit() else moment(text)
+
+
+def owner(text: str | None) -> tuple[str, str] | None:
+    """Return the two parts of TYPE:ID."""
+    if text is None:
+        return None
+    kind, colon, name = text.partition(":")
+    if not colon or not name:
+        raise typer.BadParameter("An owner is TYPE:ID, such as service:backup (or user:…, application:…).")
+    return kind, name
+
+
+def metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    """Return KEY=VALUE pairs as a mapping; None if there are none."""
+    if not pairs:
+        return None
+    if odd := [pair for pair in pairs if "=" not in pair]:
+        raise typer.BadParameter(f"{odd[0]!r} is not KEY=VALUE.")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+Ref = Annotated[str, typer.Argument(help="The token's number or id, or: self.", metavar="TOKEN")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one document, or for lists one a line.")]
+Credentials = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials",
+        help="A file with url and admin_token. Without it: COUNTERFOIL_URL and COUNTERFOIL_TOKEN, "
+        "else .counterfoil/credentials.json.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="To repeat a change whose outcome is unknown: the key that it named."),
+]
+IfMatch = Annotated[int | None, typer.Option("--if-match", help="Only if the token is still at this revision.")]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What it may do; may be given several times.")]
+Metadata = Annotated[list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="May be repeated.")]
+OwnerText = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help="On whose behalf it acts.")]
+Duration = Annotated[str | None, typer.Option("--duration", help="How long it lives: 90d, 2h45m, forever.")]
+ExpiresAt = Annotated[
+    datetime | None, typer.Option("--expires-at", parser=moment, metavar="MOMENT", help="Until when, instead.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="How many; 50 unless told, with --json all.")]

@@ -1,0 +1,107 @@
+"""What only looks: lists, one token, its events, and the alerts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+
+from counterfoil.client import Client
+
+from .asking import ask
+from .complaints import warn
+from .options import AsJson, Credentials, Limit, Ref, moment, moment_or_version
+from .showing import json_of, show, show_alerts, show_events, show_tokens
+
+T = TypeVar("T")
+PAGE: Final = 50
+"""How many rows people get unless they ask for more."""
+
+
+def _moment(name: str, says: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(name, parser=moment, metavar="MOMENT", help=says)
+    return option
+
+
+def tokens(
+    *,
+    name: Annotated[str | None, typer.Option(help="A glob: * is any text, ? one character.")] = None,
+    status: Annotated[str | None, typer.Option(help="active, suspended, expired or revoked.")] = None,
+    owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
+    owner_id: Annotated[str | None, typer.Option(help="Whose.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
+    created_after: Annotated[datetime | None, _moment("--created-after", "From then on.")] = None,
+    created_before: Annotated[datetime | None, _moment("--created-before", "Before then.")] = None,
+    expires_after: Annotated[datetime | None, _moment("--expires-after", "From then on.")] = None,
+    expires_before: Annotated[datetime | None, _moment("--expires-before", "Before then.")] = None,
+    last_used_after: Annotated[datetime | None, _moment("--last-used-after", "From then on.")] = None,
+    last_used_before: Annotated[datetime | None, _moment("--last-used-before", "Before then.")] = None,
+    sort: Annotated[
+        str, typer.Option(help="created, name, expires, updated, last_used or number; - reverses.")
+    ] = "created",
+    limit: Limit = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tokens. Secrets are never shown."""
+    given = {
+        "name": name, "status": status, "owner_type": owner_type, "owner_id": owner_id, "scope": scope,
+        "created_after": created_after, "created_before": created_before, "expires_after": expires_after,
+        "expires_before": expires_before, "last_used_after": last_used_after, "last_used_before": last_used_before,
+    }  # fmt: skip
+    query = {key: value for key, value in given.items() if value is not None}
+    _listed(
+        lambda ledger, most: ledger.list(limit=most, sort=sort, **query),
+        show_tokens, limit, credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+def token(
+    ref: Ref,
+    *,
+    as_of: Annotated[str | None, typer.Option(help="A past moment, or a version.")] = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a token, as it is or as it was."""
+    when = None if as_of is None else moment_or_version(as_of)
+    show(ask(lambda ledger: ledger.get(ref, as_of=when), credentials=credentials, as_json=as_json), as_json=as_json)
+
+
+def events(ref: Ref, *, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Show what happened to a token, in order."""
+    _listed(lambda ledger, most: ledger.events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
+
+
+def alerts(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Show which tokens expire soon or have expired, the most pressing first."""
+    _listed(lambda ledger, most: ledger.alerts(limit=most), show_alerts, limit, credentials, as_json=as_json)
+
+
+def _listed(
+    listing: Callable[[Client, int | None], AsyncIterator[T]],
+    show_all: Callable[[Sequence[T]], None],
+    limit: int | None,
+    credentials: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    async def stream(ledger: Client) -> None:
+        async for item in listing(ledger, limit):
+            sys.stdout.write(json_of(item) + "\n")
+
+    async def collect(ledger: Client) -> list[T]:
+        # One more than is shown, to know whether there is more.
+        return [item async for item in listing(ledger, (limit or PAGE) + 1)]
+
+    if as_json:
+        ask(stream, credentials=credentials, as_json=True)
+        return
+    found = ask(collect, credentials=credentials, as_json=False)
+    show_all(found[: limit or PAGE])
+    if len(found) > (limit or PAGE):
+        warn(f"there are more than these {limit or PAGE}; see them with --limit.")

@@ -1,0 +1,162 @@
+"""What commands print: tables for people, JSON for programs, and nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from counterfoil.client import Alert, Bearer, Happening, Issued, Secret, Token
+
+from .complaints import printable, warn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NEAR: Final = timedelta(days=7)
+_WIDE: Final = 200
+"""Columns where there is no terminal to measure."""
+
+
+def json_of(value: object) -> str:
+    """Return one line of JSON in which every character is printable; a secret is shown, so print it once."""
+    text = msgspec.json.encode(value, enc_hook=_plain).decode()
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.plain
+    raise NotImplementedError
+
+
+def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
+    """Print one thing; of a secret, say that it is not shown again."""
+    if as_json:
+        sys.stdout.write(json_of(value) + "\n")
+    else:
+        match value:
+            case Token():
+                _facts(_told(value))
+            case Issued(token=token, secret=secret):
+                _facts([*_told(token), ("secret", secret.plain)])
+            case Bearer():
+                _facts([("bearer", value.access_token.plain), ("scopes", value.scope), ("id", str(value.jti)),
+                        ("expires", f"in {_span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
+    if isinstance(value, Issued) and not as_json:
+        sys.stderr.write("Keep the secret now: it is not shown again.\n")
+    if isinstance(value, Token | Issued):
+        _warn_of(value if isinstance(value, Token) else value.token)
+
+
+def _warn_of(token: Token) -> None:
+    if token.status != "active" or token.expires_at is None or token.as_of is not None:
+        return
+    left, life = token.expires_at - datetime.now(UTC), token.expires_at - token.created_at
+    if left < min(_NEAR, life / 4):  # an hour's token is not near its end from its first minute on
+        warn(f"token {token.number} expires in {_span(left)}; renew it with: counterfoil token renew {token.number}")
+
+
+def _told(token: Token) -> list[tuple[str, str]]:
+    at = token.as_of.at if token.as_of else None
+    lines = [
+        ("number", str(token.number)), ("id", str(token.id)), ("name", token.name or "(erased)"),
+        ("status", token.status), ("owner", f"{token.owner.type}:{token.owner.id}"),
+        ("scopes", " ".join(token.scopes) or "(none)"), ("expires", _until(token.expires_at, at)),
+        ("duration", token.duration or ""), ("description", token.description),
+        ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
+        ("created", f"{_at(token.created_at)} by {token.creator.kind} {token.creator.id}"),
+        ("last used", _at(token.last_used_at) or "never"), ("last exchanged", _at(token.last_exchanged_at) or "never"),
+        ("generation", str(token.generation)), ("secret begins", token.stub),
+        ("previous secret", f"good until {_at(token.previous_secret_until)}" if token.previous_secret_until else ""),
+        ("reason", token.reason or ""), ("revision", str(token.revision)),
+    ]  # fmt: skip
+    if token.as_of is not None:
+        event = token.as_of.decided_by
+        lines.append(("as of", f"{_at(at)}, decided by {event.type} (version {event.version})"))
+    return [(name, value) for name, value in lines if value]
+
+
+def _facts(lines: Iterable[tuple[str, str]]) -> None:
+    # Plain lines, not a table: a secret or an id that is wrapped or cut short is of no use.
+    for name, value in lines:
+        sys.stdout.write(f"{name:<16}{printable(value)}\n")
+
+
+def show_tokens(tokens: Sequence[Token]) -> None:
+    """Print tokens as a table."""
+    _table(
+        ("no.", "name", "status", "expires", "last used", "owner", "scopes"),
+        (
+            (str(t.number), t.name or "(erased)", t.status, _until(t.expires_at), _ago(t.last_used_at),
+             f"{t.owner.type}:{t.owner.id}", " ".join(t.scopes))
+            for t in tokens
+        ),
+    )  # fmt: skip
+
+
+def show_events(events: Sequence[Happening]) -> None:
+    """Print what happened to a token as a table."""
+    _table(
+        ("version", "at", "what", "by", "says"),
+        (
+            (str(e.version), _at(e.at), e.type, f"{e.by.kind} {e.by.id}", json_of({**e.data, **(e.private or {})}))
+            for e in events
+        ),
+    )
+
+
+def show_alerts(alerts: Sequence[Alert]) -> None:
+    """Print expiries as a table."""
+    _table(
+        ("no.", "name", "expires", "uses in 7 days", "owner", "announced"),
+        (
+            (str(a.token.number), a.token.name or "(erased)", _until(a.token.expires_at), str(a.recent_uses),
+             f"{a.token.owner.type}:{a.token.owner.id}", _at(a.at))
+            for a in alerts
+        ),
+    )  # fmt: skip
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich import box  # noqa: PLC0415 - not every command has a table
+    from rich.table import Table  # noqa: PLC0415 - likewise
+    from rich.text import Text  # noqa: PLC0415 - likewise
+
+    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(printable(cell).replace("\n", "\\n")) for cell in row))  # Text: no markup from strangers
+    _console().print(table)
+
+
+def _console() -> Console:
+    from rich.console import Console  # noqa: PLC0415 - see above
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+
+
+def _at(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _ago(moment: datetime | None) -> str:
+    return "never" if moment is None else f"{_span(datetime.now(UTC) - moment)} ago"
+
+
+def _until(moment: datetime | None, at: datetime | None = None) -> str:
+    if moment is None:
+        return "never"
+    left = moment - (at or datetime.now(UTC))
+    return f"{_at(moment)} ({f'in {_span(left)}' if left > timedelta(0) else f'{_span(-left)} ago'})"
+
+
+def _span(span: timedelta) -> str:
+    seconds = max(0, int(span.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,190 @@
+"""`counterfoil token`: what changes tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from counterfoil.client import Bearer, Client, Issued, Token
+
+from . import options, reading
+from .asking import ask
+from .options import AsJson, Credentials, Duration, ExpiresAt, IfMatch, Key, Metadata, OwnerText, Ref, Scopes
+from .showing import show
+
+app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
+app.command("list")(reading.tokens)
+app.command("show")(reading.token)
+app.command("events")(reading.events)
+
+
+def _shown(
+    call: Callable[[Client], Awaitable[Token | Issued | Bearer]], credentials: Path | None, *, as_json: bool
+) -> None:
+    show(ask(call, credentials=credentials, as_json=as_json), as_json=as_json)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What people will know it by.")],
+    *,
+    scopes: Scopes = None,
+    owner: OwnerText = None,
+    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    metadata: Metadata = None,
+    duration: Duration = None,
+    expires_at: ExpiresAt = None,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a token. Its secret is printed once, now."""
+    whose, more = options.owner(owner), options.metadata(metadata)
+    _shown(
+        lambda ledger: ledger.create(
+            name, scopes=scopes or (), owner=whose, description=description, metadata=more, duration=duration,
+            expires_at=expires_at, idempotency_key=key,
+        ),
+        credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def clone(
+    ref: Ref,
+    *,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    scopes: Scopes = None,
+    owner: OwnerText = None,
+    duration: Duration = None,
+    expires_at: ExpiresAt = None,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a token like another one, but for what is stated."""
+    whose = options.owner(owner)
+    _shown(
+        lambda ledger: ledger.clone(
+            ref, name=name, scopes=scopes, owner=whose, duration=duration, expires_at=expires_at, idempotency_key=key
+        ),
+        credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def rotate(
+    ref: Ref,
+    *,
+    grace: Annotated[str, typer.Option(help="How long the present secret stays good: 24h, or 0s for no longer.")],
+    duration: Duration = None,
+    expires_at: ExpiresAt = None,
+    if_match: IfMatch = None,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a token a new secret, printed once. A lifetime may be stated only for one that has expired."""
+    _shown(
+        lambda ledger: ledger.rotate(
+            ref, grace=grace, duration=duration, expires_at=expires_at, if_match=if_match, idempotency_key=key
+        ),
+        credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def patch(
+    ref: Ref,
+    *,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    description: Annotated[str | None, typer.Option(help="Another description.")] = None,
+    scopes: Scopes = None,
+    metadata: Metadata = None,
+    if_match: IfMatch = None,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is said of a token; scopes and metadata are replaced as a whole."""
+    more = options.metadata(metadata)
+    _shown(
+        lambda ledger: ledger.patch(
+            ref, name=name, description=description, scopes=scopes, metadata=more, if_match=if_match,
+            idempotency_key=key,
+        ),
+        credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def renew(
+    ref: Ref,
+    *,
+    duration: Duration = None,
+    expires_at: ExpiresAt = None,
+    if_match: IfMatch = None,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move a token's expiry; its secret stays. Without a lifetime it lives its own duration again."""
+    _shown(
+        lambda ledger: ledger.renew(
+            ref, duration=duration, expires_at=expires_at, if_match=if_match, idempotency_key=key
+        ),
+        credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def suspend(
+    ref: Ref,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for those who will ask.")] = "",
+    if_match: IfMatch = None,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a token refused until it is resumed."""
+    _shown(
+        lambda ledger: ledger.suspend(ref, reason=reason, if_match=if_match, idempotency_key=key),
+        credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def resume(
+    ref: Ref, *, if_match: IfMatch = None, key: Key = None, credentials: Credentials = None, as_json: AsJson = False
+) -> None:
+    """Have a suspended token accepted again."""
+    _shown(lambda ledger: ledger.resume(ref, if_match=if_match, idempotency_key=key), credentials, as_json=as_json)
+
+
+@app.command()
+def revoke(
+    ref: Ref,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for those who will ask.")],
+    if_match: IfMatch = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a token for ever."""
+    _shown(lambda ledger: ledger.revoke(ref, reason=reason, if_match=if_match), credentials, as_json=as_json)
+
+
+@app.command()
+def exchange(
+    *,
+    audience: Annotated[list[str] | None, typer.Option(help="For whom the bearer is; may be repeated.")] = None,
+    scopes: Scopes = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Exchange the token that you ask with (COUNTERFOIL_TOKEN) for a short-lived bearer."""
+    _shown(lambda ledger: ledger.exchange(audience=audience or (), scopes=scopes), credentials, as_json=as_json)

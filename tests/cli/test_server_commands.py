@@ -1,0 +1,76 @@
+"""What operators do where the database is."""
+
+import asyncio
+import json
+import stat
+import subprocess
+import sys
+
+import asyncpg
+import pytest
+
+from cli.conftest import Shell
+from counterfoil_dev.postgres import Database
+
+
+async def test_an_account_is_made_and_made_only_once(server_side: Shell) -> None:
+    words = ("account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json")
+    for expected in ("wrote c.json", "already there: c.json"):
+        said = await server_side(*words)
+        assert (said.code, said.out.strip(), said.err) == (0, expected, "")
+    file = server_side.directory / "c.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert set(json.loads(file.read_text())) >= {"url", "account", "admin_email", "admin_password", "admin_token"}
+    said = await server_side(*words[:-1], "other.json")
+    assert said.code == 1
+    assert "e-mail address exists already" in said.err
+    said = await server_side(*words[:2], "second", *words[3:])
+    assert said.code == 2
+    assert "name another file" in said.err
+
+
+async def test_a_setting_that_is_missing_is_named(server_side: Shell) -> None:
+    for words in (("migrate",), ("api",), ("worker",), ("audit", "replay")):
+        said = await server_side(*words, PEPPERS="")
+        assert said.code == 2
+        assert "PEPPERS: is not set" in said.err
+        assert "Traceback" not in said.err
+
+
+async def test_a_database_that_is_away_is_unreachable(server_side: Shell) -> None:
+    said = await server_side("audit", "replay", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert said.code == 3
+    assert "cannot be reached" in said.err
+
+
+async def test_migrating_again_has_nothing_to_do(server_side: Shell) -> None:
+    assert (await server_side("migrate")).out == "nothing to apply\n"
+
+
+async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Database) -> None:
+    await server_side(
+        "account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json"
+    )
+    said = await server_side("audit", "replay")
+    assert (said.code, said.err) == (0, "")
+    assert "3 events of 3 subjects" in said.out
+    assert "every row is what its events say" in said.out
+    connection = await asyncpg.connect(database.owner_url)
+    token_id = await connection.fetchval("update token set scopes = '[]', stub = 'x' returning token_id")
+    await connection.close()
+    said = await server_side("audit", "replay")
+    assert said.code == 1
+    assert f"token {token_id}: column-differs scopes: stored '()', replayed \"('all',)\"" in said.out
+    said = await server_side("audit", "replay", "--json")
+    *findings, last = [json.loads(line) for line in said.out.splitlines()]
+    assert said.code == 1
+    assert [finding["field"] for finding in findings] == ["scopes", "stub"]
+    assert (last["summary"]["events"], last["summary"]["findings"]) == (3, 2)
+
+
+@pytest.mark.parametrize("module", ["counterfoil.cli", "counterfoil.client"])
+async def test_importing_brings_no_server_with_it(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(sys.modules))"
+    loaded = (await asyncio.to_thread(subprocess.check_output, [sys.executable, "-c", code], text=True)).split()
+    assert not {"asyncpg", "argon2", "dramatiq", "counterfoil_api", "counterfoil_worker", "redis"} & set(loaded)
+    assert module == "counterfoil.client" or "typer" not in loaded

@@ -1,0 +1,159 @@
+"""What people and scripts do with `counterfoil token` and `counterfoil alerts`, against the real API."""
+
+import json
+import re
+from typing import Any
+
+import asyncpg
+import pytest
+
+from cli.conftest import Shell
+from client.cutting import cutting, lose_the_answer
+from client.running import Service
+
+SECRET = re.compile(r"cfl_\w+_[0-9A-Za-z]{49}")
+
+
+async def issued(shell: Shell, *words: str) -> tuple[dict[str, Any], str]:
+    said = await shell("token", "create", *words, "--json")
+    assert said.code == 0, said.err
+    document = json.loads(said.out)
+    return document["token"], document["secret"]
+
+
+async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) -> None:
+    token, secret = await issued(
+        shell, "nightly", "--owner", "service:backup", "--scope", "jobs.run", "--scope", "jobs.read",
+        "--metadata", "team=ops", "--duration", "90d",
+    )  # fmt: skip
+    ref = str(token["number"])
+    steps = [
+        ("show", ref), ("patch", ref, "--name", "weekly", "--if-match", "1"), ("renew", ref, "--duration", "30d"),
+        ("suspend", ref, "--reason", "holidays"), ("resume", ref), ("rotate", ref, "--grace", "1h"),
+        ("clone", ref, "--name", "copy"), ("show", ref, "--as-of", "1"),
+    ]  # fmt: skip
+    for step in steps:
+        said = await shell("token", *step, "--json")
+        assert (said.code, said.err) == (0, ""), step
+        json.loads(said.out)
+    bearer = json.loads((await shell("token", "exchange", "--json", COUNTERFOIL_TOKEN=secret)).out)
+    assert bearer["access_token"].count(".") == 2
+    assert (await shell("token", "revoke", ref, "--reason", "done")).code == 0
+    events = [json.loads(line) for line in (await shell("token", "events", ref, "--json")).out.splitlines()]
+    assert [event["type"] for event in events] == [
+        "created", "updated", "renewed", "suspended", "resumed", "rotated", "exchanged", "revoked",
+    ]  # fmt: skip
+    listed = [json.loads(line) for line in (await shell("token", "list", "--sort", "name", "--json")).out.splitlines()]
+    assert [each["name"] for each in listed] == ["administrator", "copy", "weekly"]
+
+
+async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
+    said = await shell("token", "create", "nightly", "--duration", "90d", "--description", "what it is for")
+    assert len(SECRET.findall(said.out)) == 1
+    assert "not shown again" in said.err
+    assert not SECRET.search(said.err)
+    for words in (("list",), ("show", "self"), ("events", "self")):
+        said = await shell("token", *words)
+        assert (said.code, said.err) == (0, "")
+        assert not SECRET.search(said.out)
+    assert "nightly" in (await shell("token", "list")).out
+    said = await shell("alerts")
+    assert said.code == 0
+
+
+async def test_a_list_says_when_there_is_more(shell: Shell) -> None:
+    for number in range(2):
+        await issued(shell, f"job-{number}")
+    said = await shell("token", "list", "--limit", "2")
+    assert "job-1" not in said.out
+    assert "more than these 2" in said.err
+    assert len((await shell("token", "list", "--limit", "2", "--json")).out.splitlines()) == 2
+
+
+async def test_a_token_near_its_end_is_warned_of(shell: Shell, service: Service) -> None:
+    token, _ = await issued(shell, "nightly", "--duration", "30d")
+    connection = await asyncpg.connect(service.database.owner_url)
+    await connection.execute(
+        "update token set created_at = created_at - interval '28 days', expires_at = expires_at - interval '28 days'"
+        " where name = 'nightly'"
+    )
+    await connection.close()
+    said = await shell("token", "show", str(token["number"]))
+    assert re.search(r"warning: token \d+ expires in 47 h; renew it with: counterfoil token renew", said.err)
+
+
+async def test_a_refusal_says_what_why_and_which_request(shell: Shell) -> None:
+    token, _ = await issued(shell, "nightly")
+    await shell("token", "revoke", token["id"], "--reason", "done")
+    said = await shell("token", "rotate", token["id"], "--grace", "0s")
+    assert (said.code, said.out) == (1, "")
+    assert "issue a new one instead" in said.err
+    assert re.search(r"\(already-revoked, HTTP 409, request \w+\)", said.err)
+    said = await shell("token", "rotate", token["id"], "--grace", "0s", "--json")
+    assert json.loads(said.err)["error"]["status"] == 409
+    said = await shell("token", "list", COUNTERFOIL_TOKEN="cfl_user_wrong")
+    assert said.code == 1
+    assert "COUNTERFOIL_TOKEN" in said.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("token", "create", "x", "--owner", "backup"), ("token", "create", "x", "--metadata", "team"),
+        ("token", "create", "x", "--expires-at", "tomorrow"), ("token", "rotate", "1"), ("token", "show", "../keys"),
+        ("token", "list", "--limit", "0"), ("nonsense",),
+    ],
+)  # fmt: skip
+async def test_what_makes_no_sense_is_usage(shell: Shell, words: tuple[str, ...]) -> None:
+    said = await shell(*words)
+    assert (said.code, said.out) == (2, "")
+    assert "Traceback" not in said.err
+
+
+async def test_nobody_at_home_is_unreachable(service: Service, tmp_path: Any) -> None:
+    nowhere = Shell(tmp_path, {"COUNTERFOIL_URL": "http://127.0.0.1:1", "COUNTERFOIL_TOKEN": service.token})
+    said = await nowhere("token", "list")
+    assert said.code == 3
+    assert "Is the service running at http://127.0.0.1:1?" in said.err
+
+
+async def test_credentials_come_from_a_file_or_the_environment_never_mixed_up(service: Service, tmp_path: Any) -> None:
+    bare = Shell(tmp_path / "elsewhere", {})
+    bare.directory.mkdir()
+    assert "there is no .counterfoil/credentials.json" in (await bare("token", "list")).err
+    assert (await bare("token", "show", "self", "--credentials", str(service.credentials))).code == 0
+    said = await bare("token", "list", COUNTERFOIL_URL=service.url)
+    assert said.code == 2
+    assert "without COUNTERFOIL_TOKEN" in said.err
+    (bare.directory / ".counterfoil").mkdir()
+    default = bare.directory / ".counterfoil" / "credentials.json"
+    default.write_bytes(service.credentials.read_bytes())
+    default.chmod(0o644)
+    said = await bare("token", "show", "self")
+    assert said.code == 0
+    assert "others can read" in said.err
+
+
+async def test_nothing_from_the_server_steers_the_terminal(shell: Shell, service: Service) -> None:
+    token, _ = await issued(shell, "nightly")
+    connection = await asyncpg.connect(service.database.owner_url)
+    # The ledger refuses such text; an older or hostile one might not.
+    await connection.execute("update token set name = $1, description = $1", "a\x1b[31m\x9b1m\u202e[red]\nb")
+    await connection.close()
+    for words in (("show", token["id"]), ("list",), ("list", "--json")):
+        said = await shell("token", *words)
+        assert said.code == 0
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", said.out)
+        assert "[red]" in said.out
+    assert json.loads((await shell("token", "show", token["id"], "--json")).out)["name"].startswith("a\x1b[31m")
+
+
+async def test_a_rotation_whose_outcome_is_unknown_says_how_to_learn_it(shell: Shell, service: Service) -> None:
+    token, secret = await issued(shell, "nightly", "--scope", "self.rotate")
+    async with cutting(service.url) as proxy:
+        proxy.failures.append(lose_the_answer)
+        words = ("token", "rotate", "self", "--grace", "0s")
+        said = await shell(*words, COUNTERFOIL_URL=proxy.url, COUNTERFOIL_TOKEN=secret)
+    assert said.code == 3
+    assert re.search(r"--idempotency-key [0-9a-f]{32}: it happens once", said.err)
+    assert await service.types(token["id"]) == ["created", "rotated"]

@@ -1,0 +1,69 @@
+"""The real API on a port of its own, with an account and its administrator's token."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from aiohttp import web
+
+from counterfoil.founding import found
+from counterfoil.settings import Settings
+from counterfoil_api.application import make_app
+from counterfoil_api.serving import Runner
+from counterfoil_dev.postgres import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where it is, who may do everything there, and what it has written."""
+
+    url: str
+    token: str
+    database: Database
+    credentials: Path
+
+    async def types(self, token_id: object) -> list[str]:
+        """The events of a token."""
+        connection = await asyncpg.connect(self.database.owner_url)
+        try:
+            rows = await connection.fetch("select type from event where subject_id = $1 order by version", token_id)
+            return [row["type"] for row in rows]
+        finally:
+            await connection.close()
+
+    async def tokens(self) -> int:
+        """How many tokens there are beside the administrator's."""
+        connection = await asyncpg.connect(self.database.owner_url)
+        try:
+            return int(await connection.fetchval("select count(*) - 1 from token"))
+        finally:
+            await connection.close()
+
+
+def environment_of(database: Database) -> dict[str, str]:
+    return {
+        "DATABASE_URL": database.app_url,
+        "MIGRATE_DATABASE_URL": database.owner_url,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "PEPPERS": f"1:{base64.b64encode(b'p' * 32).decode()}",
+        "KEY_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
+    }
+
+
+@asynccontextmanager
+async def running(database: Database, directory: Path) -> AsyncIterator[Service]:
+    settings = Settings.from_environment(environment_of(database))
+    file = directory / "credentials.json"
+    await found(settings, name="first", email="admin@counterfoil.example", file=file)
+    credentials = json.loads(file.read_text())
+    runner = Runner(make_app(settings))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = "http://{}:{}".format(*runner.addresses[0])
+    file.write_text(json.dumps({**credentials, "url": url}))
+    yield Service(url, credentials["admin_token"], database, file)
+    await runner.cleanup()
