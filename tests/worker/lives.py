@@ -41,6 +41,19 @@ async def many_born(door: Door, count: int, *, ends_in: float) -> list[Token]:
     return await asyncio.gather(*(born(door, ends_in=ends_in, at=at) for _ in range(count)))
 
 
+async def lived_longer(url: str, token: Token) -> None:
+    """Let its life have begun an hour earlier: a notice counts only for a life that is longer than it."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        update token
+           set lived_from = lived_from - interval '1h', next_due_at = clock_timestamp()
+         where token_id = $1""",
+        token.id,
+    )
+    await connection.close()
+
+
 async def told(url: str) -> Counter[tuple[UUID, str]]:
     """How often each token was told of what: `created`, `expired`, or `expiring 60`."""
     connection = await asyncpg.connect(url)

@@ -14,7 +14,7 @@ from counterfoil.postgres import due
 from counterfoil.postgres.connection import open_pool
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.sweep import PAGE, Sweeper
-from worker.lives import ACCOUNT, ROOT, born, many_born, told, told_of
+from worker.lives import ACCOUNT, ROOT, born, lived_longer, many_born, told, told_of
 
 HOUR = 3600.0
 
@@ -51,8 +51,8 @@ async def test_an_expiry_is_said_once_however_often_it_is_swept(
 
 
 async def test_each_threshold_is_said_once_as_its_time_comes(database: Database, door: Door, sweeper: Sweeper) -> None:
-    token = await born(door, ends_in=2.4, thresholds=(2, 1))
-    for _ in range(14):
+    token = await born(door, ends_in=3.4, thresholds=(2, 1))
+    for _ in range(18):
         await sweeper.sweep()
         await asyncio.sleep(0.2)
     assert await told_of(database.app_url, token) == ["expired", "expiring 1", "expiring 2"]
@@ -61,8 +61,8 @@ async def test_each_threshold_is_said_once_as_its_time_comes(database: Database,
 async def test_when_several_are_overdue_only_the_smallest_is_said(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
-    token = await born(door, ends_in=HOUR + 0.3, thresholds=(3600, 3599, 60))
-    await asyncio.sleep(1.4)
+    token = await born(door, ends_in=HOUR - 1, thresholds=(3600, 3599, 60))
+    await lived_longer(database.app_url, token)
     assert await sweeper.sweep() == 1
     assert await told_of(database.app_url, token) == ["expiring 3599"]
 
@@ -70,12 +70,12 @@ async def test_when_several_are_overdue_only_the_smallest_is_said(
 async def test_after_a_renewal_the_same_threshold_counts_again(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
-    token = await born(door, ends_in=60.2, thresholds=(60,))
-    await asyncio.sleep(0.3)
-    await sweeper.sweep()
-    await door.execute(Renew(account=ACCOUNT, token_id=token.id, by=ROOT, duration="60.2s"))
+    token = await born(door, ends_in=60, thresholds=(60,))
+    await lived_longer(database.app_url, token)
+    assert await sweeper.sweep() == 1
+    await door.execute(Renew(account=ACCOUNT, token_id=token.id, by=ROOT, duration="61s"))
     assert await sweeper.sweep() == 0
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(1.1)
     assert [await sweeper.sweep(), await sweeper.sweep()] == [1, 0]
     assert await told_of(database.app_url, token) == ["expiring 60", "expiring 60", "renewed"]
 

@@ -223,7 +223,7 @@ class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
     at: Annotated[datetime, Meta(description="When it was announced.")]
     threshold_seconds: Annotated[int, Meta(description="The notice that was crossed; 0 is the expiry.")]
     left_seconds: Annotated[int, Meta(description="Until the expiry; negative when it has passed.")]
-    recent_uses: Annotated[int, Meta(description="Verifications in the last seven days.")]
+    recent_uses: Annotated[int, Meta(description="Verifications of seven days, and one if it was exchanged then.")]
     token: TokenDocument
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from counterfoil.postgres.connection import Pool
@@ -15,11 +16,17 @@ from counterfoil.postgres.use import last_use
 
 KEPT: Final = timedelta(days=30)
 """How long an expiry that has come is still an alert."""
-_RECENT_DAYS: Final = 7
+_RECENT: Final = timedelta(days=7)
+
+_Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A token whose expiry was announced at `at`; `threshold` is the smallest notice crossed, in seconds."""
+    """A token whose expiry was announced at `at`; `threshold` is the smallest notice crossed, in seconds.
+
+    `recent_uses` counts the verifications of seven days, and one more if the token was exchanged in that time: bearers
+    may be verified where nobody tells us.
+    """
 
     listed: Listed
     threshold: int
@@ -28,54 +35,91 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     recent_uses: int
 
 
-async def alerts_of(pool: Pool, account: UUID, *, after: list[object] | None, limit: int) -> list[Alert]:
+async def alerts_of(
+    pool: Pool, account: UUID, *, after: list[object] | None, limit: int, kept: timedelta = KEPT
+) -> list[Alert]:
     """Return up to `limit` alerts beyond a place (the last one's `listed.place` of the page before).
 
-    Ordered by the notice that was crossed, and within it by recent use: what will break first and most. An alert goes
-    away by itself when its token is renewed or revoked.
+    Ordered by the notice that was crossed, within it by recent use, then by expiry. An alert goes away by itself when
+    its token is renewed or revoked. One page is of one moment; between two pages an alert may move to the front, by
+    crossing its next notice or by much use: who must see all of them begins again at the first page now and then.
     """
-    threshold, unused, expires_at, token_id = after or (None, None, None, None)
-    rows = await pool.fetch(
+    alerts: list[Alert] = []
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        for notice in await _notices(connection, account, since=int(str(after[0])) if after else 0):
+            # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
+            place = after if after and notice == int(str(after[0])) else None
+            alerts += await _of_notice(connection, account, notice, place, limit=limit - len(alerts), kept=kept)
+            if len(alerts) == limit:
+                break
+    return alerts
+
+
+async def _notices(connection: _Connection, account: UUID, *, since: int) -> list[int]:
+    """Return the notices that tokens of this account have crossed, by one look at the index for each."""
+    rows = await connection.fetch(
+        """
+  with recursive crossed(notice) as (
+       select min(noticed) from token where account_id = $1 and noticed >= $2
+        union all
+       select (select min(t.noticed) from token t where t.account_id = $1 and t.noticed > c.notice)
+         from crossed c
+        where c.notice is not null)
+select notice from crossed where notice is not null order by notice""",
+        account,
+        since,
+    )
+    return [row["notice"] for row in rows]
+
+
+async def _of_notice(
+    connection: _Connection, account: UUID, notice: int, after: list[object] | None, *, limit: int, kept: timedelta
+) -> list[Alert]:
+    """Return up to `limit` alerts of one notice, the most used first."""
+    unused, expires_at, token_id = after[1:] if after else (None, None, None)
+    rows = await connection.fetch(
         f"""
-        select {listed("t")}, greatest(t.last_exchanged_at, {last_use("t")}) as last_used_at,
-               t.recent_uses, clock_timestamp() as clock,
-               (select e.at
-                  from event e
-                 where (e.account_id, e.subject_id) = (t.account_id, t.token_id)
-                   and e.type <> 'exchanged'
-                   and e.type in ('expiring', 'expired')
-                 order by e.version desc
-                 limit 1) as announced_at
-          from (select n.*, coalesce(u.uses, 0) as recent_uses
-                  from token n
-                 cross join lateral (
-                       select sum(u.count)::bigint as uses
-                         from token_use u
-                        where (u.account_id, u.token_id) = (n.account_id, n.token_id)
-                          and u.day > current_date - $7::integer) as u
-                 where n.account_id = $1
-                   and n.noticed is not null
-                   and n.standing <> 'revoked'
-                   and n.expires_at > statement_timestamp() - $8::interval) as t
-         where $2::text is null
-            or (t.noticed, -t.recent_uses, t.expires_at, t.token_id)
-             > ($2::text::integer, $3::text::bigint, $4::text::timestamptz, $5::text::uuid)
-         order by t.noticed, t.recent_uses desc, t.expires_at, t.token_id
-         limit $6""",
-        account, threshold, unused, expires_at, token_id, limit, _RECENT_DAYS, KEPT,
+  with ranked as (
+       select a.token_id, a.recent_uses
+         from (select n.token_id, n.expires_at,
+                      (coalesce(n.last_exchanged_at > now() - $4::interval, false)::integer
+                       + coalesce((select sum(u.count)
+                                     from token_use u
+                                    where (u.account_id, u.token_id) = (n.account_id, n.token_id)
+                                      and u.day > (now() - $4::interval)::date), 0))::bigint as recent_uses
+                 from token n
+                where n.account_id = $1
+                  and n.noticed = $2
+                  and n.standing <> 'revoked'
+                  and n.expires_at > now() - $3::interval) as a
+        where $5::text is null
+           or (-a.recent_uses, a.expires_at, a.token_id)
+            > ($5::text::bigint, $6::text::timestamptz, $7::text::uuid)
+        order by a.recent_uses desc, a.expires_at, a.token_id
+        limit $8)
+select {listed("t")}, r.recent_uses, now() as clock,
+       greatest(t.last_exchanged_at, {last_use("t")}) as last_used_at,
+       (select e.at
+          from event e
+         where (e.account_id, e.subject_id) = (t.account_id, t.token_id)
+           and e.type <> 'exchanged'
+           and e.type in ('expiring', 'expired')
+         order by e.version desc
+         limit 1) as announced_at
+  from ranked r
+  join token t on (t.account_id, t.token_id) = ($1, r.token_id)
+ order by r.recent_uses desc, t.expires_at, t.token_id""",
+        account, notice, kept, _RECENT, unused, expires_at, token_id, limit,
     )  # fmt: skip
-    return [
-        Alert(
-            listed=Listed(
-                token_of(row),
-                row["last_used_at"],
-                row["clock"],
-                [str(row["noticed"]), str(-row["recent_uses"]), row["expires_at"].isoformat(), str(row["token_id"])],
-            ),
-            threshold=row["noticed"],
-            expires_at=row["expires_at"],
-            at=row["announced_at"],
-            recent_uses=row["recent_uses"],
-        )
-        for row in rows
-    ]
+    return [_alert(row) for row in rows]
+
+
+def _alert(row: asyncpg.Record) -> Alert:
+    place = [str(row["noticed"]), str(-row["recent_uses"]), row["expires_at"].isoformat(), str(row["token_id"])]
+    return Alert(
+        listed=Listed(token_of(row), row["last_used_at"], row["clock"], list[object](place)),
+        threshold=row["noticed"],
+        expires_at=row["expires_at"],
+        at=row["announced_at"],
+        recent_uses=row["recent_uses"],
+    )

@@ -1,0 +1,149 @@
+"""Alerts as they are read: which there are, in which order, a page at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from counterfoil.commands import Renew, Revoke, Rotate, Sweep
+from counterfoil.postgres import use
+from counterfoil.postgres.alerts import Alert, alerts_of
+from counterfoil.principal import SYSTEM
+from counterfoil.secret import mint
+from counterfoil.token import Token
+from counterfoil_dev.postgres import Database
+from postgres.tenant import PEPPERS, Tenant, tenant_of
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def tenant(database: Database) -> AsyncIterator[Tenant]:
+    async with tenant_of(database) as tenant:
+        yield tenant
+
+
+async def announced(tenant: Tenant, *, ends_in: timedelta = -HOUR, **said: Any) -> Token:
+    """A token whose expiry the sweep has announced, by the notice that is as long as it has left to live."""
+    notice = max(int(ends_in.total_seconds()), 0)
+    token = await tenant.issue(expires_at=datetime.now(UTC) + ends_in, thresholds=(notice,) if notice else (), **said)
+    # A notice counts only for a life that is longer than it: let this one have begun earlier.
+    await tenant.pool.execute("update token set lived_from = lived_from - interval '1h' where token_id = $1", token.id)
+    swept = await sweep(tenant, token)
+    assert swept.noticed == notice
+    return swept
+
+
+async def sweep(tenant: Tenant, token: Token) -> Token:
+    return (await tenant.door.execute(Sweep(account=token.account, token_id=token.id, by=SYSTEM))).token
+
+
+async def used(tenant: Tenant, token: Token, times: int, *, days_ago: int = 0, generation: int = 1) -> None:
+    at = datetime.now(UTC) - days_ago * DAY
+    await use.add(tenant.pool, [(token.account, token.id, at.date(), generation, times, at)])
+
+
+async def alerts(tenant: Tenant, **asked: Any) -> list[Alert]:
+    return await alerts_of(tenant.pool, tenant.account, **{"after": None, "limit": 100, **asked})
+
+
+async def names(tenant: Tenant, **asked: Any) -> list[str | None]:
+    return [alert.listed.token.name for alert in await alerts(tenant, **asked)]
+
+
+async def test_the_closest_notice_comes_first_and_then_the_most_used_and_then_the_soonest(tenant: Tenant) -> None:
+    week_idle = await announced(tenant, name="week, idle", ends_in=7 * DAY)
+    for name, ends_in, times in (
+        ("week, busy", 7 * DAY, 9), ("month", 30 * DAY, 1000), ("day, later", DAY, 0), ("gone, busy", -HOUR, 3),
+        ("gone, longer", -2 * HOUR, 0), ("gone", -HOUR, 0),
+    ):  # fmt: skip
+        if times:
+            await used(tenant, await announced(tenant, name=name, ends_in=ends_in), times)
+        else:
+            await announced(tenant, name=name, ends_in=ends_in)
+    await used(tenant, week_idle, 8)
+    assert await names(tenant) == [
+        *("gone, busy", "gone, longer", "gone"),
+        *("day, later", "week, busy", "week, idle", "month"),
+    ]
+
+
+async def test_an_alert_says_what_was_announced_and_when(tenant: Tenant) -> None:
+    token = await announced(tenant, ends_in=7 * DAY)
+    (alert,) = await alerts(tenant)
+    assert (alert.threshold, alert.expires_at, alert.at) == (7 * 86_400, token.expires_at, token.at)
+    assert alert.listed.token == token
+    assert timedelta(0) <= alert.listed.at - token.at < timedelta(seconds=30)
+
+
+async def test_only_announced_tokens_are_alerts(tenant: Tenant) -> None:
+    await tenant.issue(duration="90d", thresholds=(60,))
+    await tenant.issue(expires_at=datetime.now(UTC) - HOUR)  # expired, but the sweep has not yet been
+    assert await alerts(tenant) == []
+
+
+async def test_an_alert_goes_with_a_renewal_or_a_revocation_and_stays_with_a_rotation(tenant: Tenant) -> None:
+    renewed, revoked, rotated = [await announced(tenant, name=name, ends_in=DAY) for name in ("a", "b", "c")]
+    await tenant.ask(Renew, renewed.id, duration="90d")
+    await tenant.ask(Revoke, revoked.id, reason="unused")
+    await tenant.ask(Rotate, rotated.id, secret=PEPPERS.minted(mint("service")), grace_seconds=0)
+    assert await names(tenant) == ["c"]
+
+
+async def test_an_expiry_is_an_alert_for_thirty_days_unless_told_otherwise(tenant: Tenant) -> None:
+    await announced(tenant, name="29", ends_in=-29 * DAY)
+    await announced(tenant, name="31", ends_in=-31 * DAY)
+    assert await names(tenant) == ["29"]
+    assert await names(tenant, kept=40 * DAY) == ["31", "29"]
+    assert await names(tenant, kept=DAY) == []
+
+
+async def test_recent_use_is_that_of_seven_days_and_of_every_generation(tenant: Tenant) -> None:
+    token = await announced(tenant, ends_in=DAY)
+    await used(tenant, token, 1)
+    await used(tenant, token, 2, generation=2)
+    await used(tenant, token, 4, days_ago=6)
+    await used(tenant, token, 8, days_ago=7)
+    (alert,) = await alerts(tenant)
+    assert alert.recent_uses == 7
+
+
+async def test_an_exchange_counts_as_use(tenant: Tenant) -> None:
+    await announced(tenant, name="idle", ends_in=DAY)
+    exchanged = await announced(tenant, name="exchanged", ends_in=DAY)
+    fact = (await tenant.exchange(exchanged)).facts[0]
+    first, second = await alerts(tenant)
+    assert (first.listed.token.name, first.recent_uses, first.listed.last_used_at) == ("exchanged", 1, fact.at)
+    assert (second.listed.token.name, second.recent_uses, second.listed.last_used_at) == ("idle", 0, None)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 24, 25])
+async def test_pages_of_any_size_together_are_the_whole(tenant: Tenant, limit: int) -> None:
+    ends_at = datetime.now(UTC) - HOUR
+    gone = [await tenant.issue(name=f"gone {n}", expires_at=ends_at) for n in range(12)]  # all at the same moment
+    coming = [await tenant.issue(expires_at=ends_at + 2 * HOUR, thresholds=(3600 * (n % 2 + 1),)) for n in range(12)]
+    await asyncio.gather(*(sweep(tenant, token) for token in gone))
+    whole_day = [await announced(tenant, ends_in=n * DAY) for n in (1, 1, 2)]
+    for n, token in enumerate([*gone, *whole_day]):
+        if n % 3:
+            await used(tenant, token, n % 3)
+    whole = await alerts(tenant)
+    assert len(whole) == len(gone) + len(whole_day)
+    assert len(coming) == 12
+    pages: list[Alert] = []
+    while page := await alerts(tenant, limit=limit, after=pages[-1].listed.place if pages else None):
+        assert len(page) <= limit
+        pages += page
+    assert [alert.listed.token.id for alert in pages] == [alert.listed.token.id for alert in whole]
+
+
+async def test_nobody_reads_the_alerts_of_another_account(tenant: Tenant, database: Database) -> None:
+    await announced(tenant, name="ours")
+    async with tenant_of(database) as other:
+        await announced(other, name="theirs")
+        assert (await names(tenant), await names(other)) == (["ours"], ["theirs"])
+        (ours,) = await alerts(tenant)
+        assert await names(other, after=ours.listed.place) in ([], ["theirs"])
