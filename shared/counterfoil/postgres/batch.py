@@ -22,7 +22,8 @@ Fate = Literal["committed", "aborted", "in progress"]
 def _take(patience: Patience) -> str:
     # The rows are taken in key order, so that two batches never wait for each other in a circle. The clock is read
     # above the lock: no time can be earlier than the holding of the row it belongs to. What was wanted and what was
-    # taken are joined by the caller: a join of the two would be quadratic, or would tempt the planner to read it all.
+    # taken are joined by the caller: a join of the two would be quadratic, or would tempt the planner to read it all
+    # (as `exists` does: it may hash the whole table).
     return f"""
   with resolved as materialized (
          select w.account_id, w.token_id, null::bytea as digest, null::integer as presented
@@ -39,8 +40,8 @@ def _take(patience: Patience) -> str:
             for update of t {patience})
 select pg_current_xact_id()::text as xid, clock_timestamp() as clock,
        r.account_id as wanted_account, r.token_id as wanted_token, r.digest, r.presented,
-       r.digest is not null or exists (select from token x
-                                        where (x.account_id, x.token_id) = (r.account_id, r.token_id)) as there,
+       r.digest is not null or (select true from token x
+                                 where (x.account_id, x.token_id) = (r.account_id, r.token_id)) is true as there,
        {token_row.blank()}
   from (select) as one left join resolved r on true
  union all

@@ -1,0 +1,159 @@
+"""Append-only is a fact of the database, not a habit of the code."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from tenant import tenant_of
+
+from counterfoil import commands
+from counterfoil.postgres.connection import Connection
+from counterfoil.postgres.grants import PRIVILEGES
+from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
+
+REWRITES = [
+    "update event set entry = '{}'",
+    "update event set type = 'created'",
+    "update event set at = at + interval '1 second'",
+    "update event set version = version + 10",
+    "update event set xid = '1'",
+    "update event set epoch = 1",
+    "update event set private = '{}', salt = 'x'",
+    "update event set private = null, salt = null, type = 'revoked'",
+    "delete from event",
+    "truncate event",
+    "update secret set generation = generation + 1",
+    "update secret set token_id = account_id",
+    "delete from secret",
+    "truncate secret",
+]
+
+
+@pytest_asyncio.fixture
+async def written(database: Database) -> AsyncIterator[Database]:
+    """A database with a history of one token in it."""
+    async with tenant_of(database) as tenant:
+        token = await tenant.issue(description="of somebody")
+        await tenant.ask(commands.Revoke, token.id, reason="leaked")
+    yield database
+
+
+@pytest_asyncio.fixture
+async def owner(written: Database) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(written.owner_url)
+    yield connection
+    await connection.close()
+
+
+async def _history(connection: Connection) -> list[tuple[object, ...]]:
+    rows = await connection.fetch("select * from event order by version")
+    return [tuple(row) for row in [*rows, *await connection.fetch("select * from secret")]]
+
+
+@pytest.mark.parametrize("rewrite", REWRITES)
+async def test_the_application_has_no_right_to_rewrite(written: Database, owner: Connection, rewrite: str) -> None:
+    before = await _history(owner)
+    connection = await asyncpg.connect(written.app_url)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(rewrite)
+    await connection.close()
+    assert await _history(owner) == before
+
+
+@pytest.mark.parametrize("rewrite", REWRITES)
+async def test_the_owner_is_refused_by_the_database_itself(owner: Connection, rewrite: str) -> None:
+    before = await _history(owner)
+    with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+        await owner.execute(rewrite)
+    assert await _history(owner) == before
+
+
+@pytest.mark.parametrize("rewrite", REWRITES)
+async def test_not_even_a_replication_role_gets_round_it(
+    written: Database, owner: Connection, postgres_server: Postgres, rewrite: str
+) -> None:
+    before = await _history(owner)
+    superuser = await asyncpg.connect(
+        postgres_server.url("postgres", written.name), server_settings={"session_replication_role": "replica"}
+    )
+    with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+        await superuser.execute(rewrite)
+    await superuser.close()
+    assert await _history(owner) == before
+
+
+async def test_erasing_a_private_part_with_its_salt_is_the_one_change_let_through(owner: Connection) -> None:
+    before = await owner.fetch("select entry, version, xid::text from event order by version")
+    assert await owner.execute("update event set private = null, salt = null where version = 1") == "UPDATE 1"
+    rows = await owner.fetch("select private, salt from event order by version")
+    assert (rows[0]["private"], rows[0]["salt"]) == (None, None)
+    assert rows[1]["private"]
+    assert await owner.fetch("select entry, version, xid::text from event order by version") == before
+    for half in ("private", "salt"):
+        with pytest.raises(asyncpg.PostgresError):
+            await owner.execute(f"update event set {half} = null where version = 2")
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await owner.execute("update event set private = '{}', salt = 'x' where version = 1")
+
+
+@pytest.mark.parametrize("forged", ["xid", "ins_seq"])
+async def test_what_orders_the_log_is_given_by_the_database(written: Database, forged: str) -> None:
+    connection = await asyncpg.connect(written.app_url)
+    first = await connection.fetchval(f"select {forged}::text from event where version = 2")
+    await connection.execute(
+        "insert into event (account_id, kind, subject_id, version, type, at, entry)"
+        " select account_id, kind, subject_id, 3, type, at, entry from event where version = 2"
+    )
+    assert int(await connection.fetchval(f"select {forged}::text from event where version = 3")) > int(first)
+    await connection.close()
+
+
+async def test_grants_are_exactly_what_is_documented(owner: Connection) -> None:
+    rows = await owner.fetch(
+        """
+        select c.relname, lower(a.privilege_type) as privilege
+          from pg_class c, aclexplode(c.relacl) a
+         where c.relnamespace = 'public'::regnamespace
+           and c.relkind <> 'S'
+           and a.grantee = $1::regrole""",
+        APPLICATION,
+    )
+    granted = defaultdict(set)
+    for row in rows:
+        granted[row["relname"]].add(row["privilege"])
+    assert granted == {table: set(privileges.split(", ")) for table, privileges in PRIVILEGES.items()}
+    assert granted["event"] == granted["secret"] == {"select", "insert"}
+
+
+async def test_nobody_else_has_any_right_to_a_table(owner: Connection) -> None:
+    others = await owner.fetch(
+        """
+        select c.relname, a.grantee, a.privilege_type
+          from pg_class c, aclexplode(c.relacl) a
+         where c.relnamespace = 'public'::regnamespace
+           and a.grantee not in ($1::regrole, $2::regrole)""",
+        APPLICATION, OWNER,
+    )  # fmt: skip
+    columns = await owner.fetch("select attname from pg_attribute where attacl is not null and attrelid > 16384")
+    assert (others, columns) == ([], [])
+
+
+async def test_the_application_owns_nothing_and_can_make_nothing(written: Database, owner: Connection) -> None:
+    assert await owner.fetchval("select count(*) from pg_class where relowner = $1::regrole", APPLICATION) == 0
+    assert not await owner.fetchval("select pg_has_role($1, $2, 'member')", APPLICATION, OWNER)
+    connection = await asyncpg.connect(written.app_url)
+    for making in (
+        "create table mine (id integer)",
+        "create schema mine",
+        "create trigger mine before insert on event for each row execute function refuse_rewriting()",
+        "alter table event disable trigger all",
+        "alter table event enable replica trigger event_is_never_updated",
+        "drop trigger event_is_never_updated on event",
+        "set session_replication_role = replica",
+        "create rule quietly as on insert to event do instead nothing",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(making)
+    await connection.close()

@@ -1,0 +1,117 @@
+"""The hot path looks up keys, however many rows there are, and though its statements were planned on empty tables."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest_asyncio
+from tenant import PEPPERS, Tenant, tenant_of
+from uuid_utils.compat import uuid7
+
+from counterfoil import commands
+from counterfoil.idempotency import claim
+from counterfoil.postgres import batch
+from counterfoil.postgres.connection import Connection, connect
+from counterfoil.secret import mint
+from counterfoil_dev.postgres import Database
+
+MANY = 100_000
+
+_FILL = f"""
+insert into token
+select gen_random_uuid(), gen_random_uuid(), n, owner_type, owner_id, creator_kind, creator_id, name, description,
+       scopes, metadata, standing, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
+       updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
+       at, leaf
+  from token, generate_series(1, {MANY}) as n;
+insert into secret
+select sha256(token_id::text::bytea), account_id, token_id, 1, 1 from token where number > 1;
+insert into event (account_id, kind, subject_id, version, type, at, entry)
+select account_id, 'token', token_id, 1, 'created', at, '{{}}' from token where number > 1;
+insert into idempotency (account_id, key_digest, body_digest)
+select account_id, sha256(token_id::text::bytea), 'body' from token;
+insert into subject
+select account_id, token_id, 'account', null, '{{}}', created_at, 1, at, leaf from token where number % 10 = 0;
+"""
+
+
+@pytest_asyncio.fixture
+async def prepared(database: Database) -> AsyncIterator[Connection]:
+    """A connection of the hot path."""
+    connection = await connect(database.app_url)
+    yield connection
+    await connection.close()
+
+
+async def _ask_everything(tenant: Tenant, times: int = 1) -> None:
+    for turn in range(times):
+        secret = mint("service")
+        token = await tenant.issue(secret=secret)
+        await tenant.exchange(token)
+        asked = claim(PEPPERS, tenant.admin, f"{token.id}", request=(b"",), holds_secret=True)
+        suspend = commands.Suspend(account=tenant.account, token_id=token.id, by=tenant.admin)
+        for _ in range(2):
+            await tenant.door.execute(suspend, asked, lambda _: b"reply")
+        await tenant.ask(commands.Resume, token.id)
+        await asyncio.gather(
+            *(
+                tenant.door.execute(
+                    commands.ExchangeSecret(digests=PEPPERS.digests(secret), jti=uuid7(), lifetime_seconds=60)
+                )
+                for _ in range(turn + 1)
+            )
+        )
+
+
+async def test_the_door_looks_up_keys_whenever_its_statements_were_planned(
+    database: Database, prepared: Connection
+) -> None:
+    statements = [await prepared.prepare(sql) for sql in (*batch._TAKE.values(), batch._APPEND)]
+    owner = await asyncpg.connect(database.owner_url)
+    async with tenant_of(database) as tenant:
+        await _ask_everything(tenant)
+        for statement in statements:
+            _looks_up_keys(await _plan(prepared, statement))
+        await owner.execute(_FILL)
+        before = await _read(owner)
+        await _ask_everything(tenant, times=10)
+    await asyncio.sleep(0.1)  # a connection that ends tells what it read
+    after = await _read(owner)
+    assert {table: counts[0] for table, counts in after.items()} == {
+        table: counts[0] for table, counts in before.items()
+    }
+    assert all(after[table][1] - before[table][1] < MANY // 50 for table in after)
+    await owner.execute("analyze")
+    for statement in statements:
+        _looks_up_keys(await _plan(prepared, statement))
+    await owner.close()
+
+
+def _looks_up_keys(plan: dict[str, Any]) -> None:
+    read = [node for node in _nodes(plan) if "Relation Name" in node and node["Node Type"] != "ModifyTable"]
+    assert read
+    for node in read:
+        assert node["Node Type"] in {"Index Scan", "Index Only Scan"}, node
+        assert node["Index Name"].endswith("_pkey"), node
+        assert node["Index Cond"], node
+
+
+async def _read(owner: Connection) -> dict[str, tuple[int, int]]:
+    """How often each table was read from end to end, and how many rows were found through its indexes."""
+    rows = await owner.fetch("select relname, seq_scan, idx_tup_fetch from pg_stat_user_tables")
+    return {row["relname"]: (row["seq_scan"], row["idx_tup_fetch"] or 0) for row in rows}
+
+
+async def _plan(connection: Connection, statement: "asyncpg.prepared_stmt.PreparedStatement[Any]") -> dict[str, Any]:
+    nulls = ", ".join("null" for _ in statement.get_parameters())
+    found = await connection.fetchval(f"explain (format json) execute {statement.get_name()}({nulls})")
+    plan: dict[str, Any] = json.loads(found)[0]["Plan"]
+    return plan
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from _nodes(child)
