@@ -84,8 +84,9 @@ async def test_a_cursor_belongs_to_its_question(admin: Caller, shelf_of_five: st
 @pytest.mark.parametrize(
     "query",
     [
-        {"limit": 0}, {"limit": 201}, {"sort": "secret"}, {"status": "alive"}, {"created_after": "2026-01-01"},
-        {"created_after": "2026-01-01T00:00:00"}, {"nmae": "x"}, {"owner_type": "team"}, {"name": "x" * 300},
+        {"limit": 0}, {"limit": 201}, {"limit": "1.0"}, {"sort": "secret"}, {"status": "alive"}, {"nmae": "x"},
+        {"created_after": "2026-01-01"}, {"created_after": "2026-01-01T00:00:00"}, {"created_after": "0.5"},
+        {"owner_type": "team"}, {"name": "x" * 300},
     ],
 )  # fmt: skip
 async def test_questions_that_make_no_sense_are_refused(admin: Caller, query: dict[str, object]) -> None:
@@ -133,6 +134,6 @@ async def test_the_past_is_told_by_time_and_by_version_with_what_decided_it(admi
     assert "as_of" not in (await admin.get(path)).json
     for nothing in (99, "2000-01-01T00:00:00Z"):
         assert (await admin.get(path, as_of=nothing)).problem == "not-found"
-    for nonsense in (0, "yesterday", "2026-01-01T00:00:00", datetime.now(UTC) + timedelta(hours=1)):
+    for nonsense in ("", 0, 0.5, "yesterday", "2026-01-01T00:00:00", datetime.now(UTC) + timedelta(hours=1)):
         text = nonsense.isoformat() if isinstance(nonsense, datetime) else nonsense
         assert (await admin.get(path, as_of=text)).problem == "invalid-request"

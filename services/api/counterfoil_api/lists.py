@@ -115,7 +115,10 @@ async def get_token(
     A token may always look at itself. With `as_of` the reply names the event that its status then rested on.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.read")
-    document = await _past_document(ledger, listed, query.as_of) if query.as_of else listed_document(listed)
+    if query.as_of is None:
+        document = listed_document(listed)
+    else:
+        document = await _past_document(ledger, listed, query.as_of)
     return Tagged(document, document.revision)
 
 
