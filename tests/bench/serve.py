@@ -1,0 +1,36 @@
+"""`python -m tests.bench.serve postgres|memory`: one API process, with the real ledger or its twin; says its port."""
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+from aiohttp import web
+
+from counterfoil import logging
+from counterfoil.settings import Settings
+from counterfoil_api.application import make_app
+from counterfoil_api.ledger import open_ledger
+from counterfoil_api.serving import Runner
+
+from .twin import ledger_in_memory
+
+OPENERS = {"postgres": open_ledger, "memory": ledger_in_memory}
+
+
+async def serve(storage: str) -> None:
+    """Serve until asked to stop."""
+    settings = Settings.from_environment()
+    logging.configure(settings.log_format, settings.log_level)
+    runner = Runner(make_app(settings, opening=OPENERS[storage]))
+    await runner.setup()
+    await web.TCPSite(runner, settings.api_host, 0).start()
+    print(runner.addresses[0][1], flush=True)  # noqa: T201 - whoever started us reads it
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    await asked.wait()
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(sys.argv[1]))

@@ -1,0 +1,42 @@
+"""The bench runs, and says all that it promises; how fast it was is for a quiet machine to say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from bench.cases import CASES
+from bench.load import Tally
+from bench.results import Result, table_of
+from bench.stage import Spent
+
+TOP = Path(__file__).parents[2]
+
+
+def test_the_bench_answers_for_every_case() -> None:
+    command = [sys.executable, "-m", "tests.bench", "--quick", "--json"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = msgspec.json.decode(done.stdout, type=list[dict[str, object]])
+    assert [each["name"] for each in said] == [case.name for case in CASES]
+    for each in said:
+        assert msgspec.convert(each["ratio"], float) > 0
+        for side in (each["side"], each["other"]):
+            figures = msgspec.convert(side, dict[str, float | None])
+            assert (figures["per_second"] or 0) > 0
+            assert (figures["p99_ms"] or 0) >= (figures["p50_ms"] or 0) > 0
+
+
+def test_the_table_shows_rates_side_by_side_and_what_was_missed() -> None:
+    result = Result(CASES[0])
+    fast, slow = Tally(1.0, 120, {10: 90, 19: 10}, {200: 100}), Tally(1.0, 60, {40: 50}, {200: 50})
+    for half, tally in ((result.side, slow), (result.other, fast)):
+        half.tallies.append(tally)
+        half.spent.append(Spent(commands=50, transactions=10, cpu_seconds=0.012))
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(table_of([result]))
+    for cell in ("0.50", ">= 0.80", "50 / 100", "4.1 / 1.1", "4.1 / 2.0", "200 / 100", "5.0", "MISSED"):
+        assert cell in captured.get()

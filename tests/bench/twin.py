@@ -1,0 +1,114 @@
+"""The ledger's twin: everything is as in production but the storage, which is a dictionary.
+
+Commands are decided, folded and sealed by the code that stands behind the real door: only Postgres is missing.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from uuid import UUID
+
+from counterfoil.batch import Reply
+from counterfoil.commands import TokenCommand
+from counterfoil.door import Door
+from counterfoil.fold import AGAIN, Command, Fold, Outcome, Row, Taken
+from counterfoil.idempotency import Claim
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.lookup import Lookup, Seen
+from counterfoil.postgres.numbers import Numbers
+from counterfoil.postgres.token_row import COLUMNS, token_of
+from counterfoil.refusals import Refusal
+from counterfoil.settings import Settings
+from counterfoil.token import Token
+from counterfoil.use import Uses
+from counterfoil_api.ledger import Ledger, open_ledger
+
+
+class MemoryDoor(Door):
+    """Answers at once, and forgets everything when the process ends."""
+
+    def __init__(self, taken: Taken) -> None:
+        super().__init__("")
+        self._taken = taken
+
+    async def execute(self, command: Command, claim: Claim | None = None, reply: Reply | None = None) -> Outcome:
+        """Carry out a command, without a key: no bench sends one."""
+        assert claim is None
+        assert reply is None
+        taken = self._taken
+        taken.clock = datetime.now(UTC)
+        if isinstance(command, TokenCommand):
+            taken.rows.setdefault((command.account, command.token_id), Row(None, None))
+        fold = Fold(taken)
+        answer = fold.answer(command)
+        if isinstance(answer, Refusal):
+            raise answer
+        assert answer != AGAIN
+        for state, minted in fold.writes.secrets:
+            taken.opened[minted.digest] = (state.account, state.id, state.generation)
+        return answer
+
+
+class MemoryLookup(Lookup):
+    """Finds tokens where the memory door keeps them."""
+
+    def __init__(self, taken: Taken) -> None:
+        self._taken = taken
+
+    async def by_digests(self, digests: tuple[bytes, ...]) -> Seen | None:
+        """Return the token that one of these digests opens."""
+        for digest in digests:
+            if found := self._taken.opened.get(digest):
+                account, token_id, generation = found
+                return _seen(self._taken.rows[account, token_id].state, generation)
+        return None
+
+    async def by_id(self, account: UUID, token_id: UUID) -> Seen | None:
+        """Return a token of this account."""
+        row = self._taken.rows.get((account, token_id))
+        return None if row is None else _seen(row.state, None)
+
+
+class MemoryNumbers(Numbers):
+    """Counts."""
+
+    def __init__(self, first: int) -> None:
+        self._numbers = count(first)
+
+    async def next(self) -> int:
+        """Return the next number."""
+        return next(self._numbers)
+
+
+@asynccontextmanager
+async def ledger_in_memory(settings: Settings) -> AsyncIterator[Ledger]:
+    """Open the real ledger, read its tokens once, and put memory in the place of its door and look-ups."""
+    async with open_ledger(settings) as real:
+        taken = await _read(real.readers)
+        yield replace(
+            real,
+            door=MemoryDoor(taken),
+            lookup=MemoryLookup(taken),
+            numbers=MemoryNumbers(len(taken.rows) + 1),
+            uses=Uses(real.readers),  # never entered: counts, and writes nothing
+        )
+
+
+async def _read(pool: Pool) -> Taken:
+    taken = Taken(clock=datetime.now(UTC))
+    for row in await pool.fetch(f"select {', '.join(COLUMNS)} from token"):
+        taken.rows[row["account_id"], row["token_id"]] = Row(token_of(row), row["leaf"])
+    for row in await pool.fetch("select digest, account_id, token_id, generation from secret"):
+        taken.opened[row["digest"]] = (row["account_id"], row["token_id"], row["generation"])
+    return taken
+
+
+def _seen(state: object, presented: int | None) -> Seen:
+    assert isinstance(state, Token)
+    return Seen(
+        account=state.account, id=state.id, number=state.number, owner=state.owner, scopes=state.scopes,
+        standing=state.standing, expires_at=state.expires_at, generation=state.generation,
+        previous_until=state.previous_until, created_at=state.created_at, at=datetime.now(UTC), presented=presented,
+    )  # fmt: skip
