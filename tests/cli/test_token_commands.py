@@ -2,7 +2,9 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -57,8 +59,18 @@ async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
         assert (said.code, said.err) == (0, "")
         assert not SECRET.search(said.out)
     assert "nightly" in (await shell("token", "list")).out
+
+
+async def test_alerts_name_what_has_expired(shell: Shell, service: Service) -> None:
+    assert (await shell("alerts")).err == "There is nothing to show.\n"
+    yesterday = (datetime.now(UTC) - timedelta(hours=30)).isoformat(timespec="seconds")
+    token, _ = await issued(shell, "nightly", "--expires-at", yesterday)
+    await service.sweep(UUID(token["account"]), UUID(token["id"]))
     said = await shell("alerts")
-    assert said.code == 0
+    assert (said.code, said.err) == (0, "")
+    assert re.search(rf"{token['number']} +nightly +\S+ \S+Z \(30 h ago\)", said.out)
+    (alert,) = [json.loads(line) for line in (await shell("alerts", "--json")).out.splitlines()]
+    assert (alert["kind"], alert["token"]["id"]) == ("expired", token["id"])
 
 
 async def test_a_list_says_when_there_is_more(shell: Shell) -> None:

@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 from aiohttp import web
 
+from counterfoil.commands import Sweep
+from counterfoil.door import Door
 from counterfoil.founding import found
+from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 from counterfoil_api.serving import Runner
@@ -34,6 +38,11 @@ class Service:
             return [row["type"] for row in rows]
         finally:
             await connection.close()
+
+    async def sweep(self, account: UUID, token_id: UUID) -> None:
+        """Say of a token what time has brought, as the worker would."""
+        async with Door(self.database.app_url) as door:
+            await door.execute(Sweep(account=account, token_id=token_id, by=SYSTEM))
 
     async def tokens(self) -> int:
         """How many tokens there are beside the administrator's."""

@@ -1,7 +1,9 @@
 """What a service does with its tokens, through the client and the real API."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+import asyncpg
 import pytest
 
 from client.running import Service
@@ -62,6 +64,34 @@ async def test_a_list_goes_on_over_its_pages(ledger: Client, monkeypatch: pytest
     assert [token async for token in ledger.list(limit=0)] == []
     soon = [token async for token in ledger.list(created_after=datetime.now(UTC) - timedelta(hours=1))]
     assert len(soon) == 9
+
+
+async def test_alerts_tell_what_has_expired_the_most_used_first(
+    ledger: Client, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("counterfoil.client.client._PAGE", 1)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    for name in ("idle", "busy"):
+        made = await ledger.create(name, expires_at=an_hour_ago)
+        if name == "busy":
+            await _use(service, made.token.id)
+        await service.sweep(made.token.account, made.token.id)
+    alerts = [alert async for alert in ledger.alerts()]
+    assert [(alert.token.name, alert.kind, alert.recent_uses) for alert in alerts] == [
+        ("busy", "expired", 7), ("idle", "expired", 0),
+    ]  # fmt: skip
+    assert alerts[0].left_seconds <= -3600
+    assert alerts[0].token.status == "expired"
+
+
+async def _use(service: Service, token_id: UUID) -> None:
+    connection = await asyncpg.connect(service.database.owner_url)
+    await connection.execute(
+        "insert into token_use (account_id, token_id, day, generation, count, last_at)"
+        " select account_id, token_id, current_date, 1, 7, now() from token where token_id = $1",
+        token_id,
+    )
+    await connection.close()
 
 
 async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> None:

@@ -20,6 +20,8 @@ from .showing import json_of
 
 T = TypeVar("T")
 DEFAULT: Final = Path(".counterfoil/credentials.json")
+_PATIENCE_SECONDS: Final = 10.0
+"""Somebody is watching: not as long as a service would try."""
 
 _ADVICE: Final = {
     "credentials-refused": "Look at COUNTERFOIL_TOKEN or the credentials file: the token is not one of this ledger.",
@@ -52,7 +54,7 @@ def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_
 
 
 async def _asked(url: str, token: str, call: Callable[[Client], Awaitable[T]]) -> T:
-    async with Client(url, token) as client:
+    async with Client(url, token, timeout_seconds=_PATIENCE_SECONDS) as client:
         return await call(client)
 
 

@@ -102,6 +102,9 @@ def _listed(
         ask(stream, credentials=credentials, as_json=True)
         return
     found = ask(collect, credentials=credentials, as_json=False)
+    if not found:
+        sys.stderr.write("There is nothing to show.\n")
+        return
     show_all(found[: limit or PAGE])
     if len(found) > (limit or PAGE):
         warn(f"there are more than these {limit or PAGE}; see them with --limit.")
