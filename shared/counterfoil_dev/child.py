@@ -52,7 +52,9 @@ class Child:
                 preexec_fn=_leash(self.ending),  # noqa: PLW1509 - a single system call, no locks
                 **(self.user.run_as if self.user else {}),
             )
-        self.pid_file.write_text(f"{self.process.pid} {_birth(self.process.pid)}\n")
+        half = self.pid_file.with_suffix(".half")
+        half.write_text(f"{self.process.pid} {_birth(self.process.pid)}\n")
+        half.rename(self.pid_file)  # whoever reads it finds the old one or the new one
 
     @property
     def alive(self) -> bool:
@@ -128,7 +130,6 @@ def end_leftover(pid_file: Path, *, ending: signal.Signals, patience_seconds: fl
         time.sleep(0.05)
         if time.monotonic() > deadline:
             signal_now = signal.SIGKILL
-    pid_file.unlink(missing_ok=True)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
