@@ -9,17 +9,21 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.subject_row import KnownUser, user_by_email
 from counterfoil.principal import Actor, Principal
+from counterfoil.refusals import Overloaded
 from counterfoil.scopes import EVERYTHING
 from counterfoil_api.complaints import CredentialsRefused
 
 _AT_ONCE: Final = 2
 """Hashes computed at a time: each takes a core and 64 MiB for a tenth of a second or two."""
+_LINE_LIMIT: Final = 32
+"""Passwords waiting for their turn; who comes after them waits for seconds in vain, and is told so at once."""
 
 
 class Passwords:
     """Checks e-mail addresses and passwords."""
 
     def __init__(self, pool: Pool) -> None:
+        self._waiting = 0
         self._pool = pool
         self._hasher = PasswordHasher()
         self._turn = asyncio.Semaphore(_AT_ONCE)
@@ -28,9 +32,15 @@ class Passwords:
 
     async def principal(self, email: str, password: str) -> Principal:
         """The administrator with this address and password, or `CredentialsRefused`."""
-        user = await user_by_email(self._pool, email)
-        async with self._turn:
-            right = await asyncio.to_thread(self._verify, user, password)
+        if self._waiting >= _LINE_LIMIT:
+            raise Overloaded("Too many passwords are being checked; try again.")
+        self._waiting += 1
+        try:
+            user = await user_by_email(self._pool, email)
+            async with self._turn:
+                right = await asyncio.to_thread(self._verify, user, password)
+        finally:
+            self._waiting -= 1
         if user is None or not right:
             raise CredentialsRefused
         return Principal(actor=Actor("user", user.id), account=user.account, scopes=(EVERYTHING,))

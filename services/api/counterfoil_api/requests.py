@@ -1,6 +1,5 @@
 """The outermost layer: every request gets an id, one log line, and a problem document if it is refused."""
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
@@ -45,14 +44,8 @@ def edge(observe: Observe) -> Middleware:
         structlog.contextvars.bind_contextvars(request_id=identity)
         try:
             response = await handler(request)
-        except asyncio.CancelledError:
-            log.info("request_abandoned", method=request.method, route=route_of(request))
-            raise
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
-            refusal = refusal_of(error)
-            refused, response = kind_of(refusal).name, problem(refusal)
-            if isinstance(error, web.HTTPMethodNotAllowed):
-                response.headers["Allow"] = error.headers["Allow"]
+            response, refused = refused_response(error)
         sealed(response, identity)
         seconds, route, status = perf_counter() - started, route_of(request), response.status
         observe(request.method, route, status, seconds, refused)
@@ -61,6 +54,15 @@ def edge(observe: Observe) -> Middleware:
         return response
 
     return layer
+
+
+def refused_response(error: Exception) -> tuple[web.Response, str]:
+    """The problem document of an exception, and the name of that problem."""
+    refusal = refusal_of(error)
+    response = problem(refusal)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = error.headers["Allow"]
+    return response, kind_of(refusal).name
 
 
 def route_of(request: web.Request) -> str:
