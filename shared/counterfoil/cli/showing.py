@@ -104,10 +104,15 @@ def show_events(events: Sequence[Happening]) -> None:
     _table(
         ("version", "at", "what", "by", "says"),
         (
-            (str(e.version), _at(e.at), e.type, f"{e.by.kind} {e.by.id}", json_of({**e.data, **(e.private or {})}))
+            (str(e.version), _at(e.at), e.type, f"{e.by.kind} {e.by.id}", _says({**e.data, **(e.private or {})}))
             for e in events
         ),
     )
+
+
+def _says(data: dict[str, object]) -> str:
+    parts = ((name, value if isinstance(value, str) else json_of(value)) for name, value in data.items() if value)
+    return ", ".join(f"{name} {value}" for name, value in parts)
 
 
 def show_alerts(alerts: Sequence[Alert]) -> None:
@@ -127,7 +132,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
 
-    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")  # a scope or an id that is cut short is of no use
     for row in rows:
         table.add_row(*(Text(printable(cell).replace("\n", "\\n")) for cell in row))  # Text: no markup from strangers
     _console().print(table)
