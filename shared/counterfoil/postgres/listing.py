@@ -44,14 +44,16 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 _LAST_USED: Final = f"greatest(t.last_exchanged_at, {last_use('t')})"
-_NEVER: Final = "'infinity'::timestamptz"
+# As they stand in the indexes token_by_name and token_by_expiry, which serve the filters as well as the sorts.
+_NAME: Final = "coalesce(t.name, '')"
+_EXPIRY: Final = "coalesce(t.expires_at, 'infinity'::timestamptz)"
 _UNUSED: Final = "'-infinity'::timestamptz"
 # Each sort with its SQL and its type. A token that never expires sorts after all that do, one never used before all.
 # Ids are UUIDv7: their order is that of creation.
 _SORTS: Final[dict[str, tuple[str, str]]] = {
     "created": ("t.token_id", "uuid"),
-    "name": ("coalesce(t.name, '')", "text"),
-    "expires": (f"coalesce(t.expires_at, {_NEVER})", "timestamptz"),
+    "name": (_NAME, "text"),
+    "expires": (_EXPIRY, "timestamptz"),
     "updated": ("t.updated_at", "timestamptz"),
     "last_used": (f"coalesce({_LAST_USED}, {_UNUSED})", "timestamptz"),
     "number": ("t.number", "bigint"),
@@ -59,9 +61,9 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
 # One moment for the whole statement: what is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
     "revoked": "t.standing = 'revoked'",
-    "expired": "t.standing <> 'revoked' and t.expires_at <= statement_timestamp()",
-    "suspended": "t.standing = 'suspended' and (t.expires_at is null or t.expires_at > statement_timestamp())",
-    "active": "t.standing = 'active' and (t.expires_at is null or t.expires_at > statement_timestamp())",
+    "expired": f"t.standing <> 'revoked' and {_EXPIRY} <= statement_timestamp()",
+    "suspended": f"t.standing = 'suspended' and {_EXPIRY} > statement_timestamp()",
+    "active": f"t.standing = 'active' and {_EXPIRY} > statement_timestamp()",
 }
 
 
@@ -116,7 +118,7 @@ def _conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
 
     conditions = []
     if wanted.name is not None:
-        conditions.append(f"t.name like {given(_pattern(wanted.name))}")
+        conditions.append(f"t.name is not null and {_NAME} like {given(_pattern(wanted.name))}")
     if wanted.status is not None:
         conditions.append(_STATUS[wanted.status])
     if wanted.owner_type is not None:
@@ -125,9 +127,11 @@ def _conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         conditions.append(f"t.owner_id = {given(wanted.owner_id)}")
     if wanted.scope is not None:
         conditions.append(f"t.scopes::jsonb ? {given(wanted.scope)}")
+    if wanted.expires_after is not None:
+        conditions.append("t.expires_at is not null")
     for column, after, before in (
         ("t.created_at", wanted.created_after, wanted.created_before),
-        ("t.expires_at", wanted.expires_after, wanted.expires_before),
+        (_EXPIRY, wanted.expires_after, wanted.expires_before),
         (_LAST_USED, wanted.last_used_after, wanted.last_used_before),
     ):
         if after is not None:
