@@ -127,7 +127,13 @@ def test_what_is_no_expiry(moment: datetime) -> None:
         expiry(AT, None, moment)
 
 
-def test_the_last_expiry_that_can_be_stated() -> None:
+def test_the_longest_way_to_write_a_second() -> None:
+    assert length("1s".rjust(64, "0")) == SECOND
+
+
+def test_the_first_and_the_last_expiry_that_can_be_stated() -> None:
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+    assert expiry(AT, None, first) == first
     last = datetime(9998, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14)))
     assert expiry(AT, None, last) == last
 
