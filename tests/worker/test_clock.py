@@ -1,6 +1,7 @@
 """The clock's lead, and what its calls carry."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -14,7 +15,7 @@ from counterfoil.postgres.leader import Lead
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.actors import declare
-from counterfoil_worker.broker import QUEUE, broker_of
+from counterfoil_worker.broker import QUEUE, OncePerMinute, broker_of
 from counterfoil_worker.clock import Call, Clock
 from worker.lives import cut_everybody
 
@@ -118,3 +119,16 @@ def test_calls_carry_nothing(valkey: Valkey) -> None:
     broker.client.close()
     assert {message["actor_name"] for message in messages} == {"sweep", "forget"}
     assert all(message["args"] == [] and message["kwargs"] == {} for message in messages)
+
+
+def test_a_consumer_complains_once_a_minute_and_without_a_traceback_about_redis() -> None:
+    complaint = "Consumer encountered an unexpected error."
+    hung = redis.TimeoutError("timed out")
+    records = [
+        logging.makeLogRecord({"msg": complaint, "levelno": logging.CRITICAL, "exc_info": (type(hung), hung, None)}),
+        logging.makeLogRecord({"msg": "Restarting consumer in 3.00 seconds.", "levelno": logging.INFO}),
+        logging.makeLogRecord({"msg": complaint, "levelno": logging.CRITICAL}),
+    ]
+    once = OncePerMinute()
+    said = [record for record in records if once.filter(record)]
+    assert [(record.getMessage(), record.exc_info) for record in said] == [(f"{complaint} timed out", None)]

@@ -55,4 +55,7 @@ class OncePerMinute(logging.Filter):
         if time.monotonic() < self._again_at:
             return False
         self._again_at = time.monotonic() + 60
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, redis.RedisError):  # a Redis that hangs is not worth a traceback
+            record.msg, record.args, record.exc_info = f"{record.msg} {error}", (), None
         return True

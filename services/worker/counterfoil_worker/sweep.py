@@ -73,11 +73,11 @@ class Sweeper:
         # All at once, so that they share transactions; one answer each, so that none can stop the others.
         answers = await asyncio.gather(*(self._door.execute(_command(due)) for due in page), return_exceptions=True)
         for due, answer in zip(page, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                log.info("token_swept_later", token_id=due.token_id, refusal=type(answer).__name__)
-            elif isinstance(answer, BaseException):
+            if isinstance(answer, BaseException) and not isinstance(answer, Unavailable):
                 self._resting[due.token_id] = time.monotonic() + REST_SECONDS
                 log.error("token_not_swept", account=due.account, token_id=due.token_id, error=type(answer).__name__)
+        if later := [type(answer).__name__ for answer in answers if isinstance(answer, Unavailable)]:
+            log.info("tokens_left_for_later", tokens=len(later), refusals=sorted(set(later)))
         return sum(len(answer.facts) for answer in answers if isinstance(answer, Outcome))
 
 
