@@ -1,4 +1,4 @@
-"""Bearers: joserfc verifies what we sign, and we verify nothing else."""
+"""Bearers: anybody verifies what we sign, and we verify nothing else."""
 
 import base64
 import hmac
@@ -103,7 +103,7 @@ def test_one_changed_character_is_a_refusal(data: st.DataObject) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_refusal_and_never_a_crash(text: str) -> None:
-    header = RING.signing.header.decode()
+    header = RING.sign(CLAIMS).partition(".")[0]
     for bearer in (text, f"{header}.{text}", f"{header}.{text}.", f"{header}..{text}"):
         with pytest.raises(CredentialsRefused):
             RING.claims_of(bearer)

@@ -1,6 +1,5 @@
 """What the edge lets through, and what it says to everything else."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -20,19 +19,6 @@ async def post(client: ClientSession, path: str, data: bytes, **headers: str) ->
         if answer.status >= 400:
             assert answer.content_type == "application/problem+json"
         return answer.status, await answer.json(content_type=None)
-
-
-async def raw(address: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
-    host, port = address.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(sent)
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-    status, *lines = head.decode().strip().split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = await asyncio.wait_for(reader.readexactly(int(headers.get("content-length", "0"))), 5)
-    writer.close()
-    await writer.wait_closed()
-    return int(status.split()[1]), headers, body
 
 
 async def test_a_handler_gets_what_its_signature_says(client: ClientSession) -> None:
@@ -130,69 +116,6 @@ async def test_a_precondition_that_cannot_be_read_is_refused(client: ClientSessi
         assert (await answer.json(content_type=None))["type"] == PROBLEM + "invalid-precondition"
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "problem"),
-    [
-        ("/things?limit=7&name=%C3%A9", 200, ""),
-        ("/things?limit=0", 422, "invalid-request"),
-        ("/things?limit=a", 422, "invalid-request"),
-        ("/things?limti=7", 422, "invalid-request"),
-        ("/things?name=a&name=b", 422, "invalid-request"),
-        ("/things?name", 422, "invalid-request"),
-        ("/things?name=%ff", 422, "invalid-request"),
-        ("/things?access_token=cfl_service_x", 400, "credentials-in-query"),
-        ("/page?Token=x", 400, "credentials-in-query"),
-        ("/page?x=y", 422, "invalid-request"),
-        ("/nowhere", 404, "no-such-path"),
-        ("/things/a/b", 404, "no-such-path"),
-        ("/form", 405, "method-not-allowed"),
-    ],
-)
-async def test_paths_and_queries(address: str, path: str, status: int, problem: str) -> None:
-    answered, headers, body = await raw(address, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert answered == status
-    if problem:
-        assert headers["content-type"] == "application/problem+json"
-        assert json.loads(body)["type"] == PROBLEM + problem
-    if status == 405:
-        assert headers["allow"] == "POST"
-
-
-@pytest.mark.parametrize(
-    ("sent", "status", "problem"),
-    [
-        (b"nonsense\r\n\r\n", 400, "malformed-request"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n", 400, "malformed-request"),
-        (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400, "malformed-request"),
-        (b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "malformed-request"),
-        (
-            b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-            400,
-            "malformed-request",
-        ),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431, "headers-too-large"),
-        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers-too-large"),
-        (
-            b"POST /slow HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n",
-            417,
-            "expectation-failed",
-        ),
-        (
-            b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-            400,
-            "malformed-request",
-        ),
-    ],
-)
-async def test_bytes_that_are_no_request_get_a_problem_too(
-    address: str, sent: bytes, status: int, problem: str
-) -> None:
-    answered, headers, body = await raw(address, sent)
-    assert (answered, json.loads(body)["type"]) == (status, PROBLEM + problem)
-    assert headers["content-type"] == "application/problem+json"
-    assert headers["x-request-id"]
-
-
 async def test_every_request_is_logged_once_and_without_its_secrets(client: ClientSession) -> None:
     with capture_logs() as lines:
         await post(client, "/things", b'{"name":"a"}', **{"X-Request-Id": "my-own-request"})
@@ -220,33 +143,6 @@ async def test_a_bug_is_logged_with_its_trace_and_answered_without(client: Clien
 async def test_answers_are_observed(client: ClientSession, shelf: Shelf) -> None:
     await post(client, "/things", b'{"name":"forbidden"}')
     assert shelf.observed == [("POST", "/things", 403, "scope-missing")]
-
-
-async def test_who_hangs_up_does_not_undo_what_was_begun(address: str, shelf: Shelf) -> None:
-    host, port = address.removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port))
-    body = b'{"name":"kept"}'
-    head = f"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
-    await writer.drain()
-    await asyncio.sleep(0.05)
-    writer.transport.abort()
-    await asyncio.sleep(0.4)
-    assert shelf.finished == ["kept"]
-
-
-async def test_a_cautious_client_may_go_on(address: str) -> None:
-    host, port = address.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(
-        b"POST /form HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 7\r\n"
-        b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
-    )
-    assert b"100" in await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"token=a")
-    assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
-    writer.close()
-    await writer.wait_closed()
 
 
 async def test_forms_are_read(client: ClientSession) -> None:

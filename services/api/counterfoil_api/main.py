@@ -60,13 +60,23 @@ async def _serve(settings: Settings) -> None:
     runner = _runner(settings)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.api_host, settings.api_port).start()
+        await _listen(runner, settings)
         log.info("api_started", address=runner.addresses[0], public_url=settings.public_url)
         await asked.wait()
         log.info("api_stopping")
     finally:
         await runner.cleanup()
     log.info("api_stopped")
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    try:
+        await web.TCPSite(runner, settings.api_host, settings.api_port).start()
+    except OSError as error:
+        where = f"{settings.api_host}:{settings.api_port}"
+        raise SystemExit(
+            f"Cannot listen on {where} ({os.strerror(error.errno or 0)}); see API_HOST, API_PORT."
+        ) from None
 
 
 class _Processes(BaseApplication):  # type: ignore[misc] # it has no types

@@ -120,9 +120,7 @@ def _operation(route: Route, schemas: Schemas) -> Json:
         "summary": route.summary,
         "responses": _responses(route, schemas),
     }
-    description = " ".join(
-        part for part in (route.description, f"Needs the scope `{route.scope}`." if route.scope else "") if part
-    )
+    description = " ".join(part for part in (route.description, _scope(route)) if part)
     if description:
         operation["description"] = description
     if parameters := [each for parameter in route.parameters for each in written(parameter, schemas)]:
@@ -132,6 +130,14 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     if route.reads(Source.ASKER, Source.CREDENTIALS):
         operation["security"] = [{name: []} for name in _SCHEMES]
     return operation
+
+
+def _scope(route: Route) -> str:
+    if route.scope is None:
+        return ""
+    own = route.scope.replace("tokens.", "self.", 1)
+    alone = f"; a token may hold `{own}` for itself alone" if "{ref}" in route.path and own != "self.create" else ""
+    return f"Needs the scope `{route.scope}`{alone}."
 
 
 def _request_body(route: Route, schemas: Schemas) -> Json | None:
