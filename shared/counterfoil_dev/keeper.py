@@ -9,7 +9,7 @@ from counterfoil_dev.child import Child
 
 FIRST_DELAY_SECONDS: Final = 0.1
 LONGEST_DELAY_SECONDS: Final = 5.0
-SETTLED_SECONDS: Final = 30.0
+SETTLED_SECONDS: Final = 10.0
 """Whoever has lived this long has recovered, and is started at once when it next dies."""
 
 

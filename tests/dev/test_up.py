@@ -126,7 +126,7 @@ def test_the_images_health_checks_hold_here_too(service: Service, image: str) ->
     script = script.replace("http://127.0.0.1:8080", service.url)
     told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
     here = {**os.environ, "REDIS_URL": told["REDIS_URL"].strip("'")}
-    assert within(20, lambda: subprocess.run([sys.executable, option, script], env=here, check=False).returncode == 0)
+    assert within(60, lambda: subprocess.run([sys.executable, option, script], env=here, check=False).returncode == 0)
 
 
 def test_a_second_up_on_the_same_state_is_refused_and_harms_nobody(service: Service) -> None:
@@ -157,28 +157,29 @@ def test_what_the_processes_were_told_serves_an_operators_shell(service: Service
 def test_whatever_is_killed_comes_back_by_itself(service: Service, name: str) -> None:
     before = service.pid(name)
     service.kill(name)
-    assert within(20, lambda: service.pid(name) != before)
-    assert within(20, lambda: answers(service))
+    assert within(60, lambda: service.pid(name) != before)
+    assert within(60, lambda: answers(service))
     made = asked(service, "/v1/tokens", name=f"after the death of {name}", scopes=[])
     assert asked(service, f"/v1/tokens/{made['token']['id']}")["status"] == "active"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_takes_everything_down_and_the_next_up_carries_on(place: Path, number: signal.Signals) -> None:
-    with running_service(place) as service:
-        made = asked(service, "/v1/tokens", name="kept", scopes=[])
-        secrets, token = (place / "secrets.env").read_text(), service.credentials["admin_token"]
-        processes = family(service)
-        assert len(processes) > len(SERVERS)
-        service.process.send_signal(number)
-        assert service.process.wait(30) == 0
-        assert within(5, lambda: living(processes) == [])
-        assert not (place / "run" / "url").exists()
-    with running_service(place) as service:
-        assert asked(service, f"/v1/tokens/{made['token']['id']}")["name"] == "kept"
-        assert service.credentials["admin_token"] == token
-        assert service.credentials["url"] == service.url
-        assert (place / "secrets.env").read_text() == secrets
+def test_any_signal_takes_everything_down_and_the_next_up_carries_on(place: Path) -> None:
+    known: dict[str, str] = {}
+    secrets: set[tuple[str, str]] = set()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with running_service(place) as service:
+            assert service.credentials["url"] == service.url
+            secrets.add((service.credentials["admin_token"], (place / "secrets.env").read_text()))
+            for name, token_id in known.items():
+                assert asked(service, f"/v1/tokens/{token_id}")["name"] == name
+            known[number.name] = asked(service, "/v1/tokens", name=number.name, scopes=[])["token"]["id"]
+            processes = family(service)
+            assert len(processes) > len(SERVERS)
+            service.process.send_signal(number)
+            assert service.process.wait(60) == 0
+            assert living(processes) == []  # at once: nobody outlives the supervisor
+            assert not (place / "run" / "url").exists()
+    assert len(secrets) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of the dead")
@@ -189,7 +190,7 @@ def test_a_killed_supervisor_leaves_nobody_and_the_next_up_carries_on(place: Pat
         service.process.wait()
         with running_service(place) as next_service:  # at once: whoever is left over must not be in the way
             assert answers(next_service)
-            assert within(20, lambda: not {pid for pid in processes if command_of(pid)} - family(next_service))
+            assert within(60, lambda: not {pid for pid in processes if command_of(pid)} - family(next_service))
 
 
 def test_a_state_without_its_account_makes_one_again(place: Path) -> None:
