@@ -30,15 +30,15 @@ class Shell:
     directory: Path
     environment: Mapping[str, str]
 
-    async def __call__(self, *words: str, **environment: str) -> Said:
+    async def __call__(self, *words: str, stderr: int = asyncio.subprocess.PIPE, **environment: str) -> Said:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL")}
         process = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("counterfoil"), *words, cwd=self.directory,
             env={**clean, **self.environment, **environment}, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
         )  # fmt: skip
         out, err = await process.communicate()
-        return Said(process.returncode or 0, out.decode(), err.decode())
+        return Said(process.returncode or 0, out.decode(), (err or b"").decode())
 
 
 @pytest.fixture

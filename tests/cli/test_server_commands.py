@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pty
 import stat
 import subprocess
 import sys
@@ -66,6 +68,24 @@ async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Da
     assert said.code == 1
     assert [finding["field"] for finding in findings] == ["scopes", "stub"]
     assert (last["summary"]["events"], last["summary"]["findings"]) == (3, 2)
+
+
+async def test_findings_go_to_the_file_and_the_progress_to_the_terminal(server_side: Shell, database: Database) -> None:
+    await server_side(
+        "account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json"
+    )
+    connection = await asyncpg.connect(database.owner_url)
+    await connection.execute("update token set stub = 'x'")
+    await connection.close()
+    ours, theirs = pty.openpty()
+    said = await server_side("audit", "replay", stderr=theirs, TERM="xterm")
+    os.close(theirs)
+    progress = os.read(ours, 1 << 16)
+    os.close(ours)
+    assert "column-differs stub" in said.out
+    assert "\x1b" not in said.out
+    assert b"auditing" in progress
+    assert b"column-differs" not in progress
 
 
 @pytest.mark.parametrize("module", ["counterfoil.cli", "counterfoil.client"])

@@ -105,6 +105,12 @@ async def say_come_back_tomorrow(here: Streams, _there: Streams) -> None:
     await _say(here, b"503 Service Unavailable", b"Retry-After: 86400\r\n")
 
 
+async def break_afterwards(here: Streams, there: Streams) -> None:
+    """The service does it and then falls over."""
+    await _asked(here, there)
+    await _say(here, b"500 Internal Server Error")
+
+
 async def say_nonsense(here: Streams, _there: Streams) -> None:
     """What a hotel's network answers to everything."""
     await _message(here[0])

@@ -131,14 +131,23 @@ async def test_a_client_comes_back_when_it_was_asked_to(shaky: Client, proxy: Pr
     assert time.monotonic() - began >= 1
 
 
-async def test_a_client_does_not_wait_longer_than_it_may(shaky: Client, proxy: Proxy, service: Service) -> None:
+async def test_a_client_does_not_wait_longer_than_it_may(shaky: Client, proxy: Proxy) -> None:
     proxy.failures.append(cutting.say_come_back_tomorrow)
     began = time.monotonic()
     with pytest.raises(Unavailable) as refused:
-        await shaky.create("nightly")
+        await shaky.get("self")
     assert refused.value.status == 503
     assert time.monotonic() - began < 1
-    assert await service.tokens() == 0
+
+
+@pytest.mark.parametrize("failure", [cutting.break_afterwards, cutting.say_come_back_tomorrow])
+async def test_a_change_that_a_server_failed_at_may_have_happened(
+    shaky: Client, proxy: Proxy, failure: Failure
+) -> None:
+    proxy.failures.append(failure)
+    with pytest.raises(OutcomeUnknown, match=r"HTTP 50\d") as unknown:
+        await shaky.create("nightly")
+    assert (await shaky.create("nightly", idempotency_key=unknown.value.idempotency_key)).secret.plain
 
 
 async def test_what_is_no_ledger_is_told_so(shaky: Client, proxy: Proxy) -> None:

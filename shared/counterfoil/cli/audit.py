@@ -47,7 +47,6 @@ async def _replayed(url: str, *, as_json: bool) -> Tally:
         task = bar.add_task("auditing", total=None)
         tally = Tally(lambda done, total: bar.update(task, completed=done, total=total))
         async for finding in replay(url, tally):
-            bar.console.file.flush()
             sys.stdout.write(_line(finding, as_json=as_json))
     return tally
 
@@ -58,8 +57,10 @@ def _progress() -> Progress:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    # On anything but a terminal a bar is noise; the summary says it all.
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    # On anything but a terminal a bar is noise. And what goes into a file must not be caught for the bar's terminal.
+    return Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
+    )
 
 
 def _line(finding: Finding, *, as_json: bool) -> str:

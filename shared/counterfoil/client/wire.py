@@ -18,9 +18,8 @@ from .failures import Failure, OutcomeUnknown, Refused, Unreachable, refused
 
 USER_AGENT: Final = "counterfoil-client"
 _AGAIN: Final = frozenset({429, 502, 503, 504})
-# A gateway that gave up does not know what became of the request, nor does our own service in one case.
-_GATEWAY: Final = frozenset({502, 504})
-_IN_DOUBT: Final = "outcome-unknown"
+# The only failures of a server that promise it: whatever else failed, a gateway or we, may have done so afterwards.
+_NOTHING_CHANGED: Final = frozenset({"busy", "overloaded"})
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 5.0
@@ -73,7 +72,7 @@ class Answer:
     @property
     def doubtful(self) -> bool:
         """Whether the call may have been carried out all the same."""
-        return self.status in _GATEWAY or (self.again and self.refusal.name == _IN_DOUBT)
+        return self.status >= 500 and self.refusal.name not in _NOTHING_CHANGED
 
     @property
     def pause_seconds(self) -> float:
@@ -167,10 +166,15 @@ class Wire:
 
 def _failure(call: Call, result: Answer | Lost, *, doubt: bool) -> Failure:
     refusal = result.refusal if isinstance(result, Answer) else None
-    reason = str(refusal) if refusal else result.reason if isinstance(result, Lost) else ""
+    reason = _reason(refusal) if refusal else result.reason if isinstance(result, Lost) else ""
     if call.changes and (result.doubtful or (doubt and (refusal is None or _inconclusive(result)))):
         return OutcomeUnknown(reason, call.key)
     return refusal or Unreachable(reason)
+
+
+def _reason(refusal: Refused) -> str:
+    request = f", request {refusal.request_id}" if refusal.request_id else ""
+    return f"{refusal} (HTTP {refusal.status}{request})"
 
 
 def _inconclusive(result: Answer | Lost) -> bool:
