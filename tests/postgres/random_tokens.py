@@ -1,0 +1,98 @@
+"""A shelf of random tokens, and how plain Python filters and sorts it."""
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from counterfoil.events import Owner
+from counterfoil.postgres.listing import Filter
+from counterfoil.principal import Actor
+from counterfoil.token import Status, Token, status
+
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+ACCOUNT, OTHER = uuid7(), uuid7()
+CHANCE = random.Random(7)
+NAMES = ["nightly", "nightly build", "100%", "1000", "a_b", "axb", "a\\b", "a*b", "a?b", "Ärger", "ärger", "zz", "🚀",
+         "İ", "nightly'; --", "NIGHTLY", " lead", None]  # fmt: skip
+SCOPES = ["mail.send", "mail.*", "mail", "all", 'a"b', "a.b"]
+MOMENTS = [NOW + hours * HOUR for hours in (-900, -50, -3, -1, 1, 2, 60, 900)]
+LATEST, EARLIEST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+
+
+def random_token(account: UUID, number: int) -> Token:
+    """A token as it may come to stand in the table, with times that often coincide."""
+    born = CHANCE.choice(MOMENTS[:4])
+    return Token(
+        account=account, id=uuid7(), number=number, creator=Actor("user", ACCOUNT), name=CHANCE.choice(NAMES),
+        description="", metadata={}, owner=Owner(CHANCE.choice(["user", "service"]), CHANCE.choice("abc")),
+        scopes=tuple(CHANCE.sample(SCOPES, CHANCE.randrange(4))),
+        standing=CHANCE.choice(["active", "suspended", "revoked"]),
+        duration=None, expires_at=CHANCE.choice([None, *MOMENTS]), lived_from=born, thresholds=(), noticed=None,
+        next_due_at=None, created_at=born, updated_at=CHANCE.choice(MOMENTS[:4]),
+        last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, previous_until=None, stub="cfl_user_ab",
+        dialect="native", cloned_from=None, reason=None, revision=1, version=1, at=born,
+    )  # fmt: skip
+
+
+TOKENS = {
+    account: [random_token(account, n) for n in CHANCE.sample(range(1, 9_999), 300)] for account in (ACCOUNT, OTHER)
+}
+USES = {token.id: CHANCE.choice([None, *MOMENTS[:4]]) for token in TOKENS[ACCOUNT]}
+
+
+def used(token: Token) -> datetime | None:
+    return max((at for at in (token.last_exchanged_at, USES[token.id]) if at), default=None)
+
+
+KEYS: dict[str, Callable[[Token], Any]] = {
+    "created": lambda token: token.id,
+    "name": lambda token: (token.name or "", token.id),
+    "expires": lambda token: (token.expires_at or LATEST, token.id),
+    "updated": lambda token: (token.updated_at, token.id),
+    "last_used": lambda token: (used(token) or EARLIEST, token.id),
+    "number": lambda token: token.number,
+}
+
+
+def fits(token: Token, wanted: Filter) -> bool:
+    return all(
+        [
+            wanted.name is None or matches(token.name, wanted.name),
+            wanted.status is None or status(token, NOW) == wanted.status,
+            wanted.owner_type in (None, token.owner.type),
+            wanted.owner_id in (None, token.owner.id),
+            wanted.scope is None or wanted.scope in token.scopes,
+            within(token.created_at, wanted.created_after, wanted.created_before),
+            within(token.expires_at, wanted.expires_after, wanted.expires_before),
+            within(used(token), wanted.last_used_after, wanted.last_used_before),
+        ]
+    )
+
+
+def matches(name: str | None, glob: str) -> bool:
+    pattern = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in glob)
+    return name is not None and re.fullmatch(pattern, name, re.DOTALL) is not None
+
+
+def within(at: datetime | None, after: datetime | None, before: datetime | None) -> bool:
+    if at is None:
+        return after is None and before is None
+    return (after is None or after <= at) and (before is None or at < before)
+
+
+GLOBS = ["*", "", "night*", "*build", "n*y", "?00%", "100?", "a_b", "a?b", "a\\b", "a\\*", "\\", "%", "_*", "*'*", "?",
+         "??"]  # fmt: skip
+CHOICES: dict[str, Sequence[Any]] = {
+    "name": [*GLOBS, *filter(None, NAMES)],
+    "status": get_args(Status),
+    "owner_type": ["user", "service", "application"],
+    "owner_id": ["a", "b", "zebra"],
+    "scope": [*SCOPES, "mail.s", 'a"', ""],
+    **{f"{what}_{side}": MOMENTS for what in ("created", "expires", "last_used") for side in ("after", "before")},
+}

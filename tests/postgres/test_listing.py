@@ -1,0 +1,143 @@
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count, product
+from typing import get_args
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from counterfoil.cursor import Cursors
+from counterfoil.postgres import token_row
+from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.listing import Filter, Listed, Sort, one, page_of
+from counterfoil.postgres.use import add
+from counterfoil.token import Token, status
+from counterfoil_dev.postgres import OWNER, Database, Postgres
+from postgres.random_tokens import ACCOUNT, CHOICES, KEYS, OTHER, TOKENS, USES, fits, random_token, used
+
+CURSORS = Cursors(b"k" * 32)
+SORTS: Sequence[Sort] = get_args(Sort)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def pool(postgres_server: Postgres, template: str) -> AsyncIterator[Pool]:
+    """Readers of a database in which all these tokens stand."""
+    postgres_server.run(f"create database listed owner {OWNER} template {template};")
+    async with await open_pool(postgres_server.database("listed").app_url, size=2) as pool:
+        for tokens in TOKENS.values():
+            await kept(pool, tokens)
+        await add(pool, [(ACCOUNT, token, at.date(), 2, 1, at) for token, at in USES.items() if at])
+        yield pool
+    postgres_server.run("drop database listed with (force);")
+
+
+async def kept(pool: Pool, tokens: Sequence[Token]) -> None:
+    await pool.execute(token_row.upsert(1), *token_row.arrays((token, b"0" * 32) for token in tokens))
+
+
+async def pages_of(
+    pool: Pool, wanted: Filter, *, sort: Sort, descending: bool, limit: int
+) -> AsyncIterator[list[Listed]]:
+    """Page after page to the end, as who follows the cursors gets them."""
+    question, place = [wanted, sort, descending], None
+    while True:
+        page = await page_of(pool, ACCOUNT, wanted, sort=sort, descending=descending, after=place, limit=limit)
+        yield page
+        if len(page) < limit:
+            return
+        place = CURSORS.place(ACCOUNT, question, CURSORS.made(ACCOUNT, question, page[-1].place))
+
+
+async def compare(pool: Pool, wanted: Filter, *, sort: Sort, descending: bool, limit: int) -> None:
+    """Assert that the database and plain Python list the same tokens in the same order."""
+    found = [
+        each async for page in pages_of(pool, wanted, sort=sort, descending=descending, limit=limit) for each in page
+    ]
+    expected = sorted((token for token in TOKENS[ACCOUNT] if fits(token, wanted)), key=KEYS[sort], reverse=descending)
+    assert [each.token for each in found] == expected, (wanted, sort, descending, limit)
+    assert [each.last_used_at for each in found] == [used(token) for token in expected]
+
+
+@pytest.mark.parametrize("field", CHOICES)
+async def test_every_filter_in_every_order_equals_plain_python(pool: Pool, field: str) -> None:
+    for value, sort, descending in product(CHOICES[field], SORTS, (False, True)):
+        await compare(pool, Filter(**{field: value}), sort=sort, descending=descending, limit=97)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100, 299, 300, 301])
+async def test_pages_of_any_size_tell_all_and_nothing_twice(pool: Pool, limit: int) -> None:
+    for sort, descending in product(SORTS, (False, True)):
+        await compare(pool, Filter(), sort=sort, descending=descending, limit=limit)
+
+
+@given(
+    wanted=st.builds(
+        Filter, **{field: st.none() | st.sampled_from(values) for field, values in CHOICES.items() if field != "name"},
+        name=st.none() | st.just("*") | st.text("*?%_\\ab1 nightly", max_size=5),
+    ),
+    sort=st.sampled_from(SORTS), descending=st.booleans(), limit=st.integers(1, 200),
+)  # fmt: skip
+@settings(max_examples=200, deadline=None)
+async def test_filters_together_equal_plain_python(
+    pool: Pool, wanted: Filter, sort: Sort, limit: int, *, descending: bool
+) -> None:
+    await compare(pool, wanted, sort=sort, descending=descending, limit=limit)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+async def test_pages_miss_and_repeat_nothing_while_tokens_are_added(database: Database, sort: Sort) -> None:
+    before = [random_token(ACCOUNT, number) for number in range(1, 101)]
+    numbers = count(101)
+    async with await open_pool(database.app_url, size=1) as pool:
+        await kept(pool, before)
+        told: list[UUID] = []
+        async for page in pages_of(pool, Filter(), sort=sort, descending=False, limit=9):
+            told += [each.token.id for each in page]
+            if len(told) < 200:
+                await kept(pool, [random_token(ACCOUNT, next(numbers)) for _ in range(5)])
+    assert len(told) == len(set(told))
+    assert {token.id for token in before} <= set(told)
+
+
+async def test_a_foreign_token_is_as_if_it_never_was(pool: Pool) -> None:
+    foreign = TOKENS[OTHER][0]
+    assert await one(pool, ACCOUNT, token_id=foreign.id) is None
+    mine = {token.number: token for token in TOKENS[ACCOUNT]}
+    for token in TOKENS[OTHER][:50]:
+        found = await one(pool, ACCOUNT, number=token.number)
+        assert (found and found.token) == mine.get(token.number)
+    page = await page_of(
+        pool, ACCOUNT, Filter(), sort="created", descending=False, after=[str(foreign.id)] * 2, limit=1_000
+    )
+    assert {each.token.account for each in page} <= {ACCOUNT}
+
+
+async def test_one_token_is_found_by_its_id_and_by_its_number(pool: Pool) -> None:
+    for token in TOKENS[ACCOUNT][:20]:
+        by_id, by_number = (
+            await one(pool, ACCOUNT, token_id=token.id),
+            await one(pool, ACCOUNT, number=token.number),
+        )
+        assert by_id is not None
+        assert by_number is not None
+        assert by_id.token == by_number.token == token
+        assert by_id.last_used_at == by_number.last_used_at == used(token)
+
+
+async def test_what_is_listed_as_active_is_shown_as_active(database: Database) -> None:
+    """Also in the very moment in which it expires."""
+    ends = datetime.now(UTC) + timedelta(seconds=0.3)
+    tokens = [replace(random_token(ACCOUNT, n), standing="active", expires_at=ends) for n in range(1, 501)]
+    seen = 0
+    async with await open_pool(database.app_url, size=1) as pool:
+        await kept(pool, tokens)
+        while page := await page_of(
+            pool, ACCOUNT, Filter(status="active"), sort="created", descending=False, after=None, limit=500
+        ):
+            assert {status(each.token, each.at) for each in page} == {"active"}
+            seen += 1
+    assert seen
