@@ -10,6 +10,7 @@ that whatever else the machine does falls on both. Postgres is real, on this mac
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -35,11 +36,12 @@ SMALLER = 10_000
 
 def main() -> None:
     """Run the cases that were asked for, and print what they came to."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing behind
     asked = _arguments()
     cases = [case for case in CASES if not asked.only or case.name in asked.only]
     progress = Progress(console=Console(stderr=True), transient=True)
-    with tempfile.TemporaryDirectory(prefix="counterfoil-bench-") as directory, ExitStack() as ending, progress:
-        postgres = ending.enter_context(embedded_postgres(State.at(Path(directory) / "state")))
+    with tempfile.TemporaryDirectory(prefix="cf-bench-", dir="/tmp") as directory, ExitStack() as ending, progress:
+        postgres = ending.enter_context(embedded_postgres(State.at(Path(directory))))
         stage = Stage(postgres, Path(directory), ending)
         doing = progress.add_task("starting", total=2 * asked.rounds * len(cases))
         bench = Bench(stage, asked, lambda what: progress.update(doing, description=what, advance=1))
