@@ -49,6 +49,14 @@ async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) ->
     assert [each["name"] for each in listed] == ["administrator", "copy", "weekly"]
 
 
+async def test_a_script_gets_the_secret_alone(shell: Shell) -> None:
+    said = await shell("token", "create", "nightly", "--duration", "90d", "--quiet")
+    assert SECRET.fullmatch(said.out.strip())
+    assert said.err == ""
+    bearer = await shell("token", "exchange", "-q", COUNTERFOIL_TOKEN=said.out.strip())
+    assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", bearer.out)
+
+
 async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
     said = await shell("token", "create", "nightly", "--duration", "90d", "--description", "what it is for")
     assert len(SECRET.findall(said.out)) == 1

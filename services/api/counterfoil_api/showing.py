@@ -33,7 +33,7 @@ def token_document(token: Token, *, at: datetime, last_used_at: datetime | None)
         last_exchanged_at=token.last_exchanged_at,
         last_used_at=_later(last_used_at, token.last_exchanged_at),
         generation=token.generation,
-        previous_secret_until=_still_to_come(token.previous_until, at),
+        previous_secret_until=None if token.standing == "revoked" else _still_to_come(token.previous_until, at),
         stub=token.stub,
         revision=token.revision,
         reason=token.reason,

@@ -45,6 +45,7 @@ def metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
 
 Ref = Annotated[str, typer.Argument(help="The token's number or id, or: self.", metavar="TOKEN")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one document, or for lists one a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the secret alone, for a variable or a file.")]
 Credentials = Annotated[
     Path | None,
     typer.Option(

@@ -53,6 +53,11 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
         _warn_of(value if isinstance(value, Token) else value.token)
 
 
+def show_secret(value: Issued | Bearer) -> None:
+    """Print the secret or the bearer and nothing else."""
+    sys.stdout.write((value.secret if isinstance(value, Issued) else value.access_token).plain + "\n")
+
+
 def _warn_of(token: Token) -> None:
     if token.status != "active" or token.expires_at is None or token.as_of is not None:
         return
@@ -165,5 +170,5 @@ def _span(span: timedelta) -> str:
     seconds = max(0, int(span.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
+            return f"{round(seconds / length)} {unit}"
     return f"{seconds} s"

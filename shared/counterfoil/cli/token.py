@@ -12,8 +12,8 @@ from counterfoil.client import Bearer, Client, Issued, Token
 
 from . import options, reading
 from .asking import ask
-from .options import AsJson, Credentials, Duration, ExpiresAt, IfMatch, Key, Metadata, OwnerText, Ref, Scopes
-from .showing import show
+from .options import AsJson, Credentials, Duration, ExpiresAt, IfMatch, Key, Metadata, OwnerText, Quiet, Ref, Scopes
+from .showing import show, show_secret
 
 app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
 app.command("list")(reading.tokens)
@@ -22,9 +22,17 @@ app.command("events")(reading.events)
 
 
 def _shown(
-    call: Callable[[Client], Awaitable[Token | Issued | Bearer]], credentials: Path | None, *, as_json: bool
+    call: Callable[[Client], Awaitable[Token | Issued | Bearer]],
+    credentials: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool = False,
 ) -> None:
-    show(ask(call, credentials=credentials, as_json=as_json), as_json=as_json)
+    value = ask(call, credentials=credentials, as_json=as_json)
+    if quiet and not isinstance(value, Token):
+        show_secret(value)
+    else:
+        show(value, as_json=as_json)
 
 
 @app.command()
@@ -39,6 +47,7 @@ def create(
     expires_at: ExpiresAt = None,
     key: Key = None,
     credentials: Credentials = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Issue a token. Its secret is printed once, now."""
@@ -48,7 +57,7 @@ def create(
             name, scopes=scopes or (), owner=whose, description=description, metadata=more, duration=duration,
             expires_at=expires_at, idempotency_key=key,
         ),
-        credentials, as_json=as_json,
+        credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
 
 
@@ -63,6 +72,7 @@ def clone(
     expires_at: ExpiresAt = None,
     key: Key = None,
     credentials: Credentials = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Issue a token like another one, but for what is stated."""
@@ -71,7 +81,7 @@ def clone(
         lambda ledger: ledger.clone(
             ref, name=name, scopes=scopes, owner=whose, duration=duration, expires_at=expires_at, idempotency_key=key
         ),
-        credentials, as_json=as_json,
+        credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
 
 
@@ -85,6 +95,7 @@ def rotate(
     if_match: IfMatch = None,
     key: Key = None,
     credentials: Credentials = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Give a token a new secret, printed once. A lifetime may be stated only for one that has expired."""
@@ -92,7 +103,7 @@ def rotate(
         lambda ledger: ledger.rotate(
             ref, grace=grace, duration=duration, expires_at=expires_at, if_match=if_match, idempotency_key=key
         ),
-        credentials, as_json=as_json,
+        credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
 
 
@@ -184,7 +195,13 @@ def exchange(
     audience: Annotated[list[str] | None, typer.Option(help="For whom the bearer is; may be repeated.")] = None,
     scopes: Scopes = None,
     credentials: Credentials = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Exchange the token that you ask with (COUNTERFOIL_TOKEN) for a short-lived bearer."""
-    _shown(lambda ledger: ledger.exchange(audience=audience or (), scopes=scopes), credentials, as_json=as_json)
+    _shown(
+        lambda ledger: ledger.exchange(audience=audience or (), scopes=scopes),
+        credentials,
+        as_json=as_json,
+        quiet=quiet,
+    )
