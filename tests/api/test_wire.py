@@ -6,6 +6,7 @@ import json
 import pytest
 
 from api.shelf import Shelf
+from structlog.testing import capture_logs
 
 PROBLEM = "urn:counterfoil:problem:"
 
@@ -111,3 +112,16 @@ async def test_a_cautious_client_may_go_on(address: str) -> None:
     assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
     writer.close()
     await writer.wait_closed()
+
+
+async def test_half_a_body_is_the_callers_trouble_and_not_the_databases(address: str, shelf: Shelf) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with capture_logs() as lines:
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+    assert shelf.finished == []
+    assert [(line["event"], line["problem"]) for line in lines] == [("request", "malformed-request")]

@@ -31,5 +31,5 @@ async def _patiently(request: web.Request) -> bytes:
         raise RequestTimeout from None
     except web.HTTPRequestEntityTooLarge:
         raise BodyTooLarge from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):  # the latter goes no further: there is nobody to hear it
         raise MalformedRequest("The body ends or is chunked in a way that cannot be read.") from None
