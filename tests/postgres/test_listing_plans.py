@@ -1,0 +1,131 @@
+"""A page of a hundred is read through an index, however many tokens an account has."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from counterfoil.postgres.connection import Connection, Pool, open_pool
+from counterfoil.postgres.listing import Filter, Sort, page_of
+from counterfoil_dev.postgres import OWNER, Database, Postgres
+
+MANY = 100_000
+ACCOUNT = UUID(int=0xACC)
+FEW_BUFFERS = 1_000
+"""A hundred rows of the table, three or four pages of token_use each, and the way down the index."""
+
+# A third of the tokens has expired, and a third never will; every second one was verified.
+FILL = f"""
+insert into token
+select '{ACCOUNT}', md5(n::text)::uuid, n, 'service', 'owner ' || n % 100, 'user', '{ACCOUNT}',
+       'token ' || md5(n::text), '', '["mail.send"]', '{{}}', 'active', null,
+       case n % 3 when 0 then now() - n * interval '1 minute' when 1 then now() + n * interval '1 minute' end,
+       now(), '[]', null, null, now(), now(), null, 1, null, 'cfl_service_ab', 'native', null, null, 1, 1, now(),
+       sha256('leaf')
+  from generate_series(1, {MANY}) as n;
+insert into token_use
+select account_id, token_id, current_date - d, 1, 1, now() from token, generate_series(1, 3) as d where number % 2 = 0;
+"""
+
+
+class Explaining:
+    """Has each query explained instead of answered."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.plan: dict[str, Any] = {}
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        said = await self._connection.fetchval(f"explain (analyze, buffers, format json) {query}", *arguments)
+        self.plan = json.loads(said)[0]["Plan"]
+        return []
+
+
+@pytest_asyncio.fixture(scope="module")
+async def crowded(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
+    """A database with one account of very many tokens."""
+    postgres_server.run(f"create database crowded owner {OWNER} template {template};")
+    postgres_server.run(FILL, database="crowded")
+    postgres_server.run("vacuum (analyze) token, token_use;", database="crowded")
+    yield postgres_server.database("crowded")
+    postgres_server.run("drop database crowded with (force);")
+
+
+@pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(
+    ("sort", "index"),
+    [
+        ("created", "token_pkey"),
+        ("name", "token_by_name"),
+        ("expires", "token_by_expiry"),
+        ("number", "numbers_name_one_token"),
+    ],
+)
+async def test_any_page_in_an_indexed_order_is_read_through_the_index(
+    crowded: Database, sort: Sort, index: str, planned: str, *, descending: bool
+) -> None:
+    async with await open_pool(crowded.app_url, size=1) as pool, pool.acquire() as connection:
+        await connection.execute(f"set plan_cache_mode = {planned}")
+        for place in (None, await middle(cast("Connection", connection), sort)):
+            explaining = Explaining(cast("Connection", connection))
+            await page_of(
+                cast("Pool", explaining), ACCOUNT, Filter(), sort=sort, descending=descending, after=place, limit=100
+            )
+            assert index in indexes(explaining.plan)
+            assert buffers(explaining.plan) < FEW_BUFFERS
+
+
+async def middle(connection: Connection, sort: Sort) -> list[object]:
+    """A place in the midst of the list."""
+    token = await connection.fetchrow(
+        """
+        select token_id::text, token_id::text as created, name, expires_at::text as expires, number::text
+          from token
+         where account_id = $1 and number = $2""",
+        ACCOUNT,
+        MANY // 2 + 2,
+    )
+    assert token is not None
+    return [token[sort], token["token_id"]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sort", "index"),
+    [
+        (Filter(status="active"), "expires", "token_by_expiry"),
+        (Filter(expires_after=datetime.now(UTC) + timedelta(days=30)), "expires", "token_by_expiry"),
+        (Filter(expires_before=datetime(2000, 1, 1, tzinfo=UTC)), "expires", "token_by_expiry"),
+        (Filter(name="token ff*"), "name", "token_by_name"),
+        (Filter(name="nobody has this name*"), "created", "token_by_name"),
+        (Filter(owner_id="owner 7"), "created", "token_by_owner"),
+    ],
+)
+async def test_filters_begin_where_the_index_says(crowded: Database, wanted: Filter, sort: Sort, index: str) -> None:
+    """Nobody waits while all that expired long ago, or all other names, are passed by."""
+    connection = await asyncpg.connect(crowded.app_url)
+    explaining = Explaining(connection)
+    await page_of(cast("Pool", explaining), ACCOUNT, wanted, sort=sort, descending=False, after=None, limit=100)
+    await connection.close()
+    assert index in indexes(explaining.plan)
+    assert buffers(explaining.plan) < FEW_BUFFERS
+
+
+def indexes(plan: dict[str, Any]) -> set[str]:
+    return {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+
+
+def buffers(plan: dict[str, Any]) -> int:
+    found: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return found
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
