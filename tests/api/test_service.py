@@ -3,11 +3,9 @@
 import asyncio
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from api.service import Answer, Caller, founded, served, settings_for
 from counterfoil.postgres.migrate import migrate
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
-from counterfoil_dev.state import State
+from counterfoil_dev.state import temporary_state
 
 
 async def test_the_description_is_valid_and_complete(admin: Caller) -> None:
@@ -67,12 +65,10 @@ async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Postgres]:
     """A migrated server that a test may kill."""
-    directory = Path(tempfile.mkdtemp(prefix="cf-api-", dir="/tmp"))
-    with embedded_postgres(State.at(directory)) as server:
+    with temporary_state() as state, embedded_postgres(state) as server:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             runner.run(migrate(server.database().owner_url, app_role=APPLICATION))
         yield server
-    shutil.rmtree(directory)
 
 
 async def answered(caller: Caller, path: str, *, status: int) -> Answer:

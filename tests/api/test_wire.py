@@ -4,9 +4,9 @@ import asyncio
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.shelf import Shelf
-from structlog.testing import capture_logs
 
 PROBLEM = "urn:counterfoil:problem:"
 
