@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from contextlib import suppress
+from typing import Final
 
 import dramatiq
 import structlog
@@ -20,7 +20,9 @@ from counterfoil_worker.sweep import Sweeper
 
 log = structlog.get_logger()
 
-_POOL_SIZE = 4
+_POOL_SIZE: Final = 4
+_PATIENCE_SECONDS: Final = 4.0
+"""How long a database that does not answer may hold up our ending."""
 
 
 class Engine(Middleware):
@@ -66,12 +68,17 @@ class Engine(Middleware):
     async def _stop(self) -> None:
         self._sweeper.stop()
         self._ticking.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._ticking
+        await asyncio.wait([self._ticking], timeout=_PATIENCE_SECONDS)
 
     async def _close(self) -> None:
-        await self._door.__aexit__()
-        await self._pool.close()
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._door.__aexit__()
+                await self._pool.close()
+        except LOST as error:
+            # Nothing is lost: what was not committed is still due.
+            log.warning("closed_in_haste", error=type(error).__name__)
+            self._pool.terminate()
 
     async def _forget(self) -> None:
         """Forget what idempotency keys need no longer: secrets after minutes, everything after a day."""
