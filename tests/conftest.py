@@ -1,17 +1,14 @@
 """Real servers for the tests: one Postgres and one Valkey a process, a fresh database a test."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres, embedded_postgres
-from counterfoil_dev.state import State
+from counterfoil_dev.state import State, temporary_state
 from counterfoil_dev.valkey import Valkey, embedded_valkey
 
 _TEMPLATE = "migrated"
@@ -20,10 +17,9 @@ _NUMBERS = count(1)
 
 @pytest.fixture(scope="session")
 def server_state() -> Iterator[State]:
-    """A state directory with a short path that the servers' account can reach."""
-    directory = Path(tempfile.mkdtemp(prefix="cf-test-", dir="/tmp"))
-    yield State.at(directory)
-    shutil.rmtree(directory)
+    """Where the servers of this process keep their data."""
+    with temporary_state() as state:
+        yield state
 
 
 @pytest.fixture(scope="session")

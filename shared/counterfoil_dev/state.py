@@ -56,6 +56,11 @@ class State:
         """A directory for one server's data, readable by that server alone."""
         return self.user.own(self.home / name)
 
+    def discard(self) -> None:
+        """Remove all of it, and what is kept elsewhere."""
+        for directory in {self.root, self.home}:
+            shutil.rmtree(directory, ignore_errors=True)
+
     @contextmanager
     def sockets(self, name: str) -> Iterator[Path]:
         """A 0700 directory for unix sockets; a short one elsewhere if the state's own path is too long."""
@@ -88,6 +93,16 @@ class State:
             yield
 
 
+@contextmanager
+def temporary_state() -> Iterator[State]:
+    """A state for as long as the `with` lasts; its path is short, and the servers' account can reach it."""
+    state = State.at(Path(tempfile.mkdtemp(prefix="cf-", dir="/tmp")))
+    try:
+        yield state
+    finally:
+        state.discard()
+
+
 def _elsewhere(root: Path) -> Path:
     """A place outside any private home, remembered in the state so that it is found again."""
     note = root / "servers-are-in"
@@ -96,5 +111,6 @@ def _elsewhere(root: Path) -> Path:
     digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
     place = Path(tempfile.mkdtemp(prefix=f"counterfoil-{digest}-", dir="/var/tmp"))
     place.chmod(0o711)
+    (place / "belongs-to").write_text(f"{root}\n")
     note.write_text(f"{place}\n")
     return place

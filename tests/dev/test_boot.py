@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 
 from counterfoil_dev.child import command_of
 from counterfoil_dev.identity import RunAs, ServerUser
+from counterfoil_dev.state import State
 
 TOP = Path(__file__).parents[2]
 BOOT = TOP / "shared" / "boot.py"
@@ -148,6 +149,7 @@ def checkout() -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOP / file, target)
     yield directory
+    State.at(directory / ".counterfoil").discard()
     shutil.rmtree(directory)
 
 

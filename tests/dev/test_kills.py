@@ -3,10 +3,8 @@
 import asyncio
 import json
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ import pytest
 
 from counterfoil.client import Client, Issued, OutcomeUnknown, Unavailable, Unreachable
 from counterfoil_dev.running import Service, running_service
+from counterfoil_dev.state import temporary_state
 
 KILLS = 32
 WRITERS = 6
@@ -45,9 +44,8 @@ class Ledger:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="cf-kill-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory)
+    with temporary_state() as state:
+        yield state.root
 
 
 async def insist(call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:

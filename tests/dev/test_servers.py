@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,15 +15,14 @@ import redis
 
 from counterfoil_dev.child import ChildFailed, command_of
 from counterfoil_dev.postgres import Postgres, embedded_postgres
-from counterfoil_dev.state import State, StateInUse
+from counterfoil_dev.state import State, StateInUse, temporary_state
 from counterfoil_dev.valkey import Valkey, embedded_valkey
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="cf-dev-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory)
+    with temporary_state() as state:
+        yield state.root
 
 
 def within(seconds: float, claim: Callable[[], bool]) -> bool:

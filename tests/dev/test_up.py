@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
@@ -22,15 +20,15 @@ import pytest
 
 from counterfoil_dev.child import command_of
 from counterfoil_dev.running import Service, running_service
+from counterfoil_dev.state import temporary_state
 
 SERVERS = ("postgres", "valkey", "api", "worker")
 
 
 @pytest.fixture(scope="module")
 def root() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="cf-up-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory)
+    with temporary_state() as state:
+        yield state.root
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +40,8 @@ def service(root: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="cf-up-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory)
+    with temporary_state() as state:
+        yield state.root
 
 
 def up(root: Path, *, port: int = 0) -> subprocess.CompletedProcess[str]:

@@ -1,10 +1,7 @@
 """A door for every test, and a server of our own for those that take one down."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -15,7 +12,7 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
-from counterfoil_dev.state import State
+from counterfoil_dev.state import temporary_state
 
 
 @pytest_asyncio.fixture
@@ -35,12 +32,10 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Postgres]:
     """A migrated server that a test may kill and reconfigure."""
-    directory = Path(tempfile.mkdtemp(prefix="cf-door-", dir="/tmp"))
-    with embedded_postgres(State.at(directory)) as server:
+    with temporary_state() as state, embedded_postgres(state) as server:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             runner.run(migrate(server.database().owner_url, app_role=APPLICATION))
         yield server
-    shutil.rmtree(directory)
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,6 @@
 import asyncio
 import random
 import sys
-import tempfile
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,7 @@ from counterfoil.postgres.use import last_use
 from counterfoil.token import Token
 from counterfoil.use import PRECISION_SECONDS, Uses
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
-from counterfoil_dev.state import State
+from counterfoil_dev.state import temporary_state
 from postgres.tenant import BILLING, Tenant, tenant_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -215,8 +214,5 @@ async def test_nothing_is_lost_while_the_database_is_away(own_server: Postgres) 
 @pytest.fixture
 def own_server() -> Iterator[Postgres]:
     """A server that may be killed without harming other tests."""
-    with (
-        tempfile.TemporaryDirectory(prefix="cf-use-", dir="/tmp") as directory,
-        embedded_postgres(State.at(Path(directory) / "state")) as server,
-    ):
+    with temporary_state() as state, embedded_postgres(state) as server:
         yield server
