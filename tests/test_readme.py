@@ -1,0 +1,67 @@
+"""The README's tour does what it says, against the service that its first command starts."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from counterfoil_dev.running import running_service
+
+README = Path(__file__).parent.parent / "README.md"
+VENV = README.parent / ".venv" / "bin"
+_NORMAL = (
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
+    (re.compile(r"(cfl_[a-z]+_)[0-9A-Za-z]{4,49}"), r"\1SECRET"),
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
+    (re.compile(r'"(exp|iat)":\d{10}'), r'"\1":SECONDS'),
+    (re.compile(r"\b\d+\.\d s\b"), "SPAN"),
+)
+
+
+def steps() -> list[tuple[str, str]]:
+    """Every command of the README's console blocks, with what it prints."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL):
+        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = step.partition("\n")
+            found.append((command, printed))
+    return found
+
+
+def normal(text: str) -> list[str]:
+    for pattern, name in _NORMAL:
+        text = pattern.sub(name, text)
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def agree(promised: str, printed: str) -> bool:
+    """Compare line by line; an ellipsis stands for anything, also for lines."""
+    pattern = "\n".join(normal(promised))
+    return re.fullmatch(re.escape(pattern).replace("…", ".*"), "\n".join(normal(printed)), re.DOTALL) is not None
+
+
+@pytest.mark.timeout(300)
+def test_the_tour_prints_what_the_readme_says(tmp_path: Path) -> None:
+    with running_service(tmp_path / "state") as service:
+        script = "".join(f"{command}\necho '<<<>>>'\n" for command, _ in steps())
+        script = script.replace("http://127.0.0.1:8080", service.url).replace(".counterfoil/", f"{service.root}/")
+        told = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("COUNTERFOIL_")},
+            "PATH": f"{VENV}:{os.environ['PATH']}",
+            "COUNTERFOIL_URL": service.url,
+            "COUNTERFOIL_TOKEN": service.credentials["admin_token"],
+        }
+        ran = subprocess.run(
+            ["bash", "-c", script], cwd=README.parent, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, timeout=200, check=True,
+        )  # fmt: skip
+        printed = ran.stdout.replace(service.url, "http://127.0.0.1:8080").split("<<<>>>\n")
+    for (command, promised), really in zip(steps(), printed, strict=False):
+        assert agree(promised, really), f"$ {command}\n--- promised\n{promised}\n--- printed\n{really}"
+
+
+def test_an_untrue_promise_would_be_noticed() -> None:
+    assert agree("active since TIME …", "active since TIME whatever\nelse")
+    assert not agree("status active", "status revoked")
