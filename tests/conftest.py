@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,6 +21,13 @@ def server_state() -> Iterator[State]:
     """Where the servers of this process keep their data."""
     with temporary_state() as state:
         yield state
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A place for one test's own state, which pytest's `tmp_path` is not: the servers' account could not reach it."""
+    with temporary_state() as state:
+        yield state.root
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
@@ -16,7 +16,6 @@ import pytest
 
 from counterfoil.client import Client, Issued, OutcomeUnknown, Unavailable, Unreachable
 from counterfoil_dev.running import Service, running_service
-from counterfoil_dev.state import temporary_state
 
 KILLS = 32
 WRITERS = 6
@@ -40,12 +39,6 @@ class Ledger:
     lives: dict[str, Life] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
     over: bool = False
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with temporary_state() as state:
-        yield state.root
 
 
 async def insist(call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,8 @@ import redis
 
 from counterfoil_dev.child import ChildFailed, command_of
 from counterfoil_dev.postgres import Postgres, embedded_postgres
-from counterfoil_dev.state import State, StateInUse, temporary_state
+from counterfoil_dev.state import State, StateInUse
 from counterfoil_dev.valkey import Valkey, embedded_valkey
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with temporary_state() as state:
-        yield state.root
 
 
 def within(seconds: float, claim: Callable[[], bool]) -> bool:

@@ -38,12 +38,6 @@ def service(root: Path) -> Iterator[Service]:
         yield running
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with temporary_state() as state:
-        yield state.root
-
-
 def up(root: Path, *, port: int = 0) -> subprocess.CompletedProcess[str]:
     """A run of `up` that is expected to end by itself."""
     command = [sys.executable, "-m", "counterfoil_dev", "--state", str(root), "--port", str(port)]
