@@ -43,8 +43,8 @@ def agree(promised: str, printed: str) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_the_tour_prints_what_the_readme_says(tmp_path: Path) -> None:
-    with running_service(tmp_path / "state") as service:
+def test_the_tour_prints_what_the_readme_says(place: Path) -> None:
+    with running_service(place) as service:
         script = "".join(f"{command}\necho '<<<>>>'\n" for command, _ in steps())
         script = script.replace("http://127.0.0.1:8080", service.url).replace(".counterfoil/", f"{service.root}/")
         told = {
