@@ -16,8 +16,8 @@ from .fold import AGAIN, Answer, Command, Fold, Outcome
 from .idempotency import Claim
 from .postgres import batch as sql
 from .postgres import claims, subject_row
-from .postgres.connection import Connection
-from .refusals import KeyReused, SecretNoLongerAvailable
+from .postgres.connection import Connection, Pool
+from .refusals import KeyReused, Refusal, SecretNoLongerAvailable
 from .subjects import SubjectCommand
 
 Reply = Callable[[Outcome], bytes]
@@ -137,3 +137,17 @@ def _earlier(claim: Claim, answered: claims.Answered | None) -> Answer:
     if answered.reply is None:
         return SecretNoLongerAvailable(token=str(answered.token_id))
     return Outcome(None, (), answered.at, reply=claim.opened(answered.reply), replayed=True)
+
+
+async def recall(pool: Pool, claim: Claim) -> Outcome | None:
+    """Return the answer kept under a key, for who can no longer ask in the usual way; None if there is none.
+
+    Raises KeyReused or SecretNoLongerAvailable.
+    """
+    key = (claim.account, claim.key_digest)
+    answered = (await claims.answered(pool, [key])).get(key)
+    await sql.fence(pool)
+    answer = _earlier(claim, answered)
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer if isinstance(answer, Outcome) else None

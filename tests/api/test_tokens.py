@@ -170,6 +170,23 @@ async def test_a_retried_request_gets_the_same_secret_and_happens_once(admin: Ca
     assert (await admin.post(path, body, Idempotency_Key="too-short")).problem == "key-too-short"
 
 
+async def test_a_token_that_rotated_its_secret_away_still_gets_the_lost_reply(admin: Caller) -> None:
+    holder = await admin.holder("self.rotate")
+    key, now = "f3b1c0de-0000-4000-8000-00000000cafe", {"grace": "0s"}
+    first = await holder.post("/v1/tokens/self/rotate", now, Idempotency_Key=key)
+    again = await holder.post("/v1/tokens/self/rotate", now, Idempotency_Key=key)
+    assert (first.status, again.status) == (200, 200)
+    assert again.json == first.json
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert first.json["token"]["generation"] == 2
+    # It opens that one reply and nothing else: not without the key, not for more, not elsewhere.
+    assert (await holder.post("/v1/tokens/self/rotate", now)).problem == "secret-retired"
+    assert (await holder.post("/v1/tokens/self/rotate", now, Idempotency_Key=key[::-1])).problem == "secret-retired"
+    more = await holder.post("/v1/tokens/self/rotate", {"grace": "1h"}, Idempotency_Key=key)
+    assert more.problem == "key-reused"
+    assert (await holder.get("/v1/tokens/self")).problem == "secret-retired"
+
+
 async def test_a_retried_change_gets_the_same_answer(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}"
     first = await admin.patch(path, {"name": "x"}, Idempotency_Key="k")

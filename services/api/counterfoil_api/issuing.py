@@ -6,13 +6,14 @@ import msgspec
 from msgspec import UNSET
 from uuid_utils.compat import uuid7
 
+from counterfoil.batch import recall
 from counterfoil.commands import Create, Rotate
 from counterfoil.duration import seconds
 from counterfoil.events import Owner
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
 from counterfoil.postgres.listing import one
-from counterfoil.principal import Principal
+from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import (
     AlreadyRevoked,
     BadDuration,
@@ -30,16 +31,18 @@ from counterfoil.refusals import (
     NotFound,
     ScopeMissing,
     SecretNoLongerAvailable,
+    SecretRetired,
 )
 from counterfoil.secret import Secret, mint
 from counterfoil.token import Token
 from counterfoil_api.api import Api
+from counterfoil_api.authentication import Credentials
 from counterfoil_api.conditions import revisions
 from counterfoil_api.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
 from counterfoil_api.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.principals import need
-from counterfoil_api.reading import Asker, Body, IdempotencyKey, IfMatch, Retry
+from counterfoil_api.principals import authenticate, need, retired_by_secret
+from counterfoil_api.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
 from counterfoil_api.references import permitted
 from counterfoil_api.replies import Made, Tagged, encode
 from counterfoil_api.showing import token_document
@@ -137,7 +140,7 @@ async def clone_token(
 )
 async def rotate_token(
     ledger: Ledger,
-    asker: Asker[Principal],
+    credentials: Presented[Credentials],
     *,
     ref: str,
     body: Body[Rotation],
@@ -147,9 +150,14 @@ async def rotate_token(
     """Replace a token's secret.
 
     `grace` says how long the previous secret stays good; `0s` ends it, and the bearers that it bought, at once.
-    The lifetime stays as it is. An expired token needs a new one, and its previous secret stays dead. A token that
-    rotates itself should state a grace: without one it could not ask again if the reply were lost.
+    The lifetime stays as it is. An expired token needs a new one, and its previous secret stays dead. A token may
+    rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
     """
+    try:
+        asker = await authenticate(ledger, credentials)
+    except SecretRetired:
+        issued = await _recalled(ledger, credentials, key)
+        return Tagged(issued, issued.token.revision)
     token = (await permitted(ledger, asker, ref, scope="tokens.rotate")).token
     secret = mint(token.owner.type)
     command = Rotate(
@@ -178,6 +186,19 @@ async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retr
     outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
     if outcome.reply is None:
         return shown(outcome)
+    return msgspec.json.decode(outcome.reply, type=Issued)
+
+
+async def _recalled(ledger: Ledger, credentials: Credentials, retry: Retry | None) -> Issued:
+    """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
+    seen = await retired_by_secret(ledger, credentials)
+    if seen is None or retry is None:
+        raise SecretRetired
+    asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=())
+    claimed = claim(ledger.peppers, asker, retry.key, request=retry.request, holds_secret=True)
+    outcome = await recall(ledger.readers, claimed)
+    if outcome is None or outcome.reply is None:
+        raise SecretRetired
     return msgspec.json.decode(outcome.reply, type=Issued)
 
 

@@ -43,6 +43,12 @@ async def seen_by_secret(ledger: Ledger, plain: str) -> Seen:
     return seen
 
 
+async def retired_by_secret(ledger: Ledger, credentials: Credentials) -> Seen | None:
+    """The token whose secret this once was; it opens nothing."""
+    secret = recognised(credentials.plain) if isinstance(credentials, SecretGiven) else None
+    return await ledger.lookup.by_digests(ledger.peppers.digests(secret)) if secret else None
+
+
 async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
     """The claims of a bearer that is still good, and the token that bought it."""
     claims = (await ledger.keys.ring()).claims_of(text)

@@ -13,7 +13,7 @@ from counterfoil.fold import Key, Row, Taken, Writes
 from counterfoil.token import Token
 
 from . import token_row
-from .connection import Connection
+from .connection import Connection, Pool
 
 Patience = Literal["skip locked", ""]
 Fate = Literal["committed", "aborted", "in progress"]
@@ -161,7 +161,7 @@ async def fate(connection: Connection, xid: str, witness: Fact, sealed: Sealed) 
     return "committed"
 
 
-async def fence(connection: Connection) -> None:
+async def fence(connection: Connection | Pool) -> None:
     """Write to the WAL and nowhere else: our commit then waits until all before it is on disk and on the replicas."""
     await connection.execute("select pg_logical_emit_message(true, 'counterfoil', 'fence')")
 

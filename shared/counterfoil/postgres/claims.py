@@ -44,7 +44,7 @@ async def claim(connection: Connection, claims: Sequence[tuple[UUID, bytes, byte
     return {(row["account_id"], row["key_digest"]) for row in won}
 
 
-async def answered(connection: Connection, keys: Sequence[ClaimKey]) -> dict[ClaimKey, Answered]:
+async def answered(connection: Connection | Pool, keys: Sequence[ClaimKey]) -> dict[ClaimKey, Answered]:
     """Return what was answered under these keys; must be a statement after the claim, to see what it lost to.
 
     A key older than a day is forgotten here and not returned: its command may ride again.
