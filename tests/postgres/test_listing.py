@@ -130,7 +130,7 @@ async def test_one_token_is_found_by_its_id_and_by_its_number(pool: Pool) -> Non
 
 async def test_what_is_listed_as_active_is_shown_as_active(database: Database) -> None:
     """Also in the very moment in which it expires."""
-    ends = datetime.now(UTC) + timedelta(seconds=0.3)
+    ends = datetime.now(UTC) + timedelta(seconds=1)
     tokens = [replace(random_token(ACCOUNT, n), standing="active", expires_at=ends) for n in range(1, 501)]
     seen = 0
     async with await open_pool(database.app_url, size=1) as pool:

@@ -26,6 +26,8 @@ from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_p
 from counterfoil_dev.state import temporary_state
 from postgres.tenant import BILLING, Tenant, tenant_of
 
+SLACK_SECONDS = 1
+"""What a busy machine may take for the write itself."""
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -70,8 +72,9 @@ async def test_a_use_is_written_within_its_precision(database: Database) -> None
         token = await tenant.issue()
         async with Uses(tenant.pool) as uses:
             uses.note(seen(token), 1)
-            await asyncio.sleep(PRECISION_SECONDS + 0.5)
-            assert await last_used(tenant.pool, token) == NOON
+            async with asyncio.timeout(PRECISION_SECONDS + SLACK_SECONDS):
+                while await last_used(tenant.pool, token) != NOON:  # noqa: ASYNC110 - Postgres has no event for it
+                    await asyncio.sleep(0.05)
 
 
 async def test_a_hundred_thousand_verifications_are_one_write(database: Database) -> None:
@@ -165,9 +168,9 @@ async def killed_while_verifying(tenant: Tenant, database: Database, token: Toke
     process.kill()
     noted = [datetime.fromisoformat(line) for line in (await reading).decode().split()]
     await process.wait()
-    latest, slack = await last_used(tenant.pool, token), timedelta(seconds=0.5)
+    latest = await last_used(tenant.pool, token)
     assert latest is not None
-    assert latest >= noted[-1] - timedelta(seconds=PRECISION_SECONDS) - slack
+    assert latest >= noted[-1] - timedelta(seconds=PRECISION_SECONDS + SLACK_SECONDS)
     assert await count(tenant.pool, token) >= sum(moment <= latest for moment in noted)
 
 
