@@ -179,3 +179,4 @@ create table idempotency (
 );
 comment on table idempotency is 'What was answered under an Idempotency-Key: HMACs of key and body, and the reply sealed under the key itself.';
 create index idempotency_by_age on idempotency (at);
+create index idempotency_secrets on idempotency (at) where holds_secret and reply is not null;

@@ -48,6 +48,7 @@ from .refusals import (
     BadDuration,
     BadExpiry,
     BadOwner,
+    BadText,
     LifetimeRequired,
     LifetimeUnwanted,
     NotFound,
@@ -201,6 +202,8 @@ def _rotated(token: Token, command: Rotate, until: datetime | None) -> Rotated:
 
 def _revoke(token: Token, command: Revoke) -> list[Event]:
     reason = text.checked("reason", command.reason, text.REASON_LIMIT)
+    if not reason.strip():
+        raise BadText("reason is empty; say why, somebody will ask.", field="reason")
     return [] if token.standing == "revoked" else [Revoked(private=Private(reason=reason))]
 
 

@@ -26,6 +26,7 @@ class Line:
         self._url = url
         self._connection: Connection | None = None
         self._next_try = 0.0
+        self._away = False
         self._unreplicated = False
 
     async def __aenter__(self) -> Self:
@@ -62,8 +63,13 @@ class Line:
         try:
             self._connection = await connect(self._url)
         except (*LOST, asyncpg.PostgresError) as error:  # a wrong password may be put right, a database restored
-            log.warning("database_away", error=type(error).__name__)
+            if not self._away:
+                log.warning("database_away", error=type(error).__name__)
+            self._away = True
             return False
+        if self._away:
+            log.info("database_back")
+        self._away = False
         self._connection.add_log_listener(self._listen)
         return True
 

@@ -74,7 +74,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         complaints.RequestTimeout: Kind(408, "request-timeout", "The body did not arrive in time"),
         refusals.AlreadyExists: Kind(409, "already-exists", "It exists already"),
         refusals.AlreadyRevoked: Kind(409, "already-revoked", "The token was revoked"),
-        refusals.NothingToRenew: Kind(409, "nothing-to-renew", "The token never expires"),
+        refusals.NothingToRenew: Kind(409, "nothing-to-renew", "There is no lifetime to repeat"),
         refusals.LifetimeRequired: Kind(409, "lifetime-required", "An expired token needs a new lifetime"),
         refusals.LifetimeUnwanted: Kind(409, "lifetime-unwanted", "Rotation does not lengthen life"),
         refusals.SecretNoLongerAvailable: Kind(410, "secret-no-longer-available", "The secret is no longer shown"),
