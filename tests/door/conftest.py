@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 import pytest_asyncio
-from elsewhere import Elsewhere, Start
 
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import temporary_state
+from door.elsewhere import Elsewhere, Start
 
 
 @pytest_asyncio.fixture

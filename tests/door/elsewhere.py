@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from asking import answer
 
 from counterfoil.door import Door
 from counterfoil.fold import Command
 from counterfoil.idempotency import Claim
 from counterfoil.postgres import batch, claims
+from door.asking import answer
 
 Asks = Sequence[tuple[Command, Claim | None]]
 Start = Callable[..., Awaitable["Elsewhere"]]
@@ -37,7 +37,10 @@ class Elsewhere:
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
-                sys.executable, str(Path(__file__)), url, still_after, stdin=pipe, stdout=pipe
+                *(sys.executable, "-m", "door.elsewhere", url, still_after),
+                cwd=Path(__file__).parents[1],
+                stdin=pipe,
+                stdout=pipe,
             )
         )
 

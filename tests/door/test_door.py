@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from asking import claim_of, create, exchange, revoke, rotate, update
-from judge import judged
 
 from counterfoil import door as doors
 from counterfoil.batch import Batch
@@ -17,6 +15,8 @@ from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil.refusals import EntryTooLarge, NotFound, Overloaded, TokenExpired, TokenRevoked
 from counterfoil_dev.postgres import Database
+from door.asking import claim_of, create, exchange, revoke, rotate, update
+from door.judge import judged
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,6 @@ import asyncio
 from collections import Counter
 
 import pytest
-from asking import ADMIN, PEPPERS, answer, claim_of, create, exchange, revoke, rotate, update
-from elsewhere import Start
-from judge import judged
 from msgspec.structs import replace
 
 from counterfoil.door import Door
@@ -17,6 +14,9 @@ from counterfoil.postgres.connection import Connection
 from counterfoil.principal import Actor
 from counterfoil.refusals import Busy, KeyReused, NotFound, SecretNoLongerAvailable
 from counterfoil_dev.postgres import Database
+from door.asking import ADMIN, PEPPERS, answer, claim_of, create, exchange, revoke, rotate, update
+from door.elsewhere import Start
+from door.judge import judged
 
 KEY = "0194f4a2-9c1b-7d3e-8f00-000000000001"
 

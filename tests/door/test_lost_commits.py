@@ -3,10 +3,7 @@
 import asyncio
 
 import pytest
-from asking import answer, claim_of, create, exchange
-from judge import judged
 from msgspec.structs import replace
-from proxy import Failure, arrive_late, cutting, hurry, lose_the_answer, lose_the_question
 
 from counterfoil.codec import Sealed
 from counterfoil.door import Door
@@ -14,6 +11,9 @@ from counterfoil.events import Fact
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import Connection, connect
 from counterfoil_dev.postgres import Database
+from door.asking import answer, claim_of, create, exchange
+from door.judge import judged
+from door.proxy import Failure, arrive_late, cutting, hurry, lose_the_answer, lose_the_question
 
 FAILURES = [lose_the_answer, lose_the_question, hurry, arrive_late]
 

@@ -10,9 +10,6 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import pytest_asyncio
-from asking import claim_of, create, exchange
-from elsewhere import Start
-from judge import judged
 
 from counterfoil import door as doors
 from counterfoil import waiting
@@ -20,6 +17,9 @@ from counterfoil.door import Door
 from counterfoil.fold import Outcome
 from counterfoil.refusals import OutcomeUnknown, Overloaded
 from counterfoil_dev.postgres import Database, Postgres
+from door.asking import claim_of, create, exchange
+from door.elsewhere import Start
+from door.judge import judged
 
 
 @pytest_asyncio.fixture

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from asking import claim_of, create, exchange, update
-from judge import judged
 
 from counterfoil.batch import Batch
 from counterfoil.door import Door
 from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database, Postgres
+from door.asking import claim_of, create, exchange, update
+from door.judge import judged
 
 
 async def test_only_the_command_with_a_secret_that_exists_already_fails(database: Database) -> None:
