@@ -98,14 +98,14 @@ def _redacted(key: str, value: object) -> object:
     if value is not None and key.lower().endswith(_SECRET_ENDINGS):
         return REDACTED
     match value:
+        case None | bool() | int() | float() | str():
+            return value
         case Mapping():
             return {str(inner): _redacted(str(inner), each) for inner, each in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_redacted("", each) for each in value]
         case bytes() | bytearray() | memoryview():
             return f"<{len(value)} bytes>"
-        case None | bool() | int() | float() | str():
-            return value
     # An object shows itself as it wishes; an encoder that looks inside would not ask.
     return str(value) if isinstance(value, UUID | datetime) else repr(value)
 
