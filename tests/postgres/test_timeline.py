@@ -47,7 +47,7 @@ async def after(pool: Pool, token: Token, version: int) -> Past | None:
 
 async def test_ten_thousand_pasts_equal_an_independent_replay(database: Database) -> None:
     async with tenant_of(database) as tenant:
-        tokens = await asyncio.gather(*(lived(tenant, random.Random(seed)) for seed in range(250)))
+        tokens = await asyncio.gather(*(lived(tenant, random.Random(seed)) for seed in range(150)))
         logs = await raw_logs(database, tenant.account)
         questions = [random.choice(tokens) for _ in range(QUESTIONS)]
         answers = await asyncio.gather(*(compared(tenant.pool, token, logs[token.id]) for token in questions))
