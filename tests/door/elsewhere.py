@@ -47,7 +47,8 @@ class Elsewhere:
     async def ask(self, asks: Asks) -> list[Any]:
         """Have these carried out together; refusals come back as they are, unraised."""
         self.send(asks)
-        return await self.hear()
+        answers: list[Any] = await self.hear()
+        return answers
 
     def send(self, asks: Asks) -> None:
         assert self.process.stdin
@@ -102,7 +103,7 @@ async def _main(url: str, still_after: str) -> None:
                 asks: Asks = await _unframed(reader)
             except asyncio.IncompleteReadError:
                 return
-            calls = [door.execute(command, claim, claim and answer) for command, claim in asks]
+            calls = [door.execute(command, claim, answer if claim else None) for command, claim in asks]
             _say(await asyncio.gather(*calls, return_exceptions=True))
 
 

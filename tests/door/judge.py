@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import asyncpg
 
 from counterfoil import codec, fold
-from counterfoil.events import Fact
-from counterfoil.fold import Outcome, Row
+from counterfoil.events import Created, Fact, Rotated
+from counterfoil.fold import Key, Outcome, Row
 from counterfoil.postgres import subject_row, token_row
 from counterfoil.subjects import KINDS
 
@@ -18,7 +18,7 @@ class Ledger:
     """Everything that one database holds."""
 
     facts: list[Fact]
-    rows: dict[object, Row]
+    rows: dict[Key, Row]
     secrets: int
     keys: int
 
@@ -55,19 +55,18 @@ async def judged(owner_url: str) -> Ledger:
     stored |= {(row["account_id"], row["subject_id"]): Row(subject_row.made_of(row), row["leaf"]) for row in subjects}
     assert stored == replayed
     assert sorted((row["token_id"], row["generation"]) for row in secrets) == sorted(
-        (fact.subject.id, fact.event.generation) for fact in facts if fact.type in {"created", "rotated"} and
-        fact.subject.kind == "token"
-    )  # fmt: skip
+        (fact.subject.id, fact.event.generation) for fact in facts if isinstance(fact.event, Created | Rotated)
+    )
     assert unkept == 0, "a key was kept without its answer"
     return Ledger(facts, stored, len(secrets), keys)
 
 
-def _replayed(events: Sequence[asyncpg.Record]) -> tuple[dict[object, Row], list[Fact]]:
+def _replayed(events: Sequence[asyncpg.Record]) -> tuple[dict[Key, Row], list[Fact]]:
     histories = defaultdict(list)
     for event in events:
         histories[event["account_id"], event["subject_id"]].append(event)
     facts: list[Fact] = []
-    rows: dict[object, Row] = {}
+    rows: dict[Key, Row] = {}
     for key, history in histories.items():
         row = Row(None, None)
         assert [event["version"] for event in history] == list(range(1, len(history) + 1)), "versions have a gap"

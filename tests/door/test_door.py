@@ -11,7 +11,7 @@ import pytest
 from counterfoil import door as doors
 from counterfoil.batch import Batch
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
+from counterfoil.fold import Command, Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil.refusals import EntryTooLarge, NotFound, Overloaded, TokenExpired, TokenRevoked
 from counterfoil_dev.postgres import Database
@@ -52,7 +52,7 @@ async def test_a_refusal_harms_no_neighbour_and_leaves_no_trace(door: Door, data
 async def test_commands_for_one_token_are_decided_in_turn(door: Door, database: Database) -> None:
     made = create()
     outcomes = [await door.execute(made)]
-    asked = [exchange(made), rotate(made), update(made, name="weekly"), revoke(made), exchange(made), rotate(made)]
+    asked: list[Command] = [exchange(made), rotate(made), update(made), revoke(made), exchange(made), rotate(made)]
     answers = await asyncio.gather(*(door.execute(command) for command in asked), return_exceptions=True)
     assert [type(answer).__name__ for answer in answers[-2:]] == ["TokenRevoked", "AlreadyRevoked"]
     outcomes += [answer for answer in answers if isinstance(answer, Outcome)]

@@ -15,7 +15,7 @@ from door.asking import answer, claim_of, create, exchange
 from door.judge import judged
 from door.proxy import Failure, arrive_late, cutting, hurry, lose_the_answer, lose_the_question
 
-FAILURES = [lose_the_answer, lose_the_question, hurry, arrive_late]
+FAILURES: list[Failure] = [lose_the_answer, lose_the_question, hurry, arrive_late]
 
 
 @pytest.mark.parametrize("failure", FAILURES)

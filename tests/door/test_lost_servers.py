@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,7 +15,8 @@ import pytest_asyncio
 from counterfoil import door as doors
 from counterfoil import waiting
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
+from counterfoil.fold import Command, Outcome
+from counterfoil.idempotency import Claim
 from counterfoil.refusals import OutcomeUnknown, Overloaded
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange
@@ -83,7 +85,7 @@ async def test_a_process_killed_between_two_statements_leaves_nothing_half_done(
     made = create()
     outcomes = [await door.execute(made)]
     doomed = await elsewhere(database.app_url, still_after=step)
-    asks = [(create(), claim_of("doomed")), (exchange(made), None)]
+    asks: list[tuple[Command, Claim | None]] = [(create(), claim_of("doomed")), (exchange(made), None)]
     doomed.send(asks)
     assert await doomed.hear() == "reached"
     await doomed.kill()
@@ -181,7 +183,7 @@ async def test_a_server_that_refuses_us_is_asked_calmly_until_it_is_put_right(
     tries = 0
     connect = asyncpg.connect
 
-    async def counted(*args: object, **said: object) -> object:
+    async def counted(*args: Any, **said: Any) -> Any:
         nonlocal tries
         tries += 1
         return await connect(*args, **said)

@@ -8,7 +8,7 @@ import pytest
 
 from counterfoil.batch import Batch
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
+from counterfoil.fold import Command, Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, update
@@ -46,7 +46,7 @@ async def test_a_command_that_breaks_the_fold_itself_fails_alone(door: Door, dat
     first = create()
     outcomes = [await door.execute(first)]
     forged = exchange(first)
-    asked = [
+    asked: list[Command] = [
         *(create() for _ in range(20)),
         type(forged)(digests=forged.digests, jti=forged.jti, lifetime_seconds=10**12),  # beyond what a datetime holds
         create(number=2**70),  # beyond what a bigint holds

@@ -52,36 +52,28 @@ async def _history(connection: Connection) -> list[tuple[object, ...]]:
     return [tuple(row) for row in [*rows, *await connection.fetch("select * from secret")]]
 
 
-@pytest.mark.parametrize("rewrite", REWRITES)
-async def test_the_application_has_no_right_to_rewrite(written: Database, owner: Connection, rewrite: str) -> None:
-    before = await _history(owner)
-    connection = await asyncpg.connect(written.app_url)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute(rewrite)
+async def _is_refused(connection: Connection, complaint: type[asyncpg.PostgresError]) -> None:
+    """Every rewriting, tried on this connection, is refused so, and changes nothing."""
+    before = await _history(connection)
+    for rewrite in REWRITES:
+        with pytest.raises(complaint):
+            await connection.execute(rewrite)
+    assert await _history(connection) == before
     await connection.close()
-    assert await _history(owner) == before
 
 
-@pytest.mark.parametrize("rewrite", REWRITES)
-async def test_the_owner_is_refused_by_the_database_itself(owner: Connection, rewrite: str) -> None:
-    before = await _history(owner)
-    with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-        await owner.execute(rewrite)
-    assert await _history(owner) == before
+async def test_the_application_has_no_right_to_rewrite(written: Database) -> None:
+    await _is_refused(await asyncpg.connect(written.app_url), asyncpg.InsufficientPrivilegeError)
 
 
-@pytest.mark.parametrize("rewrite", REWRITES)
-async def test_not_even_a_replication_role_gets_round_it(
-    written: Database, owner: Connection, postgres_server: Postgres, rewrite: str
-) -> None:
-    before = await _history(owner)
-    superuser = await asyncpg.connect(
-        postgres_server.url("postgres", written.name), server_settings={"session_replication_role": "replica"}
-    )
-    with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-        await superuser.execute(rewrite)
-    await superuser.close()
-    assert await _history(owner) == before
+async def test_the_owner_is_refused_by_the_database_itself(written: Database) -> None:
+    await _is_refused(await asyncpg.connect(written.owner_url), asyncpg.RestrictViolationError)
+
+
+async def test_not_even_a_replication_role_gets_round_it(written: Database, postgres_server: Postgres) -> None:
+    url = postgres_server.url("postgres", written.name)
+    replica = await asyncpg.connect(url, server_settings={"session_replication_role": "replica"})
+    await _is_refused(replica, asyncpg.RestrictViolationError)
 
 
 async def test_erasing_a_private_part_with_its_salt_is_the_one_change_let_through(owner: Connection) -> None:
