@@ -27,7 +27,11 @@ _SETTINGS: Final = {
     "application_name": "counterfoil",
     "timezone": "UTC",
     "jit": "off",
-    "synchronous_commit": "on",  # an acknowledged command is on disk, whatever the server's default
+    # An acknowledged command is on disk, and each statement sees what was committed before it: our promises rest on
+    # these three, whatever the server's defaults. The warning is that of a commit that no replica has confirmed.
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
+    "client_min_messages": "warning",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
     # Our hot statements look up a few hundred keys. Planned once, while the tables are still empty, they must
@@ -57,5 +61,13 @@ async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
     Opens nothing yet, so that a service can start before its database.
     """
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=size, server_settings=_SETTINGS if by_key else _READER, command_timeout=20, timeout=5
-    )
+        url, min_size=0, max_size=size, server_settings=_SETTINGS if by_key else _READER, command_timeout=20, timeout=5,
+        reset=_taken_back,
+    )  # fmt: skip
+
+
+async def _taken_back(_: object) -> None:
+    """Take a connection back as it is: no statement of ours leaves a setting, a lock or a cursor behind.
+
+    asyncpg would have the server forget all three, which is one more round trip before each answer.
+    """
