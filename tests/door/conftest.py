@@ -39,6 +39,26 @@ def own_server() -> Iterator[Postgres]:
 
 
 @pytest_asyncio.fixture
+async def own(own_server: Postgres) -> AsyncIterator[Database]:
+    """The database of a server that may be taken down; it is up again, and empty, for the next test."""
+    yield own_server.database()
+    if not own_server.child.alive:
+        await asyncio.to_thread(own_server.start)
+    own_server.run(
+        """
+        alter system reset all;
+        select pg_reload_conf();
+        alter table event disable trigger event_is_never_truncated;
+        alter table secret disable trigger secret_is_never_truncated;
+        truncate event, token, secret, idempotency;
+        alter table event enable always trigger event_is_never_truncated;
+        alter table secret enable always trigger secret_is_never_truncated;
+        """,
+        database=own_server.database().name,
+    )
+
+
+@pytest_asyncio.fixture
 async def elsewhere() -> AsyncIterator[Start]:
     """Start other processes with doors of their own: `await elsewhere(url)`."""
     started: list[Elsewhere] = []

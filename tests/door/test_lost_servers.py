@@ -5,14 +5,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
-from counterfoil import door as doors
 from counterfoil import waiting
 from counterfoil.door import Door
 from counterfoil.fold import Command, Outcome
@@ -22,26 +19,6 @@ from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange
 from door.elsewhere import Start
 from door.judge import judged
-
-
-@pytest_asyncio.fixture
-async def own(own_server: Postgres) -> AsyncIterator[Database]:
-    """The database of a server that may be taken down; it is up again, and empty, for the next test."""
-    yield own_server.database()
-    if not own_server.child.alive:
-        await asyncio.to_thread(own_server.start)
-    own_server.run(
-        """
-        alter system reset all;
-        select pg_reload_conf();
-        alter table event disable trigger event_is_never_truncated;
-        alter table secret disable trigger secret_is_never_truncated;
-        truncate event, token, secret, idempotency;
-        alter table event enable always trigger event_is_never_truncated;
-        alter table secret enable always trigger secret_is_never_truncated;
-        """,
-        database=own_server.database().name,
-    )
 
 
 async def _keep_asking(door: Door, outcomes: list[Outcome], until: asyncio.Event, refused: list[Exception]) -> None:
@@ -201,55 +178,3 @@ async def test_a_server_that_refuses_us_is_asked_calmly_until_it_is_put_right(
         async with asyncio.timeout(3):
             outcomes.append(await door.execute(create()))
     (await judged(own.owner_url)).holds_exactly(outcomes)
-
-
-async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(
-    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with Door(own.app_url) as door:
-        made = create()
-        outcomes = [await door.execute(made)]
-        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
-        waiting_for_ghost = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
-        unsure = asyncio.create_task(door.execute(create(), claim_of("key"), lambda _: b"reply"))
-        await _until(own_server, waiting_for_ghost)
-        own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
-        with pytest.raises(OutcomeUnknown):
-            await unsure
-        monkeypatch.setattr(doors, "SETTLING_SECONDS", 1.0)
-        repeated = asyncio.create_task(door.execute(create(), claim_of("key"), lambda _: b"reply"))
-        await _until(own_server, waiting_for_ghost)
-        assert not repeated.done(), "what a replay tells has to be as durable as what it repeats"
-        own_server.run("alter system reset all; select pg_reload_conf();")
-        assert (await repeated).replayed
-        outcomes.append(await door.execute(exchange(made)))
-    ledger = await judged(own.owner_url)
-    ledger.holds_all(outcomes)
-    assert len(ledger.facts) == 3
-
-
-async def test_a_lost_commit_that_no_replica_confirmed_is_an_unknown_outcome(
-    own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doors, "SETTLING_SECONDS", 1.0)
-    async with Door(own.app_url) as door:
-        outcomes = [await door.execute(create())]
-        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
-        unsure = asyncio.create_task(door.execute(create()))
-        await _until(own_server, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
-        own_server.run("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
-        await _until(own_server, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
-        own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
-        with pytest.raises(OutcomeUnknown):
-            await unsure
-        own_server.run("alter system reset all; select pg_reload_conf();")
-        outcomes.append(await door.execute(create()))
-    (await judged(own.owner_url)).holds_all(outcomes)
-
-
-async def _until(server: Postgres, sql: str) -> None:
-    for _ in range(200):
-        if int(await asyncio.to_thread(server.run, sql)):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"still none: {sql}")
