@@ -25,6 +25,8 @@ _TYPES: Final = {
 }  # fmt: skip
 """Every column of the table in order, with its type; lists travel as JSON text, since ragged text[][] is refused."""
 
+_SHORT: Final = 1_000
+"""Characters."""
 COLUMNS: Final = tuple(_TYPES)
 _FIXED: Final = {"account_id", "token_id", "number", "owner_type", "owner_id", "creator_kind", "creator_id",
                  "created_at", "dialect", "cloned_from"}  # fmt: skip
@@ -83,9 +85,14 @@ def token_of(row: asyncpg.Record) -> Token:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
     """Return the scopes in a JSON text."""
+    # Only short ones are remembered: 4,096 lists of 60 kB would be a gigabyte.
+    return _short_words(text) if len(text) <= _SHORT else msgspec.json.decode(text, type=tuple[str, ...])
+
+
+@lru_cache(maxsize=4096)
+def _short_words(text: str) -> tuple[str, ...]:
     return msgspec.json.decode(text, type=tuple[str, ...])
 
 
