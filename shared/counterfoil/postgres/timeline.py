@@ -64,9 +64,12 @@ async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) ->
     version: int = await pool.fetchval(
         """
         with recursive halving(low, high) as (
-               select 0::bigint, coalesce(max(version), 0)
-                 from event
-                where account_id = $1 and subject_id = $2 and kind = 'token'
+               -- Not max(version): with no statistics a planner may count through all of them for it.
+               select 0::bigint, coalesce((select version
+                                             from event
+                                            where account_id = $1 and subject_id = $2 and kind = 'token'
+                                            order by version desc
+                                            limit 1), 0)
                 union all
                select case when probe.at <= $3 then middle else low end,
                       case when probe.at <= $3 then high else middle - 1 end
