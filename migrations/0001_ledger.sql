@@ -98,6 +98,7 @@ comment on table token is 'The state that the events of a token add up to; versi
 -- As listings sort: an erased name first, a token that never expires last.
 create index token_by_name on token (account_id, coalesce(name, ''), token_id);
 create index token_by_expiry on token (account_id, coalesce(expires_at, 'infinity'::timestamptz), token_id);
+create index token_by_update on token (account_id, updated_at, token_id);
 create index token_by_owner on token (account_id, owner_id, token_id);
 create index token_due on token (next_due_at, account_id, token_id) where next_due_at is not null;
 create index token_noticed on token (account_id, noticed, expires_at) where noticed is not null;

@@ -192,7 +192,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     last_exchanged_at: datetime | None
-    last_used_at: Annotated[datetime | None, Meta(description="True to the second.")]
+    last_used_at: Annotated[datetime | None, Meta(description="True to the second; null for a past moment.")]
     generation: int
     previous_secret_until: datetime | None
     stub: str

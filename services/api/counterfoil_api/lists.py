@@ -159,7 +159,8 @@ async def _past_document(ledger: Ledger, listed: Listed, as_of: str) -> TokenDoc
     if then is None:
         raise NotFound("This token did not exist yet.")
     document = token_document(then.token, at=at, last_used_at=None)
-    return replace(document, as_of=AsOf(at=at, decided_by=event_document(then.decided_by)))
+    # The log knows exchanges, not verifications: when a token was last used in the past is not to be told from it.
+    return replace(document, last_used_at=None, as_of=AsOf(at=at, decided_by=event_document(then.decided_by)))
 
 
 async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime, int | None]:
