@@ -90,9 +90,10 @@ class Door:
         job = Job(command, claim, reply, loop.create_future(), loop.time(), lane_of(command))
         self._waiting.join(job)
         try:
-            return await asyncio.shield(job.future)
+            return await job.future
         except asyncio.CancelledError:
-            job.future.add_done_callback(asyncio.Future.exception)  # nobody else will look at it
+            if not job.future.cancelled():
+                job.future.exception()  # looked at: nobody else will
             raise
 
     async def _serve(self, pick: Callable[[], Batch | None]) -> None:
@@ -100,6 +101,8 @@ class Door:
             while not (self._closing and self._waiting.over):
                 if batch := pick():
                     await self._carry(line, batch)
+                elif line.in_transaction:
+                    await line.rest()
                 else:
                     await self._waiting.news()
         self._waiting.wake()  # the other lines may be waiting to be told that all is done
@@ -121,7 +124,7 @@ class Door:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            await batch.run(line.connection)
+            await batch.run(line.connection, self._waiting if batch.patience else ())
         except Exception as error:  # noqa: BLE001 - whatever broke the batch, its jobs must each get an answer
             if await line.survives(error):
                 await self._halve(line, batch, error)

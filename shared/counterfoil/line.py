@@ -73,9 +73,21 @@ class Line:
         self._connection.add_log_listener(self._listen)
         return True
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open: the last commit began one for those who were waiting then."""
+        return self._connection is not None and self._connection.is_in_transaction()
+
+    async def rest(self) -> None:
+        """End a transaction in which nothing was done yet; none stays open while nobody waits."""
+        await self._roll_back(lost=False)
+
     async def survives(self, error: Exception) -> bool:
         """Roll back after an error, and say whether the connection is still good; if not, it is dropped."""
-        connection, lost = self._connection, isinstance(error, LOST) and not isinstance(error, ValueError)
+        return await self._roll_back(lost=isinstance(error, LOST) and not isinstance(error, ValueError))
+
+    async def _roll_back(self, *, lost: bool) -> bool:
+        connection = self._connection
         if connection is not None and not lost and not connection.is_closed():
             try:
                 await connection.execute("rollback")

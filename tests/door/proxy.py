@@ -1,6 +1,7 @@
 """A way to the database that fails at the worst moment: around COMMIT."""
 
 import asyncio
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from counterfoil_dev.postgres import Database
 
-_COMMIT = b"Q\x00\x00\x00\x0bcommit\x00"
+_COMMIT = re.compile(rb"Q\x00\x00\x00.commit( and chain)?\x00", re.DOTALL)
 _CHUNK = 1 << 16
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -33,8 +34,9 @@ class Proxy:
         answers = asyncio.create_task(_pump(server_reader, writer))
         with suppress(OSError):
             while said := await reader.read(_CHUNK):
-                self.commits += _COMMIT in said
-                if _COMMIT in said and self.failures:
+                committing = _COMMIT.search(said) is not None
+                self.commits += committing
+                if committing and self.failures:
                     failure = self.failures.pop(0)
                     answers.cancel()
                     await asyncio.wait([answers])

@@ -1,0 +1,36 @@
+"""A commit that others wait behind opens their transaction too; with nobody left, none stays open."""
+
+import asyncio
+
+from counterfoil.batch import Batch
+from counterfoil.door import Door
+from counterfoil.postgres.connection import Connection
+from counterfoil_dev.postgres import Database
+from door.asking import create, exchange, update
+from door.judge import judged
+
+_OPEN = """
+select count(*) from pg_stat_activity
+ where datname = current_database() and state = 'idle in transaction' and application_name = 'counterfoil'"""
+
+
+async def test_no_transaction_stays_open_when_nobody_waits(database: Database, owner: Connection) -> None:
+    made = [create() for _ in range(40)]
+    async with Door(database.app_url) as door:
+        for _ in range(5):
+            await asyncio.gather(*(door.execute(each) for each in made[:20]), return_exceptions=True)
+            await asyncio.gather(*(door.execute(each) for each in made[20:]), return_exceptions=True)
+            await asyncio.sleep(0.2)
+            assert await owner.fetchval(_OPEN) == 0
+
+
+async def test_what_rides_in_chained_transactions_adds_up(database: Database) -> None:
+    batches: list[Batch] = []
+    made = [create() for _ in range(30)]
+    async with Door(database.app_url, observe=lambda batch, *_: batches.append(batch)) as door:
+        outcomes = list(await asyncio.gather(*(door.execute(each) for each in made)))
+        for turn in range(5):
+            asked = [exchange(each) for each in made] + [update(each, name=f"turn {turn}") for each in made]
+            outcomes += await asyncio.gather(*(door.execute(each) for each in asked))
+    assert len({batch.xid for batch in batches}) == len(batches)
+    (await judged(database.owner_url)).holds_exactly(outcomes)
