@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
-from asking import claim_of, create, exchange
-from judge import judged
 
 from counterfoil import door as doors
 from counterfoil.door import Door
 from counterfoil.refusals import OutcomeUnknown
 from counterfoil_dev.postgres import Database, Postgres
+from door.asking import claim_of, create, exchange
+from door.judge import judged
 
 
 async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(

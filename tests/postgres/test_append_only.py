@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import pytest_asyncio
-from tenant import tenant_of
 
 from counterfoil import commands
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.grants import PRIVILEGES
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
+from postgres.tenant import tenant_of
 
 REWRITES = [
     "update event set entry = '{}'",

@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 import pytest_asyncio
-from tenant import PEPPERS, Tenant, tenant_of
 from uuid_utils.compat import uuid7
 
 from counterfoil import commands
@@ -16,6 +15,7 @@ from counterfoil.postgres import batch
 from counterfoil.postgres.connection import Connection, connect
 from counterfoil.secret import mint
 from counterfoil_dev.postgres import Database
+from postgres.tenant import PEPPERS, Tenant, tenant_of
 
 MANY = 100_000
 

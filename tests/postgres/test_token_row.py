@@ -1,9 +1,8 @@
 """A token's state as a row, and back."""
 
-from tenant import tenant_of
-
 from counterfoil.postgres import token_row
 from counterfoil_dev.postgres import Database
+from postgres.tenant import tenant_of
 
 
 async def test_a_row_says_all_that_the_state_says(database: Database) -> None:
