@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from . import duration, scopes, text
+from . import duration, scopes, secret, text
 from .commands import (
     Change,
     Create,
@@ -107,8 +107,10 @@ def _change(token: Token, command: Change, at: datetime) -> list[Event]:
 def _create(token: Token | None, command: Create, at: datetime) -> list[Event]:
     if token is not None:
         raise AlreadyExists
-    if not _OWNER_ID.fullmatch(command.owner.id):
-        raise BadOwner("An owner's id is 1 to 128 of A-Z a-z 0-9 . _ : - and no personal data.", field="owner.id")
+    if not _OWNER_ID.fullmatch(command.owner.id) or secret.stands_in(command.owner.id):
+        raise BadOwner(
+            "An owner's id is 1 to 128 of A-Z a-z 0-9 . _ : - and neither personal data nor a secret.", field="owner.id"
+        )
     granted = scopes.checked(command.scopes)
     expires_at = duration.expiry(at, command.duration, command.expires_at)
     refuse_beyond_scopes(command.by.scopes, granted)

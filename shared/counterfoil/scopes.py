@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from .refusals import BadScope
+from .secret import stands_in
 
 EVERYTHING: Final = "all"
 """Held by administrators; the only scope that contains every other one."""
@@ -51,6 +52,8 @@ def checked(scopes: Iterable[str]) -> tuple[str, ...]:
     if len(distinct) > SCOPE_LIMIT:
         raise BadScope(f"A token has at most {SCOPE_LIMIT} scopes.", field="scopes")
     for scope in distinct:
+        if stands_in(scope):
+            raise BadScope("A scope is no place for a token's secret.", field="scopes")
         if not well_formed(scope):
             raise BadScope(f"{scope[:140]!r} is not a scope. {BadScope.__doc__}", field="scopes")
     return distinct

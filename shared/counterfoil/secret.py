@@ -20,7 +20,7 @@ import msgspec
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
-_SHAPE: Final = re.compile(r"cfl_(user|app|service)_[0-9A-Za-z]{49}")
+_SHAPE: Final = re.compile(r"cfl_(?:user|app|service)_[0-9A-Za-z]{49}")
 PREFIXES: Final = {"user": "cfl_user_", "application": "cfl_app_", "service": "cfl_service_"}
 
 
@@ -104,3 +104,8 @@ def recognised(text: str) -> Secret | None:
     if _SHAPE.fullmatch(text) and checksum(text[:-6]) == text[-6:]:
         return Secret(text)
     return None
+
+
+def stands_in(text: str) -> bool:
+    """Say whether a secret of ours stands anywhere in the text."""
+    return "cfl_" in text and any(recognised(found) for found in _SHAPE.findall(text))

@@ -1,4 +1,4 @@
-"""Text as people may write it: no NUL, no control characters, no bidirectional overrides."""
+"""Text as people may write it: no NUL, no control characters, no bidirectional overrides, no secret of ours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from . import secret
 from .refusals import BadMetadata, BadText
 
 NAME_LIMIT: Final = 255
@@ -24,6 +25,9 @@ def checked(what: str, value: str, limit: int) -> str:
         raise BadText(f"{what} is longer than {limit} characters.", field=what)
     if found := _REFUSED.search(value):
         raise BadText(f"{what} holds U+{ord(found[0]):04X}; control and direction characters are refused.", field=what)
+    # What people write is read by others, and an entry is for ever.
+    if secret.stands_in(value):
+        raise BadText(f"{what} holds a token's secret; say it without, and rotate that token.", field=what)
     return value
 
 
@@ -39,7 +43,7 @@ def checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     if len(metadata) > METADATA_LIMIT:
         raise BadMetadata(f"metadata has more than {METADATA_LIMIT} keys.", field="metadata")
     for key, value in metadata.items():
-        if not _KEY.fullmatch(key):
+        if not _KEY.fullmatch(key) or secret.stands_in(key):
             raise BadMetadata("metadata keys are 1 to 64 ASCII letters, digits and _ . : / -", field="metadata")
         checked(f"metadata.{key}", value, REASON_LIMIT)
     return dict(metadata)

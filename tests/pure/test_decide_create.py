@@ -9,6 +9,7 @@ import pytest
 from counterfoil.commands import Create
 from counterfoil.events import Created, Owner, Private
 from counterfoil.refusals import BadDuration, BadExpiry, BadMetadata, BadOwner, BadScope, BadText, BeyondCaller, Refusal
+from counterfoil.secret import mint
 from counterfoil.token import flaw, status
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
 
@@ -98,6 +99,7 @@ def test_scopes_said_twice_are_held_once() -> None:
         ({"owner": Owner("user", "ada@example.com")}, BadOwner),
         ({"owner": Owner("user", "x" * 129)}, BadOwner),
         ({"owner": Owner("user", "ada\n")}, BadOwner),
+        ({"owner": Owner("user", mint("user").plain)}, BadOwner),
     ],
 )
 def test_what_can_never_be_created(fields: dict[str, Any], refusal: type[Refusal]) -> None:

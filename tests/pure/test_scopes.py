@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from counterfoil.refusals import BadScope
 from counterfoil.scopes import SCOPE_LIMIT, checked, contains, missing, well_formed
+from counterfoil.secret import mint
 
 WORDS = st.sampled_from(["a", "b", "A", "all", "a-b", "tokens"])
 SCOPES = st.one_of(
@@ -91,6 +92,14 @@ def test_what_is_no_scope(scope: str) -> None:
     with pytest.raises(BadScope) as refused:
         checked(["tokens.read", scope])
     assert refused.value.facts == {"field": "scopes"}
+
+
+def test_a_secret_is_no_scope_and_is_not_repeated() -> None:
+    plain = mint("service").plain
+    for scope in (plain, f"a.{plain}", f"{plain}.*"):
+        with pytest.raises(BadScope) as refused:
+            checked([scope])
+        assert plain not in str(refused.value)
 
 
 def test_no_scopes_are_none() -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 import counterfoil
-from counterfoil.secret import PREFIXES, Peppers, Secret, base62, checksum, mint, recognised
+from counterfoil.secret import PREFIXES, Peppers, Secret, base62, checksum, mint, recognised, stands_in
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BODY = 43
@@ -61,6 +61,16 @@ def test_a_slip_of_the_finger_fails_the_checksum() -> None:
 @pytest.mark.parametrize("text", ["cfl_root_" + "0" * 49, "ghp_" + "0" * 36, "cfl_app_" + "\u0660" * 49, "Bearer x"])
 def test_other_peoples_secrets_are_not_ours(text: str) -> None:
     assert recognised(text) is None
+
+
+@pytest.mark.parametrize("around", ["{}", "see {}.", "x{}x", "cfl_{}", "{}{}", "cfl_user_" + "0" * 49 + " {}"])
+def test_a_secret_is_seen_wherever_it_stands(around: str) -> None:
+    assert stands_in(around.format(KNOWN.plain, KNOWN.plain))
+
+
+@pytest.mark.parametrize("text", ["", "cfl_", KNOWN.stub, KNOWN.plain[:-1], KNOWN.plain[1:], "cfl_app_" + "0" * 49])
+def test_what_only_resembles_a_secret_may_stand(text: str) -> None:
+    assert not stands_in(text)
 
 
 def chi_square(texts: list[str], position: int) -> float:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterfoil.refusals import BadMetadata, BadText
+from counterfoil.secret import mint
 from counterfoil.text import METADATA_LIMIT, checked, checked_metadata, checked_name
 
 REFUSED = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A),
@@ -67,6 +68,17 @@ def test_metadata_is_returned_as_a_copy() -> None:
 def test_metadata_keys_are_short_and_ascii(key: str) -> None:
     with pytest.raises(BadMetadata):
         checked_metadata({key: "v"})
+
+
+def test_a_secret_is_neither_text_nor_a_key() -> None:
+    plain = mint("user").plain
+    with pytest.raises(BadText, match="holds a token's secret") as refused:
+        checked_name(f"found {plain} in a log")
+    assert plain not in str(refused.value)
+    with pytest.raises(BadMetadata) as refused_key:
+        checked_metadata({plain: "x"})
+    assert plain not in str(refused_key.value)
+    assert checked_name("found cfl_user_Ab12… in a log")
 
 
 @pytest.mark.parametrize("value", ["\x00", "x" * 1_001, "\u202e"])
