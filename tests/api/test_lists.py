@@ -23,13 +23,14 @@ async def names(caller: Caller, **query: object) -> list[str]:
 async def shelf_of_five(admin: Caller) -> str:
     """Five tokens under a prefix of their own."""
     prefix = f"list-{datetime.now(UTC).timestamp()}"
-    for name, fields in {
+    tokens: dict[str, dict[str, Any]] = {
         "a": {"scopes": ["x.y"], "owner": {"type": "service", "id": "crm"}},
         "b": {"duration": "1h"},
         "c_%": {"duration": "2h"},
         "d": {"expires_at": "2026-01-01T00:00:00Z"},
         "e": {},
-    }.items():
+    }
+    for name, fields in tokens.items():
         await admin.issue(name=f"{prefix}-{name}", **fields)
     return prefix
 
@@ -137,3 +138,12 @@ async def test_the_past_is_told_by_time_and_by_version_with_what_decided_it(admi
     for nonsense in ("", 0, 0.5, "yesterday", "2026-01-01T00:00:00", datetime.now(UTC) + timedelta(hours=1)):
         text = nonsense.isoformat() if isinstance(nonsense, datetime) else nonsense
         assert (await admin.get(path, as_of=text)).problem == "invalid-request"
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_moment_beyond_all_calendars_is_refused(admin: Caller, moment: str) -> None:
+    for name in ("created_after", "expires_before", "last_used_after"):
+        refused = await admin.get("/v1/tokens", **{name: moment})
+        assert (refused.problem, refused.json["field"]) == ("invalid-request", name)
+    token = (await admin.issue())["token"]
+    assert (await admin.get(f"/v1/tokens/{token['id']}", as_of=moment)).problem == "invalid-request"

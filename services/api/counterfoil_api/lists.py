@@ -1,7 +1,7 @@
 """Tokens as they are and as they were: list them, look at one, now or at a past moment."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -84,7 +84,7 @@ class EventQuery(Given, frozen=True, kw_only=True):
 async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
     """List the tokens of the account."""
     need(asker, "tokens.read")
-    wanted = msgspec.convert({name: getattr(query, name) for name in Filter.__struct_fields__}, Filter)
+    wanted = msgspec.convert({name: _wanted(query, name) for name in Filter.__struct_fields__}, Filter)
     question: list[Any] = [wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(
@@ -147,6 +147,19 @@ async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: str, quer
     return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
 
 
+def _wanted(query: TokenQuery, name: str) -> object:
+    value = getattr(query, name)
+    return _in_utc(value, field=name) if isinstance(value, datetime) else value
+
+
+def _in_utc(moment: datetime, *, field: str) -> datetime:
+    # Near the ends of the calendar a moment with an offset is none at all in UTC.
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequest("A moment lies between the years 1 and 9999 of UTC.", where="query", field=field) from None
+
+
 def _place(ledger: Ledger, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
     return None if cursor is None else ledger.cursors.place(asker.account, question, cursor)
 
@@ -176,6 +189,6 @@ async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime,
         raise InvalidRequest(
             "A moment is RFC 3339 with a time zone, or a version of the token.", where="query", field="as_of"
         ) from None
-    if named > listed.at:
+    if _in_utc(named, field="as_of") > listed.at:
         raise InvalidRequest("What will be is not known; name a past moment.", where="query", field="as_of")
     return named, None
