@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from counterfoil_dev.identity import ServerUser
 
 _PR_SET_PDEATHSIG = 1
 _PROC = Path("/proc/self/stat").exists()
+_LONGEST_LOG_BYTES = 64 * 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -40,6 +42,7 @@ class Child:
         """Start the command in a session of its own, so that a terminal's Ctrl-C reaches only us."""
         end_leftover(self.pid_file, ending=self.ending)
         self.asked = False
+        self.trim_log()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
                 self.command,
@@ -101,6 +104,20 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 return
+
+    @property
+    def end(self) -> str:
+        """How its last run ended, in words."""
+        status = self.process.poll() if self.process else None
+        if status is None:
+            return "is running"
+        return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+    def trim_log(self) -> None:
+        """Set a long log aside. It is copied and emptied in place, for its writer keeps it open."""
+        if self.log.exists() and self.log.stat().st_size > _LONGEST_LOG_BYTES:
+            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            os.truncate(self.log, 0)
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float = 30.0) -> None:
         """Return once it is ready; raise `ChildFailed` if it ends first or takes too long."""

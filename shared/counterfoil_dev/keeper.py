@@ -31,10 +31,11 @@ class Keeper:
         if self.child.alive:
             if now - self.started_at > SETTLED_SECONDS:
                 self.delay_seconds = FIRST_DELAY_SECONDS
+            self.child.trim_log()
         elif self.restart_at is None:
             self.child.sweep()
             self.restart_at = now + self.delay_seconds
-            self.tell(f"{self.child.name} ended; starting it again in {self.delay_seconds:.1f} s")
+            self.tell(f"{self.child.name} {self.child.end}; starting it again in {self.delay_seconds:.1f} s")
             self.delay_seconds = min(self.delay_seconds * 2, LONGEST_DELAY_SECONDS)
         elif now >= self.restart_at:
             self.restart_at = None

@@ -123,14 +123,11 @@ def _found(state: State, *, environment: dict[str, str], url: str) -> None:
 
 
 def _process(state: State, name: str, environment: dict[str, str]) -> Child:
-    log = state.logs / f"{name}.log"
-    if log.exists():
-        log.replace(log.with_suffix(".log.1"))
     return Child(
         name=name,
         command=[str(_counterfoil()), name],
         environment=environment,
-        log=log,
+        log=state.logs / f"{name}.log",
         pid_file=state.pids / f"{name}.pid",
     )
 

@@ -13,11 +13,15 @@ class Mortal:
 
     name: str = "api"
     alive: bool = True
+    end: str = "ended with status 1"
     swept: int = 0
     starts: list[float] = field(default_factory=list)
 
     def sweep(self) -> None:
         self.swept += 1
+
+    def trim_log(self) -> None:
+        pass
 
 
 @dataclass
@@ -57,7 +61,7 @@ def test_whoever_dies_is_started_again_almost_at_once() -> None:
     world.live(1)
     assert len(world.child.starts) == 1
     assert world.child.starts[0] - 1000.0 <= FIRST_DELAY_SECONDS + 0.1
-    assert world.said == ["api ended; starting it again in 0.1 s"]
+    assert world.said == ["api ended with status 1; starting it again in 0.1 s"]
 
 
 def test_what_it_left_behind_is_ended_first() -> None:
