@@ -53,6 +53,32 @@ async def test_backends_that_are_terminated_under_load_cost_nobody_an_answer(
         over.set()
     assert refused == []
     (await judged(database.owner_url)).holds_exactly(outcomes)
+    await asyncio.sleep(0.1)
+    left = f"select count(*) from pg_stat_activity where datname = '{database.name}'"
+    assert int(postgres_server.run(left)) == 0, "no connection was left behind"
+
+
+async def test_a_statement_that_takes_too_long_is_given_up_and_tried_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = asyncpg.connect
+
+    async def hasty(*args: Any, **said: Any) -> Any:
+        return await connect(*args, **said | {"command_timeout": 0.2})
+
+    owner = await connect(database.owner_url)
+    monkeypatch.setattr(asyncpg, "connect", hasty)
+    async with Door(database.app_url) as door:
+        made = create()
+        outcomes = [await door.execute(made)]
+        await owner.execute("begin; lock table event in access exclusive mode")
+        calls = [asyncio.create_task(door.execute(exchange(made))) for _ in range(5)]
+        await asyncio.sleep(0.5)
+        await owner.execute("rollback")
+        outcomes += await asyncio.gather(*calls)
+    monkeypatch.undo()
+    await owner.close()
+    (await judged(database.owner_url)).holds_exactly(outcomes)
 
 
 @pytest.mark.parametrize("step", ["claim", "take", "append", "settle"])

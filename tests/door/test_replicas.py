@@ -1,11 +1,16 @@
 """Where replicas have to confirm a commit, a commit that they did not confirm is no promise."""
 
 import asyncio
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from counterfoil import door as doors
+from counterfoil.codec import Sealed
 from counterfoil.door import Door
+from counterfoil.postgres import batch as sql
+from counterfoil.postgres.connection import connect
 from counterfoil.refusals import OutcomeUnknown
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange
@@ -54,6 +59,26 @@ async def test_a_lost_commit_that_no_replica_confirmed_is_an_unknown_outcome(
         own_server.run("alter system reset all; select pg_reload_conf();")
         outcomes.append(await door.execute(create()))
     (await judged(own.owner_url)).holds_all(outcomes)
+
+
+async def test_a_replica_never_says_what_became_of_a_commit(own: Database, own_server: Postgres) -> None:
+    async with Door(own.app_url) as door:
+        outcome = await door.execute(create())
+    sealed = Sealed(entry=b"never written", private=None, salt=None, leaf=b"")
+    await asyncio.to_thread(own_server.child.stop)
+    signal = Path(own_server.child.command[2]) / "standby.signal"
+    signal.touch()
+    try:
+        await asyncio.to_thread(own_server.start)
+        connection = await connect(own.app_url)
+        for xid in ("1000", str(2**40)):
+            with pytest.raises(asyncpg.PostgresError, match="recovery"):
+                await sql.fate(connection, xid, outcome.facts[0], sealed)
+        await connection.close()
+    finally:
+        await asyncio.to_thread(own_server.child.stop)
+        signal.unlink()
+        await asyncio.to_thread(own_server.start)
 
 
 async def _until(server: Postgres, sql: str) -> None:

@@ -141,28 +141,29 @@ async def fate(connection: Connection, xid: str, witness: Fact, sealed: Sealed) 
     """Return what became of a transaction whose COMMIT was not answered.
 
     After a crash an id that never reached the disk may be given out again, so the status alone proves nothing: the
-    transaction counts as committed only if one of its own entries is there. Its replicas have it too by then.
+    transaction counts as committed only if one of its own entries is there. Raises if this is a replica.
     """
     try:
         if await connection.fetchval("select pg_xact_status($1::text::xid8)", xid) == "in progress":
             return "in progress"
-    except asyncpg.InvalidParameterValueError:  # "in the future": a crash forgot that this id was ever given out
-        return "aborted"
-    # A new statement: it was over before this one's snapshot, which therefore shows all that it left.
-    there = await connection.fetchval(
+    except asyncpg.InvalidParameterValueError:
+        pass  # "in the future": a crash forgot that this id was ever given out, or we ask a replica that lags
+    await fence(connection)
+    # A new statement: the transaction was over before this one's snapshot, which therefore shows all that it left.
+    there: bool = await connection.fetchval(
         """
         select exists (select from event
                         where account_id = $1 and subject_id = $2 and version = $3 and entry = $4)""",
         witness.account, witness.subject.id, witness.version, sealed.entry.decode(),
     )  # fmt: skip
-    if not there:
-        return "aborted"
-    await fence(connection)
-    return "committed"
+    return "committed" if there else "aborted"
 
 
 async def fence(connection: Connection | Pool) -> None:
-    """Write to the WAL and nowhere else: our commit then waits until all before it is on disk and on the replicas."""
+    """Write to the WAL and nowhere else: our commit then waits until all before it is on disk and on the replicas.
+
+    A replica itself refuses this.
+    """
     await connection.execute("select pg_logical_emit_message(true, 'counterfoil', 'fence')")
 
 
