@@ -65,16 +65,21 @@ async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: For
     try:
         presented = token(form.token)
         if isinstance(presented, SecretGiven):
-            return _of_secret(asker, await seen_by_secret(ledger, presented.plain))
-        return _of_bearer(asker, *await seen_by_bearer(ledger, presented.text))
+            generation, seen = await seen_by_secret(ledger, presented.plain)
+            verdict = _of_secret(generation, seen)
+        else:
+            claims, seen = await seen_by_bearer(ledger, presented.text)
+            generation, verdict = claims.generation, _of_bearer(claims, seen)
     except (Denied, CredentialsRefused):
         return _INACTIVE
-
-
-def _of_secret(asker: Principal, seen: Seen) -> Verdict:
-    if seen.account != asker.account or seen.presented is None:
+    if seen.account != asker.account:
         return _INACTIVE
-    until = good_until(seen, seen.presented)
+    ledger.uses.note(seen, generation)
+    return verdict
+
+
+def _of_secret(generation: int, seen: Seen) -> Verdict:
+    until = good_until(seen, generation)
     return Verdict(
         active=True,
         scope=" ".join(seen.scopes),
@@ -85,13 +90,11 @@ def _of_secret(asker: Principal, seen: Seen) -> Verdict:
         token_type="Bearer",  # noqa: S106 - the name of a type
         account=seen.account,
         owner_type=seen.owner.type,
-        generation=seen.presented,
+        generation=generation,
     )
 
 
-def _of_bearer(asker: Principal, claims: Claims, seen: Seen) -> Verdict:
-    if seen.account != asker.account:
-        return _INACTIVE
+def _of_bearer(claims: Claims, seen: Seen) -> Verdict:
     return Verdict(
         active=True,
         scope=" ".join(scopes_left(claims, seen)),

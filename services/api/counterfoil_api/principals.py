@@ -29,8 +29,11 @@ def need(asker: Principal, scope: str) -> None:
         raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
 
 
-async def seen_by_secret(ledger: Ledger, plain: str) -> Seen:
-    """The token that this secret opens; what has not our form or checksum never reaches the database."""
+async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
+    """The generation of a secret that is good, and the token that it opens. Whoever accepts it notes the use.
+
+    What has not our form or checksum never reaches the database.
+    """
     secret = recognised(plain)
     if secret is None:
         raise CredentialsRefused
@@ -39,8 +42,7 @@ async def seen_by_secret(ledger: Ledger, plain: str) -> Seen:
         raise UnknownSecret
     if denied := flaw(seen, seen.presented, seen.at):
         raise denied
-    ledger.uses.note(seen, seen.presented)
-    return seen
+    return seen.presented, seen
 
 
 async def retired_by_secret(ledger: Ledger, credentials: Credentials) -> Seen | None:
@@ -50,7 +52,7 @@ async def retired_by_secret(ledger: Ledger, credentials: Credentials) -> Seen | 
 
 
 async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
-    """The claims of a bearer that is still good, and the token that bought it."""
+    """The claims of a bearer that is still good, and the token that bought it. Whoever accepts it notes the use."""
     claims = (await ledger.keys.ring()).claims_of(text)
     seen = await ledger.lookup.by_id(claims.account, claims.token)
     # The exact instant of expiry is already too late.
@@ -58,7 +60,6 @@ async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
         raise CredentialsRefused
     if denied := flaw(seen, claims.generation, seen.at):
         raise denied
-    ledger.uses.note(seen, claims.generation)
     return claims, seen
 
 
@@ -68,8 +69,8 @@ def scopes_left(claims: Claims, seen: Seen) -> tuple[str, ...]:
 
 
 async def _by_secret(ledger: Ledger, plain: str) -> Principal:
-    seen = await seen_by_secret(ledger, plain)
-    generation = seen.generation if seen.presented is None else seen.presented
+    generation, seen = await seen_by_secret(ledger, plain)
+    ledger.uses.note(seen, generation)
     return Principal(
         actor=Actor("token", seen.id),
         account=seen.account,
@@ -83,6 +84,7 @@ async def _by_bearer(ledger: Ledger, text: str) -> Principal:
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if ledger.settings.public_url not in claims.audiences:
         raise CredentialsRefused("This bearer is for another audience.")
+    ledger.uses.note(seen, claims.generation)
     return Principal(
         actor=Actor("token", seen.id),
         account=seen.account,
