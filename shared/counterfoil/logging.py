@@ -15,23 +15,30 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from counterfoil.settings import LogFormat, LogLevel
+from counterfoil.text import escaped
 
 REDACTED: Final = "[redacted]"
 
 # `token_id` and `secret_stub` may be shown, `admin_token` and `newSecret` may not: the end of the key decides.
 _SECRET_ENDINGS: Final = (
     *("authorization", "bearer", "cookie", "credentials", "dsn", "jwt", "passphrase", "password"),
-    *("pepper", "peppers", "secret", "token", "api_key", "encryption_key", "idempotency_key", "private_key"),
+    *("pepper", "peppers", "secret", "token", "otp", "api_key", "encryption_key", "idempotency_key", "private_key"),
 )
 _SECRET_TEXTS: Final = (
     (re.compile(r"cfl_[a-z]+_[0-9A-Za-z]{43,}"), REDACTED),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), REDACTED),
     (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/?#@\"']+@", re.IGNORECASE), rf"\1{REDACTED}@"),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
+    (
+        re.compile(r"([?&][\w.-]*(?:token|session|secret|password|key|otp)=)[^&\s#\"']+", re.IGNORECASE),
+        rf"\1{REDACTED}",
+    ),
 )
 
 # One of these stands in everything that the patterns above find. Nearly no line has any, and lines are many.
-_SECRET_MARKS: Final = ("cfl_", "eyj", "://", "bearer", "basic")
+_SECRET_MARKS: Final = ("cfl_", "eyj", "://", "bearer", "basic", "?", "&")
+
+_OF_MANY_LINES: Final = frozenset({"exception", "stack"})
 
 _CLIENTS_REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._-]{8,64}")
 
@@ -95,11 +102,13 @@ def scrub(text: str) -> str:
 
 
 def _redacted(key: str, value: object) -> object:
-    if value is not None and key.lower().endswith(_SECRET_ENDINGS):
+    if value is not None and key.lower().replace("-", "_").endswith(_SECRET_ENDINGS):
         return REDACTED
     match value:
-        case None | bool() | int() | float() | str():
+        case None | bool() | int() | float():
             return value
+        case str():
+            return "\n".join(map(escaped, value.split("\n"))) if key in _OF_MANY_LINES else escaped(value)
         case Mapping():
             return {str(inner): _redacted(str(inner), each) for inner, each in value.items()}
         case list() | tuple() | set() | frozenset():

@@ -47,3 +47,8 @@ def checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
             raise BadMetadata("metadata keys are 1 to 64 ASCII letters, digits and _ . : / -", field="metadata")
         checked(f"metadata.{key}", value, REASON_LIMIT)
     return dict(metadata)
+
+
+def escaped(value: str) -> str:
+    """Return the text with its refused characters spelt out: it breaks no line and steers no terminal."""
+    return value if value.isprintable() else _REFUSED.sub(lambda found: f"\\u{ord(found[0]):04x}", value)

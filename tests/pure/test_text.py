@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from counterfoil.refusals import BadMetadata, BadText
 from counterfoil.secret import mint
-from counterfoil.text import METADATA_LIMIT, checked, checked_metadata, checked_name
+from counterfoil.text import METADATA_LIMIT, checked, checked_metadata, checked_name, escaped
 
 REFUSED = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A),
            0xFEFF, 0xD800, 0xDFFF]  # fmt: skip
@@ -27,6 +27,12 @@ def test_control_and_direction_characters_are_refused_by_name(code: int) -> None
         checked_name(f"a{chr(code)}b")
     assert refused.value.facts == {"field": "name"}
     assert chr(code) not in str(refused.value)
+
+
+@given(st.text())
+def test_what_is_escaped_can_be_written_by_anybody(text: str) -> None:
+    assert checked("text", escaped(text), 1_000_000) == escaped(text)
+    assert escaped(text) == text or any(ord(character) in REFUSED or not character.isprintable() for character in text)
 
 
 @given(st.text(alphabet=st.characters(categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1))

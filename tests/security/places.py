@@ -37,14 +37,9 @@ class Places:
         return await asyncpg.connect(f"postgresql://postgres{at}{rest}")
 
     async def dump(self) -> dict[str, bytes]:
-        """Every row of every table as text, bytes in hex and in base64; what sessions last asked; every comment."""
+        """All that a dump would hold."""
         connection = await self.superuser()
-        tables = await connection.fetch(
-            "select format('%I.%I', schemaname, tablename) as name from pg_tables"
-            " where schemaname not in ('pg_catalog', 'information_schema')"
-        )
-        names = [*(row["name"] for row in tables), "pg_stat_activity", "pg_description", "pg_prepared_xacts"]
-        found = {name: _written(await connection.fetch(f"select * from {name}")) for name in names}
+        found = await dump_of(connection)
         await connection.close()
         return found
 
@@ -64,6 +59,16 @@ class Places:
         for path in sorted(self.service.root.rglob("*")):
             if path.is_file() and path.name not in OWN:
                 yield path
+
+
+async def dump_of(connection: asyncpg.Connection) -> dict[str, bytes]:
+    """Every row of every table as text, bytes in hex and in base64; what sessions last asked; every comment."""
+    tables = await connection.fetch(
+        "select format('%I.%I', schemaname, tablename) as name from pg_tables"
+        " where schemaname not in ('pg_catalog', 'information_schema')"
+    )
+    names = [*(row["name"] for row in tables), "pg_stat_activity", "pg_description", "pg_prepared_xacts"]
+    return {name: _written(await connection.fetch(f"select * from {name}")) for name in names}
 
 
 _READING = {

@@ -1,0 +1,60 @@
+"""D. One account's things are nothing at all to another."""
+
+from uuid import uuid4
+
+from api.service import Caller
+from api.test_tenants import CALLS, shown
+from counterfoil_api.application import routes
+
+
+def test_d17_every_operation_on_a_token_is_tried_with_a_foreign_one() -> None:
+    tried = {(method, path.partition("?")[0]) for method, path, _ in CALLS}
+    assert {(route.method, route.path) for route in routes() if "{ref}" in route.path} == tried
+
+
+async def test_d18_foreign_ids_in_filters_find_what_random_ones_find(admin: Caller, stranger: Caller) -> None:
+    owner = {"type": "service", "id": "shared-name"}
+    token = (await admin.issue(name="ours alone", owner=owner, scopes=["ours.alone"], duration="3d"))["token"]
+    questions: list[dict[str, str]] = [
+        {"name": "ours alone"}, {"name": "ours*"}, {"owner_id": "shared-name"}, {"scope": "ours.alone"},
+        {"owner_type": "service", "status": "active"},
+    ]  # fmt: skip
+    for question in questions:
+        assert token["id"] in [each["id"] for each in (await admin.get("/v1/tokens", **question)).json["items"]]
+        assert (await stranger.get("/v1/tokens", **question)).json == {"items": [], "next_cursor": None}
+
+
+async def test_d18_no_cursor_of_ours_is_good_elsewhere(admin: Caller, stranger: Caller) -> None:
+    token = (await admin.issue(duration="3d"))["token"]
+    await admin.patch(f"/v1/tokens/{token['id']}", {"name": "a second event"})
+    path = f"/v1/tokens/{token['id']}/events"
+    cursor = (await admin.get(path, limit="1")).json["next_cursor"]
+    assert (await admin.get(path, limit="1", cursor=cursor)).status == 200
+    foreign = await stranger.get(path, limit="1", cursor=cursor)
+    never = await stranger.get(f"/v1/tokens/{uuid4()}/events", limit="1", cursor=cursor)
+    assert foreign.status == 404
+    assert shown(foreign) == shown(never)
+    own = (await stranger.issue())["token"]["id"]
+    assert (await stranger.get(f"/v1/tokens/{own}/events", cursor=cursor)).problem == "bad-cursor"
+    assert (await stranger.get("/v1/alerts", cursor=cursor)).problem == "bad-cursor"
+
+
+async def test_d18_a_foreign_secret_cannot_be_told_from_a_random_one_by_introspection(
+    admin: Caller, stranger: Caller
+) -> None:
+    ours = await admin.issue()
+    bearer = (await admin.with_token(ours["secret"]).post("/v1/exchange")).json["access_token"]
+    answers = [shown(await stranger.form("/v1/introspect", token=text)) for text in (ours["secret"], bearer, "x")]
+    assert answers == [answers[-1]] * 3
+
+
+async def test_d19_seeing_and_ending_the_tokens_of_others_needs_its_own_scope(admin: Caller) -> None:
+    other = (await admin.issue())["token"]["id"]
+    needed = {"": "tokens.read", "/events": "tokens.read", "/suspend": "tokens.suspend", "/revoke": "tokens.revoke"}
+    for path, scope in needed.items():
+        lacking = await admin.holder("tokens.create", "tokens.introspect", "alerts.read")
+        holding = await admin.holder(scope)
+        for caller, allowed in ((lacking, False), (holding, True)):
+            url = f"/v1/tokens/{other}{path}"
+            answer = await (caller.get(url) if scope == "tokens.read" else caller.post(url, {"reason": "x"}))
+            assert (answer.status < 400) == allowed, (path, answer.body)
