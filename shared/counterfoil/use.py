@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import date, datetime
+from itertools import islice
 from typing import Final, Self
 from uuid import UUID
 
@@ -22,6 +23,10 @@ log = structlog.get_logger()
 
 PRECISION_SECONDS: Final = 1
 """How far `last_used_at` may lag behind."""
+_AT_ONCE: Final = 500
+"""Tokens written by one statement: thousands at once would keep everybody else waiting for 15 ms."""
+
+Counts = dict[tuple[UUID, UUID, date, int], tuple[int, datetime]]
 
 
 class Uses:
@@ -29,7 +34,7 @@ class Uses:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._counts: dict[tuple[UUID, UUID, date, int], tuple[int, datetime]] = {}
+        self._counts: Counts = {}
         self._closing = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
 
@@ -52,19 +57,25 @@ class Uses:
     async def flush(self) -> None:
         """Write what was counted; keep it for the next time if the database is away."""
         counts, self._counts = self._counts, {}
-        if not counts:
-            return
-        try:
-            await self._write(counts)
-        except BaseException as error:
-            for key, (count, last_at) in counts.items():
-                newer, at = self._counts.get(key, (0, last_at))
-                self._counts[key] = (newer + count, max(at, last_at))
-            if not isinstance(error, LOST):
-                raise
-            log.warning("uses_kept_back", tokens=len(counts), error=type(error).__name__)
+        while counts:
+            part = dict(islice(counts.items(), _AT_ONCE))
+            try:
+                await self._write(part)
+            except BaseException as error:
+                self._keep_back(counts)
+                if not isinstance(error, LOST):
+                    raise
+                log.warning("uses_kept_back", tokens=len(counts), error=type(error).__name__)
+                return
+            for key in part:
+                del counts[key]
 
-    async def _write(self, counts: dict[tuple[UUID, UUID, date, int], tuple[int, datetime]]) -> None:
+    def _keep_back(self, counts: Counts) -> None:
+        for key, (count, last_at) in counts.items():
+            newer, at = self._counts.get(key, (0, last_at))
+            self._counts[key] = (newer + count, max(at, last_at))
+
+    async def _write(self, counts: Counts) -> None:
         await sql.add(self._pool, [(*key, *value) for key, value in counts.items()])
 
     async def _flush_until_closed(self) -> None:
