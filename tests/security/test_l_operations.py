@@ -11,7 +11,11 @@ import counterfoil
 import counterfoil_api
 import counterfoil_worker
 from api.service import Caller
+from counterfoil.commands import Sweep
+from counterfoil.events import Expired, Expiring
+from pure.stories import CREATED, ENDS, THRESHOLDS, asks, given
 
+LATE = {"a minute": timedelta(minutes=1), "a day": timedelta(days=1), "a month": timedelta(days=30)}
 READS_A_CLOCK = {"now", "utcnow", "today", "time_ns", "gmtime", "localtime"}
 TELLING_PEOPLE = ("cli", "client")
 """Rooms that show or send times and decide nothing."""
@@ -57,10 +61,24 @@ async def test_l50_a_skewed_clock_changes_nothing(admin: Caller, monkeypatch: py
     assert abs(datetime.fromisoformat(made["created_at"]) - honest) < timedelta(seconds=60)
 
 
-async def test_l51_a_key_must_be_long_enough_to_seal_a_secret_and_no_longer_than_it_need_be(admin: Caller) -> None:
+async def test_l51_a_key_that_seals_a_secret_is_long_enough(admin: Caller) -> None:
     path = f"/v1/tokens/{(await admin.issue())['token']['id']}"
     calls = {"/v1/tokens": {"name": "x"}, f"{path}/clone": {}, f"{path}/rotate": {"grace": "0s"}}
     for call, body in calls.items():
         assert (await admin.post(call, body, Idempotency_Key="k" * 21)).problem == "key-too-short"
         assert (await admin.post(call, body, Idempotency_Key="k" * 256)).status == 422
     assert (await admin.post(f"{path}/suspend", {}, Idempotency_Key="k")).status == 200
+
+
+@pytest.mark.parametrize("late", LATE)
+@pytest.mark.parametrize("due", [0, 86_400, 7 * 86_400, 30 * 86_400])
+def test_l49_however_late_the_sweep_is_it_says_what_is_true_and_says_it_once(due: int, late: str) -> None:
+    at = ENDS - timedelta(seconds=due) + LATE[late]
+    token = given(CREATED)
+    (said,) = token.when(asks(Sweep), at)
+    if at >= ENDS:
+        assert isinstance(said, Expired)
+    else:
+        assert isinstance(said, Expiring)
+        assert said.threshold == min(each for each in THRESHOLDS if ENDS - timedelta(seconds=each) <= at)
+    assert given(CREATED, (at, said)).when(asks(Sweep), at) == []

@@ -1,0 +1,40 @@
+"""The checklist speaks of every line, and of tests that exist."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+ROOM = Path(__file__).parent
+ROOT = ROOM.parent.parent
+ROWS = re.findall(r"^\| ([A-L])(\d+) \| .+? \| (.+) \|$", (ROOM / "CHECKLIST.md").read_text(), re.MULTILINE)
+NAMED = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
+
+
+@cache
+def defined_in(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_every_line_is_spoken_of_once_and_in_order() -> None:
+    assert [int(number) for _, number, _ in ROWS] == list(range(1, 53))
+
+
+def test_a_line_is_held_by_tests_or_says_why_not() -> None:
+    reasons = ("not yet", "does not apply")
+    assert [number for _, number, held in ROWS if not NAMED.search(held) and not held.startswith(reasons)] == []
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = [found for _, _, held in ROWS for found in NAMED.findall(held)]
+    assert len(named) > 50
+    assert [f"{path}::{test}" for path, test in named if test not in defined_in(path)] == []
+
+
+def test_every_test_of_this_room_is_named_in_its_line() -> None:
+    lines = {f"{letter}{number}".lower(): held for letter, number, held in ROWS}
+    for path in ROOM.glob("test_*.py"):
+        for test in defined_in(str(path.relative_to(ROOT))):
+            if line := re.match(r"test_([a-l]\d+)_", test):
+                assert f"tests/security/{path.name}::{test}" in lines[line[1]], test
