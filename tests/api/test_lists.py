@@ -147,3 +147,10 @@ async def test_a_moment_beyond_all_calendars_is_refused(admin: Caller, moment: s
         assert (refused.problem, refused.json["field"]) == ("invalid-request", name)
     token = (await admin.issue())["token"]
     assert (await admin.get(f"/v1/tokens/{token['id']}", as_of=moment)).problem == "invalid-request"
+
+
+async def test_a_filter_that_is_not_known_is_told_what_is(admin: Caller) -> None:
+    refused = (await admin.get("/v1/tokens", status="retired")).json
+    assert (refused["field"], refused["detail"]) == ("status", "Known here are: active, expired, revoked, suspended.")
+    owner = (await admin.post("/v1/tokens", {"name": "x", "owner": {"type": "team", "id": "1"}})).json
+    assert (owner["field"], owner["detail"]) == ("owner.type", "Known here are: application, service, user.")

@@ -93,7 +93,13 @@ async def test_rotation_states_its_grace(admin: Caller) -> None:
     issued = await admin.issue()
     path, first = f"/v1/tokens/{issued['token']['id']}/rotate", admin.with_token(issued["secret"])
     assert (await admin.post(path)).status == 422
-    assert (await admin.post(path, {"grace": "soon"})).problem == "bad-duration"
+    missing = (await admin.post(path, {})).json
+    says = "`grace` is missing. How long the previous secret stays good, such as 24h; 0s ends it at once."
+    assert (missing["field"], missing["detail"]) == ("grace", says)
+    for unknown in ("soon", "forever"):
+        refused = await admin.post(path, {"grace": unknown})
+        assert (refused.problem, refused.json["field"]) == ("bad-duration", "grace")
+        assert "such as 24h, or 0s" in refused.json["detail"]
     assert (await admin.post(path, {"grace": "0s", "duration": "1h"})).problem == "lifetime-unwanted"
     second = admin.with_token((await admin.post(path, {"grace": "1h"})).json["secret"])
     assert [(await each.get("/v1/tokens/self")).status for each in (first, second)] == [200, 200]

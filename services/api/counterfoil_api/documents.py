@@ -18,7 +18,9 @@ Limit = Annotated[int, Meta(ge=1, le=200)]
 Cursor = Annotated[str, Meta(max_length=2_048, description="`next_cursor` of the page before.")]
 Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
 Reason = Annotated[str, Meta(max_length=1_000)]
-Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 255})]
+Name = Annotated[
+    str, Meta(description="What people will know it by.", extra_json_schema={"minLength": 1, "maxLength": 255})
+]
 Description = Annotated[str, Meta(extra_json_schema={"maxLength": 32_767})]
 Scope = Annotated[str, Meta(extra_json_schema={"pattern": _SCOPE, "maxLength": 128})]
 Scopes = tuple[Scope, ...]
@@ -81,7 +83,7 @@ class Rotation(Given, frozen=True, kw_only=True):
     grace: Annotated[
         str,
         Meta(
-            description="0s ends the previous secret at once.",
+            description="How long the previous secret stays good, such as 24h; 0s ends it at once.",
             examples=["24h"],
             extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
         ),
@@ -103,7 +105,7 @@ class Resumption(Given, frozen=True, kw_only=True):
 class Revocation(Given, frozen=True, kw_only=True):
     """Why, for those who will ask."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    reason: Annotated[str, Meta(min_length=1, max_length=1_000, description="Why, for those who will ask.")]
 
 
 class Copy(Given, frozen=True, kw_only=True):

@@ -165,13 +165,23 @@ async def rotate_token(
         token_id=token.id,
         by=asker,
         secret=ledger.peppers.minted(secret),
-        grace_seconds=seconds(body.grace),
+        grace_seconds=_grace_seconds(body.grace),
         duration=body.duration,
         expires_at=body.expires_at,
         revisions=revisions(if_match),
     )
     issued = await _issued(ledger, command, secret, key)
     return Tagged(issued, issued.token.revision)
+
+
+def _grace_seconds(text: str) -> int:
+    try:
+        return seconds(text)
+    except BadDuration:
+        raise BadDuration(
+            "State how long the previous secret stays good: a duration such as 24h, or 0s to end it at once.",
+            field="grace",
+        ) from None
 
 
 async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retry: Retry | None) -> Issued:

@@ -19,6 +19,7 @@ from counterfoil_api.complaints import (
     UnsupportedMediaType,
 )
 from counterfoil_api.conditions import Expectation, expectation
+from counterfoil_api.misreadings import misread, named
 
 
 class Source(Enum):
@@ -66,11 +67,8 @@ class Parameter:
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 64
-# A key that we print back is a word, never something that could be a secret.
-_WORD = re.compile(r"[a-z][a-z_-]{0,31}")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
-_AT = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 _SECRET_NAMES = frozenset(
     {"access_token", "api_key", "apikey", "authorization", "client_secret", "password", "secret"} | {"session", "token"}
 )
@@ -100,7 +98,7 @@ def refuse_query(request: web.Request) -> None:
     """An operation without query parameters refuses them all, so that a misspelt one is not just lost."""
     if request.rel_url.raw_query_string:
         name = next(iter(fields_of(request.rel_url.raw_query_string, where="query")))
-        raise InvalidRequest(f"This operation has no query parameter{_named(name)}.", where="query")
+        raise InvalidRequest(f"This operation has no query parameter{named(name)}.", where="query")
 
 
 def fields_of(text: str, *, where: str) -> dict[str, str]:
@@ -127,19 +125,19 @@ def _body_reader(shape: type) -> Read:
     def read(request: web.Request, raw: bytes) -> object:
         if raw:
             _expect_media_type(request, _JSON)
-        return _decoded(decode, raw or b"{}")
+        return _decoded(decode, raw or b"{}", shape)
 
     return read
 
 
-def _decoded(decode: Callable[[bytes], object], raw: bytes) -> object:
+def _decoded(decode: Callable[[bytes], object], raw: bytes, shape: type) -> object:
     try:
         value = decode(raw)
         # The typed shape bounds the depth, so this second look cannot recurse far.
         if raw.count(b":") > 1:
             _ONCE.decode(raw.decode())
     except msgspec.ValidationError as error:
-        raise _invalid(error, where="body") from None
+        raise misread(error, shape, where="body") from None
     except (ValueError, RecursionError):
         raise MalformedRequest("The body is not JSON in UTF-8 with every key given once.") from None
     return value
@@ -191,7 +189,7 @@ def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[dict[str
         try:
             return msgspec.convert(given, shape)
         except msgspec.ValidationError as error:
-            raise _invalid(error, where=where) from None
+            raise misread(error, shape, where=where) from None
 
     return convert
 
@@ -219,22 +217,3 @@ def _retry(request: web.Request, raw: bytes) -> Retry | None:
     if match is None:
         raise InvalidRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.", where="header")
     return Retry(match[1], (request.method.encode(), request.rel_url.raw_path.encode(), raw))
-
-
-def _invalid(error: msgspec.ValidationError, *, where: str) -> InvalidRequest:
-    text = str(error)
-    at = _AT.search(text)
-    facts = {"field": at[1]} if at and at[1] else {}
-    return InvalidRequest(_harmless(text[: at.start()] if at else text), where=where, **facts)
-
-
-def _harmless(text: str) -> str:
-    """What msgspec complains of, without repeating anything that the caller sent."""
-    if text.startswith("Invalid enum value"):
-        return "Not one of the values that are known here"
-    known, unknown, name = text.partition("Object contains unknown field ")
-    return f"There is no field{_named(name.strip('`'))}" if unknown and not known else text
-
-
-def _named(name: str) -> str:
-    return f" `{name}`" if _WORD.fullmatch(name) else " of this name"
