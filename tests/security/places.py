@@ -36,6 +36,14 @@ class Places:
         _, at, rest = self.told["MIGRATE_DATABASE_URL"].partition("@")
         return await asyncpg.connect(f"postgresql://postgres{at}{rest}")
 
+    async def log_every_statement(self) -> None:
+        """Have Postgres write down all that it is told, parameters included: what it never hears it cannot keep."""
+        connection = await self.superuser()
+        for name, value in {"log_statement": "all", "log_parameter_max_length_on_error": "-1"}.items():
+            await connection.execute(f"alter system set {name} = '{value}'")
+        await connection.execute("select pg_reload_conf()")
+        await connection.close()
+
     async def dump(self) -> dict[str, bytes]:
         """All that a dump would hold."""
         connection = await self.superuser()

@@ -83,6 +83,8 @@ def test_i39_nothing_that_is_logged_makes_a_line_or_steers_a_terminal(log_format
 
 
 async def test_i36_what_cannot_be_logged_does_not_happen(admin: Caller, owner: Connection) -> None:
+    told = io.StringIO()
+    configure("console", "info", stream=told)
     counts = "select (select count(*) from token), (select count(*) from secret), (select count(*) from idempotency)"
     before = await owner.fetchrow(counts)
     token = (await admin.issue(name="kept"))["token"]
@@ -100,6 +102,8 @@ async def test_i36_what_cannot_be_logged_does_not_happen(admin: Caller, owner: C
     ]
     await owner.execute("drop trigger full_disk on event; drop function no_room")
     assert [answer.status for answer in refused] == [500] * len(refused)
+    assert told.getvalue().count("RaiseError: no room") >= len(refused)
+    assert admin.credentials[30:] not in told.getvalue()
     assert before is not None
     assert tuple(await owner.fetchrow(counts) or ()) == (before[0] + 1, before[1] + 1, before[2])
     assert (await admin.get(f"/v1/tokens/{token['id']}")).json == token

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from counterfoil_dev.running import running_service
 from security.places import Places
 from security.scanner import Scanner
-from security.traffic import Caller, calling, end, issue, meet_failures, misplace, use, write_down
+from security.traffic import Caller, calling, end, issue, meet_failures, misplace, swap, use, write_down
 
 PLANTED = "cfl_service_" + "Planted0" * 6 + "z"
 
@@ -52,6 +52,8 @@ async def without_a_database(places: Places) -> AsyncIterator[None]:
 
 
 async def live(caller: Caller, places: Places) -> None:
+    await swap(caller)
+    await places.log_every_statement()
     token_id, secret = await issue(caller)
     bearers = await use(caller, token_id, secret)
     await misplace(caller, secret)
@@ -97,6 +99,7 @@ async def test_b9_no_secret_is_kept_anywhere_and_a_planted_one_is_found(place: P
                 assert await caller.said("GET", page) == 200
             assert [answer for answer in caller.silent if scanner.found(answer)] == []
         assert caller.known > 30
+        assert b"Parameters: $1" in (place / "log" / "postgres.log").read_bytes()
         assert await found_in_stores(places, scanner) == {}
         await planted_secrets_are_found(places)
 

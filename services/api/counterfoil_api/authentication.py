@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from multidict import CIMultiDictProxy
 
+from counterfoil.secret import stands_in
 from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
 
 _LONGEST = 8_192
@@ -79,4 +80,6 @@ def _basic(value: str) -> Credentials:
     # RFC 7617: neither part may hold control characters.
     if not colon or not pair.isprintable():
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.")
+    if stands_in(user):  # nobody is called so; it is not asked for, either
+        raise CredentialsRefused
     return PasswordGiven(user, password) if user else token(password)

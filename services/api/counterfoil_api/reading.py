@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import web
 
+from counterfoil.secret import stands_in
 from counterfoil_api.authentication import credentials_of
 from counterfoil_api.complaints import (
     CredentialsInQuery,
@@ -110,13 +111,17 @@ def fields_of(text: str, *, where: str) -> dict[str, str]:
     except ValueError:
         raise InvalidRequest(f"The {where} is not a list of name=value pairs in UTF-8.", where=where) from None
     fields = dict(pairs)
-    if where == "query" and not _SECRET_NAMES.isdisjoint(name.lower() for name in fields):
+    if where == "query" and (not _SECRET_NAMES.isdisjoint(name.lower() for name in fields) or _hold_a_secret(pairs)):
         raise CredentialsInQuery
     if "\x00" in text or "%00" in text:
         raise InvalidRequest("No parameter may hold NUL.", where=where)
     if len(fields) != len(pairs):
         raise InvalidRequest("No parameter may be given twice.", where=where)
     return fields
+
+
+def _hold_a_secret(pairs: list[tuple[str, str]]) -> bool:
+    return any(stands_in(name) or stands_in(value) for name, value in pairs)
 
 
 def _body_reader(shape: type) -> Read:
