@@ -190,11 +190,12 @@ class Door:
                     self._waiting.ride_again([job])
                 else:
                     self._waiting.stand_aside(job)
-            elif isinstance(answer, Outcome) and (certain or not (answer.facts or answer.replayed)):
-                if not job.future.done():
-                    job.future.set_result(answer)
-            else:
-                refuse([job], answer if isinstance(answer, Refusal) else OutcomeUnknown())
+            elif isinstance(answer, Refusal):
+                refuse([job], answer)
+            elif not certain:  # nothing to do is no answer either: what was done may be what the replicas lack
+                refuse([job], OutcomeUnknown())
+            elif not job.future.done():
+                job.future.set_result(answer)
 
     def _let_each_wait(self, batch: Batch) -> None:
         """Find out who waited for a lock: a batch that skips rows waits for keys that others are claiming."""

@@ -13,7 +13,7 @@ from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import connect
 from counterfoil.refusals import OutcomeUnknown
 from counterfoil_dev.postgres import Database, Postgres
-from door.asking import claim_of, create, exchange
+from door.asking import claim_of, create, exchange, revoke
 from door.judge import judged
 
 
@@ -79,6 +79,25 @@ async def test_a_replica_never_says_what_became_of_a_commit(own: Database, own_s
         await asyncio.to_thread(own_server.child.stop)
         signal.unlink()
         await asyncio.to_thread(own_server.start)
+
+
+async def test_what_is_done_already_is_told_when_the_replicas_know_it_too(own: Database, own_server: Postgres) -> None:
+    waiting_for_ghost = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
+    async with Door(own.app_url) as door:
+        made = create()
+        await door.execute(made)
+        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
+        for _ in range(2):  # first it happens, then there is nothing to do; a failover would undo both
+            unsure = asyncio.create_task(door.execute(revoke(made)))
+            await _until(own_server, waiting_for_ghost)
+            own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
+            with pytest.raises(OutcomeUnknown):
+                await unsure
+        repeated = asyncio.create_task(door.execute(revoke(made)))
+        await _until(own_server, waiting_for_ghost)
+        assert not repeated.done()
+        own_server.run("alter system reset all; select pg_reload_conf();")
+        assert (await repeated).facts == ()
 
 
 async def _until(server: Postgres, sql: str) -> None:
