@@ -14,6 +14,7 @@ from .postgres.connection import LOST, Connection, connect
 log = structlog.get_logger()
 
 _PAUSE_SECONDS: Final = 0.2
+_NOTHING_BEGUN: Final = "25P01"
 
 
 class Line:
@@ -101,6 +102,7 @@ class Line:
         return False
 
     def _listen(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
-        # "canceling wait for synchronous replication", in the language of the server; it has no code of its own.
-        if message.severity_en == "WARNING":
+        # "canceling wait for synchronous replication", in the language of the server; it has no code of its own. The
+        # one other warning that we provoke has: a rollback where nothing had begun.
+        if message.severity_en == "WARNING" and message.sqlstate != _NOTHING_BEGUN:
             self._unreplicated = True

@@ -9,6 +9,7 @@ import pytest
 from counterfoil import door as doors
 from counterfoil.codec import Sealed
 from counterfoil.door import Door
+from counterfoil.line import Line
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import connect
 from counterfoil.refusals import OutcomeUnknown
@@ -98,6 +99,13 @@ async def test_what_is_done_already_is_told_when_the_replicas_know_it_too(own: D
         assert not repeated.done()
         own_server.run("alter system reset all; select pg_reload_conf();")
         assert (await repeated).facts == ()
+
+
+async def test_a_rollback_too_many_puts_no_commit_in_doubt(own: Database) -> None:
+    async with Line(own.app_url) as line:
+        assert await line.ready()
+        assert await line.survives(RuntimeError("before anything began"))
+        assert line.replicated
 
 
 async def _until(server: Postgres, sql: str) -> None:
