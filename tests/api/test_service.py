@@ -13,9 +13,11 @@ import msgspec
 import pytest
 from aiohttp import ClientError, ClientSession
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from prometheus_client import REGISTRY
 
 from api.service import Answer, Caller, founded, served, settings_for
 from counterfoil.postgres.migrate import migrate
+from counterfoil_api import metrics
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import temporary_state
@@ -60,6 +62,15 @@ async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin:
         r'counterfoil_tokens_expiring\{within="7d"\} \d',
     ):
         assert re.search(f"^{line}", numbers, re.MULTILINE), line
+
+
+async def test_a_process_keeps_its_gauges_true_though_another_is_asked_for_the_sums(admin: Caller) -> None:
+    await admin.get("/v1/tokens")
+    metrics.POOL_OPEN.set(-1)
+    await asyncio.sleep(1.5)
+    told = REGISTRY.get_sample_value("counterfoil_pool_connections")
+    assert told is not None
+    assert told >= 0
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from counterfoil.postgres import liveness
 from counterfoil.refusals import Overloaded
 from counterfoil_api.api import Api
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.metrics import POOL_IDLE, POOL_OPEN, QUEUED, exposition
+from counterfoil_api.metrics import exposition, gauge
 from counterfoil_api.replies import Page
 
 api = Api("health")
@@ -42,9 +42,7 @@ async def get_readiness(ledger: Ledger) -> Health:
 @api.get("/metrics")
 async def get_metrics(ledger: Ledger) -> Page:
     """Read the numbers, for Prometheus."""
-    QUEUED.set(ledger.door.queued)
-    POOL_OPEN.set(ledger.readers.get_size())
-    POOL_IDLE.set(ledger.readers.get_idle_size())
+    gauge(ledger.door, ledger.readers)
     await ledger.census.refresh()
     several = ledger.settings.prometheus_multiproc_dir is not None
     return Page(exposition(ledger.census, several_processes=several), CONTENT_TYPE_LATEST)

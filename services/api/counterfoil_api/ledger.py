@@ -15,7 +15,7 @@ from counterfoil.postgres.numbers import Numbers
 from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
 from counterfoil.use import Uses
-from counterfoil_api.metrics import Census, observe_batch
+from counterfoil_api.metrics import Census, gauged, observe_batch
 from counterfoil_api.passwords import Passwords
 from counterfoil_api.signing import Keys
 
@@ -49,6 +49,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             await open_pool(settings.database_url, size=_LOOKUP_CONNECTIONS, by_key=True)
         )
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
+        await stack.enter_async_context(gauged(door, readers))
         yield Ledger(
             settings=settings,
             door=door,

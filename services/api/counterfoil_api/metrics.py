@@ -1,6 +1,8 @@
 """What operators measure: requests, batches, refusals, queues; for Prometheus, and right with several processes."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from time import monotonic
 
@@ -10,10 +12,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
 from counterfoil.batch import Batch
+from counterfoil.door import Door
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import expiring, lag_seconds
 
 _CENSUS_SECONDS = 60
+_PULSE_SECONDS = 1
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -40,6 +44,29 @@ def observe_batch(batch: Batch, waited: float, took: float) -> None:
     BATCH_JOBS.observe(len(batch.jobs))
     BATCH_WAIT.observe(waited)
     BATCH_SECONDS.observe(took)
+
+
+def gauge(door: Door, readers: Pool) -> None:
+    """Set what this process has waiting and open."""
+    QUEUED.set(door.queued)
+    POOL_OPEN.set(readers.get_size())
+    POOL_IDLE.set(readers.get_idle_size())
+
+
+@asynccontextmanager
+async def gauged(door: Door, readers: Pool) -> AsyncIterator[None]:
+    """Keep the gauges true, for whichever process is asked adds up what each has set."""
+
+    async def keep() -> None:
+        while True:
+            gauge(door, readers)
+            await asyncio.sleep(_PULSE_SECONDS)
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
 
 
 def exposition(census: "Census", *, several_processes: bool) -> bytes:
