@@ -26,9 +26,6 @@ _PARTS = (
 )
 
 
-OpenLedger = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
-
-
 Opening = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
 
 
