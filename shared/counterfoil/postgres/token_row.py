@@ -31,6 +31,9 @@ COLUMNS: Final = tuple(_TYPES)
 _FIXED: Final = {"account_id", "token_id", "number", "owner_type", "owner_id", "creator_kind", "creator_id",
                  "created_at", "dialect", "cloned_from"}  # fmt: skip
 
+_metadata: Final = msgspec.json.Decoder(dict[str, str]).decode
+_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+
 
 def listed(alias: str) -> str:
     """Return the columns as a select list: `t.account_id, t.token_id, …`."""
@@ -75,7 +78,7 @@ def token_of(row: asyncpg.Record) -> Token:
         account=row["account_id"], id=row["token_id"], number=row["number"],
         owner=Owner(row["owner_type"], row["owner_id"]), creator=Actor(row["creator_kind"], row["creator_id"]),
         name=row["name"], description=row["description"], scopes=words(row["scopes"]),
-        metadata=msgspec.json.decode(row["metadata"], type=dict[str, str]), standing=row["standing"],
+        metadata=_metadata(row["metadata"]), standing=row["standing"],
         duration=row["duration"], expires_at=row["expires_at"], lived_from=row["lived_from"],
         thresholds=_numbers(row["thresholds"]), noticed=row["noticed"], next_due_at=row["next_due_at"],
         created_at=row["created_at"], updated_at=row["updated_at"], last_exchanged_at=row["last_exchanged_at"],
@@ -102,4 +105,4 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _text(value: object) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
+    return _sorted(value).decode()
