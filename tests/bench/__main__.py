@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     asked = parser.parse_args()
     asked.smaller = SMALLER
     if asked.quick:
-        asked.seconds, asked.rounds, asked.connections, asked.tokens, asked.smaller = 0.3, 1, 8, 500, 100
+        asked.seconds, asked.rounds, asked.connections, asked.tokens, asked.smaller = 0.3, 1, 8, 4_000, 2_000
     return asked
 
 
