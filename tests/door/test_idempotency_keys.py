@@ -162,7 +162,7 @@ async def test_a_key_that_a_frozen_process_is_claiming_is_busy_and_holds_up_nobo
     )  # fmt: skip
     waiting = asyncio.create_task(door.execute(create(), claimed, answer))
     while not waiting.done():
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(4):
             outcomes += await asyncio.gather(*(door.execute(exchange(made)) for _ in range(10)))
     with pytest.raises(Busy):
         await waiting

@@ -109,7 +109,7 @@ async def test_a_server_killed_under_load_loses_nothing_that_was_acknowledged(
     async with Door(own.app_url) as door, asyncio.TaskGroup() as group:
         for _ in range(24):
             group.create_task(_keep_asking(door, outcomes, over, refused))
-        for _ in range(3):
+        for _ in range(2):
             await asyncio.sleep(random.uniform(0.3, 0.8))
             own_server.child.kill()
             await asyncio.to_thread(own_server.start)
@@ -131,9 +131,9 @@ async def test_a_database_that_is_away_is_overloaded_in_time_and_comes_back_by_i
         began = time.monotonic()
         answers = await asyncio.gather(*(door.execute(create()) for _ in range(600)), return_exceptions=True)
         assert {type(answer) for answer in answers} == {Overloaded}
-        assert 1.0 <= time.monotonic() - began < 3
+        assert 1.0 <= time.monotonic() - began < 6
         await asyncio.to_thread(own_server.start)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             outcomes.append(await door.execute(create()))
     (await judged(own.owner_url)).holds_exactly(outcomes)
 
@@ -142,7 +142,7 @@ async def test_a_door_that_closes_while_the_database_is_away_lets_nobody_hang(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
-    async with asyncio.timeout(5), Door(own.app_url) as door:
+    async with asyncio.timeout(10), Door(own.app_url) as door:
         await door.execute(create())
         own_server.child.kill()
         calls = [asyncio.create_task(door.execute(create())) for _ in range(10)]
@@ -201,6 +201,6 @@ async def test_a_server_that_refuses_us_is_asked_calmly_until_it_is_put_right(
             await door.execute(create())
         assert tries < 20
         own_server.run(f"{mend}; {end};")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             outcomes.append(await door.execute(create()))
     (await judged(own.owner_url)).holds_exactly(outcomes)
