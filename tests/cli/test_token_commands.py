@@ -99,7 +99,7 @@ async def test_a_token_near_its_end_is_warned_of(shell: Shell, service: Service)
     )
     await connection.close()
     said = await shell("token", "show", str(token["number"]))
-    assert re.search(r"warning: token \d+ expires in 47 h; renew it with: counterfoil token renew", said.err)
+    assert re.search(r"warning: token \d+ expires in 48 h; renew it with: counterfoil token renew", said.err)
 
 
 async def test_a_refusal_says_what_why_and_which_request(shell: Shell) -> None:
@@ -114,6 +114,13 @@ async def test_a_refusal_says_what_why_and_which_request(shell: Shell) -> None:
     said = await shell("token", "list", COUNTERFOIL_TOKEN="cfl_user_wrong")
     assert said.code == 1
     assert "COUNTERFOIL_TOKEN" in said.err
+
+
+async def test_a_rotation_asks_for_its_grace(shell: Shell) -> None:
+    said = await shell("token", "rotate", "1")
+    assert said.code == 2
+    assert "--grace 24h" in said.err
+    assert "--grace 0s" in said.err
 
 
 @pytest.mark.parametrize(
@@ -171,7 +178,7 @@ async def test_nothing_from_the_server_steers_the_terminal(shell: Shell, service
 async def test_a_rotation_whose_outcome_is_unknown_says_how_to_learn_it(shell: Shell, service: Service) -> None:
     token, secret = await issued(shell, "nightly", "--scope", "self.rotate")
     async with cutting(service.url) as proxy:
-        proxy.failures.append(lose_the_answer)
+        proxy.failures += [lose_the_answer] * 100  # as often as it is tried
         words = ("token", "rotate", "self", "--grace", "0s")
         said = await shell(*words, COUNTERFOIL_URL=proxy.url, COUNTERFOIL_TOKEN=secret)
     assert said.code == 3

@@ -89,7 +89,10 @@ def clone(
 def rotate(
     ref: Ref,
     *,
-    grace: Annotated[str, typer.Option(help="How long the present secret stays good: 24h, or 0s for no longer.")],
+    grace: Annotated[
+        str | None,
+        typer.Option(show_default="required", help="How long the present secret stays good: 24h, or 0s for no longer."),
+    ] = None,
     duration: Duration = None,
     expires_at: ExpiresAt = None,
     if_match: IfMatch = None,
@@ -99,6 +102,8 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a token a new secret, printed once. A lifetime may be stated only for one that has expired."""
+    if grace is None:
+        raise typer.BadParameter("Say how long the present secret stays good: --grace 24h, or --grace 0s.")
     _shown(
         lambda ledger: ledger.rotate(
             ref, grace=grace, duration=duration, expires_at=expires_at, if_match=if_match, idempotency_key=key
