@@ -37,6 +37,7 @@ class Child:
     patience_seconds: float = 20.0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     asked: bool = field(default=False, init=False)
+    log_begins: int = field(default=0, init=False)
 
     def start(self) -> None:
         """Start the command in a session of its own, so that a terminal's Ctrl-C reaches only us."""
@@ -44,6 +45,7 @@ class Child:
         self.asked = False
         self.trim_log()
         with self.log.open("ab") as log:
+            self.log_begins = log.tell()
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
                 self.command,
                 cwd="/",
@@ -130,8 +132,9 @@ class Child:
             time.sleep(0.02)
 
     def last_words(self) -> str:
-        """The end of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        """The end of what its last run wrote."""
+        written = self.log.read_bytes()[self.log_begins :]
+        return "\n".join(written.decode(errors="replace").splitlines()[-20:])
 
 
 def end_leftover(pid_file: Path, *, ending: signal.Signals, patience_seconds: float = 10.0) -> None:

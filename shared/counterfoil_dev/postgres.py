@@ -1,13 +1,14 @@
 """A real Postgres for one machine: durable, behind a 0700 unix socket, with an owner and an application role."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +19,8 @@ from counterfoil_dev.state import State
 OWNER, APPLICATION, DATABASE = "counterfoil_owner", "counterfoil_app", "counterfoil"
 
 _FIRST_WITH_BUILTIN_LOCALES = 17
-_TRIES = 4
+_DYING = re.compile(r"pre-existing shared memory block|lock file .* already exists")
+_DYING_SECONDS = 30.0
 
 _OPTIONS = {
     "listen_addresses": "",
@@ -90,17 +92,18 @@ class Postgres:
     def start(self) -> None:
         """Start it (again) and wait until it takes connections.
 
-        The first start after a crash may fail while backends of the old server are still dying.
+        After a crash it refuses to start for as long as backends of the old server are still dying.
         """
-        for attempt in count(1):
+        deadline = time.monotonic() + _DYING_SECONDS
+        while True:
             self.begin()
             try:
-                self.child.wait_until(self.ready)
-                break
-            except ChildFailed:
+                return self.child.wait_until(self.ready)
+            except ChildFailed as failure:
                 self.child.stop()
-                if attempt == _TRIES:
+                if not _DYING.search(str(failure)) or time.monotonic() > deadline:
                     raise
+                time.sleep(0.1)
 
     def begin(self) -> None:
         """Start it, without waiting."""
@@ -195,12 +198,33 @@ def _postmaster_file(data: Path) -> list[str]:
 
 
 def _forget_strangers(data: Path, sockets: Path) -> None:
-    """Remove lock files whose process id has since gone to another program.
+    """Remove lock files whose process id has since gone to another program, or to nobody but waits to be buried.
 
-    Postgres would believe that it is still running. Where the id belongs to nobody it sees so itself.
+    Postgres would believe that its old server is still running. Where the id belongs to nobody it sees so itself.
     """
     for lock in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
         lines = lock.read_text().splitlines() if lock.exists() else []
-        command = command_of(int(lines[0])) if lines else ""
-        if command and str(data) not in command:
+        # With its lock Postgres would also forget how to tell that backends of the old server are alive.
+        if lines and _stranger(int(lines[0]), data) and not _inhabited(data):
             lock.unlink()
+
+
+def _stranger(pid: int, data: Path) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return str(data) not in command_of(pid)
+
+
+def _inhabited(data: Path) -> bool:
+    """Whether any process works in this directory, as every backend does; seen on Linux only."""
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if process.readlink() == data:
+                return True
+        except OSError:
+            continue  # it ended, or is not ours
+    return False

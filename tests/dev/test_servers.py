@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,20 @@ def test_a_lock_file_that_names_a_stranger_is_no_obstacle(place: Path) -> None:
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_server_waits_for_the_backends_of_a_killed_one(place: Path) -> None:
+    with embedded_postgres(State.at(place)) as server:
+        pid = int(server.run("select pid from pg_stat_activity where backend_type = 'checkpointer';"))
+        os.kill(pid, signal.SIGSTOP)  # it cannot see that its postmaster has died
+        server.child.kill()
+        timer = threading.Timer(1.0, os.kill, (pid, signal.SIGCONT))
+        timer.start()
+        began = time.monotonic()
+        server.start()
+        assert time.monotonic() - began > 0.9
+        assert server.run("select 1;").strip() == "1"
+        timer.join()
 
 
 def test_a_path_too_long_for_a_socket_is_no_obstacle(place: Path) -> None:
