@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import (
@@ -26,6 +27,10 @@ from counterfoil_api.keys import KeyRing, key_ring, public_jwk
 # Every process that finds no key makes the same one, so all but the first are refused and read it instead.
 _FIRST: Final = UUID(int=1)
 _NONCE_LENGTH: Final = 12
+
+
+class AnotherEncryptionKey(Exception):  # noqa: N818 - a complaint
+    """KEY_ENCRYPTION_KEY is not the one that this database's signing keys were encrypted with; set that one again."""
 
 
 class Keys:
@@ -68,7 +73,11 @@ class Keys:
 
     def _opened(self, key: StoredKey) -> ec.EllipticCurvePrivateKey:
         nonce, sealed = key.sealed[:_NONCE_LENGTH], key.sealed[_NONCE_LENGTH:]
-        private = load_der_private_key(self._cipher.decrypt(nonce, sealed, key.kid.encode()), password=None)
+        try:
+            plain = self._cipher.decrypt(nonce, sealed, key.kid.encode())
+        except InvalidTag:
+            raise AnotherEncryptionKey(AnotherEncryptionKey.__doc__) from None
+        private = load_der_private_key(plain, password=None)
         if not isinstance(private, ec.EllipticCurvePrivateKey):
             raise TypeError("bearers are signed with P-256 keys")
         return private
