@@ -1,4 +1,4 @@
-"""How fast the ledger is, as ratios that hold on any machine.
+"""How fast the ledger is, as ratios of what was measured side by side.
 
     python3 shared/boot.py run python -m tests.bench                    all of it, about five minutes
     python3 shared/boot.py run python -m tests.bench --only exchange    one case (may be repeated)
@@ -6,7 +6,11 @@
 One API process answers 64 connections that each ask again as soon as they are answered. Exchange, introspection and
 create are held against the same process with a dictionary in the place of Postgres; a million tokens against ten
 thousand; and a table with one row locked by a stranger against one without. The two sides of a case take turns, so
-that whatever else the machine does falls on both. Postgres is real, on this machine's disk, with fsync on.
+that whatever else the machine does falls on both. Postgres is real, on this machine's disk, with fsync on, and has just
+finished a checkpoint: each page that is touched first goes to its log whole, which is the larger table's worst moment.
+
+Three processes want two cores: on a machine that is busy otherwise, Postgres has to wait for its turn, the twin does
+not, and the ratios say more about the scheduler than about the ledger. The CPU column is what that changes least.
 """
 
 import argparse
