@@ -55,10 +55,11 @@ class Waiting:
 
     def pick_alone(self) -> Batch | None:
         """Return jobs that wait for one row outside the batches, which would otherwise all wait with them."""
-        for lane in self._alone:
-            self._busy.add(lane)
-            return Batch(self._alone.pop(lane), patience="")
-        return None
+        lane = next((lane for lane in self._alone if lane not in self._busy), None)
+        if lane is None:
+            return None
+        self._busy.add(lane)
+        return Batch(self._alone.pop(lane), patience="")
 
     def done(self, batch: Batch) -> None:
         """Free the lanes of a batch."""

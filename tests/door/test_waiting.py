@@ -1,0 +1,28 @@
+"""Who waits at the door goes once, and nobody is forgotten when it closes."""
+
+import asyncio
+
+from counterfoil.batch import Job
+from counterfoil.waiting import Waiting
+from door.asking import create
+
+
+def _job(lane: str) -> Job:
+    loop = asyncio.get_running_loop()
+    return Job(create(), claim=None, reply=None, future=loop.create_future(), since=loop.time(), lane=lane)
+
+
+async def test_a_lane_waits_alone_only_when_its_batch_is_over() -> None:
+    waiting = Waiting()
+    jobs = [_job("a"), _job("a")]
+    for job in jobs:
+        waiting.join(job)
+    batch = waiting.pick()
+    assert batch
+    waiting.stand_aside(jobs[0])  # as the first half of a batch may while the second is still under way
+    assert waiting.pick_alone() is None
+    waiting.done(batch)
+    alone = waiting.pick_alone()
+    assert alone
+    assert alone.jobs == jobs[:1]
+    assert not waiting.over, "it may come back from there, and somebody has to be left to take it"
