@@ -108,7 +108,7 @@ async def test_kill_9_of_everything_under_load_loses_nothing_and_needs_nobody(pl
     with running_service(place) as service:
         ledger = Ledger()
         await asyncio.gather(kill(service, ledger), *(write(service, ledger, each) for each in range(WRITERS)))
-        assert min(ledger.told[kind] for kind in ("created", "rotated", "exchanged", "revoked")) > KILLS
+        assert min(ledger.told[kind] for kind in ("created", "rotated", "exchanged", "revoked")) >= WRITERS
         await judge(service, ledger)
         audited = await asyncio.to_thread(audit, service)
         assert audited.returncode == 0, audited.stdout + audited.stderr
