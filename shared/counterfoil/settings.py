@@ -15,6 +15,8 @@ from counterfoil.refusals import BadDuration
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Command = Literal["api", "worker", "migrate", "account", "audit"]
+"""The commands that are told something by the environment."""
 
 _SECRET_FIELDS = frozenset({"database_url", "migrate_database_url", "redis_url", "peppers", "key_encryption_key"})
 
@@ -29,13 +31,16 @@ class BadSetting(Exception):  # noqa: N818 - a complaint, named like our refusal
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process of the service was told; secrets among it never show in its repr."""
+    """What one process was told; secrets among it never show in its repr.
 
-    database_url: str
-    migrate_database_url: str | None
-    redis_url: str
-    peppers: dict[int, bytes]
-    key_encryption_key: bytes
+    What its command has no use for may be absent, and is empty then: an auditor is handed no pepper.
+    """
+
+    database_url: str = ""
+    migrate_database_url: str = ""
+    redis_url: str = ""
+    peppers: dict[int, bytes] = {}
+    key_encryption_key: bytes = b""
     public_url: str
     api_host: str
     api_port: int
@@ -47,22 +52,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_interval_seconds: float
     database_pool_size: int
     max_body_bytes: int
-    prometheus_multiproc_dir: str | None
+    prometheus_multiproc_dir: str | None = None
 
     @classmethod
-    def from_environment(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings of this process, or `BadSetting` about the first variable that is wrong."""
+    def from_environment(cls, env: Mapping[str, str] = os.environ, *, command: Command) -> "Settings":
+        """The settings of a process of this command, or `BadSetting` about the first variable that is wrong."""
         texts = {variable.name: env.get(variable.name, "").strip() for variable in VARIABLES}
         for variable in VARIABLES:
-            texts[variable.name] = texts[variable.name] or (variable.default or "").format_map(texts)
-        return msgspec.convert({each.field: each.value_of(texts[each.name]) for each in VARIABLES}, cls)
-
-    @property
-    def owner_url(self) -> str:
-        """The database as its owner sees it; only migrating asks for it."""
-        if self.migrate_database_url is None:
-            raise BadSetting("MIGRATE_DATABASE_URL", "is not set. Set it to the owner's database URL.")
-        return self.migrate_database_url
+            texts[variable.name] = texts[variable.name] or variable.default.format_map(texts)
+            if not texts[variable.name] and command in variable.needed_by:
+                raise BadSetting(variable.name, f"is not set. Set it to {variable.says}.")
+        told = {each.field: each.value_of(texts[each.name]) for each in VARIABLES if texts[each.name]}
+        return msgspec.convert(told, cls)
 
     def __repr__(self) -> str:
         shown = (
@@ -78,15 +79,14 @@ class Variable:
     name: str
     field: str
     read: Callable[[str], object]
-    default: str | None
+    default: str
     says: str
+    needed_by: tuple[Command, ...] = ()
 
     def value_of(self, text: str) -> object:
         """What the text means, or `BadSetting`; the text itself may be a secret and is not repeated."""
-        if not text and self.default is None:
-            raise BadSetting(self.name, f"is not set. Set it to {self.says}.")
         try:
-            return self.read(text) if text else None
+            return self.read(text)
         except ValueError as complaint:
             raise BadSetting(self.name, f"{complaint}. Set it to {self.says}.") from None
 
@@ -173,24 +173,25 @@ def _thresholds(text: str) -> tuple[int, ...]:
 
 _POSTGRES = _url("postgresql", "postgres")
 _REDIS = _url("redis", "rediss", "unix")
-_REQUIRED = None
 _ABSENT = ""
 
-# Variable, field, reader, default, and what to set it to.
+# Variable, field, reader, default, what to set it to, and which commands cannot do without.
 # In the order in which they are read: a default may speak of variables above it.
 VARIABLES = tuple(
     Variable(*row)
     for row in (
-        ("DATABASE_URL", "database_url", _POSTGRES, _REQUIRED,
-         "the database as the application's role: postgresql://role:password@host/name"),
+        ("DATABASE_URL", "database_url", _POSTGRES, _ABSENT,
+         "the database as the application's role: postgresql://role:password@host/name",
+         ("api", "worker", "migrate", "account", "audit")),
         ("MIGRATE_DATABASE_URL", "migrate_database_url", _POSTGRES, _ABSENT,
-         "the same database as its owner; only `counterfoil migrate` needs it"),
-        ("REDIS_URL", "redis_url", _REDIS, _REQUIRED,
-         "a Redis or Valkey database of its own: redis://host/0, rediss://host/0 or unix://path"),
-        ("PEPPERS", "peppers", _peppers, _REQUIRED,
-         "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; the highest hashes new secrets, all verify"),
-        ("KEY_ENCRYPTION_KEY", "key_encryption_key", _encryption_key, _REQUIRED,
-         "base64 of 32 random bytes; it encrypts the private signing keys at rest"),
+         "the same database as its owner: postgresql://role:password@host/name", ("migrate",)),
+        ("REDIS_URL", "redis_url", _REDIS, _ABSENT,
+         "a Redis or Valkey database of its own: redis://host/0, rediss://host/0 or unix://path", ("worker",)),
+        ("PEPPERS", "peppers", _peppers, _ABSENT,
+         "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; the highest hashes new secrets, all verify",
+         ("api", "account")),
+        ("KEY_ENCRYPTION_KEY", "key_encryption_key", _encryption_key, _ABSENT,
+         "base64 of 32 random bytes; it encrypts the private signing keys at rest", ("api",)),
         ("API_HOST", "api_host", str, "127.0.0.1", "the address that the API listens on"),
         ("API_PORT", "api_port", _whole(0, 65_535), "8080", "the port that the API listens on"),
         ("API_PROCESSES", "api_processes", _whole(1, 256), "1", "how many processes serve the API"),

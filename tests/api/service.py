@@ -95,7 +95,8 @@ def settings_for(database_url: str, **more: str) -> Settings:
             "PEPPERS": f"1:{base64.b64encode(b'p' * 32).decode()}",
             "KEY_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
             **more,
-        }
+        },
+        command="api",
     )
 
 

@@ -20,7 +20,7 @@ OPENERS = {"postgres": open_ledger, "memory": ledger_in_memory}
 
 async def serve(storage: str) -> None:
     """Serve until asked to stop."""
-    settings = Settings.from_environment()
+    settings = Settings.from_environment(command="api")
     logging.configure(settings.log_format, settings.log_level)
     runner = Runner(make_app(settings, opening=OPENERS[storage]))
     await runner.setup()

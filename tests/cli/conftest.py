@@ -48,7 +48,7 @@ def environment(database: Database) -> dict[str, str]:
 
 @pytest.fixture
 def settings(environment: dict[str, str]) -> Settings:
-    return Settings.from_environment(environment)
+    return Settings.from_environment(environment, command="api")
 
 
 @pytest.fixture

@@ -32,10 +32,12 @@ async def test_an_account_is_made_and_made_only_once(server_side: Shell) -> None
 
 
 async def test_a_setting_that_is_missing_is_named(server_side: Shell) -> None:
-    for words in (("migrate",), ("api",), ("worker",), ("audit", "replay")):
-        said = await server_side(*words, PEPPERS="")
+    for line in ("migrate MIGRATE_DATABASE_URL", "api PEPPERS", "worker REDIS_URL", "audit replay DATABASE_URL"):
+        *words, name = line.split()
+        empty: dict[str, Any] = {name: ""}
+        said = await server_side(*words, **empty)
         assert said.code == 2
-        assert "PEPPERS: is not set" in said.err
+        assert f"{name}: is not set" in said.err
         assert "Traceback" not in said.err
 
 

@@ -65,7 +65,7 @@ def environment_of(database: Database) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(database: Database, directory: Path) -> AsyncIterator[Service]:
-    settings = Settings.from_environment(environment_of(database))
+    settings = Settings.from_environment(environment_of(database), command="api")
     file = directory / "credentials.json"
     await found(settings, name="first", email="admin@counterfoil.example", file=file)
     credentials = json.loads(file.read_text())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from counterfoil.settings import VARIABLES, Settings
+from counterfoil.settings import VARIABLES, Command, Settings
 
 TOP = Path(__file__).parents[2]
 IMAGES = ("api", "worker")
@@ -64,17 +64,18 @@ def test_every_secret_that_is_missing_is_named() -> None:
 
 
 @pytest.mark.parametrize("service", ["migrate", "api", "worker"])
-def test_our_services_are_told_settings_that_exist_and_hold(service: str) -> None:
+def test_our_services_are_told_settings_that_exist_and_hold(service: Command) -> None:
     told = composed()["services"][service]["environment"]
     assert set(told) <= {variable.name for variable in VARIABLES}
-    assert Settings.from_environment({name: str(value) for name, value in told.items()})
+    assert Settings.from_environment({name: str(value) for name, value in told.items()}, command=service)
 
 
-def test_only_migrating_knows_the_owner() -> None:
-    knowing = [
-        name for name, service in composed()["services"].items() if "MIGRATE_DATABASE_URL" in service["environment"]
-    ]
-    assert knowing == ["migrate"]
+@pytest.mark.parametrize(
+    ("variable", "whose"), [("MIGRATE_DATABASE_URL", "migrate"), ("PEPPERS", "api"), ("REDIS_URL", "worker")]
+)
+def test_a_secret_is_told_to_those_alone_who_need_it(variable: str, whose: str) -> None:
+    knowing = [name for name, service in composed()["services"].items() if variable in service["environment"]]
+    assert knowing == [whose]
 
 
 @pytest.mark.parametrize("service", ["migrate", "api", "worker"])

@@ -24,14 +24,14 @@ async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(
     async with Door(own.app_url) as door:
         made = create()
         outcomes = [await door.execute(made)]
-        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
+        await _wait_for_a_ghost(own_server)
         waiting_for_ghost = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'"
         unsure = asyncio.create_task(door.execute(create(), claim_of("key"), lambda _: b"reply"))
         await _until(own_server, waiting_for_ghost)
         own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
         with pytest.raises(OutcomeUnknown):
             await unsure
-        monkeypatch.setattr(doors, "SETTLING_SECONDS", 1.0)
+        monkeypatch.setattr(doors, "SETTLING_SECONDS", 3.0)
         repeated = asyncio.create_task(door.execute(create(), claim_of("key"), lambda _: b"reply"))
         await _until(own_server, waiting_for_ghost)
         assert not repeated.done(), "what a replay tells has to be as durable as what it repeats"
@@ -46,10 +46,10 @@ async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(
 async def test_a_lost_commit_that_no_replica_confirmed_is_an_unknown_outcome(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "SETTLING_SECONDS", 1.0)
+    monkeypatch.setattr(doors, "SETTLING_SECONDS", 3.0)
     async with Door(own.app_url) as door:
         outcomes = [await door.execute(create())]
-        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
+        await _wait_for_a_ghost(own_server)
         unsure = asyncio.create_task(door.execute(create()))
         await _until(own_server, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
         own_server.run("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
@@ -87,7 +87,7 @@ async def test_what_is_done_already_is_told_when_the_replicas_know_it_too(own: D
     async with Door(own.app_url) as door:
         made = create()
         await door.execute(made)
-        own_server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
+        await _wait_for_a_ghost(own_server)
         for _ in range(2):  # first it happens, then there is nothing to do; a failover would undo both
             unsure = asyncio.create_task(door.execute(revoke(made)))
             await _until(own_server, waiting_for_ghost)
@@ -108,8 +108,15 @@ async def test_a_rollback_too_many_puts_no_commit_in_doubt(own: Database) -> Non
         assert line.replicated
 
 
+async def _wait_for_a_ghost(server: Postgres) -> None:
+    """Let every commit wait for a replica that does not exist; returns when the server's processes know it."""
+    server.run("alter system set synchronous_standby_names = 'ghost'; select pg_reload_conf();")
+    await _until(server, "select count(*) from pg_settings where name = 'synchronous_standby_names' and setting <> ''")
+    await asyncio.sleep(0.3)  # the others were signalled at the same moment as the one that answered
+
+
 async def _until(server: Postgres, sql: str) -> None:
-    for _ in range(200):
+    for _ in range(500):
         if int(await asyncio.to_thread(server.run, sql)):
             return
         await asyncio.sleep(0.02)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from counterfoil.settings import VARIABLES, BadSetting, Settings
+from counterfoil.settings import VARIABLES, BadSetting, Command, Settings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 NEEDED = {
@@ -15,26 +15,29 @@ NEEDED = {
 }
 
 
+OWNER_URL = "postgresql://counterfoil_owner:hunter3@db/counterfoil"
+
+
 def settings(**more: str) -> Settings:
-    return Settings.from_environment({**NEEDED, **more})
+    return Settings.from_environment({**NEEDED, **more}, command="api")
 
 
 def complaint(env: Mapping[str, str]) -> BadSetting:
     with pytest.raises(BadSetting) as caught:
-        Settings.from_environment(env)
+        Settings.from_environment(env, command="api")
     return caught.value
 
 
-def test_four_variables_are_enough() -> None:
+def test_a_few_variables_are_enough() -> None:
     found = settings()
     assert (found.api_host, found.api_port, found.public_url) == ("127.0.0.1", 8080, "http://127.0.0.1:8080")
     assert found.thresholds == (2_592_000, 604_800, 86_400)
     assert (found.bearer_lifetime_seconds, found.sweep_interval_seconds) == (3600, 5.0)
     assert found.peppers == {1: bytes(range(32))}
-    assert found.migrate_database_url is None
+    assert found.migrate_database_url == ""
 
 
-@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("name", ["DATABASE_URL", "PEPPERS", "KEY_ENCRYPTION_KEY"])
 def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
     for missing in ({}, {name: ""}, {name: "  "}):
         refused = complaint({**{k: v for k, v in NEEDED.items() if k != name}, **missing})
@@ -108,10 +111,22 @@ def test_secrets_do_not_show_in_the_repr() -> None:
     assert "api_port=8080" in shown
 
 
-def test_only_migrating_needs_the_owner() -> None:
-    with pytest.raises(BadSetting, match="MIGRATE_DATABASE_URL"):
-        _ = settings().owner_url
-    assert settings(MIGRATE_DATABASE_URL="postgresql://o@db/c").owner_url == "postgresql://o@db/c"
+@pytest.mark.parametrize(
+    ("command", "needs"),
+    [
+        ("api", {"DATABASE_URL", "PEPPERS", "KEY_ENCRYPTION_KEY"}),
+        ("worker", {"DATABASE_URL", "REDIS_URL"}),
+        ("migrate", {"DATABASE_URL", "MIGRATE_DATABASE_URL"}),
+        ("account", {"DATABASE_URL", "PEPPERS"}),
+        ("audit", {"DATABASE_URL"}),
+    ],
+)
+def test_a_command_is_told_what_it_needs_and_no_secret_more(command: Command, needs: set[str]) -> None:
+    least = {name: text for name, text in {**NEEDED, "MIGRATE_DATABASE_URL": OWNER_URL}.items() if name in needs}
+    assert Settings.from_environment(least, command=command).database_url
+    for name in needs:
+        with pytest.raises(BadSetting, match=f"^{name}: is not set"):
+            Settings.from_environment({**least, name: ""}, command=command)
 
 
 def test_every_variable_fills_a_field_of_its_own() -> None:
@@ -125,7 +140,5 @@ def test_an_optional_variable_left_empty_is_absent() -> None:
 def test_the_readme_documents_every_setting_and_its_default() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     for variable in VARIABLES:
-        default = (
-            "**required**" if variable.default is None else f"`{variable.default}`" if variable.default else "none"
-        )
-        assert f"| `{variable.name}` | {default} | {variable.says} |" in readme
+        default = f"`{variable.default}`" if variable.default else "none"
+        assert f"| `{variable.name}` | {default} | {', '.join(variable.needed_by)} | {variable.says} |" in readme

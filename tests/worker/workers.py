@@ -16,7 +16,7 @@ _RUN = """
 from counterfoil.settings import Settings
 from counterfoil_worker.main import run
 
-run(Settings.from_environment())
+run(Settings.from_environment(command="worker"))
 """
 SWEEP_INTERVAL_SECONDS = 0.2
 

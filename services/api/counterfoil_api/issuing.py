@@ -1,6 +1,7 @@
 """New secrets: create, clone and rotate, each answered once with the secret and never again."""
 
 from datetime import datetime
+from math import ceil
 
 import msgspec
 from msgspec import UNSET
@@ -8,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.batch import recall
 from counterfoil.commands import Create, Rotate
-from counterfoil.duration import seconds
+from counterfoil.duration import length
 from counterfoil.events import Owner
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
@@ -176,7 +177,8 @@ async def rotate_token(
 
 def _grace_seconds(text: str) -> int:
     try:
-        return seconds(text)
+        # Up, never down: the shortest grace that somebody states is not none.
+        return ceil(length(text).total_seconds())
     except BadDuration:
         raise BadDuration(
             "State how long the previous secret stays good: a duration such as 24h, or 0s to end it at once.",

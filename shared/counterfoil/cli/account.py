@@ -29,7 +29,7 @@ def create(
 
     if not credentials.absolute().parent.is_dir():
         raise ended(USAGE, f"there is no directory {credentials.parent}")
-    told = settings()
+    told = settings("account")
     try:
         with database_at_hand():
             fresh = asyncio.run(found(told, name=name, email=admin_email, file=credentials.absolute()))

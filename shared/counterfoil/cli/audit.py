@@ -31,7 +31,7 @@ def replay(
     *, as_json: Annotated[bool, typer.Option("--json", help="One finding a line, and a summary as the last.")] = False
 ) -> None:
     """Fold the whole log again and name every row that differs. Ends with 1 if anything does."""
-    told = settings()
+    told = settings("audit")
     began = time.monotonic()
     with database_at_hand():
         tally = asyncio.run(_replayed(told.database_url, as_json=as_json))

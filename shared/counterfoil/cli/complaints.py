@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 if TYPE_CHECKING:
-    from counterfoil.settings import Settings
+    from counterfoil.settings import Command, Settings
 
 OK: Final = 0
 REFUSED: Final = 1
@@ -37,13 +37,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def settings() -> Settings:
-    """Return what the environment says, or end the command with what is wrong about it; log as it wishes."""
+def settings(command: Command) -> Settings:
+    """Return what the environment tells a command, or end it with what is wrong about that; log as it wishes."""
     from counterfoil.logging import configure  # noqa: PLC0415 - client commands log nothing
     from counterfoil.settings import BadSetting, Settings  # noqa: PLC0415 - and have no settings
 
     try:
-        told = Settings.from_environment()
+        told = Settings.from_environment(command=command)
     except BadSetting as error:
         raise ended(USAGE, str(error)) from None
     configure(told.log_format, told.log_level)

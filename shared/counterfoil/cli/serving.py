@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
+from .complaints import REFUSED, database_at_hand, ended, settings
 
 
 def migrate() -> None:
@@ -15,14 +15,11 @@ def migrate() -> None:
     from counterfoil.postgres.grants import UnknownRole  # noqa: PLC0415 - each command loads what it needs
     from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration  # noqa: PLC0415 - likewise
     from counterfoil.postgres.migrate import migrate as apply  # noqa: PLC0415 - likewise
-    from counterfoil.settings import BadSetting  # noqa: PLC0415 - likewise
 
-    told = settings()
+    told = settings("migrate")
     try:
         with database_at_hand():
-            names = asyncio.run(apply(told.owner_url, app_role=_role(told.database_url)))
-    except BadSetting as error:
-        raise ended(USAGE, str(error)) from None
+            names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url)))
     except (EditedMigration, DatabaseAhead, UnknownRole) as error:
         raise ended(REFUSED, str(error)) from None
     typer.echo("".join(f"applied {name}\n" for name in names) or "nothing to apply\n", nl=False)
@@ -37,11 +34,11 @@ def api() -> None:
     """Serve the HTTP API until asked to stop."""
     from counterfoil_api.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
-    run(settings())
+    run(settings("api"))
 
 
 def worker() -> None:
     """Run the worker: expiry sweeps and the clock behind them."""
     from counterfoil_worker.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
-    run(settings())
+    run(settings("worker"))
