@@ -7,6 +7,7 @@ import pty
 import stat
 import subprocess
 import sys
+from typing import Any
 
 import asyncpg
 import pytest
