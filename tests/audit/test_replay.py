@@ -198,21 +198,19 @@ async def test_findings_show_no_digest(database: Database, story: Create, tamper
 async def test_writers_are_neither_stopped_nor_mistaken_for_liars(database: Database, story: Create) -> None:
     assert story
     async with Door(database.app_url) as door:
-        writing = True
+        written = 0
 
-        async def write() -> int:
-            written = 0
-            while writing:
+        async def write() -> None:
+            nonlocal written
+            while written < 200:
                 made = create()
                 for command in (made, exchange(made), revoke(made)):
                     await door.execute(command)
                     written += 1
-            return written
 
         writers = [asyncio.create_task(write()) for _ in range(8)]
-        for _ in range(5):
+        while written < 100:  # every one of these audits has writers beside it
             findings, tally = await audit(database)
             assert findings == []
             assert tally.events == tally.total
-        writing = False
-        assert sum(await asyncio.gather(*writers)) > 100
+        await asyncio.gather(*writers)
