@@ -23,13 +23,19 @@ UNREACHABLE: Final = 3
 
 def ended(code: int, message: str) -> typer.Exit:
     """Say the message on stderr and return the exception that ends the command with this code."""
-    sys.stderr.write(f"counterfoil: {printable(message)}\n")
+    remark(f"counterfoil: {printable(message)}")
     return typer.Exit(code)
 
 
 def warn(message: str) -> None:
     """Say something on stderr that does not end the command."""
-    sys.stderr.write(f"counterfoil: warning: {printable(message)}\n")
+    remark(f"counterfoil: warning: {printable(message)}")
+
+
+def remark(line: str) -> None:
+    """Say a line on stderr, after all that stdout was told: where both are one stream, they stay in order."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{line}\n")
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from counterfoil.client import Alert, Bearer, Happening, Issued, Secret, Token
 
-from .complaints import printable, warn
+from .complaints import printable, remark, warn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
                 _facts([("bearer", value.access_token.plain), ("scopes", value.scope), ("id", str(value.jti)),
                         ("expires", f"in {_span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
     if isinstance(value, Issued) and not as_json:
-        sys.stderr.write("Keep the secret now: it is not shown again.\n")
+        remark("Keep the secret now: it is not shown again.")
     if isinstance(value, Token | Issued):
         _warn_of(value if isinstance(value, Token) else value.token)
 
