@@ -171,8 +171,9 @@ async def revoke_token(
 ) -> Tagged[TokenDocument]:
     """End a token for ever.
 
-    Once this is answered, neither its secrets nor the bearers that they bought are accepted anywhere. Revoking again
-    changes nothing, the reason included.
+    Once this is answered, this service and whoever asks it accept neither its secrets nor the bearers that they
+    bought. Who checks bearers by their signature alone goes on until they end. Revoking again changes nothing, the
+    reason included.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.revoke")
     command = Revoke(
