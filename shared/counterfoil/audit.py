@@ -74,7 +74,7 @@ async def replay(url: str, tally: Tally) -> AsyncIterator[Finding]:
         tally.counted(await stored.count())
         events, secrets = _Merged(stored.events()), _Merged(stored.secrets())
         tokens, subjects = _Merged(stored.tokens()), _Merged(stored.subjects())
-        streams: tuple[_Merged[_Keyed], ...] = (events, secrets, tokens, subjects)  # type: ignore[assignment]
+        streams: tuple[_Merged[_Keyed], ...] = (events, secrets, tokens, subjects)  # type: ignore[assignment] # merged by key alone
         for stream in streams:
             await stream.begin()
         while keys := [stream.key for stream in streams if stream.key is not None]:

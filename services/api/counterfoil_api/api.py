@@ -134,7 +134,7 @@ class Mount(Generic[Context]):
                 refuse_query(request)
             given = {name: read(request, raw) for name, read in readers}
             if asker is not None:
-                given[asker] = await authenticate(context, given[asker])  # type: ignore[arg-type]
+                given[asker] = await authenticate(context, given[asker])  # type: ignore[arg-type] # its reader gave it
             return write(await call(context, **given))
 
         return answer

@@ -64,4 +64,9 @@ TOKEN: Final = TokenDocument(
 ISSUED: Final = Issued(token=TOKEN, secret="cfl_service_4dQp…")  # noqa: S106 - nobody's
 TOKENS: Final = TokenPage(items=[TOKEN], next_cursor=None)
 EXCHANGE: Final = ExchangeRequest(audience="https://archive.example.org", scopes=("archive.read",))
-BEARER: Final = BearerDocument(access_token="eyJ…", expires_in=3600, scope="archive.read", jti=_ID)  # noqa: S106
+BEARER: Final = BearerDocument(
+    access_token="eyJ…",  # noqa: S106 - nobody's
+    expires_in=3600,
+    scope="archive.read",
+    jti=_ID,
+)

@@ -53,7 +53,12 @@ _INACTIVE = Verdict(active=False)
     scope="tokens.introspect",
     refusals=(ScopeMissing,),
     asks=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
-    answers=Verdict(active=True, scope="archive.read archive.copy", sub="backup", token_type="Bearer"),  # noqa: S106
+    answers=Verdict(
+        active=True,
+        scope="archive.read archive.copy",
+        sub="backup",
+        token_type="Bearer",  # noqa: S106 - the name of a type
+    ),
 )
 async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: Form[Introspection]) -> Verdict:
     """Ask whether a token's secret or a bearer is good.

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 
 import structlog
 from aiohttp import web
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
-from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # gunicorn has no types
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped] # likewise
 from msgspec.structs import replace
 
 from counterfoil.logging import configure
@@ -111,4 +111,4 @@ def _forget(_: Arbiter, worker: object) -> None:
     """Take the gauges of a process that is no more out of the sums."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see `_runner`
 
-    mark_process_dead(getattr(worker, "pid", 0))  # type: ignore[no-untyped-call]
+    mark_process_dead(getattr(worker, "pid", 0))  # type: ignore[no-untyped-call] # untyped there

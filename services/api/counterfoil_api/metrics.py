@@ -74,7 +74,7 @@ def exposition(census: "Census", *, several_processes: bool) -> bytes:
     processes = REGISTRY
     if several_processes:
         processes = CollectorRegistry()
-        MultiProcessCollector(processes)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(processes)  # type: ignore[no-untyped-call] # untyped there
     whole = CollectorRegistry()
     whole.register(census)
     return generate_latest(processes) + generate_latest(whole)

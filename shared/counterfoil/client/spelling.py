@@ -59,7 +59,7 @@ def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
     """Return the items of a page, and the cursor of the next one."""
     content = read(answer, dict[str, Any])
     try:
-        items = msgspec.convert(content.get("items"), list[kind], dec_hook=_secret)  # type: ignore[valid-type]
+        items = msgspec.convert(content.get("items"), list[kind], dec_hook=_secret)  # type: ignore[valid-type] # a class at run time
         return items, msgspec.convert(content.get("next_cursor"), str | None)
     except msgspec.ValidationError as error:
         raise _puzzled(error) from None
