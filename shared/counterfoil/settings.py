@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_interval_seconds: float
     database_pool_size: int
     max_body_bytes: int
+    trusted_proxies: tuple[str, ...] = ()
     prometheus_multiproc_dir: str | None = None
 
     @classmethod
@@ -171,6 +173,17 @@ def _thresholds(text: str) -> tuple[int, ...]:
     return tuple(sorted({_whole_seconds(part.strip()) for part in text.split(",")}, reverse=True))
 
 
+def _proxies(text: str) -> tuple[str, ...]:
+    named = dict.fromkeys(part.strip() for part in text.split(","))
+    try:
+        widest = min((ipaddress.ip_network(name).prefixlen for name in named.keys() - {"unix"}), default=1)
+    except ValueError:
+        raise ValueError("holds what is no network") from None
+    if not widest:
+        raise ValueError("believes everybody, so that anybody can claim any address")
+    return tuple(named)
+
+
 _POSTGRES = _url("postgresql", "postgres")
 _REDIS = _url("redis", "rediss", "unix")
 _ABSENT = ""
@@ -209,6 +222,8 @@ VARIABLES = tuple(
          "how many reading connections one process may hold"),
         ("MAX_BODY_BYTES", "max_body_bytes", _whole(1024, 67_108_864), "65536",
          "the longest request body that is read, in bytes"),
+        ("TRUSTED_PROXIES", "trusted_proxies", _proxies, _ABSENT,
+         "the proxies whose X-Forwarded-For is believed: networks such as 10.0.0.0/8,fd00::/8, `unix` for a socket"),
         ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir", str, _ABSENT,
          "a directory in which several processes share their metrics"),
     )

@@ -74,6 +74,10 @@ def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
         ("SWEEP_INTERVAL", "0s"),
         ("DATABASE_POOL_SIZE", "1"),
         ("MAX_BODY_BYTES", "12"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,,fd00::/8"),
+        ("TRUSTED_PROXIES", "proxy.internal"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
     ],
 )
 def test_what_is_wrong_is_named_and_not_repeated(name: str, text: str) -> None:

@@ -10,7 +10,19 @@ from typing import Any
 from aiohttp import web
 
 from counterfoil.settings import Settings
-from counterfoil_api import alerts, exchange, health, introspection, issuing, lists, tokens, wellknown
+from counterfoil_api import (
+    alerts,
+    exchange,
+    forward,
+    forward_document,
+    health,
+    introspection,
+    issuing,
+    lists,
+    tokens,
+    wellknown,
+)
+from counterfoil_api.addresses import Proxies
 from counterfoil_api.api import Api, Mount, Route
 from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.metrics import observe_request
@@ -34,11 +46,13 @@ def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Appli
 
     The database is not asked anything when it starts: the service may be there first.
     """
-    app = web.Application(middlewares=[edge(observe_request)], client_max_size=settings.max_body_bytes)
+    outermost = edge(observe_request, Proxies(settings.trusted_proxies).client_of)
+    app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
 
     async def opened(started: web.Application) -> AsyncIterator[None]:
         async with opening(settings) as ledger:
             Mount(ledger, authenticate).onto(started, routes())
+            forward.mount(started, ledger)
             yield
 
     app.cleanup_ctx.append(opened)
@@ -58,4 +72,4 @@ async def get_description(ledger: Ledger) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _document(url: str) -> dict[str, Any]:
-    return document(routes(), version=version("counterfoil"), url=url)
+    return document(routes(), version=version("counterfoil"), url=url, more=(forward_document.paths,))

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 from counterfoil.logging import request_id
 from counterfoil.postgres.connection import LOST
 from counterfoil.refusals import Overloaded, Refusal
+from counterfoil_api.addresses import CLIENT, Address, client_of
 from counterfoil_api.complaints import (
     BodyTooLarge,
     ExpectationFailed,
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 UNROUTED = "(none)"
 
 Observe = Callable[[str, str, int, float, str | None], None]
+Client = Callable[[web.Request], Address | None]
 
 
 def sealed(response: web.StreamResponse, identity: str) -> None:
@@ -34,19 +36,27 @@ def sealed(response: web.StreamResponse, identity: str) -> None:
     headers["Server"] = "counterfoil"
 
 
-def edge(observe: Observe) -> Middleware:
-    """The layer, telling `observe` (method, route, status, seconds, problem) of every answer."""
+def edge(observe: Observe, client: Client = client_of) -> Middleware:
+    """The layer, telling `observe` (method, route, status, seconds, problem) of every answer.
+
+    Everything inside finds the address of who asks, as `client` believes it, under `CLIENT`.
+    """
 
     @web.middleware
     async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
         started, refused = perf_counter(), None
         identity = request_id(request.headers.get("X-Request-Id"))
         structlog.contextvars.bind_contextvars(request_id=identity)
+        request[CLIENT] = client(request)
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
             response, refused = refused_response(error)
         sealed(response, identity)
+        if request.body_exists and not request.content.is_eof():
+            # What was announced may never come (a proxy asks without the body, but with its length): whatever comes
+            # next on this connection must not be taken for a part of it, nor a part of it for a request.
+            response.force_close()
         seconds, route, status = perf_counter() - started, route_of(request), response.status
         observe(request.method, route, status, seconds, refused)
         told = {"problem": refused} if refused else {}
