@@ -7,6 +7,8 @@ Complaint
 ├── CredentialsInQuery       a secret where every proxy logs it
 ├── CredentialsMissing       nobody is asking
 ├── CredentialsRefused       somebody is, but we do not believe them
+├── ProxyMisconfigured       a proxy asks, but not what
+├── NotVerified              a proxy's question cannot be answered, which is no
 ├── NoSuchPath, MethodNotAllowed
 ├── BodyTooLarge, UnsupportedMediaType, HeadersTooLarge, RequestTimeout
 ├── ExpectationFailed        an Expect that we do not speak
@@ -42,6 +44,14 @@ class CredentialsMissing(Complaint):
 
 class CredentialsRefused(Complaint):
     """These credentials are not good, or are no longer."""
+
+
+class ProxyMisconfigured(Complaint):
+    """The proxy's address for this service does not say what is demanded, so nothing passes."""
+
+
+class NotVerified(Complaint):
+    """It cannot be said now whether these credentials are good, so nothing passes; try again."""
 
 
 class NoSuchPath(Complaint):
