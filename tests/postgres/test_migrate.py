@@ -94,10 +94,12 @@ async def test_the_application_must_exist(empty: Database) -> None:
         await migrate(empty.owner_url, app_role="no_such_role")
 
 
-def test_files_are_numbered_without_a_gap(tmp_path: Path) -> None:
+def test_no_number_is_given_twice(tmp_path: Path) -> None:
     (tmp_path / "0001_first.sql").write_text("select 1")
     (tmp_path / "0003_third.sql").write_text("select 3")
-    with pytest.raises(ValueError, match="without a gap"):
+    assert [each.number for each in read_migrations(tmp_path)] == [1, 3]
+    (tmp_path / "0003_another.sql").write_text("select 3")
+    with pytest.raises(ValueError, match="same number"):
         read_migrations(tmp_path)
 
 
