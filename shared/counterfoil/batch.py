@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
-from .commands import ExchangeSecret, TokenCommand
-from .fold import AGAIN, Answer, Command, Fold, Outcome
+from .commands import Exchange, ExchangeSecret, TokenCommand
+from .fold import AGAIN, Answer, Command, Fold, Outcome, Taken
 from .idempotency import Claim
 from .postgres import batch as sql
-from .postgres import claims, subject_row
+from .postgres import beside, callers, claims, subject_row
 from .postgres.connection import Connection, Pool
 from .refusals import KeyReused, Refusal, SecretNoLongerAvailable
-from .subjects import SubjectCommand
+from .small import Small, SubjectCommand
+from .subjects import KIND_OF
+from .user_commands import CreateUser, UpdateUser, lessens_administrators
 
 Reply = Callable[[Outcome], bytes]
 
@@ -46,8 +48,8 @@ def lane_of(command: Command) -> object:
             return digests[0]
         case TokenCommand(token_id=token_id):
             return token_id
-        case SubjectCommand(id=subject_id):
-            return subject_id
+        case SubjectCommand(account=account, id=subject_id):
+            return account if lessens_administrators(command) else subject_id
     assert_never(command)
 
 
@@ -76,8 +78,8 @@ class Batch:
             self.answers[job] = fold.answer(job.command)
         if fold.writes.facts:
             await sql.append(connection, fold.taken, fold.writes)
-        for command, key in fold.writes.made:
-            await subject_row.insert(connection, command, fold.taken.rows[key])
+        if fold.writes.small:
+            await self._save(connection, fold)
         await self._settle(connection)
         self.phase = "committing"
         await connection.execute("commit and chain" if following else "commit")
@@ -113,9 +115,38 @@ class Batch:
         ids = {(c.account, c.token_id): None for c in commands if isinstance(c, TokenCommand)}
         digests = {digest: None for c in commands if isinstance(c, ExchangeSecret) for digest in c.digests}
         self.xid, taken = await sql.take(connection, ids, digests, patience=self.patience)
-        if small := list({(c.account, c.id): None for c in commands if isinstance(c, SubjectCommand)}):
-            await subject_row.take(connection, small, taken, patience=self.patience)
+        if small := [command for command in commands if isinstance(command, SubjectCommand)]:
+            await self._take_small(connection, small, taken)
+        if asked := [
+            c for c in commands if not isinstance(c, ExchangeSecret | Exchange) and c.by.actor.kind != "system"
+        ]:
+            # A statement after the rows were taken and the clock was read: who ended before that moment is seen to.
+            taken.callers = await callers.standing(connection, (command.by for command in asked))
+            taken.policies = await callers.policies(connection, {command.account for command in asked})
         return Fold(taken)
+
+    async def _take_small(self, connection: Connection, commands: Sequence[SubjectCommand], taken: Taken) -> None:
+        guarded = {command.account for command in commands if lessens_administrators(command)}
+        keys = {(command.account, command.id): None for command in commands} | {(a, a): None for a in guarded}
+        await subject_row.take(connection, list(keys), taken, patience=self.patience)
+        if guarded:
+            taken.administrators = await subject_row.administrators(connection, guarded)
+        if emails := [c.email for c in commands if isinstance(c, CreateUser | UpdateUser) and isinstance(c.email, str)]:
+            taken.emails = await subject_row.holders(connection, emails)
+
+    async def _save(self, connection: Connection, fold: Fold) -> None:
+        changed = {key: KIND_OF[type(command)] for command, key in fold.writes.small}
+        rows = ((kind, fold.taken.rows[key]) for key, kind in changed.items())
+        await subject_row.save(
+            connection,
+            [
+                (kind, row.state, row.leaf)
+                for kind, row in rows
+                if isinstance(row.state, Small) and row.leaf is not None
+            ],
+        )
+        for command, _ in fold.writes.small:
+            await beside.keep(connection, command)
 
     async def _settle(self, connection: Connection) -> None:
         kept, released = [], []

@@ -18,7 +18,8 @@ from . import codec
 from .codec import Entry
 from .events import Erased, Fact
 from .fold import evolve
-from .subjects import KINDS, Made
+from .small import Small
+from .subjects import KINDS
 from .token import Token
 
 ERASABLE: Final = frozenset({"name", "description", "metadata", "reason"})
@@ -45,7 +46,7 @@ class StateRow(NamedTuple):
 
     account: UUID
     subject: UUID
-    state: Token | Made | None
+    state: Token | Small | None
     leaf: bytes
 
 
@@ -71,7 +72,7 @@ class Chain:
         self.account = account
         self.subject = subject
         self.kind = ""
-        self.state: Token | Made | None = None
+        self.state: Token | Small | None = None
         self.version = 0
         self.events = 0
         self.at: datetime | None = None
@@ -175,7 +176,7 @@ class Chain:
         elif row.state != self.state:
             yield from self._fields(row.state)
 
-    def _fields(self, stored: Token | Made) -> Iterator[Finding]:
+    def _fields(self, stored: Token | Small) -> Iterator[Finding]:
         for name in stored.__struct_fields__:
             was, should = getattr(stored, name), getattr(self.state, name)
             if was != should and not (self.hidden and name in ERASABLE):

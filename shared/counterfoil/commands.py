@@ -12,8 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .events import Owner
-from .principal import Principal
+from .principal import Owner, Principal
 from .secret import Minted
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from msgspec import UNSET
 
 from . import duration, scopes, secret, text
+from .account import Policy
 from .commands import (
     Change,
     Create,
@@ -41,14 +43,13 @@ from .events import (
     Suspended,
     Updated,
 )
-from .principal import refuse_beyond_life, refuse_beyond_scopes
+from .principal import Owner, refuse_beyond, refuse_beyond_life, refuse_beyond_scopes
 from .refusals import (
     AlreadyExists,
     AlreadyRevoked,
     BadDuration,
     BadExpiry,
     BadOwner,
-    BadText,
     LifetimeRequired,
     LifetimeUnwanted,
     NotFound,
@@ -56,29 +57,30 @@ from .refusals import (
     RenewsItself,
     StaleRevision,
 )
-from .token import Token, flaw, good_until, pending, status
+from .token import ALONE, Surroundings, Token, flaw, good_until, pending, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{32}")
 GRACE_LIMIT_SECONDS: Final = 366 * 86_400
 
 
-def decide(token: Token | None, command: TokenCommand, at: datetime) -> list[Event]:
+def decide(token: Token | None, command: TokenCommand, at: datetime, around: Surroundings = ALONE) -> list[Event]:
     """Return what happens if this is asked of this token at this moment, or raise a Refusal."""
     if isinstance(command, Create):
-        return _create(token, command, at)
+        return _create(token, command, at, around.policy)
     if token is None:
         raise NotFound
     match command:
         case Exchange():
-            return _exchange(token, command, at)
+            return _exchange(token, command, at, around)
         case Sweep():
             return _sweep(token, at)
         case Change():
-            return _change(token, command, at)
+            return _change(token, command, at, around.policy)
     raise TypeError(f"no such command: {type(command).__name__}")
 
 
-def _change(token: Token, command: Change, at: datetime) -> list[Event]:
+def _change(token: Token, command: Change, at: datetime, policy: Policy) -> list[Event]:
     if command.revisions is not None and token.revision not in command.revisions:
         raise StaleRevision(revision=token.revision)
     if isinstance(command, Revoke):
@@ -91,38 +93,42 @@ def _change(token: Token, command: Change, at: datetime) -> list[Event]:
         case Update():
             return _update(token, command)
         case Renew():
-            return _renew(token, command, at)
+            return _renew(token, command, at, policy)
         case Rotate():
-            return _rotate(token, command, at)
+            return _rotate(token, command, at, policy)
         case Suspend(reason=reason):
             said = Private(reason=text.checked("reason", reason, text.REASON_LIMIT)) if reason else None
             return [] if token.standing == "suspended" else [Suspended(private=said)]
         case Resume():
-            refuse_beyond_scopes(command.by.scopes, token.scopes)
+            refuse_beyond(command.by, token.scopes, owner=token.owner)
             refuse_beyond_life(command.by, token.expires_at)
             return [] if token.standing == "active" else [Resumed()]
     raise TypeError(f"no such command: {type(command).__name__}")
 
 
-def _create(token: Token | None, command: Create, at: datetime) -> list[Event]:
+def _create(token: Token | None, command: Create, at: datetime, policy: Policy) -> list[Event]:
     if token is not None:
         raise AlreadyExists
     if not _OWNER_ID.fullmatch(command.owner.id) or secret.stands_in(command.owner.id):
         raise BadOwner(
             "An owner's id is 1 to 128 of A-Z a-z 0-9 . _ : - and neither personal data nor a secret.", field="owner.id"
         )
-    granted = scopes.checked(command.scopes)
-    expires_at = duration.expiry(at, command.duration, command.expires_at)
-    refuse_beyond_scopes(command.by.scopes, granted)
+    owner, granted = _canonical(command.owner), scopes.checked(command.scopes)
+    life = command.duration
+    if life is None and command.expires_at is None:
+        life = policy.default_lifetime
+    expires_at = duration.expiry(at, life, command.expires_at)
+    refuse_beyond(command.by, granted, owner=owner)
     refuse_beyond_life(command.by, expires_at)
+    policy.refuse_beyond(at, expires_at)
     return [
         Created(
             number=command.number,
-            owner=command.owner,
+            owner=owner,
             scopes=granted,
-            duration=command.duration,
+            duration=life,
             expires_at=expires_at,
-            thresholds=command.thresholds,
+            thresholds=command.thresholds if policy.thresholds is None else policy.thresholds,
             stub=command.secret.stub,
             dialect=command.dialect,
             cloned_from=command.cloned_from,
@@ -135,11 +141,18 @@ def _create(token: Token | None, command: Create, at: datetime) -> list[Event]:
     ]
 
 
+def _canonical(owner: Owner) -> Owner:
+    """Return the owner, a user's id in its one spelling: no other could be disabled with the user."""
+    if owner.type == "user" and _UUID.fullmatch(owner.id.replace("-", "")):
+        return Owner("user", str(UUID(owner.id.replace("-", ""))))
+    return owner
+
+
 def _update(token: Token, command: Update) -> list[Event]:
-    refuse_beyond_scopes(command.by.scopes, token.scopes)
+    refuse_beyond(command.by, token.scopes, owner=token.owner)
     granted = UNSET if command.scopes is UNSET else scopes.checked(command.scopes)
     if granted is not UNSET:
-        refuse_beyond_scopes(command.by.scopes, granted)
+        refuse_beyond(command.by, granted, owner=token.owner)
         if scopes.missing(token.scopes, granted):  # else a caller could park its scopes in a token that outlives it
             refuse_beyond_life(command.by, token.expires_at)
     name = UNSET if command.name is UNSET else text.checked_name(command.name)
@@ -158,30 +171,33 @@ def _update(token: Token, command: Update) -> list[Event]:
     return [Updated(scopes=granted, private=None if said == Private() else said)]
 
 
-def _renew(token: Token, command: Renew, at: datetime) -> list[Event]:
+def _renew(token: Token, command: Renew, at: datetime, policy: Policy) -> list[Event]:
     life, ends = command.duration, command.expires_at
     if life is None and ends is None:
         if token.duration is None or token.duration == duration.FOREVER:
             raise NothingToRenew
         life = token.duration
-    return [_renewed(token, command, at, life, ends)]
+    return [_renewed(token, command, at, policy, life=life, ends=ends)]
 
 
-def _renewed(token: Token, command: Renew | Rotate, at: datetime, life: str | None, ends: datetime | None) -> Renewed:
+def _renewed(
+    token: Token, command: Renew | Rotate, at: datetime, policy: Policy, *, life: str | None, ends: datetime | None
+) -> Renewed:
     if command.by.actor.kind == "token" and command.by.actor.id == token.id:
         raise RenewsItself
     expires_at = duration.expiry(at, life, ends)
-    refuse_beyond_scopes(command.by.scopes, token.scopes)
+    refuse_beyond(command.by, token.scopes, owner=token.owner)
     refuse_beyond_life(command.by, expires_at)
+    policy.refuse_beyond(at, expires_at)
     if expires_at is not None and expires_at <= at and status(token, at) == "expired":
         raise BadExpiry("An expired token is renewed to a moment still to come.")
     return Renewed(expired_at=token.expires_at, expires_at=expires_at, duration=life)
 
 
-def _rotate(token: Token, command: Rotate, at: datetime) -> list[Event]:
+def _rotate(token: Token, command: Rotate, at: datetime, policy: Policy) -> list[Event]:
     if not 0 <= command.grace_seconds <= GRACE_LIMIT_SECONDS:
         raise BadDuration("A grace is between 0s and 366d.", field="grace")
-    refuse_beyond_scopes(command.by.scopes, token.scopes)
+    refuse_beyond(command.by, token.scopes, owner=token.owner)
     life_stated = command.duration is not None or command.expires_at is not None
     if status(token, at) != "expired":
         if life_stated:
@@ -193,7 +209,7 @@ def _rotate(token: Token, command: Rotate, at: datetime) -> list[Event]:
         raise LifetimeRequired
     # The old secret died when the token expired: a new life is for the new secret alone, whatever grace is asked.
     return [
-        _renewed(token, command, at, command.duration, command.expires_at),
+        _renewed(token, command, at, policy, life=command.duration, ends=command.expires_at),
         _rotated(token, command, None),
     ]
 
@@ -203,14 +219,12 @@ def _rotated(token: Token, command: Rotate, until: datetime | None) -> Rotated:
 
 
 def _revoke(token: Token, command: Revoke) -> list[Event]:
-    reason = text.checked("reason", command.reason, text.REASON_LIMIT)
-    if not reason.strip():
-        raise BadText("reason is empty; say why, somebody will ask.", field="reason")
+    reason = text.checked_reason(command.reason)
     return [] if token.standing == "revoked" else [Revoked(private=Private(reason=reason))]
 
 
-def _exchange(token: Token, command: Exchange, at: datetime) -> list[Event]:
-    if denied := flaw(token, command.generation, at):
+def _exchange(token: Token, command: Exchange, at: datetime, around: Surroundings) -> list[Event]:
+    if denied := flaw(token, command.generation, at, around):
         raise denied
     if command.scopes is None:
         granted = token.scopes

@@ -9,20 +9,13 @@ A field may be added with a default. Renaming or removing one is a new event, up
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .principal import Actor
-
-
-class Owner(msgspec.Struct, frozen=True):
-    """On whose behalf a token acts; the id is opaque and no personal data."""
-
-    type: Literal["user", "application", "service"]
-    id: str
+from .principal import Actor, Owner
 
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

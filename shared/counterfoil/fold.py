@@ -8,22 +8,28 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, Protocol, TypeVar, assert_never
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from . import codec, decide, subjects, token
+from .account import UNBOUND, Policy
 from .codec import Sealed
 from .commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
 from .events import Event, Fact, Subject
 from .principal import Actor, Principal
 from .refusals import Refusal, UnknownSecret
 from .secret import Minted
-from .subjects import Made, SubjectCommand
-from .token import Token
+from .small import Around, Small, SubjectCommand
+from .token import ALONE, Surroundings, Token
+from .user import User
+from .user_commands import lessens_administrators
 
 Command = TokenCommand | ExchangeSecret | SubjectCommand
 Key = tuple[UUID, UUID]
 """Account and subject."""
+Asked = TypeVar("Asked", bound=TokenCommand | SubjectCommand)
 AGAIN: Final = "again"
 
 
@@ -31,7 +37,7 @@ AGAIN: Final = "again"
 class Row:
     """A subject's state (None: it does not exist) and the leaf hash of its last entry."""
 
-    state: Token | Made | None
+    state: Token | Small | None
     leaf: bytes | None
 
 
@@ -39,13 +45,19 @@ class Row:
 class Taken:
     """What may be decided on: rows that are locked for us; `held` are locked by others.
 
-    `opened` says which token and generation a digest opens, `clock` is the database's.
+    `opened` says which token and generation a digest opens, `clock` is the database's, `around` what surrounds a token
+    that is exchanged. Whoever asks is known by `callers`, as they are now, and their account by `policies`.
     """
 
     clock: datetime
     rows: dict[Key, Row] = field(default_factory=dict)
     held: set[Key] = field(default_factory=set)
     opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
+    around: dict[Key, Surroundings] = field(default_factory=dict)
+    policies: dict[UUID, Policy] = field(default_factory=dict)
+    callers: dict[Actor, Standing] = field(default_factory=dict)
+    administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
+    emails: dict[str, UUID] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,7 @@ class Outcome:
     `reply` is the answer kept under an Idempotency-Key, if one was given; `replayed` says it is from an earlier time.
     """
 
-    state: Token | Made | None
+    state: Token | Small | None
     facts: tuple[Fact, ...]
     at: datetime
     reply: bytes | None = None
@@ -69,6 +81,14 @@ class Outcome:
         return self.state
 
 
+class Standing(Protocol):
+    """How one who asks stands at the moment when it is decided."""
+
+    def narrowed(self, by: Principal, at: datetime) -> Principal:
+        """Return the caller with what is left of their scopes, or raise Denied."""
+        ...
+
+
 Answer = Outcome | Refusal | Literal["again"]
 
 
@@ -79,7 +99,7 @@ class Writes:
     facts: list[tuple[Fact, Sealed]] = field(default_factory=list)
     rows: dict[Key, bool] = field(default_factory=dict)
     secrets: list[tuple[Token, Minted]] = field(default_factory=list)
-    made: list[tuple[SubjectCommand, Key]] = field(default_factory=list)
+    small: list[tuple[SubjectCommand, Key]] = field(default_factory=list)
 
 
 class Fold:
@@ -99,13 +119,14 @@ class Fold:
                 return UnknownSecret()
             command = found
         key = (command.account, command.token_id if isinstance(command, TokenCommand) else command.id)
-        if key in self.taken.held:
+        if key in self.taken.held or (_guarded(command) and (command.account, command.account) in self.taken.held):
             return AGAIN
         row = self.taken.rows[key]
         # Time never runs backwards within a subject, even where the database's clock did.
         at = self.taken.clock if row.state is None else max(self.taken.clock, row.state.at)
         try:
-            events = _decided(row.state, command, at)
+            command = self._asked_now(command)
+            events = self._decided(row.state, command, at)
             changed, facts = _folded(row, command, events, at)
         except Refusal as refusal:
             return refusal
@@ -123,23 +144,50 @@ class Fold:
                 )  # fmt: skip
         return None
 
+    def _asked_now(self, command: Asked) -> Asked:
+        """Return the command as its caller may ask it at this moment, whatever they might when they came in."""
+        standing = self.taken.callers.get(command.by.actor)
+        if standing is None or isinstance(command, Exchange):  # an exchange is decided by the token's own row
+            return command
+        by = standing.narrowed(command.by, self.taken.clock)
+        return command if by is command.by else replace(command, by=by)
+
+    def _decided(
+        self, state: Token | Small | None, command: TokenCommand | SubjectCommand, at: datetime
+    ) -> list[Event]:
+        if isinstance(command, SubjectCommand):
+            administrators = self.taken.administrators.get(command.account, frozenset())
+            around = Around(at=at, administrators=administrators, emails=self.taken.emails)
+            return subjects.decide(state if isinstance(state, Small) else None, command, around)
+        token = state if isinstance(state, Token) else None
+        if isinstance(command, Exchange):
+            return decide.decide(token, command, at, self.taken.around.get((command.account, command.token_id), ALONE))
+        policy = self.taken.policies.get(command.account, UNBOUND)
+        return decide.decide(token, command, at, Surroundings(policy))
+
     def _keep(self, key: Key, row: Row, command: Command, facts: list[tuple[Fact, Sealed]]) -> None:
         if not facts:
             return
         self.taken.rows[key] = row
         self.writes.facts += facts
         if isinstance(command, SubjectCommand):
-            self.writes.made.append((command, key))
+            self.writes.small.append((command, key))
+            if isinstance(row.state, User) and row.state.account in self.taken.administrators:
+                self._count(row.state)
             return
         self.writes.rows[key] = isinstance(command, Exchange) and self.writes.rows.get(key, True)
         if isinstance(command, Create | Rotate) and isinstance(row.state, Token):
             self.writes.secrets.append((row.state, command.secret))
 
+    def _count(self, user: User) -> None:
+        others = self.taken.administrators[user.account] - {user.id}
+        counts = user.role == "administrator" and user.standing == "active"
+        self.taken.administrators[user.account] = others | {user.id} if counts else others
 
-def _decided(state: Token | Made | None, command: TokenCommand | SubjectCommand, at: datetime) -> list[Event]:
-    if isinstance(command, SubjectCommand):
-        return subjects.decide(state if isinstance(state, Made) else None, command)
-    return decide.decide(state if isinstance(state, Token) else None, command, at)
+
+def _guarded(command: TokenCommand | SubjectCommand) -> bool:
+    """Say whether the account's row is taken too: two last administrators must not end each other at once."""
+    return isinstance(command, SubjectCommand) and lessens_administrators(command)
 
 
 def _folded(
@@ -159,12 +207,12 @@ def _folded(
     return Row(state, leaf), facts
 
 
-def evolve(state: Token | Made | None, fact: Fact) -> Token | Made:
+def evolve(state: Token | Small | None, fact: Fact) -> Token | Small:
     """Return the state of whatever subject a fact is about, after it."""
     match state:
         case Token():
             return token.evolve(state, fact)
-        case Made():
+        case Small():
             return subjects.evolve(state, fact)
         case None:
             return token.evolve(None, fact) if fact.subject.kind == "token" else subjects.evolve(None, fact)

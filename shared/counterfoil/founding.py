@@ -22,18 +22,18 @@ from argon2 import PasswordHasher
 from uuid_utils.compat import uuid7
 
 from . import text
+from .account import CreateAccount
 from .commands import Create
 from .door import Door
-from .events import Owner
 from .fold import Command
 from .postgres import founding as sql
 from .postgres.connection import connect
-from .principal import NIL, Actor, Principal
+from .principal import NIL, Actor, Owner, Principal
 from .refusals import AlreadyExists
 from .scopes import EVERYTHING
 from .secret import Peppers, Secret, mint
 from .settings import Settings
-from .subjects import CreateAccount, CreateUser
+from .user_commands import CreateUser
 
 _PASSWORD_BYTES: Final = 18
 
@@ -147,21 +147,21 @@ def _sync(directory: Path) -> None:
 async def _execute(settings: Settings, charter: Charter) -> None:
     connection = await connect(settings.database_url)
     try:
-        number = await sql.token_number(connection)
+        number, user_number = await sql.numbers(connection)
     finally:
         await connection.close()
     async with Door(settings.database_url) as door:
-        for command in _commands(charter, number, Peppers(settings.peppers)):
+        for command in _commands(charter, number, user_number, Peppers(settings.peppers)):
             with suppress(AlreadyExists):  # an earlier try came this far
                 await door.execute(command)
 
 
-def _commands(charter: Charter, number: int, peppers: Peppers) -> Iterator[Command]:
+def _commands(charter: Charter, number: int, user_number: int, peppers: Peppers) -> Iterator[Command]:
     founder = Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
     yield CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
     yield CreateUser(
         account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
-        role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
+        number=user_number, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
     )  # fmt: skip
     yield Create(
         account=charter.account, token_id=charter.admin_token_id, by=founder, number=number,

@@ -13,6 +13,7 @@ from .scopes import EVERYTHING, missing
 
 NIL: Final = UUID(int=0)
 """The account of the system itself."""
+_OWN: Final = "own."
 
 
 class Actor(msgspec.Struct, frozen=True, order=True):
@@ -22,16 +23,26 @@ class Actor(msgspec.Struct, frozen=True, order=True):
     id: UUID
 
 
+class Owner(msgspec.Struct, frozen=True):
+    """On whose behalf a token acts; the id is opaque and no personal data."""
+
+    type: Literal["user", "application", "service"]
+    id: str
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """A user or a token, as authenticated for one request.
 
-    `expires_at` is when what was presented stops being good: for a bearer its own end, not that of its token.
+    `owner` is on whose behalf it asks, a user on their own. `expires_at` is when what was presented stops being good:
+    for a bearer its own end, not that of its token. `generation` is that of the secret behind it.
     """
 
     actor: Actor
     account: UUID
     scopes: tuple[str, ...]
+    owner: Owner | None = None
     expires_at: datetime | None = None
+    generation: int | None = None
 
     def lacks(self, scope: str) -> bool:
         """Say whether the principal may not do what this scope allows."""
@@ -46,6 +57,16 @@ def refuse_beyond_scopes(held: tuple[str, ...], wanted: tuple[str, ...]) -> None
     if lacking := missing(held, wanted):
         shown = ", ".join(lacking[:5])
         raise BeyondCaller(f"The caller does not hold {shown}.", missing=list(lacking[:20]))
+
+
+def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -> None:
+    """Raise BeyondCaller unless the caller may put these scopes into the hands of this owner.
+
+    `own.read` in somebody else's hands opens the tokens of somebody else: that takes `tokens.read`.
+    """
+    if owner != caller.owner:
+        wanted = tuple(f"tokens.{scope.removeprefix(_OWN)}" if scope.startswith(_OWN) else scope for scope in wanted)
+    refuse_beyond_scopes(caller.scopes, wanted)
 
 
 def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:

@@ -6,16 +6,20 @@ place per wire. Everything else is a bug and rises to the edge.
     Refusal
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
+    │   ├── BadPolicy, BadEmail
     │   ├── EntryTooLarge
     │   └── KeyTooShort
     ├── Denied             the secret or bearer presented opens nothing
     │   ├── UnknownSecret
     │   ├── TokenExpired, TokenSuspended, TokenRevoked, SecretRetired
+    │   └── SecretEnded, OwnerDisabled, CallerGone
     ├── Forbidden          the caller is known but may not
     │   ├── BeyondCaller, ScopeMissing, RenewsItself
+    │   └── BeyondPolicy, NetworkForbidden
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
+    │   ├── EmailTaken, LastAdministrator, UserGone
     │   └── KeyReused, SecretNoLongerAvailable
     └── Unavailable        try again
         └── Busy, OutcomeUnknown, Overloaded
@@ -61,6 +65,14 @@ class BadOwner(Invalid):
     """An owner is a type (user, application or service) and an opaque id without personal data."""
 
 
+class BadPolicy(Invalid):
+    """A policy has lifetimes such as 90d, the default at most the longest, thresholds, and networks in CIDR form."""
+
+
+class BadEmail(Invalid):
+    """An e-mail address has one @ with something on both sides, and no spaces."""
+
+
 class BadReference(Invalid):
     """A token is named by its id, its number or the word self."""
 
@@ -97,12 +109,32 @@ class SecretRetired(Denied):
     """This secret was replaced by a rotation; use the new one."""
 
 
+class SecretEnded(Denied):
+    """Every secret of this account was ended; rotate the token for a new one."""
+
+
+class OwnerDisabled(Denied):
+    """The user on whose behalf this token acts is disabled; an administrator can enable them again."""
+
+
+class CallerGone(Denied):
+    """The user who asks was disabled or removed meanwhile."""
+
+
 class Forbidden(Refusal):
     """The caller is known, but may not do this."""
 
 
 class BeyondCaller(Forbidden):
     """A caller never gives, gains or revives more than it holds itself: scopes and lifetime."""
+
+
+class BeyondPolicy(Forbidden):
+    """The account's policy sets a longest lifetime; state a shorter one."""
+
+
+class NetworkForbidden(Forbidden):
+    """The account's policy names the networks that it may be used from, and this is none of them."""
 
 
 class ScopeMissing(Forbidden):
@@ -123,6 +155,18 @@ class NotFound(Conflict):
 
 class AlreadyExists(Conflict):
     """Something with this id exists already."""
+
+
+class EmailTaken(Conflict):
+    """A user with this e-mail address exists already; an address names one user in all accounts."""
+
+
+class LastAdministrator(Conflict):
+    """This is the account's last active administrator; make another one first."""
+
+
+class UserGone(Conflict):
+    """This user was removed, which is final; add them anew instead."""
 
 
 class AlreadyRevoked(Conflict):

@@ -1,121 +1,57 @@
-"""The small subjects beside tokens: accounts, users and signing keys, each created once for now.
-
-Each has its events, its one command, its state and its `decide` and `evolve`, like tokens do.
-"""
+"""Every kind of subject that the log speaks of, and who decides about it: tokens, and the small ones beside them."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final, Literal
-from uuid import UUID
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from . import text
-from .events import TOKEN_EVENTS, Event, Fact, Private
-from .principal import Principal
-from .refusals import AlreadyExists
-
-Role = Literal["administrator"]
+from . import account, key, user, user_commands, user_events
+from .events import TOKEN_EVENTS, Event, Fact
+from .refusals import NotFound
+from .small import Around, Small, SubjectCommand, unexpected
 
 
-class AccountCreated(Event, frozen=True, kw_only=True):
-    """An account came to be; its name is private."""
+class Kind(NamedTuple):
+    """A kind of small subject: its state, its events by their sealed words, its commands, and its two functions."""
+
+    state: type[Small]
+    events: dict[str, type[Event]]
+    commands: tuple[type[SubjectCommand], ...]
+    decide: Callable[[Any, SubjectCommand, Around], list[Event]]
+    evolve: Callable[[Any, Fact], Small]
 
 
-class UserCreated(Event, frozen=True, kw_only=True):
-    """A user came to be; the e-mail address is private (as `name`)."""
-
-    role: Role
-
-
-class KeyCreated(Event, frozen=True, kw_only=True):
-    """A key to sign bearers with came to be. `jwk` is its public part (RFC 7517), `id` its RFC 7638 thumbprint."""
-
-    kid: str
-    jwk: dict[str, str]
-
+SMALL: Final = {
+    "account": Kind(account.Account, account.EVENTS, account.COMMANDS, account.decide, account.evolve),
+    "user": Kind(user.User, user_events.EVENTS, user_commands.COMMANDS, user.decide, user.evolve),
+    "key": Kind(key.Key, key.EVENTS, key.COMMANDS, key.decide, key.evolve),
+}
+"""The kinds beside tokens; a new one is a module and a line here."""
 
 KINDS: Final[dict[str, dict[str, type[Event]]]] = {
     "token": TOKEN_EVENTS,
-    "account": {"created": AccountCreated},
-    "user": {"created": UserCreated},
-    "key": {"created": KeyCreated},
+    **{name: kind.events for name, kind in SMALL.items()},
 }
 """Every event by the kind of its subject and its sealed word."""
 
 TYPE_OF: Final = {event: word for words in KINDS.values() for word, event in words.items()}
 """The sealed word of each event class."""
 
-
-class SubjectCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """Something asked of an account, a user or a key."""
-
-    account: UUID
-    id: UUID
-    by: Principal
-
-
-class CreateAccount(SubjectCommand, frozen=True, kw_only=True):
-    """Open an account; `id` and `account` are the same."""
-
-    name: str
-
-
-class CreateUser(SubjectCommand, frozen=True, kw_only=True):
-    """Add a user, with the argon2id hash of a password that is kept beside the log, never in it."""
-
-    email: str
-    role: Role
-    password_hash: str
-
-
-class CreateKey(SubjectCommand, frozen=True, kw_only=True):
-    """Add a signing key; the private part arrives encrypted and is kept beside the log."""
-
-    kid: str
-    jwk: dict[str, str]
-    sealed_private: bytes
-
-
-KIND_OF: Final[dict[type[SubjectCommand], str]] = {CreateAccount: "account", CreateUser: "user", CreateKey: "key"}
+KIND_OF: Final = {command: name for name, kind in SMALL.items() for command in kind.commands}
 """The kind of subject that each command is about."""
 
 
-class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a small subject: what its creation said."""
-
-    account: UUID
-    id: UUID
-    kind: str
-    name: str | None
-    details: dict[str, str | dict[str, str]]
-    created_at: datetime
-    version: int
-    at: datetime
-
-
-def decide(made: Made | None, command: SubjectCommand) -> list[Event]:
+def decide(state: Small | None, command: SubjectCommand, around: Around) -> list[Event]:
     """Return what happens if this is asked, or raise a Refusal."""
-    if made is not None:
-        raise AlreadyExists
-    match command:
-        case CreateAccount(name=name):
-            return [AccountCreated(private=Private(name=text.checked_name(name)))]
-        case CreateUser(email=email, role=role):
-            return [UserCreated(role=role, private=Private(name=text.checked("email", email, text.NAME_LIMIT)))]
-        case CreateKey(kid=kid, jwk=jwk):
-            return [KeyCreated(kid=kid, jwk=jwk)]
-    raise TypeError(f"no such command: {type(command).__name__}")
+    kind = SMALL[KIND_OF[type(command)]]
+    if state is not None and not isinstance(state, kind.state):
+        raise NotFound
+    return kind.decide(state, command, around)
 
 
-def evolve(made: Made | None, fact: Fact) -> Made:
-    """Return the state after one more thing happened."""
-    if made is not None:
-        raise ValueError(f"{fact.subject.kind} {fact.subject.id} was created twice")
-    details = msgspec.to_builtins(fact.event)
-    said = details.pop("private") or {}
-    return Made(
-        account=fact.account, id=fact.subject.id, kind=fact.subject.kind, name=said.get("name"), details=details,
-        created_at=fact.at, version=fact.version, at=fact.at,
-    )  # fmt: skip
+def evolve(state: Small | None, fact: Fact) -> Small:
+    """Return the state after one more thing happened. Raises ValueError if it cannot happen there."""
+    kind = SMALL[fact.subject.kind]
+    if state is not None and not isinstance(state, kind.state):
+        raise unexpected(fact)
+    return kind.evolve(state, fact)

@@ -31,10 +31,17 @@ def checked(what: str, value: str, limit: int) -> str:
     return value
 
 
+def checked_reason(value: str) -> str:
+    """Return a reason of 1 to 1,000 characters, or raise BadText."""
+    if not value.strip():
+        raise BadText("reason is empty; say why, somebody will ask.", field="reason")
+    return checked("reason", value, REASON_LIMIT)
+
+
 def checked_name(value: str) -> str:
     """Return a name of 1 to 255 characters, or raise BadText."""
     if not value.strip():
-        raise BadText("name is empty; give the token a name that people will recognise.", field="name")
+        raise BadText("name is empty; give one that people will recognise.", field="name")
     return checked("name", value, NAME_LIMIT)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from .account import UNBOUND, Policy
 from .events import (
     UNREVISED,
     Created,
@@ -18,7 +19,6 @@ from .events import (
     Expired,
     Expiring,
     Fact,
-    Owner,
     Private,
     Renewed,
     Resumed,
@@ -28,8 +28,8 @@ from .events import (
     TokenEvent,
     Updated,
 )
-from .principal import Actor
-from .refusals import Denied, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
+from .principal import Actor, Owner
+from .refusals import Denied, OwnerDisabled, SecretEnded, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
 
 Standing = Literal["active", "suspended", "revoked"]
 Status = Literal["active", "suspended", "expired", "revoked"]
@@ -40,6 +40,7 @@ LOST_USE_ON_ROTATION: Final = frozenset({"scalingo"})
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """The present state of a token; it never holds its secret.
 
+    `minted_at` is when its present secret was, `previous_minted_at` when the one before was.
     `standing` is what people decided; `status` adds what time did. `lived_from` is when its present life was given,
     `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this life, `next_due_at` when the
     sweep has something to say next.
@@ -65,7 +66,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     last_exchanged_at: datetime | None
     generation: int
+    minted_at: datetime
     previous_until: datetime | None
+    previous_minted_at: datetime | None
     stub: str
     dialect: str
     cloned_from: UUID | None
@@ -85,10 +88,26 @@ class Accepted(Protocol):
     @property
     def generation(self) -> int: ...
     @property
+    def minted_at(self) -> datetime: ...
+    @property
     def previous_until(self) -> datetime | None: ...
+    @property
+    def previous_minted_at(self) -> datetime | None: ...
 
 
-def flaw(token: Accepted, generation: int, at: datetime) -> Denied | None:
+class Surroundings(msgspec.Struct, frozen=True):
+    """What the token's account and owner add to whether it is accepted; `owner` is the standing of a user, if one."""
+
+    policy: Policy = UNBOUND
+    valid_after: datetime | None = None
+    owner: str = "active"
+
+
+ALONE: Final = Surroundings()
+"""Nothing is known that would refuse the token."""
+
+
+def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = ALONE) -> Denied | None:
     """Return why a secret (or bearer) of this generation is refused at this moment, or None if it is good.
 
     The exact instant of expiry is already too late.
@@ -99,11 +118,21 @@ def flaw(token: Accepted, generation: int, at: datetime) -> Denied | None:
         until = token.previous_until
         if generation != token.generation - 1 or until is None or at >= until:
             return SecretRetired()
+    if around.valid_after is not None and _minted(token, generation) <= around.valid_after:
+        return SecretEnded()
+    if around.owner != "active":
+        return OwnerDisabled()
     if token.expires_at is not None and token.expires_at <= at:
         return TokenExpired()
     if token.standing == "suspended":
         return TokenSuspended()
     return None
+
+
+def _minted(token: Accepted, generation: int) -> datetime:
+    if generation == token.generation or token.previous_minted_at is None:
+        return token.minted_at
+    return token.previous_minted_at
 
 
 def good_until(token: Accepted, generation: int) -> datetime | None:
@@ -160,9 +189,9 @@ def _born(fact: Fact, event: Created) -> Token:
         name=said.name or None, description=said.description or "", scopes=event.scopes,
         metadata=said.metadata or {}, standing="active", duration=event.duration, expires_at=event.expires_at,
         lived_from=fact.at, thresholds=event.thresholds, noticed=None, next_due_at=None, created_at=fact.at,
-        updated_at=fact.at, last_exchanged_at=None, generation=event.generation, previous_until=None,
-        stub=event.stub, dialect=event.dialect, cloned_from=event.cloned_from, reason=None, revision=1,
-        version=fact.version, at=fact.at,
+        updated_at=fact.at, last_exchanged_at=None, generation=event.generation, minted_at=fact.at,
+        previous_until=None, previous_minted_at=None, stub=event.stub, dialect=event.dialect,
+        cloned_from=event.cloned_from, reason=None, revision=1, version=fact.version, at=fact.at,
     )  # fmt: skip
 
 
@@ -174,7 +203,15 @@ def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
             return replace(token, expires_at=expires_at, duration=duration, lived_from=at, noticed=None)
         case Rotated(generation=generation, previous_until=until, stub=stub):
             used = None if token.dialect in LOST_USE_ON_ROTATION else token.last_exchanged_at
-            return replace(token, generation=generation, previous_until=until, stub=stub, last_exchanged_at=used)
+            return replace(
+                token,
+                generation=generation,
+                previous_until=until,
+                stub=stub,
+                last_exchanged_at=used,
+                minted_at=at,
+                previous_minted_at=token.minted_at,
+            )
         case Suspended(private=said):
             return replace(token, standing="suspended", reason=(said and said.reason) or None)
         case Resumed():

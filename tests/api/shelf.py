@@ -9,7 +9,7 @@ import msgspec
 
 from counterfoil.refusals import ScopeMissing
 from counterfoil_api.api import Api
-from counterfoil_api.authentication import Credentials, PasswordGiven, SecretGiven
+from counterfoil_api.authentication import Approach, PasswordGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused
 from counterfoil_api.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
 from counterfoil_api.replies import Made, Page, Tagged
@@ -104,8 +104,8 @@ async def show_page(_: Shelf) -> Page:
     return Page(b"hello", "text/plain; charset=utf-8")
 
 
-async def believe(_: Shelf, credentials: Credentials) -> str:
-    match credentials:
+async def believe(_: Shelf, approach: Approach) -> str:
+    match approach.credentials:
         case SecretGiven("good"):
             return "token"
         case PasswordGiven(email, "good"):

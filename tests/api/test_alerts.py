@@ -11,8 +11,7 @@ from uuid_utils.compat import uuid7
 from api.service import Caller
 from counterfoil.commands import Create, Sweep
 from counterfoil.door import Door
-from counterfoil.events import Owner
-from counterfoil.principal import SYSTEM, Actor, Principal
+from counterfoil.principal import SYSTEM, Actor, Owner, Principal
 from counterfoil.scopes import EVERYTHING
 from counterfoil.secret import Peppers, mint
 from counterfoil.settings import Settings

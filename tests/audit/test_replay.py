@@ -9,12 +9,13 @@ import pytest
 import uuid_utils.compat as uuids
 
 from counterfoil import codec
+from counterfoil.account import CreateAccount
 from counterfoil.audit import Tally, replay
 from counterfoil.chain import Finding
 from counterfoil.commands import Create, Erase, Renew, Resume, Suspend
 from counterfoil.door import Door
 from counterfoil.principal import SYSTEM
-from counterfoil.subjects import CreateAccount, CreateUser
+from counterfoil.user_commands import CreateUser
 from counterfoil_dev.postgres import Database
 from door.asking import ACCOUNT, ADMIN, create, exchange, revoke, rotate, update
 
@@ -43,6 +44,7 @@ async def story(database: Database) -> Create:
                 id=uuids.uuid7(),
                 by=SYSTEM,
                 email="a@counterfoil.example",
+                number=1,
                 role="administrator",
                 password_hash="x",
             )

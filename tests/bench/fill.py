@@ -8,9 +8,8 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.commands import Create
 from counterfoil.door import Door
-from counterfoil.events import Owner
 from counterfoil.postgres.token_row import COLUMNS
-from counterfoil.principal import Actor, Principal
+from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.scopes import EVERYTHING
 from counterfoil_dev.postgres import Database
 

@@ -7,10 +7,9 @@ from uuid import UUID
 import uuid_utils.compat as uuids
 
 from counterfoil.commands import Create, ExchangeSecret, Revoke, Rotate, Update
-from counterfoil.events import Owner
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import Claim, claim
-from counterfoil.principal import Actor, Principal
+from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.secret import Minted, Peppers, mint
 
 ACCOUNT = UUID(int=0xACC)

@@ -52,7 +52,7 @@ async def judged(owner_url: str) -> Ledger:
         await connection.close()
     replayed, facts = _replayed(events)
     stored = {(row["account_id"], row["token_id"]): Row(token_row.token_of(row), row["leaf"]) for row in tokens}
-    stored |= {(row["account_id"], row["subject_id"]): Row(subject_row.made_of(row), row["leaf"]) for row in subjects}
+    stored |= {(row["account_id"], row["subject_id"]): Row(subject_row.state_of(row), row["leaf"]) for row in subjects}
     assert stored == replayed
     assert sorted((row["token_id"], row["generation"]) for row in secrets) == sorted(
         (fact.subject.id, fact.event.generation) for fact in facts if isinstance(fact.event, Created | Rotated)

@@ -7,12 +7,12 @@ import asyncpg
 import pytest
 
 from counterfoil import waiting
+from counterfoil.account import CreateAccount
 from counterfoil.batch import Batch
 from counterfoil.door import Door
 from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil.refusals import Busy
-from counterfoil.subjects import CreateAccount
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, create, exchange, update
 from door.elsewhere import Start

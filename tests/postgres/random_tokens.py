@@ -9,9 +9,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from counterfoil.events import Owner
 from counterfoil.postgres.listing import Filter
-from counterfoil.principal import Actor
+from counterfoil.principal import Actor, Owner
 from counterfoil.token import Status, Token, status
 
 NOW = datetime.now(UTC)
@@ -35,7 +34,8 @@ def random_token(account: UUID, number: int) -> Token:
         standing=CHANCE.choice(["active", "suspended", "revoked"]),
         duration=None, expires_at=CHANCE.choice([None, *MOMENTS]), lived_from=born, thresholds=(), noticed=None,
         next_due_at=None, created_at=born, updated_at=CHANCE.choice(MOMENTS[:4]),
-        last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, previous_until=None, stub="cfl_user_ab",
+        last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, minted_at=born,
+        previous_until=None, previous_minted_at=born, stub="cfl_user_ab",
         dialect="native", cloned_from=None, reason=None, revision=1, version=1, at=born,
     )  # fmt: skip
 

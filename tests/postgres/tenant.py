@@ -13,10 +13,9 @@ from uuid_utils.compat import uuid7
 
 from counterfoil import commands
 from counterfoil.door import Door
-from counterfoil.events import Owner
 from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Pool, open_pool
-from counterfoil.principal import Actor, Principal
+from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.secret import Peppers, Secret, mint
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database

@@ -24,7 +24,7 @@ insert into token
 select gen_random_uuid(), gen_random_uuid(), n, owner_type, owner_id, creator_kind, creator_id, name, description,
        scopes, metadata, standing, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
        updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
-       at, leaf
+       at, leaf, minted_at, previous_minted_at
   from token, generate_series(1, {MANY}) as n;
 insert into secret
 select sha256(token_id::text::bytea), account_id, token_id, 1, 1 from token where number > 1;
@@ -33,7 +33,8 @@ select account_id, 'token', token_id, 1, 'created', at, '{{}}' from token where 
 insert into idempotency (account_id, key_digest, body_digest)
 select account_id, sha256(token_id::text::bytea), 'body' from token;
 insert into subject
-select account_id, token_id, 'account', null, '{{}}', created_at, 1, at, leaf from token where number % 10 = 0;
+select md5((number % 7)::text)::uuid, token_id, 'user', null, '{{}}', created_at, 1, at, leaf, null, 'active', at, 1
+  from token where number % 10 = 0;
 """
 
 
@@ -82,7 +83,7 @@ async def test_the_door_looks_up_keys_whenever_its_statements_were_planned(
     assert {table: counts[0] for table, counts in after.items()} == {
         table: counts[0] for table, counts in before.items()
     }
-    assert all(after[table][1] - before[table][1] < MANY // 50 for table in after)
+    assert {table: found for table in after if (found := after[table][1] - before[table][1]) >= MANY // 50} == {}
     await owner.execute("analyze")
     for statement in statements:
         _looks_up_keys(await _plan(prepared, statement))

@@ -10,8 +10,8 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "codec", "commands", "decide", "duration", "events", "merkle", "note", "principal", "refusals", "scopes",
-    "secret", "subjects", "text", "token",
+    "account", "callers", "codec", "commands", "decide", "duration", "events", "key", "merkle", "note", "principal",
+    "refusals", "scopes", "secret", "small", "subjects", "text", "token", "user", "user_commands", "user_events",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "settings"})
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
@@ -19,7 +19,7 @@ FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools",
-    "hashlib", "hmac", "itertools", "msgspec", "re", "struct", "typing", "uuid", "zlib",
+    "hashlib", "hmac", "ipaddress", "itertools", "msgspec", "re", "struct", "typing", "uuid", "zlib",
 })  # fmt: skip
 CLOCKS = frozenset({"now", "utcnow", "today"})
 SERVERS = {"pure": {"asyncpg", "aiohttp", "dramatiq", "redis"}, "postgres": {"aiohttp", "dramatiq", "redis"}}

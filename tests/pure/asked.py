@@ -20,8 +20,7 @@ from counterfoil.commands import (
     TokenCommand,
     Update,
 )
-from counterfoil.events import Owner
-from counterfoil.principal import SYSTEM
+from counterfoil.principal import SYSTEM, Owner
 from pure.stories import ACCOUNT, BORN, NEXT, SECRET
 
 TOKENS = tuple(UUID(int=n) for n in range(1, 4))

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from counterfoil.commands import TokenCommand
 from counterfoil.decide import decide
-from counterfoil.events import Created, Event, Fact, Owner, Private, Resumed, Revoked, Rotated, Subject, Suspended
-from counterfoil.principal import Actor, Principal
+from counterfoil.events import Created, Event, Fact, Private, Resumed, Revoked, Rotated, Subject, Suspended
+from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.secret import Minted
 from counterfoil.subjects import TYPE_OF
 from counterfoil.token import Token, evolve

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from counterfoil.commands import Create
-from counterfoil.events import Created, Owner, Private
+from counterfoil.events import Created, Private
+from counterfoil.principal import Owner
 from counterfoil.refusals import BadDuration, BadExpiry, BadMetadata, BadOwner, BadScope, BadText, BeyondCaller, Refusal
 from counterfoil.secret import mint
 from counterfoil.token import flaw, status

@@ -10,6 +10,7 @@ from counterfoil.events import Exchanged, Renewed
 from counterfoil.refusals import BadDuration, BadExpiry, BeyondCaller, Denied, LifetimeUnwanted
 from counterfoil.token import flaw, good_until
 from pure.stories import (
+    BORN,
     CREATED,
     DAY,
     ENDS,
@@ -88,6 +89,7 @@ def test_when_a_secret_stops_being_good_by_itself() -> None:
 def test_rotating_changes_secret_and_grace_and_nothing_else() -> None:
     before, after = given(CREATED).token, given(CREATED).then(rotate(3600))
     turned = replace(before, generation=2, previous_until=GRACE_ENDS, stub=NEXT.stub)
+    turned = replace(turned, minted_at=NOON, previous_minted_at=BORN)
     assert after == replace(turned, version=2, revision=2, at=NOON, updated_at=NOON)
 
 

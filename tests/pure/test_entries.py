@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from counterfoil.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
 from counterfoil.codec import Sealed, entry_of, fact_of, leaf_hash, seal
 from counterfoil.events import (
     Created,
@@ -20,7 +21,6 @@ from counterfoil.events import (
     Expired,
     Expiring,
     Fact,
-    Owner,
     Private,
     Renewed,
     Resumed,
@@ -30,8 +30,20 @@ from counterfoil.events import (
     Suspended,
     Updated,
 )
-from counterfoil.principal import NIL, Actor
-from counterfoil.subjects import KINDS, TYPE_OF, AccountCreated, KeyCreated, UserCreated
+from counterfoil.key import KeyCreated
+from counterfoil.principal import NIL, Actor, Owner
+from counterfoil.subjects import KINDS, TYPE_OF
+from counterfoil.user_events import (
+    PasswordChanged,
+    RecoveryCodeUsed,
+    TotpEnrolled,
+    TotpRemoved,
+    UserCreated,
+    UserDisabled,
+    UserEnabled,
+    UserRemoved,
+    UserUpdated,
+)
 
 GOLDEN = Path(__file__).with_name("entries.jsonl")
 ACCOUNT, OTHER = UUID("019b0000-0000-7000-8000-00000000acc0"), UUID("019b0000-0000-7000-8000-000000000bee")
@@ -40,8 +52,23 @@ ENDS = START + timedelta(days=90, microseconds=123_456)
 WORDS = Private(name='Ада\'s "nightly" 👩‍🔧', description="", metadata={"team": "é", "B": "<&>/\\"})
 
 LIVES: dict[str, list[Event]] = {
-    "account": [AccountCreated(private=Private(name="Acme"))],
-    "user": [UserCreated(role="administrator", private=Private(name="ada@example.com"))],
+    "account": [
+        AccountCreated(private=Private(name="Acme")),
+        AccountRenamed(private=Private(name="Acme & Daughters")),
+        PolicyChanged(policy=Policy(max_lifetime="90d", thresholds=(86_400,), networks=("192.0.2.0/24",))),
+        SecretsEnded(private=Private(reason="laptop stolen")),
+    ],
+    "user": [
+        UserCreated(number=2, role="administrator", private=Private(name="ada@example.com")),
+        UserUpdated(role="member", scopes=("invoices.read",)),
+        PasswordChanged(),
+        UserDisabled(private=Private(reason="on leave")),
+        UserEnabled(),
+        TotpEnrolled(recovery_codes=10),
+        RecoveryCodeUsed(index=3),
+        TotpRemoved(),
+        UserRemoved(private=Private(reason="left")),
+    ],
     "key": [KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"})],
     "token": [
         Created(

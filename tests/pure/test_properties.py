@@ -22,13 +22,12 @@ from counterfoil.events import (
     Expired,
     Expiring,
     Fact,
-    Owner,
     Renewed,
     Resumed,
     Rotated,
     Updated,
 )
-from counterfoil.principal import Actor, Principal
+from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import Refusal
 from counterfoil.scopes import missing
 from counterfoil.subjects import KINDS
@@ -113,7 +112,16 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
     if isinstance(event, Renewed):
         assert by.actor != Actor("token", after.id)
     if isinstance(event, Rotated) and before is not None:
-        kept = {"generation", "previous_until", "stub", "last_exchanged_at", "version", "revision", "at", "updated_at"}
+        kept = {
+            "generation",
+            "minted_at",
+            "previous_until",
+            "previous_minted_at",
+            "stub",
+            "last_exchanged_at",
+            "version",
+        }
+        kept |= {"revision", "at", "updated_at"}
         assert all(getattr(before, name) == getattr(after, name) for name in set(Token.__struct_fields__) - kept)
 
 

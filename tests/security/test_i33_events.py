@@ -9,9 +9,12 @@ import pytest
 from counterfoil import commands, subjects
 from counterfoil.codec import seal
 from counterfoil.decide import decide
-from counterfoil.events import Fact, Owner, Private, Subject
+from counterfoil.events import Fact, Private, Subject
+from counterfoil.key import CreateKey
+from counterfoil.principal import Owner
 from counterfoil.refusals import Refusal
 from counterfoil.secret import Peppers, mint, stands_in
+from counterfoil.small import Around
 from counterfoil.subjects import KINDS, TYPE_OF
 from counterfoil.token import Token
 from pure.stories import ACCOUNT, ADMIN, CREATED, NOON, SECRET, TOKEN, given
@@ -91,6 +94,7 @@ def test_i33_every_field_of_every_command_was_thought_of() -> None:
 ALLOWED = {
     "number", "owner", "scopes", "duration", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
     "private", "expired_at", "previous_until", "jti", "audience", "threshold", "kid", "jwk", "role",
+    "parent", "policy", "recovery_codes", "index",
 }  # fmt: skip
 
 
@@ -103,8 +107,8 @@ def test_i33_events_have_only_fields_that_were_thought_of() -> None:
 
 def test_i33_a_signing_key_is_published_by_its_public_numbers_alone() -> None:
     jwk = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k", "alg": "ES256", "use": "sig"}
-    command = subjects.CreateKey(
+    command = CreateKey(
         account=ACCOUNT, id=TOKEN, by=ADMIN, kid="k", jwk=jwk, sealed_private=PLAIN.encode()
     )  # fmt: skip
-    (event,) = subjects.decide(None, command)
+    (event,) = subjects.decide(None, command, Around(at=NOON))
     assert not stands_in(msgspec.json.encode(event).decode())

@@ -11,8 +11,7 @@ import uuid_utils.compat as uuids
 
 from counterfoil.commands import Create
 from counterfoil.door import Door
-from counterfoil.events import Owner
-from counterfoil.principal import Actor, Principal
+from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.secret import Peppers, mint
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres

@@ -15,14 +15,14 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 from aiohttp import web
 
 from counterfoil.refusals import Refusal
-from counterfoil_api.authentication import Credentials
+from counterfoil_api.authentication import Approach
 from counterfoil_api.bodies import body_of
 from counterfoil_api.reading import Parameter, Source, reader, refuse_query
 from counterfoil_api.replies import NO_STORE, writer
 
 Context = TypeVar("Context")
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
-Authenticate = Callable[[Context, Credentials], Awaitable[object]]
+Authenticate = Callable[[Context, Approach], Awaitable[object]]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

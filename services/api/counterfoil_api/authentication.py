@@ -5,11 +5,15 @@ import binascii
 import re
 from dataclasses import dataclass
 
+from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from counterfoil.account import Address
 from counterfoil.secret import stands_in
+from counterfoil_api.addresses import client_of
 from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
 
+OTP_HEADER = "X-Authorization-OTP"
 _LONGEST = 8_192
 # RFC 6750: b64token, which is also what our own secrets and JWTs are made of.
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -38,6 +42,23 @@ class PasswordGiven:
 
 
 Credentials = SecretGiven | BearerGiven | PasswordGiven
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Approach:
+    """How somebody comes to us: their credentials, the one-time code beside them, and the address they come from."""
+
+    credentials: Credentials
+    otp: str | None = None
+    address: Address | None = None
+
+
+def approach_of(request: web.Request) -> Approach:
+    """What a request says of who is asking."""
+    given = request.headers.getall(OTP_HEADER, ())
+    if len(given) > 1:
+        raise CredentialsRefused("A request carries one one-time code.")
+    return Approach(credentials_of(request.headers), given[0].strip() if given else None, client_of(request))
 
 
 def credentials_of(headers: CIMultiDictProxy[str]) -> Credentials:

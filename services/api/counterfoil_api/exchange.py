@@ -9,7 +9,7 @@ from counterfoil.fold import Outcome
 from counterfoil.refusals import BadScope, BeyondCaller, EntryTooLarge
 from counterfoil.secret import recognised
 from counterfoil_api.api import Api
-from counterfoil_api.authentication import Credentials, SecretGiven
+from counterfoil_api.authentication import Approach, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused
 from counterfoil_api.documents import BearerDocument, ExchangeRequest
 from counterfoil_api.examples import BEARER, EXCHANGE
@@ -21,17 +21,15 @@ api = Api("bearers")
 
 
 @api.post("/v1/exchange", refusals=(BadScope, BeyondCaller, EntryTooLarge), asks=EXCHANGE, answers=BEARER)
-async def exchange_token(
-    ledger: Ledger, credentials: Presented[Credentials], body: Body[ExchangeRequest]
-) -> BearerDocument:
+async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Body[ExchangeRequest]) -> BearerDocument:
     """Exchange a token's secret for a bearer.
 
     The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
     is first; without an audience it is for this service. A bearer cannot be exchanged again.
     """
-    if not isinstance(credentials, SecretGiven):
+    if not isinstance(approach.credentials, SecretGiven):
         raise CredentialsRefused("Only a token's secret can be exchanged.")
-    secret = recognised(credentials.plain)
+    secret = recognised(approach.credentials.plain)
     if secret is None:
         raise CredentialsRefused
     command = ExchangeSecret(

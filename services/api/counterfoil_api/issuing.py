@@ -10,11 +10,9 @@ from uuid_utils.compat import uuid7
 from counterfoil.batch import recall
 from counterfoil.commands import Create, Rotate
 from counterfoil.duration import length
-from counterfoil.events import Owner
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
-from counterfoil.postgres.listing import one
-from counterfoil.principal import Actor, Principal
+from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import (
     AlreadyRevoked,
     BadDuration,
@@ -25,6 +23,7 @@ from counterfoil.refusals import (
     BadScope,
     BadText,
     BeyondCaller,
+    BeyondPolicy,
     EntryTooLarge,
     KeyTooShort,
     LifetimeRequired,
@@ -37,12 +36,12 @@ from counterfoil.refusals import (
 from counterfoil.secret import Secret, mint
 from counterfoil.token import Token
 from counterfoil_api.api import Api
-from counterfoil_api.authentication import Credentials
+from counterfoil_api.authentication import Approach
 from counterfoil_api.conditions import revisions
 from counterfoil_api.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
 from counterfoil_api.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.principals import authenticate, need, retired_by_secret
+from counterfoil_api.principals import authenticate, reach, retired_by_secret
 from counterfoil_api.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
 from counterfoil_api.references import permitted
 from counterfoil_api.replies import Made, Tagged, encode
@@ -57,7 +56,7 @@ _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 @api.post(
     "/v1/tokens",
     scope="tokens.create",
-    refusals=(ScopeMissing, BeyondCaller, *_WORDS, *_SECRET_ONCE),
+    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, *_WORDS, *_SECRET_ONCE),
     asks=NEW_TOKEN,
     answers=ISSUED,
 )
@@ -69,8 +68,8 @@ async def create_token(
     The reply shows its secret, this once. A token has no more than its issuer: scopes and lifetime. Without `owner`
     it acts on behalf of its issuer's owner.
     """
-    need(asker, "tokens.create")
-    owner = await _owner(ledger, asker, body.owner)
+    owner = _owner(asker, body.owner)
+    _refuse_owner(asker, owner)
     secret = mint(owner.type)
     command = Create(
         account=asker.account,
@@ -93,7 +92,7 @@ async def create_token(
 @api.post(
     "/v1/tokens/{ref}/clone",
     scope="tokens.create",
-    refusals=(ScopeMissing, BeyondCaller, NotFound, BadReference, *_WORDS, *_SECRET_ONCE),
+    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, *_WORDS, *_SECRET_ONCE),
     asks=Copy(name="nightly-backup-2"),
     answers=ISSUED,
 )
@@ -105,9 +104,10 @@ async def clone_token(
     What the body states is different in the copy. A copy lives as long as the original was meant to; the copy of a
     token that was given an expiry without a duration ends with it.
     """
-    need(asker, "tokens.create")
+    reach(asker, "tokens.create")
     original = (await permitted(ledger, asker, ref, scope="tokens.read")).token
     owner = original.owner if body.owner is UNSET else Owner(body.owner.type, body.owner.id)
+    _refuse_owner(asker, owner)
     duration, expires_at = _life_like(original, body)
     secret = mint(owner.type)
     command = Create(
@@ -133,7 +133,7 @@ async def clone_token(
     "/v1/tokens/{ref}/rotate",
     scope="tokens.rotate",
     refusals=(
-        *(ScopeMissing, BeyondCaller, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
+        *(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
         *(LifetimeRequired, LifetimeUnwanted, *_SECRET_ONCE),
     ),
     asks=ROTATION,
@@ -141,7 +141,7 @@ async def clone_token(
 )
 async def rotate_token(
     ledger: Ledger,
-    credentials: Presented[Credentials],
+    approach: Presented[Approach],
     *,
     ref: str,
     body: Body[Rotation],
@@ -155,9 +155,9 @@ async def rotate_token(
     rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
     """
     try:
-        asker = await authenticate(ledger, credentials)
+        asker = await authenticate(ledger, approach)
     except SecretRetired:
-        issued = await _recalled(ledger, credentials, key)
+        issued = await _recalled(ledger, approach, key)
         return Tagged(issued, issued.token.revision)
     token = (await permitted(ledger, asker, ref, scope="tokens.rotate")).token
     secret = mint(token.owner.type)
@@ -201,9 +201,9 @@ async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retr
     return msgspec.json.decode(outcome.reply, type=Issued)
 
 
-async def _recalled(ledger: Ledger, credentials: Credentials, retry: Retry | None) -> Issued:
+async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> Issued:
     """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
-    seen = await retired_by_secret(ledger, credentials)
+    seen = await retired_by_secret(ledger, approach)
     if seen is None or retry is None:
         raise SecretRetired
     asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=())
@@ -224,12 +224,15 @@ def _life_like(original: Token, body: Copy) -> tuple[str | None, datetime | None
     return (original.duration, None) if original.duration is not None else (None, original.expires_at)
 
 
-async def _owner(ledger: Ledger, asker: Principal, given: OwnerGiven | None) -> Owner:
+def _refuse_owner(asker: Principal, owner: Owner) -> None:
+    within = reach(asker, "tokens.create")
+    if within is not None and owner != within:
+        raise BeyondCaller("The caller issues tokens for its own owner alone.")
+
+
+def _owner(asker: Principal, given: OwnerGiven | None) -> Owner:
     if given is not None:
         return Owner(given.type, given.id)
-    if asker.actor.kind == "user":
-        return Owner("user", str(asker.actor.id))
-    listed = await one(ledger.readers, asker.account, token_id=asker.actor.id)
-    if listed is None:
+    if asker.owner is None:
         raise NotFound
-    return listed.token.owner
+    return asker.owner

@@ -12,7 +12,7 @@ from counterfoil.cursor import BadCursor
 from counterfoil.history import past
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, moment_of
-from counterfoil.principal import Principal
+from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadReference, NotFound, ScopeMissing
 from counterfoil.token import Status
 from counterfoil_api.api import Api
@@ -20,7 +20,7 @@ from counterfoil_api.complaints import InvalidRequest
 from counterfoil_api.documents import AsOf, Cursor, EventPage, Given, Limit, Moment, TokenDocument, TokenPage
 from counterfoil_api.examples import TOKEN, TOKENS
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.principals import need
+from counterfoil_api.principals import reach
 from counterfoil_api.reading import Asker, Query
 from counterfoil_api.references import permitted
 from counterfoil_api.replies import Tagged
@@ -82,9 +82,11 @@ class EventQuery(Given, frozen=True, kw_only=True):
 
 @api.get("/v1/tokens", scope="tokens.read", refusals=(ScopeMissing, BadCursor), answers=TOKENS)
 async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
-    """List the tokens of the account."""
-    need(asker, "tokens.read")
+    """List the tokens of the account, or of those the ones within the asker's reach."""
+    within = reach(asker, "tokens.read")
     wanted = msgspec.convert({name: _wanted(query, name) for name in Filter.__struct_fields__}, Filter)
+    if within is not None:
+        wanted = _narrowed(wanted, within)
     question: list[Any] = [wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(
@@ -99,6 +101,12 @@ async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[T
     page = listed[: query.limit]
     more = ledger.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
     return TokenPage(items=[listed_document(each) for each in page], next_cursor=more)
+
+
+def _narrowed(wanted: Filter, within: Owner) -> Filter:
+    if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
+        raise ScopeMissing("This needs the scope tokens.read.", scope="tokens.read")
+    return replace(wanted, owner_type=within.type, owner_id=within.id)
 
 
 @api.get(

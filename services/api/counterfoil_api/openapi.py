@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document, drawn from the same routes that answer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -9,9 +9,12 @@ import msgspec
 from counterfoil.refusals import (
     Busy,
     KeyReused,
+    NetworkForbidden,
     OutcomeUnknown,
     Overloaded,
+    OwnerDisabled,
     Refusal,
+    SecretEnded,
     SecretRetired,
     StaleRevision,
     TokenExpired,
@@ -25,6 +28,9 @@ from counterfoil_api.problems import KINDS, MEDIA_TYPE, Kind, Problem, problem_d
 from counterfoil_api.reading import Source
 from counterfoil_api.replies import JSON, Page, reply_shape
 from counterfoil_api.schemas import Json, Schemas, written
+
+More = Callable[[Schemas], Json]
+"""Paths that are no routes of an `Api`."""
 
 _SCHEMES: Mapping[str, Json] = MappingProxyType(
     {
@@ -70,7 +76,8 @@ _AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
 _ASKING: tuple[type[Refusal], ...] = (
     complaints.CredentialsMissing,
     complaints.CredentialsRefused,
-    *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired),
+    *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
+    NetworkForbidden,
     *_AWAY,
 )
 _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
@@ -78,7 +85,7 @@ _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
         Source.BODY: (complaints.BodyTooLarge, complaints.UnsupportedMediaType, complaints.RequestTimeout),
         Source.FORM: (complaints.BodyTooLarge, complaints.UnsupportedMediaType, complaints.RequestTimeout),
         Source.ASKER: _ASKING,
-        Source.CREDENTIALS: _ASKING,
+        Source.APPROACH: _ASKING,
         Source.IF_MATCH: (complaints.InvalidPrecondition, StaleRevision),
         Source.IDEMPOTENCY_KEY: (KeyReused,),
         Source.PATH: (),
@@ -87,13 +94,15 @@ _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
 )
 
 
-def document(routes: Iterable[Route], *, version: str, url: str) -> Json:
-    """The whole document."""
+def document(routes: Iterable[Route], *, version: str, url: str, more: Iterable[More] = ()) -> Json:
+    """The whole document: the routes, and whatever has paths of its own to add."""
     routes = tuple(routes)
     schemas = Schemas(routes)
     paths: Json = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    for each in more:
+        paths |= each(schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -127,7 +136,7 @@ def _operation(route: Route, schemas: Schemas) -> Json:
         operation["parameters"] = parameters
     if body := _request_body(route, schemas):
         operation["requestBody"] = body
-    if route.reads(Source.ASKER, Source.CREDENTIALS):
+    if route.reads(Source.ASKER, Source.APPROACH):
         operation["security"] = [{name: []} for name in _SCHEMES]
     return operation
 
@@ -155,15 +164,17 @@ def _request_body(route: Route, schemas: Schemas) -> Json | None:
 
 def _responses(route: Route, schemas: Schemas) -> Json:
     own = (each for parameter in route.parameters for each in _BY_SOURCE[parameter.source])
-    refusals = (*_ALWAYS, *own, *route.refusals)
+    shape = reply_shape(route.returns)
+    return {str(shape.status): _reply(route, schemas)} | refused((*_ALWAYS, *own, *route.refusals), schemas)
+
+
+def refused(refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:
+    """The responses that refusals become, by status."""
     kinds = {KINDS[refusal].name: (KINDS[refusal], refusal) for refusal in refusals}
     by_status: dict[int, list[tuple[Kind, type[Refusal]]]] = {}
     for kind, refusal in kinds.values():
         by_status.setdefault(kind.status, []).append((kind, refusal))
-    shape = reply_shape(route.returns)
-    return {str(shape.status): _reply(route, schemas)} | {
-        str(status): _refused(by_status[status], schemas) for status in sorted(by_status)
-    }
+    return {str(status): _refused(by_status[status], schemas) for status in sorted(by_status)}
 
 
 def _reply(route: Route, schemas: Schemas) -> Json:

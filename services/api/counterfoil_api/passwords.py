@@ -1,4 +1,4 @@
-"""Administrators' passwords: slow on purpose, and never in the way of everybody else."""
+"""Users' passwords: slow on purpose, and never in the way of everybody else."""
 
 import asyncio
 from typing import Final
@@ -7,10 +7,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.subject_row import KnownUser, user_by_email
+from counterfoil.postgres.users import KnownUser, user_by_email
 from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import Overloaded
-from counterfoil.scopes import EVERYTHING
+from counterfoil.refusals import NetworkForbidden, Overloaded
+from counterfoil.user import owner_of
+from counterfoil_api.authentication import Approach
 from counterfoil_api.complaints import CredentialsRefused
 
 _AT_ONCE: Final = 2
@@ -30,20 +31,23 @@ class Passwords:
         # Somebody unknown costs as much time as somebody known, so that time does not tell who is known.
         self._nobodys = self._hasher.hash("nobody's password")
 
-    async def principal(self, email: str, password: str) -> Principal:
-        """The administrator with this address and password, or `CredentialsRefused`."""
+    async def principal(self, email: str, password: str, approach: Approach) -> Principal:
+        """The user with this address and password, or `CredentialsRefused`."""
         if self._waiting >= _LINE_LIMIT:
             raise Overloaded("Too many passwords are being checked; try again.")
         self._waiting += 1
         try:
-            user = await user_by_email(self._pool, email)
+            known = await user_by_email(self._pool, email)
             async with self._turn:
-                right = await asyncio.to_thread(self._verify, user, password)
+                right = await asyncio.to_thread(self._verify, known, password)
         finally:
             self._waiting -= 1
-        if user is None or not right:
+        if known is None or not right or known.user.standing != "active":
             raise CredentialsRefused
-        return Principal(actor=Actor("user", user.id), account=user.account, scopes=(EVERYTHING,))
+        user = known.user
+        if not known.policy.admits(approach.address):
+            raise NetworkForbidden
+        return Principal(actor=Actor("user", user.id), account=user.account, scopes=user.held, owner=owner_of(user.id))
 
     def _verify(self, user: KnownUser | None, password: str) -> bool:
         try:

@@ -1,32 +1,42 @@
 """From credentials to the principal who asks, exactly as of this moment: nothing is remembered."""
 
+from counterfoil.account import Address, Policy
 from counterfoil.postgres.lookup import Seen
-from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import ScopeMissing, UnknownSecret
+from counterfoil.principal import Actor, Owner, Principal
+from counterfoil.refusals import NetworkForbidden, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
 from counterfoil.secret import recognised
 from counterfoil.token import flaw, good_until
-from counterfoil_api.authentication import BearerGiven, Credentials, PasswordGiven, SecretGiven
+from counterfoil_api.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused
 from counterfoil_api.keys import Claims
 from counterfoil_api.ledger import Ledger
 
 
-async def authenticate(ledger: Ledger, credentials: Credentials) -> Principal:
-    """The principal whom these credentials belong to, or the refusal that says why there is none."""
-    match credentials:
+async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
+    """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
+    match approach.credentials:
         case SecretGiven(plain):
-            return await _by_secret(ledger, plain)
+            return await _by_secret(ledger, plain, approach.address)
         case BearerGiven(text):
-            return await _by_bearer(ledger, text)
+            return await _by_bearer(ledger, text, approach.address)
         case PasswordGiven(email, password):
-            return await ledger.passwords.principal(email, password)
+            return await ledger.passwords.principal(email, password, approach)
 
 
 def need(asker: Principal, scope: str) -> None:
     """Refuse whoever lacks a scope."""
     if asker.lacks(scope):
         raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
+
+
+def reach(asker: Principal, scope: str) -> Owner | None:
+    """Whose tokens somebody may do this to: everybody's (None), or with `own.…` those of their own owner alone."""
+    if not asker.lacks(scope):
+        return None
+    if asker.owner is None or asker.lacks(f"own.{scope.removeprefix('tokens.')}"):
+        need(asker, scope)
+    return asker.owner
 
 
 async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
@@ -40,14 +50,15 @@ async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
     seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
     if seen is None or seen.presented is None:
         raise UnknownSecret
-    if denied := flaw(seen, seen.presented, seen.at):
+    if denied := flaw(seen, seen.presented, seen.at, seen.around):
         raise denied
     return seen.presented, seen
 
 
-async def retired_by_secret(ledger: Ledger, credentials: Credentials) -> Seen | None:
+async def retired_by_secret(ledger: Ledger, approach: Approach) -> Seen | None:
     """The token whose secret this once was; it opens nothing."""
-    secret = recognised(credentials.plain) if isinstance(credentials, SecretGiven) else None
+    given = approach.credentials
+    secret = recognised(given.plain) if isinstance(given, SecretGiven) else None
     return await ledger.lookup.by_digests(ledger.peppers.digests(secret)) if secret else None
 
 
@@ -58,7 +69,7 @@ async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
     # The exact instant of expiry is already too late.
     if seen is None or claims.exp <= seen.at.timestamp():
         raise CredentialsRefused
-    if denied := flaw(seen, claims.generation, seen.at):
+    if denied := flaw(seen, claims.generation, seen.at, seen.around):
         raise denied
     return claims, seen
 
@@ -68,19 +79,29 @@ def scopes_left(claims: Claims, seen: Seen) -> tuple[str, ...]:
     return tuple(scope for scope in claims.scope.split() if not missing(seen.scopes, (scope,)))
 
 
-async def _by_secret(ledger: Ledger, plain: str) -> Principal:
+def refuse_network(policy: Policy, address: Address | None) -> None:
+    """Refuse whoever comes from a network that the account does not allow."""
+    if not policy.admits(address):
+        raise NetworkForbidden
+
+
+async def _by_secret(ledger: Ledger, plain: str, address: Address | None) -> Principal:
     generation, seen = await seen_by_secret(ledger, plain)
+    refuse_network(seen.around.policy, address)
     ledger.uses.note(seen, generation)
     return Principal(
         actor=Actor("token", seen.id),
         account=seen.account,
         scopes=seen.scopes,
+        owner=seen.owner,
+        generation=generation,
         expires_at=good_until(seen, generation),
     )
 
 
-async def _by_bearer(ledger: Ledger, text: str) -> Principal:
+async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Principal:
     claims, seen = await seen_by_bearer(ledger, text)
+    refuse_network(seen.around.policy, address)
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if ledger.settings.public_url not in claims.audiences:
         raise CredentialsRefused("This bearer is for another audience.")
@@ -89,5 +110,7 @@ async def _by_bearer(ledger: Ledger, text: str) -> Principal:
         actor=Actor("token", seen.id),
         account=seen.account,
         scopes=scopes_left(claims, seen),
+        owner=seen.owner,
+        generation=claims.generation,
         expires_at=claims.expires_at,
     )

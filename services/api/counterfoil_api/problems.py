@@ -64,15 +64,25 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.TokenSuspended: Kind(401, "token-suspended", "The token is suspended", _INVALID),
         refusals.TokenRevoked: Kind(401, "token-revoked", "The token was revoked", _INVALID),
         refusals.SecretRetired: Kind(401, "secret-retired", "The secret was replaced", _INVALID),
+        refusals.SecretEnded: Kind(401, "secret-ended", "Every secret of the account was ended", _INVALID),
+        refusals.OwnerDisabled: Kind(401, "owner-disabled", "The owner is disabled", _INVALID),
+        refusals.CallerGone: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.BeyondPolicy: Kind(403, "beyond-policy", "More than the account's policy allows"),
+        refusals.NetworkForbidden: Kind(403, "network-forbidden", "Not from this network"),
         refusals.BeyondCaller: Kind(403, "beyond-caller", "More than the caller holds"),
         refusals.ScopeMissing: Kind(403, "scope-missing", "A scope is missing", _SCOPE),
         refusals.RenewsItself: Kind(403, "renews-itself", "A token never renews itself"),
+        complaints.ProxyMisconfigured: Kind(403, "proxy-misconfigured", "The proxy does not say what it demands"),
+        complaints.NotVerified: Kind(403, "not-verified", "It could not be checked", _SOON),
         complaints.NoSuchPath: Kind(404, "no-such-path", "Nothing is here"),
         refusals.NotFound: Kind(404, "not-found", "Not found"),
         refusals.BadReference: Kind(404, "bad-reference", "No token is named like this"),
         complaints.MethodNotAllowed: Kind(405, "method-not-allowed", "Not a method of this path"),
         complaints.RequestTimeout: Kind(408, "request-timeout", "The body did not arrive in time"),
         refusals.AlreadyExists: Kind(409, "already-exists", "It exists already"),
+        refusals.EmailTaken: Kind(409, "email-taken", "The e-mail address is taken"),
+        refusals.LastAdministrator: Kind(409, "last-administrator", "The last administrator stays"),
+        refusals.UserGone: Kind(409, "user-gone", "The user was removed"),
         refusals.AlreadyRevoked: Kind(409, "already-revoked", "The token was revoked"),
         refusals.NothingToRenew: Kind(409, "nothing-to-renew", "There is no lifetime to repeat"),
         refusals.LifetimeRequired: Kind(409, "lifetime-required", "An expired token needs a new lifetime"),
@@ -90,6 +100,8 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.BadExpiry: Kind(422, "bad-expiry", "Not an expiry"),
         refusals.BadMetadata: Kind(422, "bad-metadata", "Metadata that is refused"),
         refusals.BadOwner: Kind(422, "bad-owner", "Not an owner"),
+        refusals.BadPolicy: Kind(422, "bad-policy", "Not a policy"),
+        refusals.BadEmail: Kind(422, "bad-email", "Not an e-mail address"),
         refusals.EntryTooLarge: Kind(422, "entry-too-large", "Too much for one event"),
         refusals.KeyTooShort: Kind(422, "key-too-short", "The Idempotency-Key is too short"),
         refusals.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used for something else"),
@@ -122,11 +134,10 @@ def problem_document(refusal: Refusal) -> dict[str, object]:
 def problem(refusal: Refusal) -> web.Response:
     """The response that a refusal becomes."""
     kind = kind_of(refusal)
-    return web.Response(
-        body=msgspec.json.encode(problem_document(refusal)),
-        status=kind.status,
-        headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)},
-    )
+    headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)}
+    if kind.headers == _SCOPE and "scope" in refusal.facts:
+        headers["WWW-Authenticate"] += f', scope="{refusal.facts["scope"]}"'  # RFC 6750 3
+    return web.Response(body=msgspec.json.encode(problem_document(refusal)), status=kind.status, headers=headers)
 
 
 def _scrubbed(fact: object) -> object:

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from counterfoil.secret import stands_in
-from counterfoil_api.authentication import credentials_of
+from counterfoil_api.authentication import approach_of
 from counterfoil_api.complaints import (
     CredentialsInQuery,
     InvalidRequest,
@@ -31,7 +31,7 @@ class Source(Enum):
     QUERY = "query"
     PATH = "path"
     ASKER = "asker"
-    CREDENTIALS = "credentials"
+    APPROACH = "approach"
     IF_MATCH = "If-Match"
     IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -49,7 +49,7 @@ Body = Annotated[T, Source.BODY]
 Form = Annotated[T, Source.FORM]
 Query = Annotated[T, Source.QUERY]
 Asker = Annotated[T, Source.ASKER]
-Presented = Annotated[T, Source.CREDENTIALS]
+Presented = Annotated[T, Source.APPROACH]
 IfMatch = Annotated[Expectation | None, Source.IF_MATCH]
 IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
 
@@ -87,8 +87,8 @@ def reader(parameter: Parameter) -> Read:
         case Source.PATH:
             name = parameter.name
             return lambda request, _: request.match_info[name]
-        case Source.ASKER | Source.CREDENTIALS:
-            return lambda request, _: credentials_of(request.headers)
+        case Source.ASKER | Source.APPROACH:
+            return lambda request, _: approach_of(request)
         case Source.IF_MATCH:
             return _if_match
         case Source.IDEMPOTENCY_KEY:

@@ -8,7 +8,7 @@ from counterfoil.postgres.listing import Listed, one
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadReference, NotFound
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.principals import need
+from counterfoil_api.principals import reach
 
 SELF: Final = "self"
 
@@ -21,13 +21,18 @@ _GREATEST_NUMBER: Final = 2**63 - 1
 async def permitted(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> Listed:
     """The token that is meant, for who holds the scope.
 
-    A token may hold it for itself alone (`self.rotate`); to look at itself and to end itself it needs no scope.
+    A token may hold it for itself alone (`self.rotate`); to look at itself and to end itself it needs no scope. Who
+    holds it for the tokens of their own owner (`own.rotate`) sees no others.
 
-    A token of another account is answered exactly like one that never was.
+    A token of another account, or out of reach, is answered exactly like one that never was.
     """
-    if not (is_self(asker, ref) and (scope in _OWN or not asker.lacks(scope.replace("tokens", SELF, 1)))):
-        need(asker, scope)
-    return await found(ledger, asker, ref)
+    if is_self(asker, ref) and (scope in _OWN or not asker.lacks(scope.replace("tokens", SELF, 1))):
+        return await found(ledger, asker, ref)
+    within = reach(asker, scope)
+    listed = await found(ledger, asker, ref)
+    if within is not None and listed.token.owner != within:
+        raise NotFound
+    return listed
 
 
 def is_self(asker: Principal, ref: str) -> bool:

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from counterfoil.door import Door
+from counterfoil.key import CreateKey
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.subject_row import StoredKey, signing_keys
+from counterfoil.postgres.signing_keys import StoredKey, signing_keys
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import AlreadyExists
-from counterfoil.subjects import CreateKey
 from counterfoil_api.keys import KeyRing, key_ring, public_jwk
 
 # Every process that finds no key makes the same one, so all but the first are refused and read it instead.
@@ -71,10 +71,10 @@ class Keys:
         plain = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return nonce + self._cipher.encrypt(nonce, plain, kid.encode())
 
-    def _opened(self, key: StoredKey) -> ec.EllipticCurvePrivateKey:
-        nonce, sealed = key.sealed[:_NONCE_LENGTH], key.sealed[_NONCE_LENGTH:]
+    def _opened(self, stored: StoredKey) -> ec.EllipticCurvePrivateKey:
+        nonce, sealed = stored.sealed[:_NONCE_LENGTH], stored.sealed[_NONCE_LENGTH:]
         try:
-            plain = self._cipher.decrypt(nonce, sealed, key.kid.encode())
+            plain = self._cipher.decrypt(nonce, sealed, stored.key.kid.encode())
         except InvalidTag:
             raise AnotherEncryptionKey(AnotherEncryptionKey.__doc__) from None
         private = load_der_private_key(plain, password=None)

@@ -16,6 +16,7 @@ from counterfoil.refusals import (
     BadScope,
     BadText,
     BeyondCaller,
+    BeyondPolicy,
     EntryTooLarge,
     NotFound,
     NothingToRenew,
@@ -81,7 +82,16 @@ async def update_token(
 @api.post(
     "/v1/tokens/{ref}/renew",
     scope="tokens.renew",
-    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller, BadDuration, BadExpiry, NothingToRenew, RenewsItself),
+    refusals=(
+        *_TARGET,
+        AlreadyRevoked,
+        BeyondCaller,
+        BeyondPolicy,
+        BadDuration,
+        BadExpiry,
+        NothingToRenew,
+        RenewsItself,
+    ),
     asks=RENEWAL,
     answers=TOKEN,
 )

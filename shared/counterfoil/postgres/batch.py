@@ -12,7 +12,7 @@ from counterfoil.events import Fact
 from counterfoil.fold import Key, Row, Taken, Writes
 from counterfoil.token import Token
 
-from . import token_row
+from . import surroundings, token_row
 from .connection import Connection, Pool
 
 Patience = Literal["skip locked", ""]
@@ -42,11 +42,11 @@ select pg_current_xact_id()::text as xid, clock_timestamp() as clock,
        r.account_id as wanted_account, r.token_id as wanted_token, r.digest, r.presented,
        r.digest is not null or (select true from token x
                                  where (x.account_id, x.token_id) = (r.account_id, r.token_id)) is true as there,
-       {token_row.blank()}
+       {token_row.blank()}, null::text as account_details, null::text as owner_standing
   from (select) as one left join resolved r on true
  union all
-select null, clock_timestamp(), null, null, null, null, null, {token_row.listed("t")}
-  from taken t"""
+select null, clock_timestamp(), null, null, null, null, null, {token_row.listed("t")}, {surroundings.COLUMNS}
+  from taken t {surroundings.joined("t")}"""
 
 
 _TAKE: Final[dict[Patience, str]] = {"skip locked": _take("skip locked"), "": _take("")}
@@ -89,6 +89,7 @@ async def take(
         if record["token_id"] is not None:
             key = (record["account_id"], record["token_id"])
             taken.rows[key] = Row(token_row.token_of(record), record["leaf"])
+            taken.around[key] = surroundings.surroundings_of(record)
     for record in records:
         if record["wanted_token"] is not None:
             _sort_in(taken, record)

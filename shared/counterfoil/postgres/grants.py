@@ -10,7 +10,7 @@ PRIVILEGES = {
     "token": "select, insert, update",
     "token_use": "select, insert, update",
     "subject": "select, insert, update",
-    "password": "select, insert, update",
+    "password": "select, insert, update, delete",
     "private_key": "select, insert",
     "idempotency": "select, insert, update, delete",
     "migration": "select",

@@ -9,14 +9,16 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil.events import Owner
 from counterfoil.gather import Gather
+from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.token_row import words
-from counterfoil.token import Standing
+from counterfoil.principal import Owner
+from counterfoil.token import ALONE, Standing, Surroundings
 
-_SEEN: Final = """t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
-       t.generation, t.previous_until, t.created_at, clock_timestamp() as at"""
+COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
+       t.generation, t.minted_at, t.previous_until, t.previous_minted_at, t.created_at, clock_timestamp() as at,
+       {surroundings.COLUMNS}"""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +35,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     standing: Standing
     expires_at: datetime | None
     generation: int
+    minted_at: datetime
     previous_until: datetime | None
+    previous_minted_at: datetime | None
     created_at: datetime
     at: datetime
+    around: Surroundings = ALONE
     presented: int | None
 
 
@@ -61,29 +66,33 @@ class Lookup:
     async def _fetch_digests(self, digests: list[bytes]) -> dict[bytes, Seen]:
         rows = await self._pool.fetch(
             f"""
-            select s.digest, s.generation as presented, {_SEEN}
+            select s.digest, s.generation as presented, {COLUMNS}
               from unnest($1::bytea[]) as p(digest)
               join secret s on s.digest = p.digest
-              join token t on (t.account_id, t.token_id) = (s.account_id, s.token_id)""",
+              join token t on (t.account_id, t.token_id) = (s.account_id, s.token_id)
+              {surroundings.joined("t")}""",
             digests,
         )
-        return {row["digest"]: _seen(row, row["presented"]) for row in rows}
+        return {row["digest"]: seen_of(row, row["presented"]) for row in rows}
 
     async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Seen]:
         rows = await self._pool.fetch(
             f"""
-            select {_SEEN}
+            select {COLUMNS}
               from unnest($1::uuid[], $2::uuid[]) as k(account_id, token_id)
-              join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)""",
+              join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
+              {surroundings.joined("t")}""",
             *zip(*ids, strict=True),
         )
-        return {(row["account_id"], row["token_id"]): _seen(row, None) for row in rows}
+        return {(row["account_id"], row["token_id"]): seen_of(row, None) for row in rows}
 
 
-def _seen(row: asyncpg.Record, presented: int | None) -> Seen:
+def seen_of(row: asyncpg.Record, presented: int | None) -> Seen:
+    """Return what a row of this module's columns shows."""
     return Seen(
         account=row["account_id"], id=row["token_id"], number=row["number"],
         owner=Owner(row["owner_type"], row["owner_id"]), scopes=words(row["scopes"]), standing=row["standing"],
-        expires_at=row["expires_at"], generation=row["generation"], previous_until=row["previous_until"],
-        created_at=row["created_at"], at=row["at"], presented=presented,
+        expires_at=row["expires_at"], generation=row["generation"], minted_at=row["minted_at"],
+        previous_until=row["previous_until"], previous_minted_at=row["previous_minted_at"],
+        created_at=row["created_at"], at=row["at"], around=surroundings.surroundings_of(row), presented=presented,
     )  # fmt: skip

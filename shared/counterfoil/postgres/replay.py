@@ -11,12 +11,13 @@ import asyncpg
 import msgspec
 
 from counterfoil.chain import StateRow, Stored
-from counterfoil.subjects import Made
+from counterfoil.small import Small
 from counterfoil.token import Token
 
 from . import token_row
 from .connection import Connection
-from .subject_row import made_of
+from .subject_row import COLUMNS as SUBJECT_COLUMNS
+from .subject_row import state_of
 
 _PREFETCH: Final = 1_000
 """Rows in memory at a time, of each cursor."""
@@ -70,13 +71,10 @@ class Snapshot:
     async def subjects(self) -> AsyncIterator[StateRow]:
         """Yield the row of every account, user and key."""
         async for row in self._connection.cursor(
-            """
-            select account_id, subject_id, kind, name, details, created_at, version, at, leaf
-              from subject
-             order by account_id, subject_id""",
+            f"select {SUBJECT_COLUMNS} from subject order by account_id, subject_id",
             prefetch=_PREFETCH,
         ):
-            yield StateRow(row["account_id"], row["subject_id"], _made(row), row["leaf"])
+            yield StateRow(row["account_id"], row["subject_id"], _small(row), row["leaf"])
 
     async def secrets(self) -> AsyncIterator[SecretRow]:
         """Yield which secrets there are."""
@@ -105,8 +103,8 @@ def _token(row: asyncpg.Record) -> Token | None:
         return None
 
 
-def _made(row: asyncpg.Record) -> Made | None:
+def _small(row: asyncpg.Record) -> Small | None:
     try:
-        return made_of(row)
+        return state_of(row)
     except msgspec.DecodeError:
         return None

@@ -1,18 +1,30 @@
-"""Accounts, users and signing keys as rows, with what is kept beside the log for them."""
+"""The states of accounts, users, keys and other small subjects as rows, and how they are taken and saved."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from counterfoil.fold import Key, Row, Taken
-from counterfoil.subjects import CreateKey, CreateUser, Made, SubjectCommand
+from counterfoil.small import Small
+from counterfoil.subjects import SMALL
 
 from .batch import Patience
-from .connection import Connection, Pool
+from .connection import Connection
+
+COLUMNS: Final = (
+    "account_id, subject_id, kind, number, name, standing, details, created_at, updated_at, revision, version, at, leaf"
+)
+_OWN_FIELDS: Final = frozenset(Small.__struct_fields__)
+
+
+def listed(alias: str) -> str:
+    """Return the columns as a select list: `s.account_id, s.subject_id, …`."""
+    return ", ".join(f"{alias}.{column}" for column in COLUMNS.split(", "))
 
 
 async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, patience: Patience) -> None:
@@ -20,7 +32,7 @@ async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, pat
     accounts, ids = zip(*keys, strict=True)
     found = await connection.fetch(
         f"""
-        select s.account_id, s.subject_id, s.kind, s.name, s.details, s.created_at, s.version, s.at, s.leaf
+        select {COLUMNS}
           from subject s
          where (s.account_id, s.subject_id) in (select a, i from unnest($1::uuid[], $2::uuid[]) as k(a, i))
          order by s.account_id, s.subject_id
@@ -35,94 +47,69 @@ async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, pat
         accounts, ids,
     )  # fmt: skip
     taken.rows |= {key: Row(None, None) for key in keys}
-    taken.rows |= {(row["account_id"], row["subject_id"]): Row(made_of(row), row["leaf"]) for row in found}
+    taken.rows |= {(row["account_id"], row["subject_id"]): Row(state_of(row), row["leaf"]) for row in found}
     taken.held |= {(row["account_id"], row["subject_id"]) for row in there} - {
         (row["account_id"], row["subject_id"]) for row in found
     }
 
 
-def made_of(row: asyncpg.Record) -> Made:
-    """Return the state in a row of the table."""
-    return Made(
-        account=row["account_id"], id=row["subject_id"], kind=row["kind"], name=row["name"],
-        details=msgspec.json.decode(row["details"]), created_at=row["created_at"], version=row["version"],
-        at=row["at"],
-    )  # fmt: skip
+async def administrators(connection: Connection, accounts: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Return the active administrators of each account; true for as long as the account's row is held."""
+    rows = await connection.fetch(
+        """
+        select s.account_id, s.subject_id
+          from subject s
+         where s.kind = 'user'
+           and s.account_id = any($1::uuid[])
+           and s.standing = 'active'
+           and s.details::json ->> 'role' = 'administrator'""",
+        wanted := list(accounts),
+    )
+    return {account: frozenset(row["subject_id"] for row in rows if row["account_id"] == account) for account in wanted}
 
 
-async def insert(connection: Connection, command: SubjectCommand, row: Row) -> None:
-    """Insert the state and what is kept beside the log. Raises UniqueViolationError if it exists already."""
-    made = row.state
-    if not isinstance(made, Made):
-        raise TypeError("only small subjects are kept here")
+async def holders(connection: Connection, emails: Iterable[str]) -> dict[str, UUID]:
+    """Return which user has each of these e-mail addresses, whatever its case and in whatever account."""
+    rows = await connection.fetch(
+        """
+        select w.email, s.subject_id
+          from unnest($1::text[]) as w(email)
+          join subject s on s.kind = 'user' and lower(s.name) = lower(w.email)""",
+        list(emails),
+    )
+    return {row["email"]: row["subject_id"] for row in rows}
+
+
+def state_of(row: asyncpg.Record) -> Small:
+    """Return the state in a row that has all COLUMNS. Raises msgspec.ValidationError if its details are none."""
+    own = msgspec.json.decode(row["details"])
+    shared = {field: row[field] for field in _OWN_FIELDS - {"account", "id"}}
+    return msgspec.convert(
+        {**own, **shared, "account": row["account_id"], "id": row["subject_id"]}, SMALL[row["kind"]].state
+    )
+
+
+async def save(connection: Connection, rows: Iterable[tuple[str, Small, bytes]]) -> None:
+    """Write states, each with its kind and leaf hash, over whatever stood there."""
     await connection.execute(
-        """
-        insert into subject (account_id, subject_id, kind, name, details, created_at, version, at, leaf)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
-        made.account, made.id, made.kind, made.name, msgspec.json.encode(made.details, order="sorted").decode(),
-        made.created_at, made.version, made.at, row.leaf,
+        f"""
+        insert into subject ({COLUMNS})
+        select {COLUMNS}
+          from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[],
+                      $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[],
+                      $13::bytea[]) as x({COLUMNS})
+            on conflict (account_id, subject_id) do update
+           set name = excluded.name, standing = excluded.standing, details = excluded.details,
+               updated_at = excluded.updated_at, revision = excluded.revision, version = excluded.version,
+               at = excluded.at, leaf = excluded.leaf""",
+        *zip(*(_cells(kind, state, leaf) for kind, state, leaf in rows), strict=True),
+    )
+
+
+def _cells(kind: str, state: Small, leaf: bytes) -> tuple[object, ...]:
+    details = {field: getattr(state, field) for field in state.__struct_fields__ if field not in _OWN_FIELDS}
+    return (
+        state.account, state.id, kind, state.number, state.name, state.standing,
+        msgspec.json.encode(details, order="sorted").decode(), state.created_at, state.updated_at, state.revision,
+        state.version, state.at, leaf,
     )  # fmt: skip
-    match command:
-        case CreateUser(password_hash=hashed):
-            await connection.execute(
-                "insert into password (account_id, user_id, hash) values ($1, $2, $3)", made.account, made.id, hashed
-            )
-        case CreateKey(sealed_private=private):
-            await connection.execute(
-                "insert into private_key (account_id, key_id, sealed) values ($1, $2, $3)",
-                made.account, made.id, private,
-            )  # fmt: skip
-        case _:
-            pass
-
-
-class KnownUser(msgspec.Struct, frozen=True):
-    """A user as login needs it; `password_hash` is argon2id's own text."""
-
-    account: UUID
-    id: UUID
-    role: str
-    password_hash: str
-
-
-async def user_by_email(pool: Pool, email: str) -> KnownUser | None:
-    """Return the user with this e-mail address, whatever its case."""
-    row = await pool.fetchrow(
-        """
-        select s.account_id, s.subject_id, s.details, p.hash
-          from subject s
-          join password p on (p.account_id, p.user_id) = (s.account_id, s.subject_id)
-         where s.kind = 'user' and lower(s.name) = lower($1)""",
-        email,
-    )
-    if row is None:
-        return None
-    role = msgspec.json.decode(row["details"], type=dict[str, str])["role"]
-    return KnownUser(row["account_id"], row["subject_id"], role, row["hash"])
-
-
-class StoredKey(msgspec.Struct, frozen=True):
-    """A signing key as stored: its public JWK and its encrypted private part."""
-
-    id: UUID
-    kid: str
-    jwk: dict[str, str]
-    sealed: bytes
-
-
-async def signing_keys(pool: Pool) -> list[StoredKey]:
-    """Return every signing key, the newest first."""
-    rows = await pool.fetch(
-        """
-        select s.subject_id, s.details, k.sealed
-          from subject s
-          join private_key k on (k.account_id, k.key_id) = (s.account_id, s.subject_id)
-         where s.kind = 'key'
-         order by s.created_at desc, s.subject_id desc"""
-    )
-    return [_stored(row["subject_id"], row["details"], row["sealed"]) for row in rows]
-
-
-def _stored(key_id: UUID, details: str, sealed: bytes) -> StoredKey:
-    said = msgspec.json.decode(details)
-    return StoredKey(key_id, said["kid"], said["jwk"], sealed)

@@ -1,0 +1,32 @@
+"""What is kept beside the log for a small subject, written in the transaction of its event: nothing here is sealed."""
+
+from __future__ import annotations
+
+from counterfoil.key import CreateKey
+from counterfoil.small import SubjectCommand
+from counterfoil.user_commands import ChangePassword, CreateUser, RemoveUser
+
+from .connection import Connection
+
+
+async def keep(connection: Connection, command: SubjectCommand) -> None:
+    """Write what this command, which was carried out, brought along besides its events."""
+    match command:
+        case CreateUser(password_hash=hashed) | ChangePassword(password_hash=hashed):
+            await connection.execute(
+                """
+                insert into password (account_id, user_id, hash) values ($1, $2, $3)
+                    on conflict (account_id, user_id) do update set hash = excluded.hash""",
+                command.account, command.id, hashed,
+            )  # fmt: skip
+        case RemoveUser():
+            await connection.execute(
+                "delete from password where (account_id, user_id) = ($1, $2)", command.account, command.id
+            )
+        case CreateKey(sealed_private=private):
+            await connection.execute(
+                "insert into private_key (account_id, key_id, sealed) values ($1, $2, $3)",
+                command.account, command.id, private,
+            )  # fmt: skip
+        case _:
+            pass

@@ -1,0 +1,57 @@
+"""Those who ask and their accounts, as they stand once the rows are held: a snapshot that is taken after that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from counterfoil.account import Policy
+from counterfoil.callers import TokenAsking, UserAsking
+from counterfoil.fold import Standing
+from counterfoil.principal import Actor, Principal
+from counterfoil.user import User
+
+from . import lookup, surroundings
+from .connection import Connection
+from .subject_row import COLUMNS, state_of
+from .surroundings import policy_of
+
+
+async def standing(connection: Connection, callers: Iterable[Principal]) -> dict[Actor, Standing]:
+    """Return how each of these users and tokens stands; one of whom there is nothing is left out."""
+    wanted = {(by.account, by.actor.id): by.actor.kind for by in callers if by.actor.kind != "system"}
+    found: dict[Actor, Standing] = {}
+    if tokens := [key for key, kind in wanted.items() if kind == "token"]:
+        for row in await connection.fetch(
+            f"""
+            select {lookup.COLUMNS}
+              from unnest($1::uuid[], $2::uuid[]) as k(account_id, token_id)
+              join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
+              {surroundings.joined("t")}""",
+            *zip(*tokens, strict=True),
+        ):
+            found[Actor("token", row["token_id"])] = TokenAsking(lookup.seen_of(row, None))
+    if users := [key for key, kind in wanted.items() if kind == "user"]:
+        for row in await connection.fetch(
+            f"""
+            select {COLUMNS}
+              from unnest($1::uuid[], $2::uuid[]) as k(wanted_account, wanted_id)
+              join subject s on (s.account_id, s.subject_id) = (k.wanted_account, k.wanted_id)""",
+            *zip(*users, strict=True),
+        ):
+            user = state_of(row)
+            if isinstance(user, User):
+                found[Actor("user", user.id)] = UserAsking(user.standing, user.held)
+    return found
+
+
+async def policies(connection: Connection, accounts: Iterable[UUID]) -> dict[UUID, Policy]:
+    """Return the policy of each account."""
+    rows = await connection.fetch(
+        """
+        select s.account_id, s.details
+          from unnest($1::uuid[]) as k(account_id)
+          join subject s on (s.account_id, s.subject_id) = (k.account_id, coalesce(k.account_id, k.account_id))""",
+        list(accounts),
+    )
+    return {row["account_id"]: policy_of(row["details"]) for row in rows}

@@ -1,0 +1,52 @@
+"""What surrounds a token: its account's policy and the standing of its owner, joined to whatever statement reads it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from counterfoil.account import UNBOUND, Policy
+from counterfoil.token import ALONE, Surroundings
+
+# Owners of type user are users of ours if their id is one's; the door keeps such ids in this one spelling.
+_OWNER: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+COLUMNS: Final = "a.details as account_details, coalesce(o.standing, 'active') as owner_standing"
+
+
+def joined(token: str = "t") -> str:  # noqa: S107 - an alias
+    """Return the joins to a token's account and owner, both by primary key: they give COLUMNS."""
+    # An account's own row has its id twice. Said plainly, the planner would look for account_id alone and filter the
+    # rest of all its subjects by `subject_id = account_id`; it does not see through coalesce.
+    return f"""
+       left join subject a on a.account_id = {token}.account_id
+                          and a.subject_id = coalesce({token}.account_id, {token}.account_id)
+       left join subject o on o.account_id = {token}.account_id
+                          and o.subject_id = case when {token}.owner_type = 'user' and {token}.owner_id ~ '{_OWNER}'
+                                                  then {token}.owner_id::uuid end"""
+
+
+class _Details(msgspec.Struct, frozen=True):
+    policy: Policy = UNBOUND
+    valid_after: datetime | None = None
+
+
+def surroundings_of(row: asyncpg.Record) -> Surroundings:
+    """Return what surrounds the token in a row that has COLUMNS."""
+    return _surroundings(row["account_details"], row["owner_standing"])
+
+
+def policy_of(details: str | None) -> Policy:
+    """Return the policy in the details of an account."""
+    return _surroundings(details, "active").policy
+
+
+@lru_cache(maxsize=4096)
+def _surroundings(details: str | None, owner: str) -> Surroundings:
+    if details is None:
+        return ALONE
+    said = msgspec.json.decode(details, type=_Details)
+    return Surroundings(said.policy, said.valid_after, owner)

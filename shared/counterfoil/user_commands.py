@@ -1,0 +1,76 @@
+"""What may be asked of a user, in the imperative; hashes and digests in a command are kept beside the log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from .small import SubjectCommand
+from .user_events import Role
+
+
+class CreateUser(SubjectCommand, frozen=True, kw_only=True):
+    """Add a user, with the argon2id hash of a password that is kept beside the log, never in it."""
+
+    number: int
+    email: str
+    role: Role
+    scopes: tuple[str, ...] = ()
+    password_hash: str
+
+
+class UpdateUser(SubjectCommand, frozen=True, kw_only=True):
+    """Change their e-mail address, role or scopes; what is UNSET stays."""
+
+    email: str | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+
+
+class ChangePassword(SubjectCommand, frozen=True, kw_only=True):
+    """Give them another password: their own doing or a reset."""
+
+    password_hash: str
+
+
+class DisableUser(SubjectCommand, frozen=True, kw_only=True):
+    """Refuse them and all their tokens for now."""
+
+    reason: str
+
+
+class EnableUser(SubjectCommand, frozen=True, kw_only=True):
+    """Accept them again."""
+
+
+class RemoveUser(SubjectCommand, frozen=True, kw_only=True):
+    """Refuse them and all their tokens for ever."""
+
+    reason: str
+
+
+class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
+    """Demand a one-time code from now on; the HMACs of the recovery codes are kept beside the log."""
+
+    recovery_digests: tuple[bytes, ...]
+
+
+class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):
+    """Demand no one-time code any more."""
+
+
+class UseRecoveryCode(SubjectCommand, frozen=True, kw_only=True):
+    """Spend one of their recovery codes."""
+
+    index: int
+
+
+COMMANDS: Final = (
+    CreateUser, UpdateUser, ChangePassword, DisableUser, EnableUser, RemoveUser, EnrolTotp, RemoveTotp, UseRecoveryCode,
+)  # fmt: skip
+
+
+def lessens_administrators(command: SubjectCommand) -> bool:
+    """Say whether a command could leave an account without an administrator."""
+    return isinstance(command, UpdateUser | DisableUser | RemoveUser)
