@@ -1,0 +1,81 @@
+"""The configurations that we ship name what the API has, all of it and nothing else."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+
+from counterfoil_api.demand import Demand, demand_of
+from counterfoil_api.forward import IDENTITY
+from counterfoil_api.proof import PAIRS
+from proxies.running import AUDIENCE, FILES, NOBODYS_ACCOUNT, SCOPE
+
+NAMES = ("nginx.conf", "traefik.yaml", "traefik.dynamic.yaml", "envoy.yaml")
+ASKING = ("nginx.conf", "traefik.dynamic.yaml", "envoy.yaml")
+CREDENTIALS = {"authorization", *(name.lower() for pair in PAIRS for name in pair)}
+
+
+def text(name: str) -> str:
+    """A configuration without what it says to people."""
+    return re.sub(r"(^|\s)#.*", "", (FILES / name).read_text())
+
+
+def parsed(name: str) -> Any:
+    return yaml.safe_load((FILES / name).read_text())
+
+
+def filters() -> dict[str, Any]:
+    """Envoy's HTTP filters, and its virtual host."""
+    (chain,) = parsed("envoy.yaml")["static_resources"]["listeners"][0]["filter_chains"]
+    manager = chain["filters"][0]["typed_config"]
+    (host,) = manager["route_config"]["virtual_hosts"]
+    named = {each["name"].rpartition(".")[2]: each["typed_config"] for each in manager["http_filters"]}
+    return {**named, "host": host}
+
+
+def test_every_file_is_run_by_a_test() -> None:
+    assert {path.name for path in FILES.iterdir()} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_every_header_of_an_answer_is_passed_on_and_no_other(name: str) -> None:
+    named = set(re.findall(r"\bx-counterfoil-[a-z-]+", text(name).lower()))
+    assert named == {header.lower() for header in IDENTITY}
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_a_demand_is_one_that_we_understand(name: str) -> None:
+    (target,) = re.findall(r"/v1/forward[/?][^\s;\"]+", text(name))
+    behind = "/orders?scope=other" if "/-" in target else ""
+    assert demand_of(target + behind) == Demand(UUID(NOBODYS_ACCOUNT), (SCOPE,), AUDIENCE)
+
+
+def test_nginx_brings_the_credentials_and_keeps_them_from_the_application() -> None:
+    brought = dict(re.findall(r"proxy_set_header (\S+) \$http_(\w+);", text("nginx.conf")))
+    assert {name.lower() for name in brought} - {"upgrade"} == CREDENTIALS
+    assert all(name.lower().replace("-", "_") == variable for name, variable in brought.items())
+    cleared = re.findall(r'proxy_set_header (\S+) "";', text("nginx.conf"))
+    assert {name.lower() for name in cleared} - {"connection"} == CREDENTIALS
+
+
+def test_traefik_brings_the_credentials_and_keeps_them_from_the_application() -> None:
+    middlewares = parsed("traefik.dynamic.yaml")["http"]["middlewares"]
+    asking = middlewares["counterfoil"]["forwardAuth"]
+    assert {name.lower() for name in asking["authRequestHeaders"]} == CREDENTIALS
+    assert tuple(asking["authResponseHeaders"]) == IDENTITY
+    cleared = middlewares["without-credentials"]["headers"]["customRequestHeaders"]
+    assert {name.lower() for name in cleared} == CREDENTIALS
+    assert set(cleared.values()) == {""}
+
+
+def test_envoy_brings_the_credentials_and_keeps_them_from_the_application() -> None:
+    found = filters()
+    brought = {each["exact"] for each in found["ext_authz"]["allowed_headers"]["patterns"]}
+    assert brought | {"authorization"} == CREDENTIALS | {"x-forwarded-for"}
+    answer = found["ext_authz"]["http_service"]["authorization_response"]
+    passed_on = [each["exact"] for each in answer["allowed_upstream_headers"]["patterns"]]
+    assert passed_on == [name.lower() for name in IDENTITY]
+    assert set(found["host"]["request_headers_to_remove"]) == CREDENTIALS
+    assert list(found)[:3] == ["header_mutation", "ext_authz", "router"]
