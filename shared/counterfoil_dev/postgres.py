@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from counterfoil.postgres.grants import READER
 from counterfoil_dev.binaries import postgres_programs
 from counterfoil_dev.child import Child, ChildFailed, command_of
 from counterfoil_dev.state import State
@@ -42,6 +43,11 @@ select 'create role {OWNER} login'
  where not exists (select from pg_roles where rolname = '{OWNER}') \\gexec
 select 'create role {APPLICATION} login'
  where not exists (select from pg_roles where rolname = '{APPLICATION}') \\gexec
+select 'create role {READER} nologin'
+ where not exists (select from pg_roles where rolname = '{READER}') \\gexec
+select 'grant {READER} to {APPLICATION}'
+    || case when current_setting('server_version_num') >= '160000' then ' with inherit false, set true' else '' end
+ where not pg_has_role('{APPLICATION}', '{READER}', 'member') \\gexec
 select 'create database {DATABASE} owner {OWNER}'
  where not exists (select from pg_database where datname = '{DATABASE}') \\gexec
 """

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from counterfoil import commands
 from counterfoil.postgres.connection import Connection
-from counterfoil.postgres.grants import PRIVILEGES
+from counterfoil.postgres.grants import PRIVILEGES, READABLE, READER
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
 from postgres.tenant import tenant_of
 
@@ -119,17 +119,19 @@ async def test_grants_are_exactly_what_is_documented(owner: Connection) -> None:
     assert granted["event"] == granted["secret"] == {"select", "insert"}
 
 
-async def test_nobody_else_has_any_right_to_a_table(owner: Connection) -> None:
+async def test_nobody_else_has_any_right_to_a_table_but_the_reader_to_read(owner: Connection) -> None:
     others = await owner.fetch(
         """
-        select c.relname, a.grantee, a.privilege_type
+        select c.relname, a.grantee::regrole::text, a.privilege_type
           from pg_class c, aclexplode(c.relacl) a
          where c.relnamespace = 'public'::regnamespace
-           and a.grantee not in ($1::regrole, $2::regrole)""",
+           and a.grantee not in ($1::regrole, $2::regrole)
+         order by c.relname""",
         APPLICATION, OWNER,
     )  # fmt: skip
     columns = await owner.fetch("select attname from pg_attribute where attacl is not null and attrelid > 16384")
-    assert (others, columns) == ([], [])
+    assert [tuple(row) for row in others] == [(table, READER, "SELECT") for table in sorted(READABLE)]
+    assert columns == []
 
 
 async def test_the_application_owns_nothing_and_can_make_nothing(written: Database, owner: Connection) -> None:

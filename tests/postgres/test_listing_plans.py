@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -34,11 +35,18 @@ select account_id, token_id, current_date - d, 1, 1, now() from token, generate_
 
 
 class Explaining:
-    """Has each query explained instead of answered."""
+    """A pool whose one connection has each query explained instead of answered."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.plan: dict[str, Any] = {}
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator["Explaining"]:
+        yield self
+
+    async def execute(self, statement: str) -> None:
+        await self._connection.execute(statement)
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         said = await self._connection.fetchval(f"explain (analyze, buffers, format json) {query}", *arguments)

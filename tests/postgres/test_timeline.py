@@ -1,7 +1,8 @@
 import asyncio
 import random
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -22,7 +23,7 @@ from counterfoil.commands import (
 )
 from counterfoil.events import Private
 from counterfoil.history import Past, past
-from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.postgres.timeline import changes_until, events_of, moment_of, version_at
 from counterfoil.refusals import Refusal
 from counterfoil.secret import mint
@@ -160,10 +161,29 @@ async def test_a_token_with_thousands_of_exchanges_is_answered_without_reading_t
 
 async def then_with_rows_read(pool: Pool, token: Token, at: datetime) -> tuple[Past | None, int]:
     """The past, and how many rows of the log were read for it."""
-    async with pool.acquire() as connection, connection.transaction():
-        before = await connection.fetchval(_ROWS_READ)
-        answer = await then(cast("Pool", connection), token, at)
-        return answer, await connection.fetchval(_ROWS_READ) - before
+    async with pool.acquire() as connection:
+        counting = Counting(cast("Connection", connection))
+        return await then(cast("Pool", counting), token, at), counting.rows
+
+
+class Counting:
+    """A pool with one connection, which adds up how many rows of the log its transactions read."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.fetch, self.fetchval = connection.fetch, connection.fetchval
+        self.rows = 0
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator["Counting"]:
+        yield self
+
+    async def execute(self, statement: str) -> None:
+        if statement == "commit":
+            self.rows += await self.fetchval(_ROWS_READ)
+        await self._connection.execute(statement)
+        if statement != "commit":
+            self.rows -= await self.fetchval(_ROWS_READ)
 
 
 _ROWS_READ = """

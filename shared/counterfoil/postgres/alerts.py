@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -11,14 +11,13 @@ import msgspec
 
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.listing import Listed
+from counterfoil.postgres.tenant import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
 
 KEPT: Final = timedelta(days=30)
 """How long an expiry that has come is still an alert."""
 _RECENT: Final = timedelta(days=7)
-
-_Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +44,7 @@ async def alerts_of(
     crossing its next notice or by much use: who must see all of them begins again at the first page now and then.
     """
     alerts: list[Alert] = []
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with tenant(pool, account) as connection:
         for notice in await _notices(connection, account, since=int(str(after[0])) if after else 0):
             # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
             place = after if after and notice == int(str(after[0])) else None
@@ -55,7 +54,7 @@ async def alerts_of(
     return alerts
 
 
-async def _notices(connection: _Connection, account: UUID, *, since: int) -> list[int]:
+async def _notices(connection: Tenant, account: UUID, *, since: int) -> list[int]:
     """Return the notices that tokens of this account have crossed, by one look at the index for each."""
     rows = await connection.fetch(
         """
@@ -73,7 +72,7 @@ select notice from crossed where notice is not null order by notice""",
 
 
 async def _of_notice(
-    connection: _Connection, account: UUID, notice: int, after: list[object] | None, *, limit: int, kept: timedelta
+    connection: Tenant, account: UUID, notice: int, after: list[object] | None, *, limit: int, kept: timedelta
 ) -> list[Alert]:
     """Return up to `limit` alerts of one notice, the most used first."""
     unused, expires_at, token_id = after[1:] if after else (None, None, None)

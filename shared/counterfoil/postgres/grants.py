@@ -1,4 +1,8 @@
-"""What the application's role may do to which table, and nothing besides."""
+"""What each of our roles may do to which table and to whose rows, and nothing besides."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -13,25 +17,128 @@ PRIVILEGES = {
     "password": "select, insert, update, delete",
     "private_key": "select, insert",
     "idempotency": "select, insert, update, delete",
+    "attempt": "select, insert, update, delete",
     "migration": "select",
 }
 
+READER: Final = "counterfoil_reader"
+"""Whom the application's role becomes, for one transaction, to read what a tenant is shown."""
+SETTING: Final = "counterfoil.account"
+READABLE: Final = ("event", "subject", "token", "token_use")
+"""What the reader may select from: no digest, no hash, no private key, no kept answer."""
+
+# As Postgres itself spells it: policies that are already as they should be are left alone, since a change of them
+# stops everybody for a moment. Without the setting, or after it, the account is null and equals none.
+_OWN_ROWS: Final = f"(account_id = (NULLIF(current_setting('{SETTING}'::text, true), ''::text))::uuid)"
+
 
 class UnknownRole(Exception):  # noqa: N818 - a complaint
-    """The application's role does not exist; create it, then migrate again."""
+    """The application's role or the reader does not exist; create it, then migrate again."""
 
 
-async def grant(connection: asyncpg.Connection, *, role: str) -> None:
-    """Give the application's role exactly `PRIVILEGES`, in one transaction."""
-    if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role):
+class _Policy(NamedTuple):
+    """A row-level policy, as the view pg_policies shows it."""
+
+    table: str
+    name: str
+    role: str
+    command: str
+    using: str
+    check: str | None
+
+    @property
+    def sql(self) -> str:
+        check = f" with check ({self.check})" if self.check else ""
+        place = f"{_quoted(self.name)} on {_quoted(self.table)}"
+        return f"create policy {place} for {self.command} to {_quoted(self.role)} using ({self.using}){check}"
+
+
+async def grant(connection: asyncpg.Connection[asyncpg.Record], *, role: str) -> None:
+    """Give the application's role exactly `PRIVILEGES`, and the reader its own rows of `READABLE`."""
+    if not await _exists(connection, role):
         raise UnknownRole(f"There is no role {role!r}; create it with `create role … login`, then migrate again.")
-    name = _quoted(role)
+    await _lend_reader(connection, role)
+    readable = dict.fromkeys(READABLE, "select")
     async with connection.transaction():
-        await connection.execute(f"revoke all on all tables in schema public from {name}")
-        await connection.execute(f"grant usage on schema public to {name}")
-        await connection.execute(f"grant usage on all sequences in schema public to {name}")
-        for table, privileges in PRIVILEGES.items():
-            await connection.execute(f"grant {privileges} on {_quoted(table)} to {name}")
+        for name, rights in ((_quoted(role), PRIVILEGES), (READER, readable)):
+            await connection.execute(f"revoke all on all tables in schema public from {name}")
+            await connection.execute(f"grant usage on schema public to {name}")
+            for table, privileges in rights.items():
+                await connection.execute(f"grant {privileges} on {_quoted(table)} to {name}")
+        await connection.execute(f"grant usage on all sequences in schema public to {_quoted(role)}")
+        await _guard(connection, role)
+
+
+async def _lend_reader(connection: asyncpg.Connection[asyncpg.Record], role: str) -> None:
+    """Make the reader, and let the application's role become it; who may not do either says who can."""
+    # From 16 on a member may be kept from having the reader's rights always; before, it has them, and more anyway.
+    grants = "" if connection.get_server_version().major < 16 else " with inherit false, set true"
+    making, lending = f"create role {READER} nologin", f"grant {READER} to {_quoted(role)}{grants}"
+    try:
+        if not await _exists(connection, READER):
+            await connection.execute(making)
+        if not await _may_become(connection, role):
+            await connection.execute(lending)
+    except asyncpg.InsufficientPrivilegeError:
+        raise UnknownRole(
+            f"The role {role!r} cannot become {READER}; let a superuser say `{making}` (if there is none) and"
+            f" `{lending}`, then migrate again."
+        ) from None
+
+
+async def _exists(connection: asyncpg.Connection[asyncpg.Record], role: str) -> bool:
+    found: bool = await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role)
+    return found
+
+
+async def _may_become(connection: asyncpg.Connection[asyncpg.Record], role: str) -> bool:
+    right = "member" if connection.get_server_version().major < 16 else "set"
+    found: bool = await connection.fetchval("select pg_has_role($1::name, $2::name, $3::text)", role, READER, right)
+    return found
+
+
+async def _guard(connection: asyncpg.Connection[asyncpg.Record], role: str) -> None:
+    """Let the reader see the rows of one account, the application's role all, and everybody else none.
+
+    The owner stays free: a migration that saw no rows would change none, and say nothing.
+    """
+    tables = await _tables_with_accounts(connection)
+    wanted = {_Policy(table, "application", role, "ALL", "true", "true") for table in tables}
+    wanted |= {_Policy(table, "tenant", READER, "SELECT", _OWN_ROWS, None) for table in READABLE}
+    found = await _policies(connection)
+    for policy in sorted(found - wanted):
+        await connection.execute(f"drop policy {_quoted(policy.name)} on {_quoted(policy.table)}")
+    for policy in sorted(wanted - found):
+        await connection.execute(policy.sql)
+    for table, guarded in tables.items():
+        if not guarded:
+            await connection.execute(f"alter table {_quoted(table)} enable row level security")
+
+
+async def _tables_with_accounts(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, bool]:
+    """Return each table that has an account_id, and whether row-level security is on."""
+    rows = await connection.fetch(
+        """
+        select c.relname, c.relrowsecurity
+          from pg_class c
+          join pg_attribute a on a.attrelid = c.oid and a.attname = 'account_id' and not a.attisdropped
+         where c.relnamespace = 'public'::regnamespace
+           and c.relkind in ('r', 'p')
+         order by c.relname"""
+    )
+    return {row["relname"]: row["relrowsecurity"] for row in rows}
+
+
+async def _policies(connection: asyncpg.Connection[asyncpg.Record]) -> set[_Policy]:
+    """Return every policy of ours; one for several roles is none of ours and shown as for nobody."""
+    rows = await connection.fetch(
+        """
+        select tablename, policyname, case when cardinality(roles) = 1 then roles[1] else '' end as role, cmd,
+               case when permissive = 'PERMISSIVE' then coalesce(qual, '') else '' end as using, with_check
+          from pg_policies
+         where schemaname = 'public'"""
+    )
+    return {_Policy(*row) for row in rows}
 
 
 def _quoted(identifier: str) -> str:

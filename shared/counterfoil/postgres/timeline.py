@@ -11,6 +11,7 @@ import asyncpg
 from counterfoil.codec import entry_of, fact_of
 from counterfoil.events import Fact
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.tenant import Tenant, tenant
 from counterfoil.subjects import KINDS
 
 
@@ -18,15 +19,16 @@ async def events_of(
     pool: Pool, account: UUID, token_id: UUID, *, after: int, limit: int, descending: bool = False
 ) -> list[Fact]:
     """Return events with versions beyond `after`, in order: the oldest first, or (descending) the newest."""
-    rows = await pool.fetch(
-        f"""
-        select entry, private
-          from event
-         where account_id = $1 and subject_id = $2 and kind = 'token' and version {"<" if descending else ">"} $3
-         order by version {"desc" if descending else "asc"}
-         limit $4""",
-        account, token_id, after, limit,
-    )  # fmt: skip
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select entry, private
+              from event
+             where account_id = $1 and subject_id = $2 and kind = 'token' and version {"<" if descending else ">"} $3
+             order by version {"desc" if descending else "asc"}
+             limit $4""",
+            account, token_id, after, limit,
+        )  # fmt: skip
     return _facts(rows)
 
 
@@ -37,31 +39,35 @@ async def changes_until(
 
     Of its exchanges only the last is read, however many there are: each just replaces the time of the one before.
     """
-    if version is None:
-        version = await version_at(pool, account, token_id, at or datetime.max.replace(tzinfo=UTC))
-    rows = await pool.fetch(
-        """
-        select entry, private, version
-          from event
-         where account_id = $1 and subject_id = $2 and kind = 'token' and type <> 'exchanged' and version <= $3
-         union all
-       (select entry, private, version
-          from event
-         where account_id = $1 and subject_id = $2 and kind = 'token' and type = 'exchanged' and version <= $3
-         order by version desc
-         limit 1)
-         order by version""",
-        account, token_id, version,
-    )  # fmt: skip
+    async with tenant(pool, account) as connection:
+        if version is None:
+            version = await _version_at(connection, account, token_id, at or datetime.max.replace(tzinfo=UTC))
+        rows = await connection.fetch(
+            """
+            select entry, private, version
+              from event
+             where account_id = $1 and subject_id = $2 and kind = 'token' and type <> 'exchanged' and version <= $3
+             union all
+           (select entry, private, version
+              from event
+             where account_id = $1 and subject_id = $2 and kind = 'token' and type = 'exchanged' and version <= $3
+             order by version desc
+             limit 1)
+             order by version""",
+            account, token_id, version,
+        )  # fmt: skip
     return _facts(rows)
 
 
 async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) -> int:
-    """Return the version that a token had at a moment, 0 before its creation.
+    """Return the version that a token had at a moment, 0 before its creation."""
+    async with tenant(pool, account) as connection:
+        return await _version_at(connection, account, token_id, at)
 
-    Found by halving, since time never runs backwards within a subject: 20 look-ups in a million events.
-    """
-    version: int = await pool.fetchval(
+
+async def _version_at(connection: Tenant, account: UUID, token_id: UUID, at: datetime) -> int:
+    """Find it by halving, since time never runs backwards within a subject: 20 look-ups in a million events."""
+    version: int = await connection.fetchval(
         """
         with recursive halving(low, high) as (
                -- Not max(version): with no statistics a planner may count through all of them for it.
@@ -89,10 +95,11 @@ async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) ->
 
 async def moment_of(pool: Pool, account: UUID, token_id: UUID, version: int) -> datetime | None:
     """Return when this version came about, or None if the token has not come that far."""
-    moment: datetime | None = await pool.fetchval(
-        "select at from event where account_id = $1 and subject_id = $2 and kind = 'token' and version = $3",
-        account, token_id, version,
-    )  # fmt: skip
+    async with tenant(pool, account) as connection:
+        moment: datetime | None = await connection.fetchval(
+            "select at from event where account_id = $1 and subject_id = $2 and kind = 'token' and version = $3",
+            account, token_id, version,
+        )  # fmt: skip
     return moment
 
 

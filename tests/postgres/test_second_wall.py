@@ -1,0 +1,319 @@
+"""Behind every `where account_id = …` of ours stands the database itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from uuid_utils.compat import uuid7
+
+from counterfoil import commands
+from counterfoil.postgres.alerts import alerts_of
+from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.grants import PRIVILEGES, READABLE, READER, UnknownRole
+from counterfoil.postgres.listing import Filter, one, page_of
+from counterfoil.postgres.migrate import migrate
+from counterfoil.postgres.tenant import Tenant, tenant
+from counterfoil.postgres.timeline import changes_until, events_of, version_at
+from counterfoil.postgres.use import add
+from counterfoil.token import Token
+from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
+from postgres import tenant as tenants
+
+WITHOUT_ROWS_OF_ACCOUNTS = {"migration"}
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Two accounts in one database, each with a token that was used."""
+
+    database: Database
+    pool: Pool
+    ours: Token
+    theirs: Token
+
+
+@pytest_asyncio.fixture
+async def neighbours(database: Database) -> AsyncIterator[Neighbours]:
+    async with tenants.tenant_of(database) as one_of_two, tenants.tenant_of(database) as other:
+        ours = await one_of_two.issue(name="ours", duration="12h", thresholds=(86_400,))
+        other.numbers = one_of_two.numbers
+        theirs = await other.issue(name="theirs", duration="12h", thresholds=(86_400,))
+        uses = [(token.account, token.id, token.at.date(), 1, 1, token.at) for token in (ours, theirs)]
+        await add(one_of_two.pool, uses)
+        yield Neighbours(database, one_of_two.pool, ours, theirs)
+
+
+async def seen(connection: Tenant, table: str) -> set[UUID]:
+    """Whose rows a statement that names no account sees."""
+    return {row["account_id"] for row in await connection.fetch(f"select account_id from {table}")}
+
+
+async def test_d17_a_statement_that_names_no_account_sees_one_all_the_same(neighbours: Neighbours) -> None:
+    both = {neighbours.ours.account, neighbours.theirs.account}
+    for table in ("event", "token", "token_use"):
+        async with neighbours.pool.acquire() as connection:
+            assert await seen(connection, table) == both
+        for account in both:
+            async with tenant(neighbours.pool, account) as connection:
+                assert await seen(connection, table) == {account}
+
+
+async def test_d17_without_an_account_there_is_nothing(neighbours: Neighbours) -> None:
+    async with tenant(neighbours.pool, neighbours.ours.account) as connection:
+        assert await seen(connection, "token")
+    async with neighbours.pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"set local role {READER}")
+        for setting in (None, "set local counterfoil.account = ''", "reset counterfoil.account"):
+            if setting:
+                await connection.execute(setting)
+            for table in READABLE:
+                assert await seen(connection, table) == set()
+        await connection.execute("set local counterfoil.account = '*'")
+        with pytest.raises(asyncpg.InvalidTextRepresentationError):
+            await connection.fetch("select account_id from token")
+
+
+class Forgetful:
+    """A pool whose connections lose every word about the account on the way, as a careless change might."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.asked: list[str] = []
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        async with self._pool.acquire() as self._connection:
+            yield self
+
+    async def execute(self, statement: str) -> None:
+        await self._connection.execute(statement)
+
+    async def fetch(self, statement: str, *given: object) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._connection.fetch(self._careless(statement), *given)
+        return found
+
+    async def fetchrow(self, statement: str, *given: object) -> asyncpg.Record | None:
+        found: asyncpg.Record | None = await self._connection.fetchrow(self._careless(statement), *given)
+        return found
+
+    async def fetchval(self, statement: str, *given: object) -> object:
+        return await self._connection.fetchval(self._careless(statement), *given)
+
+    def _careless(self, statement: str) -> str:
+        careless = statement.replace("account_id = $1", "$1::uuid is not null").replace(
+            "(t.account_id, t.token_id) = ($1, r.token_id)", "t.token_id = r.token_id and $1::uuid is not null"
+        )
+        careless = careless.replace(
+            "(account_id, subject_id, version) = ($1,", "($1::uuid, subject_id, version) = ($1,"
+        )
+        for alias in ("t", "n"):
+            careless = careless.replace(f"{alias}.$1::uuid is not null", "$1::uuid is not null")
+        assert careless != statement
+        self.asked.append(careless)
+        return careless
+
+
+async def everything(pool: Pool, account: UUID, token: Token) -> list[object]:
+    """All that can be asked about the tokens of an account, with the id of one."""
+    asked: list[object] = [
+        *await page_of(pool, account, Filter(), sort="created", descending=False, after=None, limit=10),
+        await one(pool, account, token_id=token.id),
+        await one(pool, account, number=token.number),
+        *await events_of(pool, account, token.id, after=0, limit=10),
+        *await changes_until(pool, account, token.id, version=1),
+        await version_at(pool, account, token.id, token.at) or None,
+        *await alerts_of(pool, account, after=None, limit=10),
+    ]
+    return [each for each in asked if each is not None]
+
+
+async def test_d17_a_forgotten_account_shows_nothing_foreign(neighbours: Neighbours) -> None:
+    ours, theirs = neighbours.ours, neighbours.theirs
+    async with tenants.tenant_of(neighbours.database) as asking:
+        asking.account = theirs.account
+        await asking.door.execute(commands.Sweep(account=theirs.account, token_id=theirs.id, by=asking.admin))
+    for account, own in ((theirs.account, True), (ours.account, False)):
+        forgetful = Forgetful(neighbours.pool)
+        shown = await everything(cast("Pool", forgetful), account, theirs)
+        foreign = [each for each in shown if str(theirs.id) in str(each) or isinstance(each, int)]
+        assert bool(foreign) == own, foreign
+        assert len(forgetful.asked) >= 7
+    # Without the wall such carelessness would show: the same words, said by the application's role, find the token.
+    async with Forgetful(neighbours.pool).acquire() as connection:
+        query = "select token_id from token where account_id = $1 and token_id = $2"
+        assert await connection.fetchrow(query, ours.account, theirs.id)
+
+
+@pytest.mark.parametrize(
+    "said", ["x' or true --", "x'; set local role counterfoil_app; --", "' union select * from token"]
+)
+async def test_d17_what_callers_say_never_widens_what_they_see(neighbours: Neighbours, said: str) -> None:
+    account = neighbours.ours.account
+    wanted = Filter(name=said, owner_id=said, scope=said)
+    assert await page_of(neighbours.pool, account, wanted, sort="name", descending=False, after=None, limit=9) == []
+    for place in ([said, str(uuid7())], ["x", said]):
+        try:
+            page = await page_of(
+                neighbours.pool, account, Filter(), sort="name", descending=False, after=list(place), limit=9
+            )
+        except asyncpg.DataError:
+            continue
+        assert {each.token.account for each in page} <= {account}
+    with pytest.raises(AttributeError):
+        async with tenant(neighbours.pool, cast("UUID", said)):
+            pass
+
+
+async def test_d17_even_a_condition_from_outside_ends_at_the_wall(neighbours: Neighbours) -> None:
+    async with tenant(neighbours.pool, neighbours.ours.account) as connection:
+        for injected in ("or true", "or account_id is not null", f"or account_id = '{neighbours.theirs.account}'"):
+            rows = await connection.fetch(f"select account_id from token where name = 'x' {injected}")
+            assert {row["account_id"] for row in rows} <= {neighbours.ours.account}
+    for second in (f"; set local counterfoil.account = '{neighbours.theirs.account}'", "; reset role", "; commit"):
+        async with tenant(neighbours.pool, neighbours.ours.account) as connection:
+            with pytest.raises(asyncpg.PostgresSyntaxError, match="multiple commands"):
+                await connection.fetch(f"select 1{second}; select account_id from token")
+
+
+@pytest.mark.parametrize("table", sorted(set(PRIVILEGES) - set(READABLE)))
+async def test_d17_the_reader_may_read_nothing_else(neighbours: Neighbours, table: str) -> None:
+    async with tenant(neighbours.pool, neighbours.ours.account) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch(f"select from {table}")
+
+
+async def test_d17_the_reader_changes_nothing(neighbours: Neighbours) -> None:
+    for table in READABLE:
+        for change in (f"update {table} set account_id = account_id", f"delete from {table}", f"truncate {table}"):
+            async with tenant(neighbours.pool, neighbours.ours.account) as connection:
+                with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)):
+                    await connection.execute(change)
+    async with neighbours.pool.acquire() as connection, connection.transaction():  # nor where writing is allowed
+        await connection.execute(f"set local role {READER}")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("update token set name = name")
+
+
+async def test_d17_role_and_account_end_with_the_transaction(neighbours: Neighbours) -> None:
+    async with await open_pool(neighbours.database.app_url, size=1) as pool:
+        for failing in ("select 1", "select 1 / 0", "select no_such_column from token"):
+            try:
+                async with tenant(pool, neighbours.ours.account) as connection:
+                    await connection.fetch(failing)
+            except asyncpg.PostgresError:
+                pass
+            row = await pool.fetchrow("select current_user, current_setting('counterfoil.account', true) as account")
+            assert row is not None
+            assert tuple(row) in ((APPLICATION, ""), (APPLICATION, None))
+            async with tenant(pool, neighbours.theirs.account) as connection:
+                assert await seen(connection, "token") == {neighbours.theirs.account}
+
+
+async def test_d17_who_gives_up_midway_leaves_nothing_behind(neighbours: Neighbours) -> None:
+    async with await open_pool(neighbours.database.app_url, size=1) as pool:
+
+        async def slow() -> None:
+            async with tenant(pool, neighbours.ours.account) as connection:
+                await connection.fetch("select pg_sleep(60)")
+
+        for times in range(1, 4):  # given up while it begins, while it asks, and once more while it ends
+            asking = asyncio.create_task(slow())
+            for _ in range(times):
+                await asyncio.sleep(0.02)
+                asking.cancel()
+            await asyncio.wait([asking])
+            assert asking.cancelled() or asking.exception()
+            assert await pool.fetchval("select current_user") == APPLICATION
+            assert {row["account_id"] for row in await pool.fetch("select account_id from token")} == {
+                neighbours.ours.account, neighbours.theirs.account,
+            }  # fmt: skip
+
+
+async def test_d17_every_table_of_accounts_is_guarded(database: Database) -> None:
+    connection = await asyncpg.connect(database.owner_url)
+    tables = await connection.fetch(
+        """
+        select c.relname, c.relrowsecurity, c.relforcerowsecurity,
+               exists (select from pg_attribute a
+                        where a.attrelid = c.oid and a.attname = 'account_id' and a.attnotnull) as of_accounts,
+               array(select p.polname::text from pg_policy p where p.polrelid = c.oid order by 1) as policies
+          from pg_class c
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')"""
+    )
+    await connection.close()
+    assert {row["relname"] for row in tables} == set(PRIVILEGES)
+    assert {row["relname"] for row in tables if not row["of_accounts"]} == WITHOUT_ROWS_OF_ACCOUNTS
+    for row in tables:
+        expected = [] if row["relname"] in WITHOUT_ROWS_OF_ACCOUNTS else ["application"]
+        expected += ["tenant"] if row["relname"] in READABLE else []
+        assert (row["relrowsecurity"], row["policies"]) == (bool(expected), expected), row["relname"]
+        assert not row["relforcerowsecurity"]  # a migration of the owner's that saw no rows would say nothing
+
+
+async def test_d17_a_new_role_sees_nothing_though_it_was_granted_all(
+    neighbours: Neighbours, postgres_server: Postgres
+) -> None:
+    postgres_server.run("create role curious login;")
+    postgres_server.run("grant select on all tables in schema public to curious;", database=neighbours.database.name)
+    connection = await asyncpg.connect(postgres_server.url("curious", neighbours.database.name))
+    for table in sorted(set(PRIVILEGES) - WITHOUT_ROWS_OF_ACCOUNTS):
+        assert await connection.fetchval(f"select count(*) from {table}") == 0
+    await connection.close()
+    postgres_server.run("drop owned by curious;", database=neighbours.database.name)
+    postgres_server.run("drop role curious;")
+
+
+async def test_d17_migrating_again_mends_the_wall_and_touches_nothing_that_stands(
+    database: Database, postgres_server: Postgres
+) -> None:
+    def policies() -> str:
+        return postgres_server.run(
+            "select tablename, policyname, roles, cmd, qual, with_check from pg_policies order by 1, 2;"
+            "select relname, relrowsecurity from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            " order by 1;",
+            database=database.name,
+        )
+
+    before = policies()
+    oids = "select string_agg(oid::text, ',' order by oid) from pg_policy;"
+    standing = postgres_server.run(oids, database=database.name)
+    await migrate(database.owner_url, app_role=APPLICATION)
+    assert postgres_server.run(oids, database=database.name) == standing
+    postgres_server.run(
+        """
+        alter table token disable row level security;
+        drop policy tenant on event;
+        create policy everybody on token for select to public using (true);
+        alter policy tenant on token_use using (true);
+        """,
+        database=database.name,
+    )
+    assert policies() != before
+    await migrate(database.owner_url, app_role=APPLICATION)
+    assert policies() == before
+
+
+async def test_who_may_not_lend_the_reader_is_told_who_can_and_how(postgres_server: Postgres, template: str) -> None:
+    postgres_server.run("create role another_app login;")
+    postgres_server.run(f"create database lent owner {OWNER} template {template};")
+    url = postgres_server.url(OWNER, "lent")
+    with pytest.raises(UnknownRole, match=rf"grant {READER} to .*another_app"):
+        await migrate(url, app_role="another_app")
+    postgres_server.run(f"alter role {OWNER} createrole; grant {READER} to {OWNER} with admin option;")
+    try:
+        await migrate(url, app_role="another_app")
+        async with (
+            await open_pool(postgres_server.url("another_app", "lent"), size=1) as pool,
+            tenant(pool, uuid7()) as connection,
+        ):
+            assert await seen(connection, "token") == set()
+    finally:
+        postgres_server.run(f"alter role {OWNER} nocreaterole; revoke {READER} from {OWNER} cascade;")
+        postgres_server.run("drop database lent with (force);")
+        postgres_server.run("drop role another_app;")
