@@ -41,6 +41,14 @@ def seconds(text: str) -> int:
     return int(length(text).total_seconds())
 
 
+def spelt(whole_seconds: int) -> str:
+    """Return the shortest spelling of so many seconds: 604800 is 7d."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if whole_seconds and whole_seconds % size == 0:
+            return f"{whole_seconds // size}{unit}"
+    return f"{whole_seconds}s"
+
+
 def expiry(at: datetime, duration: str | None, expires_at: datetime | None) -> datetime | None:
     """Return when a life that starts at `at` ends; None means never, and must be said in words: `forever`.
 

@@ -6,7 +6,7 @@ place per wire. Everything else is a bug and rises to the edge.
     Refusal
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
-    │   ├── BadPolicy, BadEmail
+    │   ├── BadPolicy, BadEmail, BadLink
     │   ├── EntryTooLarge
     │   └── KeyTooShort
     ├── Denied             the secret or bearer presented opens nothing
@@ -19,7 +19,7 @@ place per wire. Everything else is a bug and rises to the edge.
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
-    │   ├── EmailTaken, LastAdministrator, UserGone
+    │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   └── KeyReused, SecretNoLongerAvailable
     └── Unavailable        try again
         └── Busy, OutcomeUnknown, Overloaded
@@ -71,6 +71,10 @@ class BadPolicy(Invalid):
 
 class BadEmail(Invalid):
     """An e-mail address has one @ with something on both sides, and no spaces."""
+
+
+class BadLink(Invalid):
+    """A link to documentation is an http or https address of visible ASCII characters."""
 
 
 class BadReference(Invalid):
@@ -167,6 +171,10 @@ class LastAdministrator(Conflict):
 
 class UserGone(Conflict):
     """This user was removed, which is final; add them anew instead."""
+
+
+class ShutsYouOut(Conflict):
+    """You are in none of these networks yourself; say `shut_me_out` if you mean it."""
 
 
 class AlreadyRevoked(Conflict):

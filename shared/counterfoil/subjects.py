@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from . import account, key, user, user_commands, user_events
+from . import account, catalogue, key, user, user_commands, user_events
 from .events import TOKEN_EVENTS, Event, Fact
 from .refusals import NotFound
 from .small import Around, Small, SubjectCommand, unexpected
@@ -25,6 +25,16 @@ SMALL: Final = {
     "account": Kind(account.Account, account.EVENTS, account.COMMANDS, account.decide, account.evolve),
     "user": Kind(user.User, user_events.EVENTS, user_commands.COMMANDS, user.decide, user.evolve),
     "key": Kind(key.Key, key.EVENTS, key.COMMANDS, key.decide, key.evolve),
+    "scope": Kind(
+        catalogue.Scope,
+        catalogue.SCOPE_EVENTS,
+        catalogue.SCOPE_COMMANDS,
+        catalogue.decide_scope,
+        catalogue.evolve_scope,
+    ),
+    "scope_set": Kind(
+        catalogue.ScopeSet, catalogue.SET_EVENTS, catalogue.SET_COMMANDS, catalogue.decide_set, catalogue.evolve_set
+    ),
 }
 """The kinds beside tokens; a new one is a module and a line here."""
 

@@ -55,6 +55,12 @@ class Caller:
     async def patch(self, path: str, body: object, /, **headers: str) -> Answer:
         return await self.ask("PATCH", path, msgspec.json.encode(body), headers=headers)
 
+    async def put(self, path: str, body: object, /, **headers: str) -> Answer:
+        return await self.ask("PUT", path, msgspec.json.encode(body), headers=headers)
+
+    async def delete(self, path: str, /, **headers: str) -> Answer:
+        return await self.ask("DELETE", path, headers=headers)
+
     async def form(self, path: str, **fields: str) -> Answer:
         media_type = {"Content-Type": "application/x-www-form-urlencoded"}
         return await self.ask("POST", path, urlencode(fields).encode(), headers=media_type)

@@ -10,8 +10,9 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "account", "callers", "codec", "commands", "decide", "duration", "events", "key", "merkle", "note", "principal",
-    "refusals", "scopes", "secret", "small", "subjects", "text", "token", "user", "user_commands", "user_events",
+    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "key", "merkle", "note",
+    "principal", "refusals", "scopes", "secret", "small", "subjects", "text", "token", "user", "user_commands",
+    "user_events",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "settings"})
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""

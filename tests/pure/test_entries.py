@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from counterfoil.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
+from counterfoil.catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
 from counterfoil.codec import Sealed, entry_of, fact_of, leaf_hash, seal
 from counterfoil.events import (
     Created,
@@ -69,6 +70,13 @@ LIVES: dict[str, list[Event]] = {
         TotpRemoved(),
         UserRemoved(private=Private(reason="left")),
     ],
+    "scope": [
+        ScopeDescribed(
+            scope="invoices.read", documentation="https://docs.example/x", private=Private(description="Read.")
+        ),
+        ScopeForgotten(),
+    ],
+    "scope_set": [SetComposed(scopes=("a", "b.*"), private=Private(name="readers", description="")), SetForgotten()],
     "key": [KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"})],
     "token": [
         Created(

@@ -11,7 +11,9 @@ from aiohttp import web
 
 from counterfoil.settings import Settings
 from counterfoil_api import (
+    accounts,
     alerts,
+    catalogue,
     exchange,
     forward,
     forward_document,
@@ -34,6 +36,7 @@ description = Api("description")
 
 _PARTS = (
     *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
+    *(accounts.api, catalogue.api),
     *(wellknown.api, description, health.api),
 )
 

@@ -56,6 +56,7 @@ class NewToken(Given, frozen=True, kw_only=True):
     owner: OwnerGiven | None = None
     description: Description = ""
     scopes: Scopes = ()
+    scope_sets: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
     metadata: Metadata = {}
     duration: Duration | None = None
     expires_at: Moment | None = None

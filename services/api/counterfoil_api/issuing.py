@@ -37,6 +37,7 @@ from counterfoil.secret import Secret, mint
 from counterfoil.token import Token
 from counterfoil_api.api import Api
 from counterfoil_api.authentication import Approach
+from counterfoil_api.catalogue import expanded
 from counterfoil_api.conditions import revisions
 from counterfoil_api.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
 from counterfoil_api.examples import ISSUED, NEW_TOKEN, ROTATION
@@ -80,7 +81,7 @@ async def create_token(
         name=body.name,
         secret=ledger.peppers.minted(secret),
         description=body.description,
-        scopes=body.scopes,
+        scopes=await expanded(ledger, asker, body.scopes, body.scope_sets),
         metadata=body.metadata,
         duration=body.duration,
         expires_at=body.expires_at,

@@ -1,0 +1,124 @@
+"""The account: its policy, the networks it is used from, and the end of all its secrets at once."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from api.service import Caller, founded
+from counterfoil.settings import Settings
+
+
+@pytest.fixture
+async def tenant(api_settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """An account of the test's own, since what is done here is done to all of it."""
+    return await founded(api_settings, f"tenant-{tmp_path.name}", tmp_path)
+
+
+@pytest.fixture
+def chief(session: ClientSession, tenant: dict[str, str]) -> Caller:
+    return Caller(session, f"Bearer {tenant['admin_token']}")
+
+
+@pytest.fixture
+def person(session: ClientSession, tenant: dict[str, str]) -> Caller:
+    pair = f"{tenant['admin_email']}:{tenant['admin_password']}"
+    return Caller(session, f"Basic {base64.b64encode(pair.encode()).decode()}")
+
+
+async def test_an_account_shows_itself_and_takes_a_policy(chief: Caller, tenant: dict[str, str]) -> None:
+    shown = await chief.get("/v1/account")
+    assert shown.json["id"] == tenant["account"]
+    assert shown.json["policy"] == {
+        "max_lifetime": None, "default_lifetime": None, "notices": None, "networks": [],
+    }  # fmt: skip
+    policy = {"max_lifetime": "90d", "default_lifetime": "30d", "notices": ["7d", "36h"], "networks": []}
+    changed = await chief.patch("/v1/account", {"policy": policy, "name": "Acme"})
+    assert (changed.json["policy"], changed.json["name"]) == (policy, "Acme")
+    assert changed.json["revision"] == 3
+    stale = await chief.patch("/v1/account", {"name": "Other"}, If_Match='"1"')
+    assert stale.problem == "stale-revision"
+
+
+async def test_tokens_are_issued_under_the_policy(chief: Caller) -> None:
+    await chief.patch("/v1/account", {"policy": {"max_lifetime": "90d", "default_lifetime": "30d", "notices": ["2h"]}})
+    issued = (await chief.post("/v1/tokens", {"name": "usual"})).json["token"]
+    assert issued["duration"] == "30d"
+    for body in ({"duration": "91d"}, {"duration": "forever"}, {"expires_at": "2998-01-01T00:00:00Z"}):
+        refused = await chief.post("/v1/tokens", {"name": "long"} | body)
+        assert (refused.status, refused.problem) == (403, "beyond-policy")
+        assert refused.json["longest"] == "90d"
+        assert (await chief.post(f"/v1/tokens/{issued['id']}/renew", body)).problem == "beyond-policy"
+    assert (await chief.post(f"/v1/tokens/{issued['id']}/renew", {"duration": "90d"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        ({"max_lifetime": "30d", "default_lifetime": "31d"}, "default_lifetime"),
+        ({"max_lifetime": "30d", "default_lifetime": "forever"}, "default_lifetime"),
+        ({"max_lifetime": "0s"}, "max_lifetime"),
+        ({"notices": ["0s"]}, "thresholds"),
+        ({"networks": ["192.0.2.1/24"]}, "networks"),
+        ({"networks": ["nowhere"]}, "networks"),
+    ],
+)
+async def test_a_policy_that_cannot_hold_is_refused(chief: Caller, policy: dict[str, object], field: str) -> None:
+    refused = await chief.patch("/v1/account", {"policy": policy})
+    assert (refused.status, refused.problem, refused.json["field"]) == (422, "bad-policy", field)
+
+
+async def test_an_account_is_used_from_its_networks_alone(chief: Caller, person: Caller) -> None:
+    elsewhere = {"policy": {"networks": ["192.0.2.0/24"]}}
+    shut = await chief.patch("/v1/account", elsewhere)
+    assert (shut.status, shut.problem) == (409, "shuts-you-out")
+    bearer = (await chief.post("/v1/exchange", {})).json["access_token"]
+    here = {"policy": {"networks": ["127.0.0.0/8", "::1/128"]}}
+    assert (await chief.patch("/v1/account", here)).status == 200
+    for asking in (chief, person, Caller(chief.session, f"Bearer {bearer}")):
+        assert (await asking.get("/v1/account")).status == 200
+    assert (await chief.patch("/v1/account", elsewhere | {"shut_me_out": True})).status == 200
+    for asking in (chief, person, Caller(chief.session, f"Bearer {bearer}")):
+        refused = await asking.get("/v1/account")
+        assert (refused.status, refused.problem) == (403, "network-forbidden")
+
+
+async def test_ending_all_secrets_ends_them_with_their_bearers_and_leaves_the_way_back(
+    chief: Caller, person: Caller, stranger: Caller
+) -> None:
+    issued = (await chief.post("/v1/tokens", {"name": "service", "scopes": ["account.read"]})).json
+    secret = Caller(chief.session, f"Bearer {issued['secret']}")
+    bearer = Caller(chief.session, f"Bearer {(await secret.post('/v1/exchange', {})).json['access_token']}")
+    assert (await bearer.get("/v1/account")).status == 200
+    ended = await chief.post("/v1/account/end-secrets", {"reason": "the vault was copied"})
+    assert ended.status == 200
+    assert ended.json["valid_after"] is not None
+    for dead in (chief, secret, bearer):
+        refused = await dead.get("/v1/account")
+        assert (refused.status, refused.problem) == (401, "secret-ended")
+    assert (await secret.post("/v1/exchange", {})).problem == "secret-ended"
+    assert (await stranger.get("/v1/account")).status == 200
+    again = (await person.post(f"/v1/tokens/{issued['token']['id']}/rotate", {"grace": "1h"})).json["secret"]
+    assert (await Caller(chief.session, f"Bearer {again}").get("/v1/account")).status == 200
+    assert (await secret.get("/v1/account")).problem == "secret-ended"
+    assert (await bearer.get("/v1/account")).problem == "secret-ended"
+
+
+async def test_nothing_that_was_being_issued_meanwhile_outlives_the_end_of_all_secrets(chief: Caller) -> None:
+    secrets: list[str] = []
+    many = asyncio.Event()
+
+    async def issue() -> None:
+        while (answer := await chief.post("/v1/tokens", {"name": "n", "scopes": ["account.read"]})).status == 201:
+            secrets.append(answer.json["secret"])
+            if len(secrets) == 20:
+                many.set()
+
+    issuing = [asyncio.create_task(issue()) for _ in range(8)]
+    await many.wait()
+    assert (await chief.post("/v1/account/end-secrets", {"reason": "now"})).status == 200
+    await asyncio.gather(*issuing)
+    for secret in secrets:
+        assert (await Caller(chief.session, f"Bearer {secret}").get("/v1/account")).problem == "secret-ended"

@@ -1,0 +1,141 @@
+"""The catalogue: a name is one subject, descriptions come and go, and what is refused."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+
+from counterfoil.catalogue import (
+    ComposeSet,
+    DescribeScope,
+    ForgetScope,
+    ForgetSet,
+    ScopeDescribed,
+    ScopeForgotten,
+    SetComposed,
+    SetForgotten,
+    named,
+)
+from counterfoil.events import Event, Fact, Private, Subject
+from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, StaleRevision
+from counterfoil.small import Around, Small, SubjectCommand
+from counterfoil.subjects import KIND_OF, TYPE_OF, decide, evolve
+from pure.stories import ACCOUNT, ADMIN, NOON
+
+NOW = Around(at=NOON)
+ID = UUID(int=5)
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=ACCOUNT, id=ID, by=ADMIN, **fields)
+
+
+def after(*commands: SubjectCommand) -> Small | None:
+    state: Small | None = None
+    for command in commands:
+        for event in decide(state, command, NOW):
+            version = state.version + 1 if state else 1
+            fact = Fact(
+                account=ACCOUNT, subject=Subject(KIND_OF[type(command)], ID), version=version,
+                type=TYPE_OF[type(event)], at=NOON, by=ADMIN.actor, event=event,
+            )  # fmt: skip
+            state = evolve(state, fact)
+    return state
+
+
+def describe(sentence: str = "Read.", scope: str = "a.read", **fields: Any) -> SubjectCommand:
+    return asks(DescribeScope, scope=scope, sentence=sentence, **fields)
+
+
+def compose(*scopes: str, sentence: str = "", **fields: Any) -> SubjectCommand:
+    return asks(ComposeSet, name="readers", sentence=sentence, scopes=scopes, **fields)
+
+
+LINK = "https://docs.example/a"
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "events"),
+    [
+        ([], describe(), [ScopeDescribed(scope="a.read", private=Private(description="Read."))]),
+        ([describe()], describe(), []),
+        (
+            [describe()],
+            describe(documentation=LINK),
+            [ScopeDescribed(scope="a.read", documentation=LINK, private=Private(description="Read."))],
+        ),
+        ([describe()], asks(ForgetScope), [ScopeForgotten()]),
+        (
+            [describe(), asks(ForgetScope)],
+            describe(),
+            [ScopeDescribed(scope="a.read", private=Private(description="Read."))],
+        ),
+        ([], compose("a.b"), [SetComposed(scopes=("a.b",), private=Private(name="readers", description=""))]),
+        ([compose("a.b")], compose("a.b", "a.b"), []),
+        (
+            [compose("a.b")],
+            compose("c"),
+            [SetComposed(scopes=("c",), private=Private(name="readers", description=""))],
+        ),
+        ([compose("a.b")], asks(ForgetSet), [SetForgotten()]),
+    ],
+)
+def test_what_happens_when_it_is_asked(
+    before: list[SubjectCommand], command: SubjectCommand, events: list[Event]
+) -> None:
+    assert decide(after(*before), command, NOW) == events
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "refusal"),
+    [
+        ([], asks(ForgetScope), NotFound),
+        ([describe(), asks(ForgetScope)], asks(ForgetScope), NotFound),
+        ([], asks(ForgetSet), NotFound),
+        ([compose("a")], describe(), NotFound),
+        ([describe()], describe("Other.", revisions=frozenset({7})), StaleRevision),
+        ([describe()], asks(ForgetScope, revisions=frozenset({7})), StaleRevision),
+        ([compose("a")], compose("b", revisions=frozenset({7})), StaleRevision),
+        ([], describe(scope="*"), BadScope),
+        ([], describe("x\n"), BadText),
+        ([], describe("x" * 501), BadText),
+        ([], describe(documentation="ftp://docs.example"), BadLink),
+        ([], describe(documentation="https://docs.example/\u202e"), BadText),
+        ([], compose(), BadScope),
+        ([], compose("a", sentence="\x00"), BadText),
+    ],
+)
+def test_what_is_refused(before: list[SubjectCommand], command: SubjectCommand, refusal: type[Exception]) -> None:
+    with pytest.raises(refusal):
+        decide(after(*before), command, NOW)
+
+
+def test_forgetting_keeps_the_name_and_describing_again_brings_it_back() -> None:
+    forgotten = after(describe(), asks(ForgetScope))
+    again = after(describe(), asks(ForgetScope), describe("Again."))
+    assert forgotten is not None
+    assert again is not None
+    assert (forgotten.name, forgotten.standing, forgotten.revision) == ("a.read", "forgotten", 2)
+    assert (again.name, again.standing, again.revision) == ("a.read", "active", 3)
+
+
+@pytest.mark.parametrize("event", [ScopeForgotten(), SetForgotten()])
+def test_nothing_is_forgotten_before_it_was_known(event: Event) -> None:
+    kind = "scope" if isinstance(event, ScopeForgotten) else "scope_set"
+    fact = Fact(
+        account=ACCOUNT, subject=Subject(kind, ID), version=1, type="forgotten", at=NOON, by=ADMIN.actor, event=event
+    )
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact)
+
+
+@drawn(st.uuids(), st.text(), st.text())
+def test_a_name_is_one_subject_of_its_account_and_kind(account: UUID, one: str, other: str) -> None:
+    first = named(account, "scope", one)
+    assert (first.version, first.variant) == (8, "specified in RFC 4122")
+    assert first == named(account, "scope", one)
+    assert first != named(account, "scope_set", one)
+    assert first != named(UUID(int=account.int ^ 1), "scope", one)
+    assert (first == named(account, "scope", other)) == (one == other)
