@@ -17,6 +17,7 @@ from aiohttp import web
 from counterfoil.refusals import Refusal
 from counterfoil_api.authentication import Approach
 from counterfoil_api.bodies import body_of
+from counterfoil_api.bounds import bounds_of, in_time
 from counterfoil_api.reading import Parameter, Source, reader, refuse_query
 from counterfoil_api.replies import NO_STORE, writer
 
@@ -43,6 +44,13 @@ class Route:
     asks: object
     answers: object
     cache: str
+    longest_body: int | None = None
+    patience_seconds: float | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something, so that an answer which never came leaves a doubt."""
+        return self.method != "GET"
 
     def reads(self, *sources: Source) -> bool:
         """Whether any parameter comes from one of these."""
@@ -78,8 +86,13 @@ class Api:
         asks: object = None,
         answers: object = None,
         cache: str = NO_STORE,
+        longest_body: int | None = None,
+        patience_seconds: float | None = None,
     ) -> Callable[[Handler], Handler]:
-        """Declare the decorated handler as an operation; `asks` and `answers` are its examples."""
+        """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
+
+        `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others.
+        """
 
         def declare(call: Handler) -> Handler:
             summary, _, description = (getdoc(call) or "").partition("\n")
@@ -97,6 +110,8 @@ class Api:
                 asks=asks,
                 answers=answers,
                 cache=cache,
+                longest_body=longest_body,
+                patience_seconds=patience_seconds,
             )
             self.routes.append(route)
             return call
@@ -129,13 +144,14 @@ class Mount(Generic[Context]):
         asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            raw = await body_of(request) if has_body else b""
+            raw = await body_of(request, longest=route.longest_body) if has_body else b""
             if not has_query:
                 refuse_query(request)
             given = {name: read(request, raw) for name, read in readers}
-            if asker is not None:
-                given[asker] = await authenticate(context, given[asker])  # type: ignore[arg-type] # its reader gave it
-            return write(await call(context, **given))
+            async with in_time(route.patience_seconds or bounds_of(request.app).request_seconds, changes=route.changes):
+                if asker is not None:
+                    given[asker] = await authenticate(context, given[asker])  # type: ignore[arg-type] # its reader gave it
+                return write(await call(context, **given))
 
         return answer
 

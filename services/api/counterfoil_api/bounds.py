@@ -1,9 +1,19 @@
 """How much of a process one caller may take, and for how long: what is the same for every request."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from aiohttp import web
+
+from counterfoil.refusals import OutcomeUnknown, Overloaded
+
+log = structlog.get_logger()
+
+_DOUBT: Final = "This took longer than it may, and may still be done; repeat it with the same Idempotency-Key to learn it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +40,20 @@ BOUNDS: Final[web.AppKey[Bounds]] = web.AppKey("bounds", Bounds)
 def bounds_of(app: web.Application) -> Bounds:
     """What was said of an application, or what fits everybody."""
     return app.get(BOUNDS) or Bounds()
+
+
+@asynccontextmanager
+async def in_time(seconds: float, *, changes: bool) -> AsyncIterator[None]:
+    """Refuse what takes longer than this.
+
+    A command that has reached the door is carried out though nobody waits for it any more: where something may have
+    changed, the refusal says that it is not known.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        log.warning("request_took_too_long", seconds=seconds)
+        raise (OutcomeUnknown(_DOUBT) if changes else Overloaded("This took longer than it may; try again.")) from None

@@ -19,6 +19,7 @@ from counterfoil.scopes import missing
 from counterfoil.token import good_until
 from counterfoil_api.addresses import client_of
 from counterfoil_api.authentication import SecretGiven
+from counterfoil_api.bounds import bounds_of, in_time
 from counterfoil_api.complaints import CredentialsRefused, NotVerified
 from counterfoil_api.demand import PATH, Demand, demand_of
 from counterfoil_api.ledger import Ledger
@@ -55,7 +56,8 @@ def _answers(ledger: Ledger) -> Callable[[web.Request], Awaitable[web.StreamResp
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             demand, proof = demand_of(request.raw_path), proof_of(request.headers)
-            passed = await _passed(ledger, demand, proof, client_of(request))
+            async with in_time(bounds_of(request.app).request_seconds, changes=False):
+                passed = await _passed(ledger, demand, proof, client_of(request))
         except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass
             raise _denial(error) from None
         return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, passed)})
