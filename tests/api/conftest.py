@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, web
 
+from api.proxy import Asked
 from api.service import Caller, founded, served, settings_for
 from api.shelf import Shelf, believe, things
 from counterfoil.settings import Settings
@@ -82,3 +83,9 @@ def admin(session: ClientSession, ours: dict[str, str]) -> Caller:
 def stranger(session: ClientSession, theirs: dict[str, str]) -> Caller:
     """The administrator of another account."""
     return Caller(session, f"Bearer {theirs['admin_token']}")
+
+
+@pytest.fixture
+def proxy(session: ClientSession, ours: dict[str, str]) -> Asked:
+    """A proxy that guards something for our account."""
+    return Asked(session, ours["account"])

@@ -1,0 +1,204 @@
+"""Forward authentication, as a proxy asks for it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import ClientSession
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.proxy import Asked, bearer, issued
+from api.service import Caller, basic, served, settings_for
+from counterfoil.secret import mint
+from counterfoil_api.application import make_app
+from counterfoil_api.forward import IDENTITY
+
+AUDIENCE = "https://app.example"
+
+
+async def test_who_passes_is_named_in_six_headers_every_time(proxy: Asked, admin: Caller) -> None:
+    made = await issued(admin, "invoices.*", "mail.send", duration="1h")
+    answer = await proxy.about(bearer(made["secret"]))
+    assert (answer.status, answer.body) == (200, b"")
+    assert {name: answer.headers[name] for name in IDENTITY} == {
+        "X-Counterfoil-Account": proxy.account,
+        "X-Counterfoil-Token": made["token"]["id"],
+        "X-Counterfoil-Owner": "b:1",
+        "X-Counterfoil-Owner-Type": "application",
+        "X-Counterfoil-Scopes": "invoices.* mail.send",
+        "X-Counterfoil-Expires": made["token"]["expires_at"][:19] + "Z",
+    }
+    for_ever = await proxy.about(bearer((await issued(admin))["secret"]))
+    assert [for_ever.headers[name] for name in IDENTITY][-1] == ""
+
+
+async def test_very_many_scopes_are_cut_down_to_those_in_question(proxy: Asked, admin: Caller) -> None:
+    many = [f"a-rather-long-name.number-{number}" for number in range(200)]
+    made = await issued(admin, *many, "invoices.read", "mail.send")
+    told = await proxy.about(bearer(made["secret"]), scope="mail.send invoices.read")
+    assert told.headers["X-Counterfoil-Scopes"] == "mail.send invoices.read"
+
+
+async def test_all_the_scopes_are_needed(proxy: Asked, admin: Caller) -> None:
+    secret = (await issued(admin, "invoices.read", "mail.send"))["secret"]
+    assert (await proxy.about(bearer(secret), scope="mail.send invoices.read")).status == 200
+    refused = await proxy.about(bearer(secret), scope="mail.send invoices.*")
+    assert (refused.status, refused.problem) == (403, "scope-missing")
+    challenge = 'Bearer realm="counterfoil", error="insufficient_scope", scope="mail.send invoices.*"'
+    assert refused.headers["WWW-Authenticate"] == challenge
+
+
+async def test_a_bearer_has_to_be_for_whom_the_proxy_says(proxy: Asked, admin: Caller) -> None:
+    made = await issued(admin, duration="1h")
+    owner = admin.with_token(made["secret"])
+    for_us = (await owner.post("/v1/exchange", {})).json["access_token"]
+    for_them = (await owner.post("/v1/exchange", {"audience": ["https://other.example", AUDIENCE]})).json[
+        "access_token"
+    ]
+    assert (await proxy.about(bearer(for_us))).status == 200
+    assert (await proxy.about(bearer(for_them))).problem == "credentials-refused"
+    assert (await proxy.about(bearer(for_us), audience=AUDIENCE)).problem == "credentials-refused"
+    passed = await proxy.about(bearer(for_them), audience=AUDIENCE)
+    assert (passed.status, passed.headers["X-Counterfoil-Token"]) == (200, made["token"]["id"])
+    assert (await proxy.about(bearer(made["secret"]), audience=AUDIENCE)).status == 200  # which is for nobody special
+    await admin.post(f"/v1/tokens/{made['token']['id']}/suspend")
+    assert (await proxy.about(bearer(for_them), audience=AUDIENCE)).problem == "token-suspended"
+
+
+async def test_a_bearer_passes_with_what_it_was_bought_with_at_most(proxy: Asked, admin: Caller) -> None:
+    owner = await admin.holder("invoices.read", "mail.send")
+    narrow = (await owner.post("/v1/exchange", {"scopes": ["mail.send"]})).json["access_token"]
+    assert (await proxy.about(bearer(narrow))).problem == "scope-missing"
+    passed = await proxy.about(bearer(narrow), scope="mail.send")
+    assert passed.headers["X-Counterfoil-Scopes"] == "mail.send"
+    assert passed.headers["X-Counterfoil-Expires"] != ""
+
+
+async def test_tokens_of_other_accounts_are_answered_like_none(proxy: Asked, stranger: Caller, admin: Caller) -> None:
+    foreign = await stranger.issue(scopes=["invoices.read"])
+    bought = (await admin.with_token(foreign["secret"]).post("/v1/exchange", {})).json["access_token"]
+    unknown = await proxy.about(bearer(mint("service").plain))
+    for shown in (foreign["secret"], bought):
+        answer = await proxy.about(bearer(shown))
+        assert (answer.status, answer.body) == (unknown.status, unknown.body) == (401, unknown.body)
+        assert (await proxy.about(bearer(shown), account=foreign["token"]["account"])).status == 200
+
+
+async def test_a_client_id_is_good_with_its_own_secret_alone(proxy: Asked, admin: Caller) -> None:
+    one, other = await issued(admin), await issued(admin)
+    unknown = await proxy.about({"X-Client-Id": one["token"]["id"], "X-Client-Secret": mint("application").plain})
+    assert (unknown.status, unknown.problem) == (401, "credentials-refused")
+    for name in ("X-Client", "CF-Access-Client"):
+        for spelt in (one["token"]["id"], one["token"]["id"].upper(), one["token"]["id"].replace("-", "") + ".access"):
+            good = await proxy.about({f"{name}-Id": spelt, f"{name}-Secret": one["secret"]})
+            assert (good.status, good.headers["X-Counterfoil-Token"]) == (200, one["token"]["id"])
+        swapped = await proxy.about({f"{name}-Id": other["token"]["id"], f"{name}-Secret": one["secret"]})
+        nobody = await proxy.about({f"{name}-Id": proxy.account, f"{name}-Secret": one["secret"]})
+        assert swapped.body == nobody.body == unknown.body
+        assert swapped.status == nobody.status == 401
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"X-Client-Id": "ID"},
+        {"X-Client-Secret": "SECRET"},
+        {"X-Client-Id": "ID", "CF-Access-Client-Secret": "SECRET"},
+        {"X-Client-Id": "ID", "X-Client-Secret": "SECRET", "Authorization": "Bearer SECRET"},
+        {"X-Client-Id": "ID", "X-Client-Secret": "SECRET", "CF-Access-Client-Id": "ID"},
+        {"X-Client-Id": "", "X-Client-Secret": "SECRET"},
+        {"X-Client-Id": "ID.", "X-Client-Secret": "SECRET"},
+        {"X-Client-Id": "{ID}", "X-Client-Secret": "SECRET"},
+        {"X-Client-Id": "ID", "X-Client-Secret": ""},
+        {"X-Client-Id": "ID", "X-Client-Secret": "SECRETx"},
+        {"Authorization": "Digest SECRET"},
+        {"Authorization": "Bearer SECRET, Bearer SECRET"},
+    ],
+)
+async def test_nothing_passes_with_half_a_proof_or_two(proxy: Asked, admin: Caller, given: dict[str, str]) -> None:
+    made = await issued(admin)
+    headers = {n: v.replace("ID", made["token"]["id"]).replace("SECRET", made["secret"]) for n, v in given.items()}
+    answer = await proxy.about(headers)
+    assert (answer.status, answer.problem) == (401, "credentials-refused")
+    assert made["secret"].encode() not in answer.body
+
+
+async def test_no_password_passes(proxy: Asked, ours: dict[str, str]) -> None:
+    person = {"Authorization": basic(ours["admin_email"], ours["admin_password"])}
+    assert (await proxy.about(person, scope="tokens.read")).problem == "credentials-refused"
+
+
+async def test_a_revoked_token_is_stopped_at_the_next_question(proxy: Asked, admin: Caller) -> None:
+    made = await issued(admin)
+    assert (await proxy.about(bearer(made["secret"]))).status == 200
+    await admin.post(f"/v1/tokens/{made['token']['id']}/revoke", {"reason": "for the test"})
+    assert (await proxy.about(bearer(made["secret"]))).problem == "token-revoked"
+
+
+async def test_passing_is_a_use_and_being_stopped_is_none(proxy: Asked, admin: Caller) -> None:
+    made = await issued(admin)
+    path = f"/v1/tokens/{made['token']['id']}"
+    assert (await proxy.about(bearer(made["secret"]), scope="mail.send")).status == 403
+    other = await issued(admin)
+    assert (await proxy.about(bearer(other["secret"]))).status == 200
+    async with asyncio.timeout(20):
+        while (await admin.get(f"/v1/tokens/{other['token']['id']}")).json["last_used_at"] is None:  # noqa: ASYNC110 - it is written once a second
+            await asyncio.sleep(0.05)
+    assert (await admin.get(path)).json["last_used_at"] is None
+
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "PURGE", "QUERY"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_every_method_and_suffix_is_the_same_question(proxy: Asked, admin: Caller, method: str) -> None:
+    secret = (await issued(admin))["secret"]
+    spelt = f"/v1/forward/account/{proxy.account}/scope/invoices.read/-"
+    for target in ("", spelt, f"{spelt}/", f"{spelt}/a//b/../%0A?x=1", f"{spelt}/?scope=none", f"{spelt}//-/-/"):
+        assert (await proxy.about(bearer(secret), method=method, target=target)).status == 200, target
+        assert (await proxy.about({}, method=method, target=target)).status == 401, target
+
+
+async def test_a_proxy_that_demands_nothing_lets_nobody_pass(proxy: Asked, admin: Caller) -> None:
+    for target in ("/v1/forward", "/v1/forward/anything", f"/v1/forward?account={proxy.account}"):
+        answer = await proxy.about({"Authorization": admin.credentials}, target=target)
+        assert (answer.status, answer.problem) == (403, "proxy-misconfigured")
+        assert answer.json["detail"].endswith((".", "/-"))
+
+
+async def test_without_the_database_nobody_passes_and_it_is_said_why() -> None:
+    away = settings_for("postgresql://nobody@127.0.0.1:1/nowhere")
+    async with served(make_app(away)) as url, ClientSession(url) as session:
+        asked = Asked(session, "00000000-0000-7000-8000-000000000000")
+        answer = await asked.about(bearer(mint("service").plain))
+        assert (answer.status, answer.problem, answer.json["reason"]) == (403, "not-verified", "overloaded")
+        assert answer.headers["Retry-After"] == "1"
+        assert (await asked.about({})).status == 401
+
+
+ANYTHING = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=60)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.sampled_from(METHODS), ANYTHING, st.sampled_from(["Authorization", "X-Client-Id", "X-Client-Secret"]), ANYTHING
+)
+async def test_whatever_comes_is_answered_with_yes_or_no(
+    proxy: Asked, method: str, suffix: str, header: str, value: str
+) -> None:
+    for start in ("/v1/forward?", "/v1/forward/", f"/v1/forward/account/{proxy.account}/scope/a/-/"):
+        assert (await proxy.about({header: value}, method=method, target=start + suffix)).status in (401, 403)
+
+
+async def test_nothing_that_names_another_address_is_read(proxy: Asked, admin: Caller) -> None:
+    poor = (await issued(admin, "poor.read"))["secret"]
+    other = f"/v1/forward?account={proxy.account}&scope=poor.read"
+    for header in ("X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path"):
+        assert (await proxy.about({**bearer(poor), header: other})).status == 403
+    assert (await proxy.about(bearer(poor), target=other)).status == 200
+
+
+async def test_an_expired_token_passes_nowhere(proxy: Asked, admin: Caller) -> None:
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    assert (await proxy.about(bearer((await issued(admin, expires_at=past))["secret"]))).problem == "token-expired"
