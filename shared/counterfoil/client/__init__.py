@@ -9,7 +9,7 @@ over all tries, so that a connection cut in the middle loses no secret. See `fai
 """
 
 from .client import Client
-from .documents import Alert, Bearer, Happening, Introspection, Issued, Secret, Token
+from .documents import Account, Alert, Bearer, Happening, Introspection, Issued, Policy, Scope, ScopeSet, Secret, Token
 from .failures import (
     Conflict,
     Denied,
@@ -27,6 +27,7 @@ from .failures import (
 )
 
 __all__ = [
+    "Account",
     "Alert",
     "Bearer",
     "Client",
@@ -40,7 +41,10 @@ __all__ = [
     "Issued",
     "NotFound",
     "OutcomeUnknown",
+    "Policy",
     "Refused",
+    "Scope",
+    "ScopeSet",
     "Secret",
     "SecretNoLongerAvailable",
     "StaleRevision",

@@ -114,3 +114,45 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     left_seconds: int
     recent_uses: int
     token: Token
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account asks of its tokens and of where it is used from; None and empty mean no rule."""
+
+    max_lifetime: str | None = None
+    default_lifetime: str | None = None
+    notices: tuple[str, ...] | None = None
+    networks: tuple[str, ...] = ()
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account; secrets made at or before `valid_after` are refused."""
+
+    id: UUID
+    name: str | None
+    parent: UUID | None
+    policy: Policy
+    valid_after: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """A scope of the catalogue."""
+
+    scope: str
+    sentence: str
+    documentation: str | None = None
+    built_in: bool = False
+    revision: int | None = None
+
+
+class ScopeSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Scopes that are granted together."""
+
+    name: str
+    sentence: str
+    scopes: tuple[str, ...]
+    built_in: bool = False
+    revision: int | None = None

@@ -1,0 +1,62 @@
+"""The calls about the account and its catalogue of scopes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from urllib.parse import quote
+
+from . import spelling
+from .calls import Calls
+from .documents import Account, Policy, Scope, ScopeSet
+from .wire import Call
+
+
+class OwnAccount(Calls):
+    """Look at the account that the client is in, and rule it."""
+
+    async def account(self) -> Account:
+        """Return the account."""
+        return spelling.read(await self.wire.ask(Call("GET", "/v1/account")), Account)
+
+    async def set_policy(self, policy: Policy, *, shut_me_out: bool = False, if_match: int | None = None) -> Account:
+        """Have another policy hold from now on."""
+        body = spelling.body(policy=policy, shut_me_out=shut_me_out)
+        return spelling.read(await self.change("/v1/account", body, method="PATCH", if_match=if_match), Account)
+
+    async def end_secrets(self, *, reason: str) -> Account:
+        """End every secret and every bearer of the account at once, this client's own included."""
+        # Tried twice it ends what came in between as well: no key is needed, and none could be read again.
+        call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
+        return spelling.read(await self.wire.ask(call), Account)
+
+    async def scopes(self, *, limit: int | None = None) -> AsyncIterator[Scope]:
+        """Yield the scopes of the catalogue, the built-in ones first."""
+        async for scope in self.pages("/v1/scopes", {}, Scope, limit=limit):
+            yield scope
+
+    async def describe_scope(self, scope: str, sentence: str, *, documentation: str | None = None) -> Scope:
+        """Say what a scope means."""
+        body = spelling.body(sentence=sentence, documentation=documentation)
+        return spelling.read(await self.change(_path("scopes", scope), body, method="PUT"), Scope)
+
+    async def forget_scope(self, scope: str) -> Scope:
+        """Take a scope out of the catalogue."""
+        return spelling.read(await self.change(_path("scopes", scope), b"", method="DELETE"), Scope)
+
+    async def scope_sets(self, *, limit: int | None = None) -> AsyncIterator[ScopeSet]:
+        """Yield the sets of scopes that are granted together, the built-in ones first."""
+        async for each in self.pages("/v1/scope-sets", {}, ScopeSet, limit=limit):
+            yield each
+
+    async def compose_scope_set(self, name: str, scopes: Sequence[str], *, sentence: str = "") -> ScopeSet:
+        """Put scopes together under a name."""
+        body = spelling.body(scopes=scopes, sentence=sentence)
+        return spelling.read(await self.change(_path("scope-sets", name), body, method="PUT"), ScopeSet)
+
+    async def forget_scope_set(self, name: str) -> ScopeSet:
+        """Take a set out of the catalogue."""
+        return spelling.read(await self.change(_path("scope-sets", name), b"", method="DELETE"), ScopeSet)
+
+
+def _path(collection: str, name: str) -> str:
+    return f"/v1/{collection}/{quote(name, safe='')}"

@@ -1,0 +1,168 @@
+"""The calls about tokens, secrets and bearers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from . import spelling
+from .calls import Calls
+from .documents import Alert, Bearer, Happening, Introspection, Issued, Token
+from .spelling import Ref
+from .wire import Call
+
+
+class Tokens(Calls):
+    """Issue, look at, change and end tokens."""
+
+    async def create(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[str] = (),
+        scope_sets: Sequence[str] = (),
+        owner: tuple[str, str] | None = None,
+        description: str = "",
+        metadata: Mapping[str, str] | None = None,
+        duration: str | None = None,
+        expires_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> Issued:
+        """Issue a token; `owner` is a type (user, application or service) and an id."""
+        body = spelling.body(
+            name=name, scopes=scopes, scope_sets=scope_sets or None, owner=spelling.owner(owner),
+            description=description, metadata=metadata, duration=duration, expires_at=expires_at,
+        )  # fmt: skip
+        return spelling.read(await self.change("/v1/tokens", body, key=idempotency_key), Issued)
+
+    async def get(self, ref: Ref, *, as_of: datetime | int | None = None) -> Token:
+        """Return a token as it is, or as it was at a moment or at a version."""
+        query = {} if as_of is None else {"as_of": spelling.text(as_of)}
+        return spelling.read(await self.wire.ask(Call("GET", spelling.path_of(ref), query)), Token)
+
+    async def list(self, *, limit: int | None = None, **query: str | int | datetime) -> AsyncIterator[Token]:
+        """Yield tokens, fetching page after page, up to `limit`.
+
+        Filters: name (glob), status, owner_type, owner_id, scope, created_after, created_before, expires_after,
+        expires_before, last_used_after, last_used_before; sort (created, name, expires, …; `-` reverses).
+        """
+        async for token in self.pages("/v1/tokens", query, Token, limit=limit):
+            yield token
+
+    async def patch(
+        self,
+        ref: Ref,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        scopes: Sequence[str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_match: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Token:
+        """Change what is said of a token; what is None stays."""
+        body = spelling.body(name=name, description=description, scopes=scopes, metadata=metadata)
+        answer = await self.change(spelling.path_of(ref), body, method="PATCH", key=idempotency_key, if_match=if_match)
+        return spelling.read(answer, Token)
+
+    async def renew(
+        self,
+        ref: Ref,
+        *,
+        duration: str | None = None,
+        expires_at: datetime | None = None,
+        if_match: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Token:
+        """Move a token's expiry; with neither a duration nor an expiry it lives its own duration again."""
+        body = spelling.body(duration=duration, expires_at=expires_at)
+        return spelling.read(
+            await self.change(spelling.path_of(ref, "renew"), body, key=idempotency_key, if_match=if_match), Token
+        )
+
+    async def rotate(
+        self,
+        ref: Ref,
+        *,
+        grace: str,
+        duration: str | None = None,
+        expires_at: datetime | None = None,
+        if_match: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Issued:
+        """Give a token a new secret; the old one stays good for `grace` (`0s`: not at all)."""
+        body = spelling.body(grace=grace, duration=duration, expires_at=expires_at)
+        return spelling.read(
+            await self.change(spelling.path_of(ref, "rotate"), body, key=idempotency_key, if_match=if_match), Issued
+        )
+
+    async def suspend(
+        self, ref: Ref, *, reason: str = "", if_match: int | None = None, idempotency_key: str | None = None
+    ) -> Token:
+        """Have a token refused for now."""
+        body = spelling.body(reason=reason)
+        return spelling.read(
+            await self.change(spelling.path_of(ref, "suspend"), body, key=idempotency_key, if_match=if_match), Token
+        )
+
+    async def resume(self, ref: Ref, *, if_match: int | None = None, idempotency_key: str | None = None) -> Token:
+        """Have a token accepted again."""
+        return spelling.read(
+            await self.change(spelling.path_of(ref, "resume"), spelling.body(), key=idempotency_key, if_match=if_match),
+            Token,
+        )
+
+    async def clone(
+        self,
+        ref: Ref,
+        *,
+        name: str | None = None,
+        owner: tuple[str, str] | None = None,
+        scopes: Sequence[str] | None = None,
+        duration: str | None = None,
+        expires_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> Issued:
+        """Issue a token like another one, but for what is stated."""
+        body = spelling.body(
+            name=name, owner=spelling.owner(owner), scopes=scopes, duration=duration, expires_at=expires_at
+        )
+        return spelling.read(await self.change(spelling.path_of(ref, "clone"), body, key=idempotency_key), Issued)
+
+    async def revoke(self, ref: Ref, *, reason: str, if_match: int | None = None) -> Token:
+        """End a token for ever; doing so twice is as good as once."""
+        return spelling.read(
+            await self.change(spelling.path_of(ref, "revoke"), spelling.body(reason=reason), if_match=if_match), Token
+        )
+
+    async def events(self, ref: Ref, *, sort: str = "version", limit: int | None = None) -> AsyncIterator[Happening]:
+        """Yield what happened to a token: the oldest first, or with `-version` the newest."""
+        pages = self.pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
+        async for happening in pages:
+            yield happening
+
+    async def alerts(self, *, limit: int | None = None) -> AsyncIterator[Alert]:
+        """Yield expiries that were announced or have come, the most pressing first."""
+        async for alert in self.pages("/v1/alerts", {}, Alert, limit=limit):
+            yield alert
+
+    async def exchange(self, *, audience: Sequence[str] = (), scopes: Sequence[str] | None = None) -> Bearer:
+        """Exchange this client's own token for a short-lived bearer; without `scopes` it holds all of them."""
+        body = spelling.body(audience=audience or None, scopes=scopes)
+        # Tried twice it buys two bearers, of which one is thrown away: harmless, so no key is needed.
+        return spelling.read(await self.wire.ask(Call("POST", "/v1/exchange", body=body)), Bearer)
+
+    async def introspect(self, presented: str) -> Introspection:
+        """Say whether a secret or bearer is good at this moment."""
+        answer = await self.wire.ask(
+            Call(
+                "POST",
+                "/v1/introspect",
+                body=urlencode({"token": presented}).encode(),
+                content_type="application/x-www-form-urlencoded",
+            )
+        )
+        facts = spelling.read(answer, dict[str, Any])
+        return Introspection(facts.pop("active", False) is True, facts)
