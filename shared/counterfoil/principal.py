@@ -54,19 +54,29 @@ SYSTEM: Final = Principal(actor=Actor("system", NIL), account=NIL, scopes=(EVERY
 
 def refuse_beyond_scopes(held: tuple[str, ...], wanted: tuple[str, ...]) -> None:
     """Raise BeyondCaller unless these scopes are all held."""
-    if lacking := missing(held, wanted):
-        shown = ", ".join(lacking[:5])
-        raise BeyondCaller(f"The caller does not hold {shown}.", missing=list(lacking[:20]))
+    _refuse_lacking(missing(held, wanted))
 
 
 def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -> None:
     """Raise BeyondCaller unless the caller may put these scopes into the hands of this owner.
 
-    `own.read` in somebody else's hands opens the tokens of somebody else: that takes `tokens.read`.
+    `own.read` in somebody else's hands opens the tokens of somebody else: that takes `tokens.read`. Who holds that
+    holds `own.read` too, for whomever.
     """
+    lacking = missing(caller.scopes, wanted)
     if owner != caller.owner:
-        wanted = tuple(f"tokens.{scope.removeprefix(_OWN)}" if scope.startswith(_OWN) else scope for scope in wanted)
-    refuse_beyond_scopes(caller.scopes, wanted)
+        lacking = tuple(scope for scope in wanted if scope in lacking or scope.startswith(_OWN))
+    _refuse_lacking(tuple(scope for scope in lacking if missing(caller.scopes, (_of_anybody(scope),))))
+
+
+def _of_anybody(scope: str) -> str:
+    return f"tokens.{scope.removeprefix(_OWN)}" if scope.startswith(_OWN) else scope
+
+
+def _refuse_lacking(lacking: tuple[str, ...]) -> None:
+    if lacking:
+        shown = ", ".join(lacking[:5])
+        raise BeyondCaller(f"The caller does not hold {shown}.", missing=list(lacking[:20]))
 
 
 def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:

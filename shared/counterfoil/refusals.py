@@ -6,7 +6,7 @@ place per wire. Everything else is a bug and rises to the edge.
     Refusal
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
-    │   ├── BadPolicy, BadEmail, BadLink
+    │   ├── BadPolicy, BadEmail, BadPassword, BadLink
     │   ├── EntryTooLarge
     │   └── KeyTooShort
     ├── Denied             the secret or bearer presented opens nothing
@@ -71,6 +71,10 @@ class BadPolicy(Invalid):
 
 class BadEmail(Invalid):
     """An e-mail address has one @ with something on both sides, and no spaces."""
+
+
+class BadPassword(Invalid):
+    """A password has 12 characters at least and 1,024 bytes at most, and is none that is tried first."""
 
 
 class BadLink(Invalid):

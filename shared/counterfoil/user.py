@@ -97,7 +97,9 @@ def _create(user: User | None, command: CreateUser, around: Around) -> list[Even
 
 def _change(user: User, command: SubjectCommand, around: Around) -> list[Event]:
     if command.by.actor.id != user.id:  # nobody has power over who may do more than they do
-        _refuse_beyond(command.by, user.id, user.held)
+        refuse_beyond(command.by, user.held, owner=owner_of(user.id))
+        if not isinstance(command, DisableUser | RemoveUser):  # what a passing caller ends does not outlive it
+            refuse_beyond_life(command.by, None)
     match command:
         case UpdateUser():
             return _update(user, command, around)

@@ -7,8 +7,12 @@ Complaint
 ├── CredentialsInQuery       a secret where every proxy logs it
 ├── CredentialsMissing       nobody is asking
 ├── CredentialsRefused       somebody is, but we do not believe them
+├── OtpRequired              somebody is, but a password alone is not enough for them
+├── PasswordNeeded           a token asks for what takes a password
+├── BadCode                  a one-time code that the seed does not give now
 ├── ProxyMisconfigured       a proxy asks, but not what
 ├── NotVerified              a proxy's question cannot be answered, which is no
+├── RateLimited              too much of something; Retry-After says when it is not
 ├── NoSuchPath, MethodNotAllowed
 ├── BodyTooLarge, UnsupportedMediaType, HeadersTooLarge, RequestTimeout
 ├── ExpectationFailed        an Expect that we do not speak
@@ -46,12 +50,28 @@ class CredentialsRefused(Complaint):
     """These credentials are not good, or are no longer."""
 
 
+class OtpRequired(Complaint):
+    """This user's password takes a one-time code beside it: send it as X-Authorization-OTP."""
+
+
+class PasswordNeeded(Complaint):
+    """This takes the user's own password, and their one-time code if they have one; no token will do."""
+
+
+class BadCode(Complaint):
+    """This is not the code that the seed gives now; look at the clock, or begin again."""
+
+
 class ProxyMisconfigured(Complaint):
     """The proxy's address for this service does not say what is demanded, so nothing passes."""
 
 
 class NotVerified(Complaint):
     """It cannot be said now whether these credentials are good, so nothing passes; try again."""
+
+
+class RateLimited(Complaint):
+    """There were too many requests; come back when Retry-After is over."""
 
 
 class NoSuchPath(Complaint):

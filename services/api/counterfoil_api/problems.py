@@ -58,6 +58,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         complaints.InvalidPrecondition: Kind(400, "invalid-precondition", "The precondition cannot be read"),
         complaints.CredentialsInQuery: Kind(400, "credentials-in-query", "Credentials in the query string"),
         complaints.CredentialsMissing: Kind(401, "credentials-missing", "Credentials are needed", _MISSING),
+        complaints.OtpRequired: Kind(401, "otp-required", "A one-time code is needed", _INVALID),
         complaints.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
         refusals.UnknownSecret: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
         refusals.TokenExpired: Kind(401, "token-expired", "The token has expired", _INVALID),
@@ -72,6 +73,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.BeyondCaller: Kind(403, "beyond-caller", "More than the caller holds"),
         refusals.ScopeMissing: Kind(403, "scope-missing", "A scope is missing", _SCOPE),
         refusals.RenewsItself: Kind(403, "renews-itself", "A token never renews itself"),
+        complaints.PasswordNeeded: Kind(403, "password-needed", "Only with your password"),
         complaints.ProxyMisconfigured: Kind(403, "proxy-misconfigured", "The proxy does not say what it demands"),
         complaints.NotVerified: Kind(403, "not-verified", "It could not be checked", _SOON),
         complaints.NoSuchPath: Kind(404, "no-such-path", "Nothing is here"),
@@ -104,9 +106,12 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.BadPolicy: Kind(422, "bad-policy", "Not a policy"),
         refusals.BadLink: Kind(422, "bad-link", "Not a link"),
         refusals.BadEmail: Kind(422, "bad-email", "Not an e-mail address"),
+        refusals.BadPassword: Kind(422, "bad-password", "Not a good password"),
+        complaints.BadCode: Kind(422, "bad-code", "Not the code"),
         refusals.EntryTooLarge: Kind(422, "entry-too-large", "Too much for one event"),
         refusals.KeyTooShort: Kind(422, "key-too-short", "The Idempotency-Key is too short"),
         refusals.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used for something else"),
+        complaints.RateLimited: Kind(429, "rate-limited", "Too many requests", _SOON),
         complaints.HeadersTooLarge: Kind(431, "headers-too-large", "Headers are too long"),
         complaints.InternalError: Kind(500, "internal-error", "Something went wrong here"),
         refusals.Busy: Kind(503, "busy", "Somebody else holds this token", _SOON),
@@ -139,6 +144,8 @@ def problem(refusal: Refusal) -> web.Response:
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)}
     if kind.headers == _SCOPE and "scope" in refusal.facts:
         headers["WWW-Authenticate"] += f', scope="{refusal.facts["scope"]}"'  # RFC 6750 3
+    if "retry_after" in refusal.facts:
+        headers["Retry-After"] = str(refusal.facts["retry_after"])
     return web.Response(body=msgspec.json.encode(problem_document(refusal)), status=kind.status, headers=headers)
 
 
