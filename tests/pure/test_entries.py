@@ -33,6 +33,7 @@ from counterfoil.events import (
 )
 from counterfoil.key import KeyCreated
 from counterfoil.principal import NIL, Actor, Owner
+from counterfoil.reads import Read
 from counterfoil.subjects import KINDS, TYPE_OF
 from counterfoil.user_events import (
     PasswordChanged,
@@ -77,6 +78,12 @@ LIVES: dict[str, list[Event]] = {
         ScopeForgotten(),
     ],
     "scope_set": [SetComposed(scopes=("a", "b.*"), private=Private(name="readers", description="")), SetForgotten()],
+    "log": [
+        Read(
+            reader=Actor("user", OTHER), calls={"list": 3, "token": 1}, shown=151, tokens=(OTHER,), seconds=2,
+        ),
+        Read(reader=Actor("user", OTHER), calls={"events": 1}, shown=0, tokens=(), seconds=0),
+    ],
     "key": [KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"})],
     "token": [
         Created(
