@@ -19,7 +19,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 Command = Literal["api", "worker", "migrate", "account", "audit"]
 """The commands that are told something by the environment."""
 
-_SECRET_FIELDS = frozenset({"database_url", "migrate_database_url", "redis_url", "peppers", "key_encryption_key"})
+_SECRET_FIELDS = frozenset(
+    {"database_url", "migrate_database_url", "redis_url", "limits_redis_url", "peppers", "key_encryption_key"}
+)
 
 
 class BadSetting(Exception):  # noqa: N818 - a complaint, named like our refusals
@@ -40,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str = ""
     migrate_database_url: str = ""
     redis_url: str = ""
+    limits_redis_url: str = ""
     peppers: dict[int, bytes] = {}
     key_encryption_key: bytes = b""
     public_url: str
@@ -53,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sweep_interval_seconds: float
     database_pool_size: int
     max_body_bytes: int
+    rate_limit: tuple[int, int] | None = None
+    guess_limit: tuple[int, int] | None = None
     trusted_proxies: tuple[str, ...] = ()
     prometheus_multiproc_dir: str | None = None
 
@@ -173,6 +178,15 @@ def _thresholds(text: str) -> tuple[int, ...]:
     return tuple(sorted({_whole_seconds(part.strip()) for part in text.split(",")}, reverse=True))
 
 
+def _rate(text: str) -> tuple[int, int] | None:
+    if text.lower() == "none":
+        return None
+    most, slash, span = text.partition("/")
+    if not slash:
+        raise ValueError("has to be a number, a slash and a duration")
+    return _whole(1, 1_000_000_000)(most.strip()), _whole_seconds(span.strip())
+
+
 def _proxies(text: str) -> tuple[str, ...]:
     named = dict.fromkeys(part.strip() for part in text.split(","))
     try:
@@ -200,6 +214,8 @@ VARIABLES = tuple(
          "the same database as its owner: postgresql://role:password@host/name", ("migrate",)),
         ("REDIS_URL", "redis_url", _REDIS, _ABSENT,
          "a Redis or Valkey database of its own: redis://host/0, rediss://host/0 or unix://path", ("worker",)),
+        ("LIMITS_REDIS_URL", "limits_redis_url", _REDIS, _ABSENT,
+         "another database of it, in which API processes count limits together; without it each counts alone"),
         ("PEPPERS", "peppers", _peppers, _ABSENT,
          "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; the highest hashes new secrets, all verify",
          ("api", "account")),
@@ -222,6 +238,10 @@ VARIABLES = tuple(
          "how many reading connections one process may hold"),
         ("MAX_BODY_BYTES", "max_body_bytes", _whole(1024, 67_108_864), "65536",
          "the longest request body that is read, in bytes"),
+        ("RATE_LIMIT", "rate_limit", _rate, "none",
+         "how many requests each user and each token may make: such as 600/1m, or none"),
+        ("GUESS_LIMIT", "guess_limit", _rate, "60/1m",
+         "how many malformed, and how many unknown credentials are heard from one network: such as 60/1m, or none"),
         ("TRUSTED_PROXIES", "trusted_proxies", _proxies, _ABSENT,
          "the proxies whose X-Forwarded-For is believed: networks such as 10.0.0.0/8,fd00::/8, `unix` for a socket"),
         ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir", str, _ABSENT,

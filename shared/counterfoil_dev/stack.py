@@ -96,6 +96,7 @@ def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) 
         "DATABASE_URL": postgres.database().app_url,
         "MIGRATE_DATABASE_URL": postgres.database().owner_url,
         "REDIS_URL": valkey.url,
+        "LIMITS_REDIS_URL": valkey.database(1),
         "PUBLIC_URL": url,
         "API_HOST": _HOST,
         "API_PORT": url.rpartition(":")[2],

@@ -22,7 +22,11 @@ class Valkey:
     @property
     def url(self) -> str:
         """How redis-py connects."""
-        return f"unix://{quote(str(self.path), safe='/')}?db=0"
+        return self.database(0)
+
+    def database(self, number: int) -> str:
+        """How redis-py connects to one of its databases."""
+        return f"unix://{quote(str(self.path), safe='/')}?db={number}"
 
     def start(self) -> None:
         """Start it (again) and wait until it answers."""

@@ -74,6 +74,11 @@ def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
         ("SWEEP_INTERVAL", "0s"),
         ("DATABASE_POOL_SIZE", "1"),
         ("MAX_BODY_BYTES", "12"),
+        ("LIMITS_REDIS_URL", "http://cache"),
+        ("RATE_LIMIT", "600"),
+        ("RATE_LIMIT", "0/1m"),
+        ("RATE_LIMIT", "600/soon"),
+        ("GUESS_LIMIT", "60/200ms"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,,fd00::/8"),
         ("TRUSTED_PROXIES", "proxy.internal"),
@@ -94,6 +99,12 @@ def test_the_highest_pepper_need_not_come_first() -> None:
 
 def test_thresholds_are_sorted_and_said_once() -> None:
     assert settings(NOTICE_THRESHOLDS="1d, 2h30m,1d,24h").thresholds == (86_400, 9000)
+
+
+def test_rates_are_a_number_in_a_span() -> None:
+    assert (settings().rate_limit, settings().guess_limit) == (None, (60, 60))
+    assert settings(RATE_LIMIT="100/10s", GUESS_LIMIT="None").rate_limit == (100, 10)
+    assert settings(GUESS_LIMIT="None").guess_limit is None
 
 
 def test_a_sweep_may_come_more_than_once_a_second() -> None:

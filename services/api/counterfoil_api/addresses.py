@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -74,3 +75,11 @@ def _hop(text: str) -> Address | None:
         text, _, port = text[1:].partition("]")
         return address_of(text) if not port or port[0] == ":" else None
     return address_of(text.partition(":")[0] if text.count(":") == 1 else text)
+
+
+@lru_cache(maxsize=10_000)
+def network_of(address: Address | None) -> str:
+    """The network that a client is one of many in: what one household, office or server has to itself, or nearly."""
+    if address is None:
+        return SOCKET
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))

@@ -1,5 +1,7 @@
 """Exchange: a long-lived token buys a short-lived bearer."""
 
+from uuid import UUID
+
 from msgspec import UNSET
 from uuid_utils.compat import uuid7
 
@@ -27,6 +29,19 @@ async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Bo
     The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
     is first; without an audience it is for this service. A bearer cannot be exchanged again.
     """
+    ring = await ledger.keys.ring()
+    outcome = await ledger.limits.guard.over(approach, lambda: _bought(ledger, approach, body))
+    claims = _claims(ledger.settings.public_url, outcome)
+    return BearerDocument(
+        access_token=ring.sign(claims),
+        expires_in=claims.exp - claims.iat,
+        scope=claims.scope,
+        jti=UUID(claims.jti),
+    )
+
+
+async def _bought(ledger: Ledger, approach: Approach, body: ExchangeRequest) -> Outcome:
+    """The exchange itself. The door finds the token while it takes its row: no look-up that could be outdated."""
     if not isinstance(approach.credentials, SecretGiven):
         raise CredentialsRefused("Only a token's secret can be exchanged.")
     secret = recognised(approach.credentials.plain)
@@ -39,16 +54,8 @@ async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Bo
         audience=(body.audience,) if isinstance(body.audience, str) else body.audience,
         scopes=None if body.scopes is UNSET else body.scopes,
     )
-    # The door finds the token while it takes its row: no look-up goes before, and none could be outdated.
-    ring = await ledger.keys.ring()
-    outcome = await ledger.door.execute(command)
-    claims = _claims(ledger.settings.public_url, outcome)
-    return BearerDocument(
-        access_token=ring.sign(claims),
-        expires_in=claims.exp - claims.iat,
-        scope=claims.scope,
-        jti=command.jti,
-    )
+    await ledger.limits.allowance.spend_by_secret(command.digests[0])
+    return await ledger.door.execute(command)
 
 
 def _claims(issuer: str, outcome: Outcome) -> Claims:

@@ -15,6 +15,8 @@ from counterfoil.postgres.numbers import Numbers
 from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
 from counterfoil.use import Uses
+from counterfoil.witness import Witness
+from counterfoil_api.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
 from counterfoil_api.passwords import Passwords
 from counterfoil_api.signing import Keys
@@ -31,8 +33,10 @@ class Ledger:
     readers: Pool
     lookup: Lookup
     uses: Uses
+    witness: Witness
     numbers: Numbers
     peppers: Peppers
+    limits: Limits
     passwords: Passwords
     keys: Keys
     cursors: Cursors
@@ -50,16 +54,23 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
         await stack.enter_async_context(gauged(door, readers))
+        lookup, peppers = Lookup(by_key), Peppers(settings.peppers)
+        keys = Keys(readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key)
+        limits = await stack.enter_async_context(
+            open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys)
+        )
         yield Ledger(
             settings=settings,
             door=door,
             readers=readers,
-            lookup=Lookup(by_key),
+            lookup=lookup,
             uses=await stack.enter_async_context(Uses(readers)),
+            witness=await stack.enter_async_context(Witness(door)),
             numbers=Numbers(readers),
-            peppers=Peppers(settings.peppers),
-            passwords=Passwords(readers),
-            keys=Keys(readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key),
+            peppers=peppers,
+            limits=limits,
+            passwords=Passwords(readers, limits.logins),
+            keys=keys,
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),
             census=Census(readers),
         )

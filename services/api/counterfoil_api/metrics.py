@@ -30,6 +30,7 @@ BATCH_SECONDS = Histogram("counterfoil_batch_seconds", "One transaction, from be
 QUEUED = Gauge("counterfoil_queued_commands", "Commands waiting for a batch.", multiprocess_mode="livesum")
 POOL_OPEN = Gauge("counterfoil_pool_connections", "Open reading connections.", multiprocess_mode="livesum")
 POOL_IDLE = Gauge("counterfoil_pool_idle_connections", "Reading connections at rest.", multiprocess_mode="livesum")
+LIMITS_SHARED = Gauge("counterfoil_limits_shared", "1 while limits are counted together.", multiprocess_mode="livemin")
 
 
 def observe_request(method: str, route: str, status: int, seconds: float, problem: str | None) -> None:

@@ -59,6 +59,17 @@ _HEADERS: Mapping[str, Json] = MappingProxyType(
             "description": "Seconds after which another try makes sense.",
             "schema": {"type": "integer"},
         },
+        "RateLimit": {
+            "description": "What is left of the caller's quota (r), and in how many seconds all of it is there (t); "
+            "only where there is one.",
+            "schema": {"type": "string"},
+            "example": '"principal";r=599;t=60',
+        },
+        "RateLimit-Policy": {
+            "description": "The caller's quota (q), and its window in seconds (w); only where there is one.",
+            "schema": {"type": "string"},
+            "example": '"principal";q=600;w=60',
+        },
         "WWW-Authenticate": {"description": "What is missing, as RFC 6750.", "schema": {"type": "string"}},
         "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}},
     }
@@ -76,6 +87,7 @@ _AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
 _ASKING: tuple[type[Refusal], ...] = (
     complaints.CredentialsMissing,
     complaints.CredentialsRefused,
+    complaints.RateLimited,
     *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
     NetworkForbidden,
     *_AWAY,

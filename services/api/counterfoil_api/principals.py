@@ -15,6 +15,12 @@ from counterfoil_api.ledger import Ledger
 
 async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
     """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
+    asker = await ledger.limits.guard.over(approach, lambda: _believed(ledger, approach))
+    await ledger.limits.allowance.spend(asker)
+    return asker
+
+
+async def _believed(ledger: Ledger, approach: Approach) -> Principal:
     match approach.credentials:
         case SecretGiven(plain):
             return await _by_secret(ledger, plain, approach.address)

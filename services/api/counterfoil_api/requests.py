@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 from counterfoil.logging import request_id
 from counterfoil.postgres.connection import LOST
 from counterfoil.refusals import Overloaded, Refusal
+from counterfoil_api import quotas
 from counterfoil_api.addresses import CLIENT, Address, client_of
 from counterfoil_api.complaints import (
     BodyTooLarge,
@@ -48,11 +49,13 @@ def edge(observe: Observe, client: Client = client_of) -> Middleware:
         identity = request_id(request.headers.get("X-Request-Id"))
         structlog.contextvars.bind_contextvars(request_id=identity)
         request[CLIENT] = client(request)
+        quotas.begin()
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
             response, refused = refused_response(error)
         sealed(response, identity)
+        response.headers.update(quotas.told())
         if request.body_exists and not request.content.is_eof():
             # What was announced may never come (a proxy asks without the body, but with its length): whatever comes
             # next on this connection must not be taken for a part of it, nor a part of it for a request.

@@ -1,0 +1,199 @@
+"""Atomic steps on counters: each as Valkey runs it for all processes, and as one process does it for itself alone.
+
+A step works on one key and whole numbers, and answers with whole numbers. Times are milliseconds, and spans only: each
+side counts them by a clock of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+MOST_CELLS: Final = 100_000
+"""What one process counts on its own; beyond that, the oldest count goes."""
+
+
+@dataclass(slots=True)
+class Cell:
+    """One counter: its value, a moment that belongs to it, and when it is forgotten."""
+
+    value: int = 0
+    until: int = 0
+    ends: int = 0
+
+
+class Cells:
+    """The counters of one process."""
+
+    def __init__(self, most: int = MOST_CELLS) -> None:
+        self._most = most
+        self._cells: dict[str, Cell] = {}
+
+    def at(self, key: str, now: int) -> Cell:
+        """The counter with this key, a new one if there was none or its time was over."""
+        cell = self._cells.get(key)
+        if cell is None or cell.ends <= now:
+            self._cells.pop(key, None)
+            if len(self._cells) >= self._most:
+                del self._cells[next(iter(self._cells))]
+            cell = self._cells[key] = Cell()
+        return cell
+
+    def forget(self, key: str) -> None:
+        """Begin this counter anew."""
+        self._cells.pop(key, None)
+
+
+Local = Callable[[Cells, str, tuple[int, ...], int], list[int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What is done at once: in Lua with KEYS[1] and ARGV, and here at a moment."""
+
+    lua: str
+    here: Local
+
+
+def _take(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
+    most, window, cost = args
+    cell = cells.at(key, now)
+    if cell.value + cost > most:
+        return [0, most - cell.value, max(cell.ends - now, 0)]
+    if not cell.value:
+        cell.ends = now + window
+    cell.value += cost
+    return [1, most - cell.value, cell.ends - now]
+
+
+def _give_back(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
+    cell = cells.at(key, now)
+    cell.value = max(cell.value - args[0], 0)
+    return []
+
+
+def _turn(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
+    free, first, longest, most, last, kept = args
+    cell = cells.at(key, now)
+    if cell.until > now:
+        return [0, cell.value, cell.until - now]
+    cell.value += 1
+    wait = min(longest, first * 2 ** min(cell.value - free, 40)) if cell.value >= free else 0
+    cell.until, cell.ends = now + (last if cell.value >= most else wait), now + kept
+    return [1, cell.value, cell.until - now]
+
+
+def _return(cells: Cells, key: str, _: tuple[int, ...], now: int) -> list[int]:
+    cell = cells.at(key, now)
+    cell.value, cell.until = max(cell.value - 1, 0), 0
+    return []
+
+
+def _clear(cells: Cells, key: str, _: tuple[int, ...], __: int) -> list[int]:
+    cells.forget(key)
+    return []
+
+
+def _note(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
+    cell = cells.at(key, now)
+    cell.value, cell.ends = 1, now + args[0]
+    return []
+
+
+def _noted(cells: Cells, key: str, _: tuple[int, ...], now: int) -> list[int]:
+    return [cells.at(key, now).value]
+
+
+TAKE: Final = Step(
+    """
+local most, window, cost = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local count, left = tonumber(redis.call('get', KEYS[1]) or 0), redis.call('pttl', KEYS[1])
+if count + cost > most then return {0, most - count, math.max(left, 0)} end
+count = redis.call('incrby', KEYS[1], cost)
+if left < 0 then redis.call('pexpire', KEYS[1], window); left = tonumber(window) end
+return {1, most - count, left}""",
+    _take,
+)
+"""(most, window, cost) → (granted?, left, until all is there again): so many in a window that begins with the first."""
+
+GIVE_BACK: Final = Step(
+    """
+local count = tonumber(redis.call('get', KEYS[1]) or 0)
+if count > 0 then redis.call('decrby', KEYS[1], math.min(count, ARGV[1])) end
+return {}""",
+    _give_back,
+)
+"""(cost) → (): what was taken for nothing."""
+
+_NOW: Final = "local time = redis.call('time')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+
+TURN: Final = Step(
+    _NOW
+    + """
+local free, first, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local most, last, kept = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local left = tonumber(redis.call('hget', KEYS[1], 'until') or 0) - now
+if left > 0 then return {0, tonumber(redis.call('hget', KEYS[1], 'count')), left} end
+local count, wait = redis.call('hincrby', KEYS[1], 'count', 1), 0
+if count >= free then wait = math.min(longest, first * 2 ^ math.min(count - free, 40)) end
+if count >= most then wait = last end
+redis.call('hset', KEYS[1], 'until', string.format('%.0f', now + wait))
+redis.call('pexpire', KEYS[1], kept)
+return {1, count, wait}""",
+    _turn,
+)
+"""(free, first, longest, most, last, kept) → (granted?, how many, wait): a try that counts as failed until it is not.
+
+From the free-th on each doubles the wait for the next, up to the longest; from the most-th on the wait is the last one.
+"""
+
+RETURN: Final = Step(
+    """
+if redis.call('exists', KEYS[1]) == 1 then
+  if redis.call('hincrby', KEYS[1], 'count', -1) < 1 then redis.call('del', KEYS[1])
+  else redis.call('hset', KEYS[1], 'until', 0) end
+end
+return {}""",
+    _return,
+)
+"""() → (): a turn that came to nothing."""
+
+CLEAR: Final = Step("redis.call('del', KEYS[1]) return {}", _clear)
+"""() → (): it begins anew."""
+
+NOTE: Final = Step("redis.call('set', KEYS[1], 1, 'px', ARGV[1]) return {}", _note)
+"""(kept) → (): something is so, for a while."""
+
+NOTED: Final = Step("return {redis.call('exists', KEYS[1])}", _noted)
+"""() → (is it so?)."""
+
+_WEEKS: Final = "local week = math.floor(redis.call('time')[1] / 604800)\n"
+
+MARK: Final = Step(
+    _WEEKS
+    + """
+local key = KEYS[1] .. week
+for _, bit in ipairs(ARGV) do redis.call('setbit', key, bit, 1) end
+redis.call('expire', key, 1209600)
+return {}""",
+    lambda *_: [],  # one process remembers in other ways what it has met itself
+)
+"""(bits …) → (): set in the filter of this week."""
+
+MARKED: Final = Step(
+    _WEEKS
+    + """
+for back = 0, 1 do
+  local all = 1
+  for _, bit in ipairs(ARGV) do all = all * redis.call('getbit', KEYS[1] .. (week - back), bit) end
+  if all == 1 then return {1} end
+end
+return {0}""",
+    lambda *_: [0],
+)
+"""(bits …) → (are all set?), in the filter of this week or in that of the last."""
+
+
+def milliseconds() -> int:
+    """By our own steady clock."""
+    return int(monotonic() * 1000)

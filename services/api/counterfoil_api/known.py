@@ -1,0 +1,59 @@
+"""What may be said of credentials beside whether they are good: a keyed digest of them, and whose they are."""
+
+from typing import Final
+from uuid import UUID
+
+from counterfoil.postgres.lookup import Lookup
+from counterfoil.principal import NIL
+from counterfoil.secret import Peppers, recognised
+from counterfoil_api.authentication import BearerGiven, SecretGiven
+from counterfoil_api.complaints import CredentialsRefused
+from counterfoil_api.fading import Fading
+from counterfoil_api.signing import Keys
+
+_MOST: Final = 10_000
+_KEPT_SECONDS: Final = 300.0
+
+Given = SecretGiven | BearerGiven
+
+
+def plain_hash(given: Given) -> int:
+    """What this process knows credentials by: Python's own hash, which is keyed with a secret of the process."""
+    return hash(given.plain if isinstance(given, SecretGiven) else given.text)
+
+
+class Known:
+    """Tells of credentials that were refused."""
+
+    def __init__(self, peppers: Peppers, lookup: Lookup, keys: Keys) -> None:
+        self._peppers = peppers
+        self._lookup = lookup
+        self._keys = keys
+        self._whose: Fading[int, tuple[UUID, UUID]] = Fading(_MOST)
+
+    def digest(self, given: Given) -> bytes:
+        """What all processes may know them by; without the pepper it leads nowhere."""
+        if isinstance(given, SecretGiven) and (secret := recognised(given.plain)):
+            return self._peppers.digests(secret)[0]
+        return self._peppers.hmac(
+            b"credentials", (given.plain if isinstance(given, SecretGiven) else given.text).encode()
+        )
+
+    async def whose(self, given: Given) -> tuple[UUID, UUID]:
+        """The account and the token that they belong to, which never changes; nobody's are those of nobody."""
+        key = plain_hash(given)
+        if (found := self._whose.get(key)) is None:
+            found = await self._found(given)
+            self._whose.keep(key, found, _KEPT_SECONDS)
+        return found
+
+    async def _found(self, given: Given) -> tuple[UUID, UUID]:
+        if isinstance(given, BearerGiven):
+            try:
+                claims = (await self._keys.ring()).claims_of(given.text)
+            except CredentialsRefused:
+                return NIL, NIL
+            return claims.account, claims.token
+        secret = recognised(given.plain)
+        seen = await self._lookup.by_digests(self._peppers.digests(secret)) if secret else None
+        return (seen.account, seen.id) if seen else (NIL, NIL)

@@ -1,0 +1,59 @@
+"""Everything that is limited, opened together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from counterfoil.attempts import Attempts
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.lookup import Lookup
+from counterfoil.secret import Peppers
+from counterfoil.settings import Settings
+from counterfoil_api.guard import Guard
+from counterfoil_api.known import Known
+from counterfoil_api.logins import Logins
+from counterfoil_api.marks import Marks
+from counterfoil_api.quotas import Allowance, Quota, Quotas
+from counterfoil_api.signing import Keys
+from counterfoil_api.tally import Tally, open_tally
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What keeps one caller from being everybody's trouble."""
+
+    tally: Tally
+    attempts: Attempts
+    quotas: Quotas
+    marks: Marks
+    guard: Guard
+    logins: Logins
+    allowance: Allowance
+
+
+@asynccontextmanager
+async def open_limits(
+    settings: Settings, *, readers: Pool, lookup: Lookup, peppers: Peppers, keys: Keys
+) -> AsyncIterator[Limits]:
+    """Open all of it without asking anybody anything."""
+    async with AsyncExitStack() as stack:
+        attempts = await stack.enter_async_context(Attempts(readers))
+        tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
+        known = Known(peppers, lookup, keys)
+        marks = await stack.enter_async_context(Marks(tally, known.digest).telling())
+        quotas = Quotas(tally)
+        yield Limits(
+            tally=tally,
+            attempts=attempts,
+            quotas=quotas,
+            marks=marks,
+            guard=Guard(
+                quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=_quota(settings.guess_limit)
+            ),
+            logins=Logins(tally, peppers, attempts),
+            allowance=Allowance(quotas, _quota(settings.rate_limit)),
+        )
+
+
+def _quota(setting: tuple[int, int] | None) -> Quota | None:
+    return None if setting is None else Quota(*setting)

@@ -1,0 +1,104 @@
+"""Where steps are done: in Valkey while it answers, else in this process alone; never an outage, and never slow."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from counterfoil.gather import Gather
+from counterfoil_api.counting import NOTE, Cells, Step, milliseconds
+from counterfoil_api.metrics import LIMITS_SHARED
+
+log = structlog.get_logger()
+
+PREFIX: Final = "counterfoil:limits:"
+PATIENCE_SECONDS: Final = 0.25
+"""Whoever waits longer for a count is kept waiting for nothing."""
+_PAUSE_SECONDS: Final = 1.0
+_LOST: Final = (RedisError, OSError, TimeoutError)
+
+Ask = tuple[int, Step, str, tuple[int, ...]]
+
+
+class Tally:
+    """Does steps. Those that are asked for together travel together, and nothing waits for a Valkey that was lost."""
+
+    def __init__(self, valkey: Redis | None) -> None:
+        self._valkey = valkey
+        self._cells = Cells()
+        self._asks: Gather[Ask, list[int]] = Gather(self._fetch)
+        self._serials = count()
+        self._looking: asyncio.Task[None] | None = None
+        LIMITS_SHARED.set(self.shared)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all processes count together at this moment."""
+        return self._valkey is not None and self._looking is None
+
+    async def do(self, step: Step, key: str, *args: int) -> list[int]:
+        """Do one step, where it can be done now."""
+        if self._looking is None and self._valkey is not None:
+            try:
+                return await self._asks.get((next(self._serials), step, PREFIX + key, args)) or []
+            except _LOST as error:
+                self._lost(error)
+        return step.here(self._cells, key, args, milliseconds())
+
+    async def close(self) -> None:
+        """Wait for nothing more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._looking
+        if self._valkey is not None:
+            await self._valkey.aclose()
+
+    async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
+        assert self._valkey is not None  # noqa: S101 - `do` has looked
+        async with asyncio.timeout(PATIENCE_SECONDS), self._valkey.pipeline(transaction=False) as pipeline:
+            for _, step, key, args in asks:
+                pipeline.eval(step.lua, 1, key, *args)
+            return dict(zip(asks, await pipeline.execute(), strict=True))
+
+    def _lost(self, error: Exception) -> None:
+        if self._looking is None:
+            log.warning("limits_alone", error=type(error).__name__)
+            self._looking = asyncio.create_task(self._look())
+            LIMITS_SHARED.set(0)
+
+    async def _look(self) -> None:
+        """Ask again and again, in nobody's way, until Valkey answers."""
+        while True:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            with suppress(*_LOST):
+                await self._fetch([(0, NOTE, f"{PREFIX}back", (1_000,))])  # a step, since a full Valkey answers a ping
+                break
+        log.info("limits_shared")
+        self._looking = None
+        LIMITS_SHARED.set(1)
+
+
+@asynccontextmanager
+async def open_tally(url: str) -> AsyncIterator[Tally]:
+    """Count in the Valkey at this address, or alone if there is none. Nothing is asked yet."""
+    valkey = None
+    if url:
+        valkey = Redis.from_url(
+            url,
+            socket_connect_timeout=PATIENCE_SECONDS,
+            socket_timeout=PATIENCE_SECONDS,
+            retry=Retry(NoBackoff(), 1),  # for a connection that went stale
+        )
+    tally = Tally(valkey)
+    try:
+        yield tally
+    finally:
+        await tally.close()

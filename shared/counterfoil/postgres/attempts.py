@@ -1,0 +1,80 @@
+"""What was tried in vain, added up by account, minute, kind and subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.postgres.connection import Pool
+
+KEPT: Final = timedelta(days=90)
+
+Row = tuple[UUID, str, UUID, str, int]
+"""Account, kind, subject, network, how often."""
+
+
+class Attempted(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one thing was tried in one minute; without a subject it was many, or nobody that we know."""
+
+    minute: datetime
+    kind: str
+    subject: UUID | None
+    network: str
+    count: int
+    last_at: datetime
+
+    @property
+    def place(self) -> list[object]:
+        """Where the next page begins."""
+        return [self.minute.isoformat(), self.kind, str(self.subject or UUID(int=0))]
+
+
+async def add(pool: Pool, rows: Sequence[Row]) -> None:
+    """Add these, in one statement and in key order, so that two processes never wait in a circle."""
+    await pool.execute(
+        """
+        insert into attempt as a (account_id, minute, kind, subject_id, network, count, last_at)
+        select account_id, date_trunc('minute', c.at), kind, subject_id, network, count, c.at
+          from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[])
+            as n(account_id, kind, subject_id, network, count),
+               (select clock_timestamp() as at) as c
+            on conflict (account_id, minute, kind, subject_id)
+            do update set count = a.count + excluded.count, network = excluded.network,
+                          last_at = greatest(a.last_at, excluded.last_at)""",
+        *zip(*sorted(rows), strict=True),
+    )
+
+
+async def attempts_of(
+    pool: Pool, account: UUID, *, kind: str | None, after: list[object] | None, limit: int
+) -> list[Attempted]:
+    """Return up to `limit` of an account's attempts, the latest first, beyond a place."""
+    minute, last_kind, subject = after or (None, None, None)
+    rows = await pool.fetch(
+        """
+        select minute, kind, subject_id, network, count, last_at
+          from attempt
+         where account_id = $1
+           and ($2::text is null or kind = $2)
+           and ($3::text is null or (minute, kind, subject_id) < ($3::text::timestamptz, $4::text, $5::text::uuid))
+         order by minute desc, kind desc, subject_id desc
+         limit $6""",
+        account, kind, minute, last_kind, subject, limit,
+    )  # fmt: skip
+    return [
+        Attempted(
+            minute=row["minute"], kind=row["kind"], subject=row["subject_id"] if row["subject_id"].int else None,
+            network=row["network"], count=row["count"], last_at=row["last_at"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def forget(pool: Pool, *, kept: timedelta = KEPT) -> int:
+    """Delete what is older than anybody asks for; return how much it was."""
+    done = await pool.execute("delete from attempt where minute < now() - $1::interval", kept)
+    return int(done.split()[1])
