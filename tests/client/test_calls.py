@@ -54,7 +54,7 @@ async def test_the_past_names_what_decided_it(ledger: Client) -> None:
 
 
 async def test_a_list_goes_on_over_its_pages(ledger: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counterfoil.client.client._PAGE", 3)
+    monkeypatch.setattr("counterfoil.client.calls._PAGE", 3)
     for number in range(8):
         await ledger.create(f"job-{number}")
     assert [token.name async for token in ledger.list(name="job-*", sort="name")] == [f"job-{n}" for n in range(8)]
@@ -69,7 +69,7 @@ async def test_a_list_goes_on_over_its_pages(ledger: Client, monkeypatch: pytest
 async def test_alerts_tell_what_has_expired_the_most_used_first(
     ledger: Client, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counterfoil.client.client._PAGE", 1)
+    monkeypatch.setattr("counterfoil.client.calls._PAGE", 1)
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     for name in ("idle", "busy"):
         made = await ledger.create(name, expires_at=an_hour_ago)

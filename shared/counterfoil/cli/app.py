@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import account, audit, reading, serving, token
+from . import account, audit, catalogue, own_account, reading, serving, token
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
@@ -22,6 +22,10 @@ app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)
 app.add_typer(account.app, name="account")
+account.app.command()(own_account.show)
+account.app.command()(own_account.policy)
+account.app.command()(own_account.end_secrets)
+app.add_typer(catalogue.app, name="scope")
 app.add_typer(audit.app, name="audit")
 
 

@@ -54,7 +54,7 @@ def tokens(
         "expires_before": expires_before, "last_used_after": last_used_after, "last_used_before": last_used_before,
     }  # fmt: skip
     query = {key: value for key, value in given.items() if value is not None}
-    _listed(
+    listed(
         lambda ledger, most: ledger.list(limit=most, sort=sort, **query),
         show_tokens, limit, credentials, as_json=as_json,
     )  # fmt: skip
@@ -74,15 +74,15 @@ def token(
 
 def events(ref: Ref, *, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """Show what happened to a token, in order."""
-    _listed(lambda ledger, most: ledger.events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
+    listed(lambda ledger, most: ledger.events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
 
 
 def alerts(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """Show which tokens expire soon or have expired, the most pressing first."""
-    _listed(lambda ledger, most: ledger.alerts(limit=most), show_alerts, limit, credentials, as_json=as_json)
+    listed(lambda ledger, most: ledger.alerts(limit=most), show_alerts, limit, credentials, as_json=as_json)
 
 
-def _listed(
+def listed(
     listing: Callable[[Client, int | None], AsyncIterator[T]],
     show_all: Callable[[Sequence[T]], None],
     limit: int | None,
@@ -90,6 +90,8 @@ def _listed(
     *,
     as_json: bool,
 ) -> None:
+    """Print a list: a page for people, or with --json all of it, one item a line."""
+
     async def stream(ledger: Client) -> None:
         async for item in listing(ledger, limit):
             sys.stdout.write(json_of(item) + "\n")

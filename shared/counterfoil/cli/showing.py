@@ -41,11 +41,11 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
     else:
         match value:
             case Token():
-                _facts(_told(value))
+                facts(_told(value))
             case Issued(token=token, secret=secret):
-                _facts([*_told(token), ("secret", secret.plain)])
+                facts([*_told(token), ("secret", secret.plain)])
             case Bearer():
-                _facts([("bearer", value.access_token.plain), ("scopes", value.scope), ("id", str(value.jti)),
+                facts([("bearer", value.access_token.plain), ("scopes", value.scope), ("id", str(value.jti)),
                         ("expires", f"in {_span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
     if isinstance(value, Issued) and not as_json:
         remark("Keep the secret now: it is not shown again.")
@@ -74,28 +74,30 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("scopes", " ".join(token.scopes) or "(none)"), ("expires", _until(token.expires_at, at)),
         ("duration", token.duration or ""), ("description", token.description),
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
-        ("created", f"{_at(token.created_at)} by {token.creator.kind} {token.creator.id}"),
-        ("last used", "" if at else _at(token.last_used_at) or "never"),
-        ("last exchanged", _at(token.last_exchanged_at) or "never"),
+        ("created", f"{time_of(token.created_at)} by {token.creator.kind} {token.creator.id}"),
+        ("last used", "" if at else time_of(token.last_used_at) or "never"),
+        ("last exchanged", time_of(token.last_exchanged_at) or "never"),
         ("generation", str(token.generation)), ("secret begins", token.stub),
-        ("previous secret", f"good until {_at(token.previous_secret_until)}" if token.previous_secret_until else ""),
+        ("previous secret", f"good until {time_of(until)}" if (until := token.previous_secret_until) else ""),
         ("reason", token.reason or ""), ("revision", str(token.revision)),
     ]  # fmt: skip
     if token.as_of is not None:
         event = token.as_of.decided_by
-        lines.append(("as of", f"{_at(at)}, decided by {event.type} (version {event.version})"))
+        lines.append(("as of", f"{time_of(at)}, decided by {event.type} (version {event.version})"))
     return [(name, value) for name, value in lines if value]
 
 
-def _facts(lines: Iterable[tuple[str, str]]) -> None:
+def facts(lines: Iterable[tuple[str, str]]) -> None:
+    """Print names and what they are, one a line; what is empty is left out."""
     # Plain lines, not a table: a secret or an id that is wrapped or cut short is of no use.
     for name, value in lines:
-        sys.stdout.write(f"{name:<16}{printable(value)}\n")
+        if value:
+            sys.stdout.write(f"{name:<16}{printable(value)}\n")
 
 
 def show_tokens(tokens: Sequence[Token]) -> None:
     """Print tokens as a table."""
-    _table(
+    table(
         ("no.", "name", "status", "expires", "last used", "owner", "scopes"),
         (
             (str(t.number), t.name or "(erased)", t.status, _until(t.expires_at), _ago(t.last_used_at),
@@ -107,10 +109,16 @@ def show_tokens(tokens: Sequence[Token]) -> None:
 
 def show_events(events: Sequence[Happening]) -> None:
     """Print what happened to a token as a table."""
-    _table(
+    table(
         ("version", "at", "what", "by", "says"),
         (
-            (str(e.version), _at(e.at), e.type, f"{e.by.kind} {e.by.id}", _says({**e.data, **(e.private or {})}))
+            (
+                str(e.version),
+                time_of(e.at),
+                e.type,
+                f"{e.by.kind} {e.by.id}",
+                _says({**e.data, **(e.private or {})}),
+            )
             for e in events
         ),
     )
@@ -123,17 +131,18 @@ def _says(data: dict[str, object]) -> str:
 
 def show_alerts(alerts: Sequence[Alert]) -> None:
     """Print expiries as a table."""
-    _table(
+    table(
         ("no.", "name", "expires", "uses in 7 days", "owner", "announced"),
         (
             (str(a.token.number), a.token.name or "(erased)", _until(a.token.expires_at), str(a.recent_uses),
-             f"{a.token.owner.type}:{a.token.owner.id}", _at(a.at))
+             f"{a.token.owner.type}:{a.token.owner.id}", time_of(a.at))
             for a in alerts
         ),
     )  # fmt: skip
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their heads; nothing in them is taken for markup."""
     from rich import box  # noqa: PLC0415 - not every command has a table
     from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
@@ -152,7 +161,8 @@ def _console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
-def _at(moment: datetime | None) -> str:
+def time_of(moment: datetime | None) -> str:
+    """Return a moment as people read it; nothing for none."""
     return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
@@ -164,7 +174,7 @@ def _until(moment: datetime | None, at: datetime | None = None) -> str:
     if moment is None:
         return "never"
     left = moment - (at or datetime.now(UTC))
-    return f"{_at(moment)} ({f'in {_span(left)}' if left > timedelta(0) else f'{_span(-left)} ago'})"
+    return f"{time_of(moment)} ({f'in {_span(left)}' if left > timedelta(0) else f'{_span(-left)} ago'})"
 
 
 def _span(span: timedelta) -> str:

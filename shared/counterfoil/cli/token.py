@@ -40,6 +40,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What people will know it by.")],
     *,
     scopes: Scopes = None,
+    scope_set: Annotated[list[str] | None, typer.Option(help="A set of scopes by its name; may be repeated.")] = None,
     owner: OwnerText = None,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     metadata: Metadata = None,
@@ -54,8 +55,8 @@ def create(
     whose, more = options.owner(owner), options.metadata(metadata)
     _shown(
         lambda ledger: ledger.create(
-            name, scopes=scopes or (), owner=whose, description=description, metadata=more, duration=duration,
-            expires_at=expires_at, idempotency_key=key,
+            name, scopes=scopes or (), scope_sets=scope_set or (), owner=whose, description=description,
+            metadata=more, duration=duration, expires_at=expires_at, idempotency_key=key,
         ),
         credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip

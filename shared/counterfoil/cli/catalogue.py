@@ -1,0 +1,104 @@
+"""`counterfoil scope`: the account's catalogue of scopes and sets of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from counterfoil.client import Scope, ScopeSet
+
+from .asking import ask
+from .options import AsJson, Credentials, Limit
+from .reading import listed
+from .showing import facts, json_of, table
+
+app = typer.Typer(help="What scopes mean, and sets of them that are granted together.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The scope, such as invoices.read.", metavar="SCOPE")]
+SetName = Annotated[str, typer.Argument(help="The name of the set.", metavar="NAME")]
+Sentence = Annotated[str, typer.Option(help="What it means, in a sentence.")]
+
+
+@app.command("list")
+def scopes(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """List the catalogue's scopes, those of Counterfoil itself first."""
+    listed(
+        lambda ledger, most: ledger.scopes(limit=most),
+        lambda found: table(("scope", "means", "more"), ((s.scope, s.sentence, _more(s)) for s in found)),
+        limit, credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def describe(
+    scope: Name,
+    *,
+    sentence: Sentence,
+    documentation: Annotated[str | None, typer.Option(help="An address where more is to be read.")] = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a scope means; it neither grants the scope nor keeps it from being granted."""
+    _shown(
+        ask(
+            lambda ledger: ledger.describe_scope(scope, sentence, documentation=documentation),
+            credentials=credentials, as_json=as_json,
+        ),
+        as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def forget(scope: Name, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Take a scope out of the catalogue; who holds it still does."""
+    _shown(ask(lambda ledger: ledger.forget_scope(scope), credentials=credentials, as_json=as_json), as_json=as_json)
+
+
+@app.command()
+def sets(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """List the sets of scopes that are granted together (`token create --scope-set`)."""
+    listed(
+        lambda ledger, most: ledger.scope_sets(limit=most),
+        lambda found: table(("set", "for", "scopes"), ((s.name, s.sentence, " ".join(s.scopes)) for s in found)),
+        limit, credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def compose(
+    name: SetName,
+    *,
+    scope: Annotated[list[str], typer.Option(help="A scope of the set; repeat for more.")],
+    sentence: Sentence = "",
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put scopes together under a name; what was granted by it before stays as it is."""
+    _shown(
+        ask(
+            lambda ledger: ledger.compose_scope_set(name, scope, sentence=sentence),
+            credentials=credentials, as_json=as_json,
+        ),
+        as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command("forget-set")
+def forget_set(name: SetName, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Take a set out of the catalogue."""
+    _shown(ask(lambda ledger: ledger.forget_scope_set(name), credentials=credentials, as_json=as_json), as_json=as_json)
+
+
+def _shown(value: Scope | ScopeSet, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json_of(value) + "\n")
+    elif isinstance(value, Scope):
+        facts([("scope", value.scope), ("means", value.sentence), ("more", value.documentation or "")])
+    else:
+        facts([("set", value.name), ("for", value.sentence), ("scopes", " ".join(value.scopes))])
+
+
+def _more(scope: Scope) -> str:
+    return "built in" if scope.built_in else scope.documentation or ""

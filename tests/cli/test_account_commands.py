@@ -1,0 +1,59 @@
+"""What administrators do with `counterfoil account` and `counterfoil scope`, against the real API."""
+
+import json
+
+from cli.conftest import Shell
+
+
+async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
+    assert "longest life    any" in (await shell("account", "show")).out
+    said = await shell("account", "policy", "--max-lifetime", "90d", "--notice", "7d", "--notice", "36h")
+    assert said.code == 0, said.err
+    assert "longest life    90d" in said.out
+    assert "notices         7d 36h" in said.out
+    said = await shell("account", "policy", "--network", "127.0.0.0/8", "--network", "::1/128", "--json")
+    assert json.loads(said.out)["policy"] == {
+        "max_lifetime": "90d", "default_lifetime": None, "notices": ["7d", "36h"],
+        "networks": ["127.0.0.0/8", "::1/128"],
+    }  # fmt: skip
+    said = await shell("account", "policy", "--max-lifetime", "none", "--notice", "none", "--network", "none", "--json")
+    assert json.loads(said.out)["policy"] == {
+        "max_lifetime": None, "default_lifetime": None, "notices": None, "networks": [],
+    }  # fmt: skip
+    nothing = await shell("account", "policy")
+    assert (nothing.code, "--max-lifetime 90d" in nothing.err) == (2, True)
+    shut = await shell("account", "policy", "--network", "192.0.2.0/24")
+    assert (shut.code, "shuts-you-out" in shut.err) == (1, True)
+
+
+async def test_ending_all_secrets_asks_first_and_ends_the_askers_too(shell: Shell) -> None:
+    assert (await shell("account", "end-secrets", "--reason", "copied")).code != 0
+    assert (await shell("account", "show")).code == 0
+    said = await shell("account", "end-secrets", "--reason", "copied", "--yes")
+    assert said.code == 0, said.err
+    assert "rotate the tokens that are still needed" in said.err
+    refused = await shell("account", "show")
+    assert (refused.code, "secret-ended" in refused.err) == (1, True)
+
+
+async def test_the_catalogue_is_written_read_and_granted_from(shell: Shell) -> None:
+    link = "https://docs.example/invoices"
+    steps = [
+        ("describe", "invoices.read", "--sentence", "Read invoices.", "--documentation", link),
+        ("compose", "billing", "--scope", "invoices.read", "--scope", "invoices.pay", "--sentence", "For the till."),
+    ]  # fmt: skip
+    for step in steps:
+        said = await shell("scope", *step)
+        assert said.code == 0, said.err
+    listed = (await shell("scope", "list")).out
+    assert "Read invoices." in listed
+    assert link in listed
+    assert "built in" in listed
+    found = [json.loads(line) for line in (await shell("scope", "sets", "--json")).out.splitlines()]
+    assert found[-1]["scopes"] == ["invoices.read", "invoices.pay"]
+    issued = await shell("token", "create", "till", "--scope-set", "billing", "--json")
+    assert json.loads(issued.out)["token"]["scopes"] == ["invoices.read", "invoices.pay"]
+    for step in (("forget", "invoices.read"), ("forget-set", "billing")):
+        assert (await shell("scope", *step)).code == 0
+        again = await shell("scope", *step)
+        assert (again.code, "not-found" in again.err) == (1, True)
