@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
@@ -17,6 +17,7 @@ from .idempotency import Claim
 from .postgres import batch as sql
 from .postgres import beside, callers, claims, subject_row
 from .postgres.connection import Connection, Pool
+from .principal import Principal
 from .refusals import KeyReused, Refusal, SecretNoLongerAvailable
 from .small import Small, SubjectCommand
 from .subjects import KIND_OF
@@ -117,11 +118,11 @@ class Batch:
         self.xid, taken = await sql.take(connection, ids, digests, patience=self.patience)
         if small := [command for command in commands if isinstance(command, SubjectCommand)]:
             await self._take_small(connection, small, taken)
-        if asked := [
-            c for c in commands if not isinstance(c, ExchangeSecret | Exchange) and c.by.actor.kind != "system"
-        ]:
-            # A statement after the rows were taken and the clock was read: who ended before that moment is seen to.
-            taken.callers = await callers.standing(connection, (command.by for command in asked))
+        asked = [c for c in commands if not isinstance(c, ExchangeSecret | Exchange) and c.by.actor.kind != "system"]
+        # Statements after the rows were taken and the clock was read: who ended before that moment is seen to.
+        if asking := [*(command.by for command in asked), *_acting(commands)]:
+            taken.callers = await callers.standing(connection, asking)
+        if asked:
             taken.policies = await callers.policies(connection, {command.account for command in asked})
         return Fold(taken)
 
@@ -159,9 +160,18 @@ class Batch:
                 continue
             reply = job.reply(answer)
             self.answers[job] = replace(answer, reply=reply)
-            kept.append((claim.account, claim.key_digest, answer.token.id, claim.sealed(reply), claim.holds_secret))
+            kept.append((claim.account, claim.key_digest, answer.subject, claim.sealed(reply), claim.holds_secret))
         if self.won:
             await claims.settle(connection, kept, released)
+
+
+def _acting(commands: Iterable[Command]) -> Iterator[Principal]:
+    """Yield those who exchange on behalf of somebody else."""
+    for command in commands:
+        if isinstance(command, ExchangeSecret) and command.actor is not None:
+            yield command.actor
+        elif isinstance(command, Exchange) and command.actors:
+            yield command.by
 
 
 def _earlier(claim: Claim, answered: claims.Answered | None) -> Answer:

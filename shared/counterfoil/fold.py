@@ -80,6 +80,13 @@ class Outcome:
             raise TypeError("this outcome is not about a token")
         return self.state
 
+    @property
+    def subject(self) -> UUID:
+        """The id of what the command was about."""
+        if self.state is None:
+            raise TypeError("this outcome is about nothing")
+        return self.state.id
+
 
 class Standing(Protocol):
     """How one who asks stands at the moment when it is decided."""
@@ -137,17 +144,20 @@ class Fold:
         for digest in command.digests:
             if digest in self.taken.opened:
                 account, token_id, generation = self.taken.opened[digest]
+                itself = Principal(actor=Actor("token", token_id), account=account, scopes=())
                 return Exchange(
                     account=account, token_id=token_id, generation=generation, jti=command.jti,
-                    by=Principal(actor=Actor("token", token_id), account=account, scopes=()),
+                    by=command.actor or itself, actors=(command.actor.actor.id,) if command.actor else (),
                     lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
+                    address=command.address,
                 )  # fmt: skip
         return None
 
     def _asked_now(self, command: Asked) -> Asked:
         """Return the command as its caller may ask it at this moment, whatever they might when they came in."""
         standing = self.taken.callers.get(command.by.actor)
-        if standing is None or isinstance(command, Exchange):  # an exchange is decided by the token's own row
+        # An exchange is decided by the token's own row; somebody who acts for its owner is asked like any caller.
+        if standing is None or (isinstance(command, Exchange) and not command.actors):
             return command
         by = standing.narrowed(command.by, self.taken.clock)
         return command if by is command.by else replace(command, by=by)

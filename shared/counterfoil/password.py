@@ -1,4 +1,4 @@
-"""What a password may be (NIST SP 800-63B): long enough, and none that everybody tries first. Nothing about its letters.
+"""What a password may be (NIST SP 800-63B): long enough, none that everybody tries first, and of whatever letters.
 
 Only common passwords of full length are named: a shorter one is refused for its length.
 """
@@ -20,20 +20,21 @@ _FIRST: Final = (
     "default", "secret", "test", "guest", "login", "access", "summer", "winter", "spring", "autumn", "counterfoil",
 )  # fmt: skip
 _LAST: Final = (
-    "", "1", "12", "123", "1234", "12345", "123456", "1234567", "12345678", "123456789", "1234567890", "!", "!!", "123!",
-    "1234!", "@123", "@1234", "#123", "2020", "2021", "2022", "2023", "2024", "2025", "2026", "2027", "2024!", "2025!",
-    "2026!",
+    "", "1", "12", "123", "1234", "12345", "123456", "1234567", "12345678", "123456789", "1234567890", "!", "!!",
+    "123!", "1234!", "@123", "@1234", "#123", "2020", "2021", "2022", "2023", "2024", "2025", "2026", "2027", "2024!",
+    "2025!", "2026!",
 )  # fmt: skip
 _WHOLE: Final = (
-    "passwordpassword", "adminadminadmin", "administrator", "correcthorsebatterystaple", "letmeinletmein", "letmeinplease",
-    "iloveyousomuch", "iloveyouforever", "thisismypassword", "mypasswordis", "mypassword123", "newpassword1",
-    "changemenow!", "changeme1234", "welcometohell", "trustno1trustno1", "asdfghjkl123", "asdfghjkl;'", "zxcvbnm12345",
-    "1q2w3e4r5t6y", "1q2w3e4r5t6y7u8i", "1qaz2wsx3edc", "1qaz2wsx3edc4rfv", "qazwsxedcrfv", "qazwsxedc123", "q1w2e3r4t5y6",
-    "qwertyasdfgh", "qwertyuiop[]", "qwerty1qwerty1", "abc123abc123", "abcd1234abcd", "a1b2c3d4e5f6", "aaaabbbbcccc",
-    "111122223333", "112233445566", "11223344556677", "123123123123", "123321123321", "102030405060", "314159265358",
-    "314159265359", "271828182845", "blink182blink", "manchesterunited", "liverpoolfc1", "chelseafc123", "starwars1977",
-    "harrypotter1", "harrypotter7", "spiderman123", "metallica123", "slipknot6666", "jesuschrist1", "godisgood123",
-    "unbelievable", "californication", "basketball12", "basketball23", "sunshine1234", "chocolate123",
+    "passwordpassword", "adminadminadmin", "administrator", "correcthorsebatterystaple", "letmeinletmein",
+    "letmeinplease", "iloveyousomuch", "iloveyouforever", "thisismypassword", "mypasswordis", "mypassword123",
+    "newpassword1", "changemenow!", "changeme1234", "welcometohell", "trustno1trustno1", "asdfghjkl123", "asdfghjkl;'",
+    "zxcvbnm12345", "1q2w3e4r5t6y", "1q2w3e4r5t6y7u8i", "1qaz2wsx3edc", "1qaz2wsx3edc4rfv", "qazwsxedcrfv",
+    "qazwsxedc123", "q1w2e3r4t5y6", "qwertyasdfgh", "qwertyuiop[]", "qwerty1qwerty1", "abc123abc123", "abcd1234abcd",
+    "a1b2c3d4e5f6", "aaaabbbbcccc", "111122223333", "112233445566", "11223344556677", "123123123123", "123321123321",
+    "102030405060", "314159265358", "314159265359", "271828182845", "blink182blink", "manchesterunited",
+    "liverpoolfc1", "chelseafc123", "starwars1977", "harrypotter1", "harrypotter7", "spiderman123", "metallica123",
+    "slipknot6666", "jesuschrist1", "godisgood123", "unbelievable", "californication", "basketball12", "basketball23",
+    "sunshine1234", "chocolate123",
 )  # fmt: skip
 _COMMON: Final = frozenset({*map("".join, product(_FIRST, _LAST)), *_WHOLE})
 _ROWS: Final = (

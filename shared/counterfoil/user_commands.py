@@ -51,9 +51,15 @@ class RemoveUser(SubjectCommand, frozen=True, kw_only=True):
 
 
 class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
-    """Demand a one-time code from now on; the HMACs of the recovery codes are kept beside the log."""
+    """Demand a one-time code from now on; encrypted seed and HMACs of recovery codes are kept beside the log.
 
+    `last_step` is that of the code by which they enrolled: it opens nothing any more.
+    """
+
+    sealed_seed: bytes
+    last_step: int
     recovery_digests: tuple[bytes, ...]
+    pepper_id: int
 
 
 class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):

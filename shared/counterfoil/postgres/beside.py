@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from counterfoil.key import CreateKey
 from counterfoil.small import SubjectCommand
-from counterfoil.user_commands import ChangePassword, CreateUser, RemoveUser
+from counterfoil.user_commands import (
+    ChangePassword,
+    CreateUser,
+    EnrolTotp,
+    RemoveTotp,
+    RemoveUser,
+    UseRecoveryCode,
+)
 
+from . import one_time
 from .connection import Connection
 
 
@@ -23,6 +31,17 @@ async def keep(connection: Connection, command: SubjectCommand) -> None:
             await connection.execute(
                 "delete from password where (account_id, user_id) = ($1, $2)", command.account, command.id
             )
+            await _forget_second_factor(connection, command)
+        case EnrolTotp():
+            await one_time.enrol(connection, command.account, command.id, command.sealed_seed, command.last_step)
+            await one_time.forget_codes(connection, command.account, command.id)
+            await one_time.keep_codes(
+                connection, command.account, command.id, command.recovery_digests, command.pepper_id
+            )
+        case RemoveTotp():
+            await _forget_second_factor(connection, command)
+        case UseRecoveryCode(index=index):
+            await one_time.spend(connection, command.account, command.id, index)
         case CreateKey(sealed_private=private):
             await connection.execute(
                 "insert into private_key (account_id, key_id, sealed) values ($1, $2, $3)",
@@ -30,3 +49,8 @@ async def keep(connection: Connection, command: SubjectCommand) -> None:
             )  # fmt: skip
         case _:
             pass
+
+
+async def _forget_second_factor(connection: Connection, command: SubjectCommand) -> None:
+    await one_time.forget_seeds(connection, command.account, command.id)
+    await one_time.forget_codes(connection, command.account, command.id)

@@ -16,6 +16,8 @@ PRIVILEGES = {
     "subject": "select, insert, update",
     "password": "select, insert, update, delete",
     "private_key": "select, insert",
+    "totp_seed": "select, insert, update, delete",
+    "recovery_code": "select, insert, delete",
     "idempotency": "select, insert, update, delete",
     "attempt": "select, insert, update, delete",
     "migration": "select",

@@ -123,7 +123,7 @@ def _conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
 
     conditions = []
     if wanted.name is not None:
-        conditions.append(f"t.name is not null and ({_NAME}) like {given(_pattern(wanted.name))}")
+        conditions.append(f"t.name is not null and ({_NAME}) like {given(pattern(wanted.name))}")
         # What `like` begins with is no index condition where rows are guarded; this is.
         conditions.append(f"({_NAME}) ^@ {given(re.split('[*?]', wanted.name)[0])}")
     if wanted.status is not None:
@@ -148,7 +148,7 @@ def _conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
     return conditions
 
 
-def _pattern(glob: str) -> str:
+def pattern(glob: str) -> str:
     """Return the LIKE pattern of a glob: * is any text, ? one character, everything else itself."""
     escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return escaped.replace("*", "%").replace("?", "_")

@@ -1,4 +1,4 @@
-"""A token's events, as they stand in the log."""
+"""The events of a token, or of another subject, as they stand in the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from counterfoil.subjects import KINDS
 
 
 async def events_of(
-    pool: Pool, account: UUID, token_id: UUID, *, after: int, limit: int, descending: bool = False
+    pool: Pool,
+    account: UUID,
+    subject_id: UUID,
+    *,
+    after: int,
+    limit: int,
+    descending: bool = False,
+    kind: str = "token",
 ) -> list[Fact]:
     """Return events with versions beyond `after`, in order: the oldest first, or (descending) the newest."""
     async with tenant(pool, account) as connection:
@@ -24,10 +31,10 @@ async def events_of(
             f"""
             select entry, private
               from event
-             where account_id = $1 and subject_id = $2 and kind = 'token' and version {"<" if descending else ">"} $3
+             where account_id = $1 and subject_id = $2 and kind = $5 and version {"<" if descending else ">"} $3
              order by version {"desc" if descending else "asc"}
              limit $4""",
-            account, token_id, after, limit,
+            account, subject_id, after, limit, kind,
         )  # fmt: skip
     return _facts(rows)
 

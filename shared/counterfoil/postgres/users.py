@@ -1,6 +1,8 @@
-"""Users, as logging in needs them."""
+"""Users, as logging in needs them and as they are listed."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 import msgspec
 
@@ -8,8 +10,10 @@ from counterfoil.account import Policy
 from counterfoil.user import User
 
 from .connection import Pool
+from .listing import pattern
 from .subject_row import listed, state_of
 from .surroundings import policy_of
+from .tenant import tenant
 
 
 class KnownUser(msgspec.Struct, frozen=True):
@@ -38,3 +42,51 @@ async def user_by_email(pool: Pool, email: str) -> KnownUser | None:
         return None
     user = state_of(row)
     return KnownUser(user, policy_of(row["account_details"]), row["hash"]) if isinstance(user, User) else None
+
+
+async def rehash(pool: Pool, user: User, *, old: str, new: str) -> None:
+    """Keep a password as another hash of the same, unless it was changed meanwhile."""
+    await pool.execute(
+        "update password set hash = $4 where (account_id, user_id, hash) = ($1, $2, $3)",
+        user.account, user.id, old, new,
+    )  # fmt: skip
+
+
+class UserFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which users: what is None does not matter. `email` may hold * and ?, and is of any case."""
+
+    role: str | None = None
+    standing: str | None = None
+    email: str | None = None
+
+
+async def users_of(pool: Pool, account: UUID, wanted: UserFilter, *, after: UUID | None, limit: int) -> list[User]:
+    """Return up to `limit` users after one, in the order in which they were added."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {listed("s")}
+              from subject s
+             where s.account_id = $1
+               and s.kind = 'user'
+               and ($2::uuid is null or s.subject_id > $2)
+               and ($3::text is null or s.details::json ->> 'role' = $3)
+               and ($4::text is null or s.standing = $4)
+               and ($5::text is null or lower(s.name) like lower($5))
+             order by s.subject_id
+             limit $6""",
+            account, after, wanted.role, wanted.standing, wanted.email and pattern(wanted.email), limit,
+        )  # fmt: skip
+    return [user for row in rows if isinstance(user := state_of(row), User)]
+
+
+async def one_user(pool: Pool, account: UUID, *, user_id: UUID | None = None, number: int | None = None) -> User | None:
+    """Return one user of this account, by their id or their number."""
+    name, value = ("subject_id", user_id) if user_id is not None else ("number", number)
+    async with tenant(pool, account) as connection:
+        row = await connection.fetchrow(
+            f"select {listed('s')} from subject s where s.account_id = $1 and s.kind = 'user' and s.{name} = $2",
+            account, value,
+        )  # fmt: skip
+    user = None if row is None else state_of(row)
+    return user if isinstance(user, User) else None

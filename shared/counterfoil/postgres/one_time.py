@@ -1,0 +1,110 @@
+"""Seeds of one-time codes and the codes for an emergency, beside the log. Of two at once, one statement lets one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from .connection import Connection, Pool
+
+_CONFIRMED_WITHIN: Final = "1 hour"
+
+
+class Seed(msgspec.Struct, frozen=True):
+    """An encrypted seed, and the step (30 seconds each since 1970) that it is now by the database's clock."""
+
+    sealed: bytes
+    step: int
+
+
+async def begin(pool: Pool, account: UUID, user: UUID, sealed: bytes) -> None:
+    """Keep a seed that waits to be confirmed, in place of an earlier one."""
+    await pool.execute(
+        """
+        insert into totp_seed (account_id, user_id, enrolled, sealed, last_step) values ($1, $2, false, $3, 0)
+            on conflict (account_id, user_id, enrolled) do update
+           set sealed = excluded.sealed, last_step = 0, made_at = clock_timestamp()""",
+        account, user, sealed,
+    )  # fmt: skip
+
+
+async def seed_of(pool: Pool, account: UUID, user: UUID, *, enrolled: bool) -> Seed | None:
+    """Return the seed that is good, or the one that waits to be confirmed, which it does for an hour."""
+    row = await pool.fetchrow(
+        f"""
+        select sealed, floor(extract(epoch from clock_timestamp()) / 30)::bigint as step
+          from totp_seed
+         where (account_id, user_id, enrolled) = ($1, $2, $3)
+           and (enrolled or made_at > clock_timestamp() - interval '{_CONFIRMED_WITHIN}')""",
+        account, user, enrolled,
+    )  # fmt: skip
+    return None if row is None else Seed(row["sealed"], row["step"])
+
+
+async def accept(pool: Pool, account: UUID, user: UUID, step: int, *, enrolled: bool) -> bool:
+    """Accept the code of a step, once: False if this or a later one was accepted before, by whomever."""
+    # One statement that compares and sets: of two that come at once the second waits for the row, and finds it moved.
+    accepted = await pool.fetchval(
+        """
+        update totp_seed
+           set last_step = $4
+         where (account_id, user_id, enrolled) = ($1, $2, $3)
+           and last_step < $4
+     returning true""",
+        account, user, enrolled, step,
+    )  # fmt: skip
+    return accepted is True
+
+
+async def place_of(pool: Pool, account: UUID, user: UUID, digests: Sequence[bytes]) -> int | None:
+    """Return which recovery code has one of these digests (one a pepper), if it is still good."""
+    place: int | None = await pool.fetchval(
+        "select place from recovery_code where (account_id, user_id) = ($1, $2) and digest = any($3::bytea[])",
+        account, user, list(digests),
+    )  # fmt: skip
+    return place
+
+
+async def enrol(connection: Connection, account: UUID, user: UUID, sealed: bytes, last_step: int) -> None:
+    """Make this the seed that is good, in place of all others."""
+    await connection.execute(
+        """
+          with gone as (
+               delete from totp_seed where (account_id, user_id) = ($1, $2) and not enrolled)
+        insert into totp_seed (account_id, user_id, enrolled, sealed, last_step) values ($1, $2, true, $3, $4)
+            on conflict (account_id, user_id, enrolled) do update
+           set sealed = excluded.sealed, last_step = excluded.last_step, made_at = clock_timestamp()""",
+        account, user, sealed, last_step,
+    )  # fmt: skip
+
+
+async def keep_codes(
+    connection: Connection, account: UUID, user: UUID, digests: Sequence[bytes], pepper_id: int
+) -> None:
+    """Make these the recovery codes that are good, in their order."""
+    await connection.execute(
+        """
+        insert into recovery_code (account_id, user_id, place, digest, pepper_id)
+        select $1, $2, c.place - 1, c.digest, $4 from unnest($3::bytea[]) with ordinality as c(digest, place)""",
+        account, user, list(digests), pepper_id,
+    )  # fmt: skip
+
+
+async def spend(connection: Connection, account: UUID, user: UUID, place: int) -> None:
+    """Forget a recovery code."""
+    await connection.execute(
+        "delete from recovery_code where (account_id, user_id, place) = ($1, $2, $3)", account, user, place
+    )
+
+
+async def forget_codes(connection: Connection, account: UUID, user: UUID) -> None:
+    """Forget all recovery codes of a user."""
+    await connection.execute("delete from recovery_code where (account_id, user_id) = ($1, $2)", account, user)
+
+
+async def forget_seeds(connection: Connection, account: UUID, user: UUID) -> None:
+    """Forget every seed of a user."""
+    await connection.execute("delete from totp_seed where (account_id, user_id) = ($1, $2)", account, user)
