@@ -34,6 +34,7 @@ async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[A
     place = None if query.cursor is None else ledger.cursors.place(asker.account, _QUESTION, query.cursor)
     alerts = await alerts_of(ledger.readers, asker.account, after=place, limit=query.limit + 1)
     page = alerts[: query.limit]
+    ledger.witness.note(asker, "alerts", shown=len(page))
     more = None
     if len(alerts) > query.limit:
         more = ledger.cursors.made(asker.account, _QUESTION, page[-1].listed.place)

@@ -21,6 +21,7 @@ from counterfoil_api import (
     introspection,
     issuing,
     lists,
+    reads,
     tokens,
     wellknown,
 )
@@ -36,7 +37,7 @@ description = Api("description")
 
 _PARTS = (
     *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
-    *(accounts.api, catalogue.api),
+    *(accounts.api, catalogue.api, reads.api),
     *(wellknown.api, description, health.api),
 )
 

@@ -22,6 +22,7 @@ from counterfoil_api.examples import TOKEN, TOKENS
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.principals import reach
 from counterfoil_api.reading import Asker, Query
+from counterfoil_api.reads import is_for, is_own
 from counterfoil_api.references import permitted
 from counterfoil_api.replies import Tagged
 from counterfoil_api.showing import event_document, listed_document, token_document
@@ -99,8 +100,16 @@ async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[T
         limit=query.limit + 1,
     )
     page = listed[: query.limit]
+    if not is_for(asker, _owner_of(wanted)):
+        ledger.witness.note(asker, "list", shown=len(page))
     more = ledger.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
     return TokenPage(items=[listed_document(each) for each in page], next_cursor=more)
+
+
+def _owner_of(wanted: Filter) -> Owner | None:
+    if wanted.owner_type is None or wanted.owner_id is None:
+        return None
+    return msgspec.convert({"type": wanted.owner_type, "id": wanted.owner_id}, Owner)
 
 
 def _narrowed(wanted: Filter, within: Owner) -> Filter:
@@ -123,10 +132,15 @@ async def get_token(
     A token may always look at itself. With `as_of` the reply names the event that its status then rested on.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.read")
+    own, tokens = is_own(asker, listed.token), (listed.token.id,)
     if query.as_of is None:
         document = listed_document(listed)
+        if not own:
+            ledger.witness.note(asker, "token", shown=1, tokens=tokens)
     else:
         document = await _past_document(ledger, listed, query.as_of)
+        if not own:
+            await ledger.witness.tell(asker, "past", shown=1, tokens=tokens)
     return Tagged(document, document.revision)
 
 
@@ -151,6 +165,8 @@ async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: str, quer
         descending=descending,
     )
     page = facts[: query.limit]
+    if not is_own(asker, token):
+        await ledger.witness.tell(asker, "events", shown=len(page), tokens=(token.id,))
     more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
     return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
 

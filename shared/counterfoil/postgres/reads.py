@@ -1,0 +1,40 @@
+"""What was read by whom, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from counterfoil.codec import entry_of, fact_of
+from counterfoil.events import Fact
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.tenant import tenant
+from counterfoil.subjects import KINDS
+
+
+async def reads_of(
+    pool: Pool,
+    account: UUID,
+    *,
+    logs: Sequence[UUID] | None = None,
+    after: tuple[datetime, UUID, int] | None = None,
+    limit: int,
+) -> list[Fact]:
+    """Return up to `limit` reads beyond a place (time, log, version): all, or those in some readers' logs."""
+    place = after or (None, None, None)
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            """
+            select entry, private
+              from event
+             where account_id = $1
+               and kind = 'log'
+               and ($2::uuid[] is null or subject_id = any($2))
+               and (at, subject_id, version) < (coalesce($3::timestamptz, 'infinity'),
+                                                coalesce($4::uuid, $1), coalesce($5::bigint, 0))
+             order by at desc, subject_id desc, version desc
+             limit $6""",
+            account, None if logs is None else list(logs), *place, limit,
+        )  # fmt: skip
+    return [fact_of(entry_of(row["entry"]), row["private"], KINDS) for row in rows]

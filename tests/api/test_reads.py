@@ -1,0 +1,113 @@
+"""Who reads what is not their own leaves an event."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from api.service import Answer, Caller
+
+
+async def reads(admin: Caller, reader: str, *, least: int) -> list[dict[str, Any]]:
+    """What somebody has read, once so many calls are in the log; the newest first."""
+    async with asyncio.timeout(10):
+        while True:
+            items: list[dict[str, Any]] = (await admin.get("/v1/reads", reader=reader, limit=200)).json["items"]
+            if sum(sum(each["calls"].values()) for each in items) >= least:
+                return items
+            await asyncio.sleep(0.05)
+
+
+async def auditor(admin: Caller) -> tuple[Caller, str]:
+    issued = await admin.issue(scopes=["tokens.read", "alerts.read", "audit.read"], owner=service("auditing"))
+    return admin.with_token(issued["secret"]), issued["token"]["id"]
+
+
+def service(name: str) -> dict[str, str]:
+    return {"type": "service", "id": name}
+
+
+async def test_d19_reading_the_tokens_of_others_is_an_event(admin: Caller) -> None:
+    other = (await admin.issue(owner=service("another")))["token"]["id"]
+    asker, reader = await auditor(admin)
+    listed = await asker.get("/v1/tokens", limit=3)
+    await asker.get(f"/v1/tokens/{other}")
+    await asker.get("/v1/alerts")
+    found = await reads(admin, reader, least=3)
+    calls: dict[str, int] = {}
+    for each in found:
+        calls = {what: calls.get(what, 0) + each["calls"].get(what, 0) for what in {*calls, *each["calls"]}}
+        assert each["reader"] == {"kind": "token", "id": reader}
+    assert calls == {"list": 1, "token": 1, "alerts": 1}
+    assert [token for each in found for token in each["tokens"]] == [other]
+    assert sum(each["shown"] for each in found) >= len(listed.json["items"]) + 1
+
+
+async def test_i37_reading_the_log_is_an_event_before_it_is_answered(admin: Caller) -> None:
+    other = (await admin.issue(owner=service("another")))["token"]["id"]
+    asker, reader = await auditor(admin)
+
+    async def newest() -> dict[str, Any]:
+        answer: Answer = await admin.get("/v1/reads", reader=reader, limit=1)
+        first: dict[str, Any] = answer.json["items"][0]
+        return first
+
+    for path, what in ((f"/v1/tokens/{other}/events", "events"), (f"/v1/tokens/{other}?as_of=1", "past")):
+        assert (await asker.ask("GET", path)).status == 200
+        event = await newest()
+        assert (event["calls"], event["shown"], event["tokens"]) == ({what: 1}, 1, [other])
+    assert (await asker.get("/v1/reads", limit=1)).status == 200
+    assert (await newest())["calls"] == {"reads": 1}
+
+
+async def test_reading_ones_own_is_no_event(admin: Caller) -> None:
+    issued = await admin.issue(scopes=["tokens.read", "audit.read"], owner=service("own"))
+    twin = (await admin.issue(owner=service("own")))["token"]["id"]
+    asker, reader = admin.with_token(issued["secret"]), issued["token"]["id"]
+    for path in (
+        "/v1/tokens/self", f"/v1/tokens/{twin}", f"/v1/tokens/{twin}/events", f"/v1/tokens/{twin}?as_of=1",
+        "/v1/tokens?owner_type=service&owner_id=own",
+    ):  # fmt: skip
+        assert (await asker.ask("GET", path)).status == 200
+    await asker.get("/v1/tokens", owner_type="service")  # this one may show others
+    assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
+
+
+async def test_a_refused_look_shows_nothing_and_is_no_read(admin: Caller, stranger: Caller) -> None:
+    foreign = (await stranger.issue())["token"]["id"]
+    asker, reader = await auditor(admin)
+    for ref in (foreign, str(uuid4())):
+        for path in (f"/v1/tokens/{ref}", f"/v1/tokens/{ref}/events", f"/v1/tokens/{ref}?as_of=1"):
+            assert (await asker.ask("GET", path)).status == 404
+    await asker.get("/v1/tokens", limit=1)
+    assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
+
+
+async def test_reads_need_their_own_scope_and_end_at_the_account(admin: Caller, stranger: Caller) -> None:
+    lacking = await admin.holder("tokens.*", "alerts.read")
+    assert (await lacking.get("/v1/reads")).problem == "scope-missing"
+    _, reader = await auditor(admin)
+    assert (await stranger.get("/v1/reads", reader=reader)).json["items"] == []
+    other = (await stranger.issue())["token"]["id"]
+    await stranger.get(f"/v1/tokens/{other}/events")
+    everything = (await admin.get("/v1/reads", limit=200)).json["items"]
+    assert other not in [token for each in everything for token in each["tokens"]]
+
+
+async def test_reads_are_told_a_page_at_a_time(admin: Caller, stranger: Caller) -> None:
+    other = (await admin.issue(owner=service("another")))["token"]["id"]
+    asker, reader = await auditor(admin)
+    for _ in range(5):
+        await asker.get(f"/v1/tokens/{other}/events")
+    first = (await admin.get("/v1/reads", reader=reader, limit=3)).json
+    rest = (await admin.get("/v1/reads", reader=reader, limit=3, cursor=first["next_cursor"])).json
+    assert [each["version"] for each in first["items"] + rest["items"]] == [5, 4, 3, 2, 1]
+    assert rest["next_cursor"] is None
+    assert (await admin.get("/v1/reads", cursor=first["next_cursor"])).problem == "bad-cursor"
+    assert (await stranger.get("/v1/reads", reader=reader, cursor=first["next_cursor"])).problem == "bad-cursor"
+
+
+async def test_who_was_ended_meanwhile_has_read_all_the_same(admin: Caller) -> None:
+    asker, reader = await auditor(admin)
+    await asker.get("/v1/tokens")
+    await admin.post(f"/v1/tokens/{reader}/revoke", {"reason": "caught reading"})
+    assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
