@@ -18,8 +18,8 @@ from counterfoil.refusals import Refusal, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
 from counterfoil.token import good_until
 from counterfoil_api.addresses import client_of
-from counterfoil_api.authentication import SecretGiven
-from counterfoil_api.bounds import bounds_of, in_time
+from counterfoil_api.authentication import Approach, SecretGiven
+from counterfoil_api.bounds import in_time
 from counterfoil_api.complaints import CredentialsRefused, NotVerified
 from counterfoil_api.demand import PATH, Demand, demand_of
 from counterfoil_api.ledger import Ledger
@@ -32,6 +32,7 @@ from counterfoil_api.requests import refusal_of
 IDENTITY = tuple(f"X-Counterfoil-{name}" for name in ("Account", "Token", "Owner", "Owner-Type", "Scopes", "Expires"))
 """The headers of a 200, every one of them each time: a proxy overwrites with them what its client sent."""
 
+_PATIENCE_SECONDS = 4.0  # a little less than proxies have, so that it is us who say why
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 _LONGEST_SCOPES = 2_048  # what every proxy's buffer holds; a thousand scopes would be 128 kB
 
@@ -56,7 +57,7 @@ def _answers(ledger: Ledger) -> Callable[[web.Request], Awaitable[web.StreamResp
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             demand, proof = demand_of(request.raw_path), proof_of(request.headers)
-            async with in_time(bounds_of(request.app).request_seconds, changes=False):
+            async with in_time(_PATIENCE_SECONDS, changes=False):
                 passed = await _passed(ledger, demand, proof, client_of(request))
         except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass
             raise _denial(error) from None
@@ -73,19 +74,28 @@ def _denial(error: Exception) -> Refusal:
     """The refusal in one of the two forms that a proxy passes on."""
     refusal = refusal_of(error)
     kind = kind_of(refusal)
-    return refusal if kind.status in (401, 403) else NotVerified(reason=kind.name)
+    if kind.status in (401, 403):
+        return refusal
+    later = {name: fact for name, fact in refusal.facts.items() if name == "retry_after"}
+    return NotVerified(reason=kind.name, **later)
 
 
 async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
-    passed = await _presented(ledger, demand, proof)
-    # Another account's token, and a secret that is not this client's, are answered like one that never was.
-    if not _belongs(passed.seen, demand, proof):
-        raise UnknownSecret
+    approach = Approach(proof.shown, address=address)
+    passed = await ledger.limits.guard.over(approach, lambda: _known(ledger, demand, proof))
     refuse_network(passed.seen.around.policy, address)
     if missing(passed.scopes, demand.scopes):
         wanted = " ".join(demand.scopes)
         raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)
     ledger.uses.note(passed.seen, passed.generation)
+    return passed
+
+
+async def _known(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
+    passed = await _presented(ledger, demand, proof)
+    # Another account's token, and a secret that is not this client's, are answered like one that never was.
+    if not _belongs(passed.seen, demand, proof):
+        raise UnknownSecret
     return passed
 
 
