@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .account import Address
 from .principal import Owner, Principal
 from .secret import Minted
 
@@ -83,23 +84,41 @@ class Resume(Change, frozen=True, kw_only=True):
 
 
 class Revoke(Change, frozen=True, kw_only=True):
-    """End it for ever, with a reason for those who will ask."""
+    """End it for ever, with a reason for those who will ask.
+
+    With the `generation` of a secret that was presented, only if that one could still open it, now or ever.
+    """
 
     reason: str
+    generation: int | None = None
 
 
 class Erase(Change, frozen=True, kw_only=True):
     """Forget its names and free text."""
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What a bearer holds that is exchanged for another one, which is never more than it."""
+
+    scopes: tuple[str, ...]
+    audience: tuple[str, ...]
+    expires_at: datetime
+
+
 class Exchange(TokenCommand, frozen=True, kw_only=True):
-    """Buy a bearer with the secret of this generation. `scopes=None` asks for all that the token holds."""
+    """Buy a bearer with the secret of this generation, or with a bearer of it. `scopes=None` asks for all there are.
+
+    `actors` are the tokens that act on the owner's behalf, the present one first, who then is the one who asks.
+    """
 
     generation: int
     jti: UUID
     lifetime_seconds: int
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
+    held: Held | None = None
+    actors: tuple[UUID, ...] = ()
+    address: Address | None = None
 
 
 class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +129,8 @@ class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_seconds: int
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
+    actor: Principal | None = None
+    address: Address | None = None
 
 
 class Sweep(TokenCommand, frozen=True, kw_only=True):

@@ -32,7 +32,6 @@ from .events import (
     Created,
     Erased,
     Event,
-    Exchanged,
     Expired,
     Expiring,
     Private,
@@ -43,7 +42,8 @@ from .events import (
     Suspended,
     Updated,
 )
-from .principal import Owner, refuse_beyond, refuse_beyond_life, refuse_beyond_scopes
+from .exchange import exchanged
+from .principal import Owner, refuse_beyond, refuse_beyond_life
 from .refusals import (
     AlreadyExists,
     AlreadyRevoked,
@@ -55,9 +55,10 @@ from .refusals import (
     NotFound,
     NothingToRenew,
     RenewsItself,
+    SecretRetired,
     StaleRevision,
 )
-from .token import ALONE, Surroundings, Token, flaw, good_until, pending, status
+from .token import ALONE, Surroundings, Token, flaw, pending, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{32}")
@@ -72,7 +73,7 @@ def decide(token: Token | None, command: TokenCommand, at: datetime, around: Sur
         raise NotFound
     match command:
         case Exchange():
-            return _exchange(token, command, at, around)
+            return [exchanged(token, command, at, around)]
         case Sweep():
             return _sweep(token, at)
         case Change():
@@ -84,7 +85,7 @@ def _change(token: Token, command: Change, at: datetime, policy: Policy) -> list
     if command.revisions is not None and token.revision not in command.revisions:
         raise StaleRevision(revision=token.revision)
     if isinstance(command, Revoke):
-        return _revoke(token, command)
+        return _revoke(token, command, at)
     if isinstance(command, Erase):
         return [Erased()]  # always: a blank state does not mean that every earlier event is blank
     if token.standing == "revoked":
@@ -218,30 +219,13 @@ def _rotated(token: Token, command: Rotate, until: datetime | None) -> Rotated:
     return Rotated(generation=token.generation + 1, previous_until=until, stub=command.secret.stub)
 
 
-def _revoke(token: Token, command: Revoke) -> list[Event]:
+def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:
     reason = text.checked_reason(command.reason)
-    return [] if token.standing == "revoked" else [Revoked(private=Private(reason=reason))]
-
-
-def _exchange(token: Token, command: Exchange, at: datetime, around: Surroundings) -> list[Event]:
-    if denied := flaw(token, command.generation, at, around):
-        raise denied
-    if command.scopes is None:
-        granted = token.scopes
-    else:
-        granted = scopes.checked(command.scopes)
-        refuse_beyond_scopes(token.scopes, granted)
-    ends = at + timedelta(seconds=command.lifetime_seconds)
-    own_end = good_until(token, command.generation)
-    return [
-        Exchanged(
-            jti=command.jti,
-            generation=command.generation,
-            audience=tuple(text.checked("audience", name, text.NAME_LIMIT) for name in command.audience),
-            scopes=granted,
-            expires_at=min(ends, own_end) if own_end else ends,
-        )
-    ]
+    if token.standing == "revoked":
+        return []
+    if command.generation is not None and isinstance(flaw(token, command.generation, at), SecretRetired):
+        return []  # who shows a secret that was replaced knows nothing that opens the token
+    return [Revoked(private=Private(reason=reason))]
 
 
 def _sweep(token: Token, at: datetime) -> list[Event]:

@@ -71,13 +71,14 @@ class Rotated(Event, frozen=True, kw_only=True):
 
 
 class Exchanged(Event, frozen=True, kw_only=True):
-    """It bought a short-lived bearer, named by its `jti`."""
+    """It bought a short-lived bearer, named by its `jti`; `actors` act on its owner's behalf, the last one first."""
 
     jti: UUID
     generation: int
     audience: tuple[str, ...]
     scopes: tuple[str, ...]
     expires_at: datetime
+    actors: tuple[UUID, ...] = ()
 
 
 class Suspended(Event, frozen=True, kw_only=True):

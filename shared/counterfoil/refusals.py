@@ -15,7 +15,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   └── SecretEnded, OwnerDisabled, CallerGone
     ├── Forbidden          the caller is known but may not
     │   ├── BeyondCaller, ScopeMissing, RenewsItself
-    │   └── BeyondPolicy, NetworkForbidden
+    │   └── BeyondAudience, BeyondPolicy, NetworkForbidden
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
@@ -135,6 +135,10 @@ class Forbidden(Refusal):
 
 class BeyondCaller(Forbidden):
     """A caller never gives, gains or revives more than it holds itself: scopes and lifetime."""
+
+
+class BeyondAudience(Forbidden):
+    """A bearer is exchanged for none with another audience; name some of its own, or present the token's secret."""
 
 
 class BeyondPolicy(Forbidden):

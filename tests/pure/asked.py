@@ -11,6 +11,7 @@ from counterfoil.commands import (
     Create,
     Erase,
     Exchange,
+    Held,
     Renew,
     Resume,
     Revoke,
@@ -74,9 +75,12 @@ _updates = _asks(
 )  # fmt: skip
 _renews = _asks(Renew, _lives | st.just({}), **_based_on)
 _rotates = _asks(Rotate, mostly({}, _lives), grace_seconds=_graces, secret=_secrets, **_based_on)
+_audiences = mostly((), st.lists(_texts, max_size=2).map(tuple))
+_held = st.builds(Held, _scopes, _audiences, _moments)
 _exchanges = _asks(
     Exchange, generation=st.sampled_from([1, 1, 1, 2, 2, 3, 0]), jti=st.uuids(), scopes=mostly(None, _scopes),
-    lifetime_seconds=st.sampled_from([60, 10**7]), audience=mostly((), st.lists(_texts, max_size=2).map(tuple)),
+    lifetime_seconds=st.sampled_from([60, 10**7]), audience=_audiences, held=mostly(None, _held),
+    actors=mostly((), st.sampled_from([(TOKENS[0],), TOKENS])),
 )  # fmt: skip
 _suspends, _resumes = _asks(Suspend, reason=_texts, **_based_on), _asks(Resume, **_based_on)
 _revokes, _erases = _asks(Revoke, reason=_texts, **_based_on), _asks(Erase, **_based_on)

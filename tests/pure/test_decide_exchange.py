@@ -1,24 +1,33 @@
 """Exchanging: a bearer is never more than the secret that bought it."""
 
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Exchange
+from counterfoil.account import Policy
+from counterfoil.commands import Exchange, Held, Revoke
+from counterfoil.decide import decide
 from counterfoil.events import Exchanged
 from counterfoil.refusals import (
     BadScope,
     BadText,
+    BeyondAudience,
     BeyondCaller,
+    NetworkForbidden,
     Refusal,
     SecretRetired,
     TokenExpired,
     TokenRevoked,
     TokenSuspended,
+    UnknownSecret,
 )
+from counterfoil.token import Surroundings
 from pure.stories import (
+    ANOTHER,
     BORN,
     CREATED,
     DAY,
@@ -117,3 +126,67 @@ def test_an_exchange_leaves_the_revision_and_changes_only_when_it_was_last_excha
 
 def test_a_bearer_of_no_length_is_over_at_once() -> None:
     assert bearer(given(WIDE), exchange(lifetime_seconds=0), NOON + DAY).expires_at == NOON + DAY
+
+
+BEARER = Held(("tokens.read", "mail.*", "mail.send"), ("mail", "files"), NOON + HOUR)
+ACTING = replace(ANOTHER, expires_at=NOON + HOUR / 2)
+
+
+def test_a_bearer_buys_a_bearer_that_is_at_most_as_good() -> None:
+    bought = bearer(given(WIDE), exchange(held=BEARER), NOON + HOUR / 2)
+    assert (bought.scopes, bought.audience) == (("tokens.read", "mail.send"), BEARER.audience)
+    assert bought.expires_at == BEARER.expires_at
+    less = bearer(given(WIDE), exchange(held=BEARER, scopes=("mail.send",), audience=("files",), lifetime_seconds=60))
+    assert (less.scopes, less.audience, less.expires_at) == (("mail.send",), ("files",), NOON + HOUR / 60)
+
+
+@pytest.mark.parametrize("wanted", ["tokens.*", "tokens.create", "mail.*", "files.read"])
+def test_a_bearer_buys_no_scope_that_it_or_its_token_lacks(wanted: str) -> None:
+    with pytest.raises(BeyondCaller):
+        given(WIDE).when(exchange(held=BEARER, scopes=(wanted,)))
+
+
+def test_a_bearer_buys_none_for_another_audience() -> None:
+    with pytest.raises(BeyondAudience):
+        given(WIDE).when(exchange(held=BEARER, audience=("files", "orders")))
+
+
+def test_a_bearer_that_is_over_buys_nothing() -> None:
+    with pytest.raises(TokenExpired):
+        given(WIDE).when(exchange(held=BEARER), BEARER.expires_at)
+
+
+def test_a_bearer_buys_nothing_once_its_secret_does_not() -> None:
+    with pytest.raises(SecretRetired):
+        given(*IN_GRACE).when(exchange(held=replace(BEARER, expires_at=LATER)), NOON + HOUR)
+
+
+def test_who_acts_for_somebody_is_named_and_no_bearer_outlives_them() -> None:
+    chain = (ACTING.actor.id, UUID(int=9))
+    bought = bearer(given(WIDE), exchange(by=ACTING, actors=chain))
+    assert (bought.actors, bought.expires_at, bought.scopes) == (chain, ACTING.expires_at, WIDE.scopes)
+    assert bearer(given(WIDE), exchange(by=ANOTHER, actors=chain)).expires_at == NOON + HOUR
+    with pytest.raises(TokenExpired):
+        given(WIDE).when(exchange(by=replace(ACTING, expires_at=NOON), actors=chain))
+
+
+def test_nobody_acts_for_another_account() -> None:
+    with pytest.raises(UnknownSecret):
+        given(WIDE).when(exchange(by=replace(ACTING, account=UUID(int=5)), actors=(ACTING.actor.id,)))
+
+
+def test_the_networks_of_the_account_count_when_buying_too() -> None:
+    around = Surroundings(Policy(networks=("192.0.2.0/24",)))
+    for address in (None, ip_address("198.51.100.1")):
+        with pytest.raises(NetworkForbidden):
+            decide(given(WIDE).state, exchange(address=address), NOON, around)
+    assert decide(given(WIDE).state, exchange(address=ip_address("192.0.2.9")), NOON, around)
+
+
+@pytest.mark.parametrize(
+    ("generation", "at", "ends"),
+    [(2, NOON, True), (1, NOON, True), (1, NOON + HOUR, False), (2, LATER, True), (3, NOON, False)],
+)
+def test_a_secret_ends_its_token_only_while_it_could_open_it(generation: int, at: datetime, ends: bool) -> None:
+    story = given(*IN_GRACE, SUSPENDED)
+    assert bool(story.when(asks(Revoke, reason="leaked", generation=generation), at)) is ends

@@ -97,7 +97,10 @@ LIVES: dict[str, list[Event]] = {
         Expired(expires_at=ENDS),
         Renewed(expired_at=ENDS, expires_at=None, duration="forever"),
         Rotated(generation=2, previous_until=ENDS, stub="cfl_service_Cd34"),
-        Exchanged(jti=OTHER, generation=2, audience=("https://mail.example",), scopes=("tokens.a",), expires_at=ENDS),
+        Exchanged(
+            jti=OTHER, generation=2, audience=("https://mail.example",), scopes=("tokens.a",), expires_at=ENDS,
+            actors=(OTHER,),
+        ),
         Suspended(private=Private(reason="under review")),
         Suspended(),
         Resumed(),

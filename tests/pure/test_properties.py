@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from counterfoil.codec import entry_of, fact_of, leaf_hash, seal
-from counterfoil.commands import TokenCommand
+from counterfoil.commands import Exchange, TokenCommand
 from counterfoil.decide import decide
 from counterfoil.events import (
     UNREVISED,
@@ -84,6 +84,8 @@ class Ledger:
             version = before.version + 1 if before else 1
             self.append(fact(event, version=version, at=self.at, by=command.by.actor, of=command.token_id))
             nothing_grows_beyond_its_caller(before, self.tokens[command.token_id], event, command.by)
+            if isinstance(event, Exchanged) and isinstance(command, Exchange):
+                no_bearer_is_more_than_what_bought_it(event, command)
 
     def append(self, happened: Fact) -> None:
         """Write the fact; the state follows from what can be read back."""
@@ -123,6 +125,16 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
         }
         kept |= {"revision", "at", "updated_at"}
         assert all(getattr(before, name) == getattr(after, name) for name in set(Token.__struct_fields__) - kept)
+
+
+def no_bearer_is_more_than_what_bought_it(event: Exchanged, command: Exchange) -> None:
+    if held := command.held:
+        assert not missing(held.scopes, event.scopes)
+        assert set(event.audience) <= set(held.audience)
+        assert event.expires_at <= held.expires_at
+    if command.actors and command.by.expires_at is not None:
+        assert event.expires_at <= command.by.expires_at
+    assert event.actors == command.actors
 
 
 @given(STEPS)

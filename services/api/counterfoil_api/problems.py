@@ -68,6 +68,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.SecretEnded: Kind(401, "secret-ended", "Every secret of the account was ended", _INVALID),
         refusals.OwnerDisabled: Kind(401, "owner-disabled", "The owner is disabled", _INVALID),
         refusals.CallerGone: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.BeyondAudience: Kind(403, "beyond-audience", "Not an audience of the bearer"),
         refusals.BeyondPolicy: Kind(403, "beyond-policy", "More than the account's policy allows"),
         refusals.NetworkForbidden: Kind(403, "network-forbidden", "Not from this network"),
         refusals.BeyondCaller: Kind(403, "beyond-caller", "More than the caller holds"),
