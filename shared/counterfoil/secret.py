@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
 import msgspec
@@ -24,12 +24,31 @@ _SHAPE: Final = re.compile(r"cfl_(?:user|app|service)_[0-9A-Za-z]{49}")
 PREFIXES: Final = {"user": "cfl_user_", "application": "cfl_app_", "service": "cfl_service_"}
 
 
+OWN: Final = "counterfoil"
+"""The scheme of secrets that were made here; see `foreign` for the others."""
+
+
 class Minted(msgspec.Struct, frozen=True):
-    """What the ledger keeps of a new secret: its digest (32 bytes), whose pepper made it, and a stub to show."""
+    """What the ledger keeps of a new secret: its digest (32 bytes), whose pepper made it, and a stub to show.
+
+    `scheme` says what was digested: the secret itself, or a digest of it that came from elsewhere.
+    """
 
     digest: bytes
     pepper_id: int
     stub: str
+    scheme: str = OWN
+
+
+class Digestible(Protocol):
+    """A secret, or what is known of one: the bytes that may be digested under a pepper, the best first."""
+
+    @property
+    def materials(self) -> tuple[bytes, ...]: ...
+    @property
+    def stub(self) -> str: ...
+    @property
+    def scheme(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -42,6 +61,16 @@ class Secret:
     def stub(self) -> str:
         """Enough to recognise a token by, too little to use it: 4 of its 43 random characters."""
         return self.plain[: self.plain.rindex("_") + 5]
+
+    @property
+    def materials(self) -> tuple[bytes, ...]:
+        """What is digested: all of it."""
+        return (self.plain.encode(),)
+
+    @property
+    def scheme(self) -> str:
+        """How it is digested."""
+        return OWN
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -56,13 +85,14 @@ class Peppers:
         self._by_id = dict(sorted(by_id.items(), reverse=True))
         self.newest = max(by_id)
 
-    def minted(self, secret: Secret) -> Minted:
+    def minted(self, secret: Digestible) -> Minted:
         """Return what to keep of a new secret."""
-        return Minted(self._digest(secret, self.newest), self.newest, secret.stub)
+        return Minted(self._digest(secret.materials[0], self.newest), self.newest, secret.stub, secret.scheme)
 
-    def digests(self, secret: Secret) -> tuple[bytes, ...]:
+    def digests(self, secret: Digestible) -> tuple[bytes, ...]:
         """Return the digest under each pepper, the newest first: one of them may be in the table."""
-        return tuple(self._digest(secret, pepper_id) for pepper_id in self._by_id)
+        materials = secret.materials
+        return tuple(self._digest(material, pepper_id) for pepper_id in self._by_id for material in materials)
 
     def hmac(self, *parts: bytes) -> bytes:
         """Return the HMAC of length-prefixed parts under the oldest pepper.
@@ -72,8 +102,8 @@ class Peppers:
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hmac.digest(self._by_id[min(self._by_id)], text, "sha256")
 
-    def _digest(self, secret: Secret, pepper_id: int) -> bytes:
-        return hmac.digest(self._by_id[pepper_id], secret.plain.encode(), "sha256")
+    def _digest(self, material: bytes, pepper_id: int) -> bytes:
+        return hmac.digest(self._by_id[pepper_id], material, "sha256")
 
     def __repr__(self) -> str:
         return f"Peppers(ids={sorted(self._by_id)})"
