@@ -1,0 +1,57 @@
+"""What an account, its administrators and the limits say of a token is asked for a proxy, too."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from api.proxy import Asked, bearer, issued
+from api.service import Caller, founded, served, settings_for
+from counterfoil.secret import mint
+from counterfoil_api.application import make_app
+from counterfoil_dev.postgres import Database
+
+
+@pytest.fixture
+async def own(database: Database, tmp_path: Path) -> AsyncIterator[tuple[Asked, Caller]]:
+    """A proxy and an administrator of a service of their own, which believes proxies on this machine."""
+    settings = settings_for(database.app_url, TRUSTED_PROXIES="127.0.0.0/8", GUESS_LIMIT="3/1m")
+    account = await founded(settings, "own", tmp_path)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        yield Asked(session, account["account"]), Caller(session, f"Bearer {account['admin_token']}")
+
+
+def through(client: str, plain: str) -> dict[str, str]:
+    return {**bearer(plain), "X-Forwarded-For": client}
+
+
+async def test_an_account_is_entered_from_its_networks_alone_as_the_proxy_tells(own: tuple[Asked, Caller]) -> None:
+    proxy, admin = own
+    secret = (await issued(admin))["secret"]
+    changed = await admin.patch("/v1/account", {"policy": {"networks": ["192.0.2.0/24", "127.0.0.0/8"]}}, If_Match="*")
+    assert changed.status == 200, changed.body
+    assert (await proxy.about(through("192.0.2.7", secret))).status == 200
+    for elsewhere in ("203.0.113.9", "192.0.2.7, 203.0.113.9"):
+        refused = await proxy.about(through(elsewhere, secret))
+        assert (refused.status, refused.problem) == (403, "network-forbidden")
+
+
+async def test_the_end_of_all_secrets_is_the_end_behind_proxies(own: tuple[Asked, Caller]) -> None:
+    proxy, admin = own
+    secret = (await issued(admin))["secret"]
+    bought = (await admin.with_token(secret).post("/v1/exchange", {})).json["access_token"]
+    assert [(await proxy.about(bearer(shown))).status for shown in (secret, bought)] == [200, 200]
+    assert (await admin.post("/v1/account/end-secrets", {"reason": "for the test"})).status == 200
+    assert [(await proxy.about(bearer(shown))).problem for shown in (secret, bought)] == ["secret-ended"] * 2
+
+
+async def test_guesses_are_limited_by_client_and_spoil_nothing_for_others(own: tuple[Asked, Caller]) -> None:
+    proxy, admin = own
+    secret = (await issued(admin))["secret"]
+    for client in ("198.51.100.1", "198.51.101.1"):
+        told = [await proxy.about(through(client, mint("service").plain)) for _ in range(4)]
+        assert [answer.status for answer in told] == [401, 401, 401, 403]
+        assert (told[-1].problem, told[-1].json["reason"]) == ("not-verified", "rate-limited")
+        assert 1 <= int(told[-1].headers["Retry-After"]) <= 60
+        assert (await proxy.about(through(client, secret))).status == 200
