@@ -32,6 +32,8 @@ class Bounds:
     """How long a caller may leave an answer unread."""
     idle_seconds: float = 75.0
     """Between requests. Longer than proxies keep theirs (60 s), so that it is never us who close under a request."""
+    lingering_seconds: float = 2.0
+    """How long what follows a refused request is still read and dropped, so that the refusal precedes the reset."""
 
 
 BOUNDS: Final[web.AppKey[Bounds]] = web.AppKey("bounds", Bounds)

@@ -33,8 +33,6 @@ LONGEST_LINE: Final = 8_190
 MOST_HEADERS: Final = 100
 LARGEST_HEAD: Final = 32_768
 """Of all lines together: no proxy or browser sends more, and each connection could hold as much."""
-LINGERING_SECONDS: Final = 2.0
-"""How long what follows a refused request is still read and dropped, so that the refusal arrives before the reset."""
 _TOO_MANY = "Too many headers received"
 
 
@@ -51,7 +49,7 @@ class Protocol(RequestHandler):
             max_field_size=LONGEST_LINE,
             max_headers=MOST_HEADERS,
             keepalive_timeout=server.bounds.idle_seconds,
-            lingering_time=LINGERING_SECONDS,
+            lingering_time=server.bounds.lingering_seconds,
             # A compressed body could unfold to anything: it stays as it is, and is refused.
             auto_decompress=False,
             access_log=None,  # type: ignore[arg-type] # None is how aiohttp switches its own off
@@ -182,7 +180,7 @@ class Protocol(RequestHandler):
         transport.write_eof()
         self._gone = self._loop.create_future()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LINGERING_SECONDS):
+            async with asyncio.timeout(self._bounds.lingering_seconds):
                 await self._gone
 
 
