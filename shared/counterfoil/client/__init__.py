@@ -25,6 +25,7 @@ from .failures import (
     Unintelligible,
     Unreachable,
 )
+from .reads import Reading
 
 __all__ = [
     "Account",
@@ -42,6 +43,7 @@ __all__ = [
     "NotFound",
     "OutcomeUnknown",
     "Policy",
+    "Reading",
     "Refused",
     "Scope",
     "ScopeSet",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Self
 
 from .account import OwnAccount
+from .reads import Reads
 from .tokens import Tokens
 from .wire import Wire
 
 
-class Client(Tokens, OwnAccount):
+class Client(Tokens, OwnAccount, Reads):
     """A ledger as seen with one token: `async with Client(url, token) as ledger`.
 
     `timeout_seconds` bounds a whole call with all its tries, `try_seconds` each try.

@@ -1,0 +1,43 @@
+"""`counterfoil reads`: who only looked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from counterfoil.client.reads import Reading
+
+from .options import AsJson, Credentials, Limit
+from .reading import listed
+from .showing import table, time_of
+
+
+def reads(
+    *,
+    reader: Annotated[str | None, typer.Option(help="Only those of this user or token, by its id.")] = None,
+    limit: Limit = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who has read tokens that are not their own, or the log, the latest first."""
+    listed(lambda ledger, most: ledger.reads(reader=reader, limit=most), _show, limit, credentials, as_json=as_json)
+
+
+def _show(reads: Sequence[Reading]) -> None:
+    table(
+        ("at", "reader", "calls", "rows", "tokens by name"),
+        (
+            (time_of(each.at), f"{each.reader.kind} {each.reader.id}", _calls(each), str(each.shown), _tokens(each))
+            for each in reads
+        ),
+    )
+
+
+def _calls(reading: Reading) -> str:
+    return ", ".join(f"{what} {count}" for what, count in sorted(reading.calls.items()))
+
+
+def _tokens(reading: Reading) -> str:
+    return " ".join(map(str, reading.tokens))

@@ -1,0 +1,37 @@
+"""The call about those who only looked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from .calls import Calls
+from .documents import Actor
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reader has read in the `seconds` before `at`: how often of which kind, and how many rows they saw.
+
+    `tokens` are those that were asked for by name, a hundred at most.
+    """
+
+    at: datetime
+    reader: Actor
+    calls: dict[str, int]
+    shown: int
+    tokens: tuple[UUID, ...]
+    seconds: int
+    version: int
+
+
+class Reads(Calls):
+    """Look at who looked."""
+
+    async def reads(self, *, reader: UUID | str | None = None, limit: int | None = None) -> AsyncIterator[Reading]:
+        """Yield who has read what is not their own, the newest first; or the reads of one user or token."""
+        query = {} if reader is None else {"reader": str(reader)}
+        async for reading in self.pages("/v1/reads", query, Reading, limit=limit):
+            yield reading
