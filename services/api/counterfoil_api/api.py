@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 
 from aiohttp import web
 
-from counterfoil.refusals import Refusal
+from counterfoil.refusals import Forbidden, Refusal
 from counterfoil_api.authentication import Approach
 from counterfoil_api.bodies import body_of
 from counterfoil_api.bounds import bounds_of, in_time
@@ -24,6 +24,7 @@ from counterfoil_api.replies import NO_STORE, writer
 Context = TypeVar("Context")
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
 Authenticate = Callable[[Context, Approach], Awaitable[object]]
+Note = Callable[[Context, Approach, object, Refusal], None]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -121,10 +122,14 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Mount(Generic[Context]):
-    """What turns routes into aiohttp handlers: the context they work with, and who believes credentials."""
+    """What turns routes into aiohttp handlers: the context they work with, and who believes credentials.
+
+    `note` is told when somebody who was believed may not do what they ask for.
+    """
 
     context: Context
     authenticate: Authenticate[Context]
+    note: Note[Context] = lambda *_: None
 
     def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
         """Add every route to the application."""
@@ -136,7 +141,7 @@ class Mount(Generic[Context]):
 
     def answer(self, route: Route) -> Answer:
         """The handler of one route, with nothing left to find out per request."""
-        context, authenticate, call = self.context, self.authenticate, route.call
+        context, authenticate, note, call = self.context, self.authenticate, self.note, route.call
         readers = tuple((parameter.name, reader(parameter)) for parameter in route.parameters)
         write = writer(route.returns, cache=route.cache)
         has_body = route.reads(Source.BODY, Source.FORM)
@@ -149,9 +154,15 @@ class Mount(Generic[Context]):
                 refuse_query(request)
             given = {name: read(request, raw) for name, read in readers}
             async with in_time(route.patience_seconds or bounds_of(request.app).request_seconds, changes=route.changes):
-                if asker is not None:
-                    given[asker] = await authenticate(context, given[asker])  # type: ignore[arg-type] # its reader gave it
-                return write(await call(context, **given))
+                if asker is None:
+                    return write(await call(context, **given))
+                approach = given[asker]
+                given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                try:
+                    return write(await call(context, **given))
+                except Forbidden as refusal:
+                    note(context, approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
+                    raise
 
         return answer
 

@@ -23,6 +23,7 @@ from counterfoil_api import (
     lists,
     reads,
     tokens,
+    tried,
     wellknown,
 )
 from counterfoil_api.addresses import Proxies
@@ -30,14 +31,14 @@ from counterfoil_api.api import Api, Mount, Route
 from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.metrics import observe_request
 from counterfoil_api.openapi import document
-from counterfoil_api.principals import authenticate
+from counterfoil_api.principals import authenticate, note_forbidden
 from counterfoil_api.requests import edge
 
 description = Api("description")
 
 _PARTS = (
     *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
-    *(accounts.api, catalogue.api, reads.api),
+    *(accounts.api, catalogue.api, reads.api, tried.api),
     *(wellknown.api, description, health.api),
 )
 
@@ -55,7 +56,7 @@ def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Appli
 
     async def opened(started: web.Application) -> AsyncIterator[None]:
         async with opening(settings) as ledger:
-            Mount(ledger, authenticate).onto(started, routes())
+            Mount(ledger, authenticate, note_forbidden).onto(started, routes())
             forward.mount(started, ledger)
             yield
 

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from counterfoil.attempts import Attempts
 from counterfoil.principal import NIL
-from counterfoil.refusals import Denied, Refusal, SecretEnded, SecretRetired, TokenRevoked, UnknownSecret
+from counterfoil.refusals import Denied, Forbidden, Refusal, SecretEnded, SecretRetired, TokenRevoked, UnknownSecret
 from counterfoil.secret import recognised
 from counterfoil_api.addresses import network_of
 from counterfoil_api.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
@@ -69,6 +69,10 @@ class Guard:
         except Denied as refusal:
             await self._met(given, charge)
             raise await self._dead(refusal, given, network) from None
+        except Forbidden as refusal:
+            await self._met(given, charge)
+            await self._note(refusal, given, network)
+            raise
         except BaseException:
             await self._give_back(charge)
             raise
@@ -104,8 +108,7 @@ class Guard:
         return await self._within(self._guesses, f"malformed:{network}", refusal)
 
     async def _dead(self, refusal: Denied, given: Given, network: str) -> Refusal:
-        account, subject = await self._known.whose(given)
-        self._attempts.note(account, kind_of(refusal).name, subject, network=network)
+        await self._note(refusal, given, network)
         if self._guesses is None:
             return refusal
         left = await self._quotas.take(f"dead:{self._known.digest(given).hex()[:32]}:{network}", DEAD)
@@ -114,6 +117,10 @@ class Guard:
         if isinstance(refusal, _FINAL):
             self._ended.keep((plain_hash(given), network), refusal, left.seconds)
         return _too_often(refusal, left.seconds)
+
+    async def _note(self, refusal: Refusal, given: Given, network: str) -> None:
+        account, subject = await self._known.whose(given)
+        self._attempts.note(account, kind_of(refusal).name, subject, network=network)
 
     async def _within(self, quota: Quota | None, key: str, refusal: Refusal) -> Refusal:
         if quota is None or (left := await self._quotas.take(key, quota)).granted:

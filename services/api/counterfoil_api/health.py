@@ -21,7 +21,14 @@ _PATIENCE_SECONDS = 3.0
 class Health(msgspec.Struct, frozen=True):
     """One word."""
 
-    status: Literal["alive", "ready"]
+    status: Literal["alive"]
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Ready; and whether limits are counted together with the other processes at this moment."""
+
+    status: Literal["ready"]
+    limits: Literal["shared", "this process alone"]
 
 
 @api.get("/healthz")
@@ -31,12 +38,15 @@ async def get_liveness(_: Ledger) -> Health:
 
 
 @api.get("/readyz", refusals=(Overloaded,))
-async def get_readiness(ledger: Ledger) -> Health:
-    """Learn whether requests would be answered: the database is there and the keys are read."""
+async def get_readiness(ledger: Ledger) -> Readiness:
+    """Learn whether requests would be answered: the database is there and the keys are read.
+
+    Limits that each process counts alone, for want of a Valkey, are no reason not to be ready.
+    """
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(ledger.readers)
         await ledger.keys.ring()
-    return Health("ready")
+    return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone")
 
 
 @api.get("/metrics")

@@ -51,7 +51,7 @@ async def open_limits(
                 quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=_quota(settings.guess_limit)
             ),
             logins=Logins(tally, peppers, attempts),
-            allowance=Allowance(quotas, _quota(settings.rate_limit)),
+            allowance=Allowance(quotas, _quota(settings.rate_limit), attempts),
         )
 
 

@@ -3,21 +3,30 @@
 from counterfoil.account import Address, Policy
 from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import NetworkForbidden, ScopeMissing, UnknownSecret
+from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
 from counterfoil.secret import recognised
 from counterfoil.token import flaw, good_until
+from counterfoil_api.addresses import network_of
 from counterfoil_api.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused
 from counterfoil_api.keys import Claims
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.problems import kind_of
 
 
 async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
     """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
     asker = await ledger.limits.guard.over(approach, lambda: _believed(ledger, approach))
-    await ledger.limits.allowance.spend(asker)
+    await ledger.limits.allowance.spend(asker, approach.address)
     return asker
+
+
+def note_forbidden(ledger: Ledger, approach: Approach, asker: object, refusal: Refusal) -> None:
+    """Record that somebody asked for what they may not do."""
+    if isinstance(asker, Principal):
+        network = network_of(approach.address)
+        ledger.limits.attempts.note(asker.account, kind_of(refusal).name, asker.actor.id, network=network)
 
 
 async def _believed(ledger: Ledger, approach: Approach) -> Principal:

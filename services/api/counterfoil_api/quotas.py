@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from counterfoil.attempts import Attempts
 from counterfoil.principal import Principal
+from counterfoil_api.addresses import Address, network_of
 from counterfoil_api.complaints import RateLimited
 from counterfoil_api.counting import GIVE_BACK, TAKE
 from counterfoil_api.fading import Fading
@@ -78,14 +80,20 @@ def told() -> Mapping[str, str]:
 class Allowance:
     """How many requests each user and each token may make; without a quota, as many as they like."""
 
-    def __init__(self, quotas: Quotas, quota: Quota | None) -> None:
+    def __init__(self, quotas: Quotas, quota: Quota | None, attempts: Attempts) -> None:
         self._quotas = quotas
         self._quota = quota
+        self._attempts = attempts
 
-    async def spend(self, asker: Principal) -> None:
+    async def spend(self, asker: Principal, address: Address | None) -> None:
         """Count a request of this caller, or raise RateLimited; a token's bearers count as the token."""
-        if self._quota is not None:
+        if self._quota is None:
+            return
+        try:
             await self._spend(f"asks:{asker.actor.id}", self._quota)
+        except RateLimited:
+            self._attempts.note(asker.account, "rate-limited", asker.actor.id, network=network_of(address))
+            raise
 
     async def spend_by_secret(self, digest: bytes) -> None:
         """Count a request of whoever holds this secret, before anybody knows whose it is."""

@@ -11,7 +11,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from counterfoil.door import Door
-from counterfoil.postgres import claims
+from counterfoil.postgres import attempts, claims
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.settings import Settings
 from counterfoil_worker.actors import declare
@@ -81,14 +81,14 @@ class Engine(Middleware):
             self._pool.terminate()
 
     async def _forget(self) -> None:
-        """Forget what idempotency keys need no longer: secrets after minutes, everything after a day."""
+        """Forget old attempts, and what idempotency keys need no longer: secrets after minutes, all after a day."""
         try:
-            forgotten = await claims.forget(self._pool)
+            forgotten = {"replies": await claims.forget(self._pool), "attempts": await attempts.forget(self._pool)}
         except LOST as error:
             log.warning("forgetting_postponed", error=type(error).__name__)
         else:
-            if forgotten:
-                log.info("forgot", replies=forgotten)
+            if any(forgotten.values()):
+                log.info("forgot", **forgotten)
 
 
 def _end_without_a_clock(ticking: asyncio.Task[None]) -> None:

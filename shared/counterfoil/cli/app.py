@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import account, audit, catalogue, own_account, reading, reads, serving, token
+from . import account, attempts, audit, catalogue, own_account, reading, reads, serving, token
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(token.app, name="token")
 app.command()(reading.alerts)
+app.command()(attempts.attempts)
 app.command()(reads.reads)
 app.command()(serving.migrate)
 app.command()(serving.api)

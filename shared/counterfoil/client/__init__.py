@@ -9,7 +9,20 @@ over all tries, so that a connection cut in the middle loses no secret. See `fai
 """
 
 from .client import Client
-from .documents import Account, Alert, Bearer, Happening, Introspection, Issued, Policy, Scope, ScopeSet, Secret, Token
+from .documents import (
+    Account,
+    Alert,
+    Attempt,
+    Bearer,
+    Happening,
+    Introspection,
+    Issued,
+    Policy,
+    Scope,
+    ScopeSet,
+    Secret,
+    Token,
+)
 from .failures import (
     Conflict,
     Denied,
@@ -30,6 +43,7 @@ from .reads import Reading
 __all__ = [
     "Account",
     "Alert",
+    "Attempt",
     "Bearer",
     "Client",
     "Conflict",

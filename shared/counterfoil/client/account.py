@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from . import spelling
 from .calls import Calls
-from .documents import Account, Policy, Scope, ScopeSet
+from .documents import Account, Attempt, Policy, Scope, ScopeSet
 from .wire import Call
 
 
@@ -28,6 +28,12 @@ class OwnAccount(Calls):
         # Tried twice it ends what came in between as well: no key is needed, and none could be read again.
         call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
         return spelling.read(await self.wire.ask(call), Account)
+
+    async def attempts(self, *, kind: str | None = None, limit: int | None = None) -> AsyncIterator[Attempt]:
+        """Yield what was tried in vain on the account, the latest first."""
+        query = {} if kind is None else {"kind": kind}
+        async for attempt in self.pages("/v1/attempts", query, Attempt, limit=limit):
+            yield attempt
 
     async def scopes(self, *, limit: int | None = None) -> AsyncIterator[Scope]:
         """Yield the scopes of the catalogue, the built-in ones first."""

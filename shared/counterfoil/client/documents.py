@@ -116,6 +116,17 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     token: Token
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one thing was tried in vain within one minute; `network` is where the latest came from."""
+
+    minute: datetime
+    kind: str
+    subject: UUID | None
+    network: str
+    count: int
+    last_at: datetime
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What an account asks of its tokens and of where it is used from; None and empty mean no rule."""
 

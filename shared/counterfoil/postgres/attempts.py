@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.tenant import tenant
 
 KEPT: Final = timedelta(days=90)
 
@@ -54,17 +55,18 @@ async def attempts_of(
 ) -> list[Attempted]:
     """Return up to `limit` of an account's attempts, the latest first, beyond a place."""
     minute, last_kind, subject = after or (None, None, None)
-    rows = await pool.fetch(
-        """
-        select minute, kind, subject_id, network, count, last_at
-          from attempt
-         where account_id = $1
-           and ($2::text is null or kind = $2)
-           and ($3::text is null or (minute, kind, subject_id) < ($3::text::timestamptz, $4::text, $5::text::uuid))
-         order by minute desc, kind desc, subject_id desc
-         limit $6""",
-        account, kind, minute, last_kind, subject, limit,
-    )  # fmt: skip
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            """
+            select minute, kind, subject_id, network, count, last_at
+              from attempt
+             where account_id = $1
+               and ($2::text is null or kind = $2)
+               and ($3::text is null or (minute, kind, subject_id) < ($3::text::timestamptz, $4::text, $5::text::uuid))
+             order by minute desc, kind desc, subject_id desc
+             limit $6""",
+            account, kind, minute, last_kind, subject, limit,
+        )  # fmt: skip
     return [
         Attempted(
             minute=row["minute"], kind=row["kind"], subject=row["subject_id"] if row["subject_id"].int else None,

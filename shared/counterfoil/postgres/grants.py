@@ -26,7 +26,7 @@ PRIVILEGES = {
 READER: Final = "counterfoil_reader"
 """Whom the application's role becomes, for one transaction, to read what a tenant is shown."""
 SETTING: Final = "counterfoil.account"
-READABLE: Final = ("event", "subject", "token", "token_use")
+READABLE: Final = ("attempt", "event", "subject", "token", "token_use")
 """What the reader may select from: no digest, no hash, no private key, no kept answer."""
 
 # As Postgres itself spells it: policies that are already as they should be are left alone, since a change of them

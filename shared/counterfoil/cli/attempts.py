@@ -1,0 +1,32 @@
+"""`counterfoil attempts`: what was tried in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from counterfoil.client.documents import Attempt
+
+from .options import AsJson, Credentials, Limit
+from .reading import listed
+from .showing import table, time_of
+
+
+def attempts(
+    *,
+    kind: Annotated[str | None, typer.Option(help="Only these, such as token-expired or login-failed.")] = None,
+    limit: Limit = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was tried in vain, by the minute, the latest first."""
+    listed(lambda ledger, most: ledger.attempts(kind=kind, limit=most), _show, limit, credentials, as_json=as_json)
+
+
+def _show(attempts: Sequence[Attempt]) -> None:
+    table(
+        ("minute", "kind", "times", "token or user", "network"),
+        ((time_of(a.minute), a.kind, str(a.count), str(a.subject or "-"), a.network) for a in attempts),
+    )
