@@ -1,13 +1,12 @@
 """The account: its policy, the networks it is used from, and the end of all its secrets at once."""
 
 import asyncio
-import base64
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
-from api.service import Caller, founded
+from api.service import Caller, basic, founded
 from counterfoil.settings import Settings
 
 
@@ -24,8 +23,7 @@ def chief(session: ClientSession, tenant: dict[str, str]) -> Caller:
 
 @pytest.fixture
 def person(session: ClientSession, tenant: dict[str, str]) -> Caller:
-    pair = f"{tenant['admin_email']}:{tenant['admin_password']}"
-    return Caller(session, f"Basic {base64.b64encode(pair.encode()).decode()}")
+    return Caller(session, basic(tenant["admin_email"], tenant["admin_password"]))
 
 
 async def test_an_account_shows_itself_and_takes_a_policy(chief: Caller, tenant: dict[str, str]) -> None:
@@ -122,3 +120,44 @@ async def test_nothing_that_was_being_issued_meanwhile_outlives_the_end_of_all_s
     await asyncio.gather(*issuing)
     for secret in secrets:
         assert (await Caller(chief.session, f"Bearer {secret}").get("/v1/account")).problem == "secret-ended"
+
+
+async def test_an_account_opens_others_that_are_tenants_of_their_own(
+    chief: Caller, tenant: dict[str, str], stranger: Caller
+) -> None:
+    email, password = f"head@{tenant['account']}.example", "four words and a 4th"
+    body = {"name": "Payments", "administrator": {"email": email, "password": password}}
+    opened = await chief.post("/v1/accounts", body)
+    assert (opened.status, opened.json["parent"]) == (201, tenant["account"])
+    head = Caller(chief.session, basic(email, password))
+    own = (await head.get("/v1/account")).json
+    assert (own["id"], own["name"]) == (opened.json["id"], "Payments")
+    token = await head.issue(name="theirs")
+    assert (await chief.get(f"/v1/tokens/{token['token']['id']}")).problem == "not-found"
+    assert [each["id"] for each in (await chief.get("/v1/accounts")).json["items"]] == [tenant["account"], own["id"]]
+    assert [each["id"] for each in (await head.get("/v1/accounts")).json["items"]] == [own["id"]]
+    assert own["id"] not in {each["id"] for each in (await stranger.get("/v1/accounts")).json["items"]}
+    child = {"name": "Deeper", "administrator": {"email": f"x{email}", "password": password}}
+    assert (await head.post("/v1/accounts", child)).problem == "beyond-caller"
+
+
+@pytest.mark.parametrize(
+    ("administrator", "problem"),
+    [
+        ({"email": "not an address", "password": "four words and a 4th"}, "bad-email"),
+        ({"email": "a@b.example", "password": "short"}, "bad-password"),
+        ({"email": "a@b.example", "password": "password1234"}, "bad-password"),
+    ],
+)
+async def test_an_account_is_not_left_behind_without_anybody_in_it(
+    chief: Caller, administrator: dict[str, str], problem: str
+) -> None:
+    refused = await chief.post("/v1/accounts", {"name": "Payments", "administrator": administrator})
+    assert refused.problem == problem
+    assert len((await chief.get("/v1/accounts")).json["items"]) == 1
+
+
+async def test_an_address_of_somebody_else_is_taken(chief: Caller, theirs: dict[str, str]) -> None:
+    first = {"email": theirs["admin_email"].upper(), "password": "four words and a 4th"}
+    assert (await chief.post("/v1/accounts", {"name": "P", "administrator": first})).problem == "email-taken"
+    assert len((await chief.get("/v1/accounts")).json["items"]) == 1

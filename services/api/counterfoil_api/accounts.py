@@ -72,7 +72,7 @@ class AccountChanges(Given, frozen=True, kw_only=True):
 async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[AccountDocument]:
     """Look at the account that you are in."""
     need(asker, "account.read")
-    return _tagged(await own_account(ledger, asker))
+    return tagged(await own_account(ledger, asker))
 
 
 @api.patch(
@@ -96,7 +96,7 @@ async def update_account(
     )
     if policy is not UNSET and not body.shut_me_out and not _admits(policy, approach):
         raise ShutsYouOut
-    return _tagged((await ledger.door.execute(command)).state)
+    return tagged((await ledger.door.execute(command)).state)
 
 
 @api.post(
@@ -116,7 +116,7 @@ async def end_secrets(ledger: Ledger, asker: Asker[Principal], *, body: Body[Rev
     # Once more, by ourselves, since the asker's own secret is over: a token that was being issued while the first
     # event was on its way to the disk was not hindered by it, and its secret may be younger than that event.
     outcome = await ledger.door.execute(replace(command, by=replace(SYSTEM, account=asker.account)))
-    return _tagged(outcome.state)
+    return tagged(outcome.state)
 
 
 def account_document(account: Account) -> AccountDocument:
@@ -141,7 +141,8 @@ async def own_account(ledger: Ledger, asker: Principal) -> Account:
     return found[0]
 
 
-def _tagged(state: object) -> Tagged[AccountDocument]:
+def tagged(state: object) -> Tagged[AccountDocument]:
+    """How the state after an account's command is answered."""
     if not isinstance(state, Account):
         raise TypeError("an account command ends in an account")
     return Tagged(account_document(state), state.revision)
