@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from . import scopes, text
 from .events import Event, Fact, Private
-from .principal import Owner, Principal, refuse_beyond, refuse_beyond_life
+from .principal import Actor, Owner, Principal, refuse_beyond, refuse_beyond_life
 from .refusals import AlreadyExists, BadEmail, EmailTaken, LastAdministrator, NotFound, UserGone
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 from .user_commands import (
@@ -66,6 +66,11 @@ def held(role: Role, granted: tuple[str, ...]) -> tuple[str, ...]:
 def owner_of(user: UUID) -> Owner:
     """Return a user as the owner of tokens."""
     return Owner("user", str(user))
+
+
+def principal_of(user: User) -> Principal:
+    """Return a user as one who asks."""
+    return Principal(actor=Actor("user", user.id), account=user.account, scopes=user.held, owner=owner_of(user.id))
 
 
 def decide(user: User | None, command: SubjectCommand, around: Around) -> list[Event]:

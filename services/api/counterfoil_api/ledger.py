@@ -18,6 +18,7 @@ from counterfoil.use import Uses
 from counterfoil.witness import Witness
 from counterfoil_api.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
+from counterfoil_api.one_time import OneTimeCodes
 from counterfoil_api.passwords import Passwords
 from counterfoil_api.signing import Keys
 
@@ -35,9 +36,11 @@ class Ledger:
     uses: Uses
     witness: Witness
     numbers: Numbers
+    user_numbers: Numbers
     peppers: Peppers
     limits: Limits
     passwords: Passwords
+    codes: OneTimeCodes
     keys: Keys
     cursors: Cursors
     census: Census
@@ -59,6 +62,8 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         limits = await stack.enter_async_context(
             open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys)
         )
+        seeds_key = _derived(settings.key_encryption_key, b"counterfoil totp")
+        codes = OneTimeCodes(readers, door, peppers, key=seeds_key)
         yield Ledger(
             settings=settings,
             door=door,
@@ -67,9 +72,11 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             uses=await stack.enter_async_context(Uses(readers)),
             witness=await stack.enter_async_context(Witness(door)),
             numbers=Numbers(readers),
+            user_numbers=Numbers(readers, "user_number"),
             peppers=peppers,
             limits=limits,
-            passwords=Passwords(readers, limits.logins),
+            passwords=Passwords(readers, limits.logins, codes),
+            codes=codes,
             keys=keys,
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),
             census=Census(readers),

@@ -1,4 +1,4 @@
-"""Seeds of one-time codes and the codes for an emergency, beside the log. Of two at once, one statement lets one pass."""
+"""Seeds of one-time codes and the codes for an emergency, beside the log. Of two that come at once, one passes."""
 
 from __future__ import annotations
 

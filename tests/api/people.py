@@ -1,0 +1,54 @@
+"""People on the service: users with roles, who ask with their passwords and their authenticators."""
+
+from dataclasses import dataclass
+from itertools import count
+from time import time
+from typing import Any
+
+from pyotp import TOTP
+
+from api.service import Caller, basic
+
+_NUMBERS = count(1)
+PASSWORD = "correct mule accumulator nail"
+
+
+@dataclass(slots=True)
+class Person:
+    """A user of our account, with what they know."""
+
+    id: str
+    number: int
+    email: str
+    password: str
+    admin: Caller
+    seed: str = ""
+    skipped: int = 0
+
+    def asks(self, *, otp: str | None = None, password: str | None = None) -> Caller:
+        """The person, asking with a password, and with a code if there is one."""
+        headers = {} if otp is None else {"X-Authorization-OTP": otp}
+        return Caller(self.admin.session, basic(self.email, password or self.password), headers)
+
+    async def enrolled(self) -> list[str]:
+        """Enrol in one-time codes with the code of the step before; gives the recovery codes."""
+        begun = await self.asks().post("/v1/users/self/totp")
+        assert begun.status == 200, begun.body
+        self.seed = begun.json["secret"]
+        confirmed = await self.asks().post("/v1/users/self/totp/confirm", {"code": self.code(-1)})
+        assert confirmed.status == 200, confirmed.body
+        codes: list[str] = confirmed.json["recovery_codes"]
+        return codes
+
+    def code(self, later: int = 0) -> str:
+        """The code of this moment, or of so many steps later."""
+        return TOTP(self.seed).at(time(), counter_offset=later)
+
+
+async def person(admin: Caller, role: str = "member", *, scopes: tuple[str, ...] = (), password: str = PASSWORD) -> Person:
+    """A new user."""
+    email = f"person-{next(_NUMBERS)}@ours.example.org"
+    made = await admin.post("/v1/users", {"email": email, "role": role, "scopes": scopes, "password": password})
+    assert made.status == 201, made.body
+    user: Any = made.json["user"]
+    return Person(user["id"], user["number"], email, password, admin)
