@@ -10,11 +10,11 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange", "key", "merkle",
-    "note", "password", "principal", "reads", "refusals", "scopes", "secret", "small", "subjects", "text", "token",
+    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "key",
+    "merkle", "note", "password", "principal", "reads", "refusals", "scopes", "secret", "small", "subjects", "text", "token",
     "user", "user_commands", "user_events",
 })  # fmt: skip
-IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "settings"})
+IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
 FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 

@@ -74,6 +74,10 @@ def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
         ("SWEEP_INTERVAL", "0s"),
         ("DATABASE_POOL_SIZE", "1"),
         ("MAX_BODY_BYTES", "12"),
+        ("REQUEST_TIMEOUT", "0s"),
+        ("MAX_CONNECTIONS", "3"),
+        ("METRICS_TOKEN", "secret"),
+        ("METRICS_TOKEN", "with some secret blanks"),
         ("LIMITS_REDIS_URL", "http://cache"),
         ("RATE_LIMIT", "600"),
         ("RATE_LIMIT", "0/1m"),
@@ -119,9 +123,22 @@ def test_the_public_url_follows_host_and_port() -> None:
     assert settings(API_HOST="0.0.0.0", API_PORT="9000").public_url == "http://0.0.0.0:9000"
 
 
+def test_certificate_and_key_come_together_and_behind_https() -> None:
+    pair = {"TLS_CERTIFICATE": "/run/tls/tls.crt", "TLS_PRIVATE_KEY": "/run/tls/tls.key"}
+    assert settings(**pair, PUBLIC_URL="https://tokens.example").tls_certificate == "/run/tls/tls.crt"
+    assert complaint({**NEEDED, **pair}).name == "PUBLIC_URL"
+    for one, other in (list(pair), list(reversed(pair))):
+        assert complaint({**NEEDED, one: pair[one], "PUBLIC_URL": "https://tokens.example"}).name == other
+
+
 def test_secrets_do_not_show_in_the_repr() -> None:
-    shown = repr(settings(MIGRATE_DATABASE_URL="postgresql://counterfoil_owner:correct-horse@db/counterfoil"))
-    for secret in ("hunter2", "swordfish", "correct-horse", KEY, repr(bytes(range(32)))):
+    shown = repr(
+        settings(
+            MIGRATE_DATABASE_URL="postgresql://counterfoil_owner:correct-horse@db/counterfoil",
+            METRICS_TOKEN="battery-staple-4711",
+        )
+    )
+    for secret in ("hunter2", "swordfish", "correct-horse", "battery-staple", KEY, repr(bytes(range(32)))):
         assert secret not in shown
     assert "api_port=8080" in shown
 

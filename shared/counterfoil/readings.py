@@ -1,0 +1,132 @@
+"""How the texts of settings are read: each reader gives a value, or a `ValueError` that says what is wrong."""
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from counterfoil.duration import length
+from counterfoil.refusals import BadDuration
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    """An address with one of these schemes."""
+
+    def read(text: str) -> str:
+        if urlsplit(text).scheme not in schemes:
+            raise ValueError(f"has to begin with {' or '.join(f'{s}://' for s in schemes)}")
+        return text
+
+    return read
+
+
+def public_url(text: str) -> str:
+    """An address that others can append a path to."""
+    parts = urlsplit(url("http", "https")(text))
+    if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("has to be a plain address: scheme, host, perhaps a port and a path")
+    return text.rstrip("/")
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A whole number between these."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or not least <= int(text) <= most:
+            raise ValueError(f"has to be a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"has to be one of {', '.join(choices)}")
+        return text.lower()
+
+    return read
+
+
+def key(text: str, *, least: int, most: int) -> bytes:
+    """Bytes, in base64."""
+    try:
+        found = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("is not base64") from None
+    if not least <= len(found) <= most:
+        raise ValueError(f"holds {len(found)} bytes instead of {least}{'' if least == most else ' or more'}")
+    return found
+
+
+def peppers(text: str) -> dict[int, bytes]:
+    """Numbered keys."""
+    found: dict[int, bytes] = {}
+    for part in text.split(","):
+        number, colon, encoded = part.strip().partition(":")
+        if not colon or not number.isdecimal() or not 1 <= int(number) <= 32_767:
+            raise ValueError("has to be a list of number:base64, numbers from 1 to 32767")
+        if int(number) in found:
+            raise ValueError(f"names pepper {int(number)} twice")
+        found[int(number)] = key(encoded, least=32, most=1024)
+    return found
+
+
+def encryption_key(text: str) -> bytes:
+    """A key for AES-256."""
+    return key(text, least=32, most=32)
+
+
+def seconds(text: str) -> float:
+    """A duration."""
+    try:
+        found = length(text).total_seconds()
+    except BadDuration as complaint:
+        raise ValueError(complaint.detail.rstrip(".")) from None
+    if not found:
+        raise ValueError("has to be longer than nothing")
+    return found
+
+
+def whole_seconds(text: str) -> int:
+    """A duration of at least a second."""
+    if not (found := int(seconds(text))):
+        raise ValueError("has to be at least a second long")
+    return found
+
+
+def thresholds(text: str) -> tuple[int, ...]:
+    """Durations, the longest first."""
+    return tuple(sorted({whole_seconds(part.strip()) for part in text.split(",")}, reverse=True))
+
+
+def rate(text: str) -> tuple[int, int] | None:
+    """How many in how long; None for any number."""
+    if text.lower() == "none":
+        return None
+    most, slash, span = text.partition("/")
+    if not slash:
+        raise ValueError("has to be a number, a slash and a duration")
+    return whole(1, 1_000_000_000)(most.strip()), whole_seconds(span.strip())
+
+
+def proxies(text: str) -> tuple[str, ...]:
+    """Networks, and perhaps the word `unix`."""
+    named = dict.fromkeys(part.strip() for part in text.split(","))
+    try:
+        widest = min((ipaddress.ip_network(name).prefixlen for name in named.keys() - {"unix"}), default=1)
+    except ValueError:
+        raise ValueError("holds what is no network") from None
+    if not widest:
+        raise ValueError("believes everybody, so that anybody can claim any address")
+    return tuple(named)
+
+
+def password(text: str) -> str:
+    """Something that nobody guesses, which can stand in a header."""
+    if not text.isascii() or not text.isprintable() or " " in text or len(text) < 16:
+        raise ValueError("has to be 16 or more visible ASCII characters")
+    return text
