@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientSession
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from api.proxy import Asked, bearer, issued
 from api.service import Caller, basic, served, settings_for
@@ -45,8 +46,8 @@ async def test_all_the_scopes_are_needed(proxy: Asked, admin: Caller) -> None:
     assert (await proxy.about(bearer(secret), scope="mail.send invoices.read")).status == 200
     refused = await proxy.about(bearer(secret), scope="mail.send invoices.*")
     assert (refused.status, refused.problem) == (403, "scope-missing")
-    challenge = 'Bearer realm="counterfoil", error="insufficient_scope", scope="mail.send invoices.*"'
-    assert refused.headers["WWW-Authenticate"] == challenge
+    assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
+    assert 'scope="mail.send invoices.*"' in refused.headers["WWW-Authenticate"]
 
 
 async def test_a_bearer_has_to_be_for_whom_the_proxy_says(proxy: Asked, admin: Caller) -> None:
@@ -122,6 +123,13 @@ async def test_nothing_passes_with_half_a_proof_or_two(proxy: Asked, admin: Call
     answer = await proxy.about(headers)
     assert (answer.status, answer.problem) == (401, "credentials-refused")
     assert made["secret"].encode() not in answer.body
+
+
+async def test_the_same_header_twice_is_no_proof(proxy: Asked, admin: Caller) -> None:
+    secret = (await issued(admin))["secret"]
+    twice = CIMultiDict([("Authorization", f"Bearer {secret}"), ("Authorization", f"Bearer {secret}")])
+    answer = await proxy.about(twice)
+    assert (answer.status, answer.problem) == (401, "credentials-refused")
 
 
 async def test_no_password_passes(proxy: Asked, ours: dict[str, str]) -> None:

@@ -54,7 +54,7 @@ def test_a_demand_is_one_that_we_understand(name: str) -> None:
 
 def test_nginx_brings_the_credentials_and_keeps_them_from_the_application() -> None:
     brought = dict(re.findall(r"proxy_set_header (\S+) \$http_(\w+);", text("nginx.conf")))
-    assert {name.lower() for name in brought} - {"upgrade"} == CREDENTIALS
+    assert {name.lower() for name in brought} == CREDENTIALS
     assert all(name.lower().replace("-", "_") == variable for name, variable in brought.items())
     cleared = re.findall(r'proxy_set_header (\S+) "";', text("nginx.conf"))
     assert {name.lower() for name in cleared} - {"connection"} == CREDENTIALS

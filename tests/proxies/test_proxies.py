@@ -1,7 +1,5 @@
 """nginx, Traefik and Envoy, with the configurations that we ship: who passes, who does not, and what arrives."""
 
-import asyncio
-import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,18 +7,11 @@ import pytest
 from aiohttp import ClientWebSocketResponse
 
 from api.service import Caller, basic
+from proxies.asking import bearer, issued
 from proxies.conftest import Front
 from proxies.running import AUDIENCE, HOST, SCOPE
 
 MEGABYTE = bytes(range(256)) * 4096
-
-
-async def issued(admin: Caller, *scopes: str, **fields: object) -> Any:
-    return await admin.issue(scopes=scopes or (SCOPE,), owner={"type": "service", "id": "billing"}, **fields)
-
-
-def bearer(secret: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {secret}"}
 
 
 async def test_who_may_pass_arrives_with_a_name_and_without_credentials(front: Front, admin: Caller) -> None:
@@ -83,47 +74,18 @@ async def test_who_may_not_is_told_how_to_ask(front: Front, admin: Caller, stran
     foreign = await issued(stranger)
     too_little = await issued(admin, "invoices.write")
     before = len(front.application.arrived)
-    asked: list[tuple[dict[str, str], int, str]] = [
-        ({}, 401, 'Bearer realm="counterfoil"'),
-        (bearer("cfl_service_nonsense"), 401, 'Bearer realm="counterfoil", error="invalid_token"'),
-        (bearer(expired["secret"]), 401, 'Bearer realm="counterfoil", error="invalid_token"'),
-        (bearer(foreign["secret"]), 401, 'Bearer realm="counterfoil", error="invalid_token"'),
-        (
-            bearer(too_little["secret"]),
-            403,
-            f'Bearer realm="counterfoil", error="insufficient_scope", scope="{SCOPE}"',
-        ),
-    ]
-    for headers, status, challenge in asked:
-        answer = await front.ask("GET", "/", headers)
-        assert (answer.status, answer.headers["WWW-Authenticate"]) == (status, challenge)
+    bare = 'Bearer realm="counterfoil"'
+    told = await front.ask("GET", "/")
+    assert (told.status, told.headers["WWW-Authenticate"]) == (401, bare)
+    for secret in ("cfl_service_nonsense", expired["secret"], foreign["secret"]):
+        told = await front.ask("GET", "/", bearer(secret))
+        assert told.status == 401
+        assert told.headers["WWW-Authenticate"].startswith(f'{bare}, error="invalid_token"')
+    told = await front.ask("GET", "/", bearer(too_little["secret"]))
+    assert told.status == 403
+    assert told.headers["WWW-Authenticate"].startswith(f'{bare}, error="insufficient_scope"')
+    assert f'scope="{SCOPE}"' in told.headers["WWW-Authenticate"]
     assert len(front.application.arrived) == before
-
-
-def claimed(spelling: str) -> dict[str, str]:
-    names = ("Account", "Token", "Owner", "Owner-Type", "Scopes", "Expires")
-    return {spelling.format(name): "mallory" for name in names}
-
-
-SPELLINGS = (
-    *("X-Counterfoil-{}", "x-counterfoil-{}", "X-COUNTERFOIL-{}"),
-    *("X_Counterfoil_{}", "X.Counterfoil.{}", "X-Counterfoil_{}", "X~Counterfoil-{}", "X-Counterfoil!{}"),
-)
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_nobody_names_themselves(front: Front, admin: Caller, spelling: str) -> None:
-    made = await issued(admin)
-    assert (await front.ask("GET", "/", {**claimed(spelling), **bearer(made["secret"])})).status == 200
-    told = front.application.last.identity
-    assert told["x-counterfoil-token"] == [made["token"]["id"]]
-    assert "mallory" not in str(told)
-    assert len(told) in (5, 6)  # of a token that never ends nothing is said of its end
-    # Without a proxy in between the application would have believed it.
-    url = front.application.url
-    async with front.session.get(url, headers=claimed(spelling)) as answer:
-        assert answer.status == 200
-    assert front.application.last.identity["x-counterfoil-token"] == ["mallory"]
 
 
 async def test_a_revoked_token_is_stopped_at_the_very_next_request(front: Front, admin: Caller) -> None:
@@ -183,60 +145,3 @@ async def said(front: Front, headers: dict[str, str]) -> Any:
         assert isinstance(socket, ClientWebSocketResponse)
         await socket.send_str("hello")
         return await socket.receive_str()
-
-
-async def test_what_a_client_writes_in_its_address_changes_no_demand(front: Front, admin: Caller) -> None:
-    poor, good = await issued(admin, "poor.read"), await issued(admin)
-    account = poor["token"]["account"]
-    targets = [
-        "/?scope=poor.read", f"/?account={account}&scope=poor.read", "/&scope=poor.read",
-        "/-/", "/-/?scope=poor.read", "//", "//-/scope/poor.read", "/scope/poor.read/-/", "/..;/", "/%2e%2e/%2e%2e/",
-        "/../../scope/poor.read/-/", "/..%2f..%2f..%2fscope%2fpoor.read%2f-%2f", "/%3fscope=poor.read",
-        f"/v1/forward?account={account}&scope=poor.read", f"/v1/forward/account/{account}/scope/poor.read/-/",
-    ]  # fmt: skip
-    before = len(front.application.arrived)
-    for target in targets:
-        for headers in (bearer(poor["secret"]), {**bearer(poor["secret"]), **elsewhere(target)}):
-            assert await raw(front, target, headers) in (400, 403), target
-    assert len(front.application.arrived) == before
-    passed = [await raw(front, target, bearer(good["secret"])) for target in targets]
-    assert passed.count(200) > len(targets) // 2  # what stops the others is not the address
-
-
-def elsewhere(target: str) -> dict[str, str]:
-    """Headers in which some services look for the address that is meant."""
-    names = ("X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Envoy-Original-Path")
-    return dict.fromkeys(names, target) | {"X-Forwarded-Method": "OPTIONS", "X-HTTP-Method-Override": "HEAD"}
-
-
-async def raw(front: Front, target: str, headers: dict[str, str]) -> int:
-    """The status of a request whose target is sent as it is written here."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", front.proxy.port, ssl=front.tls, server_hostname=HOST)
-    lines = [f"GET {target} HTTP/1.1", f"Host: {HOST}", "Connection: close", *(f"{n}: {v}" for n, v in headers.items())]
-    writer.write("\r\n".join([*lines, "", ""]).encode())
-    answered = await reader.read()
-    writer.close()
-    return int(answered.split(b" ", 2)[1])
-
-
-async def test_the_client_is_who_connected_whatever_it_says(front: Front, admin: Caller) -> None:
-    sent = bearer((await issued(admin))["secret"])
-    front.api.clients.clear()
-    assert (await front.ask("GET", "/", sent)).status == 200
-    for header in ("X-Forwarded-For", "X-Real-Ip", "X-Envoy-External-Address", "True-Client-Ip"):
-        assert (await front.ask("GET", "/", {**sent, header: "203.0.113.9"})).status == 200
-    assert (await front.ask("GET", "/", {**sent, "Forwarded": "for=203.0.113.9"})).status == 200
-    assert len(front.api.clients) == 6
-    # Envoy names itself where the client is on its own machine.
-    assert len(set(front.api.clients)) == 1
-    assert "203.0.113.9" not in front.api.clients
-
-
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-async def test_older_tls_is_refused_by_the_proxy(front: Front) -> None:
-    old = ssl.create_default_context()
-    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-    old.set_ciphers("ALL:@SECLEVEL=0")
-    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
-        await asyncio.open_connection("127.0.0.1", front.proxy.port, ssl=old, server_hostname=HOST)

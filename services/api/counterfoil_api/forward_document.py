@@ -73,17 +73,18 @@ def paths(schemas: Schemas) -> Json:
 
 
 def _item(place: str, names: tuple[str, ...], schemas: Schemas) -> Json:
-    item: Json = {"parameters": [_parameter(name, place) for name in names]}
-    for method in _METHODS:
-        item[method] = {
+    return {
+        method: {
             "operationId": "_".join(("forward", method, place, *names[2:])),
             "tags": ["bearers"],
             "summary": _SUMMARY,
             "description": _SAYS,
+            "parameters": [_parameter(name, place) for name in names],
             "security": [{"token": []}, {"password": []}],
             "responses": {"200": {"description": "OK", "headers": _headers()}} | refused(_REFUSALS, schemas),
         }
-    return item
+        for method in _METHODS
+    }
 
 
 def _parameter(name: str, place: str) -> Json:

@@ -28,15 +28,15 @@ class Proof:
 def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
     """The one proof that a request carries; two are as bad as none."""
     paired = [pair for pair in PAIRS if any(name in headers for name in pair)]
+    if len(paired) + len(headers.getall("Authorization", ())) > 1:
+        raise CredentialsRefused("A request carries one set of credentials.")
     if paired:
-        if len(paired) > 1 or "Authorization" in headers:
-            raise CredentialsRefused("A request carries one set of credentials.")
         return _pair(*(headers.getall(name, ()) for name in paired[0]))
     shown = credentials_of(headers)
     # Slow on purpose, and people's: neither is for every request of a program.
     if isinstance(shown, PasswordGiven):
         raise CredentialsRefused("No password passes here; present a token's secret or a bearer.")
-    return Proof(shown)
+    return Proof(shown, shown.client if isinstance(shown, SecretGiven) else None)
 
 
 def _pair(ids: Sequence[str], secrets: Sequence[str]) -> Proof:
