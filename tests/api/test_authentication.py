@@ -1,6 +1,7 @@
 """The Authorization header: what it may hold, and that nothing else gets through."""
 
 import base64
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,9 @@ from counterfoil_api.authentication import (
     credentials,
     credentials_of,
 )
-from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
+from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated
+
+CLIENT = UUID("019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
 
 
 def basic(pair: str) -> str:
@@ -31,6 +34,7 @@ def basic(pair: str) -> str:
         (basic("é@example.org:pässword"), PasswordGiven("é@example.org", "pässword")),
         (basic(":cfl_service_x"), SecretGiven("cfl_service_x")),
         (basic(":a.b.c"), BearerGiven("a.b.c")),
+        (basic(f"{CLIENT}:cfl_service_x"), SecretGiven("cfl_service_x", CLIENT)),
     ],
 )
 def test_what_may_be_presented(header: str, given_: object) -> None:
@@ -42,7 +46,7 @@ def test_what_may_be_presented(header: str, given_: object) -> None:
     [
         "", "Bearer", "Bearer ", "Bearer a b", "Bearer é", "Bearer " + "a" * 9_000, "Digest a", "cfl_service_x",
         "Basic", "Basic !!!", "Basic YQ", basic("nocolon"), basic("a:b\x00c"), basic("a:b\nc"), basic(":"),
-        "Basic " + base64.b64encode(b"\xff:\xff").decode(), basic(":a b"),
+        "Basic " + base64.b64encode(b"\xff:\xff").decode(), basic(":a b"), basic(f"{CLIENT}:a b"),
     ],
 )  # fmt: skip
 def test_what_may_not(header: str) -> None:
@@ -64,7 +68,7 @@ def test_one_header_and_only_one() -> None:
     with pytest.raises(CredentialsMissing):
         credentials_of(CIMultiDictProxy(CIMultiDict()))
     twice = CIMultiDict([("Authorization", "Bearer a"), ("authorization", "Bearer a")])
-    with pytest.raises(CredentialsRefused):
+    with pytest.raises(CredentialsRepeated):
         credentials_of(CIMultiDictProxy(twice))
 
 

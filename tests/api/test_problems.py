@@ -1,6 +1,7 @@
 """Every refusal has one wire shape, and none of them tells a secret."""
 
 import json
+import re
 
 import msgspec
 
@@ -30,22 +31,24 @@ def test_a_type_means_one_thing() -> None:
 def test_problem_types_are_a_promise_to_callers() -> None:
     # Only ever add to this table: programs out there recognise problems by these names.
     assert sorted((kind.status, kind.name) for kind in set(KINDS.values())) == [
-        (400, "credentials-in-query"), (400, "invalid-precondition"), (400, "malformed-request"),
-        (401, "credentials-missing"), (401, "credentials-refused"), (401, "otp-required"), (401, "owner-disabled"),
-        (401, "secret-ended"), (401, "secret-retired"), (401, "token-expired"), (401, "token-revoked"),
-        (401, "token-suspended"), (403, "beyond-audience"), (403, "beyond-caller"), (403, "beyond-policy"),
-        (403, "network-forbidden"),
+        (400, "credentials-in-query"), (400, "credentials-repeated"), (400, "exchange-refused"),
+        (400, "invalid-precondition"), (400, "malformed-request"), (400, "target-refused"),
+        (400, "unsupported-grant-type"), (400, "unsupported-token-type"), (401, "credentials-missing"),
+        (401, "credentials-refused"), (401, "otp-required"), (401, "owner-disabled"), (401, "secret-ended"),
+        (401, "secret-retired"), (401, "token-expired"), (401, "token-revoked"), (401, "token-suspended"),
+        (403, "beyond-audience"), (403, "beyond-caller"), (403, "beyond-policy"), (403, "network-forbidden"),
         (403, "not-verified"), (403, "password-needed"), (403, "proxy-misconfigured"), (403, "renews-itself"),
         (403, "scope-missing"), (404, "bad-reference"), (404, "no-such-path"), (404, "not-found"),
         (405, "method-not-allowed"), (408, "request-timeout"), (409, "already-exists"), (409, "already-revoked"),
         (409, "email-taken"), (409, "last-administrator"), (409, "lifetime-required"), (409, "lifetime-unwanted"),
-        (409, "nothing-to-renew"), (409, "shuts-you-out"), (409, "user-gone"), (410, "secret-no-longer-available"),
-        (412, "stale-revision"), (413, "body-too-large"), (415, "unsupported-media-type"), (417, "expectation-failed"),
-        (422, "bad-code"), (422, "bad-cursor"), (422, "bad-duration"), (422, "bad-email"), (422, "bad-expiry"),
-        (422, "bad-link"), (422, "bad-metadata"), (422, "bad-owner"), (422, "bad-password"), (422, "bad-policy"),
-        (422, "bad-scope"), (422, "bad-text"), (422, "entry-too-large"), (422, "invalid-request"), (422, "key-reused"),
-        (422, "key-too-short"), (429, "rate-limited"), (431, "headers-too-large"), (500, "internal-error"),
-        (503, "busy"), (503, "outcome-unknown"), (503, "overloaded"),
+        (409, "nothing-to-renew"), (409, "plan-changed"), (409, "secret-taken"), (409, "shuts-you-out"),
+        (409, "user-gone"), (410, "secret-no-longer-available"), (412, "stale-revision"), (413, "body-too-large"),
+        (415, "unsupported-media-type"), (417, "expectation-failed"), (422, "bad-code"), (422, "bad-cursor"),
+        (422, "bad-duration"), (422, "bad-email"), (422, "bad-expiry"), (422, "bad-link"), (422, "bad-metadata"),
+        (422, "bad-owner"), (422, "bad-password"), (422, "bad-policy"), (422, "bad-scope"), (422, "bad-secret"),
+        (422, "bad-text"), (422, "entry-too-large"), (422, "invalid-request"), (422, "key-reused"),
+        (422, "key-too-short"), (422, "weak-secret"), (429, "rate-limited"), (431, "headers-too-large"),
+        (500, "internal-error"), (503, "busy"), (503, "outcome-unknown"), (503, "overloaded"),
     ]  # fmt: skip
 
 
@@ -73,9 +76,24 @@ def test_the_last_filter_takes_secrets_out() -> None:
 
 def test_who_is_not_believed_is_told_how_to_ask() -> None:
     assert problem(complaints.CredentialsMissing()).headers["WWW-Authenticate"] == 'Bearer realm="counterfoil"'
-    assert "invalid_token" in problem(refusals.TokenExpired()).headers["WWW-Authenticate"]
-    assert "insufficient_scope" in problem(refusals.ScopeMissing()).headers["WWW-Authenticate"]
+    assert problem(refusals.TokenExpired()).headers["WWW-Authenticate"] == (
+        'Bearer realm="counterfoil", error="invalid_token", error_description="The token has expired"'
+    )
+    assert problem(refusals.ScopeMissing(scope="tokens.read")).headers["WWW-Authenticate"] == (
+        'Bearer realm="counterfoil", error="insufficient_scope", error_description="A scope is missing", '
+        'scope="tokens.read"'
+    )
+    assert 'error="invalid_request"' in problem(complaints.CredentialsInQuery()).headers["WWW-Authenticate"]
     assert problem(refusals.Overloaded()).headers["Retry-After"] == "1"
+
+
+def test_every_challenge_is_one_that_can_be_read() -> None:
+    challenged = [problem(refusal()).headers.get("WWW-Authenticate") for refusal in KINDS]
+    parameter = r'[a-z_]+="[ !#-\[\]-~]*"'
+    assert len([each for each in challenged if each]) > 8
+    assert [
+        each for each in challenged if each and not re.fullmatch(rf"Bearer {parameter}(, {parameter})*", each)
+    ] == []
 
 
 def test_a_refusal_that_nobody_gave_a_shape_is_our_bug() -> None:

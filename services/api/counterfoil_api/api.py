@@ -18,6 +18,7 @@ from counterfoil.refusals import Forbidden, Refusal
 from counterfoil_api.authentication import Approach
 from counterfoil_api.bodies import body_of
 from counterfoil_api.bounds import bounds_of, in_time
+from counterfoil_api.problems import SPELLING, Spelling
 from counterfoil_api.reading import Parameter, Source, reader, refuse_query
 from counterfoil_api.replies import NO_STORE, writer
 
@@ -47,6 +48,7 @@ class Route:
     cache: str
     longest_body: int | None = None
     patience_seconds: float | None = None
+    spelling: Spelling | None = None
 
     @property
     def changes(self) -> bool:
@@ -89,10 +91,12 @@ class Api:
         cache: str = NO_STORE,
         longest_body: int | None = None,
         patience_seconds: float | None = None,
+        spelling: Spelling | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
 
-        `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others.
+        `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
+        `spelling` for one whose refusals are no problem documents.
         """
 
         def declare(call: Handler) -> Handler:
@@ -113,6 +117,7 @@ class Api:
                 cache=cache,
                 longest_body=longest_body,
                 patience_seconds=patience_seconds,
+                spelling=spelling,
             )
             self.routes.append(route)
             return call
@@ -149,6 +154,8 @@ class Mount(Generic[Context]):
         asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
 
         async def answer(request: web.Request) -> web.StreamResponse:
+            if route.spelling is not None:
+                request[SPELLING] = route.spelling
             raw = await body_of(request, longest=route.longest_body) if has_body else b""
             if not has_query:
                 refuse_query(request)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from uuid import UUID
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
@@ -11,19 +12,21 @@ from multidict import CIMultiDictProxy
 from counterfoil.account import Address
 from counterfoil.secret import stands_in
 from counterfoil_api.addresses import client_of
-from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
+from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated
 
 OTP_HEADER = "X-Authorization-OTP"
 _LONGEST = 8_192
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # RFC 6750: b64token, which is also what our own secrets and JWTs are made of.
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SecretGiven:
-    """A token's secret, as a bearer token or as the password of nobody."""
+    """A token's secret, as a bearer token or as the password of nobody; or of a `client`, the token's own id."""
 
     plain: str
+    client: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,7 +70,7 @@ def credentials_of(headers: CIMultiDictProxy[str]) -> Credentials:
     if given is None:
         raise CredentialsMissing
     if len(given) != 1:
-        raise CredentialsRefused("A request carries one Authorization header.")
+        raise CredentialsRepeated("A request carries one Authorization header.")
     return credentials(given[0])
 
 
@@ -103,4 +106,13 @@ def _basic(value: str) -> Credentials:
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.")
     if stands_in(user):  # nobody is called so; it is not asked for, either
         raise CredentialsRefused
+    if _ID.fullmatch(user):  # OAuth's way: client_id and client_secret (RFC 6749 2.3.1)
+        return client_secret(user, password)
     return PasswordGiven(user, password) if user else token(password)
+
+
+def client_secret(client: str, secret: str) -> SecretGiven:
+    """A token's id and its secret."""
+    if _ID.fullmatch(client) is None or _B64TOKEN.fullmatch(secret) is None:
+        raise CredentialsRefused
+    return SecretGiven(secret, UUID(client))

@@ -5,6 +5,7 @@ Complaint
 ├── InvalidRequest           readable, but not what this operation takes
 ├── InvalidPrecondition      an If-Match that names no entity tag
 ├── CredentialsInQuery       a secret where every proxy logs it
+├── CredentialsRepeated      more than one set of them
 ├── CredentialsMissing       nobody is asking
 ├── CredentialsRefused       somebody is, but we do not believe them
 ├── OtpRequired              somebody is, but a password alone is not enough for them
@@ -13,6 +14,8 @@ Complaint
 ├── ProxyMisconfigured       a proxy asks, but not what
 ├── NotVerified              a proxy's question cannot be answered, which is no
 ├── RateLimited              too much of something; Retry-After says when it is not
+├── UnsupportedGrantType, UnsupportedTokenType, ExchangeRefused, TargetRefused
+│                            what OAuth's endpoints refuse, each by a name of its own there
 ├── NoSuchPath, MethodNotAllowed
 ├── BodyTooLarge, UnsupportedMediaType, HeadersTooLarge, RequestTimeout
 ├── ExpectationFailed        an Expect that we do not speak
@@ -40,6 +43,26 @@ class InvalidPrecondition(Complaint):
 
 class CredentialsInQuery(Complaint):
     """Credentials never travel in a query string; use the Authorization header, and consider these leaked."""
+
+
+class CredentialsRepeated(Complaint):
+    """A request carries one set of credentials, once."""
+
+
+class UnsupportedGrantType(Complaint):
+    """The grant types of this service are client_credentials and token exchange (RFC 8693)."""
+
+
+class UnsupportedTokenType(Complaint):
+    """A bearer ends by itself, or with its token: revoke the token that it names as client_id, or rotate its secret."""
+
+
+class ExchangeRefused(Complaint):
+    """The subject_token or the actor_token is not good, or is no longer."""
+
+
+class TargetRefused(Complaint):
+    """A resource is an absolute URI without a fragment."""
 
 
 class CredentialsMissing(Complaint):

@@ -19,7 +19,7 @@ from uuid import UUID
 from counterfoil.refusals import Refusal
 from counterfoil.scopes import well_formed
 from counterfoil_api.complaints import ProxyMisconfigured
-from counterfoil_api.reading import fields_of
+from counterfoil_api.fields import fields_of
 
 PATH = "/v1/forward"
 

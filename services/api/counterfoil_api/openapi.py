@@ -24,7 +24,7 @@ from counterfoil.refusals import (
 )
 from counterfoil_api import complaints
 from counterfoil_api.api import Route
-from counterfoil_api.problems import KINDS, MEDIA_TYPE, Kind, Problem, problem_document
+from counterfoil_api.problems import KINDS, MEDIA_TYPE, Kind, Problem, Spelling, problem_document
 from counterfoil_api.reading import Source
 from counterfoil_api.replies import JSON, Page, reply_shape
 from counterfoil_api.schemas import Json, Schemas, written
@@ -98,6 +98,8 @@ _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
         Source.FORM: (complaints.BodyTooLarge, complaints.UnsupportedMediaType, complaints.RequestTimeout),
         Source.ASKER: _ASKING,
         Source.APPROACH: _ASKING,
+        Source.PERHAPS: _ASKING[1:],
+        Source.ADDRESS: (),
         Source.IF_MATCH: (complaints.InvalidPrecondition, StaleRevision),
         Source.IDEMPOTENCY_KEY: (KeyReused,),
         Source.PATH: (),
@@ -150,6 +152,8 @@ def _operation(route: Route, schemas: Schemas) -> Json:
         operation["requestBody"] = body
     if route.reads(Source.ASKER, Source.APPROACH):
         operation["security"] = [{name: []} for name in _SCHEMES]
+    elif route.reads(Source.PERHAPS):
+        operation["security"] = [{}, {"password": []}]
     return operation
 
 
@@ -177,7 +181,21 @@ def _request_body(route: Route, schemas: Schemas) -> Json | None:
 def _responses(route: Route, schemas: Schemas) -> Json:
     own = (each for parameter in route.parameters for each in _BY_SOURCE[parameter.source])
     shape = reply_shape(route.returns)
-    return {str(shape.status): _reply(route, schemas)} | refused((*_ALWAYS, *own, *route.refusals), schemas)
+    refusals = (*_ALWAYS, *own, *route.refusals)
+    said = refused(refusals, schemas) if route.spelling is None else _spelt(route.spelling, refusals, schemas)
+    return {str(shape.status): _reply(route, schemas)} | said
+
+
+def _spelt(spelling: Spelling, refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:
+    """The responses of an operation that says no in its own way; what never reaches it is a problem all the same."""
+    said = refused(_ALWAYS, schemas)
+    for status, examples in sorted(spelling.shown(refusals).items()):
+        shown = {name: {"value": example} for name, example in examples.items()}
+        headers = _headers(("WWW-Authenticate", "Retry-After", "X-Request-Id"))
+        response = said.setdefault(str(status), {"description": "", "headers": headers, "content": {}})
+        response["description"] = "; ".join(filter(None, [response["description"], ", ".join(examples)]))
+        response["content"][spelling.media_type] = {"schema": schemas.of(spelling.shape), "examples": shown}
+    return said
 
 
 def refused(refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:

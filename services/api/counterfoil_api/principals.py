@@ -31,8 +31,8 @@ def note_forbidden(ledger: Ledger, approach: Approach, asker: object, refusal: R
 
 async def _believed(ledger: Ledger, approach: Approach) -> Principal:
     match approach.credentials:
-        case SecretGiven(plain):
-            return await _by_secret(ledger, plain, approach.address)
+        case SecretGiven() as given:
+            return await _by_secret(ledger, given, approach.address)
         case BearerGiven(text):
             return await _by_bearer(ledger, text, approach.address)
         case PasswordGiven(email, password):
@@ -100,8 +100,10 @@ def refuse_network(policy: Policy, address: Address | None) -> None:
         raise NetworkForbidden
 
 
-async def _by_secret(ledger: Ledger, plain: str, address: Address | None) -> Principal:
-    generation, seen = await seen_by_secret(ledger, plain)
+async def _by_secret(ledger: Ledger, given: SecretGiven, address: Address | None) -> Principal:
+    generation, seen = await seen_by_secret(ledger, given.plain)
+    if given.client not in (None, seen.id):
+        raise UnknownSecret
     refuse_network(seen.around.policy, address)
     ledger.uses.note(seen, generation)
     return Principal(

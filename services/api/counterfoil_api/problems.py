@@ -1,9 +1,10 @@
 """RFC 9457: every refusal's status, type and title, in this one place."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final, Protocol
 
 import msgspec
 from aiohttp import web
@@ -17,10 +18,13 @@ MEDIA_TYPE = "application/problem+json"
 
 Headers = tuple[tuple[str, str], ...]
 
+# RFC 6750 3: whoever showed nothing is told no error.
 _CHALLENGE = 'Bearer realm="counterfoil"'
 _MISSING = (("WWW-Authenticate", _CHALLENGE),)
+_REQUEST = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_request"'),)
 _INVALID = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_token"'),)
 _SCOPE = (("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope"'),)
+BASIC: Final = 'Basic realm="counterfoil", charset="UTF-8"'
 _SOON = (("Retry-After", "1"),)
 
 # Our own secrets, and anything shaped like a signed bearer: the last filter, whatever a detail quotes.
@@ -51,12 +55,33 @@ class Problem(msgspec.Struct, kw_only=True):
     detail: str
 
 
+class Spelling(Protocol):
+    """Another way to say no than RFC 9457, for those who expect it."""
+
+    media_type: str
+    shape: type
+
+    def response(self, refusal: Refusal) -> web.Response:
+        """Answer a refusal."""
+
+    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+        """Return what refusals look like: examples by status and name."""
+
+
+SPELLING: Final = web.RequestKey("spelling", Spelling)
+"""Where a request keeps how its refusals are spelt, if they are no problem documents."""
+
 # Types are a promise to callers: never rename one, never give one another meaning.
 KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
     {
         complaints.MalformedRequest: Kind(400, "malformed-request", "The request cannot be read"),
         complaints.InvalidPrecondition: Kind(400, "invalid-precondition", "The precondition cannot be read"),
-        complaints.CredentialsInQuery: Kind(400, "credentials-in-query", "Credentials in the query string"),
+        complaints.CredentialsInQuery: Kind(400, "credentials-in-query", "Credentials in the query string", _REQUEST),
+        complaints.CredentialsRepeated: Kind(400, "credentials-repeated", "More than one set of credentials", _REQUEST),
+        complaints.UnsupportedGrantType: Kind(400, "unsupported-grant-type", "Not a grant type of this service"),
+        complaints.UnsupportedTokenType: Kind(400, "unsupported-token-type", "A bearer is not revoked by itself"),
+        complaints.ExchangeRefused: Kind(400, "exchange-refused", "Nothing is given for this token"),
+        complaints.TargetRefused: Kind(400, "target-refused", "Not a target"),
         complaints.CredentialsMissing: Kind(401, "credentials-missing", "Credentials are needed", _MISSING),
         complaints.OtpRequired: Kind(401, "otp-required", "A one-time code is needed", _INVALID),
         complaints.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
@@ -91,6 +116,8 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.NothingToRenew: Kind(409, "nothing-to-renew", "There is no lifetime to repeat"),
         refusals.LifetimeRequired: Kind(409, "lifetime-required", "An expired token needs a new lifetime"),
         refusals.LifetimeUnwanted: Kind(409, "lifetime-unwanted", "Rotation does not lengthen life"),
+        refusals.PlanChanged: Kind(409, "plan-changed", "Not the tokens of the plan any more"),
+        refusals.SecretTaken: Kind(409, "secret-taken", "The secret is taken"),
         refusals.SecretNoLongerAvailable: Kind(410, "secret-no-longer-available", "The secret is no longer shown"),
         refusals.StaleRevision: Kind(412, "stale-revision", "It changed in the meantime"),
         complaints.BodyTooLarge: Kind(413, "body-too-large", "The body is too long"),
@@ -109,6 +136,8 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.BadEmail: Kind(422, "bad-email", "Not an e-mail address"),
         refusals.BadPassword: Kind(422, "bad-password", "Not a good password"),
         complaints.BadCode: Kind(422, "bad-code", "Not the code"),
+        refusals.BadSecret: Kind(422, "bad-secret", "Not a secret that can be imported"),
+        refusals.WeakSecret: Kind(422, "weak-secret", "The secret could be guessed"),
         refusals.EntryTooLarge: Kind(422, "entry-too-large", "Too much for one event"),
         refusals.KeyTooShort: Kind(422, "key-too-short", "The Idempotency-Key is too short"),
         refusals.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used for something else"),
@@ -131,11 +160,11 @@ def problem_document(refusal: Refusal) -> dict[str, object]:
     """What a refusal says on the wire."""
     kind = kind_of(refusal)
     return {
-        **{name: _scrubbed(fact) for name, fact in refusal.facts.items()},
+        **{name: scrubbed(fact) for name, fact in refusal.facts.items()},
         "type": kind.type,
         "title": kind.title,
         "status": kind.status,
-        "detail": _scrubbed(refusal.detail),
+        "detail": scrubbed(refusal.detail),
     }
 
 
@@ -143,16 +172,26 @@ def problem(refusal: Refusal) -> web.Response:
     """The response that a refusal becomes."""
     kind = kind_of(refusal)
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)}
-    if kind.headers == _SCOPE and "scope" in refusal.facts:
-        headers["WWW-Authenticate"] += f', scope="{refusal.facts["scope"]}"'  # RFC 6750 3
+    if challenge := headers.get("WWW-Authenticate"):
+        headers["WWW-Authenticate"] = _challenge(challenge, kind, refusal)
     if "retry_after" in refusal.facts:
         headers["Retry-After"] = str(refusal.facts["retry_after"])
     return web.Response(body=msgspec.json.encode(problem_document(refusal)), status=kind.status, headers=headers)
 
 
-def _scrubbed(fact: object) -> object:
+def _challenge(challenge: str, kind: Kind, refusal: Refusal) -> str:
+    """The challenge with what RFC 6750 3 lets us add: a description of the error, and the scope that is missing."""
+    if "error=" in challenge:
+        challenge += f', error_description="{kind.title}"'
+    if kind.headers == _SCOPE and "scope" in refusal.facts:
+        challenge += f', scope="{refusal.facts["scope"]}"'
+    return challenge
+
+
+def scrubbed(fact: object) -> object:
+    """A fact without anything in it that could be a secret."""
     if isinstance(fact, str):
         return _SECRETS.sub("…", fact)
     if isinstance(fact, (list, tuple)):
-        return [_scrubbed(each) for each in fact]
+        return [scrubbed(each) for each in fact]
     return fact

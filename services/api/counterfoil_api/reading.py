@@ -2,24 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, TypeVar, get_args, get_origin
-from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
 
-from counterfoil.secret import stands_in
+from counterfoil.account import Address
+from counterfoil_api.addresses import client_of
 from counterfoil_api.authentication import approach_of
 from counterfoil_api.complaints import (
-    CredentialsInQuery,
     InvalidRequest,
     MalformedRequest,
     UnsupportedMediaType,
 )
 from counterfoil_api.conditions import Expectation, expectation
+from counterfoil_api.fields import fields_of, form_of
 from counterfoil_api.misreadings import misread, named
 
 
@@ -32,6 +32,8 @@ class Source(Enum):
     PATH = "path"
     ASKER = "asker"
     APPROACH = "approach"
+    PERHAPS = "perhaps an approach"
+    ADDRESS = "address"
     IF_MATCH = "If-Match"
     IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -50,6 +52,8 @@ Form = Annotated[T, Source.FORM]
 Query = Annotated[T, Source.QUERY]
 Asker = Annotated[T, Source.ASKER]
 Presented = Annotated[T, Source.APPROACH]
+Perhaps = Annotated[T | None, Source.PERHAPS]
+From = Annotated[Address | None, Source.ADDRESS]
 IfMatch = Annotated[Expectation | None, Source.IF_MATCH]
 IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
 
@@ -67,12 +71,8 @@ class Parameter:
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
-_MOST_FIELDS = 64
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
-_SECRET_NAMES = frozenset(
-    {"access_token", "api_key", "apikey", "authorization", "client_secret", "password", "secret"} | {"session", "token"}
-)
 
 
 def reader(parameter: Parameter) -> Read:
@@ -89,6 +89,10 @@ def reader(parameter: Parameter) -> Read:
             return lambda request, _: request.match_info[name]
         case Source.ASKER | Source.APPROACH:
             return lambda request, _: approach_of(request)
+        case Source.PERHAPS:
+            return lambda request, _: approach_of(request) if "Authorization" in request.headers else None
+        case Source.ADDRESS:
+            return lambda request, _: client_of(request)
         case Source.IF_MATCH:
             return _if_match
         case Source.IDEMPOTENCY_KEY:
@@ -100,28 +104,6 @@ def refuse_query(request: web.Request) -> None:
     if request.rel_url.raw_query_string:
         name = next(iter(fields_of(request.rel_url.raw_query_string, where="query")))
         raise InvalidRequest(f"This operation has no query parameter{named(name)}.", where="query")
-
-
-def fields_of(text: str, *, where: str) -> dict[str, str]:
-    """The fields of a form or query string, each at most once (RFC 6749 3.1)."""
-    try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
-        )
-    except ValueError:
-        raise InvalidRequest(f"The {where} is not a list of name=value pairs in UTF-8.", where=where) from None
-    fields = dict(pairs)
-    if where == "query" and (not _SECRET_NAMES.isdisjoint(name.lower() for name in fields) or _hold_a_secret(pairs)):
-        raise CredentialsInQuery
-    if "\x00" in text or "%00" in text:
-        raise InvalidRequest("No parameter may hold NUL.", where=where)
-    if len(fields) != len(pairs):
-        raise InvalidRequest("No parameter may be given twice.", where=where)
-    return fields
-
-
-def _hold_a_secret(pairs: list[tuple[str, str]]) -> bool:
-    return any(stands_in(name) or stands_in(value) for name, value in pairs)
 
 
 def _body_reader(shape: type) -> Read:
@@ -159,6 +141,7 @@ _ONCE = json.JSONDecoder(object_pairs_hook=_once)
 
 def _form_reader(shape: type[msgspec.Struct]) -> Read:
     convert = _converter(shape, where="form")
+    repeatable = frozenset(each.name for each in msgspec.structs.fields(shape) if get_origin(each.type) is tuple)
 
     def read(request: web.Request, raw: bytes) -> object:
         _expect_media_type(request, _FORM)
@@ -166,7 +149,7 @@ def _form_reader(shape: type[msgspec.Struct]) -> Read:
             text = raw.decode("ascii")
         except UnicodeDecodeError:
             raise MalformedRequest("A form is percent-encoded ASCII.") from None
-        return convert(fields_of(text, where="form") if text else {})
+        return convert(form_of(text, repeatable))
 
     return read
 
@@ -182,15 +165,16 @@ def _query_reader(shape: type[msgspec.Struct]) -> Read:
     return read
 
 
-def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[dict[str, str]], object]:
+def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[Mapping[str, object]], object]:
     # Only whole numbers are read from text: msgspec's lax mode would take 0.5 for a time and null for nothing.
     whole = [field.name for field in msgspec.structs.fields(shape) if _is_whole(field.type)]
 
-    def convert(fields: dict[str, str]) -> object:
-        given: dict[str, object] = {**fields}
+    def convert(fields: Mapping[str, object]) -> object:
+        given = {**fields}
         for name in whole:
-            if name in fields and _WHOLE.fullmatch(fields[name]):
-                given[name] = int(fields[name])
+            text = fields.get(name)
+            if isinstance(text, str) and _WHOLE.fullmatch(text):
+                given[name] = int(text)
         try:
             return msgspec.convert(given, shape)
         except msgspec.ValidationError as error:

@@ -19,7 +19,8 @@ from counterfoil_api.complaints import (
     MethodNotAllowed,
     NoSuchPath,
 )
-from counterfoil_api.problems import kind_of, problem
+from counterfoil_api.problems import BASIC, SPELLING, Spelling, kind_of, problem
+from counterfoil_api.seal import SEAL
 
 log = structlog.get_logger()
 
@@ -33,8 +34,7 @@ def sealed(response: web.StreamResponse, identity: str) -> None:
     """The headers that every response carries."""
     headers = response.headers
     headers["X-Request-Id"] = identity
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Server"] = "counterfoil"
+    headers.update(SEAL)
 
 
 def edge(observe: Observe, client: Client = client_of) -> Middleware:
@@ -53,7 +53,8 @@ def edge(observe: Observe, client: Client = client_of) -> Middleware:
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
-            response, refused = refused_response(error)
+            response, refused = refused_response(error, request.get(SPELLING))
+            challenged(response, request)
         sealed(response, identity)
         response.headers.update(quotas.told())
         if request.body_exists and not request.content.is_eof():
@@ -69,10 +70,16 @@ def edge(observe: Observe, client: Client = client_of) -> Middleware:
     return layer
 
 
-def refused_response(error: Exception) -> tuple[web.Response, str]:
-    """The problem document of an exception, and the name of that problem."""
+def challenged(response: web.Response, request: web.Request) -> None:
+    """Challenge whoever was refused in the scheme that they used (RFC 9110 11.6.1)."""
+    if response.status == 401 and request.headers.get("Authorization", "")[:6].lower() == "basic ":
+        response.headers["WWW-Authenticate"] = BASIC
+
+
+def refused_response(error: Exception, spelling: Spelling | None = None) -> tuple[web.Response, str]:
+    """The problem document of an exception, or how else it is spelt, and the name of that problem."""
     refusal = refusal_of(error)
-    response = problem(refusal)
+    response = problem(refusal) if spelling is None else spelling.response(refusal)
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = error.headers["Allow"]
     return response, kind_of(refusal).name

@@ -23,6 +23,7 @@ class Schemas:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
         types += [reply_shape(route.returns).body for route in routes]
+        types += [route.spelling.shape for route in routes if route.spelling is not None]
         distinct = [each for each in dict.fromkeys([*types, Problem]) if each is not Page]
         found, self.components = msgspec.json.schema_components(distinct, ref_template=_SCHEMA)
         self._by_type = dict(zip(distinct, found, strict=True))
@@ -33,6 +34,8 @@ class Schemas:
 
     def fields(self, shape: type) -> tuple[Mapping[str, Json], list[str]]:
         """The properties of a struct, and which of them are required."""
+        if "$ref" not in self.of(shape):  # no struct: an array, which cannot be left out
+            return {}, ["[]"]
         whole = self.components[self.of(shape)["$ref"].rpartition("/")[2]]
         return whole["properties"], whole.get("required", [])
 
