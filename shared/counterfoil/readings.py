@@ -3,6 +3,7 @@
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -125,8 +126,8 @@ def proxies(text: str) -> tuple[str, ...]:
     return tuple(named)
 
 
-def password(text: str) -> str:
-    """Something that nobody guesses, which can stand in a header."""
-    if not text.isascii() or not text.isprintable() or " " in text or len(text) < 16:
-        raise ValueError("has to be 16 or more visible ASCII characters")
+def bearer(text: str) -> str:
+    """Something that nobody guesses, in the characters of a bearer token (RFC 6750)."""
+    if not re.fullmatch(r"[A-Za-z0-9\-._~+/]{16,}=*", text):
+        raise ValueError("has to be 16 or more letters, digits and -._~+/")
     return text

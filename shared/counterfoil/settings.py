@@ -8,9 +8,9 @@ from typing import Literal, get_args
 import msgspec
 
 from counterfoil.readings import (
+    bearer,
     encryption_key,
     one_of,
-    password,
     peppers,
     proxies,
     public_url,
@@ -167,7 +167,7 @@ VARIABLES = tuple(
          "how long a request may take once it has arrived: a duration such as 30s"),
         ("MAX_CONNECTIONS", "max_connections", whole(10, 1_000_000), "1000",
          "how many connections each process of the API keeps open; one more ends the one that was idle longest"),
-        ("METRICS_TOKEN", "metrics_token", password, _ABSENT,
+        ("METRICS_TOKEN", "metrics_token", bearer, _ABSENT,
          "what Prometheus has to present as a bearer token at /metrics; without it everybody may read there"),
         ("MAX_BODY_BYTES", "max_body_bytes", whole(1024, 67_108_864), "65536",
          "the longest request body that is read, in bytes"),
