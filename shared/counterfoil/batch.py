@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
-from .commands import Exchange, ExchangeSecret, TokenCommand
+from .commands import Create, Exchange, ExchangeSecret, TokenCommand
 from .fold import AGAIN, Answer, Command, Fold, Outcome, Taken
 from .idempotency import Claim
 from .postgres import batch as sql
@@ -115,6 +115,7 @@ class Batch:
         commands = [job.command for job in self._open()]
         ids = {(c.account, c.token_id): None for c in commands if isinstance(c, TokenCommand)}
         digests = {digest: None for c in commands if isinstance(c, ExchangeSecret) for digest in c.digests}
+        digests |= {digest: None for c in commands if isinstance(c, Create) for digest in c.known_as}
         self.xid, taken = await sql.take(connection, ids, digests, patience=self.patience)
         if small := [command for command in commands if isinstance(command, SubjectCommand)]:
             await self._take_small(connection, small, taken)

@@ -26,7 +26,10 @@ class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Create(TokenCommand, frozen=True, kw_only=True):
-    """Bring a token into being. Neither a duration nor an expiry: it never expires."""
+    """Bring a token into being. Neither a duration nor an expiry: it never expires.
+
+    `known_as` are the digests that a secret from elsewhere may be in the ledger under already.
+    """
 
     number: int
     owner: Owner
@@ -40,6 +43,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     thresholds: tuple[int, ...] = ()
     dialect: str = "native"
     cloned_from: UUID | None = None
+    known_as: tuple[bytes, ...] = ()
 
 
 class Change(TokenCommand, frozen=True, kw_only=True):
@@ -84,12 +88,13 @@ class Resume(Change, frozen=True, kw_only=True):
 
 
 class Revoke(Change, frozen=True, kw_only=True):
-    """End it for ever, with a reason for those who will ask.
+    """End it for ever, with a reason for those who will ask. `job` is the accepted job that this is a part of.
 
     With the `generation` of a secret that was presented, only if that one could still open it, now or ever.
     """
 
     reason: str
+    job: UUID | None = None
     generation: int | None = None
 
 

@@ -133,6 +133,7 @@ def _create(token: Token | None, command: Create, at: datetime, policy: Policy) 
             stub=command.secret.stub,
             dialect=command.dialect,
             cloned_from=command.cloned_from,
+            imported=None if command.secret.scheme == secret.OWN else command.secret.scheme,
             private=Private(
                 name=text.checked_name(command.name),
                 description=text.checked("description", command.description, text.DESCRIPTION_LIMIT),
@@ -225,7 +226,7 @@ def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:
         return []
     if command.generation is not None and isinstance(flaw(token, command.generation, at), SecretRetired):
         return []  # who shows a secret that was replaced knows nothing that opens the token
-    return [Revoked(private=Private(reason=reason))]
+    return [Revoked(job=command.job, private=Private(reason=reason))]
 
 
 def _sweep(token: Token, at: datetime) -> list[Event]:

@@ -34,7 +34,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Created(Event, frozen=True, kw_only=True):
-    """A token came to be. `thresholds` are seconds before its expiry at which notice is given."""
+    """A token came to be. `thresholds` are seconds before its expiry at which notice is given.
+
+    `imported` names the algorithm by which a secret from elsewhere is known; None is a secret that was made here.
+    """
 
     number: int
     owner: Owner
@@ -46,6 +49,7 @@ class Created(Event, frozen=True, kw_only=True):
     generation: int = 1
     dialect: str = "native"
     cloned_from: UUID | None = None
+    imported: str | None = None
 
 
 class Updated(Event, frozen=True, kw_only=True):
@@ -103,7 +107,9 @@ class Expired(Event, frozen=True, kw_only=True):
 
 
 class Revoked(Event, frozen=True, kw_only=True):
-    """It is refused for ever; the reason is private."""
+    """It is refused for ever; the reason is private. `job` is the bulk revocation that it was a part of."""
+
+    job: UUID | None = None
 
 
 class Erased(Event, frozen=True, kw_only=True):

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from . import codec, decide, subjects, token
 from .account import UNBOUND, Policy
 from .codec import Sealed
-from .commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
+from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCommand
 from .events import Event, Fact, Subject
 from .principal import Actor, Principal
-from .refusals import Refusal, UnknownSecret
+from .refusals import Refusal, SecretTaken, UnknownSecret
 from .secret import Minted
 from .small import Around, Small, SubjectCommand
 from .token import ALONE, Surroundings, Token
@@ -134,6 +134,8 @@ class Fold:
         try:
             command = self._asked_now(command)
             events = self._decided(row.state, command, at)
+            if isinstance(command, Create) and not self.taken.opened.keys().isdisjoint(command.known_as):
+                return SecretTaken()
             changed, facts = _folded(row, command, events, at)
         except Refusal as refusal:
             return refusal
@@ -156,8 +158,7 @@ class Fold:
     def _asked_now(self, command: Asked) -> Asked:
         """Return the command as its caller may ask it at this moment, whatever they might when they came in."""
         standing = self.taken.callers.get(command.by.actor)
-        # An exchange is decided by the token's own row; somebody who acts for its owner is asked like any caller.
-        if standing is None or (isinstance(command, Exchange) and not command.actors):
+        if standing is None or _asked_before(command):
             return command
         by = standing.narrowed(command.by, self.taken.clock)
         return command if by is command.by else replace(command, by=by)
@@ -188,11 +189,24 @@ class Fold:
         self.writes.rows[key] = isinstance(command, Exchange) and self.writes.rows.get(key, True)
         if isinstance(command, Create | Rotate) and isinstance(row.state, Token):
             self.writes.secrets.append((row.state, command.secret))
+        if isinstance(command, Create):
+            self.taken.opened |= dict.fromkeys(command.known_as, (*key, 1))
 
     def _count(self, user: User) -> None:
         others = self.taken.administrators[user.account] - {user.id}
         counts = user.role == "administrator" and user.standing == "active"
         self.taken.administrators[user.account] = others | {user.id} if counts else others
+
+
+def _asked_before(command: TokenCommand | SubjectCommand) -> bool:
+    """Say whether it does not matter how the caller stands at this moment.
+
+    An exchange is decided by the token's own row (somebody who acts for its owner is asked like any caller), and an
+    accepted job goes on: it may well end the very token that asked for it.
+    """
+    if isinstance(command, Exchange):
+        return not command.actors
+    return isinstance(command, Revoke) and command.job is not None
 
 
 def _guarded(command: TokenCommand | SubjectCommand) -> bool:

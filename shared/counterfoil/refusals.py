@@ -7,6 +7,7 @@ place per wire. Everything else is a bug and rises to the edge.
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
     │   ├── BadPolicy, BadEmail, BadPassword, BadLink
+    │   ├── BadSecret, WeakSecret
     │   ├── EntryTooLarge
     │   └── KeyTooShort
     ├── Denied             the secret or bearer presented opens nothing
@@ -20,6 +21,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
+    │   ├── PlanChanged, SecretTaken
     │   └── KeyReused, SecretNoLongerAvailable
     └── Unavailable        try again
         └── Busy, OutcomeUnknown, Overloaded
@@ -83,6 +85,14 @@ class BadLink(Invalid):
 
 class BadReference(Invalid):
     """A token is named by its id, its number or the word self."""
+
+
+class BadSecret(Invalid):
+    """A secret from elsewhere is 16 to 1,024 visible ASCII characters, neither one of ours nor a signed bearer."""
+
+
+class WeakSecret(Invalid):
+    """This secret could be guessed; issue a new one instead of importing it."""
 
 
 class EntryTooLarge(Invalid):
@@ -203,6 +213,14 @@ class LifetimeRequired(Conflict):
 
 class LifetimeUnwanted(Conflict):
     """Rotation never changes the lifetime of a living token; renew it instead."""
+
+
+class PlanChanged(Conflict):
+    """The tokens that are meant are no longer those of the plan; look at them again."""
+
+
+class SecretTaken(Conflict):
+    """This secret opens a token already; nobody else can have it."""
 
 
 class KeyReused(Conflict):

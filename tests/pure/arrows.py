@@ -10,9 +10,9 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "key",
-    "merkle", "note", "password", "principal", "reads", "refusals", "scopes", "secret", "small", "subjects", "text", "token",
-    "user", "user_commands", "user_events",
+    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange",
+    "foreign", "key", "merkle", "note", "password", "principal", "reads", "refusals", "scopes", "secret",
+    "small", "subjects", "text", "token", "user", "user_commands", "user_events",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
@@ -20,7 +20,7 @@ FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools",
-    "hashlib", "hmac", "ipaddress", "itertools", "msgspec", "re", "struct", "typing", "uuid", "zlib",
+    "hashlib", "hmac", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "typing", "uuid", "zlib",
 })  # fmt: skip
 CLOCKS = frozenset({"now", "utcnow", "today"})
 SERVERS = {"pure": {"asyncpg", "aiohttp", "dramatiq", "redis"}, "postgres": {"aiohttp", "dramatiq", "redis"}}

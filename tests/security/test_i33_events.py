@@ -40,7 +40,7 @@ FREE = {
 """Fields of commands that callers write as they like."""
 CHOSEN = {
     "account", "token_id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
-    "grace_seconds", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
+    "grace_seconds", "known_as", "job", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
 }  # fmt: skip
 """Fields that hold ids, numbers, times, or words of our own choice."""
 ASKED = [each for each in (*commands.TokenCommand.__subclasses__(), *commands.Change.__subclasses__())
@@ -95,7 +95,7 @@ ALLOWED = {
     "number", "owner", "scopes", "duration", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
     "private", "expired_at", "previous_until", "jti", "audience", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
-    "seconds", "actors",
+    "seconds", "actors", "imported", "job",
 }  # fmt: skip
 
 

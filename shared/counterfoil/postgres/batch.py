@@ -66,11 +66,11 @@ _APPEND: Final = f"""
              as x(account_id, token_id, version, at, leaf)
           where (t.account_id, t.token_id) = (x.account_id, x.token_id)),
        kept as (
-         insert into secret (digest, account_id, token_id, generation, pepper_id)
-         select digest, account_id, token_id, generation, pepper_id
-           from unnest($15::bytea[], $16::uuid[], $17::uuid[], $18::integer[], $19::integer[])
-             as s(digest, account_id, token_id, generation, pepper_id))
-{token_row.upsert(20)}"""
+         insert into secret (digest, account_id, token_id, generation, pepper_id, scheme)
+         select digest, account_id, token_id, generation, pepper_id, scheme
+           from unnest($15::bytea[], $16::uuid[], $17::uuid[], $18::integer[], $19::integer[], $20::text[])
+             as s(digest, account_id, token_id, generation, pepper_id, scheme))
+{token_row.upsert(21)}"""
 
 
 async def take(
@@ -120,13 +120,14 @@ async def append(connection: Connection, taken: Taken, writes: Writes) -> None:
         for state, leaf in _tokens(taken, writes, exchanged_only=True)
     )
     secrets = (
-        (minted.digest, state.account, state.id, state.generation, minted.pepper_id) for state, minted in writes.secrets
+        (minted.digest, state.account, state.id, state.generation, minted.pepper_id, minted.scheme)
+        for state, minted in writes.secrets
     )
     await connection.execute(
         _APPEND,
         *_columns(9, events),
         *_columns(5, touched),
-        *_columns(5, secrets),
+        *_columns(6, secrets),
         *token_row.arrays(_tokens(taken, writes, exchanged_only=False)),
     )
 

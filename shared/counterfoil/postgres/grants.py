@@ -20,6 +20,7 @@ PRIVILEGES = {
     "recovery_code": "select, insert, delete",
     "idempotency": "select, insert, update, delete",
     "attempt": "select, insert, update, delete",
+    "job_part": "select, insert, update, delete",
     "migration": "select",
 }
 
