@@ -127,9 +127,13 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
 
 
 class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """Exchange whichever token one of these digests opens; the door finds it while taking its row."""
+    """Exchange whichever token one of these digests opens; the door finds it while taking its row.
+
+    `client` is whose secret it has to be, where that was said.
+    """
 
     digests: tuple[bytes, ...]
+    client: UUID | None = None
     jti: UUID
     lifetime_seconds: int
     audience: tuple[str, ...] = ()

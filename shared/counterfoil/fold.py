@@ -146,6 +146,8 @@ class Fold:
         for digest in command.digests:
             if digest in self.taken.opened:
                 account, token_id, generation = self.taken.opened[digest]
+                if command.client not in (None, token_id):
+                    return None
                 itself = Principal(actor=Actor("token", token_id), account=account, scopes=())
                 return Exchange(
                     account=account, token_id=token_id, generation=generation, jti=command.jti,

@@ -126,6 +126,13 @@ class ExchangeRequest(Given, frozen=True, kw_only=True):
 
     audience: Audience | Annotated[tuple[Audience, ...], Meta(max_length=20)] = ()
     scopes: Scopes | UnsetType = UNSET
+    lifetime: Annotated[
+        str | None,
+        Meta(
+            description="How long the bearer lives at most, such as 5m; what is longer than allowed is cut.",
+            extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
+        ),
+    ] = None
 
 
 class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):

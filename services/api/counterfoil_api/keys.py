@@ -1,7 +1,7 @@
 """Bearers: JWTs of RFC 9068 under ES256, signed and verified by joserfc."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -19,7 +19,23 @@ _RULES = jws.JWSRegistry(algorithms=["ES256"])
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
 
 
-class Claims(msgspec.Struct, frozen=True):
+class Act(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A token that acts on behalf of a bearer's subject (RFC 8693 4.1), and in `act` the one that did so before it."""
+
+    sub: str
+    client_id: UUID
+    generation: int
+    act: "Act | None" = None
+
+
+def chain(act: Act | None) -> Iterator[Act]:
+    """Everybody who acts, the present one first."""
+    while act is not None:
+        yield act
+        act = act.act
+
+
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a bearer says of itself (RFC 9068 2.2), and which generation of which token bought it."""
 
     iss: str
@@ -33,6 +49,7 @@ class Claims(msgspec.Struct, frozen=True):
     account: UUID
     token: UUID
     generation: int
+    act: Act | None = None
 
     @property
     def audiences(self) -> tuple[str, ...]:

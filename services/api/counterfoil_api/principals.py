@@ -5,12 +5,11 @@ from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
-from counterfoil.secret import recognised
 from counterfoil.token import flaw, good_until
 from counterfoil_api.addresses import network_of
 from counterfoil_api.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused
-from counterfoil_api.keys import Claims
+from counterfoil_api.keys import Claims, chain
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.problems import kind_of
 
@@ -57,9 +56,9 @@ def reach(asker: Principal, scope: str) -> Owner | None:
 async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
     """The generation of a secret that is good, and the token that it opens. Whoever accepts it notes the use.
 
-    What has not our form or checksum never reaches the database.
+    What cannot be a secret (see `recognition`) never reaches the database.
     """
-    secret = recognised(plain)
+    secret = await ledger.recognition.of(plain)
     if secret is None:
         raise CredentialsRefused
     seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
@@ -73,12 +72,15 @@ async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
 async def retired_by_secret(ledger: Ledger, approach: Approach) -> Seen | None:
     """The token whose secret this once was; it opens nothing."""
     given = approach.credentials
-    secret = recognised(given.plain) if isinstance(given, SecretGiven) else None
+    secret = await ledger.recognition.of(given.plain) if isinstance(given, SecretGiven) else None
     return await ledger.lookup.by_digests(ledger.peppers.digests(secret)) if secret else None
 
 
 async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
-    """The claims of a bearer that is still good, and the token that bought it. Whoever accepts it notes the use."""
+    """The claims of a bearer that is still good, and the token that bought it. Whoever accepts it notes the use.
+
+    It ends with its own time, with its token, and with any token that acts in it.
+    """
     claims = (await ledger.keys.ring()).claims_of(text)
     seen = await ledger.lookup.by_id(claims.account, claims.token)
     # The exact instant of expiry is already too late.
@@ -86,6 +88,10 @@ async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
         raise CredentialsRefused
     if denied := flaw(seen, claims.generation, seen.at, seen.around):
         raise denied
+    for actor in chain(claims.act):
+        acting = await ledger.lookup.by_id(claims.account, actor.client_id)
+        if acting is None or flaw(acting, actor.generation, acting.at, acting.around):
+            raise CredentialsRefused("A token that acts in this bearer is not good any more.")
     return claims, seen
 
 
