@@ -23,7 +23,6 @@ class Person:
     password: str
     admin: Caller
     seed: str = ""
-    skipped: int = 0
 
     def asks(self, *, otp: str | None = None, password: str | None = None) -> Caller:
         """The person, asking with a password, and with a code if there is one."""
@@ -45,7 +44,9 @@ class Person:
         return TOTP(self.seed).at(time(), counter_offset=later)
 
 
-async def person(admin: Caller, role: str = "member", *, scopes: tuple[str, ...] = (), password: str = PASSWORD) -> Person:
+async def person(
+    admin: Caller, role: str = "member", *, scopes: tuple[str, ...] = (), password: str = PASSWORD
+) -> Person:
     """A new user."""
     email = f"person-{next(_NUMBERS)}@ours.example.org"
     made = await admin.post("/v1/users", {"email": email, "role": role, "scopes": scopes, "password": password})
