@@ -29,11 +29,13 @@ def basic(pair: str) -> str:
     [
         ("Bearer cfl_service_x", SecretGiven("cfl_service_x")),
         ("bearer   cfl_service_x", SecretGiven("cfl_service_x")),
-        ("Bearer a.b.c", BearerGiven("a.b.c")),
+        ("Bearer eyJh.b.c", BearerGiven("eyJh.b.c")),
+        ("Bearer SG.a.b", SecretGiven("SG.a.b")),
+        ("Bearer a,b:c$", SecretGiven("a,b:c$")),
         (basic("a@example.org:pass:word"), PasswordGiven("a@example.org", "pass:word")),
         (basic("é@example.org:pässword"), PasswordGiven("é@example.org", "pässword")),
         (basic(":cfl_service_x"), SecretGiven("cfl_service_x")),
-        (basic(":a.b.c"), BearerGiven("a.b.c")),
+        (basic(":eyJh.b.c"), BearerGiven("eyJh.b.c")),
         (basic(f"{CLIENT}:cfl_service_x"), SecretGiven("cfl_service_x", CLIENT)),
     ],
 )
@@ -73,5 +75,5 @@ def test_one_header_and_only_one() -> None:
 
 
 def test_credentials_never_print_themselves() -> None:
-    shown = repr([credentials("Bearer cfl_x"), credentials("Bearer a.b.cfl_x"), credentials(basic("u:cfl_x"))])
+    shown = repr([credentials("Bearer cfl_x"), credentials("Bearer eyJa.b.cfl_x"), credentials(basic("u:cfl_x"))])
     assert "cfl_x" not in shown

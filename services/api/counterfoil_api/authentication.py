@@ -10,6 +10,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from counterfoil.account import Address
+from counterfoil.foreign import looks_signed
 from counterfoil.secret import stands_in
 from counterfoil_api.addresses import client_of
 from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated
@@ -17,8 +18,8 @@ from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, C
 OTP_HEADER = "X-Authorization-OTP"
 _LONGEST = 8_192
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# RFC 6750: b64token, which is also what our own secrets and JWTs are made of.
-_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+# More than the b64token of RFC 6750: secrets that were imported are made of whatever their makers liked.
+_VISIBLE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,10 +90,10 @@ def credentials(header: str) -> Credentials:
 
 
 def token(text: str) -> SecretGiven | BearerGiven:
-    """A bearer has two dots (RFC 7515 compact form); our secrets have none."""
-    if _B64TOKEN.fullmatch(text) is None:
+    """A bearer is a signed JSON object (RFC 7515 compact form); secrets, from wherever, are other visible text."""
+    if _VISIBLE.fullmatch(text) is None:
         raise CredentialsRefused
-    return BearerGiven(text) if text.count(".") == 2 else SecretGiven(text)
+    return BearerGiven(text) if looks_signed(text) else SecretGiven(text)
 
 
 def _basic(value: str) -> Credentials:
@@ -113,6 +114,6 @@ def _basic(value: str) -> Credentials:
 
 def client_secret(client: str, secret: str) -> SecretGiven:
     """A token's id and its secret."""
-    if _ID.fullmatch(client) is None or _B64TOKEN.fullmatch(secret) is None:
+    if _ID.fullmatch(client) is None or _VISIBLE.fullmatch(secret) is None:
         raise CredentialsRefused
     return SecretGiven(secret, UUID(client))

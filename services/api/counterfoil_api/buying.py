@@ -10,7 +10,6 @@ from counterfoil.commands import Exchange, ExchangeSecret, Held
 from counterfoil.events import Exchanged
 from counterfoil.fold import Outcome
 from counterfoil.principal import Actor, Principal
-from counterfoil.secret import recognised
 from counterfoil_api.authentication import SecretGiven
 from counterfoil_api.complaints import CredentialsRefused, ExchangeRefused
 from counterfoil_api.keys import Act, Claims, chain
@@ -41,7 +40,7 @@ class Bought:
 
 async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bought:
     """Buy with a secret. The door finds the token while it takes its row: no look-up that could be outdated."""
-    secret = recognised(given.plain)
+    secret = await ledger.recognition.of(given.plain)
     if secret is None:
         raise CredentialsRefused
     ring = await ledger.keys.ring()

@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 from counterfoil.attempts import Attempts
 from counterfoil.principal import NIL
 from counterfoil.refusals import Denied, Forbidden, Refusal, SecretEnded, SecretRetired, TokenRevoked, UnknownSecret
-from counterfoil.secret import recognised
 from counterfoil_api.addresses import network_of
 from counterfoil_api.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused, RateLimited
@@ -85,7 +84,7 @@ class Guard:
             raise _too_often(ended, self._ended.left((plain_hash(given), network)))
         if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):
             return None
-        if recognised(given.plain) is None or await self._marks.knows(given):
+        if await self._known.recognised(given) is None or await self._marks.knows(given):
             return None
         left = await self._quotas.take(f"unknown:{network}", self._guesses)
         if left.granted:

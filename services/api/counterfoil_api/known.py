@@ -3,12 +3,14 @@
 from typing import Final
 from uuid import UUID
 
+from counterfoil.foreign import ForeignSecret
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.principal import NIL
-from counterfoil.secret import Peppers, recognised
+from counterfoil.secret import Peppers, Secret, recognised
 from counterfoil_api.authentication import BearerGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused
 from counterfoil_api.fading import Fading
+from counterfoil_api.recognition import Recognition
 from counterfoil_api.signing import Keys
 
 _MOST: Final = 10_000
@@ -25,11 +27,16 @@ def plain_hash(given: Given) -> int:
 class Known:
     """Tells of credentials that were refused."""
 
-    def __init__(self, peppers: Peppers, lookup: Lookup, keys: Keys) -> None:
+    def __init__(self, peppers: Peppers, lookup: Lookup, keys: Keys, recognition: Recognition) -> None:
         self._peppers = peppers
+        self._recognition = recognition
         self._lookup = lookup
         self._keys = keys
         self._whose: Fading[int, tuple[UUID, UUID]] = Fading(_MOST)
+
+    async def recognised(self, given: SecretGiven) -> Secret | ForeignSecret | None:
+        """The secret that a text may be; nothing else is ever looked up."""
+        return await self._recognition.of(given.plain)
 
     def digest(self, given: Given) -> bytes:
         """What all processes may know them by; without the pepper it leads nowhere."""
@@ -54,6 +61,6 @@ class Known:
             except CredentialsRefused:
                 return NIL, NIL
             return claims.account, claims.token
-        secret = recognised(given.plain)
+        secret = await self.recognised(given)
         seen = await self._lookup.by_digests(self._peppers.digests(secret)) if secret else None
         return (seen.account, seen.id) if seen else (NIL, NIL)

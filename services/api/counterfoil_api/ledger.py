@@ -20,6 +20,7 @@ from counterfoil_api.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
 from counterfoil_api.one_time import OneTimeCodes
 from counterfoil_api.passwords import Passwords
+from counterfoil_api.recognition import Recognition
 from counterfoil_api.signing import Keys
 
 _LOOKUP_CONNECTIONS = 2
@@ -33,6 +34,7 @@ class Ledger:
     door: Door
     readers: Pool
     lookup: Lookup
+    recognition: Recognition
     uses: Uses
     witness: Witness
     numbers: Numbers
@@ -57,10 +59,10 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
         await stack.enter_async_context(gauged(door, readers))
-        lookup, peppers = Lookup(by_key), Peppers(settings.peppers)
+        lookup, recognition, peppers = Lookup(by_key), Recognition(by_key), Peppers(settings.peppers)
         keys = Keys(readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key)
         limits = await stack.enter_async_context(
-            open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys)
+            open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys, recognition=recognition)
         )
         seeds_key = _derived(settings.key_encryption_key, b"counterfoil totp")
         codes = OneTimeCodes(readers, door, peppers, key=seeds_key)
@@ -69,6 +71,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             door=door,
             readers=readers,
             lookup=lookup,
+            recognition=recognition,
             uses=await stack.enter_async_context(Uses(readers)),
             witness=await stack.enter_async_context(Witness(door)),
             numbers=Numbers(readers),

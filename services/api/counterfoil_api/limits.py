@@ -14,6 +14,7 @@ from counterfoil_api.known import Known
 from counterfoil_api.logins import Logins
 from counterfoil_api.marks import Marks
 from counterfoil_api.quotas import Allowance, Quota, Quotas
+from counterfoil_api.recognition import Recognition
 from counterfoil_api.signing import Keys
 from counterfoil_api.tally import Tally, open_tally
 
@@ -33,13 +34,13 @@ class Limits:
 
 @asynccontextmanager
 async def open_limits(
-    settings: Settings, *, readers: Pool, lookup: Lookup, peppers: Peppers, keys: Keys
+    settings: Settings, *, readers: Pool, lookup: Lookup, peppers: Peppers, keys: Keys, recognition: Recognition
 ) -> AsyncIterator[Limits]:
     """Open all of it without asking anybody anything."""
     async with AsyncExitStack() as stack:
         attempts = await stack.enter_async_context(Attempts(readers))
         tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
-        known = Known(peppers, lookup, keys)
+        known = Known(peppers, lookup, keys, recognition)
         marks = await stack.enter_async_context(Marks(tally, known.digest).telling())
         quotas = Quotas(tally)
         yield Limits(
