@@ -3,38 +3,55 @@
 import asyncio
 import os
 import signal
+import ssl
 import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 
 import structlog
-from aiohttp import web
+from aiohttp import GunicornUVLoopWebWorker, GunicornWebWorker, web
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # gunicorn has no types
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped] # likewise
 from msgspec.structs import replace
 
 from counterfoil.logging import configure
-from counterfoil.settings import Settings
+from counterfoil.settings import BadSetting, Settings
+from counterfoil_api.surroundings import in_the_clear, make_room
+from counterfoil_api.tls import tls
 
 log = structlog.get_logger()
 
 SHUTDOWN_SECONDS = 15
 """How long requests under way may take to finish once the service was asked to stop."""
 _HAS_UVLOOP = find_spec("uvloop") is not None
-_WORKER = "aiohttp.GunicornUVLoopWebWorker" if _HAS_UVLOOP else "aiohttp.GunicornWebWorker"
+_BACKLOG = 1_024
+"""Connections that the kernel keeps for us while we are busy; it may keep fewer (net.core.somaxconn)."""
 
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, finish what was begun, return."""
     configure(settings.log_format, settings.log_level)
+    context = _prepared(settings)
     if settings.api_processes == 1:
         with asyncio.Runner(loop_factory=_loop_factory()) as loop:
-            loop.run(_serve(settings))
+            loop.run(_serve(settings, context))
         return
     with tempfile.TemporaryDirectory(prefix="counterfoil-metrics-") as directory:
         shared = settings.prometheus_multiproc_dir or directory
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
-        _Processes(replace(settings, prometheus_multiproc_dir=shared)).run()
+        _Processes(replace(settings, prometheus_multiproc_dir=shared), context).run()
+
+
+def _prepared(settings: Settings) -> ssl.SSLContext | None:
+    """What can be found wanting before anything is served."""
+    try:
+        context = tls(settings)
+    except BadSetting as complaint:
+        raise SystemExit(str(complaint)) from None
+    make_room(settings.max_connections)
+    if in_the_clear(settings):
+        log.warning("secrets_travel_in_the_clear", what_to_do="serve https, and say so in PUBLIC_URL")
+    return context
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -53,14 +70,14 @@ def _runner(settings: Settings) -> web.AppRunner:
     return Runner(make_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, context: ssl.SSLContext | None) -> None:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
     runner = _runner(settings)
     await runner.setup()
     try:
-        await _listen(runner, settings)
+        await _listen(runner, settings, context)
         log.info("api_started", address=runner.addresses[0], public_url=settings.public_url)
         await asked.wait()
         log.info("api_stopping")
@@ -69,9 +86,10 @@ async def _serve(settings: Settings) -> None:
     log.info("api_stopped")
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None) -> None:
     try:
-        await web.TCPSite(runner, settings.api_host, settings.api_port).start()
+        site = web.TCPSite(runner, settings.api_host, settings.api_port, ssl_context=context, backlog=_BACKLOG)
+        await site.start()
     except OSError as error:
         where = f"{settings.api_host}:{settings.api_port}"
         raise SystemExit(
@@ -82,8 +100,8 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
 class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
     """Several processes on one socket, kept at their number."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, context: ssl.SSLContext | None) -> None:
+        self._settings, self._context = settings, context
         super().__init__()
 
     def load_config(self) -> None:
@@ -92,7 +110,11 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
         for name, value in {
             "bind": f"{host}:{settings.api_port}",
             "workers": settings.api_processes,
-            "worker_class": _WORKER,
+            "worker_class": _worker(self._context),
+            "backlog": _BACKLOG,
+            # The context has read them; that they are named is how gunicorn learns to ask for one.
+            "certfile": settings.tls_certificate,
+            "keyfile": settings.tls_private_key,
             "graceful_timeout": SHUTDOWN_SECONDS,
             "proc_name": "counterfoil-api",
             "loglevel": "warning",
@@ -105,6 +127,11 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
             return _runner(self._settings)
 
         return runner
+
+
+def _worker(context: ssl.SSLContext | None) -> type:
+    kind = GunicornUVLoopWebWorker if _HAS_UVLOOP else GunicornWebWorker
+    return type("Worker", (kind,), {"_create_ssl_context": staticmethod(lambda _: context)})
 
 
 def _forget(_: Arbiter, worker: object) -> None:
