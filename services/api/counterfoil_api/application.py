@@ -21,24 +21,31 @@ from counterfoil_api import (
     introspection,
     issuing,
     lists,
+    opening,
+    own_login,
     reads,
     tokens,
     tried,
+    user_standings,
+    users,
     wellknown,
 )
 from counterfoil_api.addresses import Proxies
 from counterfoil_api.api import Api, Mount, Route
+from counterfoil_api.bounds import BOUNDS, Bounds
 from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.metrics import observe_request
 from counterfoil_api.openapi import document
 from counterfoil_api.principals import authenticate, note_forbidden
 from counterfoil_api.requests import edge
+from counterfoil_api.seal import strict
 
 description = Api("description")
 
 _PARTS = (
     *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
-    *(accounts.api, catalogue.api, reads.api, tried.api),
+    *(accounts.api, opening.api, catalogue.api, reads.api, tried.api),
+    *(users.api, user_standings.api, own_login.api),
     *(wellknown.api, description, health.api),
 )
 
@@ -53,6 +60,8 @@ def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Appli
     """
     outermost = edge(observe_request, Proxies(settings.trusted_proxies).client_of)
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
+    app[BOUNDS] = Bounds(connections=settings.max_connections, request_seconds=settings.request_timeout_seconds)
+    app.on_response_prepare.extend(strict(settings.public_url))
 
     async def opened(started: web.Application) -> AsyncIterator[None]:
         async with opening(settings) as ledger:
