@@ -210,3 +210,14 @@ async def test_nothing_that_names_another_address_is_read(proxy: Asked, admin: C
 async def test_an_expired_token_passes_nowhere(proxy: Asked, admin: Caller) -> None:
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     assert (await proxy.about(bearer((await issued(admin, expires_at=past))["secret"]))).problem == "token-expired"
+
+
+async def test_the_document_tells_of_every_method_and_header(admin: Caller) -> None:
+    paths = (await admin.get("/openapi.json")).json["paths"]
+    told = {path: item for path, item in paths.items() if path.startswith("/v1/forward")}
+    assert len(told) == 3
+    for item in told.values():
+        assert set(item) == {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+        for operation in item.values():
+            assert set(operation["responses"]) >= {"200", "401", "403"}
+            assert set(operation["responses"]["200"]["headers"]) == {*IDENTITY, "X-Request-Id"}

@@ -49,7 +49,7 @@ def logged(log_format: LogFormat, event: str, **facts: object) -> str:
 @pytest.mark.parametrize("log_format", FORMATS)
 @pytest.mark.parametrize("header", [
     "Authorization", "Proxy-Authorization", "X-Authorization-OTP", "X-Api-Key", "CF-Access-Client-Secret", "Cookie",
-    "Set-Cookie", "Idempotency-Key",
+    "Set-Cookie", "Idempotency-Key", "X-Client-Secret",
 ])  # fmt: skip
 def test_i34_no_header_with_credentials_is_shown(log_format: LogFormat, header: str) -> None:
     stream = io.StringIO()
