@@ -1,6 +1,7 @@
 """How the service is: alive, ready, and in numbers."""
 
 import asyncio
+from hmac import compare_digest
 from typing import Literal
 
 import msgspec
@@ -9,8 +10,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from counterfoil.postgres import liveness
 from counterfoil.refusals import Overloaded
 from counterfoil_api.api import Api
+from counterfoil_api.authentication import Approach, BearerGiven, SecretGiven
+from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.metrics import exposition, gauge
+from counterfoil_api.reading import Perhaps
 from counterfoil_api.replies import Page
 
 api = Api("health")
@@ -49,9 +53,26 @@ async def get_readiness(ledger: Ledger) -> Readiness:
     return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone")
 
 
-@api.get("/metrics")
-async def get_metrics(ledger: Ledger) -> Page:
-    """Read the numbers, for Prometheus."""
+def _expect(password: str | None, approach: Approach | None) -> None:
+    """Refuse whoever does not bring the password, where there is one."""
+    if password is None:
+        return
+    if approach is None:
+        raise CredentialsMissing
+    match approach.credentials:
+        case SecretGiven(text) | BearerGiven(text) if compare_digest(text.encode(), password.encode()):
+            return
+    raise CredentialsRefused
+
+
+@api.get("/metrics", refusals=(CredentialsMissing,))
+async def get_metrics(ledger: Ledger, approach: Perhaps[Approach]) -> Page:
+    """Read the numbers, for Prometheus.
+
+    They speak of all accounts, so that no credentials of one are asked for. Where the operator has set METRICS_TOKEN,
+    that is the bearer token to present.
+    """
+    _expect(ledger.settings.metrics_token, approach)
     gauge(ledger.door, ledger.readers)
     await ledger.census.refresh()
     several = ledger.settings.prometheus_multiproc_dir is not None

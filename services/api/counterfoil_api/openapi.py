@@ -82,6 +82,8 @@ _ALWAYS: tuple[type[Refusal], ...] = (
     complaints.HeadersTooLarge,
     complaints.InternalError,
     complaints.MethodNotAllowed,
+    complaints.RequestTimeout,
+    Overloaded,
 )
 _AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
 _ASKING: tuple[type[Refusal], ...] = (
@@ -153,7 +155,7 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     if route.reads(Source.ASKER, Source.APPROACH):
         operation["security"] = [{name: []} for name in _SCHEMES]
     elif route.reads(Source.PERHAPS):
-        operation["security"] = [{}, {"password": []}]
+        operation["security"] = [{}, *({name: []} for name in _SCHEMES)]
     return operation
 
 

@@ -1,0 +1,72 @@
+"""What every answer carries, whatever it says, and who may read the numbers."""
+
+import base64
+
+import pytest
+from aiohttp import ClientSession
+from msgspec.structs import replace
+
+from api.impatient import a_server, answer_of, connected
+from api.service import Caller, basic, served
+from api.shelf import Shelf
+from counterfoil.settings import Settings
+from counterfoil_api.application import make_app
+
+SEAL = {
+    "server": "counterfoil",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"DELETE /page HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /things HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n",
+        b"POST /things HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 10_000,
+        b"GET / HTTP/1.1\r\n",
+    ],
+)
+async def test_every_answer_is_sealed_and_says_nothing_about_what_made_it(shelf: Shelf, sent: bytes) -> None:
+    async with a_server(shelf, head_seconds=0.1) as where, connected(where) as (reader, writer):
+        writer.write(sent)
+        _, headers, _ = await answer_of(reader)
+    assert {name: headers.get(name) for name in SEAL} == SEAL
+    assert headers["x-request-id"]
+    assert "strict-transport-security" not in headers
+
+
+async def test_browsers_are_told_to_insist_on_https_where_clients_speak_it(session: ClientSession) -> None:
+    for path in ("/healthz", "/nowhere", "/v1/tokens"):
+        async with session.get(path) as answer:
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+async def test_numbers_are_for_whoever_brings_the_token_that_the_operator_set(
+    api_settings: Settings, admin: Caller
+) -> None:
+    told = "0123456789.abc.def~ghi+/="
+    async with served(make_app(replace(api_settings, metrics_token=told))) as url, ClientSession(url) as session:
+        for credentials, status in (
+            (f"Bearer {told}", 200),
+            ("Basic " + base64.b64encode(f":{told}".encode()).decode(), 200),
+            (None, 401),
+            (f"Bearer {told[:-2]}", 401),
+            (admin.credentials, 401),
+            (basic("admin@ours.example.org", told), 401),
+            ("Bearer a b", 401),
+            ("Digest x", 401),
+        ):
+            async with session.get("/metrics", headers={"Authorization": credentials} if credentials else {}) as answer:
+                assert answer.status == status, credentials
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert ("counterfoil_" in await answer.text()) is (status == 200)
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200
