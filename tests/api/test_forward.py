@@ -90,6 +90,8 @@ async def test_a_client_id_is_good_with_its_own_secret_alone(proxy: Asked, admin
     one, other = await issued(admin), await issued(admin)
     unknown = await proxy.about({"X-Client-Id": one["token"]["id"], "X-Client-Secret": mint("application").plain})
     assert (unknown.status, unknown.problem) == (401, "credentials-refused")
+    assert (await proxy.about({"Authorization": basic(one["token"]["id"], one["secret"])})).status == 200
+    assert (await proxy.about({"Authorization": basic(other["token"]["id"], one["secret"])})).body == unknown.body
     for name in ("X-Client", "CF-Access-Client"):
         for spelt in (one["token"]["id"], one["token"]["id"].upper(), one["token"]["id"].replace("-", "") + ".access"):
             good = await proxy.about({f"{name}-Id": spelt, f"{name}-Secret": one["secret"]})

@@ -81,7 +81,7 @@ def _denial(error: Exception) -> Refusal:
 
 
 async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
-    approach = Approach(proof.shown, address=address)
+    approach = Approach(proof, address=address)
     passed = await ledger.limits.guard.over(approach, lambda: _known(ledger, demand, proof))
     refuse_network(passed.seen.around.policy, address)
     if missing(passed.scopes, demand.scopes):
@@ -100,10 +100,10 @@ async def _known(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
 
 
 async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
-    if isinstance(proof.shown, SecretGiven):
-        generation, seen = await seen_by_secret(ledger, proof.shown.plain)
+    if isinstance(proof, SecretGiven):
+        generation, seen = await seen_by_secret(ledger, proof.plain)
         return Passed(seen, generation, seen.scopes, good_until(seen, generation))
-    claims, seen = await seen_by_bearer(ledger, proof.shown.text)
+    claims, seen = await seen_by_bearer(ledger, proof.text)
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if (demand.audience or ledger.settings.public_url) not in claims.audiences:
         raise CredentialsRefused("This bearer is for another audience.")
@@ -111,8 +111,9 @@ async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
 
 
 def _belongs(seen: Seen, demand: Demand, proof: Proof) -> bool:
+    client = proof.client if isinstance(proof, SecretGiven) else None
     ours = compare_digest(seen.account.bytes, demand.account.bytes)
-    return compare_digest(seen.id.bytes, (proof.token or seen.id).bytes) and ours
+    return compare_digest(seen.id.bytes, (client or seen.id).bytes) and ours
 
 
 def _identity(demand: Demand, passed: Passed) -> dict[str, str]:

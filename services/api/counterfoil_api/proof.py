@@ -2,27 +2,20 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from multidict import CIMultiDictProxy
 
-from counterfoil_api.authentication import BearerGiven, PasswordGiven, SecretGiven, credentials_of
+from counterfoil_api.authentication import BearerGiven, PasswordGiven, SecretGiven, client_secret, credentials_of
 from counterfoil_api.complaints import CredentialsRefused
+
+Proof = SecretGiven | BearerGiven
 
 PAIRS = (("X-Client-Id", "X-Client-Secret"), ("CF-Access-Client-Id", "CF-Access-Client-Secret"))
 """Names under which a client id and its secret travel: our own, and those of Cloudflare Access."""
 
 # A token's id, with or without its dashes, and perhaps a decoration such as `.access` behind it.
 _CLIENT_ID = re.compile(r"([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:\.[a-z]{1,32})?")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Proof:
-    """A secret or a bearer; and the id of the token that it has to belong to, where one was stated."""
-
-    shown: SecretGiven | BearerGiven
-    token: UUID | None = None
 
 
 def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
@@ -36,13 +29,13 @@ def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
     # Slow on purpose, and people's: neither is for every request of a program.
     if isinstance(shown, PasswordGiven):
         raise CredentialsRefused("No password passes here; present a token's secret or a bearer.")
-    return Proof(shown, shown.client if isinstance(shown, SecretGiven) else None)
+    return shown
 
 
-def _pair(ids: Sequence[str], secrets: Sequence[str]) -> Proof:
+def _pair(ids: Sequence[str], secrets: Sequence[str]) -> SecretGiven:
     if len(ids) != 1 or len(secrets) != 1:
         raise CredentialsRefused("A client id and a client secret come together, each once.")
     named = _CLIENT_ID.fullmatch(ids[0])
     if named is None:
         raise CredentialsRefused
-    return Proof(SecretGiven(secrets[0]), UUID(named[1]))
+    return client_secret(str(UUID(named[1])), secrets[0])
