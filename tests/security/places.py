@@ -58,9 +58,12 @@ class Places:
         await connection.close()
 
     async def valkey(self) -> bytes:
-        """Every key of every kind with all that it holds."""
-        async with Redis.from_url(self.told["REDIS_URL"]) as client:
-            return b"\n".join([part async for key in client.scan_iter() for part in await _held(client, key)])
+        """Every key of every kind with all that it holds: wake-up calls, and what limits count."""
+        found: list[bytes] = []
+        for url in (self.told["REDIS_URL"], self.told["LIMITS_REDIS_URL"]):
+            async with Redis.from_url(url) as client:
+                found += [part async for key in client.scan_iter() for part in await _held(client, key)]
+        return b"\n".join(found)
 
     def files(self) -> Iterator[Path]:
         """Every file of the state but those that hold secrets on purpose: data, WAL, AOF, logs, metrics, pids."""

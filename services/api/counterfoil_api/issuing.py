@@ -36,7 +36,7 @@ from counterfoil.refusals import (
 from counterfoil.secret import Secret, mint
 from counterfoil.token import Token
 from counterfoil_api.api import Api
-from counterfoil_api.authentication import Approach
+from counterfoil_api.authentication import Approach, SecretGiven
 from counterfoil_api.catalogue import expanded
 from counterfoil_api.conditions import revisions
 from counterfoil_api.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
@@ -188,6 +188,8 @@ def _grace_seconds(text: str) -> int:
 
 
 async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retry: Retry | None) -> Issued:
+    ledger.limits.marks.met(SecretGiven(secret.plain))
+
     def shown(outcome: Outcome) -> Issued:
         token = outcome.token
         document = token_document(token, at=outcome.at, last_used_at=token.last_exchanged_at)

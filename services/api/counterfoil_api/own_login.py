@@ -24,6 +24,7 @@ from counterfoil.secret import mint
 from counterfoil.user import owner_of
 from counterfoil_api.answering import answered
 from counterfoil_api.api import Api
+from counterfoil_api.authentication import SecretGiven
 from counterfoil_api.complaints import BadCode, PasswordNeeded
 from counterfoil_api.documents import Issued, Resumption
 from counterfoil_api.ledger import Ledger
@@ -84,6 +85,8 @@ async def log_in(
         name=body.name, secret=ledger.peppers.minted(secret), duration=body.duration,
         scopes=asker.scopes if body.scopes is UNSET else body.scopes, thresholds=ledger.settings.thresholds,
     )  # fmt: skip
+
+    ledger.limits.marks.met(SecretGiven(secret.plain))
 
     def shown(outcome: Outcome) -> LoggedIn:
         token = token_document(outcome.token, at=outcome.at, last_used_at=None)

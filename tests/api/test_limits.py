@@ -1,0 +1,227 @@
+"""Counters: the same in Valkey and in one process alone, exact side by side, and never in the way."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator
+from time import monotonic
+
+import pytest
+from redis.asyncio import Redis
+
+from counterfoil_api import counting
+from counterfoil_api.authentication import SecretGiven
+from counterfoil_api.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step
+from counterfoil_api.fading import Fading
+from counterfoil_api.marks import Marks
+from counterfoil_api.quotas import Quota, Quotas
+from counterfoil_api.tally import PATIENCE_SECONDS, PREFIX, Tally, open_tally
+from counterfoil_dev.state import temporary_state
+from counterfoil_dev.valkey import Valkey, embedded_valkey
+
+HOUR = 3_600_000
+
+
+@pytest.fixture
+async def url(valkey: Valkey) -> str:
+    """An empty database for limits."""
+    async with Redis.from_url(valkey.database(1)) as redis:
+        await redis.flushdb()
+    return valkey.database(1)
+
+
+@pytest.fixture
+async def tally(url: str) -> AsyncIterator[Tally]:
+    async with open_tally(url) as opened:
+        yield opened
+
+
+def steps(dice: random.Random) -> tuple[Step, str, tuple[int, ...]]:
+    """Any step on one of a few keys; its times are far too long to end here."""
+    step, args = dice.choice([
+        (TAKE, (dice.randint(1, 6), HOUR, dice.randint(1, 2))),
+        (GIVE_BACK, (1,)),
+    ])  # fmt: skip
+    if dice.random() < 0.5:
+        turn = (dice.randint(2, 4), HOUR, 2 * HOUR, 9, 4 * HOUR, 9 * HOUR)
+        step, args = dice.choice([(TURN, turn), (RETURN, ()), (CLEAR, ())])
+        return step, f"turn{dice.randint(1, 3)}", args
+    return step, f"take{dice.randint(1, 3)}", args
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_process_alone_counts_like_valkey(url: str, seed: int) -> None:
+    dice, cells = random.Random(seed), Cells()
+    async with Redis.from_url(url) as redis:
+        await redis.flushdb()
+        for _ in range(200):
+            step, key, args = steps(dice)
+            there = await redis.eval(step.lua, 1, key, *args)
+            here = step.here(cells, key, args, counting.milliseconds())
+            assert [there[:-1], there[-1:]] == [here[:-1], pytest.approx(here[-1:], abs=2_000)], (step, key, args)
+
+
+async def test_what_is_noted_is_so_for_a_while(tally: Tally) -> None:
+    async with open_tally("") as alone:
+        for each in (tally, alone):
+            assert await each.do(NOTED, "x") == [0]
+            await each.do(NOTE, "x", 300)
+            assert await each.do(NOTED, "x") == [1]
+            await asyncio.sleep(0.4)
+            assert await each.do(NOTED, "x") == [0]
+
+
+async def test_two_hundred_at_once_get_a_hundred_between_them(url: str) -> None:
+    async with open_tally(url) as one, open_tally(url) as other:
+        quotas = (Quotas(one), Quotas(other))
+        asked = [quotas[number % 2].take("a", Quota(100, 60)) for number in range(200)]
+        left = await asyncio.gather(*asked)
+    assert sum(each.granted for each in left) == 100
+    assert all(59 < each.seconds <= 60 for each in left)
+    assert sorted(each.most for each in left if each.granted) == list(range(100))
+
+
+async def test_a_window_begins_with_its_first_and_ends_by_itself(tally: Tally) -> None:
+    quotas, quota = Quotas(tally), Quota(2, 1)
+    assert [(await quotas.take("w", quota)).granted for _ in range(3)] == [True, True, False]
+    left = await quotas.take("w", quota)
+    assert (left.granted, left.whole_seconds) == (False, 1)
+    await asyncio.sleep(left.seconds + 0.05)
+    assert (await quotas.take("w", quota)).granted
+
+
+async def test_what_was_taken_for_nothing_can_be_taken_again(tally: Tally) -> None:
+    quotas, quota = Quotas(tally), Quota(2, 60)
+    for _ in range(5):
+        assert (await quotas.take("g", quota)).granted
+        await quotas.give_back("g")
+    await quotas.give_back("g")
+    assert [(await quotas.take("g", quota)).granted for _ in range(3)] == [True, True, False]
+    await quotas.give_back("g")
+    assert (await quotas.take("g", quota)).granted
+
+
+async def test_a_flood_of_what_is_used_up_asks_nobody(tally: Tally, url: str) -> None:
+    quotas = Quotas(tally)
+    assert not all([(await quotas.take("f", Quota(1, 60))).granted for _ in range(2)])
+    async with Redis.from_url(url) as redis:
+        before = (await redis.info("stats"))["total_commands_processed"]
+        for _ in range(100):
+            assert not (await quotas.take("f", Quota(1, 60))).granted
+        assert (await redis.info("stats"))["total_commands_processed"] - before < 10
+
+
+async def test_without_valkey_a_process_counts_alone() -> None:
+    async with open_tally("") as alone, open_tally("redis://127.0.0.1:1/0") as nobody:
+        for tally in (alone, nobody):
+            quotas = Quotas(tally)
+            assert [(await quotas.take("a", Quota(2, 60))).granted for _ in range(3)] == [True, True, False]
+            assert not tally.shared
+
+
+async def test_a_valkey_that_dies_or_hangs_is_neither_an_outage_nor_slow() -> None:
+    with temporary_state() as state, embedded_valkey(state) as server:
+        async with open_tally(server.url) as tally:
+            quotas = Quotas(tally)
+            assert (await quotas.take("a", Quota(5, 600))).most == 4
+            assert told(tally) == "shared"
+
+            os.kill(server.child.pid, signal.SIGSTOP)
+            began = monotonic()
+            granted = [await quotas.take(f"h{number}", Quota(5, 600)) for number in range(200)]
+            assert all(each.granted for each in granted)
+            assert monotonic() - began < 10 * PATIENCE_SECONDS  # the first waited, the others did not
+            assert told(tally) == "alone"
+            os.kill(server.child.pid, signal.SIGCONT)
+            await shared(tally)
+            assert (await quotas.take("a", Quota(5, 600))).most == 3
+
+            os.kill(server.child.pid, signal.SIGKILL)
+            assert (await quotas.take("a", Quota(5, 600))).granted
+            assert told(tally) == "alone"
+            server.child.stop()
+            server.start()
+            await shared(tally)
+            assert (await quotas.take("b", Quota(5, 600))).most == 4
+
+
+async def test_a_full_valkey_is_like_none(tally: Tally, url: str) -> None:
+    async with Redis.from_url(url) as redis:
+        await redis.config_set("maxmemory", "1")
+        try:
+            assert [(await Quotas(tally).take("m", Quota(1, 60))).granted for _ in range(2)] == [True, False]
+            assert told(tally) == "alone"
+        finally:
+            await redis.config_set("maxmemory", "0")
+    await shared(tally)
+
+
+def told(tally: Tally) -> str:
+    return "shared" if tally.shared else "alone"
+
+
+async def shared(tally: Tally) -> None:
+    """Wait until processes count together again."""
+    async with asyncio.timeout(20):
+        while not tally.shared:  # noqa: ASYNC110 - nothing of ours is told when it is back
+            await asyncio.sleep(0.02)
+
+
+async def test_counters_are_forgotten_when_their_time_is_over(tally: Tally, url: str) -> None:
+    await Quotas(tally).take("a", Quota(5, 60))
+    await tally.do(TURN, "b", 1, 1, 1, 100, 1, 60_000)
+    async with Redis.from_url(url) as redis:
+        keys: list[bytes] = [key async for key in redis.scan_iter()]
+        assert {key.decode().removeprefix(PREFIX) for key in keys} == {"a", "b"}
+        for key in keys:
+            assert 0 < await redis.pttl(key) <= 60_000
+
+
+def test_a_process_alone_remembers_so_much_and_no_more() -> None:
+    cells = Cells(most=10)
+    for number in range(100):
+        assert TAKE.here(cells, f"k{number}", (1, HOUR, 1), 0)[0] == 1
+    assert TAKE.here(cells, "k99", (1, HOUR, 1), 0)[0] == 0
+    assert TAKE.here(cells, "k0", (1, HOUR, 1), 0)[0] == 1
+    fading: Fading[int, int] = Fading(10)
+    for number in range(100):
+        fading.keep(number, number, 60)
+    assert (len(fading), fading.get(0), fading.get(99)) == (10, None, 99)
+    fading.keep(99, 5, 0)
+    assert (fading.get(99), fading.left(99)) == (None, 0.0)
+
+
+async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
+    async with open_tally(url) as one, open_tally(url) as other:
+        here, there = Marks(one, digest), Marks(other, digest)
+        met = [SecretGiven(f"secret {number}") for number in range(600)]
+        for each in met:
+            here.met(each)
+        assert all([await here.knows(each) for each in met])
+        assert not await there.knows(met[0])
+        await here.tell()
+        assert all([await there.knows(each) for each in met])
+        assert sum([await there.knows(SecretGiven(f"other {number}")) for number in range(600)]) == 0
+
+
+async def test_marks_take_the_same_room_however_many(url: str) -> None:
+    async with open_tally(url) as tally, Redis.from_url(url) as redis:
+        marks = Marks(tally, digest)
+        for number in range(3_000):
+            marks.met(SecretGiven(str(number)))
+        await marks.tell()
+        (key,) = await redis.keys("*")
+        assert await redis.strlen(key) <= 2**20
+        assert 0 < await redis.ttl(key) <= 14 * 86_400
+
+
+async def test_without_valkey_a_process_knows_what_it_met_itself() -> None:
+    async with open_tally("") as tally, Marks(tally, digest).telling() as marks:
+        marks.met(SecretGiven("met"))
+        assert await marks.knows(SecretGiven("met"))
+        assert not await marks.knows(SecretGiven("never"))
+
+
+def digest(given: SecretGiven) -> bytes:
+    return random.Random(given.plain).randbytes(32)
