@@ -18,7 +18,7 @@ from counterfoil_api.forward import IDENTITY
 AUDIENCE = "https://app.example"
 
 
-async def test_who_passes_is_named_in_six_headers_every_time(proxy: Asked, admin: Caller) -> None:
+async def test_who_passes_is_named_in_seven_headers_every_time(proxy: Asked, admin: Caller) -> None:
     made = await issued(admin, "invoices.*", "mail.send", duration="1h")
     answer = await proxy.about(bearer(made["secret"]))
     assert (answer.status, answer.body) == (200, b"")
@@ -27,6 +27,7 @@ async def test_who_passes_is_named_in_six_headers_every_time(proxy: Asked, admin
         "X-Counterfoil-Token": made["token"]["id"],
         "X-Counterfoil-Owner": "b:1",
         "X-Counterfoil-Owner-Type": "application",
+        "X-Counterfoil-Actor": "",
         "X-Counterfoil-Scopes": "invoices.* mail.send",
         "X-Counterfoil-Expires": made["token"]["expires_at"][:19] + "Z",
     }

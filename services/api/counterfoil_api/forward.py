@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
 from urllib.parse import quote
+from uuid import UUID
 
 from aiohttp import web
 
@@ -29,7 +30,8 @@ from counterfoil_api.proof import Proof, proof_of
 from counterfoil_api.replies import NO_STORE
 from counterfoil_api.requests import refusal_of
 
-IDENTITY = tuple(f"X-Counterfoil-{name}" for name in ("Account", "Token", "Owner", "Owner-Type", "Scopes", "Expires"))
+_NAMES = ("Account", "Token", "Owner", "Owner-Type", "Actor", "Scopes", "Expires")
+IDENTITY = tuple(f"X-Counterfoil-{name}" for name in _NAMES)
 """The headers of a 200, every one of them each time: a proxy overwrites with them what its client sent."""
 
 _PATIENCE_SECONDS = 4.0  # a little less than proxies have, so that it is us who say why
@@ -45,6 +47,7 @@ class Passed:
     generation: int
     scopes: tuple[str, ...]
     until: datetime | None
+    actor: UUID | None = None
 
 
 def mount(app: web.Application, ledger: Ledger) -> None:
@@ -107,7 +110,8 @@ async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if (demand.audience or ledger.settings.public_url) not in claims.audiences:
         raise CredentialsRefused("This bearer is for another audience.")
-    return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at)
+    actor = claims.act.client_id if claims.act else None
+    return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at, actor)
 
 
 def _belongs(seen: Seen, demand: Demand, proof: Proof) -> bool:
@@ -123,6 +127,7 @@ def _identity(demand: Demand, passed: Passed) -> dict[str, str]:
         str(seen.id),
         quote(seen.owner.id, safe=_VISIBLE),
         seen.owner.type,
+        str(passed.actor or ""),
         scopes if len(scopes) <= _LONGEST_SCOPES else " ".join(demand.scopes),
         f"{passed.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if passed.until else "",
     )

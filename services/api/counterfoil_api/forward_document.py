@@ -56,6 +56,7 @@ _IDENTITY: Mapping[str, str] = MappingProxyType(
         "X-Counterfoil-Token": "The token's id.",
         "X-Counterfoil-Owner": "On whose behalf it acts.",
         "X-Counterfoil-Owner-Type": "`user`, `application` or `service`.",
+        "X-Counterfoil-Actor": "The token that acts for the owner in this bearer (RFC 8693); empty if none does.",
         "X-Counterfoil-Scopes": "All that it may do, with a space between; if that is very long, what was asked for.",
         "X-Counterfoil-Expires": "When it ends by itself, as RFC 3339 has it; empty is never.",
     }
