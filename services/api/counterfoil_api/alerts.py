@@ -2,7 +2,7 @@
 
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.alerts import alerts_of
-from counterfoil.principal import Principal
+from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import ScopeMissing
 from counterfoil_api.api import Api
 from counterfoil_api.documents import AlertPage, Cursor, Given, Limit
@@ -25,17 +25,27 @@ class AlertQuery(Given, frozen=True, kw_only=True):
 
 @api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor))
 async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AlertQuery]) -> AlertPage:
-    """List expiries that were announced or have come.
+    """List expiries that were announced or have come, or those of the tokens within the asker's reach.
 
     The closest notice comes first, and within one notice the token that is used most. An alert goes away when its token
     is renewed or revoked, and 30 days after the expiry.
     """
-    need(asker, "alerts.read")
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, _QUESTION, query.cursor)
-    alerts = await alerts_of(ledger.readers, asker.account, after=place, limit=query.limit + 1)
+    within = _reach(asker)
+    question = [_QUESTION, within]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    alerts = await alerts_of(ledger.readers, asker.account, owner=within, after=place, limit=query.limit + 1)
     page = alerts[: query.limit]
-    ledger.witness.note(asker, "alerts", shown=len(page))
+    if within is None:
+        ledger.witness.note(asker, "alerts", shown=len(page))
     more = None
     if len(alerts) > query.limit:
-        more = ledger.cursors.made(asker.account, _QUESTION, page[-1].listed.place)
+        more = ledger.cursors.made(asker.account, question, page[-1].listed.place)
     return AlertPage(items=[alert_document(alert) for alert in page], next_cursor=more)
+
+
+def _reach(asker: Principal) -> Owner | None:
+    """Whose alerts: everybody's (None), or those of the asker's own tokens, which `own.read` shows anyway."""
+    if asker.owner is None or asker.lacks("own.read") or not asker.lacks("alerts.read"):
+        need(asker, "alerts.read")
+        return None
+    return asker.owner

@@ -42,7 +42,7 @@ _SCHEMES: Mapping[str, Json] = MappingProxyType(
         "password": {
             "type": "http",
             "scheme": "basic",
-            "description": "An administrator's e-mail address and password; "
+            "description": "A user's e-mail address and password, and their one-time code as X-Authorization-OTP; "
             "or an empty user with a token's secret as the password.",
         },
     }
@@ -89,6 +89,7 @@ _AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
 _ASKING: tuple[type[Refusal], ...] = (
     complaints.CredentialsMissing,
     complaints.CredentialsRefused,
+    complaints.OtpRequired,
     complaints.RateLimited,
     *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
     NetworkForbidden,

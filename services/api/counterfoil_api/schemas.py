@@ -14,6 +14,7 @@ Json = dict[str, Any]
 
 _SCHEMA = "#/components/schemas/{name}"
 _REF = "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
+_SAYS = {"user": "A user's id, their number, or `self`: who asks."}
 _TAGS = r'^(\*|"[1-9][0-9]{0,15}"( *, *"[1-9][0-9]{0,15}")*)$'
 
 
@@ -48,7 +49,7 @@ def written(parameter: Parameter, schemas: Schemas) -> list[Json]:
     """The parameters of an operation that one parameter of its handler stands for."""
     match parameter.source:
         case Source.PATH:
-            says = "A token's id, its number, or `self`: the token that asks."
+            says = _SAYS.get(parameter.name, "A token's id, its number, or `self`: the token that asks.")
             return [_parameter(parameter.name, "path", {"type": "string", "pattern": _REF}, says, required=True)]
         case Source.IF_MATCH:
             says = "Only if the token still has one of these revisions: entity tags, or `*`."

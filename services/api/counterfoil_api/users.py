@@ -30,7 +30,7 @@ from counterfoil.refusals import (
     SecretNoLongerAvailable,
     UserGone,
 )
-from counterfoil.user import checked_email
+from counterfoil.user import checked_email, owner_of
 from counterfoil.user_commands import CreateUser, UpdateUser
 from counterfoil.user_events import Role
 from counterfoil_api.answering import answered
@@ -166,6 +166,8 @@ async def list_user_events(
         ledger.readers, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
     )  # fmt: skip
     page = facts[: query.limit]
+    if asker.owner != owner_of(found.id):  # who reads the log of others is told of in the log
+        await ledger.witness.tell(asker, "events", shown=len(page))
     more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
     return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
 

@@ -14,6 +14,7 @@ from counterfoil.postgres.listing import Listed
 from counterfoil.postgres.tenant import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
+from counterfoil.principal import Owner
 
 KEPT: Final = timedelta(days=30)
 """How long an expiry that has come is still an alert."""
@@ -35,9 +36,17 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def alerts_of(
-    pool: Pool, account: UUID, *, after: list[object] | None, limit: int, kept: timedelta = KEPT
+    pool: Pool,
+    account: UUID,
+    *,
+    owner: Owner | None = None,
+    after: list[object] | None,
+    limit: int,
+    kept: timedelta = KEPT,
 ) -> list[Alert]:
     """Return up to `limit` alerts beyond a place (the last one's `listed.place` of the page before).
+
+    With an owner they are those of this owner's tokens.
 
     Ordered by the notice that was crossed, within it by recent use, then by expiry. An alert goes away by itself when
     its token is renewed or revoked. One page is of one moment; between two pages an alert may move to the front, by
@@ -48,7 +57,8 @@ async def alerts_of(
         for notice in await _notices(connection, account, since=int(str(after[0])) if after else 0):
             # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
             place = after if after and notice == int(str(after[0])) else None
-            alerts += await _of_notice(connection, account, notice, place, limit=limit - len(alerts), kept=kept)
+            wanted = (account, owner, notice)
+            alerts += await _of_notice(connection, wanted, place, limit=limit - len(alerts), kept=kept)
             if len(alerts) == limit:
                 break
     return alerts
@@ -72,9 +82,15 @@ select notice from crossed where notice is not null order by notice""",
 
 
 async def _of_notice(
-    connection: Tenant, account: UUID, notice: int, after: list[object] | None, *, limit: int, kept: timedelta
+    connection: Tenant,
+    wanted: tuple[UUID, Owner | None, int],
+    after: list[object] | None,
+    *,
+    limit: int,
+    kept: timedelta,
 ) -> list[Alert]:
     """Return up to `limit` alerts of one notice, the most used first."""
+    account, owner, notice = wanted
     unused, expires_at, token_id = after[1:] if after else (None, None, None)
     rows = await connection.fetch(
         f"""
@@ -90,7 +106,8 @@ async def _of_notice(
                 where n.account_id = $1
                   and n.noticed = $2
                   and n.standing <> 'revoked'
-                  and n.expires_at > now() - $3::interval) as a
+                  and n.expires_at > now() - $3::interval
+                  and ($9::text is null or (n.owner_type, n.owner_id) = ($9::text, $10::text))) as a
         where $5::text is null
            or (-a.recent_uses, a.expires_at, a.token_id)
             > ($5::text::bigint, $6::text::timestamptz, $7::text::uuid)
@@ -108,7 +125,7 @@ select {listed("t")}, r.recent_uses, now() as clock,
   from ranked r
   join token t on (t.account_id, t.token_id) = ($1, r.token_id)
  order by r.recent_uses desc, t.expires_at, t.token_id""",
-        account, notice, kept, _RECENT, unused, expires_at, token_id, limit,
+        account, notice, kept, _RECENT, unused, expires_at, token_id, limit, owner and owner.type, owner and owner.id,
     )  # fmt: skip
     return [_alert(row) for row in rows]
 
