@@ -21,7 +21,7 @@ log = structlog.get_logger()
 PREFIX: Final = "counterfoil:limits:"
 PATIENCE_SECONDS: Final = 0.25
 """Whoever waits longer for a count is kept waiting for nothing."""
-_PAUSE_SECONDS: Final = 1.0
+_PAUSE_SECONDS: Final = 1
 _LOST: Final = (RedisError, OSError, TimeoutError)
 
 Ask = tuple[int, Step, str, tuple[int, ...]]
@@ -35,70 +35,73 @@ class Tally:
         self._cells = Cells()
         self._asks: Gather[Ask, list[int]] = Gather(self._fetch)
         self._serials = count()
-        self._looking: asyncio.Task[None] | None = None
-        LIMITS_SHARED.set(self.shared)
+        self._shared = valkey is not None
+        LIMITS_SHARED.set(self._shared)
 
     @property
     def shared(self) -> bool:
-        """Whether all processes count together at this moment."""
-        return self._valkey is not None and self._looking is None
+        """Whether all processes count together at this moment, or did a second ago."""
+        return self._shared
 
     async def do(self, step: Step, key: str, *args: int) -> list[int]:
         """Do one step, where it can be done now."""
-        if self._looking is None and self._valkey is not None:
+        if self._shared:
             try:
                 return await self._asks.get((next(self._serials), step, PREFIX + key, args)) or []
             except _LOST as error:
                 self._lost(error)
         return step.here(self._cells, key, args, milliseconds())
 
-    async def close(self) -> None:
-        """Wait for nothing more."""
-        if self._looking is not None:
-            self._looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._looking
-        if self._valkey is not None:
-            await self._valkey.aclose()
+    async def watch(self) -> None:
+        """Look again and again, in nobody's way, whether Valkey counts."""
+        while self._valkey is not None:
+            try:
+                # A step, since a full one still answers a ping.
+                await self._fetch([(0, NOTE, f"{PREFIX}watched", (_PAUSE_SECONDS * 10_000,))])
+            except _LOST as error:
+                self._lost(error)
+            else:
+                self._found()
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
-        assert self._valkey is not None  # noqa: S101 - `do` has looked
+        assert self._valkey is not None  # noqa: S101 - nobody else calls
         async with asyncio.timeout(PATIENCE_SECONDS), self._valkey.pipeline(transaction=False) as pipeline:
             for _, step, key, args in asks:
                 pipeline.eval(step.lua, 1, key, *args)
             return dict(zip(asks, await pipeline.execute(), strict=True))
 
     def _lost(self, error: Exception) -> None:
-        if self._looking is None:
+        if self._shared:
             log.warning("limits_alone", error=type(error).__name__)
-            self._looking = asyncio.create_task(self._look())
+            self._shared = False
             LIMITS_SHARED.set(0)
 
-    async def _look(self) -> None:
-        """Ask again and again, in nobody's way, until Valkey answers."""
-        while True:
-            await asyncio.sleep(_PAUSE_SECONDS)
-            with suppress(*_LOST):
-                await self._fetch([(0, NOTE, f"{PREFIX}back", (1_000,))])  # a step, since a full Valkey answers a ping
-                break
-        log.info("limits_shared")
-        self._looking = None
-        LIMITS_SHARED.set(1)
+    def _found(self) -> None:
+        if not self._shared:
+            log.info("limits_shared")
+            self._shared = True
+            LIMITS_SHARED.set(1)
 
 
 @asynccontextmanager
 async def open_tally(url: str) -> AsyncIterator[Tally]:
-    """Count in the Valkey at this address, or alone if there is none. Nothing is asked yet."""
-    valkey = None
-    if url:
-        valkey = Redis.from_url(
-            url,
-            socket_connect_timeout=PATIENCE_SECONDS,
-            socket_timeout=PATIENCE_SECONDS,
-            retry=Retry(NoBackoff(), 1),  # for a connection that went stale
-        )
+    """Count in the Valkey at this address, or alone if there is none."""
+    if not url:
+        yield Tally(None)
+        return
+    valkey = Redis.from_url(
+        url,
+        socket_connect_timeout=PATIENCE_SECONDS,
+        socket_timeout=PATIENCE_SECONDS,
+        retry=Retry(NoBackoff(), 1),  # for a connection that went stale
+    )
     tally = Tally(valkey)
+    watching = asyncio.create_task(tally.watch())
     try:
         yield tally
     finally:
-        await tally.close()
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await valkey.aclose()
