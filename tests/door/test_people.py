@@ -1,0 +1,149 @@
+"""Whoever asks at once, from wherever: an account keeps an administrator, and an address names one user."""
+
+import asyncio
+import itertools
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+import uuid_utils.compat as uuids
+
+from counterfoil.account import CreateAccount
+from counterfoil.door import Door
+from counterfoil.fold import Command, Outcome
+from counterfoil.principal import SYSTEM, Actor, Principal
+from counterfoil.refusals import CallerGone, EmailTaken, LastAdministrator, NotFound
+from counterfoil.small import SubjectCommand
+from counterfoil.user import User, owner_of
+from counterfoil.user_commands import (
+    CreateUser,
+    DisableUser,
+    EnableUser,
+    EnrolTotp,
+    RemoveUser,
+    UpdateUser,
+    UseRecoveryCode,
+)
+from counterfoil_dev.postgres import Database
+from door.elsewhere import Start
+
+ENDS: list[tuple[type[SubjectCommand], dict[str, Any]]] = [
+    (DisableUser, {"reason": "x"}), (RemoveUser, {"reason": "x"}), (UpdateUser, {"role": "member"}),
+]  # fmt: skip
+_EMAILS = itertools.count(1)
+
+
+def user(account: UUID, **said: Any) -> CreateUser:
+    usual: dict[str, Any] = {
+        "id": uuids.uuid7(), "email": f"person-{next(_EMAILS)}@example.org", "number": next(_EMAILS),
+        "role": "administrator", "password_hash": "$argon2id$", "by": SYSTEM,
+    }  # fmt: skip
+    return CreateUser(account=account, **usual | said)
+
+
+def by(made: CreateUser) -> Principal:
+    return Principal(actor=Actor("user", made.id), account=made.account, scopes=("all",), owner=owner_of(made.id))
+
+
+async def account_with(door: Door, count: int) -> list[CreateUser]:
+    """An account with so many administrators."""
+    account = uuids.uuid7()
+    await door.execute(CreateAccount(account=account, id=account, by=SYSTEM, name="Acme"))
+    made = [user(account) for _ in range(count)]
+    await asyncio.gather(*(door.execute(each) for each in made))
+    return made
+
+
+@pytest.mark.parametrize("first", ENDS, ids=lambda end: end[0].__name__)
+@pytest.mark.parametrize("second", ENDS, ids=lambda end: end[0].__name__)
+async def test_of_two_last_administrators_who_end_each_other_at_once_one_stays(
+    door: Door, database: Database, elsewhere: Start, first: Any, second: Any
+) -> None:
+    there = await elsewhere(database.app_url)
+    for turn in range(8):
+        one, other = await account_with(door, 2)
+        ends: list[Command] = [
+            command(account=one.account, id=whom.id, by=by(who), **said)
+            for (command, said), who, whom in ((first, one, other), (second, other, one))
+        ]
+        here, away = asyncio.create_task(door.execute(ends[turn % 2])), there.ask([(ends[1 - turn % 2], None)])
+        answers = [*await asyncio.gather(here, return_exceptions=True), *await away]
+        assert sum(isinstance(answer, Outcome) for answer in answers) == 1
+        # Either the caller was gone by then, or lost what made them powerful, or would have been the last to go.
+        assert await administrators(database, one.account) == 1
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end[0].__name__)
+async def test_of_many_who_leave_at_once_in_two_processes_one_stays(
+    door: Door, database: Database, elsewhere: Start, end: Any
+) -> None:
+    people = await account_with(door, 8)
+    command, said = end
+    leaving: list[Command] = [command(account=each.account, id=each.id, by=by(each), **said) for each in people]
+    there = await elsewhere(database.app_url)
+    here = asyncio.gather(*(door.execute(each) for each in leaving[::2]), return_exceptions=True)
+    away = await there.ask([(each, None) for each in leaving[1::2]])
+    answers = [*await here, *away]
+    assert sum(isinstance(answer, Outcome) for answer in answers) == 7
+    assert [type(answer) for answer in answers if not isinstance(answer, Outcome)] == [LastAdministrator]
+    assert await administrators(database, people[0].account) == 1
+
+
+async def test_of_many_who_take_one_address_in_two_processes_one_gets_it(
+    door: Door, database: Database, elsewhere: Start
+) -> None:
+    (boss,) = await account_with(door, 1)
+    taking: list[Command] = [
+        user(boss.account, by=by(boss), email=email) for email in ("race@example.org", "RACE@example.org") * 4
+    ]
+    there = await elsewhere(database.app_url)
+    here = asyncio.gather(*(door.execute(each) for each in taking[::2]), return_exceptions=True)
+    away = await there.ask([(each, None) for each in taking[1::2]])
+    answers = [*await here, *away]
+    assert sum(isinstance(answer, Outcome) for answer in answers) == 1
+    assert {type(answer) for answer in answers if not isinstance(answer, Outcome)} == {EmailTaken}
+
+
+async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
+    door: Door, database: Database, elsewhere: Start
+) -> None:
+    (boss,) = await account_with(door, 1)
+    about: dict[str, Any] = {"account": boss.account, "id": boss.id, "by": by(boss)}
+    digests = tuple(bytes([n]) * 32 for n in range(10))
+    await door.execute(EnrolTotp(**about, sealed_seed=b"s", last_step=1, recovery_digests=digests, pepper_id=1))
+    there = await elsewhere(database.app_url)
+    spend: Command = UseRecoveryCode(**about, index=4)
+    here = asyncio.gather(*(door.execute(spend) for _ in range(4)), return_exceptions=True)
+    away = await there.ask([(spend, None)] * 4)
+    answers = [*await here, *away]
+    assert sum(isinstance(answer, Outcome) for answer in answers) == 1
+    assert {type(answer) for answer in answers if not isinstance(answer, Outcome)} == {NotFound}
+
+
+async def test_who_was_disabled_meanwhile_asks_for_nothing_more(door: Door) -> None:
+    one, other = await account_with(door, 2)
+    await door.execute(DisableUser(account=one.account, id=other.id, by=by(one), reason="x"))
+    for command in (
+        EnableUser(account=one.account, id=other.id, by=by(other)),
+        DisableUser(account=one.account, id=one.id, by=by(other), reason="x"),
+        user(one.account, by=by(other)),
+    ):
+        with pytest.raises(CallerGone):
+            await door.execute(command)
+    enabled = (await door.execute(EnableUser(account=one.account, id=other.id, by=by(one)))).state
+    assert isinstance(enabled, User)
+    assert enabled.standing == "active"
+
+
+async def administrators(database: Database, account: UUID) -> int:
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        found: int = await connection.fetchval(
+            "select count(*) from subject where account_id = $1 and kind = 'user' and standing = 'active'"
+            " and details::json ->> 'role' = 'administrator'",
+            account,
+        )
+        return found
+    finally:
+        await connection.close()
