@@ -22,6 +22,7 @@ Algorithm = Literal["sha256", "sha512"]
 SHORTEST: Final = 16
 LONGEST: Final = 1_024
 _LENGTHS: Final[dict[Algorithm, int]] = {"sha256": 32, "sha512": 64}
+ALGORITHMS: Final = tuple(_LENGTHS)
 _SHAPE: Final = re.compile(rf"[!-~]{{{SHORTEST},{LONGEST}}}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 _OURS: Final = tuple(PREFIXES.values())
@@ -102,7 +103,7 @@ def by_value(text: str) -> ForeignSecret:
         raise BadSecret(field="secret")
     if _guessable(text):
         raise WeakSecret(field="secret")
-    return ForeignSecret(text, ("sha256", "sha512"))
+    return ForeignSecret(text, ALGORITHMS)
 
 
 def by_digest(algorithm: Algorithm, text: str) -> ForeignDigest:

@@ -1,10 +1,18 @@
-"""Which kinds of secrets from elsewhere there are at all."""
+"""Secrets from elsewhere: which kinds there are at all, and whose a digest is."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from counterfoil.codec import entry_of, fact_of
+from counterfoil.events import Fact
 from counterfoil.foreign import Algorithm
+from counterfoil.subjects import KINDS
 
 from .connection import Pool
+from .tenant import tenant
 
 
 async def algorithms(pool: Pool) -> tuple[Algorithm, ...]:
@@ -18,3 +26,36 @@ async def algorithms(pool: Pool) -> tuple[Algorithm, ...]:
          order by a.scheme"""
     )
     return tuple(row["scheme"] for row in rows)
+
+
+async def holders(pool: Pool, digests: Iterable[bytes]) -> dict[bytes, tuple[UUID, UUID]]:
+    """Return the account and the token of each of these digests that opens one."""
+    rows = await pool.fetch(
+        """
+        select s.digest, s.account_id, s.token_id
+          from unnest($1::bytea[]) as p(digest)
+          join secret s on s.digest = p.digest""",
+        list(digests),
+    )
+    return {row["digest"]: (row["account_id"], row["token_id"]) for row in rows}
+
+
+async def creations(pool: Pool, account: UUID, tokens: Iterable[UUID]) -> dict[UUID, Fact]:
+    """Return the first event of each of these tokens of one account."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            """
+            select e.subject_id, e.entry, e.private
+              from unnest($2::uuid[]) as k(token_id)
+              join event e on (e.account_id, e.subject_id, e.version) = ($1, k.token_id, 1)
+             where e.account_id = $1
+               and e.kind = 'token'""",
+            account, list(tokens),
+        )  # fmt: skip
+    return {row["subject_id"]: fact_of(entry_of(row["entry"]), row["private"], KINDS) for row in rows}
+
+
+async def moment(pool: Pool) -> datetime:
+    """Return the database's time."""
+    now: datetime = await pool.fetchval("select clock_timestamp()")
+    return now

@@ -1,0 +1,264 @@
+"""Import: holders go on with the secrets that they have, nothing is doubled, and nothing is gained by it."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession
+
+from api.proxy import Asked, bearer
+from api.service import Answer, Caller, basic, founded, served, settings_for
+from counterfoil_api.application import make_app
+from counterfoil_dev.postgres import Database
+
+
+def plain(prefix: str = "ghp_") -> str:
+    return prefix + secrets.token_hex(20)
+
+
+def digest(text: str, algorithm: str = "sha256") -> dict[str, str]:
+    return {"algorithm": algorithm, "value": hashlib.new(algorithm, text.encode()).hexdigest()}
+
+
+def item(**fields: Any) -> dict[str, Any]:
+    return {"name": "moved", "owner": {"type": "service", "id": "elsewhere"}, "scopes": ["invoices.read"], **fields}
+
+
+async def imported(caller: Caller, *items: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    answer = await caller.post("/v1/tokens/import", {"tokens": items, **more})
+    assert answer.status == 200, answer.body
+    results: list[dict[str, Any]] = answer.json["results"]
+    assert len(results) == len(items)
+    return results
+
+
+async def one(caller: Caller, **fields: Any) -> Any:
+    (result,) = await imported(caller, item(**fields))
+    assert result["status"] == "imported", result
+    return result["token"]
+
+
+def why(result: dict[str, Any]) -> str:
+    assert result["status"] == "refused"
+    return str(result["problem"]["type"]).rpartition(":")[2]
+
+
+async def active(admin: Caller, text: str) -> bool:
+    return bool((await admin.form("/v1/introspect", token=text)).json["active"])
+
+
+@pytest.mark.parametrize("by", ["value", "sha256", "sha512"])
+async def test_an_imported_secret_works_wherever_a_secret_does(
+    admin: Caller, session: ClientSession, proxy: Asked, by: str
+) -> None:
+    text = plain()
+    token = await one(admin, **({"secret": text} if by == "value" else {"digest": digest(text, by)}))
+    assert await active(admin, text)
+    itself = admin.with_token(text)
+    assert (await itself.get("/v1/tokens/self")).json["id"] == token
+    assert (await Caller(session, basic("", text)).get("/v1/tokens/self")).json["id"] == token
+    bought = await itself.post("/v1/exchange", {"scopes": ["invoices.read"]})
+    assert bought.status == 200
+    assert await active(admin, bought.json["access_token"])
+    passed = await proxy.about(bearer(text))
+    assert passed.status == 200
+    await admin.post(f"/v1/tokens/{token}/revoke", {"reason": "over"})
+    assert not await active(admin, text)
+    assert (await itself.get("/v1/tokens/self")).problem == "token-revoked"
+    assert (await itself.post("/v1/exchange", {})).problem == "token-revoked"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SG." + secrets.token_urlsafe(16) + "." + secrets.token_urlsafe(32), "aB3$xY9!kL2#mN5&pQ7*",
+        secrets.token_hex(16), "glpat-" + secrets.token_urlsafe(20), "sk:" + secrets.token_urlsafe(30) + "==;",
+    ],
+    ids=["two dots", "signs", "hexadecimal", "prefix", "colon"],
+)  # fmt: skip
+async def test_whatever_visible_text_a_secret_is_made_of(admin: Caller, session: ClientSession, text: str) -> None:
+    token = await one(admin, digest=digest(text))
+    for header in (f"Bearer {text}", basic("", text), basic(token, text)):
+        assert (await Caller(session, header).get("/v1/tokens/self")).json["id"] == token
+
+
+async def test_the_log_says_that_it_was_imported_and_no_more_than_its_beginning(admin: Caller) -> None:
+    text, short = plain(), "aB3$xY9!" + secrets.token_hex(5)
+    born = []
+    for fields in (
+        {"secret": text, "created_at": "2024-02-01T10:00:00Z"},
+        {"secret": short},
+        {"digest": digest(plain())},
+    ):
+        token = await one(admin, **fields)
+        shown = (await admin.get(f"/v1/tokens/{token}")).json
+        event = (await admin.get(f"/v1/tokens/{token}/events")).json["items"][0]
+        born.append((shown["stub"], event["data"]["imported"], shown["metadata"]))
+        assert text not in str(event)
+    assert born == [
+        ("ghp_", "sha256", {"created_at": "2024-02-01T10:00:00+00:00"}),
+        ("imported", "sha256", {}), ("imported", "sha256", {}),
+    ]  # fmt: skip
+
+
+async def test_rotating_gives_a_secret_of_ours_and_grace_for_the_old_one(admin: Caller) -> None:
+    text = plain()
+    token = await one(admin, secret=text)
+    rotated = (await admin.post(f"/v1/tokens/{token}/rotate", {"grace": "1h"})).json
+    assert rotated["secret"].startswith("cfl_service_")
+    assert await active(admin, text)
+    assert await active(admin, rotated["secret"])
+    await admin.post(f"/v1/tokens/{token}/rotate", {"grace": "0s"})
+    assert (await admin.with_token(text).get("/v1/tokens/self")).problem == "secret-retired"
+
+
+async def test_repeating_an_import_finishes_it_and_doubles_nothing(admin: Caller) -> None:
+    items = [item(secret=plain(), name=f"moved-{n}", duration="30d") for n in range(20)]
+    first = await imported(admin, *items[:12])
+    again = await imported(admin, *items)
+    assert [result["status"] for result in again] == ["already"] * 12 + ["imported"] * 8
+    assert [result["token"] for result in again[:12]] == [result["token"] for result in first]
+    by_digest = [{**each, "digest": digest(each["secret"])} for each in items]
+    for each in by_digest:
+        del each["secret"]
+    assert {result["status"] for result in await imported(admin, *by_digest)} == {"already"}
+
+
+async def test_a_secret_opens_one_token_whoever_else_brings_it(admin: Caller, stranger: Caller) -> None:
+    text = plain()
+    token = await one(admin, secret=text)
+    (ours,) = await imported(admin, item(secret=text, name="another"))
+    assert (why(ours), ours["problem"]["token"]) == ("secret-taken", token)
+    for fields in ({"secret": text}, {"digest": digest(text)}):
+        (theirs,) = await imported(stranger, item(**fields))
+        assert why(theirs) == "secret-taken"
+        assert set(theirs["problem"]) == {"type", "title", "status", "detail"}
+        assert token not in str(theirs)
+    assert not await active(stranger, text)
+
+
+async def test_a_known_secret_is_not_imported_by_its_other_digest_if_it_is_shown(admin: Caller) -> None:
+    text = plain()
+    await one(admin, digest=digest(text, "sha512"))
+    (again,) = await imported(admin, item(secret=text, name="another"))
+    assert why(again) == "secret-taken"
+
+
+async def test_twins_in_one_call_and_in_many_at_once_make_one_token(admin: Caller) -> None:
+    text = plain()
+    twins = await imported(admin, *(item(secret=text) for _ in range(5)))
+    assert sorted(each["status"] for each in twins) == ["already"] * 4 + ["imported"]
+    others = [plain() for _ in range(10)]
+    calls = (imported(admin, *(item(secret=each, name=f"n{n}") for each in others)) for n in range(6))
+    for results in zip(*await asyncio.gather(*calls), strict=True):
+        assert sorted(each["status"] for each in results) == ["imported"] + ["refused"] * 5
+    assert {(await admin.with_token(each).get("/v1/tokens/self")).status for each in others} == {200}
+
+
+async def test_a_bad_item_harms_no_neighbour_and_says_what_is_wrong(admin: Caller) -> None:
+    good = plain()
+    results = await imported(
+        admin,
+        item(secret="short"), item(secret="a" * 40), item(secret="cfl_service_" + "x" * 49), item(), item(secret=good),
+        item(secret=plain(), digest=digest(good)), item(digest={"algorithm": "sha256", "value": "zz"}),
+        item(secret=plain(), scopes=["*"]), item(secret=plain(), name=""), item(secret=plain(), duration="soon"),
+        item(secret=plain(), metadata={"bad key!": "x"}), item(secret=plain(), owner={"type": "user", "id": "a b"}),
+    )  # fmt: skip
+    assert [why(each) if each["status"] == "refused" else each["status"] for each in results] == [
+        "weak-secret", "weak-secret", "bad-secret", "bad-secret", "imported", "bad-secret", "bad-secret", "bad-scope",
+        "bad-text", "bad-duration", "bad-metadata", "bad-owner",
+    ]  # fmt: skip
+    assert await active(admin, good)
+
+
+async def test_nobody_imports_more_than_they_hold(admin: Caller) -> None:
+    importer = await admin.holder("tokens.import", "invoices.*", duration="30d", owner={"type": "service", "id": "x"})
+    results = await imported(
+        importer,
+        item(secret=plain(), duration="1d"),
+        item(secret=plain(), duration="1d", scopes=["payments.read"]),
+        item(secret=plain()),
+    )
+    assert [each["status"] for each in results] == ["imported", "refused", "refused"]
+    assert [why(each) for each in results[1:]] == ["beyond-caller"] * 2
+    plain_issuer = await admin.holder("tokens.create", "invoices.*")
+    assert (await plain_issuer.post("/v1/tokens/import", {"tokens": [item(secret=plain())]})).problem == "scope-missing"
+
+
+async def test_a_rehearsal_says_the_same_and_changes_nothing(admin: Caller) -> None:
+    there, fresh, weak = plain(), plain(), "a" * 40
+    await one(admin, secret=there)
+    items = [item(secret=each) for each in (there, fresh, weak, fresh)] + [item(secret=plain(), scopes=["*"])]
+    results = await imported(admin, *items, dry_run=True)
+    assert [each["status"] for each in results] == ["already", "imported", "refused", "refused", "refused"]
+    assert "token" not in results[1]
+    assert not await active(admin, fresh)
+    assert [each["status"] for each in (await imported(admin, item(secret=fresh)))] == ["imported"]
+
+
+async def test_what_is_ours_but_for_its_checksum_stays_malformed(admin: Caller) -> None:
+    await one(admin, secret=plain())
+    slip = (await admin.issue())["secret"][:-1] + "!"
+    for text in (slip, "short", "eyJa.b.c"):
+        assert (await admin.with_token(text).get("/v1/tokens")).problem == "credentials-refused"
+
+
+async def test_a_thousand_in_one_call_and_no_more(admin: Caller) -> None:
+    results = await imported(admin, *(item(digest=digest(plain())) for _ in range(1_000)))
+    assert {each["status"] for each in results} == {"imported"}
+    assert len({each["number"] for each in results}) == 1_000
+    for items in ([], [item(digest=digest("x"))] * 1_001):
+        assert (await admin.post("/v1/tokens/import", {"tokens": items})).problem == "invalid-request"
+    many = json.dumps({"tokens": [item(digest=digest(plain()), description="x" * 30_000)] * 150}).encode()
+    headers = {"Authorization": admin.credentials, "Content-Type": "application/json"}
+    async with admin.session.post("/v1/tokens/import", data=BytesIO(many), headers=headers) as answer:
+        assert answer.status == 413
+
+
+async def test_a_digest_may_be_spelt_in_base64(admin: Caller) -> None:
+    text = plain()
+    spelt = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    await one(admin, digest={"algorithm": "sha256", "value": spelt})
+    assert await active(admin, text)
+
+
+@pytest_asyncio.fixture
+async def two_processes(database: Database, tmp_path: Any) -> AsyncIterator[tuple[Caller, Caller]]:
+    """The administrator at two processes of a service where nothing was ever imported."""
+    settings = settings_for(database.app_url)
+    credentials = await founded(settings, "fresh", tmp_path)
+    async with (
+        served(make_app(settings)) as one_url,
+        served(make_app(settings)) as other_url,
+        ClientSession(one_url) as one_session,
+        ClientSession(other_url) as other_session,
+    ):
+        bearer = f"Bearer {credentials['admin_token']}"
+        yield Caller(one_session, bearer), Caller(other_session, bearer)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+async def test_the_very_first_import_is_good_everywhere_once_it_is_answered(
+    two_processes: tuple[Caller, Caller], algorithm: str
+) -> None:
+    here, there = two_processes
+    text = plain()
+    asking = [asyncio.create_task(_asking(there, text)) for _ in range(2)]  # so that it believes there is nothing
+    await one(here, digest=digest(text, algorithm))
+    assert (await there.with_token(text).get("/v1/tokens/self")).status == 200
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def _asking(caller: Caller, text: str) -> Answer:
+    while (answer := await caller.with_token(text).get("/v1/tokens/self")).status != 200:  # noqa: ASYNC110 - asks for real
+        await asyncio.sleep(0.01)
+    return answer
