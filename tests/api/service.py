@@ -68,7 +68,9 @@ class Caller:
     async def ask(
         self, method: str, path: str, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        sent = {"Content-Type": "application/json", "Authorization": self.credentials, **self.headers}
+        sent = {"Content-Type": "application/json", **self.headers}
+        if self.credentials:
+            sent["Authorization"] = self.credentials
         sent |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         async with self.session.request(method, path, data=body, headers=sent) as answer:
             return Answer(answer.status, answer.headers, await answer.read())

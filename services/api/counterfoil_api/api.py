@@ -148,7 +148,7 @@ class Mount(Generic[Context]):
         """The handler of one route, with nothing left to find out per request."""
         context, authenticate, note, call = self.context, self.authenticate, self.note, route.call
         readers = tuple((parameter.name, reader(parameter)) for parameter in route.parameters)
-        write = writer(route.returns, cache=route.cache)
+        write = writer(route.returns, cache=route.cache, more=route.spelling.headers if route.spelling else {})
         has_body = route.reads(Source.BODY, Source.FORM)
         has_query = route.reads(Source.QUERY)
         asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)

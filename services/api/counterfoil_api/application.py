@@ -13,17 +13,21 @@ from counterfoil.settings import Settings
 from counterfoil_api import (
     accounts,
     alerts,
+    burning,
     catalogue,
     exchange,
     forward,
     forward_document,
     health,
+    importing,
     introspection,
     issuing,
     lists,
     opening,
     own_login,
     reads,
+    revocation,
+    token_endpoint,
     tokens,
     tried,
     user_standings,
@@ -43,7 +47,8 @@ from counterfoil_api.seal import strict
 description = Api("description")
 
 _PARTS = (
-    *(issuing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
+    *(issuing.api, importing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
+    *(token_endpoint.api, revocation.api, burning.api),
     *(accounts.api, opening.api, catalogue.api, reads.api, tried.api),
     *(users.api, user_standings.api, own_login.api),
     *(wellknown.api, description, health.api),
@@ -65,7 +70,9 @@ def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Appli
 
     async def opened(started: web.Application) -> AsyncIterator[None]:
         async with opening(settings) as ledger:
-            Mount(ledger, authenticate, note_forbidden).onto(started, routes())
+            mounting = Mount(ledger, authenticate, note_forbidden)
+            mounting.onto(started, routes())
+            wellknown.mount(started, mounting, settings.public_url)
             forward.mount(started, ledger)
             yield
 

@@ -12,7 +12,7 @@ from counterfoil.token import good_until
 from counterfoil_api.api import Api
 from counterfoil_api.authentication import SecretGiven, token
 from counterfoil_api.complaints import CredentialsRefused
-from counterfoil_api.keys import Claims
+from counterfoil_api.keys import Act, Claims
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.principals import need, scopes_left, seen_by_bearer, seen_by_secret
 from counterfoil_api.reading import Asker, Form
@@ -43,6 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: UUID | None = None
     owner_type: str | None = None
     generation: int | None = None
+    act: Act | None = None
 
 
 _INACTIVE = Verdict(active=False)
@@ -114,4 +115,5 @@ def _of_bearer(claims: Claims, seen: Seen) -> Verdict:
         account=seen.account,
         owner_type=seen.owner.type,
         generation=claims.generation,
+        act=claims.act,
     )

@@ -11,7 +11,7 @@ from aiohttp import web
 from counterfoil import refusals
 from counterfoil.refusals import Refusal
 from counterfoil_api import complaints
-from counterfoil_api.problems import BASIC, KINDS, Kind, kind_of, scrubbed
+from counterfoil_api.problems import BASIC, KINDS, Kind, challenge, kind_of, scrubbed
 
 # RFC 6749 5.2: what an error_description may hold.
 _UNFIT: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
@@ -44,15 +44,18 @@ class OAuthSpelling:
     """Refusals in the words of OAuth."""
 
     media_type = "application/json"
-    shape = OAuthError
+    shape: type = OAuthError
+    headers: Mapping[str, str] = MappingProxyType({"Pragma": "no-cache"})  # RFC 6749 5.1
 
     def response(self, refusal: Refusal) -> web.Response:
         """The response that a refusal becomes."""
         kind = kind_of(refusal)
-        headers = {"Content-Type": self.media_type, "Cache-Control": "no-store", "Pragma": "no-cache"}
-        headers |= dict(kind.headers)
+        headers = {"Content-Type": self.media_type, "Cache-Control": "no-store", **self.headers}
+        headers |= {name: value for name, value in kind.headers if name != "WWW-Authenticate"}
         if kind.status == 401:
             headers["WWW-Authenticate"] = BASIC
+        elif isinstance(refusal, refusals.ScopeMissing):
+            headers["WWW-Authenticate"] = challenge(refusal)
         if "retry_after" in refusal.facts:
             headers["Retry-After"] = str(refusal.facts["retry_after"])
         body = msgspec.json.encode(_error(refusal, kind))

@@ -60,6 +60,8 @@ class Spelling(Protocol):
 
     media_type: str
     shape: type
+    headers: Mapping[str, str]
+    """What every answer carries, a good one too."""
 
     def response(self, refusal: Refusal) -> web.Response:
         """Answer a refusal."""
@@ -118,6 +120,8 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.LifetimeUnwanted: Kind(409, "lifetime-unwanted", "Rotation does not lengthen life"),
         refusals.PlanChanged: Kind(409, "plan-changed", "Not the tokens of the plan any more"),
         refusals.SecretTaken: Kind(409, "secret-taken", "The secret is taken"),
+        refusals.InUse: Kind(409, "in-use", "It is still needed"),
+        refusals.TooEarly: Kind(409, "too-early", "Too early"),
         refusals.SecretNoLongerAvailable: Kind(410, "secret-no-longer-available", "The secret is no longer shown"),
         refusals.StaleRevision: Kind(412, "stale-revision", "It changed in the meantime"),
         complaints.BodyTooLarge: Kind(413, "body-too-large", "The body is too long"),
@@ -146,6 +150,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         complaints.InternalError: Kind(500, "internal-error", "Something went wrong here"),
         refusals.Busy: Kind(503, "busy", "Somebody else holds this token", _SOON),
         refusals.OutcomeUnknown: Kind(503, "outcome-unknown", "The outcome is not known", _SOON),
+        refusals.Misconfigured: Kind(503, "misconfigured", "A setting of the service is wrong", _SOON),
         refusals.Overloaded: Kind(503, "overloaded", "The service is not able to answer now", _SOON),
     }
 )
@@ -172,20 +177,22 @@ def problem(refusal: Refusal) -> web.Response:
     """The response that a refusal becomes."""
     kind = kind_of(refusal)
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)}
-    if challenge := headers.get("WWW-Authenticate"):
-        headers["WWW-Authenticate"] = _challenge(challenge, kind, refusal)
+    if "WWW-Authenticate" in headers:
+        headers["WWW-Authenticate"] = challenge(refusal)
     if "retry_after" in refusal.facts:
         headers["Retry-After"] = str(refusal.facts["retry_after"])
     return web.Response(body=msgspec.json.encode(problem_document(refusal)), status=kind.status, headers=headers)
 
 
-def _challenge(challenge: str, kind: Kind, refusal: Refusal) -> str:
+def challenge(refusal: Refusal) -> str:
     """The challenge with what RFC 6750 3 lets us add: a description of the error, and the scope that is missing."""
-    if "error=" in challenge:
-        challenge += f', error_description="{kind.title}"'
+    kind = kind_of(refusal)
+    said = dict(kind.headers)["WWW-Authenticate"]
+    if "error=" in said:
+        said += f', error_description="{kind.title}"'
     if kind.headers == _SCOPE and "scope" in refusal.facts:
-        challenge += f', scope="{refusal.facts["scope"]}"'
-    return challenge
+        said += f', scope="{refusal.facts["scope"]}"'
+    return said
 
 
 def scrubbed(fact: object) -> object:

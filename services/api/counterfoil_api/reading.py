@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from aiohttp import web
@@ -184,7 +185,10 @@ def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[Mapping[
 
 
 def _is_whole(hint: object) -> bool:
-    return hint is int or (get_origin(hint) is Annotated and get_args(hint)[0] is int)
+    """Whether it is a whole number, perhaps within limits, perhaps left out."""
+    if get_origin(hint) in (Annotated, Union, UnionType):
+        return any(map(_is_whole, get_args(hint)))
+    return hint is int
 
 
 def _expect_media_type(request: web.Request, expected: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Generic, TypeVar, get_args, get_origin
 
 import msgspec
@@ -13,6 +14,7 @@ T = TypeVar("T")
 
 JSON = "application/json"
 NO_STORE = "no-store"
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 encode = msgspec.json.Encoder().encode
 
@@ -32,6 +34,13 @@ class Made(Generic[T]):
     body: T
     revision: int
     location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Generic[T]):
+    """It was taken in; what came of it is not said here."""
+
+    body: T
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +70,21 @@ def reply_shape(returned: type) -> ReplyShape:
         return ReplyShape(get_args(returned)[0], 200, ("ETag",))
     if origin is Made:
         return ReplyShape(get_args(returned)[0], 201, ("ETag", "Location"))
+    if origin is Accepted:
+        return ReplyShape(get_args(returned)[0], 202, ())
     return ReplyShape(returned, 200, ())
 
 
-def writer(returned: type, *, cache: str) -> Write:
-    """How what a handler returns becomes a response."""
-    fixed = {"Content-Type": JSON, "Cache-Control": cache}
+def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE) -> Write:
+    """How what a handler returns becomes a response; `more` are headers beside its own."""
+    fixed = {"Content-Type": JSON, "Cache-Control": cache, **more}
     origin = get_origin(returned)
     if origin is Tagged:
         return lambda reply: _tagged(reply, fixed)
     if origin is Made:
         return lambda reply: _made(reply, fixed)
+    if origin is Accepted:
+        return lambda reply: _accepted(reply, fixed)
     if returned is Page:
         return lambda reply: _page(reply, cache)
     return lambda reply: web.Response(body=encode(reply), headers=fixed)
@@ -86,6 +99,11 @@ def _made(reply: object, fixed: Mapping[str, str]) -> web.Response:
     assert isinstance(reply, Made)  # noqa: S101 - the handler's signature said so
     headers = {**fixed, "ETag": etag(reply.revision), "Location": reply.location}
     return web.Response(body=encode(reply.body), status=201, headers=headers)
+
+
+def _accepted(reply: object, fixed: Mapping[str, str]) -> web.Response:
+    assert isinstance(reply, Accepted)  # noqa: S101 - the handler's signature said so
+    return web.Response(body=encode(reply.body), status=202, headers=fixed)
 
 
 def _page(reply: object, cache: str) -> web.Response:

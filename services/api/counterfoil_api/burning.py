@@ -1,0 +1,69 @@
+"""Burning: whoever finds a secret ends it, without being anybody here; and is not told whether it was one."""
+
+import asyncio
+from typing import Annotated, Final
+
+import msgspec
+import structlog
+from msgspec import Meta
+
+from counterfoil.principal import SYSTEM
+from counterfoil_api.addresses import network_of
+from counterfoil_api.api import Api
+from counterfoil_api.complaints import InvalidRequest, RateLimited
+from counterfoil_api.ending import end_all
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.quotas import Quota
+from counterfoil_api.reading import Body, From
+from counterfoil_api.replies import Accepted
+
+log = structlog.get_logger()
+api = Api("leaks")
+
+MOST: Final = 1_000
+_LONGEST_BODY: Final = 2 * 1024 * 1024
+_QUOTA: Final = Quota(60, 3_600)
+"""Reports from one network; of a thousand secrets each, which is more than anybody finds."""
+_BEAT_SECONDS: Final = 0.5
+"""Answers are given on the beat, so that one which had something to end comes no later than one which had not."""
+_REASON: Final = "Its secret was reported as leaked."
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A secret as secret scanners report it; what else they say of it is read by nobody, and not kept."""
+
+    token: Annotated[str, Meta(max_length=4_096)]
+    type: str = ""
+    url: str = ""
+    source: str = ""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How many were read."""
+
+    received: int
+
+
+Found = Annotated[str, Meta(max_length=4_096)] | Finding
+
+
+@api.post("/v1/burn", longest_body=_LONGEST_BODY, refusals=(RateLimited,), asks=["cfl_service_4dQp…"])
+async def burn_secrets(ledger: Ledger, address: From, *, body: Body[list[Found]]) -> Accepted[Report]:
+    """Report up to 1,000 leaked secrets; every token that one of them opens is revoked.
+
+    Nobody need log in: who holds a secret could do worse with it. The answer comes when all is done, and is the same
+    whatever there was to do. A secret that a rotation replaced ends nothing; nor does a bearer, which its receivers
+    hold rightly. Elements are secrets, or objects with a `token` as secret scanners send them.
+    """
+    if len(body) > MOST:
+        raise InvalidRequest(f"A report has at most {MOST:,} secrets; send another one.", where="body")
+    left = await ledger.limits.quotas.take(f"burn:{network_of(address)}", _QUOTA)
+    if not left.granted:
+        raise RateLimited(retry_after=left.whole_seconds)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    secrets = frozenset(each.token if isinstance(each, Finding) else each for each in body)
+    ended = await end_all(ledger, secrets, by=SYSTEM, reason=_REASON)
+    log.info("leaks_reported", received=len(body), ended=ended)
+    await asyncio.sleep(-(loop.time() - began) % _BEAT_SECONDS)
+    return Accepted(Report(len(body)))

@@ -1,0 +1,38 @@
+"""Ending a token by showing its secret."""
+
+import asyncio
+from typing import Final
+
+from counterfoil.commands import Revoke
+from counterfoil.postgres.lookup import Seen
+from counterfoil.principal import Principal
+from counterfoil.refusals import SecretEnded, SecretRetired, TokenRevoked
+from counterfoil.token import flaw
+from counterfoil_api.ledger import Ledger
+
+_FOR_GOOD: Final = (TokenRevoked, SecretRetired, SecretEnded)
+"""Why a secret will never open anything again, whatever becomes of its token."""
+
+
+async def opened_by(ledger: Ledger, plain: str) -> Seen | None:
+    """The token that a secret opens, now or perhaps again: one that is expired or suspended can come back."""
+    secret = await ledger.recognition.of(plain)
+    seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret)) if secret else None
+    if seen is None or seen.presented is None:
+        return None
+    return None if isinstance(flaw(seen, seen.presented, seen.at, seen.around), _FOR_GOOD) else seen
+
+
+async def end(ledger: Ledger, seen: Seen, *, by: Principal, reason: str) -> None:
+    """Revoke a token whose secret was shown, unless it was replaced in the meantime."""
+    await ledger.door.execute(
+        Revoke(account=seen.account, token_id=seen.id, by=by, reason=reason, generation=seen.presented)
+    )
+
+
+async def end_all(ledger: Ledger, secrets: frozenset[str], *, by: Principal, reason: str) -> int:
+    """End whatever these secrets open; returns once all of it is done, and how many there were."""
+    found = await asyncio.gather(*(opened_by(ledger, plain) for plain in secrets))
+    opened = {(seen.account, seen.id, seen.presented): seen for seen in found if seen is not None}
+    await asyncio.gather(*(end(ledger, seen, by=by, reason=reason) for seen in opened.values()))
+    return len(opened)

@@ -1,0 +1,81 @@
+"""Leaked secrets, reported by whoever found them."""
+
+import asyncio
+from io import BytesIO
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from api.oauth import anybody, bearer
+from api.service import Answer, Caller
+from counterfoil.secret import mint
+
+
+async def burn(admin: Caller, body: Any) -> Answer:
+    return await anybody(admin).post("/v1/burn", body)
+
+
+async def status(admin: Caller, issued: Any) -> str:
+    return str((await admin.get(f"/v1/tokens/{issued['token']['id']}")).json["status"])
+
+
+async def test_a_mixed_report_ends_what_it_opens_and_tells_nothing(admin: Caller, stranger: Caller) -> None:
+    ours, theirs, dead = await admin.issue(), await stranger.issue(), await admin.issue()
+    await admin.post(f"/v1/tokens/{dead['token']['id']}/revoke", {"reason": "earlier"})
+    found = {
+        "token": ours["secret"],
+        "type": "counterfoil",
+        "url": "https://paste.example/1",
+        "source": "content",
+        "x": 1,
+    }
+    unknown = mint("service").plain
+    with capture_logs() as lines:
+        mixed = await burn(admin, [found, theirs["secret"], dead["secret"], unknown, "nonsense", ours["secret"]])
+        nothing = await burn(admin, [mint("service").plain, *(mint("user").plain for _ in range(5))])
+    assert (mixed.status, mixed.body) == (nothing.status, nothing.body) == (202, b'{"received":6}')
+    different = {"date", "x-request-id"}
+    assert {**mixed.headers}.keys() == {**nothing.headers}.keys()
+    assert {name.lower() for name in mixed.headers if mixed.headers[name] != nothing.headers[name]} <= different
+    assert await status(admin, ours) == await status(stranger, theirs) == "revoked"
+    logged = str(lines)
+    assert [text for text in (ours["secret"], theirs["secret"], unknown, "paste.example") if text in logged] == []
+    event = (await admin.get(f"/v1/tokens/{ours['token']['id']}/events", sort="-version")).json["items"][0]
+    assert (event["type"], event["by"]["kind"]) == ("revoked", "system")
+    assert event["private"] == {"reason": "Its secret was reported as leaked."}
+    assert (await admin.get(f"/v1/tokens/{dead['token']['id']}")).json["reason"] == "earlier"
+
+
+async def test_what_could_come_back_is_ended_and_what_was_replaced_is_not(admin: Caller) -> None:
+    expired, suspended = await admin.issue(expires_at="2026-01-01T00:00:00Z"), await admin.issue()
+    await admin.post(f"/v1/tokens/{suspended['token']['id']}/suspend")
+    rotated, bought = await admin.issue(), await admin.issue()
+    await admin.post(f"/v1/tokens/{rotated['token']['id']}/rotate", {"grace": "0s"})
+    leaked = [each["secret"] for each in (expired, suspended, rotated)]
+    assert (await burn(admin, [*leaked, await bearer(admin, bought["secret"])])).status == 202
+    states = [await status(admin, each) for each in (expired, suspended, rotated, bought)]
+    assert states == ["revoked", "revoked", "active", "active"]
+
+
+async def test_a_thousand_fit_and_one_more_does_not(admin: Caller) -> None:
+    issued = await asyncio.gather(*(admin.issue() for _ in range(30)))
+    url = "https://github.example/" + "x" * 800
+    report = [{"token": mint("service").plain, "type": "t", "url": url, "source": "content"} for _ in range(970)]
+    report += [{"token": each["secret"], "type": "t", "url": url, "source": "content"} for each in issued]
+    assert (await burn(admin, report)).json == {"received": 1_000}
+    assert {await status(admin, each) for each in issued} == {"revoked"}
+    assert (await burn(admin, [*report, "x"])).problem == "invalid-request"
+
+
+async def test_what_is_no_report(admin: Caller) -> None:
+    for body in ({"token": "x"}, [1], [None], [["x"]], [{"type": "x"}], "x", ["x" * 5_000], [{"token": 7}]):
+        assert (await burn(admin, body)).problem == "invalid-request", body
+    assert (await anybody(admin).ask("POST", "/v1/burn", b"[" * 100_000)).status in (400, 422)
+    media_type = {"Content-Type": "application/json"}
+    async with admin.session.post("/v1/burn", data=BytesIO(b" " * 3_000_000), headers=media_type) as answer:
+        assert answer.status == 413
+
+
+async def test_what_nobody_could_do_about_it_is_said_and_not_lost(admin: Caller) -> None:
+    assert (await anybody(admin).ask("POST", "/v1/burn", b"[]")).json == {"received": 0}
+    assert (await anybody(admin).ask("GET", "/v1/burn")).problem == "method-not-allowed"
