@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import typer
 
-from counterfoil.client import Client, Failure, OutcomeUnknown, Refused, Unavailable, Unreachable
+from counterfoil.client import Client, Failure, OutcomeUnknown, Password, Refused, Unavailable, Unreachable
 
 from .complaints import REFUSED, UNREACHABLE, USAGE, ended, printable, warn
 from .showing import json_of
@@ -43,8 +43,13 @@ class Place(msgspec.Struct, frozen=True):
 def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_json: bool) -> T:
     """Return what the ledger answers to the call, or end the command with a message and its exit code."""
     url, token = _where(credentials)
+    return ask_with(url, token, call, as_json=as_json)
+
+
+def ask_with(url: str, token: str | Password, call: Callable[[Client], Awaitable[T]], *, as_json: bool) -> T:
+    """Return what the ledger at this address answers to who has this token or password."""
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
-        warn("this connection is not encrypted; whoever is in between can read the token. Use https.")
+        warn("this connection is not encrypted; whoever is in between can read what you ask with. Use https.")
     try:
         return asyncio.run(_asked(url, token, call))
     except ValueError as error:
@@ -53,9 +58,15 @@ def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_
         raise _ended(failure, url, as_json=as_json) from None
 
 
-async def _asked(url: str, token: str, call: Callable[[Client], Awaitable[T]]) -> T:
+async def _asked(url: str, token: str | Password, call: Callable[[Client], Awaitable[T]]) -> T:
     async with Client(url, token, timeout_seconds=_PATIENCE_SECONDS) as client:
         return await call(client)
+
+
+def where(credentials: Path | None) -> str:
+    """Return the address of the ledger alone, for who asks with a password."""
+    url = os.environ.get("COUNTERFOIL_URL", "")
+    return url if url and credentials is None else _read(credentials or DEFAULT).url
 
 
 def _where(credentials: Path | None) -> tuple[str, str]:

@@ -14,14 +14,19 @@ from .documents import (
     Alert,
     Attempt,
     Bearer,
+    Enrolled,
+    Enrolment,
     Happening,
     Introspection,
     Issued,
+    LoggedIn,
     Policy,
     Scope,
     ScopeSet,
     Secret,
     Token,
+    User,
+    UserWithPassword,
 )
 from .failures import (
     Conflict,
@@ -39,6 +44,7 @@ from .failures import (
     Unreachable,
 )
 from .reads import Reading
+from .wire import Password
 
 __all__ = [
     "Account",
@@ -48,14 +54,18 @@ __all__ = [
     "Client",
     "Conflict",
     "Denied",
+    "Enrolled",
+    "Enrolment",
     "Failure",
     "Forbidden",
     "Happening",
     "Introspection",
     "Invalid",
     "Issued",
+    "LoggedIn",
     "NotFound",
     "OutcomeUnknown",
+    "Password",
     "Policy",
     "Reading",
     "Refused",
@@ -68,4 +78,6 @@ __all__ = [
     "Unavailable",
     "Unintelligible",
     "Unreachable",
+    "User",
+    "UserWithPassword",
 ]

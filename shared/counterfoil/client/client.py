@@ -7,17 +7,22 @@ from typing import Self
 from .account import OwnAccount
 from .reads import Reads
 from .tokens import Tokens
-from .wire import Wire
+from .users import Users
+from .wire import Password, Wire
 
 
-class Client(Tokens, OwnAccount, Reads):
+class Client(Tokens, OwnAccount, Reads, Users):
     """A ledger as seen with one token: `async with Client(url, token) as ledger`.
+
+    For what takes one's password, that is a `Password` in place of the token.
 
     `timeout_seconds` bounds a whole call with all its tries, `try_seconds` each try.
     Every change takes an `idempotency_key`; without one a fresh key is made for the call and kept over its tries.
     """
 
-    def __init__(self, url: str, token: str, *, timeout_seconds: float = 30.0, try_seconds: float = 10.0) -> None:
+    def __init__(
+        self, url: str, token: str | Password, *, timeout_seconds: float = 30.0, try_seconds: float = 10.0
+    ) -> None:
         super().__init__(Wire(url, token, timeout_seconds=timeout_seconds, try_seconds=try_seconds))
 
     async def __aenter__(self) -> Self:

@@ -167,3 +167,49 @@ class ScopeSet(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     built_in: bool = False
     revision: int | None = None
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A user; `revision` is what `if_match` takes, `recovery_codes` how many are left."""
+
+    id: UUID
+    number: int | None
+    account: UUID
+    email: str | None
+    role: str
+    scopes: tuple[str, ...]
+    standing: str
+    totp: bool
+    recovery_codes: int
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
+class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """A user, and the password that was made up for them: the only time that it is shown."""
+
+    user: User
+    password: Secret | None
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """A seed for an authenticator: as text, as an otpauth address, and as a QR code (SVG)."""
+
+    secret: Secret
+    uri: Secret
+    qr: Secret
+
+
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+    """A user who has to give one-time codes from now on, and the codes for when the authenticator is lost."""
+
+    user: User
+    recovery_codes: tuple[Secret, ...]
+
+
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Who logged in, and the token that they got."""
+
+    user: User
+    issued: Issued

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 import re
 from collections.abc import Mapping
@@ -97,16 +98,32 @@ class Lost:
     pause_seconds: float = 0.0
 
 
-class Wire:
-    """Where calls go, and as whom; the token is in here and shows itself nowhere."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Password:
+    """Somebody's e-mail address and password, and a one-time code if they use them: good for one call."""
 
-    def __init__(self, url: str, token: str, *, timeout_seconds: float, try_seconds: float) -> None:
+    email: str
+    password: str
+    code: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The password as RFC 7617 has it."""
+        pair = base64.b64encode(f"{self.email}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"} | ({} if self.code is None else {"X-Authorization-OTP": self.code})
+
+
+class Wire:
+    """Where calls go, and as whom; token and password are in here and show themselves nowhere."""
+
+    def __init__(self, url: str, token: str | Password, *, timeout_seconds: float, try_seconds: float) -> None:
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
             raise ValueError("the url of a ledger begins with http:// or https:// and a host")
-        if not _HEADER.fullmatch(token):
+        if isinstance(token, str) and not _HEADER.fullmatch(token):
             raise ValueError("a token has no spaces, line breaks or other odd characters; was it copied whole?")
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": USER_AGENT}
+        asking = {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token.headers
+        self._headers = {**asking, "User-Agent": USER_AGENT}
         self._timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=try_seconds, connect=min(_CONNECT_SECONDS, try_seconds))
         self._session: aiohttp.ClientSession | None = None

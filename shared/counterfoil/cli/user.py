@@ -1,0 +1,128 @@
+"""`counterfoil user`: who logs in, and what they may do."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import own_login
+from .asking import ask
+from .options import AsJson, Credentials, Key, Limit
+from .person import chosen
+from .reading import listed
+from .showing import show_events
+from .user_showing import show_user, show_users, show_with_password
+
+app = typer.Typer(help="Add, look at, change and end users.", no_args_is_help=True)
+app.command("password")(own_login.password)
+app.add_typer(own_login.totp, name="totp")
+
+Who = Annotated[str, typer.Argument(help="The user's number or id, or: self.", metavar="USER")]
+Role = Annotated[str, typer.Option(help="administrator, operator, auditor or member.")]
+Reason = Annotated[str, typer.Option(help="Why, for those who will ask.")]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What they may do beyond their role; repeatable.")]
+IfMatch = Annotated[int | None, typer.Option("--if-match", help="Only if the user is still at this revision.")]
+
+
+@app.command()
+def create(
+    email: Annotated[str, typer.Argument(help="The address that they log in with.")],
+    *,
+    role: Role,
+    scopes: Scopes = None,
+    choose: Annotated[bool, typer.Option("--choose", help="Choose the password; it is prompted for.")] = False,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a user. The password that is made up for them is printed once, now."""
+    given = chosen("Their password: ") if choose else None
+    made = ask(
+        lambda ledger: ledger.create_user(email, role=role, scopes=scopes or (), password=given, idempotency_key=key),
+        credentials=credentials,
+        as_json=as_json,
+    )
+    show_with_password(made, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    *,
+    email: Annotated[str | None, typer.Option(help="A glob: * is any text, ? one character.")] = None,
+    role: Annotated[str | None, typer.Option(help="administrator, operator, auditor or member.")] = None,
+    standing: Annotated[str | None, typer.Option(help="active, disabled or removed.")] = None,
+    limit: Limit = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """List users."""
+    listed(
+        lambda ledger, most: ledger.users(email=email, role=role, standing=standing, limit=most),
+        show_users, limit, credentials, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def show(ref: Who, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Show a user."""
+    show_user(ask(lambda ledger: ledger.user(ref), credentials=credentials, as_json=as_json), as_json=as_json)
+
+
+@app.command()
+def events(ref: Who, *, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Show what happened to a user, in order."""
+    listed(lambda ledger, most: ledger.user_events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
+
+
+@app.command()
+def update(
+    ref: Who,
+    *,
+    email: Annotated[str | None, typer.Option(help="Another address to log in with.")] = None,
+    role: Annotated[str | None, typer.Option(help="Another role.")] = None,
+    scopes: Scopes = None,
+    no_scopes: Annotated[bool, typer.Option("--no-scopes", help="Nothing beyond their role.")] = False,
+    if_match: IfMatch = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a user's address, role or scopes; scopes are replaced as a whole."""
+    wanted = [] if no_scopes else scopes
+    changed = ask(
+        lambda ledger: ledger.update_user(ref, email=email, role=role, scopes=wanted, if_match=if_match),
+        credentials=credentials,
+        as_json=as_json,
+    )
+    show_user(changed, as_json=as_json)
+
+
+@app.command()
+def disable(
+    ref: Who, *, reason: Reason, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
+) -> None:
+    """Have a user and all their tokens refused until they are enabled."""
+    disabled = ask(
+        lambda ledger: ledger.disable_user(ref, reason=reason, if_match=if_match),
+        credentials=credentials, as_json=as_json,
+    )  # fmt: skip
+    show_user(disabled, as_json=as_json)
+
+
+@app.command()
+def enable(ref: Who, *, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Have a user accepted again, and their tokens, but for those that were revoked."""
+    enabled = ask(lambda ledger: ledger.enable_user(ref, if_match=if_match), credentials=credentials, as_json=as_json)
+    show_user(enabled, as_json=as_json)
+
+
+@app.command()
+def remove(
+    ref: Who, *, reason: Reason, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
+) -> None:
+    """End a user and all their tokens for ever."""
+    removed = ask(
+        lambda ledger: ledger.remove_user(ref, reason=reason, if_match=if_match),
+        credentials=credentials, as_json=as_json,
+    )  # fmt: skip
+    show_user(removed, as_json=as_json)

@@ -1,0 +1,66 @@
+"""How users are printed, and what is shown of them once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from counterfoil.client import Enrolled, User, UserWithPassword
+
+from .complaints import remark
+from .showing import facts, json_of, table, time_of
+
+
+def show_user(user: User, *, as_json: bool) -> None:
+    """Print a user."""
+    if as_json:
+        sys.stdout.write(json_of(user) + "\n")
+    else:
+        facts(_told(user))
+
+
+def show_with_password(made: UserWithPassword, *, as_json: bool) -> None:
+    """Print a user, and the password that was made up for them, which is not shown again."""
+    if as_json:
+        sys.stdout.write(json_of(made) + "\n")
+        return
+    password = [] if made.password is None else [("password", made.password.plain)]
+    facts([*_told(made.user), *password])
+    if made.password is not None:
+        remark("Hand the password over now: it is not shown again.")
+
+
+def show_enrolled(enrolled: Enrolled, *, as_json: bool) -> None:
+    """Print the recovery codes, which are not shown again."""
+    if as_json:
+        sys.stdout.write(json_of(enrolled) + "\n")
+        return
+    sys.stdout.write("".join(f"{code.plain}\n" for code in enrolled.recovery_codes))
+    remark("From now on your password takes a code. Keep these recovery codes: each is good once, in place of one.")
+
+
+def show_users(users: Sequence[User]) -> None:
+    """Print users as a table."""
+    table(
+        ("no.", "e-mail", "role", "standing", "codes", "more scopes", "added"),
+        (
+            (str(u.number or ""), u.email or "(forgotten)", u.role, u.standing, "yes" if u.totp else "no",
+             " ".join(u.scopes), time_of(u.created_at))
+            for u in users
+        ),
+    )  # fmt: skip
+
+
+def _told(user: User) -> list[tuple[str, str]]:
+    codes = f"asked for, {len_of(user)} left" if user.totp else "not asked for"
+    lines = [
+        ("number", str(user.number or "")), ("id", str(user.id)), ("e-mail", user.email or "(forgotten)"),
+        ("role", user.role), ("scopes", " ".join(user.scopes)), ("standing", user.standing), ("one-time codes", codes),
+        ("added", time_of(user.created_at)), ("revision", str(user.revision)),
+    ]  # fmt: skip
+    return [(name, value) for name, value in lines if value]
+
+
+def len_of(user: User) -> str:
+    """How many recovery codes are left, in words."""
+    return f"{user.recovery_codes} recovery {'code' if user.recovery_codes == 1 else 'codes'}"
