@@ -1,46 +1,13 @@
 """Another account's things cannot be told from things that never were."""
 
 import asyncio
-from uuid import uuid4
-
-import pytest
 
 from api.service import Answer, Caller
-
-CALLS = [
-    ("GET", "/v1/tokens/{ref}", None),
-    ("GET", "/v1/tokens/{ref}?as_of=1", None),
-    ("GET", "/v1/tokens/{ref}/events", None),
-    ("PATCH", "/v1/tokens/{ref}", b'{"name":"x"}'),
-    ("POST", "/v1/tokens/{ref}/renew", b'{"duration":"1h"}'),
-    ("POST", "/v1/tokens/{ref}/rotate", b'{"grace":"0s"}'),
-    ("POST", "/v1/tokens/{ref}/suspend", b"{}"),
-    ("POST", "/v1/tokens/{ref}/resume", b"{}"),
-    ("POST", "/v1/tokens/{ref}/clone", b"{}"),
-    ("POST", "/v1/tokens/{ref}/revoke", b'{"reason":"x"}'),
-]
-
 
 def shown(answer: Answer) -> tuple[object, ...]:
     """All that a caller can see of an answer, but for what is never the same twice."""
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in ("date", "x-request-id")}
     return answer.status, headers, answer.body
-
-
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call[0]} {call[1]}")
-@pytest.mark.parametrize("name", ["id", "number"])
-async def test_a_foreign_token_is_answered_like_one_that_never_was(
-    admin: Caller, stranger: Caller, call: tuple[str, str, bytes | None], name: str
-) -> None:
-    method, path, body = call
-    token = (await admin.issue(duration="1h"))["token"]
-    never = {"id": str(uuid4()), "number": "987654321"}[name]
-    for headers in ({}, {"If-Match": '"1"'}, {"Idempotency-Key": f"{uuid4()}"}):
-        foreign = await stranger.ask(method, path.format(ref=token[name]), body, headers=headers)
-        random = await stranger.ask(method, path.format(ref=never), body, headers=headers)
-        assert foreign.status == 404
-        assert shown(foreign) == shown(random)
-    assert (await admin.get(f"/v1/tokens/{token['id']}")).json == token
 
 
 async def test_lists_end_at_the_account(admin: Caller, stranger: Caller) -> None:

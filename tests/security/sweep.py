@@ -1,0 +1,247 @@
+"""Every place of every operation where something can be named, found by looking at the routes themselves."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from urllib.parse import quote, urlencode
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from api.service import Answer, Caller
+from counterfoil.secret import mint
+from counterfoil_api.api import Route
+from counterfoil_api.reading import Source
+
+Where = Literal["path", "query", "body", "form"]
+
+NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "path ref": ("token", "token number"),
+    "path user": ("user", "user number"),
+    "path scope": ("scope",),
+    "path name": ("set",),
+    "owner_id": ("owner", "user"),
+    "owner.id": ("owner", "user"),
+    "cursor": ("cursor",),
+    "reader": ("user", "token"),
+    "token": ("secret", "bearer", "token"),
+    "client_id": ("token",),
+    "scope": ("scope",),
+    "scopes[]": ("scope",),
+    "scope_sets[]": ("set",),
+    "email": ("email",),
+    "administrator.email": ("email",),
+}
+"""What names something that an account has, and the kinds of things that may be named there."""
+WORDS: Final = frozenset({
+    "name", "description", "metadata", "reason", "sentence", "documentation", "status", "standing", "role", "kind",
+    "sort", "limit", "as_of", "owner_type", "owner.type", "duration", "lifetime", "grace", "expires_at", "expires_in",
+    "created_at", "created_after", "created_before", "expires_after", "expires_before", "last_used_after",
+    "last_used_before", "audience", "audience[]", "resource[]", "token_type_hint", "policy.max_lifetime",
+    "policy.default_lifetime", "policy.notices[]", "policy.networks[]", "shut_me_out", "administrator.password",
+    "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
+    "digest.algorithm", "type", "url", "source",
+})  # fmt: skip
+"""What names nothing: text, times, choices, numbers."""
+PROOFS: Final = frozenset({
+    "client_secret", "subject_token", "actor_token", "secret", "digest.value", "[]", "[].token"
+})  # fmt: skip
+"""What proves itself: who holds a secret may use it and end it, whosever it is. Of it nothing is to be hidden."""
+TOLD: Final = {
+    ("POST /v1/users", "email"), ("PATCH /v1/users/{user}", "email"), ("POST /v1/accounts", "administrator.email"),
+}  # fmt: skip
+"""An e-mail address alone says which account to log in to: who adds a user is told that somebody has it already."""
+NEEDED: Final[dict[str, Any]] = {"sentence": "x", "scopes": ["swept.x"]}
+"""What a body without an example must have."""
+_FORM: Final = "application/x-www-form-urlencoded"
+_CHANGING: Final = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z|cfl_[a-z]+_\w+|eyJ[\w.-]+|\"number\":\d+|\"password\":\"[^\"]+|[0-9a-f]{12}@swept|\"iat\":\d+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an operation is told a name of a thing, and of which kind."""
+
+    route: Route
+    where: Where
+    name: str
+    kind: str
+
+    @property
+    def operation(self) -> str:
+        return f"{self.route.method} {self.route.path}"
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.where} {self.name}: {self.kind}"
+
+
+@dataclass(slots=True)
+class Things:
+    """What an account has, by kind; a cursor by the list that it belongs to."""
+
+    of: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, kind: str) -> str:
+        return self.of[kind]
+
+
+def places(routes: Iterable[Route]) -> list[Place]:
+    """Every place of these operations that names a thing."""
+    return [
+        Place(route, where, name, kind)
+        for route in routes
+        for where, name in _told(route)
+        for kind in NAMES.get(_known_as(where, name), ())
+    ]
+
+
+def unknown(routes: Iterable[Route]) -> list[str]:
+    """What these operations are told, and nobody has thought of: put it into NAMES or into WORDS."""
+    return [
+        f"{route.method} {route.path}: {where} {name}"
+        for route in routes
+        for where, name in _told(route)
+        if _known_as(where, name) not in {*NAMES, *WORDS, *PROOFS}
+    ]
+
+
+def _known_as(where: Where, name: str) -> str:
+    """What a name is called in the tables: in a list of things it is that of one of them."""
+    if where == "path":
+        return f"path {name}"
+    return name if name in PROOFS else name.rpartition("[].")[2]
+
+
+def _told(route: Route) -> Iterator[tuple[Where, str]]:
+    """Everything that an operation is told, and where."""
+    for name in re.findall(r"{(\w+)}", route.path):
+        yield "path", name
+    for parameter in route.parameters:
+        if parameter.source in (Source.QUERY, Source.BODY, Source.FORM):
+            where: Where = parameter.source.value
+            yield from ((where, name) for name in dict.fromkeys(_fields(msgspec.inspect.type_info(parameter.type))))
+
+
+def _fields(info: Any, path: str = "") -> Iterator[str]:
+    match info:
+        case msgspec.inspect.StructType(fields=fields):
+            for each in fields:
+                yield from _fields(each.type, f"{path}.{each.encode_name}" if path else each.encode_name)
+        case msgspec.inspect.UnionType(types=types):
+            for member in types:
+                yield from _fields(member, path)
+        case msgspec.inspect.Metadata(type=inner):
+            yield from _fields(inner, path)
+        case msgspec.inspect.VarTupleType(item_type=inner) | msgspec.inspect.ListType(item_type=inner):
+            yield from _fields(inner, f"{path}[]")
+        case msgspec.inspect.NoneType():
+            pass
+        case _:
+            yield path
+
+
+def random_things(like: Things) -> Things:
+    """Things that nobody has, of every kind, and as long as these."""
+    kinds = ("scope", "set", "owner", "email")
+    names = {str(kind): _random(like[kind], "-.@") for kind in kinds if kind in like.of}
+    return Things({
+        **names, "token": str(uuid7()), "token number": "987654321", "user": str(uuid7()), "user number": "987654321",
+        "cursor": _random(like["cursor"], "-_="), "secret": mint("service").plain,
+        "bearer": like["bearer"][:-40] + _random(like["bearer"][-40:], "-_"),
+    })  # fmt: skip
+
+
+def _random(text: str, kept: str) -> str:
+    return "".join(c if c in kept else secrets.choice("abcdefghijkmnpqrstuvwxyz") for c in text)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request, with what is asked about in one place of it."""
+
+    method: str
+    path: str
+    body: bytes | None
+    headers: dict[str, str]
+    asked: str
+    own: Things
+
+    async def put(self, caller: Caller) -> Answer:
+        return await caller.ask(self.method, self.path, self.body, headers=self.headers)
+
+    def shown(self, answer: Answer) -> str:
+        """All that a caller can see of an answer, but for what they said themselves and what is never the same."""
+        hidden = ("date", "x-request-id")
+        headers = {name.lower(): value for name, value in answer.headers.items() if name.lower() not in hidden}
+        said = f"{answer.status} {headers} {answer.body.decode()}"
+        if not self.asked.isdigit():  # a number of few digits stands in many a word, and is never repeated
+            said = said.replace(self.asked, "(asked)")
+        for kind in ("token", "user", "owner", "scope", "set"):
+            said = said.replace(self.own.of.get(kind, "(own)"), "(own)")
+        if answer.status < 300:  # something was made or changed: its id and times differ
+            said = _CHANGING.sub("(new)", said)
+            said = re.sub(r"'(content-length|etag)': '[^']*'", "", said)
+        return said
+
+
+def question(place: Place, asked: str, own: Things, variant: str = "") -> Question:
+    """Ask about a thing in one place; all others name what is the caller's own, or nothing."""
+    path, body, headers = place.route.path, None, {}
+    if variant in ("If-Match", "Idempotency-Key"):
+        headers[variant] = '"1"' if variant == "If-Match" else secrets.token_hex(16)
+    for name in re.findall(r"{(\w+)}", path):
+        value = asked if (place.where, place.name) == ("path", name) else own[NAMES[f"path {name}"][0]]
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    if variant == "as_of":
+        path += "?as_of=1"
+    if place.where == "query":
+        path += "?" + urlencode({place.name: asked})
+    if place.where == "form":
+        fields = {key: value for key, value in _said(place.route, Source.FORM).items() if isinstance(value, str)}
+        body, headers["Content-Type"] = urlencode({**fields, place.name: asked}).encode(), _FORM
+    elif place.route.reads(Source.BODY):
+        said = _said(place.route, Source.BODY)
+        if place.where == "body":
+            _put(said, place.name, asked)
+        body = msgspec.json.encode(said)
+    return Question(place.route.method, path, body, headers, asked, own)
+
+
+def variants(place: Place) -> Iterator[str]:
+    """How else a question in this place can be put."""
+    said = {parameter.source for parameter in place.route.parameters}
+    yield ""
+    if place.where == "path":
+        yield from (name for name in ("If-Match", "Idempotency-Key") if Source(name) in said)
+        yield from ("as_of" for _, name in _told(place.route) if name == "as_of")
+
+
+def _said(route: Route, source: Source) -> dict[str, Any]:
+    """A body or a form that is good, but for what will be named in it."""
+    if route.asks is None:
+        shape = next(each.type for each in route.parameters if each.source is source)
+        return {each.encode_name: NEEDED[each.encode_name] for each in msgspec.structs.fields(shape) if each.required}
+    said: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(route.asks))
+    for each in (said, said.get("administrator", {}), *said.get("tokens", [])):  # nothing can be added twice
+        if "email" in each:
+            each["email"] = f"{secrets.token_hex(6)}@swept.example"
+        if "digest" in each:
+            each["digest"]["value"] = secrets.token_hex(32)
+    return said
+
+
+def _put(said: dict[str, Any], name: str, value: str) -> None:
+    *outer, last = name.split(".")
+    for part in outer:
+        inner = said.get(part.removesuffix("[]")) or {"type": "service"}
+        said[part.removesuffix("[]")] = inner
+        said = inner[0] if part.endswith("[]") else inner
+    if last.endswith("[]"):
+        said[last.removesuffix("[]")] = [value]
+    else:
+        said[last] = value
