@@ -4,6 +4,7 @@ import asyncio
 
 from api.service import Answer, Caller
 
+
 def shown(answer: Answer) -> tuple[object, ...]:
     """All that a caller can see of an answer, but for what is never the same twice."""
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in ("date", "x-request-id")}
