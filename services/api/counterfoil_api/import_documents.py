@@ -1,6 +1,6 @@
 """What travels when tokens are imported: what is known of them elsewhere, and what became of each here."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -50,7 +50,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Literal["imported", "already", "refused"]
     token: UUID | None = None
     number: int | None = None
-    problem: dict[str, object] | None = None
+    problem: dict[str, Any] | None = None
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
