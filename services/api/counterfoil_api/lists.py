@@ -51,6 +51,7 @@ class TokenQuery(Given, frozen=True, kw_only=True):
     expires_before: Moment | None = None
     last_used_after: Moment | None = None
     last_used_before: Moment | None = None
+    unused_since: Annotated[Moment, Meta(description="There since then, and not used since.")] | None = None
     sort: Order = "created"
     limit: Limit = 50
     cursor: Cursor | None = None

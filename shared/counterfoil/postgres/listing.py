@@ -21,7 +21,10 @@ Sort = Literal["created", "name", "expires", "updated", "last_used", "number"]
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which tokens: what is None does not matter. `name` may hold * and ?; times are half-open: [after, before)."""
+    """Which tokens: what is None does not matter. `name` may hold * and ?; times are half-open: [after, before).
+
+    `unused_since` finds those that have been there since then without being used, never used ones among them.
+    """
 
     name: str | None = None
     status: Status | None = None
@@ -34,6 +37,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_before: datetime | None = None
     last_used_after: datetime | None = None
     last_used_before: datetime | None = None
+    unused_since: datetime | None = None
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -45,7 +49,7 @@ class Listed(msgspec.Struct, frozen=True):
     place: list[object]
 
 
-_LAST_USED: Final = f"greatest(t.last_exchanged_at, {last_use('t')})"
+LAST_USED: Final = f"greatest(t.last_exchanged_at, {last_use('t')})"
 # As they stand in the indexes token_by_name and token_by_expiry, which serve the filters as well as the sorts.
 _NAME: Final = "case when t.name is null then '' else t.name end"
 _EXPIRY: Final = "case when t.expires_at is null then 'infinity'::timestamptz else t.expires_at end"
@@ -57,7 +61,7 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
     "name": (_NAME, "text"),
     "expires": (_EXPIRY, "timestamptz"),
     "updated": ("t.updated_at", "timestamptz"),
-    "last_used": (f"coalesce({_LAST_USED}, {_UNUSED})", "timestamptz"),
+    "last_used": (f"coalesce({LAST_USED}, {_UNUSED})", "timestamptz"),
     "number": ("t.number", "bigint"),
 }
 # One moment for the whole statement: what is listed as active is also shown as active.
@@ -75,20 +79,18 @@ async def page_of(
     """Return up to `limit` tokens after a place (the last one's `place` of the page before)."""
     key, kind = _SORTS[sort]
     arguments: list[object] = [account]
-    conditions = ["t.account_id = $1", *_conditions(wanted, arguments)]
+    holding = ["t.account_id = $1", *conditions(wanted, arguments)]
     if after is not None:
         arguments += after
         n = len(arguments)
-        conditions.append(
-            f"({key}, t.token_id) {'<' if descending else '>'} (${n - 1}::text::{kind}, ${n}::text::uuid)"
-        )
+        holding.append(f"({key}, t.token_id) {'<' if descending else '>'} (${n - 1}::text::{kind}, ${n}::text::uuid)")
     direction = "desc" if descending else "asc"
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
-            select {listed("t")}, {_LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock
+            select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock
               from token t
-             where {" and ".join(conditions)}
+             where {" and ".join(holding)}
              order by {key} {direction}, t.token_id {direction}
              limit {limit:d}""",
             *arguments,
@@ -102,7 +104,7 @@ async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number
     async with tenant(pool, account) as connection:
         row = await connection.fetchrow(
             f"""
-            select {listed("t")}, {_LAST_USED} as last_used_at, t.token_id::text as place,
+            select {listed("t")}, {LAST_USED} as last_used_at, t.token_id::text as place,
                    statement_timestamp() as clock
               from token t
              where t.account_id = $1 and t.{name} = $2""",
@@ -116,36 +118,40 @@ def _listed(row: asyncpg.Record) -> Listed:
     return Listed(token_of(row), row["last_used_at"], row["clock"], [row["place"], str(row["token_id"])])
 
 
-def _conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
+def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
+    """Return what has to hold of a token `t`; values are added to the arguments."""
+
     def given(value: object) -> str:
         arguments.append(value)
         return f"${len(arguments)}"
 
-    conditions = []
+    found = []
     if wanted.name is not None:
-        conditions.append(f"t.name is not null and ({_NAME}) like {given(pattern(wanted.name))}")
+        found.append(f"t.name is not null and ({_NAME}) like {given(pattern(wanted.name))}")
         # What `like` begins with is no index condition where rows are guarded; this is.
-        conditions.append(f"({_NAME}) ^@ {given(re.split('[*?]', wanted.name)[0])}")
+        found.append(f"({_NAME}) ^@ {given(re.split('[*?]', wanted.name)[0])}")
     if wanted.status is not None:
-        conditions.append(_STATUS[wanted.status])
+        found.append(_STATUS[wanted.status])
     if wanted.owner_type is not None:
-        conditions.append(f"t.owner_type = {given(wanted.owner_type)}")
+        found.append(f"t.owner_type = {given(wanted.owner_type)}")
     if wanted.owner_id is not None:
-        conditions.append(f"t.owner_id = {given(wanted.owner_id)}")
+        found.append(f"t.owner_id = {given(wanted.owner_id)}")
     if wanted.scope is not None:
-        conditions.append(f"t.scopes::jsonb ? {given(wanted.scope)}")
+        found.append(f"t.scopes::jsonb ? {given(wanted.scope)}")
     if wanted.expires_after is not None:
-        conditions.append("t.expires_at is not null")
+        found.append("t.expires_at is not null")
+    if wanted.unused_since is not None:
+        found.append(f"coalesce({LAST_USED}, t.created_at) < {given(wanted.unused_since)}")
     for column, after, before in (
         ("t.created_at", wanted.created_after, wanted.created_before),
         (f"({_EXPIRY})", wanted.expires_after, wanted.expires_before),
-        (_LAST_USED, wanted.last_used_after, wanted.last_used_before),
+        (LAST_USED, wanted.last_used_after, wanted.last_used_before),
     ):
         if after is not None:
-            conditions.append(f"{column} >= {given(after)}")
+            found.append(f"{column} >= {given(after)}")
         if before is not None:
-            conditions.append(f"{column} < {given(before)}")
-    return conditions
+            found.append(f"{column} < {given(before)}")
+    return found
 
 
 def pattern(glob: str) -> str:
