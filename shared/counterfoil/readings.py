@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from counterfoil.duration import length
 from counterfoil.refusals import BadDuration
 
+_HOUR_SECONDS = 3_600
+
 
 def url(*schemes: str) -> Callable[[str], str]:
     """An address with one of these schemes."""
@@ -112,6 +114,15 @@ def rate(text: str) -> tuple[int, int] | None:
     if not slash:
         raise ValueError("has to be a number, a slash and a duration")
     return whole(1, 1_000_000_000)(most.strip()), whole_seconds(span.strip())
+
+
+def rotation(text: str) -> int | None:
+    """A duration of at least an hour; None for never."""
+    if text.lower() == "none":
+        return None
+    if (found := whole_seconds(text)) < _HOUR_SECONDS:
+        raise ValueError("has to be at least an hour")
+    return found
 
 
 def proxies(text: str) -> tuple[str, ...]:

@@ -22,9 +22,11 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   ├── PlanChanged, SecretTaken
+    │   ├── InUse, TooEarly
     │   └── KeyReused, SecretNoLongerAvailable
     └── Unavailable        try again
-        └── Busy, OutcomeUnknown, Overloaded
+        ├── Busy, OutcomeUnknown, Overloaded
+        └── Misconfigured
 """
 
 from __future__ import annotations
@@ -223,6 +225,14 @@ class SecretTaken(Conflict):
     """This secret opens a token already; nobody else can have it."""
 
 
+class InUse(Conflict):
+    """It is still needed; see to what needs it first."""
+
+
+class TooEarly(Conflict):
+    """It is too early for this; come back when it is due."""
+
+
 class KeyReused(Conflict):
     """This Idempotency-Key was used with another request."""
 
@@ -245,3 +255,7 @@ class OutcomeUnknown(Unavailable):
 
 class Overloaded(Unavailable):
     """Too many requests are waiting, or the database is away; nothing was changed, try again."""
+
+
+class Misconfigured(Unavailable):
+    """A setting of this process is wrong, and the log of the service says which one; nothing was changed."""

@@ -15,6 +15,7 @@ from counterfoil.readings import (
     proxies,
     public_url,
     rate,
+    rotation,
     seconds,
     thresholds,
     url,
@@ -24,7 +25,7 @@ from counterfoil.readings import (
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-Command = Literal["api", "worker", "migrate", "account", "audit"]
+Command = Literal["api", "worker", "migrate", "account", "audit", "keys", "pepper"]
 """The commands that are told something by the environment."""
 
 _SECRET_FIELDS = frozenset({
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: LogLevel
     thresholds: tuple[int, ...]
     bearer_lifetime_seconds: int
+    signing_key_rotation_seconds: int | None = None
     sweep_interval_seconds: float
     database_pool_size: int
     max_body_bytes: int
@@ -133,7 +135,7 @@ VARIABLES = tuple(
     for row in (
         ("DATABASE_URL", "database_url", _POSTGRES, _ABSENT,
          "the database as the application's role: postgresql://role:password@host/name",
-         ("api", "worker", "migrate", "account", "audit")),
+         ("api", "worker", "migrate", "account", "audit", "keys", "pepper")),
         ("MIGRATE_DATABASE_URL", "migrate_database_url", _POSTGRES, _ABSENT,
          "the same database as its owner: postgresql://role:password@host/name", ("migrate",)),
         ("REDIS_URL", "redis_url", _REDIS, _ABSENT,
@@ -142,9 +144,9 @@ VARIABLES = tuple(
          "another database of it, in which API processes count limits together; without it each counts alone"),
         ("PEPPERS", "peppers", peppers, _ABSENT,
          "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; the highest hashes new secrets, all verify",
-         ("api", "account")),
+         ("api", "account", "pepper")),
         ("KEY_ENCRYPTION_KEY", "key_encryption_key", encryption_key, _ABSENT,
-         "base64 of 32 random bytes; it encrypts the private signing keys at rest", ("api",)),
+         "base64 of 32 random bytes; it encrypts the private signing keys at rest", ("api", "keys")),
         ("API_HOST", "api_host", str, "127.0.0.1", "the address that the API listens on"),
         ("API_PORT", "api_port", whole(0, 65_535), "8080", "the port that the API listens on"),
         ("API_PROCESSES", "api_processes", whole(1, 256), "1", "how many processes serve the API"),
@@ -156,6 +158,8 @@ VARIABLES = tuple(
          "how long before an expiry it is announced: durations such as 30d,7d,1d"),
         ("BEARER_LIFETIME", "bearer_lifetime_seconds", whole_seconds, "1h",
          "how long a bearer lives: a duration such as 1h"),
+        ("SIGNING_KEY_ROTATION", "signing_key_rotation_seconds", rotation, "none",
+         "how long a signing key signs before the next one begins by itself: a duration such as 90d, or none"),
         ("SWEEP_INTERVAL", "sweep_interval_seconds", seconds, "5s",
          "how often the worker looks for expiries: a duration such as 5s"),
         ("DATABASE_POOL_SIZE", "database_pool_size", whole(2, 1000), "6",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from . import account, catalogue, key, reads, user, user_commands, user_events
+from . import account, catalogue, key, key_events, reads, user, user_commands, user_events
 from .events import TOKEN_EVENTS, Event, Fact
 from .refusals import NotFound
 from .small import Around, Small, SubjectCommand, unexpected
@@ -24,7 +24,7 @@ class Kind(NamedTuple):
 SMALL: Final = {
     "account": Kind(account.Account, account.EVENTS, account.COMMANDS, account.decide, account.evolve),
     "user": Kind(user.User, user_events.EVENTS, user_commands.COMMANDS, user.decide, user.evolve),
-    "key": Kind(key.Key, key.EVENTS, key.COMMANDS, key.decide, key.evolve),
+    "key": Kind(key.Ring, key_events.EVENTS, key_events.COMMANDS, key.decide, key.evolve),
     "scope": Kind(
         catalogue.Scope,
         catalogue.SCOPE_EVENTS,

@@ -40,15 +40,16 @@ def test_problem_types_are_a_promise_to_callers() -> None:
         (403, "not-verified"), (403, "password-needed"), (403, "proxy-misconfigured"), (403, "renews-itself"),
         (403, "scope-missing"), (404, "bad-reference"), (404, "no-such-path"), (404, "not-found"),
         (405, "method-not-allowed"), (408, "request-timeout"), (409, "already-exists"), (409, "already-revoked"),
-        (409, "email-taken"), (409, "last-administrator"), (409, "lifetime-required"), (409, "lifetime-unwanted"),
+        (409, "email-taken"), (409, "in-use"), (409, "last-administrator"), (409, "lifetime-required"), (409, "lifetime-unwanted"),
         (409, "nothing-to-renew"), (409, "plan-changed"), (409, "secret-taken"), (409, "shuts-you-out"),
+        (409, "too-early"),
         (409, "user-gone"), (410, "secret-no-longer-available"), (412, "stale-revision"), (413, "body-too-large"),
         (415, "unsupported-media-type"), (417, "expectation-failed"), (422, "bad-code"), (422, "bad-cursor"),
         (422, "bad-duration"), (422, "bad-email"), (422, "bad-expiry"), (422, "bad-link"), (422, "bad-metadata"),
         (422, "bad-owner"), (422, "bad-password"), (422, "bad-policy"), (422, "bad-scope"), (422, "bad-secret"),
         (422, "bad-text"), (422, "entry-too-large"), (422, "invalid-request"), (422, "key-reused"),
         (422, "key-too-short"), (422, "weak-secret"), (429, "rate-limited"), (431, "headers-too-large"),
-        (500, "internal-error"), (503, "busy"), (503, "outcome-unknown"), (503, "overloaded"),
+        (500, "internal-error"), (503, "busy"), (503, "misconfigured"), (503, "outcome-unknown"), (503, "overloaded"),
     ]  # fmt: skip
 
 

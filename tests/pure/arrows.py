@@ -11,7 +11,7 @@ PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_wo
 
 PURE = frozenset({
     "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange",
-    "foreign", "key", "merkle", "note", "password", "principal", "reads", "refusals", "scopes", "secret",
+    "foreign", "key", "key_events", "merkle", "note", "password", "principal", "reads", "refusals", "scopes", "secret",
     "small", "subjects", "text", "token", "user", "user_commands", "user_events",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})

@@ -31,7 +31,7 @@ from counterfoil.events import (
     Suspended,
     Updated,
 )
-from counterfoil.key import KeyCreated
+from counterfoil.key_events import BearersLengthened, KeyActivated, KeyCreated, KeyPublished, KeyRemoved, KeyRetired
 from counterfoil.principal import NIL, Actor, Owner
 from counterfoil.reads import Read
 from counterfoil.subjects import KINDS, TYPE_OF
@@ -84,7 +84,15 @@ LIVES: dict[str, list[Event]] = {
         ),
         Read(reader=Actor("user", OTHER), calls={"events": 1}, shown=0, tokens=(), seconds=0),
     ],
-    "key": [KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"})],
+    "key": [
+        KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"}),
+        BearersLengthened(seconds=3_600),
+        KeyPublished(kid="k2", jwk={"kty": "EC", "crv": "P-256", "x": "AB", "y": "-w"}),
+        KeyRetired(kid="k1"),
+        KeyActivated(kid="k2"),
+        KeyRemoved(kid="k1"),
+        KeyRemoved(kid="k2", private=Private(reason="leaked with a backup")),
+    ],
     "token": [
         Created(
             number=9_007_199_254_740_992, owner=Owner("service", "billing:eu-1"), scopes=("tokens.*", "all"),

@@ -8,8 +8,8 @@ import pytest
 from counterfoil.account import AccountCreated, CreateAccount
 from counterfoil.codec import entry_of, fact_of, seal
 from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.key import CreateKey, KeyCreated
-from counterfoil.refusals import AlreadyExists, BadText
+from counterfoil.key_events import KeyCreated, NewKey, PublishKey
+from counterfoil.refusals import AlreadyExists, BadText, StaleRevision
 from counterfoil.small import Around, SubjectCommand
 from counterfoil.subjects import KIND_OF, KINDS, SMALL, TYPE_OF, decide, evolve
 from counterfoil.user_commands import CreateUser
@@ -41,9 +41,9 @@ ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
         {"name": "ada@example.com", "role": "administrator", "number": 3, "standing": "active"},
     ),
     (
-        asks(CreateKey, kid="k1", jwk=JWK, sealed_private=b"sealed"),
+        asks(PublishKey, key=NewKey(kid="k1", jwk=JWK, sealed_private=b"sealed"), revisions=frozenset({0})),
         KeyCreated(kid="k1", jwk=JWK),
-        {"name": None, "kid": "k1", "jwk": JWK},
+        {"name": None, "bearer_seconds": 0},
     ),
 ]
 NOW = Around(at=NOON)
@@ -67,7 +67,7 @@ def test_a_subject_is_what_its_creation_said(command: SubjectCommand, event: Eve
 @pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
 def test_a_subject_is_created_once(command: SubjectCommand, event: Event) -> None:
     made = evolve(None, fact(event, KIND_OF[type(command)]))
-    with pytest.raises(AlreadyExists):
+    with pytest.raises((AlreadyExists, StaleRevision)):
         decide(made, command, NOW)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(made, fact(event, KIND_OF[type(command)]))

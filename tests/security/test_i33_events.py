@@ -10,7 +10,7 @@ from counterfoil import commands, subjects
 from counterfoil.codec import seal
 from counterfoil.decide import decide
 from counterfoil.events import Fact, Private, Subject
-from counterfoil.key import CreateKey
+from counterfoil.key_events import NewKey, PublishKey
 from counterfoil.principal import Owner
 from counterfoil.refusals import Refusal
 from counterfoil.secret import Peppers, mint, stands_in
@@ -108,8 +108,7 @@ def test_i33_events_have_only_fields_that_were_thought_of() -> None:
 
 def test_i33_a_signing_key_is_published_by_its_public_numbers_alone() -> None:
     jwk = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k", "alg": "ES256", "use": "sig"}
-    command = CreateKey(
-        account=ACCOUNT, id=TOKEN, by=ADMIN, kid="k", jwk=jwk, sealed_private=PLAIN.encode()
-    )  # fmt: skip
+    key = NewKey(kid="k", jwk=jwk, sealed_private=PLAIN.encode())
+    command = PublishKey(account=ACCOUNT, id=TOKEN, by=ADMIN, key=key)
     (event,) = subjects.decide(None, command, Around(at=NOON))
     assert not stands_in(msgspec.json.encode(event).decode())

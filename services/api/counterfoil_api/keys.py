@@ -1,5 +1,6 @@
 """Bearers: JWTs of RFC 9068 under ES256, signed and verified by joserfc."""
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -80,12 +81,16 @@ _decode = msgspec.json.Decoder(Claims).decode
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyRing:
-    """One key signs; it and its predecessors verify, each found by the header of the bearers it signed."""
+    """One key signs; it, its predecessors and the one to come verify, each found by the header of what it signs.
+
+    `version` is that of the subject which says so.
+    """
 
     issuer: str
     signing: ECKey
     header: Mapping[str, str]
     verifying: Mapping[str, ECKey]
+    version: int = 0
 
     def sign(self, claims: Claims) -> str:
         """Return the bearer that makes these claims."""
@@ -110,6 +115,15 @@ class KeyRing:
             raise CredentialsRefused
         return claims
 
+    def knows(self, text: str) -> bool:
+        """Say whether one of these keys may have signed a bearer."""
+        return text.partition(".")[0] in self.verifying
+
+    def may_know(self, text: str) -> bool:
+        """Say whether a key of which we have not heard yet may have signed a bearer: its form is that of ours."""
+        first = text.partition(".")[0]
+        return len(first) == len(next(iter(self.verifying))) and _SHAPE.fullmatch(text) is not None
+
     @property
     def jwks(self) -> list[PublicJwk]:
         """Every key that still verifies."""
@@ -117,13 +131,22 @@ class KeyRing:
 
 
 def key_ring(
-    issuer: str, signing: ec.EllipticCurvePrivateKey, retired: tuple[ec.EllipticCurvePublicKey, ...] = ()
+    issuer: str,
+    signing: ec.EllipticCurvePrivateKey,
+    others: tuple[ec.EllipticCurvePublicKey, ...] = (),
+    *,
+    version: int = 0,
 ) -> KeyRing:
-    """Return the ring around one signing key and those that signed before it."""
+    """Return the ring around one signing key and the others that verify."""
     own = ECKey.import_key(signing)
-    older = [ECKey.import_key(public) for public in retired]
-    public = ECKey.import_key(signing.public_key())
-    return KeyRing(issuer, own, _header(own), {_first_part(key, signer=own): key for key in (public, *older)})
+    keys = [ECKey.import_key(public) for public in (signing.public_key(), *others)]
+    return KeyRing(issuer, own, _header(own), {_first_part(key, signer=own): key for key in keys}, version)
+
+
+def public_key(jwk: Mapping[str, str]) -> ec.EllipticCurvePublicKey:
+    """Return the key in its published form."""
+    x, y = (int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "="), "big") for name in ("x", "y"))
+    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
 
 
 def public_jwk(public: ec.EllipticCurvePublicKey) -> PublicJwk:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from counterfoil.cursor import Cursors
 from counterfoil.door import Door
+from counterfoil.key import RING
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
@@ -16,6 +17,7 @@ from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
 from counterfoil.use import Uses
 from counterfoil.witness import Witness
+from counterfoil_api.following import following
 from counterfoil_api.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
 from counterfoil_api.one_time import OneTimeCodes
@@ -60,7 +62,11 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
         await stack.enter_async_context(gauged(door, readers))
         lookup, recognition, peppers = Lookup(by_key), Recognition(by_key), Peppers(settings.peppers)
-        keys = Keys(readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key)
+        keys = Keys(
+            readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key,
+            bearer_seconds=settings.bearer_lifetime_seconds, rotation_seconds=settings.signing_key_rotation_seconds,
+        )  # fmt: skip
+        await stack.enter_async_context(following(readers, {RING: keys.heard}))
         limits = await stack.enter_async_context(
             open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys, recognition=recognition)
         )

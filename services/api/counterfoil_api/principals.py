@@ -81,11 +81,12 @@ async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
 
     It ends with its own time, with its token, and with any token that acts in it.
     """
-    claims = (await ledger.keys.ring()).claims_of(text)
+    claims = await ledger.keys.claims_of(text)
     seen = await ledger.lookup.by_id(claims.account, claims.token)
     # The exact instant of expiry is already too late.
     if seen is None or claims.exp <= seen.at.timestamp():
         raise CredentialsRefused
+    await ledger.keys.confirm(text, seen.ring)  # as of the very statement that found the token
     if denied := flaw(seen, claims.generation, seen.at, seen.around):
         raise denied
     for actor in chain(claims.act):

@@ -1,83 +1,123 @@
-"""The keys that bearers are signed with: made once, kept encrypted, read by every process."""
+"""The keys that bearers are signed with, as every process knows them: read again whenever they changed."""
 
-import os
 from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
-from uuid import UUID
 
-import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-)
+import structlog
 
 from counterfoil.door import Door
-from counterfoil.key import CreateKey
+from counterfoil.gather import Gather
+from counterfoil.key import RING, Ring
+from counterfoil.key_events import LengthenBearers, PublishKey
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.signing_keys import StoredKey, signing_keys
+from counterfoil.postgres.signing_keys import StoredRing, stored_ring
 from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import AlreadyExists
-from counterfoil_api.keys import KeyRing, key_ring, public_jwk
+from counterfoil.refusals import Refusal, StaleRevision
+from counterfoil.rotation import due
+from counterfoil.sealing import Sealing
+from counterfoil_api.complaints import CredentialsRefused
+from counterfoil_api.keys import Claims, KeyRing, key_ring, public_key
 
-# Every process that finds no key makes the same one, so all but the first are refused and read it instead.
-_FIRST: Final = UUID(int=1)
-_NONCE_LENGTH: Final = 12
+log = structlog.get_logger()
 
-
-class AnotherEncryptionKey(Exception):  # noqa: N818 - a complaint
-    """KEY_ENCRYPTION_KEY is not the one that this database's signing keys were encrypted with; set that one again."""
+STALE_SECONDS: Final = 5.0
+"""What a process knows of the keys is never older than this; usually it is a second."""
 
 
 class Keys:
-    """The ring, once the database could be asked for it."""
+    """The ring, once the database could be asked for it, and whatever becomes of it."""
 
-    def __init__(self, pool: Pool, door: Door, *, issuer: str, encryption_key: bytes) -> None:
+    def __init__(
+        self, pool: Pool, door: Door, *, issuer: str, encryption_key: bytes, bearer_seconds: int,
+        rotation_seconds: int | None = None,
+    ) -> None:  # fmt: skip
         self._pool = pool
         self._door = door
         self._issuer = issuer
-        self._cipher = AESGCM(encryption_key)
-        self._ring: KeyRing | None = None
+        self._sealing = Sealing(encryption_key)
+        self._bearer_seconds = bearer_seconds
+        self._rotation_seconds = rotation_seconds
+        self._reading: Gather[None, KeyRing] = Gather(self._read)
+        self._known: tuple[Ring, KeyRing] | None = None
+        self._as_of = 0.0
 
     async def ring(self) -> KeyRing:
-        """The keys as they were first read; a service that starts before its database has none until then."""
-        if self._ring is None:
-            stored = await signing_keys(self._pool) or await self._first()
-            newest, *older = (self._opened(key) for key in stored)
-            self._ring = key_ring(self._issuer, newest, tuple(key.public_key() for key in older))
-        return self._ring
+        """The keys as they were a moment ago; a service that starts before its database has none until then."""
+        if self._known is None or monotonic() - self._as_of > STALE_SECONDS:
+            return await self._reread()
+        return self._known[1]
 
-    async def _first(self) -> list[StoredKey]:
-        private = ec.generate_private_key(ec.SECP256R1())
-        jwk = msgspec.to_builtins(public_jwk(private.public_key()))
-        command = CreateKey(
-            account=NIL,
-            id=_FIRST,
-            by=SYSTEM,
-            kid=jwk["kid"],
-            jwk=jwk,
-            sealed_private=self._sealed(private, jwk["kid"]),
-        )
-        with suppress(AlreadyExists):  # another process was first
-            await self._door.execute(command)
-        return await signing_keys(self._pool)
+    async def claims_of(self, text: str) -> Claims:
+        """The claims of a bearer under one of these keys, or CredentialsRefused.
 
-    def _sealed(self, private: ec.EllipticCurvePrivateKey, kid: str) -> bytes:
-        nonce = os.urandom(_NONCE_LENGTH)
-        plain = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        return nonce + self._cipher.encrypt(nonce, plain, kid.encode())
+        A key that we do not know may have been made a moment ago: many who bring such share one question.
+        """
+        ring = await self.ring()
+        return (ring if ring.knows(text) or not ring.may_know(text) else await self._reread()).claims_of(text)
 
-    def _opened(self, stored: StoredKey) -> ec.EllipticCurvePrivateKey:
-        nonce, sealed = stored.sealed[:_NONCE_LENGTH], stored.sealed[_NONCE_LENGTH:]
-        try:
-            plain = self._cipher.decrypt(nonce, sealed, stored.key.kid.encode())
-        except InvalidTag:
-            raise AnotherEncryptionKey(AnotherEncryptionKey.__doc__) from None
-        private = load_der_private_key(plain, password=None)
-        if not isinstance(private, ec.EllipticCurvePrivateKey):
-            raise TypeError("bearers are signed with P-256 keys")
-        return private
+    async def confirm(self, text: str, version: int | None) -> None:
+        """Refuse a bearer whose key was removed by the time that the keys were at this version."""
+        ring = await self.ring()
+        if version is not None and version > ring.version:
+            ring = await self._reread()
+        if not ring.knows(text):
+            raise CredentialsRefused
+
+    async def heard(self, version: int | None, as_of: float) -> None:
+        """Learn at which version the keys were at a moment of the loop's clock, and take the step that is due."""
+        if self._known is None or version != self._known[0].version:
+            await self._reread()
+        else:
+            self._as_of = max(self._as_of, as_of)
+        await self._carry_on()
+
+    async def _carry_on(self) -> None:
+        # Every process tries, and the door lets one of them: the keys were to be as they are now.
+        if self._known and (step := due(self._known[0], datetime.now(UTC), self._rotation_seconds, self._sealing)):
+            with suppress(Refusal):
+                outcome = await self._door.execute(step)
+                log.info("signing_keys_rotated", steps=[fact.type for fact in outcome.facts])
+
+    async def _reread(self) -> KeyRing:
+        ring = await self._reading.get(None)
+        if ring is None:
+            raise TypeError("a ring is made where there is none")
+        return ring
+
+    async def _read(self, _: list[None]) -> dict[None, KeyRing]:
+        as_of = monotonic()
+        stored = await stored_ring(self._pool) or await self._first()
+        if stored.ring.bearer_seconds < self._bearer_seconds:
+            # Before the first bearer that lives so long: what signs it is kept for as long.
+            await self._door.execute(LengthenBearers(account=NIL, id=RING, by=SYSTEM, seconds=self._bearer_seconds))
+            stored = await self._stored()
+        if self._known is None or self._known[0].version != stored.ring.version:
+            self._known = stored.ring, self._opened(stored)
+        self._as_of = as_of
+        return {None: self._known[1]}
+
+    async def _first(self) -> StoredRing:
+        first = PublishKey(
+            account=NIL, id=RING, by=SYSTEM, key=self._sealing.new_key(), revisions=frozenset({0})
+        )  # fmt: skip
+        with suppress(StaleRevision):  # another process was first
+            await self._door.execute(first)
+        return await self._stored()
+
+    async def _stored(self) -> StoredRing:
+        stored = await stored_ring(self._pool)
+        if stored is None:
+            raise TypeError("what was committed is read")
+        return stored
+
+    def _opened(self, stored: StoredRing) -> KeyRing:
+        private = {kid: self._sealing.opened(kid, sealed) for kid, sealed in stored.sealed.items()}
+        active = stored.ring.first("active")
+        if active is None:
+            raise TypeError("one key signs")
+        others = tuple(
+            public_key(key.jwk) for key in stored.ring.keys if key.standing in ("published", "retired")
+        )  # fmt: skip
+        return key_ring(self._issuer, private[active.kid], others, version=stored.ring.version)

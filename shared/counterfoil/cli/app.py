@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import account, attempts, audit, catalogue, own_account, reading, reads, serving, token
+from . import account, attempts, audit, catalogue, keys, own_account, own_login, reading, reads, serving, token, user
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
@@ -17,9 +17,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(token.app, name="token")
+app.add_typer(user.app, name="user")
+app.command()(own_login.login)
 app.command()(reading.alerts)
-app.command()(attempts.attempts)
 app.command()(reads.reads)
+app.command()(attempts.attempts)
 app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)
@@ -28,6 +30,7 @@ account.app.command()(own_account.show)
 account.app.command()(own_account.policy)
 account.app.command()(own_account.end_secrets)
 app.add_typer(catalogue.app, name="scope")
+app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 
 

@@ -62,10 +62,12 @@ def database_at_hand() -> Iterator[None]:
     import asyncpg  # noqa: PLC0415 - 70 ms that client commands need not wait for
 
     from counterfoil.postgres.connection import LOST  # noqa: PLC0415 - likewise
-    from counterfoil.refusals import Refusal, Unavailable  # noqa: PLC0415 - likewise
+    from counterfoil.refusals import Misconfigured, Refusal, Unavailable  # noqa: PLC0415 - likewise
 
     try:
         yield
+    except Misconfigured as refusal:
+        raise ended(USAGE, refusal.detail) from None
     except Refusal as refusal:
         code = UNREACHABLE if isinstance(refusal, Unavailable) else REFUSED
         raise ended(code, refusal.detail) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from counterfoil.key import CreateKey
+from counterfoil.key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.small import SubjectCommand
 from counterfoil.user_commands import (
     ChangePassword,
@@ -13,7 +13,7 @@ from counterfoil.user_commands import (
     UseRecoveryCode,
 )
 
-from . import one_time
+from . import one_time, signing_keys
 from .connection import Connection
 
 
@@ -42,11 +42,14 @@ async def keep(connection: Connection, command: SubjectCommand) -> None:
             await _forget_second_factor(connection, command)
         case UseRecoveryCode(index=index):
             await one_time.spend(connection, command.account, command.id, index)
-        case CreateKey(sealed_private=private):
-            await connection.execute(
-                "insert into private_key (account_id, key_id, sealed) values ($1, $2, $3)",
-                command.account, command.id, private,
-            )  # fmt: skip
+        case PublishKey(key=new):
+            await signing_keys.keep(connection, command.account, new)
+        case ActivateKey(kid=kid):
+            await signing_keys.keep_only(connection, command.account, kid)
+        case RemoveKey(kid=kid, successor=successor):
+            await signing_keys.forget(connection, command.account, kid)
+            if successor is not None:
+                await signing_keys.keep(connection, command.account, successor)
         case _:
             pass
 

@@ -15,7 +15,7 @@ PRIVILEGES = {
     "token_use": "select, insert, update",
     "subject": "select, insert, update",
     "password": "select, insert, update, delete",
-    "private_key": "select, insert",
+    "private_key": "select, insert, update, delete",
     "totp_seed": "select, insert, update, delete",
     "recovery_code": "select, insert, delete",
     "idempotency": "select, insert, update, delete",

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from counterfoil.gather import Gather
-from counterfoil.postgres import surroundings
+from counterfoil.postgres import signing_keys, surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.token_row import words
 from counterfoil.principal import Owner
@@ -42,6 +42,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     around: Surroundings = ALONE
     presented: int | None
+    ring: int | None = None
+    """At which version the signing keys were, after a look-up by id."""
 
 
 class Lookup:
@@ -78,16 +80,16 @@ class Lookup:
     async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Seen]:
         rows = await self._pool.fetch(
             f"""
-            select {COLUMNS}
+            select {COLUMNS}, {signing_keys.VERSION} as ring
               from unnest($1::uuid[], $2::uuid[]) as k(account_id, token_id)
               join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
               {surroundings.joined("t")}""",
             *zip(*ids, strict=True),
         )
-        return {(row["account_id"], row["token_id"]): seen_of(row, None) for row in rows}
+        return {(row["account_id"], row["token_id"]): seen_of(row, None, ring=row["ring"]) for row in rows}
 
 
-def seen_of(row: asyncpg.Record, presented: int | None) -> Seen:
+def seen_of(row: asyncpg.Record, presented: int | None, *, ring: int | None = None) -> Seen:
     """Return what a row of this module's columns shows."""
     return Seen(
         account=row["account_id"], id=row["token_id"], number=row["number"],
@@ -95,4 +97,5 @@ def seen_of(row: asyncpg.Record, presented: int | None) -> Seen:
         expires_at=row["expires_at"], generation=row["generation"], minted_at=row["minted_at"],
         previous_until=row["previous_until"], previous_minted_at=row["previous_minted_at"],
         created_at=row["created_at"], at=row["at"], around=surroundings.surroundings_of(row), presented=presented,
+        ring=ring,
     )  # fmt: skip

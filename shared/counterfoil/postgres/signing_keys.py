@@ -1,31 +1,63 @@
-"""Signing keys with their encrypted private parts, for the processes that sign and verify."""
+"""The signing keys with their encrypted private parts, for the processes that sign and verify."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
 import msgspec
 
-from counterfoil.key import Key
+from counterfoil.key import RING, Ring
+from counterfoil.key_events import NewKey
+from counterfoil.principal import NIL
 
-from .connection import Pool
+from .connection import Connection, Pool
 from .subject_row import listed, state_of
 
-
-class StoredKey(msgspec.Struct, frozen=True):
-    """A signing key and its encrypted private part."""
-
-    key: Key
-    sealed: bytes
+VERSION: Final = f"(select v.version from subject v where (v.account_id, v.subject_id) = ('{NIL}', '{RING}'))"
+"""At which version the keys are: one row by its primary key, in whatever statement asks for it."""
 
 
-async def signing_keys(pool: Pool) -> list[StoredKey]:
-    """Return every signing key, the newest first."""
-    rows = await pool.fetch(
+class StoredRing(msgspec.Struct, frozen=True):
+    """The keys, and of those that sign or will the encrypted private parts."""
+
+    ring: Ring
+    sealed: Mapping[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"StoredRing(version={self.ring.version})"
+
+
+async def stored_ring(connection: Connection | Pool) -> StoredRing | None:
+    """Return the keys as they are; None before the first."""
+    # In one statement: a private part goes in the very transaction in which its key retires.
+    rows = await connection.fetch(
         f"""
-        select {listed("s")}, k.sealed
+        select {listed("s")}, k.kid, k.sealed
           from subject s
-          join private_key k on (k.account_id, k.key_id) = (s.account_id, s.subject_id)
-         where s.kind = 'key'
-         order by s.created_at desc, s.subject_id desc"""
+          left join private_key k on k.account_id = s.account_id
+         where (s.account_id, s.subject_id) = ($1, $2)""",
+        NIL, RING,
+    )  # fmt: skip
+    ring = state_of(rows[0]) if rows else None
+    if not isinstance(ring, Ring):
+        return None
+    return StoredRing(ring, {row["kid"]: row["sealed"] for row in rows if row["kid"] is not None})
+
+
+async def keep(connection: Connection, account: UUID, key: NewKey) -> None:
+    """Keep the private part of a key that will sign."""
+    await connection.execute(
+        "insert into private_key (account_id, kid, sealed) values ($1, $2, $3)", account, key.kid, key.sealed_private
     )
-    states = ((state_of(row), row["sealed"]) for row in rows)
-    return [StoredKey(key, sealed) for key, sealed in states if isinstance(key, Key)]
+
+
+async def keep_only(connection: Connection, account: UUID, kid: str) -> None:
+    """Forget every private part but that of the key which signs now: none waits while one begins."""
+    await connection.execute("delete from private_key where account_id = $1 and kid <> $2", account, kid)
+
+
+async def forget(connection: Connection, account: UUID, kid: str) -> None:
+    """Forget the private part of a key."""
+    await connection.execute("delete from private_key where (account_id, kid) = ($1, $2)", account, kid)

@@ -14,7 +14,7 @@ from counterfoil.small import Small
 from counterfoil.subjects import SMALL
 
 from .batch import Patience
-from .connection import Connection
+from .connection import Connection, Pool
 
 COLUMNS: Final = (
     "account_id, subject_id, kind, number, name, standing, details, created_at, updated_at, revision, version, at, leaf"
@@ -51,6 +51,18 @@ async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, pat
     taken.held |= {(row["account_id"], row["subject_id"]) for row in there} - {
         (row["account_id"], row["subject_id"]) for row in found
     }
+
+
+async def versions(pool: Pool, account: UUID, subjects: Iterable[UUID]) -> dict[UUID, int]:
+    """Return at which version each of these subjects is; one that does not exist is left out."""
+    rows = await pool.fetch(
+        """
+        select s.subject_id, s.version
+          from unnest($2::uuid[]) as k(subject_id)
+          join subject s on (s.account_id, s.subject_id) = ($1, k.subject_id)""",
+        account, list(subjects),
+    )  # fmt: skip
+    return {row["subject_id"]: row["version"] for row in rows}
 
 
 async def administrators(connection: Connection, accounts: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:

@@ -1,0 +1,171 @@
+"""`counterfoil keys`: the keys that sign bearers, on the server itself (DATABASE_URL, KEY_ENCRYPTION_KEY)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from counterfoil.key import RING, Ring, SigningKey
+from counterfoil.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.small import SubjectCommand
+
+from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
+from .options import AsJson
+from .showing import json_of, table, time_of
+
+if TYPE_CHECKING:
+    from counterfoil.sealing import Sealing
+
+    Asked = Callable[[Ring | None, Sealing], SubjectCommand]
+
+app = typer.Typer(help="Signing keys, on the server itself (DATABASE_URL, KEY_ENCRYPTION_KEY).", no_args_is_help=True)
+
+Ref = Annotated[str, typer.Argument(help="The key's number, as `keys list` shows it, or its id.", metavar="KEY")]
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as commands print it; `next_at` is when it signs, or is removed, by itself."""
+
+    number: int
+    kid: str
+    status: str
+    published_at: datetime
+    activated_at: datetime | None
+    retired_at: datetime | None
+    removed_at: datetime | None
+    next_at: datetime | None
+
+
+@app.command("list")
+def list_keys(*, as_json: AsJson = False) -> None:
+    """List every key, what it is, and what becomes of it when."""
+    _show(_asked(None), as_json=as_json)
+
+
+@app.command()
+def rotate(*, as_json: AsJson = False) -> None:
+    """Publish another key. The API lets it sign once everybody can have it, and removes the old one in time."""
+
+    def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
+        return PublishKey(account=NIL, id=RING, by=SYSTEM, key=sealing.new_key(), revisions=_as_found(ring))
+
+    _show(_asked(asked), as_json=as_json)
+
+
+@app.command()
+def activate(
+    ref: Ref,
+    *,
+    emergency: Annotated[bool, typer.Option("--emergency", help="Though others may not have fetched it yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the published key sign, and retire the one that does, without waiting for the API to do so."""
+
+    def asked(ring: Ring | None, _: Sealing) -> SubjectCommand:
+        kid = _kid(ring, ref)
+        return ActivateKey(account=NIL, id=RING, by=SYSTEM, kid=kid, emergency=emergency, revisions=_as_found(ring))
+
+    _show(_asked(asked), as_json=as_json)
+
+
+@app.command()
+def remove(
+    ref: Ref,
+    *,
+    emergency: Annotated[bool, typer.Option("--emergency", help="At once: nothing that it signed is good.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the log; an emergency has one.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Remove a retired key whose bearers are over, or in an emergency any: if it signs, another one does at once."""
+    if emergency != bool(reason):
+        raise ended(USAGE, "an emergency has a --reason, and nothing else has")
+
+    def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
+        kid = _kid(ring, ref)
+        key, waiting = (ring.key(kid), ring.first("published")) if ring else (None, None)
+        alone = key is not None and key.standing == "active" and waiting is None
+        return RemoveKey(
+            account=NIL, id=RING, by=SYSTEM, kid=kid, reason=reason, revisions=_as_found(ring),
+            successor=sealing.new_key() if emergency and alone else None,
+        )  # fmt: skip
+
+    _show(_asked(asked), as_json=as_json)
+
+
+def _asked(asked: Asked | None) -> Ring | None:
+    """Return the keys, after what was asked of them."""
+    told = settings("keys")
+    with database_at_hand():
+        return asyncio.run(_execute(told.database_url, told.key_encryption_key, asked))
+
+
+async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring | None:
+    from counterfoil.door import Door  # noqa: PLC0415 - client commands need no door
+    from counterfoil.postgres.connection import connect  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.signing_keys import stored_ring  # noqa: PLC0415 - likewise
+    from counterfoil.sealing import Sealing  # noqa: PLC0415 - likewise
+
+    connection, sealing = await connect(url), Sealing(encryption_key)
+    try:
+        stored = await stored_ring(connection)
+    finally:
+        await connection.close()
+    for kid, sealed in stored.sealed.items() if stored else ():
+        sealing.opened(kid, sealed)  # else a key would be added that no process can open beside the others
+    ring = stored.ring if stored else None
+    if asked is None:
+        return ring
+    async with Door(url) as door:
+        state = (await door.execute(asked(ring, sealing))).state
+    return state if isinstance(state, Ring) else None
+
+
+def _as_found(ring: Ring | None) -> frozenset[int]:
+    return frozenset({ring.revision if ring else 0})
+
+
+def _kid(ring: Ring | None, ref: str) -> str:
+    keys = ring.keys if ring else ()
+    for number, key in enumerate(keys, start=1):
+        if ref in (str(number), key.kid):
+            return key.kid
+    raise ended(REFUSED, f"there is no key {ref!r}; see `counterfoil keys list`")
+
+
+def _show(ring: Ring | None, *, as_json: bool) -> None:
+    keys = [_shown(ring, number, key) for number, key in enumerate(ring.keys, start=1)] if ring else []
+    if as_json:
+        sys.stdout.write("".join(json_of(key) + "\n" for key in keys))
+        return
+    table(
+        ("no.", "key", "status", "since", "by itself"),
+        ((str(key.number), key.kid, key.status, time_of(_since(key)), _next(key)) for key in keys),
+    )
+
+
+def _shown(ring: Ring, number: int, key: SigningKey) -> Shown:
+    return Shown(
+        number=number, kid=key.kid, status=key.standing, published_at=key.published_at, activated_at=key.activated_at,
+        retired_at=key.retired_at, removed_at=key.removed_at,
+        next_at=ring.activation(key) if key.standing == "published" else _removal(ring, key),
+    )  # fmt: skip
+
+
+def _removal(ring: Ring, key: SigningKey) -> datetime | None:
+    return ring.removal(key) if key.standing == "retired" else None
+
+
+def _since(key: Shown) -> datetime:
+    return key.removed_at or key.retired_at or key.activated_at or key.published_at
+
+
+def _next(key: Shown) -> str:
+    verb = "signs" if key.status == "published" else "removed"
+    return f"{verb} {time_of(key.next_at)}" if key.next_at else ""
