@@ -77,6 +77,22 @@ async def test_a_bearer_passes_with_what_it_was_bought_with_at_most(proxy: Asked
     assert passed.headers["X-Counterfoil-Expires"] != ""
 
 
+async def test_who_acts_for_an_owner_is_named_and_ends_what_it_acts_in(proxy: Asked, admin: Caller) -> None:
+    subject, actor = await issued(admin), await issued(admin, "mail.send")
+    access_token = "urn:ietf:params:oauth:token-type:access_token"
+    bought = await admin.form(
+        "/v1/oauth/token", grant_type="urn:ietf:params:oauth:grant-type:token-exchange", audience=AUDIENCE,
+        subject_token=subject["secret"], subject_token_type=access_token,
+        actor_token=actor["secret"], actor_token_type=access_token,
+    )  # fmt: skip
+    acting = bearer(bought.json["access_token"])
+    passed = await proxy.about(acting, audience=AUDIENCE)
+    assert (passed.status, passed.headers["X-Counterfoil-Actor"]) == (200, actor["token"]["id"])
+    assert passed.headers["X-Counterfoil-Token"] == subject["token"]["id"]
+    await admin.post(f"/v1/tokens/{actor['token']['id']}/revoke", {"reason": "for the test"})
+    assert (await proxy.about(acting, audience=AUDIENCE)).status == 401
+
+
 async def test_tokens_of_other_accounts_are_answered_like_none(proxy: Asked, stranger: Caller, admin: Caller) -> None:
     foreign = await stranger.issue(scopes=["invoices.read"])
     bought = (await admin.with_token(foreign["secret"]).post("/v1/exchange", {})).json["access_token"]
