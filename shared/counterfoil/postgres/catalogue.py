@@ -10,41 +10,45 @@ from counterfoil.small import Small
 
 from .connection import Pool
 from .subject_row import COLUMNS, state_of
+from .tenant import tenant
 
 S = TypeVar("S", bound=Small)
 
 
 async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after: str | None, limit: int) -> list[S]:
     """Return up to `limit` active subjects of a kind whose name comes after this one, in the order of their names."""
-    rows = await pool.fetch(
-        f"""
-        select {COLUMNS}
-          from subject
-         where account_id = $1
-           and kind = $2
-           and standing = 'active'
-           and ($3::text is null or name collate "C" > $3)
-         order by name collate "C"
-         limit $4""",
-        account, kind[0], after, limit,
-    )  # fmt: skip
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {COLUMNS}
+              from subject
+             where account_id = $1
+               and kind = $2
+               and standing = 'active'
+               and ($3::text is null or name collate "C" > $3)
+             order by name collate "C"
+             limit $4""",
+            account, kind[0], after, limit,
+        )  # fmt: skip
     return [state for state in map(state_of, rows) if isinstance(state, kind[1])]
 
 
 async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> list[S]:
     """Return the active ones among these subjects, of this kind."""
-    rows = await pool.fetch(
-        f"""
-        select {COLUMNS}
-          from subject
-         where account_id = $1 and subject_id = any($2::uuid[]) and standing = 'active'""",
-        account, ids,
-    )  # fmt: skip
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {COLUMNS}
+              from subject
+             where account_id = $1 and subject_id = any($2::uuid[]) and standing = 'active'""",
+            account, ids,
+        )  # fmt: skip
     return [state for state in map(state_of, rows) if isinstance(state, kind)]
 
 
 async def family(pool: Pool, account: UUID, *, after: UUID | None, limit: int) -> list[Account]:
     """Return the account and those that it opened, in the order of their ids."""
+    # Not behind the second wall: those that an account opened are beyond it.
     rows = await pool.fetch(
         f"""
         select {COLUMNS}
