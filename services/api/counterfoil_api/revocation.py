@@ -21,7 +21,7 @@ api = Api("oauth")
 _REASON: Final = "Revoked by its secret (RFC 7009)."
 
 
-class PresentedToken(msgspec.Struct, frozen=True, kw_only=True):
+class PresentedToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to end; parameters that we do not know are ignored (RFC 6749 3.2)."""
 
     token: Annotated[str, Meta(description="A token's secret.")] = ""

@@ -22,7 +22,7 @@ _TARGET: Final = re.compile(r"[!-~]{1,255}")
 _MOST_TARGETS: Final = 20
 
 
-class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A grant; parameters that we do not know are ignored, those without a value count as not sent (RFC 6749 3.2)."""
 
     grant_type: Annotated[str, Meta(description="`client_credentials`, or RFC 8693's token exchange.")]
