@@ -1,0 +1,59 @@
+"""D17. Whoever reads past the second wall says why."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from counterfoil import postgres
+
+PLACE = Path(postgres.__file__).parent
+# A connection that is held, by the door or an audit, reads by the keys of its commands, or everything on purpose;
+# what borrows one from a pool is asked for by somebody.
+PAST_THE_WALL = {
+    "catalogue.family": "an account shows those that it opened, which lie beyond its own wall",
+    "due.expiring": "counts for the metrics, of all accounts",
+    "due.lag_seconds": "the worker's, of all accounts",
+    "due.tokens_due": "the worker's, of all accounts",
+    "foreign.algorithms": "which kinds of imported secrets there are at all, not whose",
+    "foreign.holders": "secrets are unique over all accounts; found by digests, which the reader may not see",
+    "foreign.moment": "the time, and no rows",
+    "jobs.open_jobs": "the worker's, of all accounts",
+    "jobs.progress": "the worker's, of a job that it holds",
+    "liveness.ask": "no rows",
+    "lookup.Lookup._fetch_digests": "who is this? the account is known only afterwards",
+    "lookup.Lookup._fetch_ids": "gathered over accounts, each id with its own",
+    "numbers.Numbers.next": "a sequence, and no rows",
+    "one_time.accept": "a login: seeds are nothing that the reader may see",
+    "one_time.place_of": "a login: recovery codes are nothing that the reader may see",
+    "one_time.seed_of": "a login: seeds are nothing that the reader may see",
+    "subject_row.versions": "by explicit keys, to tell what is outdated; versions alone",
+    "users.user_by_email": "a login: the account is known only afterwards",
+}
+
+
+def reading() -> Iterator[str]:
+    """Every function that borrows a connection from a pool and reads without further ado."""
+    for path in sorted(PLACE.glob("*.py")):
+        yield from _reading(ast.parse(path.read_text(encoding="utf-8")), path.stem)
+
+
+def _reading(node: ast.AST, name: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.AsyncFunctionDef):
+            yield from _reading(child, f"{name}.{child.name}")
+        elif any(_asks_a_pool(each) for each in ast.walk(child)):
+            yield name
+
+
+def _asks_a_pool(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in ("fetch", "fetchrow", "fetchval")
+        and ast.unparse(node.value).removeprefix("self.") in ("pool", "_pool")
+    )
+
+
+def test_d17_whoever_reads_past_the_second_wall_says_why() -> None:
+    found = set(reading())
+    assert {"lookup.Lookup._fetch_ids", "users.user_by_email"} <= found, "the search itself works"
+    assert found - set(PAST_THE_WALL) == set(), "read through counterfoil.postgres.tenant, or say why not"
