@@ -11,8 +11,8 @@ PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_wo
 
 PURE = frozenset({
     "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange",
-    "foreign", "key", "key_events", "merkle", "note", "password", "principal", "reads", "refusals", "scopes", "secret",
-    "small", "subjects", "text", "token", "user", "user_commands", "user_events",
+    "foreign", "job", "key", "key_events", "merkle", "note", "password", "principal", "reads", "refusals", "scopes",
+    "secret", "small", "subjects", "text", "token", "user", "user_commands", "user_events",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""

@@ -31,6 +31,7 @@ from counterfoil.events import (
     Suspended,
     Updated,
 )
+from counterfoil.job import JobAccepted, JobCancelled, JobFinished, JobStarted
 from counterfoil.key_events import BearersLengthened, KeyActivated, KeyCreated, KeyPublished, KeyRemoved, KeyRetired
 from counterfoil.principal import NIL, Actor, Owner
 from counterfoil.reads import Read
@@ -78,6 +79,12 @@ LIVES: dict[str, list[Event]] = {
         ScopeForgotten(),
     ],
     "scope_set": [SetComposed(scopes=("a", "b.*"), private=Private(name="readers", description="")), SetForgotten()],
+    "job": [
+        JobAccepted(plan="ab" * 32, total=10_000, private=Private(reason="leaked", description='{"name":"ci-*"}')),
+        JobStarted(),
+        JobFinished(revoked=9_998, failed=1),
+        JobCancelled(),
+    ],
     "log": [
         Read(
             reader=Actor("user", OTHER), calls={"list": 3, "token": 1}, shown=151, tokens=(OTHER,), seconds=2,

@@ -11,11 +11,12 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from counterfoil.door import Door
-from counterfoil.postgres import attempts, claims
+from counterfoil.postgres import attempts, claims, jobs
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.settings import Settings
 from counterfoil_worker.actors import declare
 from counterfoil_worker.clock import Clock
+from counterfoil_worker.jobs import Jobs
 from counterfoil_worker.sweep import Sweeper
 
 log = structlog.get_logger()
@@ -26,11 +27,12 @@ _PATIENCE_SECONDS: Final = 4.0
 
 
 class Engine(Middleware):
-    """Pool, door, sweeper and clock of one process. They belong to the loop that they were opened on."""
+    """Pool, door, sweeper, jobs and clock of one process. They belong to the loop that they were opened on."""
 
     _pool: Pool
     _door: Door
     _sweeper: Sweeper
+    _jobs: Jobs
     _ticking: asyncio.Task[None]
 
     def __init__(self, settings: Settings, broker: RedisBroker) -> None:
@@ -39,6 +41,7 @@ class Engine(Middleware):
             broker,
             sweep=lambda: self._sweeper.sweep(),  # noqa: PLW0108 - it does not exist yet
             forget=self._forget,
+            jobs=lambda: self._jobs.work(),  # noqa: PLW0108 - likewise
             sweep_interval_seconds=settings.sweep_interval_seconds,
         )
 
@@ -62,11 +65,13 @@ class Engine(Middleware):
         self._pool = await open_pool(self._url, size=_POOL_SIZE)
         self._door = await Door(self._url).__aenter__()
         self._sweeper = Sweeper(self._pool, self._door)
+        self._jobs = Jobs(self._pool, self._door)
         self._ticking = asyncio.create_task(Clock(self._url, self._calls).run())
         self._ticking.add_done_callback(_end_without_a_clock)
 
     async def _stop(self) -> None:
         self._sweeper.stop()
+        self._jobs.stop()
         self._ticking.cancel()
         await asyncio.wait([self._ticking], timeout=_PATIENCE_SECONDS)
 
@@ -83,7 +88,11 @@ class Engine(Middleware):
     async def _forget(self) -> None:
         """Forget old attempts, and what idempotency keys need no longer: secrets after minutes, all after a day."""
         try:
-            forgotten = {"replies": await claims.forget(self._pool), "attempts": await attempts.forget(self._pool)}
+            forgotten = {
+                "replies": await claims.forget(self._pool),
+                "attempts": await attempts.forget(self._pool),
+                "job_parts": await jobs.forget_unaccepted(self._pool),
+            }
         except LOST as error:
             log.warning("forgetting_postponed", error=type(error).__name__)
         else:

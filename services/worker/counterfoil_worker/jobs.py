@@ -1,0 +1,128 @@
+"""Jobs: finds in Postgres which are open, takes them part by part, and revokes what is in them through the door.
+
+A part is held by a row lock while it is worked on: several workers never take the same one, and when one dies its part
+is free at once. Who does a part again finds its tokens revoked already, which is nothing to do.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+
+from counterfoil.commands import Revoke
+from counterfoil.door import Door
+from counterfoil.fold import Outcome
+from counterfoil.job import FinishJob, Job, StartJob
+from counterfoil.postgres import jobs as sql
+from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.principal import SYSTEM, Principal
+from counterfoil.refusals import Refusal, Unavailable
+
+log = structlog.get_logger()
+
+_TURN_SECONDS: Final = 5.0
+"""So long a job is worked on before the next one has its turn."""
+_SHIFT_SECONDS: Final = 20.0
+"""So long one call works; the next one goes on."""
+_AT_ONCE: Final = 2
+"""Parts that one process works on at a time: while one is noted as done, the door is busy with the other."""
+
+
+class Jobs:
+    """Works on all open jobs. Who works when, and how many at once, changes nothing but how soon they are done."""
+
+    def __init__(self, pool: Pool, door: Door) -> None:
+        self._pool = pool
+        self._door = door
+        self._working = False
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End the present parts and take no more; whoever comes next will find the rest."""
+        self._stopping = True
+
+    async def work(self) -> int:
+        """Work on what is open until it is done or the shift is over; return how many tokens were gone through.
+
+        While this process is at it already, a second call leaves the work to the first. A lost database or a token
+        that somebody else holds is no error: what is not done is taken again.
+        """
+        if self._working:
+            return 0
+        self._working = True
+        ends = time.monotonic() + _SHIFT_SECONDS
+        done = 0
+        try:
+            while (turn := await self._turn(ends)) and not self._over(ends):
+                done += turn
+        except (*LOST, Unavailable) as error:
+            log.warning("jobs_postponed", error=type(error).__name__)
+        finally:
+            self._working = False
+        return done
+
+    def _over(self, ends: float) -> bool:
+        return self._stopping or time.monotonic() >= ends
+
+    async def _turn(self, ends: float) -> int:
+        """Give every open job its turn."""
+        done = 0
+        for job in await sql.open_jobs(self._pool):
+            if self._over(ends):
+                break
+            if job.standing == "accepted":
+                await self._door.execute(StartJob(account=job.account, id=job.id, by=_system(job)))
+            until = min(ends, time.monotonic() + _TURN_SECONDS)
+            done += sum(await asyncio.gather(*(self._parts(job, until) for _ in range(_AT_ONCE))))
+            await self._finish(job)
+        return done
+
+    async def _parts(self, job: Job, until: float) -> int:
+        done = 0
+        while not self._over(until):
+            async with sql.part_of(self._pool, job) as taken:
+                if taken is None:
+                    break
+                connection, part = taken
+                failed = await self._revoke(job, part.tokens)
+                await sql.part_done(connection, job, part, failed=failed)
+            done += len(part.tokens)
+        return done
+
+    async def _revoke(self, job: Job, tokens: Sequence[UUID]) -> list[UUID]:
+        """Revoke them all at once, so that they share transactions; one answer each, so that none stops the others."""
+        answers = await asyncio.gather(*(self._door.execute(_command(job, token)) for token in tokens),
+                                       return_exceptions=True)  # fmt: skip
+        failed = []
+        for token, answer in zip(tokens, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                raise answer  # the part is not done; what was revoked of it stays so
+            if not isinstance(answer, Outcome):
+                failed.append(token)
+                log.error("token_not_revoked", account=job.account, job=job.id, token_id=token, error=_name(answer))
+        return failed
+
+    async def _finish(self, job: Job) -> None:
+        far = await sql.progress(self._pool, job)
+        if far.left or self._stopping:
+            return
+        command = FinishJob(account=job.account, id=job.id, by=_system(job), revoked=far.revoked, failed=far.failed)
+        if (await self._door.execute(command)).facts:
+            log.info("job_finished", job=job.id, total=job.total, revoked=far.revoked, failed=far.failed)
+
+
+def _command(job: Job, token: UUID) -> Revoke:
+    by = Principal(actor=job.creator, account=job.account, scopes=())
+    return Revoke(account=job.account, token_id=token, by=by, reason=job.reason or "(erased)", job=job.id)
+
+
+def _system(job: Job) -> Principal:
+    return replace(SYSTEM, account=job.account)
+
+
+def _name(answer: object) -> str:
+    return answer.detail if isinstance(answer, Refusal) else type(answer).__name__

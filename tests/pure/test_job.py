@@ -1,0 +1,122 @@
+"""A job: accepted once, begun once, and over when it is finished or cancelled, whichever is first."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from counterfoil.account import EndSecrets
+from counterfoil.events import Event, Fact, Private, Subject
+from counterfoil.job import (
+    AcceptJob,
+    CancelJob,
+    FinishJob,
+    Job,
+    JobAccepted,
+    JobCancelled,
+    JobFinished,
+    JobStarted,
+    StartJob,
+)
+from counterfoil.refusals import AlreadyExists, BadText, NotFound, StaleRevision
+from counterfoil.small import Around, SubjectCommand
+from counterfoil.subjects import TYPE_OF, decide, evolve
+from pure.stories import ACCOUNT, ADMIN, NOON
+
+ID = UUID(int=0x10B)
+PLAN = "ab" * 32
+SAID = Private(reason="leaked", description='{"name":"ci-*"}')
+ACCEPTED = JobAccepted(plan=PLAN, total=3, private=SAID)
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=ACCOUNT, id=ID, by=ADMIN, **fields)
+
+
+def accept(**fields: Any) -> SubjectCommand:
+    return asks(AcceptJob, **{"plan": PLAN, "total": 3, "reason": "leaked", "description": '{"name":"ci-*"}', **fields})
+
+
+def fact(event: Event, version: int) -> Fact:
+    at = NOON + timedelta(seconds=version)
+    return Fact(
+        account=ACCOUNT, subject=Subject("job", ID), version=version, type=TYPE_OF[type(event)], at=at,
+        by=ADMIN.actor, event=event,
+    )  # fmt: skip
+
+
+def after(*history: Event) -> Job | None:
+    job = None
+    for version, event in enumerate(history, start=1):
+        job = evolve(job, fact(event, version))
+    assert job is None or isinstance(job, Job)
+    return job
+
+
+FINISHED = JobFinished(revoked=2, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("history", "command", "events"),
+    [
+        ((), accept(), [ACCEPTED]),
+        ((ACCEPTED,), accept(), []),
+        ((ACCEPTED, JobCancelled()), accept(), []),
+        ((ACCEPTED,), asks(StartJob), [JobStarted()]),
+        ((ACCEPTED, JobStarted()), asks(StartJob), []),
+        ((ACCEPTED, JobCancelled()), asks(StartJob), []),
+        ((ACCEPTED, JobStarted()), asks(FinishJob, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED,), asks(FinishJob, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED, JobStarted(), FINISHED), asks(FinishJob, revoked=3, failed=0), []),
+        ((ACCEPTED, JobCancelled()), asks(FinishJob, revoked=3, failed=0), []),
+        ((ACCEPTED,), asks(CancelJob), [JobCancelled()]),
+        ((ACCEPTED, JobStarted(), FINISHED), asks(CancelJob), []),
+        ((ACCEPTED, JobCancelled()), asks(CancelJob), []),
+    ],
+)
+def test_what_happens_when_it_is_asked(
+    history: tuple[Event, ...], command: SubjectCommand, events: list[Event]
+) -> None:
+    assert decide(after(*history), command, Around(at=NOON)) == events
+
+
+@pytest.mark.parametrize(
+    ("history", "command", "refusal"),
+    [
+        ((ACCEPTED,), accept(plan="cd" * 32), AlreadyExists),
+        ((ACCEPTED,), accept(reason="another"), AlreadyExists),
+        ((), accept(reason=""), BadText),
+        ((), accept(reason="a\x00b"), BadText),
+        ((), asks(StartJob), NotFound),
+        ((), asks(CancelJob), NotFound),
+        ((ACCEPTED,), asks(CancelJob, revisions=frozenset({7})), StaleRevision),
+    ],
+)
+def test_what_is_refused(history: tuple[Event, ...], command: SubjectCommand, refusal: type[Exception]) -> None:
+    with pytest.raises(refusal):
+        decide(after(*history), command, Around(at=NOON))
+
+
+def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
+    job = after(ACCEPTED, JobStarted(), FINISHED)
+    assert job is not None
+    assert (job.creator, job.reason, job.description, job.total) == (ADMIN.actor, "leaked", SAID.description, 3)
+    assert (job.standing, job.revoked, job.failed, job.revision) == ("finished", 2, 1, 3)
+    assert (job.started_at, job.ended_at) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=3))
+    erased = after(JobAccepted(plan=PLAN, total=3))
+    assert erased is not None
+    assert (erased.standing, erased.reason, erased.description) == ("accepted", None, "")
+
+
+@pytest.mark.parametrize("history", [(JobStarted(),), (FINISHED,), (JobCancelled(),), (ACCEPTED, ACCEPTED)])
+def test_what_cannot_have_happened(history: tuple[Event, ...]) -> None:
+    with pytest.raises(ValueError, match="cannot come here"):
+        after(*history)
+
+
+def test_a_job_knows_no_command_of_another_kind() -> None:
+    from counterfoil import job  # noqa: PLC0415 - beside the registry, which would never ask it
+
+    with pytest.raises(TypeError):
+        job.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), Around(at=NOON))
