@@ -21,7 +21,7 @@ import msgspec
 from argon2 import PasswordHasher
 from uuid_utils.compat import uuid7
 
-from . import text
+from . import refusals, text
 from .account import CreateAccount
 from .commands import Create
 from .door import Door
@@ -78,7 +78,12 @@ async def found(settings: Settings, *, name: str, email: str, file: Path) -> boo
             _write(new, charter)
         else:
             _refuse_another(charter, name, email)
-        await _execute(settings, charter)
+        try:
+            await _execute(settings, charter)
+        except refusals.EmailTaken:
+            # Somebody else founded with this address since we looked. Nobody will ever log in with these credentials.
+            new.unlink()
+            raise EmailTaken(EmailTaken.__doc__) from None
         new.rename(file)
         _sync(file.parent)
     return True

@@ -30,14 +30,16 @@ class Shell:
     directory: Path
     environment: Mapping[str, str]
 
-    async def __call__(self, *words: str, stderr: int = asyncio.subprocess.PIPE, **environment: str) -> Said:
+    async def __call__(
+        self, *words: str, typed: str = "", stderr: int = asyncio.subprocess.PIPE, **environment: str
+    ) -> Said:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL")}
         process = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name("counterfoil"), *words, cwd=self.directory,
-            env={**clean, **self.environment, **environment}, stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
+            env={**clean, **self.environment, **environment}, stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=stderr,
         )  # fmt: skip
-        out, err = await process.communicate()
+        out, err = await process.communicate(typed.encode())
         return Said(process.returncode or 0, out.decode(), (err or b"").decode())
 
 

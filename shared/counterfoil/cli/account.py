@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
+from .complaints import REFUSED, USAGE, database_at_hand, ended, remark, settings
 
 app = typer.Typer(help="Accounts, on the server itself (DATABASE_URL).", no_args_is_help=True)
 
@@ -38,3 +38,24 @@ def create(
     except AnotherFounding as error:
         raise ended(USAGE, f"{credentials}: {error}") from None
     typer.echo(f"{'wrote' if fresh else 'already there:'} {credentials}")
+
+
+@app.command()
+def recover(
+    email: Annotated[str, typer.Option(help="The e-mail address of the user to let in.")],
+    any_network: Annotated[
+        bool, typer.Option("--any-network", help="Also lift the account's networks: it may be used from anywhere.")
+    ] = False,
+) -> None:
+    """Let a user in who is locked out: as an enabled administrator, with a new password and without one-time codes."""
+    from counterfoil.recovering import NobodySo  # noqa: PLC0415 - client commands need no door
+    from counterfoil.recovering import recover as let_in  # noqa: PLC0415 - likewise
+
+    told = settings("account")
+    try:
+        with database_at_hand():
+            password = asyncio.run(let_in(told, email=email, any_network=any_network))
+    except NobodySo as error:
+        raise ended(REFUSED, str(error)) from None
+    typer.echo(password)
+    remark("Log in with this password, which is not shown again, and change it.")
