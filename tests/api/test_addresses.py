@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession, UnixConnector, web
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from api.service import served
 from counterfoil_api.addresses import CLIENT, Address, Proxies, _hop, address_of, client_of
@@ -83,6 +84,17 @@ def application(*trusted: str) -> web.Application:
 async def asked(session: ClientSession, *forwarded: str) -> str:
     async with session.get("/", headers=[("X-Forwarded-For", each) for each in forwarded]) as answer:
         return await answer.text()
+
+
+async def test_a_proxy_that_was_forgotten_is_told_of_once() -> None:
+    async with served(application("10.0.0.0/8")) as url, ClientSession(url) as session:
+        with capture_logs() as said:
+            for _ in range(3):
+                await asked(session)
+                await asked(session, "192.0.2.7")
+    (warned,) = [line for line in said if line["event"] == "forwarded_not_believed"]
+    assert (warned["log_level"], warned["peer"]) == ("warning", "127.0.0.0/24")
+    assert "192.0.2.7" not in str(said)
 
 
 async def test_the_edge_says_the_same_to_all_inside() -> None:

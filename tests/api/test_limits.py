@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator
 from time import monotonic
 
 import pytest
+from aiohttp import ClientSession
 from redis.asyncio import Redis
 
+from api.service import served, settings_for
 from counterfoil_api import counting
+from counterfoil_api.application import make_app
 from counterfoil_api.authentication import SecretGiven
 from counterfoil_api.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step
 from counterfoil_api.fading import Fading
 from counterfoil_api.marks import Marks
 from counterfoil_api.quotas import Quota, Quotas
 from counterfoil_api.tally import PATIENCE_SECONDS, PREFIX, Tally, open_tally
+from counterfoil_dev.postgres import Database
 from counterfoil_dev.state import temporary_state
 from counterfoil_dev.valkey import Valkey, embedded_valkey
 
@@ -177,6 +181,16 @@ async def test_a_process_knows_without_being_asked_whether_it_counts_alone() -> 
                     await asyncio.sleep(0.02)
             server.start()
             await shared(tally)
+
+
+async def test_readiness_admits_that_limits_are_counted_alone(database: Database, url: str) -> None:
+    for limits, said, number in ((url, "shared", 1.0), ("", "this process alone", 0.0)):
+        app = make_app(settings_for(database.app_url, LIMITS_REDIS_URL=limits))
+        async with served(app) as address, ClientSession(address) as session:
+            async with session.get("/readyz") as answer:
+                assert (answer.status, await answer.json()) == (200, {"status": "ready", "limits": said})
+            async with session.get("/metrics") as answer:
+                assert f"counterfoil_limits_shared {number}\n" in await answer.text()
 
 
 async def test_counters_are_forgotten_when_their_time_is_over(tally: Tally, url: str) -> None:

@@ -174,3 +174,18 @@ async def test_idempotency_replies_are_forgotten(database: Database, valkey: Val
     left = await owner.fetch("select key_digest, reply from idempotency order by key_digest")
     await owner.close()
     assert [tuple(row) for row in left] == [(b"new", b"r"), (b"new secret", b"r"), (b"old secret", None)]
+
+
+async def test_old_attempts_are_forgotten(database: Database, valkey: Valkey, tmp_path: Path) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        """
+        insert into attempt (account_id, minute, kind, subject_id, network, count, last_at)
+        select $1, date_trunc('minute', now() - age::interval), kind, $1, 'unix', 1, now() - age::interval
+          from (values ('new', '89 days'), ('old', '91 days')) as x(kind, age)""",
+        ACCOUNT,
+    )
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        worker.wait_until_said("forgot")
+    assert await owner.fetchval("select array_agg(kind) from attempt") == ["new"]
+    await owner.close()

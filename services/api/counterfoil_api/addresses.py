@@ -5,7 +5,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
+import structlog
 from aiohttp import web
+
+log = structlog.get_logger()
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,12 +44,16 @@ class Proxies:
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         named = frozenset(trusted)
         self._socket = SOCKET in named
+        self._warned = False
         self._networks = tuple(ipaddress.ip_network(each) for each in named - {SOCKET})
 
     def client_of(self, request: web.Request) -> Address | None:
         """The nearest peer that is no proxy of ours."""
         peer = address_of(request.remote or "")
         if not self._trusts(peer):
+            if not self._warned and FORWARDED in request.headers:
+                self._warned = True
+                log.warning("forwarded_not_believed", peer=network_of(peer), what_to_do="see TRUSTED_PROXIES")
             return peer
         return self.client(peer, request.headers.getall(FORWARDED, ()))
 

@@ -1,0 +1,30 @@
+"""What auditors see of what was tried in vain."""
+
+import asyncio
+import json
+
+from aiohttp import ClientSession
+
+from cli.conftest import Shell
+from client.running import Service
+
+
+async def test_attempts_tell_what_was_tried_in_vain(shell: Shell, service: Service) -> None:
+    assert (await shell("attempts")).err == "There is nothing to show.\n"
+    made = json.loads((await shell("token", "create", "ended", "--owner", "service:billing", "--json")).out)
+    token, secret = made["token"]["id"], made["secret"]
+    assert (await shell("token", "revoke", token, "--reason", "for the test")).code == 0
+    async with ClientSession(service.url) as session:
+        for _ in range(3):
+            async with session.get("/v1/tokens", headers={"Authorization": f"Bearer {secret}"}) as answer:
+                assert answer.status == 401
+    async with asyncio.timeout(20):
+        while not (told := (await shell("attempts", "--json")).out):
+            pass
+    (attempt,) = [json.loads(line) for line in told.splitlines()]
+    assert (attempt["kind"], attempt["subject"], attempt["count"]) == ("token-revoked", token, 3)
+    assert attempt["network"] == "127.0.0.0/24"
+    said = await shell("attempts", "--kind", "token-revoked")
+    assert (said.code, said.err) == (0, "")
+    assert token in said.out
+    assert (await shell("attempts", "--kind", "token-expired")).err == "There is nothing to show.\n"
