@@ -99,7 +99,10 @@ def commitment(salt: bytes, private: bytes) -> bytes:
 
 def entry_of(text: bytes | str) -> Entry:
     """Read an entry. Raises msgspec.ValidationError on anything that is not one."""
-    return _decoder.decode(text)
+    try:
+        return _decoder.decode(text)
+    except RecursionError:  # ours are flat
+        raise msgspec.ValidationError("Nested too deeply") from None
 
 
 def fact_of(entry: Entry, private: bytes | str | None, kinds: Mapping[str, Mapping[str, type[Event]]]) -> Fact:

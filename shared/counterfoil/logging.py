@@ -26,8 +26,10 @@ _SECRET_ENDINGS: Final = (
 )
 _SECRET_TEXTS: Final = (
     (re.compile(r"cfl_[a-z]+_[0-9A-Za-z]{43,}"), REDACTED),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), REDACTED),
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/?#@\"']+@", re.IGNORECASE), rf"\1{REDACTED}@"),
+    # Both look for their first part once in a run of its characters, or for so many of them: looking from each place of
+    # a long run to its end would take minutes, and strangers have a say in what is logged.
+    (re.compile(r"\beyJ[\w-]{8,512}+\.[\w-]+\.[\w-]*"), REDACTED),
+    (re.compile(r"(?<![a-z0-9+.-])([a-z0-9+.-]+://)[^\s/?#@\"']+@", re.IGNORECASE), rf"\1{REDACTED}@"),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
     (
         re.compile(r"([?&][\w.-]*(?:token|session|secret|password|key|otp)=)[^&\s#\"']+", re.IGNORECASE),

@@ -21,7 +21,7 @@ def moment(text: str) -> datetime:
 
 def moment_or_version(text: str) -> datetime | int:
     """Return a moment, or the number of a version."""
-    return int(text) if text.isascii() and text.isdigit() else moment(text)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else moment(text)
 
 
 def owner(text: str | None) -> tuple[str, str] | None:
