@@ -13,6 +13,7 @@ from counterfoil.settings import Settings
 from counterfoil_api import (
     accounts,
     alerts,
+    bulk,
     burning,
     catalogue,
     exchange,
@@ -47,7 +48,7 @@ from counterfoil_api.seal import strict
 description = Api("description")
 
 _PARTS = (
-    *(issuing.api, importing.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
+    *(issuing.api, importing.api, bulk.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
     *(token_endpoint.api, revocation.api, burning.api),
     *(accounts.api, opening.api, catalogue.api, reads.api, tried.api),
     *(users.api, user_standings.api, own_login.api),

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 _SCHEMA = "#/components/schemas/{name}"
 _REF = "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
-_SAYS = {"user": "A user's id, their number, or `self`: who asks."}
+_SAYS = {"user": "A user's id, their number, or `self`: who asks.", "job": "A bulk revocation's id."}
 _TAGS = r'^(\*|"[1-9][0-9]{0,15}"( *, *"[1-9][0-9]{0,15}")*)$'
 
 

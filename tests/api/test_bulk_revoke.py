@@ -1,0 +1,255 @@
+"""Bulk revocation: exactly what was looked at is revoked, by those who may, once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from api.service import Answer, Caller
+from counterfoil.door import Door
+from counterfoil.postgres.connection import open_pool
+from counterfoil.settings import Settings
+from counterfoil_worker.jobs import Jobs
+
+PLAN = "/v1/revocations/plan"
+JOBS = "/v1/revocations"
+
+
+@pytest_asyncio.fixture
+async def worker(api_settings: Settings) -> AsyncIterator[Jobs]:
+    """What a worker process does when it is woken."""
+    async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
+        yield Jobs(pool, door)
+
+
+async def several(caller: Caller, count: int, **fields: Any) -> list[Any]:
+    """Tokens that one filter finds and no other test's tokens do; the first is exchanged."""
+    name = f"bulk-{uuid4().hex}"
+    issued = [await caller.issue(name=f"{name}-{n}", scopes=["a.b"], **fields) for n in range(count)]
+    return [name, *issued]
+
+
+async def planned(caller: Caller, **wanted: Any) -> Any:
+    answer = await caller.post(PLAN, {"filter": wanted})
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+async def ordered(caller: Caller, plan: str, /, reason: str = "leaked", key: str = "", **wanted: Any) -> Answer:
+    headers = {"Idempotency_Key": key} if key else {}
+    return await caller.post(JOBS, {"filter": wanted, "plan": plan, "reason": reason}, **headers)
+
+
+async def job_of(caller: Caller, job: str) -> Any:
+    return (await caller.get(f"{JOBS}/{job}")).json
+
+
+async def works(caller: Caller, token: Any) -> bool:
+    return (await caller.with_token(token["secret"]).get("/v1/tokens/self")).status == 200
+
+
+async def test_a_plan_says_what_would_break_and_changes_nothing(admin: Caller) -> None:
+    name, first, second, third = await several(admin, 3, owner={"type": "service", "id": f"own-{uuid4().hex}"})
+    owner = first["token"]["owner"]
+    await admin.with_token(first["secret"]).post("/v1/exchange", {})
+    plan = await planned(admin, name=f"{name}*")
+    assert (plan["tokens"], plan["includes_yourself"]) == (3, False)
+    assert plan["used"] == {"hour": 1, "day": 1, "week": 1, "never": 2}
+    assert plan["owners"] == [{"owner": owner, "tokens": 3, "used_in_week": 1}]
+    assert [each["number"] for each in plan["used_last"]] == [
+        each["token"]["number"] for each in (first, second, third)
+    ]
+    assert await planned(admin, owner_id=owner["id"]) == plan
+    assert all([await works(admin, each) for each in (first, second, third)])
+
+
+async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Caller, worker: Jobs) -> None:
+    name, *tokens = await several(admin, 4)
+    _, bystander = await several(admin, 1)
+    plan = await planned(admin, name=f"{name}*")
+    answer = await ordered(admin, plan["plan"], reason="the vault was copied", name=f"{name}*")
+    accepted = answer.json
+    assert (answer.status, accepted["status"], accepted["total"], accepted["done"]) == (201, "accepted", 4, 0)
+    assert answer.headers["Location"] == f"{JOBS}/{accepted['id']}"
+    assert accepted["filter"] == {"name": f"{name}*"}
+    await worker.work()
+    done = await job_of(admin, accepted["id"])
+    assert (done["status"], done["done"], done["revoked"], done["already"], done["failed"]) == ("finished", 4, 4, 0, 0)
+    assert done["per_second"] > 0
+    for each in tokens:
+        shown = (await admin.get(f"/v1/tokens/{each['token']['id']}")).json
+        assert (shown["status"], shown["reason"]) == ("revoked", "the vault was copied")
+        event = (await admin.get(f"/v1/tokens/{each['token']['id']}/events")).json["items"][-1]
+        assert (event["type"], event["data"]["job"]) == ("revoked", accepted["id"])
+        assert event["by"] == accepted["created_by"]
+        assert not await works(admin, each)
+    assert await works(admin, bystander)
+
+
+async def test_being_used_renamed_or_suspended_leaves_a_plan_as_it_is(admin: Caller) -> None:
+    name, one, two = await several(admin, 2, duration="1d")
+    before = (await planned(admin, name=f"{name}*"))["plan"]
+    ref = f"/v1/tokens/{one['token']['id']}"
+    await admin.with_token(one["secret"]).post("/v1/exchange", {})
+    await works(admin, two)
+    await admin.patch(ref, {"name": f"{name}-renamed", "description": "x"})
+    await admin.post(f"{ref}/suspend", {})
+    await admin.post(f"{ref}/renew", {"duration": "2d"})
+    assert (await planned(admin, name=f"{name}*"))["plan"] == before
+
+
+@pytest.mark.parametrize("change", ["rotated", "revoked", "created", "renamed away"])
+async def test_a_plan_that_changed_is_refused_and_told_anew(admin: Caller, worker: Jobs, change: str) -> None:
+    name, one, two = await several(admin, 2)
+    plan = (await planned(admin, name=f"{name}*"))["plan"]
+    ref = f"/v1/tokens/{one['token']['id']}"
+    match change:
+        case "rotated":
+            await admin.post(f"{ref}/rotate", {"grace": "1h"})
+        case "revoked":
+            await admin.post(f"{ref}/revoke", {"reason": "by itself"})
+        case "created":
+            await admin.issue(name=f"{name}-new")
+        case _:
+            await admin.patch(ref, {"name": "elsewhere"})
+    refused = await ordered(admin, plan, name=f"{name}*")
+    assert (refused.status, refused.problem) == (409, "plan-changed")
+    assert refused.json["tokens"] == {"rotated": 2, "created": 3}.get(change, 1)
+    await worker.work()
+    assert await works(admin, two)
+    again = await ordered(admin, refused.json["plan"], name=f"{name}*")
+    assert again.status == 201
+    await worker.work()
+    assert not await works(admin, two)
+
+
+async def test_the_same_key_is_the_same_job(admin: Caller, worker: Jobs) -> None:
+    name, *_ = await several(admin, 2)
+    plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
+    at_once = await asyncio.gather(*(ordered(admin, plan, key=key, name=f"{name}*") for _ in range(4)))
+    assert {answer.status for answer in at_once} == {201}
+    assert len({answer.json["id"] for answer in at_once}) == 1
+    await worker.work()
+    late = await ordered(admin, plan, key=key, name=f"{name}*")
+    assert (late.json["id"], late.json["status"], late.json["revoked"]) == (at_once[0].json["id"], "finished", 2)
+
+
+async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, worker: Jobs) -> None:
+    name, *tokens = await several(admin, 5)
+    plan = (await planned(admin, name=f"{name}*"))["plan"]
+    jobs = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(2)]
+    await worker.work()
+    done = [await job_of(admin, job) for job in jobs]
+    assert [job["status"] for job in done] == ["finished", "finished"]
+    assert sum(job["revoked"] for job in done) == sum(job["already"] for job in done) == len(tokens)
+
+
+async def test_a_cancelled_job_revokes_nothing_more(admin: Caller, worker: Jobs) -> None:
+    name, one = await several(admin, 1)
+    job = (await ordered(admin, (await planned(admin, name=f"{name}*"))["plan"], name=f"{name}*")).json["id"]
+    cancelled = await admin.post(f"{JOBS}/{job}/cancel", {})
+    assert cancelled.json["status"] == "cancelled"
+    await worker.work()
+    assert await works(admin, one)
+    assert (await admin.post(f"{JOBS}/{job}/cancel", {})).json["status"] == "cancelled"
+    assert (await job_of(admin, job))["done"] == 0
+
+
+async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(admin: Caller, worker: Jobs) -> None:
+    owner = {"type": "service", "id": f"own-{uuid4().hex}"}
+    asking = await admin.holder("tokens.revoke", owner=owner)
+    others = [await admin.issue(owner=owner) for _ in range(3)]
+    plan = await planned(asking, owner_id=owner["id"])
+    assert (plan["tokens"], plan["includes_yourself"]) == (4, True)
+    job = (await ordered(asking, plan["plan"], owner_id=owner["id"])).json["id"]
+    await worker.work()
+    done = await job_of(admin, job)
+    assert (done["status"], done["revoked"], done["failed"]) == ("finished", 4, 0)
+    assert (await asking.get("/v1/tokens/self")).problem == "token-revoked"
+    assert not any([await works(admin, each) for each in others])
+
+
+async def test_who_may_end_their_own_tokens_alone_means_no_others(admin: Caller, worker: Jobs) -> None:
+    mine = {"type": "service", "id": f"own-{uuid4().hex}"}
+    asking = await admin.holder("own.revoke", owner=mine, name="the one who asks")
+    name, theirs = await several(admin, 1)
+    own = await admin.issue(owner=mine, name=f"{name}-own")
+    plan = await planned(asking, name=f"{name}*")
+    assert plan["tokens"] == 1
+    assert plan != await planned(admin, name=f"{name}*")
+    assert (await asking.post(PLAN, {"filter": {"owner_id": "somebody"}})).problem == "scope-missing"
+    job = (await ordered(asking, plan["plan"], name=f"{name}*")).json["id"]
+    other = (await ordered(admin, (await planned(admin, name=f"{name}*"))["plan"], name=f"{name}*")).json["id"]
+    assert [each["id"] for each in (await asking.get(JOBS)).json["items"]] == [job]
+    assert (await asking.get(f"{JOBS}/{other}")).problem == "not-found"
+    assert (await asking.post(f"{JOBS}/{other}/cancel", {})).problem == "not-found"
+    assert (await admin.post(f"{JOBS}/{other}/cancel", {})).status == 200
+    await worker.work()
+    assert (await works(admin, own), await works(admin, theirs)) == (False, True)
+    reader = await admin.holder("tokens.read")
+    for answer in (
+        await reader.post(PLAN, {"filter": {"name": "x"}}),
+        await reader.get(JOBS),
+        await ordered(reader, "0" * 64, name="x"),
+    ):
+        assert answer.problem == "scope-missing"
+
+
+async def test_jobs_of_another_account_are_answered_like_none(admin: Caller, stranger: Caller, worker: Jobs) -> None:
+    name, one = await several(admin, 1)
+    plan = (await planned(admin, name=f"{name}*"))["plan"]
+    assert (await planned(stranger, name=f"{name}*"))["tokens"] == 0
+    assert (await ordered(stranger, plan, name=f"{name}*")).problem == "plan-changed"
+    job = (await ordered(admin, plan, name=f"{name}*")).json["id"]
+    for ref in (job, str(uuid4())):
+        assert (await stranger.get(f"{JOBS}/{ref}")).problem == "not-found"
+        assert (await stranger.post(f"{JOBS}/{ref}/cancel", {})).problem == "not-found"
+    assert job not in str((await stranger.get(JOBS)).json)
+    await worker.work()
+    assert not await works(admin, one)
+
+
+@pytest.mark.parametrize(
+    "wanted", [{}, {"everything": False}, {"everything": True, "name": "x*"}, {"nmae": "x"}, {"name": None}]
+)
+async def test_everything_is_never_meant_by_saying_nothing(admin: Caller, wanted: Any) -> None:
+    assert (await admin.post(PLAN, {"filter": wanted})).problem == "invalid-request"
+    assert (await ordered(admin, "0" * 64, **wanted)).problem == "invalid-request"
+
+
+async def test_everything_of_an_account_in_one_call(stranger: Caller) -> None:
+    plan = await planned(stranger, everything=True)
+    assert plan["tokens"] > 0
+    assert plan["includes_yourself"]
+
+
+async def test_unused_tokens_are_those_that_were_there_and_not_used(admin: Caller) -> None:
+    name, used, unused = await several(admin, 2)
+    moment = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    await admin.with_token(used["secret"]).post("/v1/exchange", {})
+    assert (await planned(admin, name=f"{name}*", unused_since=moment))["tokens"] == 2
+    assert (await planned(admin, name=f"{name}*", unused_since=past))["tokens"] == 0
+    listed = (await admin.get("/v1/tokens", name=f"{name}*", unused_since=moment)).json["items"]
+    assert {each["id"] for each in listed} == {used["token"]["id"], unused["token"]["id"]}
+
+
+async def test_jobs_are_listed_page_by_page_the_latest_first(admin: Caller) -> None:
+    name, *_ = await several(admin, 1)
+    plan = (await planned(admin, name=f"{name}*"))["plan"]
+    jobs = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(3)]
+    for job in jobs:
+        await admin.post(f"{JOBS}/{job}/cancel", {})
+    first = (await admin.get(JOBS, limit=2)).json
+    second = (await admin.get(JOBS, limit=2, cursor=first["next_cursor"])).json
+    assert [each["id"] for each in (*first["items"], *second["items"])][:3] == list(reversed(jobs))
+
+
+async def test_a_secret_in_a_reason_is_refused(admin: Caller) -> None:
+    name, one = await several(admin, 1)
+    plan = (await planned(admin, name=f"{name}*"))["plan"]
+    assert (await ordered(admin, plan, reason=f"saw {one['secret']}", name=f"{name}*")).problem == "bad-text"
