@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from . import account, attempts, audit, catalogue, keys, own_account, own_login, reading, reads, serving, token, user
+from . import (
+    account,
+    attempts,
+    audit,
+    burn,
+    catalogue,
+    keys,
+    own_account,
+    own_login,
+    reading,
+    reads,
+    serving,
+    token,
+    user,
+)
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
@@ -22,6 +36,7 @@ app.command()(own_login.login)
 app.command()(reading.alerts)
 app.command()(reads.reads)
 app.command()(attempts.attempts)
+app.command()(burn.burn)
 app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)

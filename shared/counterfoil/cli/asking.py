@@ -46,7 +46,7 @@ def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_
     return ask_with(url, token, call, as_json=as_json)
 
 
-def ask_with(url: str, token: str | Password, call: Callable[[Client], Awaitable[T]], *, as_json: bool) -> T:
+def ask_with(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *, as_json: bool) -> T:
     """Return what the ledger at this address answers to who has this token or password."""
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
         warn("this connection is not encrypted; whoever is in between can read what you ask with. Use https.")
@@ -58,7 +58,7 @@ def ask_with(url: str, token: str | Password, call: Callable[[Client], Awaitable
         raise _ended(failure, url, as_json=as_json) from None
 
 
-async def _asked(url: str, token: str | Password, call: Callable[[Client], Awaitable[T]]) -> T:
+async def _asked(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]]) -> T:
     async with Client(url, token, timeout_seconds=_PATIENCE_SECONDS) as client:
         return await call(client)
 
@@ -91,7 +91,7 @@ def _read(file: Path) -> Place:
         ) from None
     except OSError as error:
         raise ended(USAGE, f"{file} cannot be read: {error.strerror}") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ended(USAGE, f"{file} holds no credentials: it should be JSON with url and admin_token.") from None
 
 

@@ -200,13 +200,14 @@ def exchange(
     *,
     audience: Annotated[list[str] | None, typer.Option(help="For whom the bearer is; may be repeated.")] = None,
     scopes: Scopes = None,
+    lifetime: Annotated[str | None, typer.Option(help="How long it lives at most, such as 5m.")] = None,
     credentials: Credentials = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Exchange the token that you ask with (COUNTERFOIL_TOKEN) for a short-lived bearer."""
     _shown(
-        lambda ledger: ledger.exchange(audience=audience or (), scopes=scopes),
+        lambda ledger: ledger.exchange(audience=audience or (), scopes=scopes, lifetime=lifetime),
         credentials,
         as_json=as_json,
         quiet=quiet,

@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import Self
 
 from .account import OwnAccount
+from .leaks import Leaks
 from .reads import Reads
 from .tokens import Tokens
 from .users import Users
 from .wire import Password, Wire
 
 
-class Client(Tokens, OwnAccount, Reads, Users):
+class Client(Tokens, OwnAccount, Reads, Users, Leaks):
     """A ledger as seen with one token: `async with Client(url, token) as ledger`.
 
-    For what takes one's password, that is a `Password` in place of the token.
+    For what takes one's password, that is a `Password` in place of the token; for what takes no login, None.
 
     `timeout_seconds` bounds a whole call with all its tries, `try_seconds` each try.
     Every change takes an `idempotency_key`; without one a fresh key is made for the call and kept over its tries.
     """
 
     def __init__(
-        self, url: str, token: str | Password, *, timeout_seconds: float = 30.0, try_seconds: float = 10.0
+        self, url: str, token: str | Password | None, *, timeout_seconds: float = 30.0, try_seconds: float = 10.0
     ) -> None:
         super().__init__(Wire(url, token, timeout_seconds=timeout_seconds, try_seconds=try_seconds))
 

@@ -148,9 +148,11 @@ class Tokens(Calls):
         async for alert in self.pages("/v1/alerts", {}, Alert, limit=limit):
             yield alert
 
-    async def exchange(self, *, audience: Sequence[str] = (), scopes: Sequence[str] | None = None) -> Bearer:
+    async def exchange(
+        self, *, audience: Sequence[str] = (), scopes: Sequence[str] | None = None, lifetime: str | None = None
+    ) -> Bearer:
         """Exchange this client's own token for a short-lived bearer; without `scopes` it holds all of them."""
-        body = spelling.body(audience=audience or None, scopes=scopes)
+        body = spelling.body(audience=audience or None, scopes=scopes, lifetime=lifetime)
         # Tried twice it buys two bearers, of which one is thrown away: harmless, so no key is needed.
         return spelling.read(await self.wire.ask(Call("POST", "/v1/exchange", body=body)), Bearer)
 

@@ -116,14 +116,13 @@ class Password:
 class Wire:
     """Where calls go, and as whom; token and password are in here and show themselves nowhere."""
 
-    def __init__(self, url: str, token: str | Password, *, timeout_seconds: float, try_seconds: float) -> None:
+    def __init__(self, url: str, token: str | Password | None, *, timeout_seconds: float, try_seconds: float) -> None:
         if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
             raise ValueError("the url of a ledger begins with http:// or https:// and a host")
         if isinstance(token, str) and not _HEADER.fullmatch(token):
             raise ValueError("a token has no spaces, line breaks or other odd characters; was it copied whole?")
         self._url = url.rstrip("/")
-        asking = {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token.headers
-        self._headers = {**asking, "User-Agent": USER_AGENT}
+        self._headers = {**_asking(token), "User-Agent": USER_AGENT}
         self._timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=try_seconds, connect=min(_CONNECT_SECONDS, try_seconds))
         self._session: aiohttp.ClientSession | None = None
@@ -179,6 +178,12 @@ class Wire:
             return Lost("no answer came in time", doubtful=True)
         except aiohttp.ClientError as error:
             return Lost(f"the connection was cut: {type(error).__name__}", doubtful=True)
+
+
+def _asking(token: str | Password | None) -> dict[str, str]:
+    if token is None:
+        return {}
+    return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token.headers
 
 
 def _failure(call: Call, result: Answer | Lost, *, doubt: bool) -> Failure:

@@ -1,0 +1,35 @@
+"""`counterfoil burn`: what somebody does who finds secrets."""
+
+import json
+from pathlib import Path
+
+from cli.conftest import Shell
+from counterfoil.secret import mint
+
+
+async def test_whoever_finds_secrets_ends_them_without_a_login(shell: Shell, tmp_path: Path) -> None:
+    issued = json.loads((await shell("token", "create", "nightly", "--json")).out)
+    found = tmp_path / "found.txt"
+    found.write_text(f"  {issued['secret']}\n\n{mint('user').plain}\nnonsense\n")
+    nobody = Shell(tmp_path, {"COUNTERFOIL_URL": shell.environment["COUNTERFOIL_URL"]})
+    said = await nobody("burn", str(found))
+    assert (said.code, said.err) == (0, "")
+    assert said.out == "3 reported. What they opened is revoked; which did is told to nobody.\n"
+    shown = json.loads((await shell("token", "show", issued["token"]["id"], "--json")).out)
+    assert (shown["status"], shown["reason"]) == ("revoked", "Its secret was reported as leaked.")
+    again = await nobody("burn", str(found), "--json")
+    assert json.loads(again.out) == {"received": 3}
+    assert issued["secret"] not in said.out + again.out
+
+
+async def test_a_report_of_nothing_is_a_mistake(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n \n")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for words in ((str(tmp_path / "empty"),), (str(tmp_path / "bytes"),), (str(tmp_path / "absent"),), ()):
+        said = await shell("burn", *words)
+        assert said.code == 2, words
+
+
+async def test_a_bearer_is_bought_for_as_long_as_is_said(shell: Shell) -> None:
+    said = await shell("token", "exchange", "--lifetime", "5m", "--json")
+    assert json.loads(said.out)["expires_in"] == 300
