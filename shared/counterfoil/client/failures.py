@@ -116,7 +116,7 @@ def refused(status: int, content: bytes, request_id: str | None) -> Refused:
     """Return the refusal in an answer; what is no problem document is told by its status alone."""
     try:
         problem = msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):  # the latter of what is nested a thousand deep
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # no JSON, no UTF-8, or a thousand deep
         problem = {}
     name = str(problem.get("type", "")).removeprefix(PREFIX)
     kind = _BY_NAME.get(name) or _BY_STATUS.get(status) or (Invalid if 400 <= status < 500 else Refused)

@@ -51,7 +51,7 @@ def read(answer: Answer, kind: type[T]) -> T:
     """Return what an answer says; raises Unintelligible if it is of another kind."""
     try:
         return msgspec.json.decode(answer.content, type=kind, dec_hook=_secret)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _puzzled(error) from None
 
 

@@ -1,0 +1,138 @@
+"""Parsers of foreign bytes in the ledger itself, its command line and its client."""
+
+from uuid import UUID
+
+import msgspec
+import typer
+from hypothesis import strategies as st
+
+from counterfoil import account, codec, cursor, duration, foreign, logging, scopes, secret, text, user
+from counterfoil.account import Policy
+from counterfoil.cli import options
+from counterfoil.client import failures, spelling, wire
+from counterfoil.password import checked_password
+from counterfoil.refusals import (
+    BadDuration,
+    BadEmail,
+    BadMetadata,
+    BadPassword,
+    BadPolicy,
+    BadScope,
+    BadSecret,
+    BadText,
+    WeakSecret,
+)
+from counterfoil.settings import VARIABLES, BadSetting, Settings
+from fuzz.parser import ID, SECRET, Parser, oneof
+
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+CURSORS = cursor.Cursors(b"k" * 32)
+QUESTION = ["tokens", {"a": 1}]
+"""What the cursors below are good for."""
+KEY = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+SETTINGS = {"DATABASE_URL": "postgresql://a@b/c", "PEPPERS": f"1:{KEY}", "KEY_ENCRYPTION_KEY": KEY}
+NAMES = frozenset(variable.name for variable in VARIABLES)
+READINGS = ("url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer")
+ENTRY = (
+    f'{{"account":"{ID}","at":"2026-01-01T00:00:00Z","by":{{"id":"{ID}","kind":"token"}},"data":{{"reason":"x"}},'
+    f'"prev":null,"private":null,"subject":{{"id":"{ID}","kind":"token"}},"type":"revoked","v":0,"version":1}}'
+)
+PROBLEM = '{"type":"urn:counterfoil:problem:busy","title":"t","status":503,"detail":"d"}'
+DURATIONS = st.lists(
+    st.tuples(st.decimals(0, 1_000, places=2).map(str), st.sampled_from(("ns", "µs", "ms", "s", "m", "h", "d", "w"))),
+    min_size=1, max_size=4,
+).map(lambda parts: "".join(number + unit for number, unit in parts))  # fmt: skip
+SCOPES = st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,9}", fullmatch=True), min_size=1, max_size=5).map(".".join)
+
+
+def _settings(pair: str) -> Settings:
+    name, _, value = pair.partition("=")
+    return Settings.from_environment({**SETTINGS, **({name: value} if name in NAMES else {})}, command="api")
+
+
+CORE: dict[str, Parser] = {
+    "counterfoil.duration:length": Parser(
+        duration.length, DURATIONS, (BadDuration,), ("counterfoil.duration:seconds",), known=("1h",)
+    ),
+    "counterfoil.scopes:checked": Parser(
+        lambda given: scopes.checked(given.split(" ")),
+        st.lists(SCOPES).map(" ".join),
+        (BadScope,),
+        ("counterfoil.scopes:well_formed",),
+        known=("a.",),
+    ),
+    "counterfoil.secret:recognised": Parser(secret.recognised, oneof(SECRET, "cfl_user_" + "a" * 49), known=("cfl_",)),
+    "counterfoil.secret:stands_in": Parser(secret.stands_in, oneof(f"see {SECRET}!", "cfl_")),
+    "counterfoil.text:checked_name": Parser(text.checked_name, oneof("nightly-export", "a" * 255), (BadText,)),
+    "counterfoil.text:checked_metadata": Parser(
+        lambda given: text.checked_metadata(dict([given.partition("=")[::2]])),
+        oneof("team=billing", "a/b:c=ü"),
+        (BadMetadata, BadText),
+    ),
+    "counterfoil.text:escaped": Parser(text.escaped, oneof("a\x1b[2Jb", "a")),
+    "counterfoil.logging:request_id": Parser(logging.request_id, oneof("build-4711-a", ID)),
+    "counterfoil.logging:scrub": Parser(
+        logging.scrub,
+        oneof(f"https://a:b@c?token={SECRET}", f"Bearer {JWT}"),
+        known=("bearer ", "https://", "eyJ", "?token=", "cfl_a_"),
+    ),
+    "counterfoil.user:checked_email": Parser(user.checked_email, oneof("a@b.example", "é@x.y"), (BadEmail, BadText)),
+    "counterfoil.password:checked_password": Parser(
+        lambda given: checked_password(given, "a@b.example"), oneof("correct horse battery"), (BadPassword,)
+    ),
+    "counterfoil.foreign:by_value": Parser(
+        foreign.by_value,
+        oneof("ghp_16C7e42F292c6912E7710c838347Ae178B4a", SECRET),
+        (BadSecret, WeakSecret),
+        ("counterfoil.foreign:could_be_foreign",),
+    ),
+    "counterfoil.foreign:by_digest": Parser(
+        lambda given: foreign.by_digest("sha256", given),
+        oneof("9f" * 32, KEY),
+        (BadSecret,),
+        ("counterfoil.foreign:_decoded",),
+    ),
+    "counterfoil.account:_canonical": Parser(
+        lambda given: (canonical := account._canonical(tuple(given.split(",")))) and Policy(networks=canonical),
+        oneof("192.0.2.0/24,2001:db8::/32", "10.0.0.1"),
+        (BadPolicy,),
+        ("counterfoil.account:_networks",),
+    ),
+    "counterfoil.cursor:Cursors.place": Parser(
+        lambda given: CURSORS.place(UUID(ID), QUESTION, given),
+        st.just(CURSORS.made(UUID(ID), QUESTION, ["a", 1, None])),
+        (cursor.BadCursor,),
+        known=("AAAA",),
+    ),
+    "counterfoil.codec:entry_of": Parser(
+        codec.entry_of,
+        st.just(ENTRY),
+        (msgspec.DecodeError, UnicodeDecodeError),
+        in_bytes=True,
+        known=(ENTRY[: ENTRY.index("reason")], ENTRY[: ENTRY.index("x")]),
+    ),
+    "counterfoil.settings:Settings.from_environment": Parser(
+        _settings,
+        oneof(
+            *("PUBLIC_URL=https://a.b/c", "API_PORT=80", "NOTICE_THRESHOLDS=30d,1d", f"PEPPERS=1:{KEY},2:{KEY}"),
+            *("TRUSTED_PROXIES=10.0.0.0/8,unix", "RATE_LIMIT=1/1m", "METRICS_TOKEN=abcdefghijklmnop", "LOG_LEVEL=info"),
+        ),
+        (BadSetting,),
+        tuple(f"counterfoil.readings:{name}" for name in READINGS),
+        known=("PEPPERS=1:", "TRUSTED_PROXIES=", "NOTICE_THRESHOLDS=", "API_PORT=", "PUBLIC_URL=http://"),
+    ),
+    "counterfoil.cli.options:moment_or_version": Parser(
+        options.moment_or_version,
+        oneof("2026-03-01T12:00:00Z", "17"),
+        (typer.BadParameter,),
+        ("counterfoil.cli.options:moment",),
+    ),
+    "counterfoil.client.failures:refused": Parser(
+        lambda given: str(failures.refused(503, given, None)), st.just(PROBLEM), in_bytes=True, known=('{"type":',)
+    ),
+    "counterfoil.client.spelling:path_of": Parser(spelling.path_of, oneof(ID, "5", "self"), (ValueError,)),
+    "counterfoil.client.wire:Answer.pause_seconds": Parser(
+        lambda given: wire.Answer(503, b"", {"Retry-After": given}).pause_seconds,
+        oneof("1", "Wed, 21 Oct 2026 07:28:00 GMT"),
+    ),
+}

@@ -1,0 +1,106 @@
+"""Parsers of foreign bytes at the edge."""
+
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from counterfoil_api import addresses, authentication, conditions, demand, fields, keys, proof
+from counterfoil_api.complaints import (
+    CredentialsInQuery,
+    CredentialsMissing,
+    CredentialsRefused,
+    CredentialsRepeated,
+    InvalidPrecondition,
+    InvalidRequest,
+    ProxyMisconfigured,
+)
+from fuzz.parser import BASIC, ID, SECRET, Parser, oneof
+
+RING = keys.key_ring("https://tokens.example", ec.generate_private_key(ec.SECP256R1()))
+BEARER = RING.sign(
+    keys.Claims(
+        iss="https://tokens.example", sub="s", client_id=ID, aud="a", iat=1, exp=2, jti=ID, scope="a.b",
+        account=UUID(ID), token=UUID(ID), generation=1,
+    )
+)  # fmt: skip
+
+
+def _headers_of(lines: str) -> CIMultiDictProxy[str]:
+    """Header fields, one a line, as aiohttp would give them."""
+    named = ((name, value) for name, _, value in (line.partition(": ") for line in lines.split("\n")))
+    return CIMultiDictProxy(CIMultiDict(named))
+
+
+def _trusting(lines: str) -> object:
+    peer = addresses.address_of("10.0.0.1")
+    return addresses.Proxies(("10.0.0.0/8", "fd00::/8", "unix")).client(peer, lines.split("\n"))
+
+
+WEB: dict[str, Parser] = {
+    "counterfoil_api.authentication:credentials": Parser(
+        authentication.credentials,
+        oneof(f"Bearer {SECRET}", f"Bearer {BEARER}", f"Basic {BASIC}"),
+        (CredentialsRefused,),
+        tuple(f"counterfoil_api.authentication:{name}" for name in ("token", "_basic", "client_secret")),
+        known=("Bearer ", "Basic ", "Basic YTph"),
+    ),
+    "counterfoil_api.authentication:credentials_of": Parser(
+        lambda lines: authentication.credentials_of(_headers_of(lines)),
+        oneof(f"Authorization: Bearer {SECRET}", f"authorization: Basic {BASIC}\nAuthorization: Basic {BASIC}"),
+        (CredentialsMissing, CredentialsRefused, CredentialsRepeated),
+    ),
+    "counterfoil_api.proof:proof_of": Parser(
+        lambda lines: proof.proof_of(_headers_of(lines)),
+        oneof(f"X-Client-Id: {ID}\nX-Client-Secret: {SECRET}", f"CF-Access-Client-Id: {ID}.access\nAuthorization: a"),
+        (CredentialsMissing, CredentialsRefused, CredentialsRepeated),
+        ("counterfoil_api.proof:_pair",),
+        known=("X-Client-Id: ",),
+    ),
+    "counterfoil_api.demand:demand_of": Parser(
+        demand.demand_of,
+        oneof(
+            f"/v1/forward?account={ID}&scope=a.b&audience=https://x",
+            f"/v1/forward/account/{ID}/scope/a.b/-/any/thing?a=b",
+            f"/v1/forward/account/{ID}/scope/a%20b/audience/https%3A%2F%2Fx/-",
+        ),
+        (ProxyMisconfigured,),
+        ("counterfoil_api.demand:_spelt", "counterfoil_api.demand:_demand"),
+        known=("/v1/forward?", "/v1/forward/", "/v1/forward/account/"),
+    ),
+    "counterfoil_api.fields:fields_of": Parser(
+        lambda given: fields.fields_of(given, where="query"),
+        oneof("a=b&c=%C3%A9", "limit=5"),
+        (InvalidRequest, CredentialsInQuery),
+        ("counterfoil_api.fields:_pairs_of",),
+        known=("a=",),
+    ),
+    "counterfoil_api.fields:form_of": Parser(
+        lambda given: fields.form_of(given, frozenset({"audience"})),
+        oneof("audience=a&audience=b&c=d", "a=b"),
+        (InvalidRequest,),
+    ),
+    "counterfoil_api.conditions:expectation": Parser(
+        conditions.expectation,
+        oneof('"1", "2"', "*", '"x" ,, "9"'),
+        (InvalidPrecondition,),
+        ("counterfoil_api.conditions:_tags", "counterfoil_api.conditions:_revision"),
+        known=('"1"',),
+    ),
+    "counterfoil_api.addresses:address_of": Parser(
+        addresses.address_of, oneof("192.0.2.1", "::ffff:1.2.3.4", "fe80::1%eth0")
+    ),
+    "counterfoil_api.addresses:Proxies.client": Parser(
+        _trusting,
+        oneof("192.0.2.1, 10.0.0.2", "[2001:db8::1]:443,10.0.0.2", "10.1.1.1:99\n10.1.1.1"),
+        covers=("counterfoil_api.addresses:network_of",),
+    ),
+    "counterfoil_api.keys:KeyRing.claims_of": Parser(
+        RING.claims_of,
+        st.just(BEARER),
+        (CredentialsRefused,),
+        ("counterfoil_api.keys:KeyRing.may_know",),
+        known=(BEARER.partition(".")[0] + ".", BEARER[:-2]),
+    ),
+}
