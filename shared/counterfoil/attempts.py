@@ -6,6 +6,7 @@ However many try, a minute has at most so many rows of an account and kind as th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from time import monotonic
@@ -33,8 +34,10 @@ Key = tuple[UUID, str, UUID]
 class Attempts:
     """Counts failures and flushes them: `async with Attempts(pool) as attempts`, then `attempts.note(…)`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, observe: Callable[[str], None] = lambda _: None) -> None:
+        """`observe` is told the kind of each."""
         self._pool = pool
+        self._observe = observe
         self._counts: dict[Key, tuple[int, str]] = {}
         self._named: dict[tuple[UUID, str], set[UUID]] = {}
         self._minute_ends = 0.0
@@ -53,6 +56,7 @@ class Attempts:
 
     def note(self, account: UUID, kind: str, subject: UUID = NIL, *, network: str) -> None:
         """Count one failure of this kind; the subject is a token or a user, never anything that a stranger spelt."""
+        self._observe(kind)
         key = (account, kind, self._told_apart(account, kind, subject))
         count, _ = self._counts.get(key, (0, ""))
         self._counts[key] = (count + 1, network)

@@ -48,6 +48,7 @@ async def test_every_kind_of_failure_is_told_with_whose_it_was(admin: Caller) ->
         ("token-revoked", made["revoked"]["token"]["id"]),
     }
     assert {item["network"] for item in items} == {"192.0.2.0/24"}
+    assert 'counterfoil_attempts_total{kind="token-suspended"} ' in (await admin.get("/metrics")).body.decode()
     assert [item["kind"] for item in await written(admin, 2, kind="token-revoked")] == ["token-revoked"]
 
 

@@ -13,6 +13,7 @@ from counterfoil_api.guard import Guard
 from counterfoil_api.known import Known
 from counterfoil_api.logins import Logins
 from counterfoil_api.marks import Marks
+from counterfoil_api.metrics import observe_attempt
 from counterfoil_api.quotas import Allowance, Quota, Quotas
 from counterfoil_api.recognition import Recognition
 from counterfoil_api.signing import Keys
@@ -38,7 +39,7 @@ async def open_limits(
 ) -> AsyncIterator[Limits]:
     """Open all of it without asking anybody anything."""
     async with AsyncExitStack() as stack:
-        attempts = await stack.enter_async_context(Attempts(readers))
+        attempts = await stack.enter_async_context(Attempts(readers, observe=observe_attempt))
         tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
         known = Known(peppers, lookup, keys, recognition)
         marks = await stack.enter_async_context(Marks(tally, known.digest).telling())

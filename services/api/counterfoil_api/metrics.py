@@ -23,6 +23,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 REQUESTS = Histogram("counterfoil_request_seconds", "Answered requests.", ("method", "route", "status"), buckets=_FAST)
+ATTEMPTS = Counter("counterfoil_attempts", "What was tried in vain, by kind; see /v1/attempts.", ("kind",))
 REFUSALS = Counter("counterfoil_refusals", "Requests that were refused, by problem type.", ("problem",))
 BATCH_JOBS = Histogram("counterfoil_batch_jobs", "Commands that shared one transaction.", buckets=_SIZES)
 BATCH_WAIT = Histogram("counterfoil_batch_wait_seconds", "How long the first of a batch waited.", buckets=_FAST)
@@ -38,6 +39,11 @@ def observe_request(method: str, route: str, status: int, seconds: float, proble
     _request(method, route, status).observe(seconds)
     if problem is not None:
         REFUSALS.labels(problem).inc()
+
+
+def observe_attempt(kind: str) -> None:
+    """Count a failure; kinds are ours, so their number is small."""
+    ATTEMPTS.labels(kind).inc()
 
 
 def observe_batch(batch: Batch, waited: float, took: float) -> None:
