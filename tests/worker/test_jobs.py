@@ -1,0 +1,211 @@
+"""Jobs with real workers: shared, killed again and again, cancelled, without Redis; each token is revoked once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+import uuid_utils.compat as uuids
+
+from counterfoil.commands import Revoke
+from counterfoil.door import Door
+from counterfoil.job import AcceptJob, CancelJob, Job
+from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.jobs import PART, forget_unaccepted, look, open_jobs, part_of, progress, stage
+from counterfoil.postgres.listing import Filter
+from counterfoil.token import Token
+from counterfoil_dev.postgres import Database, Postgres
+from counterfoil_dev.valkey import Valkey
+from counterfoil_worker.jobs import Jobs
+from worker.lives import ACCOUNT, ROOT, cut_everybody, many_born
+from worker.workers import running
+
+EVERYTHING = Filter(owner_id="billing")
+
+
+@pytest.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    async with Door(database.app_url) as door:
+        yield door
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    async with await open_pool(database.app_url, size=4) as pool:
+        yield pool
+
+
+async def staged(pool: Pool, job: UUID) -> int:
+    plan = (await look(pool, ACCOUNT, EVERYTHING, itself=job)).digest
+    total, digest = await stage(pool, ACCOUNT, EVERYTHING, job=job, digest=plan)
+    assert digest == plan
+    return total
+
+
+async def accepted(pool: Pool, door: Door) -> Job:
+    """A job that revokes all there is."""
+    job = uuids.uuid7()
+    total = await staged(pool, job)
+    outcome = await door.execute(
+        AcceptJob(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}")
+    )
+    assert isinstance(outcome.state, Job)
+    return outcome.state
+
+
+async def revocations(url: str) -> Counter[UUID]:
+    """How often each token was revoked by a job."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "select subject_id from event where type = 'revoked' and entry::json #>> '{data,job}' is not null"
+        )
+    finally:
+        await connection.close()
+    return Counter(row["subject_id"] for row in rows)
+
+
+async def until_revoked(url: str, count: int) -> int:
+    async with asyncio.timeout(60):
+        while (there := (await revocations(url)).total()) < count:  # noqa: ASYNC110 - another process's work
+            await asyncio.sleep(0.005)
+    return there
+
+
+async def until_over(pool: Pool, *, seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
+        while await open_jobs(pool):  # noqa: ASYNC110 - another process's work
+            await asyncio.sleep(0.01)
+
+
+async def state_of(database: Database, job: Job) -> tuple[str, int | None, int | None]:
+    async with await open_pool(database.app_url, size=1) as pool:
+        row = await pool.fetchrow("select standing, details::json as d from subject where subject_id = $1", job.id)
+        far = await progress(pool, job)
+    assert row is not None
+    return row["standing"], far.done, far.revoked
+
+
+def each_once(said: Counter[UUID], tokens: list[Token]) -> bool:
+    return said == Counter(token.id for token in tokens)
+
+
+async def test_killed_again_and_again_a_job_is_done_and_each_token_revoked_once(
+    database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
+) -> None:
+    tokens = await many_born(door, 6 * PART, ends_in=3_600)
+    job = await accepted(pool, door)
+    seen = 0
+    for turn in range(5):
+        with running(database.app_url, valkey.url, tmp_path / f"killed-{turn}") as worker:
+            seen = await until_revoked(database.app_url, seen + 1)
+            worker.kill()
+    assert seen < len(tokens)
+    with running(database.app_url, valkey.url, tmp_path / "next"):
+        await until_over(pool)
+    assert each_once(await revocations(database.app_url), tokens)
+    assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
+
+
+async def test_two_workers_share_a_job_and_double_nothing(
+    database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
+) -> None:
+    tokens = await many_born(door, 12 * PART, ends_in=3_600)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(running(database.app_url, valkey.url, tmp_path / name)) for name in "ab"]
+        for worker in workers:
+            worker.wait_until_said("worker_started")
+        job = await accepted(pool, door)
+        await until_over(pool)
+    assert each_once(await revocations(database.app_url), tokens)
+    assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
+
+
+async def test_the_database_may_go_away_in_the_middle(
+    postgres_server: Postgres, database: Database, valkey: Valkey, door: Door, tmp_path: Path
+) -> None:
+    tokens = await many_born(door, 4 * PART, ends_in=3_600)
+    async with await open_pool(database.app_url, size=1) as pool:
+        job = await accepted(pool, door)
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        await until_revoked(database.app_url, 1)
+        cut_everybody(postgres_server, database)
+        async with await open_pool(database.app_url, size=1) as fresh:
+            await until_over(fresh)
+        assert worker.stop() == 0
+    assert each_once(await revocations(database.app_url), tokens)
+    assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
+
+
+async def test_a_cancelled_job_stops_after_what_is_in_hand(
+    database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
+) -> None:
+    tokens = await many_born(door, 20 * PART, ends_in=3_600)
+    job = await accepted(pool, door)
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        await until_revoked(database.app_url, 1)
+        await door.execute(CancelJob(account=ACCOUNT, id=job.id, by=ROOT))
+        assert worker.stop() == 0
+    said = await revocations(database.app_url)
+    assert 0 < said.total() < len(tokens)
+    standing, done, revoked = await state_of(database, job)
+    assert (standing, done) == ("cancelled", revoked)
+    assert revoked == said.total()
+
+
+async def test_without_redis_the_leader_does_the_job(
+    database: Database, valkey: Valkey, door: Door, pool: Pool, tmp_path: Path
+) -> None:
+    tokens = await many_born(door, 10, ends_in=3_600)
+    await accepted(pool, door)
+    nowhere = valkey.url.replace("valkey.sock", "nobody.sock")
+    with running(database.app_url, nowhere, tmp_path / "log"):
+        await until_over(pool)
+    assert each_once(await revocations(database.app_url), tokens)
+
+
+async def test_a_part_that_somebody_holds_is_passed_over_and_done_when_it_is_free(door: Door, pool: Pool) -> None:
+    tokens = await many_born(door, PART + 7, ends_in=3_600)
+    job = await accepted(pool, door)
+    jobs = Jobs(pool, door)
+    async with part_of(pool, job) as held:
+        assert held is not None
+        await jobs.work()
+        far = await progress(pool, job)
+        assert (far.left, far.done) == (1, len(tokens) - len(held[1].tokens))
+    await jobs.work()
+    assert await open_jobs(pool) == []
+    assert (await progress(pool, job)).revoked == len(tokens)
+
+
+async def test_what_others_revoked_meanwhile_is_not_counted_as_the_jobs(door: Door, pool: Pool) -> None:
+    tokens = await many_born(door, 9, ends_in=3_600)
+    job = await accepted(pool, door)
+    for token in tokens[:4]:
+        await door.execute(Revoke(account=ACCOUNT, token_id=token.id, by=ROOT, reason="by hand"))
+    await Jobs(pool, door).work()
+    far = await progress(pool, job)
+    assert (far.done, far.revoked, far.failed) == (9, 5, 0)
+
+
+async def test_freezing_twice_freezes_the_same_and_what_nobody_accepts_is_forgotten(
+    database: Database, door: Door, pool: Pool
+) -> None:
+    await many_born(door, PART + 1, ends_in=3_600)
+    job = uuids.uuid7()
+    assert [await staged(pool, job) for _ in range(2)] == [PART + 1] * 2
+    owner = await asyncpg.connect(database.owner_url)
+    parts = await owner.fetch("select part, cardinality(token_ids) as n from job_part order by part")
+    assert [tuple(part) for part in parts] == [(0, PART), (1, 1)]
+    await Jobs(pool, door).work()
+    assert (await revocations(database.app_url)).total() == 0
+    assert await forget_unaccepted(pool) == 0
+    kept = await accepted(pool, door)
+    await owner.execute("update job_part set staged_at = staged_at - interval '25 hours'")
+    assert await forget_unaccepted(pool) == 2
+    assert await owner.fetchval("select count(*) from job_part where job_id = $1", kept.id) == 2
+    await owner.close()
