@@ -69,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int
     rate_limit: tuple[int, int] | None = None
     guess_limit: tuple[int, int] | None = None
+    burn_limit: tuple[int, int] | None = None
     trusted_proxies: tuple[str, ...] = ()
     tls_certificate: str | None = None
     tls_private_key: str | None = None
@@ -179,6 +180,8 @@ VARIABLES = tuple(
          "how many requests each user and each token may make: such as 600/1m, or none"),
         ("GUESS_LIMIT", "guess_limit", rate, "60/1m",
          "how many malformed, and how many unknown credentials are heard from one network: such as 60/1m, or none"),
+        ("BURN_LIMIT", "burn_limit", rate, "60/1h",
+         "how many reports of leaked secrets are read from one network: such as 60/1h, or none"),
         ("TRUSTED_PROXIES", "trusted_proxies", proxies, _ABSENT,
          "the proxies whose X-Forwarded-For is believed: networks such as 10.0.0.0/8,fd00::/8, `unix` for a socket"),
         ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir", str, _ABSENT,

@@ -4,11 +4,14 @@ import asyncio
 from io import BytesIO
 from typing import Any
 
+from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
 from api.oauth import anybody, bearer
-from api.service import Answer, Caller
+from api.service import Answer, Caller, served, settings_for
 from counterfoil.secret import mint
+from counterfoil.settings import Settings
+from counterfoil_api.application import make_app
 
 
 async def burn(admin: Caller, body: Any) -> Answer:
@@ -79,3 +82,19 @@ async def test_what_is_no_report(admin: Caller) -> None:
 async def test_what_nobody_could_do_about_it_is_said_and_not_lost(admin: Caller) -> None:
     assert (await anybody(admin).ask("POST", "/v1/burn", b"[]")).json == {"received": 0}
     assert (await anybody(admin).ask("GET", "/v1/burn")).problem == "method-not-allowed"
+
+
+async def test_a_network_reports_so_often_and_others_are_not_kept_waiting(
+    api_settings: Settings, admin: Caller
+) -> None:
+    issued = await admin.issue()
+    settings = settings_for(api_settings.database_url, BURN_LIMIT="5/1h", TRUSTED_PROXIES="127.0.0.1/32")
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        here, there = (Caller(session, "", {"X-Forwarded-For": at}) for at in ("192.0.2.7", "198.51.100.7"))
+        answers = await asyncio.gather(*(here.post("/v1/burn", ["x"]) for _ in range(12)))
+        assert sorted(answer.status for answer in answers) == [202] * 5 + [429] * 7
+        refused = next(answer for answer in answers if answer.status == 429)
+        assert refused.problem == "rate-limited"
+        assert 0 < int(refused.headers["Retry-After"]) <= 3_600
+        assert (await there.post("/v1/burn", [issued["secret"]])).status == 202
+    assert await status(admin, issued) == "revoked"

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from counterfoil.principal import SYSTEM
+from counterfoil.principal import NIL, SYSTEM
 from counterfoil_api.addresses import network_of
 from counterfoil_api.api import Api
 from counterfoil_api.complaints import InvalidRequest, RateLimited
@@ -22,8 +22,6 @@ api = Api("leaks")
 
 MOST: Final = 1_000
 _LONGEST_BODY: Final = 2 * 1024 * 1024
-_QUOTA: Final = Quota(60, 3_600)
-"""Reports from one network; of a thousand secrets each, which is more than anybody finds."""
 _BEAT_SECONDS: Final = 0.5
 """Answers are given on the beat, so that one which had something to end comes no later than one which had not."""
 _REASON: Final = "Its secret was reported as leaked."
@@ -57,9 +55,7 @@ async def burn_secrets(ledger: Ledger, address: From, *, body: Body[list[Found]]
     """
     if len(body) > MOST:
         raise InvalidRequest(f"A report has at most {MOST:,} secrets; send another one.", where="body")
-    left = await ledger.limits.quotas.take(f"burn:{network_of(address)}", _QUOTA)
-    if not left.granted:
-        raise RateLimited(retry_after=left.whole_seconds)
+    await _spend(ledger, network_of(address))
     loop = asyncio.get_running_loop()
     began = loop.time()
     secrets = frozenset(each.token if isinstance(each, Finding) else each for each in body)
@@ -67,3 +63,13 @@ async def burn_secrets(ledger: Ledger, address: From, *, body: Body[list[Found]]
     log.info("leaks_reported", received=len(body), ended=ended)
     await asyncio.sleep(-(loop.time() - began) % _BEAT_SECONDS)
     return Accepted(Report(len(body)))
+
+
+async def _spend(ledger: Ledger, network: str) -> None:
+    """Count a report of this network, or refuse it."""
+    if ledger.settings.burn_limit is None:
+        return
+    left = await ledger.limits.quotas.take(f"burn:{network}", Quota(*ledger.settings.burn_limit))
+    if not left.granted:
+        ledger.limits.attempts.note(NIL, "rate-limited", network=network)
+        raise RateLimited("Too many reports came from your network.", retry_after=left.whole_seconds)
