@@ -1,0 +1,181 @@
+"""Every operation, asked by every role: who may, gets on to the matter; who may not, is told which scope is missing."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession
+
+from api.people import Person, person
+from api.service import Answer, Caller, founded
+from counterfoil.commands import Sweep
+from counterfoil.door import Door
+from counterfoil.principal import SYSTEM
+from counterfoil.settings import Settings
+from counterfoil.user_events import ROLES
+from counterfoil_api.api import Route
+from counterfoil_api.application import routes
+from counterfoil_api.reading import Source
+
+MAY = {
+    "tokens.create": "administrator member",
+    "tokens.import": "administrator",
+    "tokens.read": "administrator operator auditor member",
+    "tokens.update": "administrator member",
+    "tokens.renew": "administrator member",
+    "tokens.rotate": "administrator member",
+    "tokens.suspend": "administrator operator member",
+    "tokens.resume": "administrator member",
+    "tokens.revoke": "administrator operator member",
+    "tokens.introspect": "administrator",
+    "alerts.read": "administrator operator auditor member",
+    "account.read": "administrator operator auditor",
+    "account.update": "administrator",
+    "account.end_secrets": "administrator",
+    "accounts.read": "administrator",
+    "accounts.create": "administrator",
+    "scopes.read": "administrator operator auditor member",
+    "scopes.update": "administrator",
+    "audit.read": "administrator auditor",
+    "users.read": "administrator operator auditor",
+    "users.create": "administrator",
+    "users.update": "administrator",
+    "users.disable": "administrator",
+    "users.remove": "administrator",
+    "users.reset": "administrator",
+}
+"""Which roles may do what; a member only with tokens of their own."""
+FREE = {
+    "/v1/exchange", "/v1/oauth/token", "/v1/burn", "/v1/users/self/totp", "/v1/users/self/totp/confirm", "/v1/login",
+    "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json", "/healthz", "/readyz",
+    "/metrics",
+}  # fmt: skip
+"""Open to everybody, or to everybody who proves something else than a scope."""
+BODIES: dict[str, object] = {
+    "/v1/scopes/{scope}": {"sentence": "What it is."},
+    "/v1/scope-sets/{name}": {"scopes": ["a.b"]},
+}
+ENDING = "/v1/account/end-secrets"
+SILENT = {"/v1/oauth/revoke"}
+"""Answers everybody alike, allowed or not (RFC 7009 2.2)."""
+OF_ALL = {"POST /v1/revocations", "POST /v1/revocations/plan"}
+"""Reaches the tokens of all, so that no member may use it."""
+UNREAD = {400, 405, 411, 415, 422, 500, 503}
+"""Statuses of a request that never came to the question whether it is allowed."""
+
+Asking = dict[str, Caller]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def asking(api_settings: Settings, session: ClientSession, tmp_path_factory: pytest.TempPathFactory) -> Asking:
+    """A token of a user of each role, in an account of their own."""
+    directory: Path = tmp_path_factory.mktemp("roles")
+    told = await founded(api_settings, f"roles-{uuid4().hex[:8]}", directory)
+    boss = Caller(session, f"Bearer {told['admin_token']}")
+    found: Asking = {}
+    for role in ROLES:
+        user: Person = await person(boss, role)
+        found[role] = boss.with_token((await user.asks().post("/v1/login")).json["issued"]["secret"])
+    return found
+
+
+def guarded(role: str) -> Iterator[Route]:
+    """Every operation that takes a scope, but for the one that would end what everybody here asks with."""
+    for route in routes():
+        if route.scope and route.path not in SILENT and not (role == "administrator" and route.path == ENDING):
+            yield route
+
+
+def may(role: str, route: Route) -> bool:
+    return role in MAY[str(route.scope)].split() and not (role == "member" and f"{route.method} {route.path}" in OF_ALL)
+
+
+async def ask(caller: Caller, route: Route) -> Answer:
+    path = route.path.format(ref=uuid4(), user=uuid4(), scope="a.b", name="some", job=uuid4(), id=uuid4(), key=uuid4())
+    body: Any = BODIES.get(route.path, {} if route.asks is None else msgspec.to_builtins(route.asks))
+    if route.reads(Source.FORM):
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return await caller.ask(route.method, path, urlencode(body or {"token": "x"}).encode(), headers=form)
+    return await caller.ask(route.method, path, msgspec.json.encode(body) if route.reads(Source.BODY) else None)
+
+
+def test_every_operation_takes_a_scope_that_somebody_decided_on() -> None:
+    assert {route.scope for route in routes() if route.scope} == set(MAY)
+    assert {route.path for route in routes() if not route.scope} == FREE
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_may_do_this_and_nothing_else(asking: Asking, role: str) -> None:
+    answers = {f"{route.method} {route.path}": (route, await ask(asking[role], route)) for route in guarded(role)}
+    unread = {name: answer.body for name, (_, answer) in answers.items() if answer.status in UNREAD}
+    assert unread == {}, "give it an example, or a body here"
+    missing = {name for name, (_, answer) in answers.items() if b":scope-missing" in answer.body}
+    assert missing == {name for name, (route, _) in answers.items() if not may(role, route)}
+
+
+async def test_a_refused_role_is_told_the_scope_and_nothing_more(asking: Asking) -> None:
+    refused = await asking["member"].get(f"/v1/users/{uuid4()}")
+    assert set(refused.json) == {"type", "title", "status", "detail", "scope"}
+    assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
+    assert 'scope="users.read"' in refused.headers["WWW-Authenticate"]
+
+
+async def test_members_see_and_end_their_own_tokens_alone(admin: Caller) -> None:
+    ada, eve = await person(admin), await person(admin)
+    mine, hers = [[await each.asks().post("/v1/login") for _ in range(2)] for each in (ada, eve)]
+    own = admin.with_token(mine[0].json["issued"]["secret"])
+    ids = [answer.json["issued"]["token"]["id"] for answer in mine]
+    assert [token["id"] for token in (await own.get("/v1/tokens")).json["items"]] == ids
+    foreign = hers[0].json["issued"]["token"]
+    for tail in ("", "/events", "?as_of=1"):
+        assert (await own.get(f"/v1/tokens/{ids[1]}{tail}")).status == 200
+        for ref in (foreign["id"], foreign["number"]):
+            assert (await own.get(f"/v1/tokens/{ref}{tail}")).problem == "not-found"
+    for verb, body in (("clone", {}), ("rotate", {"grace": "0s"}), ("revoke", {"reason": "x"}), ("renew", {})):
+        assert (await own.post(f"/v1/tokens/{foreign['id']}/{verb}", body)).problem == "not-found"
+    for query in ({"owner_id": eve.id}, {"owner_type": "service"}):
+        assert (await own.get("/v1/tokens", **query)).problem == "scope-missing"
+    assert (await own.post(f"/v1/tokens/{ids[1]}/revoke", {"reason": "done"})).status == 200
+    assert (await admin.get(f"/v1/tokens/{foreign['id']}")).json["status"] == "active"
+
+
+async def test_a_members_child_reaches_no_further_than_the_member(admin: Caller) -> None:
+    ada, eve = await person(admin), await person(admin)
+    asks = ada.asks()
+    for owner in (
+        {"type": "user", "id": eve.id},
+        {"type": "service", "id": "x"},
+        {"type": "user", "id": ada.id.upper()},
+    ):
+        assert (await asks.post("/v1/tokens", {"name": "x", "owner": owner})).problem == "beyond-caller"
+    child = (await asks.post("/v1/tokens", {"name": "x", "scopes": ["own.read"], "duration": "1h"})).json
+    assert child["token"]["owner"] == {"type": "user", "id": ada.id}
+    for scope in ("tokens.read", "own.*", "all"):
+        wider = await admin.with_token(child["secret"]).post("/v1/tokens", {"name": "y", "scopes": [scope]})
+        assert wider.problem in ("scope-missing", "beyond-caller")
+    lead = await admin.holder("tokens.create", "own.*", owner={"type": "user", "id": ada.id})
+    for_eve = {"name": "x", "owner": {"type": "user", "id": eve.id}}
+    assert (await lead.post("/v1/tokens", {**for_eve, "scopes": ["own.read"]})).problem == "beyond-caller"
+    assert (await lead.post("/v1/tokens", {**for_eve, "scopes": ["tokens.create"]})).status == 201
+
+
+async def test_members_are_alerted_of_their_own_tokens_alone(admin: Caller, api_settings: Settings) -> None:
+    ada, eve = await person(admin), await person(admin)
+    tokens = []
+    async with Door(api_settings.database_url) as door:
+        for each in (ada, eve):
+            made = await each.asks().post("/v1/tokens", {"name": "soon", "duration": "31d"})
+            token = made.json["token"]
+            yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+            await admin.post(f"/v1/tokens/{token['id']}/renew", {"expires_at": yesterday})
+            await door.execute(Sweep(account=UUID(token["account"]), token_id=UUID(token["id"]), by=SYSTEM))
+            tokens.append(token["id"])
+    assert [alert["token"]["id"] for alert in (await ada.asks().get("/v1/alerts")).json["items"]] == tokens[:1]
+    everybodys = {alert["token"]["id"] for alert in (await admin.get("/v1/alerts", limit="200")).json["items"]}
+    assert set(tokens) <= everybodys
