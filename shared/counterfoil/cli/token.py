@@ -10,7 +10,7 @@ import typer
 
 from counterfoil.client import Bearer, Client, Issued, Token
 
-from . import options, reading
+from . import bulk, importing, options, reading
 from .asking import ask
 from .options import AsJson, Credentials, Duration, ExpiresAt, IfMatch, Key, Metadata, OwnerText, Quiet, Ref, Scopes
 from .showing import show, show_secret
@@ -19,6 +19,9 @@ app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help
 app.command("list")(reading.tokens)
 app.command("show")(reading.token)
 app.command("events")(reading.events)
+app.command("revoke-all")(bulk.revoke_all)
+app.command("import")(importing.import_file)
+app.add_typer(bulk.app, name="revocations")
 
 
 def _shown(

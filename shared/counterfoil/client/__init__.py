@@ -8,6 +8,7 @@ A call either happened once or not at all: every change carries one Idempotency-
 over all tries, so that a connection cut in the middle loses no secret. See `failures` for what may be raised.
 """
 
+from .bulk_documents import Imported, ImportReport, Job, Plan
 from .client import Client
 from .documents import (
     Account,
@@ -59,13 +60,17 @@ __all__ = [
     "Failure",
     "Forbidden",
     "Happening",
+    "ImportReport",
+    "Imported",
     "Introspection",
     "Invalid",
     "Issued",
+    "Job",
     "LoggedIn",
     "NotFound",
     "OutcomeUnknown",
     "Password",
+    "Plan",
     "Policy",
     "Reading",
     "Refused",

@@ -28,11 +28,12 @@ class Calls:
         method: str = "POST",
         key: str | None = None,
         if_match: int | None = None,
+        patience_seconds: float = 0.0,
     ) -> Answer:
         """Ask for a change, under a fresh Idempotency-Key unless one is given."""
         call = Call(
             method, path, body=body, if_match=if_match,
-            key=key or secrets.token_hex(16), changes=True,
+            key=key or secrets.token_hex(16), changes=True, patience_seconds=patience_seconds,
         )  # fmt: skip
         return await self.wire.ask(call)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from .account import OwnAccount
+from .bulk import Bulk
 from .leaks import Leaks
 from .reads import Reads
 from .tokens import Tokens
@@ -12,7 +13,7 @@ from .users import Users
 from .wire import Password, Wire
 
 
-class Client(Tokens, OwnAccount, Reads, Users, Leaks):
+class Client(Tokens, Bulk, OwnAccount, Reads, Users, Leaks):
     """A ledger as seen with one token: `async with Client(url, token) as ledger`.
 
     For what takes one's password, that is a `Password` in place of the token; for what takes no login, None.

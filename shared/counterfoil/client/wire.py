@@ -30,7 +30,10 @@ _HEADER: Final = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Call:
-    """What is asked. `key` is the Idempotency-Key of a change; `changes` says that trying twice could matter."""
+    """What is asked. `key` is the Idempotency-Key of a change; `changes` says that trying twice could matter.
+
+    `patience_seconds` is for what takes longer than other calls: each try, and all of them together.
+    """
 
     method: str
     path: str
@@ -40,6 +43,7 @@ class Call:
     if_match: int | None = None
     key: str | None = None
     changes: bool = False
+    patience_seconds: float = 0.0
 
     @property
     def headers(self) -> dict[str, str]:
@@ -140,7 +144,7 @@ class Wire:
     async def ask(self, call: Call) -> Answer:
         """Return a successful answer, or raise a Failure that says whether the call may have been carried out."""
         loop = asyncio.get_running_loop()
-        ends = loop.time() + self._timeout_seconds
+        ends = loop.time() + max(self._timeout_seconds, call.patience_seconds)
         limit, doubt = _FIRST_PAUSE_SECONDS, False
         while True:
             result = await self._try(call, ends - loop.time())
@@ -154,6 +158,10 @@ class Wire:
             limit = min(limit * 2, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
+    def _patience(self, call: Call) -> aiohttp.ClientTimeout:
+        total = max(self._timeout.total or 0.0, call.patience_seconds)
+        return aiohttp.ClientTimeout(total=total, connect=self._timeout.connect)
+
     async def _try(self, call: Call, left_seconds: float) -> Answer | Lost:
         if self._session is None:
             raise RuntimeError("use the client in `async with`")
@@ -166,6 +174,7 @@ class Wire:
                     params=call.query,
                     data=call.body,
                     headers=call.headers,
+                    timeout=self._patience(call),
                     allow_redirects=False,  # the token goes where it was sent, and nowhere else
                 ) as response,
             ):

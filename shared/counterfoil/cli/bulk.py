@@ -1,0 +1,206 @@
+"""`counterfoil token revoke-all`, and the jobs that it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from counterfoil.client import Client, Denied, Job, Plan
+from counterfoil.duration import length
+from counterfoil.refusals import BadDuration
+
+from . import options
+from .asking import ask
+from .complaints import REFUSED, remark, warn
+from .options import AsJson, Credentials, Key, Limit, OwnerText, moment
+from .reading import PAGE
+from .showing import facts, json_of, table, time_of
+
+app = typer.Typer(help="Bulk revocations: watch them, cancel them.", no_args_is_help=True)
+
+_LOOK_SECONDS: Final = 0.5
+JobId = Annotated[str, typer.Argument(help="The id that `revoke-all --execute` named.", metavar="JOB")]
+
+
+def _moment(name: str, says: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(name, parser=moment, metavar="MOMENT", help=says)
+    return option
+
+
+def revoke_all(
+    *,
+    owner: OwnerText = None,
+    name: Annotated[str | None, typer.Option(help="A glob: * is any text, ? one character.")] = None,
+    status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
+    unused_for: Annotated[str | None, typer.Option(help="There for so long, and not used since: 90d.")] = None,
+    created_after: Annotated[datetime | None, _moment("--created-after", "From then on.")] = None,
+    created_before: Annotated[datetime | None, _moment("--created-before", "Before then.")] = None,
+    expires_after: Annotated[datetime | None, _moment("--expires-after", "From then on.")] = None,
+    expires_before: Annotated[datetime | None, _moment("--expires-before", "Before then.")] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="Every token of the account.")] = False,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this it is only looked at.")] = False,
+    plan: Annotated[str | None, typer.Option(help="What the look at it called exactly these tokens.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why, for those who will ask.")] = None,
+    wait: Annotated[bool, typer.Option(help="Until all is done.")] = True,
+    key: Key = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke all tokens that fit: first look at what would break, then do exactly that."""
+    whose = options.owner(owner)
+    wanted: dict[str, str | bool | datetime | None] = {
+        "owner_type": whose and whose[0], "owner_id": whose and whose[1], "name": name, "status": status,
+        "scope": scope, "unused_since": _since(unused_for), "created_after": created_after,
+        "created_before": created_before, "expires_after": expires_after, "expires_before": expires_before,
+        "everything": everything or None,
+    }  # fmt: skip
+    said = {field: value for field, value in wanted.items() if value is not None}
+    if not execute:
+        found = ask(lambda ledger: ledger.plan_revocation(**said), credentials=credentials, as_json=as_json)
+        _show_plan(found, as_json=as_json)
+        return
+    if plan is None or reason is None:
+        raise typer.BadParameter("To execute, say the --plan that you looked at, and a --reason.")
+    job = ask(
+        lambda ledger: ledger.revoke_many(plan, reason=reason, idempotency_key=key, **said),
+        credentials=credentials, as_json=as_json,
+    )  # fmt: skip
+    if wait:
+        job = _watched(job, credentials, as_json=as_json)
+    _show_job(job, as_json=as_json)
+
+
+@app.command("list")
+def list_jobs(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """List bulk revocations, the latest first."""
+
+    async def collect(ledger: Client) -> list[Job]:
+        return [job async for job in ledger.revocations(limit=limit or PAGE)]
+
+    jobs = ask(collect, credentials=credentials, as_json=as_json)
+    if as_json:
+        sys.stdout.writelines(json_of(job) + "\n" for job in jobs)
+        return
+    table(
+        ("job", "status", "tokens", "done", "failed", "accepted", "reason"),
+        (
+            (str(job.id), job.status, str(job.total), str(job.done), str(job.failed), time_of(job.created_at),
+             job.reason or "(erased)")
+            for job in jobs
+        ),
+    )  # fmt: skip
+
+
+@app.command()
+def watch(job: JobId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Watch a bulk revocation until it is over."""
+    found = ask(lambda ledger: ledger.revocation(job), credentials=credentials, as_json=as_json)
+    _show_job(_watched(found, credentials, as_json=as_json), as_json=as_json)
+
+
+@app.command()
+def cancel(job: JobId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Leave the rest of its tokens as they are."""
+    _show_job(
+        ask(lambda ledger: ledger.cancel_revocation(job), credentials=credentials, as_json=as_json), as_json=as_json
+    )
+
+
+def _since(unused_for: str | None) -> datetime | None:
+    if unused_for is None:
+        return None
+    try:
+        return datetime.now(UTC) - length(unused_for)
+    except (BadDuration, OverflowError):
+        raise typer.BadParameter(f"{unused_for!r} is no duration; write it like 90d.") from None
+
+
+def _watched(job: Job, credentials: Path | None, *, as_json: bool) -> Job:
+    async def watch(ledger: Client) -> Job:
+        seen = job
+        with _bar(job.total) as moved:
+            while not seen.over:
+                await asyncio.sleep(_LOOK_SECONDS)
+                try:
+                    seen = await ledger.revocation(seen.id)
+                except Denied:
+                    warn("the job has ended the token that you ask with; it goes on without being watched.")
+                    break
+                moved(seen.done)
+        return seen
+
+    return ask(watch, credentials=credentials, as_json=as_json)
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr, if there is somebody to see it."""
+    from rich.console import Console  # noqa: PLC0415 - not every command has a bar
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("revoking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("revoking", total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _show_plan(plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json_of(plan) + "\n")
+        return
+    used = plan.used
+    facts([
+        ("tokens", f"{plan.tokens:,}"),
+        ("used", f"{used.hour:,} within an hour, {used.day:,} a day, {used.week:,} a week; {used.never:,} never"),
+        ("plan", plan.plan),
+    ])  # fmt: skip
+    if plan.owners:
+        table(
+            ("owner", "tokens", "used in 7 days"),
+            ((f"{o.owner.type}:{o.owner.id}", f"{o.tokens:,}", f"{o.used_in_week:,}") for o in plan.owners),
+        )
+        table(
+            ("no.", "name", "owner", "last used"),
+            (
+                (
+                    str(t.number),
+                    t.name or "(erased)",
+                    f"{t.owner.type}:{t.owner.id}",
+                    time_of(t.last_used_at) or "never",
+                )
+                for t in plan.used_last
+            ),
+        )
+    if plan.includes_yourself:
+        warn("the token that you ask with is among them.")
+    remark("Nothing was changed. To revoke exactly these, repeat this command with:")
+    remark(f"  --execute --plan {plan.plan} --reason {shlex.quote('…')}")
+
+
+def _show_job(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json_of(job) + "\n")
+    else:
+        facts([
+            ("job", str(job.id)), ("status", job.status),
+            ("tokens", f"{job.total:,}"), ("revoked", f"{job.revoked:,}"),
+            ("already", f"{job.already:,}" if job.already else ""), ("failed", f"{job.failed:,}" if job.failed else ""),
+            ("took", _took(job)),
+        ])  # fmt: skip
+    if job.failed:
+        raise typer.Exit(REFUSED)
+
+
+def _took(job: Job) -> str:
+    if job.started_at is None or job.ended_at is None:
+        return ""
+    return f"{(job.ended_at - job.started_at).total_seconds():.1f} s ({job.per_second or 0:,.0f} a second)"

@@ -1,0 +1,169 @@
+"""`counterfoil token import`: tokens from elsewhere, out of a file; a second run finishes what the first began."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+
+from counterfoil.client import Client, Imported, Invalid
+
+from .asking import ask
+from .complaints import REFUSED, USAGE, ended, printable, remark
+from .options import AsJson, Credentials
+from .showing import json_of
+
+_AT_ONCE: Final = 500
+_BYTES_AT_ONCE: Final = 900_000
+_DIGESTS: Final = ("sha256", "sha512")
+_TEXTS: Final = frozenset({"name", "description", "duration", "expires_at", "created_at", "secret"})
+
+
+class Line(NamedTuple):
+    """A token as one line of the file has it, or what is wrong with that line."""
+
+    number: int
+    token: dict[str, Any] | None
+    problem: str = ""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it will be on the wire."""
+        return len(json.dumps(self.token))
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="NDJSON, one token a line, or CSV with a line of heads (*.csv).")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of each.")] = False,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import tokens from elsewhere under the secrets that their holders have; run it again to finish."""
+    try:
+        lines = list(_csv(file) if file.suffix.lower() == ".csv" else _ndjson(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ended(USAGE, f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    counts = ask(
+        lambda ledger: _imported(ledger, lines, dry_run=dry_run, as_json=as_json),
+        credentials=credentials, as_json=as_json,
+    )  # fmt: skip
+    if not as_json:
+        done, already, refused = (counts[status] for status in ("imported", "already", "refused"))
+        said = "would be imported" if dry_run else "imported"
+        sys.stdout.write(f"{done:,} {said}, {already:,} already, {refused:,} refused\n")
+    if counts["refused"]:
+        raise typer.Exit(REFUSED)
+
+
+async def _imported(ledger: Client, lines: Sequence[Line], *, dry_run: bool, as_json: bool) -> Counter[str]:
+    from rich.console import Console  # noqa: PLC0415 - not every command has a bar
+    from rich.progress import Progress  # noqa: PLC0415 - likewise
+
+    counts: Counter[str] = Counter()
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("importing", total=len(lines))
+        for line in lines:
+            if line.token is None:
+                _tell(line, "refused", {"detail": line.problem}, counts, as_json=as_json)
+        for batch in _batches([line for line in lines if line.token is not None]):
+            for line, result in await _asked(ledger, batch, dry_run=dry_run):
+                _tell(line, result.status, result.problem, counts, as_json=as_json, token=result.token)
+            progress.update(task, completed=counts.total())
+    return counts
+
+
+async def _asked(ledger: Client, batch: Sequence[Line], *, dry_run: bool) -> list[tuple[Line, Imported]]:
+    """Import a batch; one that is not of the right form is halved until the line that is not is found."""
+    try:
+        report = await ledger.import_tokens([line.token for line in batch if line.token is not None], dry_run=dry_run)
+    except Invalid as invalid:
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            first = await _asked(ledger, batch[:middle], dry_run=dry_run)
+            return [*first, *await _asked(ledger, batch[middle:], dry_run=dry_run)]
+        return [(batch[0], Imported(status="refused", problem={"type": invalid.type, "detail": invalid.detail}))]
+    return list(zip(batch, report.results, strict=True))
+
+
+def _tell(
+    line: Line,
+    status: str,
+    problem: dict[str, Any] | None,
+    counts: Counter[str],
+    *,
+    as_json: bool,
+    token: object = None,
+) -> None:
+    counts[status] += 1
+    if as_json:
+        said = {"line": line.number, "status": status, "token": token, "problem": problem}
+        sys.stdout.write(json_of({name: value for name, value in said.items() if value is not None}) + "\n")
+    elif problem is not None:
+        field = f" ({problem['field']})" if "field" in problem else ""
+        remark(printable(f"line {line.number}: {problem.get('detail', problem.get('title', ''))}{field}"))
+
+
+def _batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    batch: list[Line] = []
+    size = 0
+    for line in lines:
+        if batch and (len(batch) == _AT_ONCE or size + line.size > _BYTES_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += line.size
+    if batch:
+        yield batch
+
+
+def _ndjson(file: Path) -> Iterator[Line]:
+    with file.open(encoding="utf-8") as lines:
+        for number, text in enumerate(lines, start=1):
+            if not text.strip():
+                continue
+            try:
+                token = json.loads(text)
+            except (ValueError, RecursionError):
+                token = None
+            # What stands there is never repeated: it may be a secret.
+            yield Line(number, token) if isinstance(token, dict) else Line(number, None, "This is no JSON object.")
+
+
+def _csv(file: Path) -> Iterator[Line]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines)
+        for row in reader:
+            try:
+                yield Line(reader.line_num, _token(row))
+            except ValueError as error:
+                yield Line(reader.line_num, None, str(error))
+
+
+def _token(row: dict[str, Any]) -> dict[str, Any]:
+    token: dict[str, Any] = {}
+    for head, value in row.items():
+        if head is None or value is None:
+            raise ValueError("This line has not as many fields as the line of heads.")
+        if not value:
+            continue
+        if head in _TEXTS:
+            token[head] = value
+        elif head == "owner":
+            kind, _, name = value.partition(":")
+            token["owner"] = {"type": kind, "id": name}
+        elif head == "scopes":
+            token["scopes"] = value.split()
+        elif head in _DIGESTS:
+            token["digest"] = {"algorithm": head, "value": value}
+        elif head.startswith("metadata."):
+            token.setdefault("metadata", {})[head.removeprefix("metadata.")] = value
+        else:
+            raise ValueError(f"There is no field {head!r}; metadata stands under metadata.{head}.")
+    return token

@@ -1,0 +1,66 @@
+"""The calls about many tokens at once: revoke what a filter finds, import tokens from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from . import spelling
+from .bulk_documents import ImportReport, Job, Plan
+from .calls import Calls
+from .wire import Call
+
+_PATIENCE_SECONDS: Final = 120.0
+"""To look at a million tokens takes a while."""
+_JOBS: Final = "/v1/revocations"
+
+
+class Bulk(Calls):
+    """Revoke and import many tokens at once."""
+
+    async def plan_revocation(self, **wanted: str | bool | datetime) -> Plan:
+        """Return what a bulk revocation would revoke, and what would break; nothing is changed.
+
+        Filters as in `list`; `everything=True` for every token of the account.
+        """
+        call = Call(
+            "POST", f"{_JOBS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS
+        )
+        return spelling.read(await self.wire.ask(call), Plan)
+
+    async def revoke_many(
+        self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: str | bool | datetime
+    ) -> Job:
+        """Have exactly the tokens of a plan revoked; refused (`plan-changed`) if the filter finds others by now."""
+        body = spelling.body(filter=_said(wanted), plan=plan, reason=reason)
+        answer = await self.change(_JOBS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS)
+        return spelling.read(answer, Job)
+
+    async def revocation(self, job: UUID | str) -> Job:
+        """Return a bulk revocation and how far it is."""
+        return spelling.read(await self.wire.ask(Call("GET", f"{_JOBS}/{UUID(str(job))}")), Job)
+
+    async def revocations(self, *, limit: int | None = None) -> AsyncIterator[Job]:
+        """Yield bulk revocations, the latest first."""
+        async for job in self.pages(_JOBS, {}, Job, limit=limit):
+            yield job
+
+    async def cancel_revocation(self, job: UUID | str) -> Job:
+        """Have the rest of its tokens left as they are; doing so twice is as good as once."""
+        call = Call("POST", f"{_JOBS}/{UUID(str(job))}/cancel", body=spelling.body())
+        return spelling.read(await self.wire.ask(call), Job)
+
+    async def import_tokens(self, tokens: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> ImportReport:
+        """Import up to 1,000 tokens from elsewhere; repeating it finishes what was begun and doubles nothing.
+
+        Each has a name, as for `create` whatever else a token has, and a `secret` or a `digest` of it.
+        """
+        body = spelling.body(tokens=list(tokens), dry_run=dry_run)
+        call = Call("POST", "/v1/tokens/import", body=body, patience_seconds=_PATIENCE_SECONDS)
+        return spelling.read(await self.wire.ask(call), ImportReport)
+
+
+def _said(wanted: Mapping[str, str | bool | datetime]) -> dict[str, str | bool]:
+    return {name: value if isinstance(value, bool) else spelling.text(value) for name, value in wanted.items()}

@@ -1,0 +1,148 @@
+"""`counterfoil token revoke-all` and `import`: looked at, then done; refused line by line; run again to finish."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from cli.conftest import Shell
+from client.running import Service
+from counterfoil.door import Door
+from counterfoil.postgres.connection import open_pool
+from counterfoil_worker.jobs import Jobs
+
+
+@pytest_asyncio.fixture
+async def worker(service: Service) -> AsyncIterator[None]:
+    """A worker that looks every now and then."""
+
+    async def work() -> None:
+        async with await open_pool(service.database.app_url, size=4) as pool, Door(service.database.app_url) as door:
+            jobs = Jobs(pool, door)
+            while True:
+                await jobs.work()
+                await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(work())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def made(shell: Shell, name: str, *words: str) -> dict[str, Any]:
+    token: dict[str, Any] = json.loads((await shell("token", "create", name, *words, "--json")).out)["token"]
+    return token
+
+
+@pytest.mark.usefixtures("worker")
+async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell) -> None:
+    for number in range(3):
+        await made(shell, f"ci-{number}", "--owner", "service:builds")
+    other = await made(shell, "nightly", "--owner", "service:builds")
+    which = ("token", "revoke-all", "--name", "ci-*", "--owner", "service:builds")
+    looked = await shell(*which)
+    assert looked.code == 0
+    assert "tokens          3\n" in looked.out
+    assert "service:builds" in looked.out
+    assert "Nothing was changed." in looked.err
+    plan = json.loads((await shell(*which, "--json")).out)
+    assert (plan["tokens"], plan["used"]["never"]) == (3, 3)
+    assert f"--plan {plan['plan']}" in looked.err
+    refused = await shell(*which, "--execute", "--plan", "0" * 64, "--reason", "leaked")
+    assert (refused.code, "plan-changed" in refused.err) == (1, True)
+    done = await shell(*which, "--execute", "--plan", plan["plan"], "--reason", "leaked", "--json")
+    assert done.code == 0, done.err
+    job = json.loads(done.out)
+    assert (job["status"], job["revoked"], job["failed"]) == ("finished", 3, 0)
+    left = [
+        json.loads(line) for line in (await shell("token", "list", "--status", "active", "--json")).out.splitlines()
+    ]
+    assert other["id"] in {token["id"] for token in left}
+    assert not [token for token in left if token["name"].startswith("ci-")]
+    listed = await shell("token", "revocations", "list")
+    assert job["id"] in listed.out.replace("\n", "")
+    watched = await shell("token", "revocations", "watch", job["id"])
+    assert "revoked         3\n" in watched.out
+
+
+async def test_a_job_that_nobody_works_on_can_be_cancelled(shell: Shell) -> None:
+    await made(shell, "ci-1")
+    plan = json.loads((await shell("token", "revoke-all", "--name", "ci-*", "--json")).out)["plan"]
+    words = ("--name", "ci-*", "--execute", "--plan", plan, "--reason", "leaked", "--no-wait", "--json")
+    job = json.loads((await shell("token", "revoke-all", *words)).out)
+    assert job["status"] == "accepted"
+    cancelled = await shell("token", "revocations", "cancel", job["id"])
+    assert "status          cancelled\n" in cancelled.out
+
+
+async def test_a_plan_and_a_reason_are_needed_and_something_to_revoke(shell: Shell) -> None:
+    assert (await shell("token", "revoke-all", "--name", "x", "--execute", "--reason", "x")).code == 2
+    assert (await shell("token", "revoke-all", "--name", "x", "--unused-for", "soon")).code == 2
+    nothing = await shell("token", "revoke-all")
+    assert (nothing.code, "everything" in nothing.err) == (1, True)
+    everything = await shell("token", "revoke-all", "--everything")
+    assert "the token that you ask with is among them" in everything.err
+
+
+def token(**fields: Any) -> dict[str, Any]:
+    return {"name": "moved", "owner": {"type": "service", "id": "elsewhere"}, "scopes": ["a.b"], **fields}
+
+
+async def test_a_file_is_imported_line_by_line_and_again_without_harm(shell: Shell, tmp_path: Path) -> None:
+    good = [secrets.token_hex(20) for _ in range(3)]
+    digest = {"algorithm": "sha256", "value": hashlib.sha256(good[2].encode()).hexdigest()}
+    lines = [
+        json.dumps(token(secret=good[0])), "no json " + good[1], json.dumps(token(secret=good[1], duration="90d")), "",
+        json.dumps(token(secret="a" * 20)), json.dumps({**token(secret=good[1]), "nmae": "x"}),
+        json.dumps(token(digest=digest)),
+    ]  # fmt: skip
+    file = tmp_path / "tokens.ndjson"
+    file.write_text("\n".join(lines) + "\n")
+    rehearsed = await shell("token", "import", str(file), "--dry-run")
+    assert rehearsed.out == "3 would be imported, 0 already, 3 refused\n"
+    first = await shell("token", "import", str(file))
+    assert (first.code, first.out) == (1, "3 imported, 0 already, 3 refused\n")
+    assert [line.partition(":")[0] for line in first.err.splitlines()] == ["line 2", "line 5", "line 6"]
+    assert not any(secret in first.out + first.err for secret in good)
+    again = await shell("token", "import", str(file), "--json")
+    told = [json.loads(line) for line in again.out.splitlines()]
+    assert sorted((each["line"], each["status"]) for each in told) == [
+        (1, "already"), (2, "refused"), (3, "already"), (5, "refused"), (6, "refused"), (7, "already"),
+    ]  # fmt: skip
+    for secret in good:
+        assert (await shell("token", "show", "self", COUNTERFOIL_TOKEN=secret)).code == 0
+
+
+async def test_a_table_is_imported_by_its_heads(shell: Shell, tmp_path: Path) -> None:
+    secret, digested = secrets.token_urlsafe(30), secrets.token_urlsafe(30)
+    file = tmp_path / "tokens.csv"
+    file.write_text(
+        "name,owner,scopes,duration,metadata.team,secret,sha256\n"
+        f'"nightly, old",service:backup,a.b c.*,90d,ops,{secret},\n'
+        f"weekly,service:backup,,,,,{hashlib.sha256(digested.encode()).hexdigest()}\n"
+        "short,service:backup\n"
+    )
+    done = await shell("token", "import", str(file))
+    assert (done.out, done.err.partition(":")[0]) == ("2 imported, 0 already, 1 refused\n", "line 4")
+    shown = json.loads((await shell("token", "show", "self", "--json", COUNTERFOIL_TOKEN=secret)).out)
+    assert (shown["name"], shown["scopes"], shown["metadata"]) == ("nightly, old", ["a.b", "c.*"], {"team": "ops"})
+    assert (await shell("token", "show", "self", COUNTERFOIL_TOKEN=digested)).code == 0
+
+
+async def test_more_than_one_call_holds(shell: Shell, tmp_path: Path, service: Service) -> None:
+    file = tmp_path / "tokens.jsonl"
+    file.write_text("".join(json.dumps(token(secret=secrets.token_hex(20))) + "\n" for _ in range(1_203)))
+    assert (await shell("token", "import", str(file))).out == "1,203 imported, 0 already, 0 refused\n"
+    assert await service.tokens() == 1_203
+
+
+async def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:
+    assert (await shell("token", "import", str(tmp_path / "none.ndjson"))).code == 2
+    (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00")
+    assert (await shell("token", "import", str(tmp_path / "odd.csv"))).code == 2
