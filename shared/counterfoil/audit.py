@@ -85,8 +85,8 @@ async def replay(url: str, tally: Tally) -> AsyncIterator[Finding]:
                     tally.findings += 1
                     yield finding
             rows = [row async for row in tokens.of(key)] + [row async for row in subjects.of(key)]
-            generations = [row.generation async for row in secrets.of(key)]
-            for finding in (*chain.against(rows), *chain.secrets(generations)):
+            kept = [(row.generation, row.pepper_id) async for row in secrets.of(key)]
+            for finding in (*chain.against(rows), *chain.secrets(kept)):
                 tally.findings += 1
                 yield finding
             tally.passed(chain.events)

@@ -182,16 +182,17 @@ class Chain:
             if was != should and not (self.hidden and name in ERASABLE):
                 yield self._finding("column-differs", field=name, stored=was, replayed=should)
 
-    def secrets(self, generations: Sequence[int]) -> Iterator[Finding]:
-        """Hold the generations of the secrets that open this token against those that it had."""
+    def secrets(self, kept: Sequence[tuple[int, int]]) -> Iterator[Finding]:
+        """Hold the generations of the secrets that open this token, each with its pepper, against those that it had."""
         if self.broken:
             return
         known = set(range(1, self.state.generation + 1)) if isinstance(self.state, Token) else set()
-        for generation in sorted({*generations} - known):
+        generations = {generation for generation, _ in kept}
+        for generation in sorted(generations - known):
             yield self._finding("secret-of-nothing", field="generation", stored=generation)
-        for generation in sorted(known - {*generations}):
+        for generation in sorted(known - generations):
             yield self._finding("secret-missing", field="generation", replayed=generation)
-        for generation in sorted({g for g in generations if generations.count(g) > 1} & known):
+        for generation in sorted({each[0] for each in kept if kept.count(each) > 1} & known):
             yield self._finding("secret-doubled", field="generation", stored=generation)
 
     def _finding(

@@ -26,6 +26,7 @@ from .account import CreateAccount
 from .commands import Create
 from .door import Door
 from .fold import Command
+from .peppering import settle
 from .postgres import founding as sql
 from .postgres.connection import connect
 from .principal import NIL, Actor, Owner, Principal
@@ -107,7 +108,7 @@ def _read(file: Path) -> Charter | None:
         return None
     except msgspec.ValidationError:  # whole, but not one of ours
         raise AnotherFounding(AnotherFounding.__doc__) from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # torn, so never acted on: the commands go out only after it reached the disk whole
 
 
@@ -150,13 +151,14 @@ def _sync(directory: Path) -> None:
 
 
 async def _execute(settings: Settings, charter: Charter) -> None:
-    connection = await connect(settings.database_url)
-    try:
-        number, user_number = await sql.numbers(connection)
-    finally:
-        await connection.close()
+    connection, peppers = await connect(settings.database_url), Peppers(settings.peppers)
     async with Door(settings.database_url) as door:
-        for command in _commands(charter, number, user_number, Peppers(settings.peppers)):
+        try:
+            number, user_number = await sql.numbers(connection)
+            await settle(connection, door, peppers)
+        finally:
+            await connection.close()
+        for command in _commands(charter, number, user_number, peppers):
             with suppress(AlreadyExists):  # an earlier try came this far
                 await door.execute(command)
 

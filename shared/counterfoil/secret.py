@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 from zlib import crc32
@@ -77,30 +77,53 @@ class Secret:
 
 
 class Peppers:
-    """The keys under which secrets are digested: the newest signs, every one verifies."""
+    """The keys under which secrets are digested: one signs, every one verifies that is not retired.
 
-    __slots__ = ("_by_id", "newest")
+    Until somebody knows better (see `follow`) the highest signs. `mac_key` is for whatever is no secret of a token.
+    """
 
-    def __init__(self, by_id: Mapping[int, bytes]) -> None:
-        self._by_id = dict(sorted(by_id.items(), reverse=True))
-        self.newest = max(by_id)
+    __slots__ = ("_by_id", "_mac_key", "_verifying", "signing")
+
+    def __init__(self, by_id: Mapping[int, bytes], *, mac_key: bytes | None = None) -> None:
+        self._by_id = dict(by_id)
+        self._mac_key = by_id[min(by_id)] if mac_key is None else mac_key
+        self.follow(max(by_id), frozenset())
+
+    def follow(self, signing: int, retired: Collection[int]) -> None:
+        """Digest new secrets under this pepper from now on, and none under the retired ones."""
+        if signing not in self._by_id:
+            raise KeyError(signing)
+        self.signing = signing
+        others = sorted(self._by_id.keys() - {signing, *retired}, reverse=True)
+        self._verifying = (signing, *others)
 
     def minted(self, secret: Digestible) -> Minted:
         """Return what to keep of a new secret."""
-        return Minted(self._digest(secret.materials[0], self.newest), self.newest, secret.stub, secret.scheme)
+        return Minted(self._digest(secret.materials[0], self.signing), self.signing, secret.stub, secret.scheme)
 
     def digests(self, secret: Digestible) -> tuple[bytes, ...]:
-        """Return the digest under each pepper, the newest first: one of them may be in the table."""
+        """Return the digest under each pepper, the one that signs first: one of them may be in the table."""
         materials = secret.materials
-        return tuple(self._digest(material, pepper_id) for pepper_id in self._by_id for material in materials)
+        return tuple(self._digest(material, pepper_id) for pepper_id in self._verifying for material in materials)
+
+    def again(self, secret: Digestible) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each digest under which a secret may have been kept before, and the one to keep it under now."""
+        for material in secret.materials:
+            new = self._digest(material, self.signing)
+            for pepper_id in self._verifying[1:]:
+                yield self._digest(material, pepper_id), new
+
+    def checks(self) -> dict[int, str]:
+        """Return a value for each pepper by which another one under its number is noticed.
+
+        It leads nobody to the key, which is 256 random bits, and is the digest of no secret.
+        """
+        return {pepper_id: self._digest(b"counterfoil pepper check", pepper_id)[:16].hex() for pepper_id in self._by_id}
 
     def hmac(self, *parts: bytes) -> bytes:
-        """Return the HMAC of length-prefixed parts under the oldest pepper.
-
-        The oldest, so that a key introduced today does not change what was stored an hour ago.
-        """
+        """Return an HMAC of length-prefixed parts that is the same whichever pepper signs."""
         text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return hmac.digest(self._by_id[min(self._by_id)], text, "sha256")
+        return hmac.digest(self._mac_key, text, "sha256")
 
     def _digest(self, material: bytes, pepper_id: int) -> bytes:
         return hmac.digest(self._by_id[pepper_id], material, "sha256")

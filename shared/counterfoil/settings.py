@@ -144,7 +144,7 @@ VARIABLES = tuple(
         ("LIMITS_REDIS_URL", "limits_redis_url", _REDIS, _ABSENT,
          "another database of it, in which API processes count limits together; without it each counts alone"),
         ("PEPPERS", "peppers", peppers, _ABSENT,
-         "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; the highest hashes new secrets, all verify",
+         "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; all verify, the one that was activated signs",
          ("api", "account", "pepper")),
         ("KEY_ENCRYPTION_KEY", "key_encryption_key", encryption_key, _ABSENT,
          "base64 of 32 random bytes; it encrypts the private signing keys at rest", ("api", "keys")),

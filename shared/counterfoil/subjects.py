@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from . import account, catalogue, job, key, key_events, reads, user, user_commands, user_events
+from . import account, catalogue, job, key, key_events, pepper, reads, user, user_commands, user_events
 from .events import TOKEN_EVENTS, Event, Fact
 from .refusals import NotFound
 from .small import Around, Small, SubjectCommand, unexpected
@@ -36,6 +36,7 @@ SMALL: Final = {
         catalogue.ScopeSet, catalogue.SET_EVENTS, catalogue.SET_COMMANDS, catalogue.decide_set, catalogue.evolve_set
     ),
     "job": Kind(job.Job, job.EVENTS, job.COMMANDS, job.decide, job.evolve),
+    "pepper": Kind(pepper.Mill, pepper.EVENTS, pepper.COMMANDS, pepper.decide, pepper.evolve),
     "log": Kind(reads.Log, reads.EVENTS, reads.COMMANDS, reads.decide, reads.evolve),
 }
 """The kinds beside tokens; a new one is a module and a line here."""

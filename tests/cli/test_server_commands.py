@@ -58,7 +58,7 @@ async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Da
     )
     said = await server_side("audit", "replay")
     assert (said.code, said.err) == (0, "")
-    assert "3 events of 3 subjects" in said.out
+    assert "5 events of 4 subjects" in said.out
     assert "every row is what its events say" in said.out
     connection = await asyncpg.connect(database.owner_url)
     token_id = await connection.fetchval("update token set scopes = '[]', stub = 'x' returning token_id")
@@ -70,7 +70,7 @@ async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Da
     *findings, last = [json.loads(line) for line in said.out.splitlines()]
     assert said.code == 1
     assert [finding["field"] for finding in findings] == ["scopes", "stub"]
-    assert (last["summary"]["events"], last["summary"]["findings"]) == (3, 2)
+    assert (last["summary"]["events"], last["summary"]["findings"]) == (5, 2)
 
 
 async def test_findings_go_to_the_file_and_the_progress_to_the_terminal(server_side: Shell, database: Database) -> None:

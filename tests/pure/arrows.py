@@ -10,8 +10,8 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange",
-    "foreign", "job", "key", "key_events", "merkle", "note", "password", "principal", "reads", "refusals", "scopes",
+    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange", "foreign",
+    "job", "key", "key_events", "merkle", "note", "password", "pepper", "principal", "reads", "refusals", "scopes",
     "secret", "small", "subjects", "text", "token", "user", "user_commands", "user_events",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})

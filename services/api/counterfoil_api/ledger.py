@@ -1,18 +1,24 @@
 """The ledger as one API process holds it: the door, the ways of reading, and what secrets are checked with."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import asyncpg
+import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from counterfoil.cursor import Cursors
 from counterfoil.door import Door
 from counterfoil.key import RING
-from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.pepper import MILL
+from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
+from counterfoil.refusals import Misconfigured, Unavailable
+from counterfoil.rekeying import Rekeying
 from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
 from counterfoil.use import Uses
@@ -20,12 +26,16 @@ from counterfoil.witness import Witness
 from counterfoil_api.following import following
 from counterfoil_api.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
+from counterfoil_api.milling import Milling
 from counterfoil_api.one_time import OneTimeCodes
 from counterfoil_api.passwords import Passwords
 from counterfoil_api.recognition import Recognition
 from counterfoil_api.signing import Keys
 
+log = structlog.get_logger()
+
 _LOOKUP_CONNECTIONS = 2
+_PATIENCE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,12 @@ class Ledger:
     lookup: Lookup
     recognition: Recognition
     uses: Uses
+    again: Rekeying
     witness: Witness
     numbers: Numbers
     user_numbers: Numbers
     peppers: Peppers
+    mill: Milling
     limits: Limits
     passwords: Passwords
     codes: OneTimeCodes
@@ -52,7 +64,10 @@ class Ledger:
 
 @asynccontextmanager
 async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
-    """Open all of it without asking the database anything, so that the service can start before it."""
+    """Open all of it; if the database is there, hold our keys against it, but the service can start before it.
+
+    Raises Misconfigured.
+    """
     async with AsyncExitStack() as stack:
         size = settings.database_pool_size
         readers = await stack.enter_async_context(await open_pool(settings.database_url, size=size))
@@ -61,12 +76,17 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
         await stack.enter_async_context(gauged(door, readers))
-        lookup, recognition, peppers = Lookup(by_key), Recognition(by_key), Peppers(settings.peppers)
+        lookup, recognition = Lookup(by_key), Recognition(by_key)
+        peppers = Peppers(settings.peppers, mac_key=_derived(settings.key_encryption_key, b"counterfoil replies"))
+        mill = Milling(readers, door, peppers)
         keys = Keys(
             readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key,
             bearer_seconds=settings.bearer_lifetime_seconds, rotation_seconds=settings.signing_key_rotation_seconds,
         )  # fmt: skip
-        await stack.enter_async_context(following(readers, {RING: keys.heard}))
+        await _learn(keys, mill)
+        await stack.enter_async_context(
+            following(settings.database_url, settings.peppers, {RING: keys.heard, MILL: mill.heard})
+        )
         limits = await stack.enter_async_context(
             open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys, recognition=recognition)
         )
@@ -79,10 +99,12 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             lookup=lookup,
             recognition=recognition,
             uses=await stack.enter_async_context(Uses(readers)),
+            again=await stack.enter_async_context(Rekeying(readers, peppers)),
             witness=await stack.enter_async_context(Witness(door)),
             numbers=Numbers(readers),
             user_numbers=Numbers(readers, "user_number"),
             peppers=peppers,
+            mill=mill,
             limits=limits,
             passwords=Passwords(readers, limits.logins, codes),
             codes=codes,
@@ -90,6 +112,18 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),
             census=Census(readers),
         )
+
+
+async def _learn(keys: Keys, mill: Milling) -> None:
+    """Find out at once whether our keys are those of this database, if it can be asked."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await keys.ring()
+            await mill.settled()
+    except Misconfigured:
+        raise
+    except (*LOST, asyncpg.PostgresError, Unavailable) as error:
+        log.warning("database_away", error=type(error).__name__, meanwhile="nothing can be answered")
 
 
 def _derived(key: bytes, use: bytes) -> bytes:

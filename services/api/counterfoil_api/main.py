@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from counterfoil.logging import configure
 from counterfoil.settings import BadSetting, Settings
+from counterfoil_api.checking import refuse_wrong_keys
 from counterfoil_api.surroundings import in_the_clear, make_room
 from counterfoil_api.tls import tls
 
@@ -49,6 +50,8 @@ def _prepared(settings: Settings) -> ssl.SSLContext | None:
     except BadSetting as complaint:
         raise SystemExit(str(complaint)) from None
     make_room(settings.max_connections)
+    if settings.api_processes > 1:
+        asyncio.run(refuse_wrong_keys(settings))
     if in_the_clear(settings):
         log.warning("secrets_travel_in_the_clear", what_to_do="serve https, and say so in PUBLIC_URL")
     return context

@@ -59,7 +59,7 @@ class OneTimeCodes:
         command = EnrolTotp(
             account=user.account, id=user.id, by=asker, sealed_seed=seed.sealed, last_step=step,
             recovery_digests=tuple(self._digests(user, _plain(code))[0] for code in codes),
-            pepper_id=self._peppers.newest,
+            pepper_id=self._peppers.signing,
         )  # fmt: skip
         enrolled = (await self._door.execute(command)).state
         if not isinstance(enrolled, User):

@@ -16,6 +16,7 @@ from counterfoil_api.problems import kind_of
 
 async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
     """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
+    await ledger.mill.settled()
     asker = await ledger.limits.guard.over(approach, lambda: _believed(ledger, approach))
     await ledger.limits.allowance.spend(asker, approach.address)
     return asker
@@ -61,11 +62,15 @@ async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
     secret = await ledger.recognition.of(plain)
     if secret is None:
         raise CredentialsRefused
+    await ledger.mill.settled()
     seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
     if seen is None or seen.presented is None:
+        ledger.mill.refuse_in_doubt()
         raise UnknownSecret
     if denied := flaw(seen, seen.presented, seen.at, seen.around):
         raise denied
+    if seen.pepper_id is not None:
+        ledger.again.note(secret, seen.pepper_id)
     return seen.presented, seen
 
 

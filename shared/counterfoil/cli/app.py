@@ -16,6 +16,7 @@ from . import (
     keys,
     own_account,
     own_login,
+    pepper,
     reading,
     reads,
     serving,
@@ -46,6 +47,7 @@ account.app.command()(own_account.policy)
 account.app.command()(own_account.end_secrets)
 app.add_typer(catalogue.app, name="scope")
 app.add_typer(keys.app, name="keys")
+app.add_typer(pepper.app, name="pepper")
 app.add_typer(audit.app, name="audit")
 
 

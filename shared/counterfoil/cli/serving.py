@@ -7,7 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from .complaints import REFUSED, database_at_hand, ended, settings
+from counterfoil.refusals import Misconfigured
+
+from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
 
 
 def migrate() -> None:
@@ -34,7 +36,10 @@ def api() -> None:
     """Serve the HTTP API until asked to stop."""
     from counterfoil_api.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
-    run(settings("api"))
+    try:
+        run(settings("api"))
+    except Misconfigured as complaint:
+        raise ended(USAGE, complaint.detail) from None
 
 
 def worker() -> None:

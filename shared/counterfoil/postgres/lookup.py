@@ -44,6 +44,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     presented: int | None
     ring: int | None = None
     """At which version the signing keys were, after a look-up by id."""
+    pepper_id: int | None = None
+    """Under which pepper the secret was found, after a look-up by digests."""
 
 
 class Lookup:
@@ -51,31 +53,34 @@ class Lookup:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._by_digest: Gather[bytes, Seen] = Gather(self._fetch_digests)
+        self._by_digests: Gather[tuple[bytes, ...], Seen] = Gather(self._fetch_digests)
         self._by_id: Gather[tuple[UUID, UUID], Seen] = Gather(self._fetch_ids)
 
     async def by_digests(self, digests: tuple[bytes, ...]) -> Seen | None:
-        """Return the token that one of these digests (one a pepper, the newest first) opens."""
-        for digest in digests:
-            if seen := await self._by_digest.get(digest):
-                return seen
-        return None
+        """Return the token that one of these digests (at least one a pepper) opens: the first that does."""
+        return await self._by_digests.get(digests)
 
     async def by_id(self, account: UUID, token_id: UUID) -> Seen | None:
         """Return a token of this account."""
         return await self._by_id.get((account, token_id))
 
-    async def _fetch_digests(self, digests: list[bytes]) -> dict[bytes, Seen]:
+    async def _fetch_digests(self, wanted: list[tuple[bytes, ...]]) -> dict[tuple[bytes, ...], Seen]:
         rows = await self._pool.fetch(
             f"""
-            select s.digest, s.generation as presented, {COLUMNS}
+            select s.digest, s.generation as presented, s.pepper_id, {COLUMNS}
               from unnest($1::bytea[]) as p(digest)
               join secret s on s.digest = p.digest
               join token t on (t.account_id, t.token_id) = (s.account_id, s.token_id)
               {surroundings.joined("t")}""",
-            digests,
+            list({digest: None for digests in wanted for digest in digests}),
         )
-        return {row["digest"]: seen_of(row, row["presented"]) for row in rows}
+        found = {row["digest"]: row for row in rows}
+        first = {digests: next((found[each] for each in digests if each in found), None) for digests in wanted}
+        return {
+            digests: seen_of(row, row["presented"], pepper_id=row["pepper_id"])
+            for digests, row in first.items()
+            if row is not None
+        }
 
     async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Seen]:
         rows = await self._pool.fetch(
@@ -89,7 +94,9 @@ class Lookup:
         return {(row["account_id"], row["token_id"]): seen_of(row, None, ring=row["ring"]) for row in rows}
 
 
-def seen_of(row: asyncpg.Record, presented: int | None, *, ring: int | None = None) -> Seen:
+def seen_of(
+    row: asyncpg.Record, presented: int | None, *, ring: int | None = None, pepper_id: int | None = None
+) -> Seen:
     """Return what a row of this module's columns shows."""
     return Seen(
         account=row["account_id"], id=row["token_id"], number=row["number"],
@@ -97,5 +104,5 @@ def seen_of(row: asyncpg.Record, presented: int | None, *, ring: int | None = No
         expires_at=row["expires_at"], generation=row["generation"], minted_at=row["minted_at"],
         previous_until=row["previous_until"], previous_minted_at=row["previous_minted_at"],
         created_at=row["created_at"], at=row["at"], around=surroundings.surroundings_of(row), presented=presented,
-        ring=ring,
+        ring=ring, pepper_id=pepper_id,
     )  # fmt: skip

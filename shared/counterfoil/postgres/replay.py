@@ -32,11 +32,12 @@ _SETTINGS: Final = {
 
 
 class SecretRow(NamedTuple):
-    """Which generation of which token a secret opens; its digest stays where it is."""
+    """Which generation of which token a secret opens, and its pepper; its digest stays where it is."""
 
     account: UUID
     subject: UUID
     generation: int
+    pepper_id: int
 
 
 class Snapshot:
@@ -79,7 +80,7 @@ class Snapshot:
     async def secrets(self) -> AsyncIterator[SecretRow]:
         """Yield which secrets there are."""
         async for row in self._connection.cursor(
-            "select account_id, token_id, generation from secret order by account_id, token_id, generation",
+            "select account_id, token_id, generation, pepper_id from secret order by account_id, token_id, generation",
             prefetch=_PREFETCH,
         ):
             yield SecretRow(*row)

@@ -14,7 +14,7 @@ from counterfoil.small import Small
 from counterfoil.subjects import SMALL
 
 from .batch import Patience
-from .connection import Connection, Pool
+from .connection import Connection
 
 COLUMNS: Final = (
     "account_id, subject_id, kind, number, name, standing, details, created_at, updated_at, revision, version, at, leaf"
@@ -53,9 +53,9 @@ async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, pat
     }
 
 
-async def versions(pool: Pool, account: UUID, subjects: Iterable[UUID]) -> dict[UUID, int]:
+async def versions(connection: Connection, account: UUID, subjects: Iterable[UUID]) -> dict[UUID, int]:
     """Return at which version each of these subjects is; one that does not exist is left out."""
-    rows = await pool.fetch(
+    rows = await connection.fetch(
         """
         select s.subject_id, s.version
           from unnest($2::uuid[]) as k(subject_id)

@@ -1,0 +1,36 @@
+"""Before several processes are started: whether the keys in the environment are those of the database."""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+
+from counterfoil.door import Door
+from counterfoil.peppering import settle
+from counterfoil.postgres.connection import LOST, connect
+from counterfoil.postgres.signing_keys import stored_ring
+from counterfoil.refusals import Misconfigured, Unavailable
+from counterfoil.sealing import Sealing
+from counterfoil.secret import Peppers
+from counterfoil.settings import Settings
+
+_PATIENCE_SECONDS: Final = 3.0
+
+
+async def refuse_wrong_keys(settings: Settings) -> None:
+    """Raise Misconfigured if they are not; a database that cannot be asked is no reason not to start."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), Door(settings.database_url) as door:
+            connection = await connect(settings.database_url)
+            try:
+                await settle(connection, door, Peppers(settings.peppers))
+                stored = await stored_ring(connection)
+            finally:
+                await connection.close()
+    except Misconfigured:
+        raise
+    except (*LOST, asyncpg.PostgresError, Unavailable):
+        return
+    sealing = Sealing(settings.key_encryption_key)
+    for kid, sealed in stored.sealed.items() if stored else ():
+        sealing.opened(kid, sealed)

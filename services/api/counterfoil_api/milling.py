@@ -1,0 +1,58 @@
+"""The peppers of this process: held against those that the database knows, and following what becomes of them."""
+
+from time import monotonic
+
+import structlog
+
+from counterfoil.door import Door
+from counterfoil.gather import Gather
+from counterfoil.pepper import HEARD_SECONDS
+from counterfoil.peppering import settle
+from counterfoil.postgres.connection import Pool
+from counterfoil.refusals import Misconfigured
+from counterfoil.secret import Peppers
+
+log = structlog.get_logger()
+
+
+class Milling:
+    """Keeps `peppers` as they should be."""
+
+    def __init__(self, pool: Pool, door: Door, peppers: Peppers) -> None:
+        self._pool = pool
+        self._door = door
+        self._peppers = peppers
+        self._version: int | None = None
+        self._as_of = 0.0
+        self._reading: Gather[None, int] = Gather(self._read)
+        self._complaint: Misconfigured | None = None
+
+    async def settled(self) -> None:
+        """Return once it is known, as of a moment ago, which pepper signs and which verify."""
+        if self._version is None or monotonic() - self._as_of > HEARD_SECONDS:
+            await self._reading.get(None)
+
+    async def heard(self, version: int | None, as_of: float) -> None:
+        """Learn at which version they were at a moment of the loop's clock."""
+        if version is None or version != self._version:
+            await self._reading.get(None)
+        else:
+            self._as_of = max(self._as_of, as_of)
+
+    def refuse_in_doubt(self) -> None:
+        """Raise Misconfigured if what this process does not know may be known to others."""
+        if self._complaint is not None:
+            raise self._complaint
+
+    async def _read(self, _: list[None]) -> dict[None, int]:
+        as_of = monotonic()
+        try:
+            version = await settle(self._pool, self._door, self._peppers)
+        except Misconfigured as complaint:
+            self._complaint = Misconfigured(complaint.detail)
+            self._version = None
+            raise
+        if self._version is not None and self._version != version:
+            log.info("peppers_changed", signing=self._peppers.signing)
+        self._version, self._as_of, self._complaint = version, as_of, None
+        return {None: version}

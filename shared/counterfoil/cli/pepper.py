@@ -1,0 +1,138 @@
+"""`counterfoil pepper`: under which key secrets are kept, on the server itself (DATABASE_URL, PEPPERS)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from counterfoil.pepper import HEARD_SECONDS, MILL, ActivatePepper, Mill, Pepper, RetirePepper
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.secret import Peppers
+
+from .complaints import REFUSED, database_at_hand, ended, settings
+from .options import AsJson
+from .showing import json_of, table, time_of
+
+if TYPE_CHECKING:
+    from counterfoil.postgres.connection import Pool
+    from counterfoil.postgres.peppers import Left
+
+    Asked = Callable[[Pool, Mill], Awaitable[ActivatePepper | RetirePepper]]
+
+app = typer.Typer(help="Peppers, on the server itself (DATABASE_URL, PEPPERS).", no_args_is_help=True)
+
+Number = Annotated[int, typer.Argument(help="The pepper's number, as in PEPPERS.", metavar="NUMBER")]
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A pepper as commands print it; `alone` are the good secrets that are kept under no other."""
+
+    number: int
+    status: str
+    since: datetime
+    in_environment: bool
+    secrets: int
+    alone: int
+    recovery_codes: int
+
+
+@app.command("list")
+def list_peppers(*, as_json: AsJson = False) -> None:
+    """List every pepper, which one signs, and what is kept under each."""
+    _run(None, as_json=as_json)
+
+
+@app.command()
+def activate(
+    number: Number,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Though a process of the API lacks it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Keep new secrets under this pepper, once every process of the API has it in PEPPERS."""
+
+    async def asked(pool: Pool, _: Mill) -> ActivatePepper:
+        from counterfoil.postgres.peppers import announced  # noqa: PLC0415 - client commands need no database
+
+        processes = await announced(pool)
+        lacking = sum(number not in peppers for peppers in processes)
+        if lacking and not force:
+            raise ended(
+                REFUSED,
+                f"{lacking} of {len(processes)} processes of the API lack pepper {number}: they could neither verify"
+                " what the others keep under it, nor issue. Restart them with it in PEPPERS.",
+            )
+        return ActivatePepper(account=NIL, id=MILL, by=SYSTEM, number=number)
+
+    _run(asked, as_json=as_json)
+
+
+@app.command()
+def retire(
+    number: Number,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Though good secrets are kept under it alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a pepper verify no more, for good. Returns once every process knows."""
+
+    async def asked(pool: Pool, mill: Mill) -> RetirePepper:
+        from counterfoil.postgres.peppers import Left, left  # noqa: PLC0415 - client commands need no database
+
+        found = (await left(pool, mill.retired)).get(number, Left())
+        return RetirePepper(
+            account=NIL, id=MILL, by=SYSTEM, number=number, left=found.alone + found.recovery_codes, force=force
+        )
+
+    _run(asked, as_json=as_json, wait_seconds=HEARD_SECONDS)
+
+
+def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None:
+    told = settings("pepper")
+    peppers = Peppers(told.peppers)
+    with database_at_hand():
+        shown = asyncio.run(_execute(told.database_url, peppers, asked, wait_seconds))
+    if as_json:
+        sys.stdout.write("".join(json_of(each) + "\n" for each in shown))
+        return
+    table(
+        ("no.", "status", "since", "in PEPPERS", "secrets", "kept under no other", "recovery codes"),
+        (
+            (str(each.number), each.status, time_of(each.since), "yes" if each.in_environment else "no",
+             f"{each.secrets:,}", f"{each.alone:,}", f"{each.recovery_codes:,}")
+            for each in shown
+        ),
+    )  # fmt: skip
+
+
+async def _execute(url: str, peppers: Peppers, asked: Asked | None, wait_seconds: float) -> list[Shown]:
+    from counterfoil.door import Door  # noqa: PLC0415 - client commands need no door
+    from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.peppers import Left, left, stored_mill  # noqa: PLC0415 - likewise
+
+    checks = peppers.checks()
+    async with await open_pool(url, size=1) as pool:
+        mill = await stored_mill(pool)
+        if mill is None:
+            return []
+        mill.refuse_others({number: check for number, check in checks.items() if mill.pepper(number)})
+        if asked is not None:
+            async with Door(url) as door:
+                outcome = await door.execute(await asked(pool, mill))
+            mill = outcome.state if isinstance(outcome.state, Mill) else mill
+            await asyncio.sleep(wait_seconds if outcome.facts else 0)
+        found = await left(pool, mill.retired)
+        return [_shown(each, found.get(each.number, Left()), each.number in checks) for each in mill.peppers]
+
+
+def _shown(pepper: Pepper, left: Left, in_environment: bool) -> Shown:
+    return Shown(
+        number=pepper.number, status=pepper.standing, since=pepper.at, in_environment=in_environment,
+        secrets=left.secrets, alone=left.alone, recovery_codes=left.recovery_codes,
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""The peppers, as far as the database may know them: which there are, which one signs, and which verify no more.
+
+One subject holds them all, so that one row decides which of them signs. The keys themselves are in the environment; the
+log has a check value of each, by which a process notices that it was given another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from .events import Event, Fact
+from .refusals import InUse, Misconfigured, NotFound, TooEarly
+from .small import Around, Small, SubjectCommand, born, grown, no_command, unexpected
+
+MILL: Final = UUID(int=2)
+"""The one subject, in the account of the system itself."""
+HEARD_SECONDS: Final = 5
+"""What a process knows of the peppers is never older than this; usually it is a second."""
+SETTLED_SECONDS: Final = 30
+"""So long after another pepper was activated the one before may be retired: nothing is minted under it any more."""
+
+
+class PepperIntroduced(Event, frozen=True, kw_only=True):
+    """A pepper verifies from now on; `check` is an HMAC under it of something that everybody knows."""
+
+    number: int
+    check: str
+
+
+class PepperActivated(Event, frozen=True, kw_only=True):
+    """New secrets are kept under this pepper from now on, and under no other."""
+
+    number: int
+
+
+class PepperRetired(Event, frozen=True, kw_only=True):
+    """What is kept under this pepper alone opens nothing any more; `left` secrets were still good."""
+
+    number: int
+    left: int
+
+
+EVENTS: Final[dict[str, type[Event]]] = {
+    "introduced": PepperIntroduced,
+    "activated": PepperActivated,
+    "retired": PepperRetired,
+}
+
+
+class IntroducePeppers(SubjectCommand, frozen=True, kw_only=True):
+    """Say which peppers a process was given, by their check values; of the very first the highest signs."""
+
+    checks: dict[int, str]
+
+
+class ActivatePepper(SubjectCommand, frozen=True, kw_only=True):
+    """Keep new secrets under this pepper."""
+
+    number: int
+
+
+class RetirePepper(SubjectCommand, frozen=True, kw_only=True):
+    """Let a pepper verify no more, for good; `left` good secrets are kept under it alone, which takes `force`."""
+
+    number: int
+    left: int
+    force: bool = False
+
+
+COMMANDS: Final = (IntroducePeppers, ActivatePepper, RetirePepper)
+
+
+class Pepper(msgspec.Struct, frozen=True, kw_only=True):
+    """One pepper; it has stood so since `at`."""
+
+    number: int
+    check: str
+    standing: Literal["verifying", "signing", "retired"]
+    at: datetime
+
+
+class Mill(Small, frozen=True, kw_only=True):
+    """The present state of all peppers, in the order in which they came."""
+
+    peppers: tuple[Pepper, ...] = ()
+
+    def pepper(self, number: int) -> Pepper | None:
+        """Return the pepper with this number."""
+        return next((pepper for pepper in self.peppers if pepper.number == number), None)
+
+    @property
+    def signing(self) -> Pepper | None:
+        """The one under which new secrets are kept."""
+        return next((pepper for pepper in self.peppers if pepper.standing == "signing"), None)
+
+    @property
+    def retired(self) -> frozenset[int]:
+        """Those that verify no more."""
+        return frozenset(pepper.number for pepper in self.peppers if pepper.standing == "retired")
+
+    def lacks(self, checks: Mapping[int, str]) -> bool:
+        """Say whether a process was given a pepper that nobody was given before."""
+        return any(self.pepper(number) is None for number in checks)
+
+    def refuse_others(self, checks: Mapping[int, str]) -> None:
+        """Raise Misconfigured unless a process with these peppers can verify, and mint, what the others do."""
+        for number, check in checks.items():
+            known = self.pepper(number)
+            if known is not None and known.check != check and known.standing != "retired":
+                raise Misconfigured(
+                    f"PEPPERS: {number} is not the key that this database knows under that number."
+                    " Set it to that one, and give a new key a number of its own."
+                )
+        signing = self.signing
+        if signing is not None and signing.number not in checks:
+            raise Misconfigured(f"PEPPERS: lacks {signing.number}, under which new secrets are kept. Add it.")
+
+
+def decide(mill: Mill | None, command: SubjectCommand, around: Around) -> list[Event]:
+    """Return what happens if this is asked of the peppers, or raise a Refusal."""
+    if isinstance(command, IntroducePeppers):
+        return _introduced(mill, command)
+    if mill is None:
+        raise NotFound
+    match command:
+        case ActivatePepper(number=number):
+            pepper = _standing(mill, number)
+            if pepper.standing == "retired":
+                raise InUse(f"Pepper {number} was retired, which is final.")
+            return [] if pepper.standing == "signing" else [PepperActivated(number=number)]
+        case RetirePepper():
+            return _retired(mill, command, around.at)
+    raise no_command(command)
+
+
+def _introduced(mill: Mill | None, command: IntroducePeppers) -> list[Event]:
+    if mill is not None:
+        mill.refuse_others(command.checks)
+    new = sorted(number for number in command.checks if mill is None or mill.pepper(number) is None)
+    events: list[Event] = [PepperIntroduced(number=number, check=command.checks[number]) for number in new]
+    return [*events, PepperActivated(number=new[-1])] if mill is None else events
+
+
+def _retired(mill: Mill, command: RetirePepper, at: datetime) -> list[Event]:
+    pepper = _standing(mill, command.number)
+    if pepper.standing == "retired":
+        return []
+    if pepper.standing == "signing":
+        raise InUse(f"New secrets are kept under pepper {pepper.number}; activate another one first.")
+    if not command.force:
+        due = pepper.at + timedelta(seconds=SETTLED_SECONDS)
+        if at < due:
+            raise TooEarly(f"Not every process may have heard of the last change; come back at {due:%H:%M:%S} UTC.")
+        if command.left:
+            raise InUse(
+                f"{command.left:,} good secrets and recovery codes are kept under pepper {pepper.number} alone, and"
+                " would open nothing any more. A secret is kept under the new one as well once it is used."
+            )
+    return [PepperRetired(number=command.number, left=command.left)]
+
+
+def _standing(mill: Mill, number: int) -> Pepper:
+    pepper = mill.pepper(number)
+    if pepper is None:
+        raise NotFound(f"No process was ever given a pepper {number}.")
+    return pepper
+
+
+def evolve(mill: Mill | None, fact: Fact) -> Mill:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case PepperIntroduced(number=number, check=check) if mill is None or mill.pepper(number) is None:
+            new = Pepper(number=number, check=check, standing="verifying", at=fact.at)
+            return born(Mill, fact, peppers=(new,)) if mill is None else grown(mill, fact, peppers=(*mill.peppers, new))
+        case PepperActivated(number=number) if mill is not None and mill.pepper(number) is not None:
+            return grown(mill, fact, peppers=tuple(_turned(pepper, number, fact.at) for pepper in mill.peppers))
+        case PepperRetired(number=number) if mill is not None and mill.pepper(number) is not None:
+            ended = (
+                replace(each, standing="retired", at=fact.at) if each.number == number else each
+                for each in mill.peppers
+            )  # fmt: skip
+            return grown(mill, fact, peppers=tuple(ended))
+    raise unexpected(fact)
+
+
+def _turned(pepper: Pepper, signing: int, at: datetime) -> Pepper:
+    if pepper.number == signing:
+        return replace(pepper, standing="signing", at=at)
+    return replace(pepper, standing="verifying", at=at) if pepper.standing == "signing" else pepper

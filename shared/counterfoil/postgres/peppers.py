@@ -1,0 +1,120 @@
+"""Under which pepper what is kept: the peppers as they stand, secrets kept once more, and what is left under each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from counterfoil.pepper import MILL, Mill
+from counterfoil.principal import NIL
+
+from .connection import Connection, Pool
+from .subject_row import COLUMNS, state_of
+
+_ANNOUNCED: Final = "counterfoil, peppers "
+
+Again = tuple[bytes, bytes, int]
+"""A digest that is there, the digest of the same secret under another pepper, and that pepper."""
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept under a pepper; `alone` are the good secrets that are kept under no other which verifies."""
+
+    secrets: int = 0
+    alone: int = 0
+    recovery_codes: int = 0
+
+
+async def stored_mill(connection: Connection | Pool) -> Mill | None:
+    """Return the peppers as they stand; None before the first process was given any."""
+    row = await connection.fetchrow(
+        f"select {COLUMNS} from subject where (account_id, subject_id) = ($1, $2)", NIL, MILL
+    )
+    state = None if row is None else state_of(row)
+    return state if isinstance(state, Mill) else None
+
+
+async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
+    """Keep secrets under another pepper as well; return how many were not yet.
+
+    What a retired pepper opened a moment ago, where nobody had heard of that yet, is not revived by this.
+    """
+    done = await pool.execute(
+        """
+        insert into secret (digest, account_id, token_id, generation, pepper_id, scheme)
+        select n.digest, s.account_id, s.token_id, s.generation, n.pepper_id, s.scheme
+          from unnest($1::bytea[], $2::bytea[], $3::integer[]) as n(old, digest, pepper_id)
+          join secret s on s.digest = n.old
+         where s.pepper_id not in (
+               select (p.state ->> 'number')::integer
+                 from subject m
+                cross join json_array_elements(m.details::json -> 'peppers') as p(state)
+                where (m.account_id, m.subject_id) = ($4, $5)
+                  and p.state ->> 'standing' = 'retired')
+         order by n.digest
+            on conflict (digest) do nothing""",
+        *zip(*digests, strict=True), NIL, MILL,
+    )  # fmt: skip
+    return int(done.rpartition(" ")[2])
+
+
+async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
+    """Return what is left under each pepper. Reads every secret."""
+    # Good is a secret that opens its token now, or will when the token is resumed.
+    rows = await pool.fetch(
+        """
+          with kept as (
+               select account_id, token_id, generation, array_agg(pepper_id) as peppers
+                 from secret
+                group by account_id, token_id, generation),
+               judged as (
+               select k.peppers,
+                      t.standing <> 'revoked'
+                      and (t.expires_at is null or t.expires_at > clock_timestamp())
+                      and case k.generation
+                          when t.generation then t.minted_at
+                          when t.generation - 1 then case when t.previous_until > clock_timestamp()
+                                                          then t.previous_minted_at end
+                          end > coalesce((a.details::json ->> 'valid_after')::timestamptz, '-infinity') as good,
+                      (select count(*) from unnest(k.peppers) as p(id) where p.id <> all ($1::integer[])) as verifying
+                 from kept k
+                 join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
+                 left join subject a on (a.account_id, a.subject_id)
+                                      = (k.account_id, coalesce(k.account_id, k.account_id)))
+        select p.id, count(*) as secrets, count(*) filter (where j.good and j.verifying = 1) as alone, 0 as codes
+          from judged j, unnest(j.peppers) as p(id)
+         group by p.id
+         union all
+        select pepper_id, 0, 0, count(*) from recovery_code group by pepper_id""",
+        list(retired),
+    )
+    found: dict[int, Left] = {}
+    for row in rows:
+        before = found.get(row["id"], Left())
+        found[row["id"]] = Left(
+            secrets=before.secrets + row["secrets"], alone=before.alone + row["alone"],
+            recovery_codes=before.recovery_codes + row["codes"],
+        )  # fmt: skip
+    return found
+
+
+async def announce(connection: Connection, peppers: Iterable[int]) -> None:
+    """Let every other process see, for as long as this connection lasts, which peppers this one has."""
+    await connection.execute(
+        "select set_config('application_name', $1, false)", _ANNOUNCED + " ".join(map(str, sorted(peppers)))
+    )
+
+
+async def announced(connection: Connection | Pool) -> list[frozenset[int]]:
+    """Return which peppers each process has that is connected now."""
+    rows = await connection.fetch(
+        """
+        select application_name
+          from pg_stat_activity
+         where datname = current_database()
+           and starts_with(application_name, $1)""",
+        _ANNOUNCED,
+    )
+    return [frozenset(map(int, row["application_name"].removeprefix(_ANNOUNCED).split())) for row in rows]
