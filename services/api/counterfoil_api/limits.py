@@ -43,16 +43,14 @@ async def open_limits(
         tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
         known = Known(peppers, lookup, keys, recognition)
         marks = await stack.enter_async_context(Marks(tally, known.digest).telling())
-        quotas = Quotas(tally)
+        quotas, guesses = Quotas(tally), _quota(settings.guess_limit)
         yield Limits(
             tally=tally,
             attempts=attempts,
             quotas=quotas,
             marks=marks,
-            guard=Guard(
-                quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=_quota(settings.guess_limit)
-            ),
-            logins=Logins(tally, peppers, attempts),
+            guard=Guard(quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=guesses),
+            logins=Logins(quotas, peppers, attempts, guesses),
             allowance=Allowance(quotas, _quota(settings.rate_limit), attempts),
         )
 

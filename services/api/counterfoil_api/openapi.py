@@ -219,9 +219,13 @@ def _reply(route: Route, schemas: Schemas) -> Json:
             content[JSON]["example"] = msgspec.to_builtins(route.answers)
     return {
         "description": HTTPStatus(shape.status).phrase,
-        "headers": _headers((*shape.headers, "X-Request-Id")),
+        "headers": _headers((*shape.headers, *_limits(route), "X-Request-Id")),
         "content": content,
     }
+
+
+def _limits(route: Route) -> tuple[str, ...]:
+    return ("RateLimit", "RateLimit-Policy") if route.reads(Source.ASKER, Source.APPROACH) else ()
 
 
 def _refused(same: list[tuple[Kind, type[Refusal]]], schemas: Schemas) -> Json:

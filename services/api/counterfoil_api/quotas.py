@@ -45,7 +45,7 @@ class Quotas:
     """Takes from quotas, each known by its key."""
 
     def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+        self.tally = tally
         self._used_up: Fading[str, bool] = Fading(_MOST_FULL)
 
     async def take(self, key: str, quota: Quota, *, cost: int = 1) -> Left:
@@ -53,7 +53,7 @@ class Quotas:
         # What is used up stays so until its window ends: nobody need ask about each of a flood.
         if seconds := self._used_up.left(key):
             return Left(granted=False, most=0, seconds=seconds)
-        granted, left, ms = await self._tally.do(TAKE, key, quota.most, quota.seconds * 1000, cost)
+        granted, left, ms = await self.tally.do(TAKE, key, quota.most, quota.seconds * 1000, cost)
         if not granted and cost == 1:
             self._used_up.keep(key, value=True, seconds=ms / 1000)
         return Left(granted=bool(granted), most=left, seconds=ms / 1000)
@@ -61,7 +61,7 @@ class Quotas:
     async def give_back(self, key: str) -> None:
         """Return one that was taken for nothing."""
         self._used_up.drop(key)
-        await self._tally.do(GIVE_BACK, key, 1)
+        await self.tally.do(GIVE_BACK, key, 1)
 
 
 _TOLD: Final[ContextVar[Mapping[str, str] | None]] = ContextVar("told", default=None)
