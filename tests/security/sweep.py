@@ -16,45 +16,10 @@ from api.service import Answer, Caller
 from counterfoil.secret import mint
 from counterfoil_api.api import Route
 from counterfoil_api.reading import Source
+from security.vocabulary import NAMES, PROOFS, WORDS
 
 Where = Literal["path", "query", "body", "form"]
 
-NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "path ref": ("token", "token number"),
-    "path user": ("user", "user number"),
-    "path scope": ("scope",),
-    "path name": ("set",),
-    "owner_id": ("owner", "user"),
-    "owner.id": ("owner", "user"),
-    "cursor": ("cursor",),
-    "reader": ("user", "token"),
-    "token": ("secret", "bearer", "token"),
-    "client_id": ("token",),
-    "scope": ("scope",),
-    "scopes[]": ("scope",),
-    "scope_sets[]": ("set",),
-    "email": ("email",),
-    "administrator.email": ("email",),
-}
-"""What names something that an account has, and the kinds of things that may be named there."""
-WORDS: Final = frozenset({
-    "name", "description", "metadata", "reason", "sentence", "documentation", "status", "standing", "role", "kind",
-    "sort", "limit", "as_of", "owner_type", "owner.type", "duration", "lifetime", "grace", "expires_at", "expires_in",
-    "created_at", "created_after", "created_before", "expires_after", "expires_before", "last_used_after",
-    "last_used_before", "audience", "audience[]", "resource[]", "token_type_hint", "policy.max_lifetime",
-    "policy.default_lifetime", "policy.notices[]", "policy.networks[]", "shut_me_out", "administrator.password",
-    "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
-    "digest.algorithm", "type", "url", "source",
-})  # fmt: skip
-"""What names nothing: text, times, choices, numbers."""
-PROOFS: Final = frozenset({
-    "client_secret", "subject_token", "actor_token", "secret", "digest.value", "[]", "[].token"
-})  # fmt: skip
-"""What proves itself: who holds a secret may use it and end it, whosever it is. Of it nothing is to be hidden."""
-TOLD: Final = {
-    ("POST /v1/users", "email"), ("PATCH /v1/users/{user}", "email"), ("POST /v1/accounts", "administrator.email"),
-}  # fmt: skip
-"""An e-mail address alone says which account to log in to: who adds a user is told that somebody has it already."""
 NEEDED: Final[dict[str, Any]] = {"sentence": "x", "scopes": ["swept.x"]}
 """What a body without an example must have."""
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -114,7 +79,7 @@ def _known_as(where: Where, name: str) -> str:
     """What a name is called in the tables: in a list of things it is that of one of them."""
     if where == "path":
         return f"path {name}"
-    return name if name in PROOFS else name.rpartition("[].")[2]
+    return name if name in PROOFS else name.rpartition("[].")[2].removeprefix("filter.")
 
 
 def _told(route: Route) -> Iterator[tuple[Where, str]]:
@@ -151,7 +116,8 @@ def random_things(like: Things) -> Things:
     names = {str(kind): _random(like[kind], "-.@") for kind in kinds if kind in like.of}
     return Things({
         **names, "token": str(uuid7()), "token number": "987654321", "user": str(uuid7()), "user number": "987654321",
-        "cursor": _random(like["cursor"], "-_="), "secret": mint("service").plain,
+        "cursor": _random(like["cursor"], "-_="), "secret": mint("service").plain, "job": str(uuid7()),
+        "plan": secrets.token_hex(32),
         "bearer": like["bearer"][:-40] + _random(like["bearer"][-40:], "-_"),
     })  # fmt: skip
 
@@ -181,7 +147,7 @@ class Question:
         said = f"{answer.status} {headers} {answer.body.decode()}"
         if not self.asked.isdigit():  # a number of few digits stands in many a word, and is never repeated
             said = said.replace(self.asked, "(asked)")
-        for kind in ("token", "user", "owner", "scope", "set"):
+        for kind in ("token", "user", "owner", "scope", "set", "job"):
             said = said.replace(self.own.of.get(kind, "(own)"), "(own)")
         if answer.status < 300:  # something was made or changed: its id and times differ
             said = _CHANGING.sub("(new)", said)
@@ -237,8 +203,10 @@ def _said(route: Route, source: Source) -> dict[str, Any]:
 
 def _put(said: dict[str, Any], name: str, value: str) -> None:
     *outer, last = name.split(".")
+    if outer == ["filter"]:
+        said["filter"] = {}  # by nothing else
     for part in outer:
-        inner = said.get(part.removesuffix("[]")) or {"type": "service"}
+        inner = said.get(part.removesuffix("[]"), {"type": "service"})
         said[part.removesuffix("[]")] = inner
         said = inner[0] if part.endswith("[]") else inner
     if last.endswith("[]"):

@@ -14,7 +14,8 @@ from counterfoil_api.api import Api
 from counterfoil_api.application import make_app, routes
 from counterfoil_dev.postgres import Database
 from security.overhearing import Said, Wire, overheard
-from security.sweep import TOLD, Place, Things, places, question, random_things, unknown, variants
+from security.sweep import Place, Things, places, question, random_things, unknown, variants
+from security.vocabulary import TOLD
 
 PLACES = places(routes())
 # A secret or a bearer is found, whosever it is: who presents one learns nothing by that which its use would not tell.
@@ -22,8 +23,8 @@ AT_WORK = [place for place in PLACES if place.where != "body" and place.kind not
 _TURNS = count(1)
 
 
-async def things_of(caller: Caller, *, user: bool = True) -> Things:
-    """New things of every kind that the caller's account has."""
+async def things_of(caller: Caller, place: Place | None = None) -> Things:
+    """New things of every kind that the caller's account has; users and jobs only if the place is about them."""
     name = f"swept-{next(_TURNS)}"
     owner = {"type": "service", "id": name}
     issued = await caller.issue(name=name, owner=owner, scopes=["introspected"], duration="1h")
@@ -34,22 +35,25 @@ async def things_of(caller: Caller, *, user: bool = True) -> Things:
     assert (await caller.ask("PUT", f"/v1/scope-sets/{name}", b'{"scopes":["swept.x"]}')).status == 200
     cursor = (await caller.get("/v1/tokens", limit=1)).json["next_cursor"]
     found |= {"bearer": exchanged.json["access_token"], "owner": name, "scope": scope, "set": scope_set}
-    if user:
+    if place is None or "user" in place.kind or place.kind == "email" or "{user}" in place.route.path:
         made = await caller.post("/v1/users", {"email": f"{name}@swept.example", "role": "member"})
         assert made.status == 201, made.body
         person = made.json["user"]
         found |= {"user": person["id"], "user number": str(person["number"]), "email": person["email"]}
+    if place is None or place.kind == "plan" or "{job}" in place.route.path:
+        chosen = {"filter": {"owner_id": name}}
+        found["plan"] = (await caller.post("/v1/revocations/plan", chosen)).json["plan"]
+        job = await caller.post("/v1/revocations", {**chosen, "plan": found["plan"], "reason": "swept"})
+        assert job.status == 201, job.body
+        found["job"] = job.json["id"]
     return Things({**found, "cursor": cursor or ""})
-
-
-def about_users(place: Place) -> bool:
-    return "user" in place.kind or place.kind == "email" or "{user}" in place.route.path
 
 
 async def state_of(owner: Caller, things: Things) -> list[bytes]:
     """All that the other account has, as it sees it."""
     paths = [f"/v1/tokens/{things['token']}", "/v1/scopes", "/v1/scope-sets"]
     paths += [f"/v1/users/{things['user']}"] if "user" in things.of else []
+    paths += [f"/v1/revocations/{things['job']}"] if "job" in things.of else []
     return [(await owner.get(path)).body for path in paths]
 
 
@@ -81,14 +85,14 @@ def test_d17_an_operation_that_nobody_thought_of_is_noticed() -> None:
 async def test_d17_the_whole_api_answers_about_foreign_things_as_about_none(
     place: Place, admin: Caller, stranger: Caller
 ) -> None:
-    foreign = await things_of(admin, user=about_users(place))
+    foreign = await things_of(admin, place)
     never, before = random_things(foreign), await state_of(admin, foreign)
     cursor = await cursor_for(place, admin, foreign) if place.kind == "cursor" else None
     foreign.of["cursor"] = cursor or foreign["cursor"]
     for variant in variants(place):
         seen = []
         for thing in (foreign[place.kind], never[place.kind]):
-            own = await things_of(stranger, user="{user}" in place.route.path and place.where != "path")
+            own = Things() if place.where == "path" else await things_of(stranger, place)
             asked = question(place, thing, own, variant)
             answer = await asked.put(stranger)
             seen.append((answer.status, asked.shown(answer)))
@@ -124,7 +128,7 @@ async def listening(wire: Wire, theirs: dict[str, str]) -> AsyncIterator[Caller]
 async def test_d17_a_foreign_thing_is_as_much_work_as_none(
     place: Place, admin: Caller, stranger: Caller, listening: Caller, wire: Wire
 ) -> None:
-    foreign, own = await things_of(admin, user=about_users(place)), await things_of(stranger, user=about_users(place))
+    foreign, own = await things_of(admin, place), await things_of(stranger, place)
     never = random_things(foreign)
     questions = [question(place, things[place.kind], own) for things in (foreign, never)]
     work: list[list[Said]] = [[], []]

@@ -18,7 +18,7 @@ PAST_THE_WALL = {
     "foreign.holders": "secrets are unique over all accounts; found by digests, which the reader may not see",
     "foreign.moment": "the time, and no rows",
     "jobs.open_jobs": "the worker's, of all accounts",
-    "jobs.progress": "the worker's, of a job that it holds",
+    "jobs.progress": "by the keys of a job that was found in its account before",
     "liveness.ask": "no rows",
     "lookup.Lookup._fetch_digests": "who is this? the account is known only afterwards",
     "lookup.Lookup._fetch_ids": "gathered over accounts, each id with its own",

@@ -1,0 +1,42 @@
+"""What the operations of the API are told: which of it names a thing of an account, and which names nothing."""
+
+from typing import Final
+
+NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "path ref": ("token", "token number"),
+    "path user": ("user", "user number"),
+    "path scope": ("scope",),
+    "path name": ("set",),
+    "owner_id": ("owner", "user"),
+    "owner.id": ("owner", "user"),
+    "path job": ("job",),
+    "plan": ("plan",),
+    "cursor": ("cursor",),
+    "reader": ("user", "token"),
+    "token": ("secret", "bearer", "token"),
+    "client_id": ("token",),
+    "scope": ("scope",),
+    "scopes[]": ("scope",),
+    "scope_sets[]": ("set",),
+    "email": ("email",),
+    "administrator.email": ("email",),
+}
+"""What names something that an account has, and the kinds of things that may be named there."""
+WORDS: Final = frozenset({
+    "name", "description", "metadata", "reason", "sentence", "documentation", "status", "standing", "role", "kind",
+    "sort", "limit", "as_of", "owner_type", "owner.type", "duration", "lifetime", "grace", "expires_at", "expires_in",
+    "created_at", "created_after", "created_before", "expires_after", "expires_before", "last_used_after",
+    "last_used_before", "audience", "audience[]", "resource[]", "token_type_hint", "policy.max_lifetime",
+    "policy.default_lifetime", "policy.notices[]", "policy.networks[]", "shut_me_out", "administrator.password",
+    "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
+    "digest.algorithm", "type", "url", "source", "everything", "unused_since",
+})  # fmt: skip
+"""What names nothing: text, times, choices, numbers."""
+PROOFS: Final = frozenset({
+    "client_secret", "subject_token", "actor_token", "secret", "digest.value", "[]", "[].token"
+})  # fmt: skip
+"""What proves itself: who holds a secret may use it and end it, whosever it is. Of it nothing is to be hidden."""
+TOLD: Final = {
+    ("POST /v1/users", "email"), ("PATCH /v1/users/{user}", "email"), ("POST /v1/accounts", "administrator.email"),
+}  # fmt: skip
+"""An e-mail address alone says which account to log in to: who adds a user is told that somebody has it already."""
