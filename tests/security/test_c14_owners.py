@@ -1,0 +1,45 @@
+"""C14. An owner who is disabled or removed takes their tokens along, and every bearer that these bought."""
+
+import asyncio
+
+import pytest
+
+from api.people import person
+from api.service import Caller
+
+
+@pytest.mark.parametrize("end", ["disable", "remove"])
+async def test_c14_from_the_answer_on_nothing_of_theirs_is_accepted(admin: Caller, end: str) -> None:
+    ada = await person(admin, "operator")
+    issued = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(3)]
+    by_admin = await admin.issue(
+        owner={"type": "user", "id": ada.id.upper()}, scopes=["tokens.read"]
+    )  # in any spelling
+    secrets = [each["secret"] for each in (*issued, by_admin)]
+    bearers = [(await admin.with_token(each).post("/v1/exchange")).json["access_token"] for each in secrets]
+    everything = [*secrets, *bearers]
+
+    async def accepted() -> list[bool]:
+        direct = await asyncio.gather(*(admin.with_token(each).get("/v1/tokens/self") for each in everything))
+        asked = await asyncio.gather(*(admin.form("/v1/introspect", token=each) for each in everything))
+        bought = await asyncio.gather(*(admin.with_token(each).post("/v1/exchange") for each in secrets))
+        return [
+            *(a.status == 200 for a in direct),
+            *(a.json["active"] for a in asked),
+            *(a.status == 200 for a in bought),
+        ]
+
+    assert set(await accepted()) == {True}
+    assert (await admin.post(f"/v1/users/{ada.id}/{end}", {"reason": "for the test"})).status == 200
+    assert set(await accepted()) == {False}
+    assert (await ada.asks().get("/v1/users/self")).problem == "credentials-refused"
+
+
+async def test_c14_tokens_come_back_with_their_owner_but_for_those_that_were_revoked(admin: Caller) -> None:
+    ada = await person(admin)
+    kept, gone = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(2)]
+    await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "on leave"})
+    await admin.post(f"/v1/tokens/{gone['token']['id']}/revoke", {"reason": "found on a wall"})
+    await admin.post(f"/v1/users/{ada.id}/enable")
+    assert (await admin.with_token(kept["secret"]).get("/v1/tokens/self")).status == 200
+    assert (await admin.with_token(gone["secret"]).get("/v1/tokens/self")).problem == "token-revoked"
