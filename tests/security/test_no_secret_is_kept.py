@@ -12,6 +12,9 @@ import pytest
 from redis.asyncio import Redis
 
 from counterfoil_dev.running import running_service
+from security.import_traffic import move_in
+from security.oauth_traffic import grant
+from security.people_traffic import meet_people
 from security.places import Places
 from security.scanner import Scanner
 from security.traffic import Caller, calling, end, issue, meet_failures, misplace, swap, use, write_down
@@ -55,9 +58,11 @@ async def live(caller: Caller, places: Places) -> None:
     await swap(caller)
     await places.log_every_statement()
     token_id, secret = await issue(caller)
-    bearers = await use(caller, token_id, secret)
+    bearers = [*await use(caller, token_id, secret), *await grant(caller, token_id, secret)]
     await misplace(caller, secret)
     await write_down(caller, token_id, secret)
+    await meet_people(caller)
+    await move_in(caller)
     assert 500 in await meet_failures(caller, secret, without_a_table(places))
     await meet_failures(caller, secret, without_a_database(places))
     await end(caller, token_id, secret, bearers)

@@ -43,7 +43,8 @@ class Caller:
 
     async def ask(self, method: str, path: str, body: object = None, /, **headers: str) -> tuple[int, bytes]:
         sent = {"Authorization": self.admin, "Content-Type": "application/json"}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items() if value}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name: value for name, value in sent.items() if value}
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         async with self.session.request(method, URL(self.credentials["url"] + path), data=data, headers=sent) as answer:
             return answer.status, await answer.read() + repr(answer.headers).encode()
