@@ -1,5 +1,7 @@
 """Parsers of foreign bytes in the ledger itself, its command line and its client."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import msgspec
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from counterfoil import account, codec, cursor, duration, foreign, logging, scopes, secret, text, user
 from counterfoil.account import Policy
-from counterfoil.cli import options
+from counterfoil.cli import importing, options
 from counterfoil.client import failures, spelling, wire
 from counterfoil.password import checked_password
 from counterfoil.refusals import (
@@ -25,6 +27,7 @@ from counterfoil.refusals import (
 from counterfoil.settings import VARIABLES, BadSetting, Settings
 from fuzz.parser import ID, SECRET, Parser, oneof
 
+DIRECTORY = TemporaryDirectory()
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 CURSORS = cursor.Cursors(b"k" * 32)
 QUESTION = ["tokens", {"a": 1}]
@@ -42,7 +45,13 @@ DURATIONS = st.lists(
     st.tuples(st.decimals(0, 1_000, places=2).map(str), st.sampled_from(("ns", "µs", "ms", "s", "m", "h", "d", "w"))),
     min_size=1, max_size=4,
 ).map(lambda parts: "".join(number + unit for number, unit in parts))  # fmt: skip
-SCOPES = st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,9}", fullmatch=True), min_size=1, max_size=5).map(".".join)
+SCOPES = st.lists(st.sampled_from(("tokens", "a", "B_2", "read-all", "x" * 40)), min_size=1, max_size=5).map(".".join)
+
+
+def _file(content: bytes) -> Path:
+    file = Path(DIRECTORY.name, "file")
+    file.write_bytes(content)
+    return file
 
 
 def _settings(pair: str) -> Settings:
@@ -129,6 +138,28 @@ CORE: dict[str, Parser] = {
     ),
     "counterfoil.client.failures:refused": Parser(
         lambda given: str(failures.refused(503, given, None)), st.just(PROBLEM), in_bytes=True, known=('{"type":',)
+    ),
+    "counterfoil.cli.importing:_ndjson": Parser(
+        lambda given: list(importing._ndjson(_file(given))),
+        oneof('{"name":"a"}\n\n{"name":"b"}\n', "[]"),
+        (UnicodeDecodeError,),
+        in_bytes=True,
+        known=('{"a":',),
+    ),
+    "counterfoil.cli.importing:_csv": Parser(
+        lambda given: list(importing._csv(_file(given))),
+        oneof("name,secret,scopes\na,b,c d\n", 'name,metadata.team\n"a, b",c\n'),
+        (UnicodeDecodeError,),
+        in_bytes=True,
+        known=("name,secret\na,", 'name\n"'),
+    ),
+    "counterfoil.client.spelling:read": Parser(
+        lambda given: spelling.page(wire.Answer(200, given, {}), dict),
+        oneof('{"items":[{"a":1}],"next_cursor":null}', '{"items":[],"next_cursor":"a"}'),
+        (failures.Unintelligible,),
+        ("counterfoil.client.spelling:page",),
+        in_bytes=True,
+        known=('{"items":[', '{"items":[{"a":'),
     ),
     "counterfoil.client.spelling:path_of": Parser(spelling.path_of, oneof(ID, "5", "self"), (ValueError,)),
     "counterfoil.client.wire:Answer.pause_seconds": Parser(

@@ -1,7 +1,74 @@
-"""Every function of ours that reads foreign bytes, and how each is fuzzed."""
+"""Every function of ours that reads foreign bytes: how it is fuzzed, or why nobody foreign reaches it."""
+
+from typing import Final
 
 from fuzz.core import CORE
 from fuzz.parser import Parser
 from fuzz.web import WEB
 
-PARSERS: dict[str, Parser] = {**CORE, **WEB}
+PARSERS: Final[dict[str, Parser]] = {**CORE, **WEB}
+"""Called one by one."""
+
+BY_DOCUMENTS: Final = frozenset(
+    f"counterfoil_api.{name}"
+    for name in (
+        *("reading:_converter", "reading:_decoded", "reading:_query_reader", "reading:_retry"),
+        *("misreadings:misread", "misreadings:named", "misreadings:_told"),
+    )
+)
+"""Read within what `test_documents.py` reads, for every operation."""
+
+BY_SERVICE: Final = frozenset(
+    {
+        "counterfoil.catalogue:_describe",
+        "counterfoil.decide:_canonical",
+        "counterfoil.decide:_create",
+        "counterfoil.text:checked",
+        "counterfoil_api.bulk:_permitted",
+        "counterfoil_api.bulk:_wanted",
+        "counterfoil_api.lists:_moment",
+        "counterfoil_api.lists:_owner_of",
+        "counterfoil_api.one_time:OneTimeCodes.accepts",
+        "counterfoil_api.one_time:OneTimeCodes.confirm",
+        "counterfoil_api.references:found",
+        "counterfoil_api.whom:_found",
+    }
+)
+"""Read on the way of a request, which `test_service.py` makes of every operation."""
+
+_PLACE: Final = "the place in a cursor, which we signed"
+_ANSWER: Final = "our own answer, kept encrypted under an Idempotency-Key"
+OURS: Final = {
+    "counterfoil.chain:Chain._form": "an entry that `entry_of` has read before",
+    "counterfoil.codec:fact_of": "an entry that `entry_of` has read before; what does not fit is a finding",
+    "counterfoil.cli.asking:_read": "a file of the person who calls",
+    "counterfoil.cli.asking:ask_with": "the address that the person who calls has stated",
+    "counterfoil.cli.serving:_role": "DATABASE_URL, which the settings have read before",
+    "counterfoil.cli.own_login:_is_login": "a file of the person who calls",
+    "counterfoil.client.bulk:Bulk.cancel_revocation": "an id that the program has stated",
+    "counterfoil.client.bulk:Bulk.revocation": "an id that the program has stated",
+    "counterfoil.client.wire:Wire.__init__": "the address that the program has stated",
+    "counterfoil.founding:_read": "a file that we wrote",
+    "counterfoil_api.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
+    "counterfoil_api.answering:answered": _ANSWER,
+    "counterfoil_api.bulk:_staged": _ANSWER,
+    "counterfoil_api.bulk:list_revocations": _PLACE,
+    "counterfoil_api.bulk_showing:job_document": "a filter that we stored",
+    "counterfoil_api.exchange:exchange_token": "an id of ours",
+    "counterfoil_api.issuing:_issued": _ANSWER,
+    "counterfoil_api.issuing:_recalled": _ANSWER,
+    "counterfoil_api.keys:public_key": "a key that we published",
+    "counterfoil_api.lists:list_events": _PLACE,
+    "counterfoil_api.lists:list_tokens": "a query that `_query_reader` has read before",
+    "counterfoil_api.opening:list_accounts": _PLACE,
+    "counterfoil_api.reads:list_reads": _PLACE,
+    "counterfoil_api.surroundings:_loopback": "API_HOST and PUBLIC_URL",
+    "counterfoil_api.surroundings:in_the_clear": "PUBLIC_URL, which the settings have read before",
+    "counterfoil_api.tally:_numbers": "what our script in Valkey answers",
+    "counterfoil_api.token_endpoint:_shown": "an id of ours",
+    "counterfoil_api.tokens:_changed": _ANSWER,
+    "counterfoil_api.users:list_user_events": _PLACE,
+    "counterfoil_api.users:list_users": _PLACE,
+    "counterfoil_api.wellknown:mount": "PUBLIC_URL, which the settings have read before",
+    "counterfoil_api.whom:_self_of": "the id of a user, in a token that we issued",
+}

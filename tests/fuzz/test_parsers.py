@@ -87,12 +87,9 @@ def test_nothing_endless_takes_endlessly(name: str) -> None:
     for beginning in ("", *parser.known):
         for filler in FILLERS:
             short, long = (endless(parser, beginning, filler, length) for length in (SHORT, LONG))
-            took = min(seconds(parser, long) for _ in range(1 if seconds(parser, long) <= QUICK else 3))
-            if took > QUICK:  # else nothing could be told from it
-                assert took <= SLOWER * LONG / SHORT * min(seconds(parser, short) for _ in range(3)), (
-                    beginning,
-                    filler,
-                )
+            if seconds(parser, long) > QUICK:  # else nothing could be told from it; and a machine may pause
+                allowed = SLOWER * LONG / SHORT * min(seconds(parser, short) for _ in range(3))
+                assert min(seconds(parser, long) for _ in range(3)) <= max(QUICK, allowed), (beginning, filler)
 
 
 @pytest.mark.parametrize("name", sorted(PARSERS))

@@ -15,7 +15,9 @@ from counterfoil_api.complaints import (
     InvalidPrecondition,
     InvalidRequest,
     ProxyMisconfigured,
+    TargetRefused,
 )
+from counterfoil_api.token_requests import TokenRequest
 from fuzz.parser import BASIC, ID, SECRET, Parser, oneof
 
 RING = keys.key_ring("https://tokens.example", ec.generate_private_key(ec.SECP256R1()))
@@ -35,7 +37,7 @@ def _headers_of(lines: str) -> CIMultiDictProxy[str]:
 
 def _trusting(lines: str) -> object:
     peer = addresses.address_of("10.0.0.1")
-    return addresses.Proxies(("10.0.0.0/8", "fd00::/8", "unix")).client(peer, lines.split("\n"))
+    return addresses.network_of(addresses.Proxies(("10.0.0.0/8", "fd00::/8", "unix")).client(peer, lines.split("\n")))
 
 
 WEB: dict[str, Parser] = {
@@ -94,7 +96,13 @@ WEB: dict[str, Parser] = {
     "counterfoil_api.addresses:Proxies.client": Parser(
         _trusting,
         oneof("192.0.2.1, 10.0.0.2", "[2001:db8::1]:443,10.0.0.2", "10.1.1.1:99\n10.1.1.1"),
-        covers=("counterfoil_api.addresses:network_of",),
+        covers=("counterfoil_api.addresses:_around",),
+    ),
+    "counterfoil_api.token_requests:_is_absolute": Parser(
+        lambda given: TokenRequest(grant_type="", resource=tuple(given.split("\n"))).targets,
+        oneof("https://api.example", "urn:a:b", "https://[::1]:8/x"),
+        (TargetRefused,),
+        known=("https://[", "https://"),
     ),
     "counterfoil_api.keys:KeyRing.claims_of": Parser(
         RING.claims_of,

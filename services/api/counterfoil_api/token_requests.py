@@ -55,9 +55,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         wanted = tuple(dict.fromkeys([*filter(None, self.audience), *resources]))
         if len(wanted) > _MOST_TARGETS or not all(map(_TARGET.fullmatch, wanted)):
             raise TargetRefused("There are at most 20 targets, each of up to 255 visible ASCII characters.")
-        for resource in resources:
-            if not urlsplit(resource).scheme or "#" in resource:
-                raise TargetRefused
+        if not all(map(_is_absolute, resources)):
+            raise TargetRefused
         return wanted
 
     @property
@@ -86,6 +85,14 @@ class OAuthBearer(BearerDocument, frozen=True, kw_only=True):
     """A bearer, as RFC 6749 5.1 and RFC 8693 2.2.1 show it."""
 
     issued_token_type: TokenType | UnsetType = UNSET
+
+
+def _is_absolute(resource: str) -> bool:
+    """Whether it is an absolute URI without a fragment (RFC 8707 2)."""
+    try:
+        return bool(urlsplit(resource).scheme) and "#" not in resource
+    except ValueError:  # a bracket that is never closed
+        return False
 
 
 def _typed(name: str, text: str, kind: str) -> SecretGiven | BearerGiven:

@@ -1,0 +1,30 @@
+"""No function of ours reads foreign bytes without somebody having thought about what they may be."""
+
+from fuzz.readers import readers
+from fuzz.table import BY_DOCUMENTS, BY_SERVICE, OURS, PARSERS
+
+
+def listed() -> list[str]:
+    covered = [name for parser in PARSERS.values() for name in parser.covers]
+    return [*PARSERS, *covered, *BY_DOCUMENTS, *BY_SERVICE, *OURS]
+
+
+def test_every_reader_of_foreign_bytes_is_in_the_table() -> None:
+    # Fuzz it in core.py or web.py; or say in table.py which test reaches it, or why nobody foreign does.
+    assert sorted(set(readers()) - set(listed())) == []
+
+
+def test_nothing_is_in_the_table_twice_or_without_a_reason() -> None:
+    assert sorted(name for name in set(listed()) if listed().count(name) > 1) == []
+    assert [name for name, reason in OURS.items() if len(reason) < 10] == []
+
+
+def test_readers_that_are_gone_leave_the_table() -> None:
+    assert sorted((set(BY_DOCUMENTS) | set(BY_SERVICE) | set(OURS)) - set(readers())) == []
+
+
+def test_a_reader_is_found_by_what_it_calls() -> None:
+    found = set(readers())
+    assert {"counterfoil.duration:length", "counterfoil_api.keys:KeyRing.claims_of"} < found
+    assert {"counterfoil_api.references:found", "counterfoil.codec:entry_of"} < found
+    assert len(found) > 60
