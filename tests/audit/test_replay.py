@@ -15,8 +15,9 @@ from counterfoil.chain import Finding
 from counterfoil.commands import Create, Erase, Renew, Resume, Suspend
 from counterfoil.door import Door
 from counterfoil.principal import SYSTEM
+from counterfoil.refusals import Misconfigured
 from counterfoil.user_commands import CreateUser
-from counterfoil_dev.postgres import Database
+from counterfoil_dev.postgres import APPLICATION, Database, Postgres
 from door.asking import ACCOUNT, ADMIN, create, exchange, revoke, rotate, update
 
 Tamper = Callable[..., Awaitable[None]]
@@ -216,3 +217,30 @@ async def test_writers_are_neither_stopped_nor_mistaken_for_liars(database: Data
             assert findings == []
             assert tally.events == tally.total
         await asyncio.gather(*writers)
+
+
+async def test_a_role_that_is_shown_a_part_cannot_find_all_well(
+    database: Database, story: Create, postgres_server: Postgres
+) -> None:
+    del story
+
+    async def audit_as(role: str) -> tuple[list[Finding], Tally]:
+        tally = Tally(lambda _done, _total: None)
+        return [finding async for finding in replay(postgres_server.url(role, database.name), tally)], tally
+
+    postgres_server.run("create role half_blind login;")
+    postgres_server.run("grant select on all tables in schema public to half_blind;", database=database.name)
+    try:
+        for policy in ("", "create policy half on event to half_blind using (version > 1);"):
+            postgres_server.run(policy, database=database.name)
+            with pytest.raises(Misconfigured, match="event, secret, subject, token"):
+                await audit_as("half_blind")
+        postgres_server.run(f"grant {APPLICATION} to half_blind;")
+        findings, tally = await audit_as("half_blind")
+        assert (findings, tally.events > 0) == ([], True)
+        postgres_server.run("create policy few on event as restrictive using (version > 1);", database=database.name)
+        with pytest.raises(Misconfigured, match="every row of event;"):
+            await audit_as(APPLICATION)
+    finally:
+        postgres_server.run("drop owned by half_blind;", database=database.name)
+        postgres_server.run("drop role half_blind;")

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from counterfoil.chain import StateRow, Stored
+from counterfoil.refusals import Misconfigured
 from counterfoil.small import Small
 from counterfoil.token import Token
 
@@ -92,9 +93,33 @@ async def snapshot(url: str) -> AsyncIterator[Snapshot]:
     connection = await asyncpg.connect(url, server_settings=_SETTINGS, timeout=5)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await _refuse_part(connection)
             yield Snapshot(connection)
     finally:
         await connection.close()
+
+
+async def _refuse_part(connection: Connection) -> None:
+    """Refuse a role that row-level security shows only a part: that it finds nothing wrong there would say nothing."""
+    tables = await connection.fetch(
+        """
+        select c.relname
+          from pg_class c
+         where c.relnamespace = 'public'::regnamespace
+           and c.relname = any($1::text[])
+           and row_security_active(c.oid)
+           and (exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive)
+                or not exists (select
+                                 from pg_policy p, unnest(p.polroles) as r(role)
+                                where p.polrelid = c.oid
+                                  and pg_get_expr(p.polqual, p.polrelid) = 'true'
+                                  and pg_has_role(r.role, 'usage')))
+         order by c.relname""",
+        ["event", "secret", "subject", "token"],
+    )
+    if tables:
+        hidden = ", ".join(row["relname"] for row in tables)
+        raise Misconfigured(f"This role is not shown every row of {hidden}; audit as the application's role.")
 
 
 def _token(row: asyncpg.Record) -> Token | None:
