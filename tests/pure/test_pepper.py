@@ -1,0 +1,171 @@
+"""The mill: one pepper signs, all verify that are not retired, and a number stands for one key for ever."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from counterfoil.events import Event, Fact, Subject
+from counterfoil.pepper import (
+    MILL,
+    SETTLED_SECONDS,
+    ActivatePepper,
+    IntroducePeppers,
+    Mill,
+    PepperActivated,
+    PepperIntroduced,
+    PepperRetired,
+    RetirePepper,
+    decide,
+    evolve,
+)
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.secret import Peppers, mint
+from counterfoil.small import Around, SubjectCommand
+from counterfoil.subjects import TYPE_OF
+from pure.stories import NOON
+
+ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=NIL, id=MILL, by=SYSTEM, **fields)
+
+
+def fact(event: Event, version: int = 1, seconds: int = 0) -> Fact:
+    return Fact(
+        account=NIL, subject=Subject("pepper", MILL), version=version, type=TYPE_OF[type(event)],
+        at=NOON + timedelta(seconds=seconds), by=SYSTEM.actor, event=event,
+    )  # fmt: skip
+
+
+def after(*asked: SubjectCommand) -> Mill:
+    """The mill once this was asked of it, at noon."""
+    mill, version = None, 0
+    for command in asked:
+        for event in decide(mill, command, Around(at=NOON)):
+            version += 1
+            mill = evolve(mill, fact(event, version))
+    assert mill is not None
+    assert [pepper.standing for pepper in mill.peppers].count("signing") == 1
+    return mill
+
+
+INTRODUCED = (asks(IntroducePeppers, checks=ONE), asks(IntroducePeppers, checks=BOTH))
+TURNED = (*INTRODUCED, asks(ActivatePepper, number=2))
+LATER = Around(at=NOON + timedelta(seconds=SETTLED_SECONDS))
+
+
+def standings(mill: Mill) -> dict[int, str]:
+    return {pepper.number: pepper.standing for pepper in mill.peppers}
+
+
+def test_of_the_very_first_the_highest_signs_and_later_ones_wait_to_be_asked() -> None:
+    assert standings(after(asks(IntroducePeppers, checks=BOTH))) == {1: "verifying", 2: "signing"}
+    assert standings(after(*INTRODUCED)) == {1: "signing", 2: "verifying"}
+
+
+def test_introducing_again_changes_nothing() -> None:
+    mill = after(*INTRODUCED)
+    assert decide(mill, INTRODUCED[1], LATER) == []
+    assert not mill.lacks(BOTH)
+    assert mill.lacks({**BOTH, 3: "cc"})
+
+
+@pytest.mark.parametrize("checks", [{1: "cc"}, {1: "aa", 2: "cc"}, {2: "bb"}])
+def test_another_key_under_a_number_and_the_lack_of_the_one_that_signs_are_noticed(checks: dict[int, str]) -> None:
+    mill = after(*INTRODUCED)
+    with pytest.raises(Misconfigured, match="PEPPERS"):
+        decide(mill, asks(IntroducePeppers, checks=checks), LATER)
+    mill.refuse_others(BOTH)
+
+
+def test_activating_one_lets_the_other_verify_and_may_be_taken_back() -> None:
+    mill = after(*TURNED)
+    assert standings(mill) == {1: "verifying", 2: "signing"}
+    assert decide(mill, TURNED[2], LATER) == []
+    assert standings(after(*TURNED, asks(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
+
+
+def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
+    mill = after(*TURNED)
+    with pytest.raises(TooEarly):
+        decide(mill, asks(RetirePepper, number=1, left=0), Around(at=NOON))
+    with pytest.raises(InUse, match="3 good secrets"):
+        decide(mill, asks(RetirePepper, number=1, left=3), LATER)
+    assert decide(mill, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
+    assert decide(mill, asks(RetirePepper, number=1, left=3, force=True), Around(at=NOON)) == [
+        PepperRetired(number=1, left=3)
+    ]
+
+
+def test_the_one_that_signs_is_never_retired() -> None:
+    with pytest.raises(InUse):
+        decide(after(*TURNED), asks(RetirePepper, number=2, left=0, force=True), LATER)
+
+
+def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
+    mill = evolve(after(*TURNED), fact(PepperRetired(number=1, left=0), 5))
+    assert (standings(mill), set(mill.retired)) == ({1: "retired", 2: "signing"}, {1})
+    assert decide(mill, asks(RetirePepper, number=1, left=0), LATER) == []
+    assert decide(mill, asks(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
+    with pytest.raises(InUse):
+        decide(mill, asks(ActivatePepper, number=1), LATER)
+
+
+@pytest.mark.parametrize("command", [asks(ActivatePepper, number=7), asks(RetirePepper, number=7, left=0)])
+def test_a_pepper_that_nobody_has_is_not_found(command: SubjectCommand) -> None:
+    for mill in (None, after(*TURNED)):
+        with pytest.raises(NotFound):
+            decide(mill, command, LATER)
+
+
+@pytest.mark.parametrize(
+    "event", [PepperIntroduced(number=1, check="aa"), PepperActivated(number=7), PepperRetired(number=7, left=0)]
+)
+def test_what_cannot_come_is_a_broken_log(event: Event) -> None:
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(after(*TURNED), fact(event, 5))
+
+
+@pytest.mark.parametrize("event", [PepperActivated(number=1), PepperRetired(number=1, left=0)])
+def test_nothing_comes_before_the_first(event: Event) -> None:
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact(event))
+
+
+def test_a_command_about_something_else_is_a_bug() -> None:
+    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+
+    with pytest.raises(TypeError, match="Bless"):
+        decide(after(*TURNED), asks(Bless), LATER)
+
+
+KEYS = {1: b"\x01" * 32, 2: b"\x02" * 32, 3: b"\x03" * 32}
+
+
+def test_what_is_minted_and_what_verifies_follow_the_mill() -> None:
+    secret, peppers = mint("service"), Peppers(KEYS)
+    under = {number: Peppers({number: key}).minted(secret).digest for number, key in KEYS.items()}
+    peppers.follow(2, frozenset({1}))
+    assert peppers.minted(secret).pepper_id == 2
+    assert peppers.digests(secret) == (under[2], under[3]), "the one that signs first, a retired one not at all"
+    assert list(peppers.again(secret)) == [(under[3], under[2])]
+    with pytest.raises(KeyError):
+        peppers.follow(4, frozenset())
+
+
+def test_what_is_no_secret_of_a_token_stays_the_same_whichever_pepper_signs() -> None:
+    peppers = Peppers(KEYS, mac_key=b"m" * 32)
+    before = peppers.hmac(b"a")
+    peppers.follow(2, frozenset({1}))
+    assert before == peppers.hmac(b"a") == Peppers({9: b"9" * 32}, mac_key=b"m" * 32).hmac(b"a")
+    assert before != Peppers(KEYS).hmac(b"a")
+
+
+def test_a_check_value_tells_keys_apart_and_is_no_digest_of_a_secret() -> None:
+    checks = Peppers(KEYS).checks()
+    assert len(set(checks.values())) == 3
+    assert all(len(bytes.fromhex(check)) == 16 for check in checks.values())
+    assert Peppers({1: b"other" * 8}).checks()[1] != checks[1]
