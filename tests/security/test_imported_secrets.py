@@ -1,0 +1,94 @@
+"""A3, B6, B7, D18. Secrets from elsewhere are kept like our own, and open no way past what refuses strangers."""
+
+import hashlib
+import hmac
+import secrets
+from typing import Any
+
+import asyncpg
+
+from api.service import Caller
+from counterfoil.postgres.connection import Connection, Pool, open_pool
+from counterfoil.secret import mint
+from counterfoil.settings import Settings
+from counterfoil_api.recognition import Recognition
+from counterfoil_dev.postgres import Database
+
+IMPORT = "/v1/tokens/import"
+
+
+def item(**fields: Any) -> dict[str, Any]:
+    return {"name": "moved", "owner": {"type": "service", "id": "old"}, **fields}
+
+
+def digest_of(text: str) -> dict[str, str]:
+    return {"algorithm": "sha256", "value": hashlib.sha256(text.encode()).hexdigest()}
+
+
+async def imported(caller: Caller, **fields: Any) -> Any:
+    return (await caller.post(IMPORT, {"tokens": [item(**fields)]})).json["results"][0]
+
+
+class Counting:
+    """A pool that counts what it is asked."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.asked = 0
+
+    async def fetch(self, *question: Any) -> list[asyncpg.Record]:
+        self.asked += 1
+        return await self.pool.fetch(*question)
+
+
+async def test_a3_where_nothing_was_imported_garbage_costs_one_question_a_second_at_most(database: Database) -> None:
+    async with await open_pool(database.app_url, size=2) as pool:
+        counting = Counting(pool)
+        recognition = Recognition(counting)  # type: ignore[arg-type] # as much of a pool as it needs
+        slips = [mint("service").plain[:-1] + "!", "short", "x" * 2_000, "eyJh.b.c"]
+        assert [await recognition.of(slip) for slip in slips] == [None] * 4
+        assert counting.asked == 0
+        for _ in range(1_000):
+            assert await recognition.of(secrets.token_urlsafe(30)) is None
+        assert counting.asked <= 10, "one, or one for each second that this machine took"
+        assert await recognition.of(mint("user").plain) is not None
+        assert counting.asked <= 10
+
+
+async def test_b6_a_secret_from_elsewhere_is_kept_as_an_hmac_of_its_digest(
+    admin: Caller, owner: Connection, settings: Settings
+) -> None:
+    text = "old_" + secrets.token_hex(20)
+    token = (await imported(admin, secret=text))["token"]
+    kept = await owner.fetch("select digest, scheme from secret where token_id = $1::text::uuid", token)
+    plain_digest = hashlib.sha256(text.encode()).digest()
+    pepper = settings.peppers[max(settings.peppers)]
+    assert [tuple(row) for row in kept] == [(hmac.digest(pepper, b"sha256:" + plain_digest, "sha256"), "sha256")]
+
+
+async def test_b7_of_an_imported_secret_a_dump_confirms_no_guess(admin: Caller, owner: Connection) -> None:
+    texts = ["old_" + secrets.token_hex(20) for _ in range(2)]
+    await imported(admin, secret=texts[0])
+    await imported(admin, digest=digest_of(texts[1]))
+    tables = ("secret", "token", "event", "idempotency", "subject")
+    rows = [row for table in tables for row in await owner.fetch(f"select * from {table}")]
+    cells = b"\n".join(
+        value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row.values()
+    )
+    for text in texts:
+        for how in ("md5", "sha1", "sha256", "sha512"):
+            digest = hashlib.new(how, text.encode()).digest()
+            assert digest not in cells
+            assert digest.hex().encode() not in cells
+        assert text[4:].encode() not in cells
+
+
+async def test_d18_a_digest_that_another_account_holds_tells_nothing_of_it(admin: Caller, stranger: Caller) -> None:
+    text = "old_" + secrets.token_hex(20)
+    token = (await imported(admin, secret=text, name="a name of ours"))["token"]
+    theirs = await imported(stranger, digest=digest_of(text))
+    assert theirs["status"] == "refused"
+    assert set(theirs["problem"]) == {"type", "title", "status", "detail"}
+    assert not any(word in str(theirs) for word in (token, "a name of ours"))
+    assert (await stranger.form("/v1/introspect", token=text)).json == {"active": False}
+    assert (await admin.form("/v1/introspect", token=text)).json["active"] is True
