@@ -4,6 +4,7 @@ import asyncio
 from io import BytesIO
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
@@ -12,6 +13,7 @@ from api.service import Answer, Caller, served, settings_for
 from counterfoil.secret import mint
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
+from counterfoil_api.burning import BEAT_SECONDS, until_beat
 
 
 async def burn(admin: Caller, body: Any) -> Answer:
@@ -47,6 +49,13 @@ async def test_a_mixed_report_ends_what_it_opens_and_tells_nothing(admin: Caller
     assert (event["type"], event["by"]["kind"]) == ("revoked", "system")
     assert event["private"] == {"reason": "Its secret was reported as leaked."}
     assert (await admin.get(f"/v1/tokens/{dead['token']['id']}")).json["reason"] == "earlier"
+
+
+@pytest.mark.parametrize("elapsed", [0.0, 1e-9, 0.002, 0.2, 0.499, 0.5, 0.501, 1.25])
+def test_every_answer_is_on_the_beat_and_none_before_the_first(elapsed: float) -> None:
+    answered = elapsed + until_beat(elapsed)
+    assert answered >= BEAT_SECONDS
+    assert abs(answered / BEAT_SECONDS - round(answered / BEAT_SECONDS)) < 1e-6
 
 
 async def test_what_could_come_back_is_ended_and_what_was_replaced_is_not(admin: Caller) -> None:

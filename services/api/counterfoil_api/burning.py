@@ -22,7 +22,7 @@ api = Api("leaks")
 
 MOST: Final = 1_000
 _LONGEST_BODY: Final = 2 * 1024 * 1024
-_BEAT_SECONDS: Final = 0.5
+BEAT_SECONDS: Final = 0.5
 """Answers are given on the beat, so that one which had something to end comes no later than one which had not."""
 _REASON: Final = "Its secret was reported as leaked."
 
@@ -61,8 +61,13 @@ async def burn_secrets(ledger: Ledger, address: From, *, body: Body[list[Found]]
     secrets = frozenset(each.token if isinstance(each, Finding) else each for each in body)
     ended = await end_all(ledger, secrets, by=SYSTEM, reason=_REASON)
     log.info("leaks_reported", received=len(body), ended=ended)
-    await asyncio.sleep(-(loop.time() - began) % _BEAT_SECONDS)
+    await asyncio.sleep(until_beat(loop.time() - began))
     return Accepted(Report(len(body)))
+
+
+def until_beat(elapsed_seconds: float) -> float:
+    """How long an answer waits; never not at all, since a loop's clock may stand still for as long as it is busy."""
+    return BEAT_SECONDS - elapsed_seconds % BEAT_SECONDS
 
 
 async def _spend(ledger: Ledger, network: str) -> None:
