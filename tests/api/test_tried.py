@@ -52,6 +52,17 @@ async def test_every_kind_of_failure_is_told_with_whose_it_was(admin: Caller) ->
     assert [item["kind"] for item in await written(admin, 2, kind="token-revoked")] == ["token-revoked"]
 
 
+async def test_a_visitor_from_a_network_that_the_policy_refuses_is_recorded(admin: Caller) -> None:
+    made = await admin.issue()
+    assert (await admin.patch("/v1/account", {"policy": {"networks": ["127.0.0.0/8"]}})).status == 200
+    for _ in range(2):
+        there = {"X-Forwarded-For": "192.0.2.77"}
+        refused = await admin.with_token(made["secret"]).ask("GET", "/v1/tokens/self", headers=there)
+        assert refused.problem == "network-forbidden"
+    (item,) = await written(admin, 2)
+    assert (item["kind"], item["subject"], item["count"]) == ("network-forbidden", made["token"]["id"], 2)
+
+
 async def test_pages_tell_every_row_once(admin: Caller) -> None:
     for _ in range(7):
         await (await admin.holder("a.b")).get("/v1/tokens")

@@ -87,6 +87,16 @@ def _hop(text: str) -> Address | None:
 @lru_cache(maxsize=10_000)
 def network_of(address: Address | None) -> str:
     """The network that a client is one of many in: what one household, office or server has to itself, or nearly."""
+    return _around(address, 64)
+
+
+@lru_cache(maxsize=10_000)
+def site_of(address: Address | None) -> str:
+    """The network that a client could have 65,536 networks in, where addresses are plenty."""
+    return _around(address, 48)
+
+
+def _around(address: Address | None, bits: int) -> str:
     if address is None:
         return SOCKET
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else bits), strict=False))

@@ -24,7 +24,7 @@ import structlog
 from counterfoil.attempts import Attempts
 from counterfoil.principal import NIL
 from counterfoil.secret import Peppers
-from counterfoil_api.addresses import Address, network_of
+from counterfoil_api.addresses import Address, network_of, site_of
 from counterfoil_api.complaints import RateLimited
 from counterfoil_api.counting import CLEAR, NOTE, NOTED, RETURN, TURN
 from counterfoil_api.quotas import Quota, Quotas
@@ -105,7 +105,7 @@ class Logins:
                 await self._take(waits, here, HERE)
                 if not at_home:
                     await self._take(waits, f"elsewhere:{person}", ELSEWHERE)
-                    await self._take_of_network(waits, f"logins:{network}")
+                    await self._take_of_network(waits, f"logins:{site_of(address)}")
                 yield login
             except RateLimited:
                 self._attempts.note(NIL, "login-limited", network=network)

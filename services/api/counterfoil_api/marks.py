@@ -7,7 +7,7 @@ filter in Valkey (1 MiB a week, however many secrets) that are drawn from the se
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import Final
 
@@ -74,6 +74,8 @@ class Marks:
             yield self
         finally:
             task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
             await self.tell()
 
 
