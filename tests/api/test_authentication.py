@@ -15,7 +15,7 @@ from counterfoil_api.authentication import (
     credentials,
     credentials_of,
 )
-from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated
+from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
 
 CLIENT = UUID("019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
 
@@ -46,7 +46,7 @@ def test_what_may_be_presented(header: str, given_: object) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "", "Bearer", "Bearer ", "Bearer a b", "Bearer é", "Bearer " + "a" * 9_000, "Digest a", "cfl_service_x",
+        "Bearer", "Bearer ", "Bearer a b", "Bearer é", "Bearer " + "a" * 9_000,
         "Basic", "Basic !!!", "Basic YQ", basic("nocolon"), basic("a:b\x00c"), basic("a:b\nc"), basic(":"),
         "Basic " + base64.b64encode(b"\xff:\xff").decode(), basic(":a b"), basic(f"{CLIENT}:a b"),
     ],
@@ -56,12 +56,18 @@ def test_what_may_not(header: str) -> None:
         credentials(header)
 
 
+@pytest.mark.parametrize("header", ["", "Digest a", "cfl_service_x", "Token x", "Bearer\tx"])
+def test_a_way_of_asking_that_we_do_not_know(header: str) -> None:
+    with pytest.raises(UnknownScheme):
+        credentials(header)
+
+
 @given(st.text(max_size=80), st.sampled_from(["", "Bearer ", "Basic ", "basic "]))
 def test_any_header_is_credentials_or_a_complaint_that_repeats_nothing(text: str, scheme: str) -> None:
     complaint = ""
     try:
         credentials(scheme + text)
-    except CredentialsRefused as refused:
+    except (CredentialsRefused, UnknownScheme) as refused:
         complaint = refused.detail
     assert len(text) < 4 or text not in complaint
 

@@ -51,10 +51,11 @@ async def test_a_mixed_report_ends_what_it_opens_and_tells_nothing(admin: Caller
     assert (await admin.get(f"/v1/tokens/{dead['token']['id']}")).json["reason"] == "earlier"
 
 
-@pytest.mark.parametrize("elapsed", [0.0, 1e-9, 0.002, 0.2, 0.499, 0.5, 0.501, 1.25])
-def test_every_answer_is_on_the_beat_and_none_before_the_first(elapsed: float) -> None:
-    answered = elapsed + until_beat(elapsed)
-    assert answered >= BEAT_SECONDS
+@pytest.mark.parametrize("elapsed", [0.0, 1e-9, 0.002, 0.2, 0.499, 0.5, 0.501, 1.25, 2.6])
+@pytest.mark.parametrize(("reported", "beats"), [(0, 1), (1, 1), (249, 1), (1_000, 5)])
+def test_every_answer_is_on_the_beat_and_none_before_the_first(elapsed: float, reported: int, beats: int) -> None:
+    answered = elapsed + until_beat(elapsed, reported)
+    assert answered >= BEAT_SECONDS * beats
     assert abs(answered / BEAT_SECONDS - round(answered / BEAT_SECONDS)) < 1e-6
 
 

@@ -140,7 +140,8 @@ async def test_nothing_passes_with_half_a_proof_or_two(proxy: Asked, admin: Call
     made = await issued(admin)
     headers = {n: v.replace("ID", made["token"]["id"]).replace("SECRET", made["secret"]) for n, v in given.items()}
     answer = await proxy.about(headers)
-    assert (answer.status, answer.problem) == (401, "credentials-refused")
+    unknown = given.get("Authorization", "").startswith("Digest")
+    assert (answer.status, answer.problem) == (401, "unknown-scheme" if unknown else "credentials-refused")
     assert made["secret"].encode() not in answer.body
 
 

@@ -13,7 +13,7 @@ from counterfoil.account import Address
 from counterfoil.foreign import looks_signed
 from counterfoil.secret import stands_in
 from counterfoil_api.addresses import client_of
-from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated
+from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
 
 OTP_HEADER = "X-Authorization-OTP"
 _LONGEST = 8_192
@@ -86,7 +86,7 @@ def credentials(header: str) -> Credentials:
             return token(value)
         case "basic":
             return _basic(value)
-    raise CredentialsRefused("Authorization takes the Bearer or the Basic scheme.")
+    raise UnknownScheme
 
 
 def token(text: str) -> SecretGiven | BearerGiven:

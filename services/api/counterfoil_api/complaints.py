@@ -7,6 +7,7 @@ Complaint
 ├── CredentialsInQuery       a secret where every proxy logs it
 ├── CredentialsRepeated      more than one set of them
 ├── CredentialsMissing       nobody is asking
+├── UnknownScheme            somebody is, in a way that we do not know
 ├── CredentialsRefused       somebody is, but we do not believe them
 ├── OtpRequired              somebody is, but a password alone is not enough for them
 ├── PasswordNeeded           a token asks for what takes a password
@@ -67,6 +68,10 @@ class TargetRefused(Complaint):
 
 class CredentialsMissing(Complaint):
     """This operation needs credentials in the Authorization header."""
+
+
+class UnknownScheme(Complaint):
+    """Authorization takes the Bearer or the Basic scheme."""
 
 
 class CredentialsRefused(Complaint):

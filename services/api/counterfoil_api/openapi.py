@@ -88,7 +88,9 @@ _ALWAYS: tuple[type[Refusal], ...] = (
 _AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
 _ASKING: tuple[type[Refusal], ...] = (
     complaints.CredentialsMissing,
+    complaints.UnknownScheme,
     complaints.CredentialsRefused,
+    complaints.CredentialsRepeated,
     complaints.OtpRequired,
     complaints.RateLimited,
     *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),

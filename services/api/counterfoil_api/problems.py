@@ -86,6 +86,8 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         complaints.TargetRefused: Kind(400, "target-refused", "Not a target"),
         complaints.CredentialsMissing: Kind(401, "credentials-missing", "Credentials are needed", _MISSING),
         complaints.OtpRequired: Kind(401, "otp-required", "A one-time code is needed", _INVALID),
+        # RFC 6750 3.1: who asked in another way was not told which there are, and has made no error yet.
+        complaints.UnknownScheme: Kind(401, "unknown-scheme", "Not a scheme of this service", _MISSING),
         complaints.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
         refusals.UnknownSecret: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
         refusals.TokenExpired: Kind(401, "token-expired", "The token has expired", _INVALID),
