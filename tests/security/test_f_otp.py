@@ -3,6 +3,7 @@
 import asyncio
 import time
 from base64 import b32decode
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
@@ -13,30 +14,37 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyotp import TOTP
 
 from api.people import Person, person
-from api.service import Caller, basic, served
+from api.service import Caller
 from counterfoil.postgres.connection import Connection
 from counterfoil.settings import Settings
 from counterfoil_api import logins
-from counterfoil_api.application import make_app
 from counterfoil_api.logins import Delays
+from counterfoil_dev.postgres import Database
+from security.processes import several
 from security.scanner import Scanner
 
 
 @pytest.fixture
 async def ada(admin: Caller) -> Person:
     user = await person(admin)
-    await user.enrolled()
+    user.recovery_codes = await user.enrolled()
     return user
 
 
-async def test_f24_a_code_opens_once_however_many_come_with_it_at_two_services(ada: Person, settings: Settings) -> None:
-    async with served(make_app(settings)) as url, ClientSession(url) as elsewhere:
-        for step in (0, 1):  # the code of this half minute, and that of a clock that is ahead
-            code = ada.code(step)
-            there = Caller(elsewhere, basic(ada.email, ada.password), {"X-Authorization-OTP": code})
-            asks = [each.get("/v1/users/self") for each in (ada.asks(otp=code), there) for _ in range(2)]
+async def test_f24_a_code_opens_once_however_many_come_with_it_at_two_services(
+    ada: Person, checked_database: Database
+) -> None:
+    async with several(checked_database, 2) as urls, AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(ClientSession(url)) for url in urls]
+        for code in (
+            ada.code(),
+            ada.code(1),
+            ada.recovery_codes[0],
+        ):  # of now, of a clock that is ahead, and for an emergency
+            callers = [Caller(at, ada.asks().credentials, {"X-Authorization-OTP": code}) for at in sessions]
+            asks = [caller.get("/v1/users/self") for caller in callers for _ in range(2)]
             assert sorted(answer.status for answer in await asyncio.gather(*asks)) == [200, 401, 401, 401]
-            assert (await there.get("/v1/users/self")).problem == "credentials-refused"
+            assert (await callers[0].get("/v1/users/self")).problem == "credentials-refused"
 
 
 async def test_f24_the_code_that_enrolled_is_no_login_and_none_before_it(admin: Caller) -> None:

@@ -125,7 +125,11 @@ def show_events(events: Sequence[Happening]) -> None:
 
 
 def _says(data: dict[str, object]) -> str:
-    parts = ((name, value if isinstance(value, str) else json_of(value)) for name, value in data.items() if value)
+    parts = (
+        (name, value if isinstance(value, str) else json_of(value))
+        for name, value in data.items()
+        if value or value == 0
+    )
     return ", ".join(f"{name} {value}" for name, value in parts)
 
 
