@@ -13,6 +13,7 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 
 from api.service import Caller, basic, founded, served, settings_for
+from counterfoil.audit import Tally, replay
 from counterfoil.door import Door
 from counterfoil.pepper import MILL, ActivatePepper, RetirePepper
 from counterfoil.postgres.connection import Connection
@@ -100,6 +101,7 @@ async def test_b7_a_new_and_an_old_pepper_verify_and_a_retired_one_does_not(
         assert await opens(admin, *secrets, token) == [True, False, True, True]
     async with peppered(database, BOTH, token) as admin:
         assert await opens(admin, *secrets, token) == [True, False, True, True], "though it is in PEPPERS again"
+    assert [finding async for finding in replay(database.app_url, Tally(lambda *_: None))] == []
 
 
 async def test_b7_a_bearer_is_bought_with_a_secret_that_is_then_kept_again(
