@@ -75,6 +75,20 @@ async def test_an_imported_secret_works_wherever_a_secret_does(
     assert (await itself.post("/v1/exchange", {})).problem == "token-revoked"
 
 
+@pytest.mark.parametrize("how", ["by its holder", "by an administrator", "as leaked"])
+async def test_an_imported_token_ends_by_its_secret(admin: Caller, session: ClientSession, how: str) -> None:
+    text = plain()
+    await one(admin, digest=digest(text))
+    match how:
+        case "by its holder":
+            await admin.with_token(text).form("/v1/oauth/revoke", token=text)
+        case "by an administrator":
+            await admin.form("/v1/oauth/revoke", token=text)
+        case _:
+            await Caller(session, "").post("/v1/burn", [text])
+    assert (await admin.with_token(text).get("/v1/tokens/self")).problem == "token-revoked"
+
+
 @pytest.mark.parametrize(
     "text",
     [

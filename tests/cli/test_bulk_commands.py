@@ -41,7 +41,7 @@ async def made(shell: Shell, name: str, *words: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("worker")
-async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell) -> None:
+async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell, service: Service) -> None:
     for number in range(3):
         await made(shell, f"ci-{number}", "--owner", "service:builds")
     other = await made(shell, "nightly", "--owner", "service:builds")
@@ -69,6 +69,8 @@ async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell) -> N
     assert job["id"] in listed.out.replace("\n", "")
     watched = await shell("token", "revocations", "watch", job["id"])
     assert "revoked         3\n" in watched.out
+    audited = await shell("audit", "replay", DATABASE_URL=service.database.app_url)
+    assert (audited.code, "every row is what its events say" in audited.out) == (0, True)
 
 
 async def test_a_job_that_nobody_works_on_can_be_cancelled(shell: Shell) -> None:
@@ -140,6 +142,8 @@ async def test_more_than_one_call_holds(shell: Shell, tmp_path: Path, service: S
     file.write_text("".join(json.dumps(token(secret=secrets.token_hex(20))) + "\n" for _ in range(1_203)))
     assert (await shell("token", "import", str(file))).out == "1,203 imported, 0 already, 0 refused\n"
     assert await service.tokens() == 1_203
+    audited = await shell("audit", "replay", DATABASE_URL=service.database.app_url)
+    assert audited.code == 0
 
 
 async def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:

@@ -11,9 +11,14 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
+from counterfoil.commands import Create, Revoke
+from counterfoil.decide import decide
+from counterfoil.events import Created, Private, Revoked
 from counterfoil.foreign import ForeignSecret, by_digest, by_value, could_be_foreign
+from counterfoil.principal import Owner
 from counterfoil.refusals import BadSecret, WeakSecret
 from counterfoil.secret import OWN, Peppers, mint
+from pure.stories import CREATED, JTI, NOON, asks, given
 
 PEPPERS = Peppers({1: b"p" * 32, 2: b"q" * 32})
 PLAIN = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
@@ -42,6 +47,19 @@ def test_what_is_kept_is_an_hmac_of_the_digest_under_the_newest_pepper() -> None
     assert kept.digest == hmac.digest(b"q" * 32, b"sha256:" + plain_digest, "sha256")
     assert (kept.pepper_id, kept.scheme, kept.stub) == (2, "sha256", "ghp_")
     assert PEPPERS.minted(mint("user")).scheme == OWN
+
+
+def test_the_event_says_by_what_an_imported_secret_is_known_and_of_ours_nothing() -> None:
+    fields: dict[str, Any] = {"number": 1, "owner": Owner("service", "old"), "name": "moved"}
+    for secret, imported in ((PEPPERS.minted(by_value(PLAIN)), "sha256"), (PEPPERS.minted(mint("user")), None)):
+        (event,) = decide(None, asks(Create, secret=secret, **fields), NOON)
+        assert isinstance(event, Created)
+        assert (event.imported, event.stub) == (imported, secret.stub)
+
+
+def test_what_a_job_revokes_says_so() -> None:
+    (event,) = given(CREATED).when(asks(Revoke, reason="leaked", job=JTI))
+    assert event == Revoked(job=JTI, private=Private(reason="leaked"))
 
 
 def test_of_a_short_secret_nothing_is_shown() -> None:

@@ -1,16 +1,19 @@
-"""A3, B6, B7, D18. Secrets from elsewhere are kept like our own, and open no way past what refuses strangers."""
+"""A3, B6, B7, D18, E20. Secrets from elsewhere are kept like our own, and open no way past what refuses strangers."""
 
 import hashlib
 import hmac
 import secrets
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+from aiohttp import ClientSession
 
-from api.service import Caller
+from api.service import Caller, founded, served, settings_for
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.secret import mint
 from counterfoil.settings import Settings
+from counterfoil_api.application import make_app
 from counterfoil_api.recognition import Recognition
 from counterfoil_dev.postgres import Database
 
@@ -81,6 +84,24 @@ async def test_b7_of_an_imported_secret_a_dump_confirms_no_guess(admin: Caller, 
             assert digest not in cells
             assert digest.hex().encode() not in cells
         assert text[4:].encode() not in cells
+
+
+async def test_e20_where_secrets_were_imported_guesses_are_limited_and_holders_are_not(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = settings_for(database.app_url, GUESS_LIMIT="5/10m")
+    credentials = await founded(settings, "moving", tmp_path)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        admin = Caller(session, f"Bearer {credentials['admin_token']}")
+        shown, digested = ("old_" + secrets.token_hex(20) for _ in range(2))
+        await imported(admin, secret=shown)
+        await imported(admin, digest=digest_of(digested))
+        assert (await admin.with_token(digested).get("/v1/tokens/self")).status == 200
+        guesses = [await admin.with_token(secrets.token_urlsafe(30)).get("/v1/tokens/self") for _ in range(40)]
+        assert [guess.status for guess in guesses][:5] == [401] * 5
+        assert [guess.status for guess in guesses][-20:] == [429] * 20
+        for holder in (shown, digested):
+            assert (await admin.with_token(holder).get("/v1/tokens/self")).status == 200
 
 
 async def test_d18_a_digest_that_another_account_holds_tells_nothing_of_it(admin: Caller, stranger: Caller) -> None:
