@@ -1,0 +1,106 @@
+"""Buying on behalf of somebody: who acts is asked about when it is decided, whatever they were when they came in."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uuid_utils.compat as uuids
+from msgspec.structs import replace
+
+from counterfoil.commands import Create, Exchange, Revoke, Suspend
+from counterfoil.door import Door
+from counterfoil.events import Exchanged
+from counterfoil.fold import Command
+from counterfoil.principal import Actor, Principal
+from counterfoil.refusals import Refusal, SecretRetired, TokenRevoked, TokenSuspended, UnknownSecret
+from door.asking import ADMIN, create, exchange, revoke, rotate
+
+
+def acting(made: Create, **said: Any) -> Principal:
+    usual: dict[str, Any] = {"account": made.account, "scopes": (), "generation": 1}
+    return Principal(actor=Actor("token", made.token_id), **usual | said)
+
+
+def on_behalf(subject: Create, actor: Principal) -> Exchange:
+    return Exchange(
+        account=subject.account, token_id=subject.token_id, by=actor, generation=1, jti=uuids.uuid7(),
+        lifetime_seconds=60, actors=(actor.actor.id,),
+    )  # fmt: skip
+
+
+def suspend(made: Create) -> Suspend:
+    return Suspend(account=made.account, token_id=made.token_id, by=ADMIN)
+
+
+ENDS: dict[str, Callable[[Create], Command]] = {"revoke": revoke, "rotate": rotate, "suspend": suspend}
+
+
+async def test_who_acts_is_the_one_who_asked(door: Door) -> None:
+    subject, actor = create(), create()
+    await asyncio.gather(door.execute(subject), door.execute(actor))
+    by_secret = await door.execute(replace(exchange(subject), actor=acting(actor)))
+    by_bearer = await door.execute(on_behalf(subject, acting(actor)))
+    for outcome in (by_secret, by_bearer):
+        (fact,) = outcome.facts
+        assert isinstance(fact.event, Exchanged)
+        assert (fact.by.id, fact.event.actors) == (actor.token_id, (actor.token_id,))
+        assert fact.subject.id == subject.token_id
+
+
+@pytest.mark.parametrize(
+    ("ended", "refusal"), [("revoke", TokenRevoked), ("rotate", SecretRetired), ("suspend", TokenSuspended)]
+)
+async def test_who_ended_before_the_decision_buys_nothing(door: Door, ended: str, refusal: type[Refusal]) -> None:
+    subject, actor = create(), create()
+    await asyncio.gather(door.execute(subject), door.execute(actor))
+    believed = acting(actor)  # when the request came in
+    await door.execute(ENDS[ended](actor))
+    for command in (replace(exchange(subject), actor=believed), on_behalf(subject, believed)):
+        with pytest.raises(refusal):
+            await door.execute(command)
+    await door.execute(exchange(subject))
+
+
+async def test_nobody_acts_in_another_account(door: Door) -> None:
+    subject = create()
+    foreign = create(account=uuids.uuid7(), by=replace(ADMIN, account=uuids.uuid7()))
+    await asyncio.gather(door.execute(subject), door.execute(foreign))
+    with pytest.raises(UnknownSecret):
+        await door.execute(replace(exchange(subject), actor=acting(foreign)))
+
+
+async def test_a_secret_is_its_own_clients_alone(door: Door) -> None:
+    made, other = create(), create()
+    await asyncio.gather(door.execute(made), door.execute(other))
+    await door.execute(replace(exchange(made), client=made.token_id))
+    with pytest.raises(UnknownSecret):
+        await door.execute(replace(exchange(made), client=other.token_id))
+
+
+async def test_who_shows_a_secret_that_was_replaced_meanwhile_ends_nothing(door: Door) -> None:
+    made = create()
+    await door.execute(made)
+    by_secret = Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason="leaked", generation=1)
+    await door.execute(rotate(made))
+    assert (await door.execute(by_secret)).facts == ()
+    assert (await door.execute(replace(by_secret, generation=2))).token.standing == "revoked"
+
+
+async def test_acting_and_ending_at_once_never_leaves_a_bearer_bought_after_the_end(door: Door) -> None:
+    subject, actor = create(), create()
+    await asyncio.gather(door.execute(subject), door.execute(actor))
+
+    async def buy() -> float | None:
+        try:
+            return (await door.execute(on_behalf(subject, acting(actor)))).at.timestamp()
+        except TokenRevoked:
+            return None
+
+    bought = [asyncio.create_task(buy()) for _ in range(50)]
+    ended = asyncio.create_task(door.execute(revoke(actor)))
+    bought += [asyncio.create_task(buy()) for _ in range(50)]
+    times = await asyncio.gather(*bought)
+    end = (await ended).at.timestamp()
+    assert [at for at in times if at is not None and at > end] == []
+    assert await buy() is None
