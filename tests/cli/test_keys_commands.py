@@ -100,7 +100,7 @@ async def test_a_pepper_signs_when_no_process_lacks_it_and_is_retired_when_nothi
         refused = await server_side("pepper", *words, **both)
         assert (refused.code, told in refused.err) == (1, True)
     retired = rows(await server_side("pepper", "retire", "1", "--force", "--json", **both))
-    assert [row["status"] for row in retired] == ["retired", "signing"]
+    assert [(row["status"], row["alone"]) for row in retired] == [("retired", 2), ("signing", 0)]
     assert "PEPPERS: lacks 2" in (await server_side("pepper", "list")).err
 
 

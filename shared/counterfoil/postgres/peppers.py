@@ -83,11 +83,14 @@ async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
                  join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
                  left join subject a on (a.account_id, a.subject_id)
                                       = (k.account_id, coalesce(k.account_id, k.account_id)))
-        select p.id, count(*) as secrets, count(*) filter (where j.good and j.verifying = 1) as alone, 0 as codes
+        select p.id, count(*) as secrets, 0 as codes,
+               count(*) filter (
+               where j.good
+                 and j.verifying = case when p.id = any ($1::integer[]) then 0 else 1 end) as alone
           from judged j, unnest(j.peppers) as p(id)
          group by p.id
          union all
-        select pepper_id, 0, 0, count(*) from recovery_code group by pepper_id""",
+        select pepper_id, 0, count(*), 0 from recovery_code group by pepper_id""",
         list(retired),
     )
     found: dict[int, Left] = {}

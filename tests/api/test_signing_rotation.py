@@ -1,0 +1,78 @@
+"""What a process does of itself to the signing keys, and when; and how long strangers may keep the key set."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from aiohttp import ClientSession
+from msgspec.structs import replace
+
+from api.service import Caller, served, settings_for
+from counterfoil.key import PUBLISHED_SECONDS, SKEW_SECONDS, Ring, SigningKey
+from counterfoil.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.principal import NIL
+from counterfoil.rotation import due
+from counterfoil.sealing import Sealing
+from counterfoil.settings import BadSetting
+from counterfoil_api.application import make_app
+from counterfoil_dev.postgres import Database
+from pure.stories import NOON
+
+SEALING = Sealing(b"k" * 32)
+HOUR = 3_600
+ACTIVE = SigningKey(kid="a", jwk={}, standing="active", published_at=NOON, activated_at=NOON)
+WAITING = SigningKey(kid="b", jwk={}, standing="published", published_at=NOON)
+RETIRED = replace(ACTIVE, kid="c", standing="retired", retired_at=NOON)
+
+
+def ring(*keys: SigningKey) -> Ring:
+    return Ring(
+        account=NIL, id=NIL, name=None, created_at=NOON, updated_at=NOON, revision=7, version=7, at=NOON, keys=keys,
+        bearer_seconds=HOUR,
+    )  # fmt: skip
+
+
+def at(seconds: int) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def test_the_key_that_waits_signs_when_everybody_can_have_it() -> None:
+    keys = ring(ACTIVE, WAITING)
+    assert due(keys, at(PUBLISHED_SECONDS - 1), None, SEALING) is None
+    step = due(keys, at(PUBLISHED_SECONDS), None, SEALING)
+    assert isinstance(step, ActivateKey)
+    assert (step.kid, step.emergency, step.revisions) == ("b", False, frozenset({7})), "it insists on the ring that it saw"
+
+
+def test_a_retired_key_goes_when_its_last_bearer_is_over() -> None:
+    keys = ring(RETIRED, ACTIVE)
+    assert due(keys, at(HOUR + SKEW_SECONDS - 1), None, SEALING) is None
+    step = due(keys, at(HOUR + SKEW_SECONDS), None, SEALING)
+    assert isinstance(step, RemoveKey)
+    assert (step.kid, step.reason) == ("c", "")
+
+
+def test_a_rotation_begins_by_itself_only_where_that_was_asked_for() -> None:
+    assert due(ring(ACTIVE), at(10**9), None, SEALING) is None
+    assert due(ring(ACTIVE), at(HOUR - 1), HOUR, SEALING) is None
+    assert isinstance(due(ring(ACTIVE), at(HOUR), HOUR, SEALING), PublishKey)
+    assert due(ring(ACTIVE, WAITING), at(1), 1, SEALING) is None, "one is under way"
+
+
+def test_rotating_all_the_time_is_refused() -> None:
+    assert settings_for("postgresql://x/y", SIGNING_KEY_ROTATION="90d").signing_key_rotation_seconds == 90 * 86_400
+    assert settings_for("postgresql://x/y").signing_key_rotation_seconds is None
+    with pytest.raises(BadSetting, match="at least an hour"):
+        settings_for("postgresql://x/y", SIGNING_KEY_ROTATION="5m")
+
+
+async def test_nobody_may_keep_the_key_set_for_as_long_as_a_key_is_published_before_it_signs(
+    database: Database,
+) -> None:
+    async with served(make_app(settings_for(database.app_url))) as url, ClientSession(url) as session:
+        answer = await Caller(session, "").get("/.well-known/jwks.json")
+        age = re.search(r"max-age=([0-9]+)", answer.headers["Cache-Control"])
+        assert age is not None
+        assert 0 < int(age[1]) <= PUBLISHED_SECONDS // 2
+        (key,) = answer.json["keys"]
+        assert set(key) == {"kid", "kty", "crv", "x", "y", "alg", "use"}

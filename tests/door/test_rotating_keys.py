@@ -1,0 +1,75 @@
+"""Two processes rotate keys at once: one row decides, so exactly one of them wins, and exactly one key signs."""
+
+import asyncio
+from typing import Any
+
+from counterfoil.door import Door
+from counterfoil.fold import Outcome
+from counterfoil.key import RING, Ring
+from counterfoil.key_events import ActivateKey, NewKey, PublishKey, RemoveKey
+from counterfoil.pepper import MILL, ActivatePepper, IntroducePeppers
+from counterfoil.postgres.connection import open_pool
+from counterfoil.postgres.peppers import stored_mill
+from counterfoil.postgres.signing_keys import stored_ring
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.refusals import Refusal
+from counterfoil.sealing import Sealing
+from counterfoil.small import SubjectCommand
+from counterfoil_dev.postgres import Database
+
+SEALING = Sealing(b"k" * 32)
+RACERS = 6
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=NIL, id=RING, by=SYSTEM, **fields)
+
+
+async def race(doors: list[Door], commands: list[SubjectCommand]) -> list[Outcome]:
+    """Ask all at once, through one door each; those that were carried out."""
+    asked = (door.execute(command) for door, command in zip(doors, commands, strict=True))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, Refusal)] == []
+    return [answer for answer in answers if isinstance(answer, Outcome) and answer.facts]
+
+
+async def test_of_many_who_rotate_at_once_exactly_one_wins(database: Database) -> None:
+    doors = [await Door(database.app_url).__aenter__() for _ in range(RACERS)]
+    async with await open_pool(database.app_url, size=1) as pool:
+        first = [asks(PublishKey, key=SEALING.new_key(), revisions=frozenset({0})) for _ in doors]
+        assert len(await race(doors, first)) == 1
+        for _ in range(10):
+            keys: list[NewKey] = [SEALING.new_key() for _ in doors]
+            assert len(await race(doors, [asks(PublishKey, key=key) for key in keys])) == 1
+            stored = await stored_ring(pool)
+            assert stored is not None
+            waiting, active = stored.ring.first("published"), stored.ring.first("active")
+            assert waiting is not None
+            assert active is not None
+            assert stored.sealed.keys() == {waiting.kid, active.kid}
+            activating = asks(ActivateKey, kid=waiting.kid, emergency=True)
+            removing = asks(RemoveKey, kid=active.kid, reason="stolen", revisions=frozenset({stored.ring.revision}))
+            assert len(await race(doors, [activating, removing] * (RACERS // 2))) <= 2
+            after = await stored_ring(pool)
+            assert after is not None
+            assert [key.kid for key in after.ring.keys if key.standing == "active"] == [waiting.kid]
+            assert after.sealed.keys() == {waiting.kid}, "what signs no more has no private part"
+            assert isinstance(after.ring, Ring)
+    for door in doors:
+        await door.__aexit__()
+
+
+async def test_of_many_who_introduce_and_activate_peppers_at_once_one_signs(database: Database) -> None:
+    doors = [await Door(database.app_url).__aenter__() for _ in range(RACERS)]
+    checks = {number: f"{number:032x}" for number in range(1, RACERS + 1)}
+    introducing = [IntroducePeppers(account=NIL, id=MILL, by=SYSTEM, checks=checks) for _ in doors]
+    assert len(await race(doors, [*introducing])) == 1
+    activating = [ActivatePepper(account=NIL, id=MILL, by=SYSTEM, number=number) for number in checks]
+    await race(doors, [*activating])
+    async with await open_pool(database.app_url, size=1) as pool:
+        mill = await stored_mill(pool)
+    assert mill is not None
+    assert [pepper.standing for pepper in mill.peppers].count("signing") == 1
+    assert len(mill.peppers) == RACERS
+    for door in doors:
+        await door.__aexit__()
