@@ -41,7 +41,8 @@ def test_the_key_that_waits_signs_when_everybody_can_have_it() -> None:
     assert due(keys, at(PUBLISHED_SECONDS - 1), None, SEALING) is None
     step = due(keys, at(PUBLISHED_SECONDS), None, SEALING)
     assert isinstance(step, ActivateKey)
-    assert (step.kid, step.emergency, step.revisions) == ("b", False, frozenset({7})), "it insists on the ring that it saw"
+    assert (step.kid, step.emergency) == ("b", False)
+    assert step.revisions == frozenset({7}), "it insists on the ring that it saw"
 
 
 def test_a_retired_key_goes_when_its_last_bearer_is_over() -> None:
