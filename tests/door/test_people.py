@@ -12,8 +12,9 @@ import uuid_utils.compat as uuids
 from counterfoil.account import CreateAccount
 from counterfoil.door import Door
 from counterfoil.fold import Command, Outcome
+from counterfoil.postgres.connection import Connection
 from counterfoil.principal import SYSTEM, Actor, Principal
-from counterfoil.refusals import CallerGone, EmailTaken, LastAdministrator, NotFound
+from counterfoil.refusals import Busy, CallerGone, EmailTaken, LastAdministrator, NotFound
 from counterfoil.small import SubjectCommand
 from counterfoil.user import User, owner_of
 from counterfoil.user_commands import (
@@ -31,6 +32,7 @@ from door.elsewhere import Start
 ENDS: list[tuple[type[SubjectCommand], dict[str, Any]]] = [
     (DisableUser, {"reason": "x"}), (RemoveUser, {"reason": "x"}), (UpdateUser, {"role": "member"}),
 ]  # fmt: skip
+WAITING = "select exists (select from pg_locks where not granted)"
 _EMAILS = itertools.count(1)
 
 
@@ -42,8 +44,13 @@ def user(account: UUID, **said: Any) -> CreateUser:
     return CreateUser(account=account, **usual | said)
 
 
-def by(made: CreateUser) -> Principal:
+def asking(made: CreateUser) -> Principal:
     return Principal(actor=Actor("user", made.id), account=made.account, scopes=("all",), owner=owner_of(made.id))
+
+
+def ended(end: tuple[type[SubjectCommand], dict[str, Any]], *, by: CreateUser, whom: CreateUser) -> Command:
+    command, said = end
+    return command(account=whom.account, id=whom.id, by=asking(by), **said)
 
 
 async def account_with(door: Door, count: int) -> list[CreateUser]:
@@ -61,17 +68,35 @@ async def test_of_two_last_administrators_who_end_each_other_at_once_one_stays(
     door: Door, database: Database, elsewhere: Start, first: Any, second: Any
 ) -> None:
     there = await elsewhere(database.app_url)
-    for turn in range(8):
-        one, other = await account_with(door, 2)
-        ends: list[Command] = [
-            command(account=one.account, id=whom.id, by=by(who), **said)
-            for (command, said), who, whom in ((first, one, other), (second, other, one))
-        ]
-        here, away = asyncio.create_task(door.execute(ends[turn % 2])), there.ask([(ends[1 - turn % 2], None)])
-        answers = [*await asyncio.gather(here, return_exceptions=True), *await away]
-        assert sum(isinstance(answer, Outcome) for answer in answers) == 1
-        # Either the caller was gone by then, or lost what made them powerful, or would have been the last to go.
+    pairs = await asyncio.gather(*(account_with(door, 2) for _ in range(30)))
+    ours = [ended(first, by=one, whom=other) for one, other in pairs]
+    theirs = [ended(second, by=other, whom=one) for one, other in pairs]
+    there.send([(each, None) for each in theirs])
+    answers = await asyncio.gather(*(door.execute(each) for each in ours), return_exceptions=True)
+    for (one, _), here, away in zip(pairs, answers, await there.hear(), strict=True):
+        # The other caller was gone by then, or had lost what made them powerful, or would have been the last.
+        assert isinstance(here, Outcome) != isinstance(away, Outcome)
         assert await administrators(database, one.account) == 1
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end[0].__name__)
+async def test_who_would_be_the_last_waits_for_whoever_is_just_going(
+    door: Door, database: Database, owner: Connection, elsewhere: Start, end: Any
+) -> None:
+    one, other = await account_with(door, 2)
+    there = await elsewhere(database.app_url, still_after="append")  # written, but not yet committed
+    there.send([(ended(end, by=one, whom=one), None)])
+    assert await there.hear() == "reached"
+    asked = asyncio.create_task(door.execute(ended(end, by=other, whom=other)))
+    async with asyncio.timeout(30):
+        while not asked.done() and not await owner.fetchval(WAITING):  # noqa: ASYNC110 - as Postgres is
+            await asyncio.sleep(0.01)
+    assert not asked.done() or isinstance(asked.exception(), Busy)  # who waits gives up after a second
+    await there.kill()  # and with it goes what it had begun
+    (answer,) = await asyncio.gather(asked, return_exceptions=True)
+    if isinstance(answer, Busy):
+        await door.execute(ended(end, by=other, whom=other))
+    assert await administrators(database, one.account) == 1
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end[0].__name__)
@@ -79,12 +104,11 @@ async def test_of_many_who_leave_at_once_in_two_processes_one_stays(
     door: Door, database: Database, elsewhere: Start, end: Any
 ) -> None:
     people = await account_with(door, 8)
-    command, said = end
-    leaving: list[Command] = [command(account=each.account, id=each.id, by=by(each), **said) for each in people]
+    leaving = [ended(end, by=each, whom=each) for each in people]
     there = await elsewhere(database.app_url)
-    here = asyncio.gather(*(door.execute(each) for each in leaving[::2]), return_exceptions=True)
-    away = await there.ask([(each, None) for each in leaving[1::2]])
-    answers = [*await here, *away]
+    there.send([(each, None) for each in leaving[1::2]])
+    here = await asyncio.gather(*(door.execute(each) for each in leaving[::2]), return_exceptions=True)
+    answers = [*here, *await there.hear()]
     assert sum(isinstance(answer, Outcome) for answer in answers) == 7
     assert [type(answer) for answer in answers if not isinstance(answer, Outcome)] == [LastAdministrator]
     assert await administrators(database, people[0].account) == 1
@@ -95,7 +119,7 @@ async def test_of_many_who_take_one_address_in_two_processes_one_gets_it(
 ) -> None:
     (boss,) = await account_with(door, 1)
     taking: list[Command] = [
-        user(boss.account, by=by(boss), email=email) for email in ("race@example.org", "RACE@example.org") * 4
+        user(boss.account, by=asking(boss), email=email) for email in ("race@example.org", "RACE@example.org") * 4
     ]
     there = await elsewhere(database.app_url)
     here = asyncio.gather(*(door.execute(each) for each in taking[::2]), return_exceptions=True)
@@ -109,7 +133,7 @@ async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
     door: Door, database: Database, elsewhere: Start
 ) -> None:
     (boss,) = await account_with(door, 1)
-    about: dict[str, Any] = {"account": boss.account, "id": boss.id, "by": by(boss)}
+    about: dict[str, Any] = {"account": boss.account, "id": boss.id, "by": asking(boss)}
     digests = tuple(bytes([n]) * 32 for n in range(10))
     await door.execute(EnrolTotp(**about, sealed_seed=b"s", last_step=1, recovery_digests=digests, pepper_id=1))
     there = await elsewhere(database.app_url)
@@ -123,15 +147,15 @@ async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
 
 async def test_who_was_disabled_meanwhile_asks_for_nothing_more(door: Door) -> None:
     one, other = await account_with(door, 2)
-    await door.execute(DisableUser(account=one.account, id=other.id, by=by(one), reason="x"))
+    await door.execute(DisableUser(account=one.account, id=other.id, by=asking(one), reason="x"))
     for command in (
-        EnableUser(account=one.account, id=other.id, by=by(other)),
-        DisableUser(account=one.account, id=one.id, by=by(other), reason="x"),
-        user(one.account, by=by(other)),
+        EnableUser(account=one.account, id=other.id, by=asking(other)),
+        DisableUser(account=one.account, id=one.id, by=asking(other), reason="x"),
+        user(one.account, by=asking(other)),
     ):
         with pytest.raises(CallerGone):
             await door.execute(command)
-    enabled = (await door.execute(EnableUser(account=one.account, id=other.id, by=by(one)))).state
+    enabled = (await door.execute(EnableUser(account=one.account, id=other.id, by=asking(one)))).state
     assert isinstance(enabled, User)
     assert enabled.standing == "active"
 
