@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from .refusals import BeyondCaller
-from .scopes import EVERYTHING, missing
+from .scopes import EVERYTHING, contains, missing
 
 NIL: Final = UUID(int=0)
 """The account of the system itself."""
@@ -61,16 +61,23 @@ def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -
     """Raise BeyondCaller unless the caller may put these scopes into the hands of this owner.
 
     `own.read` in somebody else's hands opens the tokens of somebody else: that takes `tokens.read`. Who holds that
-    holds `own.read` too, for whomever.
+    holds `own.read` too, for whomever; but since it shows a user to themselves, for another user it takes `users.read`.
     """
+    others = owner != caller.owner
     lacking = missing(caller.scopes, wanted)
-    if owner != caller.owner:
+    if others:
         lacking = tuple(scope for scope in wanted if scope in lacking or scope.startswith(_OWN))
-    _refuse_lacking(tuple(scope for scope in lacking if missing(caller.scopes, (_of_anybody(scope),))))
+    another_user = others and owner.type == "user"
+    _refuse_lacking(
+        tuple(scope for scope in lacking if missing(caller.scopes, _of_anybody(scope, another_user=another_user)))
+    )
 
 
-def _of_anybody(scope: str) -> str:
-    return f"tokens.{scope.removeprefix(_OWN)}" if scope.startswith(_OWN) else scope
+def _of_anybody(scope: str, *, another_user: bool) -> tuple[str, ...]:
+    if not scope.startswith(_OWN):
+        return (scope,)
+    shows_a_user = another_user and contains(scope, "own.read")
+    return (f"tokens.{scope.removeprefix(_OWN)}", *(("users.read",) if shows_a_user else ()))
 
 
 def _refuse_lacking(lacking: tuple[str, ...]) -> None:

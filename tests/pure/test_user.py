@@ -206,10 +206,17 @@ def test_own_tokens_of_somebody_else_are_the_tokens_of_all() -> None:
         with pytest.raises(BeyondCaller) as refused:
             refuse_beyond(member, (wanted,), owner=other)
         assert refused.value.facts == {"missing": [wanted]}
-    for scopes in (("tokens.*",), ("all",)):
+    for scopes in (("tokens.*", "users.read"), ("all",)):
         everywhere = replace(member, scopes=scopes)
         refuse_beyond(everywhere, ("own.read", "own.*"), owner=one)  # who sees all tokens sees their own
         refuse_beyond(everywhere, ("own.read", "own.*"), owner=other)
+    blind = replace(member, scopes=("tokens.*",))
+    refuse_beyond(blind, ("own.read", "own.*"), owner=one)
+    refuse_beyond(blind, ("own.rotate",), owner=other)
+    refuse_beyond(blind, ("own.read", "own.*"), owner=Owner("service", "backup"))
+    for wanted in ("own.read", "own.*"):  # they would show another user to who may see none
+        with pytest.raises(BeyondCaller):
+            refuse_beyond(blind, (wanted,), owner=other)
     with pytest.raises(BeyondCaller):
         refuse_beyond(replace(member, scopes=("tokens.read",)), ("own.*",), owner=one)
     with pytest.raises(BeyondCaller):  # a token without an owner has no own

@@ -34,7 +34,7 @@ from counterfoil.refusals import (
     SecretRetired,
 )
 from counterfoil.secret import Secret, mint
-from counterfoil.token import Token
+from counterfoil.token import Token, flaw
 from counterfoil_api.api import Api
 from counterfoil_api.authentication import Approach, SecretGiven
 from counterfoil_api.catalogue import expanded
@@ -42,7 +42,7 @@ from counterfoil_api.conditions import revisions
 from counterfoil_api.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
 from counterfoil_api.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.principals import authenticate, reach, retired_by_secret
+from counterfoil_api.principals import authenticate, reach, refuse_network, retired_by_secret
 from counterfoil_api.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
 from counterfoil_api.references import permitted
 from counterfoil_api.replies import Made, Tagged, encode
@@ -208,6 +208,9 @@ async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> 
     """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
     seen = await retired_by_secret(ledger, approach)
     if seen is None or retry is None:
+        raise SecretRetired
+    refuse_network(seen.around.policy, approach.address)
+    if flaw(seen, seen.generation, seen.at, seen.around):  # what is told again would open nothing, or not now
         raise SecretRetired
     asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=())
     claimed = claim(ledger.peppers, asker, retry.key, request=retry.request, holds_secret=True)

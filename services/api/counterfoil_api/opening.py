@@ -13,7 +13,7 @@ from counterfoil.cursor import BadCursor
 from counterfoil.password import checked_password
 from counterfoil.postgres.catalogue import family
 from counterfoil.postgres.users import user_by_email
-from counterfoil.principal import SYSTEM, Principal
+from counterfoil.principal import SYSTEM, Principal, refuse_beyond_life
 from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, EmailTaken, ScopeMissing
 from counterfoil.user import checked_email
 from counterfoil.user_commands import CreateUser
@@ -84,9 +84,10 @@ async def create_account(ledger: Ledger, asker: Asker[Principal], *, body: Body[
     """Open an account beside yours, with its first administrator.
 
     It is a tenant of its own: nothing of yours reaches into it. Only an account that was founded on the server opens
-    others.
+    others, and who may do so only for a time opens none.
     """
     need(asker, "accounts.create")
+    refuse_beyond_life(asker, None)  # its administrator outlives every token that expires
     if (await own_account(ledger, asker)).parent is not None:
         raise BeyondCaller("Only an account that was founded on the server opens others.")
     account, user, first = uuid7(), uuid7(), body.administrator

@@ -47,11 +47,12 @@ class Passwords:
         with self._in_line():
             async with self._logins.turn(email, approach.address) as login:
                 known = await self._known(email, password, login)
+                if not known.policy.admits(approach.address):  # before a code is spent, and as a failure: it is one
+                    login.failed(known.user.account, known.user.id)
+                    raise NetworkForbidden
                 await self._refuse_code(known.user, approach.otp, login)
                 login.passed()
             await self._refresh(known, password)
-        if not known.policy.admits(approach.address):
-            raise NetworkForbidden
         return principal_of(known.user)
 
     async def hashed(self, password: str) -> str:
