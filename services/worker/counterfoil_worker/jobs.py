@@ -40,6 +40,7 @@ class Jobs:
         self._door = door
         self._working = False
         self._stopping = False
+        self._postponed = False
 
     def stop(self) -> None:
         """End the present parts and take no more; whoever comes next will find the rest."""
@@ -59,8 +60,11 @@ class Jobs:
         try:
             while (turn := await self._turn(ends)) and not self._over(ends):
                 done += turn
+            self._postponed = False
         except (*LOST, Unavailable) as error:
-            log.warning("jobs_postponed", error=type(error).__name__)
+            if not self._postponed:  # once, and not with every call
+                log.warning("jobs_postponed", error=type(error).__name__)
+            self._postponed = True
         finally:
             self._working = False
         return done
@@ -77,8 +81,18 @@ class Jobs:
             if job.standing == "accepted":
                 await self._door.execute(StartJob(account=job.account, id=job.id, by=_system(job)))
             until = min(ends, time.monotonic() + _TURN_SECONDS)
-            done += sum(await asyncio.gather(*(self._parts(job, until) for _ in range(_AT_ONCE))))
+            done += await self._together(job, until)
             await self._finish(job)
+        return done
+
+    async def _together(self, job: Job, until: float) -> int:
+        """Work on parts side by side, and on all of them to the end: nothing goes on behind whoever asked for it."""
+        found = await asyncio.gather(*(self._parts(job, until) for _ in range(_AT_ONCE)), return_exceptions=True)
+        done = 0
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+            done += each
         return done
 
     async def _parts(self, job: Job, until: float) -> int:

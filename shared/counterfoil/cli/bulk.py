@@ -182,6 +182,9 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
         )
     if plan.includes_yourself:
         warn("the token that you ask with is among them.")
+    if not plan.tokens:
+        remark("There is nothing to revoke.")
+        return
     remark("Nothing was changed. To revoke exactly these, repeat this command with:")
     remark(f"  --execute --plan {plan.plan} --reason {shlex.quote('…')}")
 
