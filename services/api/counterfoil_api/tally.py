@@ -20,8 +20,9 @@ from counterfoil_api.metrics import LIMITS_SHARED
 log = structlog.get_logger()
 
 PREFIX: Final = "counterfoil:limits:"
-PATIENCE_SECONDS: Final = 0.25
+PATIENCE_SECONDS: Final = 1.0
 """Whoever waits longer for a count is kept waiting for nothing."""
+_GRACE_SECONDS: Final = 0.05
 _PAUSE_SECONDS: Final = 1
 _LOST: Final = (RedisError, OSError, TimeoutError)
 
@@ -66,16 +67,27 @@ class Tally:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
+        """Ask, with patience: who is thought lost for a busy moment has everybody counted anew."""
+        asking = asyncio.ensure_future(self._asked(asks))
+        try:
+            # Not `asyncio.timeout`: after a pause of our own it would throw away an answer that has long been there.
+            for seconds in (PATIENCE_SECONDS, _GRACE_SECONDS):
+                if (await asyncio.wait({asking}, timeout=seconds))[0]:
+                    return asking.result()
+        finally:
+            asking.cancel()
+        raise TimeoutError
+
+    async def _asked(self, asks: list[Ask]) -> dict[Ask, list[int]]:
         assert self._valkey is not None  # noqa: S101 - nobody else calls
         alike: dict[tuple[Step, int], list[Ask]] = {}
         for ask in asks:
             alike.setdefault((ask[1], len(ask[3])), []).append(ask)
         answers: dict[Ask, list[int]] = {}
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            for (step, width), same in alike.items():
-                keys, args = (ask[2] for ask in same), chain.from_iterable(ask[3] for ask in same)
-                said: bytes = await self._valkey.eval(_together(step), len(same), *keys, width, *args)
-                answers |= zip(same, _numbers(said), strict=True)
+        for (step, width), same in alike.items():
+            keys, args = (ask[2] for ask in same), chain.from_iterable(ask[3] for ask in same)
+            said: bytes = await self._valkey.eval(_together(step), len(same), *keys, width, *args)
+            answers |= zip(same, _numbers(said), strict=True)
         return answers
 
     def _lost(self, error: Exception) -> None:
@@ -120,8 +132,8 @@ async def open_tally(url: str) -> AsyncIterator[Tally]:
         return
     valkey = Redis.from_url(
         url,
-        socket_connect_timeout=PATIENCE_SECONDS,
-        socket_timeout=PATIENCE_SECONDS,
+        socket_connect_timeout=None,  # our own patience rules
+        socket_timeout=None,
         retry=Retry(NoBackoff(), 1),  # for a connection that went stale
     )
     tally = Tally(valkey)

@@ -1,0 +1,75 @@
+"""A service with limits, as two processes see it: who asks comes from wherever a proxy says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import ClientSession
+from redis.asyncio import Redis
+
+from api.service import Caller, basic, founded, served, settings_for
+from counterfoil.secret import mint
+from counterfoil_api.application import make_app
+from counterfoil_api.tally import PREFIX
+from counterfoil_dev.postgres import Database
+from counterfoil_dev.valkey import Valkey
+
+LIMIT = 20
+HERE, THERE = "192.0.2.7", "198.51.100.7"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Two processes of one service, and what both share; a proxy before them says who asks from where."""
+
+    sessions: tuple[ClientSession, ClientSession]
+    credentials: dict[str, str]
+    redis: Redis
+
+    def caller(self, plain: str, *, at: str = HERE, process: int = 0) -> Caller:
+        return Caller(self.sessions[process], f"Bearer {plain}", {"X-Forwarded-For": at})
+
+    @property
+    def admin(self) -> Caller:
+        """From a network of its own."""
+        return self.caller(self.credentials["admin_token"], at="203.0.113.1")
+
+    def login(self, password: str | None = None, *, at: str, email: str = "", process: int = 0) -> Caller:
+        who = email or self.credentials["admin_email"]
+        given = basic(who, self.credentials["admin_password"] if password is None else password)
+        return Caller(self.sessions[process], given, {"X-Forwarded-For": at})
+
+    async def told(self) -> None:
+        """Wait until what the first process has met is known to both."""
+        async with asyncio.timeout(20):
+            while not [key async for key in self.redis.scan_iter(f"{PREFIX}met:*")]:  # noqa: ASYNC110 - as Valkey is
+                await asyncio.sleep(0.02)
+
+
+async def look(caller: Caller) -> int:
+    return (await caller.get("/v1/tokens/self")).status
+
+
+async def guesses(place: Place, count: int, *, at: str = HERE, process: int = 0) -> list[int]:
+    return [await look(place.caller(mint("service").plain, at=at, process=process)) for _ in range(count)]
+
+
+@asynccontextmanager
+async def limited(database: Database, valkey: Valkey, directory: Path) -> AsyncIterator[Place]:
+    """A service whose networks may guess `LIMIT` times."""
+    limits = valkey.database(2)
+    settings = settings_for(
+        database.app_url, LIMITS_REDIS_URL=limits, GUESS_LIMIT=f"{LIMIT}/10m", TRUSTED_PROXIES="127.0.0.1/32"
+    )
+    async with Redis.from_url(limits) as redis:
+        await redis.flushdb()
+        credentials = await founded(settings, "limited", directory)
+        async with (
+            served(make_app(settings)) as one,
+            served(make_app(settings)) as other,
+            ClientSession(one) as here,
+            ClientSession(other) as there,
+        ):
+            yield Place((here, there), credentials, redis)

@@ -1,0 +1,117 @@
+"""E. Who fails to log in waits longer and longer, and makes nobody else wait."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from api.service import Answer
+from counterfoil_api import logins
+from counterfoil_api.logins import Delays
+from counterfoil_dev.postgres import Database
+from counterfoil_dev.valkey import Valkey
+from security.limited import HERE, LIMIT, THERE, Place, limited
+
+
+@pytest.fixture
+async def place(database: Database, valkey: Valkey, tmp_path: Path) -> AsyncIterator[Place]:
+    async with limited(database, valkey, tmp_path) as opened:
+        yield opened
+
+
+async def tries(place: Place, count: int, **at: Any) -> list[Answer]:
+    return [await place.login("wrong", **at).get("/v1/tokens") for _ in range(count)]
+
+
+async def test_e21_who_fails_waits_twice_as_long_each_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins, "HERE", Delays(free=5, first_seconds=4, longest_seconds=6))
+    assert [answer.status for answer in await tries(place, 6, at=HERE)] == [401] * 5 + [429]
+    for longest in (4, 6):
+        refused = await place.login(at=HERE, process=1).get("/v1/tokens")  # not even the right password
+        wait = int(refused.headers["Retry-After"])
+        assert (refused.status, 0 < wait <= longest) == (429, True)
+        await asyncio.sleep(wait)
+        assert (await tries(place, 1, at="192.0.2.99"))[0].status == 401
+    await asyncio.sleep(6)
+    assert (await place.login(at=HERE).get("/v1/tokens")).status == 200
+    assert [answer.status for answer in await tries(place, 6, at=HERE)] == [401] * 5 + [429]
+
+
+async def test_e21_nobody_locks_others_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins, "ELSEWHERE", Delays(free=12, first_seconds=60, longest_seconds=60))
+    assert (await place.login(at=THERE).get("/v1/tokens")).status == 200  # where the user is at home
+    for number in range(4):
+        await tries(place, 5, at=f"192.0.{number}.7")
+    assert (await place.login("wrong", at="192.0.9.7").get("/v1/tokens")).status == 429
+    for process in (0, 1):
+        assert (await place.login(at=THERE, process=process).get("/v1/tokens")).status == 200
+    assert (await place.login(at="192.0.9.7", email="else@limited.example.org").get("/v1/tokens")).status == 401
+
+
+async def test_e21_a_person_nobody_knows_is_treated_alike(place: Place) -> None:
+    for who in ("", "nobody@limited.example.org"):
+        answers = await tries(place, 6, at=HERE, email=who)
+        assert [answer.status for answer in answers] == [401] * 5 + [429]
+        assert {answer.problem for answer in answers[:5]} == {"credentials-refused"}
+
+
+async def test_e21_one_password_tried_on_many_people_is_limited_and_keeps_out_nobody_at_home(place: Place) -> None:
+    assert (await place.login(at=HERE).get("/v1/tokens")).status == 200
+    others = [f"person{number}@limited.example.org" for number in range(LIMIT + 5)]
+    statuses = [
+        (await tries(place, 1, at=HERE, email=who, process=number % 2))[0].status for number, who in enumerate(others)
+    ]
+    assert statuses == [401] * LIMIT + [429] * 5
+    for process in (0, 1):
+        assert (await place.login(at=HERE, process=process).get("/v1/tokens")).status == 200
+    assert (await place.login(at=THERE).get("/v1/tokens")).status == 200
+    # Who has 65,536 networks of IPv6 has no more of this than who has one.
+    statuses = [
+        (await tries(place, 1, at=f"2001:db8:7:{number:x}::1", email=who))[0].status
+        for number, who in enumerate(others)
+    ]
+    assert statuses == [401] * LIMIT + [429] * 5
+
+
+async def test_e21_no_spelling_that_the_database_takes_for_the_same_has_tries_of_its_own(database: Database) -> None:
+    connection = await asyncpg.connect(database.app_url)
+    rows = await connection.fetch(
+        "select chr(i) as letter, lower(chr(i)) as lower from generate_series(1, 1114111) as i"
+        " where i not between 55296 and 57343 and lower(chr(i)) <> chr(i)"
+    )
+    await connection.close()
+    assert len(rows) > 1_000
+    assert [row["letter"] for row in rows if logins.folded(row["letter"]) != logins.folded(row["lower"])] == []
+    assert logins.folded(" Ma\u0308x@Example.ORG ") == logins.folded("m\u00e4x@example.org")
+    assert logins.folded("max@example.org") != logins.folded("mix@example.org")
+
+
+async def test_e21_tries_side_by_side_are_no_more_than_tries_in_a_row(place: Place) -> None:
+    asks = (place.login("wrong", at=HERE, process=number % 2).get("/v1/tokens") for number in range(30))
+    statuses = [answer.status for answer in await asyncio.gather(*asks)]
+    assert (statuses.count(401), statuses.count(429)) == (5, 25)
+
+
+async def test_e21_right_passwords_side_by_side_are_no_failure(place: Place) -> None:
+    asks = (place.login(at=HERE).get("/v1/tokens") for _ in range(12))
+    assert {answer.status for answer in await asyncio.gather(*asks)} == {200}
+
+
+def test_e21_a_hundred_failures_in_a_row_leave_one_try_a_day() -> None:
+    for delays in (logins.HERE, logins.ELSEWHERE):
+        *_, most, last, kept = delays.steps
+        assert (most, last) == (100, 86_400_000)
+        assert kept > last
+        assert delays.free < most
+
+
+async def test_e21_neither_address_nor_name_of_a_person_is_kept_in_valkey(place: Place) -> None:
+    await tries(place, 6, at=HERE)
+    await place.login(at=THERE).get("/v1/tokens")
+    keys = b" ".join([key async for key in place.redis.scan_iter()]).decode()
+    assert "192.0.2.0/24" in keys
+    assert not re.search(r"@|limited|192\.0\.2\.7|198\.51\.100\.7", keys)
