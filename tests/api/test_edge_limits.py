@@ -42,11 +42,11 @@ async def test_headers_that_dribble_are_not_waited_for(shelf: Shelf) -> None:
 
 
 async def test_the_time_of_a_head_is_counted_for_each_request_of_a_connection(shelf: Shelf) -> None:
-    async with a_server(shelf, head_seconds=0.3) as where, connected(where) as (reader, writer):
+    async with a_server(shelf, head_seconds=1) as where, connected(where) as (reader, writer):
         for _ in range(3):
             writer.write(b"GET /page HTTP/1.1\r\n")
             await writer.drain()
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.4)
             writer.write(b"Host: x\r\n\r\n")
             assert (await answer_of(reader))[0] == 200
         writer.write(b"GET /page HTTP/1.1\r\n")
@@ -54,9 +54,9 @@ async def test_the_time_of_a_head_is_counted_for_each_request_of_a_connection(sh
 
 
 async def test_a_head_that_waits_for_us_is_not_late(shelf: Shelf) -> None:
-    async with a_server(shelf, head_seconds=0.05) as where, connected(where) as (reader, writer):
-        body = b'{"name":"slow"}'
-        head = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    async with a_server(shelf, head_seconds=0.4) as where, connected(where) as (reader, writer):
+        body = b'{"name":"a","asker":"b"}'
+        head = b"POST /long HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         writer.write(head % len(body) + body)
         await writer.drain()
         writer.write(b"GET /page HT")
@@ -76,7 +76,7 @@ async def test_a_body_that_dribbles_is_not_waited_for(shelf: Shelf) -> None:
 
 
 async def test_nobody_keeps_a_connection_by_saying_nothing(shelf: Shelf) -> None:
-    async with a_server(shelf, idle_seconds=0.3) as where:
+    async with a_server(shelf, idle_seconds=0.6) as where:
         async with connected(where) as (reader, _):
             assert await asyncio.wait_for(reader.read(), 20) == b""
         async with connected(where) as (reader, writer):
