@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -19,12 +20,13 @@ log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 1.0
 
-Hear = Callable[[int | None, float], Awaitable[None]]
+Hear = Callable[[int | None, float, datetime], Awaitable[None]]
+"""Told of a version, as of when on the loop's clock, and what the database's clock showed."""
 
 
 @asynccontextmanager
 async def following(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> AsyncIterator[None]:
-    """Tell each listener once a second at which version its subject is, and as of when, for as long as this lasts.
+    """Tell each listener once a second at which version its subject is, for as long as this lasts.
 
     The connection is our own, and says which peppers we have: whoever would let another one sign can see who lacks it.
     """
@@ -58,7 +60,8 @@ async def _listen(connection: Connection, listeners: Mapping[UUID, Hear]) -> Non
         found = await versions(connection, NIL, listeners)
         try:
             for subject, hear in listeners.items():
-                await hear(found.get(subject), as_of)
+                version, at = found[subject]
+                await hear(version, as_of, at)
             complaint = ""
         except Refusal as refusal:
             if refusal.detail != complaint:

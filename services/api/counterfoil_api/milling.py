@@ -1,5 +1,6 @@
 """The peppers of this process: held against those that the database knows, and following what becomes of them."""
 
+from datetime import datetime
 from time import monotonic
 
 import structlog
@@ -32,7 +33,7 @@ class Milling:
         if self._version is None or monotonic() - self._as_of > HEARD_SECONDS:
             await self._reading.get(None)
 
-    async def heard(self, version: int | None, as_of: float) -> None:
+    async def heard(self, version: int | None, as_of: float, _: datetime) -> None:
         """Learn at which version they were at a moment of the loop's clock."""
         if version is None or version != self._version:
             await self._reading.get(None)

@@ -1,7 +1,7 @@
 """The keys that bearers are signed with, as every process knows them: read again whenever they changed."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 from typing import Final
 
@@ -65,17 +65,17 @@ class Keys:
         if not ring.knows(text):
             raise CredentialsRefused
 
-    async def heard(self, version: int | None, as_of: float) -> None:
+    async def heard(self, version: int | None, as_of: float, at: datetime) -> None:
         """Learn at which version the keys were at a moment of the loop's clock, and take the step that is due."""
         if self._known is None or version != self._known[0].version:
             await self._reread()
         else:
             self._as_of = max(self._as_of, as_of)
-        await self._carry_on()
+        await self._carry_on(at)
 
-    async def _carry_on(self) -> None:
+    async def _carry_on(self, at: datetime) -> None:
         # Every process tries, and the door lets one of them: the keys were to be as they are now.
-        if self._known and (step := due(self._known[0], datetime.now(UTC), self._rotation_seconds, self._sealing)):
+        if self._known and (step := due(self._known[0], at, self._rotation_seconds, self._sealing)):
             with suppress(Refusal):
                 outcome = await self._door.execute(step)
                 log.info("signing_keys_rotated", steps=[fact.type for fact in outcome.facts])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -53,16 +54,18 @@ async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, pat
     }
 
 
-async def versions(connection: Connection, account: UUID, subjects: Iterable[UUID]) -> dict[UUID, int]:
-    """Return at which version each of these subjects is; one that does not exist is left out."""
+async def versions(
+    connection: Connection, account: UUID, subjects: Iterable[UUID]
+) -> dict[UUID, tuple[int | None, datetime]]:
+    """Return at which version each of these subjects is, None if it does not exist, and the database's time."""
     rows = await connection.fetch(
         """
-        select s.subject_id, s.version
+        select k.subject_id, s.version, clock_timestamp() as at
           from unnest($2::uuid[]) as k(subject_id)
-          join subject s on (s.account_id, s.subject_id) = ($1, k.subject_id)""",
+          left join subject s on (s.account_id, s.subject_id) = ($1, k.subject_id)""",
         account, list(subjects),
     )  # fmt: skip
-    return {row["subject_id"]: row["version"] for row in rows}
+    return {row["subject_id"]: (row["version"], row["at"]) for row in rows}
 
 
 async def administrators(connection: Connection, accounts: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
