@@ -6,7 +6,7 @@ from uuid import UUID
 from counterfoil.foreign import ForeignSecret
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.principal import NIL
-from counterfoil.secret import Peppers, Secret, recognised
+from counterfoil.secret import Peppers, Secret
 from counterfoil_api.authentication import BearerGiven, SecretGiven
 from counterfoil_api.complaints import CredentialsRefused
 from counterfoil_api.fading import Fading
@@ -22,6 +22,11 @@ Given = SecretGiven | BearerGiven
 def plain_hash(given: Given) -> int:
     """What this process knows credentials by: Python's own hash, which is keyed with a secret of the process."""
     return hash(given.plain if isinstance(given, SecretGiven) else given.text)
+
+
+def digest_of(peppers: Peppers, given: Given) -> bytes:
+    """A keyed digest that stays the same whichever pepper signs: none that is kept, and so none that is re-keyed."""
+    return peppers.hmac(b"credentials", (given.plain if isinstance(given, SecretGiven) else given.text).encode())
 
 
 class Known:
@@ -40,11 +45,7 @@ class Known:
 
     def digest(self, given: Given) -> bytes:
         """What all processes may know them by; without the pepper it leads nowhere."""
-        if isinstance(given, SecretGiven) and (secret := recognised(given.plain)):
-            return self._peppers.digests(secret)[0]
-        return self._peppers.hmac(
-            b"credentials", (given.plain if isinstance(given, SecretGiven) else given.text).encode()
-        )
+        return digest_of(self._peppers, given)
 
     async def whose(self, given: Given) -> tuple[UUID, UUID]:
         """The account and the token that they belong to, which never changes; nobody's are those of nobody."""

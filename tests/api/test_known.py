@@ -1,0 +1,20 @@
+"""What is counted and marked of credentials, whatever becomes of the peppers meanwhile."""
+
+from counterfoil.secret import Peppers, mint
+from counterfoil_api.authentication import BearerGiven, SecretGiven
+from counterfoil_api.known import digest_of
+
+
+def test_what_was_met_is_known_by_the_same_digest_when_another_pepper_signs() -> None:
+    peppers = Peppers({1: b"1" * 32, 2: b"2" * 32})
+    for given in (
+        SecretGiven(mint("service").plain),
+        SecretGiven("an-old-secret-of-another-service"),
+        BearerGiven("e"),
+    ):
+        digests = set()
+        for signing, retired in ((1, ()), (2, ()), (2, (1,))):
+            peppers.follow(signing, retired)
+            digests.add(digest_of(peppers, given))
+        assert len(digests) == 1
+    assert digest_of(peppers, SecretGiven("one")) != digest_of(peppers, SecretGiven("other"))
