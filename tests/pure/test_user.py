@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from counterfoil.account import AccountCreated
 from counterfoil.events import Event, Fact, Private, Subject
 from counterfoil.principal import SYSTEM, Actor, Owner, Principal, refuse_beyond
 from counterfoil.refusals import (
@@ -29,6 +30,8 @@ from counterfoil.refusals import (
 from counterfoil.scopes import missing
 from counterfoil.small import Around, SubjectCommand
 from counterfoil.subjects import TYPE_OF
+from counterfoil.subjects import decide as decide_any
+from counterfoil.subjects import evolve as evolve_any
 from counterfoil.user import User, decide, evolve, held, owner_of, principal_of
 from counterfoil.user_commands import (
     ChangePassword,
@@ -316,6 +319,18 @@ def test_what_cannot_come_there_is_a_bug_and_no_refusal() -> None:
             evolve(user, fact(event, 2))
     with pytest.raises(TypeError, match="no such command"):
         decide(after(born()), asks(SubjectCommand), NOW)
+
+
+def test_what_is_asked_of_a_user_is_asked_of_nothing_else() -> None:
+    account = evolve_any(None, fact_about("account", AccountCreated(private=Private(name="Acme"))))
+    with pytest.raises(NotFound):
+        decide_any(account, asks(EnableUser), NOW)
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve_any(account, fact(UserEnabled(), 2))
+
+
+def fact_about(kind: str, event: Event) -> Fact:
+    return replace(fact(event, 1), subject=Subject(kind, ADA))
 
 
 @dataclass
