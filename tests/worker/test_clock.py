@@ -110,7 +110,7 @@ def test_calls_carry_nothing(valkey: Valkey) -> None:
 
     broker = broker_of(valkey.url)
     broker.flush(QUEUE)
-    for call in declare(broker, sweep=nothing, forget=nothing, sweep_interval_seconds=5):
+    for call in declare(broker, sweep=nothing, forget=nothing, jobs=nothing, sweep_interval_seconds=5):
         call.send()
     client = redis.Redis.from_url(valkey.url)
     messages = [msgspec.json.decode(message) for message in client.hvals(f"counterfoil:{QUEUE}.msgs")]

@@ -13,7 +13,7 @@ from counterfoil.refusals import OutcomeUnknown, Overloaded
 
 log = structlog.get_logger()
 
-_DOUBT: Final = "This took longer than it may, and may still be done; repeat it with the same Idempotency-Key to learn it."
+_DOUBT: Final = "This took longer than it may, and may be done still; repeat it with the same Idempotency-Key to know."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
