@@ -95,7 +95,7 @@ async def change_password(
     """Change your own password, or reset somebody's.
 
     Your own takes no scope, but your present password: Basic authentication. Without a password one is made up, and
-    shown this once.
+    shown this once. It ends no token, neither those of a login: revoke them (`/v1/revocations`).
     """
     if user == SELF or is_oneself(asker, user):
         found = await oneself(ledger, asker)

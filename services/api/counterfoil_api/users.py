@@ -143,7 +143,8 @@ async def update_user(
 ) -> Tagged[UserDocument]:
     """Change a user's e-mail address, role or scopes.
 
-    Scopes are replaced as a whole. Nobody changes a user who may do more than they do, or gives one more.
+    Scopes are replaced as a whole. Nobody changes a user who may do more than they do, or gives one more. Tokens that
+    act on the user's behalf keep what they hold: whoever takes a role away revokes them, too (`/v1/revocations`).
     """
     found = await permitted_user(ledger, asker, user, scope="users.update")
     command = UpdateUser(
