@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Final, Literal, Protocol, TypeVar, assert_never
 from uuid import UUID
 
@@ -143,19 +144,20 @@ class Fold:
         return Outcome(changed.state, tuple(fact for fact, _ in facts), at)
 
     def _opened(self, command: ExchangeSecret) -> Exchange | None:
-        for digest in command.digests:
-            if digest in self.taken.opened:
-                account, token_id, generation = self.taken.opened[digest]
-                if command.client not in (None, token_id):
-                    return None
-                itself = Principal(actor=Actor("token", token_id), account=account, scopes=())
-                return Exchange(
-                    account=account, token_id=token_id, generation=generation, jti=command.jti,
-                    by=command.actor or itself, actors=(command.actor.actor.id,) if command.actor else (),
-                    lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
-                    address=command.address,
-                )  # fmt: skip
-        return None
+        found = [self.taken.opened[digest] for digest in command.digests if digest in self.taken.opened]
+        if not found:
+            return None
+        # As look-ups do: a secret from elsewhere that opens two tokens belongs to whoever had it first.
+        account, token_id, generation = min(found, key=itemgetter(1))
+        if command.client not in (None, token_id):
+            return None
+        itself = Principal(actor=Actor("token", token_id), account=account, scopes=())
+        return Exchange(
+            account=account, token_id=token_id, generation=generation, jti=command.jti,
+            by=command.actor or itself, actors=(command.actor.actor.id,) if command.actor else (),
+            lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
+            address=command.address,
+        )  # fmt: skip
 
     def _asked_now(self, command: Asked) -> Asked:
         """Return the command as its caller may ask it at this moment, whatever they might when they came in."""

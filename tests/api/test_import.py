@@ -165,6 +165,18 @@ async def test_a_known_secret_is_not_imported_by_its_other_digest_if_it_is_shown
     assert why(again) == "secret-taken"
 
 
+async def test_a_secret_that_nobody_showed_belongs_to_whoever_had_it_first(admin: Caller, stranger: Caller) -> None:
+    for first, second in (("sha512", "sha256"), ("sha256", "sha512")):
+        text = plain()
+        token = await one(admin, digest=digest(text, first))
+        await one(stranger, digest=digest(text, second))
+        holder = admin.with_token(text)
+        assert (await holder.get("/v1/tokens/self")).json["id"] == token
+        bought = (await holder.post("/v1/exchange", {})).json["access_token"]
+        assert (await admin.with_token(bought).get("/v1/tokens/self")).json["id"] == token
+        assert (await active(admin, text), await active(stranger, text)) == (True, False)
+
+
 async def test_twins_in_one_call_and_in_many_at_once_make_one_token(admin: Caller) -> None:
     text = plain()
     twins = await imported(admin, *(item(secret=text) for _ in range(5)))

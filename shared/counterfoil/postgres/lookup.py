@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +20,10 @@ from counterfoil.token import ALONE, Standing, Surroundings
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
        t.generation, t.minted_at, t.previous_until, t.previous_minted_at, t.created_at, clock_timestamp() as at,
        {surroundings.COLUMNS}"""
+
+
+_AGE: Final = itemgetter("token_id")
+"""Ids are UUIDv7: the order of tokens is that in which they came."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +80,10 @@ class Lookup:
             list({digest: None for digests in wanted for digest in digests}),
         )
         found = {row["digest"]: row for row in rows}
-        first = {digests: next((found[each] for each in digests if each in found), None) for digests in wanted}
-        return {
-            digests: seen_of(row, row["presented"], pepper_id=row["pepper_id"])
-            for digests, row in first.items()
-            if row is not None
-        }
+        hits = {digests: [found[each] for each in digests if each in found] for digests in wanted}
+        # A secret from elsewhere may open two tokens, if nobody ever showed it: it belongs to whoever had it first.
+        first = {digests: min(each, key=_AGE) for digests, each in hits.items() if each}
+        return {digests: seen_of(row, row["presented"], pepper_id=row["pepper_id"]) for digests, row in first.items()}
 
     async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Seen]:
         rows = await self._pool.fetch(
