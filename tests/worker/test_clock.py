@@ -117,7 +117,7 @@ def test_calls_carry_nothing(valkey: Valkey) -> None:
     client.close()
     broker.flush(QUEUE)
     broker.client.close()
-    assert {message["actor_name"] for message in messages} == {"sweep", "forget"}
+    assert {message["actor_name"] for message in messages} == {"sweep", "forget", "jobs"}
     assert all(message["args"] == [] and message["kwargs"] == {} for message in messages)
 
 
