@@ -149,6 +149,12 @@ def test_what_is_no_entry_is_not_read(change: dict[str, Any]) -> None:
             entry_of(canonical({key: value for key, value in written.items() if key != field}))
 
 
+def test_an_entry_that_is_nested_too_deeply_is_not_read() -> None:
+    entry = seal(WRITTEN, prev=None, salt=SALT).entry
+    with pytest.raises(msgspec.ValidationError, match="Nested"):
+        entry_of(entry.replace(b'"data":{', b'"data":{"deep":' + b"[" * 20_000 + b"]" * 20_000 + b","))
+
+
 def test_an_event_whose_data_do_not_fit_is_not_read() -> None:
     entry = entry_of(seal(WRITTEN, prev=None, salt=SALT).entry)
     with pytest.raises(msgspec.ValidationError):
