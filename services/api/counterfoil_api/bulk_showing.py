@@ -5,7 +5,8 @@ from typing import Literal, cast
 import msgspec
 
 from counterfoil.job import Job
-from counterfoil.postgres.jobs import Look, Progress
+from counterfoil.postgres.jobs import Progress
+from counterfoil.postgres.selection import Look
 from counterfoil_api.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, TokenPlanned, Used
 from counterfoil_api.documents import CreatorDocument, OwnerDocument
 
