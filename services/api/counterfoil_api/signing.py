@@ -93,10 +93,12 @@ class Keys:
             # Before the first bearer that lives so long: what signs it is kept for as long.
             await self._door.execute(LengthenBearers(account=NIL, id=RING, by=SYSTEM, seconds=self._bearer_seconds))
             stored = await self._stored()
-        if self._known is None or self._known[0].version != stored.ring.version:
-            self._known = stored.ring, self._opened(stored)
-        self._as_of = as_of
-        return {None: self._known[1]}
+        known = self._known
+        ring = known[1] if known and known[0].version == stored.ring.version else self._opened(stored)
+        if known is None or known[0].version <= stored.ring.version or as_of > self._as_of:
+            self._known, self._as_of = (stored.ring, ring), max(as_of, self._as_of)
+        # What this very question found, whatever another one that was under way has set meanwhile.
+        return {None: ring}
 
     async def _first(self) -> StoredRing:
         first = PublishKey(
