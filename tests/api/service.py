@@ -14,7 +14,7 @@ from multidict import CIMultiDictProxy
 
 from counterfoil.founding import found
 from counterfoil.settings import Settings
-from counterfoil_api.serving import Runner
+from counterfoil_api.edge.serving import Runner
 
 PROBLEM = "urn:counterfoil:problem:"
 

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from counterfoil.refusals import ScopeMissing
-from counterfoil_api.api import Api
-from counterfoil_api.authentication import Approach, PasswordGiven, SecretGiven
-from counterfoil_api.complaints import CredentialsRefused
-from counterfoil_api.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
-from counterfoil_api.replies import Made, Page, Tagged
+from counterfoil_api.asking.authentication import Approach, PasswordGiven, SecretGiven
+from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
+from counterfoil_api.typed.replies import Made, Page, Tagged
 
 
 class Owner(msgspec.Struct, forbid_unknown_fields=True):

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from counterfoil_api.complaints import CredentialsRefused
-from counterfoil_api.keys import Claims, key_ring, public_jwk
+from counterfoil_api.asking.keys import Claims, key_ring, public_jwk
+from counterfoil_api.edge.complaints import CredentialsRefused
 
 ISSUER = "https://tokens.example.org"
 PRIVATE = ec.generate_private_key(ec.SECP256R1())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil_api.complaints import InvalidPrecondition
-from counterfoil_api.conditions import ANYTHING, etag, expectation
+from counterfoil_api.edge.complaints import InvalidPrecondition
+from counterfoil_api.typed.conditions import ANYTHING, etag, expectation
 
 
 @given(st.lists(st.integers(1, 10**15), min_size=1), st.sampled_from([",", ", ", " ,\t", ", ,"]))

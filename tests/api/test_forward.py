@@ -13,7 +13,7 @@ from api.proxy import Asked, bearer, issued
 from api.service import Caller, basic, served, settings_for
 from counterfoil.secret import mint
 from counterfoil_api.application import make_app
-from counterfoil_api.forward import IDENTITY
+from counterfoil_api.forwarding.forward import IDENTITY
 
 AUDIENCE = "https://app.example"
 

@@ -3,55 +3,14 @@
 import asyncio
 import base64
 import hashlib
-import json
 import secrets
-from collections.abc import AsyncIterator
-from io import BytesIO
-from typing import Any
 
 import pytest
-import pytest_asyncio
 from aiohttp import ClientSession
 
+from api.moving import active, digest, imported, item, one, plain, why
 from api.proxy import Asked, bearer
-from api.service import Answer, Caller, basic, founded, served, settings_for
-from counterfoil_api.application import make_app
-from counterfoil_dev.postgres import Database
-
-
-def plain(prefix: str = "ghp_") -> str:
-    return prefix + secrets.token_hex(20)
-
-
-def digest(text: str, algorithm: str = "sha256") -> dict[str, str]:
-    return {"algorithm": algorithm, "value": hashlib.new(algorithm, text.encode()).hexdigest()}
-
-
-def item(**fields: Any) -> dict[str, Any]:
-    return {"name": "moved", "owner": {"type": "service", "id": "elsewhere"}, "scopes": ["invoices.read"], **fields}
-
-
-async def imported(caller: Caller, *items: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
-    answer = await caller.post("/v1/tokens/import", {"tokens": items, **more})
-    assert answer.status == 200, answer.body
-    results: list[dict[str, Any]] = answer.json["results"]
-    assert len(results) == len(items)
-    return results
-
-
-async def one(caller: Caller, **fields: Any) -> Any:
-    (result,) = await imported(caller, item(**fields))
-    assert result["status"] == "imported", result
-    return result["token"]
-
-
-def why(result: dict[str, Any]) -> str:
-    assert result["status"] == "refused"
-    return str(result["problem"]["type"]).rpartition(":")[2]
-
-
-async def active(admin: Caller, text: str) -> bool:
-    return bool((await admin.form("/v1/introspect", token=text)).json["active"])
+from api.service import Caller, basic
 
 
 @pytest.mark.parametrize("by", ["value", "sha256", "sha512"])
@@ -236,55 +195,8 @@ async def test_what_is_ours_but_for_its_checksum_stays_malformed(admin: Caller) 
         assert (await admin.with_token(text).get("/v1/tokens")).problem == "credentials-refused"
 
 
-async def test_a_thousand_in_one_call_and_no_more(admin: Caller) -> None:
-    results = await imported(admin, *(item(digest=digest(plain())) for _ in range(1_000)))
-    assert {each["status"] for each in results} == {"imported"}
-    assert len({each["number"] for each in results}) == 1_000
-    for items in ([], [item(digest=digest("x"))] * 1_001):
-        assert (await admin.post("/v1/tokens/import", {"tokens": items})).problem == "invalid-request"
-    many = json.dumps({"tokens": [item(digest=digest(plain()), description="x" * 30_000)] * 150}).encode()
-    headers = {"Authorization": admin.credentials, "Content-Type": "application/json"}
-    async with admin.session.post("/v1/tokens/import", data=BytesIO(many), headers=headers) as answer:
-        assert answer.status == 413
-
-
 async def test_a_digest_may_be_spelt_in_base64(admin: Caller) -> None:
     text = plain()
     spelt = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     await one(admin, digest={"algorithm": "sha256", "value": spelt})
     assert await active(admin, text)
-
-
-@pytest_asyncio.fixture
-async def two_processes(database: Database, tmp_path: Any) -> AsyncIterator[tuple[Caller, Caller]]:
-    """The administrator at two processes of a service where nothing was ever imported."""
-    settings = settings_for(database.app_url)
-    credentials = await founded(settings, "fresh", tmp_path)
-    async with (
-        served(make_app(settings)) as one_url,
-        served(make_app(settings)) as other_url,
-        ClientSession(one_url) as one_session,
-        ClientSession(other_url) as other_session,
-    ):
-        bearer = f"Bearer {credentials['admin_token']}"
-        yield Caller(one_session, bearer), Caller(other_session, bearer)
-
-
-@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-async def test_the_very_first_import_is_good_everywhere_once_it_is_answered(
-    two_processes: tuple[Caller, Caller], algorithm: str
-) -> None:
-    here, there = two_processes
-    text = plain()
-    asking = [asyncio.create_task(_asking(there, text)) for _ in range(2)]  # so that it believes there is nothing
-    await one(here, digest=digest(text, algorithm))
-    assert (await there.with_token(text).get("/v1/tokens/self")).status == 200
-    for task in asking:
-        task.cancel()
-    await asyncio.gather(*asking, return_exceptions=True)
-
-
-async def _asking(caller: Caller, text: str) -> Answer:
-    while (answer := await caller.with_token(text).get("/v1/tokens/self")).status != 200:  # noqa: ASYNC110 - asks for real
-        await asyncio.sleep(0.01)
-    return answer

@@ -1,8 +1,8 @@
 """What is counted and marked of credentials, whatever becomes of the peppers meanwhile."""
 
 from counterfoil.secret import Peppers, mint
-from counterfoil_api.authentication import BearerGiven, SecretGiven
-from counterfoil_api.known import digest_of
+from counterfoil_api.asking.authentication import BearerGiven, SecretGiven
+from counterfoil_api.limits.known import digest_of
 
 
 def test_what_was_met_is_known_by_the_same_digest_when_another_pepper_signs() -> None:

@@ -12,14 +12,14 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from api.service import served, settings_for
-from counterfoil_api import counting
 from counterfoil_api.application import make_app
-from counterfoil_api.authentication import SecretGiven
-from counterfoil_api.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step
-from counterfoil_api.fading import Fading
-from counterfoil_api.marks import Marks
-from counterfoil_api.quotas import Quota, Quotas
-from counterfoil_api.tally import PATIENCE_SECONDS, PREFIX, Tally, open_tally
+from counterfoil_api.asking.authentication import SecretGiven
+from counterfoil_api.limits import counting
+from counterfoil_api.limits.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step
+from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.marks import Marks
+from counterfoil_api.limits.quotas import Quota, Quotas
+from counterfoil_api.limits.tally import PATIENCE_SECONDS, PREFIX, Tally, open_tally
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.state import temporary_state
 from counterfoil_dev.valkey import Valkey, embedded_valkey

@@ -4,7 +4,7 @@ import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.shelf import things
-from counterfoil_api.openapi import document
+from counterfoil_api.typed.openapi import document
 
 DOCUMENT = msgspec.to_builtins(document(things.routes, version="1", url="https://tokens.example.org"))
 

@@ -7,8 +7,8 @@ import msgspec
 
 from counterfoil import refusals
 from counterfoil.refusals import BadScope, Refusal, StaleRevision
-from counterfoil_api import complaints
-from counterfoil_api.problems import KINDS, problem, problem_document
+from counterfoil_api.edge import complaints
+from counterfoil_api.edge.problems import KINDS, problem, problem_document
 
 
 def answers(kind: type[Refusal]) -> set[type[Refusal]]:

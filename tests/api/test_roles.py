@@ -19,9 +19,9 @@ from counterfoil.door import Door
 from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
 from counterfoil.user_events import ROLES
-from counterfoil_api.api import Route
 from counterfoil_api.application import routes
-from counterfoil_api.reading import Source
+from counterfoil_api.typed.api import Route
+from counterfoil_api.typed.reading import Source
 
 MAY = {
     "tokens.create": "administrator member",

@@ -10,8 +10,8 @@ from aiohttp import web
 from counterfoil import logging
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
+from counterfoil_api.edge.serving import Runner
 from counterfoil_api.ledger import open_ledger
-from counterfoil_api.serving import Runner
 
 from .twin import ledger_in_memory
 

@@ -17,7 +17,7 @@ from counterfoil.founding import found
 from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.serving import Runner
+from counterfoil_api.edge.serving import Runner
 from counterfoil_dev.postgres import Database
 
 

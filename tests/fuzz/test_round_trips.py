@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from counterfoil import account, codec, duration, foreign, scopes, secret
 from counterfoil.cursor import BadCursor
 from counterfoil.settings import Settings
-from counterfoil_api.addresses import Proxies, address_of
-from counterfoil_api.authentication import BearerGiven, PasswordGiven, SecretGiven, credentials
-from counterfoil_api.conditions import etag, expectation
-from counterfoil_api.demand import Demand, demand_of
-from counterfoil_api.fields import fields_of, form_of
+from counterfoil_api.asking.authentication import BearerGiven, PasswordGiven, SecretGiven, credentials
+from counterfoil_api.edge.addresses import Proxies, address_of
+from counterfoil_api.forwarding.demand import Demand, demand_of
+from counterfoil_api.typed.conditions import etag, expectation
+from counterfoil_api.typed.fields import fields_of, form_of
 from fuzz.core import CURSORS, ENTRY, SETTINGS
 from fuzz.web import BEARER, RING
 

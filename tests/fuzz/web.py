@@ -6,8 +6,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from counterfoil_api import addresses, authentication, conditions, demand, fields, keys, proof
-from counterfoil_api.complaints import (
+from counterfoil_api.asking import authentication, keys
+from counterfoil_api.edge import addresses
+from counterfoil_api.edge.complaints import (
     CredentialsInQuery,
     CredentialsMissing,
     CredentialsRefused,
@@ -17,7 +18,9 @@ from counterfoil_api.complaints import (
     ProxyMisconfigured,
     TargetRefused,
 )
-from counterfoil_api.token_requests import TokenRequest
+from counterfoil_api.forwarding import demand, proof
+from counterfoil_api.oauth.token_requests import TokenRequest
+from counterfoil_api.typed import conditions, fields
 from fuzz.parser import BASIC, ID, SECRET, Parser, oneof
 
 RING = keys.key_ring("https://tokens.example", ec.generate_private_key(ec.SECP256R1()))
@@ -41,26 +44,26 @@ def _trusting(lines: str) -> object:
 
 
 WEB: dict[str, Parser] = {
-    "counterfoil_api.authentication:credentials": Parser(
+    "counterfoil_api.asking.authentication:credentials": Parser(
         authentication.credentials,
         oneof(f"Bearer {SECRET}", f"Bearer {BEARER}", f"Basic {BASIC}"),
         (CredentialsRefused,),
-        tuple(f"counterfoil_api.authentication:{name}" for name in ("token", "_basic", "client_secret")),
+        tuple(f"counterfoil_api.asking.authentication:{name}" for name in ("token", "_basic", "client_secret")),
         known=("Bearer ", "Basic ", "Basic YTph"),
     ),
-    "counterfoil_api.authentication:credentials_of": Parser(
+    "counterfoil_api.asking.authentication:credentials_of": Parser(
         lambda lines: authentication.credentials_of(_headers_of(lines)),
         oneof(f"Authorization: Bearer {SECRET}", f"authorization: Basic {BASIC}\nAuthorization: Basic {BASIC}"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated),
     ),
-    "counterfoil_api.proof:proof_of": Parser(
+    "counterfoil_api.forwarding.proof:proof_of": Parser(
         lambda lines: proof.proof_of(_headers_of(lines)),
         oneof(f"X-Client-Id: {ID}\nX-Client-Secret: {SECRET}", f"CF-Access-Client-Id: {ID}.access\nAuthorization: a"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated),
-        ("counterfoil_api.proof:_pair",),
+        ("counterfoil_api.forwarding.proof:_pair",),
         known=("X-Client-Id: ",),
     ),
-    "counterfoil_api.demand:demand_of": Parser(
+    "counterfoil_api.forwarding.demand:demand_of": Parser(
         demand.demand_of,
         oneof(
             f"/v1/forward?account={ID}&scope=a.b&audience=https://x",
@@ -68,47 +71,47 @@ WEB: dict[str, Parser] = {
             f"/v1/forward/account/{ID}/scope/a%20b/audience/https%3A%2F%2Fx/-",
         ),
         (ProxyMisconfigured,),
-        ("counterfoil_api.demand:_spelt", "counterfoil_api.demand:_demand"),
+        ("counterfoil_api.forwarding.demand:_spelt", "counterfoil_api.forwarding.demand:_demand"),
         known=("/v1/forward?", "/v1/forward/", "/v1/forward/account/"),
     ),
-    "counterfoil_api.fields:fields_of": Parser(
+    "counterfoil_api.typed.fields:fields_of": Parser(
         lambda given: fields.fields_of(given, where="query"),
         oneof("a=b&c=%C3%A9", "limit=5"),
         (InvalidRequest, CredentialsInQuery),
-        ("counterfoil_api.fields:_pairs_of",),
+        ("counterfoil_api.typed.fields:_pairs_of",),
         known=("a=",),
     ),
-    "counterfoil_api.fields:form_of": Parser(
+    "counterfoil_api.typed.fields:form_of": Parser(
         lambda given: fields.form_of(given, frozenset({"audience"})),
         oneof("audience=a&audience=b&c=d", "a=b"),
         (InvalidRequest,),
     ),
-    "counterfoil_api.conditions:expectation": Parser(
+    "counterfoil_api.typed.conditions:expectation": Parser(
         conditions.expectation,
         oneof('"1", "2"', "*", '"x" ,, "9"'),
         (InvalidPrecondition,),
-        ("counterfoil_api.conditions:_tags", "counterfoil_api.conditions:_revision"),
+        ("counterfoil_api.typed.conditions:_tags", "counterfoil_api.typed.conditions:_revision"),
         known=('"1"',),
     ),
-    "counterfoil_api.addresses:address_of": Parser(
+    "counterfoil_api.edge.addresses:address_of": Parser(
         addresses.address_of, oneof("192.0.2.1", "::ffff:1.2.3.4", "fe80::1%eth0")
     ),
-    "counterfoil_api.addresses:Proxies.client": Parser(
+    "counterfoil_api.edge.addresses:Proxies.client": Parser(
         _trusting,
         oneof("192.0.2.1, 10.0.0.2", "[2001:db8::1]:443,10.0.0.2", "10.1.1.1:99\n10.1.1.1"),
-        covers=("counterfoil_api.addresses:_around",),
+        covers=("counterfoil_api.edge.addresses:_around",),
     ),
-    "counterfoil_api.token_requests:_is_absolute": Parser(
+    "counterfoil_api.oauth.token_requests:_is_absolute": Parser(
         lambda given: TokenRequest(grant_type="", resource=tuple(given.split("\n"))).targets,
         oneof("https://api.example", "urn:a:b", "https://[::1]:8/x"),
         (TargetRefused,),
         known=("https://[", "https://"),
     ),
-    "counterfoil_api.keys:KeyRing.claims_of": Parser(
+    "counterfoil_api.asking.keys:KeyRing.claims_of": Parser(
         RING.claims_of,
         st.just(BEARER),
         (CredentialsRefused,),
-        ("counterfoil_api.keys:KeyRing.may_know",),
+        ("counterfoil_api.asking.keys:KeyRing.may_know",),
         known=(BEARER.partition(".")[0] + ".", BEARER[:-2]),
     ),
 }

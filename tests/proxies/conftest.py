@@ -13,9 +13,9 @@ from aiohttp import ClientError, ClientSession, web
 
 from api.service import Answer, Caller, founded, served, settings_for
 from counterfoil.settings import Settings
-from counterfoil_api.addresses import CLIENT
 from counterfoil_api.application import make_app
-from counterfoil_api.demand import PATH
+from counterfoil_api.edge.addresses import CLIENT
+from counterfoil_api.forwarding.demand import PATH
 from counterfoil_dev.postgres import OWNER, Postgres
 from proxies.application import Application, make_application
 from proxies.running import COMMANDS, HOST, Proxy, Surroundings, certify, running

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 import yaml
 
-from counterfoil_api.demand import Demand, demand_of
-from counterfoil_api.forward import IDENTITY
-from counterfoil_api.proof import PAIRS
+from counterfoil_api.forwarding.demand import Demand, demand_of
+from counterfoil_api.forwarding.forward import IDENTITY
+from counterfoil_api.forwarding.proof import PAIRS
 from proxies.running import AUDIENCE, FILES, NOBODYS_ACCOUNT, SCOPE
 
 NAMES = ("nginx.conf", "traefik.yaml", "traefik.dynamic.yaml", "envoy.yaml")

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from api.service import Caller, basic, founded, served, settings_for
 from counterfoil.secret import mint
 from counterfoil_api.application import make_app
-from counterfoil_api.tally import PREFIX
+from counterfoil_api.limits.tally import PREFIX
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 

@@ -14,8 +14,8 @@ from uuid_utils.compat import uuid7
 
 from api.service import Answer, Caller
 from counterfoil.secret import mint
-from counterfoil_api.api import Route
-from counterfoil_api.reading import Source
+from counterfoil_api.typed.api import Route
+from counterfoil_api.typed.reading import Source
 from security.vocabulary import NAMES, PROOFS, WORDS
 
 Where = Literal["path", "query", "body", "form"]

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from api.service import Answer
-from counterfoil_api import logins
-from counterfoil_api.logins import Delays
+from counterfoil_api.limits import logins
+from counterfoil_api.limits.logins import Delays
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from security.limited import HERE, LIMIT, THERE, Place, limited

@@ -17,8 +17,8 @@ from api.people import Person, person
 from api.service import Caller
 from counterfoil.postgres.connection import Connection
 from counterfoil.settings import Settings
-from counterfoil_api import logins
-from counterfoil_api.logins import Delays
+from counterfoil_api.limits import logins
+from counterfoil_api.limits.logins import Delays
 from counterfoil_dev.postgres import Database
 from security.processes import several
 from security.scanner import Scanner

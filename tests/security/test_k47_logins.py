@@ -8,9 +8,9 @@ import pytest
 
 from api.people import Person, person
 from api.service import Answer, Caller, basic
-from counterfoil_api import logins
-from counterfoil_api.logins import Delays
-from counterfoil_api.passwords import Passwords
+from counterfoil_api.asking.passwords import Passwords
+from counterfoil_api.limits import logins
+from counterfoil_api.limits.logins import Delays
 
 WRONG = "a password that is not theirs"
 

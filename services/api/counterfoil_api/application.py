@@ -10,40 +10,22 @@ from typing import Any
 from aiohttp import web
 
 from counterfoil.settings import Settings
-from counterfoil_api import (
-    accounts,
-    alerts,
-    bulk,
-    burning,
-    catalogue,
-    exchange,
-    forward,
-    forward_document,
-    health,
-    importing,
-    introspection,
-    issuing,
-    lists,
-    opening,
-    own_login,
-    reads,
-    revocation,
-    token_endpoint,
-    tokens,
-    tried,
-    user_standings,
-    users,
-    wellknown,
-)
-from counterfoil_api.addresses import Proxies
-from counterfoil_api.api import Api, Mount, Route
-from counterfoil_api.bounds import BOUNDS, Bounds
+from counterfoil_api import health
+from counterfoil_api.account import accounts, catalogue, opening, reads
+from counterfoil_api.asking.principals import authenticate, note_forbidden
+from counterfoil_api.edge.addresses import Proxies
+from counterfoil_api.edge.bounds import BOUNDS, Bounds
+from counterfoil_api.edge.requests import edge
+from counterfoil_api.edge.seal import strict
+from counterfoil_api.forwarding import forward, forward_document
 from counterfoil_api.ledger import Ledger, open_ledger
+from counterfoil_api.limits import tried
 from counterfoil_api.metrics import observe_request
-from counterfoil_api.openapi import document
-from counterfoil_api.principals import authenticate, note_forbidden
-from counterfoil_api.requests import edge
-from counterfoil_api.seal import strict
+from counterfoil_api.oauth import introspection, revocation, token_endpoint, wellknown
+from counterfoil_api.people import own_login, user_standings, users
+from counterfoil_api.tokens import alerts, bulk, burning, exchange, importing, issuing, lists, tokens
+from counterfoil_api.typed.api import Api, Mount, Route
+from counterfoil_api.typed.openapi import document
 
 description = Api("description")
 

@@ -9,13 +9,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from counterfoil.postgres import liveness
 from counterfoil.refusals import Misconfigured, Overloaded
-from counterfoil_api.api import Api
-from counterfoil_api.authentication import Approach, BearerGiven, SecretGiven
-from counterfoil_api.complaints import CredentialsMissing, CredentialsRefused
+from counterfoil_api.asking.authentication import Approach, BearerGiven, SecretGiven
+from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.metrics import exposition, gauge
-from counterfoil_api.reading import Perhaps
-from counterfoil_api.replies import Page
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.reading import Perhaps
+from counterfoil_api.typed.replies import Page
 
 api = Api("health")
 

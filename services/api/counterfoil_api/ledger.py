@@ -23,14 +23,14 @@ from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
 from counterfoil.use import Uses
 from counterfoil.witness import Witness
-from counterfoil_api.following import following
-from counterfoil_api.limits import Limits, open_limits
+from counterfoil_api.asking.following import following
+from counterfoil_api.asking.milling import Milling
+from counterfoil_api.asking.one_time import OneTimeCodes
+from counterfoil_api.asking.passwords import Passwords
+from counterfoil_api.asking.recognition import Recognition
+from counterfoil_api.asking.signing import Keys
+from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
-from counterfoil_api.milling import Milling
-from counterfoil_api.one_time import OneTimeCodes
-from counterfoil_api.passwords import Passwords
-from counterfoil_api.recognition import Recognition
-from counterfoil_api.signing import Keys
 
 log = structlog.get_logger()
 

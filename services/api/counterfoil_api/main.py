@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from counterfoil.logging import configure
 from counterfoil.settings import BadSetting, Settings
-from counterfoil_api.checking import refuse_wrong_keys
-from counterfoil_api.surroundings import in_the_clear, make_room
-from counterfoil_api.tls import tls
+from counterfoil_api.asking.checking import refuse_wrong_keys
+from counterfoil_api.edge.surroundings import in_the_clear, make_room
+from counterfoil_api.edge.tls import tls
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 def _runner(settings: Settings) -> web.AppRunner:
     # Imported late: what counts for Prometheus looks at the environment once, when it is imported.
     from counterfoil_api.application import make_app  # noqa: PLC0415
-    from counterfoil_api.serving import Runner  # noqa: PLC0415
+    from counterfoil_api.edge.serving import Runner  # noqa: PLC0415
 
     return Runner(make_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
 

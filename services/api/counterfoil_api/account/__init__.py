@@ -1,0 +1,1 @@
+"""The account: its policy, its catalogue of scopes, further accounts, and who has read what."""

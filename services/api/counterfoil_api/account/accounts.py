@@ -1,0 +1,163 @@
+"""The asker's own account: its policy, and the end of all its secrets at once."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+
+from counterfoil.account import Account, ChangeAccount, EndSecrets, Policy, checked
+from counterfoil.duration import seconds, spelt
+from counterfoil.postgres.catalogue import those
+from counterfoil.principal import SYSTEM, Principal
+from counterfoil.refusals import (
+    BadDuration,
+    BadPolicy,
+    BadText,
+    NotFound,
+    ScopeMissing,
+    ShutsYouOut,
+)
+from counterfoil_api.asking.authentication import Approach
+from counterfoil_api.asking.principals import authenticate, need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conditions import revisions
+from counterfoil_api.typed.documents import Duration, Given, Name, Revocation
+from counterfoil_api.typed.reading import Asker, Body, IfMatch, Presented
+from counterfoil_api.typed.replies import Tagged
+
+api = Api("accounts")
+
+Network = Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])]
+
+
+class PolicyDocument(Given, frozen=True, kw_only=True):
+    """What an account asks of its tokens: lifetimes, notices before an expiry, and the networks it is used from.
+
+    Nothing of it is retroactive: tokens that live longer already go on to their end. `notices` null means those of
+    the installation, an empty `networks` means from anywhere.
+    """
+
+    max_lifetime: Duration | None = None
+    default_lifetime: Duration | None = None
+    notices: tuple[Duration, ...] | None = None
+    networks: tuple[Network, ...] = ()
+
+
+class AccountDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An account. Secrets made at or before `valid_after` are refused."""
+
+    id: UUID
+    name: str | None
+    parent: UUID | None
+    policy: PolicyDocument
+    valid_after: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
+class AccountChanges(Given, frozen=True, kw_only=True):
+    """What to change; the policy is replaced as a whole. `shut_me_out` allows networks that you are not in."""
+
+    name: Name | UnsetType = UNSET
+    policy: PolicyDocument | UnsetType = UNSET
+    shut_me_out: bool = False
+
+
+@api.get("/v1/account", scope="account.read", refusals=(ScopeMissing,))
+async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[AccountDocument]:
+    """Look at the account that you are in."""
+    need(asker, "account.read")
+    return tagged(await own_account(ledger, asker))
+
+
+@api.patch(
+    "/v1/account",
+    scope="account.update",
+    refusals=(ScopeMissing, BadPolicy, BadText, ShutsYouOut),
+    asks=AccountChanges(policy=PolicyDocument(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
+)
+async def update_account(
+    ledger: Ledger, approach: Presented[Approach], *, body: Body[AccountChanges], if_match: IfMatch
+) -> Tagged[AccountDocument]:
+    """Change the account's name or its policy.
+
+    Networks that you are not in yourself are refused, unless you say that you mean it.
+    """
+    asker = await authenticate(ledger, approach)
+    need(asker, "account.update")
+    policy = UNSET if body.policy is UNSET else _policy(body.policy)
+    command = ChangeAccount(
+        account=asker.account, id=asker.account, by=asker, revisions=revisions(if_match), name=body.name, policy=policy
+    )
+    if policy is not UNSET and not body.shut_me_out and not _admits(policy, approach):
+        raise ShutsYouOut
+    return tagged((await ledger.door.execute(command)).state)
+
+
+@api.post(
+    "/v1/account/end-secrets",
+    scope="account.end_secrets",
+    refusals=(ScopeMissing, BadText),
+    asks=Revocation(reason="The vault of the build cluster was copied."),
+)
+async def end_secrets(ledger: Ledger, asker: Asker[Principal], *, body: Body[Revocation]) -> Tagged[AccountDocument]:
+    """End every secret and every bearer of the account at once, also your own.
+
+    Tokens stay as they are, and may be given new secrets by rotating them; users log in as before.
+    """
+    need(asker, "account.end_secrets")
+    command = EndSecrets(account=asker.account, id=asker.account, by=asker, reason=body.reason)
+    await ledger.door.execute(command)
+    # Once more, by ourselves, since the asker's own secret is over: a token that was being issued while the first
+    # event was on its way to the disk was not hindered by it, and its secret may be younger than that event.
+    outcome = await ledger.door.execute(replace(command, by=replace(SYSTEM, account=asker.account)))
+    return tagged(outcome.state)
+
+
+def account_document(account: Account) -> AccountDocument:
+    """How an account is shown."""
+    policy = account.policy
+    notices = None if policy.thresholds is None else tuple(spelt(threshold) for threshold in policy.thresholds)
+    return AccountDocument(
+        id=account.id, name=account.name, parent=account.parent, valid_after=account.valid_after,
+        policy=PolicyDocument(
+            max_lifetime=policy.max_lifetime, default_lifetime=policy.default_lifetime, notices=notices,
+            networks=policy.networks,
+        ),
+        created_at=account.created_at, updated_at=account.updated_at, revision=account.revision,
+    )  # fmt: skip
+
+
+async def own_account(ledger: Ledger, asker: Principal) -> Account:
+    """The account that the asker is in."""
+    found = await those(ledger.readers, asker.account, [asker.account], Account)
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def tagged(state: object) -> Tagged[AccountDocument]:
+    """How the state after an account's command is answered."""
+    if not isinstance(state, Account):
+        raise TypeError("an account command ends in an account")
+    return Tagged(account_document(state), state.revision)
+
+
+def _admits(policy: Policy, approach: Approach) -> bool:
+    return checked(policy).admits(approach.address)
+
+
+def _policy(given: PolicyDocument) -> Policy:
+    try:
+        notices = None if given.notices is None else tuple(seconds(notice) for notice in given.notices)
+    except BadDuration as refusal:
+        raise BadPolicy(refusal.detail, field="notices") from None
+    return Policy(
+        max_lifetime=given.max_lifetime, default_lifetime=given.default_lifetime, thresholds=notices,
+        networks=given.networks,
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Opening further accounts, each a tenant of its own, and listing those that were opened."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+from uuid_utils.compat import uuid7
+
+from counterfoil.account import CreateAccount
+from counterfoil.cursor import BadCursor
+from counterfoil.password import checked_password
+from counterfoil.postgres.catalogue import family
+from counterfoil.postgres.users import user_by_email
+from counterfoil.principal import SYSTEM, Principal, refuse_beyond_life
+from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, EmailTaken, ScopeMissing
+from counterfoil.user import checked_email
+from counterfoil.user_commands import CreateUser
+from counterfoil_api.account.accounts import AccountDocument, account_document, own_account, tagged
+from counterfoil_api.asking.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.documents import Cursor, Given, Limit, Name
+from counterfoil_api.typed.reading import Asker, Body, Query
+from counterfoil_api.typed.replies import Made
+
+api = Api("accounts")
+
+
+class FirstAdministrator(Given, frozen=True, kw_only=True):
+    """Who will look after the new account; they should change the password at once."""
+
+    email: Annotated[str, Meta(max_length=255)]
+    password: Annotated[str, Meta(max_length=1_024)]
+
+
+class NewAccount(Given, frozen=True, kw_only=True):
+    """An account to be opened, with its first administrator."""
+
+    name: Name
+    administrator: FirstAdministrator
+
+
+class AccountQuery(Given, frozen=True, kw_only=True):
+    """A page."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class AccountPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Your account and those that it opened, in the order in which they came to be."""
+
+    items: list[AccountDocument]
+    next_cursor: str | None
+
+
+_EXAMPLE = NewAccount(
+    name="Payments",
+    administrator=FirstAdministrator(email="ada@payments.example", password="four words and a 4th"),  # noqa: S106 - nobody's
+)
+
+
+@api.get("/v1/accounts", scope="accounts.read", refusals=(ScopeMissing, BadCursor))
+async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
+    """List your account and those that it opened."""
+    need(asker, "accounts.read")
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, "accounts", query.cursor)
+    after = None if place is None else msgspec.convert(place[0], UUID)
+    found = await family(ledger.readers, asker.account, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    more = ledger.cursors.made(asker.account, "accounts", [page[-1].id]) if len(found) > query.limit else None
+    return AccountPage(items=[account_document(each) for each in page], next_cursor=more)
+
+
+@api.post(
+    "/v1/accounts",
+    scope="accounts.create",
+    refusals=(ScopeMissing, BeyondCaller, BadText, BadEmail, BadPassword, EmailTaken),
+    asks=_EXAMPLE,
+)
+async def create_account(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewAccount]) -> Made[AccountDocument]:
+    """Open an account beside yours, with its first administrator.
+
+    It is a tenant of its own: nothing of yours reaches into it. Only an account that was founded on the server opens
+    others, and who may do so only for a time opens none.
+    """
+    need(asker, "accounts.create")
+    refuse_beyond_life(asker, None)  # its administrator outlives every token that expires
+    if (await own_account(ledger, asker)).parent is not None:
+        raise BeyondCaller("Only an account that was founded on the server opens others.")
+    account, user, first = uuid7(), uuid7(), body.administrator
+    # All that can be refused is refused before the account is there: it must not be left behind without anybody in it.
+    hashed = await _admitted(ledger, first)
+    opened = CreateAccount(account=account, id=account, by=asker, name=body.name, parent=asker.account)
+    administrator = CreateUser(
+        account=account, id=user, by=replace(SYSTEM, account=account), number=await ledger.user_numbers.next(),
+        email=first.email, role="administrator", password_hash=hashed,
+    )  # fmt: skip
+    outcome = await ledger.door.execute(opened)
+    await ledger.door.execute(administrator)
+    made = tagged(outcome.state)
+    return Made(made.body, made.revision, "/v1/account")
+
+
+async def _admitted(ledger: Ledger, first: FirstAdministrator) -> str:
+    password = checked_password(first.password, checked_email(first.email))
+    if await user_by_email(ledger.readers, first.email) is not None:
+        raise EmailTaken
+    return await ledger.passwords.hashed(password)

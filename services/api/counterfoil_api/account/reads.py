@@ -1,0 +1,94 @@
+"""Reads: who looked at tokens that are not their own, and at the log."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.cursor import BadCursor
+from counterfoil.events import Fact
+from counterfoil.postgres.reads import reads_of
+from counterfoil.principal import Actor, Owner, Principal
+from counterfoil.reads import Read, log_of
+from counterfoil.refusals import ScopeMissing
+from counterfoil.token import Token
+from counterfoil_api.asking.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.documents import CreatorDocument, Cursor, Given, Limit
+from counterfoil_api.typed.reading import Asker, Query
+
+api = Api("audit")
+
+
+class ReadQuery(Given, frozen=True, kw_only=True):
+    """Everybody's reads, or those of one reader."""
+
+    reader: Annotated[UUID, Meta(description="The id of a user or a token.")] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reader has read in the `seconds` before `at`: how often of which kind, and how many rows they saw."""
+
+    at: datetime
+    reader: CreatorDocument
+    calls: Annotated[dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads.")]
+    shown: int
+    tokens: Annotated[tuple[UUID, ...], Meta(description="Those asked for by name, a hundred at most.")]
+    seconds: int
+    version: Annotated[int, Meta(description="In this reader's own count.")]
+
+
+class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some reads, and where the next ones begin."""
+
+    items: list[ReadDocument]
+    next_cursor: str | None
+
+
+@api.get("/v1/reads", scope="audit.read", refusals=(ScopeMissing, BadCursor))
+async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[ReadQuery]) -> ReadPage:
+    """List who has read what, the newest first.
+
+    Reading the log, a past state or this list is an event before it is answered; lists and look-ups are counted and
+    become one within about a second. Nobody's look at their own tokens is an event.
+    """
+    need(asker, "audit.read")
+    question: list[Any] = ["reads", query.reader]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    logs = None if query.reader is None else _logs(asker.account, query.reader)
+    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
+    facts = await reads_of(ledger.readers, asker.account, logs=logs, after=after, limit=query.limit + 1)
+    page, more = facts[: query.limit], None
+    if len(facts) > query.limit:
+        more = ledger.cursors.made(asker.account, question, [page[-1].at, page[-1].subject.id, page[-1].version])
+    await ledger.witness.tell(asker, "reads", shown=len(page))
+    return ReadPage(items=[_document(fact) for fact in page], next_cursor=more)
+
+
+def is_own(asker: Principal, token: Token) -> bool:
+    """Whether a token is the asker itself, or acts on behalf of the same owner."""
+    return asker.actor == Actor("token", token.id) or is_for(asker, token.owner)
+
+
+def is_for(asker: Principal, owner: Owner | None) -> bool:
+    """Whether somebody asks on behalf of this owner."""
+    return owner is not None and asker.owner == owner
+
+
+def _logs(account: UUID, reader: UUID) -> list[UUID]:
+    return [log_of(account, Actor("user", reader)), log_of(account, Actor("token", reader))]
+
+
+def _document(fact: Fact) -> ReadDocument:
+    event = fact.event
+    if not isinstance(event, Read):
+        raise TypeError("a log holds reads")
+    return ReadDocument(
+        at=fact.at, reader=CreatorDocument(event.reader.kind, event.reader.id), calls=event.calls, shown=event.shown,
+        tokens=event.tokens, seconds=event.seconds, version=fact.version,
+    )  # fmt: skip

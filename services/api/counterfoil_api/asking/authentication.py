@@ -1,0 +1,119 @@
+"""Who says they are asking: the Authorization header, read but not yet believed."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from counterfoil.account import Address
+from counterfoil.foreign import looks_signed
+from counterfoil.secret import stands_in
+from counterfoil_api.edge.addresses import client_of
+from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
+
+OTP_HEADER = "X-Authorization-OTP"
+_LONGEST = 8_192
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# More than the b64token of RFC 6750: secrets that were imported are made of whatever their makers liked.
+_VISIBLE = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SecretGiven:
+    """A token's secret, as a bearer token or as the password of nobody; or of a `client`, the token's own id."""
+
+    plain: str
+    client: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BearerGiven:
+    """A signed bearer, as it was exchanged."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PasswordGiven:
+    """A person's e-mail address and password."""
+
+    email: str
+    password: str
+
+
+Credentials = SecretGiven | BearerGiven | PasswordGiven
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Approach:
+    """How somebody comes to us: their credentials, the one-time code beside them, and the address they come from."""
+
+    credentials: Credentials
+    otp: str | None = None
+    address: Address | None = None
+
+
+def approach_of(request: web.Request) -> Approach:
+    """What a request says of who is asking."""
+    given = request.headers.getall(OTP_HEADER, ())
+    if len(given) > 1:
+        raise CredentialsRefused("A request carries one one-time code.")
+    return Approach(credentials_of(request.headers), given[0].strip() if given else None, client_of(request))
+
+
+def credentials_of(headers: CIMultiDictProxy[str]) -> Credentials:
+    """The one set of credentials that a request carries; two are as bad as none."""
+    given = headers.getall("Authorization", None)
+    if given is None:
+        raise CredentialsMissing
+    if len(given) != 1:
+        raise CredentialsRepeated("A request carries one Authorization header.")
+    return credentials(given[0])
+
+
+def credentials(header: str) -> Credentials:
+    """What an Authorization header holds; of its contents no complaint repeats a character."""
+    scheme, _, value = header.partition(" ")
+    value = value.strip(" ")
+    if len(value) > _LONGEST:
+        raise CredentialsRefused
+    match scheme.lower():
+        case "bearer":
+            return token(value)
+        case "basic":
+            return _basic(value)
+    raise UnknownScheme
+
+
+def token(text: str) -> SecretGiven | BearerGiven:
+    """A bearer is a signed JSON object (RFC 7515 compact form); secrets, from wherever, are other visible text."""
+    if _VISIBLE.fullmatch(text) is None:
+        raise CredentialsRefused
+    return BearerGiven(text) if looks_signed(text) else SecretGiven(text)
+
+
+def _basic(value: str) -> Credentials:
+    try:
+        pair = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.") from None
+    user, colon, password = pair.partition(":")
+    # RFC 7617: neither part may hold control characters.
+    if not colon or not pair.isprintable():
+        raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.")
+    if stands_in(user):  # nobody is called so; it is not asked for, either
+        raise CredentialsRefused
+    if _ID.fullmatch(user):  # OAuth's way: client_id and client_secret (RFC 6749 2.3.1)
+        return client_secret(user, password)
+    return PasswordGiven(user, password) if user else token(password)
+
+
+def client_secret(client: str, secret: str) -> SecretGiven:
+    """A token's id and its secret."""
+    if _ID.fullmatch(client) is None or _VISIBLE.fullmatch(secret) is None:
+        raise CredentialsRefused
+    return SecretGiven(secret, UUID(client))

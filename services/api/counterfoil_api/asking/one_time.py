@@ -1,0 +1,116 @@
+"""One-time codes (RFC 6238) and recovery codes: what was accepted once is refused ever after, by every process."""
+
+import base64
+import hmac
+import os
+import re
+import secrets
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pyotp import TOTP, random_base32
+
+from counterfoil.door import Door
+from counterfoil.postgres import one_time as sql
+from counterfoil.postgres.connection import Pool
+from counterfoil.principal import Principal
+from counterfoil.refusals import Denied, NotFound
+from counterfoil.secret import Peppers, Secret
+from counterfoil.user import User, principal_of
+from counterfoil.user_commands import EnrolTotp, UseRecoveryCode
+from counterfoil_api.edge.complaints import BadCode
+
+ISSUER: Final = "Counterfoil"
+RECOVERY_CODES: Final = 10
+_WINDOW: Final = (-1, 0, 1)
+"""Steps of 30 seconds by which a clock may be wrong, or a person slow."""
+_DIGITS: Final = re.compile(r"[0-9]{6}")
+_RECOVERY: Final = re.compile(r"[a-z2-7]{16}")
+_NONCE_LENGTH: Final = 12
+
+
+class OneTimeCodes:
+    """Enrols seeds and accepts codes; the key (32 bytes) is for seeds alone."""
+
+    def __init__(self, pool: Pool, door: Door, peppers: Peppers, *, key: bytes) -> None:
+        self._pool = pool
+        self._door = door
+        self._peppers = peppers
+        self._cipher = AESGCM(key)
+
+    async def begin(self, user: User) -> TOTP:
+        """A new seed, which waits for an hour to be confirmed; until then nothing changes."""
+        seed, nonce = random_base32(), os.urandom(_NONCE_LENGTH)
+        sealed = nonce + self._cipher.encrypt(nonce, seed.encode(), _bound(user))
+        await sql.begin(self._pool, user.account, user.id, sealed)
+        return TOTP(seed, name=user.name or "", issuer=ISSUER)
+
+    async def confirm(self, asker: Principal, user: User, code: str) -> tuple[User, list[str]]:
+        """The user, from now on with one-time codes, and the recovery codes; or BadCode."""
+        seed = await sql.seed_of(self._pool, user.account, user.id, enrolled=False)
+        if seed is None:
+            raise NotFound("There is no seed to confirm; begin the enrolment first.")
+        plain = _plain(code)
+        step = self._step_of(user, seed, plain) if _DIGITS.fullmatch(plain) else None
+        if step is None or not await sql.accept(self._pool, user.account, user.id, step, enrolled=False):
+            raise BadCode
+        codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
+        command = EnrolTotp(
+            account=user.account, id=user.id, by=asker, sealed_seed=seed.sealed, last_step=step,
+            recovery_digests=tuple(self._digests(user, _plain(code))[0] for code in codes),
+            pepper_id=self._peppers.signing,
+        )  # fmt: skip
+        enrolled = (await self._door.execute(command)).state
+        if not isinstance(enrolled, User):
+            raise TypeError("a command about a user ends in one")
+        return enrolled, codes
+
+    async def accepts(self, user: User, code: str) -> bool:
+        """Whether this is a code of theirs that was not accepted before; now it was."""
+        plain = _plain(code)
+        if _DIGITS.fullmatch(plain):
+            seed = await sql.seed_of(self._pool, user.account, user.id, enrolled=True)
+            step = None if seed is None else self._step_of(user, seed, plain)
+            return step is not None and await sql.accept(self._pool, user.account, user.id, step, enrolled=True)
+        return _RECOVERY.fullmatch(plain) is not None and await self._recovers(user, plain)
+
+    async def _recovers(self, user: User, plain: str) -> bool:
+        place = await sql.place_of(self._pool, user.account, user.id, self._digests(user, plain))
+        if place is None:
+            return False
+        try:
+            # Of two who come with one code at once, the door lets the first one pass.
+            await self._door.execute(
+                UseRecoveryCode(account=user.account, id=user.id, by=principal_of(user), index=place)
+            )
+        except (NotFound, Denied):
+            return False
+        return True
+
+    def _step_of(self, user: User, seed: sql.Seed, code: str) -> int | None:
+        nonce, sealed = seed.sealed[:_NONCE_LENGTH], seed.sealed[_NONCE_LENGTH:]
+        try:
+            totp = TOTP(self._cipher.decrypt(nonce, sealed, _bound(user)).decode())
+        except InvalidTag:
+            return None
+        near = [seed.step + by for by in _WINDOW]
+        fitting = [step for step in near if hmac.compare_digest(totp.generate_otp(step), code)]
+        return fitting[0] if fitting else None
+
+    def _digests(self, user: User, plain: str) -> tuple[bytes, ...]:
+        return self._peppers.digests(Secret(f"recovery code {user.account} {user.id} {plain}"))
+
+
+def _plain(code: str) -> str:
+    return code.replace("-", "").replace(" ", "").lower()
+
+
+def _bound(user: User) -> bytes:
+    return user.account.bytes + user.id.bytes
+
+
+def _recovery_code() -> str:
+    """80 random bits, as people write them down: ab2c-de3f-gh4i-jk5l."""
+    text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return "-".join(text[at : at + 4] for at in range(0, 16, 4))

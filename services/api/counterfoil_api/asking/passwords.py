@@ -1,0 +1,111 @@
+"""Users' passwords: slow on purpose, and never in the way of everybody else."""
+
+import asyncio
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.users import KnownUser, rehash, user_by_email
+from counterfoil.principal import Principal
+from counterfoil.refusals import NetworkForbidden, Overloaded
+from counterfoil.user import User, principal_of
+from counterfoil_api.asking.authentication import Approach
+from counterfoil_api.asking.one_time import OneTimeCodes
+from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired
+from counterfoil_api.limits.logins import Login, Logins
+
+_AT_ONCE: Final = 2
+"""Hashes computed at a time: each takes a core and 64 MiB for a tenth of a second or two."""
+_LINE_LIMIT: Final = 32
+"""Passwords waiting for their turn; who comes after them waits for seconds in vain, and is told so at once."""
+
+
+class Passwords:
+    """Checks e-mail addresses and passwords."""
+
+    def __init__(self, pool: Pool, logins: Logins, codes: OneTimeCodes) -> None:
+        self._waiting = 0
+        self._pool = pool
+        self._logins = logins
+        self._codes = codes
+        self._hasher = PasswordHasher()
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        # Somebody unknown costs as much time as somebody known, so that time does not tell who is known.
+        self._nobodys = self._hasher.hash("nobody's password")
+
+    async def principal(self, email: str, password: str, approach: Approach) -> Principal:
+        """The user with this address, password and one-time code.
+
+        `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;
+        `RateLimited` comes after too many tries.
+        """
+        with self._in_line():
+            async with self._logins.turn(email, approach.address) as login:
+                known = await self._known(email, password, login)
+                if not known.policy.admits(approach.address):  # before a code is spent, and as a failure: it is one
+                    login.failed(known.user.account, known.user.id)
+                    raise NetworkForbidden
+                await self._refuse_code(known.user, approach.otp, login)
+                login.passed()
+            await self._refresh(known, password)
+        return principal_of(known.user)
+
+    async def hashed(self, password: str) -> str:
+        """The hash of a new password, in its turn."""
+        with self._in_line():
+            async with self._turn:
+                return await asyncio.to_thread(self._hasher.hash, _one_spelling(password))
+
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        if self._waiting >= _LINE_LIMIT:
+            raise Overloaded("Too many passwords are being checked; try again.")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def _known(self, email: str, password: str, login: Login) -> KnownUser:
+        known = await user_by_email(self._pool, email)
+        async with self._turn:
+            right = await asyncio.to_thread(self._verify, known, password)
+        if known is None:
+            login.failed()
+            raise CredentialsRefused
+        if not right or known.user.standing != "active":
+            login.failed(known.user.account, known.user.id)
+            raise CredentialsRefused
+        return known
+
+    async def _refuse_code(self, user: User, code: str | None, login: Login) -> None:
+        if not user.totp:
+            return
+        if code is None:
+            raise OtpRequired
+        if not await self._codes.accepts(user, code):
+            login.failed(user.account, user.id)
+            raise CredentialsRefused
+
+    async def _refresh(self, known: KnownUser, password: str) -> None:
+        """Hash a password anew if today's parameters are other ones; nobody is told."""
+        if self._hasher.check_needs_rehash(known.password_hash):
+            async with self._turn:
+                new = await asyncio.to_thread(self._hasher.hash, _one_spelling(password))
+            await rehash(self._pool, known.user, old=known.password_hash, new=new)
+
+    def _verify(self, user: KnownUser | None, password: str) -> bool:
+        try:
+            return self._hasher.verify(user.password_hash if user else self._nobodys, _one_spelling(password))
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def _one_spelling(password: str) -> str:
+    """The password as NIST SP 800-63B has it hashed: keyboards spell one é in two ways."""
+    return unicodedata.normalize("NFKC", password)

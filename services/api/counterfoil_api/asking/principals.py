@@ -1,0 +1,145 @@
+"""From credentials to the principal who asks, exactly as of this moment: nothing is remembered."""
+
+from counterfoil.account import Address, Policy
+from counterfoil.postgres.lookup import Seen
+from counterfoil.principal import Actor, Owner, Principal
+from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, UnknownSecret
+from counterfoil.scopes import missing
+from counterfoil.token import flaw, good_until
+from counterfoil_api.asking.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
+from counterfoil_api.asking.keys import Claims, chain
+from counterfoil_api.edge.addresses import network_of
+from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.ledger import Ledger
+
+
+async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
+    """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
+    await ledger.mill.settled()
+    asker = await ledger.limits.guard.over(approach, lambda: _believed(ledger, approach))
+    await ledger.limits.allowance.spend(asker, approach.address)
+    return asker
+
+
+def note_forbidden(ledger: Ledger, approach: Approach, asker: object, refusal: Refusal) -> None:
+    """Record that somebody asked for what they may not do."""
+    if isinstance(asker, Principal):
+        network = network_of(approach.address)
+        ledger.limits.attempts.note(asker.account, kind_of(refusal).name, asker.actor.id, network=network)
+
+
+async def _believed(ledger: Ledger, approach: Approach) -> Principal:
+    match approach.credentials:
+        case SecretGiven() as given:
+            return await _by_secret(ledger, given, approach.address)
+        case BearerGiven(text):
+            return await _by_bearer(ledger, text, approach.address)
+        case PasswordGiven(email, password):
+            return await ledger.passwords.principal(email, password, approach)
+
+
+def need(asker: Principal, scope: str) -> None:
+    """Refuse whoever lacks a scope."""
+    if asker.lacks(scope):
+        raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
+
+
+def reach(asker: Principal, scope: str) -> Owner | None:
+    """Whose tokens somebody may do this to: everybody's (None), or with `own.…` those of their own owner alone."""
+    if not asker.lacks(scope):
+        return None
+    if asker.owner is None or asker.lacks(f"own.{scope.removeprefix('tokens.')}"):
+        need(asker, scope)
+    return asker.owner
+
+
+async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
+    """The generation of a secret that is good, and the token that it opens. Whoever accepts it notes the use.
+
+    What cannot be a secret (see `recognition`) never reaches the database.
+    """
+    secret = await ledger.recognition.of(plain)
+    if secret is None:
+        raise CredentialsRefused
+    await ledger.mill.settled()
+    seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
+    if seen is None or seen.presented is None:
+        ledger.mill.refuse_in_doubt()
+        raise UnknownSecret
+    if denied := flaw(seen, seen.presented, seen.at, seen.around):
+        raise denied
+    if seen.pepper_id is not None:
+        ledger.again.note(secret, seen.pepper_id)
+    return seen.presented, seen
+
+
+async def retired_by_secret(ledger: Ledger, approach: Approach) -> Seen | None:
+    """The token whose secret this once was; it opens nothing."""
+    given = approach.credentials
+    secret = await ledger.recognition.of(given.plain) if isinstance(given, SecretGiven) else None
+    return await ledger.lookup.by_digests(ledger.peppers.digests(secret)) if secret else None
+
+
+async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
+    """The claims of a bearer that is still good, and the token that bought it. Whoever accepts it notes the use.
+
+    It ends with its own time, with its token, and with any token that acts in it.
+    """
+    claims = await ledger.keys.claims_of(text)
+    seen = await ledger.lookup.by_id(claims.account, claims.token)
+    # The exact instant of expiry is already too late.
+    if seen is None or claims.exp <= seen.at.timestamp():
+        raise CredentialsRefused
+    await ledger.keys.confirm(text, seen.ring)  # as of the very statement that found the token
+    if denied := flaw(seen, claims.generation, seen.at, seen.around):
+        raise denied
+    for actor in chain(claims.act):
+        acting = await ledger.lookup.by_id(claims.account, actor.client_id)
+        if acting is None or flaw(acting, actor.generation, acting.at, acting.around):
+            raise CredentialsRefused("A token that acts in this bearer is not good any more.")
+    return claims, seen
+
+
+def scopes_left(claims: Claims, seen: Seen) -> tuple[str, ...]:
+    """What a bearer may still do: nothing that its token has lost since."""
+    return tuple(scope for scope in claims.scope.split() if not missing(seen.scopes, (scope,)))
+
+
+def refuse_network(policy: Policy, address: Address | None) -> None:
+    """Refuse whoever comes from a network that the account does not allow."""
+    if not policy.admits(address):
+        raise NetworkForbidden
+
+
+async def _by_secret(ledger: Ledger, given: SecretGiven, address: Address | None) -> Principal:
+    generation, seen = await seen_by_secret(ledger, given.plain)
+    if given.client not in (None, seen.id):
+        raise UnknownSecret
+    refuse_network(seen.around.policy, address)
+    ledger.uses.note(seen, generation)
+    return Principal(
+        actor=Actor("token", seen.id),
+        account=seen.account,
+        scopes=seen.scopes,
+        owner=seen.owner,
+        generation=generation,
+        expires_at=good_until(seen, generation),
+    )
+
+
+async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Principal:
+    claims, seen = await seen_by_bearer(ledger, text)
+    refuse_network(seen.around.policy, address)
+    # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
+    if ledger.settings.public_url not in claims.audiences:
+        raise CredentialsRefused("This bearer is for another audience.")
+    ledger.uses.note(seen, claims.generation)
+    return Principal(
+        actor=Actor("token", seen.id),
+        account=seen.account,
+        scopes=scopes_left(claims, seen),
+        owner=seen.owner,
+        generation=claims.generation,
+        expires_at=claims.expires_at,
+    )

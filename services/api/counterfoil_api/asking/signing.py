@@ -1,0 +1,125 @@
+"""The keys that bearers are signed with, as every process knows them: read again whenever they changed."""
+
+from contextlib import suppress
+from datetime import datetime
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from counterfoil.door import Door
+from counterfoil.gather import Gather
+from counterfoil.key import RING, Ring
+from counterfoil.key_events import LengthenBearers, PublishKey
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.signing_keys import StoredRing, stored_ring
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.refusals import Refusal, StaleRevision
+from counterfoil.rotation import due
+from counterfoil.sealing import Sealing
+from counterfoil_api.asking.keys import Claims, KeyRing, key_ring, public_key
+from counterfoil_api.edge.complaints import CredentialsRefused
+
+log = structlog.get_logger()
+
+STALE_SECONDS: Final = 5.0
+"""What a process knows of the keys is never older than this; usually it is a second."""
+
+
+class Keys:
+    """The ring, once the database could be asked for it, and whatever becomes of it."""
+
+    def __init__(
+        self, pool: Pool, door: Door, *, issuer: str, encryption_key: bytes, bearer_seconds: int,
+        rotation_seconds: int | None = None,
+    ) -> None:  # fmt: skip
+        self._pool = pool
+        self._door = door
+        self._issuer = issuer
+        self._sealing = Sealing(encryption_key)
+        self._bearer_seconds = bearer_seconds
+        self._rotation_seconds = rotation_seconds
+        self._reading: Gather[None, KeyRing] = Gather(self._read)
+        self._known: tuple[Ring, KeyRing] | None = None
+        self._as_of = 0.0
+
+    async def ring(self) -> KeyRing:
+        """The keys as they were a moment ago; a service that starts before its database has none until then."""
+        if self._known is None or monotonic() - self._as_of > STALE_SECONDS:
+            return await self._reread()
+        return self._known[1]
+
+    async def claims_of(self, text: str) -> Claims:
+        """The claims of a bearer under one of these keys, or CredentialsRefused.
+
+        A key that we do not know may have been made a moment ago: many who bring such share one question.
+        """
+        ring = await self.ring()
+        return (ring if ring.knows(text) or not ring.may_know(text) else await self._reread()).claims_of(text)
+
+    async def confirm(self, text: str, version: int | None) -> None:
+        """Refuse a bearer whose key was removed by the time that the keys were at this version."""
+        ring = await self.ring()
+        if version is not None and version > ring.version:
+            ring = await self._reread()
+        if not ring.knows(text):
+            raise CredentialsRefused
+
+    async def heard(self, version: int | None, as_of: float, at: datetime) -> None:
+        """Learn at which version the keys were at a moment of the loop's clock, and take the step that is due."""
+        if self._known is None or version != self._known[0].version:
+            await self._reread()
+        else:
+            self._as_of = max(self._as_of, as_of)
+        await self._carry_on(at)
+
+    async def _carry_on(self, at: datetime) -> None:
+        # Every process tries, and the door lets one of them: the keys were to be as they are now.
+        if self._known and (step := due(self._known[0], at, self._rotation_seconds, self._sealing)):
+            with suppress(Refusal):
+                outcome = await self._door.execute(step)
+                log.info("signing_keys_rotated", steps=[fact.type for fact in outcome.facts])
+
+    async def _reread(self) -> KeyRing:
+        ring = await self._reading.get(None)
+        if ring is None:
+            raise TypeError("a ring is made where there is none")
+        return ring
+
+    async def _read(self, _: list[None]) -> dict[None, KeyRing]:
+        as_of = monotonic()
+        stored = await stored_ring(self._pool) or await self._first()
+        if stored.ring.bearer_seconds < self._bearer_seconds:
+            # Before the first bearer that lives so long: what signs it is kept for as long.
+            await self._door.execute(LengthenBearers(account=NIL, id=RING, by=SYSTEM, seconds=self._bearer_seconds))
+            stored = await self._stored()
+        known = self._known
+        ring = known[1] if known and known[0].version == stored.ring.version else self._opened(stored)
+        if known is None or known[0].version <= stored.ring.version or as_of > self._as_of:
+            self._known, self._as_of = (stored.ring, ring), max(as_of, self._as_of)
+        # What this very question found, whatever another one that was under way has set meanwhile.
+        return {None: ring}
+
+    async def _first(self) -> StoredRing:
+        first = PublishKey(
+            account=NIL, id=RING, by=SYSTEM, key=self._sealing.new_key(), revisions=frozenset({0})
+        )  # fmt: skip
+        with suppress(StaleRevision):  # another process was first
+            await self._door.execute(first)
+        return await self._stored()
+
+    async def _stored(self) -> StoredRing:
+        stored = await stored_ring(self._pool)
+        if stored is None:
+            raise TypeError("what was committed is read")
+        return stored
+
+    def _opened(self, stored: StoredRing) -> KeyRing:
+        private = {kid: self._sealing.opened(kid, sealed) for kid, sealed in stored.sealed.items()}
+        active = stored.ring.first("active")
+        if active is None:
+            raise TypeError("one key signs")
+        others = tuple(
+            public_key(key.jwk) for key in stored.ring.keys if key.standing in ("published", "retired")
+        )  # fmt: skip
+        return key_ring(self._issuer, private[active.kid], others, version=stored.ring.version)

@@ -1,0 +1,206 @@
+"""RFC 9457: every refusal's status, type and title, in this one place."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import msgspec
+from aiohttp import web
+
+from counterfoil import cursor, refusals
+from counterfoil.refusals import Refusal
+from counterfoil_api.edge import complaints
+
+PREFIX = "urn:counterfoil:problem:"
+MEDIA_TYPE = "application/problem+json"
+
+Headers = tuple[tuple[str, str], ...]
+
+# RFC 6750 3: whoever showed nothing is told no error.
+_CHALLENGE = 'Bearer realm="counterfoil"'
+_MISSING = (("WWW-Authenticate", _CHALLENGE),)
+_REQUEST = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_request"'),)
+_INVALID = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_token"'),)
+_SCOPE = (("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope"'),)
+BASIC: Final = 'Basic realm="counterfoil", charset="UTF-8"'
+_SOON = (("Retry-After", "1"),)
+
+# Our own secrets, and anything shaped like a signed bearer: the last filter, whatever a detail quotes.
+_SECRETS = re.compile(r"cfl_[a-z]+_[0-9A-Za-z]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one refusal looks on the wire."""
+
+    status: int
+    name: str
+    title: str
+    headers: Headers = ()
+
+    @property
+    def type(self) -> str:
+        """The stable URI by which programs recognise this problem."""
+        return PREFIX + self.name
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """An answer that says no, in the form of RFC 9457; refusals may add members of their own."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class Spelling(Protocol):
+    """Another way to say no than RFC 9457, for those who expect it."""
+
+    media_type: str
+    shape: type
+    headers: Mapping[str, str]
+    """What every answer carries, a good one too."""
+
+    def response(self, refusal: Refusal) -> web.Response:
+        """Answer a refusal."""
+
+    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+        """Return what refusals look like: examples by status and name."""
+
+
+SPELLING: Final = web.RequestKey("spelling", Spelling)
+"""Where a request keeps how its refusals are spelt, if they are no problem documents."""
+
+# Types are a promise to callers: never rename one, never give one another meaning.
+KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
+    {
+        complaints.MalformedRequest: Kind(400, "malformed-request", "The request cannot be read"),
+        complaints.InvalidPrecondition: Kind(400, "invalid-precondition", "The precondition cannot be read"),
+        complaints.CredentialsInQuery: Kind(400, "credentials-in-query", "Credentials in the query string", _REQUEST),
+        complaints.CredentialsRepeated: Kind(400, "credentials-repeated", "More than one set of credentials", _REQUEST),
+        complaints.UnsupportedGrantType: Kind(400, "unsupported-grant-type", "Not a grant type of this service"),
+        complaints.UnsupportedTokenType: Kind(400, "unsupported-token-type", "A bearer is not revoked by itself"),
+        complaints.ExchangeRefused: Kind(400, "exchange-refused", "Nothing is given for this token"),
+        complaints.TargetRefused: Kind(400, "target-refused", "Not a target"),
+        complaints.CredentialsMissing: Kind(401, "credentials-missing", "Credentials are needed", _MISSING),
+        complaints.OtpRequired: Kind(401, "otp-required", "A one-time code is needed", _INVALID),
+        # RFC 6750 3.1: who asked in another way was not told which there are, and has made no error yet.
+        complaints.UnknownScheme: Kind(401, "unknown-scheme", "Not a scheme of this service", _MISSING),
+        complaints.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.UnknownSecret: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.TokenExpired: Kind(401, "token-expired", "The token has expired", _INVALID),
+        refusals.TokenSuspended: Kind(401, "token-suspended", "The token is suspended", _INVALID),
+        refusals.TokenRevoked: Kind(401, "token-revoked", "The token was revoked", _INVALID),
+        refusals.SecretRetired: Kind(401, "secret-retired", "The secret was replaced", _INVALID),
+        refusals.SecretEnded: Kind(401, "secret-ended", "Every secret of the account was ended", _INVALID),
+        refusals.OwnerDisabled: Kind(401, "owner-disabled", "The owner is disabled", _INVALID),
+        refusals.CallerGone: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.BeyondAudience: Kind(403, "beyond-audience", "Not an audience of the bearer"),
+        refusals.BeyondPolicy: Kind(403, "beyond-policy", "More than the account's policy allows"),
+        refusals.NetworkForbidden: Kind(403, "network-forbidden", "Not from this network"),
+        refusals.BeyondCaller: Kind(403, "beyond-caller", "More than the caller holds"),
+        refusals.ScopeMissing: Kind(403, "scope-missing", "A scope is missing", _SCOPE),
+        refusals.RenewsItself: Kind(403, "renews-itself", "A token never renews itself"),
+        complaints.PasswordNeeded: Kind(403, "password-needed", "Only with your password"),
+        complaints.ProxyMisconfigured: Kind(403, "proxy-misconfigured", "The proxy does not say what it demands"),
+        complaints.NotVerified: Kind(403, "not-verified", "It could not be checked", _SOON),
+        complaints.NoSuchPath: Kind(404, "no-such-path", "Nothing is here"),
+        refusals.NotFound: Kind(404, "not-found", "Not found"),
+        refusals.BadReference: Kind(404, "bad-reference", "No token is named like this"),
+        complaints.MethodNotAllowed: Kind(405, "method-not-allowed", "Not a method of this path"),
+        complaints.RequestTimeout: Kind(408, "request-timeout", "The body did not arrive in time"),
+        refusals.AlreadyExists: Kind(409, "already-exists", "It exists already"),
+        refusals.EmailTaken: Kind(409, "email-taken", "The e-mail address is taken"),
+        refusals.LastAdministrator: Kind(409, "last-administrator", "The last administrator stays"),
+        refusals.UserGone: Kind(409, "user-gone", "The user was removed"),
+        refusals.ShutsYouOut: Kind(409, "shuts-you-out", "You would be shut out"),
+        refusals.AlreadyRevoked: Kind(409, "already-revoked", "The token was revoked"),
+        refusals.NothingToRenew: Kind(409, "nothing-to-renew", "There is no lifetime to repeat"),
+        refusals.LifetimeRequired: Kind(409, "lifetime-required", "An expired token needs a new lifetime"),
+        refusals.LifetimeUnwanted: Kind(409, "lifetime-unwanted", "Rotation does not lengthen life"),
+        refusals.PlanChanged: Kind(409, "plan-changed", "Not the tokens of the plan any more"),
+        refusals.SecretTaken: Kind(409, "secret-taken", "The secret is taken"),
+        refusals.InUse: Kind(409, "in-use", "It is still needed"),
+        refusals.TooEarly: Kind(409, "too-early", "Too early"),
+        refusals.SecretNoLongerAvailable: Kind(410, "secret-no-longer-available", "The secret is no longer shown"),
+        refusals.StaleRevision: Kind(412, "stale-revision", "It changed in the meantime"),
+        complaints.BodyTooLarge: Kind(413, "body-too-large", "The body is too long"),
+        complaints.UnsupportedMediaType: Kind(415, "unsupported-media-type", "Not a media type read here"),
+        complaints.ExpectationFailed: Kind(417, "expectation-failed", "An expectation that is not met here"),
+        complaints.InvalidRequest: Kind(422, "invalid-request", "The request is not of the right form"),
+        cursor.BadCursor: Kind(422, "bad-cursor", "Not a cursor of this list"),
+        refusals.BadText: Kind(422, "bad-text", "Text that is refused"),
+        refusals.BadScope: Kind(422, "bad-scope", "Not a scope"),
+        refusals.BadDuration: Kind(422, "bad-duration", "Not a duration"),
+        refusals.BadExpiry: Kind(422, "bad-expiry", "Not an expiry"),
+        refusals.BadMetadata: Kind(422, "bad-metadata", "Metadata that is refused"),
+        refusals.BadOwner: Kind(422, "bad-owner", "Not an owner"),
+        refusals.BadPolicy: Kind(422, "bad-policy", "Not a policy"),
+        refusals.BadLink: Kind(422, "bad-link", "Not a link"),
+        refusals.BadEmail: Kind(422, "bad-email", "Not an e-mail address"),
+        refusals.BadPassword: Kind(422, "bad-password", "Not a good password"),
+        complaints.BadCode: Kind(422, "bad-code", "Not the code"),
+        refusals.BadSecret: Kind(422, "bad-secret", "Not a secret that can be imported"),
+        refusals.WeakSecret: Kind(422, "weak-secret", "The secret could be guessed"),
+        refusals.EntryTooLarge: Kind(422, "entry-too-large", "Too much for one event"),
+        refusals.KeyTooShort: Kind(422, "key-too-short", "The Idempotency-Key is too short"),
+        refusals.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used for something else"),
+        complaints.RateLimited: Kind(429, "rate-limited", "Too many requests", _SOON),
+        complaints.HeadersTooLarge: Kind(431, "headers-too-large", "Headers are too long"),
+        complaints.InternalError: Kind(500, "internal-error", "Something went wrong here"),
+        refusals.Busy: Kind(503, "busy", "Somebody else holds this token", _SOON),
+        refusals.OutcomeUnknown: Kind(503, "outcome-unknown", "The outcome is not known", _SOON),
+        refusals.Misconfigured: Kind(503, "misconfigured", "A setting of the service is wrong", _SOON),
+        refusals.Overloaded: Kind(503, "overloaded", "The service is not able to answer now", _SOON),
+    }
+)
+
+
+def kind_of(refusal: Refusal) -> Kind:
+    """The wire shape of a refusal; one that nobody gave a shape is a bug of ours."""
+    return KINDS.get(type(refusal)) or KINDS[complaints.InternalError]
+
+
+def problem_document(refusal: Refusal) -> dict[str, object]:
+    """What a refusal says on the wire."""
+    kind = kind_of(refusal)
+    return {
+        **{name: scrubbed(fact) for name, fact in refusal.facts.items()},
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": scrubbed(refusal.detail),
+    }
+
+
+def problem(refusal: Refusal) -> web.Response:
+    """The response that a refusal becomes."""
+    kind = kind_of(refusal)
+    headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)}
+    if "WWW-Authenticate" in headers:
+        headers["WWW-Authenticate"] = challenge(refusal)
+    if "retry_after" in refusal.facts:
+        headers["Retry-After"] = str(refusal.facts["retry_after"])
+    return web.Response(body=msgspec.json.encode(problem_document(refusal)), status=kind.status, headers=headers)
+
+
+def challenge(refusal: Refusal) -> str:
+    """The challenge with what RFC 6750 3 lets us add: a description of the error, and the scope that is missing."""
+    kind = kind_of(refusal)
+    said = dict(kind.headers)["WWW-Authenticate"]
+    if "error=" in said:
+        said += f', error_description="{kind.title}"'
+    if kind.headers == _SCOPE and "scope" in refusal.facts:
+        said += f', scope="{refusal.facts["scope"]}"'
+    return said
+
+
+def scrubbed(fact: object) -> object:
+    """A fact without anything in it that could be a secret."""
+    if isinstance(fact, str):
+        return _SECRETS.sub("…", fact)
+    if isinstance(fact, (list, tuple)):
+        return [scrubbed(each) for each in fact]
+    return fact

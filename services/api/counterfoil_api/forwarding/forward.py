@@ -1,0 +1,134 @@
+"""Forward authentication: a proxy asks about each request that it holds, and lets it pass or not.
+
+nginx `auth_request`, Traefik `forwardAuth` and Envoy `ext_authz` bring the request's headers here under any method and
+understand three answers: 200, 401 and 403. Everything else is therefore a 403 that says why, an outage included.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hmac import compare_digest
+from urllib.parse import quote
+from uuid import UUID
+
+from aiohttp import web
+
+from counterfoil.account import Address
+from counterfoil.postgres.lookup import Seen
+from counterfoil.refusals import Refusal, ScopeMissing, UnknownSecret
+from counterfoil.scopes import missing
+from counterfoil.token import good_until
+from counterfoil_api.asking.authentication import Approach, SecretGiven
+from counterfoil_api.asking.principals import refuse_network, scopes_left, seen_by_bearer, seen_by_secret
+from counterfoil_api.edge.addresses import client_of
+from counterfoil_api.edge.bounds import in_time
+from counterfoil_api.edge.complaints import CredentialsRefused, NotVerified
+from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.edge.requests import refusal_of
+from counterfoil_api.forwarding.demand import PATH, Demand, demand_of
+from counterfoil_api.forwarding.proof import Proof, proof_of
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.replies import NO_STORE
+
+_NAMES = ("Account", "Token", "Owner", "Owner-Type", "Actor", "Scopes", "Expires")
+IDENTITY = tuple(f"X-Counterfoil-{name}" for name in _NAMES)
+"""The headers of a 200, every one of them each time: a proxy overwrites with them what its client sent."""
+
+_PATIENCE_SECONDS = 4.0  # a little less than proxies have, so that it is us who say why
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_LONGEST_SCOPES = 2_048  # what every proxy's buffer holds; a thousand scopes would be 128 kB
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Whom a proxy may let pass, and until when that is true by itself."""
+
+    seen: Seen
+    generation: int
+    scopes: tuple[str, ...]
+    until: datetime | None
+    actor: UUID | None = None
+
+
+def mount(app: web.Application, ledger: Ledger) -> None:
+    """Answer under every method, at the path itself and at whatever a proxy appends to it."""
+    for path in (PATH, f"{PATH}/{{original:(?s:.*)}}"):
+        app.router.add_route("*", path, _answers(ledger), expect_handler=_expect_nothing)
+
+
+def _answers(ledger: Ledger) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            demand, proof = demand_of(request.raw_path), proof_of(request.headers)
+            async with in_time(_PATIENCE_SECONDS, changes=False):
+                passed = await _passed(ledger, demand, proof, client_of(request))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass
+            raise _denial(error) from None
+        return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, passed)})
+
+    return answer
+
+
+async def _expect_nothing(_: web.Request) -> None:
+    """A body is never asked for, whatever the client expects."""
+
+
+def _denial(error: Exception) -> Refusal:
+    """The refusal in one of the two forms that a proxy passes on."""
+    refusal = refusal_of(error)
+    kind = kind_of(refusal)
+    if kind.status in (401, 403):
+        return refusal
+    later = {name: fact for name, fact in refusal.facts.items() if name == "retry_after"}
+    return NotVerified(reason=kind.name, **later)
+
+
+async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
+    approach = Approach(proof, address=address)
+    passed = await ledger.limits.guard.over(approach, lambda: _known(ledger, demand, proof))
+    refuse_network(passed.seen.around.policy, address)
+    if missing(passed.scopes, demand.scopes):
+        wanted = " ".join(demand.scopes)
+        raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)
+    ledger.uses.note(passed.seen, passed.generation)
+    return passed
+
+
+async def _known(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
+    passed = await _presented(ledger, demand, proof)
+    # Another account's token, and a secret that is not this client's, are answered like one that never was.
+    if not _belongs(passed.seen, demand, proof):
+        raise UnknownSecret
+    return passed
+
+
+async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
+    if isinstance(proof, SecretGiven):
+        generation, seen = await seen_by_secret(ledger, proof.plain)
+        return Passed(seen, generation, seen.scopes, good_until(seen, generation))
+    claims, seen = await seen_by_bearer(ledger, proof.text)
+    # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
+    if (demand.audience or ledger.settings.public_url) not in claims.audiences:
+        raise CredentialsRefused("This bearer is for another audience.")
+    actor = claims.act.client_id if claims.act else None
+    return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at, actor)
+
+
+def _belongs(seen: Seen, demand: Demand, proof: Proof) -> bool:
+    client = proof.client if isinstance(proof, SecretGiven) else None
+    ours = compare_digest(seen.account.bytes, demand.account.bytes)
+    return compare_digest(seen.id.bytes, (client or seen.id).bytes) and ours
+
+
+def _identity(demand: Demand, passed: Passed) -> dict[str, str]:
+    seen, scopes = passed.seen, " ".join(passed.scopes)
+    values = (
+        str(seen.account),
+        str(seen.id),
+        quote(seen.owner.id, safe=_VISIBLE),
+        seen.owner.type,
+        str(passed.actor or ""),
+        scopes if len(scopes) <= _LONGEST_SCOPES else " ".join(demand.scopes),
+        f"{passed.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if passed.until else "",
+    )
+    return dict(zip(IDENTITY, values, strict=True))

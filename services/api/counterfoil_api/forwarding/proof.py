@@ -1,0 +1,41 @@
+"""What a proxy's client shows for itself: one Authorization header, or one pair of headers with an id and a secret."""
+
+import re
+from collections.abc import Sequence
+from uuid import UUID
+
+from multidict import CIMultiDictProxy
+
+from counterfoil_api.asking.authentication import BearerGiven, PasswordGiven, SecretGiven, client_secret, credentials_of
+from counterfoil_api.edge.complaints import CredentialsRefused
+
+Proof = SecretGiven | BearerGiven
+
+PAIRS = (("X-Client-Id", "X-Client-Secret"), ("CF-Access-Client-Id", "CF-Access-Client-Secret"))
+"""Names under which a client id and its secret travel: our own, and those of Cloudflare Access."""
+
+# A token's id, with or without its dashes, and perhaps a decoration such as `.access` behind it.
+_CLIENT_ID = re.compile(r"([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:\.[a-z]{1,32})?")
+
+
+def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
+    """The one proof that a request carries; two are as bad as none."""
+    paired = [pair for pair in PAIRS if any(name in headers for name in pair)]
+    if len(paired) + len(headers.getall("Authorization", ())) > 1:
+        raise CredentialsRefused("A request carries one set of credentials.")
+    if paired:
+        return _pair(*(headers.getall(name, ()) for name in paired[0]))
+    shown = credentials_of(headers)
+    # Slow on purpose, and people's: neither is for every request of a program.
+    if isinstance(shown, PasswordGiven):
+        raise CredentialsRefused("No password passes here; present a token's secret or a bearer.")
+    return shown
+
+
+def _pair(ids: Sequence[str], secrets: Sequence[str]) -> SecretGiven:
+    if len(ids) != 1 or len(secrets) != 1:
+        raise CredentialsRefused("A client id and a client secret come together, each once.")
+    named = _CLIENT_ID.fullmatch(ids[0])
+    if named is None:
+        raise CredentialsRefused
+    return client_secret(str(UUID(named[1])), secrets[0])

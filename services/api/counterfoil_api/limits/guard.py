@@ -1,0 +1,140 @@
+"""Between strangers and the database: what malformed, unknown and dead credentials cost those who bring them.
+
+Three counts that are kept apart, so that nobody pays for a neighbour:
+
+* malformed ones by network; they never reach the database.
+* unknown ones by network, and before the database is asked as soon as the network has brought one. When there were too
+  many, secrets that the ledger has met (see `marks`) are still looked up, exactly as always; of the others a trickle.
+* dead ones (expired, revoked, replaced …) by credential and network: no other credential hears of it.
+"""
+
+from collections.abc import Awaitable, Callable
+from math import ceil
+from typing import Final, TypeVar
+
+from counterfoil.attempts import Attempts
+from counterfoil.principal import NIL
+from counterfoil.refusals import Denied, Forbidden, Refusal, SecretEnded, SecretRetired, TokenRevoked, UnknownSecret
+from counterfoil_api.asking.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
+from counterfoil_api.edge.addresses import network_of
+from counterfoil_api.edge.complaints import CredentialsRefused, RateLimited
+from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.known import Known, plain_hash
+from counterfoil_api.limits.marks import Marks
+from counterfoil_api.limits.quotas import Quota, Quotas
+
+T = TypeVar("T")
+
+TRICKLE: Final = Quota(6, 60)
+"""Of secrets that nobody has met, so many are still looked up when their network has brought too many."""
+DEAD: Final = Quota(60, 60)
+"""So often a dead credential is told that it is, to whoever brings it."""
+_FINAL: Final = (TokenRevoked, SecretRetired, SecretEnded)
+"""Deaths that nothing undoes: of these alone it may be remembered that they happened."""
+_MOST: Final = 10_000
+_TOO_MANY: Final = "Too many credentials from your network were not ours; come back when Retry-After is over."
+
+Given = SecretGiven | BearerGiven
+
+
+class Guard:
+    """Lets credentials through to whatever checks them, and counts what was wrong with them."""
+
+    def __init__(
+        self, *, quotas: Quotas, marks: Marks, attempts: Attempts, known: Known, guesses: Quota | None
+    ) -> None:
+        self._quotas = quotas
+        self._marks = marks
+        self._attempts = attempts
+        self._known = known
+        self._guesses = guesses
+        self._suspects: Fading[str, bool] = Fading(_MOST)
+        self._ended: Fading[tuple[int, str], Denied] = Fading(_MOST)
+
+    async def over(self, approach: Approach, check: Callable[[], Awaitable[T]]) -> T:
+        """Return what `check` makes of these credentials; what it refuses is counted, and may come to be too much."""
+        given = approach.credentials
+        if isinstance(given, PasswordGiven):  # see `logins`
+            return await check()
+        network = network_of(approach.address)
+        charge = await self._admit(given, network)
+        try:
+            found = await check()
+        except UnknownSecret as refusal:
+            raise await self._unknown(refusal, network, charge) from None
+        except CredentialsRefused as refusal:
+            raise await self._malformed(refusal, network) from None
+        except Denied as refusal:
+            await self._met(given, charge)
+            raise await self._dead(refusal, given, network) from None
+        except Forbidden as refusal:
+            await self._met(given, charge)
+            await self._note(refusal, given, network)
+            raise
+        except BaseException:
+            await self._give_back(charge)
+            raise
+        await self._met(given, charge)
+        return found
+
+    async def _admit(self, given: Given, network: str) -> str | None:
+        """Let it through; perhaps against a charge, to be given back if it is known after all."""
+        if len(self._ended) and (ended := self._ended.get((plain_hash(given), network))):
+            raise _too_often(ended, self._ended.left((plain_hash(given), network)))
+        if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):
+            return None
+        if await self._known.recognised(given) is None or await self._marks.knows(given):
+            return None
+        left = await self._quotas.take(f"unknown:{network}", self._guesses)
+        if left.granted:
+            return f"unknown:{network}"
+        if (await self._quotas.take(f"trickle:{network}", TRICKLE)).granted:
+            return None
+        self._attempts.note(NIL, "unknown-limited", network=network)
+        raise RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
+
+    async def _unknown(self, refusal: Refusal, network: str, charge: str | None) -> Refusal:
+        self._attempts.note(NIL, "unknown", network=network)
+        if self._guesses is None:
+            return refusal
+        # From now on every guess of this network is charged before the database is asked.
+        self._suspects.keep(network, value=True, seconds=self._guesses.seconds)
+        return refusal if charge else await self._within(self._guesses, f"unknown:{network}", refusal)
+
+    async def _malformed(self, refusal: Refusal, network: str) -> Refusal:
+        self._attempts.note(NIL, "malformed", network=network)
+        return await self._within(self._guesses, f"malformed:{network}", refusal)
+
+    async def _dead(self, refusal: Denied, given: Given, network: str) -> Refusal:
+        await self._note(refusal, given, network)
+        if self._guesses is None:
+            return refusal
+        left = await self._quotas.take(f"dead:{self._known.digest(given).hex()[:32]}:{network}", DEAD)
+        if left.granted:
+            return refusal
+        if isinstance(refusal, _FINAL):
+            self._ended.keep((plain_hash(given), network), refusal, left.seconds)
+        return _too_often(refusal, left.seconds)
+
+    async def _note(self, refusal: Refusal, given: Given, network: str) -> None:
+        account, subject = await self._known.whose(given)
+        self._attempts.note(account, kind_of(refusal).name, subject, network=network)
+
+    async def _within(self, quota: Quota | None, key: str, refusal: Refusal) -> Refusal:
+        if quota is None or (left := await self._quotas.take(key, quota)).granted:
+            return refusal
+        return RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
+
+    async def _met(self, given: Given, charge: str | None) -> None:
+        await self._give_back(charge)
+        if isinstance(given, SecretGiven):
+            self._marks.met(given)
+
+    async def _give_back(self, charge: str | None) -> None:
+        if charge is not None:
+            await self._quotas.give_back(charge)
+
+
+def _too_often(refusal: Denied, seconds: float) -> RateLimited:
+    return RateLimited(f"{refusal.detail} It was told so too often.", retry_after=max(ceil(seconds), 1))

@@ -1,0 +1,59 @@
+"""Everything that is limited, opened together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from counterfoil.attempts import Attempts
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.lookup import Lookup
+from counterfoil.secret import Peppers
+from counterfoil.settings import Settings
+from counterfoil_api.asking.recognition import Recognition
+from counterfoil_api.asking.signing import Keys
+from counterfoil_api.limits.guard import Guard
+from counterfoil_api.limits.known import Known
+from counterfoil_api.limits.logins import Logins
+from counterfoil_api.limits.marks import Marks
+from counterfoil_api.limits.quotas import Allowance, Quota, Quotas
+from counterfoil_api.limits.tally import Tally, open_tally
+from counterfoil_api.metrics import observe_attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What keeps one caller from being everybody's trouble."""
+
+    tally: Tally
+    attempts: Attempts
+    quotas: Quotas
+    marks: Marks
+    guard: Guard
+    logins: Logins
+    allowance: Allowance
+
+
+@asynccontextmanager
+async def open_limits(
+    settings: Settings, *, readers: Pool, lookup: Lookup, peppers: Peppers, keys: Keys, recognition: Recognition
+) -> AsyncIterator[Limits]:
+    """Open all of it without asking anybody anything."""
+    async with AsyncExitStack() as stack:
+        attempts = await stack.enter_async_context(Attempts(readers, observe=observe_attempt))
+        tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
+        known = Known(peppers, lookup, keys, recognition)
+        marks = await stack.enter_async_context(Marks(tally, known.digest).telling())
+        quotas, guesses = Quotas(tally), _quota(settings.guess_limit)
+        yield Limits(
+            tally=tally,
+            attempts=attempts,
+            quotas=quotas,
+            marks=marks,
+            guard=Guard(quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=guesses),
+            logins=Logins(quotas, peppers, attempts, guesses),
+            allowance=Allowance(quotas, _quota(settings.rate_limit), attempts),
+        )
+
+
+def _quota(setting: tuple[int, int] | None) -> Quota | None:
+    return None if setting is None else Quota(*setting)

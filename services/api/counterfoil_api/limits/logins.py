@@ -1,0 +1,154 @@
+"""Passwords and one-time codes tried in vain: who fails waits longer and longer, and makes nobody else wait.
+
+Failures are counted for a person at a network: from the fifth on each doubles the wait there. And they are counted for
+a person at all networks where that person never logged in: after fifty these share one turn at a time, further and
+further apart, so that a thousand networks together do not guess more than one. Where the person was at home before,
+strangers' failures change nothing. A hundred in a row leave one try a day.
+
+A network that tries one password on many people is limited like one that guesses secrets; whoever is at home in it is
+none of those.
+"""
+
+import unicodedata
+from asyncio import Lock
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+import structlog
+
+from counterfoil.attempts import Attempts
+from counterfoil.principal import NIL
+from counterfoil.secret import Peppers
+from counterfoil_api.edge.addresses import Address, network_of, site_of
+from counterfoil_api.edge.complaints import RateLimited
+from counterfoil_api.limits.counting import CLEAR, NOTE, NOTED, RETURN, TURN
+from counterfoil_api.limits.quotas import Quota, Quotas
+
+log = structlog.get_logger()
+
+_DAY_MS: Final = 86_400_000
+_AT_HOME_MS: Final = 90 * _DAY_MS
+_MOST: Final = 100
+_NEWER: Final = "\u0264\u019b"
+"""Letters whose capitals came with Unicode 16."""
+_TOO_MANY: Final = "There were too many failed logins; come back when Retry-After is over."
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """From which failure on there is a wait, how long the first one is, and the longest."""
+
+    free: int
+    first_seconds: int
+    longest_seconds: int
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """As the counter takes them; it forgets two days after the last failure."""
+        return self.free, self.first_seconds * 1000, self.longest_seconds * 1000, _MOST, _DAY_MS, 2 * _DAY_MS
+
+
+HERE: Final = Delays(free=5, first_seconds=15, longest_seconds=3_600)
+"""A person at one network."""
+ELSEWHERE: Final = Delays(free=50, first_seconds=1, longest_seconds=900)
+"""A person at all networks where they never logged in."""
+
+
+@dataclass(slots=True)
+class Login:
+    """One try: it has `passed` or `failed`, else it never was."""
+
+    settled: bool | None = None
+    account: UUID = NIL
+    user: UUID = NIL
+
+    def passed(self) -> None:
+        """Password and code were right."""
+        self.settled = True
+
+    def failed(self, account: UUID = NIL, user: UUID = NIL) -> None:
+        """One of them was not; whose they were, if anybody's."""
+        self.settled, self.account, self.user = False, account, user
+
+
+class Logins:
+    """Gives turns to those who log in: `async with logins.turn(email, address) as login`."""
+
+    def __init__(self, quotas: Quotas, peppers: Peppers, attempts: Attempts, guesses: Quota | None) -> None:
+        self._quotas = quotas
+        self._tally = quotas.tally
+        self._guesses = guesses
+        self._peppers = peppers
+        self._attempts = attempts
+        self._lines: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, email: str, address: Address | None) -> AsyncIterator[Login]:
+        """One try for whoever says that they have this e-mail address, or RateLimited before anything is computed.
+
+        It counts as failed until it has passed, so that tries side by side are no more than tries in a row. Those of
+        one person at one network queue up here: twenty right passwords at once are no failure.
+        """
+        network = network_of(address)
+        person = self._peppers.hmac(b"login", folded(email).encode()).hex()[:32]
+        here, home = f"here:{person}:{network}", f"home:{person}:{network}"
+        async with self._lines.setdefault(here, Lock()):
+            (at_home,) = await self._tally.do(NOTED, home)
+            waits: dict[str, int] = {}
+            login = Login()
+            try:
+                await self._take(waits, here, HERE)
+                if not at_home:
+                    await self._take(waits, f"elsewhere:{person}", ELSEWHERE)
+                    await self._take_of_network(waits, f"logins:{site_of(address)}")
+                yield login
+            except RateLimited:
+                self._attempts.note(NIL, "login-limited", network=network)
+                raise
+            finally:
+                await self._settle(login, waits, home, network)
+
+    async def _take(self, waits: dict[str, int], key: str, delays: Delays) -> None:
+        """Take a turn, and remember how long the next one will wait."""
+        granted, _, wait = await self._tally.do(TURN, key, *delays.steps)
+        if not granted:
+            raise RateLimited(_TOO_MANY, retry_after=max(ceil(wait / 1000), 1))
+        waits[key] = wait
+
+    async def _take_of_network(self, waits: dict[str, int], key: str) -> None:
+        if self._guesses is None:
+            return
+        left = await self._quotas.take(key, self._guesses)
+        if not left.granted:
+            raise RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
+        waits[key] = 0
+
+    async def _settle(self, login: Login, waits: dict[str, int], home: str, network: str) -> None:
+        if login.settled is False:
+            self._attempts.note(login.account, "login-failed", login.user, network=network)
+            if seconds := max(waits.values()) // 1000:
+                log.warning("login_slowed", user_id=login.user, network=network, seconds=seconds)
+            return
+        for key in waits:
+            if key.startswith("logins:"):
+                await self._quotas.give_back(key)
+            else:
+                await self._tally.do(CLEAR if login.settled else RETURN, key)
+        if login.settled:
+            await self._tally.do(NOTE, home, _AT_HOME_MS)
+
+
+def folded(email: str) -> str:
+    """One spelling for all that the database may take for one address: each is as many tries as the others together.
+
+    Coarser than any collation: who shares a spelling with somebody else shares no more than their waits.
+    """
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", email.strip()).casefold())
+    # The database may know letters, and capitals of letters, that Python does not know yet.
+    known = ("?" if letter in _NEWER or unicodedata.category(letter) == "Cn" else letter for letter in apart)
+    return "".join(letter for letter in known if not unicodedata.combining(letter))

@@ -1,0 +1,110 @@
+"""So many in so much time: what is left of it, and how that is said (draft-ietf-httpapi-ratelimit-headers-10)."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from counterfoil.attempts import Attempts
+from counterfoil.principal import Principal
+from counterfoil_api.edge.addresses import Address, network_of
+from counterfoil_api.edge.complaints import RateLimited
+from counterfoil_api.limits.counting import GIVE_BACK, TAKE
+from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.tally import Tally
+
+POLICY: Final = "principal"
+"""The name of the one policy that callers are told about."""
+_MOST_FULL: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most so many in a window that begins with the first of them."""
+
+    most: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a quota after one was asked for, and in how many seconds all of it is there again."""
+
+    granted: bool
+    most: int
+    seconds: float
+
+    @property
+    def whole_seconds(self) -> int:
+        """Rounded up: who comes back after so many finds it open."""
+        return max(ceil(self.seconds), 1)
+
+
+class Quotas:
+    """Takes from quotas, each known by its key."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self._used_up: Fading[str, bool] = Fading(_MOST_FULL)
+
+    async def take(self, key: str, quota: Quota, *, cost: int = 1) -> Left:
+        """Take one, if there is one: not one more than there are, over all processes."""
+        # What is used up stays so until its window ends: nobody need ask about each of a flood.
+        if seconds := self._used_up.left(key):
+            return Left(granted=False, most=0, seconds=seconds)
+        granted, left, ms = await self.tally.do(TAKE, key, quota.most, quota.seconds * 1000, cost)
+        if not granted and cost == 1:
+            self._used_up.keep(key, value=True, seconds=ms / 1000)
+        return Left(granted=bool(granted), most=left, seconds=ms / 1000)
+
+    async def give_back(self, key: str) -> None:
+        """Return one that was taken for nothing."""
+        self._used_up.drop(key)
+        await self.tally.do(GIVE_BACK, key, 1)
+
+
+_TOLD: Final[ContextVar[Mapping[str, str] | None]] = ContextVar("told", default=None)
+
+
+def begin() -> None:
+    """Begin a request, of which nothing is to be told yet: a connection's requests share their context."""
+    _TOLD.set(None)
+
+
+def told() -> Mapping[str, str]:
+    """The headers that tell the caller of this request about their quota."""
+    return _TOLD.get() or {}
+
+
+class Allowance:
+    """How many requests each user and each token may make; without a quota, as many as they like."""
+
+    def __init__(self, quotas: Quotas, quota: Quota | None, attempts: Attempts) -> None:
+        self._quotas = quotas
+        self._quota = quota
+        self._attempts = attempts
+
+    async def spend(self, asker: Principal, address: Address | None) -> None:
+        """Count a request of this caller, or raise RateLimited; a token's bearers count as the token."""
+        if self._quota is None:
+            return
+        try:
+            await self._spend(f"asks:{asker.actor.id}", self._quota)
+        except RateLimited:
+            self._attempts.note(asker.account, "rate-limited", asker.actor.id, network=network_of(address))
+            raise
+
+    async def spend_by_secret(self, digest: bytes) -> None:
+        """Count a request of whoever holds this secret, before anybody knows whose it is."""
+        if self._quota is not None:
+            await self._spend(f"buys:{digest.hex()[:32]}", self._quota)
+
+    async def _spend(self, key: str, quota: Quota) -> None:
+        left = await self._quotas.take(key, quota)
+        _TOLD.set({
+            "RateLimit-Policy": f'"{POLICY}";q={quota.most};w={quota.seconds}',
+            "RateLimit": f'"{POLICY}";r={left.most};t={left.whole_seconds}',
+        })  # fmt: skip
+        if not left.granted:
+            raise RateLimited(retry_after=left.whole_seconds)

@@ -1,0 +1,70 @@
+"""What was tried in vain: the failures that concern an account, by the minute."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.cursor import BadCursor
+from counterfoil.postgres.attempts import Attempted, attempts_of
+from counterfoil.principal import Principal
+from counterfoil.refusals import ScopeMissing
+from counterfoil_api.asking.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.documents import Cursor, Given, Limit
+from counterfoil_api.typed.reading import Asker, Query
+
+api = Api("audit")
+
+
+class AttemptQuery(Given, frozen=True, kw_only=True):
+    """Attempts of every kind, or of one."""
+
+    kind: Annotated[str, Meta(max_length=40, description="Such as token-expired or login-failed.")] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one thing was tried in vain within one minute."""
+
+    minute: datetime
+    kind: Annotated[str, Meta(description="login-failed, or the last part of the type of the problem answered.")]
+    subject: Annotated[UUID | None, Meta(description="The token or user; null where too many to be told apart.")]
+    network: Annotated[str, Meta(description="Where the latest came from: a /24 or a /64, never an address.")]
+    count: int
+    last_at: datetime
+
+
+class AttemptPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some attempts, and where the next ones begin."""
+
+    items: list[AttemptDocument]
+    next_cursor: str | None
+
+
+@api.get("/v1/attempts", scope="audit.read", refusals=(ScopeMissing, BadCursor))
+async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
+    """List what was tried in vain on the account, the latest first.
+
+    Each row counts one kind of failure of one token or user within a minute. Rows are a second late and are kept for 90
+    days. What belongs to no account, such as unknown secrets, is in no account's list.
+    """
+    need(asker, "audit.read")
+    question = ["attempts", query.kind]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    found = await attempts_of(ledger.readers, asker.account, kind=query.kind, after=place, limit=query.limit + 1)
+    page, more = found[: query.limit], None
+    if len(found) > query.limit:
+        more = ledger.cursors.made(asker.account, question, page[-1].place)
+    return AttemptPage(items=[_document(each) for each in page], next_cursor=more)
+
+
+def _document(each: Attempted) -> AttemptDocument:
+    return AttemptDocument(
+        minute=each.minute, kind=each.kind, subject=each.subject, network=each.network, count=each.count,
+        last_at=each.last_at,
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""RFC 7662: is this token or bearer good, at this very moment?"""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.postgres.lookup import Seen
+from counterfoil.principal import Principal
+from counterfoil.refusals import Denied, ScopeMissing
+from counterfoil.token import good_until
+from counterfoil_api.asking.authentication import SecretGiven, token
+from counterfoil_api.asking.keys import Act, Claims
+from counterfoil_api.asking.principals import need, scopes_left, seen_by_bearer, seen_by_secret
+from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.reading import Asker, Form
+
+api = Api("bearers")
+
+
+class Introspection(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked about; fields that we do not know are ignored (RFC 6749 3.1)."""
+
+    token: str
+    token_type_hint: str | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Active, and what it may do; or inactive, and nothing else."""
+
+    active: bool
+    scope: str | None = None
+    client_id: UUID | None = None
+    sub: str | None = None
+    aud: str | tuple[str, ...] | None = None
+    iss: str | None = None
+    exp: int | None = None
+    iat: int | None = None
+    jti: str | None = None
+    token_type: Literal["Bearer"] | None = None
+    account: UUID | None = None
+    owner_type: str | None = None
+    generation: int | None = None
+    act: Act | None = None
+
+
+_INACTIVE = Verdict(active=False)
+
+
+@api.post(
+    "/v1/introspect",
+    scope="tokens.introspect",
+    refusals=(ScopeMissing,),
+    asks=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
+    answers=Verdict(
+        active=True,
+        scope="archive.read archive.copy",
+        sub="backup",
+        token_type="Bearer",  # noqa: S106 - the name of a type
+    ),
+)
+async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: Form[Introspection]) -> Verdict:
+    """Ask whether a token's secret or a bearer is good.
+
+    The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like
+    everything else that is not good.
+    """
+    need(asker, "tokens.introspect")
+    try:
+        presented = token(form.token)
+        if isinstance(presented, SecretGiven):
+            generation, seen = await seen_by_secret(ledger, presented.plain)
+            verdict = _of_secret(generation, seen)
+        else:
+            claims, seen = await seen_by_bearer(ledger, presented.text)
+            generation, verdict = claims.generation, _of_bearer(claims, seen)
+    except (Denied, CredentialsRefused):
+        return _INACTIVE
+    if seen.account != asker.account:
+        return _INACTIVE
+    ledger.uses.note(seen, generation)
+    return verdict
+
+
+def _of_secret(generation: int, seen: Seen) -> Verdict:
+    until = good_until(seen, generation)
+    return Verdict(
+        active=True,
+        scope=" ".join(seen.scopes),
+        client_id=seen.id,
+        sub=seen.owner.id,
+        exp=None if until is None else int(until.timestamp()),
+        iat=int(seen.created_at.timestamp()),
+        token_type="Bearer",  # noqa: S106 - the name of a type
+        account=seen.account,
+        owner_type=seen.owner.type,
+        generation=generation,
+    )
+
+
+def _of_bearer(claims: Claims, seen: Seen) -> Verdict:
+    return Verdict(
+        active=True,
+        scope=" ".join(scopes_left(claims, seen)),
+        client_id=seen.id,
+        sub=claims.sub,
+        aud=claims.aud,
+        iss=claims.iss,
+        exp=claims.exp,
+        iat=claims.iat,
+        jti=claims.jti,
+        token_type="Bearer",  # noqa: S106 - the name of a type
+        account=seen.account,
+        owner_type=seen.owner.type,
+        generation=claims.generation,
+        act=claims.act,
+    )

@@ -1,0 +1,64 @@
+"""RFC 7009: end a token by its secret."""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.principal import Principal
+from counterfoil.refusals import ScopeMissing
+from counterfoil_api.asking.authentication import BearerGiven, token
+from counterfoil_api.asking.principals import reach
+from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, UnsupportedTokenType
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.oauth.oauth_errors import OAUTH
+from counterfoil_api.tokens.ending import end, opened_by
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.reading import Asker, Form
+
+api = Api("oauth")
+
+_REASON: Final = "Revoked by its secret (RFC 7009)."
+
+
+class PresentedToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to end; parameters that we do not know are ignored (RFC 6749 3.2)."""
+
+    token: Annotated[str, Meta(description="A token's secret.")] = ""
+    token_type_hint: Annotated[str, Meta(description="Not needed: one look tells.")] = ""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Nothing needs to be said."""
+
+
+@api.post(
+    "/v1/oauth/revoke",
+    spelling=OAUTH,
+    scope="tokens.revoke",
+    refusals=(ScopeMissing, UnsupportedTokenType),
+    asks=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
+)
+async def revoke_presented(ledger: Ledger, asker: Asker[Principal], *, form: Form[PresentedToken]) -> Done:
+    """End a token by its secret (RFC 7009).
+
+    The answer is the same for a secret that is unknown, dead or another account's. A token ends itself without any
+    scope. A bearer is answered with `unsupported_token_type`, whosever it is: it ends by itself within the hour, or at
+    once with the token that it names as client_id.
+    """
+    if not form.token:
+        raise InvalidRequest("`token` is missing: the secret of the token that is to end.", where="form")
+    try:
+        presented = token(form.token)
+    except CredentialsRefused:
+        return Done()
+    if isinstance(presented, BearerGiven):
+        raise UnsupportedTokenType
+    seen = await opened_by(ledger, presented.plain)
+    if seen is not None and (asker.actor.kind, asker.actor.id) == ("token", seen.id):
+        await end(ledger, seen, by=asker, reason=_REASON)
+        return Done()
+    within = reach(asker, "tokens.revoke")
+    if seen is not None and seen.account == asker.account and within in (None, seen.owner):
+        await end(ledger, seen, by=asker, reason=_REASON)
+    return Done()

@@ -1,0 +1,128 @@
+"""RFC 6749 3.2: bearers for every OAuth client, by client credentials or by token exchange (RFC 8693)."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from counterfoil.account import Address
+from counterfoil.principal import Principal
+from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
+from counterfoil_api.asking.authentication import Approach, BearerGiven, SecretGiven, client_secret
+from counterfoil_api.asking.principals import authenticate
+from counterfoil_api.edge.complaints import (
+    CredentialsMissing,
+    CredentialsRefused,
+    CredentialsRepeated,
+    ExchangeRefused,
+    TargetRefused,
+    UnsupportedGrantType,
+)
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.oauth.oauth_errors import OAUTH
+from counterfoil_api.oauth.token_requests import ACCESS_TOKEN, CLIENT, EXCHANGE, OAuthBearer, TokenRequest, TokenType
+from counterfoil_api.tokens.buying import Bought, Wanted, with_bearer, with_secret
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.reading import Form, From, Perhaps
+
+api = Api("oauth")
+
+
+@api.post(
+    "/v1/oauth/token",
+    spelling=OAUTH,
+    refusals=(
+        *(CredentialsMissing, CredentialsRepeated, UnsupportedGrantType, ExchangeRefused, TargetRefused),
+        *(BeyondAudience, BadScope, BeyondCaller, EntryTooLarge),
+    ),
+    asks=TokenRequest(
+        grant_type=EXCHANGE,
+        subject_token="cfl_service_4dQp…",  # noqa: S106 - nobody's
+        subject_token_type=ACCESS_TOKEN,
+        scope="archive.read",
+        audience=("https://archive.example.org",),
+    ),
+)
+async def grant_bearer(
+    ledger: Ledger, client: Perhaps[Approach], address: From, *, form: Form[TokenRequest]
+) -> OAuthBearer:
+    """Get a bearer the OAuth way: RFC 6749 4.4 (client credentials) or RFC 8693 (token exchange).
+
+    With `client_credentials` a token's id is the client_id, and its secret the client_secret. Token exchange takes a
+    token's secret or a bearer as subject_token, gives never more than that holds (scope, audience, lifetime), and names
+    whose actor_token came along in `act`. It needs no client authentication, since it gives nobody anything that the
+    subject_token does not; wrong client authentication is refused all the same.
+    """
+    approach = _client(client, form, address)
+    if form.grant_type == CLIENT:
+        return _shown(await _for_client(ledger, approach, _wanted(form, address)))
+    if form.grant_type != EXCHANGE:
+        raise UnsupportedGrantType
+    issued_token_type = form.issued_token_type
+    if approach is not None:
+        await authenticate(ledger, approach)
+    return _shown(await _exchanged(ledger, form, address), issued_token_type)
+
+
+def _client(given: Approach | None, form: TokenRequest, address: Address | None) -> Approach | None:
+    """Who the client says it is: in the header or in the form, but not in both (RFC 6749 2.3)."""
+    if form.client_secret:
+        if given is not None:
+            raise CredentialsRepeated
+        return Approach(client_secret(form.client_id, form.client_secret), address=address)
+    if given is not None and isinstance(given.credentials, SecretGiven) and form.client_id:
+        said = given.credentials.client
+        if said is not None and form.client_id.lower() != str(said):
+            raise CredentialsRepeated
+    return given
+
+
+def _wanted(form: TokenRequest, address: Address | None) -> Wanted:
+    return Wanted(audience=form.targets, scopes=form.scopes, lifetime_seconds=form.expires_in, address=address)
+
+
+async def _for_client(ledger: Ledger, approach: Approach | None, wanted: Wanted) -> Bought:
+    if approach is None:
+        raise CredentialsMissing("client_credentials takes a token's id and its secret.")
+    given = approach.credentials
+    if not isinstance(given, SecretGiven):
+        raise CredentialsRefused("client_credentials takes a token's id and its secret.")
+    return await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
+
+
+async def _exchanged(ledger: Ledger, form: TokenRequest, address: Address | None) -> Bought:
+    wanted = _wanted(form, address)
+    try:
+        subject, acting = form.subject, form.actor
+        actor = None if acting is None else await _actor(ledger, acting, address)
+        wanted = replace(wanted, actor=actor)
+        approach = Approach(subject, address=address)
+        return await ledger.limits.guard.over(approach, lambda: _bought(ledger, subject, wanted))
+    except (Denied, CredentialsRefused) as refusal:
+        # RFC 8693 2.2.2: whatever is wrong with either token is `invalid_request`.
+        raise ExchangeRefused(refusal.detail) from None
+
+
+async def _bought(ledger: Ledger, subject: SecretGiven | BearerGiven, wanted: Wanted) -> Bought:
+    if isinstance(subject, SecretGiven):
+        return await with_secret(ledger, subject, wanted)
+    return await with_bearer(ledger, subject.text, wanted)
+
+
+async def _actor(ledger: Ledger, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
+    """Who acts; as good as whoever asks for anything, so that a bearer for another service is no proof of it."""
+    actor = await authenticate(ledger, Approach(acting, address=address))
+    if isinstance(acting, BearerGiven) and (await ledger.keys.ring()).claims_of(acting.text).act is not None:
+        raise CredentialsRefused("The actor_token is a bearer in which somebody else acts.")
+    return actor
+
+
+def _shown(bought: Bought, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
+    claims = bought.claims
+    return OAuthBearer(
+        access_token=bought.text,
+        issued_token_type=issued_token_type,
+        expires_in=claims.exp - claims.iat,
+        scope=claims.scope,
+        jti=UUID(claims.jti),
+    )

@@ -1,0 +1,105 @@
+"""What is asked of OAuth's token endpoint, read as RFC 6749, RFC 8693 and RFC 8707 say."""
+
+import re
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from counterfoil.refusals import BadScope
+from counterfoil_api.asking.authentication import BearerGiven, SecretGiven, token
+from counterfoil_api.edge.complaints import InvalidRequest, TargetRefused
+from counterfoil_api.typed.documents import BearerDocument
+
+EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+CLIENT: Final = "client_credentials"
+ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
+TokenType = Literal["urn:ietf:params:oauth:token-type:access_token", "urn:ietf:params:oauth:token-type:jwt"]
+_TYPES: Final = (ACCESS_TOKEN, JWT)
+_TARGET: Final = re.compile(r"[!-~]{1,255}")
+_MOST_TARGETS: Final = 20
+
+
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A grant; parameters that we do not know are ignored, those without a value count as not sent (RFC 6749 3.2)."""
+
+    grant_type: Annotated[str, Meta(description="`client_credentials`, or RFC 8693's token exchange.")]
+    client_id: Annotated[str, Meta(description="A token's id.")] = ""
+    client_secret: Annotated[str, Meta(description="Its secret; or both as Basic authentication.")] = ""
+    scope: Annotated[str, Meta(description="Scopes with a space between them; without it all there are.")] | None = None
+    audience: tuple[str, ...] = ()
+    resource: tuple[str, ...] = ()
+    subject_token: Annotated[str, Meta(description="A token's secret, or a bearer.")] = ""
+    subject_token_type: str = ""
+    actor_token: Annotated[str, Meta(description="Who acts on the subject's behalf.")] = ""
+    actor_token_type: str = ""
+    requested_token_type: str = ""
+    expires_in: Annotated[int, Meta(ge=1, description="Seconds; how long the bearer lives at most.")] | None = None
+
+    @property
+    def scopes(self) -> tuple[str, ...] | None:
+        """The scopes that are asked for; None if none are named."""
+        if self.scope is None:
+            return None
+        # RFC 6749 3.1 would have an empty scope count as not sent, that is as everything. Nobody can mean that.
+        if not self.scope:
+            raise BadScope("An empty scope is ambiguous; name scopes, or leave it out for all that there are.")
+        return tuple(self.scope.split(" "))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """For whom the bearer is to be: audiences and resources alike."""
+        resources = tuple(filter(None, self.resource))
+        wanted = tuple(dict.fromkeys([*filter(None, self.audience), *resources]))
+        if len(wanted) > _MOST_TARGETS or not all(map(_TARGET.fullmatch, wanted)):
+            raise TargetRefused("There are at most 20 targets, each of up to 255 visible ASCII characters.")
+        if not all(map(_is_absolute, resources)):
+            raise TargetRefused
+        return wanted
+
+    @property
+    def subject(self) -> SecretGiven | BearerGiven:
+        """What is exchanged."""
+        return _typed("subject_token", self.subject_token, self.subject_token_type)
+
+    @property
+    def actor(self) -> SecretGiven | BearerGiven | None:
+        """Who acts, if anybody does."""
+        if not self.actor_token and not self.actor_token_type:
+            return None
+        return _typed("actor_token", self.actor_token, self.actor_token_type)
+
+    @property
+    def issued_token_type(self) -> TokenType:
+        """What is given; a bearer is both."""
+        if self.requested_token_type == JWT:
+            return JWT
+        if self.requested_token_type not in ("", ACCESS_TOKEN):
+            raise InvalidRequest("Only an access token is given; it is a JWT.", where="form")
+        return ACCESS_TOKEN
+
+
+class OAuthBearer(BearerDocument, frozen=True, kw_only=True):
+    """A bearer, as RFC 6749 5.1 and RFC 8693 2.2.1 show it."""
+
+    issued_token_type: TokenType | UnsetType = UNSET
+
+
+def _is_absolute(resource: str) -> bool:
+    """Whether it is an absolute URI without a fragment (RFC 8707 2)."""
+    try:
+        return bool(urlsplit(resource).scheme) and "#" not in resource
+    except ValueError:  # a bracket that is never closed
+        return False
+
+
+def _typed(name: str, text: str, kind: str) -> SecretGiven | BearerGiven:
+    if not text or kind not in _TYPES:
+        known = " or ".join(_TYPES)
+        raise InvalidRequest(f"{name} is a token's secret or a bearer, and {name}_type is {known}.", where="form")
+    given = token(text)
+    if kind == JWT and isinstance(given, SecretGiven):
+        raise InvalidRequest(f"{name} is no JWT; the type of a token's secret is {ACCESS_TOKEN}.", where="form")
+    return given

@@ -1,0 +1,134 @@
+"""Users come and go: disable, enable and remove them, and give them another password."""
+
+from counterfoil.fold import Outcome
+from counterfoil.principal import Principal
+from counterfoil.refusals import (
+    BadPassword,
+    BadText,
+    BeyondCaller,
+    KeyTooShort,
+    LastAdministrator,
+    SecretNoLongerAvailable,
+    UserGone,
+)
+from counterfoil.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
+from counterfoil_api.edge.complaints import PasswordNeeded
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.people.user_documents import NewPassword, UserDocument, UserWithPassword, user_document
+from counterfoil_api.people.users import TARGET, chosen, tagged
+from counterfoil_api.people.whom import SELF, is_oneself, oneself, permitted_user
+from counterfoil_api.typed.answering import answered
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conditions import revisions
+from counterfoil_api.typed.documents import Resumption, Revocation
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch
+from counterfoil_api.typed.replies import Tagged
+
+api = Api("users")
+
+_LEAVE = Revocation(reason="On leave until spring.")
+
+
+@api.post(
+    "/v1/users/{user}/disable",
+    scope="users.disable",
+    refusals=(*TARGET, BeyondCaller, LastAdministrator, UserGone, BadText),
+    asks=_LEAVE,
+)
+async def disable_user(
+    ledger: Ledger, asker: Asker[Principal], *, user: str, body: Body[Revocation], if_match: IfMatch
+) -> Tagged[UserDocument]:
+    """Refuse a user, and every token that acts on their behalf, until they are enabled."""
+    found = await permitted_user(ledger, asker, user, scope="users.disable")
+    command = DisableUser(
+        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), reason=body.reason
+    )
+    return tagged(await ledger.door.execute(command))
+
+
+@api.post("/v1/users/{user}/enable", scope="users.disable", refusals=(*TARGET, BeyondCaller, UserGone))
+async def enable_user(
+    ledger: Ledger, asker: Asker[Principal], *, user: str, _: Body[Resumption], if_match: IfMatch
+) -> Tagged[UserDocument]:
+    """Accept a user again, and their tokens, but for those that were revoked meanwhile."""
+    found = await permitted_user(ledger, asker, user, scope="users.disable")
+    command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
+    return tagged(await ledger.door.execute(command))
+
+
+@api.post(
+    "/v1/users/{user}/remove",
+    scope="users.remove",
+    refusals=(*TARGET, BeyondCaller, LastAdministrator, BadText),
+    asks=Revocation(reason="Left the company."),
+)
+async def remove_user(
+    ledger: Ledger, asker: Asker[Principal], *, user: str, body: Body[Revocation], if_match: IfMatch
+) -> Tagged[UserDocument]:
+    """Refuse a user, and every token that acts on their behalf, for ever.
+
+    Their e-mail address, password and one-time codes are forgotten; the address may be used anew. Removing again
+    changes nothing.
+    """
+    found = await permitted_user(ledger, asker, user, scope="users.remove")
+    command = RemoveUser(
+        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), reason=body.reason
+    )
+    return tagged(await ledger.door.execute(command))
+
+
+@api.post(
+    "/v1/users/{user}/password",
+    scope="users.reset",
+    refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone, BadPassword, KeyTooShort, SecretNoLongerAvailable),
+    asks=NewPassword(),
+)
+async def change_password(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: str,
+    body: Body[NewPassword],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[UserWithPassword]:
+    """Change your own password, or reset somebody's.
+
+    Your own takes no scope, but your present password: Basic authentication. Without a password one is made up, and
+    shown this once. It ends no token, neither those of a login: revoke them (`/v1/revocations`).
+    """
+    if user == SELF or is_oneself(asker, user):
+        found = await oneself(ledger, asker)
+    else:
+        found = await permitted_user(ledger, asker, user, scope="users.reset")
+    password = chosen(body.password, found.name or "")
+    command = ChangePassword(
+        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match),
+        password_hash=await ledger.passwords.hashed(password),
+    )  # fmt: skip
+    made_up = password if body.password is None else None
+
+    def shown(outcome: Outcome) -> UserWithPassword:
+        return UserWithPassword(user=user_document(outcome.state), password=made_up)
+
+    holds_secret = made_up is not None
+    changed = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    return Tagged(changed, changed.user.revision)
+
+
+@api.post(
+    "/v1/users/{user}/totp/remove", scope="users.reset", refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone)
+)
+async def remove_totp(
+    ledger: Ledger, asker: Asker[Principal], *, user: str, _: Body[Resumption], if_match: IfMatch
+) -> Tagged[UserDocument]:
+    """Ask a user for no one-time code any more.
+
+    Your own takes no scope, but your password and a code. The recovery codes open nothing any more.
+    """
+    if user == SELF or is_oneself(asker, user):
+        found = await oneself(ledger, asker)
+    else:
+        found = await permitted_user(ledger, asker, user, scope="users.reset")
+    command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
+    return tagged(await ledger.door.execute(command))

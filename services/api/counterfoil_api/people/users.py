@@ -1,0 +1,184 @@
+"""Users: add, list, look at and change them, and read what happened to them."""
+
+import secrets
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from uuid_utils.compat import uuid7
+
+from counterfoil.cursor import BadCursor
+from counterfoil.fold import Outcome
+from counterfoil.password import checked_password
+from counterfoil.postgres.timeline import events_of
+from counterfoil.postgres.users import UserFilter, users_of
+from counterfoil.principal import Principal
+from counterfoil.refusals import (
+    BadEmail,
+    BadPassword,
+    BadReference,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    EmailTaken,
+    EntryTooLarge,
+    KeyTooShort,
+    LastAdministrator,
+    NotFound,
+    ScopeMissing,
+    SecretNoLongerAvailable,
+    UserGone,
+)
+from counterfoil.user import checked_email, owner_of
+from counterfoil.user_commands import CreateUser, UpdateUser
+from counterfoil.user_events import Role
+from counterfoil_api.asking.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.people.user_documents import (
+    NewUser,
+    UserChanges,
+    UserDocument,
+    UserPage,
+    UserWithPassword,
+    user_document,
+)
+from counterfoil_api.people.whom import permitted_user
+from counterfoil_api.tokens.showing import event_document
+from counterfoil_api.typed.answering import answered
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conditions import revisions
+from counterfoil_api.typed.documents import Cursor, EventPage, Given, Limit
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query
+from counterfoil_api.typed.replies import Made, Tagged
+
+api = Api("users")
+
+TARGET: Final = (ScopeMissing, NotFound, BadReference)
+_PASSWORD_BYTES: Final = 18
+
+
+class UserQuery(Given, frozen=True, kw_only=True):
+    """Which users, the first that were added first."""
+
+    email: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
+    role: Role | None = None
+    standing: Literal["active", "disabled", "removed"] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class HappeningQuery(Given, frozen=True, kw_only=True):
+    """A page of events, the oldest first."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.post(
+    "/v1/users",
+    scope="users.create",
+    refusals=(
+        *(ScopeMissing, BeyondCaller, EmailTaken, BadEmail, BadPassword, BadScope, BadText, EntryTooLarge),
+        *(KeyTooShort, SecretNoLongerAvailable),
+    ),
+    asks=NewUser(email="ada@example.org", role="operator"),
+)
+async def create_user(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewUser], key: IdempotencyKey
+) -> Made[UserWithPassword]:
+    """Add a user.
+
+    Nobody gives more than they hold, and who holds it only for a time adds nobody. Without a password one is made up,
+    and shown this once.
+    """
+    need(asker, "users.create")
+    password = chosen(body.password, checked_email(body.email))
+    command = CreateUser(
+        account=asker.account, id=uuid7(), by=asker, number=await ledger.user_numbers.next(), email=body.email,
+        role=body.role, scopes=body.scopes, password_hash=await ledger.passwords.hashed(password),
+    )  # fmt: skip
+    made_up = password if body.password is None else None
+
+    def shown(outcome: Outcome) -> UserWithPassword:
+        return UserWithPassword(user=user_document(outcome.state), password=made_up)
+
+    holds_secret = made_up is not None
+    made = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
+
+
+@api.get("/v1/users", scope="users.read", refusals=(ScopeMissing, BadCursor))
+async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
+    """List the users of the account."""
+    need(asker, "users.read")
+    wanted = UserFilter(role=query.role, standing=query.standing, email=query.email)
+    question: list[Any] = ["users", wanted]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    after = None if place is None else msgspec.convert(place[0], UUID)
+    found = await users_of(ledger.readers, asker.account, wanted, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    more = ledger.cursors.made(asker.account, question, [page[-1].id]) if len(found) > query.limit else None
+    return UserPage(items=[user_document(user) for user in page], next_cursor=more)
+
+
+@api.get("/v1/users/{user}", scope="users.read", refusals=TARGET)
+async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: str) -> Tagged[UserDocument]:
+    """Look at a user; at oneself without any scope."""
+    found = await permitted_user(ledger, asker, user, scope="users.read")
+    return Tagged(user_document(found), found.revision)
+
+
+@api.patch(
+    "/v1/users/{user}",
+    scope="users.update",
+    refusals=(
+        *(*TARGET, BeyondCaller, EmailTaken, LastAdministrator, UserGone, BadEmail, BadScope, BadText),
+        EntryTooLarge,
+    ),
+    asks=UserChanges(role="auditor"),
+)
+async def update_user(
+    ledger: Ledger, asker: Asker[Principal], *, user: str, body: Body[UserChanges], if_match: IfMatch
+) -> Tagged[UserDocument]:
+    """Change a user's e-mail address, role or scopes.
+
+    Scopes are replaced as a whole. Nobody changes a user who may do more than they do, or gives one more. Tokens that
+    act on the user's behalf keep what they hold: whoever takes a role away revokes them, too (`/v1/revocations`).
+    """
+    found = await permitted_user(ledger, asker, user, scope="users.update")
+    command = UpdateUser(
+        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), email=body.email, role=body.role,
+        scopes=body.scopes,
+    )  # fmt: skip
+    return tagged(await ledger.door.execute(command))
+
+
+@api.get("/v1/users/{user}/events", scope="users.read", refusals=(*TARGET, BadCursor))
+async def list_user_events(
+    ledger: Ledger, asker: Asker[Principal], *, user: str, query: Query[HappeningQuery]
+) -> EventPage:
+    """List what happened to a user."""
+    found = await permitted_user(ledger, asker, user, scope="users.read")
+    question: list[Any] = ["user events", found.id]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    after = 0 if place is None else msgspec.convert(place[0], int)
+    facts = await events_of(
+        ledger.readers, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
+    )  # fmt: skip
+    page = facts[: query.limit]
+    if asker.owner != owner_of(found.id):  # who reads the log of others is told of in the log
+        await ledger.witness.tell(asker, "events", shown=len(page))
+    more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
+    return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
+
+
+def chosen(given: str | None, email: str) -> str:
+    """The password that was given, if it is a good one, or a new one."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES) if given is None else checked_password(given, email)
+
+
+def tagged(outcome: Outcome) -> Tagged[UserDocument]:
+    """The user after a command, with their revision."""
+    document = user_document(outcome.state)
+    return Tagged(document, document.revision)

@@ -1,0 +1,1 @@
+"""Tokens: issue, import, look at, change and end them, and the bearers that they buy."""

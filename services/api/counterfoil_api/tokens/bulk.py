@@ -1,0 +1,191 @@
+"""Bulk revocation: look at what a filter finds, have exactly that revoked by a job, watch it, cancel it."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+from uuid_utils.compat import uuid7
+
+from counterfoil.catalogue import named
+from counterfoil.cursor import BadCursor
+from counterfoil.job import AcceptJob, CancelJob, Job
+from counterfoil.postgres.jobs import job_by_id, latest_jobs, progress
+from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.selection import LONGEST_SECONDS, look, stage
+from counterfoil.principal import Principal
+from counterfoil.refusals import AlreadyExists, BadReference, BadText, NotFound, PlanChanged, ScopeMissing
+from counterfoil.text import checked_reason
+from counterfoil_api.account.reads import is_for
+from counterfoil_api.asking.principals import reach
+from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.bulk_documents import (
+    LEAKED,
+    REQUEST,
+    JobDocument,
+    JobPage,
+    JobQuery,
+    PlanDocument,
+    PlanRequest,
+    RevocationRequest,
+    Selection,
+)
+from counterfoil_api.tokens.bulk_showing import job_document, plan_document
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conditions import revisions
+from counterfoil_api.typed.documents import Resumption
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
+from counterfoil_api.typed.replies import Made, Tagged
+
+api = Api("bulk revocation")
+
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PATIENCE_SECONDS: Final = LONGEST_SECONDS + 10.0
+_SCOPE: Final = "tokens.revoke"
+
+
+@api.post(
+    "/v1/revocations/plan",
+    scope=_SCOPE,
+    refusals=(ScopeMissing,),
+    asks=PlanRequest(filter=LEAKED),
+    patience_seconds=_PATIENCE_SECONDS,
+)
+async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body[PlanRequest]) -> PlanDocument:
+    """Look at what a bulk revocation would revoke, and at what would break; nothing is changed.
+
+    The plan that is answered stands for exactly these tokens with the secrets that they have. It changes when a token
+    comes, goes or is rotated, or begins or ceases to fit the filter. Being used, renamed, suspended or renewed changes
+    nothing else.
+    """
+    wanted = _wanted(asker, body.filter)
+    found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id)
+    if not is_for(asker, reach(asker, _SCOPE)):
+        ledger.witness.note(asker, "list", shown=len(found.used_last))
+    return plan_document(found)
+
+
+@api.post(
+    "/v1/revocations",
+    scope=_SCOPE,
+    refusals=(ScopeMissing, PlanChanged, AlreadyExists, BadText),
+    asks=REQUEST,
+    patience_seconds=_PATIENCE_SECONDS,
+)
+async def revoke_many(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
+) -> Made[JobDocument]:
+    """Have all tokens of a plan revoked by a job, if they are still exactly those.
+
+    The answer says that it was accepted: from then on it goes on to its end, whatever becomes of processes, or of
+    whoever asked for it. Each token's log tells of the job and the reason.
+    """
+    wanted, job_id = _wanted(asker, body.filter), _job_id(ledger, asker, body.plan, key)
+    reason = checked_reason(body.reason)
+    job = None if key is None else await job_by_id(ledger.readers, asker.account, job_id)
+    if job is None:
+        command = AcceptJob(
+            account=asker.account, id=job_id, by=asker, plan=body.plan, reason=reason, description=_text(wanted),
+            total=await _staged(ledger, asker, wanted, job_id, body.plan),
+        )  # fmt: skip
+        job = _job((await ledger.door.execute(command)).state)
+    return Made(await _shown(ledger, job), job.revision, f"/v1/revocations/{job.id}")
+
+
+@api.get("/v1/revocations", scope=_SCOPE, refusals=(ScopeMissing, BadCursor))
+async def list_revocations(ledger: Ledger, asker: Asker[Principal], *, query: Query[JobQuery]) -> JobPage:
+    """List bulk revocations, the latest first; who may revoke their own tokens alone sees those that they asked for."""
+    creator = None if reach(asker, _SCOPE) is None else asker.actor.id
+    place: Any = None if query.cursor is None else ledger.cursors.place(asker.account, "jobs", query.cursor)
+    before = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
+    jobs = await latest_jobs(ledger.readers, asker.account, creator=creator, before=before, limit=query.limit + 1)
+    page, more = jobs[: query.limit], None
+    if len(jobs) > query.limit:
+        more = ledger.cursors.made(asker.account, "jobs", [page[-1].created_at.isoformat(), str(page[-1].id)])
+    return JobPage(items=[await _shown(ledger, job) for job in page], next_cursor=more)
+
+
+@api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(ScopeMissing, NotFound, BadReference))
+async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: str) -> Tagged[JobDocument]:
+    """Look at how far a bulk revocation is."""
+    found = await _permitted(ledger, asker, job)
+    return Tagged(await _shown(ledger, found), found.revision)
+
+
+@api.post("/v1/revocations/{job}/cancel", scope=_SCOPE, refusals=(ScopeMissing, NotFound, BadReference))
+async def cancel_revocation(
+    ledger: Ledger, asker: Asker[Principal], *, job: str, _: Body[Resumption], if_match: IfMatch
+) -> Tagged[JobDocument]:
+    """Leave the rest of the tokens as they are; those that were revoked stay so.
+
+    What a worker has in hand at this moment, some hundred tokens, is still revoked. Of a job that is over nothing is
+    changed.
+    """
+    found = await _permitted(ledger, asker, job)
+    command = CancelJob(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
+    found = _job((await ledger.door.execute(command)).state)
+    return Tagged(await _shown(ledger, found), found.revision)
+
+
+def _wanted(asker: Principal, given: Selection) -> Filter:
+    within = reach(asker, _SCOPE)
+    said = {name: value for name in Filter.__struct_fields__ if (value := getattr(given, name)) is not None}
+    if bool(said) == given.everything:
+        raise InvalidRequest("Say which tokens are meant, or `everything`, but not both.", where="body", field="filter")
+    wanted = msgspec.convert({name: _in_utc(value) for name, value in said.items()}, Filter)
+    if within is None:
+        return wanted
+    if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
+        raise ScopeMissing(f"This needs the scope {_SCOPE}.", scope=_SCOPE)
+    return replace(wanted, owner_type=within.type, owner_id=within.id)
+
+
+def _in_utc(value: object) -> object:
+    if not isinstance(value, datetime):
+        return value
+    try:  # near the ends of the calendar a moment with an offset is none at all in UTC
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequest("A moment lies between the years 1 and 9999 of UTC.", where="body") from None
+
+
+def _job_id(ledger: Ledger, asker: Principal, plan: str, key: Retry | None) -> UUID:
+    """One job for each Idempotency-Key of a caller and plan; without a key always another one."""
+    if key is None:
+        return uuid7()
+    whose = (asker.actor.kind.encode(), asker.actor.id.bytes, key.key.encode(), plan.encode())
+    return named(asker.account, "job", ledger.peppers.hmac(b"job", *whose).hex())
+
+
+async def _staged(ledger: Ledger, asker: Principal, wanted: Filter, job_id: UUID, plan: str) -> int:
+    tokens, digest = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=bytes.fromhex(plan))
+    if digest.hex() != plan:
+        raise PlanChanged(tokens=tokens, plan=digest.hex())
+    return tokens
+
+
+def _text(wanted: Filter) -> str:
+    return msgspec.json.encode(wanted).decode()
+
+
+async def _permitted(ledger: Ledger, asker: Principal, ref: str) -> Job:
+    within = reach(asker, _SCOPE)
+    if _ID.fullmatch(ref) is None:
+        raise BadReference("A bulk revocation is named by its id.")
+    job = await job_by_id(ledger.readers, asker.account, UUID(ref))
+    if job is None or (within is not None and job.creator != asker.actor):
+        raise NotFound
+    return job
+
+
+async def _shown(ledger: Ledger, job: Job) -> JobDocument:
+    return job_document(job, await progress(ledger.readers, job))
+
+
+def _job(state: object) -> Job:
+    if not isinstance(state, Job):
+        raise TypeError("a command about a job ends in one")
+    return state

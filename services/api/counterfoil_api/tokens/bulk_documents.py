@@ -1,0 +1,137 @@
+"""What travels when many tokens are revoked at once: which are meant, what would break, and how far it is."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.token import Status
+from counterfoil_api.typed.documents import CreatorDocument, Cursor, Given, Limit, Moment, OwnerDocument, Reason
+
+Plan = Annotated[
+    str, Meta(pattern="^[0-9a-f]{64}$", description="Stands for exactly these tokens, with the secrets they have now.")
+]
+
+
+class Selection(Given, frozen=True, kw_only=True):
+    """Which tokens are meant: the filters of the list. To mean every one, say `everything`; nothing said is refused.
+
+    Those that are revoked already are never meant. Times are half-open: from `…_after` on, up to but without
+    `…_before`.
+    """
+
+    everything: bool = False
+    name: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
+    status: Status | None = None
+    owner_type: Literal["user", "application", "service"] | None = None
+    owner_id: Annotated[str, Meta(max_length=128)] | None = None
+    scope: Annotated[str, Meta(max_length=128)] | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    expires_after: Moment | None = None
+    expires_before: Moment | None = None
+    last_used_after: Moment | None = None
+    last_used_before: Moment | None = None
+    unused_since: Annotated[Moment, Meta(description="There since then, and not used since.")] | None = None
+
+
+class PlanRequest(Given, frozen=True, kw_only=True):
+    """Which tokens would be revoked."""
+
+    filter: Selection
+
+
+class RevocationRequest(Given, frozen=True, kw_only=True):
+    """Which tokens are to be revoked, the plan that they were looked at in, and why."""
+
+    filter: Selection
+    plan: Plan
+    reason: Annotated[Reason, Meta(min_length=1, description="Why, for those who will ask; said of every one.")]
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of them were exchanged or verified within so long, and how many never were."""
+
+    hour: int
+    day: int
+    week: int
+    never: int
+
+
+class OwnerPlanned(msgspec.Struct, frozen=True, kw_only=True):
+    """An owner whose tokens are meant, and how many of them were used within a week."""
+
+    owner: OwnerDocument
+    tokens: int
+    used_in_week: int
+
+
+class TokenPlanned(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the tokens that are meant."""
+
+    id: UUID
+    number: int
+    name: str | None
+    owner: OwnerDocument
+    last_used_at: datetime | None
+
+
+class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be revoked, and what would break. Nothing was changed.
+
+    `includes_yourself` says that the token which asks is among them; the job then goes on without it. `owners` and
+    `used_last` are the first twenty, those first that break most; the list shows all, with the same filter.
+    """
+
+    plan: Plan
+    tokens: int
+    used: Used
+    includes_yourself: bool
+    owners: list[OwnerPlanned]
+    used_last: list[TokenPlanned]
+
+
+class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A bulk revocation. `done` is `revoked`, `failed` and `already` together: the last were revoked by others."""
+
+    id: UUID
+    status: Literal["accepted", "running", "finished", "cancelled"]
+    reason: str | None
+    filter: Annotated[dict[str, Any] | None, Meta(description="Null when it was erased.")]
+    plan: Plan
+    total: int
+    done: int
+    revoked: int
+    already: int
+    failed: int
+    some_failed: Annotated[list[UUID], Meta(description="Twenty of those that could not be revoked, at most.")]
+    per_second: Annotated[float | None, Meta(description="Tokens gone through, while it is or was running.")]
+    created_at: datetime
+    created_by: CreatorDocument
+    started_at: datetime | None
+    ended_at: datetime | None
+    revision: int
+
+
+class JobPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some bulk revocations, the latest first, and where the next ones begin."""
+
+    items: list[JobDocument]
+    next_cursor: str | None
+
+
+class JobQuery(Given, frozen=True, kw_only=True):
+    """A page."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+LEAKED: Final = Selection(name="ci-*", owner_type="service", owner_id="builds")
+REQUEST: Final = RevocationRequest(
+    filter=LEAKED,
+    plan="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    reason="The build cluster's vault was copied.",
+)

@@ -1,0 +1,138 @@
+"""Buying a bearer: with a token's secret or with a bearer, for oneself or on behalf of somebody."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from uuid_utils.compat import uuid7
+
+from counterfoil.account import Address
+from counterfoil.commands import Exchange, ExchangeSecret, Held
+from counterfoil.events import Exchanged
+from counterfoil.fold import Outcome
+from counterfoil.principal import Actor, Principal
+from counterfoil.refusals import UnknownSecret
+from counterfoil_api.asking.authentication import SecretGiven
+from counterfoil_api.asking.keys import Act, Claims, chain
+from counterfoil_api.asking.principals import seen_by_bearer
+from counterfoil_api.edge.complaints import CredentialsRefused, ExchangeRefused
+from counterfoil_api.ledger import Ledger
+
+MOST_ACTORS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a bearer is to be, at most; without `scopes` it holds all there are, without an audience it is for us."""
+
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] | None = None
+    lifetime_seconds: int | None = None
+    actor: Principal | None = None
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Bought:
+    """A signed bearer and what it says."""
+
+    text: str
+    claims: Claims
+
+
+async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bought:
+    """Buy with a secret. The door finds the token while it takes its row: no look-up that could be outdated."""
+    secret = await ledger.recognition.of(given.plain)
+    if secret is None:
+        raise CredentialsRefused
+    await ledger.mill.settled()
+    ring = await ledger.keys.ring()
+    command = ExchangeSecret(
+        digests=ledger.peppers.digests(secret),
+        client=given.client,
+        jti=uuid7(),
+        lifetime_seconds=_lifetime(ledger, wanted),
+        audience=wanted.audience,
+        scopes=wanted.scopes,
+        actor=wanted.actor,
+        address=wanted.address,
+    )
+    await ledger.limits.allowance.spend_by_secret(command.digests[0])
+    try:
+        outcome = await ledger.door.execute(command)
+    except UnknownSecret:
+        ledger.mill.refuse_in_doubt()
+        raise
+    ledger.again.note(secret)
+    claims = _claims(ledger.settings.public_url, outcome, _act(wanted.actor, None))
+    return Bought(ring.sign(claims), claims)
+
+
+async def with_bearer(ledger: Ledger, text: str, wanted: Wanted) -> Bought:
+    """Buy with a bearer, which has to be as good as for anything else: it, its token, and whoever acts in it."""
+    held, seen = await seen_by_bearer(ledger, text)
+    itself = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation)
+    acting = wanted.actor or _acting(held)
+    act = _act(wanted.actor, held.act)
+    actors = tuple(each.client_id for each in chain(act))
+    if len(actors) > MOST_ACTORS:
+        raise ExchangeRefused(f"At most {MOST_ACTORS} tokens act in one bearer.")
+    ring = await ledger.keys.ring()
+    command = Exchange(
+        account=seen.account,
+        token_id=seen.id,
+        by=acting or itself,
+        generation=held.generation,
+        jti=uuid7(),
+        lifetime_seconds=_lifetime(ledger, wanted),
+        audience=wanted.audience,
+        scopes=wanted.scopes,
+        held=Held(tuple(held.scope.split()), held.audiences, held.expires_at),
+        actors=actors,
+        address=wanted.address,
+    )
+    await ledger.limits.allowance.spend(itself, wanted.address)
+    claims = _claims(ledger.settings.public_url, await ledger.door.execute(command), act)
+    return Bought(ring.sign(claims), claims)
+
+
+def _lifetime(ledger: Ledger, wanted: Wanted) -> int:
+    longest = ledger.settings.bearer_lifetime_seconds
+    return longest if wanted.lifetime_seconds is None else min(wanted.lifetime_seconds, longest)
+
+
+def _acting(held: Claims) -> Principal | None:
+    """Who acts in a bearer already."""
+    if held.act is None:
+        return None
+    actor = Actor("token", held.act.client_id)
+    return Principal(actor=actor, account=held.account, scopes=(), generation=held.act.generation)
+
+
+def _act(actor: Principal | None, before: Act | None) -> Act | None:
+    if actor is None:
+        return before
+    if actor.owner is None or actor.generation is None:
+        raise TypeError("only a token acts on behalf of another")
+    return Act(actor.owner.id, actor.actor.id, actor.generation, before)
+
+
+def _claims(issuer: str, outcome: Outcome, act: Act | None) -> Claims:
+    token, event = outcome.token, outcome.facts[0].event
+    if not isinstance(event, Exchanged):
+        raise TypeError("an exchange ends in `exchanged`")
+    audience = event.audience or (issuer,)
+    return Claims(
+        iss=issuer,
+        sub=token.owner.id,
+        client_id=str(token.id),
+        aud=audience[0] if len(audience) == 1 else audience,
+        iat=int(outcome.at.timestamp()),
+        # Rounded down: a bearer never outlives its token by the rest of a second.
+        exp=int(event.expires_at.timestamp()),
+        jti=str(event.jti),
+        scope=" ".join(event.scopes),
+        account=token.account,
+        token=token.id,
+        generation=event.generation,
+        act=act,
+    )

@@ -1,0 +1,54 @@
+"""Exchange: a long-lived token buys a short-lived bearer."""
+
+from uuid import UUID
+
+from msgspec import UNSET
+
+from counterfoil.duration import seconds
+from counterfoil.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge
+from counterfoil_api.asking.authentication import Approach, SecretGiven
+from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.buying import Bought, Wanted, with_secret
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.documents import BearerDocument, ExchangeRequest
+from counterfoil_api.typed.examples import BEARER, EXCHANGE
+from counterfoil_api.typed.reading import Body, Presented
+
+api = Api("bearers")
+
+
+@api.post("/v1/exchange", refusals=(BadScope, BadDuration, BeyondCaller, EntryTooLarge), asks=EXCHANGE, answers=BEARER)
+async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Body[ExchangeRequest]) -> BearerDocument:
+    """Exchange a token's secret for a bearer.
+
+    The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
+    is first; without an audience it is for this service. A bearer is exchanged for a lesser one at `/v1/oauth/token`.
+    """
+    wanted = _wanted(body, approach)
+    bought = await ledger.limits.guard.over(approach, lambda: _bought(ledger, approach, wanted))
+    claims = bought.claims
+    return BearerDocument(
+        access_token=bought.text,
+        expires_in=claims.exp - claims.iat,
+        scope=claims.scope,
+        jti=UUID(claims.jti),
+    )
+
+
+def _wanted(body: ExchangeRequest, approach: Approach) -> Wanted:
+    lifetime = None if body.lifetime is None else seconds(body.lifetime)
+    if lifetime == 0:
+        raise BadDuration("A bearer lives for a second at least.", field="lifetime")
+    return Wanted(
+        audience=(body.audience,) if isinstance(body.audience, str) else body.audience,
+        scopes=None if body.scopes is UNSET else body.scopes,
+        lifetime_seconds=lifetime,
+        address=approach.address,
+    )
+
+
+async def _bought(ledger: Ledger, approach: Approach, wanted: Wanted) -> Bought:
+    if not isinstance(approach.credentials, SecretGiven):
+        raise CredentialsRefused("Only a token's secret can be exchanged.")
+    return await with_secret(ledger, approach.credentials, wanted)

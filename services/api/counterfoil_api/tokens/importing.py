@@ -1,0 +1,177 @@
+"""Import: tokens from elsewhere, under the secrets that their holders have already; each by itself, all in one call."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+from uuid_utils.compat import uuid7
+
+from counterfoil import foreign
+from counterfoil.commands import Create
+from counterfoil.decide import decide
+from counterfoil.events import Created, Fact
+from counterfoil.fold import Outcome
+from counterfoil.foreign import ALGORITHMS, Algorithm, ForeignDigest, ForeignSecret
+from counterfoil.postgres.foreign import creations, holders, moment
+from counterfoil.principal import Owner, Principal
+from counterfoil.refusals import BadOwner, BadSecret, Refusal, ScopeMissing, SecretTaken
+from counterfoil.token import Surroundings
+from counterfoil_api.account.accounts import own_account
+from counterfoil_api.asking.authentication import SecretGiven
+from counterfoil_api.asking.principals import need
+from counterfoil_api.edge.problems import problem_document
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.import_documents import IMPORTS, Imported, ImportReport, Imports, TokenFromElsewhere
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.reading import Asker, Body
+
+api = Api("tokens")
+
+LONGEST_BODY = 4 * 2**20
+BORN = "created_at"
+"""Under this name the metadata keeps when a token was made elsewhere."""
+
+
+Answer = Imported | Refusal
+
+
+@api.post(
+    "/v1/tokens/import",
+    scope="tokens.import",
+    refusals=(ScopeMissing,),
+    asks=IMPORTS,
+    longest_body=LONGEST_BODY,
+)
+async def import_tokens(ledger: Ledger, asker: Asker[Principal], *, body: Body[Imports]) -> ImportReport:
+    """Import tokens from elsewhere.
+
+    Each is issued or refused by itself, with no more than the asker holds; repeating the call finishes what was begun
+    and doubles nothing. Holders go on presenting the secrets that they have. A weak secret is refused; of a digest it
+    cannot be told whether what it was made of is.
+    """
+    need(asker, "tokens.import")
+    given = {n: _prepared(ledger, asker, item) for n, item in enumerate(body.tokens)}
+    answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
+    answers |= await _there_already(ledger, asker, given)
+    new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
+    carry_out = _rehearsed if body.dry_run else _created
+    answers |= dict(zip(new, await carry_out(ledger, asker, list(new.values())), strict=True))
+    return _report([answers[n] for n in given])
+
+
+async def _created(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
+    """Create them all at once, so that they share transactions; one answer each, so that none can stop the others."""
+    numbered = [replace(command, number=await ledger.numbers.next()) for command in commands]
+    outcomes = await asyncio.gather(*(ledger.door.execute(each) for each in numbered), return_exceptions=True)
+    answers: list[Answer] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Outcome):
+            answers.append(Imported(status="imported", token=outcome.token.id, number=outcome.token.number))
+        elif isinstance(outcome, Refusal):
+            answers.append(outcome)
+        else:
+            raise outcome
+    for algorithm in _algorithms(numbered, answers):
+        await ledger.recognition.settled(algorithm)
+    # A secret that somebody else imported just now may have been of this very item.
+    lost = {n: numbered[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
+    again = await _there_already(ledger, asker, lost)
+    return [again.get(n, answer) for n, answer in enumerate(answers)]
+
+
+def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]:
+    done = zip(commands, answers, strict=True)
+    schemes = {command.secret.scheme for command, answer in done if isinstance(answer, Imported)}
+    return {algorithm for algorithm in ALGORITHMS if algorithm in schemes}
+
+
+async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
+    """Say what would become of them."""
+    policy, at = (await own_account(ledger, asker)).policy, await moment(ledger.readers)
+    answers: list[Answer] = []
+    taken: set[bytes] = set()
+    for command in commands:
+        try:
+            decide(None, command, at, Surroundings(policy))
+        except Refusal as refusal:
+            answers.append(refusal)
+            continue
+        answers.append(Imported(status="imported") if taken.isdisjoint(command.known_as) else SecretTaken())
+        taken.update(command.known_as)
+    return answers
+
+
+async def _there_already(
+    ledger: Ledger, asker: Principal, given: Mapping[int, Create | Imported | Refusal]
+) -> dict[int, Answer]:
+    """What is to be said of those whose digest is in the ledger; of another account's nothing is told."""
+    commands = {n: each for n, each in given.items() if isinstance(each, Create)}
+    held = await holders(ledger.readers, (digest for each in commands.values() for digest in each.known_as))
+    if not held:
+        return {}
+    whose = {n: held[d] for n, each in commands.items() for d in each.known_as if d in held}
+    ours = {token for account, token in whose.values() if account == asker.account}
+    born = await creations(ledger.readers, asker.account, ours)
+    return {
+        n: _same(commands[n], born[token]) if account == asker.account and token in born else SecretTaken()
+        for n, (account, token) in whose.items()
+    }
+
+
+def _same(command: Create, fact: Fact) -> Answer:
+    """Already there, if it is what was given then."""
+    was = fact.event
+    if not isinstance(was, Created):
+        raise TypeError("a token begins with `created`")
+    said = was.private
+    same = (
+        _spelt(command.owner) == _spelt(was.owner)
+        and tuple(dict.fromkeys(command.scopes)) == was.scopes
+        and command.duration in (None, was.duration)
+        and command.expires_at in (None, was.expires_at)
+        and (said is None or (command.name, command.metadata) == (said.name, said.metadata))
+    )
+    if not same:
+        return SecretTaken("This secret opens another token of yours already.", token=str(fact.subject.id))
+    return Imported(status="already", token=fact.subject.id, number=was.number)
+
+
+def _spelt(owner: Owner) -> tuple[str, str]:
+    return owner.type, owner.id.replace("-", "").lower() if owner.type == "user" else owner.id
+
+
+def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere) -> Create | Refusal:
+    owner = asker.owner if item.owner is None else Owner(item.owner.type, item.owner.id)
+    if owner is None:
+        return BadOwner("Say on whose behalf the token acts.", field="owner")
+    try:
+        secret = _secret(item)
+    except Refusal as refusal:
+        return refusal
+    if isinstance(secret, ForeignSecret):
+        ledger.limits.marks.met(SecretGiven(secret.plain))
+    born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
+    return Create(
+        account=asker.account, token_id=uuid7(), by=asker, number=0, owner=owner, name=item.name,
+        secret=ledger.peppers.minted(secret), known_as=ledger.peppers.digests(secret), description=item.description,
+        scopes=item.scopes, metadata=born | item.metadata, duration=item.duration, expires_at=item.expires_at,
+        thresholds=ledger.settings.thresholds,
+    )  # fmt: skip
+
+
+def _secret(item: TokenFromElsewhere) -> ForeignSecret | ForeignDigest:
+    if item.secret is not None and item.digest is None:
+        return foreign.by_value(item.secret)
+    if item.digest is not None and item.secret is None:
+        return foreign.by_digest(item.digest.algorithm, item.digest.value)
+    raise BadSecret("Give the secret or a digest of it, one of the two.", field="secret")
+
+
+def _report(answers: list[Answer]) -> ImportReport:
+    told = [
+        Imported(status="refused", problem=problem_document(answer)) if isinstance(answer, Refusal) else answer
+        for answer in answers
+    ]
+    counts = Counter(each.status for each in told)
+    return ImportReport(imported=counts["imported"], already=counts["already"], refused=counts["refused"], results=told)

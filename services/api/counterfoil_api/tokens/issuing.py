@@ -1,0 +1,244 @@
+"""New secrets: create, clone and rotate, each answered once with the secret and never again."""
+
+from datetime import datetime
+from math import ceil
+
+import msgspec
+from msgspec import UNSET
+from uuid_utils.compat import uuid7
+
+from counterfoil.batch import recall
+from counterfoil.commands import Create, Rotate
+from counterfoil.duration import length
+from counterfoil.fold import Outcome
+from counterfoil.idempotency import claim
+from counterfoil.principal import Actor, Owner, Principal
+from counterfoil.refusals import (
+    AlreadyRevoked,
+    BadDuration,
+    BadExpiry,
+    BadMetadata,
+    BadOwner,
+    BadReference,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    BeyondPolicy,
+    EntryTooLarge,
+    KeyTooShort,
+    LifetimeRequired,
+    LifetimeUnwanted,
+    NotFound,
+    ScopeMissing,
+    SecretNoLongerAvailable,
+    SecretRetired,
+)
+from counterfoil.secret import Secret, mint
+from counterfoil.token import Token, flaw
+from counterfoil_api.account.catalogue import expanded
+from counterfoil_api.asking.authentication import Approach, SecretGiven
+from counterfoil_api.asking.principals import authenticate, reach, refuse_network, retired_by_secret
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.references import permitted
+from counterfoil_api.tokens.showing import token_document
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conditions import revisions
+from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
+from counterfoil_api.typed.examples import ISSUED, NEW_TOKEN, ROTATION
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
+from counterfoil_api.typed.replies import Made, Tagged, encode
+
+api = Api("tokens")
+
+_WORDS = (BadText, BadScope, BadMetadata, BadOwner, BadDuration, BadExpiry, EntryTooLarge)
+_SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
+
+
+@api.post(
+    "/v1/tokens",
+    scope="tokens.create",
+    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, *_WORDS, *_SECRET_ONCE),
+    asks=NEW_TOKEN,
+    answers=ISSUED,
+)
+async def create_token(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+) -> Made[Issued]:
+    """Issue a token.
+
+    The reply shows its secret, this once. A token has no more than its issuer: scopes and lifetime. Without `owner`
+    it acts on behalf of its issuer's owner.
+    """
+    owner = _owner(asker, body.owner)
+    _refuse_owner(asker, owner)
+    secret = mint(owner.type)
+    command = Create(
+        account=asker.account,
+        token_id=uuid7(),
+        by=asker,
+        number=await ledger.numbers.next(),
+        owner=owner,
+        name=body.name,
+        secret=ledger.peppers.minted(secret),
+        description=body.description,
+        scopes=await expanded(ledger, asker, body.scopes, body.scope_sets),
+        metadata=body.metadata,
+        duration=body.duration,
+        expires_at=body.expires_at,
+        thresholds=ledger.settings.thresholds,
+    )
+    return _made(await _issued(ledger, command, secret, key))
+
+
+@api.post(
+    "/v1/tokens/{ref}/clone",
+    scope="tokens.create",
+    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, *_WORDS, *_SECRET_ONCE),
+    asks=Copy(name="nightly-backup-2"),
+    answers=ISSUED,
+)
+async def clone_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: str, body: Body[Copy], key: IdempotencyKey
+) -> Made[Issued]:
+    """Issue another token like this one.
+
+    What the body states is different in the copy. A copy lives as long as the original was meant to; the copy of a
+    token that was given an expiry without a duration ends with it.
+    """
+    reach(asker, "tokens.create")
+    original = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    owner = original.owner if body.owner is UNSET else Owner(body.owner.type, body.owner.id)
+    _refuse_owner(asker, owner)
+    duration, expires_at = _life_like(original, body)
+    secret = mint(owner.type)
+    command = Create(
+        account=asker.account,
+        token_id=uuid7(),
+        by=asker,
+        number=await ledger.numbers.next(),
+        owner=owner,
+        name=(original.name or "") if body.name is UNSET else body.name,
+        secret=ledger.peppers.minted(secret),
+        description=original.description if body.description is UNSET else body.description,
+        scopes=original.scopes if body.scopes is UNSET else body.scopes,
+        metadata=original.metadata if body.metadata is UNSET else body.metadata,
+        duration=duration,
+        expires_at=expires_at,
+        thresholds=ledger.settings.thresholds,
+        cloned_from=original.id,
+    )
+    return _made(await _issued(ledger, command, secret, key))
+
+
+@api.post(
+    "/v1/tokens/{ref}/rotate",
+    scope="tokens.rotate",
+    refusals=(
+        *(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
+        *(LifetimeRequired, LifetimeUnwanted, *_SECRET_ONCE),
+    ),
+    asks=ROTATION,
+    answers=ISSUED,
+)
+async def rotate_token(
+    ledger: Ledger,
+    approach: Presented[Approach],
+    *,
+    ref: str,
+    body: Body[Rotation],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[Issued]:
+    """Replace a token's secret.
+
+    `grace` says how long the previous secret stays good; `0s` ends it, and the bearers that it bought, at once.
+    The lifetime stays as it is. An expired token needs a new one, and its previous secret stays dead. A token may
+    rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
+    """
+    try:
+        asker = await authenticate(ledger, approach)
+    except SecretRetired:
+        issued = await _recalled(ledger, approach, key)
+        return Tagged(issued, issued.token.revision)
+    token = (await permitted(ledger, asker, ref, scope="tokens.rotate")).token
+    secret = mint(token.owner.type)
+    command = Rotate(
+        account=asker.account,
+        token_id=token.id,
+        by=asker,
+        secret=ledger.peppers.minted(secret),
+        grace_seconds=_grace_seconds(body.grace),
+        duration=body.duration,
+        expires_at=body.expires_at,
+        revisions=revisions(if_match),
+    )
+    issued = await _issued(ledger, command, secret, key)
+    return Tagged(issued, issued.token.revision)
+
+
+def _grace_seconds(text: str) -> int:
+    try:
+        # Up, never down: the shortest grace that somebody states is not none.
+        return ceil(length(text).total_seconds())
+    except BadDuration:
+        raise BadDuration(
+            "State how long the previous secret stays good: a duration such as 24h, or 0s to end it at once.",
+            field="grace",
+        ) from None
+
+
+async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retry: Retry | None) -> Issued:
+    ledger.limits.marks.met(SecretGiven(secret.plain))
+
+    def shown(outcome: Outcome) -> Issued:
+        token = outcome.token
+        document = token_document(token, at=outcome.at, last_used_at=token.last_exchanged_at)
+        return Issued(token=document, secret=secret.plain)
+
+    if retry is None:
+        return shown(await ledger.door.execute(command))
+    claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=True)
+    outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
+    if outcome.reply is None:
+        return shown(outcome)
+    return msgspec.json.decode(outcome.reply, type=Issued)
+
+
+async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> Issued:
+    """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
+    seen = await retired_by_secret(ledger, approach)
+    if seen is None or retry is None:
+        raise SecretRetired
+    refuse_network(seen.around.policy, approach.address)
+    if flaw(seen, seen.generation, seen.at, seen.around):  # what is told again would open nothing, or not now
+        raise SecretRetired
+    asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=())
+    claimed = claim(ledger.peppers, asker, retry.key, request=retry.request, holds_secret=True)
+    outcome = await recall(ledger.readers, claimed)
+    if outcome is None or outcome.reply is None:
+        raise SecretRetired
+    return msgspec.json.decode(outcome.reply, type=Issued)
+
+
+def _made(issued: Issued) -> Made[Issued]:
+    return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
+
+
+def _life_like(original: Token, body: Copy) -> tuple[str | None, datetime | None]:
+    if body.duration is not None or body.expires_at is not None:
+        return body.duration, body.expires_at
+    return (original.duration, None) if original.duration is not None else (None, original.expires_at)
+
+
+def _refuse_owner(asker: Principal, owner: Owner) -> None:
+    within = reach(asker, "tokens.create")
+    if within is not None and owner != within:
+        raise BeyondCaller("The caller issues tokens for its own owner alone.")
+
+
+def _owner(asker: Principal, given: OwnerGiven | None) -> Owner:
+    if given is not None:
+        return Owner(given.type, given.id)
+    if asker.owner is None:
+        raise NotFound
+    return asker.owner

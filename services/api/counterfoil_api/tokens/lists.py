@@ -1,0 +1,219 @@
+"""Tokens as they are and as they were: list them, look at one, now or at a past moment."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from counterfoil.cursor import BadCursor
+from counterfoil.history import past
+from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
+from counterfoil.postgres.timeline import changes_until, events_of, moment_of
+from counterfoil.principal import Owner, Principal
+from counterfoil.refusals import BadReference, NotFound, ScopeMissing
+from counterfoil.token import Status
+from counterfoil_api.account.reads import is_for, is_own
+from counterfoil_api.asking.principals import reach
+from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.references import permitted
+from counterfoil_api.tokens.showing import event_document, listed_document, token_document
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.documents import AsOf, Cursor, EventPage, Given, Limit, Moment, TokenDocument, TokenPage
+from counterfoil_api.typed.examples import TOKEN, TOKENS
+from counterfoil_api.typed.reading import Asker, Query
+from counterfoil_api.typed.replies import Tagged
+
+api = Api("tokens")
+
+Order = Literal[
+    "created", "name", "expires", "updated", "last_used", "number",
+    "-created", "-name", "-expires", "-updated", "-last_used", "-number",
+]  # fmt: skip
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_LAST_VERSION = 2**62
+
+
+class TokenQuery(Given, frozen=True, kw_only=True):
+    """Which tokens, in which order; times are half-open: from `…_after` on, up to but without `…_before`."""
+
+    name: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
+    status: Status | None = None
+    owner_type: Literal["user", "application", "service"] | None = None
+    owner_id: Annotated[str, Meta(max_length=128)] | None = None
+    scope: Annotated[str, Meta(max_length=128)] | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    expires_after: Moment | None = None
+    expires_before: Moment | None = None
+    last_used_after: Moment | None = None
+    last_used_before: Moment | None = None
+    unused_since: Annotated[Moment, Meta(description="There since then, and not used since.")] | None = None
+    sort: Order = "created"
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class PastQuery(Given, frozen=True, kw_only=True):
+    """Now, unless a past moment is named."""
+
+    as_of: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64,
+                description="A past moment (RFC 3339) or a version of the token.",
+                examples=["2026-03-01T00:00:00Z"],
+                extra_json_schema={"pattern": "^([1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].*)$"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class EventQuery(Given, frozen=True, kw_only=True):
+    """The oldest events first, or with `-version` the newest."""
+
+    sort: Literal["version", "-version"] = "version"
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.get("/v1/tokens", scope="tokens.read", refusals=(ScopeMissing, BadCursor), answers=TOKENS)
+async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
+    """List the tokens of the account, or of those the ones within the asker's reach."""
+    within = reach(asker, "tokens.read")
+    wanted = msgspec.convert({name: _wanted(query, name) for name in Filter.__struct_fields__}, Filter)
+    if within is not None:
+        wanted = _narrowed(wanted, within)
+    question: list[Any] = [wanted, query.sort]
+    sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
+    listed = await page_of(
+        ledger.readers,
+        asker.account,
+        wanted,
+        sort=sort,
+        descending=query.sort.startswith("-"),
+        after=_place(ledger, asker, question, query.cursor),
+        limit=query.limit + 1,
+    )
+    page = listed[: query.limit]
+    if not is_for(asker, _owner_of(wanted)):
+        ledger.witness.note(asker, "list", shown=len(page))
+    more = ledger.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
+    return TokenPage(items=[listed_document(each) for each in page], next_cursor=more)
+
+
+def _owner_of(wanted: Filter) -> Owner | None:
+    if wanted.owner_type is None or wanted.owner_id is None:
+        return None
+    return msgspec.convert({"type": wanted.owner_type, "id": wanted.owner_id}, Owner)
+
+
+def _narrowed(wanted: Filter, within: Owner) -> Filter:
+    if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
+        raise ScopeMissing("This needs the scope tokens.read.", scope="tokens.read")
+    return replace(wanted, owner_type=within.type, owner_id=within.id)
+
+
+@api.get(
+    "/v1/tokens/{ref}",
+    scope="tokens.read",
+    refusals=(ScopeMissing, NotFound, BadReference),
+    answers=TOKEN,
+)
+async def get_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: str, query: Query[PastQuery]
+) -> Tagged[TokenDocument]:
+    """Look at a token, now or as it was.
+
+    A token may always look at itself. With `as_of` the reply names the event that its status then rested on.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.read")
+    own, tokens = is_own(asker, listed.token), (listed.token.id,)
+    if query.as_of is None:
+        document = listed_document(listed)
+        if not own:
+            ledger.witness.note(asker, "token", shown=1, tokens=tokens)
+    else:
+        document = await _past_document(ledger, listed, query.as_of)
+        if not own:
+            await ledger.witness.tell(asker, "past", shown=1, tokens=tokens)
+    return Tagged(document, document.revision)
+
+
+@api.get(
+    "/v1/tokens/{ref}/events",
+    scope="tokens.read",
+    refusals=(ScopeMissing, NotFound, BadReference, BadCursor),
+)
+async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: str, query: Query[EventQuery]) -> EventPage:
+    """List what happened to a token."""
+    token = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    descending = query.sort == "-version"
+    question: list[Any] = ["events", token.id, query.sort]
+    place = _place(ledger, asker, question, query.cursor)
+    after = place[0] if place else (_LAST_VERSION if descending else 0)
+    facts = await events_of(
+        ledger.readers,
+        token.account,
+        token.id,
+        after=msgspec.convert(after, int),
+        limit=query.limit + 1,
+        descending=descending,
+    )
+    page = facts[: query.limit]
+    if not is_own(asker, token):
+        await ledger.witness.tell(asker, "events", shown=len(page), tokens=(token.id,))
+    more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
+    return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
+
+
+def _wanted(query: TokenQuery, name: str) -> object:
+    value = getattr(query, name)
+    return _in_utc(value, field=name) if isinstance(value, datetime) else value
+
+
+def _in_utc(moment: datetime, *, field: str) -> datetime:
+    # Near the ends of the calendar a moment with an offset is none at all in UTC.
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequest("A moment lies between the years 1 and 9999 of UTC.", where="query", field=field) from None
+
+
+def _place(ledger: Ledger, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
+    return None if cursor is None else ledger.cursors.place(asker.account, question, cursor)
+
+
+async def _past_document(ledger: Ledger, listed: Listed, as_of: str) -> TokenDocument:
+    token = listed.token
+    at, version = await _moment(ledger, listed, as_of)
+    changes = await changes_until(ledger.readers, token.account, token.id, at=at, version=version)
+    then = past(changes, at)
+    if then is None:
+        raise NotFound("This token did not exist yet.")
+    document = token_document(then.token, at=at, last_used_at=None)
+    # The log knows exchanges, not verifications: when a token was last used in the past is not to be told from it.
+    return replace(document, last_used_at=None, as_of=AsOf(at=at, decided_by=event_document(then.decided_by)))
+
+
+async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime, int | None]:
+    if _VERSION.fullmatch(as_of):
+        version = int(as_of)
+        at = await moment_of(ledger.readers, listed.token.account, listed.token.id, version)
+        if at is None:
+            raise NotFound("The token has not come to this version.")
+        return at, version
+    try:
+        named = msgspec.convert(as_of, Moment)
+    except msgspec.ValidationError:
+        raise InvalidRequest(
+            "A moment is RFC 3339 with a time zone, or a version of the token.", where="query", field="as_of"
+        ) from None
+    if _in_utc(named, field="as_of") > listed.at:
+        raise InvalidRequest("What will be is not known; name a past moment.", where="query", field="as_of")
+    return named, None

@@ -1,0 +1,58 @@
+"""Which token a path speaks of: an id, a number, or `self`."""
+
+import re
+from typing import Final
+from uuid import UUID
+
+from counterfoil.postgres.listing import Listed, one
+from counterfoil.principal import Principal
+from counterfoil.refusals import BadReference, NotFound
+from counterfoil_api.asking.principals import reach
+from counterfoil_api.ledger import Ledger
+
+SELF: Final = "self"
+
+_OWN: Final = frozenset({"tokens.read", "tokens.revoke"})
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_GREATEST_NUMBER: Final = 2**63 - 1
+
+
+async def permitted(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> Listed:
+    """The token that is meant, for who holds the scope.
+
+    A token may hold it for itself alone (`self.rotate`); to look at itself and to end itself it needs no scope. Who
+    holds it for the tokens of their own owner (`own.rotate`) sees no others.
+
+    A token of another account, or out of reach, is answered exactly like one that never was.
+    """
+    if is_self(asker, ref) and (scope in _OWN or not asker.lacks(scope.replace("tokens", SELF, 1))):
+        return await found(ledger, asker, ref)
+    within = reach(asker, scope)
+    listed = await found(ledger, asker, ref)
+    if within is not None and listed.token.owner != within:
+        raise NotFound
+    return listed
+
+
+def is_self(asker: Principal, ref: str) -> bool:
+    """Whether a token speaks of itself."""
+    return asker.actor.kind == "token" and ref.lower() in (SELF, str(asker.actor.id))
+
+
+async def found(ledger: Ledger, asker: Principal, ref: str) -> Listed:
+    """The token of the asker's account that is meant; whether the asker may do anything with it was asked before."""
+    if ref == SELF:
+        if asker.actor.kind != "token":
+            raise BadReference("Only a token is a self; name the token by its id or number.")
+        listed = await one(ledger.readers, asker.account, token_id=asker.actor.id)
+    elif _ID.fullmatch(ref):
+        listed = await one(ledger.readers, asker.account, token_id=UUID(ref))
+    elif _NUMBER.fullmatch(ref):
+        number = int(ref)
+        listed = await one(ledger.readers, asker.account, number=number) if number <= _GREATEST_NUMBER else None
+    else:
+        raise BadReference
+    if listed is None:
+        raise NotFound
+    return listed

@@ -1,0 +1,81 @@
+"""From the ledger's state to the documents that travel."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from counterfoil.events import Fact
+from counterfoil.postgres.alerts import Alert
+from counterfoil.postgres.listing import Listed
+from counterfoil.token import Token, status
+from counterfoil_api.typed.documents import AlertDocument, CreatorDocument, EventDocument, OwnerDocument, TokenDocument
+
+
+def token_document(token: Token, *, at: datetime, last_used_at: datetime | None) -> TokenDocument:
+    """A token as it is at this moment."""
+    return TokenDocument(
+        id=token.id,
+        number=token.number,
+        account=token.account,
+        owner=OwnerDocument(token.owner.type, token.owner.id),
+        creator=CreatorDocument(token.creator.kind, token.creator.id),
+        name=token.name,
+        description=token.description,
+        scopes=token.scopes,
+        metadata=token.metadata,
+        status=status(token, at),
+        duration=token.duration,
+        expires_at=token.expires_at,
+        created_at=token.created_at,
+        updated_at=token.updated_at,
+        last_exchanged_at=token.last_exchanged_at,
+        last_used_at=_later(last_used_at, token.last_exchanged_at),
+        generation=token.generation,
+        previous_secret_until=None if token.standing == "revoked" else _still_to_come(token.previous_until, at),
+        stub=token.stub,
+        revision=token.revision,
+        reason=token.reason,
+        dialect=token.dialect,
+    )
+
+
+def listed_document(listed: Listed) -> TokenDocument:
+    """A token as it was read."""
+    return token_document(listed.token, at=listed.at, last_used_at=listed.last_used_at)
+
+
+def event_document(fact: Fact) -> EventDocument:
+    """An event as the log tells it."""
+    data: dict[str, Any] = msgspec.to_builtins(fact.event)
+    private = data.pop("private")
+    return EventDocument(
+        version=fact.version,
+        type=fact.type,
+        at=fact.at,
+        by=CreatorDocument(fact.by.kind, fact.by.id),
+        data=data,
+        private=private,
+    )
+
+
+def alert_document(alert: Alert) -> AlertDocument:
+    """An alert as it is at this moment."""
+    listed, expires_at = alert.listed, alert.expires_at
+    return AlertDocument(
+        kind="expiring" if alert.threshold else "expired",
+        at=alert.at,
+        threshold_seconds=alert.threshold,
+        left_seconds=math.floor((expires_at - listed.at).total_seconds()),
+        recent_uses=alert.recent_uses,
+        token=listed_document(listed),
+    )
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((moment for moment in (one, other) if moment is not None), default=None)
+
+
+def _still_to_come(moment: datetime | None, at: datetime) -> datetime | None:
+    return moment if moment is not None and moment > at else None

@@ -1,0 +1,209 @@
+"""Tokens as they are: list, get and change them; no secret is ever shown here."""
+
+import msgspec
+
+from counterfoil.commands import Change, Renew, Resume, Revoke, Suspend, Update
+from counterfoil.fold import Outcome
+from counterfoil.idempotency import claim
+from counterfoil.postgres.listing import Listed
+from counterfoil.principal import Principal
+from counterfoil.refusals import (
+    AlreadyRevoked,
+    BadDuration,
+    BadExpiry,
+    BadMetadata,
+    BadReference,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    BeyondPolicy,
+    EntryTooLarge,
+    NotFound,
+    NothingToRenew,
+    RenewsItself,
+    ScopeMissing,
+)
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.references import permitted
+from counterfoil_api.tokens.showing import token_document
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conditions import revisions
+from counterfoil_api.typed.documents import (
+    Renewal,
+    Resumption,
+    Revocation,
+    Suspension,
+    TokenChanges,
+    TokenDocument,
+)
+from counterfoil_api.typed.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Retry
+from counterfoil_api.typed.replies import Tagged, encode
+
+api = Api("tokens")
+
+_TARGET = (ScopeMissing, NotFound, BadReference)
+
+
+@api.patch(
+    "/v1/tokens/{ref}",
+    scope="tokens.update",
+    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller, BadText, BadScope, BadMetadata, EntryTooLarge),
+    asks=CHANGES,
+    answers=TOKEN,
+)
+async def update_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: str,
+    body: Body[TokenChanges],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Change what is said of a token.
+
+    Scopes are replaced as a whole. Nobody changes a token that holds more than they do, or gives it more.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.update")
+    command = Update(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=revisions(if_match),
+        name=body.name,
+        description=body.description,
+        scopes=body.scopes,
+        metadata=body.metadata,
+    )
+    return await _changed(ledger, listed, command, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/renew",
+    scope="tokens.renew",
+    refusals=(
+        *_TARGET,
+        AlreadyRevoked,
+        BeyondCaller,
+        BeyondPolicy,
+        BadDuration,
+        BadExpiry,
+        NothingToRenew,
+        RenewsItself,
+    ),
+    asks=RENEWAL,
+    answers=TOKEN,
+)
+async def renew_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: str,
+    body: Body[Renewal],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Move a token's expiry; its secret stays.
+
+    With neither `duration` nor `expires_at` the token lives its own duration again, from now on.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.renew")
+    command = Renew(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=revisions(if_match),
+        duration=body.duration,
+        expires_at=body.expires_at,
+    )
+    return await _changed(ledger, listed, command, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/suspend",
+    scope="tokens.suspend",
+    refusals=(*_TARGET, AlreadyRevoked, BadText),
+    asks=SUSPENSION,
+    answers=TOKEN,
+)
+async def suspend_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: str,
+    body: Body[Suspension],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Refuse a token until it is resumed."""
+    listed = await permitted(ledger, asker, ref, scope="tokens.suspend")
+    command = Suspend(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=revisions(if_match),
+        reason=body.reason,
+    )
+    return await _changed(ledger, listed, command, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/resume",
+    scope="tokens.resume",
+    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller),
+    answers=TOKEN,
+)
+async def resume_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: str,
+    _: Body[Resumption],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Accept a suspended token again."""
+    listed = await permitted(ledger, asker, ref, scope="tokens.resume")
+    command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=revisions(if_match))
+    return await _changed(ledger, listed, command, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/revoke",
+    scope="tokens.revoke",
+    refusals=(*_TARGET, BadText),
+    asks=REVOCATION,
+    answers=TOKEN,
+)
+async def revoke_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: str, body: Body[Revocation], if_match: IfMatch
+) -> Tagged[TokenDocument]:
+    """End a token for ever.
+
+    Once this is answered, this service and whoever asks it accept neither its secrets nor the bearers that they
+    bought. Who checks bearers by their signature alone goes on until they end. Revoking again changes nothing, the
+    reason included.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.revoke")
+    command = Revoke(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=revisions(if_match),
+        reason=body.reason,
+    )
+    return await _changed(ledger, listed, command, None)
+
+
+async def _changed(ledger: Ledger, before: Listed, command: Change, retry: Retry | None) -> Tagged[TokenDocument]:
+    def shown(outcome: Outcome) -> TokenDocument:
+        return token_document(outcome.token, at=outcome.at, last_used_at=before.last_used_at)
+
+    if retry is None:
+        document = shown(await ledger.door.execute(command))
+    else:
+        claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=False)
+        outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
+        document = shown(outcome) if outcome.reply is None else msgspec.json.decode(outcome.reply, type=TokenDocument)
+    return Tagged(document, document.revision)

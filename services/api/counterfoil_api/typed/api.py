@@ -1,0 +1,190 @@
+"""Typed handlers as HTTP operations: the signature says what is read, the return type what is answered.
+
+    @api.post("/v1/tokens", refusals=(ScopeMissing,))
+    async def create(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
+
+The first parameter is what the handler works with. Signatures are looked at once, when the application is made;
+the same look feeds the OpenAPI document, so the two cannot disagree.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from inspect import getdoc, signature
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from aiohttp import web
+
+from counterfoil.refusals import Forbidden, Refusal
+from counterfoil_api.asking.authentication import Approach
+from counterfoil_api.edge.bodies import body_of
+from counterfoil_api.edge.bounds import bounds_of, in_time
+from counterfoil_api.edge.problems import SPELLING, Spelling
+from counterfoil_api.typed.reading import Parameter, Source, reader, refuse_query
+from counterfoil_api.typed.replies import NO_STORE, writer
+
+Context = TypeVar("Context")
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
+Authenticate = Callable[[Context, Approach], Awaitable[object]]
+Note = Callable[[Context, Approach, object, Refusal], None]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation: how it is reached, what it reads, what it answers."""
+
+    method: str
+    path: str
+    call: Callable[..., Awaitable[object]]
+    parameters: tuple[Parameter, ...]
+    returns: type
+    tag: str
+    summary: str
+    description: str
+    refusals: tuple[type[Refusal], ...]
+    scope: str | None
+    asks: object
+    answers: object
+    cache: str
+    longest_body: int | None = None
+    patience_seconds: float | None = None
+    spelling: Spelling | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something, so that an answer which never came leaves a doubt."""
+        return self.method != "GET"
+
+    def reads(self, *sources: Source) -> bool:
+        """Whether any parameter comes from one of these."""
+        return any(parameter.source in sources for parameter in self.parameters)
+
+
+class Api:
+    """The operations of one part of the service."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.routes: list[Route] = []
+
+    def get(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes nothing."""
+        return self.route("GET", path, **told)
+
+    def post(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that may change something."""
+        return self.route("POST", path, **told)
+
+    def patch(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes some fields."""
+        return self.route("PATCH", path, **told)
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        refusals: tuple[type[Refusal], ...] = (),
+        scope: str | None = None,
+        asks: object = None,
+        answers: object = None,
+        cache: str = NO_STORE,
+        longest_body: int | None = None,
+        patience_seconds: float | None = None,
+        spelling: Spelling | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
+
+        `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
+        `spelling` for one whose refusals are no problem documents.
+        """
+
+        def declare(call: Handler) -> Handler:
+            summary, _, description = (getdoc(call) or "").partition("\n")
+            route = Route(
+                method=method,
+                path=path,
+                call=call,
+                parameters=_parameters(call, path),
+                returns=get_type_hints(call, include_extras=True)["return"],
+                tag=self.tag,
+                summary=summary.rstrip("."),
+                description=description.strip(),
+                refusals=refusals,
+                scope=scope,
+                asks=asks,
+                answers=answers,
+                cache=cache,
+                longest_body=longest_body,
+                patience_seconds=patience_seconds,
+                spelling=spelling,
+            )
+            self.routes.append(route)
+            return call
+
+        return declare
+
+
+@dataclass(frozen=True, slots=True)
+class Mount(Generic[Context]):
+    """What turns routes into aiohttp handlers: the context they work with, and who believes credentials.
+
+    `note` is told when somebody who was believed may not do what they ask for.
+    """
+
+    context: Context
+    authenticate: Authenticate[Context]
+    note: Note[Context] = lambda *_: None
+
+    def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
+        """Add every route to the application."""
+        for route in routes:
+            answer = self.answer(route)
+            app.router.add_route(route.method, route.path, answer)
+            if route.method == "GET":
+                app.router.add_route("HEAD", route.path, answer)
+
+    def answer(self, route: Route) -> Answer:
+        """The handler of one route, with nothing left to find out per request."""
+        context, authenticate, note, call = self.context, self.authenticate, self.note, route.call
+        readers = tuple((parameter.name, reader(parameter)) for parameter in route.parameters)
+        write = writer(route.returns, cache=route.cache, more=route.spelling.headers if route.spelling else {})
+        has_body = route.reads(Source.BODY, Source.FORM)
+        has_query = route.reads(Source.QUERY)
+        asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if route.spelling is not None:
+                request[SPELLING] = route.spelling
+            raw = await body_of(request, longest=route.longest_body) if has_body else b""
+            if not has_query:
+                refuse_query(request)
+            given = {name: read(request, raw) for name, read in readers}
+            async with in_time(route.patience_seconds or bounds_of(request.app).request_seconds, changes=route.changes):
+                if asker is None:
+                    return write(await call(context, **given))
+                approach = given[asker]
+                given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                try:
+                    return write(await call(context, **given))
+                except Forbidden as refusal:
+                    note(context, approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
+                    raise
+
+        return answer
+
+
+def _parameters(call: Callable[..., object], path: str) -> tuple[Parameter, ...]:
+    hints = get_type_hints(call, include_extras=True)
+    names = list(signature(call).parameters)[1:]
+    return tuple(_parameter(name, hints[name], path) for name in names)
+
+
+def _parameter(name: str, hint: Any, path: str) -> Parameter:  # noqa: ANN401 - a type form of any shape
+    if f"{{{name}}}" in path:
+        return Parameter(name, Source.PATH, hint)
+    if get_origin(hint) is Annotated:
+        inner, source = get_args(hint)[:2]
+        if isinstance(source, Source):
+            return Parameter(name, source, inner)
+    raise TypeError(f"{name} says neither where it comes from nor is it part of {path}")

@@ -1,0 +1,51 @@
+"""The fields of forms and query strings: what was sent, each name as often as it may be."""
+
+from urllib.parse import parse_qsl
+
+from counterfoil.secret import stands_in
+from counterfoil_api.edge.complaints import CredentialsInQuery, InvalidRequest
+
+_MOST_FIELDS = 64
+_SECRET_NAMES = frozenset(
+    {"access_token", "api_key", "apikey", "authorization", "client_secret", "password", "secret"} | {"session", "token"}
+)
+
+
+def fields_of(text: str, *, where: str) -> dict[str, str]:
+    """The fields of a form or query string, each at most once (RFC 6749 3.1)."""
+    pairs = _pairs_of(text, where=where)
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidRequest("No parameter may be given twice.", where=where)
+    return fields
+
+
+def _pairs_of(text: str, *, where: str) -> list[tuple[str, str]]:
+    try:
+        pairs = parse_qsl(
+            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:
+        raise InvalidRequest(f"The {where} is not a list of name=value pairs in UTF-8.", where=where) from None
+    names = {name.lower() for name, _ in pairs}
+    if where == "query" and (not _SECRET_NAMES.isdisjoint(names) or _hold_a_secret(pairs)):
+        raise CredentialsInQuery
+    if "\x00" in text or "%00" in text:
+        raise InvalidRequest("No parameter may hold NUL.", where=where)
+    return pairs
+
+
+def form_of(text: str, repeatable: frozenset[str]) -> dict[str, object]:
+    """The fields of a form, some of which may be given again and again (RFC 8693 2.1)."""
+    pairs = _pairs_of(text, where="form") if text else []
+    once = [pair for pair in pairs if pair[0] not in repeatable]
+    fields: dict[str, object] = {**dict(once)}
+    if len(fields) != len(once):
+        raise InvalidRequest("No parameter may be given twice.", where="form")
+    for name in repeatable:
+        fields[name] = [value for given, value in pairs if given == name]
+    return fields
+
+
+def _hold_a_secret(pairs: list[tuple[str, str]]) -> bool:
+    return any(stands_in(name) or stands_in(value) for name, value in pairs)

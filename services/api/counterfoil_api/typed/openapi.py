@@ -1,0 +1,250 @@
+"""The OpenAPI 3.1 document, drawn from the same routes that answer."""
+
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+import msgspec
+
+from counterfoil.refusals import (
+    Busy,
+    KeyReused,
+    NetworkForbidden,
+    OutcomeUnknown,
+    Overloaded,
+    OwnerDisabled,
+    Refusal,
+    SecretEnded,
+    SecretRetired,
+    StaleRevision,
+    TokenExpired,
+    TokenRevoked,
+    TokenSuspended,
+    UnknownSecret,
+)
+from counterfoil_api.edge import complaints
+from counterfoil_api.edge.problems import KINDS, MEDIA_TYPE, Kind, Problem, Spelling, problem_document
+from counterfoil_api.typed.api import Route
+from counterfoil_api.typed.reading import Source
+from counterfoil_api.typed.replies import JSON, Page, reply_shape
+from counterfoil_api.typed.schemas import Json, Schemas, written
+
+More = Callable[[Schemas], Json]
+"""Paths that are no routes of an `Api`."""
+
+_SCHEMES: Mapping[str, Json] = MappingProxyType(
+    {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token's secret, or the bearer that it was exchanged for.",
+        },
+        "password": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "A user's e-mail address and password, and their one-time code as X-Authorization-OTP; "
+            "or an empty user with a token's secret as the password.",
+        },
+    }
+)
+_HEADERS: Mapping[str, Json] = MappingProxyType(
+    {
+        "ETag": {"description": "The revision shown, for If-Match.", "schema": {"type": "string"}},
+        "Location": {"description": "Where the new token is.", "schema": {"type": "string"}},
+        "X-Request-Id": {
+            "description": "The id under which this request was logged.",
+            "schema": {"type": "string"},
+        },
+        "Retry-After": {
+            "description": "Seconds after which another try makes sense.",
+            "schema": {"type": "integer"},
+        },
+        "RateLimit": {
+            "description": "What is left of the caller's quota (r), and in how many seconds all of it is there (t); "
+            "only where there is one.",
+            "schema": {"type": "string"},
+            "example": '"principal";r=599;t=60',
+        },
+        "RateLimit-Policy": {
+            "description": "The caller's quota (q), and its window in seconds (w); only where there is one.",
+            "schema": {"type": "string"},
+            "example": '"principal";q=600;w=60',
+        },
+        "WWW-Authenticate": {"description": "What is missing, as RFC 6750.", "schema": {"type": "string"}},
+        "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}},
+    }
+)
+_ALWAYS: tuple[type[Refusal], ...] = (
+    complaints.MalformedRequest,
+    complaints.InvalidRequest,
+    complaints.CredentialsInQuery,
+    complaints.ExpectationFailed,
+    complaints.HeadersTooLarge,
+    complaints.InternalError,
+    complaints.MethodNotAllowed,
+    complaints.RequestTimeout,
+    Overloaded,
+)
+_AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
+_ASKING: tuple[type[Refusal], ...] = (
+    complaints.CredentialsMissing,
+    complaints.UnknownScheme,
+    complaints.CredentialsRefused,
+    complaints.CredentialsRepeated,
+    complaints.OtpRequired,
+    complaints.RateLimited,
+    *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
+    NetworkForbidden,
+    *_AWAY,
+)
+_BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
+    {
+        Source.BODY: (complaints.BodyTooLarge, complaints.UnsupportedMediaType, complaints.RequestTimeout),
+        Source.FORM: (complaints.BodyTooLarge, complaints.UnsupportedMediaType, complaints.RequestTimeout),
+        Source.ASKER: _ASKING,
+        Source.APPROACH: _ASKING,
+        Source.PERHAPS: _ASKING[1:],
+        Source.ADDRESS: (),
+        Source.IF_MATCH: (complaints.InvalidPrecondition, StaleRevision),
+        Source.IDEMPOTENCY_KEY: (KeyReused,),
+        Source.PATH: (),
+        Source.QUERY: (),
+    }
+)
+
+
+def document(routes: Iterable[Route], *, version: str, url: str, more: Iterable[More] = ()) -> Json:
+    """The whole document: the routes, and whatever has paths of its own to add."""
+    routes = tuple(routes)
+    schemas = Schemas(routes)
+    paths: Json = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    for each in more:
+        paths |= each(schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Counterfoil",
+            "version": version,
+            "summary": "An event-sourced ledger for API tokens.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": url}],
+        "tags": [{"name": name} for name in dict.fromkeys(route.tag for route in routes)],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.components,
+            "securitySchemes": dict(_SCHEMES),
+            "headers": dict(_HEADERS),
+        },
+    }
+
+
+def _operation(route: Route, schemas: Schemas) -> Json:
+    operation: Json = {
+        "operationId": route.call.__name__,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "responses": _responses(route, schemas),
+    }
+    description = " ".join(part for part in (route.description, _scope(route)) if part)
+    if description:
+        operation["description"] = description
+    if parameters := [each for parameter in route.parameters for each in written(parameter, schemas)]:
+        operation["parameters"] = parameters
+    if body := _request_body(route, schemas):
+        operation["requestBody"] = body
+    if route.reads(Source.ASKER, Source.APPROACH):
+        operation["security"] = [{name: []} for name in _SCHEMES]
+    elif route.reads(Source.PERHAPS):
+        operation["security"] = [{}, *({name: []} for name in _SCHEMES)]
+    return operation
+
+
+def _scope(route: Route) -> str:
+    if route.scope is None:
+        return ""
+    own = route.scope.replace("tokens.", "self.", 1)
+    alone = f"; a token may hold `{own}` for itself alone" if "{ref}" in route.path and own != "self.create" else ""
+    return f"Needs the scope `{route.scope}`{alone}."
+
+
+def _request_body(route: Route, schemas: Schemas) -> Json | None:
+    for parameter in route.parameters:
+        if parameter.source in (Source.BODY, Source.FORM):
+            content: Json = {"schema": schemas.of(parameter.type)}
+            if route.asks is not None:
+                content["example"] = msgspec.to_builtins(route.asks)
+            form = parameter.source is Source.FORM
+            needed = form or bool(schemas.fields(parameter.type)[1])
+            media_type = "application/x-www-form-urlencoded" if form else JSON
+            return {"required": needed, "content": {media_type: content}}
+    return None
+
+
+def _responses(route: Route, schemas: Schemas) -> Json:
+    own = (each for parameter in route.parameters for each in _BY_SOURCE[parameter.source])
+    shape = reply_shape(route.returns)
+    refusals = (*_ALWAYS, *own, *route.refusals)
+    said = refused(refusals, schemas) if route.spelling is None else _spelt(route.spelling, refusals, schemas)
+    return {str(shape.status): _reply(route, schemas)} | said
+
+
+def _spelt(spelling: Spelling, refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:
+    """The responses of an operation that says no in its own way; what never reaches it is a problem all the same."""
+    said = refused(_ALWAYS, schemas)
+    for status, examples in sorted(spelling.shown(refusals).items()):
+        shown = {name: {"value": example} for name, example in examples.items()}
+        headers = _headers(("WWW-Authenticate", "Retry-After", "X-Request-Id"))
+        response = said.setdefault(str(status), {"description": "", "headers": headers, "content": {}})
+        response["description"] = "; ".join(filter(None, [response["description"], ", ".join(examples)]))
+        response["content"][spelling.media_type] = {"schema": schemas.of(spelling.shape), "examples": shown}
+    return said
+
+
+def refused(refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:
+    """The responses that refusals become, by status."""
+    kinds = {KINDS[refusal].name: (KINDS[refusal], refusal) for refusal in refusals}
+    by_status: dict[int, list[tuple[Kind, type[Refusal]]]] = {}
+    for kind, refusal in kinds.values():
+        by_status.setdefault(kind.status, []).append((kind, refusal))
+    return {str(status): _refused(by_status[status], schemas) for status in sorted(by_status)}
+
+
+def _reply(route: Route, schemas: Schemas) -> Json:
+    shape = reply_shape(route.returns)
+    content: Json = {"text/plain": {"schema": {"type": "string"}}}
+    if shape.body is not Page:
+        content = {JSON: {"schema": schemas.of(shape.body)}}
+        if route.answers is not None:
+            content[JSON]["example"] = msgspec.to_builtins(route.answers)
+    return {
+        "description": HTTPStatus(shape.status).phrase,
+        "headers": _headers((*shape.headers, *_limits(route), "X-Request-Id")),
+        "content": content,
+    }
+
+
+def _limits(route: Route) -> tuple[str, ...]:
+    return ("RateLimit", "RateLimit-Policy") if route.reads(Source.ASKER, Source.APPROACH) else ()
+
+
+def _refused(same: list[tuple[Kind, type[Refusal]]], schemas: Schemas) -> Json:
+    headers = dict.fromkeys(name for kind, _ in same for name, _ in kind.headers)
+    if same[0][0].status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = None
+    return {
+        "description": "; ".join(f"{kind.title} (`{kind.type}`)" for kind, _ in same),
+        "headers": _headers((*headers, "X-Request-Id")),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": schemas.of(Problem),
+                "examples": {kind.name: {"value": problem_document(refusal())} for kind, refusal in same},
+            }
+        },
+    }
+
+
+def _headers(names: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

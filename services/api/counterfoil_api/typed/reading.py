@@ -1,0 +1,212 @@
+"""What a handler's parameters are read from, and the readers: foreign bytes in, typed values out."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import UnionType
+from typing import Annotated, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from aiohttp import web
+
+from counterfoil.account import Address
+from counterfoil_api.asking.authentication import approach_of
+from counterfoil_api.edge.addresses import client_of
+from counterfoil_api.edge.complaints import (
+    InvalidRequest,
+    MalformedRequest,
+    UnsupportedMediaType,
+)
+from counterfoil_api.typed.conditions import Expectation, expectation
+from counterfoil_api.typed.fields import fields_of, form_of
+from counterfoil_api.typed.misreadings import misread, named
+
+
+class Source(Enum):
+    """Where a parameter comes from."""
+
+    BODY = "body"
+    FORM = "form"
+    QUERY = "query"
+    PATH = "path"
+    ASKER = "asker"
+    APPROACH = "approach"
+    PERHAPS = "perhaps an approach"
+    ADDRESS = "address"
+    IF_MATCH = "If-Match"
+    IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Retry:
+    """An Idempotency-Key and the whole of what was asked under it."""
+
+    key: str
+    request: tuple[bytes, ...]
+
+
+T = TypeVar("T")
+Body = Annotated[T, Source.BODY]
+Form = Annotated[T, Source.FORM]
+Query = Annotated[T, Source.QUERY]
+Asker = Annotated[T, Source.ASKER]
+Presented = Annotated[T, Source.APPROACH]
+Perhaps = Annotated[T | None, Source.PERHAPS]
+From = Annotated[Address | None, Source.ADDRESS]
+IfMatch = Annotated[Expectation | None, Source.IF_MATCH]
+IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
+
+Read = Callable[[web.Request, bytes], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a handler: its name, where it comes from, and what it becomes."""
+
+    name: str
+    source: Source
+    type: type
+
+
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
+
+
+def reader(parameter: Parameter) -> Read:
+    """How this parameter is read, with everything that can be prepared already prepared."""
+    match parameter.source:
+        case Source.BODY:
+            return _body_reader(parameter.type)
+        case Source.FORM:
+            return _form_reader(parameter.type)
+        case Source.QUERY:
+            return _query_reader(parameter.type)
+        case Source.PATH:
+            name = parameter.name
+            return lambda request, _: request.match_info[name]
+        case Source.ASKER | Source.APPROACH:
+            return lambda request, _: approach_of(request)
+        case Source.PERHAPS:
+            return lambda request, _: approach_of(request) if "Authorization" in request.headers else None
+        case Source.ADDRESS:
+            return lambda request, _: client_of(request)
+        case Source.IF_MATCH:
+            return _if_match
+        case Source.IDEMPOTENCY_KEY:
+            return _retry
+
+
+def refuse_query(request: web.Request) -> None:
+    """An operation without query parameters refuses them all, so that a misspelt one is not just lost."""
+    if request.rel_url.raw_query_string:
+        name = next(iter(fields_of(request.rel_url.raw_query_string, where="query")))
+        raise InvalidRequest(f"This operation has no query parameter{named(name)}.", where="query")
+
+
+def _body_reader(shape: type) -> Read:
+    decode: Callable[[bytes], object] = msgspec.json.Decoder(shape).decode
+
+    def read(request: web.Request, raw: bytes) -> object:
+        if raw:
+            _expect_media_type(request, _JSON)
+        return _decoded(decode, raw or b"{}", shape)
+
+    return read
+
+
+def _decoded(decode: Callable[[bytes], object], raw: bytes, shape: type) -> object:
+    try:
+        value = decode(raw)
+        # The typed shape bounds the depth, so this second look cannot recurse far.
+        if raw.count(b":") > 1:
+            _ONCE.decode(raw.decode())
+    except msgspec.ValidationError as error:
+        raise misread(error, shape, where="body") from None
+    except (ValueError, RecursionError):
+        raise MalformedRequest("The body is not JSON in UTF-8 with every key given once.") from None
+    return value
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError
+
+
+# msgspec quietly takes the last of two equal keys; whoever logged or checked the first saw another request.
+_ONCE = json.JSONDecoder(object_pairs_hook=_once)
+
+
+def _form_reader(shape: type[msgspec.Struct]) -> Read:
+    convert = _converter(shape, where="form")
+    repeatable = frozenset(each.name for each in msgspec.structs.fields(shape) if get_origin(each.type) is tuple)
+
+    def read(request: web.Request, raw: bytes) -> object:
+        _expect_media_type(request, _FORM)
+        try:
+            text = raw.decode("ascii")
+        except UnicodeDecodeError:
+            raise MalformedRequest("A form is percent-encoded ASCII.") from None
+        return convert(form_of(text, repeatable))
+
+    return read
+
+
+def _query_reader(shape: type[msgspec.Struct]) -> Read:
+    convert = _converter(shape, where="query")
+    empty: object = msgspec.convert({}, shape)
+
+    def read(request: web.Request, _: bytes) -> object:
+        text = request.rel_url.raw_query_string
+        return convert(fields_of(text, where="query")) if text else empty
+
+    return read
+
+
+def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[Mapping[str, object]], object]:
+    # Only whole numbers are read from text: msgspec's lax mode would take 0.5 for a time and null for nothing.
+    whole = [field.name for field in msgspec.structs.fields(shape) if _is_whole(field.type)]
+
+    def convert(fields: Mapping[str, object]) -> object:
+        given = {**fields}
+        for name in whole:
+            text = fields.get(name)
+            if isinstance(text, str) and _WHOLE.fullmatch(text):
+                given[name] = int(text)
+        try:
+            return msgspec.convert(given, shape)
+        except msgspec.ValidationError as error:
+            raise misread(error, shape, where=where) from None
+
+    return convert
+
+
+def _is_whole(hint: object) -> bool:
+    """Whether it is a whole number, perhaps within limits, perhaps left out."""
+    if get_origin(hint) in (Annotated, Union, UnionType):
+        return any(map(_is_whole, get_args(hint)))
+    return hint is int
+
+
+def _expect_media_type(request: web.Request, expected: str) -> None:
+    given = request.headers.get("Content-Type", "")
+    if given != expected and request.content_type != expected:  # noqa: PLR1714 - the first is cheap
+        raise UnsupportedMediaType(f"This operation reads {expected}.")
+
+
+def _if_match(request: web.Request, _: bytes) -> Expectation | None:
+    header = request.headers.getall("If-Match", None)
+    return None if header is None else expectation(", ".join(header))
+
+
+def _retry(request: web.Request, raw: bytes) -> Retry | None:
+    header = request.headers.get("Idempotency-Key")
+    if header is None:
+        return None
+    match = _KEY.fullmatch(header)
+    if match is None:
+        raise InvalidRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.", where="header")
+    return Retry(match[1], (request.method.encode(), request.rel_url.raw_path.encode(), raw))

@@ -1,0 +1,76 @@
+"""How the types and parameters of routes are written in an OpenAPI document."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from counterfoil_api.edge.problems import Problem
+from counterfoil_api.typed.api import Route
+from counterfoil_api.typed.reading import Parameter, Source
+from counterfoil_api.typed.replies import Page, reply_shape
+
+Json = dict[str, Any]
+
+_SCHEMA = "#/components/schemas/{name}"
+_REF = "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
+_SAYS = {"user": "A user's id, their number, or `self`: who asks.", "job": "A bulk revocation's id."}
+_TAGS = r'^(\*|"[1-9][0-9]{0,15}"( *, *"[1-9][0-9]{0,15}")*)$'
+
+
+class Schemas:
+    """The schema of every type that travels, by one name each."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
+        types += [reply_shape(route.returns).body for route in routes]
+        types += [route.spelling.shape for route in routes if route.spelling is not None]
+        distinct = [each for each in dict.fromkeys([*types, Problem]) if each is not Page]
+        found, self.components = msgspec.json.schema_components(distinct, ref_template=_SCHEMA)
+        self._by_type = dict(zip(distinct, found, strict=True))
+
+    def of(self, shape: type) -> Json:
+        """Where the schema of a type is."""
+        return self._by_type[shape]
+
+    def fields(self, shape: type) -> tuple[Mapping[str, Json], list[str]]:
+        """The properties of a struct, and which of them are required."""
+        if "$ref" not in self.of(shape):  # no struct: an array, which cannot be left out
+            return {}, ["[]"]
+        whole = self.components[self.of(shape)["$ref"].rpartition("/")[2]]
+        return whole["properties"], whole.get("required", [])
+
+
+def _travels(parameter: Parameter) -> bool:
+    return parameter.source in (Source.BODY, Source.FORM, Source.QUERY)
+
+
+def written(parameter: Parameter, schemas: Schemas) -> list[Json]:
+    """The parameters of an operation that one parameter of its handler stands for."""
+    match parameter.source:
+        case Source.PATH:
+            says = _SAYS.get(parameter.name, "A token's id, its number, or `self`: the token that asks.")
+            return [_parameter(parameter.name, "path", {"type": "string", "pattern": _REF}, says, required=True)]
+        case Source.IF_MATCH:
+            says = "Only if the token still has one of these revisions: entity tags, or `*`."
+            return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]
+        case Source.IDEMPOTENCY_KEY:
+            says = "Repeating a request under its key gives the first answer again, for 24 hours."
+            schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+            return [_parameter("Idempotency-Key", "header", schema, says)]
+        case Source.QUERY:
+            properties, required = schemas.fields(parameter.type)
+            return [
+                _parameter(name, "query", schema, schema.get("description", ""), required=name in required)
+                for name, schema in properties.items()
+            ]
+    return []
+
+
+def _parameter(name: str, place: str, schema: Json, says: str, *, required: bool = False) -> Json:
+    written: Json = {"name": name, "in": place, "schema": schema}
+    if says:
+        written["description"] = says
+    if required:
+        written["required"] = True
+    return written
