@@ -17,6 +17,7 @@ from counterfoil_api.edge.complaints import (
     InvalidRequest,
     ProxyMisconfigured,
     TargetRefused,
+    UnknownScheme,
 )
 from counterfoil_api.forwarding import demand, proof
 from counterfoil_api.oauth.token_requests import TokenRequest
@@ -47,19 +48,19 @@ WEB: dict[str, Parser] = {
     "counterfoil_api.asking.authentication:credentials": Parser(
         authentication.credentials,
         oneof(f"Bearer {SECRET}", f"Bearer {BEARER}", f"Basic {BASIC}"),
-        (CredentialsRefused,),
+        (CredentialsRefused, UnknownScheme),
         tuple(f"counterfoil_api.asking.authentication:{name}" for name in ("token", "_basic", "client_secret")),
         known=("Bearer ", "Basic ", "Basic YTph"),
     ),
     "counterfoil_api.asking.authentication:credentials_of": Parser(
         lambda lines: authentication.credentials_of(_headers_of(lines)),
         oneof(f"Authorization: Bearer {SECRET}", f"authorization: Basic {BASIC}\nAuthorization: Basic {BASIC}"),
-        (CredentialsMissing, CredentialsRefused, CredentialsRepeated),
+        (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
     ),
     "counterfoil_api.forwarding.proof:proof_of": Parser(
         lambda lines: proof.proof_of(_headers_of(lines)),
         oneof(f"X-Client-Id: {ID}\nX-Client-Secret: {SECRET}", f"CF-Access-Client-Id: {ID}.access\nAuthorization: a"),
-        (CredentialsMissing, CredentialsRefused, CredentialsRepeated),
+        (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
         ("counterfoil_api.forwarding.proof:_pair",),
         known=("X-Client-Id: ",),
     ),
