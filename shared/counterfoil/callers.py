@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from .principal import Principal
-from .refusals import CallerGone
+from .refusals import CallerGone, TokenExpired
 from .scopes import missing
 from .token import Accepted, Surroundings, flaw
 
@@ -34,6 +34,8 @@ class TokenAsking:
         generation = self.token.generation if by.generation is None else by.generation
         if denied := flaw(self.token, generation, at, self.token.around):
             raise denied
+        if by.expires_at is not None and by.expires_at <= at:  # a bearer ends before its token
+            raise TokenExpired
         return _left(by, self.token.scopes)
 
 

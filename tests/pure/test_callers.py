@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from counterfoil.callers import TokenAsking, UserAsking
 from counterfoil.refusals import CallerGone, OwnerDisabled, SecretEnded, TokenExpired, TokenRevoked, TokenSuspended
 from counterfoil.token import ALONE, Surroundings, Token
-from pure.stories import ADMIN, CREATED, ENDS, ITSELF, NOON, REVOKED, SUSPENDED, given
+from pure.stories import ADMIN, CREATED, ENDS, ITSELF, NOON, REVOKED, SECOND, SUSPENDED, given
 
 
 class Held:
@@ -57,6 +57,13 @@ def test_a_token_asks_with_the_generation_that_it_came_with() -> None:
         asking(token).narrowed(replace(ITSELF, generation=1), NOON)
     with pytest.raises(TokenExpired):
         asking(token).narrowed(ITSELF, ENDS)
+
+
+def test_a_bearer_asks_until_its_own_end() -> None:
+    token, bearer = given(CREATED).token, replace(ITSELF, scopes=(), expires_at=NOON)
+    assert asking(token).narrowed(bearer, NOON - SECOND) is bearer
+    with pytest.raises(TokenExpired):
+        asking(token).narrowed(bearer, NOON)
 
 
 def test_a_user_asks_with_what_is_left_of_their_role() -> None:
