@@ -45,7 +45,7 @@ def test_the_application_owns_nothing_and_the_owner_is_no_superuser(postgres_ser
         "select rolname, rolsuper, rolcreatedb, rolcreaterole from pg_roles "
         "where rolname like 'counterfoil%' order by 1;"
     )
-    assert roles.split() == ["counterfoil_app|f|f|f", "counterfoil_owner|f|f|f"]
+    assert roles.split() == ["counterfoil_app|f|f|f", "counterfoil_owner|f|f|f", "counterfoil_reader|f|f|f"]
     assert postgres_server.run("select count(*) from pg_class join pg_roles r on r.oid = relowner "
                                "where rolname = 'counterfoil_app';").strip() == "0"  # fmt: skip
 

@@ -14,7 +14,9 @@ async def test_d18_foreign_ids_in_filters_find_what_random_ones_find(admin: Call
         {"owner_type": "service", "status": "active"},
     ]  # fmt: skip
     for question in questions:
-        assert token["id"] in [each["id"] for each in (await admin.get("/v1/tokens", **question)).json["items"]]
+        assert token["id"] in [
+            each["id"] for each in (await admin.get("/v1/tokens", **question, sort="-created")).json["items"]
+        ]
         assert (await stranger.get("/v1/tokens", **question)).json == {"items": [], "next_cursor": None}
 
 
