@@ -16,8 +16,8 @@ from counterfoil_api.ledger import Ledger
 
 async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
     """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
-    await ledger.mill.settled()
     asker = await ledger.limits.guard.over(approach, lambda: _believed(ledger, approach))
+    await ledger.mill.settled()  # for what they may have minted; only now, since the malformed cost no question
     await ledger.limits.allowance.spend(asker, approach.address)
     return asker
 
@@ -36,6 +36,7 @@ async def _believed(ledger: Ledger, approach: Approach) -> Principal:
         case BearerGiven(text):
             return await _by_bearer(ledger, text, approach.address)
         case PasswordGiven(email, password):
+            await ledger.mill.settled()  # recovery codes are digested as secrets are
             return await ledger.passwords.principal(email, password, approach)
 
 
