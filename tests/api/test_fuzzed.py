@@ -109,14 +109,11 @@ async def principal(who: str, described: tuple[str, Caller, str]) -> list[str]:
     return ["Bearer nobody"]
 
 
-@pytest.mark.parametrize(
-    ("who", "phases"), [("an administrator", "examples,fuzzing,stateful"), ("a member", "examples,fuzzing")]
-)
 async def test_nothing_breaks_and_nothing_undocumented_is_answered(
-    described: tuple[str, Caller, str], tmp_path: Path, who: str, phases: str
+    described: tuple[str, Caller, str], tmp_path: Path
 ) -> None:
-    asking = await principal(who, described)
-    code, told = await fuzz(described, tmp_path, *asking, "--phases", phases, examples=2)
+    asking = await principal("an administrator", described)
+    code, told = await fuzz(described, tmp_path, *asking, "--phases", "examples,fuzzing,stateful", examples=2)
     assert code == 0, told
 
 

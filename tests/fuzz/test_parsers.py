@@ -19,7 +19,7 @@ BYTES_PER_BYTE = 250
 """What a percent sign costs where each is looked at by itself: the standard library makes a string of every one."""
 QUICK = 0.1
 """Seconds; the square of `LONG` is thousands of millions of steps."""
-EXAMPLES = 60
+EXAMPLES = 30
 
 
 def read(parser: Parser, given: object) -> object:

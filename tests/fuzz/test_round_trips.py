@@ -21,7 +21,7 @@ from counterfoil_api.typed.fields import fields_of, form_of
 from fuzz.core import CURSORS, ENTRY, SETTINGS
 from fuzz.web import BEARER, RING
 
-unhurried = settings(max_examples=60, deadline=None, database=None)
+unhurried = settings(max_examples=30, deadline=None, database=None)
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True).filter(
     lambda name: name not in {"token", "secret", "session", "password", "apikey"}
