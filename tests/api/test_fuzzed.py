@@ -123,7 +123,7 @@ async def test_nothing_breaks_that_takes_a_password(described: tuple[str, Caller
     assert code == 0, told
 
 
-@pytest.mark.soak
+@pytest.mark.campaign
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     ("who", "examples"), [("an administrator", 40), ("a member", 10), ("nobody", 5), ("a person", 1)]

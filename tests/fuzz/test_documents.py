@@ -110,7 +110,7 @@ def test_whatever_is_sent_becomes_a_document_or_a_refusal(name: str) -> None:
     fuzz(SHAPES[name], 12)
 
 
-@pytest.mark.soak
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(SHAPES))
 def test_so_does_very_much_of_it(name: str) -> None:

@@ -45,7 +45,7 @@ def test_foreign_bytes_become_a_value_or_a_refusal(name: str) -> None:
     fuzz(PARSERS[name], EXAMPLES)
 
 
-@pytest.mark.soak
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(PARSERS))
 def test_so_do_very_many_of_them(name: str) -> None:

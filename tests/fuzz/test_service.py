@@ -108,7 +108,7 @@ async def test_no_request_breaks_anything(callers: dict[str, Caller]) -> None:
     assert {200, 400, 401, 403, 404, 422} <= statuses
 
 
-@pytest.mark.soak
+@pytest.mark.campaign
 @pytest.mark.timeout(1200)
 async def test_nor_do_very_many(callers: dict[str, Caller]) -> None:
     await all_answered(callers, 4_000)

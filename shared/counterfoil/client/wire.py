@@ -87,7 +87,7 @@ class Answer:
             return float(text)
         try:
             when = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # a zone may be beyond what is an integer
             return 0.0
         return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
