@@ -67,8 +67,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 def _runner(settings: Settings) -> web.AppRunner:
     # Imported late: what counts for Prometheus looks at the environment once, when it is imported.
-    from counterfoil_api.application import make_app  # noqa: PLC0415
-    from counterfoil_api.edge.serving import Runner  # noqa: PLC0415
+    from counterfoil_api.application import make_app  # noqa: PLC0415 - see above
+    from counterfoil_api.edge.serving import Runner  # noqa: PLC0415 - see above
 
     return Runner(make_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
 
