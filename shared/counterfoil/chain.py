@@ -18,8 +18,8 @@ from . import codec
 from .codec import Entry
 from .events import Erased, Fact
 from .fold import evolve
-from .small import Small
 from .subjects import KINDS
+from .subjects.small import Small
 from .token import Token
 
 ERASABLE: Final = frozenset({"name", "description", "metadata", "reason"})

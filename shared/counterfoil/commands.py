@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .account import Address
 from .principal import Owner, Principal
 from .secret import Minted
+from .subjects.account import Address
 
 
 class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,6 @@ from uuid import UUID
 from msgspec import UNSET
 
 from . import duration, scopes, secret, text
-from .account import Policy
 from .commands import (
     Change,
     Create,
@@ -58,6 +57,7 @@ from .refusals import (
     SecretRetired,
     StaleRevision,
 )
+from .subjects.account import Policy
 from .token import ALONE, Surroundings, Token, flaw, pending, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")

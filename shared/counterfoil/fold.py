@@ -15,17 +15,17 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from . import codec, decide, subjects, token
-from .account import UNBOUND, Policy
 from .codec import Sealed
 from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCommand
 from .events import Event, Fact, Subject
 from .principal import Actor, Principal
 from .refusals import Refusal, SecretTaken, UnknownSecret
 from .secret import Minted
-from .small import Around, Small, SubjectCommand
+from .subjects.account import UNBOUND, Policy
+from .subjects.small import Around, Small, SubjectCommand
+from .subjects.user import User
+from .subjects.user_commands import lessens_administrators
 from .token import ALONE, Surroundings, Token
-from .user import User
-from .user_commands import lessens_administrators
 
 Command = TokenCommand | ExchangeSecret | SubjectCommand
 Key = tuple[UUID, UUID]

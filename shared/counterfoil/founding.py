@@ -22,11 +22,10 @@ from argon2 import PasswordHasher
 from uuid_utils.compat import uuid7
 
 from . import refusals, text
-from .account import CreateAccount
 from .commands import Create
 from .door import Door
 from .fold import Command
-from .peppering import settle
+from .keys.peppering import settle
 from .postgres import founding as sql
 from .postgres.connection import connect
 from .principal import NIL, Actor, Owner, Principal
@@ -34,7 +33,8 @@ from .refusals import AlreadyExists
 from .scopes import EVERYTHING
 from .secret import Peppers, Secret, mint
 from .settings import Settings
-from .user_commands import CreateUser
+from .subjects.account import CreateAccount
+from .subjects.user_commands import CreateUser
 
 _PASSWORD_BYTES: Final = 18
 

@@ -12,14 +12,14 @@ from typing import Final
 from argon2 import PasswordHasher
 from msgspec.structs import replace
 
-from .account import ChangeAccount
 from .door import Door
 from .fold import Command
 from .postgres.connection import open_pool
 from .postgres.users import KnownUser, user_by_email
 from .principal import SYSTEM
 from .settings import Settings
-from .user_commands import ChangePassword, EnableUser, RemoveTotp, UpdateUser
+from .subjects.account import ChangeAccount
+from .subjects.user_commands import ChangePassword, EnableUser, RemoveTotp, UpdateUser
 
 _PASSWORD_BYTES: Final = 18
 

@@ -10,7 +10,6 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from .account import UNBOUND, Policy
 from .events import (
     UNREVISED,
     Created,
@@ -30,6 +29,7 @@ from .events import (
 )
 from .principal import Actor, Owner
 from .refusals import Denied, OwnerDisabled, SecretEnded, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
+from .subjects.account import UNBOUND, Policy
 
 Standing = Literal["active", "suspended", "revoked"]
 Status = Literal["active", "suspended", "expired", "revoked"]

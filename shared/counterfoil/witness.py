@@ -18,7 +18,7 @@ import structlog
 
 from .fold import Outcome
 from .principal import SYSTEM, Actor, Principal
-from .reads import NAMED_LIMIT, NoteReads, What, log_of
+from .subjects.reads import NAMED_LIMIT, NoteReads, What, log_of
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from counterfoil.commands import Sweep
 from counterfoil.door import Door
 from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
-from counterfoil.user_events import ROLES
+from counterfoil.subjects.user_events import ROLES
 from counterfoil_api.application import routes
 from counterfoil_api.typed.api import Route
 from counterfoil_api.typed.reading import Source

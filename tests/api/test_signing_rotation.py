@@ -8,12 +8,12 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from api.service import Caller, served, settings_for
-from counterfoil.key import PUBLISHED_SECONDS, SKEW_SECONDS, Ring, SigningKey
-from counterfoil.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.keys.rotation import due
+from counterfoil.keys.sealing import Sealing
 from counterfoil.principal import NIL
-from counterfoil.rotation import due
-from counterfoil.sealing import Sealing
 from counterfoil.settings import BadSetting
+from counterfoil.subjects.key import PUBLISHED_SECONDS, SKEW_SECONDS, Ring, SigningKey
+from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from pure.stories import NOON

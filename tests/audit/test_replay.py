@@ -9,14 +9,14 @@ import pytest
 import uuid_utils.compat as uuids
 
 from counterfoil import codec
-from counterfoil.account import CreateAccount
 from counterfoil.audit import Tally, replay
 from counterfoil.chain import Finding
 from counterfoil.commands import Create, Erase, Renew, Resume, Suspend
 from counterfoil.door import Door
 from counterfoil.principal import SYSTEM
 from counterfoil.refusals import Misconfigured
-from counterfoil.user_commands import CreateUser
+from counterfoil.subjects.account import CreateAccount
+from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres
 from door.asking import ACCOUNT, ADMIN, create, exchange, revoke, rotate, update
 

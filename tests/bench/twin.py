@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
-from counterfoil.batch import Reply
 from counterfoil.commands import TokenCommand
 from counterfoil.door import Door
+from counterfoil.door.batch import Reply
 from counterfoil.fold import AGAIN, Command, Fold, Outcome, Row, Taken
 from counterfoil.idempotency import Claim
 from counterfoil.postgres.connection import Pool

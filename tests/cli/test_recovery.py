@@ -18,7 +18,7 @@ from counterfoil.door import Door
 from counterfoil.founding import EmailTaken, found
 from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
-from counterfoil.user_commands import CreateUser, DisableUser, EnrolTotp, UpdateUser
+from counterfoil.subjects.user_commands import CreateUser, DisableUser, EnrolTotp, UpdateUser
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 

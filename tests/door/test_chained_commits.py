@@ -2,8 +2,8 @@
 
 import asyncio
 
-from counterfoil.batch import Batch
 from counterfoil.door import Door
+from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import create, exchange, update

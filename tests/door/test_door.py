@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from counterfoil import door as doors
-from counterfoil.batch import Batch
 from counterfoil.door import Door
+from counterfoil.door.batch import Batch
 from counterfoil.fold import Command, Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil.refusals import EntryTooLarge, NotFound, Overloaded, TokenExpired, TokenRevoked

@@ -6,13 +6,12 @@ import time
 import asyncpg
 import pytest
 
-from counterfoil import waiting
-from counterfoil.account import CreateAccount
-from counterfoil.batch import Batch
-from counterfoil.door import Door
+from counterfoil.door import Door, waiting
+from counterfoil.door.batch import Batch
 from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil.refusals import Busy
+from counterfoil.subjects.account import CreateAccount
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, create, exchange, update
 from door.elsewhere import Start

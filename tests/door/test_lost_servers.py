@@ -10,8 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from counterfoil import waiting
-from counterfoil.door import Door
+from counterfoil.door import Door, waiting
 from counterfoil.fold import Command, Outcome
 from counterfoil.idempotency import Claim
 from counterfoil.refusals import OutcomeUnknown, Overloaded

@@ -9,15 +9,15 @@ import asyncpg
 import pytest
 import uuid_utils.compat as uuids
 
-from counterfoil.account import CreateAccount
 from counterfoil.door import Door
 from counterfoil.fold import Command, Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil.principal import SYSTEM, Actor, Principal
 from counterfoil.refusals import Busy, CallerGone, EmailTaken, LastAdministrator, NotFound
-from counterfoil.small import SubjectCommand
-from counterfoil.user import User, owner_of
-from counterfoil.user_commands import (
+from counterfoil.subjects.account import CreateAccount
+from counterfoil.subjects.small import SubjectCommand
+from counterfoil.subjects.user import User, owner_of
+from counterfoil.subjects.user_commands import (
     CreateUser,
     DisableUser,
     EnableUser,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from counterfoil.batch import Batch
 from counterfoil.door import Door
+from counterfoil.door.batch import Batch
 from counterfoil.fold import Command, Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database, Postgres

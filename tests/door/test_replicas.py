@@ -9,7 +9,7 @@ import pytest
 from counterfoil import door as doors
 from counterfoil.codec import Sealed
 from counterfoil.door import Door
-from counterfoil.line import Line
+from counterfoil.door.line import Line
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import connect
 from counterfoil.refusals import OutcomeUnknown

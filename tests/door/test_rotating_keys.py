@@ -5,16 +5,16 @@ from typing import Any
 
 from counterfoil.door import Door
 from counterfoil.fold import Outcome
-from counterfoil.key import RING, Ring
-from counterfoil.key_events import ActivateKey, NewKey, PublishKey, RemoveKey
-from counterfoil.pepper import MILL, ActivatePepper, IntroducePeppers
+from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.peppers import stored_mill
 from counterfoil.postgres.signing_keys import stored_ring
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import Refusal
-from counterfoil.sealing import Sealing
-from counterfoil.small import SubjectCommand
+from counterfoil.subjects.key import RING, Ring
+from counterfoil.subjects.key_events import ActivateKey, NewKey, PublishKey, RemoveKey
+from counterfoil.subjects.pepper import MILL, ActivatePepper, IntroducePeppers
+from counterfoil.subjects.small import SubjectCommand
 from counterfoil_dev.postgres import Database
 
 SEALING = Sealing(b"k" * 32)

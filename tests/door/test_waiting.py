@@ -2,8 +2,8 @@
 
 import asyncio
 
-from counterfoil.batch import Job
-from counterfoil.waiting import Waiting
+from counterfoil.door.batch import Job
+from counterfoil.door.waiting import Waiting
 from door.asking import create
 
 

@@ -13,8 +13,8 @@ from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.reads import reads_of
 from counterfoil.principal import Actor, Principal
-from counterfoil.reads import NAMED_LIMIT, NoteReads, Read
 from counterfoil.refusals import Overloaded
+from counterfoil.subjects.reads import NAMED_LIMIT, NoteReads, Read
 from counterfoil.witness import Witness
 from counterfoil_dev.postgres import Database
 

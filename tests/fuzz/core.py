@@ -8,8 +8,7 @@ import msgspec
 import typer
 from hypothesis import strategies as st
 
-from counterfoil import account, codec, cursor, duration, foreign, logging, scopes, secret, text, user
-from counterfoil.account import Policy
+from counterfoil import codec, cursor, duration, foreign, logging, scopes, secret, text
 from counterfoil.cli import importing, options
 from counterfoil.client import failures, spelling, wire
 from counterfoil.password import checked_password
@@ -25,6 +24,8 @@ from counterfoil.refusals import (
     WeakSecret,
 )
 from counterfoil.settings import VARIABLES, BadSetting, Settings
+from counterfoil.subjects import account, user
+from counterfoil.subjects.account import Policy
 from fuzz.parser import ID, SECRET, Parser, oneof
 
 DIRECTORY = TemporaryDirectory()
@@ -85,7 +86,9 @@ CORE: dict[str, Parser] = {
         oneof(f"https://a:b@c?token={SECRET}", f"Bearer {JWT}"),
         known=("bearer ", "https://", "eyJ", "?token=", "cfl_a_"),
     ),
-    "counterfoil.user:checked_email": Parser(user.checked_email, oneof("a@b.example", "é@x.y"), (BadEmail, BadText)),
+    "counterfoil.subjects.user:checked_email": Parser(
+        user.checked_email, oneof("a@b.example", "é@x.y"), (BadEmail, BadText)
+    ),
     "counterfoil.password:checked_password": Parser(
         lambda given: checked_password(given, "a@b.example"), oneof("correct horse battery"), (BadPassword,)
     ),
@@ -101,11 +104,11 @@ CORE: dict[str, Parser] = {
         (BadSecret,),
         ("counterfoil.foreign:_decoded",),
     ),
-    "counterfoil.account:_canonical": Parser(
+    "counterfoil.subjects.account:_canonical": Parser(
         lambda given: (canonical := account._canonical(tuple(given.split(",")))) and Policy(networks=canonical),
         oneof("192.0.2.0/24,2001:db8::/32", "10.0.0.1"),
         (BadPolicy,),
-        ("counterfoil.account:_networks",),
+        ("counterfoil.subjects.account:_networks",),
     ),
     "counterfoil.cursor:Cursors.place": Parser(
         lambda given: CURSORS.place(UUID(ID), QUESTION, given),

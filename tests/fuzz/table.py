@@ -20,7 +20,7 @@ BY_DOCUMENTS: Final = frozenset(
 
 BY_SERVICE: Final = frozenset(
     {
-        "counterfoil.catalogue:_describe",
+        "counterfoil.subjects.catalogue:_describe",
         "counterfoil.decide:_canonical",
         "counterfoil.decide:_create",
         "counterfoil.text:checked",

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from counterfoil import account, codec, duration, foreign, scopes, secret
+from counterfoil import codec, duration, foreign, scopes, secret
 from counterfoil.cursor import BadCursor
 from counterfoil.settings import Settings
+from counterfoil.subjects import account
 from counterfoil_api.asking.authentication import BearerGiven, PasswordGiven, SecretGiven, credentials
 from counterfoil_api.edge.addresses import Proxies, address_of
 from counterfoil_api.forwarding.demand import Demand, demand_of

@@ -7,12 +7,12 @@ import asyncpg
 from counterfoil.audit import Tally, replay
 from counterfoil.codec import seal
 from counterfoil.events import Fact, Subject
-from counterfoil.key import RING
-from counterfoil.key_events import KeyCreated
+from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.migrate import known_migrations, migrate
 from counterfoil.postgres.signing_keys import stored_ring
 from counterfoil.principal import NIL, SYSTEM
-from counterfoil.sealing import Sealing
+from counterfoil.subjects.key import RING
+from counterfoil.subjects.key_events import KeyCreated
 from counterfoil_dev.postgres import APPLICATION, OWNER, Postgres
 from pure.stories import NOON
 

@@ -10,9 +10,8 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "account", "callers", "catalogue", "codec", "commands", "decide", "duration", "events", "exchange", "foreign",
-    "job", "key", "key_events", "merkle", "note", "password", "pepper", "principal", "reads", "refusals", "scopes",
-    "secret", "small", "subjects", "text", "token", "user", "user_commands", "user_events",
+    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "merkle", "note", "password",
+    "principal", "refusals", "scopes", "secret", "subjects", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""

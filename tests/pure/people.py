@@ -5,10 +5,10 @@ from uuid import UUID
 
 from counterfoil.events import Event, Fact, Private, Subject
 from counterfoil.principal import Principal
-from counterfoil.small import Around, SubjectCommand
 from counterfoil.subjects import TYPE_OF
-from counterfoil.user import User, evolve, principal_of
-from counterfoil.user_commands import (
+from counterfoil.subjects.small import Around, SubjectCommand
+from counterfoil.subjects.user import User, evolve, principal_of
+from counterfoil.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     DisableUser,
@@ -19,7 +19,7 @@ from counterfoil.user_commands import (
     UpdateUser,
     UseRecoveryCode,
 )
-from counterfoil.user_events import (
+from counterfoil.subjects.user_events import (
     Role,
     UserCreated,
 )

@@ -10,7 +10,12 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from counterfoil.account import (
+from counterfoil.commands import Create
+from counterfoil.decide import decide as decide_token
+from counterfoil.events import Created, Event, Fact, Private, Subject
+from counterfoil.refusals import AlreadyExists, BadPolicy, BadText, BeyondPolicy, NotFound, SecretEnded, StaleRevision
+from counterfoil.subjects import TYPE_OF
+from counterfoil.subjects.account import (
     NETWORK_LIMIT,
     THRESHOLD_LIMIT,
     UNBOUND,
@@ -27,12 +32,7 @@ from counterfoil.account import (
     decide,
     evolve,
 )
-from counterfoil.commands import Create
-from counterfoil.decide import decide as decide_token
-from counterfoil.events import Created, Event, Fact, Private, Subject
-from counterfoil.refusals import AlreadyExists, BadPolicy, BadText, BeyondPolicy, NotFound, SecretEnded, StaleRevision
-from counterfoil.small import Around, SubjectCommand
-from counterfoil.subjects import TYPE_OF
+from counterfoil.subjects.small import Around, SubjectCommand
 from counterfoil.token import Surroundings, flaw
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, HOUR, NOON, SECOND, SECRET, given, rotated
 

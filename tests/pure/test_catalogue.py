@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from counterfoil.catalogue import (
+from counterfoil.events import Event, Fact, Private, Subject
+from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, StaleRevision
+from counterfoil.subjects import KIND_OF, TYPE_OF, decide, evolve
+from counterfoil.subjects.catalogue import (
     ComposeSet,
     DescribeScope,
     ForgetScope,
@@ -18,10 +21,7 @@ from counterfoil.catalogue import (
     SetForgotten,
     named,
 )
-from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, StaleRevision
-from counterfoil.small import Around, Small, SubjectCommand
-from counterfoil.subjects import KIND_OF, TYPE_OF, decide, evolve
+from counterfoil.subjects.small import Around, Small, SubjectCommand
 from pure.stories import ACCOUNT, ADMIN, NOON
 
 NOW = Around(at=NOON)

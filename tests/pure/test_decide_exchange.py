@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.account import Policy
 from counterfoil.commands import Exchange, Held, Revoke
 from counterfoil.decide import decide
 from counterfoil.events import Exchanged
@@ -25,6 +24,7 @@ from counterfoil.refusals import (
     TokenSuspended,
     UnknownSecret,
 )
+from counterfoil.subjects.account import Policy
 from counterfoil.token import Surroundings
 from pure.stories import (
     ANOTHER,

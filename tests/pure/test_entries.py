@@ -11,8 +11,6 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
-from counterfoil.catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
 from counterfoil.codec import Sealed, entry_of, fact_of, leaf_hash, seal
 from counterfoil.events import (
     Created,
@@ -31,13 +29,22 @@ from counterfoil.events import (
     Suspended,
     Updated,
 )
-from counterfoil.job import JobAccepted, JobCancelled, JobFinished, JobStarted
-from counterfoil.key_events import BearersLengthened, KeyActivated, KeyCreated, KeyPublished, KeyRemoved, KeyRetired
-from counterfoil.pepper import PepperActivated, PepperIntroduced, PepperRetired
 from counterfoil.principal import NIL, Actor, Owner
-from counterfoil.reads import Read
 from counterfoil.subjects import KINDS, TYPE_OF
-from counterfoil.user_events import (
+from counterfoil.subjects.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
+from counterfoil.subjects.catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
+from counterfoil.subjects.job import JobAccepted, JobCancelled, JobFinished, JobStarted
+from counterfoil.subjects.key_events import (
+    BearersLengthened,
+    KeyActivated,
+    KeyCreated,
+    KeyPublished,
+    KeyRemoved,
+    KeyRetired,
+)
+from counterfoil.subjects.pepper import PepperActivated, PepperIntroduced, PepperRetired
+from counterfoil.subjects.reads import Read
+from counterfoil.subjects.user_events import (
     PasswordChanged,
     RecoveryCodeUsed,
     TotpEnrolled,

@@ -6,9 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.account import EndSecrets
 from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.job import (
+from counterfoil.refusals import AlreadyExists, BadText, NotFound, StaleRevision
+from counterfoil.subjects import TYPE_OF, decide, evolve
+from counterfoil.subjects.account import EndSecrets
+from counterfoil.subjects.job import (
     AcceptJob,
     CancelJob,
     FinishJob,
@@ -19,9 +21,7 @@ from counterfoil.job import (
     JobStarted,
     StartJob,
 )
-from counterfoil.refusals import AlreadyExists, BadText, NotFound, StaleRevision
-from counterfoil.small import Around, SubjectCommand
-from counterfoil.subjects import TYPE_OF, decide, evolve
+from counterfoil.subjects.small import Around, SubjectCommand
 from pure.stories import ACCOUNT, ADMIN, NOON
 
 ID = UUID(int=0x10B)
@@ -116,7 +116,7 @@ def test_what_cannot_have_happened(history: tuple[Event, ...]) -> None:
 
 
 def test_a_job_knows_no_command_of_another_kind() -> None:
-    from counterfoil import job  # noqa: PLC0415 - beside the registry, which would never ask it
+    from counterfoil.subjects import job  # noqa: PLC0415 - beside the registry, which would never ask it
 
     with pytest.raises(TypeError):
         job.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), Around(at=NOON))

@@ -7,8 +7,11 @@ from uuid import UUID
 import pytest
 
 from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, decide, evolve
-from counterfoil.key_events import (
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.refusals import AlreadyExists, BadText, InUse, NotFound, StaleRevision, TooEarly
+from counterfoil.subjects import TYPE_OF
+from counterfoil.subjects.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, decide, evolve
+from counterfoil.subjects.key_events import (
     ActivateKey,
     BearersLengthened,
     KeyActivated,
@@ -21,10 +24,7 @@ from counterfoil.key_events import (
     PublishKey,
     RemoveKey,
 )
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import AlreadyExists, BadText, InUse, NotFound, StaleRevision, TooEarly
-from counterfoil.small import Around, SubjectCommand
-from counterfoil.subjects import TYPE_OF
+from counterfoil.subjects.small import Around, SubjectCommand
 from pure.stories import NOON
 
 JWK = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}

@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from counterfoil.events import Event, Fact, Subject
-from counterfoil.pepper import (
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.secret import Peppers, mint
+from counterfoil.subjects import TYPE_OF
+from counterfoil.subjects.pepper import (
     MILL,
     SETTLED_SECONDS,
     ActivatePepper,
@@ -19,11 +23,7 @@ from counterfoil.pepper import (
     decide,
     evolve,
 )
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
-from counterfoil.secret import Peppers, mint
-from counterfoil.small import Around, SubjectCommand
-from counterfoil.subjects import TYPE_OF
+from counterfoil.subjects.small import Around, SubjectCommand
 from pure.stories import NOON
 
 ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}

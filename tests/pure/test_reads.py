@@ -4,11 +4,11 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.account import AccountCreated
 from counterfoil.events import Event, Fact, Subject
 from counterfoil.principal import SYSTEM, Actor
-from counterfoil.reads import NAMED_LIMIT, Log, NoteReads, Read, decide, evolve, log_of
-from counterfoil.small import Around
+from counterfoil.subjects.account import AccountCreated
+from counterfoil.subjects.reads import NAMED_LIMIT, Log, NoteReads, Read, decide, evolve, log_of
+from counterfoil.subjects.small import Around
 from pure.stories import ACCOUNT, NOON
 
 ADA, TOKEN = Actor("user", UUID(int=0xADA)), Actor("token", UUID(int=0xADA))

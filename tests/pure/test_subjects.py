@@ -5,15 +5,15 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.account import AccountCreated, CreateAccount
 from counterfoil.codec import entry_of, fact_of, seal
 from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.key_events import KeyCreated, NewKey, PublishKey
 from counterfoil.refusals import AlreadyExists, BadText, StaleRevision
-from counterfoil.small import Around, SubjectCommand
 from counterfoil.subjects import KIND_OF, KINDS, SMALL, TYPE_OF, decide, evolve
-from counterfoil.user_commands import CreateUser
-from counterfoil.user_events import UserCreated
+from counterfoil.subjects.account import AccountCreated, CreateAccount
+from counterfoil.subjects.key_events import KeyCreated, NewKey, PublishKey
+from counterfoil.subjects.small import Around, SubjectCommand
+from counterfoil.subjects.user_commands import CreateUser
+from counterfoil.subjects.user_events import UserCreated
 from pure.stories import ADMIN, NOON
 
 ID = UUID(int=0xACC)

@@ -7,7 +7,6 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.account import AccountCreated
 from counterfoil.events import Event, Fact, Private, Subject
 from counterfoil.principal import SYSTEM
 from counterfoil.refusals import (
@@ -22,11 +21,12 @@ from counterfoil.refusals import (
     StaleRevision,
     UserGone,
 )
-from counterfoil.small import Around, SubjectCommand
 from counterfoil.subjects import decide as decide_any
 from counterfoil.subjects import evolve as evolve_any
-from counterfoil.user import decide, evolve
-from counterfoil.user_commands import (
+from counterfoil.subjects.account import AccountCreated
+from counterfoil.subjects.small import Around, SubjectCommand
+from counterfoil.subjects.user import decide, evolve
+from counterfoil.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     DisableUser,
@@ -38,7 +38,7 @@ from counterfoil.user_commands import (
     UseRecoveryCode,
     lessens_administrators,
 )
-from counterfoil.user_events import (
+from counterfoil.subjects.user_events import (
     PasswordChanged,
     RecoveryCodeUsed,
     TotpEnrolled,

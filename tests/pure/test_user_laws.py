@@ -16,9 +16,9 @@ from counterfoil.refusals import (
     Refusal,
 )
 from counterfoil.scopes import missing
-from counterfoil.small import Around, SubjectCommand
-from counterfoil.user import User, decide, evolve, held, owner_of, principal_of
-from counterfoil.user_commands import (
+from counterfoil.subjects.small import Around, SubjectCommand
+from counterfoil.subjects.user import User, decide, evolve, held, owner_of, principal_of
+from counterfoil.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     DisableUser,
@@ -29,7 +29,7 @@ from counterfoil.user_commands import (
     UpdateUser,
     UseRecoveryCode,
 )
-from counterfoil.user_events import (
+from counterfoil.subjects.user_events import (
     ROLE_SCOPES,
     ROLES,
     Role,

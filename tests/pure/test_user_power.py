@@ -7,14 +7,14 @@ from counterfoil.principal import Actor, Owner, Principal, refuse_beyond
 from counterfoil.refusals import (
     BeyondCaller,
 )
-from counterfoil.small import SubjectCommand
-from counterfoil.user import decide
-from counterfoil.user_commands import (
+from counterfoil.subjects.small import SubjectCommand
+from counterfoil.subjects.user import decide
+from counterfoil.subjects.user_commands import (
     DisableUser,
     RemoveUser,
     UpdateUser,
 )
-from counterfoil.user_events import (
+from counterfoil.subjects.user_events import (
     ROLE_SCOPES,
     TotpEnrolled,
     UserUpdated,

@@ -15,10 +15,10 @@ from aiohttp import ClientSession, web
 from api.service import Caller, basic, founded, served, settings_for
 from counterfoil.audit import Tally, replay
 from counterfoil.door import Door
-from counterfoil.pepper import MILL, ActivatePepper, RetirePepper
 from counterfoil.postgres.connection import Connection
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.subjects.pepper import MILL, ActivatePepper, RetirePepper
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 

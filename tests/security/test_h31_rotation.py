@@ -19,11 +19,11 @@ from joserfc.jwk import KeySet
 
 from api.service import Caller, basic, founded, settings_for
 from counterfoil.door import Door
-from counterfoil.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring
-from counterfoil.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.keys.sealing import Sealing
 from counterfoil.principal import NIL, SYSTEM
-from counterfoil.sealing import Sealing
-from counterfoil.small import SubjectCommand
+from counterfoil.subjects.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring
+from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.subjects.small import SubjectCommand
 from counterfoil_dev.postgres import Database
 from security.processes import ISSUER, several
 

@@ -12,10 +12,10 @@ from aiohttp import ClientSession
 
 from api.service import Caller, basic, founded, settings_for
 from counterfoil.door import Door
-from counterfoil.pepper import HEARD_SECONDS, MILL, ActivatePepper, RetirePepper
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.peppers import Left, announced, left
 from counterfoil.principal import NIL, SYSTEM
+from counterfoil.subjects.pepper import HEARD_SECONDS, MILL, ActivatePepper, RetirePepper
 from counterfoil_dev.postgres import Database
 from security.processes import several
 from security.test_b7_peppers import BOTH, NEW, OLD

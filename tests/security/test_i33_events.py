@@ -10,12 +10,12 @@ from counterfoil import commands, subjects
 from counterfoil.codec import seal
 from counterfoil.decide import decide
 from counterfoil.events import Fact, Private, Subject
-from counterfoil.key_events import NewKey, PublishKey
 from counterfoil.principal import Owner
 from counterfoil.refusals import Refusal
 from counterfoil.secret import Peppers, mint, stands_in
-from counterfoil.small import Around
 from counterfoil.subjects import KINDS, TYPE_OF
+from counterfoil.subjects.key_events import NewKey, PublishKey
+from counterfoil.subjects.small import Around
 from counterfoil.token import Token
 from pure.stories import ACCOUNT, ADMIN, CREATED, NOON, SECRET, TOKEN, given
 from security.scanner import Scanner

@@ -13,11 +13,11 @@ import uuid_utils.compat as uuids
 
 from counterfoil.commands import Revoke
 from counterfoil.door import Door
-from counterfoil.job import AcceptJob, CancelJob, Job
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.jobs import forget_unaccepted, open_jobs, part_of, progress
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import PART, look, stage
+from counterfoil.subjects.job import AcceptJob, CancelJob, Job
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey

@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from counterfoil.cursor import Cursors
 from counterfoil.door import Door
-from counterfoil.key import RING
-from counterfoil.pepper import MILL
+from counterfoil.keys.rekeying import Rekeying
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
 from counterfoil.refusals import Misconfigured, Unavailable
-from counterfoil.rekeying import Rekeying
 from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
+from counterfoil.subjects.key import RING
+from counterfoil.subjects.pepper import MILL
 from counterfoil.use import Uses
 from counterfoil.witness import Witness
 from counterfoil_api.asking.following import following

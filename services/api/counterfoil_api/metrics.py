@@ -11,8 +11,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from counterfoil.batch import Batch
 from counterfoil.door import Door
+from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import expiring, lag_seconds
 

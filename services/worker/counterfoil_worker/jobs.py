@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from counterfoil.commands import Revoke
 from counterfoil.door import Door
 from counterfoil.fold import Outcome
-from counterfoil.job import FinishJob, Job, StartJob
 from counterfoil.postgres import jobs as sql
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.principal import SYSTEM, Principal
 from counterfoil.refusals import Refusal, Unavailable
+from counterfoil.subjects.job import FinishJob, Job, StartJob
 
 log = structlog.get_logger()
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from counterfoil.key import RING, Ring, SigningKey
-from counterfoil.key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.principal import NIL, SYSTEM
-from counterfoil.small import SubjectCommand
+from counterfoil.subjects.key import RING, Ring, SigningKey
+from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.subjects.small import SubjectCommand
 
 from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
 from .options import AsJson
 from .showing import json_of, table, time_of
 
 if TYPE_CHECKING:
-    from counterfoil.sealing import Sealing
+    from counterfoil.keys.sealing import Sealing
 
     Asked = Callable[[Ring | None, Sealing], SubjectCommand]
 
@@ -108,9 +108,9 @@ def _asked(asked: Asked | None) -> Ring | None:
 
 async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring | None:
     from counterfoil.door import Door  # noqa: PLC0415 - client commands need no door
+    from counterfoil.keys.sealing import Sealing  # noqa: PLC0415 - likewise
     from counterfoil.postgres.connection import connect  # noqa: PLC0415 - likewise
     from counterfoil.postgres.signing_keys import stored_ring  # noqa: PLC0415 - likewise
-    from counterfoil.sealing import Sealing  # noqa: PLC0415 - likewise
 
     connection, sealing = await connect(url), Sealing(encryption_key)
     try:

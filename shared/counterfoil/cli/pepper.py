@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from counterfoil.pepper import HEARD_SECONDS, MILL, ActivatePepper, Mill, Pepper, RetirePepper
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.secret import Peppers
+from counterfoil.subjects.pepper import HEARD_SECONDS, MILL, ActivatePepper, Mill, Pepper, RetirePepper
 
 from .complaints import REFUSED, database_at_hand, ended, settings
 from .options import AsJson

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from counterfoil.key_events import ActivateKey, PublishKey, RemoveKey
-from counterfoil.small import SubjectCommand
-from counterfoil.user_commands import (
+from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.subjects.small import SubjectCommand
+from counterfoil.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     EnrolTotp,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from counterfoil.account import Policy
 from counterfoil.callers import TokenAsking, UserAsking
 from counterfoil.fold import Standing
 from counterfoil.principal import Actor, Principal
-from counterfoil.user import User
+from counterfoil.subjects.account import Policy
+from counterfoil.subjects.user import User
 
 from . import lookup, surroundings
 from .connection import Connection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 from uuid import UUID
 
-from counterfoil.account import Account
-from counterfoil.small import Small
+from counterfoil.subjects.account import Account
+from counterfoil.subjects.small import Small
 
 from .connection import Pool
 from .subject_row import COLUMNS, state_of

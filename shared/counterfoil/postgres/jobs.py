@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil.job import Job
+from counterfoil.subjects.job import Job
 
 from .connection import Pool
 from .subject_row import COLUMNS, state_of

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from counterfoil.pepper import MILL, Mill
 from counterfoil.principal import NIL
+from counterfoil.subjects.pepper import MILL, Mill
 
 from .connection import Connection, Pool
 from .subject_row import COLUMNS, state_of

@@ -12,7 +12,7 @@ import msgspec
 
 from counterfoil.chain import StateRow, Stored
 from counterfoil.refusals import Misconfigured
-from counterfoil.small import Small
+from counterfoil.subjects.small import Small
 from counterfoil.token import Token
 
 from . import token_row

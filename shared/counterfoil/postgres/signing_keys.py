@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.key import RING, Ring
-from counterfoil.key_events import NewKey
 from counterfoil.principal import NIL
+from counterfoil.subjects.key import RING, Ring
+from counterfoil.subjects.key_events import NewKey
 
 from .connection import Connection, Pool
 from .subject_row import listed, state_of

@@ -11,8 +11,8 @@ import asyncpg
 import msgspec
 
 from counterfoil.fold import Key, Row, Taken
-from counterfoil.small import Small
 from counterfoil.subjects import SMALL
+from counterfoil.subjects.small import Small
 
 from .batch import Patience
 from .connection import Connection

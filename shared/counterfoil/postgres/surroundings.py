@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from counterfoil.account import UNBOUND, Policy
+from counterfoil.subjects.account import UNBOUND, Policy
 from counterfoil.token import ALONE, Surroundings
 
 # Owners of type user are users of ours if their id is one's; the door keeps such ids in this one spelling.

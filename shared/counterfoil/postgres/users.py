@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.account import Policy
-from counterfoil.user import User
+from counterfoil.subjects.account import Policy
+from counterfoil.subjects.user import User
 
 from .connection import Pool
 from .listing import pattern

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from counterfoil.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil.duration import seconds, spelt
 from counterfoil.postgres.catalogue import those
 from counterfoil.principal import SYSTEM, Principal
@@ -20,6 +19,7 @@ from counterfoil.refusals import (
     ScopeMissing,
     ShutsYouOut,
 )
+from counterfoil.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil_api.asking.authentication import Approach
 from counterfoil_api.asking.principals import authenticate, need
 from counterfoil_api.ledger import Ledger

@@ -6,13 +6,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from counterfoil import catalogue as core
-from counterfoil.catalogue import named
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.catalogue import by_name, those
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, ScopeMissing
-from counterfoil.small import SubjectCommand
+from counterfoil.subjects import catalogue as core
+from counterfoil.subjects.catalogue import named
+from counterfoil.subjects.small import SubjectCommand
 from counterfoil_api.account.words import SETS, WORDS
 from counterfoil_api.asking.principals import need
 from counterfoil_api.ledger import Ledger

@@ -8,15 +8,15 @@ from msgspec import Meta
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
-from counterfoil.account import CreateAccount
 from counterfoil.cursor import BadCursor
 from counterfoil.password import checked_password
 from counterfoil.postgres.catalogue import family
 from counterfoil.postgres.users import user_by_email
 from counterfoil.principal import SYSTEM, Principal, refuse_beyond_life
 from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, EmailTaken, ScopeMissing
-from counterfoil.user import checked_email
-from counterfoil.user_commands import CreateUser
+from counterfoil.subjects.account import CreateAccount
+from counterfoil.subjects.user import checked_email
+from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_api.account.accounts import AccountDocument, account_document, own_account, tagged
 from counterfoil_api.asking.principals import need
 from counterfoil_api.ledger import Ledger

@@ -11,8 +11,8 @@ from counterfoil.cursor import BadCursor
 from counterfoil.events import Fact
 from counterfoil.postgres.reads import reads_of
 from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.reads import Read, log_of
 from counterfoil.refusals import ScopeMissing
+from counterfoil.subjects.reads import Read, log_of
 from counterfoil.token import Token
 from counterfoil_api.asking.principals import need
 from counterfoil_api.ledger import Ledger

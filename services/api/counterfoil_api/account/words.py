@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from counterfoil.user_events import ROLE_SCOPES
+from counterfoil.subjects.user_events import ROLE_SCOPES
 
 WORDS: Final = {
     "all": "Everything in the account, now and later: the only scope that contains every other one.",

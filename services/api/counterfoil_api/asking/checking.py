@@ -6,11 +6,11 @@ from typing import Final
 import asyncpg
 
 from counterfoil.door import Door
-from counterfoil.peppering import settle
+from counterfoil.keys.peppering import settle
+from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import LOST, connect
 from counterfoil.postgres.signing_keys import stored_ring
 from counterfoil.refusals import Misconfigured, Unavailable
-from counterfoil.sealing import Sealing
 from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
 

@@ -7,11 +7,11 @@ import structlog
 
 from counterfoil.door import Door
 from counterfoil.gather import Gather
-from counterfoil.pepper import HEARD_SECONDS
-from counterfoil.peppering import settle
+from counterfoil.keys.peppering import settle
 from counterfoil.postgres.connection import Pool
 from counterfoil.refusals import Misconfigured
 from counterfoil.secret import Peppers
+from counterfoil.subjects.pepper import HEARD_SECONDS
 
 log = structlog.get_logger()
 

@@ -17,8 +17,8 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.principal import Principal
 from counterfoil.refusals import Denied, NotFound
 from counterfoil.secret import Peppers, Secret
-from counterfoil.user import User, principal_of
-from counterfoil.user_commands import EnrolTotp, UseRecoveryCode
+from counterfoil.subjects.user import User, principal_of
+from counterfoil.subjects.user_commands import EnrolTotp, UseRecoveryCode
 from counterfoil_api.edge.complaints import BadCode
 
 ISSUER: Final = "Counterfoil"

@@ -1,10 +1,10 @@
 """From credentials to the principal who asks, exactly as of this moment: nothing is remembered."""
 
-from counterfoil.account import Address, Policy
 from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
+from counterfoil.subjects.account import Address, Policy
 from counterfoil.token import flaw, good_until
 from counterfoil_api.asking.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.asking.keys import Claims, chain

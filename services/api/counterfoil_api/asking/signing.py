@@ -9,14 +9,14 @@ import structlog
 
 from counterfoil.door import Door
 from counterfoil.gather import Gather
-from counterfoil.key import RING, Ring
-from counterfoil.key_events import LengthenBearers, PublishKey
+from counterfoil.keys.rotation import due
+from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.signing_keys import StoredRing, stored_ring
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import Refusal, StaleRevision
-from counterfoil.rotation import due
-from counterfoil.sealing import Sealing
+from counterfoil.subjects.key import RING, Ring
+from counterfoil.subjects.key_events import LengthenBearers, PublishKey
 from counterfoil_api.asking.keys import Claims, KeyRing, key_ring, public_key
 from counterfoil_api.edge.complaints import CredentialsRefused
 

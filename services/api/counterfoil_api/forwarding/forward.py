@@ -13,10 +13,10 @@ from uuid import UUID
 
 from aiohttp import web
 
-from counterfoil.account import Address
 from counterfoil.postgres.lookup import Seen
 from counterfoil.refusals import Refusal, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
+from counterfoil.subjects.account import Address
 from counterfoil.token import good_until
 from counterfoil_api.asking.authentication import Approach, SecretGiven
 from counterfoil_api.asking.principals import refuse_network, scopes_left, seen_by_bearer, seen_by_secret

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from counterfoil.account import Address
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
+from counterfoil.subjects.account import Address
 from counterfoil_api.asking.authentication import Approach, BearerGiven, SecretGiven, client_secret
 from counterfoil_api.asking.principals import authenticate
 from counterfoil_api.edge.complaints import (

@@ -21,7 +21,7 @@ from counterfoil.refusals import (
     UserGone,
 )
 from counterfoil.secret import mint
-from counterfoil.user import owner_of
+from counterfoil.subjects.user import owner_of
 from counterfoil_api.asking.authentication import SecretGiven
 from counterfoil_api.edge.complaints import BadCode, PasswordNeeded
 from counterfoil_api.ledger import Ledger

@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil.user import User
-from counterfoil.user_events import Role
+from counterfoil.subjects.user import User
+from counterfoil.subjects.user_events import Role
 from counterfoil_api.typed.documents import Duration, Given, Issued, Name, Scopes
 
 Email = Annotated[

@@ -11,7 +11,7 @@ from counterfoil.refusals import (
     SecretNoLongerAvailable,
     UserGone,
 )
-from counterfoil.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
+from counterfoil.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.people.user_documents import NewPassword, UserDocument, UserWithPassword, user_document

@@ -30,9 +30,9 @@ from counterfoil.refusals import (
     SecretNoLongerAvailable,
     UserGone,
 )
-from counterfoil.user import checked_email, owner_of
-from counterfoil.user_commands import CreateUser, UpdateUser
-from counterfoil.user_events import Role
+from counterfoil.subjects.user import checked_email, owner_of
+from counterfoil.subjects.user_commands import CreateUser, UpdateUser
+from counterfoil.subjects.user_events import Role
 from counterfoil_api.asking.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.people.user_documents import (

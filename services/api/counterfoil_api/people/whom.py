@@ -7,7 +7,7 @@ from uuid import UUID
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadReference, NotFound
-from counterfoil.user import User
+from counterfoil.subjects.user import User
 from counterfoil_api.asking.principals import need
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger

@@ -9,14 +9,14 @@ import msgspec
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
-from counterfoil.catalogue import named
 from counterfoil.cursor import BadCursor
-from counterfoil.job import AcceptJob, CancelJob, Job
 from counterfoil.postgres.jobs import job_by_id, latest_jobs, progress
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import LONGEST_SECONDS, look, stage
 from counterfoil.principal import Principal
 from counterfoil.refusals import AlreadyExists, BadReference, BadText, NotFound, PlanChanged, ScopeMissing
+from counterfoil.subjects.catalogue import named
+from counterfoil.subjects.job import AcceptJob, CancelJob, Job
 from counterfoil.text import checked_reason
 from counterfoil_api.account.reads import is_for
 from counterfoil_api.asking.principals import reach

@@ -4,9 +4,9 @@ from typing import Literal, cast
 
 import msgspec
 
-from counterfoil.job import Job
 from counterfoil.postgres.jobs import Progress
 from counterfoil.postgres.selection import Look
+from counterfoil.subjects.job import Job
 from counterfoil_api.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, TokenPlanned, Used
 from counterfoil_api.typed.documents import CreatorDocument, OwnerDocument
 

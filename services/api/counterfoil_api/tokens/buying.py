@@ -5,12 +5,12 @@ from typing import Final
 
 from uuid_utils.compat import uuid7
 
-from counterfoil.account import Address
 from counterfoil.commands import Exchange, ExchangeSecret, Held
 from counterfoil.events import Exchanged
 from counterfoil.fold import Outcome
 from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import UnknownSecret
+from counterfoil.subjects.account import Address
 from counterfoil_api.asking.authentication import SecretGiven
 from counterfoil_api.asking.keys import Act, Claims, chain
 from counterfoil_api.asking.principals import seen_by_bearer

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import UNSET
 from uuid_utils.compat import uuid7
 
-from counterfoil.batch import recall
 from counterfoil.commands import Create, Rotate
+from counterfoil.door.batch import recall
 from counterfoil.duration import length
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim

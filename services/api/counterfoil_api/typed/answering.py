@@ -8,7 +8,7 @@ import msgspec
 from counterfoil.commands import TokenCommand
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
-from counterfoil.small import SubjectCommand
+from counterfoil.subjects.small import SubjectCommand
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.reading import Retry
 from counterfoil_api.typed.replies import encode

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar, Union, get_args, get_origin
 import msgspec
 from aiohttp import web
 
-from counterfoil.account import Address
+from counterfoil.subjects.account import Address
 from counterfoil_api.asking.authentication import approach_of
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import (

@@ -11,10 +11,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from . import text
-from .duration import FOREVER, length
-from .events import Event, Fact, Private
-from .refusals import AlreadyExists, BadDuration, BadPolicy, BeyondPolicy, NotFound
+from counterfoil import text
+from counterfoil.duration import FOREVER, length
+from counterfoil.events import Event, Fact, Private
+from counterfoil.refusals import AlreadyExists, BadDuration, BadPolicy, BeyondPolicy, NotFound
+
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 
 NETWORK_LIMIT: Final = 100

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from counterfoil.events import TOKEN_EVENTS, Event, Fact
+from counterfoil.refusals import NotFound
+
 from . import account, catalogue, job, key, key_events, pepper, reads, user, user_commands, user_events
-from .events import TOKEN_EVENTS, Event, Fact
-from .refusals import NotFound
 from .small import Around, Small, SubjectCommand, unexpected
 
 

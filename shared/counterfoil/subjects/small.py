@@ -1,6 +1,6 @@
 """What accounts, users, signing keys and all other small subjects beside tokens have in common.
 
-Each kind is one module with its events, commands, state, `decide` and `evolve`; `subjects.py` lists them.
+Each kind is one module with its events, commands, state, `decide` and `evolve`; the package lists them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from .events import Fact
-from .principal import Principal
-from .refusals import StaleRevision
+from counterfoil.events import Fact
+from counterfoil.principal import Principal
+from counterfoil.refusals import StaleRevision
 
 
 class SubjectCommand(msgspec.Struct, frozen=True, kw_only=True):

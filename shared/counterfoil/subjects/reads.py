@@ -9,8 +9,9 @@ import hashlib
 from typing import Final, Literal
 from uuid import UUID
 
-from .events import Event, Fact
-from .principal import Actor
+from counterfoil.events import Event, Fact
+from counterfoil.principal import Actor
+
 from .small import Around, Small, SubjectCommand, born, grown, no_command, unexpected
 
 NAMED_LIMIT: Final = 100

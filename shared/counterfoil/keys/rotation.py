@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from .key import RING, Ring
-from .key_events import ActivateKey, PublishKey, RemoveKey
-from .principal import NIL, SYSTEM
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.subjects.key import RING, Ring
+from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.subjects.small import SubjectCommand
+
 from .sealing import Sealing
-from .small import SubjectCommand
 
 
 def due(ring: Ring, at: datetime, every_seconds: int | None, sealing: Sealing) -> SubjectCommand | None:

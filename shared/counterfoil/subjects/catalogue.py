@@ -12,9 +12,10 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from . import scopes, text
-from .events import Event, Fact, Private
-from .refusals import BadLink, BadScope, NotFound
+from counterfoil import scopes, text
+from counterfoil.events import Event, Fact, Private
+from counterfoil.refusals import BadLink, BadScope, NotFound
+
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 
 SENTENCE_LIMIT: Final = 500

@@ -9,7 +9,7 @@ from typing import Final, Self
 import asyncpg
 import structlog
 
-from .postgres.connection import LOST, Connection, connect
+from counterfoil.postgres.connection import LOST, Connection, connect
 
 log = structlog.get_logger()
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
-from .commands import Create, Exchange, ExchangeSecret, TokenCommand
-from .fold import AGAIN, Answer, Command, Fold, Outcome, Taken
-from .idempotency import Claim
-from .postgres import batch as sql
-from .postgres import beside, callers, claims, subject_row
-from .postgres.connection import Connection, Pool
-from .principal import Principal
-from .refusals import KeyReused, Refusal, SecretNoLongerAvailable
-from .small import Small, SubjectCommand
-from .subjects import KIND_OF
-from .user_commands import CreateUser, UpdateUser, lessens_administrators
+from counterfoil.commands import Create, Exchange, ExchangeSecret, TokenCommand
+from counterfoil.fold import AGAIN, Answer, Command, Fold, Outcome, Taken
+from counterfoil.idempotency import Claim
+from counterfoil.postgres import batch as sql
+from counterfoil.postgres import beside, callers, claims, subject_row
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.principal import Principal
+from counterfoil.refusals import KeyReused, Refusal, SecretNoLongerAvailable
+from counterfoil.subjects import KIND_OF
+from counterfoil.subjects.small import Small, SubjectCommand
+from counterfoil.subjects.user_commands import CreateUser, UpdateUser, lessens_administrators
 
 Reply = Callable[[Outcome], bytes]
 

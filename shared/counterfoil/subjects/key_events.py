@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from .events import Event
+from counterfoil.events import Event
+
 from .small import SubjectCommand
 
 

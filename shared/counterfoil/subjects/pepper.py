@@ -14,8 +14,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from .events import Event, Fact
-from .refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.events import Event, Fact
+from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
+
 from .small import Around, Small, SubjectCommand, born, grown, no_command, unexpected
 
 MILL: Final = UUID(int=2)

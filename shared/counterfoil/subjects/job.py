@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from . import text
-from .events import Event, Fact, Private
-from .principal import Actor
-from .refusals import AlreadyExists, NotFound
+from counterfoil import text
+from counterfoil.events import Event, Fact, Private
+from counterfoil.principal import Actor
+from counterfoil.refusals import AlreadyExists, NotFound
+
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 
 OPEN: Final = frozenset({"accepted", "running"})

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from counterfoil.refusals import Busy, Overloaded, Unavailable
+
 from .batch import Batch, Job
-from .refusals import Busy, Overloaded, Unavailable
 
 BATCH_LIMIT: Final = 256
 PATIENCE_SECONDS: Final = 10.0

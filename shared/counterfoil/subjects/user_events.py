@@ -6,8 +6,8 @@ from typing import Final, Literal, get_args
 
 from msgspec import UNSET, UnsetType
 
-from .events import Event
-from .scopes import EVERYTHING
+from counterfoil.events import Event
+from counterfoil.scopes import EVERYTHING
 
 Role = Literal["administrator", "operator", "auditor", "member"]
 ROLES: Final = get_args(Role)

@@ -14,12 +14,13 @@ from typing import Final, Self
 import asyncpg
 import structlog
 
+from counterfoil.fold import AGAIN, Command, Outcome
+from counterfoil.idempotency import Claim
+from counterfoil.postgres import batch as sql
+from counterfoil.refusals import Busy, OutcomeUnknown, Overloaded, Refusal
+
 from .batch import Batch, Job, Reply, lane_of
-from .fold import AGAIN, Command, Outcome
-from .idempotency import Claim
 from .line import Line
-from .postgres import batch as sql
-from .refusals import Busy, OutcomeUnknown, Overloaded, Refusal
 from .waiting import Waiting, refuse
 
 log = structlog.get_logger()

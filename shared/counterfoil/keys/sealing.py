@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
-from .key_events import NewKey
-from .refusals import Misconfigured
+from counterfoil.refusals import Misconfigured
+from counterfoil.subjects.key_events import NewKey
 
 _NONCE_LENGTH: Final = 12
 _COORDINATE_LENGTH: Final = 32

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from . import scopes, text
-from .events import Event, Fact, Private
-from .principal import Actor, Owner, Principal, refuse_beyond, refuse_beyond_life
-from .refusals import AlreadyExists, BadEmail, EmailTaken, LastAdministrator, NotFound, UserGone
+from counterfoil import scopes, text
+from counterfoil.events import Event, Fact, Private
+from counterfoil.principal import Actor, Owner, Principal, refuse_beyond, refuse_beyond_life
+from counterfoil.refusals import AlreadyExists, BadEmail, EmailTaken, LastAdministrator, NotFound, UserGone
+
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 from .user_commands import (
     ChangePassword,

@@ -13,8 +13,10 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from . import text
-from .events import Event, Fact, Private
+from counterfoil import text
+from counterfoil.events import Event, Fact, Private
+from counterfoil.refusals import AlreadyExists, InUse, NotFound, TooEarly
+
 from .key_events import (
     ActivateKey,
     BearersLengthened,
@@ -28,7 +30,6 @@ from .key_events import (
     PublishKey,
     RemoveKey,
 )
-from .refusals import AlreadyExists, InUse, NotFound, TooEarly
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 
 RING: Final = UUID(int=1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .door import Door
-from .pepper import MILL, IntroducePeppers, Mill
-from .postgres.connection import Connection, Pool
-from .postgres.peppers import stored_mill
-from .principal import NIL, SYSTEM
-from .secret import Peppers
+from counterfoil.door import Door
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.peppers import stored_mill
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.secret import Peppers
+from counterfoil.subjects.pepper import MILL, IntroducePeppers, Mill
 
 
 async def settle(connection: Connection | Pool, door: Door, peppers: Peppers) -> int:
