@@ -1,4 +1,8 @@
-"""Those who ask, as they stand when it is decided: between a request's authentication and the door, much can end."""
+"""Those who ask, as they stand when it is decided: between a request's authentication and the door, much can end.
+
+Whoever may do less by then than when they came is refused, and asks again: so no decision needs to know which of their
+scopes they were let in for.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from .principal import Principal
-from .refusals import CallerGone, TokenExpired
+from .refusals import CallerChanged, CallerGone, TokenExpired
 from .scopes import missing
 from .token import Accepted, Surroundings, flaw
 
@@ -29,14 +31,19 @@ class TokenAsking:
 
     token: HeldToken
 
-    def narrowed(self, by: Principal, at: datetime) -> Principal:
-        """Return the caller with the scopes that the token still holds, or raise Denied."""
+    @property
+    def held(self) -> tuple[str, ...]:
+        """All that it may do."""
+        return self.token.scopes
+
+    def refuse_less(self, by: Principal, at: datetime) -> None:
+        """Raise Denied if the token is good no more, CallerChanged if it may do less than the caller was believed."""
         generation = self.token.generation if by.generation is None else by.generation
         if denied := flaw(self.token, generation, at, self.token.around):
             raise denied
         if by.expires_at is not None and by.expires_at <= at:  # a bearer ends before its token
             raise TokenExpired
-        return _left(by, self.token.scopes)
+        _refuse_less(by, self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +53,13 @@ class UserAsking:
     standing: str
     held: tuple[str, ...]
 
-    def narrowed(self, by: Principal, _: datetime) -> Principal:
-        """Return the caller with the scopes that the user still holds, or raise Denied."""
+    def refuse_less(self, by: Principal, _: datetime) -> None:
+        """Raise CallerGone if the user was disabled or removed, CallerChanged if they may do less by now."""
         if self.standing != "active":
             raise CallerGone
-        return _left(by, self.held)
+        _refuse_less(by, self.held)
 
 
-def _left(by: Principal, held: tuple[str, ...]) -> Principal:
-    lost = missing(held, by.scopes)
-    return replace(by, scopes=tuple(scope for scope in by.scopes if scope not in lost)) if lost else by
+def _refuse_less(by: Principal, held: tuple[str, ...]) -> None:
+    if missing(held, by.scopes):
+        raise CallerChanged

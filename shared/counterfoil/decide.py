@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from msgspec import UNSET
 
@@ -49,6 +48,7 @@ from .refusals import (
     BadDuration,
     BadExpiry,
     BadOwner,
+    BeyondOwner,
     LifetimeRequired,
     LifetimeUnwanted,
     NotFound,
@@ -61,14 +61,13 @@ from .subjects.account import Policy
 from .token import ALONE, Surroundings, Token, flaw, pending, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_UUID: Final = re.compile(r"[0-9A-Fa-f]{32}")
 GRACE_LIMIT_SECONDS: Final = 366 * 86_400
 
 
 def decide(token: Token | None, command: TokenCommand, at: datetime, around: Surroundings = ALONE) -> list[Event]:
     """Return what happens if this is asked of this token at this moment, or raise a Refusal."""
     if isinstance(command, Create):
-        return _create(token, command, at, around.policy)
+        return _create(token, command, at, around)
     if token is None:
         raise NotFound
     match command:
@@ -77,11 +76,11 @@ def decide(token: Token | None, command: TokenCommand, at: datetime, around: Sur
         case Sweep():
             return _sweep(token, at)
         case Change():
-            return _change(token, command, at, around.policy)
+            return _change(token, command, at, around)
     raise TypeError(f"no such command: {type(command).__name__}")
 
 
-def _change(token: Token, command: Change, at: datetime, policy: Policy) -> list[Event]:
+def _change(token: Token, command: Change, at: datetime, around: Surroundings) -> list[Event]:
     if command.revisions is not None and token.revision not in command.revisions:
         raise StaleRevision(revision=token.revision)
     if isinstance(command, Revoke):
@@ -92,11 +91,11 @@ def _change(token: Token, command: Change, at: datetime, policy: Policy) -> list
         raise AlreadyRevoked
     match command:
         case Update():
-            return _update(token, command)
+            return _update(token, command, around)
         case Renew():
-            return _renew(token, command, at, policy)
+            return _renew(token, command, at, around.policy)
         case Rotate():
-            return _rotate(token, command, at, policy)
+            return _rotate(token, command, at, around.policy)
         case Suspend(reason=reason):
             said = Private(reason=text.checked("reason", reason, text.REASON_LIMIT)) if reason else None
             return [] if token.standing == "suspended" else [Suspended(private=said)]
@@ -107,7 +106,7 @@ def _change(token: Token, command: Change, at: datetime, policy: Policy) -> list
     raise TypeError(f"no such command: {type(command).__name__}")
 
 
-def _create(token: Token | None, command: Create, at: datetime, policy: Policy) -> list[Event]:
+def _create(token: Token | None, command: Create, at: datetime, around: Surroundings) -> list[Event]:
     if token is not None:
         raise AlreadyExists
     if not _OWNER_ID.fullmatch(command.owner.id) or secret.stands_in(command.owner.id):
@@ -115,11 +114,12 @@ def _create(token: Token | None, command: Create, at: datetime, policy: Policy) 
             "An owner's id is 1 to 128 of A-Z a-z 0-9 . _ : - and neither personal data nor a secret.", field="owner.id"
         )
     owner, granted = _canonical(command.owner), scopes.checked(command.scopes)
-    life = command.duration
+    life, policy = command.duration, around.policy
     if life is None and command.expires_at is None:
         life = policy.default_lifetime
     expires_at = duration.expiry(at, life, command.expires_at)
     refuse_beyond(command.by, granted, owner=owner)
+    _refuse_beyond_owner(granted, around)
     refuse_beyond_life(command.by, expires_at)
     policy.refuse_beyond(at, expires_at)
     return [
@@ -145,16 +145,25 @@ def _create(token: Token | None, command: Create, at: datetime, policy: Policy) 
 
 def _canonical(owner: Owner) -> Owner:
     """Return the owner, a user's id in its one spelling: no other could be disabled with the user."""
-    if owner.type == "user" and _UUID.fullmatch(owner.id.replace("-", "")):
-        return Owner("user", str(UUID(owner.id.replace("-", ""))))
-    return owner
+    return owner if owner.user is None else Owner("user", str(owner.user))
 
 
-def _update(token: Token, command: Update) -> list[Event]:
+def _refuse_beyond_owner(granted: tuple[str, ...], around: Surroundings) -> None:
+    left = frozenset(around.left_of(granted))
+    if lacking := [scope for scope in granted if scope not in left]:
+        raise BeyondOwner(
+            f"The user on whose behalf it acts may not do {', '.join(lacking[:5])}; give it to them first.",
+            missing=lacking[:20],
+        )
+
+
+def _update(token: Token, command: Update, around: Surroundings) -> list[Event]:
     refuse_beyond(command.by, token.scopes, owner=token.owner)
     granted = UNSET if command.scopes is UNSET else scopes.checked(command.scopes)
     if granted is not UNSET:
         refuse_beyond(command.by, granted, owner=token.owner)
+        if granted != token.scopes:
+            _refuse_beyond_owner(granted, around)
         if scopes.missing(token.scopes, granted):  # else a caller could park its scopes in a token that outlives it
             refuse_beyond_life(command.by, token.expires_at)
     name = UNSET if command.name is UNSET else text.checked_name(command.name)

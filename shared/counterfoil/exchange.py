@@ -9,7 +9,7 @@ from .commands import Exchange
 from .events import Exchanged
 from .principal import refuse_beyond_scopes
 from .refusals import BeyondAudience, NetworkForbidden, TokenExpired, UnknownSecret
-from .scopes import missing
+from .scopes import meet
 from .token import ALONE, Surroundings, Token, flaw, good_until
 
 
@@ -25,16 +25,16 @@ def exchanged(token: Token, command: Exchange, at: datetime, around: Surrounding
         jti=command.jti,
         generation=command.generation,
         audience=_audience(command),
-        scopes=_scopes(token, command),
+        scopes=_scopes(token, command, around),
         expires_at=_end(token, command, at),
         actors=command.actors,
     )
 
 
-def _scopes(token: Token, command: Exchange) -> tuple[str, ...]:
-    there = token.scopes
+def _scopes(token: Token, command: Exchange, around: Surroundings) -> tuple[str, ...]:
+    there = around.left_of(token.scopes)
     if command.held is not None:
-        there = tuple(scope for scope in command.held.scopes if not missing(token.scopes, (scope,)))
+        there = meet(there, command.held.scopes)
     if command.scopes is None:
         return there
     granted = scopes.checked(command.scopes)

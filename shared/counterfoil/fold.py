@@ -9,10 +9,8 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
-from typing import Final, Literal, Protocol, TypeVar, assert_never
+from typing import Final, Literal, Protocol, assert_never
 from uuid import UUID
-
-from msgspec.structs import replace
 
 from . import codec, decide, subjects, token
 from .codec import Sealed
@@ -30,7 +28,6 @@ from .token import ALONE, Surroundings, Token
 Command = TokenCommand | ExchangeSecret | SubjectCommand
 Key = tuple[UUID, UUID]
 """Account and subject."""
-Asked = TypeVar("Asked", bound=TokenCommand | SubjectCommand)
 AGAIN: Final = "again"
 
 
@@ -47,7 +44,8 @@ class Taken:
     """What may be decided on: rows that are locked for us; `held` are locked by others.
 
     `opened` says which token and generation a digest opens, `clock` is the database's, `around` what surrounds a token
-    that is exchanged. Whoever asks is known by `callers`, as they are now, and their account by `policies`.
+    that is exchanged. Whoever asks, and whoever is to own a token, is known by `callers`, as they are now, and their
+    account by `policies`.
     """
 
     clock: datetime
@@ -56,7 +54,7 @@ class Taken:
     opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
     around: dict[Key, Surroundings] = field(default_factory=dict)
     policies: dict[UUID, Policy] = field(default_factory=dict)
-    callers: dict[Actor, Standing] = field(default_factory=dict)
+    callers: dict[Key, Standing] = field(default_factory=dict)
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
     emails: dict[str, UUID] = field(default_factory=dict)
 
@@ -92,8 +90,11 @@ class Outcome:
 class Standing(Protocol):
     """How one who asks stands at the moment when it is decided."""
 
-    def narrowed(self, by: Principal, at: datetime) -> Principal:
-        """Return the caller with what is left of their scopes, or raise Denied."""
+    @property
+    def held(self) -> tuple[str, ...]: ...
+
+    def refuse_less(self, by: Principal, at: datetime) -> None:
+        """Raise a Refusal unless they may still do all that they were believed to when they came."""
         ...
 
 
@@ -133,7 +134,7 @@ class Fold:
         # Time never runs backwards within a subject, even where the database's clock did.
         at = self.taken.clock if row.state is None else max(self.taken.clock, row.state.at)
         try:
-            command = self._asked_now(command)
+            self._refuse_less(command)
             events = self._decided(row.state, command, at)
             if isinstance(command, Create) and not self.taken.opened.keys().isdisjoint(command.known_as):
                 return SecretTaken()
@@ -159,13 +160,10 @@ class Fold:
             address=command.address,
         )  # fmt: skip
 
-    def _asked_now(self, command: Asked) -> Asked:
-        """Return the command as its caller may ask it at this moment, whatever they might when they came in."""
-        standing = self.taken.callers.get(command.by.actor)
-        if standing is None or _asked_before(command):
-            return command
-        by = standing.narrowed(command.by, self.taken.clock)
-        return command if by is command.by else replace(command, by=by)
+    def _refuse_less(self, command: TokenCommand | SubjectCommand) -> None:
+        standing = self.taken.callers.get((command.by.account, command.by.actor.id))
+        if standing is not None and not _asked_before(command):
+            standing.refuse_less(command.by, self.taken.clock)
 
     def _decided(
         self, state: Token | Small | None, command: TokenCommand | SubjectCommand, at: datetime
@@ -178,7 +176,13 @@ class Fold:
         if isinstance(command, Exchange):
             return decide.decide(token, command, at, self.taken.around.get((command.account, command.token_id), ALONE))
         policy = self.taken.policies.get(command.account, UNBOUND)
-        return decide.decide(token, command, at, Surroundings(policy))
+        return decide.decide(token, command, at, Surroundings(policy, owner_holds=self._owner_holds(command)))
+
+    def _owner_holds(self, command: TokenCommand) -> tuple[str, ...] | None:
+        if not isinstance(command, Create):
+            return self.taken.around.get((command.account, command.token_id), ALONE).owner_holds
+        user = command.owner.user and self.taken.callers.get((command.account, command.owner.user))
+        return user.held if user else None
 
     def _keep(self, key: Key, row: Row, command: Command, facts: list[tuple[Fact, Sealed]]) -> None:
         if not facts:

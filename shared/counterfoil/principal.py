@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
 
 from .refusals import BeyondCaller
-from .scopes import EVERYTHING, contains, missing
+from .scopes import EVERYTHING, contains, meet, missing
 
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{32}")
 NIL: Final = UUID(int=0)
 """The account of the system itself."""
-_OWN: Final = "own."
 
 
 class Actor(msgspec.Struct, frozen=True, order=True):
@@ -28,6 +30,12 @@ class Owner(msgspec.Struct, frozen=True):
 
     type: Literal["user", "application", "service"]
     id: str
+
+    @property
+    def user(self) -> UUID | None:
+        """Whose user id this may be, however it is spelt; None for what is no id of a user of ours."""
+        bare = self.id.replace("-", "")
+        return UUID(bare) if self.type == "user" and _UUID.fullmatch(bare) else None
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,18 +74,28 @@ def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -
     others = owner != caller.owner
     lacking = missing(caller.scopes, wanted)
     if others:
-        lacking = tuple(scope for scope in wanted if scope in lacking or scope.startswith(_OWN))
-    another_user = others and owner.type == "user"
-    _refuse_lacking(
-        tuple(scope for scope in lacking if missing(caller.scopes, _of_anybody(scope, another_user=another_user)))
-    )
+        lacking = tuple(scope for scope in wanted if scope in lacking or scope.startswith("own."))
+    another = others and owner.type == "user"
+    _refuse_lacking(tuple(s for s in lacking if not _held_wider(caller.scopes, s, others=others, another_user=another)))
 
 
-def _of_anybody(scope: str, *, another_user: bool) -> tuple[str, ...]:
-    if not scope.startswith(_OWN):
-        return (scope,)
+@lru_cache(maxsize=512)  # a thousand scopes are long: not too many of them
+def on_behalf(holds: tuple[str, ...], scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a token with these scopes may do on behalf of a user who holds those: never more than they may."""
+    both = meet(holds, scopes)
+    wider = (scope for scope in scopes if scope not in both and _held_wider(holds, scope))
+    return (*both, *wider)
+
+
+def _held_wider(held: tuple[str, ...], scope: str, *, others: bool = False, another_user: bool = False) -> bool:
+    """Say whether `tokens.rotate` is held, which gives `own.rotate`; and either of them gives `self.rotate`."""
+    whose, _, verb = scope.partition(".")
+    if whose == "self" and not others and not missing(held, (f"own.{verb}",)):
+        return True
+    if whose not in ("own", "self"):
+        return False
     shows_a_user = another_user and contains(scope, "own.read")
-    return (f"tokens.{scope.removeprefix(_OWN)}", *(("users.read",) if shows_a_user else ()))
+    return not missing(held, (f"tokens.{verb}", *(("users.read",) if shows_a_user else ())))
 
 
 def _refuse_lacking(lacking: tuple[str, ...]) -> None:

@@ -15,14 +15,14 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── TokenExpired, TokenSuspended, TokenRevoked, SecretRetired
     │   └── SecretEnded, OwnerDisabled, CallerGone
     ├── Forbidden          the caller is known but may not
-    │   ├── BeyondCaller, ScopeMissing, RenewsItself
+    │   ├── BeyondCaller, BeyondOwner, ScopeMissing, RenewsItself
     │   └── BeyondAudience, BeyondPolicy, NetworkForbidden
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   ├── PlanChanged, SecretTaken
-    │   ├── InUse, TooEarly
+    │   ├── InUse, TooEarly, CallerChanged
     │   └── KeyReused, SecretNoLongerAvailable
     └── Unavailable        try again
         ├── Busy, OutcomeUnknown, Overloaded
@@ -149,6 +149,10 @@ class BeyondCaller(Forbidden):
     """A caller never gives, gains or revives more than it holds itself: scopes and lifetime."""
 
 
+class BeyondOwner(Forbidden):
+    """A token never does more than the user on whose behalf it acts; give the scope to them first."""
+
+
 class BeyondAudience(Forbidden):
     """A bearer is exchanged for none with another audience; name some of its own, or present the token's secret."""
 
@@ -231,6 +235,10 @@ class InUse(Conflict):
 
 class TooEarly(Conflict):
     """It is too early for this; come back when it is due."""
+
+
+class CallerChanged(Conflict):
+    """What you may do was changed while you asked; nothing was done, ask again."""
 
 
 class KeyReused(Conflict):

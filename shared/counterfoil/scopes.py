@@ -32,6 +32,12 @@ def missing(held: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
     return tuple(want for want in wanted if own.isdisjoint(_containers(want)))
 
 
+def meet(ours: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what both give: `all` and `a.*` meet in `a.*`, `a.*` and `a.b` in `a.b`, `a.b` and `a.c` in nothing."""
+    theirs_too = (scope for scope in theirs if not missing(ours, (scope,)))
+    return tuple(dict.fromkeys((*theirs_too, *(scope for scope in ours if not missing(theirs, (scope,))))))
+
+
 @lru_cache(maxsize=4096)
 def _containers(wanted: str) -> frozenset[str]:
     """Return every scope that gives this one: a look-up each, where comparing 1,000 with 1,000 took 0.2 s."""

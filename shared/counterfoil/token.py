@@ -27,7 +27,7 @@ from .events import (
     TokenEvent,
     Updated,
 )
-from .principal import Actor, Owner
+from .principal import Actor, Owner, on_behalf
 from .refusals import Denied, OwnerDisabled, SecretEnded, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
 from .subjects.account import UNBOUND, Policy
 
@@ -96,11 +96,20 @@ class Accepted(Protocol):
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What the token's account and owner add to whether it is accepted; `owner` is the standing of a user, if one."""
+    """What the token's account and owner add to whether it is accepted, and for what.
+
+    `owner` is the standing of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
+    owners who are no users of ours.
+    """
 
     policy: Policy = UNBOUND
     valid_after: datetime | None = None
     owner: str = "active"
+    owner_holds: tuple[str, ...] | None = None
+
+    def left_of(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what a token with these scopes may do at this moment: nothing that its user may not do."""
+        return scopes if self.owner_holds is None else on_behalf(self.owner_holds, scopes)
 
 
 ALONE: Final = Surroundings()

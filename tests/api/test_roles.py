@@ -159,6 +159,8 @@ async def test_a_members_child_reaches_no_further_than_the_member(admin: Caller)
     for scope in ("tokens.read", "own.*", "all"):
         wider = await admin.with_token(child["secret"]).post("/v1/tokens", {"name": "y", "scopes": [scope]})
         assert wider.problem in ("scope-missing", "beyond-caller")
+    for each in (ada, eve):
+        await admin.patch(f"/v1/users/{each.id}", {"scopes": ["tokens.create"]})
     lead = await admin.holder("tokens.create", "own.*", owner={"type": "user", "id": ada.id})
     for_eve = {"name": "x", "owner": {"type": "user", "id": eve.id}}
     assert (await lead.post("/v1/tokens", {**for_eve, "scopes": ["own.read"]})).problem == "beyond-caller"

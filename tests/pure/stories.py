@@ -10,7 +10,7 @@ from counterfoil.events import Created, Event, Fact, Private, Resumed, Revoked, 
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.secret import Minted
 from counterfoil.subjects import TYPE_OF
-from counterfoil.token import Token, evolve
+from counterfoil.token import ALONE, Surroundings, Token, evolve
 
 ACCOUNT, TOKEN, JTI = UUID(int=0xACC), UUID(int=0x70), UUID(int=0xB)
 
@@ -52,8 +52,8 @@ class Given:
         assert self.state is not None
         return self.state
 
-    def when(self, command: TokenCommand, at: datetime = NOON) -> list[Event]:
-        return decide(self.state, command, at)
+    def when(self, command: TokenCommand, at: datetime = NOON, around: Surroundings = ALONE) -> list[Event]:
+        return decide(self.state, command, at, around)
 
     def then(self, command: TokenCommand, at: datetime = NOON) -> Token:
         """The state after what was asked has happened."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterfoil.refusals import BadScope
-from counterfoil.scopes import SCOPE_LIMIT, checked, contains, missing, well_formed
+from counterfoil.scopes import SCOPE_LIMIT, checked, contains, meet, missing, well_formed
 from counterfoil.secret import mint
 
 WORDS = st.sampled_from(["a", "b", "A", "all", "a-b", "tokens"])
@@ -118,3 +118,29 @@ def test_a_token_has_at_most_a_thousand_scopes() -> None:
 def test_a_scope_that_nobody_knows_gives_only_itself() -> None:
     ordinary = ["tokens.read", "tokens.*", "all", "files.write"]
     assert [(held, wanted) for held, wanted in product(["no.such.scope"], ordinary) if contains(held, wanted)] == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "both"),
+    [
+        (("all",), ("a.*", "b.c"), ("a.*", "b.c")),
+        (("a.*",), ("all",), ("a.*",)),
+        (("a.*", "b.c"), ("a.b", "b.*"), ("a.b", "b.c")),
+        (("a.b",), ("a.c",), ()),
+        (("a.b",), (), ()),
+        (("a.*", "a.b"), ("a.b",), ("a.b",)),
+    ],
+)
+def test_what_both_give(ours: tuple[str, ...], theirs: tuple[str, ...], both: tuple[str, ...]) -> None:
+    assert meet(ours, theirs) == both
+
+
+MANY = st.lists(SCOPES, max_size=5).map(tuple)
+
+
+@given(MANY, MANY, SCOPES)
+def test_what_both_give_is_exactly_what_each_of_them_gives(
+    ours: tuple[str, ...], theirs: tuple[str, ...], wanted: str
+) -> None:
+    by_each = not missing(ours, (wanted,)) and not missing(theirs, (wanted,))
+    assert (not missing(meet(ours, theirs), (wanted,))) is by_each

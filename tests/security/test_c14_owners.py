@@ -43,3 +43,35 @@ async def test_c14_tokens_come_back_with_their_owner_but_for_those_that_were_rev
     await admin.post(f"/v1/users/{ada.id}/enable")
     assert (await admin.with_token(kept["secret"]).get("/v1/tokens/self")).status == 200
     assert (await admin.with_token(gone["secret"]).get("/v1/tokens/self")).problem == "token-revoked"
+
+
+async def test_c11_a_token_does_no_more_than_its_user_may_do_at_that_moment(
+    admin: Caller, ours: dict[str, str]
+) -> None:
+    ada = await person(admin, "administrator")
+    secret = (await ada.asks().post("/v1/login")).json["issued"]["secret"]
+    token = admin.with_token(secret)
+    bearer = (await token.post("/v1/exchange")).json["access_token"]
+
+    async def left() -> set[str]:
+        """What everybody is told that it may do: verifiers, proxies, and whoever buys with it."""
+        told = [(await admin.form("/v1/introspect", token=each)).json["scope"] for each in (secret, bearer)]
+        told.append((await token.post("/v1/exchange")).json["scope"])
+        told.append((await admin.form("/v1/introspect", token=bearer)).json["scope"])
+        passed = await token.get("/v1/forward", account=ours["account"], scope="own.read")
+        return {*told, passed.headers["X-Counterfoil-Scopes"]}
+
+    assert await left() == {"all"}
+    assert (await token.get("/v1/users")).status == 200
+    assert (await admin.patch(f"/v1/users/{ada.id}", {"role": "member"})).status == 200
+    assert await left() == {"own.* scopes.read"}
+    for each in (token, admin.with_token(bearer)):
+        assert (await each.get("/v1/users")).problem == "scope-missing"
+        assert (await each.get("/v1/account")).problem == "scope-missing"
+        assert (await each.get("/v1/tokens/self")).status == 200
+    assert (await token.post("/v1/exchange", {"scopes": ["tokens.read"]})).problem == "beyond-caller"
+    assert (await token.get("/v1/forward", account=ours["account"], scope="tokens.read")).status == 403
+    wider = {"name": "x", "owner": {"type": "user", "id": ada.id}, "scopes": ["tokens.read"]}
+    assert (await admin.post("/v1/tokens", wider)).problem == "beyond-owner"
+    await admin.patch(f"/v1/users/{ada.id}", {"role": "administrator"})
+    assert await left() == {"all"}

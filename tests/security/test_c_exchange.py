@@ -51,7 +51,9 @@ async def story(settings: Settings, session: ClientSession, tmp_path: Path) -> S
     told = await founded(settings, f"exchange-{tmp_path.name}", tmp_path)
     person = Caller(session, basic(told["admin_email"], told["admin_password"]))
     email = f"ada@{tmp_path.name.replace('_', '-')}.example.org"
-    made = await person.post("/v1/users", {"email": email, "role": "member", "password": PASSWORD})
+    made = await person.post(
+        "/v1/users", {"email": email, "role": "member", "scopes": ["a.b", "c.*"], "password": PASSWORD}
+    )
     assert made.status == 201, made.body
     owner = made.json["user"]["id"]
     # Made by a person: no end of any token's secret is theirs.

@@ -107,6 +107,16 @@ async def disable(ground: Ground, watched: Watched) -> None:
     await refused(ground, *watched.dead[-1:])
 
 
+async def demote(ground: Ground, watched: Watched) -> None:
+    """Take from the user what the token was given: it is still theirs, but does no more than they may."""
+    for scopes, status in ((), 403), (("account.read",), 200):
+        assert (await ground.chief.patch(f"/v1/users/{watched.owner}", {"scopes": scopes})).status == 200
+        for each in (watched.secret, watched.bearer):
+            ground.checked[0] += len(ground.processes)
+            asked = (Caller(process, f"Bearer {each}").get("/v1/account") for process in ground.processes)
+            assert {answer.status for answer in await asyncio.gather(*asked)} == {status}
+
+
 async def revoke(ground: Ground, watched: Watched) -> None:
     assert (await ground.chief.post(f"/v1/tokens/{watched.ref}/revoke", {"reason": "the end"})).status == 200
     await refused(ground, watched.secret, watched.bearer)
@@ -140,11 +150,14 @@ async def grounds(database: Database, directory: Path) -> AsyncIterator[Ground]:
 
 async def lives(ground: Ground, number: int, wanted: int) -> None:
     """One token with an owner of its own, changed again and again."""
-    person = {"email": f"user-{number}@interleaved.example.org", "role": "member", "password": f"a long one {number}!"}
+    person = {
+        "email": f"user-{number}@interleaved.example.org", "role": "member", "scopes": ["account.read"],
+        "password": f"a long one {number}!",
+    }  # fmt: skip
     answer = await ground.chief.post("/v1/users", person)
     assert answer.status == 201, answer.body
     watched = await issued(ground, answer.json["user"]["id"])
-    changes: tuple[Change, ...] = (rotate, suspend, disable, revoke)
+    changes: tuple[Change, ...] = (rotate, suspend, disable, demote, revoke)
     while ground.checked[0] < wanted:
         await random.choice(changes)(ground, watched)
         del watched.dead[:-8]

@@ -121,8 +121,10 @@ class Batch:
             await self._take_small(connection, small, taken)
         asked = [c for c in commands if not isinstance(c, ExchangeSecret | Exchange) and c.by.actor.kind != "system"]
         # Statements after the rows were taken and the clock was read: who ended before that moment is seen to.
-        if asking := [*(command.by for command in asked), *_acting(commands)]:
-            taken.callers = await callers.standing(connection, asking)
+        asking = [*(command.by for command in asked), *_acting(commands)]
+        owning = [(c.account, c.owner.user) for c in commands if isinstance(c, Create) and c.owner.user]
+        if asking or owning:
+            taken.callers = await callers.standing(connection, asking, owning)
         if asked:
             taken.policies = await callers.policies(connection, {command.account for command in asked})
         return Fold(taken)

@@ -42,7 +42,7 @@ select pg_current_xact_id()::text as xid, clock_timestamp() as clock,
        r.account_id as wanted_account, r.token_id as wanted_token, r.digest, r.presented,
        r.digest is not null or (select true from token x
                                  where (x.account_id, x.token_id) = (r.account_id, r.token_id)) is true as there,
-       {token_row.blank()}, null::text as account_details, null::text as owner_standing
+       {token_row.blank()}, {surroundings.BLANK}
   from (select) as one left join resolved r on true
  union all
 select null, clock_timestamp(), null, null, null, null, null, {token_row.listed("t")}, {surroundings.COLUMNS}

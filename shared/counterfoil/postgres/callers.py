@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from counterfoil.callers import TokenAsking, UserAsking
-from counterfoil.fold import Standing
-from counterfoil.principal import Actor, Principal
+from counterfoil.fold import Key, Standing
+from counterfoil.principal import Principal
 from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
 
@@ -17,10 +17,11 @@ from .subject_row import COLUMNS, state_of
 from .surroundings import policy_of
 
 
-async def standing(connection: Connection, callers: Iterable[Principal]) -> dict[Actor, Standing]:
+async def standing(connection: Connection, callers: Iterable[Principal], owners: Iterable[Key]) -> dict[Key, Standing]:
     """Return how each of these users and tokens stands; one of whom there is nothing is left out."""
-    wanted = {(by.account, by.actor.id): by.actor.kind for by in callers if by.actor.kind != "system"}
-    found: dict[Actor, Standing] = {}
+    wanted: dict[Key, str] = dict.fromkeys(owners, "user")
+    wanted |= {(by.account, by.actor.id): by.actor.kind for by in callers if by.actor.kind != "system"}
+    found: dict[Key, Standing] = {}
     if tokens := [key for key, kind in wanted.items() if kind == "token"]:
         for row in await connection.fetch(
             f"""
@@ -30,7 +31,7 @@ async def standing(connection: Connection, callers: Iterable[Principal]) -> dict
               {surroundings.joined("t")}""",
             *zip(*tokens, strict=True),
         ):
-            found[Actor("token", row["token_id"])] = TokenAsking(lookup.seen_of(row, None))
+            found[row["account_id"], row["token_id"]] = TokenAsking(lookup.seen_of(row, None))
     if users := [key for key, kind in wanted.items() if kind == "user"]:
         for row in await connection.fetch(
             f"""
@@ -41,7 +42,7 @@ async def standing(connection: Connection, callers: Iterable[Principal]) -> dict
         ):
             user = state_of(row)
             if isinstance(user, User):
-                found[Actor("user", user.id)] = UserAsking(user.standing, user.held)
+                found[user.account, user.id] = UserAsking(user.standing, user.held)
     return found
 
 

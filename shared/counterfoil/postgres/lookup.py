@@ -100,12 +100,13 @@ class Lookup:
 def seen_of(
     row: asyncpg.Record, presented: int | None, *, ring: int | None = None, pepper_id: int | None = None
 ) -> Seen:
-    """Return what a row of this module's columns shows."""
+    """Return what a row of this module's columns shows: the scopes are those that its owner leaves it."""
+    around = surroundings.surroundings_of(row)
     return Seen(
         account=row["account_id"], id=row["token_id"], number=row["number"],
-        owner=Owner(row["owner_type"], row["owner_id"]), scopes=words(row["scopes"]), standing=row["standing"],
-        expires_at=row["expires_at"], generation=row["generation"], minted_at=row["minted_at"],
-        previous_until=row["previous_until"], previous_minted_at=row["previous_minted_at"],
-        created_at=row["created_at"], at=row["at"], around=surroundings.surroundings_of(row), presented=presented,
+        owner=Owner(row["owner_type"], row["owner_id"]), scopes=around.left_of(words(row["scopes"])),
+        standing=row["standing"], expires_at=row["expires_at"], generation=row["generation"],
+        minted_at=row["minted_at"], previous_until=row["previous_until"], previous_minted_at=row["previous_minted_at"],
+        created_at=row["created_at"], at=row["at"], around=around, presented=presented,
         ring=ring, pepper_id=pepper_id,
     )  # fmt: skip

@@ -8,13 +8,19 @@ from typing import Final
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from counterfoil.subjects.account import UNBOUND, Policy
+from counterfoil.subjects.user import held
+from counterfoil.subjects.user_events import Role
 from counterfoil.token import ALONE, Surroundings
 
 # Owners of type user are users of ours if their id is one's; the door keeps such ids in this one spelling.
 _OWNER: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-COLUMNS: Final = "a.details as account_details, coalesce(o.standing, 'active') as owner_standing"
+COLUMNS: Final = (
+    "a.details as account_details, coalesce(o.standing, 'active') as owner_standing, o.details as owner_details"
+)
+BLANK: Final = "null::text as account_details, null::text as owner_standing, null::text as owner_details"
 
 
 def joined(token: str = "t") -> str:  # noqa: S107 - an alias
@@ -36,12 +42,25 @@ class _Details(msgspec.Struct, frozen=True):
 
 def surroundings_of(row: asyncpg.Record) -> Surroundings:
     """Return what surrounds the token in a row that has COLUMNS."""
-    return _surroundings(row["account_details"], row["owner_standing"])
+    around = _surroundings(row["account_details"], row["owner_standing"])
+    owner = row["owner_details"]
+    return around if owner is None else replace(around, owner_holds=_held(owner))
 
 
 def policy_of(details: str | None) -> Policy:
     """Return the policy in the details of an account."""
     return _surroundings(details, "active").policy
+
+
+class _Person(msgspec.Struct, frozen=True):
+    role: Role
+    scopes: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def _held(details: str) -> tuple[str, ...]:
+    said = msgspec.json.decode(details, type=_Person)
+    return held(said.role, said.scopes)
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,7 @@
 from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, UnknownSecret
-from counterfoil.scopes import missing
+from counterfoil.scopes import meet
 from counterfoil.subjects.account import Address, Policy
 from counterfoil.token import flaw, good_until
 from counterfoil_api.asking.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
@@ -104,7 +104,7 @@ async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
 
 def scopes_left(claims: Claims, seen: Seen) -> tuple[str, ...]:
     """What a bearer may still do: nothing that its token has lost since."""
-    return tuple(scope for scope in claims.scope.split() if not missing(seen.scopes, (scope,)))
+    return meet(seen.scopes, tuple(claims.scope.split()))
 
 
 def refuse_network(policy: Policy, address: Address | None) -> None:

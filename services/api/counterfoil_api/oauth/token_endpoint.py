@@ -3,7 +3,7 @@
 from dataclasses import replace
 from uuid import UUID
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
@@ -114,7 +114,7 @@ async def _actor(ledger: Ledger, acting: SecretGiven | BearerGiven, address: Add
     actor = await authenticate(ledger, Approach(acting, address=address))
     if isinstance(acting, BearerGiven) and (await ledger.keys.ring()).claims_of(acting.text).act is not None:
         raise CredentialsRefused("The actor_token is a bearer in which somebody else acts.")
-    return actor
+    return structs.replace(actor, scopes=())  # to act takes none
 
 
 def _shown(bought: Bought, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:

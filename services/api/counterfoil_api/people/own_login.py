@@ -14,6 +14,7 @@ from counterfoil.refusals import (
     BadScope,
     BadText,
     BeyondCaller,
+    BeyondOwner,
     BeyondPolicy,
     KeyTooShort,
     NotFound,
@@ -66,7 +67,7 @@ async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[On
 @api.post(
     "/v1/login",
     refusals=(
-        *(PasswordNeeded, NotFound, BeyondCaller, BeyondPolicy, BadScope, BadText, BadDuration),
+        *(PasswordNeeded, NotFound, BeyondCaller, BeyondOwner, BeyondPolicy, BadScope, BadText, BadDuration),
         *(KeyTooShort, SecretNoLongerAvailable),
     ),
     asks=NewLogin(duration="1h"),

@@ -144,7 +144,7 @@ async def update_user(
     """Change a user's e-mail address, role or scopes.
 
     Scopes are replaced as a whole. Nobody changes a user who may do more than they do, or gives one more. Tokens that
-    act on the user's behalf keep what they hold: whoever takes a role away revokes them, too (`/v1/revocations`).
+    act on the user's behalf, and their bearers, do no more than the user from this answer on.
     """
     found = await permitted_user(ledger, asker, user, scope="users.update")
     command = UpdateUser(

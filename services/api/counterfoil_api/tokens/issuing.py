@@ -23,6 +23,7 @@ from counterfoil.refusals import (
     BadScope,
     BadText,
     BeyondCaller,
+    BeyondOwner,
     BeyondPolicy,
     EntryTooLarge,
     KeyTooShort,
@@ -57,7 +58,7 @@ _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 @api.post(
     "/v1/tokens",
     scope="tokens.create",
-    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, *_WORDS, *_SECRET_ONCE),
+    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, *_WORDS, *_SECRET_ONCE),
     asks=NEW_TOKEN,
     answers=ISSUED,
 )
@@ -93,7 +94,7 @@ async def create_token(
 @api.post(
     "/v1/tokens/{ref}/clone",
     scope="tokens.create",
-    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, *_WORDS, *_SECRET_ONCE),
+    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, NotFound, BadReference, *_WORDS, *_SECRET_ONCE),
     asks=Copy(name="nightly-backup-2"),
     answers=ISSUED,
 )

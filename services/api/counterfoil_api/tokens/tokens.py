@@ -16,6 +16,7 @@ from counterfoil.refusals import (
     BadScope,
     BadText,
     BeyondCaller,
+    BeyondOwner,
     BeyondPolicy,
     EntryTooLarge,
     NotFound,
@@ -48,7 +49,7 @@ _TARGET = (ScopeMissing, NotFound, BadReference)
 @api.patch(
     "/v1/tokens/{ref}",
     scope="tokens.update",
-    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller, BadText, BadScope, BadMetadata, EntryTooLarge),
+    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller, BeyondOwner, BadText, BadScope, BadMetadata, EntryTooLarge),
     asks=CHANGES,
     answers=TOKEN,
 )

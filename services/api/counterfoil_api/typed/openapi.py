@@ -8,6 +8,7 @@ import msgspec
 
 from counterfoil.refusals import (
     Busy,
+    CallerChanged,
     KeyReused,
     NetworkForbidden,
     OutcomeUnknown,
@@ -95,6 +96,7 @@ _ASKING: tuple[type[Refusal], ...] = (
     complaints.RateLimited,
     *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
     NetworkForbidden,
+    CallerChanged,
     *_AWAY,
 )
 _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(

@@ -1,0 +1,61 @@
+"""On whose behalf a token acts: it is never given, and never does, more than the user may do who owns it."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from counterfoil.commands import Create, Exchange, Held, Update
+from counterfoil.events import Created, Exchanged, Updated
+from counterfoil.refusals import BeyondCaller, BeyondOwner
+from counterfoil.token import Surroundings
+from pure.stories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
+
+MEMBER = Surroundings(owner_holds=("own.*", "invoices.read"))
+WIDE = replace(CREATED, scopes=("all",))
+
+
+def create(*scopes: str) -> Create:
+    return asks(Create, number=7, owner=CREATED.owner, name="nightly", secret=SECRET, scopes=scopes)
+
+
+def bought(story: Given, around: Surroundings, **wanted: Any) -> object:
+    command = asks(Exchange, generation=1, jti=JTI, lifetime_seconds=60, **wanted)
+    (event,) = story.when(command, NOON, around)
+    assert isinstance(event, Exchanged)
+    return event.scopes
+
+
+def test_a_token_is_issued_with_what_its_user_may_do() -> None:
+    (event,) = given().when(create("own.read", "invoices.read", "self.rotate"), NOON, MEMBER)
+    assert isinstance(event, Created)
+    assert event.scopes == ("own.read", "invoices.read", "self.rotate")
+
+
+@pytest.mark.parametrize("beyond", ["all", "tokens.read", "invoices.*", "mail.send"])
+def test_nobody_issues_or_changes_a_token_to_do_more_than_its_user(beyond: str) -> None:
+    with pytest.raises(BeyondOwner, match=beyond.replace("*", r"\*")):
+        given().when(create("own.read", beyond), NOON, MEMBER)
+    with pytest.raises(BeyondOwner) as refused:
+        given(CREATED).when(asks(Update, scopes=("own.read", beyond)), NOON, MEMBER)
+    assert refused.value.facts == {"missing": [beyond]}
+
+
+def test_a_token_whose_user_may_do_less_by_now_is_still_renamed_and_narrowed() -> None:
+    assert len(given(WIDE).when(asks(Update, name="other"), NOON, MEMBER)) == 1
+    assert len(given(WIDE).when(asks(Update, name="other", scopes=("all",)), NOON, MEMBER)) == 1
+    assert given(WIDE).when(asks(Update, scopes=("own.read",)), NOON, MEMBER) == [Updated(scopes=("own.read",))]
+
+
+def test_a_token_whose_owner_is_no_user_of_ours_is_bound_by_its_caller_alone() -> None:
+    assert len(given().when(create("all"), NOON, Surroundings())) == 1
+
+
+def test_a_bearer_holds_no_more_than_the_user_may_do_when_it_is_bought() -> None:
+    assert bought(given(WIDE), MEMBER) == ("own.*", "invoices.read")
+    assert bought(given(WIDE), MEMBER, scopes=("own.read",)) == ("own.read",)
+    assert bought(given(WIDE), Surroundings(owner_holds=())) == ()
+    with pytest.raises(BeyondCaller):
+        bought(given(WIDE), MEMBER, scopes=("tokens.read",))
+    earlier = Held(scopes=("all",), audience=(), expires_at=ENDS)
+    assert bought(given(WIDE), MEMBER, held=earlier) == ("own.*", "invoices.read")
