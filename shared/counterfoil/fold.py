@@ -6,11 +6,13 @@ Pure but for the salts of private parts. Commands for one subject are folded in 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Final, Literal, Protocol, assert_never
 from uuid import UUID
+
+import msgspec
 
 from . import codec, decide, subjects, token
 from .codec import Sealed
@@ -25,7 +27,19 @@ from .subjects.user import User
 from .subjects.user_commands import lessens_administrators
 from .token import ALONE, Surroundings, Token
 
-Command = TokenCommand | ExchangeSecret | SubjectCommand
+
+class Together(msgspec.Struct, frozen=True):
+    """Commands that are carried out all or not at all: one refusal refuses them all. The first says what came of it."""
+
+    commands: tuple[TokenCommand | SubjectCommand, ...]
+
+    @property
+    def by(self) -> Principal:
+        """Who asks."""
+        return self.commands[0].by
+
+
+Command = TokenCommand | ExchangeSecret | SubjectCommand | Together
 Key = tuple[UUID, UUID]
 """Account and subject."""
 AGAIN: Final = "again"
@@ -122,6 +136,8 @@ class Fold:
 
     def answer(self, command: Command) -> Answer:
         """Carry out one more command; `again` if its row is held by somebody else."""
+        if isinstance(command, Together):
+            return self._all_or_none(command)
         if isinstance(command, ExchangeSecret):
             found = self._opened(command)
             if found is None:
@@ -143,6 +159,21 @@ class Fold:
             return refusal
         self._keep(key, changed, command, facts)
         return Outcome(changed.state, tuple(fact for fact, _ in facts), at)
+
+    def _all_or_none(self, together: Together) -> Answer:
+        taken, writes = self.taken, self.writes
+        self.taken = replace(
+            taken, rows=dict(taken.rows), opened=dict(taken.opened), administrators=dict(taken.administrators)
+        )
+        self.writes = Writes(list(writes.facts), dict(writes.rows), list(writes.secrets), list(writes.small))
+        outcomes: list[Outcome] = []
+        for command in together.commands:
+            answer = self.answer(command)
+            if not isinstance(answer, Outcome):
+                self.taken, self.writes = taken, writes
+                return answer
+            outcomes.append(answer)
+        return replace(outcomes[0], facts=tuple(fact for each in outcomes for fact in each.facts))
 
     def _opened(self, command: ExchangeSecret) -> Exchange | None:
         found = [self.taken.opened[digest] for digest in command.digests if digest in self.taken.opened]

@@ -3,7 +3,7 @@
 Everything is minted and written down before anything is asked of the ledger, so that a crash at any moment
 leaves either nothing, or a file from which the same account is founded again:
 
-    FILE.new (mode 0600, on disk)  →  CreateAccount, CreateUser, Create  →  FILE.new becomes FILE
+    FILE.new (mode 0600, on disk)  →  CreateAccount, CreateUser, Create together  →  FILE.new becomes FILE
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from uuid_utils.compat import uuid7
 from . import refusals, text
 from .commands import Create
 from .door import Door
-from .fold import Command
+from .fold import Together
 from .keys.peppering import settle
 from .postgres import founding as sql
 from .postgres.connection import connect
@@ -158,20 +158,20 @@ async def _execute(settings: Settings, charter: Charter) -> None:
             await settle(connection, door, peppers)
         finally:
             await connection.close()
-        for command in _commands(charter, number, user_number, peppers):
-            with suppress(AlreadyExists):  # an earlier try came this far
-                await door.execute(command)
+        with suppress(AlreadyExists):  # an earlier try came through, and its answer was lost
+            await door.execute(_all_of_it(charter, number, user_number, peppers))
 
 
-def _commands(charter: Charter, number: int, user_number: int, peppers: Peppers) -> Iterator[Command]:
+def _all_of_it(charter: Charter, number: int, user_number: int, peppers: Peppers) -> Together:
     founder = Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
-    yield CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
-    yield CreateUser(
+    account = CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
+    administrator = CreateUser(
         account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
         number=user_number, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
     )  # fmt: skip
-    yield Create(
+    token = Create(
         account=charter.account, token_id=charter.admin_token_id, by=founder, number=number,
         owner=Owner("user", str(charter.admin_user_id)), name="administrator",
         secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,), duration="forever",
     )  # fmt: skip
+    return Together((account, administrator, token))

@@ -13,12 +13,13 @@ from argon2 import PasswordHasher
 from msgspec.structs import replace
 
 from .door import Door
-from .fold import Command
+from .fold import Together
 from .postgres.connection import open_pool
 from .postgres.users import KnownUser, user_by_email
 from .principal import SYSTEM
 from .settings import Settings
 from .subjects.account import ChangeAccount
+from .subjects.small import SubjectCommand
 from .subjects.user_commands import ChangePassword, EnableUser, RemoveTotp, UpdateUser
 
 _PASSWORD_BYTES: Final = 18
@@ -39,17 +40,15 @@ async def recover(settings: Settings, *, email: str, any_network: bool) -> str:
         raise NobodySo(NobodySo.__doc__)
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     async with Door(settings.database_url) as door:
-        for command in _commands(known, password, any_network=any_network):
-            await door.execute(command)
+        await door.execute(Together(tuple(_commands(known, password, any_network=any_network))))
     return password
 
 
-def _commands(known: KnownUser, password: str, *, any_network: bool) -> Iterator[Command]:
+def _commands(known: KnownUser, password: str, *, any_network: bool) -> Iterator[SubjectCommand]:
     user, by = known.user, replace(SYSTEM, account=known.user.account)
     if any_network:
         policy = replace(known.policy, networks=())
         yield ChangeAccount(account=user.account, id=user.account, by=by, policy=policy)
-    # The password first: nobody who guessed or stole the old one is let in by what follows.
     yield ChangePassword(account=user.account, id=user.id, by=by, password_hash=PasswordHasher().hash(password))
     yield RemoveTotp(account=user.account, id=user.id, by=by)
     yield UpdateUser(account=user.account, id=user.id, by=by, role="administrator")

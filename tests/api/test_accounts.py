@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from aiohttp import ClientSession
@@ -155,6 +156,20 @@ async def test_an_account_is_not_left_behind_without_anybody_in_it(
     refused = await chief.post("/v1/accounts", {"name": "Payments", "administrator": administrator})
     assert refused.problem == problem
     assert len((await chief.get("/v1/accounts")).json["items"]) == 1
+
+
+async def test_of_many_who_open_an_account_for_one_address_one_does_and_a_repeated_key_gives_it_again(
+    chief: Caller,
+) -> None:
+    first = {"email": f"only-{uuid4().hex}@payments.example", "password": "four words and a 4th"}
+    asked = [chief.post("/v1/accounts", {"name": f"P{n}", "administrator": first}) for n in range(6)]
+    answers = await asyncio.gather(*asked)
+    assert sorted(answer.status for answer in answers) == [201, *[409] * 5]
+    assert len((await chief.get("/v1/accounts")).json["items"]) == 2
+    second = {"name": "Q", "administrator": {**first, "email": f"x{first['email']}"}}
+    opened = [await chief.post("/v1/accounts", second, Idempotency_Key="once") for _ in range(2)]
+    assert opened[0].json == opened[1].json
+    assert len((await chief.get("/v1/accounts")).json["items"]) == 3
 
 
 async def test_an_address_of_somebody_else_is_taken(chief: Caller, theirs: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from counterfoil.commands import Create, Exchange, ExchangeSecret, TokenCommand
-from counterfoil.fold import AGAIN, Answer, Command, Fold, Outcome, Taken
+from counterfoil.fold import AGAIN, Answer, Command, Fold, Outcome, Taken, Together
 from counterfoil.idempotency import Claim
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres import beside, callers, claims, subject_row
@@ -51,6 +51,8 @@ def lane_of(command: Command) -> object:
             return token_id
         case SubjectCommand(account=account, id=subject_id):
             return account if lessens_administrators(command) else subject_id
+        case Together(commands=commands):
+            return lane_of(commands[0])
     assert_never(command)
 
 
@@ -112,7 +114,7 @@ class Batch:
                 self.answers[job] = _earlier(claim, earlier.get(key))
 
     async def _take(self, connection: Connection) -> Fold:
-        commands = [job.command for job in self._open()]
+        commands = [each for job in self._open() for each in _each(job.command)]
         ids = {(c.account, c.token_id): None for c in commands if isinstance(c, TokenCommand)}
         digests = {digest: None for c in commands if isinstance(c, ExchangeSecret) for digest in c.digests}
         digests |= {digest: None for c in commands if isinstance(c, Create) for digest in c.known_as}
@@ -166,6 +168,10 @@ class Batch:
             kept.append((claim.account, claim.key_digest, answer.subject, claim.sealed(reply), claim.holds_secret))
         if self.won:
             await claims.settle(connection, kept, released)
+
+
+def _each(command: Command) -> tuple[TokenCommand | ExchangeSecret | SubjectCommand, ...]:
+    return command.commands if isinstance(command, Together) else (command,)
 
 
 def _acting(commands: Iterable[Command]) -> Iterator[Principal]:

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
+from counterfoil.fold import Outcome, Together
 from counterfoil.password import checked_password
 from counterfoil.postgres.catalogue import family
-from counterfoil.postgres.users import user_by_email
 from counterfoil.principal import SYSTEM, Principal, refuse_beyond_life
 from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, EmailTaken, ScopeMissing
 from counterfoil.subjects.account import CreateAccount
@@ -20,9 +20,10 @@ from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_api.account.accounts import AccountDocument, account_document, own_account, tagged
 from counterfoil_api.asking.principals import need
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Cursor, Given, Limit, Name
-from counterfoil_api.typed.reading import Asker, Body, Query
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Query
 from counterfoil_api.typed.replies import Made
 
 api = Api("accounts")
@@ -80,7 +81,9 @@ async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     refusals=(ScopeMissing, BeyondCaller, BadText, BadEmail, BadPassword, EmailTaken),
     asks=_EXAMPLE,
 )
-async def create_account(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewAccount]) -> Made[AccountDocument]:
+async def create_account(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewAccount], key: IdempotencyKey
+) -> Made[AccountDocument]:
     """Open an account beside yours, with its first administrator.
 
     It is a tenant of its own: nothing of yours reaches into it. Only an account that was founded on the server opens
@@ -91,21 +94,17 @@ async def create_account(ledger: Ledger, asker: Asker[Principal], *, body: Body[
     if (await own_account(ledger, asker)).parent is not None:
         raise BeyondCaller("Only an account that was founded on the server opens others.")
     account, user, first = uuid7(), uuid7(), body.administrator
-    # All that can be refused is refused before the account is there: it must not be left behind without anybody in it.
-    hashed = await _admitted(ledger, first)
+    hashed = await ledger.passwords.hashed(checked_password(first.password, checked_email(first.email)))
     opened = CreateAccount(account=account, id=account, by=asker, name=body.name, parent=asker.account)
     administrator = CreateUser(
         account=account, id=user, by=replace(SYSTEM, account=account), number=await ledger.user_numbers.next(),
         email=first.email, role="administrator", password_hash=hashed,
     )  # fmt: skip
-    outcome = await ledger.door.execute(opened)
-    await ledger.door.execute(administrator)
-    made = tagged(outcome.state)
-    return Made(made.body, made.revision, "/v1/account")
+    # Together, so that no account is left behind without anybody in it.
+    both = Together((opened, administrator))
+    made = await answered(ledger, both, key, _shown, kind=AccountDocument, holds_secret=False)
+    return Made(made, made.revision, "/v1/account")
 
 
-async def _admitted(ledger: Ledger, first: FirstAdministrator) -> str:
-    password = checked_password(first.password, checked_email(first.email))
-    if await user_by_email(ledger.readers, first.email) is not None:
-        raise EmailTaken
-    return await ledger.passwords.hashed(password)
+def _shown(outcome: Outcome) -> AccountDocument:
+    return tagged(outcome.state).body

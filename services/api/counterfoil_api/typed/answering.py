@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from counterfoil.commands import TokenCommand
-from counterfoil.fold import Outcome
+from counterfoil.fold import Outcome, Together
 from counterfoil.idempotency import claim
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil_api.ledger import Ledger
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 async def answered(
     ledger: Ledger,
-    command: TokenCommand | SubjectCommand,
+    command: TokenCommand | SubjectCommand | Together,
     retry: Retry | None,
     shown: Callable[[Outcome], T],
     *,

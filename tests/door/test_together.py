@@ -1,0 +1,88 @@
+"""Commands that belong together are carried out all or not at all, whoever rides beside them."""
+
+import asyncio
+
+import pytest
+import uuid_utils.compat as uuids
+from msgspec.structs import replace
+
+from counterfoil.door import Door
+from counterfoil.fold import Command, Together
+from counterfoil.postgres.connection import Connection
+from counterfoil.principal import SYSTEM
+from counterfoil.refusals import AlreadyExists, EmailTaken
+from counterfoil.subjects.account import CreateAccount
+from counterfoil_dev.postgres import Database
+from door.asking import claim_of, create
+from door.elsewhere import Start
+from door.test_people import user
+
+
+def opening(email: str) -> Together:
+    account = uuids.uuid7()
+    by = replace(SYSTEM, account=account)
+    named = CreateAccount(account=account, id=account, by=by, name="Acme")
+    return Together((named, user(account, by=by, email=email), create(account=account, by=by)))
+
+
+async def accounts(owner: Connection) -> list[tuple[str, int]]:
+    """How many subjects of which kinds there are."""
+    rows = await owner.fetch(
+        "select kind, count(distinct subject_id) as n from event where kind <> 'pepper' group by kind order by kind"
+    )
+    return [(row["kind"], row["n"]) for row in rows]
+
+
+async def test_all_of_them_happen_in_order_and_the_first_is_the_answer(door: Door, owner: Connection) -> None:
+    asked = opening("ada@example.org")
+    outcome = await door.execute(asked)
+    assert outcome.state is not None
+    assert outcome.state.id == asked.commands[0].account
+    assert [fact.subject.kind for fact in outcome.facts] == ["account", "user", "token"]
+    assert await accounts(owner) == [("account", 1), ("token", 1), ("user", 1)]
+    xids = {row["xid"] for row in await owner.fetch("select xid::text as xid from event")}
+    assert len(xids) == 1
+
+
+async def test_one_refusal_leaves_nothing_of_any_and_harms_no_neighbour(door: Door, owner: Connection) -> None:
+    await door.execute(opening("ada@example.org"))
+    asked: list[Command] = [
+        opening("Ada@example.org"),
+        opening("ben@example.org"),
+        opening("BEN@example.org"),
+        create(),
+    ]
+    first, second, third, fourth = await asyncio.gather(*(door.execute(each) for each in asked), return_exceptions=True)
+    assert isinstance(first, EmailTaken)
+    assert isinstance(third, EmailTaken)
+    assert not isinstance(second, BaseException)
+    assert not isinstance(fourth, BaseException)
+    assert await accounts(owner) == [("account", 2), ("token", 3), ("user", 2)]
+
+
+async def test_asked_again_it_is_there_already(door: Door, owner: Connection) -> None:
+    asked = opening("ada@example.org")
+    await door.execute(asked)
+    with pytest.raises(AlreadyExists):
+        await door.execute(asked)
+    assert await accounts(owner) == [("account", 1), ("token", 1), ("user", 1)]
+
+
+async def test_of_many_in_two_processes_with_one_address_one_happens_whole(
+    door: Door, database: Database, owner: Connection, elsewhere: Start
+) -> None:
+    there = await elsewhere(database.app_url)
+    there.send([(opening("ada@example.org"), None) for _ in range(10)])
+    here = await asyncio.gather(*(door.execute(opening("ada@example.org")) for _ in range(10)), return_exceptions=True)
+    answers = [*here, *await there.hear()]
+    refused = [each for each in answers if isinstance(each, EmailTaken)]
+    assert len(refused) == len(answers) - 1
+    assert await accounts(owner) == [("account", 1), ("token", 1), ("user", 1)]
+
+
+async def test_under_a_key_the_answer_is_kept_once(door: Door, owner: Connection) -> None:
+    claimed = claim_of("opening", holds_secret=False)
+    asked = [opening("ada@example.org") for _ in range(5)]
+    outcomes = await asyncio.gather(*(door.execute(each, claimed, lambda _: b"kept") for each in asked))
+    assert {outcome.reply for outcome in outcomes} == {b"kept"}
+    assert await accounts(owner) == [("account", 1), ("token", 1), ("user", 1)]
