@@ -95,7 +95,7 @@ def _change(token: Token, command: Change, at: datetime, around: Surroundings) -
         case Renew():
             return _renew(token, command, at, around.policy)
         case Rotate():
-            return _rotate(token, command, at, around.policy)
+            return _rotate(token, command, at, around)
         case Suspend(reason=reason):
             said = Private(reason=text.checked("reason", reason, text.REASON_LIMIT)) if reason else None
             return [] if token.standing == "suspended" else [Suspended(private=said)]
@@ -133,6 +133,7 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
             stub=command.secret.stub,
             dialect=command.dialect,
             cloned_from=command.cloned_from,
+            epoch=around.epoch,
             imported=None if command.secret.scheme == secret.OWN else command.secret.scheme,
             private=Private(
                 name=text.checked_name(command.name),
@@ -205,7 +206,7 @@ def _renewed(
     return Renewed(expired_at=token.expires_at, expires_at=expires_at, duration=life)
 
 
-def _rotate(token: Token, command: Rotate, at: datetime, policy: Policy) -> list[Event]:
+def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -> list[Event]:
     if not 0 <= command.grace_seconds <= GRACE_LIMIT_SECONDS:
         raise BadDuration("A grace is between 0s and 366d.", field="grace")
     refuse_beyond(command.by, token.scopes, owner=token.owner)
@@ -215,18 +216,19 @@ def _rotate(token: Token, command: Rotate, at: datetime, policy: Policy) -> list
             raise LifetimeUnwanted
         refuse_beyond_life(command.by, token.expires_at)
         until = at + timedelta(seconds=command.grace_seconds) if command.grace_seconds else None
-        return [_rotated(token, command, until)]
+        return [_rotated(token, command, until, around)]
     if not life_stated:
         raise LifetimeRequired
     # The old secret died when the token expired: a new life is for the new secret alone, whatever grace is asked.
     return [
-        _renewed(token, command, at, policy, life=command.duration, ends=command.expires_at),
-        _rotated(token, command, None),
+        _renewed(token, command, at, around.policy, life=command.duration, ends=command.expires_at),
+        _rotated(token, command, None, around),
     ]
 
 
-def _rotated(token: Token, command: Rotate, until: datetime | None) -> Rotated:
-    return Rotated(generation=token.generation + 1, previous_until=until, stub=command.secret.stub)
+def _rotated(token: Token, command: Rotate, until: datetime | None, around: Surroundings) -> Rotated:
+    stub = command.secret.stub
+    return Rotated(generation=token.generation + 1, previous_until=until, stub=stub, epoch=around.epoch)
 
 
 def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:

@@ -37,6 +37,7 @@ class Created(Event, frozen=True, kw_only=True):
     """A token came to be. `thresholds` are seconds before its expiry at which notice is given.
 
     `imported` names the algorithm by which a secret from elsewhere is known; None is a secret that was made here.
+    `epoch` is how often all secrets of the account had been ended before this one was made.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Created(Event, frozen=True, kw_only=True):
     dialect: str = "native"
     cloned_from: UUID | None = None
     imported: str | None = None
+    epoch: int = 0
 
 
 class Updated(Event, frozen=True, kw_only=True):
@@ -67,11 +69,12 @@ class Renewed(Event, frozen=True, kw_only=True):
 
 
 class Rotated(Event, frozen=True, kw_only=True):
-    """It has a new secret; the previous one is accepted until `previous_until`, or no longer."""
+    """It has a new secret, made in this epoch; the previous one is accepted until `previous_until`, or no longer."""
 
     generation: int
     previous_until: datetime | None
     stub: str
+    epoch: int = 0
 
 
 class Exchanged(Event, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from typing import Final, Literal, Protocol, assert_never
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from . import codec, decide, subjects, token
 from .codec import Sealed
@@ -21,7 +22,6 @@ from .events import Event, Fact, Subject
 from .principal import Actor, Principal
 from .refusals import Refusal, SecretTaken, UnknownSecret
 from .secret import Minted
-from .subjects.account import UNBOUND, Policy
 from .subjects.small import Around, Small, SubjectCommand
 from .subjects.user import User
 from .subjects.user_commands import lessens_administrators
@@ -58,8 +58,8 @@ class Taken:
     """What may be decided on: rows that are locked for us; `held` are locked by others.
 
     `opened` says which token and generation a digest opens, `clock` is the database's, `around` what surrounds a token
-    that is exchanged. Whoever asks, and whoever is to own a token, is known by `callers`, as they are now, and their
-    account by `policies`.
+    that is exchanged. Whoever asks, and whoever is to own a token, is known by `callers`, as they are now, and what
+    surrounds all tokens of an account by `accounts`.
     """
 
     clock: datetime
@@ -67,7 +67,7 @@ class Taken:
     held: set[Key] = field(default_factory=set)
     opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
     around: dict[Key, Surroundings] = field(default_factory=dict)
-    policies: dict[UUID, Policy] = field(default_factory=dict)
+    accounts: dict[UUID, Surroundings] = field(default_factory=dict)
     callers: dict[Key, Standing] = field(default_factory=dict)
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
     emails: dict[str, UUID] = field(default_factory=dict)
@@ -206,8 +206,9 @@ class Fold:
         token = state if isinstance(state, Token) else None
         if isinstance(command, Exchange):
             return decide.decide(token, command, at, self.taken.around.get((command.account, command.token_id), ALONE))
-        policy = self.taken.policies.get(command.account, UNBOUND)
-        return decide.decide(token, command, at, Surroundings(policy, owner_holds=self._owner_holds(command)))
+        surrounding = self.taken.accounts.get(command.account, ALONE)
+        surrounding = structs.replace(surrounding, owner_holds=self._owner_holds(command))
+        return decide.decide(token, command, at, surrounding)
 
     def _owner_holds(self, command: TokenCommand) -> tuple[str, ...] | None:
         if not isinstance(command, Create):

@@ -40,7 +40,8 @@ LOST_USE_ON_ROTATION: Final = frozenset({"scalingo"})
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """The present state of a token; it never holds its secret.
 
-    `minted_at` is when its present secret was, `previous_minted_at` when the one before was.
+    `epoch` is how often all secrets of its account had been ended when its present one was made, `previous_epoch` when
+    the one before was.
     `standing` is what people decided; `status` adds what time did. `lived_from` is when its present life was given,
     `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this life, `next_due_at` when the
     sweep has something to say next.
@@ -66,9 +67,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     last_exchanged_at: datetime | None
     generation: int
-    minted_at: datetime
+    epoch: int
     previous_until: datetime | None
-    previous_minted_at: datetime | None
+    previous_epoch: int
     stub: str
     dialect: str
     cloned_from: UUID | None
@@ -88,22 +89,23 @@ class Accepted(Protocol):
     @property
     def generation(self) -> int: ...
     @property
-    def minted_at(self) -> datetime: ...
+    def epoch(self) -> int: ...
     @property
     def previous_until(self) -> datetime | None: ...
     @property
-    def previous_minted_at(self) -> datetime | None: ...
+    def previous_epoch(self) -> int: ...
 
 
 class Surroundings(msgspec.Struct, frozen=True):
     """What the token's account and owner add to whether it is accepted, and for what.
 
+    Secrets of an earlier `epoch` were ended: counted, not timed, since no clock is right at all times and everywhere.
     `owner` is the standing of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
     owners who are no users of ours.
     """
 
     policy: Policy = UNBOUND
-    valid_after: datetime | None = None
+    epoch: int = 0
     owner: str = "active"
     owner_holds: tuple[str, ...] | None = None
 
@@ -127,7 +129,7 @@ def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = 
         until = token.previous_until
         if generation != token.generation - 1 or until is None or at >= until:
             return SecretRetired()
-    if around.valid_after is not None and _minted(token, generation) <= around.valid_after:
+    if (token.epoch if generation == token.generation else token.previous_epoch) < around.epoch:
         return SecretEnded()
     if around.owner != "active":
         return OwnerDisabled()
@@ -136,12 +138,6 @@ def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = 
     if token.standing == "suspended":
         return TokenSuspended()
     return None
-
-
-def _minted(token: Accepted, generation: int) -> datetime:
-    if generation == token.generation or token.previous_minted_at is None:
-        return token.minted_at
-    return token.previous_minted_at
 
 
 def good_until(token: Accepted, generation: int) -> datetime | None:
@@ -198,8 +194,8 @@ def _born(fact: Fact, event: Created) -> Token:
         name=said.name or None, description=said.description or "", scopes=event.scopes,
         metadata=said.metadata or {}, standing="active", duration=event.duration, expires_at=event.expires_at,
         lived_from=fact.at, thresholds=event.thresholds, noticed=None, next_due_at=None, created_at=fact.at,
-        updated_at=fact.at, last_exchanged_at=None, generation=event.generation, minted_at=fact.at,
-        previous_until=None, previous_minted_at=None, stub=event.stub, dialect=event.dialect,
+        updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
+        previous_until=None, previous_epoch=event.epoch, stub=event.stub, dialect=event.dialect,
         cloned_from=event.cloned_from, reason=None, revision=1, version=fact.version, at=fact.at,
     )  # fmt: skip
 
@@ -210,7 +206,7 @@ def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
             return _described(token, said, token.scopes if scopes is UNSET else scopes)
         case Renewed(expires_at=expires_at, duration=duration):
             return replace(token, expires_at=expires_at, duration=duration, lived_from=at, noticed=None)
-        case Rotated(generation=generation, previous_until=until, stub=stub):
+        case Rotated(generation=generation, previous_until=until, stub=stub, epoch=epoch):
             used = None if token.dialect in LOST_USE_ON_ROTATION else token.last_exchanged_at
             return replace(
                 token,
@@ -218,8 +214,8 @@ def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
                 previous_until=until,
                 stub=stub,
                 last_exchanged_at=used,
-                minted_at=at,
-                previous_minted_at=token.minted_at,
+                epoch=epoch,
+                previous_epoch=token.epoch,
             )
         case Suspended(private=said):
             return replace(token, standing="suspended", reason=(said and said.reason) or None)

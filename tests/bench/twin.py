@@ -113,7 +113,7 @@ def _seen(state: object, presented: int | None) -> Seen:
     return Seen(
         account=state.account, id=state.id, number=state.number, owner=state.owner, scopes=state.scopes,
         standing=state.standing, expires_at=state.expires_at, generation=state.generation,
-        minted_at=state.minted_at,
-        previous_until=state.previous_until, previous_minted_at=state.previous_minted_at,
+        epoch=state.epoch,
+        previous_until=state.previous_until, previous_epoch=state.previous_epoch,
         created_at=state.created_at, at=datetime.now(UTC), presented=presented,
     )  # fmt: skip

@@ -34,8 +34,8 @@ def random_token(account: UUID, number: int) -> Token:
         standing=CHANCE.choice(["active", "suspended", "revoked"]),
         duration=None, expires_at=CHANCE.choice([None, *MOMENTS]), lived_from=born, thresholds=(), noticed=None,
         next_due_at=None, created_at=born, updated_at=CHANCE.choice(MOMENTS[:4]),
-        last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, minted_at=born,
-        previous_until=None, previous_minted_at=born, stub="cfl_user_ab",
+        last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, epoch=0,
+        previous_until=None, previous_epoch=0, stub="cfl_user_ab",
         dialect="native", cloned_from=None, reason=None, revision=1, version=1, at=born,
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ select '{ACCOUNT}', md5(n::text)::uuid, n, 'service', 'owner ' || n % 100, 'user
        'token ' || md5(n::text), '', '["mail.send"]', '{{}}', 'active', null,
        case n % 3 when 0 then now() - n * interval '1 minute' when 1 then now() + n * interval '1 minute' end,
        now(), '[]', null, null, now(), now(), null, 1, null, 'cfl_service_ab', 'native', null, null, 1, 1, now(),
-       sha256('leaf'), now(), null
+       sha256('leaf'), 0, 0
   from generate_series(1, {MANY}) as n;
 insert into token_use
 select account_id, token_id, current_date - d, 1, 1, now() from token, generate_series(1, 3) as d where number % 2 = 0;

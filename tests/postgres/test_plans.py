@@ -24,7 +24,7 @@ insert into token
 select gen_random_uuid(), gen_random_uuid(), n, owner_type, owner_id, creator_kind, creator_id, name, description,
        scopes, metadata, standing, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
        updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
-       at, leaf, minted_at, previous_minted_at
+       at, leaf, epoch, previous_epoch
   from token, generate_series(1, {MANY}) as n;
 insert into secret
 select sha256(token_id::text::bytea), account_id, token_id, 1, 1 from token where number > 1;

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from counterfoil.commands import Create
 from counterfoil.decide import decide as decide_token
@@ -192,11 +193,12 @@ def test_ending_the_secrets_ends_those_made_so_far_and_no_later_one() -> None:
     with pytest.raises(BadText):
         decide(after(MADE), asks(EndSecrets, reason=" "), NOW)
     ended = after(MADE, event)
-    assert (ended.valid_after, ended.revision) == (BORN + 2 * SECOND, 2)
-    around = Surroundings(valid_after=ended.valid_after)
-    assert isinstance(flaw(given((BORN + 2 * SECOND, CREATED)).token, 1, NOON, around), SecretEnded)
-    assert flaw(given((BORN + 3 * SECOND, CREATED)).token, 1, NOON, around) is None
-    anew = given(CREATED, (BORN + HOUR, rotated(2, BORN + 2 * DAY))).token
+    assert (ended.valid_after, ended.epoch, ended.revision) == (BORN + 2 * SECOND, 1, 2)
+    around = Surroundings(epoch=ended.epoch)
+    for born in (BORN, BORN + DAY):  # whatever the clock was when it was made
+        assert isinstance(flaw(given((born, CREATED)).token, 1, NOON, around), SecretEnded)
+        assert flaw(given((born, replace(CREATED, epoch=1))).token, 1, NOON, around) is None
+    anew = given(CREATED, (BORN + HOUR, replace(rotated(2, BORN + 2 * DAY), epoch=1))).token
     assert flaw(anew, 2, BORN + DAY, around) is None
     assert isinstance(flaw(anew, 1, BORN + DAY, around), SecretEnded)  # its grace does not outlive the end
 

@@ -45,7 +45,7 @@ def test_a_token_asks_while_it_holds_all_that_it_came_with() -> None:
         (given(CREATED, SUSPENDED).token, ALONE, TokenSuspended),
         (given(CREATED).token, Surroundings(owner="disabled"), OwnerDisabled),
         (given(CREATED).token, Surroundings(owner="removed"), OwnerDisabled),
-        (given(CREATED).token, Surroundings(valid_after=NOON), SecretEnded),
+        (given(CREATED).token, Surroundings(epoch=1), SecretEnded),
     ],
 )
 def test_a_token_that_ended_meanwhile_asks_for_nothing(

@@ -8,9 +8,8 @@ from msgspec.structs import replace
 from counterfoil.commands import Renew, Rotate
 from counterfoil.events import Exchanged, Renewed
 from counterfoil.refusals import BadDuration, BadExpiry, BeyondCaller, Denied, LifetimeUnwanted
-from counterfoil.token import flaw, good_until
+from counterfoil.token import Surroundings, flaw, good_until
 from pure.stories import (
-    BORN,
     CREATED,
     DAY,
     ENDS,
@@ -89,8 +88,13 @@ def test_when_a_secret_stops_being_good_by_itself() -> None:
 def test_rotating_changes_secret_and_grace_and_nothing_else() -> None:
     before, after = given(CREATED).token, given(CREATED).then(rotate(3600))
     turned = replace(before, generation=2, previous_until=GRACE_ENDS, stub=NEXT.stub)
-    turned = replace(turned, minted_at=NOON, previous_minted_at=BORN)
     assert after == replace(turned, version=2, revision=2, at=NOON, updated_at=NOON)
+
+
+def test_a_new_secret_is_of_the_epoch_in_which_it_is_made() -> None:
+    (event,) = given(CREATED).when(rotate(3600), NOON, Surroundings(epoch=3))
+    token = given(CREATED, (NOON, event)).token
+    assert (token.epoch, token.previous_epoch) == (3, 0)
 
 
 @pytest.mark.parametrize("life", [{"duration": "1h"}, {"duration": "forever"}, {"expires_at": LATER}])

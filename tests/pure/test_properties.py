@@ -116,9 +116,9 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
     if isinstance(event, Rotated) and before is not None:
         kept = {
             "generation",
-            "minted_at",
+            "epoch",
             "previous_until",
-            "previous_minted_at",
+            "previous_epoch",
             "stub",
             "last_exchanged_at",
             "version",

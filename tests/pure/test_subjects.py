@@ -33,7 +33,7 @@ ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
     (
         asks(CreateAccount, name="Acme"),
         AccountCreated(private=Private(name="Acme")),
-        {"name": "Acme", "parent": None, "valid_after": None},
+        {"name": "Acme", "parent": None, "epoch": 0, "valid_after": None},
     ),
     (
         asks(CreateUser, number=3, email="ada@example.com", role="administrator", password_hash="$argon2id$…"),

@@ -137,7 +137,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """An account; secrets made at or before `valid_after` are refused."""
+    """An account; at `valid_after` all secrets that it had were ended."""
 
     id: UUID
     name: str | None

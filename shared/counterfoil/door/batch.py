@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
-from counterfoil.commands import Create, Exchange, ExchangeSecret, TokenCommand
+from counterfoil.commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
 from counterfoil.fold import AGAIN, Answer, Command, Fold, Outcome, Taken, Together
 from counterfoil.idempotency import Claim
 from counterfoil.postgres import batch as sql
@@ -122,13 +122,14 @@ class Batch:
         if small := [command for command in commands if isinstance(command, SubjectCommand)]:
             await self._take_small(connection, small, taken)
         asked = [c for c in commands if not isinstance(c, ExchangeSecret | Exchange) and c.by.actor.kind != "system"]
-        # Statements after the rows were taken and the clock was read: who ended before that moment is seen to.
+        # Statements after the rows were taken and the clock was read: who ended before that moment is seen to. The
+        # account's epoch is read before them: a secret made for somebody whose own was ended since is of the old one.
+        if accounts := {c.account for c in asked} | {c.account for c in commands if isinstance(c, Create | Rotate)}:
+            taken.accounts = await callers.accounts(connection, accounts)
         asking = [*(command.by for command in asked), *_acting(commands)]
         owning = [(c.account, c.owner.user) for c in commands if isinstance(c, Create) and c.owner.user]
         if asking or owning:
             taken.callers = await callers.standing(connection, asking, owning)
-        if asked:
-            taken.policies = await callers.policies(connection, {command.account for command in asked})
         return Fold(taken)
 
     async def _take_small(self, connection: Connection, commands: Sequence[SubjectCommand], taken: Taken) -> None:

@@ -8,13 +8,13 @@ from uuid import UUID
 from counterfoil.callers import TokenAsking, UserAsking
 from counterfoil.fold import Key, Standing
 from counterfoil.principal import Principal
-from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
+from counterfoil.token import Surroundings
 
 from . import lookup, surroundings
 from .connection import Connection
 from .subject_row import COLUMNS, state_of
-from .surroundings import policy_of
+from .surroundings import around_all
 
 
 async def standing(connection: Connection, callers: Iterable[Principal], owners: Iterable[Key]) -> dict[Key, Standing]:
@@ -46,13 +46,13 @@ async def standing(connection: Connection, callers: Iterable[Principal], owners:
     return found
 
 
-async def policies(connection: Connection, accounts: Iterable[UUID]) -> dict[UUID, Policy]:
-    """Return the policy of each account."""
+async def accounts(connection: Connection, wanted: Iterable[UUID]) -> dict[UUID, Surroundings]:
+    """Return what surrounds the tokens of each account."""
     rows = await connection.fetch(
         """
         select s.account_id, s.details
           from unnest($1::uuid[]) as k(account_id)
           join subject s on (s.account_id, s.subject_id) = (k.account_id, coalesce(k.account_id, k.account_id))""",
-        list(accounts),
+        list(wanted),
     )
-    return {row["account_id"]: policy_of(row["details"]) for row in rows}
+    return {row["account_id"]: around_all(row["details"]) for row in rows}

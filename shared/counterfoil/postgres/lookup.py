@@ -18,7 +18,7 @@ from counterfoil.principal import Owner
 from counterfoil.token import ALONE, Standing, Surroundings
 
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
-       t.generation, t.minted_at, t.previous_until, t.previous_minted_at, t.created_at, clock_timestamp() as at,
+       t.generation, t.epoch, t.previous_until, t.previous_epoch, t.created_at, clock_timestamp() as at,
        {surroundings.COLUMNS}"""
 
 
@@ -40,9 +40,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     standing: Standing
     expires_at: datetime | None
     generation: int
-    minted_at: datetime
+    epoch: int
     previous_until: datetime | None
-    previous_minted_at: datetime | None
+    previous_epoch: int
     created_at: datetime
     at: datetime
     around: Surroundings = ALONE
@@ -106,7 +106,7 @@ def seen_of(
         account=row["account_id"], id=row["token_id"], number=row["number"],
         owner=Owner(row["owner_type"], row["owner_id"]), scopes=around.left_of(words(row["scopes"])),
         standing=row["standing"], expires_at=row["expires_at"], generation=row["generation"],
-        minted_at=row["minted_at"], previous_until=row["previous_until"], previous_minted_at=row["previous_minted_at"],
+        epoch=row["epoch"], previous_until=row["previous_until"], previous_epoch=row["previous_epoch"],
         created_at=row["created_at"], at=row["at"], around=around, presented=presented,
         ring=ring, pepper_id=pepper_id,
     )  # fmt: skip

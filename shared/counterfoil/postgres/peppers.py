@@ -74,10 +74,10 @@ async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
                       t.standing <> 'revoked'
                       and (t.expires_at is null or t.expires_at > clock_timestamp())
                       and case k.generation
-                          when t.generation then t.minted_at
+                          when t.generation then t.epoch
                           when t.generation - 1 then case when t.previous_until > clock_timestamp()
-                                                          then t.previous_minted_at end
-                          end > coalesce((a.details::json ->> 'valid_after')::timestamptz, '-infinity') as good,
+                                                          then t.previous_epoch end
+                          end >= coalesce((a.details::json ->> 'epoch')::integer, 0) as good,
                       (select count(*) from unnest(k.peppers) as p(id) where p.id <> all ($1::integer[])) as verifying
                  from kept k
                  join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -37,7 +36,7 @@ def joined(token: str = "t") -> str:  # noqa: S107 - an alias
 
 class _Details(msgspec.Struct, frozen=True):
     policy: Policy = UNBOUND
-    valid_after: datetime | None = None
+    epoch: int = 0
 
 
 def surroundings_of(row: asyncpg.Record) -> Surroundings:
@@ -47,9 +46,9 @@ def surroundings_of(row: asyncpg.Record) -> Surroundings:
     return around if owner is None else replace(around, owner_holds=_held(owner))
 
 
-def policy_of(details: str | None) -> Policy:
-    """Return the policy in the details of an account."""
-    return _surroundings(details, "active").policy
+def around_all(details: str | None) -> Surroundings:
+    """Return what the details of an account say of all its tokens."""
+    return _surroundings(details, "active")
 
 
 class _Person(msgspec.Struct, frozen=True):
@@ -68,4 +67,4 @@ def _surroundings(details: str | None, owner: str) -> Surroundings:
     if details is None:
         return ALONE
     said = msgspec.json.decode(details, type=_Details)
-    return Surroundings(said.policy, said.valid_after, owner)
+    return Surroundings(said.policy, said.epoch, owner)

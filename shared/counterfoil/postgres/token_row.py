@@ -18,8 +18,8 @@ _TYPES: Final = {
     "metadata": "text", "standing": "text", "duration": "text", "expires_at": "timestamptz",
     "lived_from": "timestamptz", "thresholds": "text", "noticed": "integer", "next_due_at": "timestamptz",
     "created_at": "timestamptz", "updated_at": "timestamptz", "last_exchanged_at": "timestamptz",
-    "generation": "integer", "minted_at": "timestamptz", "previous_until": "timestamptz",
-    "previous_minted_at": "timestamptz", "stub": "text", "dialect": "text",
+    "generation": "integer", "epoch": "integer", "previous_until": "timestamptz",
+    "previous_epoch": "integer", "stub": "text", "dialect": "text",
     "cloned_from": "uuid", "reason": "text", "revision": "bigint", "version": "bigint", "at": "timestamptz",
     "leaf": "bytea",
 }  # fmt: skip
@@ -67,7 +67,7 @@ def _cells(token: Token, leaf: bytes) -> tuple[object, ...]:
         token.creator.id, token.name, token.description, _text(token.scopes), _text(token.metadata),
         token.standing, token.duration, token.expires_at, token.lived_from, _text(token.thresholds),
         token.noticed, token.next_due_at, token.created_at, token.updated_at, token.last_exchanged_at,
-        token.generation, token.minted_at, token.previous_until, token.previous_minted_at, token.stub, token.dialect,
+        token.generation, token.epoch, token.previous_until, token.previous_epoch, token.stub, token.dialect,
         token.cloned_from, token.reason, token.revision, token.version, token.at, leaf,
     )  # fmt: skip
 
@@ -82,8 +82,8 @@ def token_of(row: asyncpg.Record) -> Token:
         duration=row["duration"], expires_at=row["expires_at"], lived_from=row["lived_from"],
         thresholds=_numbers(row["thresholds"]), noticed=row["noticed"], next_due_at=row["next_due_at"],
         created_at=row["created_at"], updated_at=row["updated_at"], last_exchanged_at=row["last_exchanged_at"],
-        generation=row["generation"], minted_at=row["minted_at"], previous_until=row["previous_until"],
-        previous_minted_at=row["previous_minted_at"], stub=row["stub"],
+        generation=row["generation"], epoch=row["epoch"], previous_until=row["previous_until"],
+        previous_epoch=row["previous_epoch"], stub=row["stub"],
         dialect=row["dialect"], cloned_from=row["cloned_from"], reason=row["reason"], revision=row["revision"],
         version=row["version"], at=row["at"],
     )  # fmt: skip

@@ -12,7 +12,7 @@ from counterfoil.subjects.user import User
 from .connection import Pool
 from .listing import pattern
 from .subject_row import listed, state_of
-from .surroundings import policy_of
+from .surroundings import around_all
 from .tenant import tenant
 
 
@@ -41,7 +41,7 @@ async def user_by_email(pool: Pool, email: str) -> KnownUser | None:
     if row is None:
         return None
     user = state_of(row)
-    return KnownUser(user, policy_of(row["account_details"]), row["hash"]) if isinstance(user, User) else None
+    return KnownUser(user, around_all(row["account_details"]).policy, row["hash"]) if isinstance(user, User) else None
 
 
 async def rehash(pool: Pool, user: User, *, old: str, new: str) -> None:

@@ -75,7 +75,7 @@ class PolicyChanged(Event, frozen=True, kw_only=True):
 
 
 class SecretsEnded(Event, frozen=True, kw_only=True):
-    """Every secret minted up to this moment is refused for ever, and every bearer that one of them bought."""
+    """An epoch is over: every secret made in it is refused for ever, and every bearer that one of them bought."""
 
 
 EVENTS: Final[dict[str, type[Event]]] = {
@@ -110,10 +110,11 @@ COMMANDS: Final = (CreateAccount, ChangeAccount, EndSecrets)
 
 
 class Account(Small, frozen=True, kw_only=True):
-    """The present state of an account; secrets minted at or before `valid_after` are dead."""
+    """The present state of an account: all secrets of its earlier epochs were ended, the last time at `valid_after`."""
 
     parent: UUID | None = None
     policy: Policy = UNBOUND
+    epoch: int = 0
     valid_after: datetime | None = None
 
 
@@ -149,7 +150,7 @@ def evolve(account: Account | None, fact: Fact) -> Account:
         case PolicyChanged(policy=policy) if account is not None:
             return grown(account, fact, policy=policy)
         case SecretsEnded() if account is not None:
-            return grown(account, fact, valid_after=fact.at)
+            return grown(account, fact, epoch=account.epoch + 1, valid_after=fact.at)
     raise unexpected(fact)
 
 
