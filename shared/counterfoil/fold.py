@@ -143,7 +143,7 @@ class Fold:
             if found is None:
                 return UnknownSecret()
             command = found
-        key = (command.account, command.token_id if isinstance(command, TokenCommand) else command.id)
+        key = key_of(command)
         if key in self.taken.held or (_guarded(command) and (command.account, command.account) in self.taken.held):
             return AGAIN
         row = self.taken.rows[key]
@@ -236,6 +236,11 @@ class Fold:
         others = self.taken.administrators[user.account] - {user.id}
         counts = user.role == "administrator" and user.standing == "active"
         self.taken.administrators[user.account] = others | {user.id} if counts else others
+
+
+def key_of(command: TokenCommand | SubjectCommand) -> Key:
+    """Return the account and the subject that a command is about."""
+    return command.account, command.token_id if isinstance(command, TokenCommand) else command.id
 
 
 def _asked_before(command: TokenCommand | SubjectCommand) -> bool:

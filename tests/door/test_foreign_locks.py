@@ -173,3 +173,22 @@ async def test_a_frozen_process_holds_up_its_own_tokens_and_no_others(
     await other.kill()
     outcomes += [outcome, await door.execute(exchange(frozen))]
     (await judged(database.owner_url)).holds_exactly(outcomes)
+
+
+async def test_a_key_that_somebody_else_is_about_to_commit_delays_nobody_else(door: Door, owner: Connection) -> None:
+    free, doomed = create(), create()
+    await door.execute(free)
+    secret = doomed.secret
+    await owner.execute("begin")
+    await owner.execute(
+        "insert into secret (digest, account_id, token_id, generation, pepper_id) values ($1, $2, $3, 1, 1)",
+        secret.digest, doomed.account, doomed.token_id,
+    )  # fmt: skip
+    poisoned = asyncio.create_task(door.execute(doomed))
+    beside = [asyncio.create_task(door.execute(create())) for _ in range(3)]
+    exchanges = [asyncio.create_task(door.execute(exchange(free))) for _ in range(50)]
+    done = await asyncio.gather(*exchanges, *beside)
+    assert all(isinstance(each, Outcome) for each in done)
+    assert isinstance((await asyncio.gather(poisoned, return_exceptions=True))[0], Busy)
+    await owner.execute("rollback")
+    await door.execute(doomed)

@@ -199,11 +199,11 @@ class Door:
                 job.future.set_result(answer)
 
     def _let_each_wait(self, batch: Batch) -> None:
-        """Find out who waited for a lock: a batch that skips rows waits for keys that others are claiming."""
+        """Find out who waited for a lock: a batch that skips rows waits for keys that others are about to commit."""
         if batch.patience == "":
             refuse(batch.jobs, Busy())
             return
-        for job in batch.jobs:
-            if job.claim is not None:
-                self._waiting.stand_aside(job)
-        self._waiting.ride_again([job for job in batch.jobs if job.claim is None])
+        aside = [job for job in batch.jobs if batch.may_wait_for_a_key(job)]
+        for job in aside:
+            self._waiting.stand_aside(job)
+        self._waiting.ride_again([job for job in batch.jobs if job not in aside])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from counterfoil.commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
-from counterfoil.fold import AGAIN, Answer, Command, Fold, Outcome, Taken, Together
+from counterfoil.fold import AGAIN, Answer, Command, Fold, Key, Outcome, Taken, Together, key_of
 from counterfoil.idempotency import Claim
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres import beside, callers, claims, subject_row
@@ -67,6 +67,16 @@ class Batch:
     fold: Fold | None = None
     answers: dict[Job, Answer] = field(default_factory=dict)
     won: set[Job] = field(default_factory=set)
+    new: frozenset[Key] = frozenset()
+    """Subjects that are not there yet."""
+
+    def may_wait_for_a_key(self, job: Job) -> bool:
+        """Say whether a job brings a key that somebody else may be about to commit, so that all would wait with it."""
+        return job.claim is not None or any(
+            key_of(command) in self.new or (isinstance(command, UpdateUser) and isinstance(command.email, str))
+            for command in _each(job.command)
+            if not isinstance(command, ExchangeSecret)
+        )
 
     async def run(self, connection: Connection, following: Sized = ()) -> None:
         """Bring the jobs through one transaction, up to and with its commit.
@@ -130,6 +140,7 @@ class Batch:
         owning = [(c.account, c.owner.user) for c in commands if isinstance(c, Create) and c.owner.user]
         if asking or owning:
             taken.callers = await callers.standing(connection, asking, owning)
+        self.new = frozenset(key for key, row in taken.rows.items() if row.state is None)
         return Fold(taken)
 
     async def _take_small(self, connection: Connection, commands: Sequence[SubjectCommand], taken: Taken) -> None:
