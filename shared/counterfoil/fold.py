@@ -9,13 +9,14 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
-from typing import Final, Literal, Protocol, assert_never
+from typing import Final, Literal, assert_never
 from uuid import UUID
 
 import msgspec
 from msgspec import structs
 
 from . import codec, decide, subjects, token
+from .callers import TokenAsking, UserAsking
 from .codec import Sealed
 from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCommand
 from .events import Event, Fact, Subject
@@ -77,12 +78,14 @@ class Taken:
 class Outcome:
     """What a command came to: the state after it, the facts it added (none: nothing to do), and when.
 
+    `around` is what surrounded the token when it was decided.
     `reply` is the answer kept under an Idempotency-Key, if one was given; `replayed` says it is from an earlier time.
     """
 
     state: Token | Small | None
     facts: tuple[Fact, ...]
     at: datetime
+    around: Surroundings = ALONE
     reply: bytes | None = None
     replayed: bool = False
 
@@ -101,17 +104,8 @@ class Outcome:
         return self.state.id
 
 
-class Standing(Protocol):
-    """How one who asks stands at the moment when it is decided."""
-
-    @property
-    def held(self) -> tuple[str, ...]: ...
-
-    def refuse_less(self, by: Principal, at: datetime) -> None:
-        """Raise a Refusal unless they may still do all that they were believed to when they came."""
-        ...
-
-
+Standing = TokenAsking | UserAsking
+"""How one who asks, or is to own a token, stands at the moment when it is decided."""
 Answer = Outcome | Refusal | Literal["again"]
 
 
@@ -158,7 +152,8 @@ class Fold:
         except Refusal as refusal:
             return refusal
         self._keep(key, changed, command, facts)
-        return Outcome(changed.state, tuple(fact for fact, _ in facts), at)
+        around = self._around(command) if isinstance(command, TokenCommand) else ALONE
+        return Outcome(changed.state, tuple(fact for fact, _ in facts), at, around)
 
     def _all_or_none(self, together: Together) -> Answer:
         taken, writes = self.taken, self.writes
@@ -204,17 +199,18 @@ class Fold:
             around = Around(at=at, administrators=administrators, emails=self.taken.emails)
             return subjects.decide(state if isinstance(state, Small) else None, command, around)
         token = state if isinstance(state, Token) else None
-        if isinstance(command, Exchange):
-            return decide.decide(token, command, at, self.taken.around.get((command.account, command.token_id), ALONE))
-        surrounding = self.taken.accounts.get(command.account, ALONE)
-        surrounding = structs.replace(surrounding, owner_holds=self._owner_holds(command))
-        return decide.decide(token, command, at, surrounding)
+        return decide.decide(token, command, at, self._around(command))
 
-    def _owner_holds(self, command: TokenCommand) -> tuple[str, ...] | None:
-        if not isinstance(command, Create):
-            return self.taken.around.get((command.account, command.token_id), ALONE).owner_holds
-        user = command.owner.user and self.taken.callers.get((command.account, command.owner.user))
-        return user.held if user else None
+    def _around(self, command: TokenCommand) -> Surroundings:
+        """Return what surrounds a token; what its account says was read last, after the rows were held."""
+        key = key_of(command)
+        around = self.taken.around.get(key, ALONE)
+        if isinstance(command, Create) and command.owner.user is not None:
+            user = self.taken.callers.get((command.account, command.owner.user))
+            if isinstance(user, UserAsking):
+                around = structs.replace(around, owner=user.standing, owner_holds=user.held)
+        account = self.taken.accounts.get(command.account)
+        return around if account is None else structs.replace(around, policy=account.policy, epoch=account.epoch)
 
     def _keep(self, key: Key, row: Row, command: Command, facts: list[tuple[Fact, Sealed]]) -> None:
         if not facts:

@@ -4,39 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import reduce
 
 import msgspec
 
 from counterfoil.events import Created, Fact, Renewed, Resumed, Revoked, Suspended
-from counterfoil.token import Status, Token, evolve, status
+from counterfoil.refusals import Denied, OwnerDisabled, SecretEnded
+from counterfoil.subjects import account, user
+from counterfoil.subjects.account import SecretsEnded
+from counterfoil.subjects.user_events import UserDisabled, UserRemoved
+from counterfoil.token import Status, Surroundings, Token, evolve, flaw, status
 
 
 class Past(msgspec.Struct, frozen=True):
-    """The state at a moment, its status then, and the event that made it so."""
+    """The state at a moment with what surrounded it, its status, and the event that decided what it was good for."""
 
     token: Token
+    around: Surroundings
     status: Status
     at: datetime
     decided_by: Fact
 
 
-def past(changes: Sequence[Fact], at: datetime) -> Past | None:
-    """Return what these changes (all up to `at`, the oldest first) came to; None before the creation."""
+def past(
+    changes: Sequence[Fact], at: datetime, *, owner: Sequence[Fact] = (), of_account: Sequence[Fact] = ()
+) -> Past | None:
+    """Return what these changes (all up to `at`, the oldest first) came to; None before the creation.
+
+    `owner` are those of the user on whose behalf it acts, `of_account` those of its account, likewise up to `at`.
+    """
     token: Token | None = None
     for fact in changes:
         token = evolve(token, fact)
     if token is None:
         return None
-    then = status(token, at)
-    return Past(token, then, at, _decider(changes, then))
+    around, then = _surroundings(owner, of_account), status(token, at)
+    denied = flaw(token, token.generation, at, around)
+    return Past(token, around, then, at, _decider((*changes, *owner, *of_account), then, denied))
 
 
-def _decider(changes: Sequence[Fact], then: Status) -> Fact:
-    """Return the event that a status rests on: for an expired token the one that set its expiry."""
+def _surroundings(owner: Sequence[Fact], of_account: Sequence[Fact]) -> Surroundings:
+    person = reduce(user.evolve, owner, None) if owner else None
+    tenant = reduce(account.evolve, of_account, None) if of_account else None
+    around = Surroundings() if tenant is None else Surroundings(tenant.policy, tenant.epoch)
+    if person is None:
+        return around
+    return msgspec.structs.replace(around, owner=person.standing, owner_holds=person.held)
+
+
+def _decider(facts: Sequence[Fact], then: Status, denied: Denied | None) -> Fact:
+    """Return the event that it rests on: for an expired token the one that set its expiry."""
     deciding: tuple[type, ...] = {
         "revoked": (Revoked,),
         "suspended": (Suspended,),
         "expired": (Created, Renewed),
         "active": (Created, Renewed, Resumed),
     }[then]
-    return next(fact for fact in reversed(changes) if isinstance(fact.event, deciding))
+    if isinstance(denied, OwnerDisabled):
+        deciding = (UserDisabled, UserRemoved)
+    elif isinstance(denied, SecretEnded):
+        deciding = (SecretsEnded,)
+    return next(fact for fact in reversed(facts) if isinstance(fact.event, deciding))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.people import person
 from api.service import Caller
 
 
@@ -130,7 +131,9 @@ async def test_the_past_is_told_by_time_and_by_version_with_what_decided_it(admi
 
     assert [(await at(version))["status"] for version in (1, 2, 3, 4)] == ["active", "active", "suspended", "revoked"]
     assert [(await at(version))["name"] for version in (1, 2)] == ["one", "two"]
-    assert (await at(suspended["at"]))["as_of"] == {"at": suspended["at"], "decided_by": suspended}
+    assert (await at(suspended["at"]))["as_of"] == {
+        "at": suspended["at"], "subject": {"kind": "token", "id": path.rpartition("/")[2]}, "decided_by": suspended,
+    }  # fmt: skip
     assert (await at(4))["as_of"]["decided_by"]["type"] == "revoked"
     assert "as_of" not in (await admin.get(path)).json
     for nothing in (99, "2000-01-01T00:00:00Z"):
@@ -154,3 +157,34 @@ async def test_a_filter_that_is_not_known_is_told_what_is(admin: Caller) -> None
     assert (refused["field"], refused["detail"]) == ("status", "Known here are: active, expired, revoked, suspended.")
     owner = (await admin.post("/v1/tokens", {"name": "x", "owner": {"type": "team", "id": "1"}})).json
     assert (owner["field"], owner["detail"]) == ("owner.type", "Known here are: application, service, user.")
+
+
+async def test_what_is_said_of_an_owner_shows_at_their_tokens_now_and_of_the_past(admin: Caller) -> None:
+    ada = await person(admin, scopes=("mail.send",))
+    owner = {"type": "user", "id": ada.id}
+    token = (await admin.issue(owner=owner, scopes=["own.read", "mail.send"]))["token"]
+    path = f"/v1/tokens/{token['id']}"
+    assert (token["refused"], token["effective_scopes"]) == (None, ["own.read", "mail.send"])
+    await admin.patch(f"/v1/users/{ada.id}", {"scopes": []})
+    assert (await admin.get(path)).json["effective_scopes"] == ["own.read"]
+    await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "left in anger"})
+    (event,) = [each for each in await happened(admin, ada.id) if each["type"] == "disabled"]
+    (listed,) = (await admin.get("/v1/tokens", owner_type="user", owner_id=ada.id)).json["items"]
+    for shown in (listed, (await admin.get(path)).json, (await admin.patch(path, {"name": "other"})).json):
+        assert (shown["status"], shown["refused"], shown["scopes"]) == ("active", "owner-disabled", token["scopes"])
+    await admin.post(f"/v1/users/{ada.id}/enable")
+    assert (await admin.get(path)).json["refused"] is None
+    then = (await admin.get(path, as_of=event["at"])).json
+    assert (then["status"], then["refused"], then["effective_scopes"]) == ("active", "owner-disabled", ["own.read"])
+    assert then["as_of"]["subject"] == {"kind": "user", "id": ada.id}
+    assert then["as_of"]["decided_by"] == {**event, "private": None}, "why is for those who may see people"
+    before = (await admin.get(path, as_of=1)).json
+    assert (before["refused"], before["effective_scopes"]) == (None, ["own.read", "mail.send"])
+    assert (await admin.issue(owner=owner))["token"]["refused"] is None
+    await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "again"})
+    assert (await admin.issue(owner=owner))["token"]["refused"] == "owner-disabled"
+
+
+async def happened(admin: Caller, user: str) -> list[Any]:
+    events: list[Any] = (await admin.get(f"/v1/users/{user}/events")).json["items"]
+    return events

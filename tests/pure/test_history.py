@@ -1,10 +1,30 @@
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
-from counterfoil.events import Event, Exchanged, Expired, Fact, Renewed
+from counterfoil.events import Created, Event, Exchanged, Expired, Fact, Renewed, Subject
 from counterfoil.history import past
-from pure.stories import BORN, CREATED, DAY, ENDS, LATER, NOON, RESUMED, REVOKED, SECOND, SUSPENDED, fact, rotated
+from counterfoil.subjects.account import AccountCreated, SecretsEnded
+from counterfoil.subjects.user_events import UserCreated, UserDisabled, UserEnabled, UserRemoved
+from counterfoil.token import flaw
+from pure.stories import (
+    ACCOUNT,
+    ADMIN,
+    BORN,
+    CREATED,
+    DAY,
+    ENDS,
+    LATER,
+    NOON,
+    RESUMED,
+    REVOKED,
+    SECOND,
+    SUSPENDED,
+    fact,
+    rotated,
+)
 
 RENEWED = Renewed(expired_at=ENDS, expires_at=LATER + DAY, duration="101d")
 EXPIRED = Expired(expires_at=ENDS)
@@ -58,3 +78,43 @@ def test_the_last_exchange_alone_tells_when_it_was_last_exchanged() -> None:
 EXCHANGED = Exchanged(
     jti=fact(CREATED, version=1).subject.id, generation=1, audience=(), scopes=(), expires_at=BORN + DAY
 )
+
+
+def of(kind: str, *events: tuple[datetime, Event]) -> list[Fact]:
+    """What happened to the account, or to the user on whose behalf it acts."""
+    subject = Subject(kind, UUID(int=9))
+    return [
+        Fact(account=ACCOUNT, subject=subject, version=version, type="x", at=at, by=ADMIN.actor, event=event)
+        for version, (at, event) in enumerate(events, start=1)
+    ]
+
+
+BEGUN = (BORN, AccountCreated())
+HIRED = (BORN, UserCreated(role="member"))
+
+
+@pytest.mark.parametrize(
+    ("owner", "of_account", "decided_by"),
+    [
+        ([HIRED], [BEGUN], Created),
+        ([HIRED, (NOON, UserDisabled())], [BEGUN], UserDisabled),
+        ([HIRED, (NOON, UserRemoved())], [BEGUN], UserRemoved),
+        ([HIRED, (NOON, UserDisabled()), (NOON, UserEnabled())], [BEGUN], Created),
+        ([HIRED], [BEGUN, (NOON, SecretsEnded())], SecretsEnded),
+        ([], [BEGUN, (NOON, SecretsEnded())], SecretsEnded),
+    ],
+)
+def test_what_refused_it_may_have_been_said_of_its_owner_or_its_account(
+    owner: list[tuple[datetime, Event]], of_account: list[tuple[datetime, Event]], decided_by: type[Event]
+) -> None:
+    then = past(story((BORN, CREATED)), NOON, owner=of("user", *owner), of_account=of("account", *of_account))
+    assert then is not None
+    assert (then.status, type(then.decided_by.event)) == ("active", decided_by)
+    assert (flaw(then.token, 1, NOON, then.around) is None) is (decided_by is Created)
+
+
+def test_what_it_could_do_was_no_more_than_its_owner_could() -> None:
+    wide = replace(CREATED, scopes=("all",))
+    then = past(story((BORN, wide)), NOON, owner=of("user", HIRED), of_account=of("account", BEGUN))
+    assert then is not None
+    assert then.around.left_of(then.token.scopes) == ("own.*", "scopes.read")

@@ -70,8 +70,10 @@ def _told(token: Token) -> list[tuple[str, str]]:
     at = token.as_of.at if token.as_of else None
     lines = [
         ("number", str(token.number)), ("id", str(token.id)), ("name", token.name or "(erased)"),
-        ("status", token.status), ("owner", f"{token.owner.type}:{token.owner.id}"),
-        ("scopes", " ".join(token.scopes) or "(none)"), ("expires", _until(token.expires_at, at)),
+        ("status", _standing(token)), ("owner", f"{token.owner.type}:{token.owner.id}"),
+        ("scopes", " ".join(token.scopes) or "(none)"),
+        ("effective", " ".join(token.effective_scopes) or "(none)" if token.effective_scopes != token.scopes else ""),
+        ("expires", _until(token.expires_at, at)),
         ("duration", token.duration or ""), ("description", token.description),
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
         ("created", f"{time_of(token.created_at)} by {token.creator.kind} {token.creator.id}"),
@@ -82,9 +84,15 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("reason", token.reason or ""), ("revision", str(token.revision)),
     ]  # fmt: skip
     if token.as_of is not None:
-        event = token.as_of.decided_by
-        lines.append(("as of", f"{time_of(at)}, decided by {event.type} (version {event.version})"))
+        event, subject = token.as_of.decided_by, token.as_of.subject
+        whose = "" if subject.kind == "token" else f" of {subject.kind} {subject.id}"
+        lines.append(("as of", f"{time_of(at)}, decided by {event.type} (version {event.version}{whose})"))
     return [(name, value) for name, value in lines if value]
+
+
+def _standing(token: Token) -> str:
+    """Return the status, and where it alone would mislead, why the secret is refused all the same."""
+    return f"active, but {token.refused}" if token.status == "active" and token.refused else token.status
 
 
 def facts(lines: Iterable[tuple[str, str]]) -> None:
@@ -100,7 +108,7 @@ def show_tokens(tokens: Sequence[Token]) -> None:
     table(
         ("no.", "name", "status", "expires", "last used", "owner", "scopes"),
         (
-            (str(t.number), t.name or "(erased)", t.status, _until(t.expires_at), _ago(t.last_used_at),
+            (str(t.number), t.name or "(erased)", _standing(t), _until(t.expires_at), _ago(t.last_used_at),
              f"{t.owner.type}:{t.owner.id}", " ".join(t.scopes))
             for t in tokens
         ),

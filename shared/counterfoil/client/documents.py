@@ -47,9 +47,10 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True):
-    """The past moment that a token is shown at, and the event that its status then rested on."""
+    """The past moment that a token is shown at, and the event that decided what it was good for: of which subject."""
 
     at: datetime
+    subject: Actor
     decided_by: Happening
 
 
@@ -64,8 +65,10 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     description: str
     scopes: tuple[str, ...]
+    effective_scopes: tuple[str, ...]
     metadata: dict[str, str]
     status: str
+    refused: str | None
     duration: str | None
     expires_at: datetime | None
     created_at: datetime

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.listing import Listed
 from counterfoil.postgres.tenant import Tenant, tenant
@@ -121,9 +122,11 @@ select {listed("t")}, r.recent_uses, now() as clock,
            and e.type <> 'exchanged'
            and e.type in ('expiring', 'expired')
          order by e.version desc
-         limit 1) as announced_at
+         limit 1) as announced_at,
+       {surroundings.COLUMNS}
   from ranked r
   join token t on (t.account_id, t.token_id) = ($1, r.token_id)
+       {surroundings.joined("t")}
  order by r.recent_uses desc, t.expires_at, t.token_id""",
         account, notice, kept, _RECENT, unused, expires_at, token_id, limit, owner and owner.type, owner and owner.id,
     )  # fmt: skip
@@ -133,7 +136,9 @@ select {listed("t")}, r.recent_uses, now() as clock,
 def _alert(row: asyncpg.Record) -> Alert:
     place = [str(row["noticed"]), str(-row["recent_uses"]), row["expires_at"].isoformat(), str(row["token_id"])]
     return Alert(
-        listed=Listed(token_of(row), row["last_used_at"], row["clock"], list[object](place)),
+        listed=Listed(
+            token_of(row), surroundings.surroundings_of(row), row["last_used_at"], row["clock"], list[object](place)
+        ),
         threshold=row["noticed"],
         expires_at=row["expires_at"],
         at=row["announced_at"],

@@ -11,11 +11,12 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.tenant import tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
-from counterfoil.token import Status, Token
+from counterfoil.token import Status, Surroundings, Token
 
 Sort = Literal["created", "name", "expires", "updated", "last_used", "number"]
 
@@ -41,9 +42,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A token with when it was last used: exchanged or verified, whichever is later."""
+    """A token with what surrounds it, and when it was last used: exchanged or verified, whichever is later."""
 
     token: Token
+    around: Surroundings
     last_used_at: datetime | None
     at: datetime
     place: list[object]
@@ -88,8 +90,9 @@ async def page_of(
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
-            select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock
-              from token t
+            select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock,
+                   {surroundings.COLUMNS}
+              from token t {surroundings.joined("t")}
              where {" and ".join(holding)}
              order by {key} {direction}, t.token_id {direction}
              limit {limit:d}""",
@@ -105,8 +108,8 @@ async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number
         row = await connection.fetchrow(
             f"""
             select {listed("t")}, {LAST_USED} as last_used_at, t.token_id::text as place,
-                   statement_timestamp() as clock
-              from token t
+                   statement_timestamp() as clock, {surroundings.COLUMNS}
+              from token t {surroundings.joined("t")}
              where t.account_id = $1 and t.{name} = $2""",
             account,
             value,
@@ -115,7 +118,10 @@ async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number
 
 
 def _listed(row: asyncpg.Record) -> Listed:
-    return Listed(token_of(row), row["last_used_at"], row["clock"], [row["place"], str(row["token_id"])])
+    return Listed(
+        token_of(row), surroundings.surroundings_of(row), row["last_used_at"], row["clock"],
+        [row["place"], str(row["token_id"])],
+    )  # fmt: skip
 
 
 def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:

@@ -66,6 +66,20 @@ async def changes_until(
     return _facts(rows)
 
 
+async def happened_until(pool: Pool, account: UUID, subject_id: UUID, kind: str, at: datetime) -> list[Fact]:
+    """Return all that happened to an account, a user or the like up to a moment, in order: they are few."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            """
+            select entry, private
+              from event
+             where account_id = $1 and subject_id = $2 and kind = $3 and at <= $4
+             order by version""",
+            account, subject_id, kind, at,
+        )  # fmt: skip
+    return _facts(rows)
+
+
 async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) -> int:
     """Return the version that a token had at a moment, 0 before its creation."""
     async with tenant(pool, account) as connection:

@@ -90,7 +90,7 @@ async def log_in(
     ledger.limits.marks.met(SecretGiven(secret.plain))
 
     def shown(outcome: Outcome) -> LoggedIn:
-        token = token_document(outcome.token, at=outcome.at, last_used_at=None)
+        token = token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=None)
         return LoggedIn(user=user_document(user), issued=Issued(token=token, secret=secret.plain))
 
     made = await answered(ledger, command, key, shown, kind=LoggedIn, holds_secret=True)

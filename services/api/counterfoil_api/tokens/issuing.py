@@ -193,7 +193,7 @@ async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retr
 
     def shown(outcome: Outcome) -> Issued:
         token = outcome.token
-        document = token_document(token, at=outcome.at, last_used_at=token.last_exchanged_at)
+        document = token_document(token, at=outcome.at, around=outcome.around, last_used_at=token.last_exchanged_at)
         return Issued(token=document, secret=secret.plain)
 
     if retry is None:

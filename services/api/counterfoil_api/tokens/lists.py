@@ -9,9 +9,9 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from counterfoil.cursor import BadCursor
-from counterfoil.history import past
+from counterfoil.history import Past, past
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
-from counterfoil.postgres.timeline import changes_until, events_of, moment_of
+from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadReference, NotFound, ScopeMissing
 from counterfoil.token import Status
@@ -22,7 +22,17 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import event_document, listed_document, token_document
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import AsOf, Cursor, EventPage, Given, Limit, Moment, TokenDocument, TokenPage
+from counterfoil_api.typed.documents import (
+    AsOf,
+    Cursor,
+    EventPage,
+    Given,
+    Limit,
+    Moment,
+    SubjectDocument,
+    TokenDocument,
+    TokenPage,
+)
 from counterfoil_api.typed.examples import TOKEN, TOKENS
 from counterfoil_api.typed.reading import Asker, Query
 from counterfoil_api.typed.replies import Tagged
@@ -130,7 +140,8 @@ async def get_token(
 ) -> Tagged[TokenDocument]:
     """Look at a token, now or as it was.
 
-    A token may always look at itself. With `as_of` the reply names the event that its status then rested on.
+    A token may always look at itself. With `as_of` the reply names the event that decided what it was
+    good for.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.read")
     own, tokens = is_own(asker, listed.token), (listed.token.id,)
@@ -193,12 +204,24 @@ async def _past_document(ledger: Ledger, listed: Listed, as_of: str) -> TokenDoc
     token = listed.token
     at, version = await _moment(ledger, listed, as_of)
     changes = await changes_until(ledger.readers, token.account, token.id, at=at, version=version)
-    then = past(changes, at)
+    user = token.owner.user
+    owner = [] if user is None else await happened_until(ledger.readers, token.account, user, "user", at)
+    of_account = await happened_until(ledger.readers, token.account, token.account, "account", at)
+    then = past(changes, at, owner=owner, of_account=of_account)
     if then is None:
         raise NotFound("This token did not exist yet.")
-    document = token_document(then.token, at=at, last_used_at=None)
+    document = token_document(then.token, at=at, around=then.around, last_used_at=None)
     # The log knows exchanges, not verifications: when a token was last used in the past is not to be told from it.
-    return replace(document, last_used_at=None, as_of=AsOf(at=at, decided_by=event_document(then.decided_by)))
+    return replace(document, last_used_at=None, as_of=_as_of(then))
+
+
+def _as_of(then: Past) -> AsOf:
+    fact = then.decided_by
+    subject = SubjectDocument(kind=fact.subject.kind, id=fact.subject.id)
+    told = event_document(fact)
+    if subject.kind != "token":  # what was said of a person is for those who may see people
+        told = replace(told, private=None)
+    return AsOf(at=then.at, subject=subject, decided_by=told)
 
 
 async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime, int | None]:

@@ -9,12 +9,14 @@ import msgspec
 from counterfoil.events import Fact
 from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
-from counterfoil.token import Token, status
+from counterfoil.token import Surroundings, Token, flaw, status
+from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.typed.documents import AlertDocument, CreatorDocument, EventDocument, OwnerDocument, TokenDocument
 
 
-def token_document(token: Token, *, at: datetime, last_used_at: datetime | None) -> TokenDocument:
-    """A token as it is at this moment."""
+def token_document(token: Token, *, at: datetime, around: Surroundings, last_used_at: datetime | None) -> TokenDocument:
+    """A token as it is at this moment, with what surrounds it."""
+    denied = flaw(token, token.generation, at, around)
     return TokenDocument(
         id=token.id,
         number=token.number,
@@ -24,8 +26,10 @@ def token_document(token: Token, *, at: datetime, last_used_at: datetime | None)
         name=token.name,
         description=token.description,
         scopes=token.scopes,
+        effective_scopes=around.left_of(token.scopes),
         metadata=token.metadata,
         status=status(token, at),
+        refused=kind_of(denied).name if denied else None,
         duration=token.duration,
         expires_at=token.expires_at,
         created_at=token.created_at,
@@ -43,7 +47,7 @@ def token_document(token: Token, *, at: datetime, last_used_at: datetime | None)
 
 def listed_document(listed: Listed) -> TokenDocument:
     """A token as it was read."""
-    return token_document(listed.token, at=listed.at, last_used_at=listed.last_used_at)
+    return token_document(listed.token, at=listed.at, around=listed.around, last_used_at=listed.last_used_at)
 
 
 def event_document(fact: Fact) -> EventDocument:

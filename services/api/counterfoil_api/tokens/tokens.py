@@ -199,7 +199,7 @@ async def revoke_token(
 
 async def _changed(ledger: Ledger, before: Listed, command: Change, retry: Retry | None) -> Tagged[TokenDocument]:
     def shown(outcome: Outcome) -> TokenDocument:
-        return token_document(outcome.token, at=outcome.at, last_used_at=before.last_used_at)
+        return token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=before.last_used_at)
 
     if retry is None:
         document = shown(await ledger.door.execute(command))

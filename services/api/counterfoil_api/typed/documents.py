@@ -177,10 +177,21 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class SubjectDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event is about."""
+
+    kind: str
+    id: UUID
+
+
 class AsOf(msgspec.Struct, frozen=True, kw_only=True):
-    """The past moment that a token is shown at, and the event that its status then rests on."""
+    """The past moment that a token is shown at, and the event that decided what it was good for.
+
+    That may be one of the user on whose behalf it acted, or of its account: `subject` says so.
+    """
 
     at: datetime
+    subject: SubjectDocument
     decided_by: EventDocument
 
 
@@ -195,8 +206,14 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     description: str
     scopes: tuple[str, ...]
+    effective_scopes: Annotated[
+        tuple[str, ...], Meta(description="What it may do at this moment: nothing that the user may not who owns it.")
+    ]
     metadata: dict[str, str]
     status: Status
+    refused: Annotated[
+        str | None, Meta(description="The problem that its secret is answered with at this moment; null: it is good.")
+    ]
     duration: str | None
     expires_at: datetime | None
     created_at: datetime
