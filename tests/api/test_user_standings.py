@@ -181,3 +181,15 @@ async def test_a_caller_who_loses_their_role_under_way_loses_what_it_gave(admin:
     assert {answer.status for answer in made} <= {201, 403, 409}
     last = await lead.asks().post("/v1/users", {"email": f"{uuid4().hex}@x.org", "role": "member"})
     assert last.problem == "scope-missing"
+
+
+async def test_a_change_of_a_user_under_a_key_happens_once_and_is_answered_the_same(admin: Caller) -> None:
+    ada = await person(admin)
+    path, reason = f"/v1/users/{ada.id}/disable", {"reason": "on leave"}
+    first = await admin.post(path, reason, Idempotency_Key="leave-1")
+    await admin.post(f"/v1/users/{ada.id}/enable")
+    again = await admin.post(path, reason, Idempotency_Key="leave-1")
+    assert (again.status, again.json) == (first.status, first.json)
+    assert (await admin.get(f"/v1/users/{ada.id}")).json["standing"] == "active"
+    other = await admin.post(path, {"reason": "another"}, Idempotency_Key="leave-1")
+    assert (other.status, other.problem) == (422, "key-reused")

@@ -21,7 +21,7 @@ BY_DOCUMENTS: Final = frozenset(
 BY_SERVICE: Final = frozenset(
     {
         "counterfoil.subjects.catalogue:_describe",
-        "counterfoil.decide:_canonical",
+        "counterfoil.principal:Owner.user",
         "counterfoil.decide:_create",
         "counterfoil.text:checked",
         "counterfoil_api.tokens.bulk:_permitted",
@@ -55,7 +55,6 @@ OURS: Final = {
     "counterfoil_api.tokens.bulk:list_revocations": _PLACE,
     "counterfoil_api.tokens.bulk_showing:job_document": "a filter that we stored",
     "counterfoil_api.tokens.exchange:exchange_token": "an id of ours",
-    "counterfoil_api.tokens.issuing:_issued": _ANSWER,
     "counterfoil_api.tokens.issuing:_recalled": _ANSWER,
     "counterfoil_api.asking.keys:public_key": "a key that we published",
     "counterfoil_api.tokens.lists:list_events": _PLACE,
@@ -66,7 +65,6 @@ OURS: Final = {
     "counterfoil_api.edge.surroundings:in_the_clear": "PUBLIC_URL, which the settings have read before",
     "counterfoil_api.limits.tally:_numbers": "what our script in Valkey answers",
     "counterfoil_api.oauth.token_endpoint:_shown": "an id of ours",
-    "counterfoil_api.tokens.tokens:_changed": _ANSWER,
     "counterfoil_api.people.users:list_user_events": _PLACE,
     "counterfoil_api.people.users:list_users": _PLACE,
     "counterfoil_api.oauth.wellknown:mount": "PUBLIC_URL, which the settings have read before",

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.duration import seconds, spelt
+from counterfoil.fold import Outcome
 from counterfoil.postgres.catalogue import those
 from counterfoil.principal import Principal
 from counterfoil.refusals import (
@@ -19,13 +20,15 @@ from counterfoil.refusals import (
     ShutsYouOut,
 )
 from counterfoil.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
+from counterfoil.subjects.small import SubjectCommand
 from counterfoil_api.asking.authentication import Approach
 from counterfoil_api.asking.principals import authenticate, need
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Duration, Given, Name, Revocation
-from counterfoil_api.typed.reading import Asker, Body, IfMatch, Presented
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
 from counterfoil_api.typed.replies import Tagged
 
 api = Api("accounts")
@@ -71,7 +74,8 @@ class AccountChanges(Given, frozen=True, kw_only=True):
 async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[AccountDocument]:
     """Look at the account that you are in."""
     need(asker, "account.read")
-    return tagged(await own_account(ledger, asker))
+    account = await own_account(ledger, asker)
+    return Tagged(account_document(account), account.revision)
 
 
 @api.patch(
@@ -81,7 +85,12 @@ async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[Account
     asks=AccountChanges(policy=PolicyDocument(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(
-    ledger: Ledger, approach: Presented[Approach], *, body: Body[AccountChanges], if_match: IfMatch
+    ledger: Ledger,
+    approach: Presented[Approach],
+    *,
+    body: Body[AccountChanges],
+    if_match: IfMatch,
+    key: IdempotencyKey,
 ) -> Tagged[AccountDocument]:
     """Change the account's name or its policy.
 
@@ -95,7 +104,7 @@ async def update_account(
     )
     if policy is not UNSET and not body.shut_me_out and not _admits(policy, approach):
         raise ShutsYouOut
-    return tagged((await ledger.door.execute(command)).state)
+    return await _changed(ledger, command, key)
 
 
 @api.post(
@@ -104,14 +113,28 @@ async def update_account(
     refusals=(ScopeMissing, BadText),
     asks=Revocation(reason="The vault of the build cluster was copied."),
 )
-async def end_secrets(ledger: Ledger, asker: Asker[Principal], *, body: Body[Revocation]) -> Tagged[AccountDocument]:
+async def end_secrets(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[Revocation], key: IdempotencyKey
+) -> Tagged[AccountDocument]:
     """End every secret and every bearer of the account at once, also your own.
 
     Tokens stay as they are, and may be given new secrets by rotating them; users log in as before.
     """
     need(asker, "account.end_secrets")
     command = EndSecrets(account=asker.account, id=asker.account, by=asker, reason=body.reason)
-    return tagged((await ledger.door.execute(command)).state)
+    return await _changed(ledger, command, key)
+
+
+async def _changed(ledger: Ledger, command: SubjectCommand, key: Retry | None) -> Tagged[AccountDocument]:
+    document = await answered(ledger, command, key, shown, kind=AccountDocument, holds_secret=False)
+    return Tagged(document, document.revision)
+
+
+def shown(outcome: Outcome) -> AccountDocument:
+    """How the account is answered that a command ended in."""
+    if not isinstance(outcome.state, Account):
+        raise TypeError("an account command ends in an account")
+    return account_document(outcome.state)
 
 
 def account_document(account: Account) -> AccountDocument:
@@ -134,13 +157,6 @@ async def own_account(ledger: Ledger, asker: Principal) -> Account:
     if not found:
         raise NotFound
     return found[0]
-
-
-def tagged(state: object) -> Tagged[AccountDocument]:
-    """How the state after an account's command is answered."""
-    if not isinstance(state, Account):
-        raise TypeError("an account command ends in an account")
-    return Tagged(account_document(state), state.revision)
 
 
 def _admits(policy: Policy, approach: Approach) -> bool:

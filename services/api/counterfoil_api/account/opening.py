@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
-from counterfoil.fold import Outcome, Together
+from counterfoil.fold import Together
 from counterfoil.password import checked_password
 from counterfoil.postgres.catalogue import family
 from counterfoil.principal import SYSTEM, Principal, refuse_beyond_life
@@ -17,7 +17,7 @@ from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, E
 from counterfoil.subjects.account import CreateAccount
 from counterfoil.subjects.user import checked_email
 from counterfoil.subjects.user_commands import CreateUser
-from counterfoil_api.account.accounts import AccountDocument, account_document, own_account, tagged
+from counterfoil_api.account.accounts import AccountDocument, account_document, own_account, shown
 from counterfoil_api.asking.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.answering import answered
@@ -102,9 +102,5 @@ async def create_account(
     )  # fmt: skip
     # Together, so that no account is left behind without anybody in it.
     both = Together((opened, administrator))
-    made = await answered(ledger, both, key, _shown, kind=AccountDocument, holds_secret=False)
+    made = await answered(ledger, both, key, shown, kind=AccountDocument, holds_secret=False)
     return Made(made, made.revision, "/v1/account")
-
-
-def _shown(outcome: Outcome) -> AccountDocument:
-    return tagged(outcome.state).body

@@ -15,7 +15,7 @@ from counterfoil.subjects.user_commands import ChangePassword, DisableUser, Enab
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.people.user_documents import NewPassword, UserDocument, UserWithPassword, user_document
-from counterfoil_api.people.users import TARGET, chosen, tagged
+from counterfoil_api.people.users import TARGET, changed, chosen
 from counterfoil_api.people.whom import SELF, is_oneself, oneself, permitted_user
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
@@ -36,24 +36,36 @@ _LEAVE = Revocation(reason="On leave until spring.")
     asks=_LEAVE,
 )
 async def disable_user(
-    ledger: Ledger, asker: Asker[Principal], *, user: str, body: Body[Revocation], if_match: IfMatch
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: str,
+    body: Body[Revocation],
+    if_match: IfMatch,
+    key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Refuse a user, and every token that acts on their behalf, until they are enabled."""
     found = await permitted_user(ledger, asker, user, scope="users.disable")
     command = DisableUser(
         account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), reason=body.reason
     )
-    return tagged(await ledger.door.execute(command))
+    return await changed(ledger, command, key)
 
 
 @api.post("/v1/users/{user}/enable", scope="users.disable", refusals=(*TARGET, BeyondCaller, UserGone))
 async def enable_user(
-    ledger: Ledger, asker: Asker[Principal], *, user: str, _: Body[Resumption], if_match: IfMatch
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: str,
+    _: Body[Resumption],
+    if_match: IfMatch,
+    key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Accept a user again, and their tokens, but for those that were revoked meanwhile."""
     found = await permitted_user(ledger, asker, user, scope="users.disable")
     command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
-    return tagged(await ledger.door.execute(command))
+    return await changed(ledger, command, key)
 
 
 @api.post(
@@ -63,7 +75,13 @@ async def enable_user(
     asks=Revocation(reason="Left the company."),
 )
 async def remove_user(
-    ledger: Ledger, asker: Asker[Principal], *, user: str, body: Body[Revocation], if_match: IfMatch
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: str,
+    body: Body[Revocation],
+    if_match: IfMatch,
+    key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Refuse a user, and every token that acts on their behalf, for ever.
 
@@ -74,7 +92,7 @@ async def remove_user(
     command = RemoveUser(
         account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), reason=body.reason
     )
-    return tagged(await ledger.door.execute(command))
+    return await changed(ledger, command, key)
 
 
 @api.post(
@@ -120,7 +138,13 @@ async def change_password(
     "/v1/users/{user}/totp/remove", scope="users.reset", refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone)
 )
 async def remove_totp(
-    ledger: Ledger, asker: Asker[Principal], *, user: str, _: Body[Resumption], if_match: IfMatch
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: str,
+    _: Body[Resumption],
+    if_match: IfMatch,
+    key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Ask a user for no one-time code any more.
 
@@ -131,4 +155,4 @@ async def remove_totp(
     else:
         found = await permitted_user(ledger, asker, user, scope="users.reset")
     command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
-    return tagged(await ledger.door.execute(command))
+    return await changed(ledger, command, key)

@@ -30,6 +30,7 @@ from counterfoil.refusals import (
     SecretNoLongerAvailable,
     UserGone,
 )
+from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user import checked_email, owner_of
 from counterfoil.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.subjects.user_events import Role
@@ -49,7 +50,7 @@ from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Cursor, EventPage, Given, Limit
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
 from counterfoil_api.typed.replies import Made, Tagged
 
 api = Api("users")
@@ -139,7 +140,13 @@ async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: str) -> Tag
     asks=UserChanges(role="auditor"),
 )
 async def update_user(
-    ledger: Ledger, asker: Asker[Principal], *, user: str, body: Body[UserChanges], if_match: IfMatch
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: str,
+    body: Body[UserChanges],
+    if_match: IfMatch,
+    key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Change a user's e-mail address, role or scopes.
 
@@ -151,7 +158,7 @@ async def update_user(
         account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), email=body.email, role=body.role,
         scopes=body.scopes,
     )  # fmt: skip
-    return tagged(await ledger.door.execute(command))
+    return await changed(ledger, command, key)
 
 
 @api.get("/v1/users/{user}/events", scope="users.read", refusals=(*TARGET, BadCursor))
@@ -178,7 +185,11 @@ def chosen(given: str | None, email: str) -> str:
     return secrets.token_urlsafe(_PASSWORD_BYTES) if given is None else checked_password(given, email)
 
 
-def tagged(outcome: Outcome) -> Tagged[UserDocument]:
+async def changed(ledger: Ledger, command: SubjectCommand, key: Retry | None) -> Tagged[UserDocument]:
     """The user after a command, with their revision."""
-    document = user_document(outcome.state)
+
+    def shown(outcome: Outcome) -> UserDocument:
+        return user_document(outcome.state)
+
+    document = await answered(ledger, command, key, shown, kind=UserDocument, holds_secret=False)
     return Tagged(document, document.revision)

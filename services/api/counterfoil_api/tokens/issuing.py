@@ -42,12 +42,13 @@ from counterfoil_api.asking.principals import authenticate, reach, refuse_networ
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import token_document
+from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
 from counterfoil_api.typed.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
-from counterfoil_api.typed.replies import Made, Tagged, encode
+from counterfoil_api.typed.replies import Made, Tagged
 
 api = Api("tokens")
 
@@ -196,13 +197,7 @@ async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retr
         document = token_document(token, at=outcome.at, around=outcome.around, last_used_at=token.last_exchanged_at)
         return Issued(token=document, secret=secret.plain)
 
-    if retry is None:
-        return shown(await ledger.door.execute(command))
-    claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=True)
-    outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
-    if outcome.reply is None:
-        return shown(outcome)
-    return msgspec.json.decode(outcome.reply, type=Issued)
+    return await answered(ledger, command, retry, shown, kind=Issued, holds_secret=True)
 
 
 async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> Issued:

@@ -1,10 +1,7 @@
 """Tokens as they are: list, get and change them; no secret is ever shown here."""
 
-import msgspec
-
 from counterfoil.commands import Change, Renew, Resume, Revoke, Suspend, Update
 from counterfoil.fold import Outcome
-from counterfoil.idempotency import claim
 from counterfoil.postgres.listing import Listed
 from counterfoil.principal import Principal
 from counterfoil.refusals import (
@@ -27,6 +24,7 @@ from counterfoil.refusals import (
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import token_document
+from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import (
@@ -39,7 +37,7 @@ from counterfoil_api.typed.documents import (
 )
 from counterfoil_api.typed.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Retry
-from counterfoil_api.typed.replies import Tagged, encode
+from counterfoil_api.typed.replies import Tagged
 
 api = Api("tokens")
 
@@ -201,10 +199,5 @@ async def _changed(ledger: Ledger, before: Listed, command: Change, retry: Retry
     def shown(outcome: Outcome) -> TokenDocument:
         return token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=before.last_used_at)
 
-    if retry is None:
-        document = shown(await ledger.door.execute(command))
-    else:
-        claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=False)
-        outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
-        document = shown(outcome) if outcome.reply is None else msgspec.json.decode(outcome.reply, type=TokenDocument)
+    document = await answered(ledger, command, retry, shown, kind=TokenDocument, holds_secret=False)
     return Tagged(document, document.revision)
