@@ -95,7 +95,7 @@ ALLOWED = {
     "number", "owner", "scopes", "duration", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
     "private", "expired_at", "previous_until", "jti", "audience", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
-    "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed",
+    "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",
 }  # fmt: skip
 
 
