@@ -14,6 +14,7 @@ from counterfoil_dev.identity import ServerUser, server_user
 
 # sun_path holds 108 bytes on Linux and 104 elsewhere; this leaves room for the longest socket name.
 _LONGEST_SOCKET_DIRECTORY = 80
+_SHORT = "/tmp"  # noqa: S108 - where paths are short; what is made there has a name that nobody guesses
 
 
 class StateInUse(Exception):  # noqa: N818 - a complaint
@@ -69,7 +70,7 @@ class State:
             directory.parent.mkdir(mode=0o711, exist_ok=True)
             yield self.user.own(directory)
             return
-        short = Path(tempfile.mkdtemp(prefix="cf-", dir="/tmp"))
+        short = Path(tempfile.mkdtemp(prefix="cf-", dir=_SHORT))
         try:
             yield self.user.own(short)
         finally:
@@ -94,9 +95,9 @@ class State:
 
 
 @contextmanager
-def temporary_state() -> Iterator[State]:
+def temporary_state(place: str | None = None) -> Iterator[State]:
     """A state for as long as the `with` lasts; its path is short, and the servers' account can reach it."""
-    state = State.at(Path(tempfile.mkdtemp(prefix="cf-", dir="/tmp")))
+    state = State.at(Path(tempfile.mkdtemp(prefix="cf-", dir=place or _SHORT)))
     try:
         yield state
     finally:
