@@ -188,7 +188,7 @@ class Fold:
 
     def _refuse_less(self, command: TokenCommand | SubjectCommand) -> None:
         standing = self.taken.callers.get((command.by.account, command.by.actor.id))
-        if standing is not None and not _asked_before(command):
+        if standing is not None and not _needs_no_recheck(command):
             standing.refuse_less(command.by, self.taken.clock)
 
     def _decided(
@@ -239,8 +239,8 @@ def key_of(command: TokenCommand | SubjectCommand) -> Key:
     return command.account, command.token_id if isinstance(command, TokenCommand) else command.id
 
 
-def _asked_before(command: TokenCommand | SubjectCommand) -> bool:
-    """Say whether it does not matter how the caller stands at this moment.
+def _needs_no_recheck(command: TokenCommand | SubjectCommand) -> bool:
+    """Say whether a command is decided without looking at its caller again.
 
     An exchange is decided by the token's own row (somebody who acts for its owner is asked like any caller), and an
     accepted job goes on: it may well end the very token that asked for it.

@@ -86,7 +86,7 @@ class BadLink(Invalid):
 
 
 class BadReference(Invalid):
-    """A token is named by its id, its number or the word self."""
+    """A reference is an id, a number or the word self."""
 
 
 class BadSecret(Invalid):
@@ -246,7 +246,7 @@ class KeyReused(Conflict):
 
 
 class SecretNoLongerAvailable(Conflict):
-    """The request succeeded earlier, but its secret can no longer be shown; rotate the token for a new one."""
+    """The request succeeded earlier, but its secret can no longer be shown; ask for a new one."""
 
 
 class Unavailable(Refusal):
@@ -254,7 +254,7 @@ class Unavailable(Refusal):
 
 
 class Busy(Unavailable):
-    """Somebody else holds this token's row; nothing was changed, try again."""
+    """Somebody else holds this row; nothing was changed, try again."""
 
 
 class OutcomeUnknown(Unavailable):

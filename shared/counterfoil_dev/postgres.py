@@ -204,7 +204,7 @@ def _postmaster_file(data: Path) -> list[str]:
 
 
 def _forget_strangers(data: Path, sockets: Path) -> None:
-    """Remove lock files whose process id has since gone to another program, or to nobody but waits to be buried.
+    """Remove lock files whose process id has since gone to another program, or is a zombie's.
 
     Postgres would believe that its old server is still running. Where the id belongs to nobody it sees so itself.
     """

@@ -80,7 +80,7 @@ async def list_things(_: Shelf, query: Query[Search]) -> Search:
 async def change_thing(_: Shelf, ref: str, if_match: IfMatch, body: Body[Nothing]) -> Tagged[Thing]:
     """Change a thing."""
     assert body == Nothing()
-    met = if_match is None or if_match.met_by(7)
+    met = if_match is None or 7 in if_match
     return Tagged(Thing(f"{ref} {met}", "nobody"), revision=7)
 
 

@@ -18,7 +18,7 @@ from counterfoil.commands import Sweep
 from counterfoil.door import Door
 from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
-from counterfoil.subjects.user_events import ROLES
+from counterfoil.subjects.user_events import ROLE_SCOPES
 from counterfoil_api.application import routes
 from counterfoil_api.typed.api import Route
 from counterfoil_api.typed.reading import Source
@@ -79,7 +79,7 @@ async def asking(api_settings: Settings, session: ClientSession, tmp_path_factor
     told = await founded(api_settings, f"roles-{uuid4().hex[:8]}", directory)
     boss = Caller(session, f"Bearer {told['admin_token']}")
     found: Asking = {}
-    for role in ROLES:
+    for role in ROLE_SCOPES:
         user: Person = await person(boss, role)
         found[role] = boss.with_token((await user.asks().post("/v1/login")).json["issued"]["secret"])
     return found
@@ -110,7 +110,7 @@ def test_every_operation_takes_a_scope_that_somebody_decided_on() -> None:
     assert {route.path for route in routes() if not route.scope} == FREE
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ROLE_SCOPES)
 async def test_a_role_may_do_this_and_nothing_else(asking: Asking, role: str) -> None:
     answers = {f"{route.method} {route.path}": (route, await ask(asking[role], route)) for route in guarded(role)}
     unread = {name: answer.body for name, (_, answer) in answers.items() if answer.status in UNREAD}

@@ -1,5 +1,6 @@
 """What may be done with tokens over HTTP."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -200,3 +201,13 @@ async def test_a_retried_change_gets_the_same_answer(admin: Caller) -> None:
     again = await admin.patch(path, {"name": "x"}, Idempotency_Key="k")
     assert (again.json, again.headers["ETag"]) == (first.json, first.headers["ETag"])
     assert (await admin.get(path)).json["name"] == "y"
+
+
+async def test_a_rotation_does_not_forget_when_the_token_was_used(admin: Caller) -> None:
+    issued = await admin.issue(scopes=["own.read"])
+    path = f"/v1/tokens/{issued['token']['id']}"
+    assert (await admin.with_token(issued["secret"]).get("/v1/tokens/self")).status == 200
+    async with asyncio.timeout(10):
+        while (used := (await admin.get(path)).json["last_used_at"]) is None:  # noqa: ASYNC110 - within a second it is written
+            await asyncio.sleep(0.1)
+    assert (await admin.post(f"{path}/rotate", {"grace": "1h"})).json["token"]["last_used_at"] == used

@@ -174,5 +174,5 @@ async def test_after_ten_minutes_the_secret_is_gone_and_said_to_be(
     await connection.close()
     with pytest.raises(SecretNoLongerAvailable) as gone:
         await shaky.create("nightly", idempotency_key="k" * 32)
-    assert gone.value.facts["token"] == str(made.token.id)
+    assert gone.value.facts["subject"] == str(made.token.id)
     assert proxy.connections == 1

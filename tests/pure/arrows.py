@@ -10,11 +10,13 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "merkle", "note", "password",
+    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "history", "password",
     "principal", "refusals", "scopes", "secret", "subjects", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
+USE = frozenset({"attempts", "audit", "client", "door", "founding", "keys", "recovering", "use", "witness"})
+"""What may import all but the edges."""
 FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 
 PURE_STANDS_ON = frozenset({
@@ -42,14 +44,18 @@ class Module:
 
     @property
     def floor(self) -> str:
-        """Where it stands; a module that nobody has placed yet is a use, which may import all but the edges."""
+        """Where it stands."""
         top, _, rest = self.name.partition(".")
         room = rest.partition(".")[0]
         if top != "counterfoil" or room == "cli":
             return "edge"
         if room in PURE or not room:
             return "pure"
-        return "in memory" if room in IN_MEMORY else "postgres" if room == "postgres" else "use"
+        if room in IN_MEMORY or room == "postgres":
+            return "postgres" if room == "postgres" else "in memory"
+        if room in USE:
+            return "use"
+        raise LookupError(f"{self.name} stands in no room: place it in arrows.py")
 
 
 def modules(root: Path) -> dict[str, Module]:

@@ -1,5 +1,6 @@
 """The catalogue: a name is one subject, descriptions come and go, and what is refused."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from counterfoil.events import Event, Fact, Private, Subject
 from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, StaleRevision
 from counterfoil.subjects import KIND_OF, TYPE_OF, decide, evolve
+from counterfoil.subjects.account import EndSecrets
 from counterfoil.subjects.catalogue import (
     ComposeSet,
     DescribeScope,
@@ -19,6 +21,8 @@ from counterfoil.subjects.catalogue import (
     ScopeForgotten,
     SetComposed,
     SetForgotten,
+    decide_scope,
+    decide_set,
     named,
 )
 from counterfoil.subjects.small import Around, Small, SubjectCommand
@@ -139,3 +143,23 @@ def test_a_name_is_one_subject_of_its_account_and_kind(account: UUID, one: str, 
     assert first != named(account, "scope_set", one)
     assert first != named(UUID(int=account.int ^ 1), "scope", one)
     assert (first == named(account, "scope", other)) == (one == other)
+
+
+@pytest.mark.parametrize("decides", [decide_scope, decide_set])
+def test_the_catalogue_knows_no_command_of_another_kind(decides: Callable[..., list[Event]]) -> None:
+    with pytest.raises(TypeError):
+        decides(None, asks(EndSecrets, reason="x"), NOW)
+
+
+@pytest.mark.parametrize(("kind", "event"), [("scope", ScopeForgotten()), ("scope_set", SetForgotten())])
+def test_what_cannot_have_happened_to_it(kind: str, event: Event) -> None:
+    subject = Subject(kind, ID)
+    fact = Fact(account=ACCOUNT, subject=subject, version=1, type="forgotten", at=NOON, by=ADMIN.actor, event=event)
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact)
+
+
+def test_a_set_that_was_forgotten_is_composed_anew() -> None:
+    again = after(compose("a.read"), asks(ForgetSet), compose("b.read"))
+    assert again is not None
+    assert (again.standing, again.version) == ("active", 3)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.duration import LONGEST, expiry, length, seconds
+from counterfoil.duration import LONGEST, expiry, length, seconds, spelt
 from counterfoil.refusals import BadDuration, BadExpiry
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -142,3 +142,12 @@ def test_a_duration_or_an_expiry_but_not_both() -> None:
     for said in ("1d", "forever"):
         with pytest.raises(BadExpiry):
             expiry(AT, said, AT + DAY)
+
+
+@pytest.mark.parametrize(
+    ("whole", "text"),
+    [(604_800, "7d"), (86_400, "1d"), (7_200, "2h"), (90, "90s"), (5_400, "90m"), (0, "0s"), (1, "1s")],
+)
+def test_seconds_are_spelt_as_short_as_can_be_and_read_back(whole: int, text: str) -> None:
+    assert spelt(whole) == text
+    assert seconds(text) == whole

@@ -31,7 +31,6 @@ from counterfoil.subjects.user_commands import (
 )
 from counterfoil.subjects.user_events import (
     ROLE_SCOPES,
-    ROLES,
     Role,
 )
 from pure.people import ADA, ENROLMENT, PEOPLE, after, asks, born, fact
@@ -73,7 +72,7 @@ class House:
         return {user.name: user.id for user in self.people.values() if user.name}
 
 
-roles = st.sampled_from(ROLES)
+roles = st.sampled_from(tuple(ROLE_SCOPES))
 granted = st.lists(st.sampled_from(["users.*", "own.*", "own.read", "tokens.*", "a.b", "a.*", "all"]), max_size=2)
 emails = st.sampled_from(["ada@example.org", "bob@example.org", "eve@example.org"])
 fields: dict[type[SubjectCommand], dict[str, st.SearchStrategy[Any]]] = {

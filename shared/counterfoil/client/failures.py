@@ -67,7 +67,7 @@ class Conflict(Refused):
 
 
 class SecretNoLongerAvailable(Refused):
-    """It happened at an earlier try, whose secret is no longer shown; `facts["token"]` is the token's id."""
+    """It happened at an earlier try, whose secret is shown no more; `facts["subject"]` is the id of what it made."""
 
 
 class StaleRevision(Refused):

@@ -150,7 +150,7 @@ class Wire:
             result = await self._try(call, ends - loop.time())
             if isinstance(result, Answer) and result.status < 300:
                 return result
-            # Full jitter: many clients that were cut off together shall not come back together.
+            # Equal jitter: many clients that were cut off together shall not come back together.
             pause = max(result.pause_seconds, random.uniform(limit / 2, limit))  # noqa: S311 - no secret
             if not result.again or loop.time() + pause >= ends:
                 raise _failure(call, result, doubt=doubt)

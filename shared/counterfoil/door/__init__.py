@@ -39,7 +39,7 @@ _PASSING: Final = (
     asyncpg.QueryCanceledError,
     asyncpg.InvalidCachedStatementError,  # a migration changed a table under a prepared statement
 )
-"""What may not happen again to a command that is tried again."""
+"""Errors that are worth another try: what caused them may be gone by then."""
 
 
 def _unobserved(_batch: Batch, _waited: float, _took: float) -> None:

@@ -201,7 +201,7 @@ def _earlier(claim: Claim, answered: claims.Answered | None) -> Answer:
     if not hmac.compare_digest(answered.body_digest, claim.body_digest):
         return KeyReused()
     if answered.reply is None:
-        return SecretNoLongerAvailable(token=str(answered.token_id))
+        return SecretNoLongerAvailable(subject=str(answered.token_id))
     return Outcome(None, (), answered.at, reply=claim.opened(answered.reply), replayed=True)
 
 

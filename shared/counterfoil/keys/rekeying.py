@@ -23,7 +23,7 @@ _REMEMBERED: Final = 10_000
 class Rekeying:
     """`async with Rekeying(pool, peppers) as again`, then `again.note(secret, pepper_id)` of whatever was good.
 
-    Nobody waits for it: a secret that is not kept again today is when it is used next.
+    Nobody waits for it: a secret that was missed today is kept again when it is used next.
     """
 
     def __init__(self, pool: Pool, peppers: Peppers) -> None:

@@ -49,7 +49,7 @@ _READER: Final = {
 async def connect(url: str) -> Connection:
     """Open a connection for the hot path: few statements, always the same, always by key.
 
-    Whom a row or a key is held against gives up soon (`lock_timeout`): many others ride with it.
+    Its lock_timeout is short, because a batch that waits for a lock keeps every command in it waiting.
     """
     settings = {**_SETTINGS, "lock_timeout": "1s"}
     return await asyncpg.connect(url, server_settings=settings, command_timeout=10, timeout=5)

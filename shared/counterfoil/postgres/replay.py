@@ -71,7 +71,7 @@ class Snapshot:
             yield StateRow(row["account_id"], row["token_id"], _token(row), row["leaf"])
 
     async def subjects(self) -> AsyncIterator[StateRow]:
-        """Yield the row of every account, user and key."""
+        """Yield the row of every subject but tokens."""
         async for row in self._connection.cursor(
             f"select {SUBJECT_COLUMNS} from subject order by account_id, subject_id",
             prefetch=_PREFETCH,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from msgspec import UNSET, UnsetType
 
@@ -10,7 +10,6 @@ from counterfoil.events import Event
 from counterfoil.scopes import EVERYTHING
 
 Role = Literal["administrator", "operator", "auditor", "member"]
-ROLES: Final = get_args(Role)
 
 _READS: Final = ("tokens.read", "alerts.read", "users.read", "account.read", "scopes.read")
 ROLE_SCOPES: Final[dict[Role, tuple[str, ...]]] = {

@@ -26,7 +26,6 @@ from counterfoil_api.asking.principals import authenticate, need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Duration, Given, Name, Revocation
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
 from counterfoil_api.typed.replies import Tagged
@@ -100,7 +99,7 @@ async def update_account(
     need(asker, "account.update")
     policy = UNSET if body.policy is UNSET else _policy(body.policy)
     command = ChangeAccount(
-        account=asker.account, id=asker.account, by=asker, revisions=revisions(if_match), name=body.name, policy=policy
+        account=asker.account, id=asker.account, by=asker, revisions=if_match, name=body.name, policy=policy
     )
     if policy is not UNSET and not body.shut_me_out and not _admits(policy, approach):
         raise ShutsYouOut

@@ -17,7 +17,6 @@ from counterfoil_api.account.words import SETS, WORDS
 from counterfoil_api.asking.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Cursor, Given, Limit, Scopes
 from counterfoil_api.typed.reading import Asker, Body, IfMatch, Query
 from counterfoil_api.typed.replies import Tagged
@@ -106,7 +105,7 @@ async def describe_scope(
     """
     need(asker, "scopes.update")
     command = core.DescribeScope(
-        account=asker.account, id=named(asker.account, "scope", scope), by=asker, revisions=revisions(if_match),
+        account=asker.account, id=named(asker.account, "scope", scope), by=asker, revisions=if_match,
         scope=scope, sentence=body.sentence, documentation=body.documentation,
     )  # fmt: skip
     return await _described(ledger, command)
@@ -119,7 +118,7 @@ async def forget_scope(
     """Take a scope out of the catalogue; who holds it still does."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope", scope)
-    command = core.ForgetScope(account=asker.account, id=subject, by=asker, revisions=revisions(if_match))
+    command = core.ForgetScope(account=asker.account, id=subject, by=asker, revisions=if_match)
     return await _described(ledger, command)
 
 
@@ -147,7 +146,7 @@ async def compose_scope_set(
     if name in SETS:
         raise BadText(f"{name} is a set of Counterfoil's own; choose another name.", field="name")
     command = core.ComposeSet(
-        account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=revisions(if_match),
+        account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
     )  # fmt: skip
     return await _composed(ledger, command)
@@ -160,7 +159,7 @@ async def forget_scope_set(
     """Take a set out of the catalogue."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope_set", name)
-    command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=revisions(if_match))
+    command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=if_match)
     return await _composed(ledger, command)
 
 

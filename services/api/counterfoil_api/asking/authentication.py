@@ -24,7 +24,7 @@ _VISIBLE = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SecretGiven:
-    """A token's secret, as a bearer token or as the password of nobody; or of a `client`, the token's own id."""
+    """A token's secret: as Bearer, as the password of an empty user, or of the token's own id (`client`)."""
 
     plain: str
     client: UUID | None = None

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class Milling:
-    """Keeps `peppers` as they should be."""
+    """Holds the peppers of this process against those that the database knows."""
 
     def __init__(self, pool: Pool, door: Door, peppers: Peppers) -> None:
         self._pool = pool

@@ -12,8 +12,8 @@ Complaint
 ├── OtpRequired              somebody is, but a password alone is not enough for them
 ├── PasswordNeeded           a token asks for what takes a password
 ├── BadCode                  a one-time code that the seed does not give now
-├── ProxyMisconfigured       a proxy asks, but not what
-├── NotVerified              a proxy's question cannot be answered, which is no
+├── ProxyMisconfigured       a proxy asks, but its address states no demand
+├── NotVerified              a proxy's question cannot be answered now, which counts as no
 ├── RateLimited              too much of something; Retry-After says when it is not
 ├── UnsupportedGrantType, UnsupportedTokenType, ExchangeRefused, TargetRefused
 │                            what OAuth's endpoints refuse, each by a name of its own there

@@ -48,7 +48,7 @@ class Known:
         return digest_of(self._peppers, given)
 
     async def whose(self, given: Given) -> tuple[UUID, UUID]:
-        """The account and the token that they belong to, which never changes; nobody's are those of nobody."""
+        """The account and the token that they belong to, which never changes; (NIL, NIL) if to none."""
         key = plain_hash(given)
         if (found := self._whose.get(key)) is None:
             found = await self._found(given)

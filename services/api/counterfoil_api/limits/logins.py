@@ -1,9 +1,9 @@
 """Passwords and one-time codes tried in vain: who fails waits longer and longer, and makes nobody else wait.
 
-Failures are counted for a person at a network: from the fifth on each doubles the wait there. And they are counted for
-a person at all networks where that person never logged in: after fifty these share one turn at a time, further and
-further apart, so that a thousand networks together do not guess more than one. Where the person was at home before,
-strangers' failures change nothing. A hundred in a row leave one try a day.
+From the fifth failure of a person at one network on, each doubles the wait there. At all networks where they never
+logged in, failures are counted together as well: from the fiftieth on these share one turn at a time, further and
+further apart, so that a thousand of them guess no more than one. A hundred in a row leave one try a day. Networks
+where the person has logged in are not affected by what strangers do elsewhere.
 
 A network that tries one password on many people is limited like one that guesses secrets; whoever is at home in it is
 none of those.

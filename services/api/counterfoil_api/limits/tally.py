@@ -67,7 +67,7 @@ class Tally:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
-        """Ask, with patience: who is thought lost for a busy moment has everybody counted anew."""
+        """Ask, with patience: to give up a Valkey that is merely busy begins every count anew."""
         asking = asyncio.ensure_future(self._asked(asks))
         try:
             # Not `asyncio.timeout`: after a pause of our own it would throw away an answer that has long been there.

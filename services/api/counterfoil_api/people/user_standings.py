@@ -19,7 +19,6 @@ from counterfoil_api.people.users import TARGET, changed, chosen
 from counterfoil_api.people.whom import SELF, is_oneself, oneself, permitted_user
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Resumption, Revocation
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.typed.replies import Tagged
@@ -46,9 +45,7 @@ async def disable_user(
 ) -> Tagged[UserDocument]:
     """Refuse a user, and every token that acts on their behalf, until they are enabled."""
     found = await permitted_user(ledger, asker, user, scope="users.disable")
-    command = DisableUser(
-        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), reason=body.reason
-    )
+    command = DisableUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
     return await changed(ledger, command, key)
 
 
@@ -64,7 +61,7 @@ async def enable_user(
 ) -> Tagged[UserDocument]:
     """Accept a user again, and their tokens, but for those that were revoked meanwhile."""
     found = await permitted_user(ledger, asker, user, scope="users.disable")
-    command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
+    command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=if_match)
     return await changed(ledger, command, key)
 
 
@@ -89,9 +86,7 @@ async def remove_user(
     changes nothing.
     """
     found = await permitted_user(ledger, asker, user, scope="users.remove")
-    command = RemoveUser(
-        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), reason=body.reason
-    )
+    command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
     return await changed(ledger, command, key)
 
 
@@ -121,7 +116,7 @@ async def change_password(
         found = await permitted_user(ledger, asker, user, scope="users.reset")
     password = chosen(body.password, found.name or "")
     command = ChangePassword(
-        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match),
+        account=asker.account, id=found.id, by=asker, revisions=if_match,
         password_hash=await ledger.passwords.hashed(password),
     )  # fmt: skip
     made_up = password if body.password is None else None
@@ -154,5 +149,5 @@ async def remove_totp(
         found = await oneself(ledger, asker)
     else:
         found = await permitted_user(ledger, asker, user, scope="users.reset")
-    command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
+    command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=if_match)
     return await changed(ledger, command, key)

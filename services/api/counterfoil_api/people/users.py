@@ -48,7 +48,6 @@ from counterfoil_api.people.whom import permitted_user
 from counterfoil_api.tokens.showing import event_document
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Cursor, EventPage, Given, Limit
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
 from counterfoil_api.typed.replies import Made, Tagged
@@ -155,7 +154,7 @@ async def update_user(
     """
     found = await permitted_user(ledger, asker, user, scope="users.update")
     command = UpdateUser(
-        account=asker.account, id=found.id, by=asker, revisions=revisions(if_match), email=body.email, role=body.role,
+        account=asker.account, id=found.id, by=asker, revisions=if_match, email=body.email, role=body.role,
         scopes=body.scopes,
     )  # fmt: skip
     return await changed(ledger, command, key)

@@ -35,7 +35,6 @@ from counterfoil_api.tokens.bulk_documents import (
 )
 from counterfoil_api.tokens.bulk_showing import job_document, plan_document
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Resumption
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
 from counterfoil_api.typed.replies import Made, Tagged
@@ -125,7 +124,7 @@ async def cancel_revocation(
     changed.
     """
     found = await _permitted(ledger, asker, job)
-    command = CancelJob(account=asker.account, id=found.id, by=asker, revisions=revisions(if_match))
+    command = CancelJob(account=asker.account, id=found.id, by=asker, revisions=if_match)
     found = _job((await ledger.door.execute(command)).state)
     return Tagged(await _shown(ledger, found), found.revision)
 

@@ -69,7 +69,7 @@ async def burn_secrets(ledger: Ledger, address: From, *, body: Body[list[Found]]
 def until_beat(elapsed_seconds: float, reported: int) -> float:
     """How long an answer to so many waits: for the beat by which all of them could have been ended, or the next one.
 
-    Never not at all, since a loop's clock may stand still for as long as it is busy.
+    It is always more than nothing: the clock of a busy loop may stand still, and an answer at once would tell.
     """
     least = BEAT_SECONDS * (1 + reported // _IN_A_BEAT)
     return max(least - elapsed_seconds, BEAT_SECONDS - elapsed_seconds % BEAT_SECONDS)

@@ -44,7 +44,6 @@ from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import token_document
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
 from counterfoil_api.typed.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
@@ -162,7 +161,8 @@ async def rotate_token(
     except SecretRetired:
         issued = await _recalled(ledger, approach, key)
         return Tagged(issued, issued.token.revision)
-    token = (await permitted(ledger, asker, ref, scope="tokens.rotate")).token
+    listed = await permitted(ledger, asker, ref, scope="tokens.rotate")
+    token = listed.token
     secret = mint(token.owner.type)
     command = Rotate(
         account=asker.account,
@@ -172,9 +172,9 @@ async def rotate_token(
         grace_seconds=_grace_seconds(body.grace),
         duration=body.duration,
         expires_at=body.expires_at,
-        revisions=revisions(if_match),
+        revisions=if_match,
     )
-    issued = await _issued(ledger, command, secret, key)
+    issued = await _issued(ledger, command, secret, key, last_used_at=listed.last_used_at)
     return Tagged(issued, issued.token.revision)
 
 
@@ -189,12 +189,19 @@ def _grace_seconds(text: str) -> int:
         ) from None
 
 
-async def _issued(ledger: Ledger, command: Create | Rotate, secret: Secret, retry: Retry | None) -> Issued:
+async def _issued(
+    ledger: Ledger,
+    command: Create | Rotate,
+    secret: Secret,
+    retry: Retry | None,
+    *,
+    last_used_at: datetime | None = None,
+) -> Issued:
     ledger.limits.marks.met(SecretGiven(secret.plain))
 
     def shown(outcome: Outcome) -> Issued:
         token = outcome.token
-        document = token_document(token, at=outcome.at, around=outcome.around, last_used_at=token.last_exchanged_at)
+        document = token_document(token, at=outcome.at, around=outcome.around, last_used_at=last_used_at)
         return Issued(token=document, secret=secret.plain)
 
     return await answered(ledger, command, retry, shown, kind=Issued, holds_secret=True)

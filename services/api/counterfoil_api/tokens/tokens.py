@@ -1,4 +1,4 @@
-"""Tokens as they are: list, get and change them; no secret is ever shown here."""
+"""Tokens are changed: update, renew, suspend, resume and revoke them; no secret is ever shown here."""
 
 from counterfoil.commands import Change, Renew, Resume, Revoke, Suspend, Update
 from counterfoil.fold import Outcome
@@ -26,7 +26,6 @@ from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import token_document
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conditions import revisions
 from counterfoil_api.typed.documents import (
     Renewal,
     Resumption,
@@ -69,7 +68,7 @@ async def update_token(
         account=asker.account,
         token_id=listed.token.id,
         by=asker,
-        revisions=revisions(if_match),
+        revisions=if_match,
         name=body.name,
         description=body.description,
         scopes=body.scopes,
@@ -112,7 +111,7 @@ async def renew_token(
         account=asker.account,
         token_id=listed.token.id,
         by=asker,
-        revisions=revisions(if_match),
+        revisions=if_match,
         duration=body.duration,
         expires_at=body.expires_at,
     )
@@ -141,7 +140,7 @@ async def suspend_token(
         account=asker.account,
         token_id=listed.token.id,
         by=asker,
-        revisions=revisions(if_match),
+        revisions=if_match,
         reason=body.reason,
     )
     return await _changed(ledger, listed, command, key)
@@ -164,7 +163,7 @@ async def resume_token(
 ) -> Tagged[TokenDocument]:
     """Accept a suspended token again."""
     listed = await permitted(ledger, asker, ref, scope="tokens.resume")
-    command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=revisions(if_match))
+    command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match)
     return await _changed(ledger, listed, command, key)
 
 
@@ -189,7 +188,7 @@ async def revoke_token(
         account=asker.account,
         token_id=listed.token.id,
         by=asker,
-        revisions=revisions(if_match),
+        revisions=if_match,
         reason=body.reason,
     )
     return await _changed(ledger, listed, command, None)

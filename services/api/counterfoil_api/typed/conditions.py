@@ -1,7 +1,6 @@
-"""If-Match and ETag: a caller may say which revision of a token they have seen."""
+"""If-Match and ETag: a caller may say which revision they have seen."""
 
 import re
-from dataclasses import dataclass
 
 from counterfoil_api.edge.complaints import InvalidPrecondition
 
@@ -11,32 +10,12 @@ _SEPARATOR = re.compile(r"[ \t]*,[ \t,]*")
 _REVISION = re.compile(r"[1-9][0-9]{0,15}")
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """The revisions that a caller will accept; none of them when their tags were never ours."""
-
-    revisions: frozenset[int]
-    anything: bool = False
-
-    def met_by(self, revision: int) -> bool:
-        """Whether this revision is one that the caller has seen."""
-        return self.anything or revision in self.revisions
-
-
-ANYTHING = Expectation(frozenset(), anything=True)
-
-
-def expectation(header: str) -> Expectation:
-    """What an If-Match header asks for; weak tags are refused, since a change needs strong comparison."""
+def expectation(header: str) -> frozenset[int] | None:
+    """The revisions that an If-Match header accepts, None for any; weak tags are refused: changes compare strongly."""
     text = header.strip(" \t")
     if text == "*":
-        return ANYTHING
-    return Expectation(frozenset(revision for tag in _tags(text) if (revision := _revision(tag)) is not None))
-
-
-def revisions(asked: Expectation | None) -> frozenset[int] | None:
-    """What a command insists on; None is any revision at all."""
-    return None if asked is None or asked.anything else asked.revisions
+        return None
+    return frozenset(revision for tag in _tags(text) if (revision := _revision(tag)) is not None)
 
 
 def etag(revision: int) -> str:

@@ -51,7 +51,7 @@ _SCHEMES: Mapping[str, Json] = MappingProxyType(
 _HEADERS: Mapping[str, Json] = MappingProxyType(
     {
         "ETag": {"description": "The revision shown, for If-Match.", "schema": {"type": "string"}},
-        "Location": {"description": "Where the new token is.", "schema": {"type": "string"}},
+        "Location": {"description": "Where it is now.", "schema": {"type": "string"}},
         "X-Request-Id": {
             "description": "The id under which this request was logged.",
             "schema": {"type": "string"},

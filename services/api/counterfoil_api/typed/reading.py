@@ -19,7 +19,7 @@ from counterfoil_api.edge.complaints import (
     MalformedRequest,
     UnsupportedMediaType,
 )
-from counterfoil_api.typed.conditions import Expectation, expectation
+from counterfoil_api.typed.conditions import expectation
 from counterfoil_api.typed.fields import fields_of, form_of
 from counterfoil_api.typed.misreadings import misread, named
 
@@ -55,7 +55,7 @@ Asker = Annotated[T, Source.ASKER]
 Presented = Annotated[T, Source.APPROACH]
 Perhaps = Annotated[T | None, Source.PERHAPS]
 From = Annotated[Address | None, Source.ADDRESS]
-IfMatch = Annotated[Expectation | None, Source.IF_MATCH]
+IfMatch = Annotated[frozenset[int] | None, Source.IF_MATCH]
 IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
 
 Read = Callable[[web.Request, bytes], object]
@@ -197,7 +197,7 @@ def _expect_media_type(request: web.Request, expected: str) -> None:
         raise UnsupportedMediaType(f"This operation reads {expected}.")
 
 
-def _if_match(request: web.Request, _: bytes) -> Expectation | None:
+def _if_match(request: web.Request, _: bytes) -> frozenset[int] | None:
     header = request.headers.getall("If-Match", None)
     return None if header is None else expectation(", ".join(header))
 

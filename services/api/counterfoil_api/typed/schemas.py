@@ -52,7 +52,7 @@ def written(parameter: Parameter, schemas: Schemas) -> list[Json]:
             says = _SAYS.get(parameter.name, "A token's id, its number, or `self`: the token that asks.")
             return [_parameter(parameter.name, "path", {"type": "string", "pattern": _REF}, says, required=True)]
         case Source.IF_MATCH:
-            says = "Only if the token still has one of these revisions: entity tags, or `*`."
+            says = "Only if it still has one of these revisions: entity tags, or `*`."
             return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]
         case Source.IDEMPOTENCY_KEY:
             says = "Repeating a request under its key gives the first answer again, for 24 hours."
