@@ -158,6 +158,27 @@ async def test_b7_a_process_that_lacks_the_pepper_that_signs_says_so_and_refuses
         assert (await ahead.get("/v1/tokens")).status == 200
 
 
+async def test_b7_a_process_that_lacks_the_pepper_that_signs_never_says_that_a_leaked_secret_is_ended(
+    database: Database, tmp_path: Path, owner: Connection
+) -> None:
+    token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "leaking", tmp_path))["admin_token"]
+    async with peppered(database, OLD, token) as behind, peppered(database, BOTH, token) as ahead:
+        await ask(database, ActivatePepper, number=2)
+        issued: list[Any] = []
+
+        async def signs() -> bool:
+            issued.append(await ahead.issue())
+            return await kept_under(owner, issued[-1]["token"]["id"]) == [2]
+
+        await until(signs)
+        leaked = issued[-1]["secret"]
+        answer = await behind.post("/v1/burn", [leaked])
+        assert (answer.status, answer.problem) == (503, "misconfigured")
+        assert await opens(ahead, leaked) == [True]
+        assert (await ahead.post("/v1/burn", [leaked])).status == 202
+        assert await opens(ahead, leaked) == [False]
+
+
 async def test_h32_every_step_of_a_pepper_is_an_event_and_none_holds_a_key(
     database: Database, tmp_path: Path, owner: Connection
 ) -> None:

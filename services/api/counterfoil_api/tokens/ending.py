@@ -15,10 +15,17 @@ _FOR_GOOD: Final = (TokenRevoked, SecretRetired, SecretEnded)
 
 
 async def opened_by(ledger: Ledger, plain: str) -> Seen | None:
-    """The token that a secret opens, now or perhaps again: one that is expired or suspended can come back."""
+    """The token that a secret opens, now or perhaps again: one that is expired or suspended can come back.
+
+    Raises Misconfigured where it may be kept under a pepper that this process lacks: None would be taken for done.
+    """
     secret = await ledger.recognition.of(plain)
-    seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret)) if secret else None
+    if secret is None:
+        return None
+    await ledger.mill.settled()
+    seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
     if seen is None or seen.presented is None:
+        ledger.mill.refuse_in_doubt()
         return None
     return None if isinstance(flaw(seen, seen.presented, seen.at, seen.around), _FOR_GOOD) else seen
 
