@@ -4,13 +4,21 @@ import asyncio
 import base64
 import hashlib
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from aiohttp import ClientSession
 
 from api.moving import active, digest, imported, item, one, plain, why
 from api.proxy import Asked, bearer
 from api.service import Caller, basic
+from counterfoil import foreign
+from counterfoil.door import waiting
+from counterfoil.secret import Peppers
+from counterfoil.settings import Settings
+from counterfoil_dev.postgres import Database, Postgres
 
 
 @pytest.mark.parametrize("by", ["value", "sha256", "sha512"])
@@ -102,6 +110,45 @@ async def test_repeating_an_import_finishes_it_and_doubles_nothing(admin: Caller
     for each in by_digest:
         del each["secret"]
     assert {result["status"] for result in await imported(admin, *by_digest)} == {"already"}
+
+
+@asynccontextmanager
+async def held(database: Database, statement: str, *arguments: object) -> AsyncIterator[None]:
+    """Somebody who holds what a statement takes, for longer than the door waits."""
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        await owner.execute("begin")
+        await owner.execute(statement, *arguments)
+        yield
+    finally:
+        await owner.close()
+
+
+async def test_what_cannot_be_imported_now_is_the_answer_of_the_call(
+    admin: Caller, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    items = [item(secret=plain()) for _ in range(3)]
+    async with held(postgres_server.database("api"), "lock table event in access exclusive mode"):
+        answer = await admin.post("/v1/tokens/import", {"tokens": items})
+    assert (answer.status, answer.problem, answer.headers["Retry-After"]) == (503, "overloaded", "1")
+    assert {each["status"] for each in await imported(admin, *items)} == {"imported"}
+
+
+async def test_what_was_cut_off_halfway_is_not_known_and_finished_by_repeating_it(
+    admin: Caller, postgres_server: Postgres, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    items = [item(secret=plain()) for _ in range(waiting.BATCH_LIMIT + 20)]
+    last = Peppers(api_settings.peppers).minted(foreign.by_value(items[-1]["secret"])).digest
+    taken = "insert into secret values ($1, gen_random_uuid(), gen_random_uuid(), 1, 1, 'sha256')"
+    async with held(postgres_server.database("api"), taken, last):
+        answer = await admin.post("/v1/tokens/import", {"tokens": items})
+    assert (answer.status, answer.problem) == (503, "outcome-unknown")
+    assert "repeat the call" in answer.json["detail"]
+    again = [each["status"] for each in await imported(admin, *items)]
+    assert again == ["already"] * waiting.BATCH_LIMIT + ["imported"] * 20
+    assert {each["status"] for each in await imported(admin, *items)} == {"already"}
 
 
 async def test_a_secret_opens_one_token_whoever_else_brings_it(admin: Caller, stranger: Caller) -> None:

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from cli.conftest import Shell
 from client.running import Service
-from counterfoil.door import Door
+from counterfoil.door import Door, waiting
 from counterfoil.postgres.connection import open_pool
 from counterfoil_worker.jobs import Jobs
 
@@ -144,6 +146,25 @@ async def test_more_than_one_call_holds(shell: Shell, tmp_path: Path, service: S
     assert await service.tokens() == 1_203
     audited = await shell("audit", "replay", DATABASE_URL=service.database.app_url)
     assert audited.code == 0
+
+
+async def test_an_import_outlasts_a_database_that_is_away(
+    shell: Shell, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    file = tmp_path / "tokens.ndjson"
+    file.write_text("".join(json.dumps(token(secret=secrets.token_hex(20))) + "\n" for _ in range(3)))
+    owner = await asyncpg.connect(service.database.owner_url)
+    await owner.execute("begin; lock table event in access exclusive mode")
+    with capture_logs() as lines:
+        running = asyncio.create_task(shell("token", "import", str(file)))
+        async with asyncio.timeout(30):
+            while not any(line.get("status") == 503 for line in lines):  # noqa: ASYNC110 - it is told by nobody else
+                await asyncio.sleep(0.1)
+        await owner.close()
+        said = await running
+    assert (said.code, said.out) == (0, "3 imported, 0 already, 0 refused\n")
+    assert await service.tokens() == 3
 
 
 async def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell, tmp_path: Path) -> None:

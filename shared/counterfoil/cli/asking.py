@@ -114,6 +114,8 @@ def _lines(failure: Failure, url: str) -> list[str]:
             lines.append(f"  ({failure.name}, HTTP {failure.status}{request})")
         case OutcomeUnknown(idempotency_key=str() as key):
             lines.append(f"  Repeat the same command with --idempotency-key {key}: it happens once, whatever happened.")
+        case OutcomeUnknown():
+            lines.append("  Run the same command again: it finishes what was begun, and doubles nothing.")
         case Unreachable():
             lines.append(f"  Nothing was changed. Is the service running at {url}?")
         case _:

@@ -58,7 +58,7 @@ class Bulk(Calls):
         Each has a name, as for `create` whatever else a token has, and a `secret` or a `digest` of it.
         """
         body = spelling.body(tokens=list(tokens), dry_run=dry_run)
-        call = Call("POST", "/v1/tokens/import", body=body, patience_seconds=_PATIENCE_SECONDS)
+        call = Call("POST", "/v1/tokens/import", body=body, changes=not dry_run, patience_seconds=_PATIENCE_SECONDS)
         return spelling.read(await self.wire.ask(call), ImportReport)
 
 

@@ -89,7 +89,8 @@ class Unintelligible(Failure):
 class OutcomeUnknown(Failure):
     """The change was sent, but no answer that can be relied on came back: it may have happened.
 
-    To learn the outcome, and its secret if there is one, repeat the very same call with `idempotency_key`.
+    To learn the outcome, and its secret if there is one, repeat the very same call with `idempotency_key`; without
+    one (an import), just repeat it: that doubles nothing.
     """
 
     def __init__(self, reason: str, idempotency_key: str | None) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
@@ -15,7 +16,15 @@ from counterfoil.fold import Outcome
 from counterfoil.foreign import ALGORITHMS, Algorithm, ForeignDigest, ForeignSecret
 from counterfoil.postgres.foreign import creations, holders, moment
 from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import BadOwner, BadSecret, Refusal, ScopeMissing, SecretTaken
+from counterfoil.refusals import (
+    BadOwner,
+    BadSecret,
+    OutcomeUnknown,
+    Refusal,
+    ScopeMissing,
+    SecretTaken,
+    Unavailable,
+)
 from counterfoil.token import Surroundings
 from counterfoil_api.account.accounts import own_account
 from counterfoil_api.asking.authentication import SecretGiven
@@ -31,7 +40,7 @@ api = Api("tokens")
 LONGEST_BODY = 4 * 2**20
 BORN = "created_at"
 """Under this name the metadata keeps when a token was made elsewhere."""
-
+_UNFINISHED: Final = "Some may be imported and others are not; repeat the call, which finishes it and doubles nothing."
 
 Answer = Imported | Refusal
 
@@ -46,9 +55,9 @@ Answer = Imported | Refusal
 async def import_tokens(ledger: Ledger, asker: Asker[Principal], *, body: Body[Imports]) -> ImportReport:
     """Import tokens from elsewhere.
 
-    Each is issued or refused by itself, with no more than the asker holds; repeating the call finishes what was begun
-    and doubles nothing. Holders go on presenting the secrets that they have. A weak secret is refused; of a digest it
-    cannot be told whether what it was made of is.
+    Each is issued or refused by itself, with no more than the asker holds. If any of them cannot be now, the call is
+    answered with 503: repeating it finishes what was begun and doubles nothing. Holders go on presenting the secrets
+    that they have. A weak secret is refused; of a digest it cannot be told whether what it was made of is.
     """
     need(asker, "tokens.import")
     given = {n: _prepared(ledger, asker, item) for n, item in enumerate(body.tokens)}
@@ -64,20 +73,31 @@ async def _created(ledger: Ledger, asker: Principal, commands: list[Create]) -> 
     """Create them all at once, so that they share transactions; one answer each, so that none can stop the others."""
     numbered = [replace(command, number=await ledger.numbers.next()) for command in commands]
     outcomes = await asyncio.gather(*(ledger.door.execute(each) for each in numbered), return_exceptions=True)
-    answers: list[Answer] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Outcome):
-            answers.append(Imported(status="imported", token=outcome.token.id, number=outcome.token.number))
-        elif isinstance(outcome, Refusal):
-            answers.append(outcome)
-        else:
-            raise outcome
+    answers = [_answer(outcome) for outcome in outcomes]
     for algorithm in _algorithms(numbered, answers):
         await ledger.recognition.settled(algorithm)
+    _refuse_unfinished(answers)
     # A secret that somebody else imported just now may have been of this very item.
     lost = {n: numbered[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
     again = await _there_already(ledger, asker, lost)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
+
+
+def _answer(outcome: Outcome | BaseException) -> Answer:
+    if isinstance(outcome, Outcome):
+        return Imported(status="imported", token=outcome.token.id, number=outcome.token.number)
+    if isinstance(outcome, Refusal):
+        return outcome
+    raise outcome
+
+
+def _refuse_unfinished(answers: list[Answer]) -> None:
+    """Raise Unavailable if that is what became of any: said of one item, nobody would take it for "ask again"."""
+    later = [answer for answer in answers if isinstance(answer, Unavailable)]
+    if later and any(isinstance(answer, Imported | OutcomeUnknown) for answer in answers):
+        raise OutcomeUnknown(_UNFINISHED)
+    if later:
+        raise later[0]
 
 
 def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]:
