@@ -14,6 +14,7 @@ from counterfoil.postgres.migrate import (
     DatabaseAhead,
     EditedMigration,
     Migration,
+    TableHeld,
     known_migrations,
     migrate,
     read_migrations,
@@ -23,6 +24,7 @@ from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
 FIRST = Migration(1, "0001_cheques.sql", "create table cheque (n int); create table stub (n int);")
 SECOND = Migration(2, "0002_fill.sql", "insert into cheque values (1), (2);")
 CONCURRENT = Migration(3, "0003_index.sql", "-- no-transaction\ncreate index concurrently cheque_by_n on cheque (n);")
+WIDER = Migration(2, "0002_wider.sql", "alter table cheque add column m int;")
 BROKEN = Migration(2, "0002_broken.sql", "insert into cheque values (1); select no_such_function();")
 
 
@@ -87,6 +89,73 @@ async def test_many_at_once_apply_each_once(empty: Database) -> None:
     runs = await asyncio.gather(*(applied(empty, FIRST, SECOND, CONCURRENT) for _ in range(6)))
     assert sorted(map(len, runs)) == [0, 0, 0, 0, 0, 3]
     assert await cheques(empty) == 2
+
+
+@asynccontextmanager
+async def reading(database: Database, first: str = "select from cheque") -> AsyncIterator[asyncpg.Connection]:
+    """Somebody who reads for as long as this lasts, as an audit does."""
+    async with connected(database.owner_url) as reader:
+        await reader.execute("set application_name = 'a long audit'; begin")
+        await reader.execute(first)
+        yield reader
+
+
+async def longest_pause(database: Database, over: asyncio.Event) -> float:
+    """Write until it is over; gives how long one of these waited, in seconds."""
+    longest, loop = 0.0, asyncio.get_running_loop()
+    async with connected(database.owner_url) as writer:
+        while not over.is_set():
+            began = loop.time()
+            await writer.execute("insert into cheque (n) values (1)")
+            longest = max(longest, loop.time() - began)
+            await asyncio.sleep(0.01)
+    return longest
+
+
+async def test_a_migration_that_waits_for_a_long_reader_stops_nobody_else(empty: Database) -> None:
+    await applied(empty, FIRST)
+    over = asyncio.Event()
+    async with reading(empty) as reader:
+        migrating = asyncio.create_task(applied(empty, FIRST, WIDER))
+        writing = asyncio.create_task(longest_pause(empty, over))
+        await asyncio.sleep(3)
+        assert not migrating.done()
+        await reader.execute("commit")
+        assert await migrating == ["0002_wider.sql"]
+    over.set()
+    assert await writing < 1.5
+
+
+async def test_who_never_lets_go_of_a_table_is_named_and_nothing_is_applied(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("counterfoil.postgres.migrate._TRIES", 2)
+    await applied(empty, FIRST)
+    async with reading(empty) as reader:
+        holder = rf"process {reader.get_server_pid()} \(a long audit\)"
+        with pytest.raises(TableHeld, match=rf"0002_wider.sql was tried 2 times and is undone: .* held by {holder}"):
+            await applied(empty, FIRST, WIDER)
+    assert await applied(empty, FIRST, WIDER) == ["0002_wider.sql"]
+
+
+async def test_rights_wait_for_a_long_reader_too(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("counterfoil.postgres.migrate._TRIES", 1)
+    async with connected(database.owner_url) as connection:
+        await connection.execute("alter table event disable row level security")
+    async with reading(database, "select from event"):
+        with pytest.raises(TableHeld, match=r"granting rights .* \(a long audit\)"):
+            await migrate(database.owner_url, app_role=APPLICATION)
+    await migrate(database.owner_url, app_role=APPLICATION)
+
+
+async def test_an_index_that_is_built_outside_a_transaction_is_never_left_half_built(empty: Database) -> None:
+    await applied(empty, FIRST, SECOND)
+    async with reading(empty, "insert into cheque values (3)") as writer:
+        migrating = asyncio.create_task(applied(empty, FIRST, SECOND, CONCURRENT))
+        await asyncio.sleep(1)
+        await writer.execute("commit")
+        assert await migrating == ["0003_index.sql"]
+        assert await writer.fetchval("select indisvalid from pg_index where indexrelid = 'cheque_by_n'::regclass")
 
 
 async def test_the_application_must_exist(empty: Database) -> None:

@@ -15,14 +15,14 @@ from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
 def migrate() -> None:
     """Bring the database up to this code (MIGRATE_DATABASE_URL) and grant the role in DATABASE_URL its rights."""
     from counterfoil.postgres.grants import UnknownRole  # noqa: PLC0415 - each command loads what it needs
-    from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration, TableHeld  # noqa: PLC0415 - likewise
     from counterfoil.postgres.migrate import migrate as apply  # noqa: PLC0415 - likewise
 
     told = settings("migrate")
     try:
         with database_at_hand():
             names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url)))
-    except (EditedMigration, DatabaseAhead, UnknownRole) as error:
+    except (EditedMigration, DatabaseAhead, TableHeld, UnknownRole) as error:
         raise ended(REFUSED, str(error)) from None
     typer.echo("".join(f"applied {name}\n" for name in names) or "nothing to apply\n", nl=False)
 

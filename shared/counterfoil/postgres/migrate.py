@@ -3,9 +3,12 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 
@@ -16,6 +19,11 @@ _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _NO_TRANSACTION = "-- no-transaction"
 # Any number will do, as long as every migrating process takes the same one.
 _LOCK = 0x636F756E746572
+_LOCK_SECONDS: Final = 0.3
+"""How long a statement waits for a table that others use: whoever comes meanwhile, even to read, waits behind it."""
+_PAUSE_SECONDS: Final = 1.0
+"""How long those others then go on before it is tried again."""
+_TRIES: Final = 100
 
 
 class EditedMigration(Exception):  # noqa: N818 - a complaint
@@ -24,6 +32,10 @@ class EditedMigration(Exception):  # noqa: N818 - a complaint
 
 class DatabaseAhead(Exception):  # noqa: N818 - a complaint
     """The database has migrations that this code does not know; run the newer code."""
+
+
+class TableHeld(Exception):  # noqa: N818 - a complaint
+    """Somebody goes on using a table that has to change; let them end, and migrate again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +82,26 @@ def read_migrations(directory: Path) -> list[Migration]:
 async def migrate(owner_url: str, *, app_role: str | None, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Apply what is missing, grant the application's role its rights, and return the names applied.
 
-    Several processes may migrate at once: one works, the others wait and find nothing to do.
+    Several processes may migrate at once: one works, the others wait and find nothing to do. Who uses a table that has
+    to change is waited for, without stopping everybody else. Raises TableHeld after two minutes.
     """
-    connection = await asyncpg.connect(owner_url)
+    connection = await asyncpg.connect(owner_url, server_settings={"lock_timeout": f"{_LOCK_SECONDS * 1000:.0f}ms"})
     try:
         # Asked again and again: a statement that waits holds a snapshot, for which the other process's
         # create index concurrently would wait in turn.
         while not await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        applied = await _apply_missing(connection, known_migrations() if migrations is None else migrations)
+        missing = await _missing(connection, known_migrations() if migrations is None else migrations)
+        for each in missing:
+            await _in_gaps(connection, owner_url, each.name, partial(_apply, connection, each))
         if app_role is not None:
-            await grants.grant(connection, role=app_role)
+            await _in_gaps(connection, owner_url, "granting rights", lambda: grants.grant(connection, role=app_role))
     finally:
         await connection.close()  # which also lets go of the lock
-    return applied
+    return [each.name for each in missing]
 
 
-async def _apply_missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[str]:
+async def _missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[Migration]:
     await connection.execute(
         """
         create table if not exists migration (
@@ -103,10 +118,53 @@ async def _apply_missing(connection: asyncpg.Connection, migrations: Sequence[Mi
     for each in migrations:
         if each.number in done and done[each.number]["sha256"] != each.digest:
             raise EditedMigration(f"{each.name} was edited after it had been applied; restore it, add a new file.")
-    missing = [each for each in migrations if each.number not in done]
-    for each in missing:
-        await _apply(connection, each)
-    return [each.name for each in missing]
+    return [each for each in migrations if each.number not in done]
+
+
+async def _in_gaps(connection: asyncpg.Connection, url: str, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do what takes locks on tables, in a transaction of its own, as soon as nobody is in the way."""
+    for _ in range(_TRIES - 1):
+        try:
+            await work()
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    async with _watched(url, connection.get_server_pid()) as holders:
+        try:
+            await work()
+        except asyncpg.LockNotAvailableError:
+            who = ", ".join(holders) or "somebody who is gone by now"
+            raise TableHeld(
+                f"{what} was tried {_TRIES} times and is undone: a table that it has to change is held by {who}."
+                " Wait for that session to end, or end it, then migrate again."
+            ) from None
+
+
+@asynccontextmanager
+async def _watched(url: str, pid: int) -> AsyncIterator[list[str]]:
+    """Tell meanwhile who was the last to hold what a session waits for."""
+    watcher, holders = await asyncpg.connect(url), list[str]()
+    task = asyncio.create_task(_watch(watcher, pid, holders))
+    try:
+        yield holders
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        watcher.terminate()
+
+
+async def _watch(watcher: asyncpg.Connection, pid: int, holders: list[str]) -> None:
+    while True:
+        rows = await watcher.fetch(
+            """
+            select h.pid, a.application_name
+              from unnest(pg_blocking_pids($1)) as h(pid)
+              left join pg_stat_activity a on a.pid = h.pid""",
+            pid,
+        )
+        holders[:] = [f"process {row['pid']} ({row['application_name'] or 'unnamed'})" for row in rows] or holders
+        await asyncio.sleep(_LOCK_SECONDS / 10)
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
@@ -115,7 +173,11 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
             await connection.execute(migration.sql)
             await _note(connection, migration)
     else:
+        # What runs outside of a transaction stops nobody while it waits, and given up halfway it would leave a wreck:
+        # an index that is not valid.
+        await connection.execute("set lock_timeout = 0")
         await connection.execute(migration.sql)
+        await connection.execute("reset lock_timeout")
         await _note(connection, migration)
 
 
