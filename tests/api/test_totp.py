@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 from uuid import UUID
 from xml.etree import ElementTree as ET
 
@@ -12,6 +13,7 @@ from pyotp import TOTP, parse_uri
 
 from api.people import Person, person
 from api.service import Caller, basic, served
+from counterfoil.postgres import one_time as sql
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 
@@ -120,6 +122,34 @@ async def test_enrolling_again_replaces_the_seed_and_every_recovery_code(admin: 
     assert (await ada.asks(otp=old[2]).get("/v1/users/self")).problem == "credentials-refused"
     assert (await ada.asks(otp=new[2].upper().replace("-", "")).get("/v1/users/self")).status == 200
     assert (await ada.asks(otp=ada.code(1)).get("/v1/users/self")).status == 200
+
+
+async def test_a_recovery_code_that_is_replaced_while_it_logs_in_opens_nothing_and_spends_no_other(
+    admin: Caller, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await person(admin)
+    old = await ada.enrolled()
+    found, go_on, place_of = asyncio.Event(), asyncio.Event(), sql.place_of
+
+    async def slowly(*args: Any) -> Any:
+        place = await place_of(*args)
+        found.set()
+        await go_on.wait()
+        return place
+
+    monkeypatch.setattr(sql, "place_of", slowly)
+    async with served(make_app(api_settings)) as url, ClientSession(url) as elsewhere:
+        there = Caller(elsewhere, basic(ada.email, ada.password), {"X-Authorization-OTP": old[0]})
+        logging_in = asyncio.create_task(there.get("/v1/users/self"))
+        await found.wait()
+        begun = await ada.asks(otp=ada.code()).post("/v1/users/self/totp")
+        confirming = ada.asks(otp=ada.code(1))
+        ada.seed = begun.json["secret"]
+        confirmed = await confirming.post("/v1/users/self/totp/confirm", {"code": ada.code()})
+        go_on.set()
+        assert (await logging_in).problem == "credentials-refused"
+    me = await ada.asks(otp=confirmed.json["recovery_codes"][0]).get("/v1/users/self")
+    assert (me.status, me.json["recovery_codes"]) == (200, 9)
 
 
 async def test_a_removed_user_leaves_no_seed_and_no_recovery_code(admin: Caller, api_settings: Settings) -> None:

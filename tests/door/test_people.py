@@ -137,12 +137,35 @@ async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
     digests = tuple(bytes([n]) * 32 for n in range(10))
     await door.execute(EnrolTotp(**about, sealed_seed=b"s", last_step=1, recovery_digests=digests, pepper_id=1))
     there = await elsewhere(database.app_url)
-    spend: Command = UseRecoveryCode(**about, index=4)
+    spend: Command = UseRecoveryCode(**about, index=4, digest=digests[4])
     here = asyncio.gather(*(door.execute(spend) for _ in range(4)), return_exceptions=True)
     away = await there.ask([(spend, None)] * 4)
     answers = [*await here, *away]
     assert sum(isinstance(answer, Outcome) for answer in answers) == 1
     assert {type(answer) for answer in answers if not isinstance(answer, Outcome)} == {NotFound}
+
+
+async def test_a_recovery_code_never_spends_the_one_that_took_its_place(door: Door, owner: Connection) -> None:
+    (boss,) = await account_with(door, 1)
+    about: dict[str, Any] = {"account": boss.account, "id": boss.id, "by": asking(boss)}
+    old, new = (tuple(bytes([n + many]) * 32 for n in range(10)) for many in (0, 10))
+    enrol = [
+        EnrolTotp(**about, sealed_seed=b"s", last_step=1, recovery_digests=each, pepper_id=1) for each in (old, new)
+    ]
+    spend_old, spend_new = (UseRecoveryCode(**about, index=4, digest=each[4]) for each in (old, new))
+    await door.execute(enrol[0])
+    # Together with the enrolment that replaces it, and with a neighbour who suffers nothing from it.
+    together: list[Command] = [enrol[1], spend_old, user(boss.account)]
+    answers = await asyncio.gather(*(door.execute(each) for each in together), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Outcome, NotFound, Outcome]
+    left = "select array_agg(digest order by place) from recovery_code where user_id = $1"
+    assert await owner.fetchval(left, boss.id) == list(new)
+    with pytest.raises(NotFound):
+        await door.execute(spend_old)
+    state = (await door.execute(spend_new)).state
+    assert isinstance(state, User)
+    assert state.recovery_codes == (0, 1, 2, 3, 5, 6, 7, 8, 9)
+    assert await owner.fetchval(left, boss.id) == [*new[:4], *new[5:]]
 
 
 async def test_who_was_disabled_meanwhile_asks_for_nothing_more(door: Door) -> None:

@@ -144,13 +144,13 @@ def test_one_time_codes_come_with_recovery_codes_that_open_once() -> None:
     assert enrolled == TotpEnrolled(recovery_codes=3)
     user = after(born(), enrolled)
     assert (user.totp, user.recovery_codes) == (True, (0, 1, 2))
-    [used] = decide(user, asks(UseRecoveryCode, index=1), NOW)
+    [used] = decide(user, asks(UseRecoveryCode, index=1, digest=b"1" * 32), NOW)
     assert used == RecoveryCodeUsed(index=1)
     spent = after(born(), enrolled, used)
     assert spent.recovery_codes == (0, 2)
     for index in (1, 3, -1):
         with pytest.raises(NotFound):
-            decide(spent, asks(UseRecoveryCode, index=index), NOW)
+            decide(spent, asks(UseRecoveryCode, index=index, digest=b"1" * 32), NOW)
     assert decide(spent, asks(RemoveTotp), NOW) == [TotpRemoved()]
     assert decide(after(born()), asks(RemoveTotp), NOW) == []
     bare = after(born(), enrolled, used, TotpRemoved())

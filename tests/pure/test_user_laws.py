@@ -83,7 +83,7 @@ fields: dict[type[SubjectCommand], dict[str, st.SearchStrategy[Any]]] = {
     ChangePassword: {"password_hash": st.just("")},
     DisableUser: {"reason": st.just("x")}, EnableUser: {}, RemoveUser: {"reason": st.just("x")},
     EnrolTotp: {name: st.just(value) for name, value in ENROLMENT.items()}, RemoveTotp: {},
-    UseRecoveryCode: {"index": st.integers(0, 3)},
+    UseRecoveryCode: {"index": st.integers(0, 3), "digest": st.just(b"")},
 }  # fmt: skip
 
 

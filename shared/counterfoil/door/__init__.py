@@ -152,6 +152,8 @@ class Door:
         elif isinstance(error, _PASSING) and jobs[0].rounds < ROUNDS:
             jobs[0].rounds += 1
             self._waiting.ride_again(jobs)
+        elif isinstance(error, Refusal):  # of a row that is only looked at as it is written
+            refuse(jobs, error)
         else:
             log.error("command_failed", command=type(jobs[0].command).__name__, error=type(error).__name__)
             refuse(jobs, error)

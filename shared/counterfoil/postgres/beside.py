@@ -18,7 +18,10 @@ from .connection import Connection
 
 
 async def keep(connection: Connection, command: SubjectCommand) -> None:
-    """Write what this command, which was carried out, brought along besides its events."""
+    """Write what this command, which was carried out, brought along besides its events.
+
+    A Refusal undoes all that was written with it: the state alone does not tell which recovery code is meant.
+    """
     match command:
         case CreateUser(password_hash=hashed) | ChangePassword(password_hash=hashed):
             await connection.execute(
@@ -40,8 +43,8 @@ async def keep(connection: Connection, command: SubjectCommand) -> None:
             )
         case RemoveTotp():
             await _forget_second_factor(connection, command)
-        case UseRecoveryCode(index=index):
-            await one_time.spend(connection, command.account, command.id, index)
+        case UseRecoveryCode(index=index, digest=digest):
+            await one_time.spend(connection, command.account, command.id, index, digest)
         case PublishKey(key=new):
             await signing_keys.keep(connection, command.account, new)
         case ActivateKey(kid=kid):

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from counterfoil.refusals import NotFound
+
 from .connection import Connection, Pool
 
 _CONFIRMED_WITHIN: Final = "1 hour"
@@ -59,13 +61,13 @@ async def accept(pool: Pool, account: UUID, user: UUID, step: int, *, enrolled: 
     return accepted is True
 
 
-async def place_of(pool: Pool, account: UUID, user: UUID, digests: Sequence[bytes]) -> int | None:
-    """Return which recovery code has one of these digests (one a pepper), if it is still good."""
-    place: int | None = await pool.fetchval(
-        "select place from recovery_code where (account_id, user_id) = ($1, $2) and digest = any($3::bytea[])",
+async def place_of(pool: Pool, account: UUID, user: UUID, digests: Sequence[bytes]) -> tuple[int, bytes] | None:
+    """Return which recovery code has one of these digests (one a pepper), and which of them, if it is still good."""
+    row = await pool.fetchrow(
+        "select place, digest from recovery_code where (account_id, user_id) = ($1, $2) and digest = any($3::bytea[])",
         account, user, list(digests),
     )  # fmt: skip
-    return place
+    return None if row is None else (row["place"], row["digest"])
 
 
 async def enrol(connection: Connection, account: UUID, user: UUID, sealed: bytes, last_step: int) -> None:
@@ -93,11 +95,18 @@ async def keep_codes(
     )  # fmt: skip
 
 
-async def spend(connection: Connection, account: UUID, user: UUID, place: int) -> None:
-    """Forget a recovery code."""
-    await connection.execute(
-        "delete from recovery_code where (account_id, user_id, place) = ($1, $2, $3)", account, user, place
-    )
+async def spend(connection: Connection, account: UUID, user: UUID, place: int, digest: bytes) -> None:
+    """Forget a recovery code, or raise NotFound if another one has taken its place."""
+    spent = await connection.fetchval(
+        """
+        delete from recovery_code
+         where (account_id, user_id, place) = ($1, $2, $3)
+           and digest = $4
+     returning true""",
+        account, user, place, digest,
+    )  # fmt: skip
+    if spent is None:
+        raise NotFound
 
 
 async def forget_codes(connection: Connection, account: UUID, user: UUID) -> None:

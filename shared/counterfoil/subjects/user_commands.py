@@ -67,9 +67,10 @@ class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):
 
 
 class UseRecoveryCode(SubjectCommand, frozen=True, kw_only=True):
-    """Spend one of their recovery codes."""
+    """Spend one of their recovery codes: the one with this digest, and none that took its place meanwhile."""
 
     index: int
+    digest: bytes
 
 
 COMMANDS: Final = (

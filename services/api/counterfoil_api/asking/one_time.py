@@ -76,13 +76,14 @@ class OneTimeCodes:
         return _RECOVERY.fullmatch(plain) is not None and await self._recovers(user, plain)
 
     async def _recovers(self, user: User, plain: str) -> bool:
-        place = await sql.place_of(self._pool, user.account, user.id, self._digests(user, plain))
-        if place is None:
+        found = await sql.place_of(self._pool, user.account, user.id, self._digests(user, plain))
+        if found is None:
             return False
+        place, digest = found
         try:
             # Of two who come with one code at once, the door lets the first one pass.
             await self._door.execute(
-                UseRecoveryCode(account=user.account, id=user.id, by=principal_of(user), index=place)
+                UseRecoveryCode(account=user.account, id=user.id, by=principal_of(user), index=place, digest=digest)
             )
         except (NotFound, Denied):
             return False
