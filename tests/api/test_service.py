@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import msgspec
 import pytest
 from aiohttp import ClientError, ClientSession, web
@@ -18,10 +19,12 @@ from prometheus_client import REGISTRY
 
 from api.service import Answer, Caller, founded, served, settings_for
 from counterfoil.postgres.migrate import migrate
+from counterfoil.postgres.peppers import announced
 from counterfoil.refusals import Misconfigured
 from counterfoil.settings import Settings
 from counterfoil_api import metrics
 from counterfoil_api.application import make_app, routes
+from counterfoil_api.ledger import open_ledger
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import temporary_state
 
@@ -82,6 +85,25 @@ async def test_a_changed_encryption_key_is_named(api_settings: Settings, admin: 
     other = replace(api_settings, key_encryption_key=b"K" * 32)
     with pytest.raises(Misconfigured, match="KEY_ENCRYPTION_KEY"):
         await web.AppRunner(make_app(other)).setup()
+
+
+async def test_a_ledger_that_fails_once_it_is_open_leaves_no_connection_behind(database: Database) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+
+    async def connected(*, wanted: bool) -> None:
+        async with asyncio.timeout(10):
+            while bool(await announced(owner)) is not wanted:  # noqa: ASYNC110 - as Postgres shows it
+                await asyncio.sleep(0.05)
+
+    async def break_it() -> None:
+        async with open_ledger(settings_for(database.app_url)):
+            await connected(wanted=True)
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        await break_it()
+    await connected(wanted=False)
+    await owner.close()
 
 
 @pytest.fixture(scope="module")

@@ -31,10 +31,12 @@ async def following(url: str, peppers: Iterable[int], listeners: Mapping[UUID, H
     The connection is our own, and says which peppers we have: whoever would let another one sign can see who lacks it.
     """
     task = asyncio.create_task(_follow(url, peppers, listeners))
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> None:
