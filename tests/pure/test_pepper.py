@@ -92,7 +92,7 @@ def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
     mill = after(*TURNED)
     with pytest.raises(TooEarly):
         decide(mill, asks(RetirePepper, number=1, left=0), Around(at=NOON))
-    with pytest.raises(InUse, match="3 good secrets"):
+    with pytest.raises(InUse, match="3 secrets and recovery codes that are good, or can be again,"):
         decide(mill, asks(RetirePepper, number=1, left=3), LATER)
     assert decide(mill, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
     assert decide(mill, asks(RetirePepper, number=1, left=3, force=True), Around(at=NOON)) == [

@@ -15,7 +15,8 @@ from aiohttp import ClientSession, web
 from api.service import Caller, basic, founded, served, settings_for
 from counterfoil.audit import Tally, replay
 from counterfoil.door import Door
-from counterfoil.postgres.connection import Connection
+from counterfoil.postgres.connection import Connection, open_pool
+from counterfoil.postgres.peppers import left
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
 from counterfoil.subjects.pepper import MILL, ActivatePepper, RetirePepper
@@ -177,6 +178,30 @@ async def test_b7_a_process_that_lacks_the_pepper_that_signs_never_says_that_a_l
         assert await opens(ahead, leaked) == [True]
         assert (await ahead.post("/v1/burn", [leaked])).status == 202
         assert await opens(ahead, leaked) == [False]
+
+
+async def test_b7_what_renewing_or_resuming_would_revive_is_counted_before_a_pepper_is_retired(
+    database: Database, tmp_path: Path
+) -> None:
+    token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "expired", tmp_path))["admin_token"]
+
+    async def alone() -> int:
+        async with await open_pool(database.app_url, size=1) as pool:
+            return (await left(pool, ()))[1].alone
+
+    async with peppered(database, BOTH, token) as admin:
+        before = await alone()
+        expired, suspended, revoked, rotated = [
+            await admin.issue(**said) for said in ({"expires_at": "2026-01-01T00:00:00Z"}, {}, {}, {})
+        ]
+        await admin.post(f"/v1/tokens/{suspended['token']['id']}/suspend")
+        await admin.post(f"/v1/tokens/{revoked['token']['id']}/revoke", {"reason": "over"})
+        await admin.post(f"/v1/tokens/{rotated['token']['id']}/rotate", {"grace": "0s"})
+        assert await alone() - before == 3, "the expired, the suspended, and what the last was rotated to"
+        assert await opens(admin, expired["secret"]) == [False]
+        assert (await admin.post(f"/v1/tokens/{expired['token']['id']}/renew", {"duration": "1d"})).status == 200
+        assert await opens(admin, expired["secret"]) == [True]
+        assert await alone() - before == 3
 
 
 async def test_h32_every_step_of_a_pepper_is_an_event_and_none_holds_a_key(

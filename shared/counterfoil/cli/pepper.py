@@ -31,7 +31,7 @@ Number = Annotated[int, typer.Argument(help="The pepper's number, as in PEPPERS.
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A pepper as commands print it; `alone` are the good secrets that are kept under no other."""
+    """A pepper as commands print it; `alone` are the secrets with a future that are kept under no other."""
 
     number: int
     status: str
@@ -77,7 +77,9 @@ def activate(
 def retire(
     number: Number,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Though good secrets are kept under it alone.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Though secrets that are good, or can be again, are kept under it alone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let a pepper verify no more, for good. Returns once every process knows."""

@@ -20,7 +20,7 @@ Again = tuple[bytes, bytes, int]
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept under a pepper; `alone` are the good secrets that are kept under no other which verifies."""
+    """What is kept under a pepper; `alone` are the secrets with a future which no other that verifies has as well."""
 
     secrets: int = 0
     alone: int = 0
@@ -62,7 +62,7 @@ async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
 
 async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
     """Return what is left under each pepper. Reads every secret."""
-    # Good is a secret that opens its token now, or will when the token is resumed.
+    # A secret has a future if it opens its token now, or will when the token is resumed or renewed.
     rows = await pool.fetch(
         """
           with kept as (
@@ -72,12 +72,11 @@ async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
                judged as (
                select k.peppers,
                       t.standing <> 'revoked'
-                      and (t.expires_at is null or t.expires_at > clock_timestamp())
                       and case k.generation
                           when t.generation then t.epoch
                           when t.generation - 1 then case when t.previous_until > clock_timestamp()
                                                           then t.previous_epoch end
-                          end >= coalesce((a.details::json ->> 'epoch')::integer, 0) as good,
+                          end >= coalesce((a.details::json ->> 'epoch')::integer, 0) as alive,
                       (select count(*) from unnest(k.peppers) as p(id) where p.id <> all ($1::integer[])) as verifying
                  from kept k
                  join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
@@ -85,7 +84,7 @@ async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
                                       = (k.account_id, coalesce(k.account_id, k.account_id)))
         select p.id, count(*) as secrets, 0 as codes,
                count(*) filter (
-               where j.good
+               where j.alive
                  and j.verifying = case when p.id = any ($1::integer[]) then 0 else 1 end) as alone
           from judged j, unnest(j.peppers) as p(id)
          group by p.id

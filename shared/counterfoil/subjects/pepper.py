@@ -41,7 +41,7 @@ class PepperActivated(Event, frozen=True, kw_only=True):
 
 
 class PepperRetired(Event, frozen=True, kw_only=True):
-    """What is kept under this pepper alone opens nothing any more; `left` secrets were still good."""
+    """What is kept under this pepper alone opens nothing any more; `left` secrets were good, or could be again."""
 
     number: int
     left: int
@@ -67,7 +67,7 @@ class ActivatePepper(SubjectCommand, frozen=True, kw_only=True):
 
 
 class RetirePepper(SubjectCommand, frozen=True, kw_only=True):
-    """Let a pepper verify no more, for good; `left` good secrets are kept under it alone, which takes `force`."""
+    """Let a pepper verify no more, for good; `left` secrets with a future have it alone, which takes `force`."""
 
     number: int
     left: int
@@ -160,8 +160,9 @@ def _retired(mill: Mill, command: RetirePepper, at: datetime) -> list[Event]:
             raise TooEarly(f"Not every process may have heard of the last change; come back at {due:%H:%M:%S} UTC.")
         if command.left:
             raise InUse(
-                f"{command.left:,} good secrets and recovery codes are kept under pepper {pepper.number} alone, and"
-                " would open nothing any more. A secret is kept under the new one as well once it is used."
+                f"{command.left:,} secrets and recovery codes that are good, or can be again, are kept under pepper"
+                f" {pepper.number} alone, and would open nothing any more. A secret is kept under the new one as well"
+                " once it is used; one of an expired token counts until the token is revoked."
             )
     return [PepperRetired(number=command.number, left=command.left)]
 
