@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from counterfoil.events import Event, Fact, Subject
 from counterfoil.principal import NIL, SYSTEM
@@ -16,6 +17,7 @@ from counterfoil.subjects.pepper import (
     ActivatePepper,
     IntroducePeppers,
     Mill,
+    Pepper,
     PepperActivated,
     PepperIntroduced,
     PepperRetired,
@@ -112,6 +114,14 @@ def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
     assert decide(mill, asks(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
     with pytest.raises(InUse):
         decide(mill, asks(ActivatePepper, number=1), LATER)
+
+
+def test_nothing_new_is_kept_under_what_is_retired_or_signs_no_more_for_long() -> None:
+    pepper = Pepper(number=1, check="aa", standing="signing", at=NOON)
+    before, then = NOON + timedelta(seconds=SETTLED_SECONDS - 1), NOON + timedelta(seconds=SETTLED_SECONDS)
+    assert [pepper.is_over(at) for at in (before, then)] == [False, False]
+    assert [replace(pepper, standing="verifying").is_over(at) for at in (before, then)] == [False, True]
+    assert replace(pepper, standing="retired").is_over(NOON)
 
 
 @pytest.mark.parametrize("command", [asks(ActivatePepper, number=7), asks(RetirePepper, number=7, left=0)])

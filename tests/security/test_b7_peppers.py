@@ -19,6 +19,7 @@ from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.postgres.peppers import left
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.secret import Peppers
 from counterfoil.subjects.pepper import MILL, ActivatePepper, RetirePepper
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
@@ -202,6 +203,23 @@ async def test_b7_what_renewing_or_resuming_would_revive_is_counted_before_a_pep
         assert (await admin.post(f"/v1/tokens/{expired['token']['id']}/renew", {"duration": "1d"})).status == 200
         assert await opens(admin, expired["secret"]) == [True]
         assert await alone() - before == 3
+
+
+async def test_b7_a_process_that_slept_through_a_retirement_issues_nothing_that_opens_nothing(
+    database: Database, tmp_path: Path, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = (await founded(settings_for(database.app_url, PEPPERS=OLD), "sleeping", tmp_path))["admin_token"]
+    async with peppered(database, BOTH, token) as admin:
+        old = await admin.issue()
+        monkeypatch.setattr(Peppers, "follow", lambda *_: None)  # what it is told from now on passes it by
+        await ask(database, ActivatePepper, number=2)
+        await ask(database, RetirePepper, number=1, left=2, force=True)
+        written = "select (select count(*) from event where kind = 'token') + (select count(*) from secret)"
+        before = await owner.fetchval(written)
+        for path, body in (("", {"name": "late"}), (f"/{old['token']['id']}/rotate", {"grace": "0s"})):
+            answer = await admin.post(f"/v1/tokens{path}", body)
+            assert (answer.status, answer.problem, answer.headers["Retry-After"]) == (503, "overloaded", "1")
+        assert await owner.fetchval(written) == before
 
 
 async def test_h32_every_step_of_a_pepper_is_an_event_and_none_holds_a_key(

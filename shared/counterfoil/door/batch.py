@@ -9,6 +9,7 @@ import asyncio
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal, assert_never
 
 from counterfoil.commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
@@ -18,10 +19,11 @@ from counterfoil.postgres import batch as sql
 from counterfoil.postgres import beside, callers, claims, subject_row
 from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.principal import Principal
-from counterfoil.refusals import KeyReused, Refusal, SecretNoLongerAvailable
+from counterfoil.refusals import KeyReused, Overloaded, Refusal, SecretNoLongerAvailable
 from counterfoil.subjects import KIND_OF
+from counterfoil.subjects.pepper import Pepper
 from counterfoil.subjects.small import Small, SubjectCommand
-from counterfoil.subjects.user_commands import CreateUser, UpdateUser, lessens_administrators
+from counterfoil.subjects.user_commands import CreateUser, EnrolTotp, UpdateUser, lessens_administrators
 
 Reply = Callable[[Outcome], bytes]
 
@@ -67,6 +69,7 @@ class Batch:
     fold: Fold | None = None
     answers: dict[Job, Answer] = field(default_factory=dict)
     won: set[Job] = field(default_factory=set)
+    peppers: Sequence[Pepper] = ()
     new: frozenset[Key] = frozenset()
     """Subjects that are not there yet."""
 
@@ -88,7 +91,7 @@ class Batch:
         await self._claim(connection)
         fold = self.fold = await self._take(connection)
         for job in self._open():
-            self.answers[job] = fold.answer(job.command)
+            self.answers[job] = self._kept_too_late(job.command, fold.taken.clock) or fold.answer(job.command)
         if fold.writes.facts:
             await sql.append(connection, fold.taken, fold.writes)
         if fold.writes.small:
@@ -100,6 +103,15 @@ class Batch:
 
     def _open(self) -> list[Job]:
         return [job for job in self.jobs if job not in self.answers]
+
+    def _kept_too_late(self, command: Command, at: datetime) -> Overloaded | None:
+        """Return a refusal of what was digested under a pepper that is over: it would open nothing, now or soon."""
+        over = {pepper.number for pepper in self.peppers if pepper.is_over(at)}
+        if over.isdisjoint(_pepper_of(each) for each in _each(command)):
+            return None
+        return Overloaded(
+            "This process had not heard that another pepper signs by now; nothing was changed, try again."
+        )
 
     async def _claim(self, connection: Connection) -> None:
         claiming: dict[claims.ClaimKey, tuple[Job, Claim]] = {}
@@ -135,7 +147,7 @@ class Batch:
         # Statements after the rows were taken and the clock was read: who ended before that moment is seen to. The
         # account's epoch is read before them: a secret made for somebody whose own was ended since is of the old one.
         if accounts := {c.account for c in asked} | {c.account for c in commands if isinstance(c, Create | Rotate)}:
-            taken.accounts = await callers.accounts(connection, accounts)
+            taken.accounts, self.peppers = await callers.accounts(connection, accounts)
         asking = [*(command.by for command in asked), *_acting(commands)]
         owning = [(c.account, c.owner.user) for c in commands if isinstance(c, Create) and c.owner.user]
         if asking or owning:
@@ -184,6 +196,16 @@ class Batch:
 
 def _each(command: Command) -> tuple[TokenCommand | ExchangeSecret | SubjectCommand, ...]:
     return command.commands if isinstance(command, Together) else (command,)
+
+
+def _pepper_of(command: Command) -> int | None:
+    """Return under which pepper something new is to be kept."""
+    match command:
+        case Create(secret=minted) | Rotate(secret=minted):
+            return minted.pepper_id
+        case EnrolTotp(pepper_id=pepper_id):
+            return pepper_id
+    return None
 
 
 def _acting(commands: Iterable[Command]) -> Iterator[Principal]:

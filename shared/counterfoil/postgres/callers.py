@@ -7,12 +7,14 @@ from uuid import UUID
 
 from counterfoil.callers import TokenAsking, UserAsking
 from counterfoil.fold import Key, Standing
-from counterfoil.principal import Principal
+from counterfoil.principal import NIL, Principal
+from counterfoil.subjects.pepper import MILL, Pepper
 from counterfoil.subjects.user import User
 from counterfoil.token import Surroundings
 
 from . import lookup, surroundings
 from .connection import Connection
+from .peppers import peppers_of
 from .subject_row import COLUMNS, state_of
 from .surroundings import around_all
 
@@ -46,13 +48,17 @@ async def standing(connection: Connection, callers: Iterable[Principal], owners:
     return found
 
 
-async def accounts(connection: Connection, wanted: Iterable[UUID]) -> dict[UUID, Surroundings]:
-    """Return what surrounds the tokens of each account."""
+async def accounts(
+    connection: Connection, wanted: Iterable[UUID]
+) -> tuple[dict[UUID, Surroundings], tuple[Pepper, ...]]:
+    """Return what surrounds the tokens of each account, and beside it, in the one question, the peppers."""
     rows = await connection.fetch(
         """
-        select s.account_id, s.details
-          from unnest($1::uuid[]) as k(account_id)
-          join subject s on (s.account_id, s.subject_id) = (k.account_id, coalesce(k.account_id, k.account_id))""",
-        list(wanted),
+        select s.account_id, s.subject_id, s.details
+          from unnest($1::uuid[], $2::uuid[]) as k(account_id, subject_id)
+          join subject s on (s.account_id, s.subject_id) = (k.account_id, k.subject_id)""",
+        *zip((NIL, MILL), *((account, account) for account in wanted), strict=True),
     )
-    return {row["account_id"]: around_all(row["details"]) for row in rows}
+    found = {(row["account_id"], row["subject_id"]): row["details"] for row in rows}
+    mill = found.pop((NIL, MILL), None)
+    return {account: around_all(details) for (account, _), details in found.items()}, peppers_of(mill)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from counterfoil.principal import NIL
-from counterfoil.subjects.pepper import MILL, Mill
+from counterfoil.subjects.pepper import MILL, Mill, Pepper
 
 from .connection import Connection, Pool
 from .subject_row import COLUMNS, state_of
@@ -34,6 +35,16 @@ async def stored_mill(connection: Connection | Pool) -> Mill | None:
     )
     state = None if row is None else state_of(row)
     return state if isinstance(state, Mill) else None
+
+
+@lru_cache(maxsize=16)
+def peppers_of(details: str | None) -> tuple[Pepper, ...]:
+    """Return the peppers in the details of the row that holds them all; none before there is one."""
+    return () if details is None else msgspec.json.decode(details, type=_Details).peppers
+
+
+class _Details(msgspec.Struct, frozen=True):
+    peppers: tuple[Pepper, ...]
 
 
 async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:

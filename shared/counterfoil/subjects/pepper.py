@@ -85,6 +85,11 @@ class Pepper(msgspec.Struct, frozen=True, kw_only=True):
     standing: Literal["verifying", "signing", "retired"]
     at: datetime
 
+    def is_over(self, at: datetime) -> bool:
+        """Say whether nothing new is kept under this pepper any more: who still would has slept through its end."""
+        heard = self.at + timedelta(seconds=SETTLED_SECONDS)
+        return self.standing == "retired" or (self.standing == "verifying" and heard <= at)
+
 
 class Mill(Small, frozen=True, kw_only=True):
     """The present state of all peppers, in the order in which they came."""

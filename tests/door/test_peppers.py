@@ -1,0 +1,64 @@
+"""A secret is kept under a pepper that verifies it, whatever a process has slept through."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from counterfoil.commands import Create
+from counterfoil.door import Door
+from counterfoil.fold import Command, Outcome, Together
+from counterfoil.principal import NIL, SYSTEM
+from counterfoil.refusals import Overloaded
+from counterfoil.secret import Peppers, mint
+from counterfoil.subjects import pepper
+from counterfoil.subjects.pepper import MILL, ActivatePepper, IntroducePeppers, RetirePepper
+from counterfoil_dev.postgres import Database
+from door.asking import create, rotate
+from door.judge import judged
+
+BOTH = Peppers({1: b"1" * 32, 2: b"2" * 32})
+ABOUT: dict[str, Any] = {"account": NIL, "id": MILL, "by": SYSTEM}
+
+
+def under(number: int) -> Create:
+    """A token whose secret was digested where this pepper signs."""
+    BOTH.follow(number, ())
+    return create(secret=BOTH.minted(mint("service")))
+
+
+async def turned(door: Door) -> list[Outcome]:
+    """Let pepper 1 sign, and then pepper 2."""
+    introduced = await door.execute(IntroducePeppers(**ABOUT, checks=BOTH.checks()))
+    return [introduced, *[await door.execute(ActivatePepper(**ABOUT, number=number)) for number in (1, 2)]]
+
+
+async def test_nothing_is_minted_under_a_retired_pepper_and_neighbours_go_on(door: Door, database: Database) -> None:
+    outcomes = await turned(door)
+    made, late = under(1), under(1)
+    outcomes.append(await door.execute(made))  # not every process has heard of the other one yet
+    outcomes.append(await door.execute(RetirePepper(**ABOUT, number=1, left=1, force=True)))
+    sleeper = rotate(made, secret=late.secret)
+    asked: list[Command] = [
+        late,
+        sleeper,
+        Together((under(2), under(1))),
+        under(2),
+        rotate(made, secret=under(2).secret),
+    ]
+    answers = await asyncio.gather(*(door.execute(each) for each in asked), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Overloaded] * 3 + [Outcome] * 2
+    outcomes += [answer for answer in answers if isinstance(answer, Outcome)]
+    (await judged(database.owner_url)).holds_exactly(outcomes)
+
+
+async def test_who_missed_for_long_that_another_pepper_signs_mints_nothing(
+    door: Door, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = [*await turned(door), await door.execute(under(1))]
+    monkeypatch.setattr(pepper, "SETTLED_SECONDS", 0)
+    with pytest.raises(Overloaded, match="another pepper signs by now"):
+        await door.execute(under(1))
+    outcomes += [await door.execute(under(2)), await door.execute(ActivatePepper(**ABOUT, number=1))]
+    outcomes.append(await door.execute(under(1)))
+    (await judged(database.owner_url)).holds_exactly(outcomes)
