@@ -79,7 +79,7 @@ def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -
     _refuse_lacking(tuple(s for s in lacking if not _held_wider(caller.scopes, s, others=others, another_user=another)))
 
 
-@lru_cache(maxsize=512)  # a thousand scopes are long: not too many of them
+@lru_cache(maxsize=256)  # a thousand scopes are long: not too many of them
 def on_behalf(holds: tuple[str, ...], scopes: tuple[str, ...]) -> tuple[str, ...]:
     """Return what a token with these scopes may do on behalf of a user who holds those: never more than they may."""
     both = meet(holds, scopes)

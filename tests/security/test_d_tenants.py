@@ -1,9 +1,12 @@
 """D. One account's things are nothing at all to another."""
 
+import asyncio
 from uuid import uuid4
 
 from api.service import Caller
 from api.test_tenants import shown
+from counterfoil.subjects.key import RING
+from counterfoil.subjects.pepper import MILL
 
 
 async def test_d18_foreign_ids_in_filters_find_what_random_ones_find(admin: Caller, stranger: Caller) -> None:
@@ -56,3 +59,17 @@ async def test_d19_seeing_and_ending_the_tokens_of_others_needs_its_own_scope(ad
             url = f"/v1/tokens/{other}{path}"
             answer = await (caller.get(url) if scope == "tokens.read" else caller.post(url, {"reason": "x"}))
             assert (answer.status < 400) == allowed, (path, answer.body)
+
+
+async def test_d18_an_owner_that_names_what_is_no_user_is_nobodys_trouble(
+    admin: Caller, stranger: Caller, ours: dict[str, str], theirs: dict[str, str]
+) -> None:
+    """An account's id, or that of the signing keys: subjects are there with these ids, but no users."""
+    good = await stranger.issue(scopes=["own.read"])
+    for owner in (ours["account"], theirs["account"], str(RING), str(MILL), ours["admin_token_id"]):
+        odd = await admin.issue(owner={"type": "user", "id": owner}, scopes=["a.b"])
+        asked = [odd["secret"], good["secret"]] * 8
+        told = await asyncio.gather(*(admin.with_token(each).get("/v1/tokens/self") for each in asked))
+        assert {answer.status for answer in told} == {200}
+        assert (await admin.with_token(odd["secret"]).post("/v1/exchange")).json["scope"] == "a.b"
+        assert (await admin.post(f"/v1/tokens/{odd['token']['id']}/revoke", {"reason": "x"})).status == 200

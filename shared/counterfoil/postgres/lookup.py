@@ -58,18 +58,21 @@ class Lookup:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._by_digests: Gather[tuple[bytes, ...], Seen] = Gather(self._fetch_digests)
-        self._by_id: Gather[tuple[UUID, UUID], Seen] = Gather(self._fetch_ids)
+        # Rows, which each caller reads for itself: none that cannot be read is anybody else's trouble.
+        self._by_digests: Gather[tuple[bytes, ...], asyncpg.Record] = Gather(self._fetch_digests)
+        self._by_id: Gather[tuple[UUID, UUID], asyncpg.Record] = Gather(self._fetch_ids)
 
     async def by_digests(self, digests: tuple[bytes, ...]) -> Seen | None:
         """Return the token that one of these digests (at least one a pepper) opens: the first that does."""
-        return await self._by_digests.get(digests)
+        row = await self._by_digests.get(digests)
+        return None if row is None else seen_of(row, row["presented"], pepper_id=row["pepper_id"])
 
     async def by_id(self, account: UUID, token_id: UUID) -> Seen | None:
         """Return a token of this account."""
-        return await self._by_id.get((account, token_id))
+        row = await self._by_id.get((account, token_id))
+        return None if row is None else seen_of(row, None, ring=row["ring"])
 
-    async def _fetch_digests(self, wanted: list[tuple[bytes, ...]]) -> dict[tuple[bytes, ...], Seen]:
+    async def _fetch_digests(self, wanted: list[tuple[bytes, ...]]) -> dict[tuple[bytes, ...], asyncpg.Record]:
         rows = await self._pool.fetch(
             f"""
             select s.digest, s.generation as presented, s.pepper_id, {COLUMNS}
@@ -82,10 +85,9 @@ class Lookup:
         found = {row["digest"]: row for row in rows}
         hits = {digests: [found[each] for each in digests if each in found] for digests in wanted}
         # A secret from elsewhere may open two tokens, if nobody ever showed it: it belongs to whoever had it first.
-        first = {digests: min(each, key=_AGE) for digests, each in hits.items() if each}
-        return {digests: seen_of(row, row["presented"], pepper_id=row["pepper_id"]) for digests, row in first.items()}
+        return {digests: min(each, key=_AGE) for digests, each in hits.items() if each}
 
-    async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Seen]:
+    async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], asyncpg.Record]:
         rows = await self._pool.fetch(
             f"""
             select {COLUMNS}, {signing_keys.VERSION} as ring
@@ -94,7 +96,7 @@ class Lookup:
               {surroundings.joined("t")}""",
             *zip(*ids, strict=True),
         )
-        return {(row["account_id"], row["token_id"]): seen_of(row, None, ring=row["ring"]) for row in rows}
+        return {(row["account_id"], row["token_id"]): row for row in rows}
 
 
 def seen_of(

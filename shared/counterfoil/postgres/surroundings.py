@@ -16,8 +16,13 @@ from counterfoil.token import ALONE, Surroundings
 
 # Owners of type user are users of ours if their id is one's; the door keeps such ids in this one spelling.
 _OWNER: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_SHORT: Final = 1_000
+"""Characters."""
 COLUMNS: Final = (
-    "a.details as account_details, coalesce(o.standing, 'active') as owner_standing, o.details as owner_details"
+    "a.details as account_details, "
+    # What has this id may be no user. Asked in the join, the planner would read all users of the account.
+    "case when o.kind = 'user' then o.standing else 'active' end as owner_standing, "
+    "case when o.kind = 'user' then o.details end as owner_details"
 )
 BLANK: Final = "null::text as account_details, null::text as owner_standing, null::text as owner_details"
 
@@ -56,10 +61,17 @@ class _Person(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=4096)
 def _held(details: str) -> tuple[str, ...]:
+    # Only short ones are remembered: with many scopes each, 4,096 of them would fill the memory.
+    return _short_held(details) if len(details) <= _SHORT else _read_held(details)
+
+
+def _read_held(details: str) -> tuple[str, ...]:
     said = msgspec.json.decode(details, type=_Person)
     return held(said.role, said.scopes)
+
+
+_short_held = lru_cache(maxsize=4096)(_read_held)
 
 
 @lru_cache(maxsize=4096)
