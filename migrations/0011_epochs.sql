@@ -15,3 +15,12 @@ update subject s
            and type = 'secrets_ended'
          group by account_id, subject_id) e
  where (s.account_id, s.subject_id) = (e.account_id, e.subject_id);
+
+update subject s
+   set details = (s.details::jsonb || jsonb_build_object('generation', 1 + e.changes))::text
+  from (select account_id, subject_id, count(*) as changes
+          from event
+         where kind = 'user'
+           and type in ('password_changed', 'totp_enrolled', 'totp_removed')
+         group by account_id, subject_id) e
+ where (s.account_id, s.subject_id) = (e.account_id, e.subject_id);

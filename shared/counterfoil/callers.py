@@ -13,6 +13,7 @@ from typing import Protocol
 from .principal import Principal
 from .refusals import CallerChanged, CallerGone, TokenExpired
 from .scopes import missing
+from .subjects.user import User
 from .token import Accepted, Surroundings, flaw
 
 
@@ -50,12 +51,16 @@ class TokenAsking:
 class UserAsking:
     """A user who asks."""
 
-    standing: str
-    held: tuple[str, ...]
+    user: User
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """All that they may do."""
+        return self.user.held
 
     def refuse_less(self, by: Principal, _: datetime) -> None:
-        """Raise CallerGone if the user was disabled or removed, CallerChanged if they may do less by now."""
-        if self.standing != "active":
+        """Raise CallerGone if the user was disabled, or given another password, CallerChanged if they may do less."""
+        if self.user.standing != "active" or by.generation not in (None, self.user.generation):
             raise CallerGone
         _refuse_less(by, self.held)
 

@@ -187,7 +187,10 @@ class Fold:
         )  # fmt: skip
 
     def _refuse_less(self, command: TokenCommand | SubjectCommand) -> None:
-        standing = self.taken.callers.get((command.by.account, command.by.actor.id))
+        key = (command.by.account, command.by.actor.id)
+        standing = self.taken.callers.get(key)
+        if (row := self.taken.rows.get(key)) is not None and isinstance(row.state, User):
+            standing = UserAsking(row.state)  # whose row is held: what this very batch made of them counts
         if standing is not None and not _needs_no_recheck(command):
             standing.refuse_less(command.by, self.taken.clock)
 
@@ -208,7 +211,7 @@ class Fold:
         if isinstance(command, Create) and command.owner.user is not None:
             user = self.taken.callers.get((command.account, command.owner.user))
             if isinstance(user, UserAsking):
-                around = structs.replace(around, owner=user.standing, owner_holds=user.held)
+                around = structs.replace(around, owner=user.user.standing, owner_holds=user.held)
         account = self.taken.accounts.get(command.account)
         return around if account is None else structs.replace(around, policy=account.policy, epoch=account.epoch)
 

@@ -42,7 +42,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """A user or a token, as authenticated for one request.
 
     `owner` is on whose behalf it asks, a user on their own. `expires_at` is when what was presented stops being good:
-    for a bearer its own end, not that of its token. `generation` is that of the secret behind it.
+    for a bearer its own end, not that of its token. `generation` is that of the secret, or the password, behind it.
     """
 
     actor: Actor

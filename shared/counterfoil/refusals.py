@@ -138,7 +138,7 @@ class OwnerDisabled(Denied):
 
 
 class CallerGone(Denied):
-    """The user who asks was disabled or removed meanwhile."""
+    """The user who asks was disabled or removed meanwhile, or has another password by now."""
 
 
 class Forbidden(Refusal):

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 import uuid_utils.compat as uuids
+from msgspec.structs import replace
 
 from counterfoil.door import Door
 from counterfoil.fold import Command, Outcome
@@ -18,6 +19,7 @@ from counterfoil.subjects.account import CreateAccount
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user import User, owner_of
 from counterfoil.subjects.user_commands import (
+    ChangePassword,
     CreateUser,
     DisableUser,
     EnableUser,
@@ -194,3 +196,25 @@ async def administrators(database: Database, account: UUID) -> int:
         return found
     finally:
         await connection.close()
+
+
+async def test_who_came_with_a_password_that_is_replaced_changes_nothing_any_more(door: Door) -> None:
+    admin, person = await account_with(door, 2)
+    thief = replace(asking(person), generation=1)
+
+    def given(by: Principal) -> ChangePassword:
+        return ChangePassword(account=person.account, id=person.id, by=by, password_hash="$argon2id$other")
+
+    reset, *others = await asyncio.gather(
+        door.execute(given(asking(admin))), *(door.execute(given(thief)) for _ in range(5)), return_exceptions=True
+    )
+    assert isinstance(reset, Outcome)
+    assert all(isinstance(each, CallerGone) for each in others), "also those that share its transaction"
+    for command in (
+        given(thief),
+        user(person.account, by=thief),
+        EnableUser(account=person.account, id=admin.id, by=thief),
+    ):
+        with pytest.raises(CallerGone):
+            await door.execute(command)
+    await door.execute(given(replace(thief, generation=2)))

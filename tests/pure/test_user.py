@@ -165,10 +165,12 @@ def test_neither_hash_nor_seed_enters_an_event() -> None:
         assert "sealed" not in repr(event)
 
 
-def test_another_password_is_told_and_changes_nothing_else() -> None:
+def test_another_password_is_told_and_counted_and_changes_nothing_else() -> None:
     assert decide(after(born()), asks(ChangePassword, password_hash=""), NOW) == [PasswordChanged()]
     before, changed = after(born()), after(born(), PasswordChanged())
-    assert replace(changed, revision=1, version=1, at=before.at, updated_at=before.updated_at) == before
+    assert changed.generation == 2
+    same = replace(changed, generation=1, revision=1, version=1, at=before.at, updated_at=before.updated_at)
+    assert same == before
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ async def standing(connection: Connection, callers: Iterable[Principal], owners:
         ):
             user = state_of(row)
             if isinstance(user, User):
-                found[user.account, user.id] = UserAsking(user.standing, user.held)
+                found[user.account, user.id] = UserAsking(user)
     return found
 
 

@@ -46,12 +46,16 @@ _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class User(Small, frozen=True, kw_only=True):
-    """The present state of a user; `name` is the e-mail address, `recovery_codes` those not yet spent."""
+    """The present state of a user; `name` is the e-mail address, `recovery_codes` those not yet spent.
+
+    `generation` counts what they log in with: another password or another second factor is another one.
+    """
 
     role: Role
     scopes: tuple[str, ...] = ()
     totp: bool = False
     recovery_codes: tuple[int, ...] = ()
+    generation: int = 1
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -70,8 +74,11 @@ def owner_of(user: UUID) -> Owner:
 
 
 def principal_of(user: User) -> Principal:
-    """Return a user as one who asks."""
-    return Principal(actor=Actor("user", user.id), account=user.account, scopes=user.held, owner=owner_of(user.id))
+    """Return a user as one who asks, having shown what they log in with now."""
+    return Principal(
+        actor=Actor("user", user.id), account=user.account, scopes=user.held, owner=owner_of(user.id),
+        generation=user.generation,
+    )  # fmt: skip
 
 
 def decide(user: User | None, command: SubjectCommand, around: Around) -> list[Event]:
@@ -181,7 +188,7 @@ def _changes(user: User, fact: Fact) -> dict[str, object]:
             told = {"role": role, "scopes": granted, "name": said.name if said else UNSET}
             return {field: value for field, value in told.items() if value is not UNSET}
         case PasswordChanged():
-            return {}
+            return {"generation": user.generation + 1}
         case UserDisabled():
             return {"standing": "disabled"}
         case UserEnabled():
@@ -189,9 +196,9 @@ def _changes(user: User, fact: Fact) -> dict[str, object]:
         case UserRemoved():
             return {"standing": "removed", "name": None, "totp": False, "recovery_codes": ()}
         case TotpEnrolled(recovery_codes=count):
-            return {"totp": True, "recovery_codes": tuple(range(count))}
+            return {"totp": True, "recovery_codes": tuple(range(count)), "generation": user.generation + 1}
         case TotpRemoved():
-            return {"totp": False, "recovery_codes": ()}
+            return {"totp": False, "recovery_codes": (), "generation": user.generation + 1}
         case RecoveryCodeUsed(index=index):
             return {"recovery_codes": tuple(left for left in user.recovery_codes if left != index)}
     raise unexpected(fact)
