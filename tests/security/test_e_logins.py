@@ -101,6 +101,17 @@ async def test_e21_right_passwords_side_by_side_are_no_failure(place: Place) -> 
     assert {answer.status for answer in await asyncio.gather(*asks)} == {200}
 
 
+async def test_e21_one_who_logs_in_many_times_at_once_keeps_nobody_else_out(place: Place) -> None:
+    body = {"email": "busy@limited.example.org", "role": "member", "password": "a busy person's own words"}
+    assert (await place.admin.post("/v1/users", body)).status == 201
+    busy = place.login(body["password"], at=THERE, email=body["email"])
+    many = [asyncio.create_task(busy.get("/v1/tokens")) for _ in range(60)]
+    await asyncio.sleep(0.2)
+    others = await asyncio.gather(*(place.login(at=HERE).get("/v1/tokens") for _ in range(5)))
+    assert {answer.status for answer in others} == {200}
+    assert {answer.status for answer in await asyncio.gather(*many)} == {200, 429}
+
+
 def test_e21_a_hundred_failures_in_a_row_leave_one_try_a_day() -> None:
     for delays in (logins.HERE, logins.ELSEWHERE):
         *_, most, last, kept = delays.steps

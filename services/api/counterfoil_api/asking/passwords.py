@@ -44,15 +44,16 @@ class Passwords:
         `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;
         `RateLimited` comes after too many tries.
         """
-        with self._in_line():
-            async with self._logins.turn(email, approach.address) as login:
+        # In line only once it is their turn: one person's many logins wait for each other, and not in everybody's way.
+        async with self._logins.turn(email, approach.address) as login:
+            with self._in_line():
                 known = await self._known(email, password, login)
                 if not known.policy.admits(approach.address):  # before a code is spent, and as a failure: it is one
                     login.failed(known.user.account, known.user.id)
                     raise NetworkForbidden
                 await self._refuse_code(known.user, approach.otp, login)
                 login.passed()
-            await self._refresh(known, password)
+        await self._refresh(known, password)
         return principal_of(known.user)
 
     async def hashed(self, password: str) -> str:

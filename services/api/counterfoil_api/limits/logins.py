@@ -53,6 +53,7 @@ class Delays:
         return self.free, self.first_seconds * 1000, self.longest_seconds * 1000, _MOST, _DAY_MS, 2 * _DAY_MS
 
 
+_LINE_LIMIT: Final = 32
 HERE: Final = Delays(free=5, first_seconds=15, longest_seconds=3_600)
 """A person at one network."""
 ELSEWHERE: Final = Delays(free=50, first_seconds=1, longest_seconds=900)
@@ -76,6 +77,14 @@ class Login:
         self.settled, self.account, self.user = False, account, user
 
 
+class _Line:
+    """Who logs in as one person from one network, one after the other."""
+
+    def __init__(self) -> None:
+        self.turn = Lock()
+        self.length = 0
+
+
 class Logins:
     """Gives turns to those who log in: `async with logins.turn(email, address) as login`."""
 
@@ -85,7 +94,7 @@ class Logins:
         self._guesses = guesses
         self._peppers = peppers
         self._attempts = attempts
-        self._lines: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._lines: WeakValueDictionary[str, _Line] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, email: str, address: Address | None) -> AsyncIterator[Login]:
@@ -97,7 +106,10 @@ class Logins:
         network = network_of(address)
         person = self._peppers.hmac(b"login", folded(email).encode()).hex()[:32]
         here, home = f"here:{person}:{network}", f"home:{person}:{network}"
-        async with self._lines.setdefault(here, Lock()):
+        line = self._lines.setdefault(here, _Line())
+        if line.length >= _LINE_LIMIT:
+            raise RateLimited(_TOO_MANY, retry_after=1)
+        async with _place(line):
             (at_home,) = await self._tally.do(NOTED, home)
             waits: dict[str, int] = {}
             login = Login()
@@ -141,6 +153,16 @@ class Logins:
                 await self._tally.do(CLEAR if login.settled else RETURN, key)
         if login.settled:
             await self._tally.do(NOTE, home, _AT_HOME_MS)
+
+
+@asynccontextmanager
+async def _place(line: _Line) -> AsyncIterator[None]:
+    line.length += 1
+    try:
+        async with line.turn:
+            yield
+    finally:
+        line.length -= 1
 
 
 def folded(email: str) -> str:
