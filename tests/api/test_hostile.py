@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 import pytest_asyncio
 from aiohttp import ClientError, ClientSession
 
@@ -164,3 +165,23 @@ async def poured(where: tuple[str, int], stream: bytes) -> None:
     except (OSError, TimeoutError):
         pass
     writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/tokens", b'{"name": "a\\u0000b"}'),
+        ("PATCH", "/v1/users/self", b'{"email": "a\\u0000b@x.example"}'),
+        ("POST", "/v1/users", b'{"email": "a\\u0000b@x.example", "role": "member"}'),
+        ("POST", "/v1/revocations/plan", b'{"filter": {"name": "a\\u0000b"}}'),
+        ("POST", "/v1/revocations/plan", b'{"filter": {"scope": "\\\\\\u0000"}}'),
+        ("POST", "/v1/revocations/plan", b'{"filter": {"owner_id": "a\\u0000"}}'),
+    ],
+)
+async def test_nul_is_refused_wherever_it_stands(admin: Caller, method: str, path: str, body: bytes) -> None:
+    refused = await admin.ask(method, path, body)
+    assert (refused.status, refused.problem) == (422, "bad-text")
+
+
+async def test_a_backslash_before_u0000_is_just_text(admin: Caller) -> None:
+    assert (await admin.ask("POST", "/v1/tokens", b'{"name": "a\\\\u0000b"}')).json["token"]["name"] == "a\\u0000b"

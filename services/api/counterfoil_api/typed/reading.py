@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar, Union, get_args, get_origin
 import msgspec
 from aiohttp import web
 
+from counterfoil.refusals import BadText
 from counterfoil.subjects.account import Address
 from counterfoil_api.asking.authentication import approach_of
 from counterfoil_api.edge.addresses import client_of
@@ -73,6 +74,7 @@ class Parameter:
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 
@@ -128,6 +130,8 @@ def _decoded(decode: Callable[[bytes], object], raw: bytes, shape: type) -> obje
         raise misread(error, shape, where="body") from None
     except (ValueError, RecursionError):
         raise MalformedRequest("The body is not JSON in UTF-8 with every key given once.") from None
+    if b"u0000" in raw and _NUL.search(raw):  # which Postgres takes in no text, wherever it would be used first
+        raise BadText
     return value
 
 
