@@ -54,6 +54,7 @@ class Claim:
 def claim(peppers: Peppers, by: Principal, key: str, *, request: tuple[bytes, ...], holds_secret: bool) -> Claim:
     """Return the claim that a request lays to its key; `request` is all that makes it the same one: method, path, body.
 
+    With other scopes it is another one: a bearer that holds less than its token gets no answer of the token's.
     Raises KeyTooShort where the key must protect a secret and could be guessed, BadText if it is no visible ASCII.
     """
     if not (0 < len(key) <= KEY_LIMIT and key.isascii() and key.isprintable()):
@@ -64,7 +65,7 @@ def claim(peppers: Peppers, by: Principal, key: str, *, request: tuple[bytes, ..
     return Claim(
         account=by.account,
         key_digest=peppers.hmac(b"key", *whose),
-        body_digest=peppers.hmac(b"request", *request),
+        body_digest=peppers.hmac(b"request", *request, *sorted(scope.encode() for scope in by.scopes)),
         holds_secret=holds_secret,
         _sealing_key=HKDF(
             algorithm=hashes.SHA256(), length=32, salt=peppers.hmac(b"salt"), info=b"counterfoil reply"

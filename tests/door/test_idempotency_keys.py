@@ -122,7 +122,7 @@ async def test_a_secret_is_shown_again_for_ten_minutes_only(door: Door, database
     await owner.execute("update idempotency set at = at - interval '11 seconds'")
     with pytest.raises(SecretNoLongerAvailable) as refused:
         await door.execute(create(), claim_of("key"), answer)
-    assert refused.value.facts == {"token": str(made.token_id)}
+    assert refused.value.facts == {"subject": str(made.token_id)}
     async with await open_pool(database.app_url, size=1) as pool:
         assert await claims.forget(pool) == 1
     assert await owner.fetchval("select reply is null from idempotency")

@@ -83,3 +83,15 @@ async def test_f25_a_password_from_a_network_that_is_shut_out_spends_no_code_and
             if await owner.fetchval("select count from attempt where subject_id = $1", UUID(ada.id)):
                 break
             await asyncio.sleep(0.1)
+
+
+async def test_c11_a_key_gives_a_bearer_no_answer_that_its_token_was_given(admin: Caller) -> None:
+    token = await admin.holder("tokens.create", "invoices.*")
+    body, key = {"name": "child", "scopes": ["invoices.read"]}, "a-key-of-more-than-twenty-two-letters"
+    first = await token.post("/v1/tokens", body, Idempotency_Key=key)
+    assert first.status == 201
+    bought = await token.post("/v1/exchange", {"scopes": ["tokens.create"]})
+    narrow = admin.with_token(bought.json["access_token"])
+    assert (await narrow.post("/v1/tokens", body, Idempotency_Key=key)).problem == "key-reused"
+    assert (await narrow.post("/v1/tokens", body)).problem == "beyond-caller"
+    assert (await token.post("/v1/tokens", body, Idempotency_Key=key)).json == first.json

@@ -215,7 +215,7 @@ async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> 
     refuse_network(seen.around.policy, approach.address)
     if flaw(seen, seen.generation, seen.at, seen.around):  # what is told again would open nothing, or not now
         raise SecretRetired
-    asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=())
+    asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
     claimed = claim(ledger.peppers, asker, retry.key, request=retry.request, holds_secret=True)
     outcome = await recall(ledger.readers, claimed)
     if outcome is None or outcome.reply is None:
