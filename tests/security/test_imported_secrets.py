@@ -1,5 +1,6 @@
 """A3, B6, B7, D18, E20. Secrets from elsewhere are kept like our own, and open no way past what refuses strangers."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -9,6 +10,7 @@ from typing import Any
 import asyncpg
 from aiohttp import ClientSession
 
+from api.people import person
 from api.service import Caller, founded, served, settings_for
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.secret import mint
@@ -113,3 +115,27 @@ async def test_d18_a_digest_that_another_account_holds_tells_nothing_of_it(admin
     assert not any(word in str(theirs) for word in (token, "a name of ours"))
     assert (await stranger.form("/v1/introspect", token=text)).json == {"active": False}
     assert (await admin.form("/v1/introspect", token=text)).json["active"] is True
+
+
+async def test_d18_who_only_tries_an_import_learns_nothing_of_others_and_who_imports_is_recorded(
+    admin: Caller, stranger: Caller
+) -> None:
+    theirs, free = "old_" + secrets.token_hex(20), "old_" + secrets.token_hex(20)
+    assert (await imported(stranger, secret=theirs))["status"] == "imported"
+    for spelling in ({"secret": theirs}, {"digest": digest_of(theirs)}, {"secret": free}):
+        tried = await admin.post(IMPORT, {"dry_run": True, "tokens": [item(**spelling)]})
+        assert tried.json["results"] == [{"status": "imported"}]
+    for spelling in ({"secret": theirs}, {"digest": digest_of(theirs)}):
+        assert (await imported(admin, **spelling))["problem"]["type"].endswith("secret-taken")
+    async with asyncio.timeout(10):
+        while not (noted := (await admin.get("/v1/attempts", kind="secret-taken")).json["items"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert sum(each["count"] for each in noted) >= 1
+
+
+async def test_c11_a_rehearsed_import_is_refused_what_the_import_is(admin: Caller) -> None:
+    ada = await person(admin)
+    wide = item(owner={"type": "user", "id": ada.id}, scopes=["mail.send"], secret="old_" + secrets.token_hex(20))
+    for dry_run in (True, False):
+        (told,) = (await admin.post(IMPORT, {"dry_run": dry_run, "tokens": [wide]})).json["results"]
+        assert told["problem"]["type"].endswith("beyond-owner")

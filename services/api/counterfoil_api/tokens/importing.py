@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
@@ -15,6 +16,7 @@ from counterfoil.events import Created, Fact
 from counterfoil.fold import Outcome
 from counterfoil.foreign import ALGORITHMS, Algorithm, ForeignDigest, ForeignSecret
 from counterfoil.postgres.foreign import creations, holders, moment
+from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import (
     BadOwner,
@@ -25,15 +27,17 @@ from counterfoil.refusals import (
     SecretTaken,
     Unavailable,
 )
+from counterfoil.subjects.account import Address
 from counterfoil.token import Surroundings
 from counterfoil_api.account.accounts import own_account
 from counterfoil_api.asking.authentication import SecretGiven
 from counterfoil_api.asking.principals import need
-from counterfoil_api.edge.problems import problem_document
+from counterfoil_api.edge.addresses import network_of
+from counterfoil_api.edge.problems import kind_of, problem_document
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.import_documents import IMPORTS, Imported, ImportReport, Imports, TokenFromElsewhere
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.reading import Asker, Body
+from counterfoil_api.typed.reading import Asker, Body, From
 
 api = Api("tokens")
 
@@ -52,7 +56,7 @@ Answer = Imported | Refusal
     asks=IMPORTS,
     longest_body=LONGEST_BODY,
 )
-async def import_tokens(ledger: Ledger, asker: Asker[Principal], *, body: Body[Imports]) -> ImportReport:
+async def import_tokens(ledger: Ledger, asker: Asker[Principal], address: From, *, body: Body[Imports]) -> ImportReport:
     """Import tokens from elsewhere.
 
     Each is issued or refused by itself, with no more than the asker holds. If any of them cannot be now, the call is
@@ -62,11 +66,25 @@ async def import_tokens(ledger: Ledger, asker: Asker[Principal], *, body: Body[I
     need(asker, "tokens.import")
     given = {n: _prepared(ledger, asker, item) for n, item in enumerate(body.tokens)}
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
-    answers |= await _there_already(ledger, asker, given)
+    answers |= await _there_already(ledger, asker, given, told_of_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
     carry_out = _rehearsed if body.dry_run else _created
     answers |= dict(zip(new, await carry_out(ledger, asker, list(new.values())), strict=True))
+    if not body.dry_run:
+        _take_note(ledger, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
     return _report([answers[n] for n in given])
+
+
+def _take_note(
+    ledger: Ledger, asker: Principal, address: Address | None, answers: list[tuple[str | None, Answer]]
+) -> None:
+    """Mark the secrets that are good here by now, and record who came upon those of others."""
+    for secret, answer in answers:
+        if isinstance(answer, Imported) and secret is not None:
+            ledger.limits.marks.met(SecretGiven(secret))
+        if isinstance(answer, SecretTaken):
+            kind = kind_of(answer).name
+            ledger.limits.attempts.note(asker.account, kind, asker.actor.id, network=network_of(address))
 
 
 async def _created(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
@@ -79,7 +97,7 @@ async def _created(ledger: Ledger, asker: Principal, commands: list[Create]) -> 
     _refuse_unfinished(answers)
     # A secret that somebody else imported just now may have been of this very item.
     lost = {n: numbered[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
-    again = await _there_already(ledger, asker, lost)
+    again = await _there_already(ledger, asker, lost, told_of_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
 
@@ -109,11 +127,12 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
 async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
     """Say what would become of them."""
     policy, at = (await own_account(ledger, asker)).policy, await moment(ledger.readers)
+    holds = await _held_by_owners(ledger, asker, commands)
     answers: list[Answer] = []
     taken: set[bytes] = set()
     for command in commands:
         try:
-            decide(None, command, at, Surroundings(policy))
+            decide(None, command, at, Surroundings(policy, owner_holds=holds.get(command.owner.user)))
         except Refusal as refusal:
             answers.append(refusal)
             continue
@@ -122,10 +141,22 @@ async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -
     return answers
 
 
+async def _held_by_owners(
+    ledger: Ledger, asker: Principal, commands: list[Create]
+) -> dict[UUID | None, tuple[str, ...]]:
+    users = {command.owner.user for command in commands} - {None}
+    found = await asyncio.gather(*(one_user(ledger.readers, asker.account, user_id=user) for user in users))
+    return {user.id: user.held for user in found if user is not None}
+
+
 async def _there_already(
-    ledger: Ledger, asker: Principal, given: Mapping[int, Create | Imported | Refusal]
+    ledger: Ledger, asker: Principal, given: Mapping[int, Create | Imported | Refusal], *, told_of_others: bool
 ) -> dict[int, Answer]:
-    """What is to be said of those whose digest is in the ledger; of another account's nothing is told."""
+    """What is to be said of those whose digest is in the ledger.
+
+    Of another account's no more is told than that it is taken, and not even that to who only tries: it would be a way
+    to guess at other people's secrets that leaves no trace.
+    """
     commands = {n: each for n, each in given.items() if isinstance(each, Create)}
     held = await holders(ledger.readers, (digest for each in commands.values() for digest in each.known_as))
     if not held:
@@ -136,6 +167,7 @@ async def _there_already(
     return {
         n: _same(commands[n], born[token]) if account == asker.account and token in born else SecretTaken()
         for n, (account, token) in whose.items()
+        if account == asker.account or told_of_others
     }
 
 
@@ -169,8 +201,6 @@ def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere) -> Cre
         secret = _secret(item)
     except Refusal as refusal:
         return refusal
-    if isinstance(secret, ForeignSecret):
-        ledger.limits.marks.met(SecretGiven(secret.plain))
     born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
     return Create(
         account=asker.account, token_id=uuid7(), by=asker, number=0, owner=owner, name=item.name,
