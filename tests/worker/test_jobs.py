@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 import uuid_utils.compat as uuids
+from structlog.testing import capture_logs
 
 from counterfoil.commands import Revoke
 from counterfoil.door import Door
@@ -47,9 +48,9 @@ async def staged(pool: Pool, job: UUID) -> int:
     return total
 
 
-async def accepted(pool: Pool, door: Door) -> Job:
+async def accepted(pool: Pool, door: Door, job: UUID | None = None) -> Job:
     """A job that revokes all there is."""
-    job = uuids.uuid7()
+    job = job or uuids.uuid7()
     total = await staged(pool, job)
     outcome = await door.execute(
         AcceptJob(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}")
@@ -210,3 +211,28 @@ async def test_freezing_twice_freezes_the_same_and_what_nobody_accepts_is_forgot
     assert await forget_unaccepted(pool) == 2
     assert await owner.fetchval("select count(*) from job_part where job_id = $1", kept.id) == 2
     await owner.close()
+
+
+async def test_what_is_frozen_again_is_not_forgotten_before_it_is_accepted(
+    database: Database, door: Door, pool: Pool
+) -> None:
+    tokens = await many_born(door, PART + 1, ends_in=3_600)
+    job = uuids.uuid7()
+    await staged(pool, job)
+    await pool.execute("update job_part set staged_at = staged_at - interval '25 hours'")
+    await staged(pool, job)
+    assert await forget_unaccepted(pool) == 0
+    again = await accepted(pool, door, job)
+    await Jobs(pool, door).work()
+    assert await state_of(database, again) == ("finished", len(tokens), len(tokens))
+
+
+async def test_a_job_whose_parts_are_gone_is_never_called_finished(database: Database, door: Door, pool: Pool) -> None:
+    tokens = await many_born(door, PART + 1, ends_in=3_600)
+    job = await accepted(pool, door)
+    await pool.execute("delete from job_part where part = 1")
+    with capture_logs() as lines:
+        await Jobs(pool, door).work()
+    assert await state_of(database, job) == ("running", PART, PART)
+    (told,) = [line for line in lines if line["event"] == "job_incomplete"]
+    assert (told["log_level"], told["job"], told["total"], told["done"]) == ("error", job.id, len(tokens), PART)

@@ -41,6 +41,7 @@ class Jobs:
         self._working = False
         self._stopping = False
         self._postponed = False
+        self._incomplete: set[UUID] = set()
 
     def stop(self) -> None:
         """End the present parts and take no more; whoever comes next will find the rest."""
@@ -123,6 +124,11 @@ class Jobs:
     async def _finish(self, job: Job) -> None:
         far = await sql.progress(self._pool, job)
         if far.left or self._stopping:
+            return
+        if far.done != job.total:  # parts are missing: who reads that it is finished relies on all being revoked
+            if job.id not in self._incomplete:  # once, and not with every call
+                log.error("job_incomplete", account=job.account, job=job.id, total=job.total, done=far.done)
+            self._incomplete.add(job.id)
             return
         command = FinishJob(account=job.account, id=job.id, by=_system(job), revoked=far.revoked, failed=far.failed)
         if (await self._door.execute(command)).facts:

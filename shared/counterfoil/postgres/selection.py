@@ -56,6 +56,7 @@ select s.tokens, s.digest, u.*,
           from marked m) as u"""
 
 # Here the second argument is the job, the third the digest that the set has to have.
+# In the order of the parts, so that two who freeze the same never wait in a circle.
 _STAGE: Final = f""",
        whole as materialized ({_SET}),
        numbered as (
@@ -67,7 +68,9 @@ _STAGE: Final = f""",
          select $1, $2, n.part, array_agg(n.token_id order by n.token_id)
            from numbered n
           group by n.part
-             on conflict (account_id, job_id, part) do nothing)
+          order by n.part
+             on conflict (account_id, job_id, part)
+             do update set staged_at = excluded.staged_at where job_part.done_at is null)
 select s.tokens, s.digest
   from whole s"""
 
@@ -136,7 +139,8 @@ def _look(row: asyncpg.Record) -> Look:
 async def stage(pool: Pool, account: UUID, wanted: Filter, *, job: UUID, digest: bytes) -> tuple[int, bytes]:
     """Freeze what a filter finds in parts, if it is what the digest says; return how many it finds, and their digest.
 
-    All of it in one statement, and so at one moment. Doing it twice for one job freezes the same.
+    All of it in one statement, and so at one moment. Doing it twice for one job freezes the same, and has it kept for
+    another day: what was frozen long ago may be forgotten at any moment before the job is accepted.
     """
     arguments: list[object] = [account, job, digest]
     found = _wanted(wanted, arguments)
