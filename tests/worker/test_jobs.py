@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import uuid_utils.compat as uuids
 from structlog.testing import capture_logs
 
 from counterfoil.commands import Revoke
-from counterfoil.door import Door
+from counterfoil.door import Door, waiting
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.jobs import forget_unaccepted, open_jobs, part_of, progress
 from counterfoil.postgres.listing import Filter
@@ -22,6 +23,7 @@ from counterfoil.subjects.job import AcceptJob, CancelJob, Job
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
+from counterfoil_worker import jobs as working
 from counterfoil_worker.jobs import Jobs
 from worker.lives import ACCOUNT, ROOT, cut_everybody, many_born
 from worker.workers import running
@@ -41,17 +43,17 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
         yield pool
 
 
-async def staged(pool: Pool, job: UUID) -> int:
-    plan = (await look(pool, ACCOUNT, EVERYTHING, itself=job)).digest
-    total, digest = await stage(pool, ACCOUNT, EVERYTHING, job=job, digest=plan)
+async def staged(pool: Pool, job: UUID, wanted: Filter = EVERYTHING) -> int:
+    plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
+    total, digest = await stage(pool, ACCOUNT, wanted, job=job, digest=plan)
     assert digest == plan
     return total
 
 
-async def accepted(pool: Pool, door: Door, job: UUID | None = None) -> Job:
-    """A job that revokes all there is."""
+async def accepted(pool: Pool, door: Door, job: UUID | None = None, wanted: Filter = EVERYTHING) -> Job:
+    """A job that revokes all there is, or what is wanted."""
     job = job or uuids.uuid7()
-    total = await staged(pool, job)
+    total = await staged(pool, job, wanted)
     outcome = await door.execute(
         AcceptJob(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}")
     )
@@ -90,6 +92,22 @@ async def state_of(database: Database, job: Job) -> tuple[str, int | None, int |
         far = await progress(pool, job)
     assert row is not None
     return row["standing"], far.done, far.revoked
+
+
+@asynccontextmanager
+async def held(database: Database, *tokens: UUID) -> AsyncIterator[None]:
+    """Somebody else holds the rows of these tokens, and does not let go."""
+    somebody = await asyncpg.connect(database.owner_url)
+    try:
+        async with somebody.transaction():
+            await somebody.fetch("select from token where token_id = any($1::uuid[]) for update", tokens)
+            yield
+    finally:
+        await somebody.close()
+
+
+def those_after(tokens: list[Token]) -> Filter:
+    return Filter(created_after=max(token.created_at for token in tokens) + timedelta(microseconds=1))
 
 
 def each_once(said: Counter[UUID], tokens: list[Token]) -> bool:
@@ -236,3 +254,45 @@ async def test_a_job_whose_parts_are_gone_is_never_called_finished(database: Dat
     assert await state_of(database, job) == ("running", PART, PART)
     (told,) = [line for line in lines if line["event"] == "job_incomplete"]
     assert (told["log_level"], told["job"], told["total"], told["done"]) == ("error", job.id, len(tokens), PART)
+
+
+async def test_held_tokens_hold_up_neither_others_nor_later_parts_nor_later_jobs(
+    database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 3.0)
+    tokens = await many_born(door, 2 * PART + 1, ends_in=3_600)
+    job = await accepted(pool, door)
+    others = await many_born(door, 5, ends_in=3_600)
+    later = await accepted(pool, door, wanted=those_after(tokens))
+    ids, jobs = sorted(token.id for token in tokens), Jobs(pool, door)
+    async with held(database, ids[0], ids[PART]):  # as many parts as are worked on at once
+        await jobs.work()
+        assert each_once(
+            await revocations(database.app_url), [t for t in tokens + others if t.id not in ids[::PART][:2]]
+        )
+        assert await state_of(database, job) == ("running", 1, 1)
+        assert await state_of(database, later) == ("finished", 5, 5)
+    await jobs.work()
+    assert await state_of(database, job) == ("running", 1, 1)
+    monkeypatch.setattr(working, "_REST_SECONDS", 0)
+    await jobs.work()
+    assert await state_of(database, job) == ("finished", len(tokens), len(tokens))
+    assert each_once(await revocations(database.app_url), tokens + others)
+
+
+async def test_a_job_that_uses_up_the_whole_shift_is_not_the_first_of_the_next_one(
+    database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(working, "_SHIFT_SECONDS", 1.0)
+    monkeypatch.setattr(working, "_REST_SECONDS", 0)
+    tokens = await many_born(door, 1, ends_in=3_600)
+    await accepted(pool, door)
+    await many_born(door, 2, ends_in=3_600)
+    later = await accepted(pool, door, wanted=those_after(tokens))
+    jobs = Jobs(pool, door)
+    async with held(database, tokens[0].id):
+        await jobs.work()
+        assert await state_of(database, later) == ("accepted", 0, 0)
+        await jobs.work()
+        assert await state_of(database, later) == ("finished", 2, 2)

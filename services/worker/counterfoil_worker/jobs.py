@@ -7,6 +7,7 @@ is free at once. Who does a part again finds its tokens revoked already, which i
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -30,6 +31,24 @@ _SHIFT_SECONDS: Final = 20.0
 """So long one call works; the next one goes on."""
 _AT_ONCE: Final = 2
 """Parts that one process works on at a time: while one is noted as done, the door is busy with the other."""
+_REST_SECONDS: Final = 30.0
+"""A part that could not be done as a whole is left alone for so long, so that it costs and complains little."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process knows of an open job: when it last had its turn, and which parts were left then, and when."""
+
+    turn: float = 0.0
+    left: dict[int, float] = field(default_factory=dict)
+    complained: bool = False
+
+    def leave(self, part: int) -> None:
+        self.left.pop(part, None)  # so that they stand in the order in which they were left
+        self.left[part] = time.monotonic()
+
+    def rests(self, part: int) -> bool:
+        return part in self.left and time.monotonic() < self.left[part] + _REST_SECONDS
 
 
 class Jobs:
@@ -41,7 +60,7 @@ class Jobs:
         self._working = False
         self._stopping = False
         self._postponed = False
-        self._incomplete: set[UUID] = set()
+        self._known: dict[UUID, _Known] = {}
 
     def stop(self) -> None:
         """End the present parts and take no more; whoever comes next will find the rest."""
@@ -51,7 +70,7 @@ class Jobs:
         """Work on what is open until it is done or the shift is over; return how many tokens were gone through.
 
         While this process is at it already, a second call leaves the work to the first. A lost database or a token
-        that somebody else holds is no error: what is not done is taken again.
+        that somebody else holds is no error: what is not done is taken again. Only the former ends the shift.
         """
         if self._working:
             return 0
@@ -62,10 +81,12 @@ class Jobs:
             while (turn := await self._turn(ends)) and not self._over(ends):
                 done += turn
             self._postponed = False
-        except (*LOST, Unavailable) as error:
+        except LOST as error:
             if not self._postponed:  # once, and not with every call
                 log.warning("jobs_postponed", error=type(error).__name__)
             self._postponed = True
+            for known in self._known.values():  # what was left meanwhile was left because of this, and need not rest
+                known.left.clear()
         finally:
             self._working = False
         return done
@@ -74,16 +95,29 @@ class Jobs:
         return self._stopping or time.monotonic() >= ends
 
     async def _turn(self, ends: float) -> int:
-        """Give every open job its turn."""
+        """Give every open job its turn; one that cannot go on now holds up no other."""
         done = 0
-        for job in await sql.open_jobs(self._pool):
+        for job in await self._open():
             if self._over(ends):
                 break
-            if job.standing == "accepted":
-                await self._door.execute(StartJob(account=job.account, id=job.id, by=_system(job)))
-            until = min(ends, time.monotonic() + _TURN_SECONDS)
-            done += await self._together(job, until)
-            await self._finish(job)
+            self._known[job.id].turn = time.monotonic()
+            try:
+                done += await self._work_on(job, ends)
+            except Unavailable as error:
+                log.warning("job_postponed", account=job.account, job=job.id, error=type(error).__name__)
+        return done
+
+    async def _open(self) -> list[Job]:
+        """Return the open jobs, first the one that waited longest: a shift may be over before all had their turn."""
+        jobs = await sql.open_jobs(self._pool)
+        self._known = {job.id: self._known.get(job.id, _Known()) for job in jobs}
+        return sorted(jobs, key=lambda job: self._known[job.id].turn)
+
+    async def _work_on(self, job: Job, ends: float) -> int:
+        if job.standing == "accepted":
+            await self._door.execute(StartJob(account=job.account, id=job.id, by=_system(job)))
+        done = await self._together(job, min(ends, time.monotonic() + _TURN_SECONDS))
+        await self._finish(job)
         return done
 
     async def _together(self, job: Job, until: float) -> int:
@@ -97,38 +131,46 @@ class Jobs:
         return done
 
     async def _parts(self, job: Job, until: float) -> int:
-        done = 0
+        known, done = self._known[job.id], 0
         while not self._over(until):
-            async with sql.part_of(self._pool, job) as taken:
-                if taken is None:
+            async with sql.part_of(self._pool, job, last=list(known.left)) as taken:
+                if taken is None or known.rests(taken[1].number):
                     break
                 connection, part = taken
-                failed = await self._revoke(job, part.tokens)
-                await sql.part_done(connection, job, part, failed=failed)
-            done += len(part.tokens)
+                failed, left = await self._revoke(job, part.tokens)
+                if left:
+                    known.leave(part.number)  # it is not done; what was revoked of it stays so
+                else:
+                    await sql.part_done(connection, job, part, failed=failed)
+            done += len(part.tokens) - left
         return done
 
-    async def _revoke(self, job: Job, tokens: Sequence[UUID]) -> list[UUID]:
-        """Revoke them all at once, so that they share transactions; one answer each, so that none stops the others."""
+    async def _revoke(self, job: Job, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
+        """Revoke them all at once, so that they share transactions; one answer each, so that none stops the others.
+
+        Return those that cannot be revoked, and how many could not be answered now.
+        """
         answers = await asyncio.gather(*(self._door.execute(_command(job, token)) for token in tokens),
                                        return_exceptions=True)  # fmt: skip
-        failed = []
+        failed, later = [], []
         for token, answer in zip(tokens, answers, strict=True):
             if isinstance(answer, Unavailable):
-                raise answer  # the part is not done; what was revoked of it stays so
-            if not isinstance(answer, Outcome):
+                later.append(type(answer).__name__)
+            elif not isinstance(answer, Outcome):
                 failed.append(token)
                 log.error("token_not_revoked", account=job.account, job=job.id, token_id=token, error=_name(answer))
-        return failed
+        if later:
+            log.info("tokens_left_for_later", job=job.id, tokens=len(later), refusals=sorted(set(later)))
+        return failed, len(later)
 
     async def _finish(self, job: Job) -> None:
         far = await sql.progress(self._pool, job)
         if far.left or self._stopping:
             return
         if far.done != job.total:  # parts are missing: who reads that it is finished relies on all being revoked
-            if job.id not in self._incomplete:  # once, and not with every call
+            if not self._known[job.id].complained:  # once, and not with every call
                 log.error("job_incomplete", account=job.account, job=job.id, total=job.total, done=far.done)
-            self._incomplete.add(job.id)
+            self._known[job.id].complained = True
             return
         command = FinishJob(account=job.account, id=job.id, by=_system(job), revoked=far.revoked, failed=far.failed)
         if (await self._door.execute(command)).facts:

@@ -49,8 +49,13 @@ async def open_jobs(pool: Pool) -> list[Job]:
 
 
 @asynccontextmanager
-async def part_of(pool: Pool, job: Job) -> AsyncIterator[tuple[asyncpg.pool.PoolConnectionProxy, Part] | None]:
-    """Hold a part that is not done, as long as the job is open; others pass over it, and a crash lets it go."""
+async def part_of(
+    pool: Pool, job: Job, *, last: Sequence[int] = ()
+) -> AsyncIterator[tuple[asyncpg.pool.PoolConnectionProxy, Part] | None]:
+    """Hold a part that is not done, as long as the job is open; others pass over it, and a crash lets it go.
+
+    Those in `last` are taken in that order, when no other is left.
+    """
     async with pool.acquire() as connection, connection.transaction():
         row = await connection.fetchrow(
             """
@@ -61,10 +66,10 @@ async def part_of(pool: Pool, job: Job) -> AsyncIterator[tuple[asyncpg.pool.Pool
                and exists (select from subject s
                             where (s.account_id, s.subject_id) = ($1, $2)
                               and s.standing in ('accepted', 'running'))
-             order by p.part
+             order by array_position($3::integer[], p.part) nulls first, p.part
              limit 1
                for update of p skip locked""",
-            job.account, job.id,
+            job.account, job.id, last,
         )  # fmt: skip
         yield None if row is None else (connection, Part(number=row["part"], tokens=row["token_ids"]))
 
