@@ -296,3 +296,49 @@ async def test_a_job_that_uses_up_the_whole_shift_is_not_the_first_of_the_next_o
         assert await state_of(database, later) == ("accepted", 0, 0)
         await jobs.work()
         assert await state_of(database, later) == ("finished", 2, 2)
+
+
+POISON = """
+create table poison (token_id uuid);
+create function refuse_poison() returns trigger language plpgsql security definer as $$
+begin
+    if exists (select from poison p where p.token_id = new.subject_id) then
+        raise exception 'not now' using errcode = $error$;
+    end if;
+    return new;
+end $$;
+create trigger poison before insert on event for each row when (new.type = 'revoked') execute function refuse_poison();
+"""
+
+
+@pytest.mark.parametrize("error", ["deadlock_detected", "query_canceled", "raise_exception"])
+async def test_what_fails_without_a_verdict_is_tried_again(
+    database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    tokens = await many_born(door, 5, ends_in=3_600)
+    job, jobs = await accepted(pool, door), Jobs(pool, door)
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(POISON.replace("$error$", f"'{error}'"))
+    await owner.execute("insert into poison values ($1)", tokens[2].id)
+    with capture_logs() as lines:
+        await jobs.work()
+    assert await state_of(database, job) == ("running", 0, 0)
+    assert each_once(await revocations(database.app_url), [token for token in tokens if token is not tokens[2]])
+    assert {line["log_level"] for line in lines if line["event"] == "tokens_left_for_later"} == {"error"}
+    await owner.execute("truncate poison")
+    monkeypatch.setattr(working, "_REST_SECONDS", 0)
+    await jobs.work()
+    assert await state_of(database, job) == ("finished", 5, 5)
+    assert (await progress(pool, job)).failed == 0
+    await owner.close()
+
+
+async def test_a_refusal_is_a_verdict_and_the_job_goes_on_without_that_token(
+    database: Database, door: Door, pool: Pool
+) -> None:
+    await many_born(door, 3, ends_in=3_600)
+    job, nobody = await accepted(pool, door), uuids.uuid7()
+    await pool.execute("update job_part set token_ids[2] = $1", nobody)
+    await Jobs(pool, door).work()
+    far = await progress(pool, job)
+    assert (await state_of(database, job), far.failed, far.some_failed) == (("finished", 3, 2), 1, [nobody])

@@ -148,19 +148,19 @@ class Jobs:
     async def _revoke(self, job: Job, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
         """Revoke them all at once, so that they share transactions; one answer each, so that none stops the others.
 
-        Return those that cannot be revoked, and how many could not be answered now.
+        Return those that cannot be revoked, and how many have no answer yet: a refusal is one, a failure is not.
         """
         answers = await asyncio.gather(*(self._door.execute(_command(job, token)) for token in tokens),
                                        return_exceptions=True)  # fmt: skip
         failed, later = [], []
         for token, answer in zip(tokens, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                later.append(type(answer).__name__)
-            elif not isinstance(answer, Outcome):
+            if isinstance(answer, Refusal) and not isinstance(answer, Unavailable):
                 failed.append(token)
-                log.error("token_not_revoked", account=job.account, job=job.id, token_id=token, error=_name(answer))
+                log.error("token_not_revoked", account=job.account, job=job.id, token_id=token, error=answer.detail)
+            elif not isinstance(answer, Outcome):
+                later.append(answer)
         if later:
-            log.info("tokens_left_for_later", job=job.id, tokens=len(later), refusals=sorted(set(later)))
+            _tell(job, later)
         return failed, len(later)
 
     async def _finish(self, job: Job) -> None:
@@ -186,5 +186,8 @@ def _system(job: Job) -> Principal:
     return replace(SYSTEM, account=job.account)
 
 
-def _name(answer: object) -> str:
-    return answer.detail if isinstance(answer, Refusal) else type(answer).__name__
+def _tell(job: Job, later: Sequence[BaseException]) -> None:
+    """Say in one line what is left for later; the door has told of each failure already."""
+    tell = log.info if all(isinstance(each, Unavailable) for each in later) else log.error
+    errors = sorted({type(each).__name__ for each in later})
+    tell("tokens_left_for_later", account=job.account, job=job.id, tokens=len(later), errors=errors)
