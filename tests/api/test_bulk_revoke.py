@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from api.service import Answer, Caller
-from counterfoil.door import Door
-from counterfoil.postgres.connection import open_pool
+from counterfoil.door import Door, waiting
+from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.settings import Settings
+from counterfoil_dev.postgres import OWNER, Postgres
 from counterfoil_worker.jobs import Jobs
 
 PLAN = "/v1/revocations/plan"
@@ -24,6 +26,15 @@ async def worker(api_settings: Settings) -> AsyncIterator[Jobs]:
     """What a worker process does when it is woken."""
     async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
         yield Jobs(pool, door)
+
+
+@pytest_asyncio.fixture
+async def owner(api_settings: Settings, postgres_server: Postgres) -> AsyncIterator[Connection]:
+    """Who may hold what the service needs."""
+    assert api_settings.database_url == postgres_server.database("api").app_url
+    connection = await asyncpg.connect(postgres_server.url(OWNER, "api"))
+    yield connection
+    await connection.close()
 
 
 async def several(caller: Caller, count: int, **fields: Any) -> list[Any]:
@@ -136,6 +147,58 @@ async def test_the_same_key_is_the_same_job(admin: Caller, worker: Jobs) -> None
     await worker.work()
     late = await ordered(admin, plan, key=key, name=f"{name}*")
     assert (late.json["id"], late.json["status"], late.json["revoked"]) == (at_once[0].json["id"], "finished", 2)
+
+
+@pytest.mark.parametrize("other", ["reason", "filter", "plan"])
+async def test_the_same_key_with_another_request_is_refused(admin: Caller, worker: Jobs, other: str) -> None:
+    name, one, _ = await several(admin, 2)
+    wanted, key = {"name": f"{name}*"}, uuid4().hex
+    plan = (await planned(admin, **wanted))["plan"]
+    job = (await ordered(admin, plan, key=key, **wanted)).json
+    match other:
+        case "reason":
+            refused = await ordered(admin, plan, reason="for another reason", key=key, **wanted)
+        case "filter":
+            refused = await ordered(admin, plan, key=key, owner_type="user", **wanted)
+        case _:
+            await admin.post(f"/v1/tokens/{one['token']['id']}/revoke", {"reason": "by itself"})
+            refused = await ordered(admin, (await planned(admin, **wanted))["plan"], key=key, **wanted)
+    assert (refused.status, refused.problem) == (422, "key-reused")
+    again = await ordered(admin, plan, key=key, **wanted)
+    assert (again.status, again.json["id"], again.json["reason"]) == (201, job["id"], "leaked")
+    await worker.work()
+    assert (await job_of(admin, job["id"]))["done"] == 2
+
+
+async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Caller, worker: Jobs) -> None:
+    name, *_ = await several(admin, 2)
+    plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
+    answers = await asyncio.gather(
+        *(ordered(admin, plan, reason=reason, key=key, name=f"{name}*") for reason in ("one", "the other") * 2)
+    )
+    assert sorted(answer.status for answer in answers) == [201, 201, 422, 422]
+    assert len({answer.json["id"] for answer in answers if answer.status == 201}) == 1
+    await worker.work()
+
+
+async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
+    admin: Caller, worker: Jobs, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 2.0)
+    name, *_ = await several(admin, 2)
+    plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
+    parts = "select array_agg(distinct job_id) from job_part where staged_at > $1"
+    before = await owner.fetchval("select clock_timestamp()")
+    async with owner.transaction():
+        await owner.execute("lock table subject in exclusive mode")
+        begun = await ordered(admin, plan, key=key, name=f"{name}*")
+        assert (begun.status, begun.headers["Retry-After"]) == (503, "1")
+    assert len(frozen := await owner.fetchval(parts, before)) == 1
+    done = await ordered(admin, plan, key=key, name=f"{name}*")
+    assert (done.status, done.json["id"]) == (201, str(frozen[0]))
+    assert await owner.fetchval(parts, before) == frozen
+    await worker.work()
+    assert (await job_of(admin, done.json["id"]))["revoked"] == 2
 
 
 async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, worker: Jobs) -> None:

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
+from counterfoil.door.batch import recall
+from counterfoil.idempotency import claim
 from counterfoil.postgres.jobs import job_by_id, latest_jobs, progress
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import LONGEST_SECONDS, look, stage
@@ -34,6 +36,7 @@ from counterfoil_api.tokens.bulk_documents import (
     Selection,
 )
 from counterfoil_api.tokens.bulk_showing import job_document, plan_document
+from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Resumption
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
@@ -82,15 +85,16 @@ async def revoke_many(
     The answer says that it was accepted: from then on it goes on to its end, whatever becomes of processes, or of
     whoever asked for it. Each token's log tells of the job and the reason.
     """
-    wanted, job_id = _wanted(asker, body.filter), _job_id(ledger, asker, body.plan, key)
-    reason = checked_reason(body.reason)
+    wanted, reason = _wanted(asker, body.filter), checked_reason(body.reason)
+    job_id = await _job_id(ledger, asker, key)
     job = None if key is None else await job_by_id(ledger.readers, asker.account, job_id)
     if job is None:
         command = AcceptJob(
             account=asker.account, id=job_id, by=asker, plan=body.plan, reason=reason, description=_text(wanted),
             total=await _staged(ledger, asker, wanted, job_id, body.plan),
         )  # fmt: skip
-        job = _job((await ledger.door.execute(command)).state)
+        await answered(ledger, command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
+        job = await _permitted(ledger, asker, str(job_id))
     return Made(await _shown(ledger, job), job.revision, f"/v1/revocations/{job.id}")
 
 
@@ -151,12 +155,17 @@ def _in_utc(value: object) -> object:
         raise InvalidRequest("A moment lies between the years 1 and 9999 of UTC.", where="body") from None
 
 
-def _job_id(ledger: Ledger, asker: Principal, plan: str, key: Retry | None) -> UUID:
-    """One job for each Idempotency-Key of a caller and plan; without a key always another one."""
+async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:
+    """One job for each request under an Idempotency-Key; without a key always another one.
+
+    Another request under the same key is KeyReused before anything is looked at. Nor would it ever meet what the first
+    one froze: its job would be another one.
+    """
     if key is None:
         return uuid7()
-    whose = (asker.actor.kind.encode(), asker.actor.id.bytes, key.key.encode(), plan.encode())
-    return named(asker.account, "job", ledger.peppers.hmac(b"job", *whose).hex())
+    claimed = claim(ledger.peppers, asker, key.key, request=key.request, holds_secret=False)
+    await recall(ledger.readers, claimed)
+    return named(asker.account, "job", (claimed.key_digest + claimed.body_digest).hex())
 
 
 async def _staged(ledger: Ledger, asker: Principal, wanted: Filter, job_id: UUID, plan: str) -> int:
