@@ -1,6 +1,7 @@
 """Bulk revocation: exactly what was looked at is revoked, by those who may, once."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from api.service import Answer, Caller
 from counterfoil.door import Door, waiting
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.settings import Settings
+from counterfoil_api.tokens import bulk
 from counterfoil_dev.postgres import OWNER, Postgres
 from counterfoil_worker.jobs import Jobs
 
@@ -199,6 +201,27 @@ async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
     assert await owner.fetchval(parts, before) == frozen
     await worker.work()
     assert (await job_of(admin, done.json["id"]))["revoked"] == 2
+
+
+async def test_looks_that_take_long_leave_the_others_connections_to_read_with(
+    admin: Caller, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_TURN_SECONDS", 0.5)
+    name, *_ = await several(admin, 1)
+    plan = (await planned(admin, name=f"{name}*"))["plan"]
+    async with owner.transaction():
+        await owner.execute("lock table token_use")  # which every look reads, and nobody who asks for something else
+        orders = [asyncio.create_task(ordered(admin, plan, name=f"{name}*")) for _ in range(4)]
+        looks = [asyncio.create_task(admin.post(PLAN, {"filter": {"name": f"{name}*"}})) for _ in range(4)]
+        refused = [await each for each in itertools.islice(asyncio.as_completed([*orders, *looks]), 6)]
+        async with asyncio.timeout(5):
+            assert (await admin.get(JOBS)).status == 200
+    assert {(each.status, each.problem, each.headers["Retry-After"]) for each in refused} == {(503, "overloaded", "10")}
+    late = [each.status for each in await asyncio.gather(*orders, *looks)]
+    assert len(late) - late.count(503) == 2
+    assert (await planned(admin, name=f"{name}*"))["plan"] == plan
+    for job in (await admin.get(JOBS)).json["items"]:
+        await admin.post(f"{JOBS}/{job['id']}/cancel", {})
 
 
 async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, worker: Jobs) -> None:

@@ -35,6 +35,7 @@ from counterfoil_api.metrics import Census, gauged, observe_batch
 log = structlog.get_logger()
 
 _LOOKUP_CONNECTIONS = 2
+_LOOKS_AT_ONCE = 2
 _PATIENCE_SECONDS = 3.0
 
 
@@ -60,6 +61,8 @@ class Ledger:
     keys: Keys
     cursors: Cursors
     census: Census
+    looks: asyncio.Semaphore
+    """Turns to look at very many tokens."""
 
 
 @asynccontextmanager
@@ -111,6 +114,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             keys=keys,
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),
             census=Census(readers),
+            looks=asyncio.Semaphore(min(_LOOKS_AT_ONCE, size - 1)),
         )
 
 

@@ -1,6 +1,9 @@
 """Bulk revocation: look at what a filter finds, have exactly that revoked by a job, watch it, cancel it."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +19,7 @@ from counterfoil.postgres.jobs import job_by_id, latest_jobs, progress
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import LONGEST_SECONDS, look, stage
 from counterfoil.principal import Principal
-from counterfoil.refusals import AlreadyExists, BadReference, BadText, NotFound, PlanChanged, ScopeMissing
+from counterfoil.refusals import AlreadyExists, BadReference, BadText, NotFound, Overloaded, PlanChanged, ScopeMissing
 from counterfoil.subjects.catalogue import named
 from counterfoil.subjects.job import AcceptJob, CancelJob, Job
 from counterfoil.text import checked_reason
@@ -47,6 +50,10 @@ api = Api("bulk revocation")
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PATIENCE_SECONDS: Final = LONGEST_SECONDS + 10.0
 _SCOPE: Final = "tokens.revoke"
+_TURN_SECONDS: Final = 2.0
+"""How long somebody waits for their turn to look: most looks take milliseconds."""
+_RETRY_SECONDS: Final = 10
+_TOO_MANY: Final = "Too many plans and orders are being looked at; nothing was changed, try again."
 
 
 @api.post(
@@ -64,7 +71,8 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
     nothing else.
     """
     wanted = _wanted(asker, body.filter)
-    found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id)
+    async with _turn(ledger):
+        found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id)
     if not is_for(asker, reach(asker, _SCOPE)):
         ledger.witness.note(asker, "list", shown=len(found.used_last))
     return plan_document(found)
@@ -168,8 +176,23 @@ async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:
     return named(asker.account, "job", (claimed.key_digest + claimed.body_digest).hex())
 
 
+@asynccontextmanager
+async def _turn(ledger: Ledger) -> AsyncIterator[None]:
+    """Look in one's turn: a look holds a reading connection for up to minutes, and everybody else reads with these."""
+    try:
+        async with asyncio.timeout(_TURN_SECONDS):
+            await ledger.looks.acquire()
+    except TimeoutError:
+        raise Overloaded(_TOO_MANY, retry_after=_RETRY_SECONDS) from None
+    try:
+        yield
+    finally:
+        ledger.looks.release()
+
+
 async def _staged(ledger: Ledger, asker: Principal, wanted: Filter, job_id: UUID, plan: str) -> int:
-    tokens, digest = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=bytes.fromhex(plan))
+    async with _turn(ledger):
+        tokens, digest = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=bytes.fromhex(plan))
     if digest.hex() != plan:
         raise PlanChanged(tokens=tokens, plan=digest.hex())
     return tokens
