@@ -5,18 +5,26 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from ipaddress import ip_address
 from time import monotonic
+from typing import cast
 
 import pytest
 from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from api.service import served, settings_for
+from counterfoil.attempts import Attempts
+from counterfoil.postgres.connection import Pool
+from counterfoil.secret import Peppers
 from counterfoil_api.application import make_app
 from counterfoil_api.asking.authentication import SecretGiven
+from counterfoil_api.edge.complaints import RateLimited
 from counterfoil_api.limits import counting
 from counterfoil_api.limits.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step
 from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.logins import Logins
 from counterfoil_api.limits.marks import Marks
 from counterfoil_api.limits.quotas import Quota, Quotas
 from counterfoil_api.limits.tally import PATIENCE_SECONDS, PREFIX, Tally, open_tally
@@ -25,6 +33,8 @@ from counterfoil_dev.state import temporary_state
 from counterfoil_dev.valkey import Valkey, embedded_valkey
 
 HOUR = 3_600_000
+FAILING = (5, HOUR, 2 * HOUR, 100, 24 * HOUR, 48 * HOUR)
+"""A turn that waits from the fifth failure on."""
 
 
 @pytest.fixture
@@ -215,6 +225,68 @@ def test_a_process_alone_remembers_so_much_and_no_more() -> None:
     assert (len(fading), fading.get(0), fading.get(99)) == (10, None, 99)
     fading.keep(99, 5, 0)
     assert (fading.get(99), fading.left(99)) == (None, 0.0)
+
+
+def test_what_is_read_or_returned_takes_no_room() -> None:
+    cells = Cells(most=10)
+    for number in range(100):
+        for step in (NOTED, RETURN, CLEAR, GIVE_BACK):
+            step.here(cells, f"k{number}", (1,) if step is GIVE_BACK else (), 0)
+        TAKE.here(cells, f"k{number}", (0, HOUR, 1), 0)
+        assert len(cells) == 0
+        TURN.here(cells, f"t{number}", FAILING, 0)
+        RETURN.here(cells, f"t{number}", (), 0)
+        TAKE.here(cells, f"q{number}", (5, HOUR, 1), 0)
+        GIVE_BACK.here(cells, f"q{number}", (1,), 0)
+        assert len(cells) == 0
+
+
+def test_a_flood_of_failures_washes_out_neither_a_wait_nor_more_failures_nor_a_note() -> None:
+    cells = Cells(most=1_000)
+    NOTE.here(cells, "home", (HOUR,), 0)
+    for now in range(5):
+        TURN.here(cells, "waiting", FAILING, now)
+    for now in range(4):
+        TURN.here(cells, "failing", FAILING, now)
+    for number in range(20_000):
+        assert TURN.here(cells, f"k{number}", FAILING, 10)[:2] == [1, 1]
+        assert len(cells) <= 1_000
+    assert NOTED.here(cells, "home", (), 10) == [1]
+    assert TURN.here(cells, "waiting", FAILING, 10)[:2] == [0, 5]
+    assert TURN.here(cells, "failing", FAILING, 10)[:2] == [1, 5]
+
+
+def test_what_is_over_makes_room_before_anything_that_lives() -> None:
+    cells = Cells(most=10)
+    TURN.here(cells, "lives", FAILING, 0)
+    for number in range(9):
+        for _ in range(3):
+            TAKE.here(cells, f"k{number}", (5, 100, 1), 0)
+    for number in range(9):
+        TURN.here(cells, f"new{number}", FAILING, 200)
+    assert TURN.here(cells, "lives", FAILING, 200)[:2] == [1, 2]
+
+
+async def test_who_is_refused_by_the_thousand_is_not_counted_and_nobody_else_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Cells.__init__, "__defaults__", (1_000,))
+    home, away = ip_address("192.0.2.1"), ip_address("198.51.100.1")
+    async with open_tally("") as tally:
+        logins = Logins(Quotas(tally), Peppers({1: b"1" * 32}), Attempts(cast("Pool", None)), Quota(10, 600))
+        async with logins.turn("victim", home) as login:
+            login.passed()
+        for _ in range(5):
+            async with logins.turn("victim", away) as login:
+                login.failed()
+        for number in range(2_000):
+            with suppress(RateLimited):
+                async with logins.turn(f"person{number}", home) as login:
+                    login.failed()
+        with pytest.raises(RateLimited):
+            await logins.turn("victim", away).__aenter__()
+        async with logins.turn("victim", home) as login:
+            login.passed()  # although strangers used up what their network may try
 
 
 async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:

@@ -4,13 +4,19 @@ A step works on one key and whole numbers, and answers with whole numbers. Times
 side counts them by a clock of its own.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from time import monotonic
 from typing import Final
 
+from counterfoil_api.limits.fading import Fading
+
 MOST_CELLS: Final = 100_000
-"""What one process counts on its own; beyond that, the oldest count goes."""
+"""What one process counts on its own; beyond that, the least of the oldest counts goes."""
+_COMPARED: Final = 32
+"""So many of the oldest are compared for it, however many there are."""
 
 
 @dataclass(slots=True)
@@ -23,25 +29,44 @@ class Cell:
 
 
 class Cells:
-    """The counters of one process."""
+    """The counters of one process, and what it noted: apart, so that no flood of counts washes out a note."""
 
     def __init__(self, most: int = MOST_CELLS) -> None:
         self._most = most
-        self._cells: dict[str, Cell] = {}
+        self._cells: OrderedDict[str, Cell] = OrderedDict()
+        self.notes: Fading[str, bool] = Fading(most)
+
+    def __len__(self) -> int:
+        return len(self._cells)
 
     def at(self, key: str, now: int) -> Cell:
         """The counter with this key, a new one if there was none or its time was over."""
-        cell = self._cells.get(key)
-        if cell is None or cell.ends <= now:
-            self._cells.pop(key, None)
+        if (cell := self.seen(key, now)) is None:
             if len(self._cells) >= self._most:
-                del self._cells[next(iter(self._cells))]
+                self._make_room(now)
             cell = self._cells[key] = Cell()
+        return cell
+
+    def seen(self, key: str, now: int) -> Cell | None:
+        """The counter with this key, if there is one: to look at it takes no room from another."""
+        cell = self._cells.get(key)
+        if cell is not None and cell.ends <= now:
+            del self._cells[key]
+            return None
         return cell
 
     def forget(self, key: str) -> None:
         """Begin this counter anew."""
         self._cells.pop(key, None)
+
+    def _make_room(self, now: int) -> None:
+        # Strangers may choose the keys. One that is over goes first, then one for which nobody waits, then the lowest:
+        # to wash out five failures takes five failures with everybody else. Those that stay are the youngest again.
+        oldest = list(islice(self._cells.items(), _COMPARED))
+        least, _ = min(oldest, key=lambda each: (each[1].ends > now, each[1].until > now, each[1].value))
+        for key, _ in oldest:
+            self._cells.move_to_end(key)
+        del self._cells[least]
 
 
 Local = Callable[[Cells, str, tuple[int, ...], int], list[int]]
@@ -57,9 +82,10 @@ class Step:
 
 def _take(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
     most, window, cost = args
+    seen = cells.seen(key, now) or Cell()
+    if seen.value + cost > most:
+        return [0, most - seen.value, max(seen.ends - now, 0)]
     cell = cells.at(key, now)
-    if cell.value + cost > most:
-        return [0, most - cell.value, max(cell.ends - now, 0)]
     if not cell.value:
         cell.ends = now + window
     cell.value += cost
@@ -67,8 +93,10 @@ def _take(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
 
 
 def _give_back(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
-    cell = cells.at(key, now)
-    cell.value = max(cell.value - args[0], 0)
+    if cell := cells.seen(key, now):
+        cell.value -= args[0]
+        if cell.value <= 0:
+            cells.forget(key)
     return []
 
 
@@ -84,8 +112,10 @@ def _turn(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
 
 
 def _return(cells: Cells, key: str, _: tuple[int, ...], now: int) -> list[int]:
-    cell = cells.at(key, now)
-    cell.value, cell.until = max(cell.value - 1, 0), 0
+    if cell := cells.seen(key, now):
+        cell.value, cell.until = cell.value - 1, 0
+        if cell.value <= 0:
+            cells.forget(key)
     return []
 
 
@@ -94,14 +124,13 @@ def _clear(cells: Cells, key: str, _: tuple[int, ...], __: int) -> list[int]:
     return []
 
 
-def _note(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
-    cell = cells.at(key, now)
-    cell.value, cell.ends = 1, now + args[0]
+def _note(cells: Cells, key: str, args: tuple[int, ...], _: int) -> list[int]:
+    cells.notes.keep(key, value=True, seconds=args[0] / 1000)
     return []
 
 
-def _noted(cells: Cells, key: str, _: tuple[int, ...], now: int) -> list[int]:
-    return [cells.at(key, now).value]
+def _noted(cells: Cells, key: str, _: tuple[int, ...], __: int) -> list[int]:
+    return [int(cells.notes.get(key) is not None)]
 
 
 TAKE: Final = Step(
@@ -118,8 +147,7 @@ return {1, most - count, left}""",
 
 GIVE_BACK: Final = Step(
     """
-local count = tonumber(redis.call('get', KEYS[1]) or 0)
-if count > 0 then redis.call('decrby', KEYS[1], math.min(count, ARGV[1])) end
+if redis.call('exists', KEYS[1]) == 1 and redis.call('decrby', KEYS[1], ARGV[1]) < 1 then redis.call('del', KEYS[1]) end
 return {}""",
     _give_back,
 )
