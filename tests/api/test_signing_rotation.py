@@ -1,20 +1,31 @@
 """What a process does of itself to the signing keys, and when; and how long strangers may keep the key set."""
 
+import asyncio
 import re
 from datetime import datetime, timedelta
+from time import monotonic
 
 import pytest
 from aiohttp import ClientSession
+from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
 from api.service import Caller, served, settings_for
+from api.test_bearers import CLAIMS, ISSUER
+from counterfoil.door import Door
 from counterfoil.keys.rotation import due
 from counterfoil.keys.sealing import Sealing
-from counterfoil.principal import NIL
+from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.signing_keys import StoredRing, stored_ring
+from counterfoil.principal import NIL, SYSTEM
 from counterfoil.settings import BadSetting
-from counterfoil.subjects.key import PUBLISHED_SECONDS, SKEW_SECONDS, Ring, SigningKey
+from counterfoil.subjects.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, SigningKey
 from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil_api.application import make_app
+from counterfoil_api.asking import signing
+from counterfoil_api.asking.keys import key_ring
+from counterfoil_api.asking.signing import Keys
+from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_dev.postgres import Database
 from pure.stories import NOON
 
@@ -77,3 +88,43 @@ async def test_nobody_may_keep_the_key_set_for_as_long_as_a_key_is_published_bef
         assert 0 < int(age[1]) <= PUBLISHED_SECONDS // 2
         (key,) = answer.json["keys"]
         assert set(key) == {"kid", "kty", "crv", "x", "y", "alg", "use"}
+
+
+async def test_however_many_bring_unknown_keys_few_questions_are_asked_and_what_began_to_sign_verifies(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def counted(pool: Pool) -> StoredRing | None:
+        nonlocal asked
+        asked += 1
+        return await stored_ring(pool)
+
+    async with await open_pool(database.app_url, size=2) as pool, Door(database.app_url) as door:
+        here, there = (Keys(pool, door, issuer=ISSUER, encryption_key=b"k" * 32, bearer_seconds=HOUR) for _ in "ab")
+        old = await here.ring()
+        forged = key_ring(ISSUER, ec.generate_private_key(ec.SECP256R1())).sign(CLAIMS)
+        over = asyncio.Event()
+
+        async def flood() -> None:
+            while not over.is_set():
+                with pytest.raises(CredentialsRefused):
+                    await here.claims_of(forged)
+
+        began = monotonic()
+        monkeypatch.setattr(signing, "stored_ring", counted)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(8):
+                group.create_task(flood())
+            await asyncio.sleep(1)
+            assert asked <= 1 + (monotonic() - began) * 4
+            for _ in range(3):
+                kid, new = (await there.ring()).header["kid"], SEALING.new_key()
+                await door.execute(
+                    RemoveKey(account=NIL, id=RING, by=SYSTEM, kid=kid, reason="stolen", successor=new)
+                )  # fmt: skip
+                await there.heard(None, 0.0, NOON)
+                bearer = (await there.ring()).sign(CLAIMS)
+                assert not old.knows(bearer)
+                assert await here.claims_of(bearer) == CLAIMS, "it is not refused before anybody was asked"
+            over.set()

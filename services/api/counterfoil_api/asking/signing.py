@@ -1,5 +1,6 @@
 """The keys that bearers are signed with, as every process knows them: read again whenever they changed."""
 
+import asyncio
 from contextlib import suppress
 from datetime import datetime
 from time import monotonic
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 STALE_SECONDS: Final = 5.0
 """What a process knows of the keys is never older than this; usually it is a second."""
+_APART_SECONDS: Final = 0.25
+"""Between two questions about keys that we do not know: anybody can name as many as they like."""
 
 
 class Keys:
@@ -42,6 +45,8 @@ class Keys:
         self._reading: Gather[None, KeyRing] = Gather(self._read)
         self._known: tuple[Ring, KeyRing] | None = None
         self._as_of = 0.0
+        self._asked = 0.0
+        self._next: asyncio.Task[KeyRing] | None = None
 
     async def ring(self) -> KeyRing:
         """The keys as they were a moment ago; a service that starts before its database has none until then."""
@@ -52,10 +57,10 @@ class Keys:
     async def claims_of(self, text: str) -> Claims:
         """The claims of a bearer under one of these keys, or CredentialsRefused.
 
-        A key that we do not know may have been made a moment ago: many who bring such share one question.
+        A key that we do not know may have been made a moment ago: whoever brings such waits for the next question.
         """
         ring = await self.ring()
-        return (ring if ring.knows(text) or not ring.may_know(text) else await self._reread()).claims_of(text)
+        return (ring if ring.knows(text) or not ring.may_know(text) else await self._newer()).claims_of(text)
 
     async def confirm(self, text: str, version: int | None) -> None:
         """Refuse a bearer whose key was removed by the time that the keys were at this version."""
@@ -79,6 +84,18 @@ class Keys:
             with suppress(Refusal):
                 outcome = await self._door.execute(step)
                 log.info("signing_keys_rotated", steps=[fact.type for fact in outcome.facts])
+
+    async def _newer(self) -> KeyRing:
+        """The keys as of after now. All who come before the next question share it; nobody is refused unasked."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._reread_in_turn())
+        return await asyncio.shield(self._next)  # one going away must not take the answer from the others
+
+    async def _reread_in_turn(self) -> KeyRing:
+        await asyncio.sleep(self._asked + _APART_SECONDS - monotonic())
+        # Whoever comes from here on may know of what this question is too early for.
+        self._asked, self._next = monotonic(), None
+        return await self._reread()
 
     async def _reread(self) -> KeyRing:
         ring = await self._reading.get(None)
