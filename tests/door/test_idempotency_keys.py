@@ -124,7 +124,7 @@ async def test_a_secret_is_shown_again_for_ten_minutes_only(door: Door, database
         await door.execute(create(), claim_of("key"), answer)
     assert refused.value.facts == {"subject": str(made.token_id)}
     async with await open_pool(database.app_url, size=1) as pool:
-        assert await claims.forget(pool) == 1
+        assert await claims.forget_secrets(pool) == 1
     assert await owner.fetchval("select reply is null from idempotency")
     with pytest.raises(SecretNoLongerAvailable):
         await door.execute(create(), claim_of("key"), answer)

@@ -11,7 +11,7 @@ import pytest
 
 from counterfoil.door import Door
 from counterfoil.token import Token
-from counterfoil_dev.postgres import Database, Postgres
+from counterfoil_dev.postgres import APPLICATION, Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from worker.lives import ACCOUNT, born, cut_everybody, many_born, told, told_of
 from worker.workers import running, wait_until
@@ -188,4 +188,28 @@ async def test_old_attempts_are_forgotten(database: Database, valkey: Valkey, tm
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
         worker.wait_until_said("forgot")
     assert await owner.fetchval("select array_agg(kind) from attempt") == ["new"]
+    await owner.close()
+
+
+async def test_what_cannot_be_forgotten_keeps_nothing_else(database: Database, valkey: Valkey, tmp_path: Path) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        """
+        insert into idempotency (account_id, key_digest, body_digest, at)
+        select $1, 'old', 'b', now() - interval '25 h'""",
+        ACCOUNT,
+    )
+    await owner.execute(
+        """
+        insert into attempt (account_id, minute, kind, subject_id, network, count, last_at)
+        select $1, now() - interval '91 days', 'old', $1, 'unix', 1, now()""",
+        ACCOUNT,
+    )
+    await owner.execute(f"revoke delete on idempotency from {APPLICATION}")
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        worker.wait_until_said("forgot")
+        (postponed,) = [line for line in worker.lines if line["event"] == "forgetting_postponed"]
+        assert postponed["replies"] == "InsufficientPrivilegeError"
+    assert await owner.fetchval("select count(*) from attempt") == 0
+    assert await owner.fetchval("select count(*) from idempotency") == 1
     await owner.close()

@@ -11,11 +11,11 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from counterfoil.door import Door
-from counterfoil.postgres import attempts, claims, jobs
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.settings import Settings
 from counterfoil_worker.actors import declare
 from counterfoil_worker.clock import Clock
+from counterfoil_worker.forgetting import Forgetter
 from counterfoil_worker.jobs import Jobs
 from counterfoil_worker.sweep import Sweeper
 
@@ -27,12 +27,13 @@ _PATIENCE_SECONDS: Final = 4.0
 
 
 class Engine(Middleware):
-    """Pool, door, sweeper, jobs and clock of one process. They belong to the loop that they were opened on."""
+    """Pool, door, and all that works with them, of one process. They belong to the loop that they were opened on."""
 
     _pool: Pool
     _door: Door
     _sweeper: Sweeper
     _jobs: Jobs
+    _forgetter: Forgetter
     _ticking: asyncio.Task[None]
 
     def __init__(self, settings: Settings, broker: RedisBroker) -> None:
@@ -40,7 +41,7 @@ class Engine(Middleware):
         self._calls = declare(
             broker,
             sweep=lambda: self._sweeper.sweep(),  # noqa: PLW0108 - it does not exist yet
-            forget=self._forget,
+            forget=lambda: self._forgetter.forget(),  # noqa: PLW0108 - likewise
             jobs=lambda: self._jobs.work(),  # noqa: PLW0108 - likewise
             sweep_interval_seconds=settings.sweep_interval_seconds,
         )
@@ -66,6 +67,7 @@ class Engine(Middleware):
         self._door = await Door(self._url).__aenter__()
         self._sweeper = Sweeper(self._pool, self._door)
         self._jobs = Jobs(self._pool, self._door)
+        self._forgetter = Forgetter(self._pool)
         self._ticking = asyncio.create_task(Clock(self._url, self._calls).run())
         self._ticking.add_done_callback(_end_without_a_clock)
 
@@ -84,20 +86,6 @@ class Engine(Middleware):
             # Nothing is lost: what was not committed is still due.
             log.warning("closed_in_haste", error=type(error).__name__)
             self._pool.terminate()
-
-    async def _forget(self) -> None:
-        """Forget old attempts, and what idempotency keys need no longer: secrets after minutes, all after a day."""
-        try:
-            forgotten = {
-                "replies": await claims.forget(self._pool),
-                "attempts": await attempts.forget(self._pool),
-                "job_parts": await jobs.forget_unaccepted(self._pool),
-            }
-        except LOST as error:
-            log.warning("forgetting_postponed", error=type(error).__name__)
-        else:
-            if any(forgotten.values()):
-                log.info("forgot", **forgotten)
 
 
 def _end_without_a_clock(ticking: asyncio.Task[None]) -> None:

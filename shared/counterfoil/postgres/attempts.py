@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.forgetting import BATCH, in_batches
 from counterfoil.postgres.tenant import tenant
 
 KEPT: Final = timedelta(days=90)
@@ -78,5 +79,14 @@ async def attempts_of(
 
 async def forget(pool: Pool, *, kept: timedelta = KEPT) -> int:
     """Delete what is older than anybody asks for; return how much it was."""
-    done = await pool.execute("delete from attempt where minute < now() - $1::interval", kept)
-    return int(done.split()[1])
+    return await in_batches(
+        pool,
+        f"""
+        delete from attempt
+         where ctid = any(array(select a.ctid
+                                  from attempt a
+                                 where a.minute < statement_timestamp() - $1::interval
+                                 limit {BATCH:d}
+                                   for update skip locked))""",
+        kept,
+    )

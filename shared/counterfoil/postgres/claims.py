@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from .connection import Connection, Pool
+from .forgetting import BATCH, in_batches
 
 REPLIES_LAST: Final = timedelta(hours=24)
 SECRETS_LAST: Final = timedelta(minutes=10)
@@ -98,13 +99,34 @@ async def settle(
         )
 
 
-async def forget(pool: Pool) -> int:
-    """Remove replies whose time is over, secrets first; return how many rows were touched."""
-    hidden = await pool.execute(
-        """
-        update idempotency set reply = null
-         where holds_secret and reply is not null and at < clock_timestamp() - $1::interval""",
+async def forget_secrets(pool: Pool) -> int:
+    """Forget replies whose secret may no longer be shown; return how many."""
+    return await in_batches(
+        pool,
+        f"""
+        update idempotency
+           set reply = null
+         where ctid = any(array(select i.ctid
+                                  from idempotency i
+                                 where i.holds_secret
+                                   and i.reply is not null
+                                   and i.at < statement_timestamp() - $1::interval
+                                 limit {BATCH:d}
+                                   for update skip locked))""",
         SECRETS_LAST,
     )
-    gone = await pool.execute("delete from idempotency where at < clock_timestamp() - $1::interval", REPLIES_LAST)
-    return int(hidden.rpartition(" ")[2]) + int(gone.rpartition(" ")[2])
+
+
+async def forget(pool: Pool) -> int:
+    """Forget keys whose time is over; return how many."""
+    return await in_batches(
+        pool,
+        f"""
+        delete from idempotency
+         where ctid = any(array(select i.ctid
+                                  from idempotency i
+                                 where i.at < statement_timestamp() - $1::interval
+                                 limit {BATCH:d}
+                                   for update skip locked))""",
+        REPLIES_LAST,
+    )

@@ -13,6 +13,7 @@ import msgspec
 from counterfoil.subjects.job import Job
 
 from .connection import Pool
+from .forgetting import BATCH, in_batches
 from .subject_row import COLUMNS, state_of
 from .tenant import tenant
 
@@ -142,11 +143,15 @@ async def latest_jobs(
 
 async def forget_unaccepted(pool: Pool) -> int:
     """Forget parts that were frozen a day ago for a job that then was not accepted; return how many."""
-    status = await pool.execute(
-        """
-        delete from job_part p
-         where p.staged_at < statement_timestamp() - interval '1 day'
-           and not exists (select from subject s
-                            where (s.account_id, s.subject_id) = (p.account_id, p.job_id))"""
+    return await in_batches(
+        pool,
+        f"""
+        delete from job_part
+         where ctid = any(array(select p.ctid
+                                  from job_part p
+                                 where p.staged_at < statement_timestamp() - interval '1 day'
+                                   and not exists (select from subject s
+                                                    where (s.account_id, s.subject_id) = (p.account_id, p.job_id))
+                                 limit {BATCH:d}
+                                   for update of p skip locked))""",
     )
-    return int(status.rpartition(" ")[2])

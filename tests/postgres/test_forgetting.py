@@ -1,0 +1,106 @@
+"""However much is old, it is forgotten in steps that none cancels, and what is young stays."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from counterfoil.postgres import attempts, claims, forgetting, jobs
+from counterfoil.postgres.connection import Connection, Pool, open_pool
+from counterfoil.postgres.forgetting import BATCH
+from counterfoil_dev.postgres import Database
+
+ACCOUNT = UUID(int=7)
+MANY = 2 * BATCH + 5
+BOUND = """
+create function bound() returns trigger language plpgsql as $$
+begin
+    if (select count(*) from gone) > {batch} then
+        raise exception 'too many at once';
+    end if;
+    return null;
+end $$;
+create trigger bound_deletes after delete on {table} referencing old table as gone
+    for each statement execute function bound();
+create trigger bound_updates after update on {table} referencing old table as gone
+    for each statement execute function bound();
+"""
+OLD = {
+    "replies": """insert into idempotency (account_id, key_digest, body_digest, at)
+                  select $1, sha256(n::text::bytea), 'b', clock_timestamp() - $2 * interval '25 hours'
+                    from generate_series(1, $3::integer) as n""",
+    "secrets": """insert into idempotency (account_id, key_digest, body_digest, reply, holds_secret, at)
+                  select $1, sha256(n::text::bytea), 'b', 'r', true, clock_timestamp() - $2 * interval '11 minutes'
+                    from generate_series(1, $3::integer) as n""",
+    "attempts": """insert into attempt (account_id, minute, kind, subject_id, network, count, last_at)
+                   select $1, now() - $2 * interval '91 days', n::text, $1, 'unix', 1, now()
+                     from generate_series(1, $3::integer) as n""",
+    "parts": """insert into job_part (account_id, job_id, part, token_ids, staged_at)
+                select $1, $1, n, '{}', now() - $2 * interval '25 hours'
+                  from generate_series(1, $3::integer) as n""",
+}
+KINDS: dict[str, tuple[str, Callable[[Pool], Awaitable[int]]]] = {
+    "replies": ("idempotency", claims.forget),
+    "secrets": ("idempotency", claims.forget_secrets),
+    "attempts": ("attempt", attempts.forget),
+    "parts": ("job_part", jobs.forget_unaccepted),
+}
+
+
+@pytest_asyncio.fixture
+async def owner(database: Database) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(database.owner_url)
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    async with await open_pool(database.app_url, size=2) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_very_many_old_rows_are_forgotten_some_at_a_time(owner: Connection, pool: Pool, kind: str) -> None:
+    table, forget = KINDS[kind]
+    await owner.execute(OLD[kind], ACCOUNT, 1, MANY)
+    await owner.execute(OLD[kind], UUID(int=8), 0, 3)
+    await owner.execute(BOUND.format(batch=BATCH, table=table))
+    assert await forget(pool) == MANY
+    assert await forget(pool) == 0
+    assert await owner.fetchval(f"select count(*) from {table}") == 3 + (MANY if kind == "secrets" else 0)
+
+
+async def test_what_there_is_no_time_for_is_left_for_the_next_call(
+    owner: Connection, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "LONGEST_SECONDS", 0)
+    await owner.execute(OLD["replies"], ACCOUNT, 1, MANY)
+    assert [await claims.forget(pool) for _ in range(4)] == [BATCH, BATCH, 5, 0]
+
+
+async def test_a_row_that_somebody_holds_is_passed_over(owner: Connection, pool: Pool) -> None:
+    await owner.execute(OLD["replies"], ACCOUNT, 1, 10)
+    async with owner.transaction():
+        await owner.fetch("select from idempotency limit 1 for update")
+        assert await claims.forget(pool) == 9
+    assert await claims.forget(pool) == 1
+
+
+@pytest.mark.parametrize("kind", ["replies", "secrets", "attempts"])
+async def test_what_is_old_is_found_without_reading_what_is_not(
+    database: Database, owner: Connection, kind: str
+) -> None:
+    table, forget = KINDS[kind]
+    await owner.execute(OLD[kind], ACCOUNT, 1, 100)
+    await owner.execute(OLD[kind], UUID(int=8), 0, MANY)
+    await owner.execute(f"analyze {table}")
+    scans = f"select seq_scan from pg_stat_user_tables where relname = '{table}'"
+    before = await owner.fetchval(scans)
+    async with await open_pool(database.app_url, size=1) as pool:
+        assert await forget(pool) == 100
+    await asyncio.sleep(0.1)  # a connection that ends tells what it read
+    assert await owner.fetchval(scans) == before
