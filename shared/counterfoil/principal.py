@@ -51,6 +51,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     owner: Owner | None = None
     expires_at: datetime | None = None
     generation: int | None = None
+    delegated: bool = False
+    """Whether somebody else acts, with a bearer that they were given in this one's name."""
 
     def lacks(self, scope: str) -> bool:
         """Say whether the principal may not do what this scope allows."""

@@ -119,6 +119,16 @@ async def test_c13_who_acts_is_asked_about_again_too(story: Story, what: str) ->
     assert {error(answer) for answer in answers[2:]} == {INVALID}
 
 
+async def test_c11_who_acts_for_a_token_neither_reads_nor_ends_it(story: Story) -> None:
+    """With the bearer that they were given they may do what it says, and nothing that a token may do to itself."""
+    acting = story.admin.with_token(story.acted)
+    own = story.admin.with_token(story.bought)
+    assert (await acting.get("/v1/tokens/self")).problem == "scope-missing"
+    assert (await acting.post("/v1/tokens/self/revoke", {"reason": "x"})).problem == "scope-missing"
+    assert (await own.get("/v1/tokens/self")).status == 200
+    assert (await own.post("/v1/tokens/self/revoke", {"reason": "found in a log"})).status == 200
+
+
 async def test_c14_an_owner_who_comes_back_brings_back_no_token_that_was_revoked(story: Story) -> None:
     for verb, body in (("disable", {"reason": "x"}), ("enable", {})):
         assert (await story.person.post(f"/v1/users/{story.owner}/{verb}", body)).status == 200

@@ -143,4 +143,5 @@ async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Prin
         owner=seen.owner,
         generation=claims.generation,
         expires_at=claims.expires_at,
+        delegated=claims.act is not None,
     )

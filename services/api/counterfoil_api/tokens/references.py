@@ -21,12 +21,14 @@ _GREATEST_NUMBER: Final = 2**63 - 1
 async def permitted(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> Listed:
     """The token that is meant, for who holds the scope.
 
-    A token may hold it for itself alone (`self.rotate`); to look at itself and to end itself it needs no scope. Who
-    holds it for the tokens of their own owner (`own.rotate`) sees no others.
+    A token may hold it for itself alone (`self.rotate`); to look at itself and to end itself it needs no scope, but who
+    acts in its name does. Who holds it for the tokens of their own owner (`own.rotate`) sees no others.
 
     A token of another account, or out of reach, is answered exactly like one that never was.
     """
-    if is_self(asker, ref) and (scope in _OWN or not asker.lacks(scope.replace("tokens", SELF, 1))):
+    if is_self(asker, ref) and (
+        (scope in _OWN and not asker.delegated) or not asker.lacks(scope.replace("tokens", SELF, 1))
+    ):
         return await found(ledger, asker, ref)
     within = reach(asker, scope)
     listed = await found(ledger, asker, ref)
