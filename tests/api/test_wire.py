@@ -6,6 +6,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from api.service import Caller
 from api.shelf import Shelf
 
 PROBLEM = "urn:counterfoil:problem:"
@@ -125,3 +126,11 @@ async def test_half_a_body_is_the_callers_trouble_and_not_the_databases(address:
         await asyncio.sleep(0.1)
     assert shelf.finished == []
     assert [(line["event"], line["problem"]) for line in lines] == [("request", "malformed-request")]
+
+
+async def test_a_path_of_its_own_is_not_that_of_a_token_called_so(admin: Caller) -> None:
+    for path in ("/v1/tokens/import", "/v1/revocations/plan"):
+        refused = await admin.get(path)
+        assert (refused.status, refused.problem, refused.headers["Allow"]) == (405, "method-not-allowed", "POST")
+    for ref in ("important", "imports", "plan", "import%2F"):
+        assert (await admin.get(f"/v1/tokens/{ref}")).problem == "bad-reference"

@@ -138,11 +138,13 @@ class Mount(Generic[Context]):
 
     def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
         """Add every route to the application."""
+        routes = tuple(routes)
+        paths = frozenset(route.path for route in routes)
         for route in routes:
-            answer = self.answer(route)
-            app.router.add_route(route.method, route.path, answer)
+            answer, path = self.answer(route), _apart(route.path, paths)
+            app.router.add_route(route.method, path, answer)
             if route.method == "GET":
-                app.router.add_route("HEAD", route.path, answer)
+                app.router.add_route("HEAD", path, answer)
 
     def answer(self, route: Route) -> Answer:
         """The handler of one route, with nothing left to find out per request."""
@@ -172,6 +174,16 @@ class Mount(Generic[Context]):
                     raise
 
         return answer
+
+
+def _apart(path: str, paths: frozenset[str]) -> str:
+    """The path as aiohttp's router takes it: `/v1/tokens/{ref}` is not the place of `/v1/tokens/import` as well."""
+    above, _, last = path.rpartition("/")
+    beside = (other.rpartition("/") for other in paths)
+    words = sorted(word for place, _, word in beside if place == above and not word.startswith("{"))
+    if not words or not last.startswith("{"):
+        return path
+    return f"{above}/{last.removesuffix('}')}:(?!(?:{'|'.join(words)})$)[^/]+}}"
 
 
 def _parameters(call: Callable[..., object], path: str) -> tuple[Parameter, ...]:
