@@ -86,3 +86,12 @@ async def test_who_may_not_lend_the_reader_is_told_who_can_and_how(postgres_serv
         postgres_server.run(f"alter role {OWNER} nocreaterole; revoke {READER} from {OWNER} cascade;")
         postgres_server.run("drop database lent with (force);")
         postgres_server.run("drop role another_app;")
+
+
+async def test_migrating_again_gives_an_older_role_what_it_lacks(database: Database) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(f"revoke delete on token_use from {APPLICATION}")
+    await migrate(database.owner_url, app_role=APPLICATION)
+    async with await open_pool(database.app_url, size=1) as pool:
+        assert await pool.execute("delete from token_use") == "DELETE 0"
+    await owner.close()

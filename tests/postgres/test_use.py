@@ -16,10 +16,11 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.commands import Revoke
 from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.forgetting import BATCH
 from counterfoil.postgres.listing import one
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.migrate import migrate
-from counterfoil.postgres.use import last_use
+from counterfoil.postgres.use import FIRST, Place, add, forget, last_use
 from counterfoil.token import Token
 from counterfoil.use import PRECISION_SECONDS, Uses
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
@@ -29,6 +30,24 @@ from postgres.tenant import BILLING, Tenant, tenant_of
 SLACK_SECONDS = 1
 """What a busy machine may take for the write itself."""
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+# One token with very many old days, and very many with two, each with a latest one that is old as well.
+MANY_USES = f"""
+insert into token
+select account_id, md5(n::text)::uuid, number + n, owner_type, owner_id, creator_kind, creator_id, name, description,
+       scopes, metadata, standing, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
+       updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
+       at, leaf, minted_at, previous_minted_at
+  from token, generate_series(1, 20000) as n;
+insert into token_use
+select account_id, token_id, current_date - 400 - d, 1, 1, now() - d * interval '1 day'
+  from token, generate_series(1, 3) as d where number > 1;
+insert into token_use
+select account_id, token_id, current_date - 400 - d, 1, 1, now() - d * interval '1 day'
+  from token, generate_series(0, {2 * BATCH}) as d where number = 1;
+analyze token, token_use;
+"""
+LATEST = f"select array_agg({last_use('t')} order by token_id) from token t"
+SCANS = "select sum(seq_scan) from pg_stat_user_tables where relname in ('token', 'token_use')"
 
 
 def seen(token: Token, at: datetime = NOON) -> Seen:
@@ -192,6 +211,64 @@ async def test_nothing_is_counted_twice_however_a_stop_meets_a_write(
                 uses.note(seen(token), 1)
                 await asyncio.sleep(random.uniform(0, 0.004))
         assert await count(tenant.pool, token) == 50
+
+
+async def test_old_days_are_forgotten_but_never_the_latest_of_a_token(database: Database) -> None:
+    days: dict[str, list[tuple[int, int]]] = {  # by token: how many days ago, and which generation
+        "used": [(0, 1), (399, 1), (400, 1), (401, 1), (900, 1)],
+        "unused for long": [(500, 1), (600, 1)],
+        "rotated on its last day": [(500, 2), (500, 1), (501, 1)],
+        "used once": [(2_000, 1)],
+        "never used": [],
+    }
+    kept = {
+        "used": [0, 399, 400],
+        "unused for long": [500],
+        "rotated on its last day": [500, 500],
+        "used once": [2_000],
+        "never used": [],
+    }
+    async with tenant_of(database) as tenant:
+        tokens = {name: await tenant.issue(name=name) for name in days}
+        today: datetime = await tenant.pool.fetchval("select current_date + time '12:00' at time zone 'UTC'")
+        for name, used in days.items():
+            moments = [(today - timedelta(days=ago, minutes=generation), generation) for ago, generation in used]
+            uses = [(tenant.account, tokens[name].id, at.date(), nth, 1, at) for at, nth in moments]
+            if uses:
+                await add(tenant.pool, uses)
+        before = {name: await last_used(tenant.pool, token) for name, token in tokens.items()}
+        assert [await forgotten_steps(database) for _ in range(2)] == [[4], [0]]
+        assert {name: await last_used(tenant.pool, token) for name, token in tokens.items()} == before
+        left = await tenant.pool.fetch("select token_id, current_date - day as ago from token_use order by day desc")
+        ago = {name: [row["ago"] for row in left if row["token_id"] == token.id] for name, token in tokens.items()}
+        assert ago == kept
+
+
+async def test_however_many_old_days_there_are_few_are_forgotten_or_read_at_a_time(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        await tenant.issue()
+    async with await open_pool(database.owner_url, size=1) as owner:
+        await owner.execute(MANY_USES)
+        before = await owner.fetchval(LATEST)
+    await asyncio.sleep(0.1)  # a connection that ends tells what it read
+    async with await open_pool(database.owner_url, size=1) as owner:
+        read, steps = await owner.fetchval(SCANS), await forgotten_steps(database)
+        assert await owner.fetchval(SCANS) == read
+        assert (sum(steps), max(steps), len(steps)) == (2 * 20_000 + 2 * BATCH, BATCH, 20 + 1 + 2)
+        assert await owner.fetchval("select count(*) from token_use") == 20_000 + 1
+        assert await owner.fetchval(LATEST) == before
+
+
+async def forgotten_steps(database: Database) -> list[int]:
+    """How many rows are forgotten in each step of one way through all tokens."""
+    place: Place | None = FIRST
+    steps = []
+    async with await open_pool(database.app_url, size=1) as pool:
+        while place is not None:
+            some, place = await forget(pool, after=place)
+            steps.append(some)
+    await asyncio.sleep(0.1)
+    return steps
 
 
 async def test_nothing_is_lost_while_the_database_is_away(own_server: Postgres) -> None:

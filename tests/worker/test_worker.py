@@ -213,3 +213,20 @@ async def test_what_cannot_be_forgotten_keeps_nothing_else(database: Database, v
     assert await owner.fetchval("select count(*) from attempt") == 0
     assert await owner.fetchval("select count(*) from idempotency") == 1
     await owner.close()
+
+
+async def test_old_uses_are_forgotten(database: Database, valkey: Valkey, door: Door, tmp_path: Path) -> None:
+    token = await born(door, ends_in=3_600)
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        """
+        insert into token_use (account_id, token_id, day, generation, count, last_at)
+        select $1, $2, current_date - ago, 1, 1, now()
+          from (values (0), (400), (401), (900)) as x(ago)""",
+        ACCOUNT, token.id,
+    )  # fmt: skip
+    with running(database.app_url, valkey.url, tmp_path / "log") as worker:
+        worker.wait_until_said("forgot")
+    left = await owner.fetch("select current_date - day as ago from token_use order by ago")
+    assert [row["ago"] for row in left] == [0, 400]
+    await owner.close()

@@ -1,5 +1,6 @@
 """Forgetting: what nobody asks for any more goes, each kind by itself."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -7,8 +8,9 @@ from typing import Final
 import asyncpg
 import structlog
 
-from counterfoil.postgres import attempts, claims, jobs
+from counterfoil.postgres import attempts, claims, jobs, use
 from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.forgetting import LONGEST_SECONDS
 
 log = structlog.get_logger()
 
@@ -18,18 +20,22 @@ _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType
     "attempts": attempts.forget,
     "job_parts": jobs.forget_unaccepted,
 })  # fmt: skip
+_REST_SECONDS: Final = 86_400.0
+"""Uses are counted by the day: who went through all tokens finds nothing new before tomorrow."""
 
 
 class Forgetter:
-    """Forgets old attempts, parts of no job, and what idempotency keys need no longer: secrets first."""
+    """Forgets old attempts and uses, parts of no job, and what idempotency keys need no longer: secrets first."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._place = use.FIRST
+        self._rests_until = 0.0
 
     async def forget(self) -> None:
         """Forget some of each kind; one that cannot be forgotten now is tried again, and keeps no other."""
         forgotten, postponed = {}, {}
-        for kind, forget in _KINDS.items():
+        for kind, forget in (*_KINDS.items(), ("uses", self._forget_uses)):
             try:
                 forgotten[kind] = await forget(self._pool)
             except (*LOST, asyncpg.PostgresError) as error:
@@ -38,3 +44,14 @@ class Forgetter:
             log.warning("forgetting_postponed", **postponed)
         if any(forgotten.values()):
             log.info("forgot", **forgotten)
+
+    async def _forget_uses(self, pool: Pool) -> int:
+        """Go on through the tokens for some seconds; the next call begins where this one ended."""
+        forgotten, ends = 0, time.monotonic() + LONGEST_SECONDS
+        while self._rests_until < time.monotonic() < ends:
+            some, place = await use.forget(pool, after=self._place)
+            forgotten += some
+            if place is None:
+                self._rests_until = time.monotonic() + _REST_SECONDS
+            self._place = place or use.FIRST
+        return forgotten

@@ -12,7 +12,7 @@ PRIVILEGES = {
     "event": "select, insert",
     "secret": "select, insert",
     "token": "select, insert, update",
-    "token_use": "select, insert, update",
+    "token_use": "select, insert, update, delete",
     "subject": "select, insert, update",
     "password": "select, insert, update, delete",
     "private_key": "select, insert, update, delete",

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.forgetting import BATCH
+
+KEPT_DAYS: Final = 400
+_TOKENS: Final = 1_000
+"""Tokens that one step of the forgetting looks at."""
 
 Use = tuple[UUID, UUID, date, int, int, datetime]
 """Account, token, day (UTC), generation, how often, last at."""
+Place = tuple[UUID, UUID]
+"""Account and token."""
+FIRST: Final[Place] = (UUID(int=0), UUID(int=0))
 
 
 async def add(pool: Pool, uses: Sequence[Use]) -> None:
@@ -35,3 +44,47 @@ def last_use(alias: str) -> str:
                   from (select u.last_at from token_use u
                          where (u.account_id, u.token_id) = ({alias}.account_id, {alias}.token_id)
                          order by u.day desc, u.generation desc limit 2) as latest)"""
+
+
+async def forget(pool: Pool, *, after: Place) -> tuple[int, Place | None]:
+    """Forget the old days of some tokens after a place; return how many, and where to go on, None at the end.
+
+    A token's latest day stays, however old: it says when the token was last used. By token, not by age: those latest
+    days are old as well, and whoever looked for old rows would meet all of them each time.
+    """
+    row = await pool.fetchrow(
+        f"""
+        with page as (
+             select t.account_id, t.token_id
+               from token t
+              where (t.account_id, t.token_id) > ($1, $2)
+              order by t.account_id, t.token_id
+              limit {_TOKENS:d}),
+             gone as (
+             delete from token_use
+              where ctid = any(array(select old.ctid
+                                       from page p
+                                      cross join lateral (select max(n.day) as day
+                                                            from token_use n
+                                                           where n.account_id = p.account_id
+                                                             and n.token_id = p.token_id) as latest
+                                      cross join lateral (select u.ctid
+                                                            from token_use u
+                                                           where u.account_id = p.account_id
+                                                             and u.token_id = p.token_id
+                                                             and u.day < least(latest.day, current_date - {KEPT_DAYS:d})
+                                                           limit {BATCH:d}
+                                                             for update skip locked) as old
+                                      limit {BATCH:d}))
+          returning 1)
+        select p.account_id, p.token_id, (select count(*) from page) as tokens, (select count(*) from gone) as forgotten
+          from page p
+         order by p.account_id desc, p.token_id desc
+         limit 1""",
+        *after,
+    )
+    if row is None:
+        return 0, None
+    if row["forgotten"] == BATCH:  # perhaps there are more of the same tokens
+        return BATCH, after
+    return row["forgotten"], (row["account_id"], row["token_id"]) if row["tokens"] == _TOKENS else None
