@@ -36,7 +36,7 @@ insert into token
 select account_id, md5(n::text)::uuid, number + n, owner_type, owner_id, creator_kind, creator_id, name, description,
        scopes, metadata, standing, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
        updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
-       at, leaf, minted_at, previous_minted_at
+       at, leaf, epoch, previous_epoch
   from token, generate_series(1, 20000) as n;
 insert into token_use
 select account_id, token_id, current_date - 400 - d, 1, 1, now() - d * interval '1 day'

@@ -28,6 +28,7 @@ PAST_THE_WALL = {
     "one_time.seed_of": "a login: seeds are nothing that the reader may see",
     "peppers.left": "the operator's: how many secrets each pepper still holds, of all accounts",
     "subject_row.versions": "by explicit keys, to tell what is outdated; versions alone",
+    "use.forget": "the worker's, of all accounts",
     "users.user_by_email": "a login: the account is known only afterwards",
 }
 
