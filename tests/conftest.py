@@ -64,6 +64,7 @@ async def template(postgres_server: Postgres) -> str:
 async def database(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
     """A freshly migrated database."""
     name = f"test_{next(_NUMBERS)}"
-    postgres_server.run(f"create database {name} owner {OWNER} template {template};")
+    # Copied file by file, which for an empty database is faster than through the log.
+    postgres_server.run(f"create database {name} owner {OWNER} template {template} strategy file_copy;")
     yield postgres_server.database(name)
     postgres_server.run(f"drop database if exists {name} with (force);")

@@ -136,6 +136,7 @@ async def test_e20_a_renewed_token_is_good_at_once_however_often_it_was_refused(
     assert await look(place.caller(made["secret"])) == 200
 
 
+@pytest.mark.soak
 async def test_e20_a_thousand_expired_callers_cost_a_valid_one_no_more_than_valid_callers_do(place: Place) -> None:
     async def issued(left: timedelta) -> str:
         made = await place.admin.issue(scopes=["tokens.read"], expires_at=(datetime.now(UTC) + left).isoformat())

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 
 from api.service import Caller, basic, founded, settings_for
@@ -117,6 +118,7 @@ async def once(fleet: Fleet) -> str:
     return answer.headers["ETag"] + answer.body.decode()
 
 
+@pytest.mark.soak
 async def test_h32_a_pepper_rotates_under_load_and_no_request_is_lost(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url, PEPPERS=OLD)
     token = (await founded(settings, "rolling", tmp_path))["admin_token"]
