@@ -2,7 +2,7 @@
 
 import json
 
-from cli.conftest import Shell
+from cli.shell import Shell
 
 
 async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:

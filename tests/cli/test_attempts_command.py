@@ -5,7 +5,7 @@ import json
 
 from aiohttp import ClientSession
 
-from cli.conftest import Shell
+from cli.shell import Shell
 from client.running import Service
 
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from cli.conftest import Shell
+from cli.shell import Shell
 from client.running import Service
 from counterfoil.door import Door, waiting
 from counterfoil.postgres.connection import open_pool

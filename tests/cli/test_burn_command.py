@@ -1,9 +1,10 @@
 """`counterfoil burn`: what somebody does who finds secrets."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from cli.conftest import Shell
+from cli.shell import Shell
 from counterfoil.secret import mint
 
 
@@ -11,7 +12,7 @@ async def test_whoever_finds_secrets_ends_them_without_a_login(shell: Shell, tmp
     issued = json.loads((await shell("token", "create", "nightly", "--json")).out)
     found = tmp_path / "found.txt"
     found.write_text(f"  {issued['secret']}\n\n{mint('user').plain}\nnonsense\n")
-    nobody = Shell(tmp_path, {"COUNTERFOIL_URL": shell.environment["COUNTERFOIL_URL"]})
+    nobody = replace(shell, environment={"COUNTERFOIL_URL": shell.environment["COUNTERFOIL_URL"]})
     said = await nobody("burn", str(found))
     assert (said.code, said.err) == (0, "")
     assert said.out == "3 reported. What they opened is revoked; which did is told to nobody.\n"

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from cli.conftest import Said, Shell
+from cli.shell import Said, Shell
 from client.running import Service
 from counterfoil_dev.postgres import Database
 

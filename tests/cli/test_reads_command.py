@@ -2,7 +2,7 @@
 
 import json
 
-from cli.conftest import Shell
+from cli.shell import Shell
 
 
 async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:

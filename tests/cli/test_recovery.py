@@ -12,7 +12,7 @@ import uuid_utils.compat as uuids
 from aiohttp import ClientSession
 
 from api.service import Caller, basic, served
-from cli.conftest import Shell
+from cli.shell import Shell
 from counterfoil import founding
 from counterfoil.door import Door
 from counterfoil.founding import EmailTaken, found

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from cli.conftest import Shell
+from cli.shell import Shell
 from counterfoil_dev.postgres import Database
 
 

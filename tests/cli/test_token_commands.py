@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from cli.conftest import Shell
+from cli.shell import Shell
 from client.cutting import cutting, lose_the_answer
 from client.running import Service
 
@@ -137,15 +138,14 @@ async def test_what_makes_no_sense_is_usage(shell: Shell, words: tuple[str, ...]
     assert "Traceback" not in said.err
 
 
-async def test_nobody_at_home_is_unreachable(service: Service, tmp_path: Any) -> None:
-    nowhere = Shell(tmp_path, {"COUNTERFOIL_URL": "http://127.0.0.1:1", "COUNTERFOIL_TOKEN": service.token})
-    said = await nowhere("token", "list")
+async def test_nobody_at_home_is_unreachable(shell: Shell) -> None:
+    said = await shell("token", "list", COUNTERFOIL_URL="http://127.0.0.1:1")
     assert said.code == 3
     assert "Is the service running at http://127.0.0.1:1?" in said.err
 
 
-async def test_credentials_come_from_a_file_or_the_environment_never_mixed_up(service: Service, tmp_path: Any) -> None:
-    bare = Shell(tmp_path / "elsewhere", {})
+async def test_credentials_come_from_a_file_or_the_environment_never_mixed_up(shell: Shell, service: Service) -> None:
+    bare = replace(shell, directory=shell.directory / "elsewhere", environment={})
     bare.directory.mkdir()
     assert "there is no .counterfoil/credentials.json" in (await bare("token", "list")).err
     assert (await bare("token", "show", "self", "--credentials", str(service.credentials))).code == 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from pyotp import TOTP
 
-from cli.conftest import Shell
+from cli.shell import Shell
 
 OWN = "a password of my own choice"
 

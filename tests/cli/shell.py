@@ -1,0 +1,118 @@
+"""The `counterfoil` command in a process of its own for each call, forked from one that has loaded it already.
+
+Loading takes half a second, and the tests call it hundreds of times. `serve` runs in that process, a `Shell` asks it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+_LONGEST = 1 << 20
+_SERVE = "import sys; from cli.shell import serve; serve(int(sys.argv[1]))"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A place with an environment in which `counterfoil` is called.
+
+    Every call sends one end of a socket to the process that has it loaded; over that its exit code comes back.
+    """
+
+    loaded: socket.socket
+    directory: Path
+    environment: Mapping[str, str]
+
+    async def __call__(self, *words: str, typed: str = "", stderr: int | None = None, **environment: str) -> Said:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL")}
+        told = {**clean, **self.environment, **environment}
+        asked = json.dumps({"words": words, "environment": told, "directory": str(self.directory)})
+        with tempfile.TemporaryFile() as into, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            into.write(typed.encode())
+            into.seek(0)
+            files = [into.fileno(), out.fileno(), err.fileno() if stderr is None else stderr]
+            ours, theirs = socket.socketpair()
+            with ours:
+                with theirs:
+                    socket.send_fds(self.loaded, [asked.encode()], [theirs.fileno(), *files])
+                code = await asyncio.to_thread(ours.recv, 16)
+            return Said(int(code), _text(out), _text(err))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+@contextmanager
+def loaded() -> Iterator[socket.socket]:
+    """Have the command loaded, and reach who has."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
+        fd = theirs.fileno()
+        with subprocess.Popen([sys.executable, "-c", _SERVE, str(fd)], env=environment, pass_fds=[fd]) as process:
+            try:
+                yield ours
+            finally:
+                process.terminate()
+
+
+def serve(fd: int) -> None:
+    """Fork the loaded command for every call, until the process is ended."""
+    import counterfoil.founding  # noqa: F401, PLC0415 - brings the door with it, for commands of the server
+    from counterfoil.cli.app import app  # noqa: PLC0415
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    calls = socket.socket(fileno=fd)
+    while True:
+        asked, fds, _, _ = socket.recv_fds(calls, _LONGEST, 4)
+        if not asked:
+            return
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            calls.close()
+            _run(app, json.loads(asked), *fds)
+            return
+        for each in fds:
+            os.close(each)
+
+
+def _run(command: Callable[[], None], asked: dict[str, Any], answer: int, *files: int) -> None:
+    """Become the command that was asked for."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115 - the process's own
+    sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115 - likewise
+    sys.argv = ["counterfoil", *asked["words"]]
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.chdir(asked["directory"])
+    code = 1
+    try:
+        command()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(answer, str(code).encode())
