@@ -33,6 +33,10 @@ class Milling:
         if self._version is None or monotonic() - self._as_of > HEARD_SECONDS:
             await self._reading.get(None)
 
+    async def settled_now(self) -> None:
+        """Return once that is known as of now; raise Misconfigured if others may know what this process does not."""
+        await self._reading.get(None)
+
     async def heard(self, version: int | None, as_of: float, _: datetime) -> None:
         """Learn at which version they were at a moment of the loop's clock."""
         if version is None or version != self._version:
