@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from counterfoil.refusals import ScopeMissing
-from counterfoil_api.asking.authentication import Approach, PasswordGiven, SecretGiven
+from counterfoil_api.auth.credentials import Approach, PasswordGiven, SecretGiven
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from counterfoil_api.asking.authentication import (
+from counterfoil_api.auth.credentials import (
     BearerGiven,
     PasswordGiven,
     SecretGiven,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from counterfoil_api.asking.keys import Claims, key_ring, public_jwk
+from counterfoil_api.auth.bearers import Claims, key_ring, public_jwk
 from counterfoil_api.edge.complaints import CredentialsRefused
 
 ISSUER = "https://tokens.example.org"

@@ -19,7 +19,7 @@ from counterfoil.attempts import Attempts
 from counterfoil.postgres.connection import Pool
 from counterfoil.secret import Peppers
 from counterfoil_api.application import make_app
-from counterfoil_api.asking.authentication import SecretGiven
+from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.edge.complaints import RateLimited
 from counterfoil_api.limits import counting
 from counterfoil_api.limits.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step

@@ -22,9 +22,9 @@ from counterfoil.settings import BadSetting
 from counterfoil.subjects.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, SigningKey
 from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil_api.application import make_app
-from counterfoil_api.asking import signing
-from counterfoil_api.asking.keys import key_ring
-from counterfoil_api.asking.signing import Keys
+from counterfoil_api.auth import signing_keys
+from counterfoil_api.auth.bearers import key_ring
+from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_dev.postgres import Database
 from pure.stories import NOON
@@ -112,7 +112,7 @@ async def test_however_many_bring_unknown_keys_few_questions_are_asked_and_what_
                     await here.claims_of(forged)
 
         began = monotonic()
-        monkeypatch.setattr(signing, "stored_ring", counted)
+        monkeypatch.setattr(signing_keys, "stored_ring", counted)
         async with asyncio.TaskGroup() as group:
             for _ in range(8):
                 group.create_task(flood())

@@ -12,13 +12,13 @@ from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import Overloaded
 from counterfoil.secret import Peppers, mint
 from counterfoil.subjects import pepper
-from counterfoil.subjects.pepper import MILL, ActivatePepper, IntroducePeppers, RetirePepper
+from counterfoil.subjects.pepper import PEPPER_SET, ActivatePepper, IntroducePeppers, RetirePepper
 from counterfoil_dev.postgres import Database
 from door.asking import create, rotate
 from door.judge import judged
 
 BOTH = Peppers({1: b"1" * 32, 2: b"2" * 32})
-ABOUT: dict[str, Any] = {"account": NIL, "id": MILL, "by": SYSTEM}
+ABOUT: dict[str, Any] = {"account": NIL, "id": PEPPER_SET, "by": SYSTEM}
 
 
 def under(number: int) -> Create:

@@ -7,13 +7,13 @@ from counterfoil.door import Door
 from counterfoil.fold import Outcome
 from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import open_pool
-from counterfoil.postgres.peppers import stored_mill
+from counterfoil.postgres.peppers import stored_pepper_set
 from counterfoil.postgres.signing_keys import stored_ring
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import Refusal
 from counterfoil.subjects.key import RING, Ring
 from counterfoil.subjects.key_events import ActivateKey, NewKey, PublishKey, RemoveKey
-from counterfoil.subjects.pepper import MILL, ActivatePepper, IntroducePeppers
+from counterfoil.subjects.pepper import PEPPER_SET, ActivatePepper, IntroducePeppers
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil_dev.postgres import Database
 
@@ -62,14 +62,14 @@ async def test_of_many_who_rotate_at_once_exactly_one_wins(database: Database) -
 async def test_of_many_who_introduce_and_activate_peppers_at_once_one_signs(database: Database) -> None:
     doors = [await Door(database.app_url).__aenter__() for _ in range(RACERS)]
     checks = {number: f"{number:032x}" for number in range(1, RACERS + 1)}
-    introducing = [IntroducePeppers(account=NIL, id=MILL, by=SYSTEM, checks=checks) for _ in doors]
+    introducing = [IntroducePeppers(account=NIL, id=PEPPER_SET, by=SYSTEM, checks=checks) for _ in doors]
     assert len(await race(doors, [*introducing])) == 1
-    activating = [ActivatePepper(account=NIL, id=MILL, by=SYSTEM, number=number) for number in checks]
+    activating = [ActivatePepper(account=NIL, id=PEPPER_SET, by=SYSTEM, number=number) for number in checks]
     await race(doors, [*activating])
     async with await open_pool(database.app_url, size=1) as pool:
-        mill = await stored_mill(pool)
-    assert mill is not None
-    assert [pepper.standing for pepper in mill.peppers].count("signing") == 1
-    assert len(mill.peppers) == RACERS
+        pepper_set = await stored_pepper_set(pool)
+    assert pepper_set is not None
+    assert [pepper.standing for pepper in pepper_set.peppers].count("signing") == 1
+    assert len(pepper_set.peppers) == RACERS
     for door in doors:
         await door.__aexit__()

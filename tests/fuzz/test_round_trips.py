@@ -14,7 +14,7 @@ from counterfoil import codec, duration, foreign, scopes, secret
 from counterfoil.cursor import BadCursor
 from counterfoil.settings import Settings
 from counterfoil.subjects import account
-from counterfoil_api.asking.authentication import BearerGiven, PasswordGiven, SecretGiven, credentials
+from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, SecretGiven, credentials
 from counterfoil_api.edge.addresses import Proxies, address_of
 from counterfoil_api.forwarding.demand import Demand, demand_of
 from counterfoil_api.typed.conditions import etag, expectation

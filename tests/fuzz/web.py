@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from counterfoil_api.asking import authentication, keys
+from counterfoil_api.auth import bearers, credentials
 from counterfoil_api.edge import addresses
 from counterfoil_api.edge.complaints import (
     CredentialsInQuery,
@@ -24,9 +24,9 @@ from counterfoil_api.oauth.token_requests import TokenRequest
 from counterfoil_api.typed import conditions, fields
 from fuzz.parser import BASIC, ID, SECRET, Parser, oneof
 
-RING = keys.key_ring("https://tokens.example", ec.generate_private_key(ec.SECP256R1()))
+RING = bearers.key_ring("https://tokens.example", ec.generate_private_key(ec.SECP256R1()))
 BEARER = RING.sign(
-    keys.Claims(
+    bearers.Claims(
         iss="https://tokens.example", sub="s", client_id=ID, aud="a", iat=1, exp=2, jti=ID, scope="a.b",
         account=UUID(ID), token=UUID(ID), generation=1,
     )
@@ -45,15 +45,15 @@ def _trusting(lines: str) -> object:
 
 
 WEB: dict[str, Parser] = {
-    "counterfoil_api.asking.authentication:credentials": Parser(
-        authentication.credentials,
+    "counterfoil_api.auth.credentials:credentials": Parser(
+        credentials.credentials,
         oneof(f"Bearer {SECRET}", f"Bearer {BEARER}", f"Basic {BASIC}"),
         (CredentialsRefused, UnknownScheme),
-        tuple(f"counterfoil_api.asking.authentication:{name}" for name in ("token", "_basic", "client_secret")),
+        tuple(f"counterfoil_api.auth.credentials:{name}" for name in ("token", "_basic", "client_secret")),
         known=("Bearer ", "Basic ", "Basic YTph"),
     ),
-    "counterfoil_api.asking.authentication:credentials_of": Parser(
-        lambda lines: authentication.credentials_of(_headers_of(lines)),
+    "counterfoil_api.auth.credentials:credentials_of": Parser(
+        lambda lines: credentials.credentials_of(_headers_of(lines)),
         oneof(f"Authorization: Bearer {SECRET}", f"authorization: Basic {BASIC}\nAuthorization: Basic {BASIC}"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
     ),
@@ -108,11 +108,11 @@ WEB: dict[str, Parser] = {
         (TargetRefused,),
         known=("https://[", "https://"),
     ),
-    "counterfoil_api.asking.keys:KeyRing.claims_of": Parser(
+    "counterfoil_api.auth.bearers:KeyRing.claims_of": Parser(
         RING.claims_of,
         st.just(BEARER),
         (CredentialsRefused,),
-        ("counterfoil_api.asking.keys:KeyRing.may_know",),
+        ("counterfoil_api.auth.bearers:KeyRing.may_know",),
         known=(BEARER.partition(".")[0] + ".", BEARER[:-2]),
     ),
 }

@@ -1,4 +1,4 @@
-"""The mill: one pepper signs, all verify that are not retired, and a number stands for one key for ever."""
+"""The pepper set: one pepper signs, all verify that are not retired, and a number stands for one key for ever."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,15 +12,15 @@ from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
 from counterfoil.secret import Peppers, mint
 from counterfoil.subjects import TYPE_OF
 from counterfoil.subjects.pepper import (
-    MILL,
+    PEPPER_SET,
     SETTLED_SECONDS,
     ActivatePepper,
     IntroducePeppers,
-    Mill,
     Pepper,
     PepperActivated,
     PepperIntroduced,
     PepperRetired,
+    PepperSet,
     RetirePepper,
     decide,
     evolve,
@@ -32,26 +32,26 @@ ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}
 
 
 def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
-    return command(account=NIL, id=MILL, by=SYSTEM, **fields)
+    return command(account=NIL, id=PEPPER_SET, by=SYSTEM, **fields)
 
 
 def fact(event: Event, version: int = 1, seconds: int = 0) -> Fact:
     return Fact(
-        account=NIL, subject=Subject("pepper", MILL), version=version, type=TYPE_OF[type(event)],
+        account=NIL, subject=Subject("pepper", PEPPER_SET), version=version, type=TYPE_OF[type(event)],
         at=NOON + timedelta(seconds=seconds), by=SYSTEM.actor, event=event,
     )  # fmt: skip
 
 
-def after(*asked: SubjectCommand) -> Mill:
-    """The mill once this was asked of it, at noon."""
-    mill, version = None, 0
+def after(*asked: SubjectCommand) -> PepperSet:
+    """The pepper set once this was asked of it, at noon."""
+    pepper_set, version = None, 0
     for command in asked:
-        for event in decide(mill, command, Around(at=NOON)):
+        for event in decide(pepper_set, command, Around(at=NOON)):
             version += 1
-            mill = evolve(mill, fact(event, version))
-    assert mill is not None
-    assert [pepper.standing for pepper in mill.peppers].count("signing") == 1
-    return mill
+            pepper_set = evolve(pepper_set, fact(event, version))
+    assert pepper_set is not None
+    assert [pepper.standing for pepper in pepper_set.peppers].count("signing") == 1
+    return pepper_set
 
 
 INTRODUCED = (asks(IntroducePeppers, checks=ONE), asks(IntroducePeppers, checks=BOTH))
@@ -59,8 +59,8 @@ TURNED = (*INTRODUCED, asks(ActivatePepper, number=2))
 LATER = Around(at=NOON + timedelta(seconds=SETTLED_SECONDS))
 
 
-def standings(mill: Mill) -> dict[int, str]:
-    return {pepper.number: pepper.standing for pepper in mill.peppers}
+def standings(pepper_set: PepperSet) -> dict[int, str]:
+    return {pepper.number: pepper.standing for pepper in pepper_set.peppers}
 
 
 def test_of_the_very_first_the_highest_signs_and_later_ones_wait_to_be_asked() -> None:
@@ -69,35 +69,35 @@ def test_of_the_very_first_the_highest_signs_and_later_ones_wait_to_be_asked() -
 
 
 def test_introducing_again_changes_nothing() -> None:
-    mill = after(*INTRODUCED)
-    assert decide(mill, INTRODUCED[1], LATER) == []
-    assert not mill.lacks(BOTH)
-    assert mill.lacks({**BOTH, 3: "cc"})
+    pepper_set = after(*INTRODUCED)
+    assert decide(pepper_set, INTRODUCED[1], LATER) == []
+    assert not pepper_set.lacks(BOTH)
+    assert pepper_set.lacks({**BOTH, 3: "cc"})
 
 
 @pytest.mark.parametrize("checks", [{1: "cc"}, {1: "aa", 2: "cc"}, {2: "bb"}])
 def test_another_key_under_a_number_and_the_lack_of_the_one_that_signs_are_noticed(checks: dict[int, str]) -> None:
-    mill = after(*INTRODUCED)
+    pepper_set = after(*INTRODUCED)
     with pytest.raises(Misconfigured, match="PEPPERS"):
-        decide(mill, asks(IntroducePeppers, checks=checks), LATER)
-    mill.refuse_others(BOTH)
+        decide(pepper_set, asks(IntroducePeppers, checks=checks), LATER)
+    pepper_set.refuse_others(BOTH)
 
 
 def test_activating_one_lets_the_other_verify_and_may_be_taken_back() -> None:
-    mill = after(*TURNED)
-    assert standings(mill) == {1: "verifying", 2: "signing"}
-    assert decide(mill, TURNED[2], LATER) == []
+    pepper_set = after(*TURNED)
+    assert standings(pepper_set) == {1: "verifying", 2: "signing"}
+    assert decide(pepper_set, TURNED[2], LATER) == []
     assert standings(after(*TURNED, asks(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
 
 
 def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
-    mill = after(*TURNED)
+    pepper_set = after(*TURNED)
     with pytest.raises(TooEarly):
-        decide(mill, asks(RetirePepper, number=1, left=0), Around(at=NOON))
+        decide(pepper_set, asks(RetirePepper, number=1, left=0), Around(at=NOON))
     with pytest.raises(InUse, match="3 secrets and recovery codes that are good, or can be again,"):
-        decide(mill, asks(RetirePepper, number=1, left=3), LATER)
-    assert decide(mill, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
-    assert decide(mill, asks(RetirePepper, number=1, left=3, force=True), Around(at=NOON)) == [
+        decide(pepper_set, asks(RetirePepper, number=1, left=3), LATER)
+    assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
+    assert decide(pepper_set, asks(RetirePepper, number=1, left=3, force=True), Around(at=NOON)) == [
         PepperRetired(number=1, left=3)
     ]
 
@@ -108,12 +108,12 @@ def test_the_one_that_signs_is_never_retired() -> None:
 
 
 def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
-    mill = evolve(after(*TURNED), fact(PepperRetired(number=1, left=0), 5))
-    assert (standings(mill), set(mill.retired)) == ({1: "retired", 2: "signing"}, {1})
-    assert decide(mill, asks(RetirePepper, number=1, left=0), LATER) == []
-    assert decide(mill, asks(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
+    pepper_set = evolve(after(*TURNED), fact(PepperRetired(number=1, left=0), 5))
+    assert (standings(pepper_set), set(pepper_set.retired)) == ({1: "retired", 2: "signing"}, {1})
+    assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == []
+    assert decide(pepper_set, asks(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
     with pytest.raises(InUse):
-        decide(mill, asks(ActivatePepper, number=1), LATER)
+        decide(pepper_set, asks(ActivatePepper, number=1), LATER)
 
 
 def test_nothing_new_is_kept_under_what_is_retired_or_signs_no_more_for_long() -> None:
@@ -126,9 +126,9 @@ def test_nothing_new_is_kept_under_what_is_retired_or_signs_no_more_for_long() -
 
 @pytest.mark.parametrize("command", [asks(ActivatePepper, number=7), asks(RetirePepper, number=7, left=0)])
 def test_a_pepper_that_nobody_has_is_not_found(command: SubjectCommand) -> None:
-    for mill in (None, after(*TURNED)):
+    for pepper_set in (None, after(*TURNED)):
         with pytest.raises(NotFound):
-            decide(mill, command, LATER)
+            decide(pepper_set, command, LATER)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from counterfoil.postgres.peppers import left
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
 from counterfoil.secret import Peppers
-from counterfoil.subjects.pepper import MILL, ActivatePepper, RetirePepper
+from counterfoil.subjects.pepper import PEPPER_SET, ActivatePepper, RetirePepper
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 
@@ -50,7 +50,7 @@ async def peppered(database: Database, peppers: str, token: str) -> AsyncIterato
 
 async def ask(database: Database, command: type[ActivatePepper | RetirePepper], **fields: Any) -> None:
     async with Door(database.app_url) as door:
-        await door.execute(command(account=NIL, id=MILL, by=SYSTEM, **fields))
+        await door.execute(command(account=NIL, id=PEPPER_SET, by=SYSTEM, **fields))
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:

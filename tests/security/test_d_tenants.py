@@ -6,7 +6,7 @@ from uuid import uuid4
 from api.service import Caller
 from api.test_tenants import shown
 from counterfoil.subjects.key import RING
-from counterfoil.subjects.pepper import MILL
+from counterfoil.subjects.pepper import PEPPER_SET
 
 
 async def test_d18_foreign_ids_in_filters_find_what_random_ones_find(admin: Caller, stranger: Caller) -> None:
@@ -66,7 +66,7 @@ async def test_d18_an_owner_that_names_what_is_no_user_is_nobodys_trouble(
 ) -> None:
     """An account's id, or that of the signing keys: subjects are there with these ids, but no users."""
     good = await stranger.issue(scopes=["own.read"])
-    for owner in (ours["account"], theirs["account"], str(RING), str(MILL), ours["admin_token_id"]):
+    for owner in (ours["account"], theirs["account"], str(RING), str(PEPPER_SET), ours["admin_token_id"]):
         odd = await admin.issue(owner={"type": "user", "id": owner}, scopes=["a.b"])
         asked = [odd["secret"], good["secret"]] * 8
         told = await asyncio.gather(*(admin.with_token(each).get("/v1/tokens/self") for each in asked))

@@ -16,7 +16,7 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.peppers import Left, announced, left
 from counterfoil.principal import NIL, SYSTEM
-from counterfoil.subjects.pepper import HEARD_SECONDS, MILL, ActivatePepper, RetirePepper
+from counterfoil.subjects.pepper import HEARD_SECONDS, PEPPER_SET, ActivatePepper, RetirePepper
 from counterfoil_dev.postgres import Database
 from security.processes import several
 from security.test_b7_peppers import BOTH, NEW, OLD
@@ -135,13 +135,13 @@ async def test_h32_a_pepper_rotates_under_load_and_no_request_is_lost(database: 
         assert await lacking(database, 2) == [False] * 3
         await fleet.more(20)
         assert await left_under(database, 2) == Left(), "what is introduced only does not sign"
-        await ask(database, ActivatePepper(account=NIL, id=MILL, by=SYSTEM, number=2))
+        await ask(database, ActivatePepper(account=NIL, id=PEPPER_SET, by=SYSTEM, number=2))
         await asyncio.sleep(HEARD_SECONDS)
         await fleet.verify_all()
         async with asyncio.timeout(60):
             while (await left_under(database, 1)).alone:  # noqa: ASYNC110 - each second what was used is kept again
                 await asyncio.sleep(0.2)
-        await ask(database, RetirePepper(account=NIL, id=MILL, by=SYSTEM, number=1, left=0, force=True))
+        await ask(database, RetirePepper(account=NIL, id=PEPPER_SET, by=SYSTEM, number=1, left=0, force=True))
         await fleet.more(40)
         assert await once(fleet) == first, "a key of today is remembered, whichever pepper it was before"
         await fleet.roll(NEW)

@@ -16,7 +16,7 @@ from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.secret import mint
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.asking.recognition import Recognition
+from counterfoil_api.auth.recognition import Recognition
 from counterfoil_dev.postgres import Database
 
 IMPORT = "/v1/tokens/import"

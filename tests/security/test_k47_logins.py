@@ -8,7 +8,7 @@ import pytest
 
 from api.people import Person, person
 from api.service import Answer, Caller, basic
-from counterfoil_api.asking.passwords import Passwords
+from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.limits import logins
 from counterfoil_api.limits.logins import Delays
 

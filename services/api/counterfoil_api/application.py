@@ -12,7 +12,7 @@ from aiohttp import web
 from counterfoil.settings import Settings
 from counterfoil_api import health
 from counterfoil_api.account import accounts, catalogue, opening, reads
-from counterfoil_api.asking.principals import authenticate, note_forbidden
+from counterfoil_api.auth.principals import authenticate, note_forbidden
 from counterfoil_api.edge.addresses import Proxies
 from counterfoil_api.edge.bounds import BOUNDS, Bounds
 from counterfoil_api.edge.requests import edge
@@ -22,18 +22,18 @@ from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.limits import tried
 from counterfoil_api.metrics import observe_request
 from counterfoil_api.oauth import introspection, revocation, token_endpoint, wellknown
-from counterfoil_api.people import own_login, user_standings, users
-from counterfoil_api.tokens import alerts, bulk, burning, exchange, importing, issuing, lists, tokens
+from counterfoil_api.tokens import alerts, bulk, burning, changing, exchange, importing, issuing, reading
 from counterfoil_api.typed.api import Api, Mount, Route
 from counterfoil_api.typed.openapi import document
+from counterfoil_api.users import own_login, standings, users
 
 description = Api("description")
 
 _PARTS = (
-    *(issuing.api, importing.api, bulk.api, lists.api, tokens.api, exchange.api, introspection.api, alerts.api),
+    *(issuing.api, importing.api, bulk.api, reading.api, changing.api, exchange.api, introspection.api, alerts.api),
     *(token_endpoint.api, revocation.api, burning.api),
     *(accounts.api, opening.api, catalogue.api, reads.api, tried.api),
-    *(users.api, user_standings.api, own_login.api),
+    *(users.api, standings.api, own_login.api),
     *(wellknown.api, description, health.api),
 )
 

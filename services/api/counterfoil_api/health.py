@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from counterfoil.postgres import liveness
 from counterfoil.refusals import Misconfigured, Overloaded
-from counterfoil_api.asking.authentication import Approach, BearerGiven, SecretGiven
+from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven
 from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.metrics import exposition, gauge
@@ -50,7 +50,7 @@ async def get_readiness(ledger: Ledger) -> Readiness:
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(ledger.readers)
         await ledger.keys.ring()
-        await ledger.mill.settled()
+        await ledger.pepper_watch.settled()
     return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone")
 
 

@@ -20,15 +20,15 @@ from counterfoil.refusals import Misconfigured, Unavailable
 from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
 from counterfoil.subjects.key import RING
-from counterfoil.subjects.pepper import MILL
+from counterfoil.subjects.pepper import PEPPER_SET
 from counterfoil.use import Uses
 from counterfoil.witness import Witness
-from counterfoil_api.asking.following import following
-from counterfoil_api.asking.milling import Milling
-from counterfoil_api.asking.one_time import OneTimeCodes
-from counterfoil_api.asking.passwords import Passwords
-from counterfoil_api.asking.recognition import Recognition
-from counterfoil_api.asking.signing import Keys
+from counterfoil_api.auth.following import following
+from counterfoil_api.auth.one_time import OneTimeCodes
+from counterfoil_api.auth.passwords import Passwords
+from counterfoil_api.auth.peppers import PepperWatch
+from counterfoil_api.auth.recognition import Recognition
+from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
 
@@ -54,7 +54,7 @@ class Ledger:
     numbers: Numbers
     user_numbers: Numbers
     peppers: Peppers
-    mill: Milling
+    pepper_watch: PepperWatch
     limits: Limits
     passwords: Passwords
     codes: OneTimeCodes
@@ -81,14 +81,14 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         await stack.enter_async_context(gauged(door, readers))
         lookup, recognition = Lookup(by_key), Recognition(by_key)
         peppers = Peppers(settings.peppers, mac_key=_derived(settings.key_encryption_key, b"counterfoil replies"))
-        mill = Milling(readers, door, peppers)
+        pepper_watch = PepperWatch(readers, door, peppers)
         keys = Keys(
             readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key,
             bearer_seconds=settings.bearer_lifetime_seconds, rotation_seconds=settings.signing_key_rotation_seconds,
         )  # fmt: skip
-        await _learn(keys, mill)
+        await _learn(keys, pepper_watch)
         await stack.enter_async_context(
-            following(settings.database_url, settings.peppers, {RING: keys.heard, MILL: mill.heard})
+            following(settings.database_url, settings.peppers, {RING: keys.heard, PEPPER_SET: pepper_watch.heard})
         )
         limits = await stack.enter_async_context(
             open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys, recognition=recognition)
@@ -107,7 +107,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             numbers=Numbers(readers),
             user_numbers=Numbers(readers, "user_number"),
             peppers=peppers,
-            mill=mill,
+            pepper_watch=pepper_watch,
             limits=limits,
             passwords=Passwords(readers, limits.logins, codes),
             codes=codes,
@@ -118,12 +118,12 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )
 
 
-async def _learn(keys: Keys, mill: Milling) -> None:
+async def _learn(keys: Keys, pepper_watch: PepperWatch) -> None:
     """Find out at once whether our keys are those of this database, if it can be asked."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await keys.ring()
-            await mill.settled()
+            await pepper_watch.settled()
     except Misconfigured:
         raise
     except (*LOST, asyncpg.PostgresError, Unavailable) as error:

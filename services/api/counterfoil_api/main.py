@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from counterfoil.logging import configure
 from counterfoil.settings import BadSetting, Settings
-from counterfoil_api.asking.checking import refuse_wrong_keys
+from counterfoil_api.auth.startup import refuse_wrong_keys
 from counterfoil_api.edge.surroundings import in_the_clear, make_room
 from counterfoil_api.edge.tls import tls
 

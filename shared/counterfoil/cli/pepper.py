@@ -13,7 +13,7 @@ import typer
 
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.secret import Peppers
-from counterfoil.subjects.pepper import HEARD_SECONDS, MILL, ActivatePepper, Mill, Pepper, RetirePepper
+from counterfoil.subjects.pepper import HEARD_SECONDS, PEPPER_SET, ActivatePepper, Pepper, PepperSet, RetirePepper
 
 from .complaints import REFUSED, database_at_hand, ended, settings
 from .options import AsJson
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from counterfoil.postgres.connection import Pool
     from counterfoil.postgres.peppers import Left
 
-    Asked = Callable[[Pool, Mill], Awaitable[ActivatePepper | RetirePepper]]
+    Asked = Callable[[Pool, PepperSet], Awaitable[ActivatePepper | RetirePepper]]
 
 app = typer.Typer(help="Peppers, on the server itself (DATABASE_URL, PEPPERS).", no_args_is_help=True)
 
@@ -57,7 +57,7 @@ def activate(
 ) -> None:
     """Keep new secrets under this pepper, once every process of the API has it in PEPPERS."""
 
-    async def asked(pool: Pool, _: Mill) -> ActivatePepper:
+    async def asked(pool: Pool, _: PepperSet) -> ActivatePepper:
         from counterfoil.postgres.peppers import announced  # noqa: PLC0415 - client commands need no database
 
         processes = await announced(pool)
@@ -68,7 +68,7 @@ def activate(
                 f"{lacking} of {len(processes)} processes of the API lack pepper {number}: they could neither verify"
                 " what the others keep under it, nor issue. Restart them with it in PEPPERS.",
             )
-        return ActivatePepper(account=NIL, id=MILL, by=SYSTEM, number=number)
+        return ActivatePepper(account=NIL, id=PEPPER_SET, by=SYSTEM, number=number)
 
     _run(asked, as_json=as_json)
 
@@ -84,12 +84,12 @@ def retire(
 ) -> None:
     """Let a pepper verify no more, for good. Returns once every process knows."""
 
-    async def asked(pool: Pool, mill: Mill) -> RetirePepper:
+    async def asked(pool: Pool, pepper_set: PepperSet) -> RetirePepper:
         from counterfoil.postgres.peppers import Left, left  # noqa: PLC0415 - client commands need no database
 
-        found = (await left(pool, mill.retired)).get(number, Left())
+        found = (await left(pool, pepper_set.retired)).get(number, Left())
         return RetirePepper(
-            account=NIL, id=MILL, by=SYSTEM, number=number, left=found.alone + found.recovery_codes, force=force
+            account=NIL, id=PEPPER_SET, by=SYSTEM, number=number, left=found.alone + found.recovery_codes, force=force
         )
 
     _run(asked, as_json=as_json, wait_seconds=HEARD_SECONDS)
@@ -116,21 +116,21 @@ def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None
 async def _execute(url: str, peppers: Peppers, asked: Asked | None, wait_seconds: float) -> list[Shown]:
     from counterfoil.door import Door  # noqa: PLC0415 - client commands need no door
     from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - likewise
-    from counterfoil.postgres.peppers import Left, left, stored_mill  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.peppers import Left, left, stored_pepper_set  # noqa: PLC0415 - likewise
 
     checks = peppers.checks()
     async with await open_pool(url, size=1) as pool:
-        mill = await stored_mill(pool)
-        if mill is None:
+        pepper_set = await stored_pepper_set(pool)
+        if pepper_set is None:
             return []
-        mill.refuse_others({number: check for number, check in checks.items() if mill.pepper(number)})
+        pepper_set.refuse_others({number: check for number, check in checks.items() if pepper_set.pepper(number)})
         if asked is not None:
             async with Door(url) as door:
-                outcome = await door.execute(await asked(pool, mill))
-            mill = outcome.state if isinstance(outcome.state, Mill) else mill
+                outcome = await door.execute(await asked(pool, pepper_set))
+            pepper_set = outcome.state if isinstance(outcome.state, PepperSet) else pepper_set
             await asyncio.sleep(wait_seconds if outcome.facts else 0)
-        found = await left(pool, mill.retired)
-        return [_shown(each, found.get(each.number, Left()), each.number in checks) for each in mill.peppers]
+        found = await left(pool, pepper_set.retired)
+        return [_shown(each, found.get(each.number, Left()), each.number in checks) for each in pepper_set.peppers]
 
 
 def _shown(pepper: Pepper, left: Left, in_environment: bool) -> Shown:

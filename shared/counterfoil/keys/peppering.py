@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, Pool
-from counterfoil.postgres.peppers import stored_mill
+from counterfoil.postgres.peppers import stored_pepper_set
 from counterfoil.principal import NIL, SYSTEM
 from counterfoil.secret import Peppers
-from counterfoil.subjects.pepper import MILL, IntroducePeppers, Mill
+from counterfoil.subjects.pepper import PEPPER_SET, IntroducePeppers, PepperSet
 
 
 async def settle(connection: Connection | Pool, door: Door, peppers: Peppers) -> int:
@@ -16,12 +16,12 @@ async def settle(connection: Connection | Pool, door: Door, peppers: Peppers) ->
     Raises Misconfigured if a number stands for another key, or the one that signs is lacking.
     """
     checks = peppers.checks()
-    mill = await stored_mill(connection)
-    if mill is None or mill.lacks(checks):
-        outcome = await door.execute(IntroducePeppers(account=NIL, id=MILL, by=SYSTEM, checks=checks))
-        mill = outcome.state if isinstance(outcome.state, Mill) else None
-    if mill is None or mill.signing is None:
+    pepper_set = await stored_pepper_set(connection)
+    if pepper_set is None or pepper_set.lacks(checks):
+        outcome = await door.execute(IntroducePeppers(account=NIL, id=PEPPER_SET, by=SYSTEM, checks=checks))
+        pepper_set = outcome.state if isinstance(outcome.state, PepperSet) else None
+    if pepper_set is None or pepper_set.signing is None:
         raise TypeError("one pepper signs")
-    mill.refuse_others(checks)
-    peppers.follow(mill.signing.number, mill.retired)
-    return mill.version
+    pepper_set.refuse_others(checks)
+    peppers.follow(pepper_set.signing.number, pepper_set.retired)
+    return pepper_set.version

@@ -8,7 +8,7 @@ from uuid import UUID
 from counterfoil.callers import TokenAsking, UserAsking
 from counterfoil.fold import Key, Standing
 from counterfoil.principal import NIL, Principal
-from counterfoil.subjects.pepper import MILL, Pepper
+from counterfoil.subjects.pepper import PEPPER_SET, Pepper
 from counterfoil.subjects.user import User
 from counterfoil.token import Surroundings
 
@@ -57,8 +57,8 @@ async def accounts(
         select s.account_id, s.subject_id, s.details
           from unnest($1::uuid[], $2::uuid[]) as k(account_id, subject_id)
           join subject s on (s.account_id, s.subject_id) = (k.account_id, k.subject_id)""",
-        *zip((NIL, MILL), *((account, account) for account in wanted), strict=True),
+        *zip((NIL, PEPPER_SET), *((account, account) for account in wanted), strict=True),
     )
     found = {(row["account_id"], row["subject_id"]): row["details"] for row in rows}
-    mill = found.pop((NIL, MILL), None)
-    return {account: around_all(details) for (account, _), details in found.items()}, peppers_of(mill)
+    pepper_set = found.pop((NIL, PEPPER_SET), None)
+    return {account: around_all(details) for (account, _), details in found.items()}, peppers_of(pepper_set)

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from counterfoil.principal import NIL
-from counterfoil.subjects.pepper import MILL, Mill, Pepper
+from counterfoil.subjects.pepper import PEPPER_SET, Pepper, PepperSet
 
 from .connection import Connection, Pool
 from .subject_row import COLUMNS, state_of
@@ -28,13 +28,13 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     recovery_codes: int = 0
 
 
-async def stored_mill(connection: Connection | Pool) -> Mill | None:
+async def stored_pepper_set(connection: Connection | Pool) -> PepperSet | None:
     """Return the peppers as they stand; None before the first process was given any."""
     row = await connection.fetchrow(
-        f"select {COLUMNS} from subject where (account_id, subject_id) = ($1, $2)", NIL, MILL
+        f"select {COLUMNS} from subject where (account_id, subject_id) = ($1, $2)", NIL, PEPPER_SET
     )
     state = None if row is None else state_of(row)
-    return state if isinstance(state, Mill) else None
+    return state if isinstance(state, PepperSet) else None
 
 
 @lru_cache(maxsize=16)
@@ -66,7 +66,7 @@ async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
                   and p.state ->> 'standing' = 'retired')
          order by n.digest
             on conflict (digest) do nothing""",
-        *zip(*digests, strict=True), NIL, MILL,
+        *zip(*digests, strict=True), NIL, PEPPER_SET,
     )  # fmt: skip
     return int(done.rpartition(" ")[2])
 

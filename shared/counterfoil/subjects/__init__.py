@@ -37,7 +37,7 @@ SMALL: Final = {
         catalogue.ScopeSet, catalogue.SET_EVENTS, catalogue.SET_COMMANDS, catalogue.decide_set, catalogue.evolve_set
     ),
     "job": Kind(job.Job, job.EVENTS, job.COMMANDS, job.decide, job.evolve),
-    "pepper": Kind(pepper.Mill, pepper.EVENTS, pepper.COMMANDS, pepper.decide, pepper.evolve),
+    "pepper": Kind(pepper.PepperSet, pepper.EVENTS, pepper.COMMANDS, pepper.decide, pepper.evolve),
     "log": Kind(reads.Log, reads.EVENTS, reads.COMMANDS, reads.decide, reads.evolve),
 }
 """The kinds beside tokens; a new one is a module and a line here."""

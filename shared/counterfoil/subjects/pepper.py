@@ -19,7 +19,7 @@ from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
 
 from .small import Around, Small, SubjectCommand, born, grown, no_command, unexpected
 
-MILL: Final = UUID(int=2)
+PEPPER_SET: Final = UUID(int=2)
 """The one subject, in the account of the system itself."""
 HEARD_SECONDS: Final = 5
 """What a process knows of the peppers is never older than this; usually it is a second."""
@@ -91,7 +91,7 @@ class Pepper(msgspec.Struct, frozen=True, kw_only=True):
         return self.standing == "retired" or (self.standing == "verifying" and heard <= at)
 
 
-class Mill(Small, frozen=True, kw_only=True):
+class PepperSet(Small, frozen=True, kw_only=True):
     """The present state of all peppers, in the order in which they came."""
 
     peppers: tuple[Pepper, ...] = ()
@@ -128,33 +128,33 @@ class Mill(Small, frozen=True, kw_only=True):
             raise Misconfigured(f"PEPPERS: lacks {signing.number}, under which new secrets are kept. Add it.")
 
 
-def decide(mill: Mill | None, command: SubjectCommand, around: Around) -> list[Event]:
+def decide(pepper_set: PepperSet | None, command: SubjectCommand, around: Around) -> list[Event]:
     """Return what happens if this is asked of the peppers, or raise a Refusal."""
     if isinstance(command, IntroducePeppers):
-        return _introduced(mill, command)
-    if mill is None:
+        return _introduced(pepper_set, command)
+    if pepper_set is None:
         raise NotFound
     match command:
         case ActivatePepper(number=number):
-            pepper = _standing(mill, number)
+            pepper = _standing(pepper_set, number)
             if pepper.standing == "retired":
                 raise InUse(f"Pepper {number} was retired, which is final.")
             return [] if pepper.standing == "signing" else [PepperActivated(number=number)]
         case RetirePepper():
-            return _retired(mill, command, around.at)
+            return _retired(pepper_set, command, around.at)
     raise no_command(command)
 
 
-def _introduced(mill: Mill | None, command: IntroducePeppers) -> list[Event]:
-    if mill is not None:
-        mill.refuse_others(command.checks)
-    new = sorted(number for number in command.checks if mill is None or mill.pepper(number) is None)
+def _introduced(pepper_set: PepperSet | None, command: IntroducePeppers) -> list[Event]:
+    if pepper_set is not None:
+        pepper_set.refuse_others(command.checks)
+    new = sorted(number for number in command.checks if pepper_set is None or pepper_set.pepper(number) is None)
     events: list[Event] = [PepperIntroduced(number=number, check=command.checks[number]) for number in new]
-    return [*events, PepperActivated(number=new[-1])] if mill is None else events
+    return [*events, PepperActivated(number=new[-1])] if pepper_set is None else events
 
 
-def _retired(mill: Mill, command: RetirePepper, at: datetime) -> list[Event]:
-    pepper = _standing(mill, command.number)
+def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list[Event]:
+    pepper = _standing(pepper_set, command.number)
     if pepper.standing == "retired":
         return []
     if pepper.standing == "signing":
@@ -172,27 +172,33 @@ def _retired(mill: Mill, command: RetirePepper, at: datetime) -> list[Event]:
     return [PepperRetired(number=command.number, left=command.left)]
 
 
-def _standing(mill: Mill, number: int) -> Pepper:
-    pepper = mill.pepper(number)
+def _standing(pepper_set: PepperSet, number: int) -> Pepper:
+    pepper = pepper_set.pepper(number)
     if pepper is None:
         raise NotFound(f"No process was ever given a pepper {number}.")
     return pepper
 
 
-def evolve(mill: Mill | None, fact: Fact) -> Mill:
+def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
     """Return the state after one more thing happened."""
     match fact.event:
-        case PepperIntroduced(number=number, check=check) if mill is None or mill.pepper(number) is None:
+        case PepperIntroduced(number=number, check=check) if pepper_set is None or pepper_set.pepper(number) is None:
             new = Pepper(number=number, check=check, standing="verifying", at=fact.at)
-            return born(Mill, fact, peppers=(new,)) if mill is None else grown(mill, fact, peppers=(*mill.peppers, new))
-        case PepperActivated(number=number) if mill is not None and mill.pepper(number) is not None:
-            return grown(mill, fact, peppers=tuple(_turned(pepper, number, fact.at) for pepper in mill.peppers))
-        case PepperRetired(number=number) if mill is not None and mill.pepper(number) is not None:
+            return (
+                born(PepperSet, fact, peppers=(new,))
+                if pepper_set is None
+                else grown(pepper_set, fact, peppers=(*pepper_set.peppers, new))
+            )
+        case PepperActivated(number=number) if pepper_set is not None and pepper_set.pepper(number) is not None:
+            return grown(
+                pepper_set, fact, peppers=tuple(_turned(pepper, number, fact.at) for pepper in pepper_set.peppers)
+            )
+        case PepperRetired(number=number) if pepper_set is not None and pepper_set.pepper(number) is not None:
             ended = (
                 replace(each, standing="retired", at=fact.at) if each.number == number else each
-                for each in mill.peppers
+                for each in pepper_set.peppers
             )  # fmt: skip
-            return grown(mill, fact, peppers=tuple(ended))
+            return grown(pepper_set, fact, peppers=tuple(ended))
     raise unexpected(fact)
 
 

@@ -21,8 +21,8 @@ from counterfoil.refusals import (
 )
 from counterfoil.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil.subjects.small import SubjectCommand
-from counterfoil_api.asking.authentication import Approach
-from counterfoil_api.asking.principals import authenticate, need
+from counterfoil_api.auth.credentials import Approach
+from counterfoil_api.auth.principals import authenticate, need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api

@@ -14,7 +14,7 @@ from counterfoil.subjects import catalogue as core
 from counterfoil.subjects.catalogue import named
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil_api.account.words import SETS, WORDS
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Cursor, Given, Limit, Scopes

@@ -18,7 +18,7 @@ from counterfoil.subjects.account import CreateAccount
 from counterfoil.subjects.user import checked_email
 from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_api.account.accounts import AccountDocument, account_document, own_account, shown
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api

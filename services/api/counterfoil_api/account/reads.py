@@ -14,7 +14,7 @@ from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import ScopeMissing
 from counterfoil.subjects.reads import Read, log_of
 from counterfoil.token import Token
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import CreatorDocument, Cursor, Given, Limit

@@ -18,8 +18,8 @@ from counterfoil.refusals import Refusal, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
 from counterfoil.subjects.account import Address
 from counterfoil.token import good_until
-from counterfoil_api.asking.authentication import Approach, SecretGiven
-from counterfoil_api.asking.principals import refuse_network, scopes_left, seen_by_bearer, seen_by_secret
+from counterfoil_api.auth.credentials import Approach, SecretGiven
+from counterfoil_api.auth.principals import refuse_network, scopes_left, seen_by_bearer, seen_by_secret
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.bounds import in_time
 from counterfoil_api.edge.complaints import CredentialsRefused, NotVerified

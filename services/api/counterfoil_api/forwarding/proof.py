@@ -6,7 +6,7 @@ from uuid import UUID
 
 from multidict import CIMultiDictProxy
 
-from counterfoil_api.asking.authentication import BearerGiven, PasswordGiven, SecretGiven, client_secret, credentials_of
+from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, SecretGiven, client_secret, credentials_of
 from counterfoil_api.edge.complaints import CredentialsRefused
 
 Proof = SecretGiven | BearerGiven

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from counterfoil.attempts import Attempts
 from counterfoil.principal import NIL
 from counterfoil.refusals import Denied, Forbidden, Refusal, SecretEnded, SecretRetired, TokenRevoked, UnknownSecret
-from counterfoil_api.asking.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
+from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.edge.addresses import network_of
 from counterfoil_api.edge.complaints import CredentialsRefused, RateLimited
 from counterfoil_api.edge.problems import kind_of

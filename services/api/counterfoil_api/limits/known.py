@@ -7,9 +7,9 @@ from counterfoil.foreign import ForeignSecret
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.principal import NIL
 from counterfoil.secret import Peppers, Secret
-from counterfoil_api.asking.authentication import BearerGiven, SecretGiven
-from counterfoil_api.asking.recognition import Recognition
-from counterfoil_api.asking.signing import Keys
+from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
+from counterfoil_api.auth.recognition import Recognition
+from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.limits.fading import Fading
 

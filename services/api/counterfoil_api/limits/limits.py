@@ -9,8 +9,8 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
-from counterfoil_api.asking.recognition import Recognition
-from counterfoil_api.asking.signing import Keys
+from counterfoil_api.auth.recognition import Recognition
+from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.limits.guard import Guard
 from counterfoil_api.limits.known import Known
 from counterfoil_api.limits.logins import Logins

@@ -11,7 +11,7 @@ from counterfoil.cursor import BadCursor
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil.principal import Principal
 from counterfoil.refusals import ScopeMissing
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Cursor, Given, Limit

@@ -9,9 +9,9 @@ from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Principal
 from counterfoil.refusals import Denied, ScopeMissing
 from counterfoil.token import good_until
-from counterfoil_api.asking.authentication import SecretGiven, token
-from counterfoil_api.asking.keys import Act, Claims
-from counterfoil_api.asking.principals import need, scopes_left, seen_by_bearer, seen_by_secret
+from counterfoil_api.auth.bearers import Act, Claims
+from counterfoil_api.auth.credentials import SecretGiven, token
+from counterfoil_api.auth.principals import need, scopes_left, seen_by_bearer, seen_by_secret
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api

@@ -7,8 +7,8 @@ from msgspec import Meta
 
 from counterfoil.principal import Principal
 from counterfoil.refusals import ScopeMissing
-from counterfoil_api.asking.authentication import BearerGiven, token
-from counterfoil_api.asking.principals import reach
+from counterfoil_api.auth.credentials import BearerGiven, token
+from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, UnsupportedTokenType
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.oauth.oauth_errors import OAUTH

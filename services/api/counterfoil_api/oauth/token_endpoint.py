@@ -8,8 +8,8 @@ from msgspec import UNSET, UnsetType, structs
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
 from counterfoil.subjects.account import Address
-from counterfoil_api.asking.authentication import Approach, BearerGiven, SecretGiven, client_secret
-from counterfoil_api.asking.principals import authenticate
+from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven, client_secret
+from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.edge.complaints import (
     CredentialsMissing,
     CredentialsRefused,

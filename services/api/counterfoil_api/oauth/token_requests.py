@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.refusals import BadScope
-from counterfoil_api.asking.authentication import BearerGiven, SecretGiven, token
+from counterfoil_api.auth.credentials import BearerGiven, SecretGiven, token
 from counterfoil_api.edge.complaints import InvalidRequest, TargetRefused
 from counterfoil_api.typed.documents import BearerDocument
 

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from counterfoil.refusals import Overloaded
-from counterfoil_api.asking.keys import PublicJwk
+from counterfoil_api.auth.bearers import PublicJwk
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.oauth.token_requests import CLIENT, EXCHANGE
 from counterfoil_api.typed.api import Api, Mount

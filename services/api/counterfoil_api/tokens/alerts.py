@@ -4,7 +4,7 @@ from counterfoil.cursor import BadCursor
 from counterfoil.postgres.alerts import alerts_of
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import ScopeMissing
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.showing import alert_document
 from counterfoil_api.typed.api import Api

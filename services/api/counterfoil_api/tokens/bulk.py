@@ -24,7 +24,7 @@ from counterfoil.subjects.catalogue import named
 from counterfoil.subjects.job import AcceptJob, CancelJob, Job
 from counterfoil.text import checked_reason
 from counterfoil_api.account.reads import is_for
-from counterfoil_api.asking.principals import reach
+from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.bulk_documents import (

@@ -11,9 +11,9 @@ from counterfoil.fold import Outcome
 from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import UnknownSecret
 from counterfoil.subjects.account import Address
-from counterfoil_api.asking.authentication import SecretGiven
-from counterfoil_api.asking.keys import Act, Claims, chain
-from counterfoil_api.asking.principals import seen_by_bearer
+from counterfoil_api.auth.bearers import Act, Claims, chain
+from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil_api.auth.principals import seen_by_bearer
 from counterfoil_api.edge.complaints import CredentialsRefused, ExchangeRefused
 from counterfoil_api.ledger import Ledger
 
@@ -44,7 +44,7 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
     secret = await ledger.recognition.of(given.plain)
     if secret is None:
         raise CredentialsRefused
-    await ledger.mill.settled()
+    await ledger.pepper_watch.settled()
     ring = await ledger.keys.ring()
     command = ExchangeSecret(
         digests=ledger.peppers.digests(secret),
@@ -60,7 +60,7 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
     try:
         outcome = await ledger.door.execute(command)
     except UnknownSecret:
-        ledger.mill.refuse_in_doubt()
+        ledger.pepper_watch.refuse_in_doubt()
         raise
     ledger.again.note(secret)
     claims = _claims(ledger.settings.public_url, outcome, _act(wanted.actor, None))

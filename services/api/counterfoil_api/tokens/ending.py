@@ -22,10 +22,10 @@ async def opened_by(ledger: Ledger, plain: str) -> Seen | None:
     secret = await ledger.recognition.of(plain)
     if secret is None:
         return None
-    await ledger.mill.settled()
+    await ledger.pepper_watch.settled()
     seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
     if seen is None or seen.presented is None:
-        await ledger.mill.settled_now()
+        await ledger.pepper_watch.settled_now()
         return None
     return None if isinstance(flaw(seen, seen.presented, seen.at, seen.around), _FOR_GOOD) else seen
 

@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from counterfoil.duration import seconds
 from counterfoil.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge
-from counterfoil_api.asking.authentication import Approach, SecretGiven
+from counterfoil_api.auth.credentials import Approach, SecretGiven
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.buying import Bought, Wanted, with_secret

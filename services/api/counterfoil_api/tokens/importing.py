@@ -30,8 +30,8 @@ from counterfoil.refusals import (
 from counterfoil.subjects.account import Address
 from counterfoil.token import Surroundings
 from counterfoil_api.account.accounts import own_account
-from counterfoil_api.asking.authentication import SecretGiven
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.addresses import network_of
 from counterfoil_api.edge.problems import kind_of, problem_document
 from counterfoil_api.ledger import Ledger

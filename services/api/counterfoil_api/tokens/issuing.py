@@ -37,8 +37,8 @@ from counterfoil.refusals import (
 from counterfoil.secret import Secret, mint
 from counterfoil.token import Token, flaw
 from counterfoil_api.account.catalogue import expanded
-from counterfoil_api.asking.authentication import Approach, SecretGiven
-from counterfoil_api.asking.principals import authenticate, reach, refuse_network, retired_by_secret
+from counterfoil_api.auth.credentials import Approach, SecretGiven
+from counterfoil_api.auth.principals import authenticate, reach, refuse_network, retired_by_secret
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import token_document

@@ -7,7 +7,7 @@ from uuid import UUID
 from counterfoil.postgres.listing import Listed, one
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadReference, NotFound
-from counterfoil_api.asking.principals import reach
+from counterfoil_api.auth.principals import reach
 from counterfoil_api.ledger import Ledger
 
 SELF: Final = "self"

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 from aiohttp import web
 
 from counterfoil.refusals import Forbidden, Refusal
-from counterfoil_api.asking.authentication import Approach
+from counterfoil_api.auth.credentials import Approach
 from counterfoil_api.edge.bodies import body_of
 from counterfoil_api.edge.bounds import bounds_of, in_time
 from counterfoil_api.edge.problems import SPELLING, Spelling

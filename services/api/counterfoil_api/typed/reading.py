@@ -13,7 +13,7 @@ from aiohttp import web
 
 from counterfoil.refusals import BadText
 from counterfoil.subjects.account import Address
-from counterfoil_api.asking.authentication import approach_of
+from counterfoil_api.auth.credentials import approach_of
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import (
     InvalidRequest,

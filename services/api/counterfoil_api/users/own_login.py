@@ -23,17 +23,17 @@ from counterfoil.refusals import (
 )
 from counterfoil.secret import mint
 from counterfoil.subjects.user import owner_of
-from counterfoil_api.asking.authentication import SecretGiven
+from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.edge.complaints import BadCode, PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.people.user_documents import Enrolled, Enrolment, LoggedIn, NewLogin, OneTimeCode, user_document
-from counterfoil_api.people.whom import oneself
 from counterfoil_api.tokens.showing import token_document
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Issued, Resumption
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey
 from counterfoil_api.typed.replies import Made, Tagged
+from counterfoil_api.users.documents import Enrolled, Enrolment, LoggedIn, NewLogin, OneTimeCode, user_document
+from counterfoil_api.users.references import oneself
 
 api = Api("users")
 

@@ -18,7 +18,7 @@ from counterfoil.principal import NIL, SYSTEM
 from counterfoil.refusals import Refusal, StaleRevision
 from counterfoil.subjects.key import RING, Ring
 from counterfoil.subjects.key_events import LengthenBearers, PublishKey
-from counterfoil_api.asking.keys import Claims, KeyRing, key_ring, public_key
+from counterfoil_api.auth.bearers import Claims, KeyRing, key_ring, public_key
 from counterfoil_api.edge.complaints import CredentialsRefused
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from counterfoil.postgres.users import one_user
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadReference, NotFound
 from counterfoil.subjects.user import User
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger
 

@@ -16,7 +16,7 @@ from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadReference, NotFound, ScopeMissing
 from counterfoil.token import Status
 from counterfoil_api.account.reads import is_for, is_own
-from counterfoil_api.asking.principals import reach
+from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import permitted

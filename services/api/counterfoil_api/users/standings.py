@@ -14,14 +14,14 @@ from counterfoil.refusals import (
 from counterfoil.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.people.user_documents import NewPassword, UserDocument, UserWithPassword, user_document
-from counterfoil_api.people.users import TARGET, changed, chosen
-from counterfoil_api.people.whom import SELF, is_oneself, oneself, permitted_user
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Resumption, Revocation
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.typed.replies import Tagged
+from counterfoil_api.users.documents import NewPassword, UserDocument, UserWithPassword, user_document
+from counterfoil_api.users.references import SELF, is_oneself, oneself, permitted_user
+from counterfoil_api.users.users import TARGET, changed, chosen
 
 api = Api("users")
 

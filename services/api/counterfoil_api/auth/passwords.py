@@ -14,8 +14,8 @@ from counterfoil.postgres.users import KnownUser, rehash, user_by_email
 from counterfoil.principal import Principal
 from counterfoil.refusals import NetworkForbidden, Overloaded
 from counterfoil.subjects.user import User, principal_of
-from counterfoil_api.asking.authentication import Approach
-from counterfoil_api.asking.one_time import OneTimeCodes
+from counterfoil_api.auth.credentials import Approach
+from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired
 from counterfoil_api.limits.logins import Login, Logins
 

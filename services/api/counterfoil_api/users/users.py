@@ -34,9 +34,15 @@ from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user import checked_email, owner_of
 from counterfoil.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.subjects.user_events import Role
-from counterfoil_api.asking.principals import need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.people.user_documents import (
+from counterfoil_api.tokens.showing import event_document
+from counterfoil_api.typed.answering import answered
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.documents import Cursor, EventPage, Given, Limit
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
+from counterfoil_api.typed.replies import Made, Tagged
+from counterfoil_api.users.documents import (
     NewUser,
     UserChanges,
     UserDocument,
@@ -44,13 +50,7 @@ from counterfoil_api.people.user_documents import (
     UserWithPassword,
     user_document,
 )
-from counterfoil_api.people.whom import permitted_user
-from counterfoil_api.tokens.showing import event_document
-from counterfoil_api.typed.answering import answered
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Cursor, EventPage, Given, Limit
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
-from counterfoil_api.typed.replies import Made, Tagged
+from counterfoil_api.users.references import permitted_user
 
 api = Api("users")
 

@@ -6,8 +6,8 @@ from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, Unknow
 from counterfoil.scopes import meet
 from counterfoil.subjects.account import Address, Policy
 from counterfoil.token import flaw, good_until
-from counterfoil_api.asking.authentication import Approach, BearerGiven, PasswordGiven, SecretGiven
-from counterfoil_api.asking.keys import Claims, chain
+from counterfoil_api.auth.bearers import Claims, chain
+from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.edge.addresses import network_of
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.edge.problems import kind_of
@@ -17,7 +17,7 @@ from counterfoil_api.ledger import Ledger
 async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
     """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
     asker = await ledger.limits.guard.over(approach, lambda: _believed(ledger, approach))
-    await ledger.mill.settled()  # for what they may have minted; only now, since the malformed cost no question
+    await ledger.pepper_watch.settled()  # for what they may have minted; only now, since the malformed cost no question
     await ledger.limits.allowance.spend(asker, approach.address)
     return asker
 
@@ -36,7 +36,7 @@ async def _believed(ledger: Ledger, approach: Approach) -> Principal:
         case BearerGiven(text):
             return await _by_bearer(ledger, text, approach.address)
         case PasswordGiven(email, password):
-            await ledger.mill.settled()  # recovery codes are digested as secrets are
+            await ledger.pepper_watch.settled()  # recovery codes are digested as secrets are
             return await ledger.passwords.principal(email, password, approach)
 
 
@@ -63,10 +63,10 @@ async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
     secret = await ledger.recognition.of(plain)
     if secret is None:
         raise CredentialsRefused
-    await ledger.mill.settled()
+    await ledger.pepper_watch.settled()
     seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
     if seen is None or seen.presented is None:
-        ledger.mill.refuse_in_doubt()
+        ledger.pepper_watch.refuse_in_doubt()
         raise UnknownSecret
     if denied := flaw(seen, seen.presented, seen.at, seen.around):
         raise denied

@@ -16,7 +16,7 @@ from counterfoil.subjects.pepper import HEARD_SECONDS
 log = structlog.get_logger()
 
 
-class Milling:
+class PepperWatch:
     """Holds the peppers of this process against those that the database knows."""
 
     def __init__(self, pool: Pool, door: Door, peppers: Peppers) -> None:
