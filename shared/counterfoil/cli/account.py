@@ -10,12 +10,10 @@ import typer
 
 from .complaints import REFUSED, USAGE, database_at_hand, ended, remark, settings
 
-app = typer.Typer(help="Accounts, on the server itself (DATABASE_URL).", no_args_is_help=True)
-
-
-@app.callback()
-def _account() -> None:
-    pass  # keeps `create` a word of its own while it is the only command
+app = typer.Typer(
+    help="Your account and its policy; create and recover run on the server itself (DATABASE_URL).",
+    no_args_is_help=True,
+)
 
 
 @app.command()

@@ -95,6 +95,6 @@ def _shown(account: Account, *, as_json: bool) -> None:
         ("longest life", ruled.max_lifetime or "any"), ("default life", ruled.default_lifetime or "forever"),
         ("notices", " ".join(ruled.notices) if ruled.notices is not None else "as everywhere"),
         ("networks", " ".join(ruled.networks) or "any"),
-        ("secrets since", time_of(account.valid_after) or "ever"),
+        ("secrets ended", time_of(account.valid_after) or "never"),
         ("created", time_of(account.created_at)), ("revision", str(account.revision)),
     ])  # fmt: skip
