@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from api.service import Caller, basic, founded, served, settings_for
 from counterfoil.secret import mint
+from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
+from counterfoil_api.limits import tally
 from counterfoil_api.limits.tally import PREFIX
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
@@ -58,11 +61,20 @@ async def guesses(place: Place, count: int, *, at: str = HERE, process: int = 0)
 
 @asynccontextmanager
 async def limited(database: Database, valkey: Valkey, directory: Path) -> AsyncIterator[Place]:
-    """A service whose networks may guess `LIMIT` times."""
+    """A service whose networks may guess `LIMIT` times, and which gives up nothing on a machine that is merely busy."""
     limits = valkey.database(2)
     settings = settings_for(
-        database.app_url, LIMITS_REDIS_URL=limits, GUESS_LIMIT=f"{LIMIT}/10m", TRUSTED_PROXIES="127.0.0.1/32"
-    )
+        database.app_url, LIMITS_REDIS_URL=limits, GUESS_LIMIT=f"{LIMIT}/10m", TRUSTED_PROXIES="127.0.0.1/32",
+        REQUEST_TIMEOUT="5m",
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patience:
+        patience.setattr(tally, "PATIENCE_SECONDS", 60.0)
+        async with _opened(settings, limits, directory) as place:
+            yield place
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, limits: str, directory: Path) -> AsyncIterator[Place]:
     async with Redis.from_url(limits) as redis:
         await redis.flushdb()
         credentials = await founded(settings, "limited", directory)

@@ -90,7 +90,10 @@ async def test_e21_no_spelling_that_the_database_takes_for_the_same_has_tries_of
     assert logins.folded("max@example.org") != logins.folded("mix@example.org")
 
 
-async def test_e21_tries_side_by_side_are_no_more_than_tries_in_a_row(place: Place) -> None:
+async def test_e21_tries_side_by_side_are_no_more_than_tries_in_a_row(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logins, "HERE", Delays(free=5, first_seconds=600, longest_seconds=3_600))
     asks = (place.login("wrong", at=HERE, process=number % 2).get("/v1/tokens") for number in range(30))
     statuses = [answer.status for answer in await asyncio.gather(*asks)]
     assert (statuses.count(401), statuses.count(429)) == (5, 25)

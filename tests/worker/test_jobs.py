@@ -74,13 +74,13 @@ async def revocations(url: str) -> Counter[UUID]:
 
 
 async def until_revoked(url: str, count: int) -> int:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while (there := (await revocations(url)).total()) < count:  # noqa: ASYNC110 - another process's work
             await asyncio.sleep(0.005)
     return there
 
 
-async def until_over(pool: Pool, *, seconds: float = 60) -> None:
+async def until_over(pool: Pool, *, seconds: float = 120) -> None:
     async with asyncio.timeout(seconds):
         while await open_jobs(pool):  # noqa: ASYNC110 - another process's work
             await asyncio.sleep(0.01)

@@ -88,7 +88,9 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )  # fmt: skip
         await _learn(keys, pepper_watch)
         await stack.enter_async_context(
-            following(settings.database_url, settings.peppers, {RING: keys.heard, PEPPER_SET: pepper_watch.heard})
+            following(
+                settings.database_url, tuple(settings.peppers), {RING: keys.heard, PEPPER_SET: pepper_watch.heard}
+            )
         )
         limits = await stack.enter_async_context(
             open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys, recognition=recognition)
