@@ -5,9 +5,7 @@ However many try, a minute has at most so many rows of an account and kind as th
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import islice
 from time import monotonic
 from typing import Final, Self
@@ -18,6 +16,7 @@ import structlog
 from counterfoil.postgres import attempts as sql
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.principal import NIL
+from counterfoil.repeating import Repeating
 
 log = structlog.get_logger()
 
@@ -41,18 +40,14 @@ class Attempts:
         self._counts: dict[Key, tuple[int, str]] = {}
         self._named: dict[tuple[UUID, str], set[UUID]] = {}
         self._minute_ends = 0.0
-        self._closing = asyncio.Event()
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing = Repeating(self.flush, seconds=PRECISION_SECONDS, complaint="attempts_not_flushed")
 
     async def __aenter__(self) -> Self:
-        self._flushing = asyncio.create_task(self._flush_until_closed())
+        self._flushing.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closing.set()
-        if self._flushing is not None:
-            await self._flushing  # never cancelled in the middle of a write, which would be counted twice
-        await self.flush()
+        await self._flushing.stop()
 
     def note(self, account: UUID, kind: str, subject: UUID = NIL, *, network: str) -> None:
         """Count one failure of this kind; the subject is a token or a user, never anything that a stranger spelt."""
@@ -87,12 +82,3 @@ class Attempts:
                 return
             for key in part:
                 del counts[key]
-
-    async def _flush_until_closed(self) -> None:
-        while not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), PRECISION_SECONDS)
-            try:
-                await self.flush()
-            except Exception as error:  # noqa: BLE001 - the next second tries again; nothing is lost meanwhile
-                log.warning("attempts_not_flushed", error=type(error).__name__)

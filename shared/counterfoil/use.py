@@ -6,8 +6,6 @@ a count may be too high (never too low) where the connection was lost between a 
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from datetime import date, datetime
 from itertools import islice
 from typing import Final, Self
@@ -18,6 +16,7 @@ import structlog
 from counterfoil.postgres import use as sql
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.lookup import Seen
+from counterfoil.repeating import Repeating
 
 log = structlog.get_logger()
 
@@ -35,18 +34,14 @@ class Uses:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._counts: Counts = {}
-        self._closing = asyncio.Event()
-        self._flushing: asyncio.Task[None] | None = None
+        self._flushing = Repeating(self.flush, seconds=PRECISION_SECONDS, complaint="uses_not_flushed")
 
     async def __aenter__(self) -> Self:
-        self._flushing = asyncio.create_task(self._flush_until_closed())
+        self._flushing.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closing.set()
-        if self._flushing is not None:
-            await self._flushing  # never cancelled in the middle of a write, which would be counted twice
-        await self.flush()
+        await self._flushing.stop()
 
     def note(self, seen: Seen, generation: int) -> None:
         """Count one verification of a secret or bearer of this generation."""
@@ -77,12 +72,3 @@ class Uses:
 
     async def _write(self, counts: Counts) -> None:
         await sql.add(self._pool, [(*key, *value) for key, value in counts.items()])
-
-    async def _flush_until_closed(self) -> None:
-        while not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), PRECISION_SECONDS)
-            try:
-                await self.flush()
-            except Exception as error:  # noqa: BLE001 - the next second tries again; nothing is lost meanwhile
-                log.warning("uses_not_flushed", error=type(error).__name__)

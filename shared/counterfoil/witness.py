@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 from uuid import UUID
@@ -18,6 +17,7 @@ import structlog
 
 from .fold import Outcome
 from .principal import SYSTEM, Actor, Principal
+from .repeating import Repeating
 from .subjects.reads import NAMED_LIMIT, NoteReads, What, log_of
 
 log = structlog.get_logger()
@@ -68,17 +68,14 @@ class Witness:
         self._pause = pause_seconds
         self._noted: dict[Reader, _Noted] = {}
         self._paces: dict[Reader, _Pace] = {}
-        self._closing = asyncio.Event()
-        self._writing: asyncio.Task[None] | None = None
+        self._writing = Repeating(self._write_due, seconds=pause_seconds / 4, complaint="reads_not_written")
 
     async def __aenter__(self) -> Self:
-        self._writing = asyncio.create_task(self._write_until_closed())
+        self._writing.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closing.set()
-        if self._writing is not None:
-            await self._writing
+        await self._writing.stop()
         await self.flush()
 
     def note(self, asker: Principal, what: What, *, shown: int, tokens: tuple[UUID, ...] = ()) -> None:
@@ -97,15 +94,12 @@ class Witness:
         """Write all that was noted."""
         await self._write_all(list(self._noted))
 
-    async def _write_until_closed(self) -> None:
-        loop = asyncio.get_running_loop()
-        while not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), self._pause / 4)
-            due = [reader for reader, pace in self._paces.items() if pace.due <= loop.time()]
-            for reader in due:
-                self._set_pace(reader, loop.time())
-            await self._write_all([reader for reader in due if reader in self._noted])
+    async def _write_due(self) -> None:
+        now = asyncio.get_running_loop().time()
+        due = [reader for reader, pace in self._paces.items() if pace.due <= now]
+        for reader in due:
+            self._set_pace(reader, now)
+        await self._write_all([reader for reader in due if reader in self._noted])
 
     def _set_pace(self, reader: Reader, now: float) -> None:
         """Who has read again since the last event is written about more seldom; who has not begins anew."""

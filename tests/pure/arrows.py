@@ -13,7 +13,9 @@ PURE = frozenset({
     "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "history", "password",
     "principal", "refusals", "scopes", "secret", "subjects", "text", "token",
 })  # fmt: skip
-IN_MEMORY = frozenset({"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "settings"})
+IN_MEMORY = frozenset(
+    {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "settings"}
+)
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
 USE = frozenset({"attempts", "audit", "client", "door", "founding", "keys", "recovering", "use", "witness"})
 """What may import all but the edges."""

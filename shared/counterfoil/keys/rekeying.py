@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from itertools import islice
 from typing import Final, Self
@@ -11,6 +10,7 @@ import structlog
 
 from counterfoil.postgres import peppers as sql
 from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.repeating import Repeating
 from counterfoil.secret import Digestible, Peppers
 
 log = structlog.get_logger()
@@ -31,17 +31,14 @@ class Rekeying:
         self._peppers = peppers
         self._noted: dict[bytes, sql.Again] = {}
         self._done: dict[bytes, None] = {}
-        self._closing = asyncio.Event()
-        self._writing: asyncio.Task[None] | None = None
+        self._writing = Repeating(self._write_as_a_favour, seconds=EVERY_SECONDS, complaint="secrets_not_kept_again")
 
     async def __aenter__(self) -> Self:
-        self._writing = asyncio.create_task(self._write_until_closed())
+        self._writing.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closing.set()
-        if self._writing is not None:
-            await self._writing
+        await self._writing.stop()
 
     def note(self, secret: Digestible, pepper_id: int | None = None) -> None:
         """Say that a secret was good, and under which pepper it was found, if that is known."""
@@ -65,13 +62,6 @@ class Rekeying:
         for old in list(islice(self._done, max(len(self._done) - _REMEMBERED, 0))):
             del self._done[old]
 
-    async def _write_until_closed(self) -> None:
-        while not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), EVERY_SECONDS)
-            try:
-                await self.write()
-            except LOST:
-                pass  # said by whoever has to answer somebody
-            except Exception as error:  # noqa: BLE001 - this is a favour; it must cost nobody anything
-                log.warning("secrets_not_kept_again", error=type(error).__name__)
+    async def _write_as_a_favour(self) -> None:
+        with suppress(*LOST):  # said by whoever has to answer somebody
+            await self.write()
