@@ -79,7 +79,7 @@ def loaded() -> Iterator[socket.socket]:
 def serve(fd: int) -> None:
     """Fork the loaded command for every call, until the process is ended."""
     import counterfoil.founding  # noqa: F401, PLC0415 - brings the door with it, for commands of the server
-    from counterfoil.cli.app import app  # noqa: PLC0415
+    from counterfoil.cli.app import app  # noqa: PLC0415 - who asks need not load it
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     calls = socket.socket(fileno=fd)

@@ -4,12 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
@@ -39,6 +38,7 @@ from counterfoil_api.tokens.bulk_documents import (
     Selection,
 )
 from counterfoil_api.tokens.bulk_showing import job_document, plan_document
+from counterfoil_api.tokens.filters import wanted_by
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Resumption
@@ -142,25 +142,10 @@ async def cancel_revocation(
 
 
 def _wanted(asker: Principal, given: Selection) -> Filter:
-    within = reach(asker, _SCOPE)
-    said = {name: value for name in Filter.__struct_fields__ if (value := getattr(given, name)) is not None}
-    if bool(said) == given.everything:
+    wanted = wanted_by(asker, given, scope=_SCOPE, where="body")
+    if given.empty != given.everything:
         raise InvalidRequest("Say which tokens are meant, or `everything`, but not both.", where="body", field="filter")
-    wanted = msgspec.convert({name: _in_utc(value) for name, value in said.items()}, Filter)
-    if within is None:
-        return wanted
-    if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
-        raise ScopeMissing(f"This needs the scope {_SCOPE}.", scope=_SCOPE)
-    return replace(wanted, owner_type=within.type, owner_id=within.id)
-
-
-def _in_utc(value: object) -> object:
-    if not isinstance(value, datetime):
-        return value
-    try:  # near the ends of the calendar a moment with an offset is none at all in UTC
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise InvalidRequest("A moment lies between the years 1 and 9999 of UTC.", where="body") from None
+    return wanted
 
 
 async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:

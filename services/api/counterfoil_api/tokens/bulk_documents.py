@@ -7,15 +7,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from counterfoil.token import Status
-from counterfoil_api.typed.documents import CreatorDocument, Cursor, Given, Limit, Moment, OwnerDocument, Reason
+from counterfoil_api.tokens.filters import TokenFilter
+from counterfoil_api.typed.documents import CreatorDocument, Cursor, Given, Limit, OwnerDocument, Reason
 
 Plan = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", description="Stands for exactly these tokens, with the secrets they have now.")
 ]
 
 
-class Selection(Given, frozen=True, kw_only=True):
+class Selection(TokenFilter, frozen=True, kw_only=True):
     """Which tokens are meant: the filters of the list. To mean every one, say `everything`; nothing said is refused.
 
     Those that are revoked already are never meant. Times are half-open: from `…_after` on, up to but without
@@ -23,18 +23,6 @@ class Selection(Given, frozen=True, kw_only=True):
     """
 
     everything: bool = False
-    name: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
-    status: Status | None = None
-    owner_type: Literal["user", "application", "service"] | None = None
-    owner_id: Annotated[str, Meta(max_length=128)] | None = None
-    scope: Annotated[str, Meta(max_length=128)] | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    expires_after: Moment | None = None
-    expires_before: Moment | None = None
-    last_used_after: Moment | None = None
-    last_used_before: Moment | None = None
-    unused_since: Annotated[Moment, Meta(description="There since then, and not used since.")] | None = None
 
 
 class PlanRequest(Given, frozen=True, kw_only=True):

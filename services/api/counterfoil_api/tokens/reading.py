@@ -1,7 +1,7 @@
 """Tokens as they are and as they were: list them, look at one, now or at a past moment."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,11 +14,10 @@ from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadReference, NotFound, ScopeMissing
-from counterfoil.token import Status
 from counterfoil_api.account.reads import is_for, is_own
-from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.filters import TokenFilter, in_utc, wanted_by
 from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import event_document, listed_document, token_document
 from counterfoil_api.typed.api import Api
@@ -47,21 +46,9 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _LAST_VERSION = 2**62
 
 
-class TokenQuery(Given, frozen=True, kw_only=True):
+class TokenQuery(TokenFilter, frozen=True, kw_only=True):
     """Which tokens, in which order; times are half-open: from `…_after` on, up to but without `…_before`."""
 
-    name: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
-    status: Status | None = None
-    owner_type: Literal["user", "application", "service"] | None = None
-    owner_id: Annotated[str, Meta(max_length=128)] | None = None
-    scope: Annotated[str, Meta(max_length=128)] | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    expires_after: Moment | None = None
-    expires_before: Moment | None = None
-    last_used_after: Moment | None = None
-    last_used_before: Moment | None = None
-    unused_since: Annotated[Moment, Meta(description="There since then, and not used since.")] | None = None
     sort: Order = "created"
     limit: Limit = 50
     cursor: Cursor | None = None
@@ -95,10 +82,7 @@ class EventQuery(Given, frozen=True, kw_only=True):
 @api.get("/v1/tokens", scope="tokens.read", refusals=(ScopeMissing, BadCursor), answers=TOKENS)
 async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
     """List the tokens of the account, or of those the ones within the asker's reach."""
-    within = reach(asker, "tokens.read")
-    wanted = msgspec.convert({name: _wanted(query, name) for name in Filter.__struct_fields__}, Filter)
-    if within is not None:
-        wanted = _narrowed(wanted, within)
+    wanted = wanted_by(asker, query, scope="tokens.read", where="query")
     question: list[Any] = [wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(
@@ -121,12 +105,6 @@ def _owner_of(wanted: Filter) -> Owner | None:
     if wanted.owner_type is None or wanted.owner_id is None:
         return None
     return msgspec.convert({"type": wanted.owner_type, "id": wanted.owner_id}, Owner)
-
-
-def _narrowed(wanted: Filter, within: Owner) -> Filter:
-    if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
-        raise ScopeMissing("This needs the scope tokens.read.", scope="tokens.read")
-    return replace(wanted, owner_type=within.type, owner_id=within.id)
 
 
 @api.get(
@@ -183,19 +161,6 @@ async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: str, quer
     return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
 
 
-def _wanted(query: TokenQuery, name: str) -> object:
-    value = getattr(query, name)
-    return _in_utc(value, field=name) if isinstance(value, datetime) else value
-
-
-def _in_utc(moment: datetime, *, field: str) -> datetime:
-    # Near the ends of the calendar a moment with an offset is none at all in UTC.
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidRequest("A moment lies between the years 1 and 9999 of UTC.", where="query", field=field) from None
-
-
 def _place(ledger: Ledger, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
     return None if cursor is None else ledger.cursors.place(asker.account, question, cursor)
 
@@ -237,6 +202,6 @@ async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime,
         raise InvalidRequest(
             "A moment is RFC 3339 with a time zone, or a version of the token.", where="query", field="as_of"
         ) from None
-    if _in_utc(named, field="as_of") > listed.at:
+    if in_utc(named, where="query", field="as_of") > listed.at:
         raise InvalidRequest("What will be is not known; name a past moment.", where="query", field="as_of")
     return named, None
