@@ -42,15 +42,15 @@ class Refusal(Exception):  # noqa: N818 - refusals are answers, named as complai
 
 
 class Invalid(Refusal):
-    """This request can never succeed as it stands."""
+    """This request cannot succeed in this form."""
 
 
 class BadText(Invalid):
-    """Text may not hold control characters, NUL or bidirectional overrides, nor be too long."""
+    """Text must not contain control characters, NUL or bidirectional overrides, and must not be too long."""
 
 
 class BadScope(Invalid):
-    """A scope is dotted words such as tokens.read, or a branch such as tokens.*; a lone * is not one."""
+    """A scope is dotted words such as tokens.read, or a branch such as tokens.*; * alone is not a scope."""
 
 
 class BadDuration(Invalid):
@@ -62,51 +62,51 @@ class BadExpiry(Invalid):
 
 
 class BadMetadata(Invalid):
-    """Metadata maps short ASCII keys to strings."""
+    """Metadata maps ASCII keys of 1 to 64 characters to strings."""
 
 
 class BadOwner(Invalid):
-    """An owner is a type (user, application or service) and an opaque id without personal data."""
+    """An owner is a type (user, application or service) and an id, without personal data, such as service:billing."""
 
 
 class BadPolicy(Invalid):
-    """A policy has lifetimes such as 90d, the default at most the longest, thresholds, and networks in CIDR form."""
+    """A policy has lifetimes and thresholds such as 90d, and networks such as 192.0.2.0/24."""
 
 
 class BadEmail(Invalid):
-    """An e-mail address has one @ with something on both sides, and no spaces."""
+    """An e-mail address has one @ with text on both sides and no spaces, such as grace@example.org."""
 
 
 class BadPassword(Invalid):
-    """A password has 12 characters at least and 1,024 bytes at most, and is none that is tried first."""
+    """A password has at least 12 characters and at most 1,024 bytes, and is not one of the common passwords."""
 
 
 class BadLink(Invalid):
-    """A link to documentation is an http or https address of visible ASCII characters."""
+    """A documentation link is an http or https URL of visible ASCII characters, such as https://docs.example.org/scopes."""
 
 
 class BadReference(Invalid):
-    """A reference is an id, a number or the word self."""
+    """A reference is an id, a number or the word self, such as 7."""
 
 
 class BadSecret(Invalid):
-    """A secret from elsewhere is 16 to 1,024 visible ASCII characters, neither one of ours nor a signed bearer."""
+    """An imported secret has 16 to 1,024 visible ASCII characters, and is neither a Counterfoil secret nor a JWT."""
 
 
 class WeakSecret(Invalid):
-    """This secret could be guessed; issue a new one instead of importing it."""
+    """This secret is too easy to guess; issue a new one instead of importing it."""
 
 
 class EntryTooLarge(Invalid):
-    """The event would be over 65,535 bytes; use fewer or shorter scopes."""
+    """The event would be larger than 65,535 bytes; use fewer or shorter scopes."""
 
 
 class KeyTooShort(Invalid):
-    """An Idempotency-Key that guards a secret needs at least 22 characters; use a random UUID."""
+    """An Idempotency-Key for a call that returns a secret needs at least 22 characters; use a random UUID."""
 
 
 class Denied(Refusal):
-    """What was presented opens nothing."""
+    """The presented credential is not accepted."""
 
 
 class UnknownSecret(Denied):
@@ -118,7 +118,7 @@ class TokenExpired(Denied):
 
 
 class TokenSuspended(Denied):
-    """This token is suspended; it is refused until somebody resumes it."""
+    """This token is suspended; it is refused until it is resumed."""
 
 
 class TokenRevoked(Denied):
@@ -130,59 +130,59 @@ class SecretRetired(Denied):
 
 
 class SecretEnded(Denied):
-    """Every secret of this account was ended; rotate the token for a new one."""
+    """All secrets of this account were revoked; rotate the token to get a new secret."""
 
 
 class OwnerDisabled(Denied):
-    """The user on whose behalf this token acts is disabled; an administrator can enable them again."""
+    """The user who owns this token is disabled; an administrator can enable the user again."""
 
 
 class CallerGone(Denied):
-    """The user who asks was disabled or removed meanwhile, or has another password by now."""
+    """The calling user was disabled or removed in the meantime, or their password changed."""
 
 
 class Forbidden(Refusal):
-    """The caller is known, but may not do this."""
+    """The caller is authenticated but not allowed to do this."""
 
 
 class BeyondCaller(Forbidden):
-    """A caller never gives, gains or revives more than it holds itself: scopes and lifetime."""
+    """A caller cannot grant, gain or restore more than it holds itself: scopes and lifetime."""
 
 
 class BeyondOwner(Forbidden):
-    """A token never does more than the user on whose behalf it acts; give the scope to them first."""
+    """A token cannot do more than the user who owns it; grant the scope to that user first."""
 
 
 class BeyondAudience(Forbidden):
-    """A bearer is exchanged for none with another audience; name some of its own, or present the token's secret."""
+    """A bearer token cannot gain an audience; name one of its own, or present the token's secret."""
 
 
 class BeyondPolicy(Forbidden):
-    """The account's policy sets a longest lifetime; state a shorter one."""
+    """The account's policy limits the lifetime; state a shorter one."""
 
 
 class NetworkForbidden(Forbidden):
-    """The account's policy names the networks that it may be used from, and this is none of them."""
+    """The account's policy allows only certain networks, and your address is in none of them."""
 
 
 class ScopeMissing(Forbidden):
-    """The caller lacks the scope that this call needs."""
+    """The caller does not hold the scope that this call needs."""
 
 
 class RenewsItself(Forbidden):
-    """A token never renews itself; a user or another token must do it."""
+    """A token cannot renew itself; a user or another token must do it."""
 
 
 class Conflict(Refusal):
-    """Not possible in the present state."""
+    """This is not possible in the current state."""
 
 
 class NotFound(Conflict):
-    """There is nothing with this id here."""
+    """Nothing with this id exists in this account."""
 
 
 class AlreadyExists(Conflict):
-    """Something with this id exists already."""
+    """Something with this id already exists."""
 
 
 class EmailTaken(Conflict):
@@ -190,15 +190,15 @@ class EmailTaken(Conflict):
 
 
 class LastAdministrator(Conflict):
-    """This is the account's last active administrator; make another one first."""
+    """This user is the account's last active administrator; create another administrator first."""
 
 
 class UserGone(Conflict):
-    """This user was removed, which is final; add them anew instead."""
+    """This user was removed, which is final; create the user again instead."""
 
 
 class ShutsYouOut(Conflict):
-    """You are in none of these networks yourself; say `shut_me_out` if you mean it."""
+    """Your own address is in none of these networks; set `shut_me_out` to true if that is intended."""
 
 
 class AlreadyRevoked(Conflict):
@@ -210,7 +210,7 @@ class StaleRevision(Conflict):
 
 
 class NothingToRenew(Conflict):
-    """This token has no duration to live again; state a duration or an expiry."""
+    """This token was issued without a duration, so there is none to renew it for; state a duration or an expiry."""
 
 
 class LifetimeRequired(Conflict):
@@ -218,27 +218,27 @@ class LifetimeRequired(Conflict):
 
 
 class LifetimeUnwanted(Conflict):
-    """Rotation never changes the lifetime of a living token; renew it instead."""
+    """Rotation does not change the lifetime of a token that has not expired; renew it instead."""
 
 
 class PlanChanged(Conflict):
-    """The tokens that are meant are no longer those of the plan; look at them again."""
+    """The filter no longer matches the same tokens as the plan; request a new plan."""
 
 
 class SecretTaken(Conflict):
-    """This secret opens a token already; nobody else can have it."""
+    """This secret already belongs to another token."""
 
 
 class InUse(Conflict):
-    """It is still needed; see to what needs it first."""
+    """This is still in use; end that use first."""
 
 
 class TooEarly(Conflict):
-    """It is too early for this; come back when it is due."""
+    """It is too early for this; repeat it later."""
 
 
 class CallerChanged(Conflict):
-    """What you may do was changed while you asked; nothing was done, ask again."""
+    """Your permissions changed during this request; nothing was changed, repeat it."""
 
 
 class KeyReused(Conflict):
@@ -246,24 +246,24 @@ class KeyReused(Conflict):
 
 
 class SecretNoLongerAvailable(Conflict):
-    """The request succeeded earlier, but its secret can no longer be shown; ask for a new one."""
+    """The request succeeded earlier, but its secret can no longer be shown; rotate the token to get a new one."""
 
 
 class Unavailable(Refusal):
-    """Not now; try again."""
+    """The service cannot do this now; try again."""
 
 
 class Busy(Unavailable):
-    """Somebody else holds this row; nothing was changed, try again."""
+    """Another change to the same record is in progress; nothing was changed, try again."""
 
 
 class OutcomeUnknown(Unavailable):
-    """The database was lost while committing; repeat with the same Idempotency-Key to learn the outcome."""
+    """The database connection was lost during the commit; repeat with the same Idempotency-Key to learn the outcome."""
 
 
 class Overloaded(Unavailable):
-    """Too many requests are waiting, or the database is away; nothing was changed, try again."""
+    """Too many requests are waiting, or the database cannot be reached; nothing was changed, try again."""
 
 
 class Misconfigured(Unavailable):
-    """A setting of this process is wrong, and the log of the service says which one; nothing was changed."""
+    """A setting of the service is wrong; its log names the setting. Nothing was changed."""

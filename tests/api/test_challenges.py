@@ -50,7 +50,7 @@ async def test_a_missing_scope_is_named(admin: Caller) -> None:
     answer = await (await admin.holder("a.b")).get("/v1/tokens")
     assert answer.status == 403
     assert answer.headers["WWW-Authenticate"] == (
-        f'{BEARER}, error="insufficient_scope", error_description="A scope is missing", scope="tokens.read"'
+        f'{BEARER}, error="insufficient_scope", error_description="Missing scope", scope="tokens.read"'
     )
 
 

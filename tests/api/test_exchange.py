@@ -174,4 +174,4 @@ async def test_an_administrator_asks_with_a_password(admin: Caller, ours: dict[s
     for email, password in ((ours["admin_email"], "wrong"), ("nobody@example.org", ours["admin_password"])):
         refused = await Caller(admin.session, basic(email, password)).get("/v1/tokens")
         assert (refused.status, refused.problem) == (401, "credentials-refused")
-        assert json.loads(refused.body)["detail"] == "These credentials are not good, or are no longer."
+        assert json.loads(refused.body)["detail"] == "These credentials are not valid, or no longer valid."

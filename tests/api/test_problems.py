@@ -58,7 +58,7 @@ def test_problem_types_are_a_promise_to_callers() -> None:
 def test_a_problem_says_what_rfc_9457_asks_and_the_facts_beside_it() -> None:
     assert problem_document(StaleRevision(revision=7)) == {
         "type": "urn:counterfoil:problem:stale-revision",
-        "title": "It changed in the meantime",
+        "title": "Changed since it was read",
         "status": 412,
         "detail": StaleRevision.__doc__,
         "revision": 7,
@@ -83,8 +83,7 @@ def test_who_is_not_believed_is_told_how_to_ask() -> None:
         'Bearer realm="counterfoil", error="invalid_token", error_description="The token has expired"'
     )
     assert problem(refusals.ScopeMissing(scope="tokens.read")).headers["WWW-Authenticate"] == (
-        'Bearer realm="counterfoil", error="insufficient_scope", error_description="A scope is missing", '
-        'scope="tokens.read"'
+        'Bearer realm="counterfoil", error="insufficient_scope", error_description="Missing scope", scope="tokens.read"'
     )
     assert 'error="invalid_request"' in problem(complaints.CredentialsInQuery()).headers["WWW-Authenticate"]
     assert problem(refusals.Overloaded()).headers["Retry-After"] == "1"

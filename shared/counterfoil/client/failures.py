@@ -47,7 +47,7 @@ class Refused(Failure):
 
 
 class Invalid(Refused):
-    """This request can never succeed as it stands."""
+    """This request cannot succeed in this form."""
 
 
 class Denied(Refused):
@@ -55,15 +55,15 @@ class Denied(Refused):
 
 
 class Forbidden(Refused):
-    """The caller is known, but may not do this."""
+    """The caller is authenticated but not allowed to do this."""
 
 
 class NotFound(Refused):
-    """There is nothing with this id here."""
+    """Nothing with this id exists in this account."""
 
 
 class Conflict(Refused):
-    """Not possible in the present state."""
+    """This is not possible in the current state."""
 
 
 class SecretNoLongerAvailable(Refused):

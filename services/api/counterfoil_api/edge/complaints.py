@@ -27,15 +27,15 @@ from counterfoil.refusals import Refusal
 
 
 class Complaint(Refusal):
-    """The edge refuses."""
+    """The HTTP layer refuses the request."""
 
 
 class MalformedRequest(Complaint):
-    """These bytes are not a request that can be read."""
+    """The request is not valid HTTP."""
 
 
 class InvalidRequest(Complaint):
-    """The request does not have the form that this operation takes."""
+    """The request does not have the form that this operation expects."""
 
 
 class InvalidPrecondition(Complaint):
@@ -43,67 +43,67 @@ class InvalidPrecondition(Complaint):
 
 
 class CredentialsInQuery(Complaint):
-    """Credentials never travel in a query string; use the Authorization header, and consider these leaked."""
+    """Credentials are refused in a query string; use the Authorization header, and treat these as leaked."""
 
 
 class CredentialsRepeated(Complaint):
-    """A request carries one set of credentials, once."""
+    """Send one set of credentials, once."""
 
 
 class UnsupportedGrantType(Complaint):
-    """The grant types of this service are client_credentials and token exchange (RFC 8693)."""
+    """The supported grant types are client_credentials and token exchange (RFC 8693)."""
 
 
 class UnsupportedTokenType(Complaint):
-    """A bearer ends by itself, or with its token: revoke the token that it names as client_id, or rotate its secret."""
+    """A bearer token ends when it expires or with its token: revoke or rotate the token that it names as client_id."""
 
 
 class ExchangeRefused(Complaint):
-    """The subject_token or the actor_token is not good, or is no longer."""
+    """The subject_token or the actor_token is not valid, or no longer valid."""
 
 
 class TargetRefused(Complaint):
-    """A resource is an absolute URI without a fragment."""
+    """A resource is an absolute URI without a fragment, such as https://api.example.org."""
 
 
 class CredentialsMissing(Complaint):
-    """This operation needs credentials in the Authorization header."""
+    """Send credentials in the Authorization header, such as `Authorization: Bearer SECRET`."""
 
 
 class UnknownScheme(Complaint):
-    """Authorization takes the Bearer or the Basic scheme."""
+    """The Authorization header must use the Bearer or the Basic scheme."""
 
 
 class CredentialsRefused(Complaint):
-    """These credentials are not good, or are no longer."""
+    """These credentials are not valid, or no longer valid."""
 
 
 class OtpRequired(Complaint):
-    """This user's password takes a one-time code beside it: send it as X-Authorization-OTP."""
+    """This user also needs a one-time code: send it in the X-Authorization-OTP header."""
 
 
 class PasswordNeeded(Complaint):
-    """This takes the user's own password, and their one-time code if they have one; no token will do."""
+    """This needs the user's own password, and a one-time code if the user has one; a token is not accepted."""
 
 
 class BadCode(Complaint):
-    """This is not the code that the seed gives now; look at the clock, or begin again."""
+    """This one-time code is not the current one; check your clock, or begin the enrolment again."""
 
 
 class ProxyMisconfigured(Complaint):
-    """The proxy's address for this service does not say what is demanded, so nothing passes."""
+    """The proxy's forward-auth URL does not name the account and scopes to require; the request is denied."""
 
 
 class NotVerified(Complaint):
-    """It cannot be said now whether these credentials are good, so nothing passes; try again."""
+    """The credentials cannot be verified at the moment, so the request is denied; try again."""
 
 
 class RateLimited(Complaint):
-    """There were too many requests; come back when Retry-After is over."""
+    """Too many requests; wait as long as Retry-After says."""
 
 
 class NoSuchPath(Complaint):
-    """Nothing answers at this path."""
+    """No resource has this path; GET /openapi.json lists the paths."""
 
 
 class MethodNotAllowed(Complaint):
@@ -111,24 +111,24 @@ class MethodNotAllowed(Complaint):
 
 
 class RequestTimeout(Complaint):
-    """The body did not arrive in time."""
+    """The request body did not arrive in time."""
 
 
 class BodyTooLarge(Complaint):
-    """The body is longer than this service reads."""
+    """The request body is larger than this service accepts."""
 
 
 class UnsupportedMediaType(Complaint):
-    """The body is of a media type or coding that this operation does not read."""
+    """This operation does not accept the body's media type or coding."""
 
 
 class ExpectationFailed(Complaint):
-    """The only expectation that this service meets is 100-continue."""
+    """The only supported Expect value is 100-continue."""
 
 
 class HeadersTooLarge(Complaint):
-    """The request line or a header is longer than this service reads."""
+    """The request line or a header is longer than this service accepts."""
 
 
 class InternalError(Complaint):
-    """Something went wrong here; it was logged under this request's id."""
+    """An internal error occurred; the service logged it under this request's id."""

@@ -1,0 +1,50 @@
+"""What every message keeps to; `python -m tests.messages` lists them all for a person to read."""
+
+import re
+
+import pytest
+
+from counterfoil.refusals import Refusal
+from counterfoil_api.edge.problems import KINDS
+from messages.found import every_message
+
+MESSAGES = list(every_message())
+
+LEAKS = re.compile(
+    r"RFC3339 encoded|msgspec|asyncpg|badly formed hexadecimal|ssl:default|Expected `|<class |object at 0x"
+)
+"""Words of a library or of Python's own, which say nothing to somebody who only called us."""
+
+
+def name_of(kind: type[Refusal]) -> str:
+    return kind.__name__
+
+
+def everything(kind: type[Refusal]) -> set[type[Refusal]]:
+    return {kind}.union(*(everything(each) for each in kind.__subclasses__()))
+
+
+def test_the_list_of_messages_reaches_every_room() -> None:
+    assert {message.room for message in MESSAGES} >= {"refusals", "settings", "cli", "api", "core"}
+    assert len(MESSAGES) > 400
+
+
+def test_no_message_quotes_a_library() -> None:
+    assert [message for message in MESSAGES if LEAKS.search(message.text)] == []
+
+
+@pytest.mark.parametrize("kind", sorted(everything(Refusal), key=name_of))
+def test_every_refusal_is_a_whole_sentence(kind: type[Refusal]) -> None:
+    sentence = kind.__doc__ or ""
+    assert sentence[:1].isupper() or sentence.startswith("If-")
+    assert sentence.endswith(".")
+    assert len(sentence.split()) >= 3
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS, key=name_of))
+def test_every_title_is_a_short_phrase_and_differs_from_the_sentence_below_it(kind: type[Refusal]) -> None:
+    title = KINDS[kind].title
+    assert title[:1].isupper()
+    assert not title.endswith(".")
+    assert len(title) <= 60
+    assert title != (kind.__doc__ or "").rstrip(".")
