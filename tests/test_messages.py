@@ -16,10 +16,6 @@ LEAKS = re.compile(
 """Words of a library or of Python's own, which say nothing to somebody who only called us."""
 
 
-def name_of(kind: type[Refusal]) -> str:
-    return kind.__name__
-
-
 def everything(kind: type[Refusal]) -> set[type[Refusal]]:
     return {kind}.union(*(everything(each) for each in kind.__subclasses__()))
 
@@ -33,7 +29,7 @@ def test_no_message_quotes_a_library() -> None:
     assert [message for message in MESSAGES if LEAKS.search(message.text)] == []
 
 
-@pytest.mark.parametrize("kind", sorted(everything(Refusal), key=name_of))
+@pytest.mark.parametrize("kind", sorted(everything(Refusal), key=repr))
 def test_every_refusal_is_a_whole_sentence(kind: type[Refusal]) -> None:
     sentence = kind.__doc__ or ""
     assert sentence[:1].isupper() or sentence.startswith("If-")
@@ -41,7 +37,7 @@ def test_every_refusal_is_a_whole_sentence(kind: type[Refusal]) -> None:
     assert len(sentence.split()) >= 3
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS, key=name_of))
+@pytest.mark.parametrize("kind", sorted(KINDS, key=repr))
 def test_every_title_is_a_short_phrase_and_differs_from_the_sentence_below_it(kind: type[Refusal]) -> None:
     title = KINDS[kind].title
     assert title[:1].isupper()
