@@ -89,6 +89,49 @@ async def test_nothing_is_smuggled_past_whoever_reads_otherwise(address: str, se
     assert json.loads(body)["type"].startswith(PROBLEM)
 
 
+@pytest.mark.parametrize(
+    ("coding", "status"),
+    [
+        ("Transfer-Encoding: gzip, chunked", 415),
+        ("Transfer-Encoding: GZIP ,\tChunked", 415),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: identity, chunked", 415),
+        ("Transfer-Encoding: deflate, br, chunked", 415),
+        ("Transfer-Encoding: chunked, chunked", 400),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: chunked;x=1", 400),
+        ("Transfer-Encoding: gzip;q=1, chunked", 400),
+        ("Transfer-Encoding: chunked, gzip", 400),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip", 400),
+        ("Transfer-Encoding: gzip", 400),
+        ("Transfer-Encoding:", 400),
+        ("Transfer-Encoding: , chunked", 400),
+        ("Transfer-Encoding: chunked,", 400),
+        ('Transfer-Encoding: "chunked"', 400),
+        ("Transfer-Encoding: gzip, chunked\r\nContent-Length: 12", 400),
+        ("Content-Length: 12\r\nTransfer-Encoding: gzip, chunked", 400),
+        ("Content-Length: 12\r\nTransfer-Encoding: chunked", 400),
+    ],
+)
+async def test_the_one_transfer_coding_is_chunked(address: str, coding: str, status: int) -> None:
+    body = b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
+    ((answered, told),) = await everything(address, POST + f"{coding}\r\n\r\n".encode() + body + SMUGGLED)
+    assert (answered, json.loads(told)["status"]) == (status, status)
+
+
+async def test_a_transfer_coding_is_refused_where_nobody_reads_a_body_and_between_good_requests(address: str) -> None:
+    coded = b"GET /page HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+    answers = await everything(address, SMUGGLED + coded + SMUGGLED)
+    assert [status for status, _ in answers] == [200, 415]
+    old = b"POST /things HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert [status for status, _ in await everything(address, old + SMUGGLED)] == [400]
+
+
+async def test_chunked_is_read_in_any_case(address: str) -> None:
+    sent = POST + b"Connection: close\r\nTransfer-Encoding: CHUNKED\r\n\r\nc\r\n" + BODY + b"\r\n0\r\n\r\n"
+    assert [status for status, _ in await everything(address, sent)] == [201]
+
+
 async def test_requests_may_come_before_the_answers_to_those_before(address: str) -> None:
     good = POST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
     chunked = CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"

@@ -21,6 +21,7 @@ from counterfoil_api.edge.complaints import (
     MalformedRequest,
     RequestTimeout,
 )
+from counterfoil_api.edge.framing import refusal_of_framing
 from counterfoil_api.edge.problems import kind_of, problem
 from counterfoil_api.edge.requests import UNROUTED, sealed
 
@@ -112,11 +113,10 @@ class Protocol(RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        if size > LARGEST_HEAD:  # or a head and part of a body
-            for at in range(-requests, 0):
-                message, _ = self._messages[at]
-                if isinstance(message, RawRequestMessage) and _size(message) > LARGEST_HEAD:
-                    self._messages[at] = _error(HeadersTooLarge())
+        for at in range(-requests, 0):
+            message, _ = self._messages[at]
+            if isinstance(message, RawRequestMessage) and (refusal := _refusal(message, size)) is not None:
+                self._messages[at] = _error(refusal)
         message, self._body = self._messages[-1]
         self._deaf = isinstance(message, _ErrInfo)
 
@@ -186,6 +186,13 @@ class Protocol(RequestHandler):
 
 def _error(refusal: Refusal) -> tuple[_ErrInfo, StreamReader]:
     return _ErrInfo(status=kind_of(refusal).status, exc=refusal, message=""), EMPTY_PAYLOAD
+
+
+def _refusal(message: RawRequestMessage, size: int) -> Refusal | None:
+    """What is wrong with a head that could be read, if anything; `size` is of it and perhaps of more."""
+    if size > LARGEST_HEAD and _size(message) > LARGEST_HEAD:
+        return HeadersTooLarge()
+    return refusal_of_framing(message)
 
 
 def _size(message: RawRequestMessage) -> int:

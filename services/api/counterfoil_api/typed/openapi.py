@@ -84,6 +84,7 @@ _ALWAYS: tuple[type[Refusal], ...] = (
     complaints.InternalError,
     complaints.MethodNotAllowed,
     complaints.RequestTimeout,
+    complaints.UnsupportedMediaType,
     Overloaded,
 )
 _AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
@@ -101,8 +102,8 @@ _ASKING: tuple[type[Refusal], ...] = (
 )
 _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
     {
-        Source.BODY: (complaints.BodyTooLarge, complaints.UnsupportedMediaType, complaints.RequestTimeout),
-        Source.FORM: (complaints.BodyTooLarge, complaints.UnsupportedMediaType, complaints.RequestTimeout),
+        Source.BODY: (complaints.BodyTooLarge,),
+        Source.FORM: (complaints.BodyTooLarge,),
         Source.ASKER: _ASKING,
         Source.APPROACH: _ASKING,
         Source.PERHAPS: _ASKING[1:],
