@@ -188,3 +188,25 @@ async def test_what_is_said_of_an_owner_shows_at_their_tokens_now_and_of_the_pas
 async def happened(admin: Caller, user: str) -> list[Any]:
     events: list[Any] = (await admin.get(f"/v1/users/{user}/events")).json["items"]
     return events
+
+
+async def test_a_backslash_in_a_glob_escapes_in_lists_and_in_bulk_plans(admin: Caller) -> None:
+    mark = f"glob-{datetime.now(UTC).timestamp()}"
+    for name in ("g*x", "gax", "g?x", "g\\x"):
+        await admin.issue(name=f"{mark} {name}")
+    for glob, expected in (
+        (r"g\*x", ["g*x"]), (r"g\?x", ["g?x"]), (r"g\\x", ["g\\x"]), ("g*x", ["g*x", "gax", "g?x", "g\\x"]),
+    ):  # fmt: skip
+        assert await names(admin, name=f"{mark} {glob}") == [f"{mark} {name}" for name in expected]
+        plan = (await admin.post("/v1/revocations/plan", {"filter": {"name": f"{mark} {glob}"}})).json
+        assert plan["tokens"] == len(expected)
+
+
+async def test_a_backslash_that_escapes_nothing_is_refused_wherever_a_glob_is_read(admin: Caller) -> None:
+    for refused, field in (
+        (await admin.get("/v1/tokens", name="g\\"), "name"),
+        (await admin.post("/v1/revocations/plan", {"filter": {"name": r"g\x"}}), "name"),
+        (await admin.get("/v1/users", email="g\\"), "email"),
+    ):
+        assert (refused.problem, refused.json["field"]) == ("bad-text", field)
+        assert "escapes nothing" in refused.json["detail"]

@@ -76,7 +76,9 @@ def fits(token: Token, wanted: Filter) -> bool:
 
 
 def matches(name: str | None, glob: str) -> bool:
-    pattern = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in glob)
+    pattern = "".join(
+        {"*": ".*", "?": "."}.get(part, re.escape(part[-1])) for part in re.findall(r"\\.|[^\\]", glob, re.DOTALL)
+    )
     return name is not None and re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
@@ -86,10 +88,10 @@ def within(at: datetime | None, after: datetime | None, before: datetime | None)
     return (after is None or after <= at) and (before is None or at < before)
 
 
-GLOBS = ["*", "", "night*", "*build", "n*y", "?00%", "100?", "a_b", "a?b", "a\\b", "a\\*", "\\", "%", "_*", "*'*", "?",
-         "??"]  # fmt: skip
+GLOBS = ["*", "", "night*", "*build", "n*y", "?00%", "100?", "a_b", "a?b", r"a\\b", r"a\*b", r"a\?b", r"\\*", "%", "_*",
+         "*'*", "?", "??"]  # fmt: skip
 CHOICES: dict[str, Sequence[Any]] = {
-    "name": [*GLOBS, *filter(None, NAMES)],
+    "name": [*GLOBS, *(name.replace("\\", "\\\\") for name in NAMES if name)],
     "status": get_args(Status),
     "owner_type": ["user", "service", "application"],
     "owner_id": ["a", "b", "zebra"],

@@ -10,8 +10,8 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "history", "password",
-    "principal", "refusals", "scopes", "secret", "subjects", "text", "token",
+    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "glob", "history",
+    "password", "principal", "refusals", "scopes", "secret", "subjects", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "settings"}

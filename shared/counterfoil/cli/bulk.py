@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
+from counterfoil import glob
 from counterfoil.client import Client, Denied, Job, Plan
 from counterfoil.duration import length
 from counterfoil.refusals import BadDuration
@@ -38,7 +39,7 @@ def _moment(name: str, says: str) -> typer.models.OptionInfo:
 def revoke_all(
     *,
     owner: OwnerText = None,
-    name: Annotated[str | None, typer.Option(help="A glob: * is any text, ? one character.")] = None,
+    name: Annotated[str | None, typer.Option(help=glob.MEANING)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
     unused_for: Annotated[str | None, typer.Option(help="There for so long, and not used since: 90d.")] = None,

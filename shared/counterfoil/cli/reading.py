@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
+from counterfoil import glob
 from counterfoil.client import Client
 
 from .asking import ask
@@ -29,7 +30,7 @@ def _moment(name: str, says: str) -> typer.models.OptionInfo:
 
 def tokens(
     *,
-    name: Annotated[str | None, typer.Option(help="A glob: * is any text, ? one character.")] = None,
+    name: Annotated[str | None, typer.Option(help=glob.MEANING)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended, expired or revoked.")] = None,
     owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
     owner_id: Annotated[str | None, typer.Option(help="Whose.")] = None,

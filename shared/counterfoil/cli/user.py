@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from counterfoil import glob
+
 from . import own_login
 from .asking import ask
 from .options import AsJson, Credentials, Key, Limit
@@ -49,7 +51,7 @@ def create(
 @app.command("list")
 def list_(
     *,
-    email: Annotated[str | None, typer.Option(help="A glob: * is any text, ? one character.")] = None,
+    email: Annotated[str | None, typer.Option(help=glob.MEANING)] = None,
     role: Annotated[str | None, typer.Option(help="administrator, operator, auditor or member.")] = None,
     standing: Annotated[str | None, typer.Option(help="active, disabled or removed.")] = None,
     limit: Limit = None,

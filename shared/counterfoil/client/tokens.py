@@ -45,8 +45,9 @@ class Tokens(Calls):
     async def list(self, *, limit: int | None = None, **query: str | int | datetime) -> AsyncIterator[Token]:
         """Yield tokens, fetching page after page, up to `limit`.
 
-        Filters: name (glob), status, owner_type, owner_id, scope, created_after, created_before, expires_after,
-        expires_before, last_used_after, last_used_before; sort (created, name, expires, …; `-` reverses).
+        Filters: name (a glob, in which a backslash escapes), status, owner_type, owner_id, scope, created_after,
+        created_before, expires_after, expires_before, last_used_after, last_used_before; sort (created, name,
+        expires, …; `-` reverses).
         """
         async for token in self.pages("/v1/tokens", query, Token, limit=limit):
             yield token

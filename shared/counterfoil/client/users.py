@@ -39,7 +39,7 @@ class Users(Calls):
         standing: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[User]:
-        """Yield users, the first that were added first; `email` is a glob."""
+        """Yield users, the first that were added first; `email` is a glob, in which a backslash escapes."""
         given = {"email": email, "role": role, "standing": standing}
         query = {name: value for name, value in given.items() if value is not None}
         async for user in self.pages("/v1/users", query, User, limit=limit):

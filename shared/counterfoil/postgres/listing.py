@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal
@@ -11,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from counterfoil import glob
 from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.tenant import tenant
@@ -22,7 +22,7 @@ Sort = Literal["created", "name", "expires", "updated", "last_used", "number"]
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which tokens: what is None does not matter. `name` may hold * and ?; times are half-open: [after, before).
+    """Which tokens: what is None does not matter. `name` is a glob; times are half-open: [after, before).
 
     `unused_since` finds those that have been there since then without being used, never used ones among them.
     """
@@ -133,9 +133,10 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
 
     found = []
     if wanted.name is not None:
-        found.append(f"t.name is not null and ({_NAME}) like {given(pattern(wanted.name))}")
+        meant = glob.read(wanted.name, field="name")
+        found.append(f"t.name is not null and ({_NAME}) like {given(meant.like)}")
         # What `like` begins with is no index condition where rows are guarded; this is.
-        found.append(f"({_NAME}) ^@ {given(re.split('[*?]', wanted.name)[0])}")
+        found.append(f"({_NAME}) ^@ {given(meant.prefix)}")
     if wanted.status is not None:
         found.append(_STATUS[wanted.status])
     if wanted.owner_type is not None:
@@ -158,9 +159,3 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         if before is not None:
             found.append(f"{column} < {given(before)}")
     return found
-
-
-def pattern(glob: str) -> str:
-    """Return the LIKE pattern of a glob: * is any text, ? one character, everything else itself."""
-    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%").replace("?", "_")

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import msgspec
 
+from counterfoil import glob
 from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
 
 from .connection import Pool
-from .listing import pattern
 from .subject_row import listed, state_of
 from .surroundings import around_all
 from .tenant import tenant
@@ -53,7 +53,7 @@ async def rehash(pool: Pool, user: User, *, old: str, new: str) -> None:
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which users: what is None does not matter. `email` may hold * and ?, and is of any case."""
+    """Which users: what is None does not matter. `email` is a glob, and of any case."""
 
     role: str | None = None
     standing: str | None = None
@@ -62,6 +62,7 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 async def users_of(pool: Pool, account: UUID, wanted: UserFilter, *, after: UUID | None, limit: int) -> list[User]:
     """Return up to `limit` users after one, in the order in which they were added."""
+    email = None if wanted.email is None else glob.read(wanted.email, field="email").like
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
@@ -75,7 +76,7 @@ async def users_of(pool: Pool, account: UUID, wanted: UserFilter, *, after: UUID
                and ($5::text is null or lower(s.name) like lower($5))
              order by s.subject_id
              limit $6""",
-            account, after, wanted.role, wanted.standing, wanted.email and pattern(wanted.email), limit,
+            account, after, wanted.role, wanted.standing, email, limit,
         )  # fmt: skip
     return [user for row in rows if isinstance(user := state_of(row), User)]
 

@@ -59,7 +59,7 @@ _TOO_MANY: Final = "Too many plans and orders are being looked at; nothing was c
 @api.post(
     "/v1/revocations/plan",
     scope=_SCOPE,
-    refusals=(ScopeMissing,),
+    refusals=(ScopeMissing, BadText),
     asks=PlanRequest(filter=LEAKED),
     patience_seconds=_PATIENCE_SECONDS,
 )

@@ -13,13 +13,13 @@ from counterfoil.refusals import ScopeMissing
 from counterfoil.token import Status
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import InvalidRequest
-from counterfoil_api.typed.documents import Given, Moment
+from counterfoil_api.typed.documents import Given, Glob, Moment
 
 
 class TokenFilter(Given, frozen=True, kw_only=True):
     """Which tokens; times are half-open: from `…_after` on, up to but without `…_before`."""
 
-    name: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
+    name: Glob | None = None
     status: Status | None = None
     owner_type: Literal["user", "application", "service"] | None = None
     owner_id: Annotated[str, Meta(max_length=128)] | None = None

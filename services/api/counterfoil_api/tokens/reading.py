@@ -13,7 +13,7 @@ from counterfoil.history import Past, past
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import BadReference, NotFound, ScopeMissing
+from counterfoil.refusals import BadReference, BadText, NotFound, ScopeMissing
 from counterfoil_api.account.reads import is_for, is_own
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.ledger import Ledger
@@ -79,7 +79,7 @@ class EventQuery(Given, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-@api.get("/v1/tokens", scope="tokens.read", refusals=(ScopeMissing, BadCursor), answers=TOKENS)
+@api.get("/v1/tokens", scope="tokens.read", refusals=(ScopeMissing, BadCursor, BadText), answers=TOKENS)
 async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
     """List the tokens of the account, or of those the ones within the asker's reach."""
     wanted = wanted_by(asker, query, scope="tokens.read", where="query")

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from counterfoil import glob
 from counterfoil.token import Status
 
 # The ledger itself checks these, and says better what is wrong; here they are only described.
@@ -15,6 +16,9 @@ _SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Limit = Annotated[int, Meta(ge=1, le=200)]
+Glob = Annotated[
+    str, Meta(max_length=255, description=glob.MEANING, extra_json_schema={"pattern": glob.PATTERN}, examples=["ci-*"])
+]
 Cursor = Annotated[str, Meta(max_length=2_048, description="`next_cursor` of the page before.")]
 Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
 Reason = Annotated[str, Meta(max_length=1_000)]

@@ -1,11 +1,10 @@
 """Users: add, list, look at and change them, and read what happened to them."""
 
 import secrets
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
@@ -39,7 +38,7 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.showing import event_document
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Cursor, EventPage, Given, Limit
+from counterfoil_api.typed.documents import Cursor, EventPage, Given, Glob, Limit
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
 from counterfoil_api.typed.replies import Made, Tagged
 from counterfoil_api.users.documents import (
@@ -61,7 +60,7 @@ _PASSWORD_BYTES: Final = 18
 class UserQuery(Given, frozen=True, kw_only=True):
     """Which users, the first that were added first."""
 
-    email: Annotated[str, Meta(max_length=255, description="A glob: * is any text, ? one character.")] | None = None
+    email: Glob | None = None
     role: Role | None = None
     standing: Literal["active", "disabled", "removed"] | None = None
     limit: Limit = 50
@@ -108,7 +107,7 @@ async def create_user(
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
-@api.get("/v1/users", scope="users.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/users", scope="users.read", refusals=(ScopeMissing, BadCursor, BadText))
 async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
     """List the users of the account."""
     need(asker, "users.read")

@@ -1,0 +1,43 @@
+"""Globs, by which lists find names: `*` is any text, `?` one character, and a backslash takes that meaning away."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from .refusals import BadText
+
+MEANING: Final = r"A glob: * is any text, ? one character; \* \? and \\ are the characters themselves."
+"""For help texts and the API's document."""
+PATTERN: Final = r"^([^\\]|\\[*?\\])*$"
+_PART: Final = re.compile(r"\\(?P<escaped>[*?\\])|(?P<wild>[*?])|(?P<plain>[^\\])", re.DOTALL)
+_WILD: Final = {"*": "%", "?": "_"}
+
+
+class Glob(NamedTuple):
+    """A glob as SQL has it: the text before its first wildcard, and its LIKE pattern."""
+
+    prefix: str
+    like: str
+
+
+def read(glob: str, *, field: str) -> Glob:
+    """Return what a glob means, or raise BadText if a backslash in it escapes nothing."""
+    prefix, like, literal = "", "", True
+    end = 0
+    while part := _PART.match(glob, end):
+        end = part.end()
+        if wild := part["wild"]:
+            literal = False
+            like += _WILD[wild]
+            continue
+        character = part["escaped"] or part["plain"]
+        like += f"\\{character}" if character in "\\%_" else character
+        prefix += character if literal else ""
+    if end < len(glob):
+        raise BadText(
+            f"The backslash at character {end + 1} of {field} escapes nothing: write \\\\ for a backslash, "
+            r"\* for a star, \? for a question mark.",
+            field=field,
+        )
+    return Glob(prefix, like)

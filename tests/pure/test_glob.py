@@ -1,0 +1,35 @@
+"""Globs: what they find, and what is no glob."""
+
+import pytest
+
+from counterfoil.glob import Glob, read
+from counterfoil.refusals import BadText
+
+
+@pytest.mark.parametrize(
+    ("glob", "prefix", "like"),
+    [
+        ("", "", ""),
+        ("nightly", "nightly", "nightly"),
+        ("ci-*", "ci-", "ci-%"),
+        ("ci-?-*", "ci-", "ci-_-%"),
+        (r"g\*x", "g*x", "g*x"),
+        (r"g\*x*", "g*x", "g*x%"),
+        (r"a\?b", "a?b", "a?b"),
+        (r"a\\b", "a\\b", r"a\\b"),
+        (r"a\\*", "a\\", r"a\\%"),
+        (r"\\\*", "\\*", r"\\*"),
+        ("100%_", "100%_", r"100\%\_"),
+        ("*%", "", r"%\%"),
+        ("a\nb", "a\nb", "a\nb"),
+    ],
+)
+def test_a_glob_is_a_prefix_and_a_pattern(glob: str, prefix: str, like: str) -> None:
+    assert read(glob, field="name") == Glob(prefix, like)
+
+
+@pytest.mark.parametrize(("glob", "place"), [("\\", 1), ("a\\", 2), (r"a\b", 2), (r"\\\ ".strip(), 3), (r"*\%", 2)])
+def test_a_backslash_that_escapes_nothing_is_refused_with_its_place(glob: str, place: int) -> None:
+    with pytest.raises(BadText, match=f"character {place} of name escapes nothing") as refused:
+        read(glob, field="name")
+    assert refused.value.facts == {"field": "name"}
