@@ -97,8 +97,8 @@ def _change(token: Token, command: Change, at: datetime, around: Surroundings) -
         case Rotate():
             return _rotate(token, command, at, around)
         case Suspend(reason=reason):
-            said = Private(reason=text.checked("reason", reason, text.REASON_LIMIT)) if reason else None
-            return [] if token.standing == "suspended" else [Suspended(private=said)]
+            why = text.checked("reason", reason, text.REASON_LIMIT)
+            return [] if token.standing == "suspended" else [Suspended(private=Private(reason=why) if why else None)]
         case Resume():
             refuse_beyond(command.by, token.scopes, owner=token.owner)
             refuse_beyond_life(command.by, token.expires_at)

@@ -76,3 +76,13 @@ async def test_a_long_catalogue_comes_in_pages(admin: Caller) -> None:
         cursor = f"&cursor={page['next_cursor']}"
     assert [name for name in found if name.startswith("paged.")] == names
     assert len(found) == len(set(found))
+
+
+async def test_a_set_is_found_however_its_name_was_typed(admin: Caller) -> None:
+    put = await admin.put("/v1/scope-sets/cre%CC%80me", {"scopes": ["mail.send"]})
+    assert put.json["name"] == "cr\u00e8me"
+    assert (await admin.put("/v1/scope-sets/cr%C3%A8me%20", {"scopes": ["mail.send"]})).json["revision"] == 1
+    issued = await admin.post("/v1/tokens", {"name": "n", "scope_sets": ["cre\u0300me "]})
+    assert issued.json["token"]["scopes"] == ["mail.send"]
+    assert (await admin.put("/v1/scope-sets/verifier%20", {"scopes": ["mail.send"]})).problem == "bad-text"
+    assert (await admin.delete("/v1/scope-sets/cr%C3%A8me")).status == 200

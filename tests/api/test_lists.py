@@ -210,3 +210,17 @@ async def test_a_backslash_that_escapes_nothing_is_refused_wherever_a_glob_is_re
     ):
         assert (refused.problem, refused.json["field"]) == ("bad-text", field)
         assert "escapes nothing" in refused.json["detail"]
+
+
+async def test_one_name_is_one_name_however_it_was_typed(admin: Caller) -> None:
+    token = (await admin.issue(name="  cafe\u0301 au lait "))["token"]
+    assert token["name"] == "caf\u00e9 au lait"
+    assert await names(admin, name="caf\u00e9 au*") == await names(admin, name="cafe\u0301 au*") == [token["name"]]
+    renamed = await admin.patch(f"/v1/tokens/{token['id']}", {"name": "cafe\u0301 au lait"})
+    assert renamed.json["revision"] == token["revision"]  # nothing to do
+
+
+async def test_a_name_that_shows_nothing_is_refused(admin: Caller) -> None:
+    refused = await admin.post("/v1/tokens", {"name": "\u200b"})
+    assert (refused.status, refused.problem, refused.json["field"]) == (422, "bad-text", "name")
+    assert "shows nothing" in refused.json["detail"]

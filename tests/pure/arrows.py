@@ -23,7 +23,8 @@ FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools",
-    "hashlib", "hmac", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "typing", "uuid", "zlib",
+    "hashlib", "hmac", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "typing", "unicodedata",
+    "uuid", "zlib",
 })  # fmt: skip
 CLOCKS = frozenset({"now", "utcnow", "today"})
 SERVERS = {"pure": {"asyncpg", "aiohttp", "dramatiq", "redis"}, "postgres": {"aiohttp", "dramatiq", "redis"}}

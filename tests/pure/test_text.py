@@ -8,17 +8,99 @@ from hypothesis import strategies as st
 
 from counterfoil.refusals import BadMetadata, BadText
 from counterfoil.secret import mint
-from counterfoil.text import METADATA_LIMIT, checked, checked_metadata, checked_name, escaped
+from counterfoil.text import (
+    MARKS_LIMIT,
+    METADATA_LIMIT,
+    checked,
+    checked_metadata,
+    checked_name,
+    checked_reason,
+    escaped,
+    normal,
+)
 
 REFUSED = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A),
            0xFEFF, 0xD800, 0xDFFF]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "text", ["nightly", "Ада", "名前", "a\u0301", "👩\u200d🔧", "=cmd()", "<script>", "'; --", " padded "]
+    "text",
+    [
+        "nightly",
+        "Ада",
+        "名前",
+        "\u00e1",
+        "👩\u200d🔧",
+        "❤\ufe0f",
+        "می\u200cرود",
+        "क\u094d\u200dष",
+        "=cmd()",
+        "<script>",
+        "'; --",
+        "a  b",
+    ],
 )
 def test_people_write_as_they_like(text: str) -> None:
     assert checked_name(text) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (" padded ", "padded"),
+        ("\u3000\u00a0nightly\u2003", "nightly"),
+        ("\u200bnightly\u200b \u00ad", "nightly"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("\u1100\u1161", "\uac00"),
+        ("e\u0301" * 255, "\u00e9" * 255),
+        ("👩\u200d🔧 ", "👩\u200d🔧"),
+    ],
+)
+def test_one_text_has_one_form(written: str, kept: str) -> None:
+    assert checked_name(written) == checked_reason(written) == kept
+    assert checked_metadata({"team": written}) == {"team": kept}
+
+
+@given(st.text())
+def test_the_one_form_is_that_of_itself(text: str) -> None:
+    kept = normal(text)
+    assert normal(kept) == kept
+    assert kept == kept.strip()
+    assert normal(unicodedata.normalize("NFD", kept)) == kept
+
+
+@given(st.text())
+def test_what_is_accepted_is_accepted_again_as_it_is_kept(text: str) -> None:
+    try:
+        kept = checked("text", text, 1_000_000)
+    except BadText:
+        return
+    assert checked("text", kept, 1_000_000) == kept
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u200b\u200d ", "\u2800", "\u3164", "\ufe0f", "\xad", "\u2060\U000e0061"])
+def test_text_that_shows_nothing_is_refused(text: str) -> None:
+    for said in (checked_name, checked_reason, lambda value: checked("name", value, 9)):
+        with pytest.raises(BadText, match="shows nothing: it holds only invisible characters"):
+            said(text)
+
+
+def test_optional_text_may_be_empty_or_blank() -> None:
+    assert checked("description", "", 9) == checked("description", " \u3000", 9) == ""
+
+
+def test_marks_are_not_stacked_so_high_that_composing_them_takes_long() -> None:
+    pair = "\u0301\u0323"
+    assert checked_name("a" + pair * (MARKS_LIMIT // 2))
+    with pytest.raises(BadText, match="name stacks more than 30 marks on one character"):
+        checked_name("a" + pair * 16_000)
+    assert normal("a" + pair * 1_000) == "a" + pair * 1_000  # a second, if it were composed 16 times as long
+
+
+def test_a_secret_that_composing_makes_whole_is_refused() -> None:
+    plain = next(each for each in (mint("user").plain for _ in range(1_000)) if "K" in each)
+    with pytest.raises(BadText, match="holds a token's secret"):
+        checked_name(plain.replace("K", "\u212a"))
 
 
 @pytest.mark.parametrize("code", REFUSED)
@@ -31,7 +113,7 @@ def test_control_and_direction_characters_are_refused_by_name(code: int) -> None
 
 @given(st.text())
 def test_what_is_escaped_can_be_written_by_anybody(text: str) -> None:
-    assert checked("text", escaped(text), 1_000_000) == escaped(text)
+    assert not any(ord(character) in REFUSED for character in escaped(text))
     assert escaped(text) == text or any(ord(character) in REFUSED or not character.isprintable() for character in text)
 
 

@@ -130,8 +130,8 @@ def decide(account: Account | None, command: SubjectCommand, _: Around) -> list[
     match command:
         case ChangeAccount(name=name, policy=policy):
             events: list[Event] = []
-            if name is not UNSET and name != account.name:
-                events.append(AccountRenamed(private=Private(name=text.checked_name(name))))
+            if name is not UNSET and (said := text.checked_name(name)) != account.name:
+                events.append(AccountRenamed(private=Private(name=said)))
             if policy is not UNSET and (wanted := checked(policy)) != account.policy:
                 events.append(PolicyChanged(policy=wanted))
             return events

@@ -125,8 +125,8 @@ def _describe(scope: Scope | None, command: DescribeScope) -> list[Event]:
         refuse_stale(scope, command)
     (wanted,) = scopes.checked((command.scope,))
     sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
-    link = command.documentation
-    if link is not None and not _LINK.fullmatch(text.checked("documentation", link, 2_048)):
+    link = None if command.documentation is None else text.checked("documentation", command.documentation, 2_048)
+    if link is not None and not _LINK.fullmatch(link):
         raise BadLink(field="documentation")
     if scope is not None and (scope.standing, scope.sentence, scope.documentation) == ("active", sentence, link):
         return []

@@ -205,7 +205,7 @@ def _changes(user: User, fact: Fact) -> dict[str, object]:
 
 
 def checked_email(email: str) -> str:
-    """Return the address as given, or raise BadEmail or BadText."""
-    if not _EMAIL.fullmatch(text.checked("email", email, text.NAME_LIMIT)):
+    """Return the address as given, or raise BadEmail or BadText. One that is not in its normal form is refused."""
+    if text.checked("email", email, text.NAME_LIMIT) != email or not _EMAIL.fullmatch(email):
         raise BadEmail(field="email")
     return email

@@ -13,6 +13,7 @@ from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, ScopeMiss
 from counterfoil.subjects import catalogue as core
 from counterfoil.subjects.catalogue import named
 from counterfoil.subjects.small import SubjectCommand
+from counterfoil.text import normal
 from counterfoil_api.account.words import SETS, WORDS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
@@ -143,6 +144,7 @@ async def compose_scope_set(
 ) -> Tagged[SetDocument]:
     """Put scopes together under a name, to be granted by it; what was granted by it before stays as it is."""
     need(asker, "scopes.update")
+    name = normal(name)
     if name in SETS:
         raise BadText(f"{name} is a set of Counterfoil's own; choose another name.", field="name")
     command = core.ComposeSet(
@@ -158,14 +160,14 @@ async def forget_scope_set(
 ) -> Tagged[SetDocument]:
     """Take a set out of the catalogue."""
     need(asker, "scopes.update")
-    subject = named(asker.account, "scope_set", name)
+    subject = named(asker.account, "scope_set", normal(name))
     command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=if_match)
     return await _composed(ledger, command)
 
 
 async def expanded(ledger: Ledger, asker: Principal, scopes: tuple[str, ...], sets: Iterable[str]) -> tuple[str, ...]:
     """The scopes, and those of the named sets; a set that is not there is refused, never just empty."""
-    wanted = dict.fromkeys(sets)
+    wanted = dict.fromkeys(map(normal, sets))
     if not wanted:
         return scopes
     ids = [named(asker.account, "scope_set", name) for name in wanted if name not in SETS]

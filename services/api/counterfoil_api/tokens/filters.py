@@ -1,5 +1,6 @@
 """Which tokens are meant: the filters of the list, by which many are revoked at once as well."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -48,12 +49,17 @@ def wanted_by(asker: Principal, given: TokenFilter, *, scope: str, where: Litera
     moments = {
         name: in_utc(value, where=where, field=name) for name, value in said.items() if isinstance(value, datetime)
     }
-    wanted = msgspec.convert(said | moments, Filter)
+    wanted = msgspec.convert(said | moments | _glob(given.name), Filter)
     if within is None:
         return wanted
     if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
         raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
     return replace(wanted, owner_type=within.type, owner_id=within.id)
+
+
+def _glob(name: str | None) -> dict[str, str]:
+    """Names are kept composed; blanks around a glob stay, since they may follow what it leaves open."""
+    return {} if name is None else {"name": unicodedata.normalize("NFC", name)}
 
 
 def in_utc(moment: datetime, *, where: Literal["query", "body"], field: str) -> datetime:

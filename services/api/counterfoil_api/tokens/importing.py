@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
+from msgspec import UnsetType
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
@@ -28,6 +29,7 @@ from counterfoil.refusals import (
     Unavailable,
 )
 from counterfoil.subjects.account import Address
+from counterfoil.text import normal
 from counterfoil.token import Surroundings
 from counterfoil_api.account.accounts import own_account
 from counterfoil_api.auth.credentials import SecretGiven
@@ -182,11 +184,16 @@ def _same(command: Create, fact: Fact) -> Answer:
         and tuple(dict.fromkeys(command.scopes)) == was.scopes
         and command.duration in (None, was.duration)
         and command.expires_at in (None, was.expires_at)
-        and (said is None or (command.name, command.metadata) == (said.name, said.metadata))
+        and (said is None or _told(command.name, command.metadata) == _told(said.name, said.metadata))
     )
     if not same:
         return SecretTaken("This secret opens another token of yours already.", token=str(fact.subject.id))
     return Imported(status="already", token=fact.subject.id, number=was.number)
+
+
+def _told(name: str | UnsetType, metadata: Mapping[str, str] | UnsetType) -> tuple[str, dict[str, str]]:
+    """Return these in the form in which text is kept."""
+    return normal(name or ""), {key: normal(value) for key, value in (metadata or {}).items()}
 
 
 def _spelt(owner: Owner) -> tuple[str, str]:
