@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
+from counterfoil.logging import scrub
+from counterfoil.secret import stands_in
 from counterfoil_api.auth.bearers import Claims, key_ring, public_jwk
 from counterfoil_api.edge.complaints import CredentialsRefused
 
@@ -28,6 +30,7 @@ CLAIMS = Claims(
     iss=ISSUER, sub="crm", client_id="t1", aud="orders", iat=1_000, exp=4_600, jti="j1", scope="orders.read",
     account=UUID(int=1), token=UUID(int=2), generation=2,
 )  # fmt: skip
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 HEADER = {"alg": "ES256", "kid": public_jwk(PRIVATE.public_key()).kid, "typ": "at+jwt"}
 
 
@@ -43,8 +46,33 @@ def signed(header: dict[str, Any], key: ec.EllipticCurvePrivateKey = PRIVATE) ->
     return f"{message}.{signature.decode()}"
 
 
+def mirrored(bearer: str) -> str:
+    """The same bearer under the signature (r, n - s), which takes no key."""
+    message, _, signature = bearer.rpartition(".")
+    raw = base64.urlsafe_b64decode(f"{signature}==")
+    other = raw[:32] + (ORDER - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
+    return f"{message}.{base64.urlsafe_b64encode(other).decode().rstrip('=')}"
+
+
 def test_a_bearer_of_ours_comes_back_as_it_was() -> None:
     assert RING.claims_of(RING.sign(CLAIMS)) == CLAIMS
+
+
+def test_a_bearer_has_one_signature_that_we_believe() -> None:
+    published = KeySet.import_key_set(json.loads(msgspec.json.encode({"keys": RING.jwks})))
+    for _ in range(20):
+        bearer = RING.sign(CLAIMS)
+        assert RING.claims_of(bearer) == CLAIMS
+        assert jwt.decode(mirrored(bearer), published, algorithms=["ES256"]).claims["jti"] == CLAIMS.jti
+        with pytest.raises(CredentialsRefused):
+            RING.claims_of(mirrored(bearer))
+
+
+def test_a_bearer_of_ours_is_found_in_any_text_and_in_no_log() -> None:
+    bearer = RING.sign(CLAIMS)
+    for around in ("{}", "see {}.", "x{}x", f"{bearer[:111]}{{}}", "cfl_user_" + "A" * 46 + "{}"):
+        assert stands_in(around.format(bearer))
+        assert bearer[-86:] not in scrub(around.format(bearer))
 
 
 def test_a_stranger_verifies_our_bearers_with_our_published_keys() -> None:

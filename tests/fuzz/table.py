@@ -56,6 +56,7 @@ OURS: Final = {
     "counterfoil_api.tokens.bulk_showing:job_document": "a filter that we stored",
     "counterfoil_api.tokens.exchange:exchange_token": "an id of ours",
     "counterfoil_api.tokens.issuing:_recalled": _ANSWER,
+    "counterfoil_api.auth.bearers:_low": "a bearer that we have just signed",
     "counterfoil_api.auth.bearers:public_key": "a key that we published",
     "counterfoil_api.tokens.reading:list_events": _PLACE,
     "counterfoil_api.account.opening:list_accounts": _PLACE,

@@ -112,7 +112,7 @@ WEB: dict[str, Parser] = {
         RING.claims_of,
         st.just(BEARER),
         (CredentialsRefused,),
-        ("counterfoil_api.auth.bearers:KeyRing.may_know",),
+        ("counterfoil_api.auth.bearers:KeyRing.may_know", "counterfoil_api.auth.bearers:_s_of"),
         known=(BEARER.partition(".")[0] + ".", BEARER[:-2]),
     ),
 }

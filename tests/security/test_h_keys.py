@@ -14,6 +14,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
 from api.service import Caller, founded, served, settings_for
+from api.test_bearers import mirrored
 from counterfoil.postgres.connection import Connection
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
@@ -47,6 +48,7 @@ def forgeries(bearer: str, published: dict[str, Any]) -> dict[str, str]:
         "a key of one's own, pointed to": signed(own, jku="https://keys.example/jwks.json", x5u="https://x.example"),
         "a key of one's own, named": signed(own, kid=own.thumbprint()),
         "an id token": signed(own, typ="JWT"),
+        "the other signature of the same bytes": mirrored(bearer),
         "other claims": f"{head}.{base64.urlsafe_b64encode(claims[:-1] + b' }').decode().rstrip('=')}.{signature}",
     }
 

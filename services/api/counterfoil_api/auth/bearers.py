@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -16,8 +17,10 @@ from joserfc.jwk import ECKey
 from counterfoil_api.edge.complaints import CredentialsRefused
 
 _RULES = jws.JWSRegistry(algorithms=["ES256"])
-# A signature is 64 bytes: its last base64 character carries two bits, so that one bearer has one spelling.
-_SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
+# A signature is r and s, 64 bytes: its last base64 character carries two bits, and the other four are zero.
+_SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]{85}[AQgw])")
+_ORDER: Final = 0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551
+"""Of P-256 (SEC 2, 2.4.2)."""
 
 
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,7 +97,7 @@ class KeyRing:
 
     def sign(self, claims: Claims) -> str:
         """Return the bearer that makes these claims."""
-        return jws.serialize_compact(dict(self.header), _encode(claims), self.signing, registry=_RULES)
+        return _low(jws.serialize_compact(dict(self.header), _encode(claims), self.signing, registry=_RULES))
 
     def claims_of(self, text: str) -> Claims:
         """Return the claims of a bearer that we signed, or raise `CredentialsRefused`.
@@ -105,7 +108,9 @@ class KeyRing:
         # jku, x5u, jwk or crit is refused without ever being parsed.
         shape = _SHAPE.fullmatch(text)
         key = self.verifying.get(shape[1]) if shape else None
-        if key is None:
+        # Where (r, s) is a signature, (r, n - s) is one as well, and anybody can write it. We sign with the lower s and
+        # accept no other, so that one bearer has one spelling.
+        if shape is None or key is None or 2 * _s_of(shape[2]) > _ORDER:
             raise CredentialsRefused
         try:
             claims = _decode(jws.deserialize_compact(text, key, registry=_RULES).payload)
@@ -157,6 +162,18 @@ def public_jwk(public: ec.EllipticCurvePublicKey) -> PublicJwk:
 def _published(key: ECKey) -> PublicJwk:
     numbers = key.as_dict(private=False)
     return PublicJwk(key.thumbprint(), str(numbers["x"]), str(numbers["y"]))
+
+
+def _low(text: str) -> str:
+    """Return a bearer with the lower one of the two values of s that its signature may have."""
+    message, _, signature = text.rpartition(".")
+    s = _s_of(signature)
+    raw = base64.urlsafe_b64decode(f"{signature}==")[:32] + min(s, _ORDER - s).to_bytes(32, "big")
+    return f"{message}.{base64.urlsafe_b64encode(raw).decode().rstrip('=')}"
+
+
+def _s_of(signature: str) -> int:
+    return int.from_bytes(base64.urlsafe_b64decode(f"{signature}==")[32:], "big")
 
 
 def _header(key: ECKey) -> dict[str, str]:
