@@ -25,10 +25,11 @@ _SECRET_ENDINGS: Final = (
     *("pepper", "peppers", "secret", "token", "otp", "api_key", "encryption_key", "idempotency_key", "private_key"),
 )
 _SECRET_TEXTS: Final = (
-    (re.compile(r"cfl_[a-z]+_[0-9A-Za-z]{43,}"), REDACTED),
-    # Both look for their first part once in a run of its characters, or for so many of them: looking from each place of
-    # a long run to its end would take minutes, and strangers have a say in what is logged.
-    (re.compile(r"\beyJ[\w-]{8,512}+\.[\w-]+\.[\w-]*"), REDACTED),
+    # Runs are taken whole, so that what only resembles a bearer or a secret hides none that begins inside it. The first
+    # and the third look for their first part once in a run of its characters: looking from each place of a long run to
+    # its end would take minutes, and strangers have a say in what is logged.
+    (re.compile(r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)+"), REDACTED),
+    (re.compile(r"cfl_[a-z]+_\w{43,}"), REDACTED),
     (re.compile(r"(?<![a-z0-9+.-])([a-z0-9+.-]+://)[^\s/?#@\"']+@", re.IGNORECASE), rf"\1{REDACTED}@"),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
     (

@@ -21,6 +21,13 @@ import msgspec
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 _SHAPE: Final = re.compile(r"cfl_(?:user|app|service)_[0-9A-Za-z]{49}")
+# Both look ahead and consume nothing, so that what only resembles a secret hides none that begins inside it. From each
+# place they read as far as one secret or one bearer is long: a long text costs no more than its length.
+_ANYWHERE: Final = re.compile(f"(?=({_SHAPE.pattern}))")
+_BEARER: Final = re.compile(
+    r"(?=eyJhbGciOiJFUzI1NiIsImtpZCI6[A-Za-z0-9_-]{60}LCJ0eXAiOiJhdCtqd3QifQ\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86})"
+)
+"""What begins with the header of every bearer that we sign: {"alg":"ES256","kid":<43 characters>,"typ":"at+jwt"}."""
 PREFIXES: Final = {"user": "cfl_user_", "application": "cfl_app_", "service": "cfl_service_"}
 
 
@@ -160,5 +167,7 @@ def recognised(text: str) -> Secret | None:
 
 
 def stands_in(text: str) -> bool:
-    """Say whether a secret of ours stands anywhere in the text."""
-    return "cfl_" in text and any(recognised(found) for found in _SHAPE.findall(text))
+    """Say whether a secret or a bearer of ours stands anywhere in the text, whatever stands around it."""
+    if "cfl_" in text and any(recognised(found) for found in _ANYWHERE.findall(text)):
+        return True
+    return "eyJ" in text and _BEARER.search(text) is not None

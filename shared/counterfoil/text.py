@@ -1,4 +1,4 @@
-"""Text as people may write it: no NUL, no control characters, no bidirectional overrides, no secret of ours.
+"""Text as people may write it: no NUL, no control characters, no bidirectional overrides, no secret or bearer.
 
 Text is kept in one form: composed (NFC), without blanks around it. So what looks alike on a screen is one text.
 """
@@ -56,7 +56,7 @@ def checked(what: str, value: str, limit: int) -> str:
     # What people write is read by others, and an entry is for ever. Composing can make a secret whole: the Kelvin
     # sign becomes a K.
     if secret.stands_in(said):
-        raise BadText(f"{what} holds a token's secret; say it without, and rotate that token.", field=what)
+        raise BadText(f"{what} holds a secret or a bearer of a token; leave it out, and rotate that token.", field=what)
     return said
 
 

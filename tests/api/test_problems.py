@@ -75,6 +75,10 @@ def test_the_last_filter_takes_secrets_out() -> None:
     assert isinstance(body, bytes)
     assert json.loads(body)["detail"] == "'…' is not a scope"
     assert b"eyJ" not in body
+    for behind in (f"cfl_user_{'A' * 46}{secret}", f"x{bearer}", f"eyJa.b.{bearer}", f"{secret}{bearer}"):
+        detail = str(problem_document(BadScope(behind))["detail"])
+        assert "abcDEF" not in detail
+        assert "c2ln" not in detail
 
 
 def test_who_is_not_believed_is_told_how_to_ask() -> None:

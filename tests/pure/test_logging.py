@@ -82,6 +82,12 @@ def test_ids_and_stubs_are_shown() -> None:
     [
         (f"presented {TOKEN}.", TOKEN),
         (f"a bearer {JWT}", JWT),
+        (f"cfl_user_{'A' * 46}{TOKEN}", TOKEN[-20:]),
+        (f"x{JWT}", JWT[-20:]),
+        (f"{TOKEN}{JWT}", JWT[-20:]),
+        (f"{'x' * 600}{JWT}", JWT[-20:]),
+        (f"{JWT[:-10]}{JWT}", JWT[-20:]),
+        (f"eyJhbGciOiJFUzI1NiJ9.a.{JWT}", JWT[-20:]),
         ("postgresql://counterfoil_app:hunter2@db/counterfoil", "hunter2"),
         ("unreachable: redis://:hunter2@cache:6379/0", "hunter2"),
         ("Authorization: Basic aHVudGVyMjpodW50ZXIy", "aHVudGVyMjpodW50ZXIy"),

@@ -8,6 +8,8 @@ import random
 from collections import Counter
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import counterfoil
 from counterfoil.secret import PREFIXES, Peppers, Secret, base62, checksum, mint, recognised, stands_in
@@ -17,6 +19,13 @@ BODY = 43
 IMPROBABLE = 153.0
 """Chi-square of 61 degrees of freedom exceeds this once in 10^9."""
 KNOWN = Secret("cfl_app_" + "0" * BODY + checksum("cfl_app_" + "0" * BODY))
+BEARER = f"eyJhbGciOiJFUzI1NiIsImtpZCI6{'k' * 60}LCJ0eXAiOiJhdCtqd3QifQ.{'p' * 300}.{'s' * 86}"
+PIECES = st.sampled_from([
+    *("cfl_", "cfl_user_", "cfl_app_", "_", ".", "-", " ", "A" * 46, "0" * 49, "eyJ", "\n"),
+    *(KNOWN.plain[:-1], KNOWN.plain[1:], BEARER[:28], BEARER[:110], BEARER[:200], BEARER[:-1]),
+])  # fmt: skip
+AROUND = st.lists(PIECES | st.text()).map("".join)
+"""What may stand around a secret: anything, and most of all its own beginnings and ends."""
 
 
 def test_the_checksum_is_that_of_npm_and_github() -> None:
@@ -68,7 +77,21 @@ def test_a_secret_is_seen_wherever_it_stands(around: str) -> None:
     assert stands_in(around.format(KNOWN.plain, KNOWN.plain))
 
 
-@pytest.mark.parametrize("text", ["", "cfl_", KNOWN.stub, KNOWN.plain[:-1], KNOWN.plain[1:], "cfl_app_" + "0" * 49])
+@given(AROUND, AROUND, st.sampled_from([KNOWN.plain, BEARER]))
+@example("cfl_user_" + "A" * 46, "", KNOWN.plain)
+@example(BEARER[:110] + ".", "", BEARER)
+def test_nothing_that_stands_around_a_secret_or_a_bearer_hides_it(before: str, after: str, secret: str) -> None:
+    assert stands_in(before + secret + after)
+
+
+@pytest.mark.parametrize("piece", ["cfl_user_", "cfl_app_" + "0" * 49, "eyJ", BEARER[:111] + ".", BEARER[:-1] + "."])
+def test_a_long_text_is_read_in_time_that_grows_with_its_length(piece: str) -> None:
+    assert not stands_in(piece * (1 + 1_000_000 // len(piece)))  # what looked back and forth would take hours
+
+
+@pytest.mark.parametrize(
+    "text", ["", "cfl_", BEARER[:-1], BEARER[1:], KNOWN.stub, KNOWN.plain[:-1], KNOWN.plain[1:], "cfl_app_" + "0" * 49]
+)
 def test_what_only_resembles_a_secret_may_stand(text: str) -> None:
     assert not stands_in(text)
 

@@ -160,9 +160,11 @@ def test_metadata_keys_are_short_and_ascii(key: str) -> None:
 
 def test_a_secret_is_neither_text_nor_a_key() -> None:
     plain = mint("user").plain
-    with pytest.raises(BadText, match="holds a token's secret") as refused:
+    with pytest.raises(BadText, match="holds a secret or a bearer of a token") as refused:
         checked_name(f"found {plain} in a log")
     assert plain not in str(refused.value)
+    with pytest.raises(BadText, match="holds a secret or a bearer of a token"):
+        checked("description", f"cfl_user_{'A' * 46}{plain}", 32_767)
     with pytest.raises(BadMetadata) as refused_key:
         checked_metadata({plain: "x"})
     assert plain not in str(refused_key.value)

@@ -27,8 +27,9 @@ _SCOPE = (("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope"'),)
 BASIC: Final = 'Basic realm="counterfoil", charset="UTF-8"'
 _SOON = (("Retry-After", "1"),)
 
-# Our own secrets, and anything shaped like a signed bearer: the last filter, whatever a detail quotes.
-_SECRETS = re.compile(r"cfl_[a-z]+_[0-9A-Za-z]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+# Our own secrets, and anything shaped like a signed bearer, with all that stands in one run with them: the last filter,
+# whatever a detail quotes.
+_SECRETS = re.compile(r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]++(?:\.[\w-]++){2,}|cfl_[a-z]+_\w+")
 
 
 @dataclass(frozen=True, slots=True)
