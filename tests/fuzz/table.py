@@ -23,6 +23,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil.subjects.catalogue:_describe",
         "counterfoil.principal:Owner.user",
         "counterfoil.decide:_create",
+        "counterfoil.glob:read",
         "counterfoil.text:checked",
         "counterfoil_api.tokens.bulk:_permitted",
         "counterfoil_api.tokens.filters:wanted_by",

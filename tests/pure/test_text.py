@@ -99,7 +99,7 @@ def test_marks_are_not_stacked_so_high_that_composing_them_takes_long() -> None:
 
 def test_a_secret_that_composing_makes_whole_is_refused() -> None:
     plain = next(each for each in (mint("user").plain for _ in range(1_000)) if "K" in each)
-    with pytest.raises(BadText, match="holds a token's secret"):
+    with pytest.raises(BadText, match="holds a secret or a bearer"):
         checked_name(plain.replace("K", "\u212a"))
 
 
