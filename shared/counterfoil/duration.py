@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import ceil
 from typing import Final
 
 from .refusals import BadDuration, BadExpiry
@@ -27,18 +28,21 @@ _SHAPE: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 
 def length(text: str) -> timedelta:
-    """Return how long the text lasts, zero or more, or raise BadDuration; `forever` has no length."""
+    """Return how long the text lasts, zero or more, or raise BadDuration; `forever` has no length.
+
+    Rounded up to the microsecond: what somebody states to be longer than nothing is never nothing.
+    """
     if len(text) > LENGTH_LIMIT or not _SHAPE.fullmatch(text):
         raise BadDuration(f"{text[:LENGTH_LIMIT]!r} is not a duration. {BadDuration.__doc__}")
     micros = sum((Decimal(part[1]) * _UNITS[part[2]] for part in _PART.finditer(text)), Decimal(0))
     if micros > LONGEST // timedelta(microseconds=1):
         raise BadDuration(f"{text!r} is over a hundred years; say forever.")
-    return timedelta(microseconds=int(micros))
+    return timedelta(microseconds=ceil(micros))
 
 
 def seconds(text: str) -> int:
-    """Return the length in whole seconds, rounded down."""
-    return int(length(text).total_seconds())
+    """Return the length in whole seconds, rounded up."""
+    return ceil(length(text) / timedelta(seconds=1))
 
 
 def spelt(whole_seconds: int) -> str:

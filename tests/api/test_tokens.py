@@ -90,6 +90,13 @@ async def test_a_token_never_renews_itself(admin: Caller) -> None:
     assert (await holder.post("/v1/tokens/self/renew", {"duration": "2h"})).problem == "renews-itself"
 
 
+async def test_the_shortest_grace_is_a_second_and_not_none(admin: Caller) -> None:
+    issued = await admin.issue()
+    rotated = (await admin.post(f"/v1/tokens/{issued['token']['id']}/rotate", {"grace": "1ns"})).json["token"]
+    until, at = (datetime.fromisoformat(rotated[name]) for name in ("previous_secret_until", "updated_at"))
+    assert until - at == timedelta(seconds=1)
+
+
 async def test_rotation_states_its_grace(admin: Caller) -> None:
     issued = await admin.issue()
     path, first = f"/v1/tokens/{issued['token']['id']}/rotate", admin.with_token(issued["secret"])

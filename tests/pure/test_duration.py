@@ -30,7 +30,7 @@ GO = {
     "1.004s": 1.004 * SECOND,
     "1.0040s": 1.004 * SECOND,
     "100.00100s": 100.001 * SECOND,
-    "10ns": timedelta(0),
+    "10ns": MICROSECOND,
     "11us": 11 * MICROSECOND,
     "12µs": 12 * MICROSECOND,
     "12μs": 12 * MICROSECOND,
@@ -40,12 +40,12 @@ GO = {
     "16h": 16 * HOUR,
     "3h30m": 3.5 * HOUR,
     "10.5s4m": 4 * MINUTE + 10.5 * SECOND,
-    "1h2m3s4ms5us6ns": HOUR + 2 * MINUTE + 3 * SECOND + 4_005 * MICROSECOND,
+    "1h2m3s4ms5us6ns": HOUR + 2 * MINUTE + 3 * SECOND + 4_006 * MICROSECOND,
     "39h9m14.425s": 39 * HOUR + 9 * MINUTE + 14.425 * SECOND,
     "52763797000ns": 52_763_797 * MICROSECOND,
-    "9007199254740993ns": 9_007_199_254_740 * MICROSECOND,
+    "9007199254740993ns": 9_007_199_254_741 * MICROSECOND,
     "0.100000000000000000000h": 6 * MINUTE,
-    "0.830103483285477580700h": 49 * MINUTE + 48.372539 * SECOND,
+    "0.830103483285477580700h": 49 * MINUTE + 48.372540 * SECOND,
 }
 OURS = {"2h45m": 2.75 * HOUR, "300ms": 0.3 * SECOND, "90d": 90 * DAY, "2w": 14 * DAY, "1w1d": 8 * DAY,
         "8760h": 365 * DAY, "1.5d": 36 * HOUR, "0s": timedelta(0), "36525d": LONGEST}  # fmt: skip
@@ -66,8 +66,16 @@ def test_what_is_no_duration(text: str) -> None:
         length(text)
 
 
-def test_whole_seconds_are_rounded_down() -> None:
-    assert [seconds(text) for text in ("0s", "999ms", "1.9s", "1d")] == [0, 0, 1, 86_400]
+def test_whole_seconds_are_rounded_up() -> None:
+    texts = ("0s", "1ns", "999ms", "1s", "1.9s", "1d", "36525d")
+    assert [seconds(text) for text in texts] == [0, 1, 1, 1, 2, 86_400, 36_525 * 86_400]
+
+
+def test_nothing_but_zero_lasts_for_nothing() -> None:
+    assert [length(text) for text in ("1ns", ".000000001ns", "1000ns", "1001ns")] == [
+        MICROSECOND, MICROSECOND, MICROSECOND, 2 * MICROSECOND
+    ]  # fmt: skip
+    assert length("0ns") == length("0w0s") == timedelta(0)
 
 
 @given(st.integers(0, 9999), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999_999))
@@ -89,7 +97,7 @@ def test_a_life_of_its_own_length_from_now() -> None:
     assert expiry(AT, "90d", None) == AT + 90 * DAY
 
 
-@pytest.mark.parametrize("text", ["0s", "0h", "0.000s", "1ns", "999ns"])
+@pytest.mark.parametrize("text", ["0s", "0h", "0.000s", "0ns"])
 def test_a_life_of_nothing_is_refused_because_elsewhere_it_means_forever(text: str) -> None:
     with pytest.raises(BadDuration, match="say forever"):
         expiry(AT, text, None)

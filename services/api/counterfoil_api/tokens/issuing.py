@@ -1,7 +1,6 @@
 """New secrets: create, clone and rotate, each answered once with the secret and never again."""
 
 from datetime import datetime
-from math import ceil
 
 import msgspec
 from msgspec import UNSET
@@ -9,7 +8,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.commands import Create, Rotate
 from counterfoil.door.batch import recall
-from counterfoil.duration import length
+from counterfoil.duration import seconds
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
 from counterfoil.principal import Actor, Owner, Principal
@@ -180,8 +179,7 @@ async def rotate_token(
 
 def _grace_seconds(text: str) -> int:
     try:
-        # Up, never down: the shortest grace that somebody states is not none.
-        return ceil(length(text).total_seconds())
+        return seconds(text)
     except BadDuration:
         raise BadDuration(
             "State how long the previous secret stays good: a duration such as 24h, or 0s to end it at once.",
