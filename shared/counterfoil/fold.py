@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from operator import itemgetter
 from typing import Final, Literal, assert_never
 from uuid import UUID
 
@@ -134,8 +133,8 @@ class Fold:
             return self._all_or_none(command)
         if isinstance(command, ExchangeSecret):
             found = self._opened(command)
-            if found is None:
-                return UnknownSecret()
+            if not isinstance(found, Exchange):
+                return UnknownSecret() if found is None else found
             command = found
         key = key_of(command)
         if key in self.taken.held or (_guarded(command) and (command.account, command.account) in self.taken.held):
@@ -170,12 +169,14 @@ class Fold:
             outcomes.append(answer)
         return replace(outcomes[0], facts=tuple(fact for each in outcomes for fact in each.facts))
 
-    def _opened(self, command: ExchangeSecret) -> Exchange | None:
+    def _opened(self, command: ExchangeSecret) -> Exchange | Literal["again"] | None:
         found = [self.taken.opened[digest] for digest in command.digests if digest in self.taken.opened]
         if not found:
             return None
-        # As look-ups do: a secret from elsewhere that opens two tokens belongs to whoever had it first.
-        account, token_id, generation = min(found, key=itemgetter(1))
+        if any(key[:2] in self.taken.held for key in found):
+            return AGAIN
+        # As look-ups do: a secret from elsewhere that opens two tokens belongs to the older one.
+        account, token_id, generation = min(found, key=self._age)
         if command.client not in (None, token_id):
             return None
         itself = Principal(actor=Actor("token", token_id), account=account, scopes=())
@@ -185,6 +186,10 @@ class Fold:
             lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
             address=command.address,
         )  # fmt: skip
+
+    def _age(self, opened: tuple[UUID, UUID, int]) -> datetime:
+        state = self.taken.rows[opened[:2]].state
+        return state.created_at if isinstance(state, Token) else self.taken.clock
 
     def _refuse_less(self, command: TokenCommand | SubjectCommand) -> None:
         key = (command.by.account, command.by.actor.id)

@@ -109,9 +109,12 @@ class Peppers:
         return Minted(self._digest(secret.materials[0], self.signing), self.signing, secret.stub, secret.scheme)
 
     def digests(self, secret: Digestible) -> tuple[bytes, ...]:
-        """Return the digest under each pepper, the one that signs first: one of them may be in the table."""
-        materials = secret.materials
-        return tuple(self._digest(material, pepper_id) for pepper_id in self._verifying for material in materials)
+        """Return the digest under each pepper, the one that signs first: one of them may be in the table.
+
+        All of one algorithm come before those of the next: of two tokens as old as each other, the first is opened.
+        """
+        peppers = self._verifying
+        return tuple(self._digest(material, pepper_id) for material in secret.materials for pepper_id in peppers)
 
     def again(self, secret: Digestible) -> Iterator[tuple[bytes, bytes]]:
         """Yield each digest under which a secret may have been kept before, and the one to keep it under now."""

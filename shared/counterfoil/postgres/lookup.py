@@ -22,8 +22,8 @@ COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_i
        {surroundings.COLUMNS}"""
 
 
-_AGE: Final = itemgetter("token_id")
-"""Ids are UUIDv7: the order of tokens is that in which they came."""
+_AGE: Final = itemgetter("created_at")
+"""By the database's clock: the time in an id is that of the process that made it."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,8 @@ class Lookup:
         )
         found = {row["digest"]: row for row in rows}
         hits = {digests: [found[each] for each in digests if each in found] for digests in wanted}
-        # A secret from elsewhere may open two tokens, if nobody ever showed it: it belongs to whoever had it first.
+        # A secret from elsewhere may open two tokens, if nobody ever showed it: it belongs to the older one, and of two
+        # as old as each other to the one that was imported by the algorithm that comes first.
         return {digests: min(each, key=_AGE) for digests, each in hits.items() if each}
 
     async def _fetch_ids(self, ids: list[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], asyncpg.Record]:
