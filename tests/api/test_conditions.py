@@ -1,4 +1,4 @@
-"""If-Match: what it accepts, and that no bytes of strangers break it."""
+"""If-Match and If-None-Match: what they accept, what they mean, and that no bytes of strangers break them."""
 
 import contextlib
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.service import Caller
 from counterfoil_api.edge.complaints import InvalidPrecondition
 from counterfoil_api.typed.conditions import etag, expectation
 
@@ -21,7 +22,13 @@ def test_any_text_is_an_expectation_or_a_complaint(text: str) -> None:
         expectation(text)
 
 
-@pytest.mark.parametrize("tag", ['"abc"', '""', '"0"', '"-1"', '"01"', '"1.0"', '"99999999999999999"', '"1é"'])
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *('"abc"', '""', '"0"', '"-1"', '"01"', '"1.0"', '"99999999999999999"', '"1é"', '"1-"', '"1-zip"'),
+        *('"1-9c1185a5c5e9fc5"', '"1-9C1185A5C5E9FC54"', '"1-gzip-gzip"'),
+    ],
+)
 def test_tags_that_were_never_ours_match_nothing(tag: str) -> None:
     assert expectation(tag) == frozenset()
 
@@ -30,6 +37,98 @@ def test_a_star_matches_whatever_is_there() -> None:
     assert expectation(" * ") is None
 
 
-def test_weak_tags_are_refused_with_the_reason() -> None:
-    with pytest.raises(InvalidPrecondition, match="weak"):
-        expectation('"1", W/"2"')
+@pytest.mark.parametrize(
+    "tag", ['"7"', '"7-9c1185a5c5e9fc54"', '"7-gzip"', '"7;gzip"', '"7--br"', '"7-9c1185a5c5e9fc54-gzip"']
+)
+def test_a_tag_means_its_revision_whatever_follows(tag: str) -> None:
+    assert expectation(tag) == frozenset({7})
+
+
+@pytest.mark.parametrize("header", ['"1",', ',"1"', ' , ,"1" , ', '"1",,\t"1"'])
+def test_empty_elements_of_a_list_are_ignored(header: str) -> None:
+    assert expectation(header) == frozenset({1})
+
+
+@pytest.mark.parametrize("header", ["", ",", " , ,", "1", '"1" "2"', '"1', "W/1", 'w/"1"', '*, "1"', '"1"; "2"'])
+def test_what_is_no_list_of_tags_is_refused(header: str) -> None:
+    with pytest.raises(InvalidPrecondition, match="If-Match takes"):
+        expectation(header)
+
+
+def test_a_weak_tag_matches_nothing_and_keeps_no_strong_one_from_matching() -> None:
+    assert expectation('W/"2"') == frozenset()
+    assert expectation('W/"2", "1"') == frozenset({1})
+
+
+async def test_if_match_takes_the_tag_of_a_get_though_the_token_was_used_since(admin: Caller) -> None:
+    token = (await admin.issue(scopes=["self.rotate"]))["token"]["id"]
+    tag = (await admin.get(f"/v1/tokens/{token}")).headers["ETag"]
+    changed = await admin.patch(f"/v1/tokens/{token}", {"description": "a"}, If_Match=tag)
+    assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
+    assert (await admin.patch(f"/v1/tokens/{token}", {"description": "b"}, If_Match=tag)).problem == "stale-revision"
+
+
+@pytest.mark.parametrize("tag", ['W/"1"', 'W/"1-9c1185a5c5e9fc54"', 'W/"1-gzip"', 'W/"9", W/"1"'])
+async def test_a_tag_that_a_proxy_made_weak_is_explained(admin: Caller, tag: str) -> None:
+    token = (await admin.issue())["token"]["id"]
+    refused = await admin.patch(f"/v1/tokens/{token}", {"description": "a"}, If_Match=tag)
+    assert (refused.status, refused.problem) == (412, "weak-tag")
+    assert "W/" in refused.json["detail"]
+    assert 'send "' in refused.json["detail"]
+    assert (await admin.get(f"/v1/tokens/{token}")).json["revision"] == 1
+
+
+async def test_a_weak_tag_hides_no_other_refusal(admin: Caller, stranger: Caller) -> None:
+    token = (await admin.issue())["token"]["id"]
+    assert (await stranger.patch(f"/v1/tokens/{token}", {"name": "b"}, If_Match='W/"1"')).problem == "not-found"
+    secretlike = 'W/"s3cr3t-of-somebody"'
+    refused = await admin.patch(f"/v1/tokens/{token}", {"name": "b"}, If_Match=secretlike)
+    assert refused.problem == "stale-revision"
+    assert "s3cr3t" not in refused.body.decode()
+
+
+async def readable(admin: Caller) -> list[str]:
+    """Everything that a GET shows under an ETag."""
+    token = (await admin.issue())["token"]["id"]
+    user = (await admin.get("/v1/users", limit=1)).json["items"][0]["id"]
+    plan = (await admin.post("/v1/revocations/plan", {"filter": {"name": "nobody"}})).json["plan"]
+    order = {"filter": {"name": "nobody"}, "plan": plan, "reason": "for the test"}
+    job = (await admin.post("/v1/revocations", order)).json["id"]
+    await admin.post(f"/v1/revocations/{job}/cancel")
+    return [f"/v1/tokens/{token}", f"/v1/tokens/{token}?as_of=1", f"/v1/users/{user}", "/v1/account",
+            f"/v1/revocations/{job}"]  # fmt: skip
+
+
+async def test_a_document_that_the_caller_has_is_not_sent_again(admin: Caller) -> None:
+    for path in await readable(admin):
+        whole = await admin.get(path)
+        tag = whole.headers["ETag"]
+        for header in (tag, f"W/{tag}", f'"x", {tag}', "*", f'{tag[:-1]}-gzip"', f'{tag[:-1]};gzip"', f"W/{tag},"):
+            same = await admin.ask("GET", path, headers={"If-None-Match": header})
+            assert (same.status, same.body, same.headers["ETag"]) == (304, b"", tag), (path, header)
+            assert same.headers["Cache-Control"] == whole.headers["Cache-Control"]
+            assert "Content-Type" not in same.headers
+        other = await admin.ask("GET", path, headers={"If-None-Match": '"1", W/"2"'})
+        assert (other.status, other.headers["ETag"]) == (200, tag), path
+        head = await admin.ask("HEAD", path, headers={"If-None-Match": tag})
+        assert (head.status, head.headers["ETag"]) == (304, tag)
+
+
+async def test_a_304_hides_no_use_of_a_token(admin: Caller) -> None:
+    issued = await admin.issue(name="used between two looks")
+    path = f"/v1/tokens/{issued['token']['id']}"
+    before = await admin.get(path)
+    assert before.json["last_used_at"] is None
+    assert (
+        await admin.with_token(issued["secret"]).post("/v1/exchange", {"audience": "https://a.example"})
+    ).status == 200
+    after = await admin.ask("GET", path, headers={"If-None-Match": before.headers["ETag"]})
+    assert (after.status, after.json["revision"]) == (200, before.json["revision"])
+    assert after.json["last_used_at"] is not None
+
+
+async def test_what_is_no_tag_is_refused_in_if_none_match_too(admin: Caller) -> None:
+    refused = await admin.ask("GET", "/v1/account", headers={"If-None-Match": "1"})
+    assert (refused.status, refused.problem) == (400, "invalid-precondition")
+    assert refused.json["detail"].startswith("If-None-Match takes")
+    assert (await Caller(admin.session, "").ask("GET", "/v1/account", headers={"If-None-Match": "*"})).status == 401

@@ -110,7 +110,7 @@ async def test_a_body_may_be_left_out_when_nothing_in_it_is_needed(client: Clien
         assert await answer.json() == {"name": "5 True", "asker": "nobody", "key": None}
 
 
-@pytest.mark.parametrize("header", ['W/"7"', "7", '"7', "", '"7",', '"7" "8"'])
+@pytest.mark.parametrize("header", ["7", '"7', "", ",", '"7" "8"'])
 async def test_a_precondition_that_cannot_be_read_is_refused(client: ClientSession, header: str) -> None:
     async with client.patch("/things/5", headers={"If-Match": header}) as answer:
         assert (await answer.json(content_type=None))["type"] == PROBLEM + "invalid-precondition"

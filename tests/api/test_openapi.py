@@ -21,13 +21,8 @@ def test_an_operation_says_what_its_signature_says() -> None:
     assert make["security"] == [{"token": []}, {"password": []}]
     assert [parameter["name"] for parameter in make["parameters"]] == ["Idempotency-Key"]
     assert make["requestBody"]["content"]["application/json"]["example"]["name"] == "a"
-    assert set(make["responses"]["201"]["headers"]) == {
-        "ETag",
-        "Location",
-        "RateLimit",
-        "RateLimit-Policy",
-        "X-Request-Id",
-    }
+    headers = {"ETag", "Location", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "X-Request-Id"}
+    assert set(make["responses"]["201"]["headers"]) == headers
     assert "Retry-After" in make["responses"]["503"]["headers"]
     assert "urn:counterfoil:problem:scope-missing" in make["responses"]["403"]["description"]
     assert "422" in make["responses"]

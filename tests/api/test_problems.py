@@ -45,7 +45,7 @@ def test_problem_types_are_a_promise_to_callers() -> None:
         (409, "last-administrator"),
         (409, "lifetime-required"), (409, "lifetime-unwanted"), (409, "nothing-to-renew"), (409, "plan-changed"),
         (409, "secret-taken"), (409, "shuts-you-out"), (409, "too-early"), (409, "user-gone"),
-        (410, "secret-no-longer-available"), (412, "stale-revision"), (413, "body-too-large"),
+        (410, "secret-no-longer-available"), (412, "stale-revision"), (412, "weak-tag"), (413, "body-too-large"),
         (415, "unsupported-media-type"), (417, "expectation-failed"), (422, "bad-code"), (422, "bad-cursor"),
         (422, "bad-duration"), (422, "bad-email"), (422, "bad-expiry"), (422, "bad-link"), (422, "bad-metadata"),
         (422, "bad-owner"), (422, "bad-password"), (422, "bad-policy"), (422, "bad-scope"), (422, "bad-secret"),

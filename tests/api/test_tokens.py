@@ -9,6 +9,7 @@ import pytest
 from api.service import Caller
 
 KEY = "0123456789abcdef012345"
+REPLAYED = "Idempotency-Replayed"
 
 
 async def test_a_created_token_works_at_once_and_its_secret_is_shown_once(admin: Caller) -> None:
@@ -178,6 +179,7 @@ async def test_a_retried_request_gets_the_same_secret_and_happens_once(admin: Ca
     assert first.status in (200, 201)
     assert (again.status, again.json) == (first.status, first.json)
     assert again.headers["ETag"] == first.headers["ETag"]
+    assert [each.headers.get(REPLAYED) for each in (first, again)] == [None, "true"]
     assert (await admin.get(f"/v1/tokens/{first.json['token']['id']}/events")).json["next_cursor"] is None
     other = await admin.post(path, {**body, "duration": "1h"}, Idempotency_Key=key)
     assert (other.problem, other.status) == ("key-reused", 422)
@@ -192,6 +194,7 @@ async def test_a_token_that_rotated_its_secret_away_still_gets_the_lost_reply(ad
     assert (first.status, again.status) == (200, 200)
     assert again.json == first.json
     assert again.headers["ETag"] == first.headers["ETag"]
+    assert [each.headers.get(REPLAYED) for each in (first, again)] == [None, "true"]
     assert first.json["token"]["generation"] == 2
     # It opens that one reply and nothing else: not without the key, not for more, not elsewhere.
     assert (await holder.post("/v1/tokens/self/rotate", now)).problem == "secret-retired"
@@ -207,6 +210,8 @@ async def test_a_retried_change_gets_the_same_answer(admin: Caller) -> None:
     await admin.patch(path, {"name": "y"})
     again = await admin.patch(path, {"name": "x"}, Idempotency_Key="k")
     assert (again.json, again.headers["ETag"]) == (first.json, first.headers["ETag"])
+    assert [each.headers.get(REPLAYED) for each in (first, again)] == [None, "true"]
+    assert REPLAYED not in (await admin.patch(path, {"name": "y"})).headers
     assert (await admin.get(path)).json["name"] == "y"
 
 

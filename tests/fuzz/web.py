@@ -91,7 +91,7 @@ WEB: dict[str, Parser] = {
         conditions.expectation,
         oneof('"1", "2"', "*", '"x" ,, "9"'),
         (InvalidPrecondition,),
-        ("counterfoil_api.typed.conditions:_tags", "counterfoil_api.typed.conditions:_revision"),
+        tuple(f"counterfoil_api.typed.conditions:{name}" for name in ("tags_of", "Tag.own", "Tag.revision")),
         known=('"1"',),
     ),
     "counterfoil_api.edge.addresses:address_of": Parser(

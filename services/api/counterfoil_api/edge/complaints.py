@@ -3,7 +3,8 @@
 Complaint
 ├── MalformedRequest         the bytes are no request
 ├── InvalidRequest           readable, but not what this operation takes
-├── InvalidPrecondition      an If-Match that names no entity tag
+├── InvalidPrecondition      an If-Match or If-None-Match that names no entity tag
+├── WeakTag                  an If-Match that names a tag made weak, perhaps by a proxy
 ├── CredentialsInQuery       a secret where every proxy logs it
 ├── CredentialsRepeated      more than one set of them
 ├── CredentialsMissing       nobody is asking
@@ -39,7 +40,11 @@ class InvalidRequest(Complaint):
 
 
 class InvalidPrecondition(Complaint):
-    """If-Match takes *, or strong entity tags in double quotes."""
+    """If-Match and If-None-Match take *, or entity tags in double quotes, such as "3"."""
+
+
+class WeakTag(Complaint):
+    """A weak tag (W/) never matches an If-Match, which compares strongly; send the tag without W/."""
 
 
 class CredentialsInQuery(Complaint):

@@ -129,6 +129,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.CallerChanged: Kind(409, "caller-changed", "The caller's permissions changed"),
         refusals.SecretNoLongerAvailable: Kind(410, "secret-no-longer-available", "The secret can no longer be shown"),
         refusals.StaleRevision: Kind(412, "stale-revision", "Changed since it was read"),
+        complaints.WeakTag: Kind(412, "weak-tag", "A weak tag never matches"),
         complaints.BodyTooLarge: Kind(413, "body-too-large", "Request body too large"),
         complaints.UnsupportedMediaType: Kind(415, "unsupported-media-type", "Unsupported media type"),
         complaints.ExpectationFailed: Kind(417, "expectation-failed", "Unsupported Expect header"),

@@ -103,6 +103,8 @@ async def revoke_many(
         )  # fmt: skip
         await answered(ledger, command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
         job = await _permitted(ledger, asker, str(job_id))
+    elif key is not None:
+        key.replayed = True
     return Made(await _shown(ledger, job), job.revision, f"/v1/revocations/{job.id}")
 
 

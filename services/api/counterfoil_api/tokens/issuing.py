@@ -218,6 +218,7 @@ async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> 
     outcome = await recall(ledger.readers, claimed)
     if outcome is None or outcome.reply is None:
         raise SecretRetired
+    retry.replayed = True
     return msgspec.json.decode(outcome.reply, type=Issued)
 
 

@@ -30,4 +30,5 @@ async def answered(
         return shown(await ledger.door.execute(command))
     claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=holds_secret)
     outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
+    retry.replayed = outcome.replayed
     return shown(outcome) if outcome.reply is None else msgspec.json.decode(outcome.reply, type=kind)

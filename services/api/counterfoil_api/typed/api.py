@@ -14,13 +14,14 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 
 from aiohttp import web
 
-from counterfoil.refusals import Forbidden, Refusal
+from counterfoil.refusals import Forbidden, Refusal, StaleRevision
 from counterfoil_api.auth.credentials import Approach
 from counterfoil_api.edge.bodies import body_of
 from counterfoil_api.edge.bounds import bounds_of, in_time
 from counterfoil_api.edge.problems import SPELLING, Spelling
-from counterfoil_api.typed.reading import Parameter, Source, reader, refuse_query
-from counterfoil_api.typed.replies import NO_STORE, writer
+from counterfoil_api.typed.conditions import MATCH, field, refuse_weak, seen
+from counterfoil_api.typed.reading import Parameter, Source, reader, refuse_query, replayed
+from counterfoil_api.typed.replies import NO_STORE, REPLAYED, writer
 
 Context = TypeVar("Context")
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
@@ -154,6 +155,7 @@ class Mount(Generic[Context]):
         has_body = route.reads(Source.BODY, Source.FORM)
         has_query = route.reads(Source.QUERY)
         asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
+        retry = next((each.name for each in route.parameters if each.source is Source.IDEMPOTENCY_KEY), "")
 
         async def answer(request: web.Request) -> web.StreamResponse:
             if route.spelling is not None:
@@ -163,15 +165,21 @@ class Mount(Generic[Context]):
                 refuse_query(request)
             given = {name: read(request, raw) for name, read in readers}
             async with in_time(route.patience_seconds or bounds_of(request.app).request_seconds, changes=route.changes):
-                if asker is None:
-                    return write(await call(context, **given))
-                approach = given[asker]
-                given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                if asker is not None:
+                    approach = given[asker]
+                    given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
                 try:
-                    return write(await call(context, **given))
+                    response = write(await call(context, **given))
                 except Forbidden as refusal:
-                    note(context, approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
+                    if asker is not None:
+                        note(context, approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
                     raise
+                except StaleRevision:
+                    refuse_weak(field(request, MATCH))
+                    raise
+            if replayed(given.get(retry)):
+                response.headers[REPLAYED] = "true"
+            return response if route.changes else seen(request, response)
 
         return answer
 

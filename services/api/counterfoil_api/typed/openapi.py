@@ -27,8 +27,8 @@ from counterfoil_api.edge import complaints
 from counterfoil_api.edge.problems import KINDS, MEDIA_TYPE, Kind, Problem, Spelling, problem_document
 from counterfoil_api.typed.api import Route
 from counterfoil_api.typed.reading import Source
-from counterfoil_api.typed.replies import JSON, Page, reply_shape
-from counterfoil_api.typed.schemas import Json, Schemas, written
+from counterfoil_api.typed.replies import JSON, REPLAYED, Page, reply_shape
+from counterfoil_api.typed.schemas import Json, Schemas, is_conditional, parameters_of
 
 More = Callable[[Schemas], Json]
 """Paths that are no routes of an `Api`."""
@@ -50,7 +50,17 @@ _SCHEMES: Mapping[str, Json] = MappingProxyType(
 )
 _HEADERS: Mapping[str, Json] = MappingProxyType(
     {
-        "ETag": {"description": "The revision shown, for If-Match.", "schema": {"type": "string"}},
+        "ETag": {
+            "description": "The revision shown, for If-Match; of a GET also a digest of the document, for "
+            "If-None-Match. If-Match looks at the revision alone.",
+            "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,15}(-[0-9a-f]{16})?"$'},
+            "example": '"3-9c1185a5c5e9fc54"',
+        },
+        REPLAYED: {
+            "description": "`true` where this is the answer that the same Idempotency-Key got before, and nothing was "
+            "done again; else the header is missing.",
+            "schema": {"enum": ["true"]},
+        },
         "Location": {"description": "Where it is now.", "schema": {"type": "string"}},
         "X-Request-Id": {
             "description": "The id under which this request was logged.",
@@ -108,7 +118,7 @@ _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
         Source.APPROACH: _ASKING,
         Source.PERHAPS: _ASKING[1:],
         Source.ADDRESS: (),
-        Source.IF_MATCH: (complaints.InvalidPrecondition, StaleRevision),
+        Source.IF_MATCH: (complaints.InvalidPrecondition, complaints.WeakTag, StaleRevision),
         Source.IDEMPOTENCY_KEY: (KeyReused,),
         Source.PATH: (),
         Source.QUERY: (),
@@ -154,7 +164,7 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     description = " ".join(part for part in (route.description, _scope(route)) if part)
     if description:
         operation["description"] = description
-    if parameters := [each for parameter in route.parameters for each in written(parameter, schemas)]:
+    if parameters := parameters_of(route, schemas):
         operation["parameters"] = parameters
     if body := _request_body(route, schemas):
         operation["requestBody"] = body
@@ -189,9 +199,19 @@ def _request_body(route: Route, schemas: Schemas) -> Json | None:
 def _responses(route: Route, schemas: Schemas) -> Json:
     own = (each for parameter in route.parameters for each in _BY_SOURCE[parameter.source])
     shape = reply_shape(route.returns)
-    refusals = (*_ALWAYS, *own, *route.refusals)
+    conditional = (complaints.InvalidPrecondition,) if is_conditional(route) else ()
+    refusals = (*_ALWAYS, *own, *conditional, *route.refusals)
     said = refused(refusals, schemas) if route.spelling is None else _spelt(route.spelling, refusals, schemas)
-    return {str(shape.status): _reply(route, schemas)} | said
+    same = {"304": _same(route)} if is_conditional(route) else {}
+    return {str(shape.status): _reply(route, schemas)} | same | said
+
+
+def _same(route: Route) -> Json:
+    """What a GET answers to somebody who has the document."""
+    return {
+        "description": "Not changed since the ETag that If-None-Match names; there is no body.",
+        "headers": _headers(("ETag", *_limits(route), "X-Request-Id")),
+    }
 
 
 def _spelt(spelling: Spelling, refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:
@@ -224,13 +244,17 @@ def _reply(route: Route, schemas: Schemas) -> Json:
             content[JSON]["example"] = msgspec.to_builtins(route.answers)
     return {
         "description": HTTPStatus(shape.status).phrase,
-        "headers": _headers((*shape.headers, *_limits(route), "X-Request-Id")),
+        "headers": _headers((*shape.headers, *_replays(route), *_limits(route), "X-Request-Id")),
         "content": content,
     }
 
 
 def _limits(route: Route) -> tuple[str, ...]:
     return ("RateLimit", "RateLimit-Policy") if route.reads(Source.ASKER, Source.APPROACH) else ()
+
+
+def _replays(route: Route) -> tuple[str, ...]:
+    return (REPLAYED,) if route.reads(Source.IDEMPOTENCY_KEY) else ()
 
 
 def _refused(same: list[tuple[Kind, type[Refusal]]], schemas: Schemas) -> Json:

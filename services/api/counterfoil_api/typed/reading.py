@@ -20,7 +20,7 @@ from counterfoil_api.edge.complaints import (
     MalformedRequest,
     UnsupportedMediaType,
 )
-from counterfoil_api.typed.conditions import expectation
+from counterfoil_api.typed.conditions import MATCH, expectation, field
 from counterfoil_api.typed.fields import fields_of, form_of
 from counterfoil_api.typed.misreadings import misread, named
 
@@ -40,12 +40,13 @@ class Source(Enum):
     IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Retry:
-    """An Idempotency-Key and the whole of what was asked under it."""
+    """An Idempotency-Key, the whole of what was asked under it, and whether it was answered before."""
 
     key: str
     request: tuple[bytes, ...]
+    replayed: bool = False
 
 
 T = TypeVar("T")
@@ -100,6 +101,11 @@ def reader(parameter: Parameter) -> Read:
             return _if_match
         case Source.IDEMPOTENCY_KEY:
             return _retry
+
+
+def replayed(given: object) -> bool:
+    """Whether this is a Retry of what was answered before."""
+    return isinstance(given, Retry) and given.replayed
 
 
 def refuse_query(request: web.Request) -> None:
@@ -202,8 +208,8 @@ def _expect_media_type(request: web.Request, expected: str) -> None:
 
 
 def _if_match(request: web.Request, _: bytes) -> frozenset[int] | None:
-    header = request.headers.getall("If-Match", None)
-    return None if header is None else expectation(", ".join(header))
+    header = field(request, MATCH)
+    return None if header is None else expectation(header)
 
 
 def _retry(request: web.Request, raw: bytes) -> Retry | None:

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 JSON = "application/json"
 NO_STORE = "no-store"
+REPLAYED = "Idempotency-Replayed"
+"""Beside an answer that was given before, under the same Idempotency-Key."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 encode = msgspec.json.Encoder().encode

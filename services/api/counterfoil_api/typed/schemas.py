@@ -15,7 +15,9 @@ Json = dict[str, Any]
 _SCHEMA = "#/components/schemas/{name}"
 _REF = "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
 _SAYS = {"user": "A user's id, their number, or `self`: who asks.", "job": "A bulk revocation's id."}
-_TAGS = r'^(\*|"[1-9][0-9]{0,15}"( *, *"[1-9][0-9]{0,15}")*)$'
+_TAG = r'"[1-9][0-9]{0,15}(-[0-9a-f]{16})?"'
+_TAGS = rf"^(\*|{_TAG}( *, *{_TAG})*)$"
+_SEEN = rf"^(\*|(W/)?{_TAG}( *, *(W/)?{_TAG})*)$"
 
 
 class Schemas:
@@ -45,7 +47,21 @@ def _travels(parameter: Parameter) -> bool:
     return parameter.source in (Source.BODY, Source.FORM, Source.QUERY)
 
 
-def written(parameter: Parameter, schemas: Schemas) -> list[Json]:
+def is_conditional(route: Route) -> bool:
+    """Whether it may answer that the caller has the document already."""
+    return not route.changes and "ETag" in reply_shape(route.returns).headers
+
+
+def parameters_of(route: Route, schemas: Schemas) -> list[Json]:
+    """The parameters of an operation."""
+    written = [each for parameter in route.parameters for each in _written(parameter, schemas)]
+    if is_conditional(route):
+        says = "The ETag that you have: if the document is still the same, the answer is 304."
+        written.append(_parameter("If-None-Match", "header", {"type": "string", "pattern": _SEEN}, says))
+    return written
+
+
+def _written(parameter: Parameter, schemas: Schemas) -> list[Json]:
     """The parameters of an operation that one parameter of its handler stands for."""
     match parameter.source:
         case Source.PATH:
