@@ -65,7 +65,7 @@ def seal(fact: Fact, *, prev: bytes | None, salt: bytes) -> Sealed:
     Raises EntryTooLarge over 65,535 bytes.
     """
     data = msgspec.to_builtins(fact.event)
-    said = data.pop("private")
+    said = data.pop("private", None)
     private = None if said is None else canonical(said)
     # These bytes are sealed. Reordering, renaming or reformatting here breaks every log ever written.
     entry = canonical(

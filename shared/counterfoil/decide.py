@@ -34,10 +34,8 @@ from .events import (
     Expiring,
     Private,
     Renewed,
-    Resumed,
     Revoked,
     Rotated,
-    Suspended,
     Updated,
 )
 from .exchange import exchanged
@@ -58,6 +56,7 @@ from .refusals import (
     StaleRevision,
 )
 from .subjects.account import Policy
+from .suspension import resumed, suspended
 from .token import ALONE, Surroundings, Token, flaw, pending, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -96,13 +95,10 @@ def _change(token: Token, command: Change, at: datetime, around: Surroundings) -
             return _renew(token, command, at, around.policy)
         case Rotate():
             return _rotate(token, command, at, around)
-        case Suspend(reason=reason):
-            why = text.checked("reason", reason, text.REASON_LIMIT)
-            return [] if token.standing == "suspended" else [Suspended(private=Private(reason=why) if why else None)]
+        case Suspend():
+            return suspended(token, command)
         case Resume():
-            refuse_beyond(command.by, token.scopes, owner=token.owner)
-            refuse_beyond_life(command.by, token.expires_at)
-            return [] if token.standing == "active" else [Resumed()]
+            return resumed(token, command)
     raise TypeError(f"no such command: {type(command).__name__}")
 
 

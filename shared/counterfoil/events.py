@@ -88,8 +88,10 @@ class Exchanged(Event, frozen=True, kw_only=True):
     actors: tuple[UUID, ...] = ()
 
 
-class Suspended(Event, frozen=True, kw_only=True):
-    """It is refused for now."""
+class Suspended(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """It is refused for now. Only a suspension `by_owner`, who had no other power over it, is the owner's to undo."""
+
+    by_owner: bool = False
 
 
 class Resumed(Event, frozen=True, kw_only=True):

@@ -77,6 +77,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     version: int
     at: datetime
+    suspended_by_owner: bool = False
+    """Whether its owner may resume it; a suspension by anybody else takes more power than theirs."""
 
 
 class Accepted(Protocol):
@@ -217,10 +219,11 @@ def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
                 epoch=epoch,
                 previous_epoch=token.epoch,
             )
-        case Suspended(private=said):
-            return replace(token, standing="suspended", reason=(said and said.reason) or None)
+        case Suspended(private=said, by_owner=by_owner):
+            reason = (said and said.reason) or None
+            return replace(token, standing="suspended", reason=reason, suspended_by_owner=by_owner)
         case Resumed():
-            return replace(token, standing="active", reason=None)
+            return replace(token, standing="active", reason=None, suspended_by_owner=False)
         case Expiring(threshold=threshold):
             return replace(token, noticed=threshold)
         case Expired():

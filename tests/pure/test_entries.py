@@ -136,6 +136,7 @@ LIVES: dict[str, list[Event]] = {
         Resumed(),
         Revoked(private=Private(reason="leaked")),
         Erased(),
+        Suspended(by_owner=True),
     ],
 }  # fmt: skip
 

@@ -75,3 +75,20 @@ async def test_c11_a_token_does_no_more_than_its_user_may_do_at_that_moment(
     assert (await admin.post("/v1/tokens", wider)).problem == "beyond-owner"
     await admin.patch(f"/v1/users/{ada.id}", {"role": "administrator"})
     assert await left() == {"all"}
+
+
+async def test_c11_a_token_of_the_same_owner_does_not_resume_what_an_administrator_suspended(admin: Caller) -> None:
+    ada = await person(admin)
+    leaked, other = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(2)]
+    path, thief = f"/v1/tokens/{leaked['token']['id']}", admin.with_token(other["secret"])
+    assert (await thief.post(f"{path}/suspend")).json["status"] == "suspended"  # as if to keep it for themselves
+    assert (await admin.post(f"{path}/suspend", {"reason": "leaked"})).json["reason"] == "leaked"
+    for asks in (thief, ada.asks()):
+        refused = await asks.post(f"{path}/resume")
+        assert (refused.status, refused.problem, refused.json["missing"]) == (403, "beyond-caller", ["tokens.resume"])
+    rotated = await thief.post(f"{path}/rotate", {"grace": "0s"})
+    assert rotated.json["token"]["status"] == "suspended"
+    assert (await admin.with_token(rotated.json["secret"]).get("/v1/tokens/self")).problem == "token-suspended"
+    assert (await admin.post(f"{path}/resume")).json["status"] == "active"
+    assert (await thief.post(f"{path}/suspend")).json["status"] == "suspended"
+    assert (await thief.post(f"{path}/resume")).json["status"] == "active"

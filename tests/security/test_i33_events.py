@@ -93,7 +93,7 @@ def test_i33_every_field_of_every_command_was_thought_of() -> None:
 
 ALLOWED = {
     "number", "owner", "scopes", "duration", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
-    "private", "expired_at", "previous_until", "jti", "audience", "threshold", "kid", "jwk", "role",
+    "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",
 }  # fmt: skip

@@ -21,7 +21,7 @@ _TYPES: Final = {
     "generation": "integer", "epoch": "integer", "previous_until": "timestamptz",
     "previous_epoch": "integer", "stub": "text", "dialect": "text",
     "cloned_from": "uuid", "reason": "text", "revision": "bigint", "version": "bigint", "at": "timestamptz",
-    "leaf": "bytea",
+    "leaf": "bytea", "suspended_by_owner": "boolean",
 }  # fmt: skip
 """Every column of the table in order, with its type; lists travel as JSON text, since ragged text[][] is refused."""
 
@@ -69,6 +69,7 @@ def _cells(token: Token, leaf: bytes) -> tuple[object, ...]:
         token.noticed, token.next_due_at, token.created_at, token.updated_at, token.last_exchanged_at,
         token.generation, token.epoch, token.previous_until, token.previous_epoch, token.stub, token.dialect,
         token.cloned_from, token.reason, token.revision, token.version, token.at, leaf,
+        token.suspended_by_owner,
     )  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def token_of(row: asyncpg.Record) -> Token:
         generation=row["generation"], epoch=row["epoch"], previous_until=row["previous_until"],
         previous_epoch=row["previous_epoch"], stub=row["stub"],
         dialect=row["dialect"], cloned_from=row["cloned_from"], reason=row["reason"], revision=row["revision"],
-        version=row["version"], at=row["at"],
+        version=row["version"], at=row["at"], suspended_by_owner=row["suspended_by_owner"],
     )  # fmt: skip
 
 

@@ -161,7 +161,11 @@ async def resume_token(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[TokenDocument]:
-    """Accept a suspended token again."""
+    """Accept a suspended token again.
+
+    Who holds no more than `own.resume` resumes what was suspended with no more than `own.suspend`; a suspension with
+    `tokens.suspend` is undone with `tokens.resume` alone.
+    """
     listed = await permitted(ledger, asker, ref, scope="tokens.resume")
     command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match)
     return await _changed(ledger, listed, command, key)

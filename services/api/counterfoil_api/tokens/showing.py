@@ -53,7 +53,7 @@ def listed_document(listed: Listed) -> TokenDocument:
 def event_document(fact: Fact) -> EventDocument:
     """An event as the log tells it."""
     data: dict[str, Any] = msgspec.to_builtins(fact.event)
-    private = data.pop("private")
+    private = data.pop("private", None)
     return EventDocument(
         version=fact.version,
         type=fact.type,

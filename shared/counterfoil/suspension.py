@@ -1,0 +1,37 @@
+"""Suspend and resume: whoever suspended a token decides who may resume it.
+
+An owner may undo their own suspension. A suspension by somebody with power over the token stands until somebody with
+such power resumes it: else a stolen token of the same owner would revive one that was suspended as leaked.
+"""
+
+from __future__ import annotations
+
+from . import text
+from .commands import Resume, Suspend
+from .events import Event, Private, Resumed, Suspended
+from .principal import refuse_beyond, refuse_beyond_life
+from .refusals import BeyondCaller
+from .token import Token
+
+
+def suspended(token: Token, command: Suspend) -> list[Event]:
+    """Return the suspension, also of a token that its owner suspended: from then on the owner cannot undo it."""
+    why = text.checked("reason", command.reason, text.REASON_LIMIT)
+    by_owner = command.by.owner == token.owner and command.by.lacks("tokens.suspend")
+    if token.standing == "suspended" and (by_owner or not token.suspended_by_owner):
+        return []
+    return [Suspended(by_owner=by_owner, private=Private(reason=why) if why else None)]
+
+
+def resumed(token: Token, command: Resume) -> list[Event]:
+    """Return the resumption, or nothing if the token is not suspended."""
+    refuse_beyond(command.by, token.scopes, owner=token.owner)
+    refuse_beyond_life(command.by, token.expires_at)
+    if token.standing == "active":
+        return []
+    if not token.suspended_by_owner and command.by.lacks("tokens.resume"):
+        raise BeyondCaller(
+            "Somebody with power over this token suspended it; to resume it takes the scope tokens.resume.",
+            missing=["tokens.resume"],
+        )
+    return [Resumed()]
