@@ -53,7 +53,7 @@ MAY = {
 """Which roles may do what; a member only with tokens of their own."""
 FREE = {
     "/v1/exchange", "/v1/oauth/token", "/v1/burn", "/v1/users/self/totp", "/v1/users/self/totp/confirm", "/v1/login",
-    "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json", "/healthz", "/readyz",
+    "/", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json", "/healthz", "/readyz",
     "/metrics",
 }  # fmt: skip
 """Open to everybody, or to everybody who proves something else than a scope."""

@@ -41,7 +41,7 @@ async def test_the_description_is_valid_and_complete(admin: Caller) -> None:
 
 
 async def test_health_needs_no_credentials(session: ClientSession) -> None:
-    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/.well-known/jwks.json"):
+    for path in ("/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/.well-known/jwks.json"):
         async with session.get(path) as answer:
             assert answer.status == 200
 

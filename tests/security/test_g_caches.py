@@ -30,7 +30,7 @@ def test_g28_nothing_that_verifies_knows_redis() -> None:
 
 
 async def test_g29_only_public_documents_may_be_cached(admin: Caller) -> None:
-    public = {"/openapi.json", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
+    public = {"/", "/openapi.json", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"}
     assert {route.path for route in routes() if route.cache != "no-store"} == public
     for path in ("/v1/tokens", "/v1/tokens/self", "/v1/tokens/nobody", "/v1/alerts", "/metrics", "/nowhere"):
         assert (await admin.get(path)).headers["Cache-Control"] == "no-store", path

@@ -5,9 +5,11 @@ from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from importlib.metadata import version
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from counterfoil.settings import Settings
 from counterfoil_api import health
@@ -38,6 +40,18 @@ _PARTS = (
 )
 
 
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """Which service this is, and where to go on."""
+
+    name: Literal["Counterfoil"] = "Counterfoil"
+    summary: str = "An event-sourced ledger for API tokens: their whole life over HTTP, under /v1."
+    version: str
+    openapi: Annotated[str, Meta(description="Every operation, as OpenAPI 3.1.")]
+    health: Annotated[str, Meta(description="Whether the process lives.")]
+    readiness: Annotated[str, Meta(description="Whether requests would be answered.")]
+    oauth: Annotated[str, Meta(description="Where everything of OAuth is (RFC 8414).")]
+
+
 Opening = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
 
 
@@ -66,6 +80,19 @@ def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Appli
 def routes() -> list[Route]:
     """Every operation, in the order of the document."""
     return list(chain.from_iterable(part.routes for part in _PARTS))
+
+
+@description.get("/", cache="public, max-age=300")
+async def get_index(ledger: Ledger) -> Index:
+    """Learn which service this is, and where it describes itself."""
+    url = ledger.settings.public_url
+    return Index(
+        version=version("counterfoil"),
+        openapi=f"{url}/openapi.json",
+        health=f"{url}/healthz",
+        readiness=f"{url}/readyz",
+        oauth=f"{url}/.well-known/oauth-authorization-server",
+    )
 
 
 @description.get("/openapi.json", cache="public, max-age=300")

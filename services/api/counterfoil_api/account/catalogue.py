@@ -82,7 +82,7 @@ class CatalogueQuery(Given, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-@api.get("/v1/scopes", scope="scopes.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read", refusals=(ScopeMissing, BadCursor))
 async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> ScopePage:
     """List the scopes of the catalogue."""
     need(asker, "scopes.read")
@@ -96,7 +96,13 @@ async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[C
     return ScopePage(items=[*built_in, *(_scope(each) for each in page)], next_cursor=more)
 
 
-@api.route("PUT", "/v1/scopes/{scope}", scope="scopes.update", refusals=(ScopeMissing, BadScope, BadText, BadLink))
+@api.route(
+    "PUT",
+    "/v1/scopes/{scope}",
+    instead_of=("POST /v1/scopes",),
+    scope="scopes.update",
+    refusals=(ScopeMissing, BadScope, BadText, BadLink),
+)
 async def describe_scope(
     ledger: Ledger, asker: Asker[Principal], *, scope: str, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
@@ -123,7 +129,9 @@ async def forget_scope(
     return await _described(ledger, command)
 
 
-@api.get("/v1/scope-sets", scope="scopes.read", refusals=(ScopeMissing, BadCursor))
+@api.get(
+    "/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read", refusals=(ScopeMissing, BadCursor)
+)
 async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> SetPage:
     """List the sets of scopes that are granted together."""
     need(asker, "scopes.read")
@@ -138,7 +146,13 @@ async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Que
     return SetPage(items=[*shown, *(_set(each) for each in page)], next_cursor=more)
 
 
-@api.route("PUT", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(ScopeMissing, BadScope, BadText))
+@api.route(
+    "PUT",
+    "/v1/scope-sets/{name}",
+    instead_of=("POST /v1/scope-sets",),
+    scope="scopes.update",
+    refusals=(ScopeMissing, BadScope, BadText),
+)
 async def compose_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: str, body: Body[SetGiven], if_match: IfMatch
 ) -> Tagged[SetDocument]:

@@ -112,7 +112,7 @@ class NoSuchPath(Complaint):
 
 
 class MethodNotAllowed(Complaint):
-    """This path answers, but not to this method; Allow names those it knows."""
+    """This path does not have this method; the Allow header names those that it has."""
 
 
 class RequestTimeout(Complaint):

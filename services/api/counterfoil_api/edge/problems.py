@@ -187,6 +187,8 @@ def problem(refusal: Refusal) -> web.Response:
         headers["WWW-Authenticate"] = challenge(refusal)
     if "retry_after" in refusal.facts:
         headers["Retry-After"] = str(refusal.facts["retry_after"])
+    if "allow" in refusal.facts:
+        headers["Allow"] = str(refusal.facts["allow"])
     return web.Response(body=msgspec.json.encode(problem_document(refusal)), status=kind.status, headers=headers)
 
 

@@ -80,8 +80,6 @@ def refused_response(error: Exception, spelling: Spelling | None = None) -> tupl
     """The problem document of an exception, or how else it is spelt, and the name of that problem."""
     refusal = refusal_of(error)
     response = problem(refusal) if spelling is None else spelling.response(refusal)
-    if isinstance(error, web.HTTPMethodNotAllowed):
-        response.headers["Allow"] = error.headers["Allow"]
     return response, kind_of(refusal).name
 
 
@@ -99,7 +97,7 @@ def refusal_of(error: Exception) -> Refusal:
         case web.HTTPNotFound():
             return NoSuchPath()
         case web.HTTPMethodNotAllowed():
-            return MethodNotAllowed()
+            return MethodNotAllowed(allow=error.headers["Allow"])
         case web.HTTPRequestEntityTooLarge():
             return BodyTooLarge()
         case web.HTTPExpectationFailed():

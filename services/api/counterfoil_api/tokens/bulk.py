@@ -80,6 +80,7 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
 
 @api.post(
     "/v1/revocations",
+    instead_of=("DELETE /v1/tokens",),
     scope=_SCOPE,
     refusals=(ScopeMissing, PlanChanged, AlreadyExists, BadText),
     asks=REQUEST,
@@ -128,7 +129,12 @@ async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: str) -
     return Tagged(await _shown(ledger, found), found.revision)
 
 
-@api.post("/v1/revocations/{job}/cancel", scope=_SCOPE, refusals=(ScopeMissing, NotFound, BadReference))
+@api.post(
+    "/v1/revocations/{job}/cancel",
+    instead_of=("DELETE /v1/revocations/{job}",),
+    scope=_SCOPE,
+    refusals=(ScopeMissing, NotFound, BadReference),
+)
 async def cancel_revocation(
     ledger: Ledger, asker: Asker[Principal], *, job: str, _: Body[Resumption], if_match: IfMatch
 ) -> Tagged[JobDocument]:

@@ -173,6 +173,7 @@ async def resume_token(
 
 @api.post(
     "/v1/tokens/{ref}/revoke",
+    instead_of=("DELETE /v1/tokens/{ref}",),
     scope="tokens.revoke",
     refusals=(*_TARGET, BadText),
     asks=REVOCATION,

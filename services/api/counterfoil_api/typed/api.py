@@ -20,6 +20,7 @@ from counterfoil_api.edge.bodies import body_of
 from counterfoil_api.edge.bounds import bounds_of, in_time
 from counterfoil_api.edge.problems import SPELLING, Spelling
 from counterfoil_api.typed.conditions import MATCH, field, refuse_weak, seen
+from counterfoil_api.typed.methods import WrongMethods
 from counterfoil_api.typed.reading import Parameter, Source, reader, refuse_query, replayed
 from counterfoil_api.typed.replies import NO_STORE, REPLAYED, writer
 
@@ -50,6 +51,7 @@ class Route:
     longest_body: int | None = None
     patience_seconds: float | None = None
     spelling: Spelling | None = None
+    instead_of: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -93,11 +95,13 @@ class Api:
         longest_body: int | None = None,
         patience_seconds: float | None = None,
         spelling: Spelling | None = None,
+        instead_of: tuple[str, ...] = (),
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
 
         `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
-        `spelling` for one whose refusals are no problem documents.
+        `spelling` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
+        place, such as `DELETE /v1/tokens/{ref}`, and is told of this one.
         """
 
         def declare(call: Handler) -> Handler:
@@ -119,6 +123,7 @@ class Api:
                 longest_body=longest_body,
                 patience_seconds=patience_seconds,
                 spelling=spelling,
+                instead_of=instead_of,
             )
             self.routes.append(route)
             return call
@@ -146,6 +151,8 @@ class Mount(Generic[Context]):
             app.router.add_route(route.method, path, answer)
             if route.method == "GET":
                 app.router.add_route("HEAD", path, answer)
+        for each in dict.fromkeys(route.path for route in routes):  # after all of them: it answers whatever they do not
+            app.router.add_route("*", _apart(each, paths), WrongMethods(each, routes).answer)
 
     def answer(self, route: Route) -> Answer:
         """The handler of one route, with nothing left to find out per request."""

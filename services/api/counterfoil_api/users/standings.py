@@ -67,6 +67,7 @@ async def enable_user(
 
 @api.post(
     "/v1/users/{user}/remove",
+    instead_of=("DELETE /v1/users/{user}",),
     scope="users.remove",
     refusals=(*TARGET, BeyondCaller, LastAdministrator, BadText),
     asks=Revocation(reason="Left the company."),
@@ -130,7 +131,10 @@ async def change_password(
 
 
 @api.post(
-    "/v1/users/{user}/totp/remove", scope="users.reset", refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone)
+    "/v1/users/{user}/totp/remove",
+    instead_of=("DELETE /v1/users/self/totp",),
+    scope="users.reset",
+    refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone),
 )
 async def remove_totp(
     ledger: Ledger,
