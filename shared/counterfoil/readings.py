@@ -5,31 +5,31 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from counterfoil.duration import length
 from counterfoil.refusals import BadDuration
+from counterfoil.server_urls import split
 
 _HOUR_SECONDS = 3_600
-
-
-def url(*schemes: str) -> Callable[[str], str]:
-    """An address with one of these schemes."""
-
-    def read(text: str) -> str:
-        if urlsplit(text).scheme not in schemes:
-            raise ValueError(f"has to begin with {' or '.join(f'{s}://' for s in schemes)}")
-        return text
-
-    return read
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@\[\]/]+)(:\d{1,5})?")
 
 
 def public_url(text: str) -> str:
     """An address that others can append a path to."""
-    parts = urlsplit(url("http", "https")(text))
-    if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+    parts = split(text, "http", "https")
+    if not _HOST_AND_PORT.fullmatch(parts.netloc) or parts.query or parts.fragment:
         raise ValueError("has to be a plain address: scheme, host, perhaps a port and a path")
     return text.rstrip("/")
+
+
+def host(text: str) -> str:
+    """An address to listen on, in its shortest spelling, or the name of a host."""
+    try:
+        return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
+            raise ValueError("has to be an address or the name of a host, without a scheme and a port") from None
+    return text
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
@@ -59,9 +59,9 @@ def key(text: str, *, least: int, most: int) -> bytes:
     try:
         found = base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise ValueError("is not base64") from None
+        raise ValueError("has to be in base64") from None
     if not least <= len(found) <= most:
-        raise ValueError(f"holds {len(found)} bytes instead of {least}{'' if least == most else ' or more'}")
+        raise ValueError(f"holds {len(found)} bytes and has to hold {least}{'' if least == most else ' or more'}")
     return found
 
 
@@ -71,7 +71,7 @@ def peppers(text: str) -> dict[int, bytes]:
     for part in text.split(","):
         number, colon, encoded = part.strip().partition(":")
         if not colon or not number.isdecimal() or not 1 <= int(number) <= 32_767:
-            raise ValueError("has to be a list of number:base64, numbers from 1 to 32767")
+            raise ValueError("has to be a list of NUMBER:KEY, with numbers from 1 to 32767 and keys in base64")
         if int(number) in found:
             raise ValueError(f"names pepper {int(number)} twice")
         found[int(number)] = key(encoded, least=32, most=1024)
@@ -87,8 +87,8 @@ def seconds(text: str) -> float:
     """A duration."""
     try:
         found = length(text).total_seconds()
-    except BadDuration as complaint:
-        raise ValueError(complaint.detail.rstrip(".")) from None
+    except BadDuration:
+        raise ValueError("has to be a duration: numbers with a unit, such as 90d, 2h45m or 300ms") from None
     if not found:
         raise ValueError("has to be longer than nothing")
     return found
@@ -112,7 +112,7 @@ def rate(text: str) -> tuple[int, int] | None:
         return None
     most, slash, span = text.partition("/")
     if not slash:
-        raise ValueError("has to be a number, a slash and a duration")
+        raise ValueError("has to be a number, a slash and a duration, such as 600/1m, or none")
     return whole(1, 1_000_000_000)(most.strip()), whole_seconds(span.strip())
 
 
@@ -131,9 +131,11 @@ def proxies(text: str) -> tuple[str, ...]:
     try:
         widest = min((ipaddress.ip_network(name).prefixlen for name in named.keys() - {"unix"}), default=1)
     except ValueError:
-        raise ValueError("holds what is no network") from None
+        raise ValueError(
+            "has to be a list of networks with a comma between them, each without bits beyond its length"
+        ) from None
     if not widest:
-        raise ValueError("believes everybody, so that anybody can claim any address")
+        raise ValueError("names a network of all addresses, so that anybody could claim any address")
     return tuple(named)
 
 

@@ -1,6 +1,7 @@
 """Every knob of the running service: read from the environment once, checked before anything starts."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -10,6 +11,7 @@ import msgspec
 from counterfoil.readings import (
     bearer,
     encryption_key,
+    host,
     one_of,
     peppers,
     proxies,
@@ -18,10 +20,10 @@ from counterfoil.readings import (
     rotation,
     seconds,
     thresholds,
-    url,
     whole,
     whole_seconds,
 )
+from counterfoil.server_urls import postgres_url, redis_url
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -34,11 +36,16 @@ _SECRET_FIELDS = frozenset({
 })  # fmt: skip
 
 
+_FORM = re.compile(r"such as|[`,:] ?\w+.* or ")
+_SHOWN = 80
+"""How much of a wrong value is repeated."""
+
+
 class BadSetting(Exception):  # noqa: N818 - a complaint, named like our refusals
-    """A setting is missing or wrong; the message names the variable and what to do about it."""
+    """A setting is missing or wrong; the message is a sentence about the variable, and then what to do about it."""
 
     def __init__(self, name: str, what_to_do: str) -> None:
-        super().__init__(f"{name}: {what_to_do}")
+        super().__init__(f"{name} {what_to_do}")
         self.name = name
         self.what_to_do = what_to_do
 
@@ -83,9 +90,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The settings of a process of this command, or `BadSetting` about the first variable that is wrong."""
         texts = {variable.name: env.get(variable.name, "").strip() for variable in VARIABLES}
         for variable in VARIABLES:
-            texts[variable.name] = texts[variable.name] or variable.default.format_map(texts)
+            texts[variable.name] = texts[variable.name] or variable.default.format_map(_in_urls(texts))
             if not texts[variable.name] and command in variable.needed_by:
-                raise BadSetting(variable.name, f"is not set. Set it to {variable.says}.")
+                what = f"is not set, and `counterfoil {command}` needs it. Set it to {variable.says}."
+                raise BadSetting(variable.name, what)
         _agree(texts)
         told = {each.field: each.value_of(texts[each.name]) for each in VARIABLES if texts[each.name]}
         return msgspec.convert(told, cls)
@@ -109,24 +117,35 @@ class Variable:
     needed_by: tuple[Command, ...] = ()
 
     def value_of(self, text: str) -> object:
-        """What the text means, or `BadSetting`; the text itself may be a secret and is not repeated."""
+        """What the text means, or `BadSetting`, which repeats the text unless that may hold a secret."""
         try:
             return self.read(text)
         except ValueError as complaint:
-            raise BadSetting(self.name, f"{complaint}. Set it to {self.says}.") from None
+            found = "" if self.field in _SECRET_FIELDS or "@" in text else f"; it is {text[:_SHOWN]!r}"
+            # Where the words name no form that would be right, the default is one.
+            such = "" if _FORM.search(self.says) or not self.default else f", such as {self.default}"
+            raise BadSetting(self.name, f"{complaint}{found}. Set it to {self.says}{such}.") from None
+
+
+def _in_urls(texts: Mapping[str, str]) -> Mapping[str, str]:
+    """The same, with the host as it is written in an address: an IPv6 address has brackets there."""
+    try:
+        found = host(texts["API_HOST"])
+    except ValueError:
+        return texts  # it is complained of when its turn comes
+    return {**texts, "API_HOST": f"[{found}]" if ":" in found else found}
 
 
 def _agree(texts: Mapping[str, str]) -> None:
     """Settings that are right each by itself may still contradict each other."""
     for one, other in (("TLS_CERTIFICATE", "TLS_PRIVATE_KEY"), ("TLS_PRIVATE_KEY", "TLS_CERTIFICATE")):
         if texts[one] and not texts[other]:
-            raise BadSetting(other, f"is not set, though {one} is. Set both, or neither.")
+            raise BadSetting(other, f"is not set, and {one} is. Set both, or neither.")
     if texts["TLS_CERTIFICATE"] and not texts["PUBLIC_URL"].startswith("https:"):
-        raise BadSetting("PUBLIC_URL", "does not begin with https://, which the API speaks with a TLS_CERTIFICATE.")
+        what = "has to begin with https://, because TLS_CERTIFICATE is set and the API then serves https alone"
+        raise BadSetting("PUBLIC_URL", f"{what}. Set it to an address such as https://tokens.example.org.")
 
 
-_POSTGRES = url("postgresql", "postgres")
-_REDIS = url("redis", "rediss", "unix")
 _ABSENT = ""
 
 # Variable, field, reader, default, what to set it to, and which commands cannot do without.
@@ -134,46 +153,48 @@ _ABSENT = ""
 VARIABLES = tuple(
     Variable(*row)
     for row in (
-        ("DATABASE_URL", "database_url", _POSTGRES, _ABSENT,
+        ("DATABASE_URL", "database_url", postgres_url, _ABSENT,
          "the database as the application's role: postgresql://role:password@host/name",
          ("api", "worker", "migrate", "account", "audit", "keys", "pepper")),
-        ("MIGRATE_DATABASE_URL", "migrate_database_url", _POSTGRES, _ABSENT,
+        ("MIGRATE_DATABASE_URL", "migrate_database_url", postgres_url, _ABSENT,
          "the same database as its owner: postgresql://role:password@host/name", ("migrate",)),
-        ("REDIS_URL", "redis_url", _REDIS, _ABSENT,
+        ("REDIS_URL", "redis_url", redis_url, _ABSENT,
          "a Redis or Valkey database of its own: redis://host/0, rediss://host/0 or unix://path", ("worker",)),
-        ("LIMITS_REDIS_URL", "limits_redis_url", _REDIS, _ABSENT,
-         "another database of it, in which API processes count limits together; without it each counts alone"),
+        ("LIMITS_REDIS_URL", "limits_redis_url", redis_url, _ABSENT,
+         "another of its databases, such as redis://host/1, where API processes count together; without it each alone"),
         ("PEPPERS", "peppers", peppers, _ABSENT,
-         "`1:KEY`, or `1:KEY,2:KEY` …: base64 of 32 random bytes each; all verify, the one that was activated signs",
+         "`1:KEY`, or `1:KEY,2:KEY` …, each KEY made by `openssl rand -base64 32`; all verify, the activated one signs",
          ("api", "account", "pepper")),
         ("KEY_ENCRYPTION_KEY", "key_encryption_key", encryption_key, _ABSENT,
-         "base64 of 32 random bytes; it encrypts the private signing keys at rest", ("api", "keys")),
-        ("API_HOST", "api_host", str, "127.0.0.1", "the address that the API listens on"),
+         "what `openssl rand -base64 32` prints; it encrypts the private signing keys at rest", ("api", "keys")),
+        ("API_HOST", "api_host", host, "127.0.0.1", "the address that the API listens on; 0.0.0.0 or :: for all"),
         ("API_PORT", "api_port", whole(0, 65_535), "8080", "the port that the API listens on"),
         ("API_PROCESSES", "api_processes", whole(1, 256), "1", "how many processes serve the API"),
         ("PUBLIC_URL", "public_url", public_url, "http://{API_HOST}:{API_PORT}",
-         "the address by which clients reach the API; the issuer of bearers"),
-        ("LOG_FORMAT", "log_format", one_of(*get_args(LogFormat)), "console", "console or json"),
-        ("LOG_LEVEL", "log_level", one_of(*get_args(LogLevel)), "info", "debug, info, warning or error"),
+         "the address by which clients reach the API, such as https://tokens.example.org; the issuer of bearers"),
+        ("LOG_FORMAT", "log_format", one_of(*get_args(LogFormat)), "console", "the form of log lines: console or json"),
+        ("LOG_LEVEL", "log_level", one_of(*get_args(LogLevel)), "info",
+         "the least urgent lines that are logged: debug, info, warning or error"),
         ("NOTICE_THRESHOLDS", "thresholds", thresholds, "30d,7d,1d",
-         "how long before an expiry it is announced: durations such as 30d,7d,1d"),
+         "how long before an expiry it is announced: durations with commas between them"),
         ("BEARER_LIFETIME", "bearer_lifetime_seconds", whole_seconds, "1h",
-         "how long a bearer lives: a duration such as 1h"),
+         "how long a bearer lives: a duration"),
         ("SIGNING_KEY_ROTATION", "signing_key_rotation_seconds", rotation, "none",
          "how long a signing key signs before the next one begins by itself: a duration such as 90d, or none"),
         ("SWEEP_INTERVAL", "sweep_interval_seconds", seconds, "5s",
-         "how often the worker looks for expiries: a duration such as 5s"),
+         "how often the worker looks for expiries: a duration"),
         ("DATABASE_POOL_SIZE", "database_pool_size", whole(2, 1000), "6",
          "how many reading connections one process may hold"),
         ("TLS_CERTIFICATE", "tls_certificate", str, _ABSENT,
-         "a PEM file with the API's certificate and those above it, to serve https without a proxy; renew it in place"),
-        ("TLS_PRIVATE_KEY", "tls_private_key", str, _ABSENT, "a PEM file with the private key of TLS_CERTIFICATE"),
+         "a PEM file, such as /run/tls/tls.crt, with the API's certificate and those above it; renew it in place"),
+        ("TLS_PRIVATE_KEY", "tls_private_key", str, _ABSENT,
+         "a PEM file with the private key of TLS_CERTIFICATE, such as /run/tls/tls.key"),
         ("REQUEST_TIMEOUT", "request_timeout_seconds", seconds, "30s",
-         "how long a request may take once it has arrived: a duration such as 30s"),
+         "how long a request may take once it has arrived: a duration"),
         ("MAX_CONNECTIONS", "max_connections", whole(10, 1_000_000), "1000",
          "how many connections each process of the API keeps open; one more ends the one that was idle longest"),
         ("METRICS_TOKEN", "metrics_token", bearer, _ABSENT,
-         "what Prometheus has to present as a bearer token at /metrics; without it everybody may read there"),
+         "the bearer token of 16 characters or more that /metrics asks for; without it everybody may read there"),
         ("MAX_BODY_BYTES", "max_body_bytes", whole(1024, 67_108_864), "65536",
          "the longest request body that is read, in bytes"),
         ("RATE_LIMIT", "rate_limit", rate, "none",
@@ -185,6 +206,6 @@ VARIABLES = tuple(
         ("TRUSTED_PROXIES", "trusted_proxies", proxies, _ABSENT,
          "the proxies whose X-Forwarded-For is believed: networks such as 10.0.0.0/8,fd00::/8, `unix` for a socket"),
         ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir", str, _ABSENT,
-         "a directory in which several processes share their metrics"),
+         "an empty directory in which several processes share their metrics, such as /run/metrics"),
     )
 )  # fmt: skip

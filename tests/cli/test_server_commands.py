@@ -38,7 +38,7 @@ async def test_a_setting_that_is_missing_is_named(server_side: Shell) -> None:
         empty: dict[str, Any] = {name: ""}
         said = await server_side(*words, **empty)
         assert said.code == 2
-        assert f"{name}: is not set" in said.err
+        assert f"{name} is not set" in said.err
         assert "Traceback" not in said.err
 
 

@@ -198,4 +198,4 @@ def test_a_process_that_cannot_start_says_why(place: Path) -> None:
     command = [sys.executable, "-m", "counterfoil_dev", "--state", str(place), "--port", "0"]
     refused = subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=60)
     assert refused.returncode == 1
-    assert "LOG_LEVEL: has to be one of debug, info, warning, error" in refused.stderr
+    assert "LOG_LEVEL has to be one of debug, info, warning, error; it is 'chatty'" in refused.stderr

@@ -11,7 +11,7 @@ OURS = {
     "default_transaction_isolation": ("serializable", "read committed"),
     "client_min_messages": ("error", "warning"),
     "timezone": ("Asia/Kathmandu", "UTC"),
-    "statement_timeout": ("1ms", "30s"),
+    "statement_timeout": ("7s", "30s"),
 }
 
 

@@ -14,7 +14,7 @@ PURE = frozenset({
     "password", "principal", "refusals", "scopes", "secret", "subjects", "suspension", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(
-    {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "settings"}
+    {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}
 )
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
 USE = frozenset({"attempts", "audit", "client", "door", "founding", "keys", "recovering", "use", "witness"})

@@ -1,10 +1,11 @@
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from counterfoil.settings import VARIABLES, BadSetting, Command, Settings
+from counterfoil.settings import VARIABLES, BadSetting, Command, Settings, Variable
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 NEEDED = {
@@ -42,7 +43,7 @@ def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
     for missing in ({}, {name: ""}, {name: "  "}):
         refused = complaint({**{k: v for k, v in NEEDED.items() if k != name}, **missing})
         assert refused.name == name
-        assert "is not set. Set it to" in str(refused)
+        assert re.match(f"{name} is not set, and `counterfoil api` needs it. Set it to .+", str(refused))
 
 
 @pytest.mark.parametrize(
@@ -87,13 +88,21 @@ def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
         ("TRUSTED_PROXIES", "10.0.0.0/8,,fd00::/8"),
         ("TRUSTED_PROXIES", "proxy.internal"),
         ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("API_HOST", "http://localhost"),
+        ("API_HOST", "localhost:8080"),
+        ("API_HOST", "::g"),
+        ("PUBLIC_URL", "http://::1:8080"),
+        ("PUBLIC_URL", "http://[::1"),
+        ("PUBLIC_URL", "https://tokens.example:https"),
     ],
 )
 def test_what_is_wrong_is_named_and_not_repeated(name: str, text: str) -> None:
     refused = complaint({**NEEDED, name: text})
     assert refused.name == name
     assert "Set it to" in str(refused)
-    assert "secret" not in text or text not in str(refused)
+    private = name.endswith(("_URL", "PEPPERS", "_KEY", "_TOKEN")) and name != "PUBLIC_URL"
+    assert (repr(text) in str(refused)) is not (private or "@" in text)
+    assert str(refused).startswith(f"{name} ")
 
 
 def test_the_highest_pepper_need_not_come_first() -> None:
@@ -122,6 +131,33 @@ def test_the_public_url_has_no_trailing_slash() -> None:
 
 def test_the_public_url_follows_host_and_port() -> None:
     assert settings(API_HOST="0.0.0.0", API_PORT="9000").public_url == "http://0.0.0.0:9000"
+
+
+@pytest.mark.parametrize("spelling", ["::1", "[::1]", "0:0:0:0:0:0:0:1", "0000:0000:0000:0000:0000:0000:0000:0001"])
+def test_an_ipv6_address_has_one_spelling_and_brackets_in_urls(spelling: str) -> None:
+    found = settings(API_HOST=spelling)
+    assert (found.api_host, found.public_url) == ("::1", "http://[::1]:8080")
+    assert settings(API_HOST=spelling, PUBLIC_URL="https://tokens.example").public_url == "https://tokens.example"
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: str(variable.name))
+def test_every_setting_says_a_form_that_is_right(variable: Variable) -> None:
+    words = [variable.default, *(word.strip("`,:;") for word in variable.says.split())]
+    if variable.name == "KEY_ENCRYPTION_KEY":
+        words.append(KEY)  # a key to copy would be copied
+    if variable.name == "PEPPERS":
+        words = [word.replace("KEY", KEY) for word in words]
+    if variable.name == "METRICS_TOKEN":
+        words.append("x" * 16)
+    assert any(_reads(variable, word) for word in words if word)
+
+
+def _reads(variable: Variable, text: str) -> bool:
+    try:
+        variable.read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def test_certificate_and_key_come_together_and_behind_https() -> None:
@@ -158,7 +194,7 @@ def test_a_command_is_told_what_it_needs_and_no_secret_more(command: Command, ne
     least = {name: text for name, text in {**NEEDED, "MIGRATE_DATABASE_URL": OWNER_URL}.items() if name in needs}
     assert Settings.from_environment(least, command=command).database_url
     for name in needs:
-        with pytest.raises(BadSetting, match=f"^{name}: is not set"):
+        with pytest.raises(BadSetting, match=f"^{name} is not set"):
             Settings.from_environment({**least, name: ""}, command=command)
 
 

@@ -126,7 +126,7 @@ async def test_b7_a_bearer_is_bought_with_a_secret_that_is_then_kept_again(
     [
         (pepper(1, 9), "PEPPERS: 1 is not the key"),
         (f"{pepper(1, 9)},{NEW}", "PEPPERS: 1 is"),
-        (NEW, "PEPPERS: lacks 1"),
+        (NEW, "PEPPERS lacks 1"),
     ],
 )
 async def test_b7_a_process_with_another_key_under_a_number_or_without_the_one_that_signs_does_not_start(
@@ -154,7 +154,7 @@ async def test_b7_a_process_that_lacks_the_pepper_that_signs_says_so_and_refuses
         await until(unready)
         answer = await behind.get("/readyz")
         assert (answer.problem, answer.json["detail"]) == (
-            "misconfigured", "PEPPERS: lacks 2, under which new secrets are kept. Add it.",
+            "misconfigured", "PEPPERS lacks 2, under which new secrets are kept. Add it.",
         )  # fmt: skip
         assert (await behind.get("/v1/tokens")).status == 503
         assert (await ahead.get("/v1/tokens")).status == 200

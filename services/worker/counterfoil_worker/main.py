@@ -1,5 +1,6 @@
 """One worker process; run more of them to do more, on as many machines as you like."""
 
+import asyncio
 import signal
 from typing import Final
 
@@ -8,6 +9,7 @@ import structlog
 from dramatiq import Worker
 
 from counterfoil.logging import configure
+from counterfoil.postgres.connection import refuse_unfit
 from counterfoil.settings import Settings
 from counterfoil_worker.broker import broker_of
 from counterfoil_worker.engine import Engine
@@ -23,8 +25,12 @@ _PATIENCE_MS: Final = 8_000
 
 
 def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT, finish what is under way, return."""
+    """Work until SIGTERM or SIGINT, finish what is under way, return.
+
+    Raises Misconfigured if the database will not keep what our promises rest on.
+    """
     configure(settings.log_format, settings.log_level)
+    asyncio.run(refuse_unfit(settings.database_url))
     # Blocked here, and so in every thread to come: they wait until this thread asks for them, and a second one waits
     # for ever. A handler that sets an event would deadlock if it came while the event was being waited for.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)

@@ -46,4 +46,7 @@ def worker() -> None:
     """Run the worker: expiry sweeps and the clock behind them."""
     from counterfoil_worker.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
-    run(settings("worker"))
+    try:
+        run(settings("worker"))
+    except Misconfigured as complaint:
+        raise ended(USAGE, complaint.detail) from None

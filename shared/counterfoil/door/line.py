@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from counterfoil.postgres.connection import LOST, Connection, connect
+from counterfoil.refusals import Misconfigured
 
 log = structlog.get_logger()
 
@@ -66,6 +67,11 @@ class Line:
         except (*LOST, asyncpg.PostgresError) as error:  # a wrong password may be put right, a database restored
             if not self._away:
                 log.warning("database_away", error=type(error).__name__)
+            self._away = True
+            return False
+        except Misconfigured as error:  # a pooler may be put right, too
+            if not self._away:
+                log.error("database_unfit", what_to_do=error.detail)  # noqa: TRY400 - a complaint, not a crash
             self._away = True
             return False
         if self._away:

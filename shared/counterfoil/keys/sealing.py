@@ -41,7 +41,7 @@ class Sealing:
             plain = self._cipher.decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], kid.encode())
         except InvalidTag:
             raise Misconfigured(
-                "KEY_ENCRYPTION_KEY: is not the one that the signing keys of this database are encrypted with."
+                "KEY_ENCRYPTION_KEY is not the one that the signing keys of this database are encrypted with."
                 " Set it to that one."
             ) from None
         private = load_der_private_key(plain, password=None)

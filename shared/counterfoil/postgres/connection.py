@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import Final, TypeAlias
 
 import asyncpg
+
+from .session import PATIENCE_SECONDS, arrange, open_session
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -33,7 +37,7 @@ _SETTINGS: Final = {
     "default_transaction_isolation": "read committed",
     "client_min_messages": "warning",
     "statement_timeout": "30s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "1min",
     # Our hot statements look up a few hundred keys. Planned once, while the tables are still empty, they must
     # not settle for a sequential scan that will be ruinous at a million rows.
     "plan_cache_mode": "force_generic_plan",
@@ -51,8 +55,7 @@ async def connect(url: str) -> Connection:
 
     Its lock_timeout is short, because a batch that waits for a lock keeps every command in it waiting.
     """
-    settings = {**_SETTINGS, "lock_timeout": "1s"}
-    return await asyncpg.connect(url, server_settings=settings, command_timeout=10, timeout=5)
+    return await open_session(url, {**_SETTINGS, "lock_timeout": "1s"}, command_timeout=10)
 
 
 async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
@@ -60,10 +63,19 @@ async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
 
     Opens nothing yet, so that a service can start before its database.
     """
+    arranged = partial(arrange, url=url, settings=_SETTINGS if by_key else _READER)
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=size, server_settings=_SETTINGS if by_key else _READER, command_timeout=20, timeout=5,
-        reset=_taken_back,
-    )  # fmt: skip
+        url, min_size=0, max_size=size, init=arranged, command_timeout=20, timeout=PATIENCE_SECONDS, reset=_taken_back
+    )
+
+
+async def refuse_unfit(url: str) -> None:
+    """Raise Misconfigured if this database, or a pooler before it, will not keep what our promises rest on.
+
+    A database that is away is no reason not to start.
+    """
+    with suppress(*LOST, asyncpg.PostgresError):
+        await (await connect(url)).close()
 
 
 async def _taken_back(_: object) -> None:

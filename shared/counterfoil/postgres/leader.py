@@ -7,6 +7,8 @@ from typing import Final, Self
 import asyncpg
 import structlog
 
+from counterfoil.refusals import Misconfigured
+
 from .connection import LOST, Connection, connect
 
 log = structlog.get_logger()
@@ -53,6 +55,10 @@ class Lead:
                 raise  # an address that will never work
             if not self._away:
                 log.warning("lead_unknown", error=type(error).__name__)
+        except Misconfigured as error:
+            self._let_go()
+            if not self._away:
+                log.error("lead_unknown", what_to_do=error.detail)  # noqa: TRY400 - a complaint, not a crash
         self._away = self._connection is None
         return self._leads
 

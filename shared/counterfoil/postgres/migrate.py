@@ -14,6 +14,7 @@ import asyncpg
 
 import counterfoil
 from counterfoil.postgres import grants
+from counterfoil.postgres.session import backend_of, open_session
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _NO_TRANSACTION = "-- no-transaction"
@@ -21,6 +22,8 @@ _NO_TRANSACTION = "-- no-transaction"
 _LOCK = 0x636F756E746572
 _LOCK_SECONDS: Final = 0.3
 """How long a statement waits for a table that others use: whoever comes meanwhile, even to read, waits behind it."""
+_LOCK_TIMEOUT: Final = f"{_LOCK_SECONDS * 1000:.0f}ms"
+_SETTINGS: Final = {"application_name": "counterfoil migrate", "lock_timeout": _LOCK_TIMEOUT}
 _PAUSE_SECONDS: Final = 1.0
 """How long those others then go on before it is tried again."""
 _TRIES: Final = 100
@@ -85,7 +88,7 @@ async def migrate(owner_url: str, *, app_role: str | None, migrations: Sequence[
     Several processes may migrate at once: one works, the others wait and find nothing to do. Who uses a table that has
     to change is waited for, without stopping everybody else. Raises TableHeld after two minutes.
     """
-    connection = await asyncpg.connect(owner_url, server_settings={"lock_timeout": f"{_LOCK_SECONDS * 1000:.0f}ms"})
+    connection = await open_session(owner_url, _SETTINGS)
     try:
         # Asked again and again: a statement that waits holds a snapshot, for which the other process's
         # create index concurrently would wait in turn.
@@ -130,7 +133,7 @@ async def _in_gaps(connection: asyncpg.Connection, url: str, what: str, work: Ca
             await asyncio.sleep(_PAUSE_SECONDS)
         else:
             return
-    async with _watched(url, connection.get_server_pid()) as holders:
+    async with _watched(url, await backend_of(connection)) as holders:
         try:
             await work()
         except asyncpg.LockNotAvailableError:
@@ -144,7 +147,7 @@ async def _in_gaps(connection: asyncpg.Connection, url: str, what: str, work: Ca
 @asynccontextmanager
 async def _watched(url: str, pid: int) -> AsyncIterator[list[str]]:
     """Tell meanwhile who was the last to hold what a session waits for."""
-    watcher, holders = await asyncpg.connect(url), list[str]()
+    watcher, holders = await open_session(url, _SETTINGS), list[str]()
     task = asyncio.create_task(_watch(watcher, pid, holders))
     try:
         yield holders
@@ -177,7 +180,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
         # an index that is not valid.
         await connection.execute("set lock_timeout = 0")
         await connection.execute(migration.sql)
-        await connection.execute("reset lock_timeout")
+        await connection.execute(f"set lock_timeout = '{_LOCK_TIMEOUT}'")
         await _note(connection, migration)
 
 

@@ -17,6 +17,7 @@ from counterfoil.token import Token
 
 from . import token_row
 from .connection import Connection
+from .session import open_session
 from .subject_row import COLUMNS as SUBJECT_COLUMNS
 from .subject_row import state_of
 
@@ -90,7 +91,7 @@ class Snapshot:
 @asynccontextmanager
 async def snapshot(url: str) -> AsyncIterator[Snapshot]:
     """Open a connection of its own and hold one snapshot on it; nothing can be written through it."""
-    connection = await asyncpg.connect(url, server_settings=_SETTINGS, timeout=5)
+    connection = await open_session(url, _SETTINGS)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await _refuse_part(connection)

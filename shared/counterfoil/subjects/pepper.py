@@ -125,7 +125,7 @@ class PepperSet(Small, frozen=True, kw_only=True):
                 )
         signing = self.signing
         if signing is not None and signing.number not in checks:
-            raise Misconfigured(f"PEPPERS: lacks {signing.number}, under which new secrets are kept. Add it.")
+            raise Misconfigured(f"PEPPERS lacks {signing.number}, under which new secrets are kept. Add it.")
 
 
 def decide(pepper_set: PepperSet | None, command: SubjectCommand, around: Around) -> list[Event]:

@@ -8,13 +8,14 @@ from time import monotonic
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from counterfoil.postgres.connection import LOST, Connection, connect
 from counterfoil.postgres.peppers import announce
 from counterfoil.postgres.subject_row import versions
 from counterfoil.principal import NIL
-from counterfoil.refusals import Refusal
+from counterfoil.refusals import Misconfigured, Refusal
 
 log = structlog.get_logger()
 
@@ -48,8 +49,8 @@ async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hea
                 await _listen(connection, listeners)
             finally:
                 connection.terminate()
-        except LOST:
-            pass  # whoever needs the database will say so
+        except (*LOST, asyncpg.PostgresError, Misconfigured):
+            pass  # the door needs the database, too, and says once what keeps it away
         except Exception:  # this task must outlive whatever is wrong today
             log.exception("following_failed")
         await asyncio.sleep(EVERY_SECONDS)

@@ -1,0 +1,124 @@
+"""A session of Postgres with the settings that our promises rest on, made sure of also behind a pooler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from counterfoil.refusals import Misconfigured
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long it may take to connect, and how long a pooler may take to find a second session for us."""
+_ROUNDS: Final = 5
+_PROOF_SECONDS: Final = 60.0
+_LENT: Final = (
+    "The database's address leads to a pooler that lends a session to others after each transaction or statement, so"
+    " that none keeps its settings. Use its session mode (in PgBouncer: pool_mode = session), or give the address of"
+    " Postgres itself."
+)
+_proven: Final[dict[str, float]] = {}
+"""By address, when a pooler was last seen to lend whole sessions: it may be told otherwise while we run."""
+
+
+async def open_session(url: str, settings: Mapping[str, str], *, command_timeout: float | None = None) -> Connection:
+    """Open a connection whose session has these settings.
+
+    Raises Misconfigured if the database, or the pooler before it, will not keep them.
+    """
+    connection = await asyncpg.connect(url, timeout=PATIENCE_SECONDS, command_timeout=command_timeout)
+    try:
+        await arrange(connection, url=url, settings=settings)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def arrange(connection: Connection, *, url: str, settings: Mapping[str, str]) -> None:
+    """Give a new connection's session these settings, as `open_session` does.
+
+    Statements set them, not the parameters that a connection begins with: a pooler refuses those that it does not know,
+    or leaves them out.
+    """
+    try:
+        pooled = await backend_of(connection) != connection.get_server_pid()
+    except asyncpg.InvalidSQLStatementNameError:
+        raise Misconfigured(_LENT) from None  # prepared in one session, asked for in another
+    if pooled:
+        await _refuse_lent_sessions(connection, url)
+        # Settings, a role, prepared statements, locks: the session may have come to us as somebody else left it.
+        await connection.execute("discard all")
+    await connection.execute("; ".join(f"set {name} = '{value}'" for name, value in settings.items()))
+    if pooled:
+        await _refuse_other_settings(connection, settings)
+
+
+async def backend_of(connection: Connection) -> int:
+    """Return the process that answers; before a pooler it is not the one that the connection was told of."""
+    # Without a name: behind a pooler a statement of any name may be there already.
+    statement = await connection.prepare("select pg_backend_pid()", name="")
+    pid: int = await statement.fetchval()
+    return pid
+
+
+async def _refuse_lent_sessions(connection: Connection, url: str) -> None:
+    """Raise Misconfigured if the pooler lends this session to others between our transactions."""
+    proven = _proven.get(url)
+    if proven is not None and monotonic() - proven < _PROOF_SECONDS:
+        return
+    try:
+        lent = await _is_lent(connection, url)
+    except TimeoutError:
+        if proven is None:
+            raise
+        return  # a full pool, whose mode was good a while ago
+    if lent:
+        raise Misconfigured(_LENT)
+    _proven[url] = monotonic()
+
+
+async def _is_lent(connection: Connection, url: str) -> bool:
+    """Whether a second client can get the session of the first, which is resting, or the first gets another one."""
+    other = await asyncpg.connect(url, timeout=PATIENCE_SECONDS, command_timeout=PATIENCE_SECONDS)
+    try:
+        ours = await backend_of(connection)
+        if await backend_of(other) == ours:
+            return True
+        for number in range(_ROUNDS):
+            await other.execute("begin")  # as long as it lasts, no pooler gives the other's session away
+            for _ in range(number):
+                await connection.execute("select")  # a pooler that takes turns would come back to the same one
+            if await backend_of(other) == ours or await backend_of(connection) != ours:
+                return True
+            await other.execute("rollback")
+    except asyncpg.InvalidSQLStatementNameError:
+        return True  # prepared in one session, asked for in another
+    except asyncpg.ConnectionDoesNotExistError as error:
+        if "statement pooling" in str(error):  # PgBouncer hangs up on whoever begins a transaction there
+            return True
+        raise
+    else:
+        return False
+    finally:
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await other.close(timeout=PATIENCE_SECONDS)
+
+
+async def _refuse_other_settings(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Raise Misconfigured unless the session has these settings."""
+    asked = ", ".join(f"current_setting('{name}') as {name}" for name in settings)
+    row = await (await connection.prepare(f"select {asked}", name="")).fetchrow()
+    for name, value in settings.items():
+        if row is None or row[name] != value:
+            found = "nothing" if row is None else repr(row[name])
+            raise Misconfigured(
+                f"The pooler before the database does not keep the setting {name}: it is {found} and has to be"
+                f" {value!r}. Have it pass on what is set in a session, or give the address of Postgres itself."
+            )
