@@ -59,6 +59,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return bool(missing(self.scopes, (scope,)))
 
 
+ANYBODY: Final = Owner("user", "*")
+"""In whose hands a grant may come of which it is not known yet who will have it: nobody's own owner."""
 SYSTEM: Final = Principal(actor=Actor("system", NIL), account=NIL, scopes=(EVERYTHING,))
 
 

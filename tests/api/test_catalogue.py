@@ -63,6 +63,23 @@ async def test_c11_a_set_gives_nobody_more_than_they_hold(admin: Caller) -> None
     assert refused.problem == "beyond-caller"
 
 
+async def test_c11_who_may_only_edit_the_catalogue_puts_into_a_set_nothing_for_others_to_grant(admin: Caller) -> None:
+    path = "/v1/scope-sets/payroll"
+    assert (await admin.put(path, {"scopes": ["payroll.read"]})).status == 200
+    editor = await admin.holder("scopes.update", "scopes.read", "mail.send")
+    for answer in (
+        await editor.put(path, {"scopes": ["payroll.read", "all"]}),
+        await editor.put(path, {"scopes": ["mail.send"]}),
+        await editor.put(path, {"scopes": ["payroll.read"], "sentence": "Harmless."}),
+        await editor.delete(path),
+        await editor.put("/v1/scope-sets/mailers", {"scopes": ["payroll.read"]}),
+    ):
+        assert (answer.status, answer.problem) == (403, "beyond-caller")
+    assert (await editor.put("/v1/scope-sets/mailers", {"scopes": ["mail.send"]})).status == 200
+    issued = (await admin.post("/v1/tokens", {"name": "n", "scope_sets": ["payroll", "mailers"]})).json["token"]
+    assert issued["scopes"] == ["payroll.read", "mail.send"]
+
+
 async def test_a_long_catalogue_comes_in_pages(admin: Caller) -> None:
     names = [f"paged.scope-{n:02}" for n in range(25)]
     for name in names:

@@ -7,9 +7,12 @@ from uuid import UUID
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, StaleRevision
+from counterfoil.principal import Principal
+from counterfoil.refusals import BadLink, BadScope, BadText, BeyondCaller, NotFound, StaleRevision
+from counterfoil.scopes import missing
 from counterfoil.subjects import KIND_OF, TYPE_OF, decide, evolve
 from counterfoil.subjects.account import EndSecrets
 from counterfoil.subjects.catalogue import (
@@ -26,14 +29,14 @@ from counterfoil.subjects.catalogue import (
     named,
 )
 from counterfoil.subjects.small import Around, Small, SubjectCommand
-from pure.stories import ACCOUNT, ADMIN, NOON
+from pure.stories import ACCOUNT, ADMIN, NOON, holding
 
 NOW = Around(at=NOON)
 ID = UUID(int=5)
 
 
-def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
-    return command(account=ACCOUNT, id=ID, by=ADMIN, **fields)
+def asks(command: type[SubjectCommand], *, by: Principal = ADMIN, **fields: Any) -> SubjectCommand:
+    return command(account=ACCOUNT, id=ID, by=by, **fields)
 
 
 def after(*commands: SubjectCommand) -> Small | None:
@@ -53,8 +56,8 @@ def describe(sentence: str = "Read.", scope: str = "a.read", **fields: Any) -> S
     return asks(DescribeScope, scope=scope, sentence=sentence, **fields)
 
 
-def compose(*scopes: str, sentence: str = "", **fields: Any) -> SubjectCommand:
-    return asks(ComposeSet, name="readers", sentence=sentence, scopes=scopes, **fields)
+def compose(*scopes: str, sentence: str = "", name: str = "readers", **fields: Any) -> SubjectCommand:
+    return asks(ComposeSet, name=name, sentence=sentence, scopes=scopes, **fields)
 
 
 LINK = "https://docs.example/a"
@@ -163,3 +166,60 @@ def test_a_set_that_was_forgotten_is_composed_anew() -> None:
     again = after(compose("a.read"), asks(ForgetSet), compose("b.read"))
     assert again is not None
     assert (again.standing, again.version) == ("active", 3)
+
+
+SCOPES = st.lists(st.sampled_from(["a.read", "a.*", "b", "all", "tokens.read", "tokens.*"]), min_size=1, max_size=3)
+CHANGES = st.one_of(SCOPES.map(lambda scopes: compose(*scopes)), st.just(asks(ForgetSet)))
+
+
+@drawn(before=SCOPES, change=CHANGES, held=SCOPES, forgotten=st.booleans())
+def test_whoever_changes_a_set_holds_all_that_is_in_it_before_and_after(
+    before: list[str], change: SubjectCommand, held: list[str], *, forgotten: bool
+) -> None:
+    state = after(compose(*before), *([asks(ForgetSet)] if forgotten else []))
+    try:
+        changed = decide(state, replace(change, by=holding(*held)), NOW)
+    except BeyondCaller:
+        return
+    except NotFound:
+        assert forgotten
+        return
+    present = [] if forgotten else before
+    assert missing(held, (*present, *(scope for event in changed for scope in getattr(event, "scopes", ())))) == ()
+
+
+@pytest.mark.parametrize(
+    ("scopes", "held", "refused"),
+    [
+        (("payroll.read", "all"), ("scopes.update",), True),
+        (("payroll.read",), ("scopes.update", "payroll.*"), False),
+        (("own.read",), ("scopes.update", "own.*"), True),  # in others' hands it is about their tokens
+        (("own.read",), ("tokens.read", "users.read"), False),
+        (("self.rotate",), ("own.rotate",), True),
+        (("self.rotate",), ("tokens.rotate",), False),
+    ],
+)
+def test_what_its_editor_does_not_hold_comes_into_no_set(
+    scopes: tuple[str, ...], held: tuple[str, ...], *, refused: bool
+) -> None:
+    command = compose(*scopes, by=holding(*held))
+    if not refused:
+        assert decide(None, command, NOW) != []
+        return
+    with pytest.raises(BeyondCaller):
+        decide(None, command, NOW)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["administrator", "Members", "admin\u200bistrator", "ADMINI-STRATOR", "operator", "verifier", "all", "tokens",
+     "tokens.*", "Tokens.Read", "own", "\uff41\uff4c\uff4c"],
+)  # fmt: skip
+def test_a_name_that_could_be_taken_for_a_role_or_a_scope_is_reserved(name: str) -> None:
+    with pytest.raises(BadText, match="billing"):
+        decide(None, compose("a.read", name=name), NOW)
+
+
+@pytest.mark.parametrize("name", ["billing", "readers", "allotment", "payroll.read", "Account managers", "🧾"])
+def test_other_names_are_not_reserved(name: str) -> None:
+    assert decide(None, compose("a.read", name=name), NOW) != []

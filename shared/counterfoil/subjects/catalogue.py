@@ -1,12 +1,14 @@
 """An account's catalogue of scopes: what each one means, where that is documented, and sets that are granted together.
 
-It describes and does not grant: who holds a scope is told by tokens and users alone.
+It describes and does not grant: who holds a scope is told by tokens and users alone. But others issue tokens by a set
+later, so whoever changes one holds all that is in it, before and after.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from typing import Final
 from uuid import UUID
 
@@ -14,11 +16,18 @@ from msgspec.structs import replace
 
 from counterfoil import scopes, text
 from counterfoil.events import Event, Fact, Private
-from counterfoil.refusals import BadLink, BadScope, NotFound
+from counterfoil.principal import ANYBODY, refuse_beyond
+from counterfoil.refusals import BadLink, BadScope, BadText, NotFound
 
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
+from .user_events import ROLE_SCOPES
 
 SENTENCE_LIMIT: Final = 500
+RESERVED: Final = frozenset(
+    {*ROLE_SCOPES, *(f"{role}s" for role in ROLE_SCOPES), "verifier", "issuer", "reader", "all", "tokens", "own",
+     "self", "users", "alerts", "account", "accounts", "audit", "scopes"}
+)  # fmt: skip
+"""Roles, built-in sets, and first words of our own scopes: a set of such a name could be taken for one of them."""
 _LINK: Final = re.compile(r"https?://[!-~]{1,2000}")
 
 
@@ -116,6 +125,7 @@ def decide_set(found: ScopeSet | None, command: SubjectCommand, _: Around) -> li
             return _compose(found, command)
         case ForgetSet():
             _refuse_absent(found, command)
+            _refuse_beyond(command, found)
             return [SetForgotten()]
     raise no_command(command)
 
@@ -139,10 +149,29 @@ def _compose(found: ScopeSet | None, command: ComposeSet) -> list[Event]:
     name, wanted = text.checked_name(command.name), scopes.checked(command.scopes)
     if not wanted:
         raise BadScope("A set holds at least one scope.", field="scopes")
+    _refuse_reserved(name)
+    _refuse_beyond(command, found, wanted)
     sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
     if found is not None and (found.standing, found.sentence, found.scopes) == ("active", sentence, wanted):
         return []
     return [SetComposed(scopes=wanted, private=Private(name=name, description=sentence))]
+
+
+def _refuse_beyond(command: SubjectCommand, found: ScopeSet | None, wanted: tuple[str, ...] = ()) -> None:
+    """Raise BeyondCaller unless the caller holds what is in the set and what will be, in whoever's hands it comes."""
+    there = found.scopes if found is not None and found.standing == "active" else ()
+    refuse_beyond(command.by, (*there, *wanted), owner=ANYBODY)
+
+
+def _refuse_reserved(name: str) -> None:
+    # Only letters, digits and dots tell names apart here, in any case: "Admini-strator" is taken for a role too.
+    bare = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum() or c == ".")
+    if bare.partition(".")[0] in RESERVED:
+        raise BadText(
+            f"{name!r} could be taken for a role, a scope or a set of Counterfoil's own; choose another name, such as"
+            " 'billing'.",
+            field="name",
+        )
 
 
 def _refuse_absent(state: Small | None, command: SubjectCommand) -> None:

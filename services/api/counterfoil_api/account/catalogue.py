@@ -9,7 +9,7 @@ from msgspec import Meta
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.catalogue import by_name, those
 from counterfoil.principal import Principal
-from counterfoil.refusals import BadLink, BadScope, BadText, NotFound, ScopeMissing
+from counterfoil.refusals import BadLink, BadScope, BadText, BeyondCaller, NotFound, ScopeMissing
 from counterfoil.subjects import catalogue as core
 from counterfoil.subjects.catalogue import named
 from counterfoil.subjects.small import SubjectCommand
@@ -151,16 +151,18 @@ async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Que
     "/v1/scope-sets/{name}",
     instead_of=("POST /v1/scope-sets",),
     scope="scopes.update",
-    refusals=(ScopeMissing, BadScope, BadText),
+    refusals=(ScopeMissing, BeyondCaller, BadScope, BadText),
 )
 async def compose_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: str, body: Body[SetGiven], if_match: IfMatch
 ) -> Tagged[SetDocument]:
-    """Put scopes together under a name, to be granted by it; what was granted by it before stays as it is."""
+    """Put scopes together under a name, to be granted by it; what was granted by it before stays as it is.
+
+    Others issue tokens by the set, so whoever changes it holds all that is in it, before and after: `own.…` scopes with
+    power over everybody's tokens. The names of roles, of built-in sets and of Counterfoil's scopes are reserved.
+    """
     need(asker, "scopes.update")
     name = normal(name)
-    if name in SETS:
-        raise BadText(f"{name} is a set of Counterfoil's own; choose another name.", field="name")
     command = core.ComposeSet(
         account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
@@ -168,11 +170,11 @@ async def compose_scope_set(
     return await _composed(ledger, command)
 
 
-@api.route("DELETE", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(ScopeMissing, NotFound))
+@api.route("DELETE", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(ScopeMissing, BeyondCaller, NotFound))
 async def forget_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: str, if_match: IfMatch
 ) -> Tagged[SetDocument]:
-    """Take a set out of the catalogue."""
+    """Take a set out of the catalogue; whoever does so holds all that is in it."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope_set", normal(name))
     command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=if_match)
