@@ -114,6 +114,8 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
     if life is None and command.expires_at is None:
         life = policy.default_lifetime
     expires_at = duration.expiry(at, life, command.expires_at)
+    if command.secret.scheme == secret.OWN:  # an import tells of a token as it is elsewhere, perhaps expired
+        _refuse_past(at, expires_at)
     refuse_beyond(command.by, granted, owner=owner)
     _refuse_beyond_owner(granted, around)
     refuse_beyond_life(command.by, expires_at)
@@ -194,12 +196,20 @@ def _renewed(
     if command.by.actor.kind == "token" and command.by.actor.id == token.id:
         raise RenewsItself
     expires_at = duration.expiry(at, life, ends)
+    _refuse_past(at, expires_at)
     refuse_beyond(command.by, token.scopes, owner=token.owner)
     refuse_beyond_life(command.by, expires_at)
     policy.refuse_beyond(at, expires_at)
-    if expires_at is not None and expires_at <= at and status(token, at) == "expired":
-        raise BadExpiry("An expired token is renewed to a moment still to come.")
     return Renewed(expired_at=token.expires_at, expires_at=expires_at, duration=life)
+
+
+def _refuse_past(at: datetime, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= at:
+        raise BadExpiry(
+            f"The expiry {expires_at.isoformat()} has passed; state one that is still to come, or a duration such as "
+            "90d. To end a token, revoke it.",
+            field="expires_at",
+        )
 
 
 def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -> list[Event]:

@@ -1,7 +1,7 @@
 """What may be done with tokens over HTTP."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from uuid import uuid4
 
 import pytest
@@ -146,10 +146,9 @@ async def test_revoked_is_for_ever_and_revoking_twice_changes_nothing(admin: Cal
 
 
 async def test_an_expired_token_is_refused_and_comes_back_only_with_a_lifetime(admin: Caller) -> None:
-    past = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    issued = await admin.issue(expires_at=past)
+    issued = await admin.issue(duration="1us")
     path, holder = f"/v1/tokens/{issued['token']['id']}", admin.with_token(issued["secret"])
-    assert issued["token"]["status"] == "expired"
+    assert (await admin.get(path)).json["status"] == "expired"
     assert (await holder.get("/v1/tokens/self")).problem == "token-expired"
     assert (await admin.post(path + "/rotate", {"grace": "1h"})).problem == "lifetime-required"
     rotated = (await admin.post(path + "/rotate", {"grace": "1h", "duration": "1h"})).json
@@ -223,3 +222,23 @@ async def test_a_rotation_does_not_forget_when_the_token_was_used(admin: Caller)
         while (used := (await admin.get(path)).json["last_used_at"]) is None:  # noqa: ASYNC110 - within a second it is written
             await asyncio.sleep(0.1)
     assert (await admin.post(f"{path}/rotate", {"grace": "1h"})).json["token"]["last_used_at"] == used
+
+
+async def test_no_call_gives_a_token_an_expiry_that_has_passed(admin: Caller) -> None:
+    past = "2020-01-01T00:00:00Z"
+    token = (await admin.issue())["token"]
+    gone = (await admin.issue(duration="1us"))["token"]
+    path, gone_path = f"/v1/tokens/{token['id']}", f"/v1/tokens/{gone['id']}"
+    for refused in (
+        await admin.post("/v1/tokens", {"name": "dead", "expires_at": past}),
+        await admin.post(f"{path}/clone", {"expires_at": past}),
+        await admin.post(f"{path}/renew", {"expires_at": past}),
+        await admin.post(f"{gone_path}/renew", {"expires_at": past}),
+        await admin.post(f"{gone_path}/rotate", {"grace": "0s", "expires_at": past}),
+    ):
+        assert (refused.status, refused.problem, refused.json["field"]) == (422, "bad-expiry", "expires_at")
+        assert "2020-01-01T00:00:00+00:00 has passed" in refused.json["detail"]
+    assert (await admin.get(path)).json["revision"] == 1
+    imported = {"name": "dead elsewhere", "secret": token_urlsafe(), "expires_at": past}
+    assert (await admin.post("/v1/tokens/import", {"tokens": [imported]})).json["imported"] == 1
+    assert [each["status"] for each in (await admin.get("/v1/tokens", name="dead*")).json["items"]] == ["expired"]

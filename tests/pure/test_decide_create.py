@@ -1,10 +1,12 @@
 """Creating: what is said, what is refused, and that a child is never more than its caller."""
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from counterfoil.commands import Create
 from counterfoil.events import Created, Private
@@ -56,8 +58,17 @@ def test_forever_is_kept_as_said_and_never_expires() -> None:
     assert (token.duration, token.expires_at) == ("forever", None)
 
 
-def test_a_past_expiry_is_allowed_and_born_expired() -> None:
-    token = given().then(create(expires_at=NOON - DAY, thresholds=(86_400,)), NOON)
+@pytest.mark.parametrize("ends", [NOON - DAY, NOON])
+def test_a_token_is_not_issued_with_an_expiry_that_has_passed(ends: datetime) -> None:
+    with pytest.raises(BadExpiry, match=f"{re.escape(ends.isoformat())} has passed") as refused:
+        given().when(create(expires_at=ends), NOON)
+    assert refused.value.facts == {"field": "expires_at"}
+    assert given().then(create(expires_at=NOON + timedelta(microseconds=1)), NOON).expires_at is not None
+
+
+def test_an_import_may_have_expired_and_is_born_so() -> None:
+    imported = replace(SECRET, scheme="sha256")
+    token = given().then(create(expires_at=NOON - DAY, thresholds=(86_400,), secret=imported), NOON)
     assert status(token, NOON) == "expired"
     assert token.next_due_at == NOON - DAY
 

@@ -192,9 +192,7 @@ async def test_b7_what_renewing_or_resuming_would_revive_is_counted_before_a_pep
 
     async with peppered(database, BOTH, token) as admin:
         before = await alone()
-        expired, suspended, revoked, rotated = [
-            await admin.issue(**said) for said in ({"expires_at": "2026-01-01T00:00:00Z"}, {}, {}, {})
-        ]
+        expired, suspended, revoked, rotated = [await admin.issue(**said) for said in ({"duration": "1us"}, {}, {}, {})]
         await admin.post(f"/v1/tokens/{suspended['token']['id']}/suspend")
         await admin.post(f"/v1/tokens/{revoked['token']['id']}/revoke", {"reason": "over"})
         await admin.post(f"/v1/tokens/{rotated['token']['id']}/rotate", {"grace": "0s"})

@@ -78,7 +78,7 @@ async def rotated(story: Story) -> Answer:
 
 
 async def expired(story: Story) -> Answer:
-    return await story.person.post(f"{story.path('subject')}/renew", {"expires_at": "2026-01-01T00:00:00Z"})
+    return await story.person.post(f"{story.path('subject')}/renew", {"duration": "1us"})
 
 
 async def owner_disabled(story: Story) -> Answer:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from uuid import UUID
 
 import asyncpg
@@ -11,8 +12,9 @@ import uuid_utils.compat as uuids
 
 from counterfoil.commands import Create
 from counterfoil.door import Door
+from counterfoil.foreign import by_value
 from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.secret import Peppers, mint
+from counterfoil.secret import Peppers
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
 
@@ -22,12 +24,12 @@ PEPPERS = Peppers({1: b"p" * 32})
 
 
 async def born(door: Door, *, ends_in: float, thresholds: Iterable[int] = (), at: datetime | None = None) -> Token:
-    """Create a token that ends in so many seconds from now; a past end is allowed."""
+    """Create a token that ends in so many seconds from now; imported, so that a past end is allowed."""
     token_id = uuids.uuid7()
     created = await door.execute(
         Create(
             account=ACCOUNT, token_id=token_id, by=ROOT, number=token_id.int % 2**62, owner=Owner("service", "billing"),
-            name="soon", secret=PEPPERS.minted(mint("service")), thresholds=tuple(thresholds),
+            name="soon", secret=PEPPERS.minted(by_value(token_urlsafe())), thresholds=tuple(thresholds),
             expires_at=(at or datetime.now(UTC)) + timedelta(seconds=ends_in),
         )
     )  # fmt: skip
