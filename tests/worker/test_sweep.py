@@ -50,6 +50,18 @@ async def test_an_expiry_is_said_once_however_often_it_is_swept(
     assert await told_of(database.app_url, token) == ["expired"]
 
 
+async def test_a_sweep_logs_how_many_of_what_kind(database: Database, door: Door, sweeper: Sweeper) -> None:
+    await many_born(door, 3, ends_in=-HOUR)
+    for seconds in (60, 60, 3_600):
+        await lived_longer(database.app_url, await born(door, ends_in=seconds, thresholds=(seconds,)))
+    with capture_logs() as lines:
+        assert await sweeper.sweep() == 6
+    (line,) = [line for line in lines if line["event"] == "swept"]
+    assert {name: line[name] for name in ("events", "expired", "expiring_1m", "expiring_1h")} == {
+        "events": 6, "expired": 3, "expiring_1m": 2, "expiring_1h": 1,
+    }  # fmt: skip
+
+
 async def test_each_threshold_is_said_once_as_its_time_comes(database: Database, door: Door, sweeper: Sweeper) -> None:
     token = await born(door, ends_in=3.4, thresholds=(2, 1))
     for _ in range(18):

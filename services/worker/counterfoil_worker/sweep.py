@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -11,6 +12,8 @@ from msgspec.structs import replace
 
 from counterfoil.commands import Sweep
 from counterfoil.door import Door
+from counterfoil.duration import spelt
+from counterfoil.events import Expiring, Fact
 from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import Due, tokens_due
@@ -58,18 +61,19 @@ class Sweeper:
     async def _sweep(self) -> int:
         began = time.monotonic()
         self._resting = {token_id: until for token_id, until in self._resting.items() if until > began}
-        said, last = 0, None
+        said: Counter[str] = Counter()
+        last = None
         while not self._stopping:
             page = await tokens_due(self._pool, after=last, limit=PAGE)
-            said += await self._say([due for due in page if due.token_id not in self._resting])
+            said.update(await self._say([due for due in page if due.token_id not in self._resting]))
             if len(page) < PAGE:
                 break
             last = page[-1]
         if said:
-            log.info("swept", events=said, seconds=round(time.monotonic() - began, 3))
-        return said
+            log.info("swept", events=said.total(), **said, seconds=round(time.monotonic() - began, 3))
+        return said.total()
 
-    async def _say(self, page: Sequence[Due]) -> int:
+    async def _say(self, page: Sequence[Due]) -> list[str]:
         # All at once, so that they share transactions; one answer each, so that none can stop the others.
         answers = await asyncio.gather(*(self._door.execute(_command(due)) for due in page), return_exceptions=True)
         for due, answer in zip(page, answers, strict=True):
@@ -78,7 +82,12 @@ class Sweeper:
                 log.error("token_not_swept", account=due.account, token_id=due.token_id, error=type(answer).__name__)
         if later := [type(answer).__name__ for answer in answers if isinstance(answer, Unavailable)]:
             log.info("tokens_left_for_later", tokens=len(later), refusals=sorted(set(later)))
-        return sum(len(answer.facts) for answer in answers if isinstance(answer, Outcome))
+        return [_kind(fact) for answer in answers if isinstance(answer, Outcome) for fact in answer.facts]
+
+
+def _kind(fact: Fact) -> str:
+    """`expired`, or by which notice it is expiring: `expiring_7d`."""
+    return f"expiring_{spelt(fact.event.threshold)}" if isinstance(fact.event, Expiring) else fact.type
 
 
 def _command(due: Due) -> Sweep:
