@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from uuid_utils.compat import uuid7
 from api.service import Caller
 from counterfoil.commands import Create, Sweep
 from counterfoil.door import Door
+from counterfoil.foreign import by_value
 from counterfoil.principal import SYSTEM, Actor, Owner, Principal
 from counterfoil.scopes import EVERYTHING
 from counterfoil.secret import Peppers, mint
@@ -29,7 +31,7 @@ async def ending(
     door: Door, account: UUID, *, name: str, seconds: float, thresholds: tuple[int, ...]
 ) -> tuple[Create, str]:
     """A token that ends so soon that its notices are due at once."""
-    token_id, secret = uuid7(), mint("service")
+    token_id, secret = uuid7(), mint("service") if seconds > 0 else by_value(token_urlsafe())  # an import may be dead
     root = Principal(actor=Actor("user", account), account=account, scopes=(EVERYTHING,))
     command = Create(
         account=account, token_id=token_id, by=root, number=token_id.int % 2**62, owner=Owner("service", "crm"),
@@ -42,7 +44,7 @@ async def ending(
 
 async def test_alerts_come_by_notice_then_by_use_and_go_with_a_renewal(stranger: Caller, door: Door) -> None:
     account = UUID((await stranger.get("/v1/tokens/self")).json["account"])  # nobody else makes alerts in it
-    assert (await stranger.get("/v1/alerts")).json == {"items": [], "next_cursor": None}
+    assert (await stranger.get("/v1/alerts")).json == {"items": [], "unannounced": 0, "next_cursor": None}
     made = {
         "idle": await ending(door, account, name="idle", seconds=100.2, thresholds=(100,)),
         "busy": await ending(door, account, name="busy", seconds=100.4, thresholds=(100,)),
@@ -75,3 +77,40 @@ async def test_alerts_need_their_scope_and_end_at_the_account(admin: Caller, str
     assert (await (await admin.holder("alerts.read")).get("/v1/alerts")).status == 200
     cursor = (await stranger.get("/v1/alerts", limit=1)).json["next_cursor"]
     assert (await admin.get("/v1/alerts", cursor=cursor or "x")).problem == "bad-cursor"
+
+
+async def test_what_expires_soon_is_answered_also_where_no_notice_was_raised(admin: Caller) -> None:
+    owner = {"type": "service", "id": "alerts-within"}
+    lives = {"an hour": "1h", "a day": "23h", "six days": "6d", "a month": "31d"}
+    for name, life in lives.items():
+        await admin.issue(name=name, duration=life, owner=owner)
+    asker = await admin.holder("own.read", owner=owner)  # forever
+
+    async def read(**query: object) -> list[str]:
+        found: list[str] = []
+        while True:
+            page = (await asker.get("/v1/alerts", **query)).json
+            assert all(each["threshold_seconds"] is each["at"] is None for each in page["items"])
+            found += [each["token"]["name"] for each in page["items"]]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+    assert await read(within="7d", limit=1) == await read(within="1w") == ["an hour", "a day", "six days"]
+    assert await read(within="2h") == ["an hour"]
+    assert await read(within="40d") == list(lives)
+    assert await read() == [], "no notice is raised of such lives"
+    assert (await asker.get("/v1/alerts")).json["unannounced"] == 2, "but it is never silent about them"
+
+
+async def test_a_window_is_a_duration_and_a_cursor_belongs_to_one(admin: Caller) -> None:
+    for wrong in ("soon", "forever", "7", "-1d"):
+        refused = await admin.get("/v1/alerts", within=wrong)
+        assert (refused.problem, refused.json["field"]) == ("bad-duration", "within")
+        assert repr(wrong) in refused.json["detail"]
+    for _ in range(2):
+        await admin.issue(duration="1h")
+    cursor = (await admin.get("/v1/alerts", within="1d", limit=1)).json["next_cursor"]
+    assert (await admin.get("/v1/alerts", within="2d", limit=1, cursor=cursor)).problem == "bad-cursor"
+    assert (await admin.get("/v1/alerts", within="1d", limit=1, cursor=cursor)).status == 200
+    assert (await (await admin.holder("tokens.read")).get("/v1/alerts", within="1d")).problem == "scope-missing"

@@ -1,6 +1,7 @@
 """What may be done with tokens over HTTP."""
 
 import asyncio
+from datetime import datetime, timedelta
 from secrets import token_urlsafe
 from uuid import uuid4
 

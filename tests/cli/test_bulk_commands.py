@@ -171,3 +171,24 @@ async def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell, tmp_path:
     assert (await shell("token", "import", str(tmp_path / "none.ndjson"))).code == 2
     (tmp_path / "odd.csv").write_bytes(b"\xff\xfe\x00")
     assert (await shell("token", "import", str(tmp_path / "odd.csv"))).code == 2
+
+
+async def test_lists_and_bulk_revocation_are_narrowed_alike_by_metadata_use_and_time(shell: Shell) -> None:
+    for name, words in (("red", ("--metadata", "team=red")), ("blue", ("--metadata", "team=blue"))):
+        await made(shell, f"narrow {name}", "--duration", "6d", *words)
+    await made(shell, "narrow late", "--duration", "30d", "--metadata", "team=red")
+    for which, expected in (
+        (("--metadata", "team=red"), {"narrow red", "narrow late"}),
+        (("--metadata", "team=red", "--expires-before", "7d"), {"narrow red"}),
+        (("--unused-for", "0s", "--expires-after", "7d"), {"narrow late"}),
+        (("--unused-for", "1d"), set()),
+    ):
+        words = ("--name", "narrow *", *which, "--json")
+        listed = await shell("token", "list", *words)
+        assert {json.loads(line)["name"] for line in listed.out.splitlines()} == expected
+        assert json.loads((await shell("token", "revoke-all", *words)).out)["tokens"] == len(expected)
+    for wrong in (("--unused-for", "soon"), ("--expires-before", "soon")):
+        for command in ("list", "revoke-all"):
+            refused = await shell("token", command, *wrong)
+            assert refused.code == 2
+            assert "'soon' is not a" in refused.err

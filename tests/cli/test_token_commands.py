@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -72,14 +71,30 @@ async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
 
 async def test_alerts_name_what_has_expired(shell: Shell, service: Service) -> None:
     assert (await shell("alerts")).err == "There is nothing to show.\n"
-    yesterday = (datetime.now(UTC) - timedelta(hours=30)).isoformat(timespec="seconds")
-    token, _ = await issued(shell, "nightly", "--expires-at", yesterday)
+    token, _ = await issued(shell, "nightly", "--duration", "1us")
     await service.sweep(UUID(token["account"]), UUID(token["id"]))
     said = await shell("alerts")
     assert (said.code, said.err) == (0, "")
-    assert re.search(rf"{token['number']} +nightly +\S+ \S+Z \(30 h ago\)", said.out)
+    assert re.search(rf"{token['number']} +nightly +\S+ \S+Z \(\d+ s ago\)", said.out)
     (alert,) = [json.loads(line) for line in (await shell("alerts", "--json")).out.splitlines()]
     assert (alert["kind"], alert["token"]["id"]) == ("expired", token["id"])
+
+
+async def test_alerts_are_never_silent_about_what_expires_within_a_day(shell: Shell) -> None:
+    for name, life in (("soon", "20h"), ("sooner", "2h"), ("later", "6d")):
+        await issued(shell, name, "--duration", life)
+    silent = await shell("alerts")
+    assert "2 tokens expire within a day without a notice" in silent.err
+    assert "counterfoil alerts --within 1d" in silent.err
+    shown = await shell("alerts", "--within", "7d")
+    assert (shown.code, shown.err) == (0, "")
+    for name in ("soon", "sooner", "later"):
+        assert re.search(rf" {name} .*no notice", shown.out)
+    told = [json.loads(line) for line in (await shell("alerts", "--within", "1d", "--json")).out.splitlines()]
+    assert {each["token"]["name"]: each["at"] for each in told} == {"soon": None, "sooner": None}
+    wrong = await shell("alerts", "--within", "soon")
+    assert wrong.code == 2
+    assert "'soon' is not a duration" in wrong.err
 
 
 async def test_a_list_says_when_there_is_more(shell: Shell) -> None:

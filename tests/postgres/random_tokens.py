@@ -9,6 +9,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from counterfoil.duration import length
+from counterfoil.moments import Moment
 from counterfoil.postgres.listing import Filter
 from counterfoil.principal import Actor, Owner
 from counterfoil.token import Status, Token, status
@@ -20,6 +22,7 @@ CHANCE = random.Random(7)
 NAMES = ["nightly", "nightly build", "100%", "1000", "a_b", "axb", "a\\b", "a*b", "a?b", "Ärger", "ärger", "zz", "🚀",
          "İ", "nightly'; --", "NIGHTLY", " lead", None]  # fmt: skip
 SCOPES = ["mail.send", "mail.*", "mail", "all", 'a"b', "a.b"]
+METADATA = [{}, {"env": "prod"}, {"env": "prod", "team": "a"}, {"env": "test"}, {"e\\": '"'}]
 MOMENTS = [NOW + hours * HOUR for hours in (-900, -50, -3, -1, 1, 2, 60, 900)]
 LATEST, EARLIEST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
 
@@ -29,7 +32,8 @@ def random_token(account: UUID, number: int) -> Token:
     born = CHANCE.choice(MOMENTS[:4])
     return Token(
         account=account, id=uuid7(), number=number, creator=Actor("user", ACCOUNT), name=CHANCE.choice(NAMES),
-        description="", metadata={}, owner=Owner(CHANCE.choice(["user", "service"]), CHANCE.choice("abc")),
+        description="", metadata=CHANCE.choice(METADATA),
+        owner=Owner(CHANCE.choice(["user", "service"]), CHANCE.choice("abc")),
         scopes=tuple(CHANCE.sample(SCOPES, CHANCE.randrange(4))),
         standing=CHANCE.choice(["active", "suspended", "revoked"]),
         duration=None, expires_at=CHANCE.choice([None, *MOMENTS]), lived_from=born, thresholds=(), noticed=None,
@@ -68,9 +72,11 @@ def fits(token: Token, wanted: Filter) -> bool:
             wanted.owner_type in (None, token.owner.type),
             wanted.owner_id in (None, token.owner.id),
             wanted.scope is None or wanted.scope in token.scopes,
-            within(token.created_at, wanted.created_after, wanted.created_before),
-            within(token.expires_at, wanted.expires_after, wanted.expires_before),
-            within(used(token), wanted.last_used_after, wanted.last_used_before),
+            wanted.metadata is None or wanted.metadata.items() <= token.metadata.items(),
+            within(token.created_at, past(wanted.created_after), past(wanted.created_before)),
+            within(token.expires_at, coming(wanted.expires_after), coming(wanted.expires_before)),
+            within(used(token), past(wanted.last_used_after), past(wanted.last_used_before)),
+            wanted.unused_since is None or (used(token) or token.created_at) < (past(wanted.unused_since) or NOW),
         ]
     )
 
@@ -82,12 +88,22 @@ def matches(name: str | None, glob: str) -> bool:
     return name is not None and re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
+def past(moment: Moment | None) -> datetime | None:
+    return NOW - length(moment) if isinstance(moment, str) else moment
+
+
+def coming(moment: Moment | None) -> datetime | None:
+    return NOW + length(moment) if isinstance(moment, str) else moment
+
+
 def within(at: datetime | None, after: datetime | None, before: datetime | None) -> bool:
     if at is None:
         return after is None and before is None
     return (after is None or after <= at) and (before is None or at < before)
 
 
+AWAY = ["150m", "2d"]
+"""Durations which are far from all moments: the database reads its own clock."""
 GLOBS = ["*", "", "night*", "*build", "n*y", "?00%", "100?", "a_b", "a?b", r"a\\b", r"a\*b", r"a\?b", r"\\*", "%", "_*",
          "*'*", "?", "??"]  # fmt: skip
 CHOICES: dict[str, Sequence[Any]] = {
@@ -96,5 +112,11 @@ CHOICES: dict[str, Sequence[Any]] = {
     "owner_type": ["user", "service", "application"],
     "owner_id": ["a", "b", "zebra"],
     "scope": [*SCOPES, "mail.s", 'a"', ""],
-    **{f"{what}_{side}": MOMENTS for what in ("created", "expires", "last_used") for side in ("after", "before")},
+    "metadata": [{}, *METADATA[1:], {"team": "a"}, {"env": ""}, {"nobody": "has it"}],
+    "unused_since": [*MOMENTS, *AWAY],
+    **{
+        f"{what}_{side}": [*MOMENTS, *AWAY]
+        for what in ("created", "expires", "last_used")
+        for side in ("after", "before")
+    },
 }

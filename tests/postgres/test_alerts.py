@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from counterfoil.commands import Renew, Revoke, Rotate, Sweep
+from counterfoil.commands import Renew, Revoke, Rotate, Suspend, Sweep
 from counterfoil.postgres import use
-from counterfoil.postgres.alerts import Alert, alerts_of
-from counterfoil.principal import SYSTEM
+from counterfoil.postgres.alerts import Alert, alerts_of, expiring_within, unannounced
+from counterfoil.principal import SYSTEM, Owner
 from counterfoil.secret import mint
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
@@ -147,3 +147,57 @@ async def test_nobody_reads_the_alerts_of_another_account(tenant: Tenant, databa
         assert (await names(tenant), await names(other)) == (["ours"], ["theirs"])
         (ours,) = await alerts(tenant)
         assert await names(other, after=ours.listed.place) in ([], ["theirs"])
+
+
+async def near(tenant: Tenant, within: timedelta, **asked: Any) -> list[Alert]:
+    """All that expire within a window, read page by page."""
+    found: list[Alert] = []
+    at = datetime.now(UTC)
+    while True:
+        after = found[-1].listed.place if found else None
+        page = await expiring_within(
+            tenant.pool, tenant.account, within, **{"at": at, "after": after, "limit": 2, **asked}
+        )
+        found += page
+        if len(page) < 2:
+            return found
+
+
+async def test_a_window_shows_all_that_expire_in_it_with_and_without_a_notice(tenant: Tenant) -> None:
+    for name, ends_in in (("in 2 h", 2 * HOUR), ("in 5 d", 5 * DAY), ("in 9 d", 9 * DAY), ("long dead", -31 * DAY)):
+        await tenant.issue(name=name, expires_at=datetime.now(UTC) + ends_in)
+    await tenant.issue(name="never")
+    noticed = await announced(tenant, name="noticed", ends_in=6 * DAY)
+    await announced(tenant, name="gone", ends_in=-HOUR)
+    await tenant.issue(name="gone, not swept", expires_at=datetime.now(UTC) - 2 * HOUR)
+    suspended = await tenant.issue(name="suspended", expires_at=datetime.now(UTC) + 3 * HOUR)
+    await tenant.ask(Suspend, suspended.id, reason="on leave")
+    revoked = await tenant.issue(name="revoked", expires_at=datetime.now(UTC) + HOUR)
+    await tenant.ask(Revoke, revoked.id, reason="over")
+    await used(tenant, suspended, 1)
+
+    found = await near(tenant, 7 * DAY)
+    assert [alert.listed.token.name for alert in found] == [
+        *("gone, not swept", "gone"), *("suspended", "in 2 h"), *("in 5 d", "noticed"),
+    ]  # fmt: skip
+    told = {alert.listed.token.name: (alert.threshold, alert.at) for alert in found}
+    assert told["in 2 h"] == told["gone, not swept"] == (None, None)
+    assert told["noticed"] == (6 * 86_400, noticed.at)
+    assert told["gone"][0] == 0
+    gone = {"gone, not swept", "gone"}
+    for window, expected in (
+        (HOUR, gone),
+        (3 * HOUR + HOUR / 2, gone | {"in 2 h", "suspended"}),
+        (10 * DAY, {alert.listed.token.name for alert in found} | {"in 9 d"}),
+    ):
+        assert {alert.listed.token.name for alert in await near(tenant, window)} == expected
+    assert await unannounced(tenant.pool, tenant.account) == 2
+    assert await unannounced(tenant.pool, tenant.account, owner=Owner("service", "nobody")) == 0
+    assert await near(tenant, 7 * DAY, owner=Owner("service", "nobody")) == []
+
+
+async def test_nobody_sees_the_near_expiries_of_another_account(tenant: Tenant, database: Database) -> None:
+    await tenant.issue(name="ours", duration="1h")
+    async with tenant_of(database) as other:
+        assert await near(other, 7 * DAY) == []
+        assert await unannounced(other.pool, other.account) == 0

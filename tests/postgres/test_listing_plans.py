@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from counterfoil.postgres.alerts import expiring_within, unannounced
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.listing import Filter, Sort, page_of
 from counterfoil_dev.postgres import OWNER, Database, Postgres
@@ -108,6 +109,8 @@ async def middle(connection: Connection, sort: Sort) -> list[object]:
     [
         (Filter(status="active"), "expires", "token_by_expiry"),
         (Filter(expires_after=datetime.now(UTC) + timedelta(days=30)), "expires", "token_by_expiry"),
+        (Filter(expires_after="30d"), "expires", "token_by_expiry"),
+        (Filter(status="active", expires_before="1h"), "expires", "token_by_expiry"),
         (Filter(expires_before=datetime(2000, 1, 1, tzinfo=UTC)), "expires", "token_by_expiry"),
         (Filter(name="token ff*"), "name", "token_by_name"),
         (Filter(name="nobody has this name*"), "created", "token_by_name"),
@@ -137,3 +140,21 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", []):
         yield from nodes(child)
+
+
+@pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
+async def test_what_expires_soon_is_found_through_the_index(crowded: Database, planned: str) -> None:
+    """Of a hundred thousand tokens, the few that expire within an hour, and those of which nothing was said."""
+    connection = await asyncpg.connect(crowded.app_url)
+    await connection.execute(f"set plan_cache_mode = {planned}")
+    explaining = Explaining(connection)
+    hour, at = timedelta(hours=1), datetime.now(UTC)
+    for window in (hour / 2, hour):
+        pool = cast("Pool", explaining)
+        await expiring_within(pool, ACCOUNT, window, at=at, after=None, limit=100, kept=hour)
+        assert "token_by_expiry" in indexes(explaining.plan)
+        assert not {node["Node Type"] for node in nodes(explaining.plan)} & {"Seq Scan"}
+        assert buffers(explaining.plan) < FEW_BUFFERS
+    await unannounced(cast("Pool", explaining), ACCOUNT)
+    assert "token_by_expiry" in indexes(explaining.plan)
+    await connection.close()

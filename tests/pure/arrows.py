@@ -10,7 +10,7 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "glob", "history",
+    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "glob", "history", "moments",
     "password", "principal", "refusals", "scopes", "secret", "subjects", "suspension", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(

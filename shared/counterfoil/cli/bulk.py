@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,13 +15,23 @@ import typer
 
 from counterfoil import glob
 from counterfoil.client import Client, Denied, Job, Plan
-from counterfoil.duration import length
-from counterfoil.refusals import BadDuration
 
 from . import options
 from .asking import ask
 from .complaints import REFUSED, remark, warn
-from .options import AsJson, Credentials, Key, Limit, OwnerText, moment
+from .options import (
+    AsJson,
+    CreatedAfter,
+    CreatedBefore,
+    Credentials,
+    ExpiresAfter,
+    ExpiresBefore,
+    Key,
+    Limit,
+    MetadataFilter,
+    OwnerText,
+    UnusedFor,
+)
 from .reading import PAGE
 from .showing import facts, json_of, table, time_of
 
@@ -31,22 +41,18 @@ _LOOK_SECONDS: Final = 0.5
 JobId = Annotated[str, typer.Argument(help="The id that `revoke-all --execute` named.", metavar="JOB")]
 
 
-def _moment(name: str, says: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(name, parser=moment, metavar="MOMENT", help=says)
-    return option
-
-
 def revoke_all(
     *,
     owner: OwnerText = None,
     name: Annotated[str | None, typer.Option(help=glob.MEANING)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
-    unused_for: Annotated[str | None, typer.Option(help="There for so long, and not used since: 90d.")] = None,
-    created_after: Annotated[datetime | None, _moment("--created-after", "From then on.")] = None,
-    created_before: Annotated[datetime | None, _moment("--created-before", "Before then.")] = None,
-    expires_after: Annotated[datetime | None, _moment("--expires-after", "From then on.")] = None,
-    expires_before: Annotated[datetime | None, _moment("--expires-before", "Before then.")] = None,
+    metadata: MetadataFilter = None,
+    unused_for: UnusedFor = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
+    expires_after: ExpiresAfter = None,
+    expires_before: ExpiresBefore = None,
     everything: Annotated[bool, typer.Option("--everything", help="Every token of the account.")] = False,
     execute: Annotated[bool, typer.Option("--execute", help="Do it; without this it is only looked at.")] = False,
     plan: Annotated[str | None, typer.Option(help="What the look at it called exactly these tokens.")] = None,
@@ -58,9 +64,9 @@ def revoke_all(
 ) -> None:
     """Revoke all tokens that fit: first look at what would break, then do exactly that."""
     whose = options.owner(owner)
-    wanted: dict[str, str | bool | datetime | None] = {
+    wanted: dict[str, str | bool | datetime | list[str] | None] = {
         "owner_type": whose and whose[0], "owner_id": whose and whose[1], "name": name, "status": status,
-        "scope": scope, "unused_since": _since(unused_for), "created_after": created_after,
+        "scope": scope, "metadata": metadata, "unused_since": unused_for, "created_after": created_after,
         "created_before": created_before, "expires_after": expires_after, "expires_before": expires_before,
         "everything": everything or None,
     }  # fmt: skip
@@ -114,15 +120,6 @@ def cancel(job: JobId, *, credentials: Credentials = None, as_json: AsJson = Fal
     _show_job(
         ask(lambda ledger: ledger.cancel_revocation(job), credentials=credentials, as_json=as_json), as_json=as_json
     )
-
-
-def _since(unused_for: str | None) -> datetime | None:
-    if unused_for is None:
-        return None
-    try:
-        return datetime.now(UTC) - length(unused_for)
-    except (BadDuration, OverflowError):
-        raise typer.BadParameter(f"{unused_for!r} is no duration; write it like 90d.") from None
 
 
 def _watched(job: Job, credentials: Path | None, *, as_json: bool) -> Job:

@@ -9,6 +9,10 @@ from typing import Annotated
 
 import typer
 
+from counterfoil import moments
+from counterfoil.duration import length
+from counterfoil.refusals import BadDuration
+
 
 def moment(text: str) -> datetime:
     """Return an RFC 3339 moment; a time without a zone is UTC."""
@@ -22,6 +26,32 @@ def moment(text: str) -> datetime:
 def moment_or_version(text: str) -> datetime | int:
     """Return a moment, or the number of a version."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else moment(text)
+
+
+def when(text: str) -> datetime | str:
+    """Return what a filter states: a moment as above, or a duration for the ledger, whose clock counts."""
+    try:
+        return moments.read(text)
+    except ValueError as error:
+        try:
+            return moment(text)
+        except typer.BadParameter:
+            raise typer.BadParameter(f"{error}.") from None
+
+
+def span(text: str) -> str:
+    """Return a duration as it is written."""
+    try:
+        length(text)
+    except BadDuration:
+        raise typer.BadParameter(f"{text!r} is not a duration; write it like 90d or 2h45m.") from None
+    return text
+
+
+def time_filter(name: str, says: str) -> typer.models.OptionInfo:
+    """Return an option that takes a moment or a duration."""
+    option: typer.models.OptionInfo = typer.Option(name, parser=when, metavar="MOMENT|DURATION", help=says)
+    return option
 
 
 def owner(text: str | None) -> tuple[str, str] | None:
@@ -61,6 +91,26 @@ Key = Annotated[
 IfMatch = Annotated[int | None, typer.Option("--if-match", help="Only if the token is still at this revision.")]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What it may do; may be given several times.")]
 Metadata = Annotated[list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="May be repeated.")]
+MetadataFilter = Annotated[
+    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Only those with it; may be repeated.")
+]
+UnusedFor = Annotated[
+    str | None,
+    typer.Option("--unused-for", parser=span, metavar="DURATION", help="There for so long, and not used since: 90d."),
+]
+Within = Annotated[
+    str | None,
+    typer.Option(
+        "--within",
+        parser=span,
+        metavar="DURATION",
+        help="All that expire so soon, such as 7d, whether or not a notice was raised.",
+    ),
+]
+CreatedAfter = Annotated[datetime | None, time_filter("--created-after", "From then on; 7d: from 7 days ago on.")]
+CreatedBefore = Annotated[datetime | None, time_filter("--created-before", "Before then; 7d: over 7 days ago.")]
+ExpiresAfter = Annotated[datetime | None, time_filter("--expires-after", "From then on; 7d: in 7 days or later.")]
+ExpiresBefore = Annotated[datetime | None, time_filter("--expires-before", "Before then; 7d: within 7 days, or past.")]
 OwnerText = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help="On whose behalf it acts.")]
 Duration = Annotated[str | None, typer.Option("--duration", help="How long it lives: 90d, 2h45m, forever.")]
 ExpiresAt = Annotated[

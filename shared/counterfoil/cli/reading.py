@@ -15,17 +15,26 @@ from counterfoil.client import Client
 
 from .asking import ask
 from .complaints import warn
-from .options import AsJson, Credentials, Limit, Ref, moment, moment_or_version
+from .options import (
+    AsJson,
+    CreatedAfter,
+    CreatedBefore,
+    Credentials,
+    ExpiresAfter,
+    ExpiresBefore,
+    Limit,
+    MetadataFilter,
+    Ref,
+    UnusedFor,
+    Within,
+    moment_or_version,
+    time_filter,
+)
 from .showing import json_of, show, show_alerts, show_events, show_tokens
 
 T = TypeVar("T")
 PAGE: Final = 50
 """How many rows people get unless they ask for more."""
-
-
-def _moment(name: str, says: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(name, parser=moment, metavar="MOMENT", help=says)
-    return option
 
 
 def tokens(
@@ -35,12 +44,18 @@ def tokens(
     owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
     owner_id: Annotated[str | None, typer.Option(help="Whose.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
-    created_after: Annotated[datetime | None, _moment("--created-after", "From then on.")] = None,
-    created_before: Annotated[datetime | None, _moment("--created-before", "Before then.")] = None,
-    expires_after: Annotated[datetime | None, _moment("--expires-after", "From then on.")] = None,
-    expires_before: Annotated[datetime | None, _moment("--expires-before", "Before then.")] = None,
-    last_used_after: Annotated[datetime | None, _moment("--last-used-after", "From then on.")] = None,
-    last_used_before: Annotated[datetime | None, _moment("--last-used-before", "Before then.")] = None,
+    metadata: MetadataFilter = None,
+    unused_for: UnusedFor = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
+    expires_after: ExpiresAfter = None,
+    expires_before: ExpiresBefore = None,
+    last_used_after: Annotated[
+        datetime | None, time_filter("--last-used-after", "From then on; 7d: within 7 days.")
+    ] = None,
+    last_used_before: Annotated[
+        datetime | None, time_filter("--last-used-before", "Before then; 7d: over 7 days ago.")
+    ] = None,
     sort: Annotated[
         str, typer.Option(help="created, name, expires, updated, last_used or number; - reverses.")
     ] = "created",
@@ -51,8 +66,9 @@ def tokens(
     """List tokens. Secrets are never shown."""
     given = {
         "name": name, "status": status, "owner_type": owner_type, "owner_id": owner_id, "scope": scope,
-        "created_after": created_after, "created_before": created_before, "expires_after": expires_after,
-        "expires_before": expires_before, "last_used_after": last_used_after, "last_used_before": last_used_before,
+        "metadata": metadata, "unused_since": unused_for, "created_after": created_after,
+        "created_before": created_before, "expires_after": expires_after, "expires_before": expires_before,
+        "last_used_after": last_used_after, "last_used_before": last_used_before,
     }  # fmt: skip
     query = {key: value for key, value in given.items() if value is not None}
     listed(
@@ -78,9 +94,24 @@ def events(ref: Ref, *, limit: Limit = None, credentials: Credentials = None, as
     listed(lambda ledger, most: ledger.events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
 
 
-def alerts(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Show which tokens expire soon or have expired, the most pressing first."""
-    listed(lambda ledger, most: ledger.alerts(limit=most), show_alerts, limit, credentials, as_json=as_json)
+def alerts(
+    *,
+    within: Within = None,
+    limit: Limit = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which tokens expire soon or have expired, the most pressing first; 30 days after it an expiry is dropped.
+
+    Notices are raised only of lives that are longer; without --within a line on stderr counts the tokens that expire
+    within a day without one.
+    """
+    listed(
+        lambda ledger, most: ledger.alerts(within=within, limit=most),
+        show_alerts, limit, credentials, as_json=as_json,
+    )  # fmt: skip
+    if within is None and (more := ask(Client.unannounced, credentials=credentials, as_json=as_json)):
+        warn(f"{more:,} tokens expire within a day without a notice; see them with: counterfoil alerts --within 1d")
 
 
 def listed(

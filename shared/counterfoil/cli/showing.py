@@ -147,7 +147,7 @@ def show_alerts(alerts: Sequence[Alert]) -> None:
         ("no.", "name", "expires", "uses in 7 days", "owner", "announced"),
         (
             (str(a.token.number), a.token.name or "(erased)", _until(a.token.expires_at), str(a.recent_uses),
-             f"{a.token.owner.type}:{a.token.owner.id}", time_of(a.at))
+             f"{a.token.owner.type}:{a.token.owner.id}", time_of(a.at) or "no notice")
             for a in alerts
         ),
     )  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from . import spelling
 from .bulk_documents import ImportReport, Job, Plan
 from .calls import Calls
+from .spelling import Stated
 from .wire import Call
 
 _PATIENCE_SECONDS: Final = 120.0
@@ -20,7 +20,7 @@ _JOBS: Final = "/v1/revocations"
 class Bulk(Calls):
     """Revoke and import many tokens at once."""
 
-    async def plan_revocation(self, **wanted: str | bool | datetime) -> Plan:
+    async def plan_revocation(self, **wanted: Stated) -> Plan:
         """Return what a bulk revocation would revoke, and what would break; nothing is changed.
 
         Filters as in `list`; `everything=True` for every token of the account.
@@ -30,9 +30,7 @@ class Bulk(Calls):
         )
         return spelling.read(await self.wire.ask(call), Plan)
 
-    async def revoke_many(
-        self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: str | bool | datetime
-    ) -> Job:
+    async def revoke_many(self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated) -> Job:
         """Have exactly the tokens of a plan revoked; refused (`plan-changed`) if the filter finds others by now."""
         body = spelling.body(filter=_said(wanted), plan=plan, reason=reason)
         answer = await self.change(_JOBS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS)
@@ -62,5 +60,5 @@ class Bulk(Calls):
         return spelling.read(await self.wire.ask(call), ImportReport)
 
 
-def _said(wanted: Mapping[str, str | bool | datetime]) -> dict[str, str | bool]:
-    return {name: value if isinstance(value, bool) else spelling.text(value) for name, value in wanted.items()}
+def _said(wanted: Mapping[str, Stated]) -> dict[str, str | bool | list[str]]:
+    return {name: value if isinstance(value, bool) else spelling.stated(value) for name, value in wanted.items()}

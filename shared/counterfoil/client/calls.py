@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
 from typing import Final, TypeVar
 
 from . import spelling
+from .spelling import Stated
 from .wire import Answer, Call, Wire
 
 T = TypeVar("T")
@@ -38,10 +38,10 @@ class Calls:
         return await self.wire.ask(call)
 
     async def pages(
-        self, path: str, query: Mapping[str, str | int | datetime], kind: type[T], *, limit: int | None
+        self, path: str, query: Mapping[str, Stated], kind: type[T], *, limit: int | None
     ) -> AsyncIterator[T]:
         """Yield items, fetching page after page, up to `limit`."""
-        asked, left = {name: spelling.text(value) for name, value in query.items()}, limit
+        asked, left = {name: spelling.stated(value) for name, value in query.items()}, limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
             call = Call("GET", path, {**asked, "limit": str(size)})

@@ -109,11 +109,14 @@ class Introspection(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A token whose expiry was announced `at` a moment, or has come (`kind` is expiring or expired)."""
+    """A token that expires soon or has expired (`kind` is expiring or expired).
+
+    At `at` the notice of `threshold_seconds` was raised; both are None where none was.
+    """
 
     kind: str
-    at: datetime
-    threshold_seconds: int
+    at: datetime | None
+    threshold_seconds: int | None
     left_seconds: int
     recent_uses: int
     token: Token

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -17,6 +17,8 @@ from .wire import Answer
 T = TypeVar("T")
 Ref = UUID | int | str
 """A token's id, its number, or the word self."""
+Stated = str | int | datetime | Sequence[str] | Mapping[str, str]
+"""What a filter may be given."""
 _REF: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -36,6 +38,13 @@ def body(**fields: object) -> bytes:
 def owner(given: tuple[str, str] | None) -> dict[str, str] | None:
     """Return an owner as the wire has it."""
     return None if given is None else {"type": given[0], "id": given[1]}
+
+
+def stated(value: Stated) -> str | list[str]:
+    """Return what a filter states as the wire has it: a list stays one, metadata becomes a list of KEY=VALUE."""
+    if isinstance(value, Mapping):
+        return [f"{key}={each}" for key, each in value.items()]
+    return text(value) if isinstance(value, str | int | datetime) else [*value]
 
 
 def text(value: str | int | datetime) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from . import spelling
 from .calls import Calls
 from .documents import Alert, Bearer, Happening, Introspection, Issued, Token
-from .spelling import Ref
+from .spelling import Ref, Stated
 from .wire import Call
 
 
@@ -42,12 +42,13 @@ class Tokens(Calls):
         query = {} if as_of is None else {"as_of": spelling.text(as_of)}
         return spelling.read(await self.wire.ask(Call("GET", spelling.path_of(ref), query)), Token)
 
-    async def list(self, *, limit: int | None = None, **query: str | int | datetime) -> AsyncIterator[Token]:
+    async def list(self, *, limit: int | None = None, **query: Stated) -> AsyncIterator[Token]:
         """Yield tokens, fetching page after page, up to `limit`.
 
-        Filters: name (a glob, in which a backslash escapes), status, owner_type, owner_id, scope, created_after,
-        created_before, expires_after, expires_before, last_used_after, last_used_before; sort (created, name,
-        expires, …; `-` reverses).
+        Filters: name (a glob, in which a backslash escapes), status, owner_type, owner_id, scope, metadata (a mapping),
+        created_after, created_before, expires_after, expires_before, last_used_after, last_used_before, unused_since;
+        sort (created, name, expires, …; `-` reverses). A time may also be a duration such as "7d": of an expiry that
+        long from now, of all else that long ago.
         """
         async for token in self.pages("/v1/tokens", query, Token, limit=limit):
             yield token
@@ -144,10 +145,19 @@ class Tokens(Calls):
         async for happening in pages:
             yield happening
 
-    async def alerts(self, *, limit: int | None = None) -> AsyncIterator[Alert]:
-        """Yield expiries that were announced or have come, the most pressing first."""
-        async for alert in self.pages("/v1/alerts", {}, Alert, limit=limit):
+    async def alerts(self, *, within: str | None = None, limit: int | None = None) -> AsyncIterator[Alert]:
+        """Yield expiries that were announced or have come, the most pressing first.
+
+        With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
+        days, whether or not a notice was raised.
+        """
+        async for alert in self.pages("/v1/alerts", {} if within is None else {"within": within}, Alert, limit=limit):
             yield alert
+
+    async def unannounced(self) -> int:
+        """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""
+        page = spelling.read(await self.wire.ask(Call("GET", "/v1/alerts", {"limit": "1"})), dict[str, Any])
+        return int(page["unannounced"])
 
     async def exchange(
         self, *, audience: Sequence[str] = (), scopes: Sequence[str] | None = None, lifetime: str | None = None

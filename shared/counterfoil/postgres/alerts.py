@@ -1,9 +1,10 @@
-"""Expiries that were announced or have come, the most pressing first."""
+"""Expiries that were announced or have come, and those that are near: the most pressing first."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +12,7 @@ import msgspec
 
 from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.listing import Listed
+from counterfoil.postgres.listing import EXPIRY, Listed
 from counterfoil.postgres.tenant import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
@@ -19,21 +20,35 @@ from counterfoil.principal import Owner
 
 KEPT: Final = timedelta(days=30)
 """How long an expiry that has come is still an alert."""
+SOON: Final = timedelta(days=1)
+"""Of tokens that expire within so long, something is always said, also where no notice was raised."""
+MOST_COUNTED: Final = 1_000
 _RECENT: Final = timedelta(days=7)
+_SPANS: Final = (timedelta(0), SOON, timedelta(days=7), timedelta(days=30), timedelta(days=90))
+"""What lies within the first of these that fits is equally pressing; beyond the last one all is."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A token whose expiry was announced at `at`; `threshold` is the smallest notice crossed, in seconds.
+    """A token that expires soon or has expired.
 
+    Of its present life `threshold` is the smallest notice that was raised, in seconds, and `at` when; None: no notice.
     `recent_uses` counts the verifications of seven days, and one more if the token was exchanged in that time: bearers
     may be verified where nobody tells us.
     """
 
     listed: Listed
-    threshold: int
+    threshold: int | None
     expires_at: datetime
-    at: datetime
+    at: datetime | None
     recent_uses: int
+
+
+class _Group(NamedTuple):
+    """Tokens that are equally pressing: `condition` is one on a token `t`, whose values are $8 and $9."""
+
+    rank: int
+    condition: str
+    values: tuple[object, object]
 
 
 async def alerts_of(
@@ -45,7 +60,7 @@ async def alerts_of(
     limit: int,
     kept: timedelta = KEPT,
 ) -> list[Alert]:
-    """Return up to `limit` alerts beyond a place (the last one's `listed.place` of the page before).
+    """Return up to `limit` announced expiries beyond a place (the last one's `listed.place` of the page before).
 
     With an owner they are those of this owner's tokens.
 
@@ -53,15 +68,75 @@ async def alerts_of(
     its token is renewed or revoked. One page is of one moment; between two pages an alert may move to the front, by
     crossing its next notice or by much use: who must see all of them begins again at the first page now and then.
     """
-    alerts: list[Alert] = []
+    condition = "t.noticed = $8 and t.expires_at > now() - $9::interval"
     async with tenant(pool, account) as connection:
-        for notice in await _notices(connection, account, since=int(str(after[0])) if after else 0):
-            # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
-            place = after if after and notice == int(str(after[0])) else None
-            wanted = (account, owner, notice)
-            alerts += await _of_notice(connection, wanted, place, limit=limit - len(alerts), kept=kept)
-            if len(alerts) == limit:
-                break
+        # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
+        notices = await _notices(connection, account, since=int(str(after[0])) if after else 0)
+        groups = [_Group(notice, condition, (notice, kept)) for notice in notices]
+        return await _of_groups(connection, (account, owner), groups, after, limit=limit)
+
+
+async def expiring_within(
+    pool: Pool,
+    account: UUID,
+    window: timedelta,
+    *,
+    at: datetime,
+    owner: Owner | None = None,
+    after: list[object] | None,
+    limit: int,
+    kept: timedelta = KEPT,
+) -> list[Alert]:
+    """Return up to `limit` tokens that expire within the window from `at` on, or have expired since `kept` before it.
+
+    Whether a notice was raised does not matter. Ordered as alerts are: those that have expired come first, then those
+    that do so within a day, 7 days, 30, 90, and later; within each the most used first. With one `at` for all pages,
+    the order changes between two of them by use alone.
+    """
+    edges = [-kept, *(span for span in _SPANS if span < window), window]
+    condition = f"({EXPIRY}) > $8 and ({EXPIRY}) <= $9"
+    groups = [_Group(n, condition, (at + start, at + end)) for n, (start, end) in enumerate(pairwise(edges))]
+    async with tenant(pool, account) as connection:
+        return await _of_groups(connection, (account, owner), groups, after, limit=limit)
+
+
+async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None) -> int:
+    """Return how many tokens expire within a day and were announced by no notice; at most MOST_COUNTED."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select count(*) as tokens
+              from (select
+                      from token t
+                     where t.account_id = $1
+                       and ({EXPIRY}) > now()
+                       and ({EXPIRY}) <= now() + $2::interval
+                       and t.standing <> 'revoked'
+                       and t.noticed is null
+                       and ($3::text is null or (t.owner_type, t.owner_id) = ($3::text, $4::text))
+                     limit {MOST_COUNTED:d}) as found""",
+            account, SOON, owner and owner.type, owner and owner.id,
+        )  # fmt: skip
+    return sum(row["tokens"] for row in rows)
+
+
+async def _of_groups(
+    connection: Tenant,
+    whose: tuple[UUID, Owner | None],
+    groups: list[_Group],
+    after: list[object] | None,
+    *,
+    limit: int,
+) -> list[Alert]:
+    alerts: list[Alert] = []
+    since = int(str(after[0])) if after else 0
+    for group in groups:
+        if group.rank < since:
+            continue
+        place = after if group.rank == since else None
+        alerts += await _of_group(connection, whose, group, place, limit=limit - len(alerts))
+        if len(alerts) == limit:
+            break
     return alerts
 
 
@@ -82,59 +157,59 @@ select notice from crossed where notice is not null order by notice""",
     return [row["notice"] for row in rows]
 
 
-async def _of_notice(
+async def _of_group(
     connection: Tenant,
-    wanted: tuple[UUID, Owner | None, int],
+    whose: tuple[UUID, Owner | None],
+    group: _Group,
     after: list[object] | None,
     *,
     limit: int,
-    kept: timedelta,
 ) -> list[Alert]:
-    """Return up to `limit` alerts of one notice, the most used first."""
-    account, owner, notice = wanted
-    unused, expires_at, token_id = after[1:] if after else (None, None, None)
+    """Return up to `limit` alerts of one group, the most used first."""
+    account, owner = whose
+    unused, expires_at, token_id = after[1:4] if after else (None, None, None)
     rows = await connection.fetch(
         f"""
   with ranked as (
        select a.token_id, a.recent_uses
-         from (select n.token_id, n.expires_at,
-                      (coalesce(n.last_exchanged_at > now() - $4::interval, false)::integer
+         from (select t.token_id, t.expires_at,
+                      (coalesce(t.last_exchanged_at > now() - $2::interval, false)::integer
                        + coalesce((select sum(u.count)
                                      from token_use u
-                                    where (u.account_id, u.token_id) = (n.account_id, n.token_id)
-                                      and u.day > (now() - $4::interval)::date), 0))::bigint as recent_uses
-                 from token n
-                where n.account_id = $1
-                  and n.noticed = $2
-                  and n.standing <> 'revoked'
-                  and n.expires_at > now() - $3::interval
-                  and ($9::text is null or (n.owner_type, n.owner_id) = ($9::text, $10::text))) as a
-        where $5::text is null
+                                    where (u.account_id, u.token_id) = (t.account_id, t.token_id)
+                                      and u.day > (now() - $2::interval)::date), 0))::bigint as recent_uses
+                 from token t
+                where t.account_id = $1
+                  and {group.condition}
+                  and t.standing <> 'revoked'
+                  and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))) as a
+        where $3::text is null
            or (-a.recent_uses, a.expires_at, a.token_id)
-            > ($5::text::bigint, $6::text::timestamptz, $7::text::uuid)
+            > ($3::text::bigint, $4::text::timestamptz, $5::text::uuid)
         order by a.recent_uses desc, a.expires_at, a.token_id
-        limit $8)
+        limit {limit:d})
 select {listed("t")}, r.recent_uses, now() as clock,
        greatest(t.last_exchanged_at, {last_use("t")}) as last_used_at,
-       (select e.at
-          from event e
-         where (e.account_id, e.subject_id) = (t.account_id, t.token_id)
-           and e.type <> 'exchanged'
-           and e.type in ('expiring', 'expired')
-         order by e.version desc
-         limit 1) as announced_at,
+       case when t.noticed is not null
+            then (select e.at
+                    from event e
+                   where (e.account_id, e.subject_id) = (t.account_id, t.token_id)
+                     and e.type <> 'exchanged'
+                     and e.type in ('expiring', 'expired')
+                   order by e.version desc
+                   limit 1) end as announced_at,
        {surroundings.COLUMNS}
   from ranked r
   join token t on (t.account_id, t.token_id) = ($1, r.token_id)
        {surroundings.joined("t")}
  order by r.recent_uses desc, t.expires_at, t.token_id""",
-        account, notice, kept, _RECENT, unused, expires_at, token_id, limit, owner and owner.type, owner and owner.id,
+        account, _RECENT, unused, expires_at, token_id, owner and owner.type, owner and owner.id, *group.values,
     )  # fmt: skip
-    return [_alert(row) for row in rows]
+    return [_alert(row, group.rank) for row in rows]
 
 
-def _alert(row: asyncpg.Record) -> Alert:
-    place = [str(row["noticed"]), str(-row["recent_uses"]), row["expires_at"].isoformat(), str(row["token_id"])]
+def _alert(row: asyncpg.Record, rank: int) -> Alert:
+    place = [str(rank), str(-row["recent_uses"]), row["expires_at"].isoformat(), str(row["token_id"])]
     return Alert(
         listed=Listed(
             token_of(row), surroundings.surroundings_of(row), row["last_used_at"], row["clock"], list[object](place)

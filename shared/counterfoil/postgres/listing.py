@@ -11,6 +11,8 @@ import asyncpg
 import msgspec
 
 from counterfoil import glob
+from counterfoil.duration import length
+from counterfoil.moments import Moment
 from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.tenant import tenant
@@ -24,6 +26,8 @@ Sort = Literal["created", "name", "expires", "updated", "last_used", "number"]
 class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which tokens: what is None does not matter. `name` is a glob; times are half-open: [after, before).
 
+    A time may be a duration: of an expiry it is that long from now, of all else that long ago. A token has all of the
+    `metadata`, value by value; there is no index on it, so a filter by it alone reads every token of the account.
     `unused_since` finds those that have been there since then without being used, never used ones among them.
     """
 
@@ -32,13 +36,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner_type: str | None = None
     owner_id: str | None = None
     scope: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    expires_after: datetime | None = None
-    expires_before: datetime | None = None
-    last_used_after: datetime | None = None
-    last_used_before: datetime | None = None
-    unused_since: datetime | None = None
+    metadata: dict[str, str] | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    expires_after: Moment | None = None
+    expires_before: Moment | None = None
+    last_used_after: Moment | None = None
+    last_used_before: Moment | None = None
+    unused_since: Moment | None = None
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -54,14 +59,14 @@ class Listed(msgspec.Struct, frozen=True):
 LAST_USED: Final = f"greatest(t.last_exchanged_at, {last_use('t')})"
 # As they stand in the indexes token_by_name and token_by_expiry, which serve the filters as well as the sorts.
 _NAME: Final = "case when t.name is null then '' else t.name end"
-_EXPIRY: Final = "case when t.expires_at is null then 'infinity'::timestamptz else t.expires_at end"
+EXPIRY: Final = "case when t.expires_at is null then 'infinity'::timestamptz else t.expires_at end"
 _UNUSED: Final = "'-infinity'::timestamptz"
 # Each sort with its SQL and its type. A token that never expires sorts after all that do, one never used before all.
 # Ids are UUIDv7: their order is that of creation.
 _SORTS: Final[dict[str, tuple[str, str]]] = {
     "created": ("t.token_id", "uuid"),
     "name": (_NAME, "text"),
-    "expires": (_EXPIRY, "timestamptz"),
+    "expires": (EXPIRY, "timestamptz"),
     "updated": ("t.updated_at", "timestamptz"),
     "last_used": (f"coalesce({LAST_USED}, {_UNUSED})", "timestamptz"),
     "number": ("t.number", "bigint"),
@@ -69,9 +74,9 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
 # One moment for the whole statement: what is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
     "revoked": "t.standing = 'revoked'",
-    "expired": f"t.standing <> 'revoked' and ({_EXPIRY}) <= statement_timestamp()",
-    "suspended": f"t.standing = 'suspended' and ({_EXPIRY}) > statement_timestamp()",
-    "active": f"t.standing = 'active' and ({_EXPIRY}) > statement_timestamp()",
+    "expired": f"t.standing <> 'revoked' and ({EXPIRY}) <= statement_timestamp()",
+    "suspended": f"t.standing = 'suspended' and ({EXPIRY}) > statement_timestamp()",
+    "active": f"t.standing = 'active' and ({EXPIRY}) > statement_timestamp()",
 }
 
 
@@ -131,6 +136,11 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         arguments.append(value)
         return f"${len(arguments)}"
 
+    def moment(stated: Moment, direction: str = "-") -> str:
+        if isinstance(stated, datetime):
+            return given(stated)
+        return f"(statement_timestamp() {direction} {given(length(stated))}::interval)"
+
     found = []
     if wanted.name is not None:
         meant = glob.read(wanted.name, field="name")
@@ -145,17 +155,19 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         found.append(f"t.owner_id = {given(wanted.owner_id)}")
     if wanted.scope is not None:
         found.append(f"t.scopes::jsonb ? {given(wanted.scope)}")
+    if wanted.metadata is not None:
+        found.append(f"t.metadata::jsonb @> {given(msgspec.json.encode(wanted.metadata).decode())}::text::jsonb")
     if wanted.expires_after is not None:
         found.append("t.expires_at is not null")
     if wanted.unused_since is not None:
-        found.append(f"coalesce({LAST_USED}, t.created_at) < {given(wanted.unused_since)}")
-    for column, after, before in (
-        ("t.created_at", wanted.created_after, wanted.created_before),
-        (f"({_EXPIRY})", wanted.expires_after, wanted.expires_before),
-        (LAST_USED, wanted.last_used_after, wanted.last_used_before),
+        found.append(f"coalesce({LAST_USED}, t.created_at) < {moment(wanted.unused_since)}")
+    for column, direction, after, before in (
+        ("t.created_at", "-", wanted.created_after, wanted.created_before),
+        (f"({EXPIRY})", "+", wanted.expires_after, wanted.expires_before),
+        (LAST_USED, "-", wanted.last_used_after, wanted.last_used_before),
     ):
         if after is not None:
-            found.append(f"{column} >= {given(after)}")
+            found.append(f"{column} >= {moment(after, direction)}")
         if before is not None:
-            found.append(f"{column} < {given(before)}")
+            found.append(f"{column} < {moment(before, direction)}")
     return found

@@ -1,46 +1,74 @@
 """Alerts: what operators must hear of before it breaks."""
 
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
+
 from counterfoil.cursor import BadCursor
-from counterfoil.postgres.alerts import alerts_of
+from counterfoil.duration import length
+from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
+from counterfoil.postgres.foreign import moment
 from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import ScopeMissing
+from counterfoil.refusals import BadDuration, ScopeMissing
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.showing import alert_document
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import AlertPage, Cursor, Given, Limit
+from counterfoil_api.typed.documents import AlertPage, Cursor, Given, Limit, Span
 from counterfoil_api.typed.reading import Asker, Query
 
 api = Api("alerts")
 
 _QUESTION = "alerts"
+Window = Annotated[Span, Meta(description="How far ahead, such as 7d.")]
 
 
 class AlertQuery(Given, frozen=True, kw_only=True):
-    """A page at a time."""
+    """A page at a time: of the announced expiries, or of all `within` a window."""
 
+    within: Window | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
 
-@api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor, BadDuration))
 async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AlertQuery]) -> AlertPage:
     """List expiries that were announced or have come, or those of the tokens within the asker's reach.
 
-    The closest notice comes first, and within one notice the token that is used most. An alert goes away when its token
-    is renewed or revoked, and 30 days after the expiry.
+    With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
+    days, whether or not a notice was raised. The most pressing come first: by notice, or with `within` by whether they
+    have expired or do so within a day, 7, 30, 90 days or later; among these the token that is used most. An alert goes
+    away when its token is renewed or revoked, and 30 days after the expiry.
     """
-    within = _reach(asker)
-    question = [_QUESTION, within]
+    reach = _reach(asker)
+    question = [_QUESTION, reach, query.within]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
-    alerts = await alerts_of(ledger.readers, asker.account, owner=within, after=place, limit=query.limit + 1)
+    # All pages of a window are of the moment in which the first was asked for.
+    at = await moment(ledger.readers) if place is None else datetime.fromisoformat(str(place[-1]))
+    if query.within is None:
+        alerts = await alerts_of(ledger.readers, asker.account, owner=reach, after=place, limit=query.limit + 1)
+    else:
+        alerts = await expiring_within(
+            ledger.readers, asker.account, _length(query.within), at=at, owner=reach, after=place, limit=query.limit + 1
+        )
     page = alerts[: query.limit]
-    if within is None:
+    if reach is None:
         ledger.witness.note(asker, "alerts", shown=len(page))
     more = None
     if len(alerts) > query.limit:
-        more = ledger.cursors.made(asker.account, question, page[-1].listed.place)
-    return AlertPage(items=[alert_document(alert) for alert in page], next_cursor=more)
+        more = ledger.cursors.made(asker.account, question, [*page[-1].listed.place, at.isoformat()])
+    return AlertPage(
+        items=[alert_document(alert) for alert in page], next_cursor=more,
+        unannounced=await unannounced(ledger.readers, asker.account, owner=reach),
+    )  # fmt: skip
+
+
+def _length(window: str) -> timedelta:
+    try:
+        return length(window)
+    except BadDuration as refusal:
+        raise BadDuration(refusal.detail, field="within") from None
 
 
 def _reach(asker: Principal) -> Owner | None:

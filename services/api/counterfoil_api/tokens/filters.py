@@ -4,52 +4,63 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from counterfoil.moments import MEANING, Moment, read
 from counterfoil.postgres.listing import Filter
 from counterfoil.principal import Principal
 from counterfoil.refusals import ScopeMissing
+from counterfoil.text import METADATA_LIMIT, normal
 from counterfoil.token import Status
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import InvalidRequest
-from counterfoil_api.typed.documents import Given, Glob, Moment
+from counterfoil_api.typed.documents import Ago, Ahead, Given, Glob
+
+Where = Literal["query", "body"]
+Pair = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_.:/-]{1,64}=", "maxLength": 1_065})]
+Unused = Annotated[Ago, Meta(description=f"Those that were there then and were not used since. {MEANING} 90d ago.")]
+_TIMES = tuple(name for name in Filter.__struct_fields__ if name.endswith(("_after", "_before", "_since")))
 
 
 class TokenFilter(Given, frozen=True, kw_only=True):
-    """Which tokens; times are half-open: from `…_after` on, up to but without `…_before`."""
+    """Which tokens; times are half-open: from `…_after` on, up to but without `…_before`.
+
+    A filter by metadata or by scope alone reads every token of the account; one by name, owner or expiry narrows that.
+    """
 
     name: Glob | None = None
     status: Status | None = None
     owner_type: Literal["user", "application", "service"] | None = None
     owner_id: Annotated[str, Meta(max_length=128)] | None = None
     scope: Annotated[str, Meta(max_length=128)] | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    expires_after: Moment | None = None
-    expires_before: Moment | None = None
-    last_used_after: Moment | None = None
-    last_used_before: Moment | None = None
-    unused_since: Annotated[Moment, Meta(description="There since then, and not used since.")] | None = None
+    metadata: Annotated[
+        tuple[Pair, ...], Meta(max_length=METADATA_LIMIT, description="KEY=VALUE; all that are given have to hold.")
+    ] = ()
+    created_after: Ago | None = None
+    created_before: Ago | None = None
+    expires_after: Ahead | None = None
+    expires_before: Ahead | None = None
+    last_used_after: Ago | None = None
+    last_used_before: Ago | None = None
+    unused_since: Unused | None = None
 
     @property
     def empty(self) -> bool:
         """Whether every token is meant."""
-        return all(getattr(self, name) is None for name in Filter.__struct_fields__)
+        return all(getattr(self, name) in (None, ()) for name in Filter.__struct_fields__)
 
 
-def wanted_by(asker: Principal, given: TokenFilter, *, scope: str, where: Literal["query", "body"]) -> Filter:
+def wanted_by(asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
     """What is meant, within the asker's reach: with `own.…` instead of the scope, the tokens of their own owner alone.
 
-    Raises ScopeMissing for who has neither or names another owner, InvalidRequest for a moment that is none in UTC.
+    Raises ScopeMissing for who has neither or names another owner, InvalidRequest for what is no moment or no metadata.
     """
     within = reach(asker, scope)
-    said = {name: getattr(given, name) for name in Filter.__struct_fields__}
-    moments = {
-        name: in_utc(value, where=where, field=name) for name, value in said.items() if isinstance(value, datetime)
-    }
-    wanted = msgspec.convert(said | moments | _glob(given.name), Filter)
+    wanted = Filter(
+        name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=given.owner_id,
+        scope=given.scope, metadata=_metadata(given.metadata, where), **_moments(given, where),
+    )  # fmt: skip
     if within is None:
         return wanted
     if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
@@ -57,12 +68,36 @@ def wanted_by(asker: Principal, given: TokenFilter, *, scope: str, where: Litera
     return replace(wanted, owner_type=within.type, owner_id=within.id)
 
 
-def _glob(name: str | None) -> dict[str, str]:
+def _composed(name: str | None) -> str | None:
     """Names are kept composed; blanks around a glob stay, since they may follow what it leaves open."""
-    return {} if name is None else {"name": unicodedata.normalize("NFC", name)}
+    return None if name is None else unicodedata.normalize("NFC", name)
 
 
-def in_utc(moment: datetime, *, where: Literal["query", "body"], field: str) -> datetime:
+def _moments(given: TokenFilter, where: Where) -> dict[str, Moment]:
+    stated = {name: getattr(given, name) for name in _TIMES}
+    return {name: moment(text, where=where, field=name) for name, text in stated.items() if text is not None}
+
+
+def moment(text: str, *, where: Where, field: str) -> Moment:
+    """What a filter states as a moment."""
+    try:
+        return read(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{error}.", where=where, field=field) from None
+
+
+def _metadata(pairs: tuple[str, ...], where: Where) -> dict[str, str] | None:
+    wanted: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or wanted.setdefault(key, said := normal(value)) != said:
+            raise InvalidRequest(
+                "Metadata is stated as KEY=VALUE, such as env=production, each key once.", where=where, field="metadata"
+            )
+    return wanted or None
+
+
+def in_utc(moment: datetime, *, where: Where, field: str) -> datetime:
     """The same moment in UTC. Near the ends of the calendar one with an offset is none at all there."""
     try:
         return moment.astimezone(UTC)

@@ -68,7 +68,7 @@ def alert_document(alert: Alert) -> AlertDocument:
     """An alert as it is at this moment."""
     listed, expires_at = alert.listed, alert.expires_at
     return AlertDocument(
-        kind="expiring" if alert.threshold else "expired",
+        kind="expiring" if expires_at > listed.at else "expired",
         at=alert.at,
         threshold_seconds=alert.threshold,
         left_seconds=math.floor((expires_at - listed.at).total_seconds()),

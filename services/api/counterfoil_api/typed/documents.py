@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil import glob
+from counterfoil import glob, moments
 from counterfoil.token import Status
 
 # The ledger itself checks these, and says better what is wrong; here they are only described.
@@ -15,6 +15,14 @@ _DURATION = r"^(forever|([0-9]*\.?[0-9]+(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
 _SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
 
 Moment = Annotated[datetime, Meta(tz=True)]
+_LENGTH = {"pattern": _DURATION.replace("forever|", ""), "maxLength": 64}
+Span = Annotated[str, Meta(examples=["7d"], extra_json_schema=_LENGTH)]
+_WHEN = {
+    "anyOf": [{"format": "date-time"}, {"format": "date"}, {"pattern": _DURATION.replace("forever|", "")}],
+    "maxLength": 64,
+}
+Ahead = Annotated[str, Meta(description=f"{moments.MEANING} 7d is seven days from now.", extra_json_schema=_WHEN)]
+Ago = Annotated[str, Meta(description=f"{moments.MEANING} 7d is seven days ago.", extra_json_schema=_WHEN)]
 Limit = Annotated[int, Meta(ge=1, le=200)]
 Glob = Annotated[
     str, Meta(max_length=255, description=glob.MEANING, extra_json_schema={"pattern": glob.PATTERN}, examples=["ci-*"])
@@ -248,11 +256,14 @@ class TokenPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """An expiry that was announced, or that has come: what will break, and how soon."""
+    """A token that expires soon or has expired: what will break, and how soon.
+
+    `at` and `threshold_seconds` are null where no notice was raised: a notice counts only for lives that are longer.
+    """
 
     kind: Literal["expiring", "expired"]
-    at: Annotated[datetime, Meta(description="When it was announced.")]
-    threshold_seconds: Annotated[int, Meta(description="The notice that was crossed; 0 is the expiry.")]
+    at: Annotated[datetime | None, Meta(description="When it was announced.")]
+    threshold_seconds: Annotated[int | None, Meta(description="The notice that was crossed; 0 is the expiry.")]
     left_seconds: Annotated[int, Meta(description="Until the expiry; negative when it has passed.")]
     recent_uses: Annotated[int, Meta(description="Verifications of seven days, and one if it was exchanged then.")]
     token: TokenDocument
@@ -262,4 +273,8 @@ class AlertPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some alerts, and where the next ones begin."""
 
     items: list[AlertDocument]
+    unannounced: Annotated[
+        int,
+        Meta(description="How many tokens expire within a day without a notice, 1,000 at most; see them by `within`."),
+    ]
     next_cursor: str | None

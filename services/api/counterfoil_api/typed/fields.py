@@ -35,13 +35,13 @@ def _pairs_of(text: str, *, where: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def form_of(text: str, repeatable: frozenset[str]) -> dict[str, object]:
-    """The fields of a form, some of which may be given again and again (RFC 8693 2.1)."""
-    pairs = _pairs_of(text, where="form") if text else []
+def form_of(text: str, repeatable: frozenset[str], *, where: str = "form") -> dict[str, object]:
+    """The fields of a form or query string, some of which may be given again and again (RFC 8693 2.1)."""
+    pairs = _pairs_of(text, where=where) if text else []
     once = [pair for pair in pairs if pair[0] not in repeatable]
     fields: dict[str, object] = {**dict(once)}
     if len(fields) != len(once):
-        raise InvalidRequest("No parameter may be given twice.", where="form")
+        raise InvalidRequest("No parameter may be given twice.", where=where)
     for name in repeatable:
         fields[name] = [value for given, value in pairs if given == name]
     return fields

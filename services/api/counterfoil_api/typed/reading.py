@@ -152,7 +152,7 @@ _ONCE = json.JSONDecoder(object_pairs_hook=_once)
 
 def _form_reader(shape: type[msgspec.Struct]) -> Read:
     convert = _converter(shape, where="form")
-    repeatable = frozenset(each.name for each in msgspec.structs.fields(shape) if get_origin(each.type) is tuple)
+    repeatable = _repeatable(shape)
 
     def read(request: web.Request, raw: bytes) -> object:
         _expect_media_type(request, _FORM)
@@ -168,12 +168,21 @@ def _form_reader(shape: type[msgspec.Struct]) -> Read:
 def _query_reader(shape: type[msgspec.Struct]) -> Read:
     convert = _converter(shape, where="query")
     empty: object = msgspec.convert({}, shape)
+    repeatable = _repeatable(shape)
 
     def read(request: web.Request, _: bytes) -> object:
         text = request.rel_url.raw_query_string
-        return convert(fields_of(text, where="query")) if text else empty
+        return convert(form_of(text, repeatable, where="query")) if text else empty
 
     return read
+
+
+def _repeatable(shape: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(each.name for each in msgspec.structs.fields(shape) if _is_list(each.type))
+
+
+def _is_list(hint: object) -> bool:
+    return get_origin(hint) is tuple or (get_origin(hint) is Annotated and _is_list(get_args(hint)[0]))
 
 
 def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[Mapping[str, object]], object]:

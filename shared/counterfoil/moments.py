@@ -1,0 +1,37 @@
+"""Moments as filters state them: a time, a date, or a duration, which is that long from now, or that long ago."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from .duration import length
+from .refusals import BadDuration
+
+Moment = datetime | str
+"""A text is a duration: which moment it is, only the clock of whoever compares it can say."""
+MEANING: Final = "A time such as 2027-03-01T12:00:00Z, a date (from its first instant in UTC), or a duration:"
+"""For the API's document; what a duration means depends on what is compared."""
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+def read(text: str) -> Moment:
+    """Return what a text states, a time in UTC, or raise a ValueError that says what would be right."""
+    try:
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        return msgspec.convert(text, _Time).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        length(text)
+    except BadDuration:
+        raise ValueError(
+            f"{text[:40]!r} is not a moment; write a time with its zone such as 2027-03-01T12:00:00Z, "
+            "a date such as 2027-03-01, or a duration such as 7d"
+        ) from None
+    return text
