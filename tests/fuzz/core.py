@@ -8,7 +8,7 @@ import msgspec
 import typer
 from hypothesis import strategies as st
 
-from counterfoil import codec, cursor, duration, foreign, logging, scopes, secret, text
+from counterfoil import codec, cursor, duration, foreign, logging, moments, scopes, secret, text
 from counterfoil.cli import importing, options
 from counterfoil.client import failures, spelling, wire
 from counterfoil.password import checked_password
@@ -63,6 +63,9 @@ def _settings(pair: str) -> Settings:
 CORE: dict[str, Parser] = {
     "counterfoil.duration:length": Parser(
         duration.length, DURATIONS, (BadDuration,), ("counterfoil.duration:seconds",), known=("1h",)
+    ),
+    "counterfoil.moments:read": Parser(
+        moments.read, oneof("2026-03-01T12:00:00Z", "2026-03-01T12:00:00+02:00", "2026-03-01", "7d"), (ValueError,)
     ),
     "counterfoil.scopes:checked": Parser(
         lambda given: scopes.checked(given.split(" ")),
