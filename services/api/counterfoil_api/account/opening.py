@@ -94,7 +94,8 @@ async def create_account(
     if (await own_account(ledger, asker)).parent is not None:
         raise BeyondCaller("Only an account that was founded on the server opens others.")
     account, user, first = uuid7(), uuid7(), body.administrator
-    hashed = await ledger.passwords.hashed(checked_password(first.password, checked_email(first.email)))
+    password = checked_password(first.password, checked_email(first.email))
+    hashed = await ledger.passwords.hashed(password, asker.account)
     opened = CreateAccount(account=account, id=account, by=asker, name=body.name, parent=asker.account)
     administrator = CreateUser(
         account=account, id=user, by=replace(SYSTEM, account=account), number=await ledger.user_numbers.next(),

@@ -2,9 +2,7 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -15,26 +13,21 @@ from counterfoil.principal import Principal
 from counterfoil.refusals import NetworkForbidden, Overloaded
 from counterfoil.subjects.user import User, principal_of
 from counterfoil_api.auth.credentials import Approach
+from counterfoil_api.auth.hashing import HashingTurns, to_its_end
 from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired
 from counterfoil_api.limits.logins import Login, Logins
-
-_AT_ONCE: Final = 2
-"""Hashes computed at a time: each takes a core and 64 MiB for a tenth of a second or two."""
-_LINE_LIMIT: Final = 32
-"""Passwords waiting for their turn; who comes after them waits for seconds in vain, and is told so at once."""
 
 
 class Passwords:
     """Checks e-mail addresses and passwords."""
 
     def __init__(self, pool: Pool, logins: Logins, codes: OneTimeCodes) -> None:
-        self._waiting = 0
         self._pool = pool
         self._logins = logins
         self._codes = codes
         self._hasher = PasswordHasher()
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._turns = HashingTurns()
         # Somebody unknown costs as much time as somebody known, so that time does not tell who is known.
         self._nobodys = self._hasher.hash("nobody's password")
 
@@ -46,36 +39,28 @@ class Passwords:
         """
         # In line only once it is their turn: one person's many logins wait for each other, and not in everybody's way.
         async with self._logins.turn(email, approach.address) as login:
-            with self._in_line():
-                known = await self._known(email, password, login)
-                if not known.policy.admits(approach.address):  # before a code is spent, and as a failure: it is one
-                    login.failed(known.user.account, known.user.id)
-                    raise NetworkForbidden
-                await self._refuse_code(known.user, approach.otp, login)
-                login.passed()
+            known = await self._known(email, password, login)
+            if not known.policy.admits(approach.address):  # before a code is spent, and as a failure: it is one
+                login.failed(known.user.account, known.user.id)
+                raise NetworkForbidden
+            await self._refuse_code(known.user, approach.otp, login)
+            login.passed()
         await self._refresh(known, password)
         return principal_of(known.user)
 
-    async def hashed(self, password: str) -> str:
-        """The hash of a new password, in its turn."""
-        with self._in_line():
-            async with self._turn:
-                return await asyncio.to_thread(self._hasher.hash, _one_spelling(password))
-
-    @contextmanager
-    def _in_line(self) -> Iterator[None]:
-        if self._waiting >= _LINE_LIMIT:
-            raise Overloaded("Too many passwords are being checked; try again.")
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
+    async def hashed(self, password: str, account: UUID) -> str:
+        """The hash of a new password, in its turn among those of this account."""
+        async with self._turns.turn(str(account), at_home=True):
+            return await to_its_end(self._hasher.hash, _one_spelling(password))
 
     async def _known(self, email: str, password: str, login: Login) -> KnownUser:
-        known = await user_by_email(self._pool, email)
-        async with self._turn:
-            right = await asyncio.to_thread(self._verify, known, password)
+        try:
+            async with self._turns.turn(login.line, at_home=login.at_home):
+                known = await user_by_email(self._pool, email)
+                right = await to_its_end(self._verify, known, password)
+        except (Overloaded, asyncio.CancelledError):  # the latter where the wait was longer than a request may take
+            login.crowded_out()
+            raise
         if known is None:
             login.failed()
             raise CredentialsRefused
@@ -96,8 +81,7 @@ class Passwords:
     async def _refresh(self, known: KnownUser, password: str) -> None:
         """Hash a password anew if today's parameters are other ones; nobody is told."""
         if self._hasher.check_needs_rehash(known.password_hash):
-            async with self._turn:
-                new = await asyncio.to_thread(self._hasher.hash, _one_spelling(password))
+            new = await self.hashed(password, known.user.account)
             await rehash(self._pool, known.user, old=known.password_hash, new=new)
 
     def _verify(self, user: KnownUser | None, password: str) -> bool:

@@ -5,8 +5,8 @@ logged in, failures are counted together as well: from the fiftieth on these sha
 further apart, so that a thousand of them guess no more than one. A hundred in a row leave one try a day. Networks
 where the person has logged in are not affected by what strangers do elsewhere.
 
-A network that tries one password on many people is limited like one that guesses secrets; whoever is at home in it is
-none of those.
+A network that tries one password on many people is limited like one that guesses secrets; tries that crowd each other
+out before they are computed count, too. Whoever is at home in a network is not limited by this.
 """
 
 import unicodedata
@@ -27,6 +27,7 @@ from counterfoil.secret import Peppers
 from counterfoil_api.edge.addresses import Address, network_of, site_of
 from counterfoil_api.edge.complaints import RateLimited
 from counterfoil_api.limits.counting import CLEAR, NOTE, NOTED, RETURN, TURN
+from counterfoil_api.limits.fading import Fading
 from counterfoil_api.limits.quotas import Quota, Quotas
 
 log = structlog.get_logger()
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 _DAY_MS: Final = 86_400_000
 _AT_HOME_MS: Final = 90 * _DAY_MS
 _MOST: Final = 100
+_MOST_HOMES: Final = 100_000
 _NEWER: Final = "\u0264\u019b"
 """Letters whose capitals came with Unicode 16."""
 _TOO_MANY: Final = "There were too many failed logins; come back when Retry-After is over."
@@ -62,9 +64,15 @@ ELSEWHERE: Final = Delays(free=50, first_seconds=1, longest_seconds=900)
 
 @dataclass(slots=True)
 class Login:
-    """One try: it has `passed` or `failed`, else it never was."""
+    """One try: it has `passed` or `failed`, else it never was.
 
+    It waits for its turn to be computed in this line, `at_home` among those of people who logged in there before.
+    """
+
+    line: str
+    at_home: bool
     settled: bool | None = None
+    crowded: bool = False
     account: UUID = NIL
     user: UUID = NIL
 
@@ -75,6 +83,10 @@ class Login:
     def failed(self, account: UUID = NIL, user: UUID = NIL) -> None:
         """One of them was not; whose they were, if anybody's."""
         self.settled, self.account, self.user = False, account, user
+
+    def crowded_out(self) -> None:
+        """Nothing was computed, since too many waited: the person has not failed, but their network is one of many."""
+        self.crowded = True
 
 
 class _Line:
@@ -95,6 +107,7 @@ class Logins:
         self._peppers = peppers
         self._attempts = attempts
         self._lines: WeakValueDictionary[str, _Line] = WeakValueDictionary()
+        self._homes: Fading[str, bool] = Fading(_MOST_HOMES)
 
     @asynccontextmanager
     async def turn(self, email: str, address: Address | None) -> AsyncIterator[Login]:
@@ -110,20 +123,30 @@ class Logins:
         if line.length >= _LINE_LIMIT:
             raise RateLimited(_TOO_MANY, retry_after=1)
         async with _place(line):
-            (at_home,) = await self._tally.do(NOTED, home)
             waits: dict[str, int] = {}
-            login = Login()
+            at_home, site = await self._is_home(home), site_of(address)
+            login = Login(here if at_home else site, at_home)
             try:
+                if not at_home:  # first, since it costs least: nothing else is asked about a flood
+                    await self._take_of_network(waits, f"logins:{site}")
                 await self._take(waits, here, HERE)
                 if not at_home:
                     await self._take(waits, f"elsewhere:{person}", ELSEWHERE)
-                    await self._take_of_network(waits, f"logins:{site_of(address)}")
                 yield login
             except RateLimited:
                 self._attempts.note(NIL, "login-limited", network=network)
                 raise
             finally:
                 await self._settle(login, waits, home, network)
+
+    async def _is_home(self, home: str) -> bool:
+        """Whether somebody has logged in there; what this process knows of it outlasts a lost Valkey."""
+        if self._homes.get(home):
+            return True
+        (noted,) = await self._tally.do(NOTED, home)
+        if noted:
+            self._homes.keep(home, value=True, seconds=_AT_HOME_MS / 1000)
+        return bool(noted)
 
     async def _take(self, waits: dict[str, int], key: str, delays: Delays) -> None:
         """Take a turn, and remember how long the next one will wait."""
@@ -141,6 +164,8 @@ class Logins:
         waits[key] = 0
 
     async def _settle(self, login: Login, waits: dict[str, int], home: str, network: str) -> None:
+        if login.crowded:
+            self._attempts.note(NIL, "login-limited", network=network)
         if login.settled is False:
             self._attempts.note(login.account, "login-failed", login.user, network=network)
             if seconds := max(waits.values()) // 1000:
@@ -148,10 +173,12 @@ class Logins:
             return
         for key in waits:
             if key.startswith("logins:"):
-                await self._quotas.give_back(key)
+                if not login.crowded:
+                    await self._quotas.give_back(key)
             else:
                 await self._tally.do(CLEAR if login.settled else RETURN, key)
         if login.settled:
+            self._homes.keep(home, value=True, seconds=_AT_HOME_MS / 1000)
             await self._tally.do(NOTE, home, _AT_HOME_MS)
 
 

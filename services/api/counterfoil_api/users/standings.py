@@ -118,7 +118,7 @@ async def change_password(
     password = chosen(body.password, found.name or "")
     command = ChangePassword(
         account=asker.account, id=found.id, by=asker, revisions=if_match,
-        password_hash=await ledger.passwords.hashed(password),
+        password_hash=await ledger.passwords.hashed(password, asker.account),
     )  # fmt: skip
     made_up = password if body.password is None else None
 

@@ -1,0 +1,129 @@
+"""Turns at hashing passwords, which is slow on purpose: nobody keeps anybody else waiting for long.
+
+There are two queues, served alternately: one for logins of people who are at home in their network (see `logins`), one
+for all others. In each, every network waits in a line of its own, and the lines have their turn one after the other. So
+strangers who fill their lines delay people at home by one hash, and other strangers by one hash for each network.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, ParamSpec, TypeVar
+
+from counterfoil.refusals import Overloaded
+
+AT_ONCE: Final = 2
+"""Hashes computed at a time: each takes a core and 64 MiB for a tenth of a second or two."""
+MOST_OF_ONE: Final = 32
+"""Passwords that wait in one line; who came after them would wait for seconds in vain, and is told so at once."""
+MOST: Final = 64
+"""Passwords that wait in one queue. Where there are more, the last in the longest line is refused."""
+_FULL: Final = "Too many passwords are being checked; try again."
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Place = asyncio.Future[None]
+
+
+class _Queue:
+    """Lines by key; each line is as far from its turn as every other."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[str, deque[Place]] = OrderedDict()
+        self._length = 0
+
+    def join(self, key: str, place: Place) -> None:
+        """Wait at the end of this line, or raise Overloaded."""
+        length = len(self._lines.get(key, ()))
+        if length >= MOST_OF_ONE:
+            raise Overloaded(_FULL)
+        if self._length >= MOST:
+            self._make_room(length + 1)
+        self._lines.setdefault(key, deque()).append(place)
+        self._length += 1
+
+    def leave(self, key: str, place: Place) -> None:
+        """Wait no longer."""
+        if place in (line := self._lines.get(key, deque())):
+            line.remove(place)
+            self._taken(key)
+
+    def next(self) -> Place | None:
+        """Take the first place of the line whose turn it is; that line's next turn comes after all others'."""
+        while self._lines:
+            key, line = next(iter(self._lines.items()))
+            self._lines.move_to_end(key)
+            place = line.popleft()
+            self._taken(key)
+            if not place.done():  # whoever was cancelled has not left yet
+                return place
+        return None
+
+    def _make_room(self, length: int) -> None:
+        key, longest = max(self._lines.items(), key=lambda each: len(each[1]))
+        if len(longest) <= length:
+            raise Overloaded(_FULL)
+        place = longest.pop()
+        self._taken(key)
+        if not place.done():
+            place.set_exception(Overloaded(_FULL))
+
+    def _taken(self, key: str) -> None:
+        self._length -= 1
+        if not self._lines[key]:
+            del self._lines[key]
+
+
+async def to_its_end(call: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+    """Return what a call in a thread returns; not before it has, even where nobody waits for it any more.
+
+    A thread cannot be stopped: whoever gave up their turn before its end would let others run beside it.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(call, *args, **more))
+    try:
+        return await asyncio.shield(work)
+    finally:
+        await asyncio.wait({work})
+
+
+class HashingTurns:
+    """Gives turns: `async with turns.turn(line, at_home=...)`."""
+
+    def __init__(self) -> None:
+        self._free = AT_ONCE
+        self._at_home, self._strangers = _Queue(), _Queue()
+        self._order = deque((self._at_home, self._strangers))
+
+    @asynccontextmanager
+    async def turn(self, line: str, *, at_home: bool) -> AsyncIterator[None]:
+        """Wait for a turn in this line, or raise Overloaded: at once, or once others need the room more."""
+        await self._wait(line, self._at_home if at_home else self._strangers)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, line: str, queue: _Queue) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        place: Place = asyncio.get_running_loop().create_future()
+        queue.join(line, place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.cancelled():
+                queue.leave(line, place)
+            elif place.exception() is None:  # the turn came at the very moment
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        for queue in tuple(self._order):
+            if place := queue.next():
+                place.set_result(None)
+                self._order.remove(queue)
+                self._order.append(queue)
+                return
+        self._free += 1
