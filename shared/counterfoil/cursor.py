@@ -32,9 +32,9 @@ class Cursors:
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
-            raise BadCursor from error
+            raise BadCursor(field="cursor") from error
         if not hmac.compare_digest(raw[:16], self._seal(account, question, raw[16:])):
-            raise BadCursor
+            raise BadCursor(field="cursor")
         return msgspec.json.decode(raw[16:], type=list[object])
 
     def _seal(self, account: UUID, question: object, text: bytes) -> bytes:

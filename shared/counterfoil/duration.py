@@ -16,6 +16,9 @@ LONGEST: Final = timedelta(days=36_525)
 LENGTH_LIMIT: Final = 64
 """Characters; 28 digits of precision are enough for all that fits."""
 
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9999
+
 _UNITS: Final = {
     "ns": Decimal("0.001"), "us": Decimal(1), "µs": Decimal(1), "μs": Decimal(1), "ms": Decimal(1_000),
     "s": Decimal(1_000_000), "m": Decimal(60_000_000), "h": Decimal(3_600_000_000),
@@ -27,22 +30,22 @@ _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|
 _SHAPE: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 
-def length(text: str) -> timedelta:
-    """Return how long the text lasts, zero or more, or raise BadDuration; `forever` has no length.
+def length(text: str, *, field: str = "duration") -> timedelta:
+    """Return how long the text lasts, zero or more, or raise BadDuration naming the field; `forever` has no length.
 
     Rounded up to the microsecond: what somebody states to be longer than nothing is never nothing.
     """
     if len(text) > LENGTH_LIMIT or not _SHAPE.fullmatch(text):
-        raise BadDuration(f"{text[:LENGTH_LIMIT]!r} is not a duration. {BadDuration.__doc__}")
+        raise BadDuration(f"{text[:LENGTH_LIMIT]!r} is not a duration. {BadDuration.__doc__}", field=field)
     micros = sum((Decimal(part[1]) * _UNITS[part[2]] for part in _PART.finditer(text)), Decimal(0))
     if micros > LONGEST // timedelta(microseconds=1):
-        raise BadDuration(f"{text!r} is over a hundred years; say forever.")
+        raise BadDuration(f"{text!r} is over a hundred years; say forever.", field=field)
     return timedelta(microseconds=ceil(micros))
 
 
-def seconds(text: str) -> int:
+def seconds(text: str, *, field: str = "duration") -> int:
     """Return the length in whole seconds, rounded up."""
-    return ceil(length(text) / timedelta(seconds=1))
+    return ceil(length(text, field=field) / timedelta(seconds=1))
 
 
 def spelt(whole_seconds: int) -> str:
@@ -59,12 +62,19 @@ def expiry(at: datetime, duration: str | None, expires_at: datetime | None) -> d
     A length of nothing is refused: elsewhere 0 has meant both "never" and "at once", and each surprised somebody.
     """
     if expires_at is not None:
-        if duration is not None or expires_at.tzinfo is None or expires_at.year >= 9999 or expires_at.year < 1970:
-            raise BadExpiry
+        if duration is not None:
+            raise BadExpiry("Give a duration or an expiry, not both.", field="expires_at")
+        if expires_at.tzinfo is None:
+            raise BadExpiry("An expiry has a time zone, such as Z in 2027-03-01T12:00:00Z.", field="expires_at")
+        if not _FIRST_YEAR <= expires_at.year < _LAST_YEAR:
+            raise BadExpiry(
+                f"An expiry lies between the years {_FIRST_YEAR} and {_LAST_YEAR}; for one that never comes, give the "
+                "duration forever.", field="expires_at",
+            )  # fmt: skip
         return expires_at.astimezone(UTC)
     if duration is None or duration == FOREVER:
         return None
     life = length(duration)
     if not life:
-        raise BadDuration("A lifetime of nothing is refused; say forever, or give an expiry.")
+        raise BadDuration("A lifetime of nothing is refused; say forever, or give an expiry.", field="duration")
     return at + life

@@ -15,23 +15,31 @@ Moment = datetime | str
 """A text is a duration: which moment it is, only the clock of whoever compares it can say."""
 MEANING: Final = "A time such as 2027-03-01T12:00:00Z, a date (from its first instant in UTC), or a duration:"
 """For the API's document; what a duration means depends on what is compared."""
+EXAMPLE: Final = "2027-03-01T12:00:00Z"
+DATE_EXAMPLE: Final = "2027-03-01"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-def read(text: str) -> Moment:
-    """Return what a text states, a time in UTC, or raise a ValueError that says what would be right."""
+def time(text: str) -> datetime | None:
+    """Return the moment that a time with its zone or a date states, in UTC; None if the text is neither."""
     try:
         if _DATE.fullmatch(text):
             return datetime.fromisoformat(text).replace(tzinfo=UTC)
         return msgspec.convert(text, _Time).astimezone(UTC)
     except (ValueError, OverflowError):
-        pass
+        return None
+
+
+def read(text: str) -> Moment:
+    """Return what a text states, a time in UTC, or raise a ValueError that says what would be right."""
+    if (stated := time(text)) is not None:
+        return stated
     try:
         length(text)
     except BadDuration:
         raise ValueError(
-            f"{text[:40]!r} is not a moment; write a time with its zone such as 2027-03-01T12:00:00Z, "
-            "a date such as 2027-03-01, or a duration such as 7d"
+            f"{text[:40]!r} is not a moment; write a time with its zone such as {EXAMPLE}, "
+            f"a date such as {DATE_EXAMPLE}, or a duration such as 7d"
         ) from None
     return text

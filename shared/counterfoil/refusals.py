@@ -58,7 +58,7 @@ class BadDuration(Invalid):
 
 
 class BadExpiry(Invalid):
-    """Give a duration or an expiry, not both; an expiry has a time zone and lies before the year 9999."""
+    """An expiry is a moment such as 2027-01-31T09:30:00Z, or a date such as 2027-01-31, and no duration beside it."""
 
 
 class BadMetadata(Invalid):

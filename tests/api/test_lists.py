@@ -155,9 +155,15 @@ async def test_a_moment_beyond_all_calendars_is_refused(admin: Caller, moment: s
 
 async def test_a_filter_that_is_not_known_is_told_what_is(admin: Caller) -> None:
     refused = (await admin.get("/v1/tokens", status="retired")).json
-    assert (refused["field"], refused["detail"]) == ("status", "Known here are: active, expired, revoked, suspended.")
+    assert (refused["field"], refused["detail"]) == (
+        "status",
+        "`status` is `retired`; it has to be active, suspended, expired or revoked.",
+    )
     owner = (await admin.post("/v1/tokens", {"name": "x", "owner": {"type": "team", "id": "1"}})).json
-    assert (owner["field"], owner["detail"]) == ("owner.type", "Known here are: application, service, user.")
+    assert (owner["field"], owner["detail"]) == (
+        "owner.type",
+        "`owner.type` is `team`; it has to be user, application or service.",
+    )
 
 
 async def test_what_is_said_of_an_owner_shows_at_their_tokens_now_and_of_the_past(admin: Caller) -> None:

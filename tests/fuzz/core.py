@@ -65,7 +65,9 @@ CORE: dict[str, Parser] = {
         duration.length, DURATIONS, (BadDuration,), ("counterfoil.duration:seconds",), known=("1h",)
     ),
     "counterfoil.moments:read": Parser(
-        moments.read, oneof("2026-03-01T12:00:00Z", "2026-03-01T12:00:00+02:00", "2026-03-01", "7d"), (ValueError,)
+        moments.read,
+        oneof("2026-03-01T12:00:00Z", "2026-03-01T12:00:00+02:00", "2026-03-01", "7d"),
+        (ValueError,),
     ),
     "counterfoil.scopes:checked": Parser(
         lambda given: scopes.checked(given.split(" ")),

@@ -13,7 +13,8 @@ BY_DOCUMENTS: Final = frozenset(
     f"counterfoil_api.typed.{name}"
     for name in (
         *("reading:_converter", "reading:_decoded", "reading:_query_reader", "reading:_retry"),
-        *("misreadings:misread", "misreadings:named", "misreadings:_told"),
+        *("reading:_typed", "reading:converted", "misreadings:misread", "misreadings:named"),
+        *("misreadings:_hint", "misreadings:_shown", "misreadings:_unknown", "misreadings:_what"),
     )
 )
 """Read within what `test_documents.py` reads, for every operation."""

@@ -54,7 +54,7 @@ class OneTimeCodes:
         plain = _plain(code)
         step = self._step_of(user, seed, plain) if _DIGITS.fullmatch(plain) else None
         if step is None or not await sql.accept(self._pool, user.account, user.id, step, enrolled=False):
-            raise BadCode
+            raise BadCode(field="code")
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         command = EnrolTotp(
             account=user.account, id=user.id, by=asker, sealed_seed=seed.sealed, last_step=step,

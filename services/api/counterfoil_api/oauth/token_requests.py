@@ -45,7 +45,9 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             return None
         # RFC 6749 3.1 would have an empty scope count as not sent, that is as everything. Nobody can mean that.
         if not self.scope:
-            raise BadScope("An empty scope is ambiguous; name scopes, or leave it out for all that there are.")
+            raise BadScope(
+                "An empty scope is ambiguous; name scopes, or leave it out for all that there are.", field="scope"
+            )
         return tuple(self.scope.split(" "))
 
     @property

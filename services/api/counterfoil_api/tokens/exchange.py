@@ -37,7 +37,7 @@ async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Bo
 
 
 def _wanted(body: ExchangeRequest, approach: Approach) -> Wanted:
-    lifetime = None if body.lifetime is None else seconds(body.lifetime)
+    lifetime = None if body.lifetime is None else seconds(body.lifetime, field="lifetime")
     if lifetime == 0:
         raise BadDuration("A bearer lives for a second at least.", field="lifetime")
     return Wanted(

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from counterfoil import moments
 from counterfoil.cursor import BadCursor
 from counterfoil.history import Past, past
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
@@ -27,7 +28,6 @@ from counterfoil_api.typed.documents import (
     EventPage,
     Given,
     Limit,
-    Moment,
     SubjectDocument,
     TokenDocument,
     TokenPage,
@@ -64,7 +64,7 @@ class PastQuery(Given, frozen=True, kw_only=True):
                 max_length=64,
                 description="A past moment (RFC 3339) or a version of the token.",
                 examples=["2026-03-01T00:00:00Z"],
-                extra_json_schema={"pattern": "^([1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].*)$"},
+                extra_json_schema={"pattern": "^([1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?)$"},
             ),
         ]
         | None
@@ -196,12 +196,12 @@ async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime,
         if at is None:
             raise NotFound("The token has not come to this version.")
         return at, version
-    try:
-        named = msgspec.convert(as_of, Moment)
-    except msgspec.ValidationError:
+    named = moments.time(as_of)
+    if named is None:
         raise InvalidRequest(
-            "A moment is RFC 3339 with a time zone, or a version of the token.", where="query", field="as_of"
-        ) from None
+            f"A past moment is written like {moments.EXAMPLE} or {moments.DATE_EXAMPLE}; a version like 3.",
+            where="query", field="as_of",
+        )  # fmt: skip
     if in_utc(named, where="query", field="as_of") > listed.at:
         raise InvalidRequest("What will be is not known; name a past moment.", where="query", field="as_of")
     return named, None

@@ -14,7 +14,9 @@ from counterfoil.token import Status
 _DURATION = r"^(forever|([0-9]*\.?[0-9]+(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
 _SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
 
-Moment = Annotated[datetime, Meta(tz=True)]
+Moment = Annotated[
+    datetime, Meta(tz=True, description="RFC 3339; or a date, which stands for the start of that day in UTC.")
+]
 _LENGTH = {"pattern": _DURATION.replace("forever|", ""), "maxLength": 64}
 Span = Annotated[str, Meta(examples=["7d"], extra_json_schema=_LENGTH)]
 _WHEN = {

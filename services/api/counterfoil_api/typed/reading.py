@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from types import UnionType
@@ -21,6 +22,7 @@ from counterfoil_api.edge.complaints import (
     UnsupportedMediaType,
 )
 from counterfoil_api.typed.conditions import MATCH, expectation, field
+from counterfoil_api.typed.dates import with_moments
 from counterfoil_api.typed.fields import fields_of, form_of
 from counterfoil_api.typed.misreadings import misread, named
 
@@ -128,17 +130,32 @@ def _body_reader(shape: type) -> Read:
 
 def _decoded(decode: Callable[[bytes], object], raw: bytes, shape: type) -> object:
     try:
-        value = decode(raw)
+        value = _typed(decode, raw, shape)
         # The typed shape bounds the depth, so this second look cannot recurse far.
         if raw.count(b":") > 1:
             _ONCE.decode(raw.decode())
-    except msgspec.ValidationError as error:
-        raise misread(error, shape, where="body") from None
     except (ValueError, RecursionError):
         raise MalformedRequest("The body is not JSON in UTF-8 with every key given once.") from None
     if b"u0000" in raw and _NUL.search(raw):  # which Postgres takes in no text, wherever it would be used first
         raise BadText
     return value
+
+
+def _typed(decode: Callable[[bytes], object], raw: bytes, shape: type) -> object:
+    try:
+        return decode(raw)
+    except msgspec.ValidationError:
+        return converted(msgspec.json.decode(raw), shape, where="body")
+
+
+def converted(given: object, shape: type, *, where: str) -> object:
+    """What was given, as this shape has it; a date stands for a moment. Raises InvalidRequest."""
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(given, shape)
+    try:
+        return msgspec.convert(with_moments(given, shape), shape)
+    except msgspec.ValidationError as error:
+        raise misread(error, shape, where=where, given=given) from None
 
 
 def _once(pairs: list[tuple[str, object]]) -> None:
@@ -195,10 +212,7 @@ def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[Mapping[
             text = fields.get(name)
             if isinstance(text, str) and _WHOLE.fullmatch(text):
                 given[name] = int(text)
-        try:
-            return msgspec.convert(given, shape)
-        except msgspec.ValidationError as error:
-            raise misread(error, shape, where=where) from None
+        return converted(given, shape, where=where)
 
     return convert
 
@@ -227,5 +241,8 @@ def _retry(request: web.Request, raw: bytes) -> Retry | None:
         return None
     match = _KEY.fullmatch(header)
     if match is None:
-        raise InvalidRequest("An Idempotency-Key is 1 to 255 visible ASCII characters.", where="header")
+        raise InvalidRequest(
+            "An Idempotency-Key is 1 to 255 visible ASCII characters, such as a random UUID.",
+            where="header", field="Idempotency-Key",
+        )  # fmt: skip
     return Retry(match[1], (request.method.encode(), request.rel_url.raw_path.encode(), raw))
