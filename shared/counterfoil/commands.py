@@ -28,10 +28,11 @@ class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
 class Create(TokenCommand, frozen=True, kw_only=True):
     """Bring a token into being. Neither a duration nor an expiry: it never expires.
 
-    `known_as` are the digests that a secret from elsewhere may be in the ledger under already.
+    `known_as` are the digests that a secret from elsewhere may be in the ledger under already. A `number` is taken when
+    the command goes to the door.
     """
 
-    number: int
+    number: int = 0
     owner: Owner
     name: str
     secret: Minted

@@ -154,23 +154,22 @@ async def _execute(settings: Settings, charter: Charter) -> None:
     connection, peppers = await connect(settings.database_url), Peppers(settings.peppers)
     async with Door(settings.database_url) as door:
         try:
-            number, user_number = await sql.numbers(connection)
             await settle(connection, door, peppers)
         finally:
             await connection.close()
         with suppress(AlreadyExists):  # an earlier try came through, and its answer was lost
-            await door.execute(_all_of_it(charter, number, user_number, peppers))
+            await door.execute(_all_of_it(charter, peppers))
 
 
-def _all_of_it(charter: Charter, number: int, user_number: int, peppers: Peppers) -> Together:
+def _all_of_it(charter: Charter, peppers: Peppers) -> Together:
     founder = Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
     account = CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
     administrator = CreateUser(
         account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
-        number=user_number, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
+        number=1, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
     )  # fmt: skip
     token = Create(
-        account=charter.account, token_id=charter.admin_token_id, by=founder, number=number,
+        account=charter.account, token_id=charter.admin_token_id, by=founder, number=1,
         owner=Owner("user", str(charter.admin_user_id)), name="administrator",
         secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,), duration="forever",
     )  # fmt: skip

@@ -71,7 +71,6 @@ async def fill(database: Database, *, tokens: int) -> UUID:
         await owner.execute(_SOW, account, first.token.id)
         for statement in (_EVENTS, _TOKENS, _SECRETS):
             await owner.execute(statement)
-        await owner.execute("select setval('token_number', $1)", 1 + tokens)
         await owner.execute("vacuum analyze")
     finally:
         await owner.close()

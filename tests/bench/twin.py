@@ -78,7 +78,7 @@ class MemoryNumbers(Numbers):
     def __init__(self, first: int) -> None:
         self._numbers = count(first)
 
-    async def next(self) -> int:
+    async def next(self, _: UUID) -> int:
         """Return the next number."""
         return next(self._numbers)
 

@@ -1,55 +1,118 @@
+"""Numbers are counted for each account by itself, and what came to nothing is used again."""
+
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, create_subprocess_exec
+from collections.abc import AsyncIterator
+from uuid import UUID
 
-from counterfoil.postgres.connection import open_pool
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.numbers import Numbers
 from counterfoil_dev.postgres import Database
+from postgres.tenant import tenant_of
 
-# What a process does that takes 500 numbers, a few at a time.
+OURS, THEIRS = UUID(int=1), UUID(int=2)
+# What a process does that takes 500 numbers of two accounts, a few at a time, and in either order.
 TAKER = """
 import asyncio, sys
+from uuid import UUID
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.numbers import Numbers
 
 async def take():
     async with await open_pool(sys.argv[1], size=2) as pool:
         numbers = Numbers(pool)
-        for _ in range(50):
-            print(*await asyncio.gather(*(numbers.next() for _ in range(10))))
+        for turn in range(50):
+            accounts = [UUID(int=1 + (n + turn) % 2) for n in range(10)]
+            taken = await asyncio.gather(*(numbers.next(account) for account in accounts))
+            print(*(f"{account.int}:{number}" for account, number in zip(accounts, taken)))
 
 asyncio.run(take())
 """
 
 
-async def test_two_processes_never_take_the_same_number(database: Database) -> None:
+@pytest_asyncio.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    async with await open_pool(database.app_url, size=2) as pool:
+        yield pool
+
+
+async def test_two_processes_never_take_the_same_number_and_leave_none_out(database: Database) -> None:
     takers = [
         await create_subprocess_exec(sys.executable, "-c", TAKER, database.app_url, stdout=PIPE) for _ in range(2)
     ]
-    taken = [[int(word) for word in (await taker.communicate())[0].split()] for taker in takers]
-    assert [len(numbers) for numbers in taken] == [500, 500]
-    assert len({*taken[0], *taken[1]}) == 1_000
-    assert min(taken[0] + taken[1]) == 1
+    taken = [word.decode() for taker in takers for word in (await taker.communicate())[0].split()]
+    assert sorted(taken) == sorted(f"{account}:{number}" for account in (1, 2) for number in range(1, 501))
 
 
-async def test_a_lone_process_counts_from_one(database: Database) -> None:
-    async with await open_pool(database.app_url, size=2) as pool:
-        numbers = Numbers(pool)
-        assert [await numbers.next() for _ in range(200)] == list(range(1, 201))
+async def test_each_account_counts_from_one_and_hears_nothing_of_the_others(pool: Pool) -> None:
+    numbers = Numbers(pool)
+    assert [await numbers.next(OURS) for _ in range(3)] == [1, 2, 3]
+    assert await asyncio.gather(*(numbers.next(THEIRS) for _ in range(5))) == [1, 2, 3, 4, 5]
+    assert await numbers.next(OURS) == 4
 
 
-async def test_many_who_ask_at_once_get_a_number_each(database: Database) -> None:
-    async with await open_pool(database.app_url, size=2) as pool:
-        numbers = Numbers(pool)
-        taken = await asyncio.gather(*(numbers.next() for _ in range(1_000)))
-        assert len(set(taken)) == 1_000
+async def test_tokens_and_users_are_counted_apart(pool: Pool) -> None:
+    assert (await Numbers(pool).next(OURS), await Numbers(pool, "user").next(OURS)) == (1, 1)
 
 
-async def test_who_goes_away_while_numbers_are_fetched_leaves_the_rest_unharmed(database: Database) -> None:
-    async with await open_pool(database.app_url, size=2) as pool:
-        numbers = Numbers(pool)
-        asked = [asyncio.create_task(numbers.next()) for _ in range(20)]
-        await asyncio.sleep(0)
-        asked[0].cancel()
-        taken = await asyncio.gather(*asked[1:])
-        assert len(set(taken)) == 19
+async def test_nothing_is_lost_at_a_restart(pool: Pool) -> None:
+    assert [await Numbers(pool).next(OURS) for _ in range(4)] == [1, 2, 3, 4]
+
+
+async def test_many_who_ask_at_once_get_a_number_each(pool: Pool) -> None:
+    numbers = Numbers(pool)
+    taken = await asyncio.gather(*(numbers.next(OURS) for _ in range(1_000)))
+    assert sorted(taken) == list(range(1, 1_001))
+
+
+async def test_what_is_given_back_is_used_before_anything_new_and_by_no_other_account(pool: Pool) -> None:
+    numbers = Numbers(pool)
+    for _ in range(5):
+        await numbers.next(OURS)
+    for unused in (4, 2):
+        numbers.give_back(OURS, unused)
+    assert await numbers.next(THEIRS) == 1
+    assert [await numbers.next(OURS) for _ in range(3)] == [2, 4, 6]
+
+
+async def test_not_everything_that_is_given_back_is_kept(pool: Pool) -> None:
+    numbers = Numbers(pool)
+    for unused in range(1, 3_001):
+        numbers.give_back(OURS, unused)
+    assert [await numbers.next(OURS) for _ in range(1_001)][-2:] == [1_000, 1]
+
+
+async def test_an_account_that_has_no_counter_yet_goes_on_after_the_tokens_it_has(database: Database) -> None:
+    async with tenant_of(database) as tenant:
+        await tenant.issue(number=41)
+        assert await Numbers(tenant.pool).next(tenant.account) == 42
+
+
+async def test_who_goes_away_while_numbers_are_fetched_leaves_the_rest_unharmed(pool: Pool) -> None:
+    numbers = Numbers(pool)
+    asked = [asyncio.create_task(numbers.next(OURS)) for _ in range(20)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    taken = await asyncio.gather(*asked[1:])
+    assert len(set(taken)) == 19
+
+
+async def test_numbers_stay_small_enough_for_a_vendor_with_integers_of_31_bits(database: Database, pool: Pool) -> None:
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("insert into number_counter values ($1, 'token', 2147483646)", OURS)
+    await owner.close()
+    numbers = Numbers(pool)
+    assert await numbers.next(OURS) == 2**31 - 1
+    with pytest.raises(asyncpg.CheckViolationError, match="numbers_stay_small"):
+        await numbers.next(OURS)
+
+
+async def test_taking_a_number_waits_for_no_disk_and_leaves_the_connection_as_it_was(database: Database) -> None:
+    async with await open_pool(database.app_url, size=1) as pool:
+        await Numbers(pool).next(OURS)
+        assert await pool.fetchval("show synchronous_commit") == "on"

@@ -22,7 +22,7 @@ PAST_THE_WALL = {
     "liveness.ask": "no rows",
     "lookup.Lookup._fetch_digests": "who is this? the account is known only afterwards",
     "lookup.Lookup._fetch_ids": "gathered over accounts, each id with its own",
-    "numbers.Numbers.next": "a sequence, and no rows",
+    "numbers.Numbers._fetch": "gathered over accounts, each with its own counter, which the reader may not see",
     "one_time.accept": "a login: seeds are nothing that the reader may see",
     "one_time.place_of": "a login: recovery codes are nothing that the reader may see",
     "one_time.seed_of": "a login: seeds are nothing that the reader may see",

@@ -107,7 +107,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             again=await stack.enter_async_context(Rekeying(readers, peppers)),
             witness=await stack.enter_async_context(Witness(door)),
             numbers=Numbers(readers),
-            user_numbers=Numbers(readers, "user_number"),
+            user_numbers=Numbers(readers, "user"),
             peppers=peppers,
             pepper_watch=pepper_watch,
             limits=limits,

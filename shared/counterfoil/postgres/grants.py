@@ -20,6 +20,7 @@ PRIVILEGES = {
     "recovery_code": "select, insert, delete",
     "idempotency": "select, insert, update, delete",
     "attempt": "select, insert, update, delete",
+    "number_counter": "select, insert, update",
     "job_part": "select, insert, update, delete",
     "migration": "select",
 }
@@ -68,7 +69,6 @@ async def grant(connection: asyncpg.Connection[asyncpg.Record], *, role: str) ->
             await connection.execute(f"grant usage on schema public to {name}")
             for table, privileges in rights.items():
                 await connection.execute(f"grant {privileges} on {_quoted(table)} to {name}")
-        await connection.execute(f"grant usage on all sequences in schema public to {_quoted(role)}")
         await _guard(connection, role)
 
 

@@ -11,9 +11,12 @@ from .user_events import Role
 
 
 class CreateUser(SubjectCommand, frozen=True, kw_only=True):
-    """Add a user, with the argon2id hash of a password that is kept beside the log, never in it."""
+    """Add a user, with the argon2id hash of a password that is kept beside the log, never in it.
 
-    number: int
+    A `number` is taken when the command goes to the door.
+    """
+
+    number: int = 0
     email: str
     role: Role
     scopes: tuple[str, ...] = ()

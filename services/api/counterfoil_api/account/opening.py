@@ -98,7 +98,7 @@ async def create_account(
     hashed = await ledger.passwords.hashed(password, asker.account)
     opened = CreateAccount(account=account, id=account, by=asker, name=body.name, parent=asker.account)
     administrator = CreateUser(
-        account=account, id=user, by=replace(SYSTEM, account=account), number=await ledger.user_numbers.next(),
+        account=account, id=user, by=replace(SYSTEM, account=account), number=1,
         email=first.email, role="administrator", password_hash=hashed,
     )  # fmt: skip
     # Together, so that no account is left behind without anybody in it.

@@ -7,7 +7,6 @@ from typing import Final
 from uuid import UUID
 
 from msgspec import UnsetType
-from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from counterfoil import foreign
@@ -38,6 +37,7 @@ from counterfoil_api.edge.addresses import network_of
 from counterfoil_api.edge.problems import kind_of, problem_document
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.import_documents import IMPORTS, Imported, ImportReport, Imports, TokenFromElsewhere
+from counterfoil_api.typed.answering import executed
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.reading import Asker, Body, From
 
@@ -91,14 +91,13 @@ def _take_note(
 
 async def _created(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
     """Create them all at once, so that they share transactions; one answer each, so that none can stop the others."""
-    numbered = [replace(command, number=await ledger.numbers.next()) for command in commands]
-    outcomes = await asyncio.gather(*(ledger.door.execute(each) for each in numbered), return_exceptions=True)
+    outcomes = await asyncio.gather(*(executed(ledger, each) for each in commands), return_exceptions=True)
     answers = [_answer(outcome) for outcome in outcomes]
-    for algorithm in _algorithms(numbered, answers):
+    for algorithm in _algorithms(commands, answers):
         await ledger.recognition.settled(algorithm)
     _refuse_unfinished(answers)
     # A secret that somebody else imported just now may have been of this very item.
-    lost = {n: numbered[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
+    lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
     again = await _there_already(ledger, asker, lost, told_of_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
@@ -210,7 +209,7 @@ def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere) -> Cre
         return refusal
     born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
     return Create(
-        account=asker.account, token_id=uuid7(), by=asker, number=0, owner=owner, name=item.name,
+        account=asker.account, token_id=uuid7(), by=asker, owner=owner, name=item.name,
         secret=ledger.peppers.minted(secret), known_as=ledger.peppers.digests(secret), description=item.description,
         scopes=item.scopes, metadata=born | item.metadata, duration=item.duration, expires_at=item.expires_at,
         thresholds=ledger.settings.thresholds,

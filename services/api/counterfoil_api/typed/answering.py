@@ -4,21 +4,27 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from counterfoil.commands import TokenCommand
+from counterfoil.commands import Create, TokenCommand
+from counterfoil.door.batch import Reply
 from counterfoil.fold import Outcome, Together
-from counterfoil.idempotency import claim
+from counterfoil.idempotency import Claim, claim
+from counterfoil.refusals import OutcomeUnknown, Refusal
 from counterfoil.subjects.small import SubjectCommand
+from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.reading import Retry
 from counterfoil_api.typed.replies import encode
 
 T = TypeVar("T")
 
+Command = TokenCommand | SubjectCommand | Together
+
 
 async def answered(
     ledger: Ledger,
-    command: TokenCommand | SubjectCommand | Together,
+    command: Command,
     retry: Retry | None,
     shown: Callable[[Outcome], T],
     *,
@@ -27,8 +33,32 @@ async def answered(
 ) -> T:
     """What is `shown` of the outcome; a reply that holds a secret is kept for ten minutes, any other for a day."""
     if retry is None:
-        return shown(await ledger.door.execute(command))
+        return shown(await executed(ledger, command))
     claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=holds_secret)
-    outcome = await ledger.door.execute(command, claimed, lambda outcome: encode(shown(outcome)))
+    outcome = await executed(ledger, command, claimed, lambda outcome: encode(shown(outcome)))
     retry.replayed = outcome.replayed
     return shown(outcome) if outcome.reply is None else msgspec.json.decode(outcome.reply, type=kind)
+
+
+async def executed(
+    ledger: Ledger, command: Command, claimed: Claim | None = None, reply: Reply | None = None
+) -> Outcome:
+    """What came of a command; a new token or user has a number from then on, and what is none keeps none."""
+    match command:
+        case Create():
+            numbers = ledger.numbers
+        case CreateUser():
+            numbers = ledger.user_numbers
+        case _:
+            return await ledger.door.execute(command, claimed, reply)
+    number = await numbers.next(command.account)
+    try:
+        outcome = await ledger.door.execute(replace(command, number=number), claimed, reply)
+    except OutcomeUnknown:  # it may have been used
+        raise
+    except Refusal:
+        numbers.give_back(command.account, number)
+        raise
+    if outcome.replayed:
+        numbers.give_back(command.account, number)
+    return outcome

@@ -82,7 +82,7 @@ async def log_in(
     user = await oneself(ledger, asker)
     secret = mint("user")
     command = Create(
-        account=asker.account, token_id=uuid7(), by=asker, number=await ledger.numbers.next(), owner=owner_of(user.id),
+        account=asker.account, token_id=uuid7(), by=asker, owner=owner_of(user.id),
         name=body.name, secret=ledger.peppers.minted(secret), duration=body.duration,
         scopes=asker.scopes if body.scopes is UNSET else body.scopes, thresholds=ledger.settings.thresholds,
     )  # fmt: skip

@@ -94,7 +94,7 @@ async def create_user(
     need(asker, "users.create")
     password = chosen(body.password, checked_email(body.email))
     command = CreateUser(
-        account=asker.account, id=uuid7(), by=asker, number=await ledger.user_numbers.next(), email=body.email,
+        account=asker.account, id=uuid7(), by=asker, email=body.email,
         role=body.role, scopes=body.scopes, password_hash=await ledger.passwords.hashed(password, asker.account),
     )  # fmt: skip
     made_up = password if body.password is None else None
