@@ -21,6 +21,7 @@ from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCom
 from .events import Event, Fact, Subject
 from .principal import Actor, Principal
 from .refusals import Refusal, SecretTaken, UnknownSecret
+from .replays import refuse_replay
 from .secret import Minted
 from .subjects.small import Around, Small, SubjectCommand
 from .subjects.user import User
@@ -153,6 +154,20 @@ class Fold:
         self._keep(key, changed, command, facts)
         around = self._around(command) if isinstance(command, TokenCommand) else ALONE
         return Outcome(changed.state, tuple(fact for fact, _ in facts), at, around)
+
+    def replay(self, command: TokenCommand | SubjectCommand, outcome: Outcome) -> Answer:
+        """Return what came of a command earlier, with its secret, if its caller could be shown that now."""
+        key = key_of(command)
+        if key in self.taken.held:
+            return AGAIN
+        state = self.taken.rows[key].state
+        around = self._around(command) if isinstance(command, TokenCommand) else ALONE
+        try:
+            self._refuse_less(command)
+            refuse_replay(command, state, self.taken.clock, around)
+        except Refusal as refusal:
+            return refusal
+        return outcome
 
     def _all_or_none(self, together: Together) -> Answer:
         taken, writes = self.taken, self.writes

@@ -11,7 +11,7 @@ PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_wo
 
 PURE = frozenset({
     "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "glob", "history", "moments",
-    "password", "principal", "refusals", "scopes", "secret", "subjects", "suspension", "text", "token",
+    "password", "principal", "refusals", "replays", "scopes", "secret", "subjects", "suspension", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}

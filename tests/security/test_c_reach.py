@@ -95,3 +95,60 @@ async def test_c11_a_key_gives_a_bearer_no_answer_that_its_token_was_given(admin
     assert (await narrow.post("/v1/tokens", body, Idempotency_Key=key)).problem == "key-reused"
     assert (await narrow.post("/v1/tokens", body)).problem == "beyond-caller"
     assert (await token.post("/v1/tokens", body, Idempotency_Key=key)).json == first.json
+
+
+async def test_c11_a_key_gives_a_bearer_no_secret_that_outlives_it(admin: Caller) -> None:
+    token = admin.with_token((await admin.issue(scopes=["tokens.*", "invoices.*"], duration="24h"))["secret"])
+    bearer = admin.with_token((await token.post("/v1/exchange")).json["access_token"])
+    body, key = {"name": "child", "scopes": ["invoices.read"], "duration": "23h"}, token_urlsafe(32)
+    first = await token.post("/v1/tokens", body, Idempotency_Key=key)
+    assert (await bearer.post("/v1/tokens", body)).problem == "beyond-caller"
+    refused = await bearer.post("/v1/tokens", body, Idempotency_Key=key)
+    assert (refused.status, refused.problem, b"cfl_" in refused.body) == (403, "beyond-caller", False)
+    assert (await token.post("/v1/tokens", body, Idempotency_Key=key)).json == first.json
+    path, key = f"/v1/tokens/{first.json['token']['id']}", token_urlsafe(32)
+    rotated = await token.post(f"{path}/rotate", {"grace": "0s"}, Idempotency_Key=key)
+    assert (await bearer.post(f"{path}/rotate", {"grace": "0s"}, Idempotency_Key=key)).problem == "beyond-caller"
+    assert (await token.post(f"{path}/rotate", {"grace": "0s"}, Idempotency_Key=key)).json == rotated.json
+    assert (await admin.post(f"{path}/revoke", {"reason": "leaked"})).status == 200
+    gone = await token.post(f"{path}/rotate", {"grace": "0s"}, Idempotency_Key=key)
+    assert (gone.problem, b"cfl_" in gone.body) == ("secret-no-longer-available", False)
+
+
+async def test_c11_a_key_gives_a_bearer_no_password_of_somebody_who_outlives_it(admin: Caller) -> None:
+    bearer = admin.with_token((await admin.post("/v1/exchange")).json["access_token"])
+    body, key = {"email": f"{token_urlsafe(8)}@ours.example.org", "role": "member"}, token_urlsafe(32)
+    made = await admin.post("/v1/users", body, Idempotency_Key=key)
+    assert (await bearer.post("/v1/users", body, Idempotency_Key=key)).problem == "beyond-caller"
+    assert (await admin.post("/v1/users", body, Idempotency_Key=key)).json == made.json
+    path, key = f"/v1/users/{made.json['user']['id']}/password", token_urlsafe(32)
+    reset = await admin.post(path, {}, Idempotency_Key=key)
+    refused = await bearer.post(path, {}, Idempotency_Key=key)
+    assert (refused.problem, reset.json["password"].encode() in refused.body) == ("beyond-caller", False)
+
+
+async def test_c11_a_former_secret_in_its_grace_is_told_the_reply_to_its_own_rotation(admin: Caller) -> None:
+    issued = await admin.issue(scopes=["self.rotate"], duration="24h")
+    holder, key = admin.with_token(issued["secret"]), token_urlsafe(32)
+    bearer = admin.with_token((await holder.post("/v1/exchange")).json["access_token"])
+    first = await holder.post("/v1/tokens/self/rotate", {"grace": "2h"}, Idempotency_Key=key)
+    again = await holder.post("/v1/tokens/self/rotate", {"grace": "2h"}, Idempotency_Key=key)
+    assert (first.status, again.json) == (200, first.json)
+    assert (
+        await bearer.post("/v1/tokens/self/rotate", {"grace": "2h"}, Idempotency_Key=key)
+    ).problem == "beyond-caller"
+
+
+async def test_c11_a_dead_secret_is_told_no_reply_but_that_to_its_own_rotation(admin: Caller) -> None:
+    issued = await admin.issue(scopes=["self.rotate", "tokens.rotate"])
+    path = f"/v1/tokens/{(await admin.issue())['token']['id']}/rotate"
+    holder, keys, grace = admin.with_token(issued["secret"]), [token_urlsafe(32) for _ in range(3)], {"grace": "0s"}
+    assert (await holder.post(path, grace, Idempotency_Key=keys[0])).status == 200
+    own = await holder.post("/v1/tokens/self/rotate", grace, Idempotency_Key=keys[1])
+    second = admin.with_token(own.json["secret"])
+    assert (await holder.post("/v1/tokens/self/rotate", grace, Idempotency_Key=keys[1])).json == own.json
+    third = await second.post("/v1/tokens/self/rotate", grace, Idempotency_Key=keys[2])
+    assert (await second.post("/v1/tokens/self/rotate", grace, Idempotency_Key=keys[2])).json == third.json
+    for where, key in ((path, keys[0]), ("/v1/tokens/self/rotate", keys[2])):
+        refused = await holder.post(where, grace, Idempotency_Key=key)
+        assert (refused.problem, b"cfl_" in refused.body) == ("secret-retired", False)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, assert_never
+from uuid import UUID
+
+from msgspec import structs
 
 from counterfoil.commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
 from counterfoil.fold import AGAIN, Answer, Command, Fold, Key, Outcome, Taken, Together, key_of
@@ -69,6 +72,8 @@ class Batch:
     fold: Fold | None = None
     answers: dict[Job, Answer] = field(default_factory=dict)
     won: set[Job] = field(default_factory=set)
+    replays: dict[Job, tuple[TokenCommand | SubjectCommand, Outcome]] = field(default_factory=dict)
+    """Jobs whose secret was shown before: the command about the subject that was made then, and what came of it."""
     peppers: Sequence[Pepper] = ()
     new: frozenset[Key] = frozenset()
     """Subjects that are not there yet."""
@@ -91,7 +96,7 @@ class Batch:
         await self._claim(connection)
         fold = self.fold = await self._take(connection)
         for job in self._open():
-            self.answers[job] = self._kept_too_late(job.command, fold.taken.clock) or fold.answer(job.command)
+            self.answers[job] = self._answer(job, fold)
         if fold.writes.facts:
             await sql.append(connection, fold.taken, fold.writes)
         if fold.writes.small:
@@ -103,6 +108,14 @@ class Batch:
 
     def _open(self) -> list[Job]:
         return [job for job in self.jobs if job not in self.answers]
+
+    def _answer(self, job: Job, fold: Fold) -> Answer:
+        if job in self.replays:
+            return fold.replay(*self.replays[job])
+        return self._kept_too_late(job.command, fold.taken.clock) or fold.answer(job.command)
+
+    def _commands(self, job: Job) -> tuple[TokenCommand | ExchangeSecret | SubjectCommand, ...]:
+        return self.replays[job][:1] if job in self.replays else _each(job.command)
 
     def _kept_too_late(self, command: Command, at: datetime) -> Overloaded | None:
         """Return a refusal of what was digested under a pepper that is over: it would open nothing, now or soon."""
@@ -133,10 +146,13 @@ class Batch:
             await sql.fence(connection)
             for key in lost:
                 job, claim = claiming[key]
-                self.answers[job] = _earlier(claim, earlier.get(key))
+                answer = self.answers[job] = _earlier(claim, earlier.get(key))
+                if isinstance(answer, Outcome) and claim.holds_secret:
+                    del self.answers[job]  # until the caller is known to be one who may see it
+                    self.replays[job] = (_about(job.command, earlier[key].token_id), answer)
 
     async def _take(self, connection: Connection) -> Fold:
-        commands = [each for job in self._open() for each in _each(job.command)]
+        commands = [each for job in self._open() for each in self._commands(job)]
         ids = {(c.account, c.token_id): None for c in commands if isinstance(c, TokenCommand)}
         digests = {digest: None for c in commands if isinstance(c, ExchangeSecret) for digest in c.digests}
         digests |= {digest: None for c in commands if isinstance(c, Create) for digest in c.known_as}
@@ -196,6 +212,16 @@ class Batch:
 
 def _each(command: Command) -> tuple[TokenCommand | ExchangeSecret | SubjectCommand, ...]:
     return command.commands if isinstance(command, Together) else (command,)
+
+
+def _about(command: Command, subject: UUID | None) -> TokenCommand | SubjectCommand:
+    """Return a command as if it were about what was made when it was carried out first."""
+    match command:
+        case TokenCommand():
+            return structs.replace(command, token_id=subject)
+        case SubjectCommand():
+            return structs.replace(command, id=subject)
+    raise TypeError(f"{type(command).__name__} shows no secret under a key")
 
 
 def _pepper_of(command: Command) -> int | None:

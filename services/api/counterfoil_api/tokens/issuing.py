@@ -217,7 +217,11 @@ async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> 
     if outcome is None or outcome.reply is None:
         raise SecretRetired
     retry.replayed = True
-    return msgspec.json.decode(outcome.reply, type=Issued)
+    issued = msgspec.json.decode(outcome.reply, type=Issued)
+    # Its own rotation and no other's: of another token, or after this one, it could not have been told by this secret.
+    if seen.presented is None or (issued.token.id, issued.token.generation) != (seen.id, seen.presented + 1):
+        raise SecretRetired
+    return issued
 
 
 def _made(issued: Issued) -> Made[Issued]:
