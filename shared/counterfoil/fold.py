@@ -71,7 +71,8 @@ class Taken:
     accounts: dict[UUID, Surroundings] = field(default_factory=dict)
     callers: dict[Key, Standing] = field(default_factory=dict)
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
-    emails: dict[str, UUID] = field(default_factory=dict)
+    emails: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
+    """By account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,8 @@ class Fold:
     ) -> list[Event]:
         if isinstance(command, SubjectCommand):
             administrators = self.taken.administrators.get(command.account, frozenset())
-            around = Around(at=at, administrators=administrators, emails=self.taken.emails)
+            emails = self.taken.emails.get(command.account, {})
+            around = Around(at=at, administrators=administrators, emails=emails)
             return subjects.decide(state if isinstance(state, Small) else None, command, around)
         token = state if isinstance(state, Token) else None
         return decide.decide(token, command, at, self._around(command))

@@ -19,28 +19,26 @@ from uuid import UUID
 
 import msgspec
 from argon2 import PasswordHasher
+from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
-from . import refusals, text
+from . import text
 from .commands import Create
 from .door import Door
 from .fold import Together
 from .keys.peppering import settle
-from .postgres import founding as sql
-from .postgres.connection import connect
+from .postgres.connection import connect, open_pool
+from .postgres.users import first_account
 from .principal import NIL, Actor, Owner, Principal
 from .refusals import AlreadyExists
 from .scopes import EVERYTHING
 from .secret import Peppers, Secret, mint
 from .settings import Settings
 from .subjects.account import CreateAccount
+from .subjects.user import checked_email, login_of
 from .subjects.user_commands import CreateUser
 
 _PASSWORD_BYTES: Final = 18
-
-
-class EmailTaken(Exception):  # noqa: N818 - a complaint
-    """A user with this e-mail address exists already; an address names one user in all accounts."""
 
 
 class AnotherFounding(Exception):  # noqa: N818 - a complaint
@@ -48,7 +46,10 @@ class AnotherFounding(Exception):  # noqa: N818 - a complaint
 
 
 class Charter(msgspec.Struct, frozen=True, kw_only=True):
-    """The credentials of a new account, as the file holds them; ids are minted first, so that all can be repeated."""
+    """The credentials of a new account, as the file holds them; ids are minted first, so that all can be repeated.
+
+    `admin_login` is what the administrator logs in with: ACCOUNT/ADDRESS, or in the first account the address alone.
+    """
 
     url: str
     account: UUID
@@ -58,6 +59,7 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: str
     admin_user_id: UUID
     admin_token_id: UUID
+    admin_login: str = ""
 
     def __repr__(self) -> str:
         return f"Charter(account={self.account})"
@@ -75,19 +77,21 @@ async def found(settings: Settings, *, name: str, email: str, file: Path) -> boo
             return False
         charter = _read(new)
         if charter is None:
-            charter = await _minted(settings, name, email)
+            charter = _minted(settings, name, email)
             _write(new, charter)
         else:
             _refuse_another(charter, name, email)
-        try:
-            await _execute(settings, charter)
-        except refusals.EmailTaken:
-            # Somebody else founded with this address since we looked. Nobody will ever log in with these credentials.
-            new.unlink()
-            raise EmailTaken(EmailTaken.__doc__) from None
+        await _execute(settings, charter)
+        _write(new, replace(charter, admin_login=await _login(settings, charter)))
         new.rename(file)
         _sync(file.parent)
     return True
+
+
+def login_in(file: Path) -> str:
+    """Return what the administrator in a file of credentials logs in with."""
+    charter = msgspec.json.decode(file.read_bytes(), type=Charter)
+    return charter.admin_login or f"{charter.account}/{charter.admin_email}"
 
 
 @contextmanager
@@ -117,20 +121,21 @@ def _refuse_another(charter: Charter | None, name: str, email: str) -> None:
         raise AnotherFounding(AnotherFounding.__doc__)
 
 
-async def _minted(settings: Settings, name: str, email: str) -> Charter:
+def _minted(settings: Settings, name: str, email: str) -> Charter:
     text.checked_name(name)
-    text.checked("email", email, text.NAME_LIMIT)
-    connection = await connect(settings.database_url)
-    try:
-        if await sql.holder_of(connection, email) is not None:
-            raise EmailTaken(EmailTaken.__doc__)
-    finally:
-        await connection.close()
+    account = uuid7()
     return Charter(
-        url=settings.public_url, account=uuid7(), account_name=name, admin_email=email,
+        url=settings.public_url, account=account, account_name=name, admin_email=checked_email(email),
         admin_password=secrets.token_urlsafe(_PASSWORD_BYTES), admin_token=mint("user").plain,
-        admin_user_id=uuid7(), admin_token_id=uuid7(),
+        admin_user_id=uuid7(), admin_token_id=uuid7(), admin_login=f"{account}/{email}",
     )  # fmt: skip
+
+
+async def _login(settings: Settings, charter: Charter) -> str:
+    """Return what the administrator logs in with, which is known only once the account is there."""
+    async with await open_pool(settings.database_url, size=1) as pool:
+        first = await first_account(pool, settings.default_account)
+    return login_of(charter.admin_email, charter.account, first or NIL)
 
 
 def _write(file: Path, charter: Charter) -> None:

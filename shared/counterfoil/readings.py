@@ -5,6 +5,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable
+from uuid import UUID
 
 from counterfoil.duration import length
 from counterfoil.refusals import BadDuration
@@ -30,6 +31,14 @@ def host(text: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
             raise ValueError("has to be an address or the name of a host, without a scheme and a port") from None
     return text
+
+
+def account_id(text: str) -> UUID:
+    """An account's id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError("has to be the id of an account") from None
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from argon2 import PasswordHasher
 from msgspec.structs import replace
@@ -15,11 +16,12 @@ from msgspec.structs import replace
 from .door import Door
 from .fold import Together
 from .postgres.connection import open_pool
-from .postgres.users import KnownUser, user_by_email
-from .principal import SYSTEM
+from .postgres.users import KnownUser, first_account, users_by_email
+from .principal import NIL, SYSTEM
 from .settings import Settings
 from .subjects.account import ChangeAccount
 from .subjects.small import SubjectCommand
+from .subjects.user import login_of
 from .subjects.user_commands import ChangePassword, EnableUser, RemoveTotp, UpdateUser
 
 _PASSWORD_BYTES: Final = 18
@@ -29,19 +31,40 @@ class NobodySo(Exception):  # noqa: N818 - a complaint
     """No user has this e-mail address; `counterfoil account create` makes an account with an administrator."""
 
 
-async def recover(settings: Settings, *, email: str, any_network: bool) -> str:
+class SeveralSo(Exception):  # noqa: N818 - a complaint
+    """Users of several accounts have this e-mail address; say which one you mean."""
+
+
+class Recovered(NamedTuple):
+    """What to log in with."""
+
+    login: str
+    password: str
+
+
+async def recover(settings: Settings, *, email: str, account: UUID | None, any_network: bool) -> Recovered:
     """Let the user with this address in as an administrator, and return the new password, shown once.
 
     They are enabled, asked for no one-time code, and from anywhere if `any_network`. May be repeated after a failure.
+    Raises NobodySo, or SeveralSo if no account is named.
     """
     async with await open_pool(settings.database_url, size=1) as pool:
-        known = await user_by_email(pool, email)
-    if known is None:
-        raise NobodySo(NobodySo.__doc__)
+        known = _the_one(await users_by_email(pool, email), account)
+        first = await first_account(pool, settings.default_account)
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     async with Door(settings.database_url) as door:
         await door.execute(Together(tuple(_commands(known, password, any_network=any_network))))
-    return password
+    return Recovered(login_of(known.user.name or email, known.user.account, first or NIL), password)
+
+
+def _the_one(found: list[KnownUser], account: UUID | None) -> KnownUser:
+    meant = [known for known in found if account in (None, known.user.account)]
+    if not meant:
+        raise NobodySo(NobodySo.__doc__ if account is None else f"No user of the account {account} has this address.")
+    if len(meant) > 1:
+        accounts = "".join(f"\n  --account {known.user.account}" for known in meant)
+        raise SeveralSo(f"{SeveralSo.__doc__}{accounts}")
+    return meant[0]
 
 
 def _commands(known: KnownUser, password: str, *, any_network: bool) -> Iterator[SubjectCommand]:

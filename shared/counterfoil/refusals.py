@@ -74,7 +74,7 @@ class BadPolicy(Invalid):
 
 
 class BadEmail(Invalid):
-    """An e-mail address has one @ with text on both sides and no spaces, such as grace@example.org."""
+    """An e-mail address has one @ with text on both sides, no spaces and no colons, such as grace@example.org."""
 
 
 class BadPassword(Invalid):
@@ -186,7 +186,7 @@ class AlreadyExists(Conflict):
 
 
 class EmailTaken(Conflict):
-    """A user with this e-mail address exists already; an address names one user in all accounts."""
+    """Another user of this account has this e-mail address already."""
 
 
 class LastAdministrator(Conflict):

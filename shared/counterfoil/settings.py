@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
+from uuid import UUID
 
 import msgspec
 
 from counterfoil.readings import (
+    account_id,
     bearer,
     encryption_key,
     host,
@@ -75,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int
     max_body_bytes: int
     rate_limit: tuple[int, int] | None = None
+    default_account: UUID | None = None
     guess_limit: tuple[int, int] | None = None
     burn_limit: tuple[int, int] | None = None
     trusted_proxies: tuple[str, ...] = ()
@@ -172,6 +175,8 @@ VARIABLES = tuple(
         ("API_PROCESSES", "api_processes", whole(1, 256), "1", "how many processes serve the API"),
         ("PUBLIC_URL", "public_url", public_url, "http://{API_HOST}:{API_PORT}",
          "the address by which clients reach the API, such as https://tokens.example.org; the issuer of bearers"),
+        ("DEFAULT_ACCOUNT", "default_account", account_id, _ABSENT,
+         "the account of a login that names none, such as 01a20070-8de1-7662-8ce2-f3250b57a6ef; else the first"),
         ("LOG_FORMAT", "log_format", one_of(*get_args(LogFormat)), "console", "the form of log lines: console or json"),
         ("LOG_LEVEL", "log_level", one_of(*get_args(LogLevel)), "info",
          "the least urgent lines that are logged: debug, info, warning or error"),

@@ -20,6 +20,7 @@ class Person:
     id: str
     number: int
     email: str
+    login: str
     password: str
     admin: Caller
     seed: str = ""
@@ -28,7 +29,7 @@ class Person:
     def asks(self, *, otp: str | None = None, password: str | None = None) -> Caller:
         """The person, asking with a password, and with a code if there is one."""
         headers = {} if otp is None else {"X-Authorization-OTP": otp}
-        return Caller(self.admin.session, basic(self.email, password or self.password), headers)
+        return Caller(self.admin.session, basic(self.login, password or self.password), headers)
 
     async def enrolled(self) -> list[str]:
         """Enrol in one-time codes with the code of the step before; gives the recovery codes."""
@@ -56,4 +57,4 @@ async def person(
     made = await admin.post("/v1/users", {"email": email, "role": role, "scopes": scopes, "password": password})
     assert made.status == 201, made.body
     user: Any = made.json["user"]
-    return Person(user["id"], user["number"], email, password, admin)
+    return Person(user["id"], user["number"], email, user["login"], password, admin)

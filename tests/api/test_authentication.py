@@ -37,6 +37,9 @@ def basic(pair: str) -> str:
         (basic(":cfl_service_x"), SecretGiven("cfl_service_x")),
         (basic(":eyJh.b.c"), BearerGiven("eyJh.b.c")),
         (basic(f"{CLIENT}:cfl_service_x"), SecretGiven("cfl_service_x", CLIENT)),
+        (basic(f"{CLIENT}/a@example.org:pass"), PasswordGiven("a@example.org", "pass", CLIENT)),
+        (basic(f"{CLIENT}/a/b@example.org:pass"), PasswordGiven("a/b@example.org", "pass", CLIENT)),
+        (basic("a/b@example.org:pass"), PasswordGiven("a/b@example.org", "pass")),
     ],
 )
 def test_what_may_be_presented(header: str, given_: object) -> None:

@@ -71,7 +71,7 @@ async def test_a_bearer_gives_no_more_life_than_it_has(admin: Caller) -> None:
 async def test_what_cannot_be_exchanged(admin: Caller, ours: dict[str, str]) -> None:
     holder = await admin.holder("a.b")
     bearer = admin.with_token(await exchanged(holder))
-    password = Caller(admin.session, basic(ours["admin_email"], ours["admin_password"]))
+    password = Caller(admin.session, basic(ours["admin_login"], ours["admin_password"]))
     for caller in (bearer, password, admin.with_token("cfl_service_" + "a" * 49), admin.with_token("x")):
         assert (await caller.post("/v1/exchange")).problem == "credentials-refused"
     assert (await holder.post("/v1/exchange", {"scopes": ["a.b", "a.c"]})).problem == "beyond-caller"
@@ -168,10 +168,10 @@ async def test_an_exchange_is_a_use(admin: Caller) -> None:
 
 
 async def test_an_administrator_asks_with_a_password(admin: Caller, ours: dict[str, str]) -> None:
-    person = Caller(admin.session, basic(ours["admin_email"].upper(), ours["admin_password"]))
+    person = Caller(admin.session, basic(ours["admin_login"].upper(), ours["admin_password"]))
     issued = await person.issue()
     assert issued["token"]["creator"]["kind"] == "user"
-    for email, password in ((ours["admin_email"], "wrong"), ("nobody@example.org", ours["admin_password"])):
-        refused = await Caller(admin.session, basic(email, password)).get("/v1/tokens")
+    for login, password in ((ours["admin_login"], "wrong"), ("nobody@example.org", ours["admin_password"])):
+        refused = await Caller(admin.session, basic(login, password)).get("/v1/tokens")
         assert (refused.status, refused.problem) == (401, "credentials-refused")
         assert json.loads(refused.body)["detail"] == "These credentials are not valid, or no longer valid."

@@ -152,7 +152,7 @@ async def test_the_same_header_twice_is_no_proof(proxy: Asked, admin: Caller) ->
 
 
 async def test_no_password_passes(proxy: Asked, ours: dict[str, str]) -> None:
-    person = {"Authorization": basic(ours["admin_email"], ours["admin_password"])}
+    person = {"Authorization": basic(ours["admin_login"], ours["admin_password"])}
     assert (await proxy.about(person, scope="tokens.read")).problem == "credentials-refused"
 
 

@@ -44,7 +44,7 @@ async def described(
     settings = settings_for(postgres_server.database("described").app_url)
     credentials = await founded(settings, "described", tmp_path_factory.mktemp("described"))
     async with served(make_app(settings)) as url, ClientSession(url) as session:
-        password = basic(credentials["admin_email"], credentials["admin_password"])
+        password = basic(credentials["admin_login"], credentials["admin_password"])
         yield url, Caller(session, f"Bearer {credentials['admin_token']}"), password
     postgres_server.run("drop database if exists described with (force);")
 

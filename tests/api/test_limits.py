@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from api.service import served, settings_for
 from counterfoil.attempts import Attempts
 from counterfoil.postgres.connection import Pool
+from counterfoil.principal import NIL
 from counterfoil.secret import Peppers
 from counterfoil_api.application import make_app
 from counterfoil_api.auth.credentials import SecretGiven
@@ -274,18 +275,18 @@ async def test_who_is_refused_by_the_thousand_is_not_counted_and_nobody_else_for
     home, away = ip_address("192.0.2.1"), ip_address("198.51.100.1")
     async with open_tally("") as tally:
         logins = Logins(Quotas(tally), Peppers({1: b"1" * 32}), Attempts(cast("Pool", None)), Quota(10, 600))
-        async with logins.turn("victim", home) as login:
+        async with logins.turn(NIL, "victim", home) as login:
             login.passed()
         for _ in range(5):
-            async with logins.turn("victim", away) as login:
+            async with logins.turn(NIL, "victim", away) as login:
                 login.failed()
         for number in range(2_000):
             with suppress(RateLimited):
-                async with logins.turn(f"person{number}", home) as login:
+                async with logins.turn(NIL, f"person{number}", home) as login:
                     login.failed()
         with pytest.raises(RateLimited):
-            await logins.turn("victim", away).__aenter__()
-        async with logins.turn("victim", home) as login:
+            await logins.turn(NIL, "victim", away).__aenter__()
+        async with logins.turn(NIL, "victim", home) as login:
             login.passed()  # although strangers used up what their network may try
 
 

@@ -117,7 +117,7 @@ async def test_enrolling_again_replaces_the_seed_and_every_recovery_code(admin: 
     confirmed = await ada.asks(otp=old[1]).post("/v1/users/self/totp/confirm", {"code": ada.code()})
     new = confirmed.json["recovery_codes"]
     assert not set(new) & set(old)
-    stale = Person(ada.id, ada.number, ada.email, ada.password, admin, seed=before)
+    stale = Person(ada.id, ada.number, ada.email, ada.login, ada.password, admin, seed=before)
     assert (await ada.asks(otp=stale.code(1)).get("/v1/users/self")).problem == "credentials-refused"
     assert (await ada.asks(otp=old[2]).get("/v1/users/self")).problem == "credentials-refused"
     assert (await ada.asks(otp=new[2].upper().replace("-", "")).get("/v1/users/self")).status == 200
@@ -139,7 +139,7 @@ async def test_a_recovery_code_that_is_replaced_while_it_logs_in_opens_nothing_a
 
     monkeypatch.setattr(sql, "place_of", slowly)
     async with served(make_app(api_settings)) as url, ClientSession(url) as elsewhere:
-        there = Caller(elsewhere, basic(ada.email, ada.password), {"X-Authorization-OTP": old[0]})
+        there = Caller(elsewhere, basic(ada.login, ada.password), {"X-Authorization-OTP": old[0]})
         logging_in = asyncio.create_task(there.get("/v1/users/self"))
         await found.wait()
         begun = await ada.asks(otp=ada.code()).post("/v1/users/self/totp")
@@ -170,7 +170,7 @@ async def test_of_many_with_one_code_at_two_services_one_is_let_in(
     codes = await ada.enrolled()
     code = ada.code() if kind == "one-time" else codes[0]
     async with served(make_app(api_settings)) as url, ClientSession(url) as elsewhere:
-        there = Caller(elsewhere, basic(ada.email, ada.password), {"X-Authorization-OTP": code})
+        there = Caller(elsewhere, basic(ada.login, ada.password), {"X-Authorization-OTP": code})
         calls = [asked.get("/v1/users/self") for asked in (ada.asks(otp=code), there) for _ in range(2)]
         answers = await asyncio.gather(*calls)
     assert sorted(answer.status for answer in answers) == [200, 401, 401, 401]

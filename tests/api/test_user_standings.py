@@ -90,13 +90,13 @@ async def test_removing_is_final_and_frees_the_address(admin: Caller) -> None:
 async def test_the_last_administrator_stays(api_settings: Settings, tmp_path: Any) -> None:
     alone = await founded(api_settings, f"alone-{uuid4().hex[:8]}", tmp_path)
     async with served(make_app(api_settings)) as url, ClientSession(url) as session:
-        boss = Caller(session, basic(alone["admin_email"], alone["admin_password"]))
+        boss = Caller(session, basic(alone["admin_login"], alone["admin_password"]))
         for path in ("disable", "remove"):
             assert (await boss.post(f"/v1/users/self/{path}", {"reason": "x"})).problem == "last-administrator"
         assert (await boss.patch("/v1/users/self", {"role": "member"})).problem == "last-administrator"
         made = await boss.post("/v1/users", {"email": f"{uuid4().hex}@x.org", "role": "administrator"})
         assert (await boss.patch("/v1/users/self", {"role": "member"})).json["role"] == "member"
-        other = Caller(session, basic(made.json["user"]["email"], made.json["password"]))
+        other = Caller(session, basic(made.json["user"]["login"], made.json["password"]))
         assert (await other.post("/v1/users/self/remove", {"reason": "x"})).problem == "last-administrator"
 
 

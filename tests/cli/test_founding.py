@@ -11,7 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from counterfoil import founding
-from counterfoil.founding import AnotherFounding, EmailTaken, found
+from counterfoil.founding import AnotherFounding, found
+from counterfoil.refusals import BadEmail
 from counterfoil.secret import Peppers, recognised
 from counterfoil.settings import Settings
 
@@ -85,7 +86,7 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
     assert not place.file.exists()
     begun = json.loads((new := place.file.with_name("credentials.json.new")).read_text())
     assert await place.found()
-    assert json.loads(place.file.read_text()) == begun
+    assert json.loads(place.file.read_text()) == begun | {"admin_login": EMAIL}
     assert not new.exists()
     assert len(await place.rows("select from event where kind <> 'pepper'")) == 3
 
@@ -102,11 +103,20 @@ async def test_two_at_once_found_one_account(place: Place) -> None:
     assert len(await place.rows("select from event where kind <> 'pepper'")) == 3
 
 
-async def test_an_address_names_one_user(place: Place) -> None:
+async def test_one_address_founds_several_accounts_and_each_file_says_how_to_log_in(place: Place) -> None:
     await place.found()
-    with pytest.raises(EmailTaken):
-        await found(place.settings, name="second", email=EMAIL.upper(), file=place.file.with_name("second.json"))
-    assert not place.file.with_name("second.json.new").exists()
+    second = place.file.with_name("second.json")
+    assert await found(place.settings, name="second", email=EMAIL.upper(), file=second)
+    assert json.loads(place.file.read_text())["admin_login"] == EMAIL
+    said = json.loads(second.read_text())
+    assert said["admin_login"] == f"{said['account']}/{EMAIL.upper()}"
+
+
+async def test_what_is_no_address_leaves_no_file_behind(place: Place) -> None:
+    with pytest.raises(BadEmail):
+        await place.found(email="nobody")
+    assert list(place.file.parent.iterdir()) == []
+    assert await place.found()
 
 
 async def test_a_file_of_something_else_is_never_overwritten(place: Place) -> None:

@@ -1,21 +1,16 @@
 """Back in, on the server, when everybody is locked out."""
 
-import asyncio
 import json
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 import uuid_utils.compat as uuids
 from aiohttp import ClientSession
 
 from api.service import Caller, basic, served
 from cli.shell import Shell
-from counterfoil import founding
 from counterfoil.door import Door
-from counterfoil.founding import EmailTaken, found
 from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
 from counterfoil.subjects.user_commands import CreateUser, DisableUser, EnrolTotp, UpdateUser
@@ -88,26 +83,21 @@ async def test_nobody_is_let_in_who_is_not_there(server_side: Shell, founded: di
     assert founded["admin_password"] not in said.err
 
 
-async def test_of_two_foundings_with_one_address_at_once_one_is_told_that_it_is_taken(
-    settings: Settings, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_where_several_accounts_have_the_address_one_is_named(
+    server_side: Shell, settings: Settings, founded: dict[str, str]
 ) -> None:
-    minted, both = founding._minted, asyncio.Barrier(2)
-
-    async def minted_together(*said: Any) -> Any:
-        charter = await minted(*said)
-        await both.wait()  # both have looked, and found the address free
-        return charter
-
-    monkeypatch.setattr(founding, "_minted", minted_together)
-    files = [tmp_path / name / "c.json" for name in ("one", "other")]
-    for file in files:
-        file.parent.mkdir()
-    answers = await asyncio.gather(
-        *(found(settings, name=file.parent.name, email=EMAIL, file=file) for file in files), return_exceptions=True
-    )
-    assert sorted(map(repr, answers)) == sorted([repr(True), repr(EmailTaken(EmailTaken.__doc__))])
-    assert [file.exists() for file in files] == [answer is True for answer in answers]
-    assert not [file for file in files if file.with_name("c.json.new").exists()]
-    connection = await asyncpg.connect(database.owner_url)
-    assert await connection.fetchval("select count(*) from subject where kind = 'user'") == 1
-    await connection.close()
+    words = ("account", "create", "second", "--admin-email", EMAIL.upper(), "--credentials", "d.json")
+    said = await server_side(*words)
+    second = json.loads((server_side.directory / "d.json").read_text())
+    assert f"logs in as {second['account']}/{EMAIL.upper()}." in said.err
+    refused = await server_side("account", "recover", "--email", EMAIL)
+    assert (refused.code, refused.out) == (1, "")
+    assert all(f"--account {each['account']}" in refused.err for each in (founded, second))
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        for account, login in ((founded["account"], EMAIL), (second["account"], second["admin_login"])):
+            said = await server_side("account", "recover", "--email", EMAIL, "--account", account)
+            assert f"Log in as {login} " in said.err
+            me = await Caller(session, basic(login, said.out.strip())).get("/v1/users/self")
+            assert me.json["account"] == account
+    nobody = await server_side("account", "recover", "--email", EMAIL, "--account", str(uuids.uuid7()))
+    assert (nobody.code, nobody.out) == (1, "")

@@ -131,6 +131,27 @@ async def test_of_many_who_take_one_address_in_two_processes_one_gets_it(
     assert {type(answer) for answer in answers if not isinstance(answer, Outcome)} == {EmailTaken}
 
 
+async def test_of_many_who_change_to_one_address_in_two_processes_one_gets_it(
+    door: Door, database: Database, elsewhere: Start
+) -> None:
+    boss, *others = await account_with(door, 7)
+    (stranger,) = await account_with(door, 1)
+    taking: list[Command] = [
+        UpdateUser(
+            account=each.account, id=each.id, by=asking(boss), email=f"{'race' if n % 2 else 'RACE'}@example.org"
+        )
+        for n, each in enumerate(others)
+    ]
+    there = await elsewhere(database.app_url)
+    here = asyncio.gather(*(door.execute(each) for each in taking[::2]), return_exceptions=True)
+    away = await there.ask([(each, None) for each in taking[1::2]])
+    answers = [*await here, *away]
+    assert sum(isinstance(answer, Outcome) for answer in answers) == 1
+    assert {type(answer) for answer in answers if not isinstance(answer, Outcome)} == {EmailTaken}
+    elsewhere_too = UpdateUser(account=stranger.account, id=stranger.id, by=asking(stranger), email="race@example.org")
+    assert isinstance(await door.execute(elsewhere_too), Outcome)
+
+
 async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
     door: Door, database: Database, elsewhere: Start
 ) -> None:

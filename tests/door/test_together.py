@@ -1,6 +1,7 @@
 """Commands that belong together are carried out all or not at all, whoever rides beside them."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 import uuid_utils.compat as uuids
@@ -18,11 +19,15 @@ from door.elsewhere import Start
 from door.test_people import user
 
 
-def opening(email: str) -> Together:
-    account = uuids.uuid7()
+def opening(email: str, account: UUID | None = None) -> Together:
+    account = account or uuids.uuid7()
+    named = CreateAccount(account=account, id=account, by=replace(SYSTEM, account=account), name="Acme")
+    return Together((named, *joining(email, account).commands))
+
+
+def joining(email: str, account: UUID) -> Together:
     by = replace(SYSTEM, account=account)
-    named = CreateAccount(account=account, id=account, by=by, name="Acme")
-    return Together((named, user(account, by=by, email=email), create(account=account, by=by)))
+    return Together((user(account, by=by, email=email), create(account=account, by=by)))
 
 
 async def accounts(owner: Connection) -> list[tuple[str, int]]:
@@ -45,11 +50,12 @@ async def test_all_of_them_happen_in_order_and_the_first_is_the_answer(door: Doo
 
 
 async def test_one_refusal_leaves_nothing_of_any_and_harms_no_neighbour(door: Door, owner: Connection) -> None:
-    await door.execute(opening("ada@example.org"))
+    account = uuids.uuid7()
+    await door.execute(opening("ada@example.org", account))
     asked: list[Command] = [
-        opening("Ada@example.org"),
-        opening("ben@example.org"),
-        opening("BEN@example.org"),
+        joining("Ada@example.org", account),
+        joining("ben@example.org", account),
+        joining("BEN@example.org", account),
         create(),
     ]
     first, second, third, fourth = await asyncio.gather(*(door.execute(each) for each in asked), return_exceptions=True)
@@ -57,7 +63,12 @@ async def test_one_refusal_leaves_nothing_of_any_and_harms_no_neighbour(door: Do
     assert isinstance(third, EmailTaken)
     assert not isinstance(second, BaseException)
     assert not isinstance(fourth, BaseException)
-    assert await accounts(owner) == [("account", 2), ("token", 3), ("user", 2)]
+    assert await accounts(owner) == [("account", 1), ("token", 3), ("user", 2)]
+
+
+async def test_one_address_opens_any_number_of_accounts_at_once(door: Door, owner: Connection) -> None:
+    await asyncio.gather(*(door.execute(opening(email)) for email in ("ada@example.org", "Ada@example.org") * 3))
+    assert await accounts(owner) == [("account", 6), ("token", 6), ("user", 6)]
 
 
 async def test_asked_again_it_is_there_already(door: Door, owner: Connection) -> None:
@@ -71,13 +82,16 @@ async def test_asked_again_it_is_there_already(door: Door, owner: Connection) ->
 async def test_of_many_in_two_processes_with_one_address_one_happens_whole(
     door: Door, database: Database, owner: Connection, elsewhere: Start
 ) -> None:
+    account = uuids.uuid7()
+    await door.execute(opening("ben@example.org", account))
+    asked = [joining("ada@example.org", account) for _ in range(20)]
     there = await elsewhere(database.app_url)
-    there.send([(opening("ada@example.org"), None) for _ in range(10)])
-    here = await asyncio.gather(*(door.execute(opening("ada@example.org")) for _ in range(10)), return_exceptions=True)
+    there.send([(each, None) for each in asked[:10]])
+    here = await asyncio.gather(*(door.execute(each) for each in asked[10:]), return_exceptions=True)
     answers = [*here, *await there.hear()]
     refused = [each for each in answers if isinstance(each, EmailTaken)]
     assert len(refused) == len(answers) - 1
-    assert await accounts(owner) == [("account", 1), ("token", 1), ("user", 1)]
+    assert await accounts(owner) == [("account", 1), ("token", 2), ("user", 2)]
 
 
 async def test_under_a_key_the_answer_is_kept_once(door: Door, owner: Connection) -> None:

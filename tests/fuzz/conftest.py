@@ -33,6 +33,6 @@ async def callers(fuzzed: tuple[str, dict[str, str]]) -> AsyncIterator[dict[str,
         yield {
             "admin": await admin.holder("all"),
             "member": await admin.holder("own.read", "own.create", "self.rotate"),
-            "password": Caller(session, basic(credentials["admin_email"], credentials["admin_password"])),
+            "password": Caller(session, basic(credentials["admin_login"], credentials["admin_password"])),
             "nobody": Caller(session, "Bearer nobody"),
         }

@@ -36,7 +36,7 @@ QUESTION = ["tokens", {"a": 1}]
 KEY = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 SETTINGS = {"DATABASE_URL": "postgresql://a@b/c", "PEPPERS": f"1:{KEY}", "KEY_ENCRYPTION_KEY": KEY}
 NAMES = frozenset(variable.name for variable in VARIABLES)
-READINGS = ("url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer")
+READINGS = ("account_id", "url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer")
 ENTRY = (
     f'{{"account":"{ID}","at":"2026-01-01T00:00:00Z","by":{{"id":"{ID}","kind":"token"}},"data":{{"reason":"x"}},'
     f'"prev":null,"private":null,"subject":{{"id":"{ID}","kind":"token"}},"type":"revoked","v":0,"version":1}}'

@@ -25,7 +25,7 @@ from counterfoil.subjects import decide as decide_any
 from counterfoil.subjects import evolve as evolve_any
 from counterfoil.subjects.account import AccountCreated
 from counterfoil.subjects.small import Around, SubjectCommand
-from counterfoil.subjects.user import decide, evolve
+from counterfoil.subjects.user import decide, evolve, login_of
 from counterfoil.subjects.user_commands import (
     ChangePassword,
     CreateUser,
@@ -65,6 +65,7 @@ def test_a_user_is_added_once_with_what_their_role_may_do_and_more() -> None:
     ("said", "refusal"),
     [
         ({"email": "nobody"}, BadEmail), ({"email": "a b@c"}, BadEmail), ({"email": "a@b@c"}, BadEmail),
+        ({"email": "a:b@c"}, BadEmail), ({"email": f"{ADA}/a@b"}, BadEmail),
         ({"email": f"{'a' * 250}@b.org"}, BadText), ({"email": "a\x00@b"}, BadText), ({"scopes": ("a b",)}, BadScope),
     ],
 )  # fmt: skip
@@ -213,3 +214,9 @@ def test_what_is_asked_of_a_user_is_asked_of_nothing_else() -> None:
 
 def fact_about(kind: str, event: Event) -> Fact:
     return replace(fact(event, 1), subject=Subject(kind, ADA))
+
+
+def test_a_login_names_its_account_unless_it_is_the_default_one() -> None:
+    other = UUID(int=7)
+    assert login_of(EMAIL, ACCOUNT, ACCOUNT) == EMAIL
+    assert login_of(EMAIL, ACCOUNT, other) == f"{ACCOUNT}/{EMAIL}"

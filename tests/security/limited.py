@@ -40,7 +40,7 @@ class Place:
         return self.caller(self.credentials["admin_token"], at="203.0.113.1")
 
     def login(self, password: str | None = None, *, at: str, email: str = "", process: int = 0) -> Caller:
-        who = email or self.credentials["admin_email"]
+        who = email or self.credentials["admin_login"]
         given = basic(who, self.credentials["admin_password"] if password is None else password)
         return Caller(self.sessions[process], given, {"X-Forwarded-For": at})
 

@@ -49,7 +49,7 @@ class Story:
 @pytest.fixture
 async def story(settings: Settings, session: ClientSession, tmp_path: Path) -> Story:
     told = await founded(settings, f"exchange-{tmp_path.name}", tmp_path)
-    person = Caller(session, basic(told["admin_email"], told["admin_password"]))
+    person = Caller(session, basic(told["admin_login"], told["admin_password"]))
     email = f"ada@{tmp_path.name.replace('_', '-')}.example.org"
     made = await person.post(
         "/v1/users", {"email": email, "role": "member", "scopes": ["a.b", "c.*"], "password": PASSWORD}

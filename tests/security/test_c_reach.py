@@ -20,7 +20,7 @@ ELSEWHERE = {"networks": ["192.0.2.0/24"]}
 async def chief(session: ClientSession, settings: Settings, tmp_path: Path) -> Caller:
     """The administrator of an account of the test's own, by password."""
     told = await founded(settings, f"reach-{token_urlsafe(6).lower()}", tmp_path)
-    return Caller(session, basic(told["admin_email"], told["admin_password"]))
+    return Caller(session, basic(told["admin_login"], told["admin_password"]))
 
 
 async def test_c11_who_may_open_accounts_for_a_time_opens_none_that_stays(admin: Caller) -> None:

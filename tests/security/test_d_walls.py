@@ -29,7 +29,9 @@ PAST_THE_WALL = {
     "peppers.left": "the operator's: how many secrets each pepper still holds, of all accounts",
     "subject_row.versions": "by explicit keys, to tell what is outdated; versions alone",
     "use.forget": "the worker's, of all accounts",
-    "users.user_by_email": "a login: the account is known only afterwards",
+    "users.first_account": "a login that names no account means the first of all",
+    "users.user_by_email": "a login: password hashes are nothing that the reader may see",
+    "users.users_by_email": "the operator's, on the server: whoever is locked out, of all accounts",
 }
 
 

@@ -59,6 +59,22 @@ async def test_e21_nobody_locks_others_out(place: Place, monkeypatch: pytest.Mon
     assert (await place.login(at="192.0.9.7", email="else@limited.example.org").get("/v1/tokens")).status == 401
 
 
+async def test_e21_one_account_has_no_say_in_the_logins_of_another(place: Place) -> None:
+    email, password = place.credentials["admin_email"], "four words and a 4th"
+    body = {"name": "Other", "administrator": {"email": email, "password": password}}
+    other = (await place.admin.post("/v1/accounts", body)).json["id"]
+    answers = await tries(place, 6, at=HERE, email=f"{other}/{email}")
+    assert [answer.status for answer in answers] == [401] * 5 + [429]
+    assert (await place.login(at=HERE).get("/v1/tokens")).status == 200
+    # With its account named or not, it is the same login and the same tries.
+    spellings = (email, f"{place.credentials['account']}/{email}", f"{place.credentials['account'].upper()}/{email}")
+    answers = [answer for who in spellings * 2 for answer in await tries(place, 1, at=THERE, email=who)]
+    assert [answer.status for answer in answers] == [401] * 5 + [429]
+    assert (await place.login(password, at="192.0.9.7", email=f"{other}/{email}").get("/v1/account")).json[
+        "id"
+    ] == other
+
+
 async def test_e21_a_person_nobody_knows_is_treated_alike(place: Place) -> None:
     for who in ("", "nobody@limited.example.org"):
         answers = await tries(place, 6, at=HERE, email=who)

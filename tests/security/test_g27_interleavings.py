@@ -182,7 +182,7 @@ async def test_g27_nothing_is_accepted_after_the_reply_ten_thousand_times(databa
 async def test_g27_the_end_of_all_secrets_ends_them_at_every_process(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path) as ground:
         credentials = await founded(settings_for(database.app_url), "ended", _made(tmp_path / "ended"))
-        person = basic(credentials["admin_email"], credentials["admin_password"])
+        person = basic(credentials["admin_login"], credentials["admin_password"])
         ended = Ground(ground.processes, person, "")  # a verifier of its own would be over as well
         tokens = [await issued(ended, "ada") for _ in range(4)]
         for _ in range(6):

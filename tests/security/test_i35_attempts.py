@@ -48,8 +48,9 @@ async def test_i35_every_failure_is_recorded_once(database: Database, pool: Pool
             (admin.with_token(f"{bearer[:-4]}AAAA"), 2),
             (admin.with_token(ended["secret"]), 4),
             (poor, 2),
-            (Caller(session, basic(credentials["admin_email"], "wrong")), 2),
+            (Caller(session, basic(credentials["admin_login"], "wrong")), 2),
             (Caller(session, basic("nobody@recorded.example.org", "wrong")), 2),
+            (Caller(session, basic(f"{uuid7()}/nobody@recorded.example.org", "wrong")), 1),
         ):
             for _ in range(count):
                 assert (await caller.get("/v1/tokens")).status in (401, 403)
@@ -64,8 +65,8 @@ async def test_i35_every_failure_is_recorded_once(database: Database, pool: Pool
     assert found == {
         (NIL, "malformed"): 5,
         **{(NIL, kind): count for kind, count in unknown.items()},
-        (NIL, "login-failed"): 2,
-        (account, "login-failed"): 2,
+        (NIL, "login-failed"): 1,  # no account of this id: nobody makes rows with made-up ones
+        (account, "login-failed"): 4,
         (account, "token-revoked"): 4,
         (account, "scope-missing"): 2,
         (account, "rate-limited"): 2,

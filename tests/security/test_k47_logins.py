@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.people import Person, person
+from api.people import person
 from api.service import Answer, Caller, basic
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.limits import logins
@@ -31,8 +31,9 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return took
 
 
-async def refused(admin: Caller) -> dict[str, Caller]:
+async def refused(admin: Caller, stranger: Caller) -> dict[str, Caller]:
     """Everybody who is refused, and why."""
+    ours, theirs = [(await caller.get("/v1/account")).json["id"] for caller in (admin, stranger)]
     known, disabled, removed, careful = [await person(admin) for _ in range(4)]
     await admin.post(f"/v1/users/{disabled.id}/disable", {"reason": "x"})
     await admin.post(f"/v1/users/{removed.id}/remove", {"reason": "x"})
@@ -40,6 +41,9 @@ async def refused(admin: Caller) -> dict[str, Caller]:
     await careful.asks(otp=codes[0]).get("/v1/users/self")
     return {
         "nobody": Caller(admin.session, basic(f"{uuid4().hex}@nowhere.example.org", WRONG)),
+        "nobody of ours": Caller(admin.session, basic(f"{ours}/{uuid4().hex}@nowhere.example.org", WRONG)),
+        "no such account": Caller(admin.session, basic(f"{uuid4()}/{known.email}", known.password)),
+        "another account": Caller(admin.session, basic(f"{theirs}/{known.email}", known.password)),
         "wrong password": known.asks(password=WRONG),
         "disabled": disabled.asks(),
         "disabled, wrong password": disabled.asks(password=WRONG),
@@ -57,17 +61,20 @@ def told(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
     return answer.status, answer.body, headers
 
 
-async def test_k47_every_refused_login_is_answered_alike(admin: Caller) -> None:
-    answers = {why: told(await caller.get("/v1/users/self")) for why, caller in (await refused(admin)).items()}
+async def test_k47_every_refused_login_is_answered_alike(admin: Caller, stranger: Caller) -> None:
+    everybody = await refused(admin, stranger)
+    answers = {why: told(await caller.get("/v1/users/self")) for why, caller in everybody.items()}
     first = answers["nobody"]
     assert first[0] == 401
     for why, answer in answers.items():
         assert answer == first, why
 
 
-async def test_k47_every_refused_login_costs_one_hash_of_the_same_kind(admin: Caller, verified: list[float]) -> None:
+async def test_k47_every_refused_login_costs_one_hash_of_the_same_kind(
+    admin: Caller, stranger: Caller, verified: list[float]
+) -> None:
     took: dict[str, float] = {}
-    for why, caller in (await refused(admin)).items():
+    for why, caller in (await refused(admin, stranger)).items():
         verified.clear()
         for _ in range(3):
             await caller.get("/v1/users/self")
@@ -77,9 +84,18 @@ async def test_k47_every_refused_login_costs_one_hash_of_the_same_kind(admin: Ca
     assert max(took.values()) < 4 * min(took.values())
 
 
-async def test_k47_an_address_that_is_taken_tells_nothing_of_whose_it_is(admin: Caller, stranger: Caller) -> None:
-    ada: Person = await person(admin)
-    taken = await stranger.post("/v1/users", {"email": ada.email, "role": "member"})
-    assert set(taken.json) == {"type", "title", "status", "detail"}
-    assert ada.id not in taken.body.decode()
-    assert (await stranger.get("/v1/users", email=ada.email)).json["items"] == []
+async def test_k47_no_form_tells_whether_an_address_exists_in_another_account(admin: Caller, stranger: Caller) -> None:
+    taken = [(await person(admin)).email for _ in range(10)]
+    free = [f"{uuid4().hex}@ours.example.org" for _ in taken]
+    probes = [email for pair in zip(taken, free, strict=True) for email in pair] * 20
+    member = (await stranger.post("/v1/users", {"email": f"{uuid4().hex}@x.org", "role": "member"})).json["user"]
+    moved = [await stranger.patch(f"/v1/users/{member['id']}", {"email": email}) for email in probes]
+    assert {(answer.status, frozenset(answer.json)) for answer in moved} == {(200, frozenset(member))}
+    assert [answer.json["email"] for answer in moved] == probes
+    added = [await stranger.post("/v1/users", {"email": email, "role": "member"}) for email in (*taken, *free)]
+    assert [answer.status for answer in added] == [201] * 19 + [409]  # the last probe left it to the member
+    first = {"password": "four words and a 4th"}
+    bodies = [{"name": "Probe", "administrator": {**first, "email": email}} for email in (*taken, *free)]
+    assert {(await stranger.post("/v1/accounts", body)).status for body in bodies} == {201}
+    assert (await stranger.get("/v1/users", email="person-*")).json["items"]
+    assert (await admin.get("/v1/users", email=free[0])).json["items"] == []

@@ -119,7 +119,7 @@ async def use(caller: Caller, token_id: str, secret: str) -> list[str]:
     asked = {"audience": ["https://mail.example"], "scopes": ["mail.send"]}
     second = await caller.shown("/v1/exchange", asked, Authorization=basic("", secret))
     bearers = [first["access_token"], second["access_token"]]
-    password = basic(caller.credentials["admin_email"], caller.credentials["admin_password"])
+    password = basic(caller.credentials["admin_login"], caller.credentials["admin_password"])
     for good in (secret, *bearers):
         form = f"token={good}&token_type_hint={good}".encode()
         assert await caller.said("POST", "/v1/introspect", form, Content_Type=FORM) == 200
@@ -136,7 +136,7 @@ async def use(caller: Caller, token_id: str, secret: str) -> list[str]:
 
 async def misplace(caller: Caller, secret: str) -> None:
     """Send a secret where none belongs; whatever is answered, it is not kept."""
-    password, email = caller.credentials["admin_password"], caller.credentials["admin_email"]
+    password, email = caller.credentials["admin_password"], caller.credentials["admin_login"]
     headers = "Cookie", "Proxy-Authorization", "X-Api-Key", "CF-Access-Client-Secret", "X-Authorization-OTP", "Referer"
     for name in (*headers, "User-Agent", "X-Request-Id", "If-Match", "Idempotency-Key", "X-Forwarded-For"):
         await caller.said("PATCH", "/v1/tokens/self", {"description": f"after {name}"}, **{name: secret})
@@ -163,7 +163,7 @@ async def misplace(caller: Caller, secret: str) -> None:
 
 async def swap(caller: Caller) -> None:
     """Send the password as the address; it is looked for as one, so Postgres hears it, and keeps nothing."""
-    swapped = basic(caller.credentials["admin_password"], caller.credentials["admin_email"])
+    swapped = basic(caller.credentials["admin_password"], caller.credentials["admin_login"])
     assert await caller.said("GET", "/v1/tokens", Authorization=swapped) == 401
 
 

@@ -36,7 +36,3 @@ PROOFS: Final = frozenset({
     "client_secret", "subject_token", "actor_token", "secret", "digest.value", "[]", "[].token"
 })  # fmt: skip
 """What proves itself: who holds a secret may use it and end it, whosever it is. Of it nothing is to be hidden."""
-TOLD: Final = {
-    ("POST /v1/users", "email"), ("PATCH /v1/users/{user}", "email"), ("POST /v1/accounts", "administrator.email"),
-}  # fmt: skip
-"""An e-mail address alone says which account to log in to: who adds a user is told that somebody has it already."""

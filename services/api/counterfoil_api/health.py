@@ -51,6 +51,7 @@ async def get_readiness(ledger: Ledger) -> Readiness:
         await liveness.ask(ledger.readers)
         await ledger.keys.ring()
         await ledger.pepper_watch.settled()
+        await ledger.default_account.id()
     return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone")
 
 

@@ -23,6 +23,7 @@ from counterfoil.subjects.key import RING
 from counterfoil.subjects.pepper import PEPPER_SET
 from counterfoil.use import Uses
 from counterfoil.witness import Witness
+from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.following import following
 from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.auth.passwords import Passwords
@@ -56,6 +57,7 @@ class Ledger:
     peppers: Peppers
     pepper_watch: PepperWatch
     limits: Limits
+    default_account: DefaultAccount
     passwords: Passwords
     codes: OneTimeCodes
     keys: Keys
@@ -97,6 +99,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )
         seeds_key = _derived(settings.key_encryption_key, b"counterfoil totp")
         codes = OneTimeCodes(readers, door, peppers, key=seeds_key)
+        default_account = DefaultAccount(readers, settings.default_account)
         yield Ledger(
             settings=settings,
             door=door,
@@ -111,7 +114,8 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             peppers=peppers,
             pepper_watch=pepper_watch,
             limits=limits,
-            passwords=Passwords(readers, limits.logins, codes),
+            default_account=default_account,
+            passwords=Passwords(readers, default_account, limits.logins, codes),
             codes=codes,
             keys=keys,
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 totp = typer.Typer(help="One-time codes beside the password.", no_args_is_help=True)
 
-Email = Annotated[str, typer.Argument(help="The address that you log in with.")]
+Email = Annotated[
+    str,
+    typer.Argument(help="Your e-mail address; outside the first account ACCOUNT/ADDRESS, with the account's id."),
+]
 Whose = Annotated[str | None, typer.Argument(help="Whose, by number or id; your own take --email.", metavar="[USER]")]
-Mine = Annotated[str | None, typer.Option("--email", help="Your own: the address that you log in with.")]
+Mine = Annotated[str | None, typer.Option("--email", help="Your own: what you log in with, see `counterfoil login`.")]
 
 
 def login(

@@ -55,8 +55,9 @@ def _told(user: User) -> list[tuple[str, str]]:
     codes = f"asked for, {len_of(user)} left" if user.totp else "not asked for"
     lines = [
         ("number", str(user.number or "")), ("id", str(user.id)), ("e-mail", user.email or "(forgotten)"),
-        ("role", user.role), ("scopes", " ".join(user.scopes)), ("standing", user.standing), ("one-time codes", codes),
-        ("added", time_of(user.created_at)), ("revision", str(user.revision)),
+        ("logs in as", user.login or ""), ("role", user.role), ("scopes", " ".join(user.scopes)),
+        ("standing", user.standing), ("one-time codes", codes), ("added", time_of(user.created_at)),
+        ("revision", str(user.revision)),
     ]  # fmt: skip
     return [(name, value) for name, value in lines if value]
 

@@ -176,7 +176,7 @@ class ScopeSet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A user; `revision` is what `if_match` takes, `recovery_codes` how many are left."""
+    """A user; `if_match` takes the `revision`, `Password` the `login`; `recovery_codes` are how many are left."""
 
     id: UUID
     number: int | None
@@ -190,6 +190,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     revision: int
+    login: str | None = None
 
 
 class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):

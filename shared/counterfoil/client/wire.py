@@ -104,7 +104,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Password:
-    """Somebody's e-mail address and password, and a one-time code if they use them: good for one call."""
+    """What somebody logs in with: an e-mail address (outside the first account ACCOUNT/ADDRESS) and a password.
+
+    With a one-time code, if they use them, it is good for one call.
+    """
 
     email: str
     password: str

@@ -177,7 +177,8 @@ class Batch:
         await subject_row.take(connection, list(keys), taken, patience=self.patience)
         if guarded:
             taken.administrators = await subject_row.administrators(connection, guarded)
-        if emails := [c.email for c in commands if isinstance(c, CreateUser | UpdateUser) and isinstance(c.email, str)]:
+        wanted = [c for c in commands if isinstance(c, CreateUser | UpdateUser)]
+        if emails := [(c.account, c.email) for c in wanted if isinstance(c.email, str)]:
             taken.emails = await subject_row.holders(connection, emails)
 
     async def _save(self, connection: Connection, fold: Fold) -> None:

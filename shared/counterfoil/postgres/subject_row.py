@@ -83,16 +83,19 @@ async def administrators(connection: Connection, accounts: Iterable[UUID]) -> di
     return {account: frozenset(row["subject_id"] for row in rows if row["account_id"] == account) for account in wanted}
 
 
-async def holders(connection: Connection, emails: Iterable[str]) -> dict[str, UUID]:
-    """Return which user has each of these e-mail addresses, whatever its case and in whatever account."""
+async def holders(connection: Connection, emails: Sequence[tuple[UUID, str]]) -> dict[UUID, dict[str, UUID]]:
+    """Return by account which of its users has each of these e-mail addresses, whatever its case."""
     rows = await connection.fetch(
         """
-        select w.email, s.subject_id
-          from unnest($1::text[]) as w(email)
-          join subject s on s.kind = 'user' and lower(s.name) = lower(w.email)""",
-        list(emails),
+        select s.account_id, w.email, s.subject_id
+          from unnest($1::uuid[], $2::text[]) as w(account_id, email)
+          join subject s on s.account_id = w.account_id and s.kind = 'user' and lower(s.name) = lower(w.email)""",
+        *zip(*emails, strict=True),
     )
-    return {row["email"]: row["subject_id"] for row in rows}
+    found: dict[UUID, dict[str, UUID]] = {}
+    for row in rows:
+        found.setdefault(row["account_id"], {})[row["email"]] = row["subject_id"]
+    return found
 
 
 def state_of(row: asyncpg.Record) -> Small:

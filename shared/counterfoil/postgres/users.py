@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from counterfoil import glob
+from counterfoil.principal import NIL
 from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
 
@@ -14,6 +17,15 @@ from .connection import Pool
 from .subject_row import listed, state_of
 from .surroundings import around_all
 from .tenant import tenant
+
+_NAMED: Final = "select account_id from subject where (account_id, subject_id) = ($1, $1) and kind = 'account'"
+_FIRST: Final = """
+        select account_id
+          from subject
+         where kind = 'account'
+           and details::json ->> 'parent' is null
+         order by created_at, subject_id
+         limit 1"""
 
 
 class KnownUser(msgspec.Struct, frozen=True):
@@ -27,21 +39,51 @@ class KnownUser(msgspec.Struct, frozen=True):
         return f"KnownUser({self.user.id})"
 
 
-async def user_by_email(pool: Pool, email: str) -> KnownUser | None:
-    """Return the user with this e-mail address, whatever its case and their standing."""
+async def user_by_email(pool: Pool, account: UUID, email: str) -> tuple[UUID, KnownUser | None]:
+    """Return the account (NIL if there is none) and its user with this address, whatever its case and their standing.
+
+    One statement, whichever of them is missing: time does not tell which.
+    """
     row = await pool.fetchrow(
         f"""
-        select {listed("s")}, p.hash, a.details as account_details
+        select a.details as account_details, p.hash, {listed("s")}
+          from subject a
+          left join (subject s join password p on (p.account_id, p.user_id) = (s.account_id, s.subject_id))
+            on s.account_id = $1 and s.kind = 'user' and lower(s.name) = lower($2)
+         where (a.account_id, a.subject_id) = ($1, $1)""",
+        account, email,
+    )  # fmt: skip
+    if row is None:
+        return NIL, None
+    return account, None if row["hash"] is None else _known(row)
+
+
+async def users_by_email(pool: Pool, email: str) -> list[KnownUser]:
+    """Return the users of all accounts who have this e-mail address, whatever its case and their standing."""
+    rows = await pool.fetch(
+        f"""
+        select a.details as account_details, p.hash, {listed("s")}
           from subject s
           join password p on (p.account_id, p.user_id) = (s.account_id, s.subject_id)
-          left join subject a on (a.account_id, a.subject_id) = (s.account_id, coalesce(s.account_id, s.account_id))
-         where s.kind = 'user' and lower(s.name) = lower($1)""",
+          join subject a on (a.account_id, a.subject_id) = (s.account_id, s.account_id)
+         where s.kind = 'user' and lower(s.name) = lower($1)
+         order by s.account_id""",
         email,
     )
-    if row is None:
-        return None
+    return [_known(row) for row in rows]
+
+
+def _known(row: asyncpg.Record) -> KnownUser:
     user = state_of(row)
-    return KnownUser(user, around_all(row["account_details"]).policy, row["hash"]) if isinstance(user, User) else None
+    if not isinstance(user, User):
+        raise TypeError("the state of a user is a User")
+    return KnownUser(user, around_all(row["account_details"]).policy, row["hash"])
+
+
+async def first_account(pool: Pool, named: UUID | None) -> UUID | None:
+    """Return the account that was named, if there is one, or else the one that was founded first on the server."""
+    found: UUID | None = await (pool.fetchval(_FIRST) if named is None else pool.fetchval(_NAMED, named))
+    return found
 
 
 async def rehash(pool: Pool, user: User, *, old: str, new: str) -> None:

@@ -42,7 +42,9 @@ from .user_events import (
     UserUpdated,
 )
 
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+EMAIL_PATTERN: Final = r"(?![0-9A-Fa-f-]{36}/)[^@\s:]+@[^@\s:]+"
+"""What RFC 7617 lets somebody log in with, and what is no ACCOUNT/ADDRESS."""
+_EMAIL: Final = re.compile(EMAIL_PATTERN)
 
 
 class User(Small, frozen=True, kw_only=True):
@@ -71,6 +73,11 @@ def held(role: Role, granted: tuple[str, ...]) -> tuple[str, ...]:
 def owner_of(user: UUID) -> Owner:
     """Return a user as the owner of tokens."""
     return Owner("user", str(user))
+
+
+def login_of(email: str, account: UUID, default: UUID) -> str:
+    """Return what the user with this address logs in with: the address, outside the default account after ACCOUNT/."""
+    return email if account == default else f"{account}/{email}"
 
 
 def principal_of(user: User) -> Principal:

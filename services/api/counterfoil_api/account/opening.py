@@ -13,7 +13,7 @@ from counterfoil.fold import Together
 from counterfoil.password import checked_password
 from counterfoil.postgres.catalogue import family
 from counterfoil.principal import SYSTEM, Principal, refuse_beyond_life
-from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, EmailTaken, ScopeMissing
+from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, ScopeMissing
 from counterfoil.subjects.account import CreateAccount
 from counterfoil.subjects.user import checked_email
 from counterfoil.subjects.user_commands import CreateUser
@@ -78,7 +78,7 @@ async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query
 @api.post(
     "/v1/accounts",
     scope="accounts.create",
-    refusals=(ScopeMissing, BeyondCaller, BadText, BadEmail, BadPassword, EmailTaken),
+    refusals=(ScopeMissing, BeyondCaller, BadText, BadEmail, BadPassword),
     asks=_EXAMPLE,
 )
 async def create_account(
@@ -86,8 +86,9 @@ async def create_account(
 ) -> Made[AccountDocument]:
     """Open an account beside yours, with its first administrator.
 
-    It is a tenant of its own: nothing of yours reaches into it. Only an account that was founded on the server opens
-    others, and who may do so only for a time opens none.
+    It is a tenant of its own: nothing of yours reaches into it. Its users log in as `ACCOUNT/ADDRESS`: its id, a slash
+    and their e-mail address, which may be somebody else's in another account. Only an account that was founded on the
+    server opens others, and who may do so only for a time opens none.
     """
     need(asker, "accounts.create")
     refuse_beyond_life(asker, None)  # its administrator outlives every token that expires

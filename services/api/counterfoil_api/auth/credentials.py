@@ -18,6 +18,7 @@ from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefus
 OTP_HEADER = "X-Authorization-OTP"
 _LONGEST = 8_192
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_IN_ACCOUNT = re.compile(rf"({_ID.pattern})/(?P<email>.*)")
 # More than the b64token of RFC 6750: secrets that were imported are made of whatever their makers liked.
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -39,10 +40,11 @@ class BearerGiven:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PasswordGiven:
-    """A person's e-mail address and password."""
+    """A person's e-mail address and password, and the account that they log in to, where they say which."""
 
     email: str
     password: str
+    account: UUID | None = None
 
 
 Credentials = SecretGiven | BearerGiven | PasswordGiven
@@ -109,6 +111,8 @@ def _basic(value: str) -> Credentials:
         raise CredentialsRefused
     if _ID.fullmatch(user):  # OAuth's way: client_id and client_secret (RFC 6749 2.3.1)
         return client_secret(user, password)
+    if named := _IN_ACCOUNT.fullmatch(user):
+        return PasswordGiven(named["email"], password, UUID(named[1]))
     return PasswordGiven(user, password) if user else token(password)
 
 

@@ -12,7 +12,8 @@ from counterfoil.postgres.users import KnownUser, rehash, user_by_email
 from counterfoil.principal import Principal
 from counterfoil.refusals import NetworkForbidden, Overloaded
 from counterfoil.subjects.user import User, principal_of
-from counterfoil_api.auth.credentials import Approach
+from counterfoil_api.auth.credentials import Approach, PasswordGiven
+from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.hashing import HashingTurns, to_its_end
 from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired
@@ -22,8 +23,9 @@ from counterfoil_api.limits.logins import Login, Logins
 class Passwords:
     """Checks e-mail addresses and passwords."""
 
-    def __init__(self, pool: Pool, logins: Logins, codes: OneTimeCodes) -> None:
+    def __init__(self, pool: Pool, default: DefaultAccount, logins: Logins, codes: OneTimeCodes) -> None:
         self._pool = pool
+        self._default = default
         self._logins = logins
         self._codes = codes
         self._hasher = PasswordHasher()
@@ -31,21 +33,22 @@ class Passwords:
         # Somebody unknown costs as much time as somebody known, so that time does not tell who is known.
         self._nobodys = self._hasher.hash("nobody's password")
 
-    async def principal(self, email: str, password: str, approach: Approach) -> Principal:
-        """The user with this address, password and one-time code.
+    async def principal(self, given: PasswordGiven, approach: Approach) -> Principal:
+        """The user of the account that is named, or else of the default one, with this address, password and code.
 
         `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;
         `RateLimited` comes after too many tries.
         """
+        account = given.account or await self._default.id()
         # In line only once it is their turn: one person's many logins wait for each other, and not in everybody's way.
-        async with self._logins.turn(email, approach.address) as login:
-            known = await self._known(email, password, login)
+        async with self._logins.turn(account, given.email, approach.address) as login:
+            known = await self._known(account, given, login)
             if not known.policy.admits(approach.address):  # before a code is spent, and as a failure: it is one
                 login.failed(known.user.account, known.user.id)
                 raise NetworkForbidden
             await self._refuse_code(known.user, approach.otp, login)
             login.passed()
-        await self._refresh(known, password)
+        await self._refresh(known, given.password)
         return principal_of(known.user)
 
     async def hashed(self, password: str, account: UUID) -> str:
@@ -53,16 +56,16 @@ class Passwords:
         async with self._turns.turn(str(account), at_home=True):
             return await to_its_end(self._hasher.hash, _one_spelling(password))
 
-    async def _known(self, email: str, password: str, login: Login) -> KnownUser:
+    async def _known(self, account: UUID, given: PasswordGiven, login: Login) -> KnownUser:
         try:
             async with self._turns.turn(login.line, at_home=login.at_home):
-                known = await user_by_email(self._pool, email)
-                right = await to_its_end(self._verify, known, password)
+                there, known = await user_by_email(self._pool, account, given.email)
+                right = await to_its_end(self._verify, known, given.password)
         except (Overloaded, asyncio.CancelledError):  # the latter where the wait was longer than a request may take
             login.crowded_out()
             raise
         if known is None:
-            login.failed()
+            login.failed(there)
             raise CredentialsRefused
         if not right or known.user.standing != "active":
             login.failed(known.user.account, known.user.id)

@@ -35,9 +35,9 @@ async def _believed(ledger: Ledger, approach: Approach) -> Principal:
             return await _by_secret(ledger, given, approach.address)
         case BearerGiven(text):
             return await _by_bearer(ledger, text, approach.address)
-        case PasswordGiven(email, password):
+        case PasswordGiven() as given:
             await ledger.pepper_watch.settled()  # recovery codes are digested as secrets are
-            return await ledger.passwords.principal(email, password, approach)
+            return await ledger.passwords.principal(given, approach)
 
 
 def need(asker: Principal, scope: str) -> None:

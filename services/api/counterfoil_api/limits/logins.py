@@ -98,7 +98,7 @@ class _Line:
 
 
 class Logins:
-    """Gives turns to those who log in: `async with logins.turn(email, address) as login`."""
+    """Gives turns to those who log in: `async with logins.turn(account, email, address) as login`."""
 
     def __init__(self, quotas: Quotas, peppers: Peppers, attempts: Attempts, guesses: Quota | None) -> None:
         self._quotas = quotas
@@ -110,14 +110,14 @@ class Logins:
         self._homes: Fading[str, bool] = Fading(_MOST_HOMES)
 
     @asynccontextmanager
-    async def turn(self, email: str, address: Address | None) -> AsyncIterator[Login]:
-        """One try for whoever says that they have this e-mail address, or RateLimited before anything is computed.
+    async def turn(self, account: UUID, email: str, address: Address | None) -> AsyncIterator[Login]:
+        """One try for whoever says that they are this user of this account, or RateLimited before anything is computed.
 
         It counts as failed until it has passed, so that tries side by side are no more than tries in a row. Those of
         one person at one network queue up here: twenty right passwords at once are no failure.
         """
         network = network_of(address)
-        person = self._peppers.hmac(b"login", folded(email).encode()).hex()[:32]
+        person = self._peppers.hmac(b"login", account.bytes + folded(email).encode()).hex()[:32]
         here, home = f"here:{person}:{network}", f"home:{person}:{network}"
         line = self._lines.setdefault(here, _Line())
         if line.length >= _LINE_LIMIT:

@@ -43,8 +43,9 @@ _SCHEMES: Mapping[str, Json] = MappingProxyType(
         "password": {
             "type": "http",
             "scheme": "basic",
-            "description": "A user's e-mail address and password, and their one-time code as X-Authorization-OTP; "
-            "or an empty user with a token's secret as the password.",
+            "description": "A user's e-mail address and password, and their one-time code as X-Authorization-OTP. "
+            "The address is looked up in the installation's first account, or in the one whose id is named before it: "
+            "ACCOUNT/ADDRESS. Or an empty user with a token's secret as the password.",
         },
     }
 )

@@ -7,13 +7,13 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil.subjects.user import User
+from counterfoil.subjects.user import EMAIL_PATTERN, User, login_of
 from counterfoil.subjects.user_events import Role
 from counterfoil_api.typed.documents import Duration, Given, Issued, Name, Scopes
 
 Email = Annotated[
     str,
-    Meta(examples=["ada@example.org"], extra_json_schema={"pattern": r"^[^@\s]+@[^@\s]+$", "maxLength": 255}),
+    Meta(examples=["ada@example.org"], extra_json_schema={"pattern": f"^{EMAIL_PATTERN}$", "maxLength": 255}),
 ]
 Password = Annotated[
     str,
@@ -76,6 +76,9 @@ class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     revision: int
+    login: Annotated[
+        str | None, Meta(description="The user-id of Basic authentication; null once they are removed.")
+    ] = None
 
 
 class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,13 +117,14 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     issued: Issued
 
 
-def user_document(state: object) -> UserDocument:
-    """How a user is shown."""
+def user_document(state: object, default_account: UUID) -> UserDocument:
+    """How a user is shown; those of the default account log in with their e-mail address alone."""
     if not isinstance(state, User):
         raise TypeError("a command about a user ends in one")
     standing: Literal["active", "disabled", "removed"] = state.standing  # type: ignore[assignment] # one of these
     return UserDocument(
-        id=state.id, number=state.number, account=state.account, email=state.name, role=state.role,
+        id=state.id, number=state.number, account=state.account, email=state.name,
+        login=None if state.name is None else login_of(state.name, state.account, default_account), role=state.role,
         scopes=state.scopes, standing=standing, totp=state.totp, recovery_codes=len(state.recovery_codes),
         created_at=state.created_at, updated_at=state.updated_at, revision=state.revision,
     )  # fmt: skip

@@ -61,7 +61,8 @@ async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[On
     The reply shows ten recovery codes, this once: each is good for one login. The code that confirms is good for none.
     """
     enrolled, codes = await ledger.codes.confirm(asker, await oneself(ledger, asker), body.code)
-    return Tagged(Enrolled(user=user_document(enrolled), recovery_codes=codes), enrolled.revision)
+    user = user_document(enrolled, await ledger.default_account.id())
+    return Tagged(Enrolled(user=user, recovery_codes=codes), enrolled.revision)
 
 
 @api.post(
@@ -80,6 +81,7 @@ async def log_in(
     It may do all that you may, or only `scopes`. What outlives it, such as a user or a password, takes the password.
     """
     user = await oneself(ledger, asker)
+    document = user_document(user, await ledger.default_account.id())
     secret = mint("user")
     command = Create(
         account=asker.account, token_id=uuid7(), by=asker, owner=owner_of(user.id),
@@ -91,7 +93,7 @@ async def log_in(
 
     def shown(outcome: Outcome) -> LoggedIn:
         token = token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=None)
-        return LoggedIn(user=user_document(user), issued=Issued(token=token, secret=secret.plain))
+        return LoggedIn(user=document, issued=Issued(token=token, secret=secret.plain))
 
     made = await answered(ledger, command, key, shown, kind=LoggedIn, holds_secret=True)
     token = made.issued.token

@@ -120,10 +120,10 @@ async def change_password(
         account=asker.account, id=found.id, by=asker, revisions=if_match,
         password_hash=await ledger.passwords.hashed(password, asker.account),
     )  # fmt: skip
-    made_up = password if body.password is None else None
+    made_up, default = password if body.password is None else None, await ledger.default_account.id()
 
     def shown(outcome: Outcome) -> UserWithPassword:
-        return UserWithPassword(user=user_document(outcome.state), password=made_up)
+        return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
 
     holds_secret = made_up is not None
     changed = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)

@@ -89,7 +89,7 @@ async def create_user(
     """Add a user.
 
     Nobody gives more than they hold, and who holds it only for a time adds nobody. Without a password one is made up,
-    and shown this once.
+    and shown this once. An e-mail address names one user of the account; `login` is what they log in with.
     """
     need(asker, "users.create")
     password = chosen(body.password, checked_email(body.email))
@@ -97,10 +97,10 @@ async def create_user(
         account=asker.account, id=uuid7(), by=asker, email=body.email,
         role=body.role, scopes=body.scopes, password_hash=await ledger.passwords.hashed(password, asker.account),
     )  # fmt: skip
-    made_up = password if body.password is None else None
+    made_up, default = password if body.password is None else None, await ledger.default_account.id()
 
     def shown(outcome: Outcome) -> UserWithPassword:
-        return UserWithPassword(user=user_document(outcome.state), password=made_up)
+        return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
 
     holds_secret = made_up is not None
     made = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
@@ -118,14 +118,15 @@ async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[Us
     found = await users_of(ledger.readers, asker.account, wanted, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     more = ledger.cursors.made(asker.account, question, [page[-1].id]) if len(found) > query.limit else None
-    return UserPage(items=[user_document(user) for user in page], next_cursor=more)
+    default = await ledger.default_account.id()
+    return UserPage(items=[user_document(user, default) for user in page], next_cursor=more)
 
 
 @api.get("/v1/users/{user}", scope="users.read", refusals=TARGET)
 async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: str) -> Tagged[UserDocument]:
     """Look at a user; at oneself without any scope."""
     found = await permitted_user(ledger, asker, user, scope="users.read")
-    return Tagged(user_document(found), found.revision)
+    return Tagged(user_document(found, await ledger.default_account.id()), found.revision)
 
 
 @api.patch(
@@ -185,9 +186,10 @@ def chosen(given: str | None, email: str) -> str:
 
 async def changed(ledger: Ledger, command: SubjectCommand, key: Retry | None) -> Tagged[UserDocument]:
     """The user after a command, with their revision."""
+    default = await ledger.default_account.id()
 
     def shown(outcome: Outcome) -> UserDocument:
-        return user_document(outcome.state)
+        return user_document(outcome.state, default)
 
     document = await answered(ledger, command, key, shown, kind=UserDocument, holds_secret=False)
     return Tagged(document, document.revision)

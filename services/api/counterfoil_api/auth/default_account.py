@@ -1,0 +1,32 @@
+"""Which account a login means that names none."""
+
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.users import first_account
+from counterfoil.principal import NIL
+from counterfoil.refusals import Misconfigured
+
+_KEPT_SECONDS: Final = 60.0
+"""It never changes, but of two accounts that are founded at the same moment the later one may be seen first."""
+
+
+class DefaultAccount:
+    """The account that DEFAULT_ACCOUNT names, or without it the one that was founded first."""
+
+    def __init__(self, pool: Pool, named: UUID | None) -> None:
+        self._pool = pool
+        self._named = named
+        self._found = NIL
+        self._until = 0.0
+
+    async def id(self) -> UUID:
+        """Its id, or NIL while no account was founded. Raises Misconfigured if there is none of the id that was set."""
+        if self._found == NIL or monotonic() >= self._until:
+            found = await first_account(self._pool, self._named)
+            if found is None and self._named is not None:
+                raise Misconfigured("DEFAULT_ACCOUNT is the id of no account here; set it to one, or to nothing.")
+            self._found, self._until = found or NIL, monotonic() + _KEPT_SECONDS
+        return self._found
