@@ -189,6 +189,7 @@ def environment_for(database: Database, *, port: int, processes: int) -> dict[st
         "API_PORT": str(port),
         "API_PROCESSES": str(processes),
         "LOG_FORMAT": "json",
+        "HOME": "/proc/nowhere",  # as in a container, where there is none
     }
 
 
@@ -212,6 +213,24 @@ async def test_the_command_serves_counts_and_ends_cleanly(process: tuple[subproc
     running.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(running.wait, 20) == 0
     assert running.stderr is not None
-    lines = [msgspec.json.decode(line) for line in running.stderr.read().splitlines() if line.startswith(b"{")]
-    assert {"request"} <= {line["event"] for line in lines}
-    assert not [line for line in lines if line["level"] == "error"]
+    lines = [msgspec.json.decode(line) for line in running.stderr.read().splitlines()]
+    assert {"api_started", "request", "api_stopped"} <= {line["event"] for line in lines}
+    started = next(line for line in lines if line["event"] == "api_started")
+    assert started["public_url"] == url
+    assert f"http://{started['address'][0]}:{started['address'][1]}" == url
+    assert not [line for line in lines if line["level"] in {"warning", "error"}]
+
+
+async def test_processes_open_no_socket_but_the_one_they_serve(
+    database: Database, unused_tcp_port: int, tmp_path: Path
+) -> None:
+    environment = environment_for(database, port=unused_tcp_port, processes=2)
+    command = [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"]
+    with subprocess.Popen(command, env={**environment, "HOME": str(tmp_path)}, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        line = msgspec.json.decode(await asyncio.to_thread(running.stderr.readline))
+        assert (line["event"], line["processes"]) == ("api_started", 2)
+        running.terminate()
+        rest = await asyncio.to_thread(running.stderr.read)
+    assert [msgspec.json.decode(line)["level"] for line in rest.splitlines()].count("error") == 0
+    assert list(tmp_path.rglob("*")) == []

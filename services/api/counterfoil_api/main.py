@@ -6,12 +6,15 @@ import signal
 import ssl
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 
 import structlog
 from aiohttp import GunicornUVLoopWebWorker, GunicornWebWorker, web
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped] # gunicorn has no types
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped] # likewise
+from gunicorn.config import Config  # type: ignore[import-untyped] # likewise
+from gunicorn.glogging import Logger  # type: ignore[import-untyped] # likewise
 from msgspec.structs import replace
 
 from counterfoil.logging import configure
@@ -121,6 +124,11 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
             "graceful_timeout": SHUTDOWN_SECONDS,
             "proc_name": "counterfoil-api",
             "loglevel": "warning",
+            "logger_class": _Logger,
+            # A socket in the home folder by which others on the machine could steer the processes; nobody asked for it.
+            "control_socket_disable": True,
+            "when_ready": partial(_tell_start, settings),
+            "on_exit": _tell_end,
             "child_exit": _forget,
         }.items():
             self.cfg.set(name, value)
@@ -135,6 +143,25 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
 def _worker(context: ssl.SSLContext | None) -> type:
     kind = GunicornUVLoopWebWorker if _HAS_UVLOOP else GunicornWebWorker
     return type("Worker", (kind,), {"_create_ssl_context": staticmethod(lambda _: context)})
+
+
+class _Logger(Logger):  # type: ignore[misc] # it has no types
+    """What gunicorn says, in the form of all other lines."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        for each in (self.error_log, self.access_log):
+            each.handlers.clear()
+            each.propagate = True
+
+
+def _tell_start(settings: Settings, arbiter: Arbiter) -> None:
+    address, processes = arbiter.LISTENERS[0].sock.getsockname(), settings.api_processes
+    log.info("api_started", address=address, public_url=settings.public_url, processes=processes)
+
+
+def _tell_end(_: Arbiter) -> None:
+    log.info("api_stopped")
 
 
 def _forget(_: Arbiter, worker: object) -> None:
