@@ -3,14 +3,17 @@
     python3 shared/boot.py up [--state DIR] [--port N]    run everything until Ctrl-C
     python3 shared/boot.py test [pytest arguments]        run the test suite
     python3 shared/boot.py run PROGRAM [arguments]        run a program of the environment, such as ruff
+    python3 shared/boot.py env                            write .env with new secrets for compose.yaml, if there is none
 
 Only the standard library is used here, and nothing newer than Python 3.7 above the version check.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -33,6 +36,9 @@ LOCKS = {
 
 def main(arguments: list[str]) -> None:
     """Set up what the command needs, then become it."""
+    if arguments == ["env"]:  # for a machine that has Docker; what its Python can do is of no interest there
+        write_env(TOP / ".env")
+        return
     complaint = unfit()
     if complaint:
         sys.exit(complaint)
@@ -41,6 +47,28 @@ def main(arguments: list[str]) -> None:
     command, rest = arguments[0], arguments[1:]
     install(LOCKS[command])
     become(command, rest)
+
+
+def write_env(file: Path) -> None:
+    """Write the secrets that compose.yaml needs, whole, for ourselves alone, and never over others."""
+    passwords = ("POSTGRES_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD", "VALKEY_PASSWORD")
+    lines = [f"{name}={secrets.token_hex(24)}\n" for name in passwords]
+    lines += [f"PEPPERS=1:{random_key()}\n", f"KEY_ENCRYPTION_KEY={random_key()}\n"]
+    half = file.with_name(f"{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(str(half), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.writelines(lines)
+    try:
+        os.link(str(half), str(file))  # which refuses where a file of that name is
+    except FileExistsError:
+        sys.exit(f"{file} is there already and was kept: what it holds cannot be made again.")
+    finally:
+        half.unlink()
+    sys.stdout.write(f"wrote {file}; keep it, and apart from the backups of the database\n")
+
+
+def random_key() -> str:
+    """A key of 256 bits as settings want it."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def unfit() -> str:

@@ -221,16 +221,16 @@ async def test_the_command_serves_counts_and_ends_cleanly(process: tuple[subproc
     assert not [line for line in lines if line["level"] in {"warning", "error"}]
 
 
-async def test_processes_open_no_socket_but_the_one_they_serve(
+def test_processes_open_no_socket_but_the_one_they_serve(
     database: Database, unused_tcp_port: int, tmp_path: Path
 ) -> None:
     environment = environment_for(database, port=unused_tcp_port, processes=2)
     command = [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"]
     with subprocess.Popen(command, env={**environment, "HOME": str(tmp_path)}, stderr=subprocess.PIPE) as running:
         assert running.stderr is not None
-        line = msgspec.json.decode(await asyncio.to_thread(running.stderr.readline))
+        line = msgspec.json.decode(running.stderr.readline())
         assert (line["event"], line["processes"]) == ("api_started", 2)
         running.terminate()
-        rest = await asyncio.to_thread(running.stderr.read)
+        rest = running.stderr.read()
     assert [msgspec.json.decode(line)["level"] for line in rest.splitlines()].count("error") == 0
     assert list(tmp_path.rglob("*")) == []

@@ -1,9 +1,11 @@
-"""What can be said of compose.yaml and the Dockerfiles without an engine to run them."""
+"""What can be said of compose.yaml and the Dockerfile without an engine to run them."""
 
+import asyncio
 import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -13,10 +15,15 @@ from typing import Any
 import pytest
 import yaml
 
+from counterfoil.postgres.grants import READER
+from counterfoil.postgres.migrate import migrate
 from counterfoil.settings import VARIABLES, Command, Settings
+from counterfoil_dev.binaries import postgres_programs
+from counterfoil_dev.postgres import APPLICATION, DATABASE, OWNER, bare_environment, embedded_postgres
+from counterfoil_dev.state import State
 
 TOP = Path(__file__).parents[2]
-IMAGES = ("api", "worker")
+OURS = ("migrate", "api", "worker", "account", "cli")
 ENVIRONMENT = {
     "POSTGRES_PASSWORD": "aa",
     "OWNER_PASSWORD": "bb",
@@ -24,22 +31,37 @@ ENVIRONMENT = {
     "VALKEY_PASSWORD": "dd",
     "PEPPERS": "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "KEY_ENCRYPTION_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-    "PUBLIC_URL": "http://localhost:8080",
 }
+# What compose.yaml decides by itself: where its servers are, and how its containers are laid out.
+DECIDED = {
+    "DATABASE_URL", "MIGRATE_DATABASE_URL", "REDIS_URL", "LIMITS_REDIS_URL", "API_HOST", "API_PORT",
+    "PROMETHEUS_MULTIPROC_DIR",
+}  # fmt: skip
+BY_DIGEST = re.compile(r"[a-z/]+:[\w.-]+@sha256:[0-9a-f]{64}")
 REQUIRED = re.compile(r"\$\{(\w+):\?[^}]+\}")
 DEFAULTED = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
-def composed() -> dict[str, Any]:
-    text = (TOP / "compose.yaml").read_text()
-    text = REQUIRED.sub(lambda match: ENVIRONMENT[match[1]], text)
-    loaded: dict[str, Any] = yaml.safe_load(DEFAULTED.sub(lambda match: match[2], text))
+def composed(**told: str) -> dict[str, Any]:
+    """The file as Compose reads it with this .env; an empty value there counts as none."""
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {name: filled(value) for name, value in node.items()}
+        if isinstance(node, list):
+            return [filled(value) for value in node]
+        if not isinstance(node, str):
+            return node
+        required = REQUIRED.sub(lambda match: ENVIRONMENT[match[1]], node)
+        return DEFAULTED.sub(lambda match: told.get(match[1]) or match[2], required).replace("$$", "$")
+
+    loaded: dict[str, Any] = filled(yaml.safe_load((TOP / "compose.yaml").read_text()))
     return loaded
 
 
-def lines(image: str) -> list[tuple[str, str]]:
-    """The instructions of a Dockerfile, continued lines joined."""
-    text = (TOP / "services" / image / "Dockerfile").read_text().replace("\\\n", " ")
+def lines() -> list[tuple[str, str]]:
+    """The instructions of the Dockerfile, continued lines joined."""
+    text = (TOP / "services" / "Dockerfile").read_text().replace("\\\n", " ")
     instructions = [line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#")]
     return [(word, rest) for word, rest in instructions]
 
@@ -60,25 +82,99 @@ def sent(path: Path) -> bool:
 def test_every_secret_that_is_missing_is_named() -> None:
     assert set(REQUIRED.findall((TOP / "compose.yaml").read_text())) == set(ENVIRONMENT)
     without_comments = re.sub(r"^ *#.*$", "", (TOP / "compose.yaml").read_text(), flags=re.MULTILINE)
-    assert not re.search(r"\$\{\w+\}|\$\w", without_comments)
+    assert not re.search(r"(?<!\$)\$(\{\w+\}|\w)", without_comments)
 
 
-@pytest.mark.parametrize("service", ["migrate", "api", "worker"])
+def test_boot_writes_the_secrets_once_for_ourselves_alone(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    boot, file = shutil.copy(TOP / "shared" / "boot.py", tmp_path / "shared"), tmp_path / ".env"
+    asked = [sys.executable, boot, "env"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert f"wrote {file}" in done.stdout
+    written = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert set(written) == set(ENVIRONMENT)
+    assert len(set(written.values())) == len(written)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    told = {**composed()["services"]["api"]["environment"], **written}
+    assert Settings.from_environment(told, command="api").api_processes == 2
+    again = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert (again.returncode, f"{file} is there already and was kept" in again.stderr) == (1, True)
+    assert dict(line.split("=", 1) for line in file.read_text().splitlines()) == written
+    assert [path.name for path in tmp_path.iterdir() if path.name != "shared"] == [".env"]
+
+
+def test_every_setting_can_be_said_in_the_env_file() -> None:
+    chosen = {variable.name: f"chosen-{variable.name}" for variable in VARIABLES}
+    told = [service["environment"] for service in composed(**chosen)["services"].values() if "environment" in service]
+    for variable in VARIABLES:
+        if variable.name not in DECIDED and variable.name not in ENVIRONMENT:
+            found = {environment[variable.name] for environment in told if variable.name in environment}
+            assert found == {chosen[variable.name]}, variable.name
+
+
+def test_the_oldest_compose_is_named() -> None:
+    assert "Needs Docker Compose 2.23.1 or newer" in (TOP / "compose.yaml").read_text()
+    assert "content" in composed()["configs"]["roles"]  # known from that version on
+
+
+def test_our_services_share_one_image_that_is_built_once() -> None:
+    services = composed()["services"]
+    assert {services[name]["image"] for name in OURS} == {"counterfoil:local"}
+    assert {name for name, service in services.items() if "build" in service} == {"migrate"}
+    assert {services[name]["pull_policy"] for name in OURS if name != "migrate"} == {"never"}
+    assert services["migrate"]["pull_policy"] == "build"
+
+
+def test_images_of_others_are_named_by_digest() -> None:
+    named = [service["image"] for name, service in composed()["services"].items() if name not in OURS]
+    named += [rest.split()[0] for word, rest in lines() if word == "FROM"]
+    assert len(named) == 4
+    assert [name for name in named if not BY_DIGEST.fullmatch(name)] == []
+    assert len(set(named)) == 3  # both stages stand on the same Python
+
+
+def test_initdb_takes_the_arguments_and_postgres_the_roles_of_compose(place: Path) -> None:
+    state, everything = State.at(place), composed()
+    arguments = shlex.split(everything["services"]["postgres"]["environment"]["POSTGRES_INITDB_ARGS"])
+    data = state.data("postgres") / "data"
+    made = subprocess.run(
+        [postgres_programs(state) / "initdb", "-D", data, "-U", "postgres", "--auth=trust", *arguments],
+        cwd="/", env=bare_environment(), capture_output=True, text=True, check=False, **state.user.run_as,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    with embedded_postgres(state) as server:  # finds the cluster, and uses it as it is
+        told = "select datcollate, datlocprovider, datlocale, pg_encoding_to_char(encoding) from pg_database"
+        assert server.run(f"{told} where datname = 'template1'").strip() == "C|b|C.UTF-8|UTF8"
+        server.run(f"drop database {DATABASE}; drop role {APPLICATION}; drop role {OWNER}; drop role {READER};")
+        server.run(everything["configs"]["roles"]["content"])
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            assert runner.run(migrate(server.database().owner_url, app_role=APPLICATION))
+        assert server.run("show data_checksums").strip() == "on"
+
+
+@pytest.mark.parametrize("service", ["migrate", "api", "worker", "account"])
 def test_our_services_are_told_settings_that_exist_and_hold(service: Command) -> None:
     told = composed()["services"][service]["environment"]
-    assert set(told) <= {variable.name for variable in VARIABLES}
-    assert Settings.from_environment({name: str(value) for name, value in told.items()}, command=service)
+    assert set(told) - {"ACCOUNT_NAME", "ADMIN_EMAIL"} <= {variable.name for variable in VARIABLES}
+    assert Settings.from_environment(told, command=service)
 
 
 @pytest.mark.parametrize(
-    ("variable", "whose"), [("MIGRATE_DATABASE_URL", "migrate"), ("PEPPERS", "api"), ("REDIS_URL", "worker")]
+    ("variable", "whose"),
+    [
+        ("MIGRATE_DATABASE_URL", ["migrate"]),
+        ("PEPPERS", ["api", "account"]),
+        ("KEY_ENCRYPTION_KEY", ["api"]),
+        ("REDIS_URL", ["worker"]),
+        ("COUNTERFOIL_TOKEN", ["cli"]),
+    ],
 )
-def test_a_secret_is_told_to_those_alone_who_need_it(variable: str, whose: str) -> None:
+def test_a_secret_is_told_to_those_alone_who_need_it(variable: str, whose: list[str]) -> None:
     knowing = [name for name, service in composed()["services"].items() if variable in service["environment"]]
-    assert knowing == [whose]
+    assert knowing == whose
 
 
-@pytest.mark.parametrize("service", ["migrate", "api", "worker"])
+@pytest.mark.parametrize("service", OURS)
 def test_our_services_can_write_nowhere_and_gain_nothing(service: str) -> None:
     said = composed()["services"][service]
     assert said["read_only"] is True
@@ -106,9 +202,8 @@ def test_what_is_built_and_mounted_exists() -> None:
             assert config["source"] in everything["configs"]
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_what_is_copied_is_there_and_reaches_the_build(image: str) -> None:
-    copies = [rest.split() for word, rest in lines(image) if word == "COPY" and not rest.startswith("--from")]
+def test_what_is_copied_is_there_and_reaches_the_build() -> None:
+    copies = [rest.split() for word, rest in lines() if word == "COPY" and not rest.startswith("--from")]
     assert copies
     for *sources, _target in copies:
         for source in sources:
@@ -116,18 +211,15 @@ def test_what_is_copied_is_there_and_reaches_the_build(image: str) -> None:
             assert sent(TOP / source)
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_images_do_not_run_as_root(image: str) -> None:
-    words = [word for word, _rest in lines(image)]
+def test_the_image_does_not_run_as_root() -> None:
+    words = [word for word, _rest in lines()]
     assert words.count("FROM") == 2
-    assert dict(lines(image))["USER"] == "10001:10001"
+    assert dict(lines())["USER"] == "10001:10001"
     assert words.index("USER") > len(words) - 1 - words[::-1].index("FROM")
-    assert "HEALTHCHECK" in words
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_images_install_only_what_is_hashed(image: str) -> None:
-    installs = [rest for word, rest in lines(image) if word == "RUN" and "pip install" in rest]
+def test_the_image_installs_only_what_is_hashed() -> None:
+    installs = [rest for word, rest in lines() if word == "RUN" and "pip install" in rest]
     for command in " && ".join(installs).split("&&"):
         assert "pip install" not in command or "--require-hashes" in command or "--no-index" in command
 
@@ -139,10 +231,13 @@ def test_the_commands_they_name_exist(command: tuple[str, ...]) -> None:
 
 
 def test_the_commands_they_name_are_those() -> None:
-    named = {" ".join(service["command"][:2]) for service in composed()["services"].values() if "build" in service
-             and "command" in service}  # fmt: skip
-    named |= {" ".join(shlex.split(dict(lines(image))["CMD"].strip("[]").replace(",", " "))) for image in IMAGES}
-    assert named == {"counterfoil migrate", "counterfoil api", "counterfoil worker"}
+    services = composed()["services"]
+    assert [services[name]["command"] for name in ("migrate", "api", "worker")] == [
+        ["counterfoil", "migrate"], ["counterfoil", "api"], ["counterfoil", "worker"],
+    ]  # fmt: skip
+    assert services["account"]["command"][2].startswith("counterfoil account create ")
+    assert services["cli"]["entrypoint"] == ["counterfoil"]
+    assert yaml.safe_load(dict(lines())["CMD"]) == ["counterfoil", "api"]
 
 
 def test_a_wheel_holds_the_service_and_its_migrations_and_nothing_for_development(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
+import yaml
 
 from counterfoil_dev.child import command_of
 from counterfoil_dev.running import Service, running_service
@@ -108,13 +109,11 @@ def test_readiness_is_told(service: Service) -> None:
         assert reply.status == 200
 
 
-@pytest.mark.parametrize("image", ["api", "worker"])
-def test_the_images_health_checks_hold_here_too(service: Service, image: str) -> None:
-    dockerfile = (Path(__file__).parents[2] / "services" / image / "Dockerfile").read_text()
-    found = re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", dockerfile, flags=re.MULTILINE)
-    assert found
-    _python, option, script = json.loads(found[1])
-    script = script.replace("http://127.0.0.1:8080", service.url)
+@pytest.mark.parametrize("service_name", ["api", "worker"])
+def test_the_health_checks_of_compose_hold_here_too(service: Service, service_name: str) -> None:
+    compose = yaml.safe_load((Path(__file__).parents[2] / "compose.yaml").read_text())
+    _exec, _python, option, script = compose["services"][service_name]["healthcheck"]["test"]
+    script = script.replace("127.0.0.1:8080", service.url.removeprefix("http://"))
     told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
     here = {**os.environ, "REDIS_URL": told["REDIS_URL"].strip("'")}
     assert within(60, lambda: subprocess.run([sys.executable, option, script], env=here, check=False).returncode == 0)
