@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -24,7 +25,15 @@ from pathlib import Path
 OLDEST = (3, 11)
 TOP = Path(__file__).resolve().parent.parent
 VENV = TOP / ".venv"
+DETAILS = VENV / "installation.log"
 PYTHON = VENV / "bin" / "python"
+
+# How uv and pip say that they reach nobody.
+NO_NETWORK = re.compile(
+    r"error sending request|failed to fetch|failed to connect|dns error|tcp connect|network is unreachable|timed out"
+    r"|newconnectionerror|connection (refused|broken|aborted|reset)|name resolution|cannot connect to proxy",
+    re.IGNORECASE,
+)
 
 # What each command installs: the running service needs neither linters nor test tools.
 LOCKS = {
@@ -114,10 +123,24 @@ def install(lock: Path) -> None:
             say("making .venv")
             make_venv()
         say("installing what is locked")
+        DETAILS.unlink(missing_ok=True)
         installer = next((each for each in installers(lock) if installed_by(each, lock)), None)
         if not installer or not succeeds([*installer, "--no-deps", "--no-build-isolation", "-e", str(TOP)]):
-            sys.exit("The installation failed; the reasons are above.")
+            sys.exit(why_not())
         stamp.touch()
+
+
+def why_not() -> str:
+    """Why nothing could be installed, in a sentence or two; what the installers said is in a file."""
+    said = DETAILS.read_text(encoding="utf-8", errors="replace") if DETAILS.exists() else ""
+    if NO_NETWORK.search(said):
+        return (
+            "The packages that Counterfoil needs could not be fetched: the package index cannot be reached from here.\n"
+            "Connect to a network, set HTTPS_PROXY if yours has a proxy, or fill the cache of uv or pip elsewhere; then"
+            f" try again. What the installers said is in {DETAILS}."
+        )
+    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing was said")
+    return f"The installation failed ({last}). What the installers said is in {DETAILS}."
 
 
 def digest_of(lock: Path) -> str:
@@ -149,7 +172,7 @@ def make_venv() -> None:
 
 def installers(lock: Path) -> Iterator[list[str]]:
     """The system's uv, or one put into .venv, and then pip, which is slower and takes no offence at odd networks."""
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=2"]
     tool = shutil.which("uv")
     if tool:
         yield with_uv(tool)
@@ -183,7 +206,7 @@ def block_of(package: str, lock: str) -> str:
 
 
 def succeeds(command: list[str]) -> bool:
-    """Run a command that may have an alternative, and show what it said if it fails."""
+    """Run a command that may have an alternative; if it fails, what it said is kept among the details."""
     # The system's certificates, because a company's own network may need them; and no warning about disks.
     environment = {"UV_SYSTEM_CERTS": "true", "UV_LINK_MODE": "copy", **os.environ}
     done = subprocess.run(  # noqa: S603 - our own commands
@@ -195,7 +218,8 @@ def succeeds(command: list[str]) -> bool:
         check=False,
     )
     if done.returncode:
-        sys.stderr.write(done.stdout.decode(errors="replace"))
+        with DETAILS.open("ab") as details:
+            details.write(b"$ " + " ".join(command).encode(errors="replace") + b"\n" + done.stdout)
     return done.returncode == 0
 
 

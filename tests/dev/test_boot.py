@@ -153,6 +153,44 @@ def checkout() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+@pytest.mark.parametrize("uv", [True, False], ids=["uv", "pip"])
+def test_without_a_network_two_sentences_say_so(tmp_path: Path, *, uv: bool) -> None:
+    for file in ("shared/boot.py", "shared/counterfoil_dev/requirements.lock", "pyproject.toml"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / file, tmp_path / file)
+    nobody, programs = "http://127.0.0.1:9", tmp_path / "programs"  # the port of `discard`, at which nobody answers
+    programs.mkdir()
+    if uv:
+        (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    told = {
+        "PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path), "HTTPS_PROXY": nobody, "HTTP_PROXY": nobody,
+        "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"{nobody}/simple", "UV_NO_CONFIG": "1",
+        "UV_DEFAULT_INDEX": f"{nobody}/simple", "UV_HTTP_RETRIES": "0", "PIP_RETRIES": "0",
+    }  # fmt: skip
+    base = Path(sys.base_prefix) / "bin" / "python3"
+    done = subprocess.run(
+        [base, tmp_path / "shared" / "boot.py", "up"], env=told, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    log = tmp_path / ".venv" / "installation.log"
+    first, second = done.stderr.splitlines()
+    assert first.endswith("the package index cannot be reached from here.")
+    assert "Connect to a network, set HTTPS_PROXY if" in second
+    assert second.endswith(f"What the installers said is in {log}.")
+    assert ("uv pip install" in log.read_text()) is uv
+    assert "Traceback" not in done.stdout
+
+
+def test_another_failure_is_told_by_its_last_words(
+    boot: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(boot, "DETAILS", tmp_path / "details.log")
+    assert not boot.succeeds(["/bin/sh", "-c", "echo first; echo the hash is another; exit 1"])
+    said = boot.why_not()
+    assert said == f"The installation failed (the hash is another). What the installers said is in {boot.DETAILS}."
+    assert "first" in boot.DETAILS.read_text()
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("account", accounts(), ids=lambda account: f"uid{account.uid}")
 def test_a_clean_checkout_and_a_bare_path_are_enough(checkout: Path, account: ServerUser) -> None:
