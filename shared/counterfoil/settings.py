@@ -119,12 +119,17 @@ class Variable:
     says: str
     needed_by: tuple[Command, ...] = ()
 
+    @property
+    def secret(self) -> bool:
+        """Whether its text may be shown to nobody."""
+        return self.field in _SECRET_FIELDS
+
     def value_of(self, text: str) -> object:
         """What the text means, or `BadSetting`, which repeats the text unless that may hold a secret."""
         try:
             return self.read(text)
         except ValueError as complaint:
-            found = "" if self.field in _SECRET_FIELDS or "@" in text else f"; it is {text[:_SHOWN]!r}"
+            found = "" if self.secret or "@" in text else f"; it is {text[:_SHOWN]!r}"
             # Where the words name no form that would be right, the default is one.
             such = "" if _FORM.search(self.says) or not self.default else f", such as {self.default}"
             raise BadSetting(self.name, f"{complaint}{found}. Set it to {self.says}{such}.") from None

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration
+from counterfoil.settings import VARIABLES
 from counterfoil_dev.binaries import NoBinaries
 from counterfoil_dev.child import ChildFailed
 from counterfoil_dev.stack import PortTaken, Stack, running_stack, service_environment_of
@@ -57,7 +59,7 @@ Counterfoil is running.
   address      {stack.url}
   credentials  {credentials} (administrator and first token)
   settings     {_shown(service_environment_of(stack.state))} (what the processes were told)
-  logs         {_shown(stack.state.logs)}/
+{_given(stack)}  logs         {_shown(stack.state.logs)}/
 
 Ask who you are:
 
@@ -66,6 +68,23 @@ Ask who you are:
 
 Ctrl-C stops everything; the next `up` carries on.
 """
+
+
+def _given(stack: Stack) -> str:
+    """Every setting that our own environment gave, and what became of it; no value that may be secret."""
+    decided = {line.partition("=")[0] for line in service_environment_of(stack.state).read_text().splitlines()}
+    given = [variable for variable in VARIABLES if os.environ.get(variable.name, "").strip()]
+    passed_on = [
+        f"{each.name}={'…' if each.secret else shlex.quote(os.environ[each.name].strip())}"
+        for each in given
+        if each.name not in decided
+    ]
+    set_aside = [each.name for each in given if each.name in decided]
+    lines = (
+        f"  given        {' '.join(passed_on)}\n" if passed_on else "",
+        f"  not used     {' '.join(set_aside)} (given, but `up` runs servers of its own)\n" if set_aside else "",
+    )
+    return "".join(lines)
 
 
 def _shown(path: Path) -> str:

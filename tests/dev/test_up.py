@@ -192,6 +192,26 @@ def test_a_state_without_its_account_makes_one_again(place: Path) -> None:
         assert answers(service)
 
 
+def test_every_setting_that_was_given_is_named_and_no_secret_shown(place: Path) -> None:
+    told = {
+        **os.environ, "RATE_LIMIT": "600/1m", "NOTICE_THRESHOLDS": "30d, 1d", "METRICS_TOKEN": "nobody-guesses-this",
+        "DATABASE_URL": "postgresql://a:swordfish@elsewhere/b", "API_PORT": "1", "LOG_LEVEL": "",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "counterfoil_dev", "--state", str(place), "--port", "0"]
+    with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Ctrl-C stops everything" in line:
+                break
+        process.terminate()
+    assert "  given        NOTICE_THRESHOLDS='30d, 1d' METRICS_TOKEN=… RATE_LIMIT=600/1m\n" in said
+    assert "  not used     DATABASE_URL API_PORT (given, but `up` runs servers of its own)\n" in said
+    assert "swordfish" not in said
+    assert "nobody-guesses" not in said
+
+
 def test_a_process_that_cannot_start_says_why(place: Path) -> None:
     told = {**os.environ, "LOG_LEVEL": "chatty"}
     command = [sys.executable, "-m", "counterfoil_dev", "--state", str(place), "--port", "0"]
