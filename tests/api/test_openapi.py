@@ -4,6 +4,7 @@ import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.shelf import things
+from counterfoil_api.application import routes
 from counterfoil_api.typed.openapi import document
 
 DOCUMENT = msgspec.to_builtins(document(things.routes, version="1", url="https://tokens.example.org"))
@@ -40,3 +41,14 @@ def test_if_match_brings_its_refusals_along() -> None:
     change = DOCUMENT["paths"]["/things/{ref}"]["patch"]
     assert {"400", "412"} <= set(change["responses"])
     assert change["requestBody"]["required"] is False
+
+
+def test_only_what_may_change_something_leaves_a_doubt() -> None:
+    drawn = msgspec.to_builtins(document(routes(), version="1", url="https://tokens.example.org"))["paths"]
+    doubtful = {
+        (method, path)
+        for path, item in drawn.items()
+        for method, operation in item.items()
+        if "outcome-unknown" in msgspec.json.encode(operation["responses"]).decode()
+    }
+    assert doubtful == {(route.method.lower(), route.path) for route in routes() if route.changes}

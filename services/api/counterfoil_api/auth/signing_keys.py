@@ -12,19 +12,22 @@ from counterfoil.door import Door
 from counterfoil.gather import Gather
 from counterfoil.keys.rotation import due
 from counterfoil.keys.sealing import Sealing
-from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.signing_keys import StoredRing, stored_ring
 from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import Refusal, StaleRevision
+from counterfoil.refusals import Refusal, StaleRevision, Unavailable
 from counterfoil.subjects.key import RING, Ring
 from counterfoil.subjects.key_events import LengthenBearers, PublishKey
-from counterfoil_api.auth.bearers import Claims, KeyRing, key_ring, public_key
+from counterfoil_api.auth.bearers import Claims, KeyRing, PublicJwk, key_ring, public_key
 from counterfoil_api.edge.complaints import CredentialsRefused
 
 log = structlog.get_logger()
 
 STALE_SECONDS: Final = 5.0
 """What a process knows of the keys is never older than this; usually it is a second."""
+PUBLISHED_SECONDS: Final = 300.0
+"""So long anybody may keep the keys that we publish (`max-age`), and so do we while there is no newer answer."""
+_PATIENCE_SECONDS: Final = 1.0
 _APART_SECONDS: Final = 0.25
 """Between two questions about keys that we do not know: anybody can name as many as they like."""
 
@@ -53,6 +56,16 @@ class Keys:
         if self._known is None or monotonic() - self._as_of > STALE_SECONDS:
             return await self._reread()
         return self._known[1]
+
+    async def published(self) -> list[PublicJwk]:
+        """The keys for everybody; from memory, if the database does not answer soon and they are young enough."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return (await self.ring()).jwks
+        except (*LOST, Unavailable):
+            if self._known is None or monotonic() - self._as_of > PUBLISHED_SECONDS:
+                raise
+            return self._known[1].jwks
 
     async def claims_of(self, text: str) -> Claims:
         """The claims of a bearer under one of these keys, or CredentialsRefused.

@@ -15,6 +15,8 @@ log = structlog.get_logger()
 
 _DOUBT: Final = "This took longer than it may, and may be done still; repeat it with the same Idempotency-Key to know."
 
+_TOO_LONG: Final = "This took longer than it may; try again."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
@@ -44,18 +46,30 @@ def bounds_of(app: web.Application) -> Bounds:
     return app.get(BOUNDS) or Bounds()
 
 
+@dataclass(slots=True)
+class UnderWay:
+    """What is known of a request while it lasts: whether it may have changed something by now."""
+
+    changes: bool
+
+
 @asynccontextmanager
-async def in_time(seconds: float, *, changes: bool) -> AsyncIterator[None]:
+async def in_time(seconds: float, *, changes: bool) -> AsyncIterator[UnderWay]:
     """Refuse what takes longer than this.
 
     A command that has reached the door is carried out though nobody waits for it any more: where something may have
-    changed, the refusal says that it is not known.
+    changed, the refusal says that it is not known. Where the request changes nothing, no refusal says so.
     """
+    under_way = UnderWay(changes)
     try:
         async with asyncio.timeout(seconds) as limit:
-            yield
+            yield under_way
+    except OutcomeUnknown:  # perhaps of a step of our own, such as the first key
+        if under_way.changes:
+            raise
+        raise Overloaded from None
     except TimeoutError:
         if not limit.expired():
             raise
         log.warning("request_took_too_long", seconds=seconds)
-        raise (OutcomeUnknown(_DOUBT) if changes else Overloaded("This took longer than it may; try again.")) from None
+        raise (OutcomeUnknown(_DOUBT) if under_way.changes else Overloaded(_TOO_LONG)) from None

@@ -52,6 +52,7 @@ _INACTIVE = Verdict(active=False)
 @api.post(
     "/v1/introspect",
     scope="tokens.introspect",
+    only_reads=True,
     refusals=(ScopeMissing,),
     asks=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
     answers=Verdict(

@@ -41,8 +41,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
 @api.get("/.well-known/jwks.json", cache="public, max-age=300", refusals=(Overloaded,))
 async def get_jwks(ledger: Ledger) -> Jwks:
-    """Read the keys that verify our bearers."""
-    return Jwks((await ledger.keys.ring()).jwks)
+    """Read the keys that verify our bearers.
+
+    While the database does not answer, they are those of up to five minutes ago.
+    """
+    return Jwks(await ledger.keys.published())
 
 
 @api.get(_METADATA, cache="public, max-age=300")

@@ -62,6 +62,7 @@ _TOO_MANY: Final = "Too many plans and orders are being looked at; nothing was c
     refusals=(ScopeMissing, BadText),
     asks=PlanRequest(filter=LEAKED),
     patience_seconds=_PATIENCE_SECONDS,
+    only_reads=True,
 )
 async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body[PlanRequest]) -> PlanDocument:
     """Look at what a bulk revocation would revoke, and at what would break; nothing is changed.

@@ -52,11 +52,12 @@ class Route:
     patience_seconds: float | None = None
     spelling: Spelling | None = None
     instead_of: tuple[str, ...] = ()
+    only_reads: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether it may change something, so that an answer which never came leaves a doubt."""
-        return self.method != "GET"
+        return self.method != "GET" and not self.only_reads
 
     def reads(self, *sources: Source) -> bool:
         """Whether any parameter comes from one of these."""
@@ -96,12 +97,14 @@ class Api:
         patience_seconds: float | None = None,
         spelling: Spelling | None = None,
         instead_of: tuple[str, ...] = (),
+        only_reads: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
 
         `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
         `spelling` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
-        place, such as `DELETE /v1/tokens/{ref}`, and is told of this one.
+        place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what is no GET, but
+        changes nothing.
         """
 
         def declare(call: Handler) -> Handler:
@@ -123,6 +126,7 @@ class Api:
                 longest_body=longest_body,
                 patience_seconds=patience_seconds,
                 spelling=spelling,
+                only_reads=only_reads,
                 instead_of=instead_of,
             )
             self.routes.append(route)
@@ -171,10 +175,13 @@ class Mount(Generic[Context]):
             if not has_query:
                 refuse_query(request)
             given = {name: read(request, raw) for name, read in readers}
-            async with in_time(route.patience_seconds or bounds_of(request.app).request_seconds, changes=route.changes):
+            changes = route.changes and not getattr(given.get("body"), "dry_run", False)
+            seconds = route.patience_seconds or bounds_of(request.app).request_seconds
+            async with in_time(seconds, changes=changes and asker is None) as under_way:
                 if asker is not None:
                     approach = given[asker]
                     given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                    under_way.changes = changes  # nothing was changed before
                 try:
                     response = write(await call(context, **given))
                 except Forbidden as refusal:

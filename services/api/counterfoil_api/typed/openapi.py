@@ -98,7 +98,7 @@ _ALWAYS: tuple[type[Refusal], ...] = (
     complaints.UnsupportedMediaType,
     Overloaded,
 )
-_AWAY: tuple[type[Refusal], ...] = (Busy, OutcomeUnknown, Overloaded)
+_AWAY: tuple[type[Refusal], ...] = (Busy, Overloaded)
 _ASKING: tuple[type[Refusal], ...] = (
     complaints.CredentialsMissing,
     complaints.UnknownScheme,
@@ -201,7 +201,8 @@ def _responses(route: Route, schemas: Schemas) -> Json:
     own = (each for parameter in route.parameters for each in _BY_SOURCE[parameter.source])
     shape = reply_shape(route.returns)
     conditional = (complaints.InvalidPrecondition,) if is_conditional(route) else ()
-    refusals = (*_ALWAYS, *own, *conditional, *route.refusals)
+    doubt = (OutcomeUnknown,) if route.changes else ()
+    refusals = (*_ALWAYS, *own, *conditional, *doubt, *route.refusals)
     said = refused(refusals, schemas) if route.spelling is None else _spelt(route.spelling, refusals, schemas)
     same = {"304": _same(route)} if is_conditional(route) else {}
     return {str(shape.status): _reply(route, schemas)} | same | said
