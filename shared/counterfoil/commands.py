@@ -28,8 +28,8 @@ class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
 class Create(TokenCommand, frozen=True, kw_only=True):
     """Bring a token into being. Neither a duration nor an expiry: it never expires.
 
-    `known_as` are the digests that a secret from elsewhere may be in the ledger under already. A `number` is taken when
-    the command goes to the door.
+    `undescribed` are its scopes that the account's catalogue does not describe. `known_as` are the digests that a
+    secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
     """
 
     number: int = 0
@@ -45,6 +45,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     dialect: str = "native"
     cloned_from: UUID | None = None
     known_as: tuple[bytes, ...] = ()
+    undescribed: tuple[str, ...] = ()
 
 
 class Change(TokenCommand, frozen=True, kw_only=True):
@@ -54,12 +55,13 @@ class Change(TokenCommand, frozen=True, kw_only=True):
 
 
 class Update(Change, frozen=True, kw_only=True):
-    """Change what is said of it; what is UNSET stays."""
+    """Change what is said of it; what is UNSET stays. `undescribed` as for Create."""
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
+    undescribed: tuple[str, ...] = ()
 
 
 class Renew(Change, frozen=True, kw_only=True):

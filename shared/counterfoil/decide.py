@@ -120,6 +120,7 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
     _refuse_beyond_owner(granted, around)
     refuse_beyond_life(command.by, expires_at)
     policy.refuse_beyond(at, expires_at)
+    policy.refuse_undescribed(command.undescribed)
     return [
         Created(
             number=command.number,
@@ -163,6 +164,7 @@ def _update(token: Token, command: Update, around: Surroundings) -> list[Event]:
         refuse_beyond(command.by, granted, owner=token.owner)
         if granted != token.scopes:
             _refuse_beyond_owner(granted, around)
+            around.policy.refuse_undescribed(command.undescribed)
         if scopes.missing(token.scopes, granted):  # else a caller could park its scopes in a token that outlives it
             refuse_beyond_life(command.by, token.expires_at)
     name = UNSET if command.name is UNSET else text.checked_name(command.name)

@@ -32,8 +32,15 @@ async def test_an_account_shows_itself_and_takes_a_policy(chief: Caller, tenant:
     assert shown.json["id"] == tenant["account"]
     assert shown.json["policy"] == {
         "max_lifetime": None, "default_lifetime": None, "notices": None, "networks": [],
+        "catalogue_closed": False,
     }  # fmt: skip
-    policy = {"max_lifetime": "90d", "default_lifetime": "30d", "notices": ["7d", "36h"], "networks": []}
+    policy: dict[str, object] = {
+        "max_lifetime": "90d",
+        "default_lifetime": "30d",
+        "notices": ["7d", "36h"],
+        "networks": [],
+    }
+    policy["catalogue_closed"] = True
     changed = await chief.patch("/v1/account", {"policy": policy, "name": "Acme"})
     assert (changed.json["policy"], changed.json["name"]) == (policy, "Acme")
     assert changed.json["revision"] == 3

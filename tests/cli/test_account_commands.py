@@ -14,12 +14,15 @@ async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
     said = await shell("account", "policy", "--network", "127.0.0.0/8", "--network", "::1/128", "--json")
     assert json.loads(said.out)["policy"] == {
         "max_lifetime": "90d", "default_lifetime": None, "notices": ["7d", "36h"],
-        "networks": ["127.0.0.0/8", "::1/128"],
+        "networks": ["127.0.0.0/8", "::1/128"], "catalogue_closed": False,
     }  # fmt: skip
     said = await shell("account", "policy", "--max-lifetime", "none", "--notice", "none", "--network", "none", "--json")
     assert json.loads(said.out)["policy"] == {
         "max_lifetime": None, "default_lifetime": None, "notices": None, "networks": [],
+        "catalogue_closed": False,
     }  # fmt: skip
+    assert "catalogue       closed\n" in (await shell("account", "policy", "--catalogue-closed")).out
+    assert "catalogue       open\n" in (await shell("account", "policy", "--catalogue-open")).out
     nothing = await shell("account", "policy")
     assert (nothing.code, "--max-lifetime 90d" in nothing.err) == (2, True)
     shut = await shell("account", "policy", "--network", "192.0.2.0/24")

@@ -199,3 +199,15 @@ async def test_a_rotation_whose_outcome_is_unknown_says_how_to_learn_it(shell: S
     assert said.code == 3
     assert re.search(r"--idempotency-key [0-9a-f]{32}: it happens once", said.err)
     assert await service.types(token["id"]) == ["created", "rotated"]
+
+
+async def test_a_token_that_never_expires_is_issued_with_a_warning_on_stderr(shell: Shell) -> None:
+    for words in ((), ("--quiet",), ("--json",)):
+        said = await shell("token", "create", "careless", *words)
+        assert said.code == 0
+        assert "counterfoil: warning: No lifetime was given" in said.err
+        assert "this token never expires" in said.err
+    assert "expires         never\n" in (await shell("token", "create", "careless")).out
+    assert "warning" not in (await shell("token", "create", "meant", "--duration", "forever")).err
+    refused = await shell("token", "create", "typo", "--scope", "tokens.raed")
+    assert (refused.code, "did you mean tokens.read?" in refused.err) == (1, True)

@@ -10,8 +10,9 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "glob", "history", "moments",
-    "password", "principal", "refusals", "replays", "scopes", "secret", "subjects", "suspension", "text", "token",
+    "builtin_scopes", "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "glob",
+    "history", "moments", "password", "principal", "refusals", "replays", "scopes", "secret", "subjects", "suspension",
+    "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}
@@ -23,7 +24,7 @@ FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools",
-    "hashlib", "hmac", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "typing", "unicodedata",
+    "difflib", "hashlib", "hmac", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "typing", "unicodedata",
     "uuid", "zlib",
 })  # fmt: skip
 CLOCKS = frozenset({"now", "utcnow", "today"})

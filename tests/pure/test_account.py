@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.commands import Create
+from counterfoil.commands import Create, Update
 from counterfoil.decide import decide as decide_token
 from counterfoil.events import Created, Event, Fact, Private, Subject
 from counterfoil.refusals import AlreadyExists, BadPolicy, BadText, BeyondPolicy, NotFound, SecretEnded, StaleRevision
@@ -35,7 +35,7 @@ from counterfoil.subjects.account import (
 )
 from counterfoil.subjects.small import Around, SubjectCommand
 from counterfoil.token import Surroundings, flaw
-from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, HOUR, NOON, SECOND, SECRET, given, rotated
+from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, HOUR, NOON, SECOND, SECRET, TOKEN, given, rotated
 
 NOW = Around(at=NOON)
 MADE = AccountCreated(private=Private(name="Acme"))
@@ -209,3 +209,22 @@ def test_what_cannot_come_there_is_a_bug_and_no_refusal() -> None:
             evolve(account, fact(event, 2))
     with pytest.raises(TypeError, match="no such command"):
         decide(after(MADE), asks(SubjectCommand), NOW)
+
+
+def test_a_closed_catalogue_refuses_scopes_that_it_does_not_describe() -> None:
+    closed = checked(Policy(catalogue_closed=True))
+    assert checked(Policy(catalogue_closed=False)) == checked(Policy()) == Policy(), "nobody stated it"
+    scopes, strange = ("tokens.read", "payroll.read"), ("payroll.read",)
+    changing = Update(account=ACCOUNT, token_id=TOKEN, by=ADMIN, scopes=scopes, undescribed=strange)
+    creating = create(scopes=scopes, undescribed=strange)
+    for policy in (Policy(), closed):
+        around = Surroundings(policy)
+        for command, history in ((creating, ()), (changing, (CREATED,))):
+            if policy is not closed:
+                assert given(*history).when(command, NOON, around)
+                continue
+            with pytest.raises(BeyondPolicy, match=r"does not describe payroll\.read; describe them") as refused:
+                given(*history).when(command, NOON, around)
+            assert refused.value.facts == {"undescribed": ["payroll.read"]}
+    held = replace(CREATED, scopes=scopes)
+    assert given(held).when(changing, NOON, Surroundings(closed)) == [], "what it holds already is not asked again"

@@ -63,7 +63,7 @@ def test_nobody_edits_a_token_into_holding_more_than_they_do() -> None:
 def test_nobody_parks_scopes_in_a_token_that_outlives_them() -> None:
     caller = holding("tokens.*", **SHORT)
     with pytest.raises(BeyondCaller):
-        given(CREATED).when(asks(Update, scopes=("tokens.read", "tokens.write"), by=caller))
+        given(CREATED).when(asks(Update, scopes=("tokens.read", "tokens.renew"), by=caller))
     for less in ((), ("tokens.read",)):
         given(CREATED).when(asks(Update, name="weekly", scopes=less, by=caller))
 

@@ -76,7 +76,7 @@ def test_holding_more_never_gives_less(held: list[str], wanted: list[str], more:
     assert set(missing([*held, more], wanted)) <= set(missing(held, wanted))
 
 
-@pytest.mark.parametrize("scope", ["tokens", "tokens.read", "tokens.*", "all.Application.read", "a-b_c.0", "x" * 128])
+@pytest.mark.parametrize("scope", ["mail", "tokens.read", "tokens.*", "all.Application.read", "a-b_c.0", "x" * 128])
 def test_what_is_a_scope(scope: str) -> None:
     assert checked([scope]) == (scope,)
 

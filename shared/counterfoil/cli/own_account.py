@@ -34,6 +34,14 @@ def policy(
         list[str] | None,
         typer.Option(help="From where it is used: 192.0.2.0/24; repeat for more, or none for anywhere."),
     ] = None,
+    catalogue_closed: Annotated[
+        bool | None,
+        typer.Option(
+            "--catalogue-closed/--catalogue-open",
+            show_default=False,
+            help="Whether foreign scopes are granted only if the catalogue describes them.",
+        ),
+    ] = None,
     shut_me_out: Annotated[bool, typer.Option(help="Mean it, although you are in none of these networks.")] = False,
     credentials: Credentials = None,
     as_json: AsJson = False,
@@ -42,6 +50,7 @@ def policy(
     stated = {
         "max_lifetime": max_lifetime, "default_lifetime": default_lifetime,
         "notices": None if notice is None else tuple(notice), "networks": None if network is None else tuple(network),
+        "catalogue_closed": catalogue_closed,
     }  # fmt: skip
     if all(value is None for value in stated.values()):
         raise typer.BadParameter("Say what should change, for example --max-lifetime 90d.")
@@ -76,7 +85,9 @@ def end_secrets(
         remark("Log in with a password now, and rotate the tokens that are still needed.")
 
 
-def _meant(name: str, value: str | tuple[str, ...]) -> object:
+def _meant(name: str, value: str | bool | tuple[str, ...]) -> object:
+    if isinstance(value, bool):
+        return value
     if isinstance(value, str):
         return None if value == _NONE else value
     if value != (_NONE,):
@@ -95,6 +106,7 @@ def _shown(account: Account, *, as_json: bool) -> None:
         ("longest life", ruled.max_lifetime or "any"), ("default life", ruled.default_lifetime or "forever"),
         ("notices", " ".join(ruled.notices) if ruled.notices is not None else "as everywhere"),
         ("networks", " ".join(ruled.networks) or "any"),
+        ("catalogue", "closed" if ruled.catalogue_closed else "open"),
         ("secrets ended", time_of(account.valid_after) or "never"),
         ("created", time_of(account.created_at)), ("revision", str(account.revision)),
     ])  # fmt: skip

@@ -12,6 +12,7 @@ from counterfoil.client import Bearer, Client, Issued, Token
 
 from . import bulk, importing, options, reading
 from .asking import ask
+from .complaints import warn
 from .options import AsJson, Credentials, Duration, ExpiresAt, IfMatch, Key, Metadata, OwnerText, Quiet, Ref, Scopes
 from .showing import show, show_secret
 
@@ -36,6 +37,9 @@ def _shown(
         show_secret(value)
     else:
         show(value, as_json=as_json)
+    if not isinstance(value, Bearer):
+        for advice in (value if isinstance(value, Token) else value.token).warnings:
+            warn(advice.detail)
 
 
 @app.command()

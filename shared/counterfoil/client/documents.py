@@ -54,6 +54,13 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: Happening
 
 
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was done as it was asked for and deserves a second look, such as `never-expires`."""
+
+    code: str
+    detail: str
+
+
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token as it is, or was; `revision` is what `if_match` takes."""
 
@@ -82,6 +89,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     dialect: str
     as_of: AsOf | None = None
+    warnings: tuple[Advice, ...] = ()
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -140,6 +148,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_lifetime: str | None = None
     notices: tuple[str, ...] | None = None
     networks: tuple[str, ...] = ()
+    catalogue_closed: bool = False
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     default_lifetime: str | None = None
     thresholds: tuple[int, ...] | None = None
     networks: tuple[str, ...] = ()
+    catalogue_closed: bool | UnsetType = UNSET  # left out of the entries where nobody stated it
+    """Whether scopes of the customer's own may be granted only if the catalogue describes them."""
 
     def admits(self, address: Address | None) -> bool:
         """Say whether a caller at this address may use the account; who comes from nowhere may not, if it matters."""
@@ -52,6 +54,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             raise BeyondPolicy(
                 f"Tokens of this account live for at most {self.max_lifetime}; state a shorter lifetime.",
                 longest=self.max_lifetime,
+            )
+
+    def refuse_undescribed(self, scopes: tuple[str, ...]) -> None:
+        """Raise BeyondPolicy for scopes that the catalogue does not describe, if it is closed."""
+        if scopes and self.catalogue_closed is True:
+            raise BeyondPolicy(
+                f"The account's catalogue of scopes is closed and does not describe {', '.join(scopes[:5])}; "
+                "describe them there first.",
+                undescribed=list(scopes[:20]),
             )
 
 
@@ -169,7 +180,7 @@ def checked(policy: Policy) -> Policy:
         thresholds = tuple(sorted(set(thresholds), reverse=True))
     return Policy(
         max_lifetime=policy.max_lifetime, default_lifetime=policy.default_lifetime, thresholds=thresholds,
-        networks=_canonical(policy.networks),
+        networks=_canonical(policy.networks), catalogue_closed=policy.catalogue_closed or UNSET,
     )  # fmt: skip
 
 

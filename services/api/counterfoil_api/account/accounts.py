@@ -39,13 +39,15 @@ class PolicyDocument(Given, frozen=True, kw_only=True):
     """What an account asks of its tokens: lifetimes, notices before an expiry, and the networks it is used from.
 
     Nothing of it is retroactive: tokens that live longer already go on to their end. `notices` null means those of
-    the installation, an empty `networks` means from anywhere.
+    the installation, an empty `networks` means from anywhere. With `catalogue_closed`, scopes that are not
+    Counterfoil's own are granted only if the catalogue describes them.
     """
 
     max_lifetime: Duration | None = None
     default_lifetime: Duration | None = None
     notices: tuple[Duration, ...] | None = None
     networks: tuple[Network, ...] = ()
+    catalogue_closed: bool = False
 
 
 class AccountDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +146,7 @@ def account_document(account: Account) -> AccountDocument:
         id=account.id, name=account.name, parent=account.parent, valid_after=account.valid_after,
         policy=PolicyDocument(
             max_lifetime=policy.max_lifetime, default_lifetime=policy.default_lifetime, notices=notices,
-            networks=policy.networks,
+            networks=policy.networks, catalogue_closed=policy.catalogue_closed is True,
         ),
         created_at=account.created_at, updated_at=account.updated_at, revision=account.revision,
     )  # fmt: skip
@@ -169,5 +171,5 @@ def _policy(given: PolicyDocument) -> Policy:
         raise BadPolicy(refusal.detail, field="notices") from None
     return Policy(
         max_lifetime=given.max_lifetime, default_lifetime=given.default_lifetime, thresholds=notices,
-        networks=given.networks,
+        networks=given.networks, catalogue_closed=given.catalogue_closed,
     )  # fmt: skip

@@ -6,15 +6,17 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from counterfoil.builtin_scopes import WORDS
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.catalogue import by_name, those
 from counterfoil.principal import Principal
-from counterfoil.refusals import BadLink, BadScope, BadText, BeyondCaller, NotFound, ScopeMissing
+from counterfoil.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
 from counterfoil.subjects import catalogue as core
 from counterfoil.subjects.catalogue import named
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil.text import normal
-from counterfoil_api.account.words import SETS, WORDS
+from counterfoil_api.account.described import refuse_undescribed
+from counterfoil_api.account.words import SETS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
@@ -151,7 +153,7 @@ async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Que
     "/v1/scope-sets/{name}",
     instead_of=("POST /v1/scope-sets",),
     scope="scopes.update",
-    refusals=(ScopeMissing, BeyondCaller, BadScope, BadText),
+    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, BadScope, BadText),
 )
 async def compose_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: str, body: Body[SetGiven], if_match: IfMatch
@@ -163,6 +165,7 @@ async def compose_scope_set(
     """
     need(asker, "scopes.update")
     name = normal(name)
+    await refuse_undescribed(ledger, asker, body.scopes)
     command = core.ComposeSet(
         account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,

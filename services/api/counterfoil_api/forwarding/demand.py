@@ -16,6 +16,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 from uuid import UUID
 
+from counterfoil.builtin_scopes import stray
 from counterfoil.refusals import Refusal
 from counterfoil.scopes import well_formed
 from counterfoil_api.edge.complaints import ProxyMisconfigured
@@ -77,6 +78,8 @@ def _demand(fields: Mapping[str, str]) -> Demand:
         raise ProxyMisconfigured("Name the account whose tokens may pass: account=ID.")
     if scopes is None or not all(map(well_formed, wanted := scopes.split(" "))) or len(wanted) > _MOST_SCOPES:
         raise ProxyMisconfigured("Name the scopes that are needed, with a space between them: scope=invoices.read.")
+    if wrong := next(filter(None, map(stray, wanted)), None):
+        raise ProxyMisconfigured(wrong)
     if audience is not None and not _AUDIENCE.fullmatch(audience):
         raise ProxyMisconfigured("An audience is visible ASCII, such as a URL.")
     return Demand(UUID(account), tuple(dict.fromkeys(wanted)), audience)

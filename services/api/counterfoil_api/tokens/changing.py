@@ -1,5 +1,7 @@
 """Tokens are changed: update, renew, suspend, resume and revoke them; no secret is ever shown here."""
 
+from msgspec import UNSET
+
 from counterfoil.commands import Change, Renew, Resume, Revoke, Suspend, Update
 from counterfoil.fold import Outcome
 from counterfoil.postgres.listing import Listed
@@ -21,9 +23,11 @@ from counterfoil.refusals import (
     RenewsItself,
     ScopeMissing,
 )
+from counterfoil_api.account.described import Undescribed, undescribed
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import token_document
+from counterfoil_api.tokens.warnings import warned
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import (
@@ -46,7 +50,10 @@ _TARGET = (ScopeMissing, NotFound, BadReference)
 @api.patch(
     "/v1/tokens/{ref}",
     scope="tokens.update",
-    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller, BeyondOwner, BadText, BadScope, BadMetadata, EntryTooLarge),
+    refusals=(
+        *(*_TARGET, AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy),
+        *(BadText, BadScope, BadMetadata, EntryTooLarge),
+    ),
     asks=CHANGES,
     answers=TOKEN,
 )
@@ -64,6 +71,7 @@ async def update_token(
     Scopes are replaced as a whole. Nobody changes a token that holds more than they do, or gives it more.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.update")
+    foreign = None if body.scopes is UNSET else await undescribed(ledger, asker, body.scopes)
     command = Update(
         account=asker.account,
         token_id=listed.token.id,
@@ -73,8 +81,9 @@ async def update_token(
         description=body.description,
         scopes=body.scopes,
         metadata=body.metadata,
+        undescribed=() if foreign is None else foreign.scopes,
     )
-    return await _changed(ledger, listed, command, key)
+    return await _changed(ledger, listed, command, key, foreign=foreign)
 
 
 @api.post(
@@ -199,9 +208,13 @@ async def revoke_token(
     return await _changed(ledger, listed, command, None)
 
 
-async def _changed(ledger: Ledger, before: Listed, command: Change, retry: Retry | None) -> Tagged[TokenDocument]:
+async def _changed(
+    ledger: Ledger, before: Listed, command: Change, retry: Retry | None, *, foreign: Undescribed | None = None
+) -> Tagged[TokenDocument]:
     def shown(outcome: Outcome) -> TokenDocument:
-        return token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=before.last_used_at)
+        used = before.last_used_at
+        document = token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=used)
+        return document if foreign is None else warned(document, foreign)
 
     document = await answered(ledger, command, retry, shown, kind=TokenDocument, holds_secret=False)
     return Tagged(document, document.revision)

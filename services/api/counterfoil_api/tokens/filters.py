@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from msgspec.structs import replace
 
+from counterfoil.builtin_scopes import stray
 from counterfoil.moments import MEANING, Moment, read
 from counterfoil.postgres.listing import Filter
 from counterfoil.principal import Principal
@@ -54,9 +55,12 @@ class TokenFilter(Given, frozen=True, kw_only=True):
 def wanted_by(asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
     """What is meant, within the asker's reach: with `own.…` instead of the scope, the tokens of their own owner alone.
 
-    Raises ScopeMissing for who has neither or names another owner, InvalidRequest for what is no moment or no metadata.
+    Raises ScopeMissing for who has neither or names another owner, InvalidRequest for what is no moment, no metadata
+    or no scope of ours.
     """
     within = reach(asker, scope)
+    if given.scope is not None and (wrong := stray(given.scope)):
+        raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
         name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=given.owner_id,
         scope=given.scope, metadata=_metadata(given.metadata, where), **_moments(given, where),

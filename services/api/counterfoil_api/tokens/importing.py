@@ -31,6 +31,7 @@ from counterfoil.subjects.account import Address
 from counterfoil.text import normal
 from counterfoil.token import Surroundings
 from counterfoil_api.account.accounts import own_account
+from counterfoil_api.account.described import undescribed
 from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.addresses import network_of
@@ -66,7 +67,9 @@ async def import_tokens(ledger: Ledger, asker: Asker[Principal], address: From, 
     that they have. A weak secret is refused; of a digest it cannot be told whether what it was made of is.
     """
     need(asker, "tokens.import")
-    given = {n: _prepared(ledger, asker, item) for n, item in enumerate(body.tokens)}
+    named = tuple(dict.fromkeys(scope for item in body.tokens for scope in item.scopes))
+    strange = frozenset((await undescribed(ledger, asker, named)).scopes)
+    given = {n: _prepared(ledger, asker, item, strange) for n, item in enumerate(body.tokens)}
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
     answers |= await _there_already(ledger, asker, given, told_of_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
@@ -199,7 +202,7 @@ def _spelt(owner: Owner) -> tuple[str, str]:
     return owner.type, owner.id.replace("-", "").lower() if owner.type == "user" else owner.id
 
 
-def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere) -> Create | Refusal:
+def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere, strange: frozenset[str]) -> Create | Refusal:
     owner = asker.owner if item.owner is None else Owner(item.owner.type, item.owner.id)
     if owner is None:
         return BadOwner("Say on whose behalf the token acts.", field="owner")
@@ -213,6 +216,7 @@ def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere) -> Cre
         secret=ledger.peppers.minted(secret), known_as=ledger.peppers.digests(secret), description=item.description,
         scopes=item.scopes, metadata=born | item.metadata, duration=item.duration, expires_at=item.expires_at,
         thresholds=ledger.settings.thresholds,
+        undescribed=tuple(scope for scope in item.scopes if scope in strange),
     )  # fmt: skip
 
 

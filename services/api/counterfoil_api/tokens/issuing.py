@@ -36,11 +36,13 @@ from counterfoil.refusals import (
 from counterfoil.secret import Secret, mint
 from counterfoil.token import Token, flaw
 from counterfoil_api.account.catalogue import expanded
+from counterfoil_api.account.described import Undescribed, undescribed
 from counterfoil_api.auth.credentials import Approach, SecretGiven
 from counterfoil_api.auth.principals import authenticate, reach, refuse_network, retired_by_secret
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import permitted
 from counterfoil_api.tokens.showing import token_document
+from counterfoil_api.tokens.warnings import warned
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
@@ -72,6 +74,8 @@ async def create_token(
     owner = _owner(asker, body.owner)
     _refuse_owner(asker, owner)
     secret = mint(owner.type)
+    scopes = await expanded(ledger, asker, body.scopes, body.scope_sets)
+    foreign = await undescribed(ledger, asker, scopes)
     command = Create(
         account=asker.account,
         token_id=uuid7(),
@@ -80,13 +84,14 @@ async def create_token(
         name=body.name,
         secret=ledger.peppers.minted(secret),
         description=body.description,
-        scopes=await expanded(ledger, asker, body.scopes, body.scope_sets),
+        scopes=scopes,
+        undescribed=foreign.scopes,
         metadata=body.metadata,
         duration=body.duration,
         expires_at=body.expires_at,
         thresholds=ledger.settings.thresholds,
     )
-    return _made(await _issued(ledger, command, secret, key))
+    return _made(await _issued(ledger, command, secret, key, foreign=foreign))
 
 
 @api.post(
@@ -110,6 +115,8 @@ async def clone_token(
     _refuse_owner(asker, owner)
     duration, expires_at = _life_like(original, body)
     secret = mint(owner.type)
+    scopes = original.scopes if body.scopes is UNSET else body.scopes
+    foreign = await undescribed(ledger, asker, scopes)
     command = Create(
         account=asker.account,
         token_id=uuid7(),
@@ -118,14 +125,15 @@ async def clone_token(
         name=(original.name or "") if body.name is UNSET else body.name,
         secret=ledger.peppers.minted(secret),
         description=original.description if body.description is UNSET else body.description,
-        scopes=original.scopes if body.scopes is UNSET else body.scopes,
+        scopes=scopes,
+        undescribed=foreign.scopes,
         metadata=original.metadata if body.metadata is UNSET else body.metadata,
         duration=duration,
         expires_at=expires_at,
         thresholds=ledger.settings.thresholds,
         cloned_from=original.id,
     )
-    return _made(await _issued(ledger, command, secret, key))
+    return _made(await _issued(ledger, command, secret, key, foreign=foreign))
 
 
 @api.post(
@@ -192,13 +200,14 @@ async def _issued(
     retry: Retry | None,
     *,
     last_used_at: datetime | None = None,
+    foreign: Undescribed | None = None,
 ) -> Issued:
     ledger.limits.marks.met(SecretGiven(secret.plain))
 
     def shown(outcome: Outcome) -> Issued:
         token = outcome.token
         document = token_document(token, at=outcome.at, around=outcome.around, last_used_at=last_used_at)
-        return Issued(token=document, secret=secret.plain)
+        return Issued(token=document if foreign is None else warned(document, foreign), secret=secret.plain)
 
     return await answered(ledger, command, retry, shown, kind=Issued, holds_secret=True)
 

@@ -209,6 +209,13 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True):
     decided_by: EventDocument
 
 
+class WarningDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was done as it was asked for and deserves a second look; a code never changes its meaning."""
+
+    code: Literal["never-expires", "scopes-undescribed"]
+    detail: str
+
+
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A token as everybody may see it who may see it at all: never with its secret."""
 
@@ -241,6 +248,9 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     dialect: str
     as_of: Annotated[AsOf | UnsetType, Meta(description="Only of the past, where last uses are not told.")] = UNSET
+    warnings: Annotated[
+        tuple[WarningDocument, ...] | UnsetType, Meta(description="In the reply that issues it or changes its scopes.")
+    ] = UNSET
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):

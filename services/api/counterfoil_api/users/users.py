@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
@@ -20,6 +21,7 @@ from counterfoil.refusals import (
     BadScope,
     BadText,
     BeyondCaller,
+    BeyondPolicy,
     EmailTaken,
     EntryTooLarge,
     KeyTooShort,
@@ -33,6 +35,7 @@ from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user import checked_email, owner_of
 from counterfoil.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.subjects.user_events import Role
+from counterfoil_api.account.described import refuse_undescribed
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.showing import event_document
@@ -78,7 +81,17 @@ class HappeningQuery(Given, frozen=True, kw_only=True):
     "/v1/users",
     scope="users.create",
     refusals=(
-        *(ScopeMissing, BeyondCaller, EmailTaken, BadEmail, BadPassword, BadScope, BadText, EntryTooLarge),
+        *(
+            ScopeMissing,
+            BeyondCaller,
+            BeyondPolicy,
+            EmailTaken,
+            BadEmail,
+            BadPassword,
+            BadScope,
+            BadText,
+            EntryTooLarge,
+        ),
         *(KeyTooShort, SecretNoLongerAvailable),
     ),
     asks=NewUser(email="ada@example.org", role="operator"),
@@ -93,6 +106,7 @@ async def create_user(
     """
     need(asker, "users.create")
     password = chosen(body.password, checked_email(body.email))
+    await refuse_undescribed(ledger, asker, body.scopes)
     command = CreateUser(
         account=asker.account, id=uuid7(), by=asker, email=body.email,
         role=body.role, scopes=body.scopes, password_hash=await ledger.passwords.hashed(password, asker.account),
@@ -133,7 +147,7 @@ async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: str) -> Tag
     "/v1/users/{user}",
     scope="users.update",
     refusals=(
-        *(*TARGET, BeyondCaller, EmailTaken, LastAdministrator, UserGone, BadEmail, BadScope, BadText),
+        *(*TARGET, BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadScope, BadText),
         EntryTooLarge,
     ),
     asks=UserChanges(role="auditor"),
@@ -153,6 +167,8 @@ async def update_user(
     act on the user's behalf, and their bearers, do no more than the user from this answer on.
     """
     found = await permitted_user(ledger, asker, user, scope="users.update")
+    if body.scopes is not UNSET:
+        await refuse_undescribed(ledger, asker, body.scopes)
     command = UpdateUser(
         account=asker.account, id=found.id, by=asker, revisions=if_match, email=body.email, role=body.role,
         scopes=body.scopes,

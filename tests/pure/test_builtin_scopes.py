@@ -1,0 +1,49 @@
+"""Counterfoil's own namespaces hold no scopes but its own."""
+
+import pytest
+
+from counterfoil.builtin_scopes import KNOWN, WORDS, stray
+from counterfoil.refusals import BadScope
+from counterfoil.scopes import checked
+
+
+@pytest.mark.parametrize("scope", sorted({*WORDS, "own.rotate", "self.read", "own.suspend", "audit.*", "self.*"}))
+def test_a_built_in_scope_is_one(scope: str) -> None:
+    assert stray(scope) is None
+    assert checked([scope]) == (scope,)
+
+
+@pytest.mark.parametrize("scope", ["payroll.read", "all.Application.read", "mail", "token.read", "tokens2.read"])
+def test_scopes_of_the_customers_own_applications_are_theirs(scope: str) -> None:
+    assert checked([scope]) == (scope,)
+
+
+@pytest.mark.parametrize(
+    ("scope", "meant"),
+    [
+        ("tokens.raed", "tokens.read"),
+        ("tokens.reads", "tokens.read"),
+        ("Tokens.read", "tokens.read"),
+        ("users.updat", "users.update"),
+        ("own.roate", "own.rotate"),
+        ("self.rotates", "self.rotate"),
+        ("account.endsecrets", "account.end_secrets"),
+        ("scopes.read.*", "scopes.read"),
+        ("ALL", "all"),
+        ("tokens", "tokens.*"),
+    ],
+)
+def test_a_misspelt_scope_of_ours_is_refused_with_the_nearest(scope: str, meant: str) -> None:
+    with pytest.raises(BadScope, match="is not a scope of Counterfoil; did you mean") as refused:
+        checked(["mail.send", scope])
+    assert refused.value.detail == f"{scope!r} is not a scope of Counterfoil; did you mean {meant}?"
+    assert refused.value.facts == {"field": "scopes"}
+
+
+def test_where_nothing_is_near_it_says_what_there_is() -> None:
+    assert "known are alerts.*, alerts.read." in str(stray("alerts.xyzzy_quux_0"))
+    assert "all is everything in the account." in str(stray("administrator"))
+
+
+def test_every_namespace_has_its_branch() -> None:
+    assert {f"{name.partition('.')[0]}.*" for name in KNOWN if "." in name} <= KNOWN
