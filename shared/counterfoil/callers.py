@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from .bounds import Bounds
 from .principal import Principal
 from .refusals import CallerChanged, CallerGone, TokenExpired
 from .scopes import missing
@@ -24,6 +25,8 @@ class HeldToken(Accepted, Protocol):
     def scopes(self) -> tuple[str, ...]: ...
     @property
     def around(self) -> Surroundings: ...
+    @property
+    def bounds(self) -> Bounds: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class TokenAsking:
             raise denied
         if by.expires_at is not None and by.expires_at <= at:  # a bearer ends before its token
             raise TokenExpired
+        if not by.bounds.within(self.token.bounds):
+            raise CallerChanged
         _refuse_less(by, self.held)
 
 

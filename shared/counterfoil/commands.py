@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .bounds import Address
 from .principal import Owner, Principal
 from .secret import Minted
-from .subjects.account import Address
 
 
 class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +44,8 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     thresholds: tuple[int, ...] = ()
     dialect: str = "native"
     cloned_from: UUID | None = None
+    networks: tuple[str, ...] = ()
+    rate_limit: str | None = None
     known_as: tuple[bytes, ...] = ()
     undescribed: tuple[str, ...] = ()
 
@@ -62,6 +64,8 @@ class Update(Change, frozen=True, kw_only=True):
     scopes: tuple[str, ...] | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
     undescribed: tuple[str, ...] = ()
+    networks: tuple[str, ...] | UnsetType = UNSET
+    rate_limit: str | UnsetType | None = UNSET
 
 
 class Renew(Change, frozen=True, kw_only=True):
@@ -117,6 +121,7 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
     """Buy a bearer with the secret of this generation, or with a bearer of it. `scopes=None` asks for all there are.
 
     `actors` are the tokens that act on the owner's behalf, the present one first, who then is the one who asks.
+    `counted` is the token's own rate limit, if this call was counted against it already.
     """
 
     generation: int
@@ -127,12 +132,13 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
     held: Held | None = None
     actors: tuple[UUID, ...] = ()
     address: Address | None = None
+    counted: str | None = None
 
 
 class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
     """Exchange whichever token one of these digests opens; the door finds it while taking its row.
 
-    `client` is whose secret it has to be, where that was said.
+    `client` is whose secret it has to be, where that was said; `counted` as for Exchange.
     """
 
     digests: tuple[bytes, ...]
@@ -143,6 +149,7 @@ class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] | None = None
     actor: Principal | None = None
     address: Address | None = None
+    counted: str | None = None
 
 
 class Sweep(TokenCommand, frozen=True, kw_only=True):

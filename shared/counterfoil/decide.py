@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import UNSET
 
 from . import duration, scopes, secret, text
+from .bounds import Bounds, checked_networks, checked_rate
 from .commands import (
     Change,
     Create,
@@ -39,7 +40,7 @@ from .events import (
     Updated,
 )
 from .exchange import exchanged
-from .principal import Owner, refuse_beyond, refuse_beyond_life
+from .principal import Owner, Principal, refuse_beyond, refuse_beyond_bounds, refuse_beyond_life
 from .refusals import (
     AlreadyExists,
     AlreadyRevoked,
@@ -57,7 +58,7 @@ from .refusals import (
 )
 from .subjects.account import Policy
 from .suspension import resumed, suspended
-from .token import ALONE, Surroundings, Token, flaw, pending, status
+from .token import ALONE, Surroundings, Token, flaw, pending, refuse_beyond_token, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 GRACE_LIMIT_SECONDS: Final = 366 * 86_400
@@ -119,6 +120,7 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
     refuse_beyond(command.by, granted, owner=owner)
     _refuse_beyond_owner(granted, around)
     refuse_beyond_life(command.by, expires_at)
+    bounds = _bounds(command.by, command.networks, command.rate_limit)
     policy.refuse_beyond(at, expires_at)
     policy.refuse_undescribed(command.undescribed)
     return [
@@ -132,6 +134,8 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
             stub=command.secret.stub,
             dialect=command.dialect,
             cloned_from=command.cloned_from,
+            networks=bounds.networks or UNSET,
+            rate_limit=bounds.rate_limit or UNSET,
             epoch=around.epoch,
             imported=None if command.secret.scheme == secret.OWN else command.secret.scheme,
             private=Private(
@@ -158,7 +162,7 @@ def _refuse_beyond_owner(granted: tuple[str, ...], around: Surroundings) -> None
 
 
 def _update(token: Token, command: Update, around: Surroundings) -> list[Event]:
-    refuse_beyond(command.by, token.scopes, owner=token.owner)
+    refuse_beyond_token(command.by, token)
     granted = UNSET if command.scopes is UNSET else scopes.checked(command.scopes)
     if granted is not UNSET:
         refuse_beyond(command.by, granted, owner=token.owner)
@@ -176,11 +180,24 @@ def _update(token: Token, command: Update, around: Surroundings) -> list[Event]:
         description=UNSET if words == token.description else words,
         metadata=UNSET if metadata == token.metadata else metadata,
     )
-    if granted == token.scopes:
-        granted = UNSET
-    if granted is UNSET and said == Private():
-        return []
-    return [Updated(scopes=granted, private=None if said == Private() else said)]
+    bounds = _bounds(
+        command.by,
+        token.networks if command.networks is UNSET else command.networks,
+        token.rate_limit if command.rate_limit is UNSET else command.rate_limit,
+    )
+    changed = Updated(
+        scopes=UNSET if granted == token.scopes else granted,
+        networks=UNSET if bounds.networks == token.networks else bounds.networks,
+        rate_limit=UNSET if bounds.rate_limit == token.rate_limit else bounds.rate_limit,
+        private=None if said == Private() else said,
+    )
+    return [] if changed == Updated() else [changed]
+
+
+def _bounds(caller: Principal, networks: tuple[str, ...], rate_limit: str | None) -> Bounds:
+    bounds = Bounds(checked_networks(networks), checked_rate(rate_limit))
+    refuse_beyond_bounds(caller, bounds)
+    return bounds
 
 
 def _renew(token: Token, command: Renew, at: datetime, policy: Policy) -> list[Event]:
@@ -199,7 +216,7 @@ def _renewed(
         raise RenewsItself
     expires_at = duration.expiry(at, life, ends)
     _refuse_past(at, expires_at)
-    refuse_beyond(command.by, token.scopes, owner=token.owner)
+    refuse_beyond_token(command.by, token)
     refuse_beyond_life(command.by, expires_at)
     policy.refuse_beyond(at, expires_at)
     return Renewed(expired_at=token.expires_at, expires_at=expires_at, duration=life)
@@ -217,7 +234,7 @@ def _refuse_past(at: datetime, expires_at: datetime | None) -> None:
 def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -> list[Event]:
     if not 0 <= command.grace_seconds <= GRACE_LIMIT_SECONDS:
         raise BadDuration("A grace is between 0s and 366d.", field="grace")
-    refuse_beyond(command.by, token.scopes, owner=token.owner)
+    refuse_beyond_token(command.by, token)
     life_stated = command.duration is not None or command.expires_at is not None
     if status(token, at) != "expired":
         if life_stated:

@@ -52,12 +52,16 @@ class Created(Event, frozen=True, kw_only=True):
     cloned_from: UUID | None = None
     imported: str | None = None
     epoch: int = 0
+    networks: tuple[str, ...] | UnsetType = UNSET
+    rate_limit: str | UnsetType = UNSET
 
 
 class Updated(Event, frozen=True, kw_only=True):
-    """Its name, description or metadata (private) or its scopes changed."""
+    """Its name, description or metadata (private), its scopes, or from where and how often it may be used changed."""
 
     scopes: tuple[str, ...] | UnsetType = UNSET
+    networks: tuple[str, ...] | UnsetType = UNSET
+    rate_limit: str | UnsetType | None = UNSET
 
 
 class Renewed(Event, frozen=True, kw_only=True):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from . import scopes, text
+from .bounds import admits
 from .commands import Exchange
 from .events import Exchanged
 from .principal import refuse_beyond_scopes
-from .refusals import BeyondAudience, NetworkForbidden, TokenExpired, UnknownSecret
+from .refusals import BeyondAudience, NetworkForbidden, TokenExpired, TokenNetworkForbidden, Uncounted, UnknownSecret
 from .scopes import meet
 from .token import ALONE, Surroundings, Token, flaw, good_until
 
@@ -19,6 +20,10 @@ def exchanged(token: Token, command: Exchange, at: datetime, around: Surrounding
         raise denied
     if not around.policy.admits(command.address):
         raise NetworkForbidden
+    if not admits(token.networks, command.address):
+        raise TokenNetworkForbidden
+    if token.rate_limit != command.counted:
+        raise Uncounted(token.account, token.id, token.rate_limit)
     if command.actors and command.by.account != token.account:
         raise UnknownSecret  # what is another account's is answered like what never was
     return Exchanged(
@@ -53,6 +58,10 @@ def _audience(command: Exchange) -> tuple[str, ...]:
 
 def _end(token: Token, command: Exchange, at: datetime) -> datetime:
     presented = [command.held.expires_at] if command.held else []
+    if not admits(token.networks, command.address):
+        raise TokenNetworkForbidden
+    if token.rate_limit != command.counted:
+        raise Uncounted(token.account, token.id, token.rate_limit)
     if command.actors and command.by.expires_at is not None:
         presented.append(command.by.expires_at)
     if any(end <= at for end in presented):

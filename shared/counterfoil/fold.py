@@ -200,7 +200,7 @@ class Fold:
             account=account, token_id=token_id, generation=generation, jti=command.jti,
             by=command.actor or itself, actors=(command.actor.actor.id,) if command.actor else (),
             lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
-            address=command.address,
+            address=command.address, counted=command.counted,
         )  # fmt: skip
 
     def _age(self, opened: tuple[UUID, UUID, int]) -> datetime:

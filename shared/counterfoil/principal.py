@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from .bounds import UNBOUNDED, Bounds
 from .refusals import BeyondCaller
 from .scopes import EVERYTHING, contains, meet, missing
 
@@ -43,6 +44,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     `owner` is on whose behalf it asks, a user on their own. `expires_at` is when what was presented stops being good:
     for a bearer its own end, not that of its token. `generation` is that of the secret, or the password, behind it.
+    `bounds` say from where and how often a token may be used; a user has none.
     """
 
     actor: Actor
@@ -51,6 +53,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     owner: Owner | None = None
     expires_at: datetime | None = None
     generation: int | None = None
+    bounds: Bounds = UNBOUNDED
     delegated: bool = False
     """Whether somebody else acts, with a bearer that they were given in this one's name."""
 
@@ -117,3 +120,19 @@ def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:
             "The caller itself expires earlier; state an expiry no later than its own.",
             latest=caller.expires_at.isoformat(),
         )
+
+
+def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
+    """Raise BeyondCaller if these bounds allow other networks, or more calls, than those of the caller."""
+    if wanted.within(caller.bounds):
+        return
+    if not wanted.within(Bounds(networks=caller.bounds.networks)):
+        where = ", ".join(caller.bounds.networks[:5])
+        raise BeyondCaller(
+            f"The caller may be used from {where} only; state networks within its own.",
+            networks=list(caller.bounds.networks),
+        )
+    raise BeyondCaller(
+        f"The caller itself is limited to {caller.bounds.rate_limit}; state a rate limit no wider than its own.",
+        rate_limit=caller.bounds.rate_limit,
+    )

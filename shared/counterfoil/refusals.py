@@ -6,7 +6,7 @@ place per wire. Everything else is a bug and rises to the edge.
     Refusal
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
-    │   ├── BadPolicy, BadEmail, BadPassword, BadLink
+    │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit
     │   ├── BadSecret, WeakSecret
     │   ├── EntryTooLarge
     │   └── KeyTooShort
@@ -16,7 +16,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   └── SecretEnded, OwnerDisabled, CallerGone
     ├── Forbidden          the caller is known but may not
     │   ├── BeyondCaller, BeyondOwner, ScopeMissing, RenewsItself
-    │   └── BeyondAudience, BeyondPolicy, NetworkForbidden
+    │   └── BeyondAudience, BeyondPolicy, NetworkForbidden, TokenNetworkForbidden
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
@@ -24,12 +24,18 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── PlanChanged, SecretTaken
     │   ├── InUse, TooEarly, CallerChanged
     │   └── KeyReused, SecretNoLongerAvailable
+    ├── Uncounted          for the API itself, never shown
     └── Unavailable        try again
         ├── Busy, OutcomeUnknown, Overloaded
         └── Misconfigured
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 class Refusal(Exception):  # noqa: N818 - refusals are answers, named as complaints
@@ -71,6 +77,14 @@ class BadOwner(Invalid):
 
 class BadPolicy(Invalid):
     """A policy has lifetimes and thresholds such as 90d, and networks such as 192.0.2.0/24."""
+
+
+class BadNetwork(Invalid):
+    """A network is an address and a length without host bits, such as 192.0.2.0/24 or 2001:db8::/32."""
+
+
+class BadRateLimit(Invalid):
+    """A rate limit is a number of calls and a duration of at least a second, such as 600/1m."""
 
 
 class BadEmail(Invalid):
@@ -165,6 +179,10 @@ class NetworkForbidden(Forbidden):
     """The account's policy allows only certain networks, and your address is in none of them."""
 
 
+class TokenNetworkForbidden(Forbidden):
+    """This token may be used from certain networks only, and your address is in none of them."""
+
+
 class ScopeMissing(Forbidden):
     """The caller does not hold the scope that this call needs."""
 
@@ -247,6 +265,14 @@ class KeyReused(Conflict):
 
 class SecretNoLongerAvailable(Conflict):
     """The request succeeded earlier, but its secret can no longer be shown; rotate the token to get a new one."""
+
+
+class Uncounted(Refusal):
+    """This call was not counted against the rate limit that the token has by now. The API counts it and asks again."""
+
+    def __init__(self, account: UUID, token: UUID, rate_limit: str | None) -> None:
+        self.account, self.token, self.rate_limit = account, token, rate_limit
+        super().__init__()
 
 
 class Unavailable(Refusal):

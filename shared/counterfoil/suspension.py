@@ -9,9 +9,9 @@ from __future__ import annotations
 from . import text
 from .commands import Resume, Suspend
 from .events import Event, Private, Resumed, Suspended
-from .principal import refuse_beyond, refuse_beyond_life
+from .principal import refuse_beyond_life
 from .refusals import BeyondCaller
-from .token import Token
+from .token import Token, refuse_beyond_token
 
 
 def suspended(token: Token, command: Suspend) -> list[Event]:
@@ -25,7 +25,7 @@ def suspended(token: Token, command: Suspend) -> list[Event]:
 
 def resumed(token: Token, command: Resume) -> list[Event]:
     """Return the resumption, or nothing if the token is not suspended."""
-    refuse_beyond(command.by, token.scopes, owner=token.owner)
+    refuse_beyond_token(command.by, token)
     refuse_beyond_life(command.by, token.expires_at)
     if token.standing == "active":
         return []

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from .bounds import Bounds
 from .events import (
     UNREVISED,
     Created,
@@ -27,7 +28,7 @@ from .events import (
     TokenEvent,
     Updated,
 )
-from .principal import Actor, Owner, on_behalf
+from .principal import Actor, Owner, Principal, on_behalf, refuse_beyond, refuse_beyond_bounds
 from .refusals import Denied, OwnerDisabled, SecretEnded, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
 from .subjects.account import UNBOUND, Policy
 
@@ -73,12 +74,19 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     stub: str
     dialect: str
     cloned_from: UUID | None
+    networks: tuple[str, ...] = ()
+    rate_limit: str | None = None
     reason: str | None
     revision: int
     version: int
     at: datetime
     suspended_by_owner: bool = False
     """Whether its owner may resume it; a suspension by anybody else takes more power than theirs."""
+
+    @property
+    def bounds(self) -> Bounds:
+        """From where and how often it may be used."""
+        return Bounds(self.networks, self.rate_limit)
 
 
 class Accepted(Protocol):
@@ -198,14 +206,15 @@ def _born(fact: Fact, event: Created) -> Token:
         lived_from=fact.at, thresholds=event.thresholds, noticed=None, next_due_at=None, created_at=fact.at,
         updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
         previous_until=None, previous_epoch=event.epoch, stub=event.stub, dialect=event.dialect,
-        cloned_from=event.cloned_from, reason=None, revision=1, version=fact.version, at=fact.at,
+        cloned_from=event.cloned_from, networks=event.networks or (), rate_limit=event.rate_limit or None,
+        reason=None, revision=1, version=fact.version, at=fact.at,
     )  # fmt: skip
 
 
 def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
     match event:
-        case Updated(scopes=scopes, private=said):
-            return _described(token, said, token.scopes if scopes is UNSET else scopes)
+        case Updated():
+            return _updated(token, event)
         case Renewed(expires_at=expires_at, duration=duration):
             return replace(token, expires_at=expires_at, duration=duration, lived_from=at, noticed=None)
         case Rotated(generation=generation, previous_until=until, stub=stub, epoch=epoch):
@@ -237,14 +246,16 @@ def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
     assert_never(event)
 
 
-def _described(token: Token, said: Private | None, scopes: tuple[str, ...]) -> Token:
-    said = said or Private()
+def _updated(token: Token, event: Updated) -> Token:
+    said = event.private or Private()
     return replace(
         token,
         name=token.name if said.name is UNSET else said.name,
         description=token.description if said.description is UNSET else said.description,
         metadata=token.metadata if said.metadata is UNSET else said.metadata,
-        scopes=scopes,
+        scopes=token.scopes if event.scopes is UNSET else event.scopes,
+        networks=token.networks if event.networks is UNSET else event.networks,
+        rate_limit=token.rate_limit if event.rate_limit is UNSET else event.rate_limit,
     )
 
 
@@ -252,3 +263,9 @@ def _due(token: Token) -> Token:
     left = pending(token)
     due = token.expires_at - timedelta(seconds=max(left)) if left and token.expires_at else None
     return token if due == token.next_due_at else replace(token, next_due_at=due)
+
+
+def refuse_beyond_token(caller: Principal, token: Token) -> None:
+    """Raise BeyondCaller if the token may do more than the caller, or be used from elsewhere or more often."""
+    refuse_beyond(caller, token.scopes, owner=token.owner)
+    refuse_beyond_bounds(caller, token.bounds)

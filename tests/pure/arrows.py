@@ -10,9 +10,9 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "builtin_scopes", "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign", "glob",
-    "history", "moments", "password", "principal", "refusals", "replays", "scopes", "secret", "subjects", "suspension",
-    "text", "token",
+    "bounds", "builtin_scopes", "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign",
+    "glob", "history", "moments", "password", "principal", "refusals", "replays", "scopes", "secret", "subjects",
+    "suspension", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}

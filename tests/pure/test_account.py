@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from counterfoil.bounds import NETWORK_LIMIT
 from counterfoil.commands import Create, Update
 from counterfoil.decide import decide as decide_token
 from counterfoil.events import Created, Event, Fact, Private, Subject
 from counterfoil.refusals import AlreadyExists, BadPolicy, BadText, BeyondPolicy, NotFound, SecretEnded, StaleRevision
 from counterfoil.subjects import TYPE_OF
 from counterfoil.subjects.account import (
-    NETWORK_LIMIT,
     THRESHOLD_LIMIT,
     UNBOUND,
     Account,

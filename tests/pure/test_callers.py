@@ -41,6 +41,13 @@ def test_a_token_asks_while_it_holds_all_that_it_came_with() -> None:
         asking(token).refuse_less(replace(ITSELF, scopes=("tokens.read", "tokens.revoke")), NOON)
 
 
+def test_a_token_whose_bounds_were_narrowed_meanwhile_asks_again() -> None:
+    narrowed = replace(given(CREATED).token, networks=("192.0.2.0/24",))
+    with pytest.raises(CallerChanged):
+        asking(narrowed).refuse_less(ITSELF, NOON)
+    asking(narrowed).refuse_less(replace(ITSELF, scopes=("tokens.read",), bounds=narrowed.bounds), NOON)
+
+
 @pytest.mark.parametrize(
     ("token", "around", "refusal"),
     [

@@ -137,6 +137,8 @@ LIVES: dict[str, list[Event]] = {
         Revoked(private=Private(reason="leaked")),
         Erased(),
         Suspended(by_owner=True),
+        Updated(networks=("192.0.2.0/24",), rate_limit="600/1m"),
+        Updated(networks=(), rate_limit=None),
     ],
 }  # fmt: skip
 

@@ -30,6 +30,7 @@ WORDS: Final = frozenset({
     "policy.default_lifetime", "policy.notices[]", "policy.networks[]", "shut_me_out", "administrator.password",
     "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
     "digest.algorithm", "type", "url", "source", "everything", "unused_since",
+    "networks[]", "rate_limit", "metadata[]", "within", "since", "until",
 })  # fmt: skip
 """What names nothing: text, times, choices, numbers."""
 PROOFS: Final = frozenset({

@@ -73,6 +73,11 @@ def metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+def networks(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the networks; the word any is none of them, which is anywhere."""
+    return None if not given else tuple(network for network in given if network != "any")
+
+
 Ref = Annotated[str, typer.Argument(help="The token's number or id, or: self.", metavar="TOKEN")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one document, or for lists one a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the secret alone, for a variable or a file.")]
@@ -111,6 +116,14 @@ CreatedAfter = Annotated[datetime | None, time_filter("--created-after", "From t
 CreatedBefore = Annotated[datetime | None, time_filter("--created-before", "Before then; 7d: over 7 days ago.")]
 ExpiresAfter = Annotated[datetime | None, time_filter("--expires-after", "From then on; 7d: in 7 days or later.")]
 ExpiresBefore = Annotated[datetime | None, time_filter("--expires-before", "Before then; 7d: within 7 days, or past.")]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--network", metavar="CIDR", help="From where it may be used; may be repeated. any: from anywhere."),
+]
+RateLimit = Annotated[
+    str | None,
+    typer.Option("--rate-limit", metavar="N/DURATION", help="How often it may be used, such as 600/1m; or none."),
+]
 OwnerText = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help="On whose behalf it acts.")]
 Duration = Annotated[str | None, typer.Option("--duration", help="How long it lives: 90d, 2h45m, forever.")]
 ExpiresAt = Annotated[

@@ -76,6 +76,7 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("expires", _until(token.expires_at, at)),
         ("duration", token.duration or ""), ("description", token.description),
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
+        ("networks", " ".join(token.networks)), ("rate limit", token.rate_limit or ""),
         ("created", f"{time_of(token.created_at)} by {token.creator.kind} {token.creator.id}"),
         ("last used", "" if at else time_of(token.last_used_at) or "never"),
         ("last exchanged", time_of(token.last_exchanged_at) or "never"),

@@ -13,7 +13,21 @@ from counterfoil.client import Bearer, Client, Issued, Token
 from . import bulk, importing, options, reading
 from .asking import ask
 from .complaints import warn
-from .options import AsJson, Credentials, Duration, ExpiresAt, IfMatch, Key, Metadata, OwnerText, Quiet, Ref, Scopes
+from .options import (
+    AsJson,
+    Credentials,
+    Duration,
+    ExpiresAt,
+    IfMatch,
+    Key,
+    Metadata,
+    Networks,
+    OwnerText,
+    Quiet,
+    RateLimit,
+    Ref,
+    Scopes,
+)
 from .showing import show, show_secret
 
 app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
@@ -51,6 +65,8 @@ def create(
     owner: OwnerText = None,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     metadata: Metadata = None,
+    networks: Networks = None,
+    rate_limit: RateLimit = None,
     duration: Duration = None,
     expires_at: ExpiresAt = None,
     key: Key = None,
@@ -63,7 +79,9 @@ def create(
     _shown(
         lambda ledger: ledger.create(
             name, scopes=scopes or (), scope_sets=scope_set or (), owner=whose, description=description,
-            metadata=more, duration=duration, expires_at=expires_at, idempotency_key=key,
+            metadata=more, networks=options.networks(networks) or (),
+            rate_limit=None if rate_limit == "none" else rate_limit, duration=duration, expires_at=expires_at,
+            idempotency_key=key,
         ),
         credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
@@ -76,6 +94,8 @@ def clone(
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
     scopes: Scopes = None,
     owner: OwnerText = None,
+    networks: Networks = None,
+    rate_limit: RateLimit = None,
     duration: Duration = None,
     expires_at: ExpiresAt = None,
     key: Key = None,
@@ -87,7 +107,8 @@ def clone(
     whose = options.owner(owner)
     _shown(
         lambda ledger: ledger.clone(
-            ref, name=name, scopes=scopes, owner=whose, duration=duration, expires_at=expires_at, idempotency_key=key
+            ref, name=name, scopes=scopes, owner=whose, networks=options.networks(networks), rate_limit=rate_limit,
+            duration=duration, expires_at=expires_at, idempotency_key=key,
         ),
         credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
@@ -128,17 +149,19 @@ def patch(
     description: Annotated[str | None, typer.Option(help="Another description.")] = None,
     scopes: Scopes = None,
     metadata: Metadata = None,
+    networks: Networks = None,
+    rate_limit: RateLimit = None,
     if_match: IfMatch = None,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is said of a token; scopes and metadata are replaced as a whole."""
+    """Change what is said of a token; scopes, metadata and networks are replaced as a whole."""
     more = options.metadata(metadata)
     _shown(
         lambda ledger: ledger.patch(
-            ref, name=name, description=description, scopes=scopes, metadata=more, if_match=if_match,
-            idempotency_key=key,
+            ref, name=name, description=description, scopes=scopes, metadata=more,
+            networks=options.networks(networks), rate_limit=rate_limit, if_match=if_match, idempotency_key=key,
         ),
         credentials, as_json=as_json,
     )  # fmt: skip

@@ -88,6 +88,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     reason: str | None
     dialect: str
+    networks: tuple[str, ...] = ()
+    rate_limit: str | None = None
     as_of: AsOf | None = None
     warnings: tuple[Advice, ...] = ()
 

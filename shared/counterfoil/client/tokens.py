@@ -26,14 +26,20 @@ class Tokens(Calls):
         owner: tuple[str, str] | None = None,
         description: str = "",
         metadata: Mapping[str, str] | None = None,
+        networks: Sequence[str] = (),
+        rate_limit: str | None = None,
         duration: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
-        """Issue a token; `owner` is a type (user, application or service) and an id."""
+        """Issue a token; `owner` is a type (user, application or service) and an id.
+
+        `networks` (CIDR) say from where it may be used, `rate_limit` (such as 600/1m) how often.
+        """
         body = spelling.body(
             name=name, scopes=scopes, scope_sets=scope_sets or None, owner=spelling.owner(owner),
-            description=description, metadata=metadata, duration=duration, expires_at=expires_at,
+            description=description, metadata=metadata, networks=networks or None, rate_limit=rate_limit,
+            duration=duration, expires_at=expires_at,
         )  # fmt: skip
         return spelling.read(await self.change("/v1/tokens", body, key=idempotency_key), Issued)
 
@@ -61,11 +67,16 @@ class Tokens(Calls):
         description: str | None = None,
         scopes: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
+        networks: Sequence[str] | None = None,
+        rate_limit: str | None = None,
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
-        """Change what is said of a token; what is None stays."""
-        body = spelling.body(name=name, description=description, scopes=scopes, metadata=metadata)
+        """Change what is said of a token; what is None stays. No networks: anywhere; rate limit `none`: no limit."""
+        body = spelling.body(
+            name=name, description=description, scopes=scopes, metadata=metadata, networks=networks,
+            rate_limit=spelling.rate_limit(rate_limit),
+        )  # fmt: skip
         answer = await self.change(spelling.path_of(ref), body, method="PATCH", key=idempotency_key, if_match=if_match)
         return spelling.read(answer, Token)
 
@@ -123,14 +134,17 @@ class Tokens(Calls):
         name: str | None = None,
         owner: tuple[str, str] | None = None,
         scopes: Sequence[str] | None = None,
+        networks: Sequence[str] | None = None,
+        rate_limit: str | None = None,
         duration: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
         """Issue a token like another one, but for what is stated."""
         body = spelling.body(
-            name=name, owner=spelling.owner(owner), scopes=scopes, duration=duration, expires_at=expires_at
-        )
+            name=name, owner=spelling.owner(owner), scopes=scopes, networks=networks,
+            rate_limit=spelling.rate_limit(rate_limit), duration=duration, expires_at=expires_at,
+        )  # fmt: skip
         return spelling.read(await self.change(spelling.path_of(ref, "clone"), body, key=idempotency_key), Issued)
 
     async def revoke(self, ref: Ref, *, reason: str, if_match: int | None = None) -> Token:

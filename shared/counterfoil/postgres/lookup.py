@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from counterfoil.bounds import UNBOUNDED, Bounds
 from counterfoil.gather import Gather
 from counterfoil.postgres import signing_keys, surroundings
 from counterfoil.postgres.connection import Pool
@@ -18,7 +19,8 @@ from counterfoil.principal import Owner
 from counterfoil.token import ALONE, Standing, Surroundings
 
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
-       t.generation, t.epoch, t.previous_until, t.previous_epoch, t.created_at, clock_timestamp() as at,
+       t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit,
+       t.created_at, clock_timestamp() as at,
        {surroundings.COLUMNS}"""
 
 
@@ -43,6 +45,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     previous_until: datetime | None
     previous_epoch: int
+    bounds: Bounds = UNBOUNDED
     created_at: datetime
     at: datetime
     around: Surroundings = ALONE
@@ -110,6 +113,11 @@ def seen_of(
         owner=Owner(row["owner_type"], row["owner_id"]), scopes=around.left_of(words(row["scopes"])),
         standing=row["standing"], expires_at=row["expires_at"], generation=row["generation"],
         epoch=row["epoch"], previous_until=row["previous_until"], previous_epoch=row["previous_epoch"],
-        created_at=row["created_at"], at=row["at"], around=around, presented=presented,
+        bounds=_bounds(row["networks"], row["rate_limit"]), created_at=row["created_at"], at=row["at"],
+        around=around, presented=presented,
         ring=ring, pepper_id=pepper_id,
     )  # fmt: skip
+
+
+def _bounds(networks: str, rate_limit: str | None) -> Bounds:
+    return UNBOUNDED if networks == "[]" and rate_limit is None else Bounds(words(networks), rate_limit)

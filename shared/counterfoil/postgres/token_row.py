@@ -20,7 +20,8 @@ _TYPES: Final = {
     "created_at": "timestamptz", "updated_at": "timestamptz", "last_exchanged_at": "timestamptz",
     "generation": "integer", "epoch": "integer", "previous_until": "timestamptz",
     "previous_epoch": "integer", "stub": "text", "dialect": "text",
-    "cloned_from": "uuid", "reason": "text", "revision": "bigint", "version": "bigint", "at": "timestamptz",
+    "cloned_from": "uuid", "networks": "text", "rate_limit": "text",
+    "reason": "text", "revision": "bigint", "version": "bigint", "at": "timestamptz",
     "leaf": "bytea", "suspended_by_owner": "boolean",
 }  # fmt: skip
 """Every column of the table in order, with its type; lists travel as JSON text, since ragged text[][] is refused."""
@@ -68,8 +69,8 @@ def _cells(token: Token, leaf: bytes) -> tuple[object, ...]:
         token.standing, token.duration, token.expires_at, token.lived_from, _text(token.thresholds),
         token.noticed, token.next_due_at, token.created_at, token.updated_at, token.last_exchanged_at,
         token.generation, token.epoch, token.previous_until, token.previous_epoch, token.stub, token.dialect,
-        token.cloned_from, token.reason, token.revision, token.version, token.at, leaf,
-        token.suspended_by_owner,
+        token.cloned_from, _text(token.networks), token.rate_limit, token.reason,
+        token.revision, token.version, token.at, leaf, token.suspended_by_owner,
     )  # fmt: skip
 
 
@@ -85,7 +86,8 @@ def token_of(row: asyncpg.Record) -> Token:
         created_at=row["created_at"], updated_at=row["updated_at"], last_exchanged_at=row["last_exchanged_at"],
         generation=row["generation"], epoch=row["epoch"], previous_until=row["previous_until"],
         previous_epoch=row["previous_epoch"], stub=row["stub"],
-        dialect=row["dialect"], cloned_from=row["cloned_from"], reason=row["reason"], revision=row["revision"],
+        dialect=row["dialect"], cloned_from=row["cloned_from"],
+        networks=words(row["networks"]), rate_limit=row["rate_limit"], reason=row["reason"], revision=row["revision"],
         version=row["version"], at=row["at"], suspended_by_owner=row["suspended_by_owner"],
     )  # fmt: skip
 

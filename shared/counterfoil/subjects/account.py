@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -12,17 +10,14 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from counterfoil import text
+from counterfoil.bounds import Address, admits, checked_networks
 from counterfoil.duration import FOREVER, length
 from counterfoil.events import Event, Fact, Private
-from counterfoil.refusals import AlreadyExists, BadDuration, BadPolicy, BeyondPolicy, NotFound
+from counterfoil.refusals import AlreadyExists, BadDuration, BadNetwork, BadPolicy, BeyondPolicy, NotFound
 
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 
-NETWORK_LIMIT: Final = 100
 THRESHOLD_LIMIT: Final = 10
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +36,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def admits(self, address: Address | None) -> bool:
         """Say whether a caller at this address may use the account; who comes from nowhere may not, if it matters."""
-        if not self.networks:
-            return True
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return mapped is not None and any(mapped in network for network in _networks(self.networks))
+        return admits(self.networks, address)
 
     def refuse_beyond(self, at: datetime, expires_at: datetime | None) -> None:
         """Raise BeyondPolicy if a life given now would be longer than the longest."""
@@ -197,14 +189,7 @@ def _length(field: str, value: str | None) -> timedelta | None:
 
 
 def _canonical(networks: tuple[str, ...]) -> tuple[str, ...]:
-    if len(networks) > NETWORK_LIMIT:
-        raise BadPolicy(f"At most {NETWORK_LIMIT} networks.", field="networks")
     try:
-        return tuple(dict.fromkeys(str(ipaddress.ip_network(network)) for network in networks))
-    except ValueError as error:
-        raise BadPolicy(f"{error}; a network is written 192.0.2.0/24 or 2001:db8::/32.", field="networks") from None
-
-
-@lru_cache(maxsize=1024)
-def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(network) for network in texts)
+        return checked_networks(networks)
+    except BadNetwork as refusal:
+        raise BadPolicy(refusal.detail, field="networks") from None

@@ -9,9 +9,9 @@ from uuid import UUID
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from counterfoil.bounds import Address
 from counterfoil.foreign import looks_signed
 from counterfoil.secret import stands_in
-from counterfoil.subjects.account import Address
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
 

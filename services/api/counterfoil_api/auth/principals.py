@@ -1,12 +1,12 @@
 """From credentials to the principal who asks, exactly as of this moment: nothing is remembered."""
 
+from counterfoil.bounds import Address, admits
 from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, UnknownSecret
+from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, TokenNetworkForbidden, UnknownSecret
 from counterfoil.scopes import meet
-from counterfoil.subjects.account import Address, Policy
 from counterfoil.token import flaw, good_until
-from counterfoil_api.auth.bearers import Claims, chain
+from counterfoil_api.auth.bearers import Act, Claims, chain
 from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.edge.addresses import network_of
 from counterfoil_api.edge.complaints import CredentialsRefused
@@ -107,17 +107,28 @@ def scopes_left(claims: Claims, seen: Seen) -> tuple[str, ...]:
     return meet(seen.scopes, tuple(claims.scope.split()))
 
 
-def refuse_network(policy: Policy, address: Address | None) -> None:
-    """Refuse whoever comes from a network that the account does not allow."""
-    if not policy.admits(address):
+def refuse_network(seen: Seen, address: Address | None) -> None:
+    """Refuse whoever comes from a network that the account, or the token, does not allow."""
+    if not seen.around.policy.admits(address):
         raise NetworkForbidden
+    if not admits(seen.bounds.networks, address):
+        raise TokenNetworkForbidden
+
+
+async def refuse_networks(ledger: Ledger, seen: Seen, act: Act | None, address: Address | None) -> None:
+    """Refuse whoever comes from where the token, or one that acts in its bearer, may not be used."""
+    refuse_network(seen, address)
+    for actor in chain(act):
+        acting = await ledger.lookup.by_id(seen.account, actor.client_id)
+        if acting is not None:
+            refuse_network(acting, address)
 
 
 async def _by_secret(ledger: Ledger, given: SecretGiven, address: Address | None) -> Principal:
     generation, seen = await seen_by_secret(ledger, given.plain)
     if given.client not in (None, seen.id):
         raise UnknownSecret
-    refuse_network(seen.around.policy, address)
+    refuse_network(seen, address)
     ledger.uses.note(seen, generation)
     return Principal(
         actor=Actor("token", seen.id),
@@ -126,12 +137,13 @@ async def _by_secret(ledger: Ledger, given: SecretGiven, address: Address | None
         owner=seen.owner,
         generation=generation,
         expires_at=good_until(seen, generation),
+        bounds=seen.bounds,
     )
 
 
 async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Principal:
     claims, seen = await seen_by_bearer(ledger, text)
-    refuse_network(seen.around.policy, address)
+    await refuse_networks(ledger, seen, claims.act, address)
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if ledger.settings.public_url not in claims.audiences:
         raise CredentialsRefused("This bearer is for another audience.")
@@ -143,5 +155,6 @@ async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Prin
         owner=seen.owner,
         generation=claims.generation,
         expires_at=claims.expires_at,
+        bounds=seen.bounds,
         delegated=claims.act is not None,
     )

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
 from urllib.parse import quote
-from uuid import UUID
 
 from aiohttp import web
 
+from counterfoil.bounds import Address
 from counterfoil.postgres.lookup import Seen
 from counterfoil.refusals import Refusal, ScopeMissing, UnknownSecret
 from counterfoil.scopes import missing
-from counterfoil.subjects.account import Address
 from counterfoil.token import good_until
+from counterfoil_api.auth.bearers import Act
 from counterfoil_api.auth.credentials import Approach, SecretGiven
-from counterfoil_api.auth.principals import refuse_network, scopes_left, seen_by_bearer, seen_by_secret
+from counterfoil_api.auth.principals import refuse_networks, scopes_left, seen_by_bearer, seen_by_secret
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.bounds import in_time
 from counterfoil_api.edge.complaints import CredentialsRefused, NotVerified
@@ -47,7 +47,7 @@ class Passed:
     generation: int
     scopes: tuple[str, ...]
     until: datetime | None
-    actor: UUID | None = None
+    act: Act | None = None
 
 
 def mount(app: web.Application, ledger: Ledger) -> None:
@@ -85,8 +85,9 @@ def _denial(error: Exception) -> Refusal:
 
 async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
     approach = Approach(proof, address=address)
-    passed = await ledger.limits.guard.over(approach, lambda: _known(ledger, demand, proof))
-    refuse_network(passed.seen.around.policy, address)
+    passed = await ledger.limits.guard.over(approach, lambda: _known(ledger, demand, proof, address))
+    seen = passed.seen
+    await ledger.limits.allowance.spend_by_token(seen.account, seen.id, seen.bounds.rate_limit, address)
     if missing(passed.scopes, demand.scopes):
         wanted = " ".join(demand.scopes)
         raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)
@@ -94,11 +95,12 @@ async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address
     return passed
 
 
-async def _known(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
+async def _known(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
     passed = await _presented(ledger, demand, proof)
     # Another account's token, and a secret that is not this client's, are answered like one that never was.
     if not _belongs(passed.seen, demand, proof):
         raise UnknownSecret
+    await refuse_networks(ledger, passed.seen, passed.act, address)
     return passed
 
 
@@ -110,8 +112,7 @@ async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if (demand.audience or ledger.settings.public_url) not in claims.audiences:
         raise CredentialsRefused("This bearer is for another audience.")
-    actor = claims.act.client_id if claims.act else None
-    return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at, actor)
+    return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at, claims.act)
 
 
 def _belongs(seen: Seen, demand: Demand, proof: Proof) -> bool:
@@ -127,7 +128,7 @@ def _identity(demand: Demand, passed: Passed) -> dict[str, str]:
         str(seen.id),
         quote(seen.owner.id, safe=_VISIBLE),
         seen.owner.type,
-        str(passed.actor or ""),
+        str(passed.act.client_id if passed.act else ""),
         scopes if len(scopes) <= _LONGEST_SCOPES else " ".join(demand.scopes),
         f"{passed.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if passed.until else "",
     )

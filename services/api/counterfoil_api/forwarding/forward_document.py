@@ -11,6 +11,7 @@ from counterfoil.refusals import (
     SecretEnded,
     SecretRetired,
     TokenExpired,
+    TokenNetworkForbidden,
     TokenRevoked,
     TokenSuspended,
     UnknownSecret,
@@ -32,7 +33,7 @@ _REFUSALS: tuple[type[Refusal], ...] = (
     *(MalformedRequest, HeadersTooLarge),  # of bytes that are no request at all
     *(CredentialsMissing, CredentialsRefused, UnknownSecret),
     *(TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
-    *(ScopeMissing, NetworkForbidden, ProxyMisconfigured, NotVerified),
+    *(ScopeMissing, NetworkForbidden, TokenNetworkForbidden, ProxyMisconfigured, NotVerified),
 )
 _SUMMARY = "Ask whether a request may pass"
 _SAYS = """For proxies: nginx `auth_request`, Traefik `forwardAuth`, Envoy `ext_authz`. The credentials are those of the

@@ -1,12 +1,15 @@
 """So many in so much time: what is left of it, and how that is said (draft-ietf-httpapi-ratelimit-headers-10)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
+from uuid import UUID
 
 from counterfoil.attempts import Attempts
+from counterfoil.bounds import rate
 from counterfoil.principal import Principal
 from counterfoil_api.edge.addresses import Address, network_of
 from counterfoil_api.edge.complaints import RateLimited
@@ -15,7 +18,8 @@ from counterfoil_api.limits.fading import Fading
 from counterfoil_api.limits.tally import Tally
 
 POLICY: Final = "principal"
-"""The name of the one policy that callers are told about."""
+TOKEN_POLICY: Final = "token"  # noqa: S105 - the name of a policy
+"""The names of the policies that callers are told about: the installation's, and that of their token."""
 _MOST_FULL: Final = 10_000
 
 
@@ -46,16 +50,17 @@ class Quotas:
 
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
-        self._used_up: Fading[str, bool] = Fading(_MOST_FULL)
+        self._used_up: Fading[str, Quota] = Fading(_MOST_FULL)
 
     async def take(self, key: str, quota: Quota, *, cost: int = 1) -> Left:
         """Take one, if there is one: not one more than there are, over all processes."""
         # What is used up stays so until its window ends: nobody need ask about each of a flood.
-        if seconds := self._used_up.left(key):
+        # Unless another quota is asked for by now: a token's limit may have been changed.
+        if self._used_up.get(key) == quota and (seconds := self._used_up.left(key)):
             return Left(granted=False, most=0, seconds=seconds)
         granted, left, ms = await self.tally.do(TAKE, key, quota.most, quota.seconds * 1000, cost)
         if not granted and cost == 1:
-            self._used_up.keep(key, value=True, seconds=ms / 1000)
+            self._used_up.keep(key, value=quota, seconds=ms / 1000)
         return Left(granted=bool(granted), most=left, seconds=ms / 1000)
 
     async def give_back(self, key: str) -> None:
@@ -78,7 +83,10 @@ def told() -> Mapping[str, str]:
 
 
 class Allowance:
-    """How many requests each user and each token may make; without a quota, as many as they like."""
+    """How many requests each user and each token may make; without a quota, as many as they like.
+
+    A token may have a limit of its own beside that of the installation: both hold.
+    """
 
     def __init__(self, quotas: Quotas, quota: Quota | None, attempts: Attempts) -> None:
         self._quotas = quotas
@@ -87,24 +95,37 @@ class Allowance:
 
     async def spend(self, asker: Principal, address: Address | None) -> None:
         """Count a request of this caller, or raise RateLimited; a token's bearers count as the token."""
-        if self._quota is None:
-            return
-        try:
-            await self._spend(f"asks:{asker.actor.id}", self._quota)
-        except RateLimited:
-            self._attempts.note(asker.account, "rate-limited", asker.actor.id, network=network_of(address))
-            raise
+        if self._quota is not None:
+            with self._noting(asker.account, asker.actor.id, address):
+                await self._spend(f"asks:{asker.actor.id}", self._quota)
+        await self.spend_by_token(asker.account, asker.actor.id, asker.bounds.rate_limit, address)
+
+    async def spend_by_token(self, account: UUID, token: UUID, rate_limit: str | None, address: Address | None) -> None:
+        """Count a request against a token's own limit alone."""
+        if rate_limit is not None:
+            with self._noting(account, token, address):
+                await self._spend(f"token:{token}", Quota(*rate(rate_limit)), TOKEN_POLICY)
 
     async def spend_by_secret(self, digest: bytes) -> None:
         """Count a request of whoever holds this secret, before anybody knows whose it is."""
         if self._quota is not None:
             await self._spend(f"buys:{digest.hex()[:32]}", self._quota)
 
-    async def _spend(self, key: str, quota: Quota) -> None:
+    @contextmanager
+    def _noting(self, account: UUID, subject: UUID, address: Address | None) -> Iterator[None]:
+        try:
+            yield
+        except RateLimited:
+            self._attempts.note(account, "rate-limited", subject, network=network_of(address))
+            raise
+
+    async def _spend(self, key: str, quota: Quota, policy: str = POLICY) -> None:
         left = await self._quotas.take(key, quota)
-        _TOLD.set({
-            "RateLimit-Policy": f'"{POLICY}";q={quota.most};w={quota.seconds}',
-            "RateLimit": f'"{POLICY}";r={left.most};t={left.whole_seconds}',
-        })  # fmt: skip
+        said = {
+            "RateLimit-Policy": f'"{policy}";q={quota.most};w={quota.seconds}',
+            "RateLimit": f'"{policy}";r={left.most};t={left.whole_seconds}',
+        }
+        before = told()
+        _TOLD.set({name: ", ".join(filter(None, (before.get(name), text))) for name, text in said.items()})
         if not left.granted:
             raise RateLimited(retry_after=left.whole_seconds)

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType, structs
 
+from counterfoil.bounds import Address
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
-from counterfoil.subjects.account import Address
 from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven, client_secret
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.edge.complaints import (

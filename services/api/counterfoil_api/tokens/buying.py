@@ -3,21 +3,24 @@
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import structs
 from uuid_utils.compat import uuid7
 
+from counterfoil.bounds import Address
 from counterfoil.commands import Exchange, ExchangeSecret, Held
 from counterfoil.events import Exchanged
 from counterfoil.fold import Outcome
 from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import UnknownSecret
-from counterfoil.subjects.account import Address
+from counterfoil.refusals import Busy, Uncounted, UnknownSecret
 from counterfoil_api.auth.bearers import Act, Claims, chain
 from counterfoil_api.auth.credentials import SecretGiven
-from counterfoil_api.auth.principals import seen_by_bearer
+from counterfoil_api.auth.principals import refuse_networks, seen_by_bearer
 from counterfoil_api.edge.complaints import CredentialsRefused, ExchangeRefused
 from counterfoil_api.ledger import Ledger
 
 MOST_ACTORS: Final = 8
+_COUNTINGS: Final = 4
+"""So often an exchange is tried while somebody changes its token's limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
     )
     await ledger.limits.allowance.spend_by_secret(command.digests[0])
     try:
-        outcome = await ledger.door.execute(command)
+        outcome = await _counted(ledger, command)
     except UnknownSecret:
         ledger.pepper_watch.refuse_in_doubt()
         raise
@@ -70,7 +73,10 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
 async def with_bearer(ledger: Ledger, text: str, wanted: Wanted) -> Bought:
     """Buy with a bearer, which has to be as good as for anything else: it, its token, and whoever acts in it."""
     held, seen = await seen_by_bearer(ledger, text)
-    itself = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation)
+    itself = Principal(
+        actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation, bounds=seen.bounds
+    )
+    await refuse_networks(ledger, seen, held.act, wanted.address)
     acting = wanted.actor or _acting(held)
     act = _act(wanted.actor, held.act)
     actors = tuple(each.client_id for each in chain(act))
@@ -89,10 +95,26 @@ async def with_bearer(ledger: Ledger, text: str, wanted: Wanted) -> Bought:
         held=Held(tuple(held.scope.split()), held.audiences, held.expires_at),
         actors=actors,
         address=wanted.address,
+        counted=seen.bounds.rate_limit,
     )
     await ledger.limits.allowance.spend(itself, wanted.address)
-    claims = _claims(ledger.settings.public_url, await ledger.door.execute(command), act)
+    claims = _claims(ledger.settings.public_url, await _counted(ledger, command), act)
     return Bought(ring.sign(claims), claims)
+
+
+async def _counted(ledger: Ledger, command: Exchange | ExchangeSecret) -> Outcome:
+    """Carry out an exchange, counted against the limit that its token has by then.
+
+    Only the door knows for certain which token that is and which limit it has; most have none, and nothing is asked.
+    """
+    for _ in range(_COUNTINGS):
+        try:
+            return await ledger.door.execute(command)
+        except Uncounted as refusal:
+            limit = refusal.rate_limit
+            await ledger.limits.allowance.spend_by_token(refusal.account, refusal.token, limit, command.address)
+            command = structs.replace(command, counted=limit)
+    raise Busy
 
 
 def _lifetime(ledger: Ledger, wanted: Wanted) -> int:

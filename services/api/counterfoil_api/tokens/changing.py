@@ -11,6 +11,8 @@ from counterfoil.refusals import (
     BadDuration,
     BadExpiry,
     BadMetadata,
+    BadNetwork,
+    BadRateLimit,
     BadReference,
     BadScope,
     BadText,
@@ -44,6 +46,7 @@ from counterfoil_api.typed.replies import Tagged
 
 api = Api("tokens")
 
+_BOUNDS = (BadNetwork, BadRateLimit, EntryTooLarge)
 _TARGET = (ScopeMissing, NotFound, BadReference)
 
 
@@ -52,7 +55,7 @@ _TARGET = (ScopeMissing, NotFound, BadReference)
     scope="tokens.update",
     refusals=(
         *(*_TARGET, AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy),
-        *(BadText, BadScope, BadMetadata, EntryTooLarge),
+        *(BadText, BadScope, BadMetadata, *_BOUNDS),
     ),
     asks=CHANGES,
     answers=TOKEN,
@@ -82,6 +85,8 @@ async def update_token(
         scopes=body.scopes,
         metadata=body.metadata,
         undescribed=() if foreign is None else foreign.scopes,
+        networks=body.networks,
+        rate_limit=body.rate_limit,
     )
     return await _changed(ledger, listed, command, key, foreign=foreign)
 

@@ -7,7 +7,18 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.foreign import LONGEST, Algorithm
-from counterfoil_api.typed.documents import Description, Duration, Given, Metadata, Moment, Name, OwnerGiven, Scopes
+from counterfoil_api.typed.documents import (
+    Description,
+    Duration,
+    Given,
+    Metadata,
+    Moment,
+    Name,
+    Networks,
+    OwnerGiven,
+    RateLimit,
+    Scopes,
+)
 
 MOST: Final = 1_000
 
@@ -30,6 +41,8 @@ class TokenFromElsewhere(Given, frozen=True, kw_only=True):
     description: Description = ""
     scopes: Scopes = ()
     metadata: Metadata = msgspec.field(default_factory=dict)
+    networks: Networks = ()
+    rate_limit: RateLimit | None = None
     duration: Duration | None = None
     expires_at: Moment | None = None
     created_at: Moment | None = None

@@ -10,6 +10,7 @@ from msgspec import UnsetType
 from uuid_utils.compat import uuid7
 
 from counterfoil import foreign
+from counterfoil.bounds import Address
 from counterfoil.commands import Create
 from counterfoil.decide import decide
 from counterfoil.events import Created, Fact
@@ -27,7 +28,6 @@ from counterfoil.refusals import (
     SecretTaken,
     Unavailable,
 )
-from counterfoil.subjects.account import Address
 from counterfoil.text import normal
 from counterfoil.token import Surroundings
 from counterfoil_api.account.accounts import own_account
@@ -186,6 +186,7 @@ def _same(command: Create, fact: Fact) -> Answer:
         and tuple(dict.fromkeys(command.scopes)) == was.scopes
         and command.duration in (None, was.duration)
         and command.expires_at in (None, was.expires_at)
+        and (command.networks, command.rate_limit) in (((), None), (was.networks or (), was.rate_limit or None))
         and (said is None or _told(command.name, command.metadata) == _told(said.name, said.metadata))
     )
     if not same:
@@ -215,6 +216,7 @@ def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere, strang
         account=asker.account, token_id=uuid7(), by=asker, owner=owner, name=item.name,
         secret=ledger.peppers.minted(secret), known_as=ledger.peppers.digests(secret), description=item.description,
         scopes=item.scopes, metadata=born | item.metadata, duration=item.duration, expires_at=item.expires_at,
+        networks=item.networks, rate_limit=item.rate_limit,
         thresholds=ledger.settings.thresholds,
         undescribed=tuple(scope for scope in item.scopes if scope in strange),
     )  # fmt: skip

@@ -17,7 +17,9 @@ from counterfoil.refusals import (
     BadDuration,
     BadExpiry,
     BadMetadata,
+    BadNetwork,
     BadOwner,
+    BadRateLimit,
     BadReference,
     BadScope,
     BadText,
@@ -52,7 +54,7 @@ from counterfoil_api.typed.replies import Made, Tagged
 
 api = Api("tokens")
 
-_WORDS = (BadText, BadScope, BadMetadata, BadOwner, BadDuration, BadExpiry, EntryTooLarge)
+_WORDS = (*(BadText, BadScope, BadMetadata, BadOwner, BadDuration, BadExpiry, BadNetwork, BadRateLimit, EntryTooLarge),)
 _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 
 
@@ -87,6 +89,8 @@ async def create_token(
         scopes=scopes,
         undescribed=foreign.scopes,
         metadata=body.metadata,
+        networks=body.networks,
+        rate_limit=body.rate_limit,
         duration=body.duration,
         expires_at=body.expires_at,
         thresholds=ledger.settings.thresholds,
@@ -128,6 +132,8 @@ async def clone_token(
         scopes=scopes,
         undescribed=foreign.scopes,
         metadata=original.metadata if body.metadata is UNSET else body.metadata,
+        networks=original.networks if body.networks is UNSET else body.networks,
+        rate_limit=original.rate_limit if body.rate_limit is UNSET else body.rate_limit,
         duration=duration,
         expires_at=expires_at,
         thresholds=ledger.settings.thresholds,
@@ -217,7 +223,7 @@ async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> 
     seen = await retired_by_secret(ledger, approach)
     if seen is None or retry is None:
         raise SecretRetired
-    refuse_network(seen.around.policy, approach.address)
+    refuse_network(seen, approach.address)
     if flaw(seen, seen.generation, seen.at, seen.around):  # what is told again would open nothing, or not now
         raise SecretRetired
     asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)

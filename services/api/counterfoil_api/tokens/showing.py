@@ -28,6 +28,8 @@ def token_document(token: Token, *, at: datetime, around: Surroundings, last_use
         scopes=token.scopes,
         effective_scopes=around.left_of(token.scopes),
         metadata=token.metadata,
+        networks=token.networks,
+        rate_limit=token.rate_limit,
         status=status(token, at),
         refused=kind_of(denied).name if denied else None,
         duration=token.duration,

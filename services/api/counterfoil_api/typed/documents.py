@@ -52,6 +52,20 @@ Duration = Annotated[
 ]
 
 
+Networks = Annotated[
+    tuple[Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])], ...],
+    Meta(max_length=100, description="From where it may be used: networks in CIDR form; none is anywhere."),
+]
+RateLimit = Annotated[
+    str,
+    Meta(
+        description="Calls in a time; null is any number.",
+        examples=["600/1m"],
+        extra_json_schema={"pattern": "^[1-9][0-9]{0,8}/" + _DURATION.replace("forever|", "")[1:], "maxLength": 74},
+    ),
+]
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A body that callers send; a field that we do not know is refused, never just lost."""
 
@@ -72,6 +86,8 @@ class NewToken(Given, frozen=True, kw_only=True):
     scopes: Scopes = ()
     scope_sets: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
     metadata: Metadata = {}
+    networks: Networks = ()
+    rate_limit: RateLimit | None = None
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -83,6 +99,8 @@ class TokenChanges(Given, frozen=True, kw_only=True):
     description: Description | UnsetType = UNSET
     scopes: Scopes | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
+    networks: Networks | UnsetType = UNSET
+    rate_limit: RateLimit | UnsetType | None = UNSET
 
 
 class Renewal(Given, frozen=True, kw_only=True):
@@ -131,6 +149,8 @@ class Copy(Given, frozen=True, kw_only=True):
     description: Description | UnsetType = UNSET
     scopes: Scopes | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
+    networks: Networks | UnsetType = UNSET
+    rate_limit: RateLimit | UnsetType | None = UNSET
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -231,6 +251,8 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="What it may do at this moment: nothing that the user may not who owns it.")
     ]
     metadata: dict[str, str]
+    networks: Annotated[tuple[str, ...], Meta(description="From where it may be used; none is anywhere.")]
+    rate_limit: Annotated[str | None, Meta(description="How often it may be used; null is any number of times.")]
     status: Status
     refused: Annotated[
         str | None, Meta(description="The problem that its secret is answered with at this moment; null: it is good.")

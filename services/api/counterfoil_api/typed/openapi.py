@@ -19,6 +19,7 @@ from counterfoil.refusals import (
     SecretRetired,
     StaleRevision,
     TokenExpired,
+    TokenNetworkForbidden,
     TokenRevoked,
     TokenSuspended,
     UnknownSecret,
@@ -108,6 +109,7 @@ _ASKING: tuple[type[Refusal], ...] = (
     complaints.RateLimited,
     *(UnknownSecret, TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
     NetworkForbidden,
+    TokenNetworkForbidden,
     CallerChanged,
     *_AWAY,
 )

@@ -12,8 +12,8 @@ from typing import Annotated, TypeVar, Union, get_args, get_origin
 import msgspec
 from aiohttp import web
 
+from counterfoil.bounds import Address
 from counterfoil.refusals import BadText
-from counterfoil.subjects.account import Address
 from counterfoil_api.auth.credentials import approach_of
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import (

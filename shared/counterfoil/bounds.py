@@ -1,0 +1,100 @@
+"""From which networks, and how often, a token may be used; none stated is anywhere, as often as anybody likes."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from .duration import seconds
+from .refusals import BadDuration, BadNetwork, BadRateLimit
+
+NETWORK_LIMIT: Final = 100
+_RATE: Final = re.compile(r"([1-9][0-9]{0,8})/(.{1,64})")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Networks in CIDR form (none: anywhere), and a number of calls in a time, such as 600/1m (None: any number)."""
+
+    networks: tuple[str, ...] = ()
+    rate_limit: str | None = None
+
+    def within(self, wider: Bounds) -> bool:
+        """Say whether whatever these allow the others allow as well."""
+        return _networks_within(self.networks, wider.networks) and _rate_within(self.rate_limit, wider.rate_limit)
+
+
+UNBOUNDED: Final = Bounds()
+
+
+def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the networks in canonical form, without repeats; or raise BadNetwork."""
+    if len(networks) > NETWORK_LIMIT:
+        raise BadNetwork(f"At most {NETWORK_LIMIT} networks; put neighbours together.", field="networks")
+    try:
+        return tuple(dict.fromkeys(str(ipaddress.ip_network(network)) for network in networks))
+    except ValueError as error:
+        raise BadNetwork(f"{error}. {BadNetwork.__doc__}", field="networks") from None
+
+
+def checked_rate(limit: str | None) -> str | None:
+    """Return the rate limit as given, or raise BadRateLimit."""
+    if limit is not None:
+        rate(limit)
+    return limit
+
+
+@lru_cache(maxsize=1024)
+def rate(limit: str) -> tuple[int, int]:
+    """Return how many calls in how many seconds a rate limit allows, or raise BadRateLimit."""
+    shape = _RATE.fullmatch(limit)
+    try:
+        span = seconds(shape[2]) if shape else 0
+    except BadDuration:
+        span = 0
+    if shape is None or not span:
+        raise BadRateLimit(f"{limit[:100]!r} is not a rate limit. {BadRateLimit.__doc__}", field="rate_limit")
+    return int(shape[1]), span
+
+
+def admits(networks: tuple[str, ...], address: Address | None) -> bool:
+    """Say whether a caller at this address is in one of the networks; a caller from nowhere is in none."""
+    if not networks:
+        return True
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped is not None and any(mapped in network for network in _parsed(networks))
+
+
+def _networks_within(inner: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    if not outer:
+        return True
+    return bool(inner) and all(_inside(network, _parsed(outer)) for network in _parsed(inner))
+
+
+def _inside(network: Network, outer: Iterable[Network]) -> bool:
+    # Not `subnet_of`: it raises where one is of version 4 and the other of version 6.
+    return any(
+        network.version == each.version and network[0] in each and network.prefixlen >= each.prefixlen for each in outer
+    )
+
+
+def _rate_within(inner: str | None, outer: str | None) -> bool:
+    """Say whether the inner rate allows neither more calls at once nor more in the long run."""
+    if outer is None:
+        return True
+    if inner is None:
+        return False
+    (most, span), (most_outer, span_outer) = rate(inner), rate(outer)
+    return most <= most_outer and most * span_outer <= most_outer * span
+
+
+@lru_cache(maxsize=1024)
+def _parsed(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(network) for network in texts)

@@ -1,0 +1,180 @@
+"""Bounds: from where and how often a token may be used, and that a child's are never wider than its caller's."""
+
+import ipaddress
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from counterfoil.bounds import NETWORK_LIMIT, UNBOUNDED, Bounds, admits, checked_networks, checked_rate, rate
+from counterfoil.commands import Create, Renew, Resume, Rotate, Update
+from counterfoil.events import Suspended, Updated
+from counterfoil.principal import Principal, refuse_beyond_bounds
+from counterfoil.refusals import BadNetwork, BadRateLimit, BeyondCaller, TokenNetworkForbidden, Uncounted
+from counterfoil.subjects.user import decide as decide_user
+from pure import people, stories
+from pure.stories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
+from pure.test_decide_exchange import exchange
+
+OFFICE = Bounds(("192.0.2.0/24", "2001:db8::/32"), "600/1m")
+HELD = replace(CREATED, networks=OFFICE.networks, rate_limit=OFFICE.rate_limit)
+INSIDE, OUTSIDE = ipaddress.ip_address("192.0.2.7"), ipaddress.ip_address("198.51.100.7")
+
+
+def bounded(bounds: Bounds = OFFICE, by: Principal = ADMIN) -> Principal:
+    return replace(by, bounds=bounds)
+
+
+def test_networks_are_kept_in_one_form() -> None:
+    assert checked_networks(("192.0.2.0/24", "2001:DB8::/32", "192.0.2.0/24", "198.51.100.7")) == (
+        "192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("networks", [("192.0.2.1/24",), ("",), ("office",), ("10.0.0.0/8",) * (NETWORK_LIMIT + 1)])
+def test_what_is_no_list_of_networks(networks: tuple[str, ...]) -> None:
+    with pytest.raises(BadNetwork) as refused:
+        checked_networks(networks)
+    assert refused.value.facts == {"field": "networks"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "means"), [("600/1m", (600, 60)), ("1/1s", (1, 1)), ("5/1.5s", (5, 2)), ("1/1ns", (1, 1))]
+)
+def test_a_rate_limit_is_a_number_and_a_duration(limit: str, means: tuple[int, int]) -> None:
+    assert checked_rate(limit) == limit
+    assert rate(limit) == means
+
+
+@pytest.mark.parametrize(
+    "limit", ["", "600", "0/1m", "-1/1m", "600/", "600/0s", "600/forever", "6e2/1m", "1/1m/1m", "9876543210/1m"]
+)  # fmt: skip
+def test_what_is_no_rate_limit(limit: str) -> None:
+    with pytest.raises(BadRateLimit, match=r"is not a rate limit\. .* such as 600/1m") as refused:
+        checked_rate(limit)
+    assert refused.value.facts == {"field": "rate_limit"}
+
+
+def test_no_networks_are_anywhere_and_a_caller_from_nowhere_is_in_none() -> None:
+    assert checked_rate(None) is None
+    assert admits((), None)
+    assert admits(OFFICE.networks, INSIDE)
+    assert admits(OFFICE.networks, ipaddress.ip_address("::ffff:192.0.2.7"))
+    assert not admits(OFFICE.networks, OUTSIDE)
+    assert not admits(OFFICE.networks, None)
+
+
+_addresses = st.ip_addresses(v=4, network="192.0.2.0/26") | st.ip_addresses(v=6, network="2001:db8::/122")
+_networks = st.lists(
+    st.builds(
+        lambda address, spare: str(ipaddress.ip_network((address, address.max_prefixlen - spare), strict=False)),
+        _addresses, st.integers(0, 5),
+    ),
+    max_size=3,
+).map(tuple)  # fmt: skip
+_rates = st.none() | st.builds(lambda most, span: f"{most}/{span}s", st.integers(1, 9), st.integers(1, 9))
+_bounds = st.builds(Bounds, _networks, _rates)
+
+
+def used(limit: str | None, at: int) -> float:
+    """How many calls may have been made after so many seconds, at most, window after window."""
+    if limit is None:
+        return float("inf")
+    most, span = rate(limit)
+    return most * (at // span + 1)
+
+
+@given(_bounds, _bounds, _addresses)
+def test_what_is_within_allows_nothing_that_the_wider_does_not(inner: Bounds, outer: Bounds, address: Any) -> None:
+    assume(inner.within(outer))
+    assert not admits(inner.networks, address) or admits(outer.networks, address)
+    if outer.rate_limit is not None:
+        (most, span), (most_outer, span_outer) = rate(inner.rate_limit or ""), rate(outer.rate_limit)
+        assert most <= most_outer
+        assert used(inner.rate_limit, span * span_outer - 1) <= used(outer.rate_limit, span * span_outer - 1)
+
+
+@given(_bounds, _bounds, _bounds)
+def test_being_within_is_an_order(one: Bounds, two: Bounds, three: Bounds) -> None:
+    assert one.within(one)
+    assert one.within(UNBOUNDED)
+    assert not (one.within(two) and two.within(three)) or one.within(three)
+
+
+@given(_bounds, _bounds)
+def test_c11_a_child_is_within_its_caller_or_refused(caller: Bounds, wanted: Bounds) -> None:
+    command = asks(
+        Create, by=bounded(caller), number=7, owner=CREATED.owner, name="n", secret=SECRET, networks=wanted.networks,
+        rate_limit=wanted.rate_limit,
+    )  # fmt: skip
+    try:
+        token = stories.given().then(command)
+    except BeyondCaller:
+        return
+    assert token.bounds.within(caller)
+
+
+@given(_bounds, _bounds, _bounds)
+def test_c11_nobody_changes_what_is_wider_than_they_or_makes_it_so(caller: Bounds, was: Bounds, wanted: Bounds) -> None:
+    before = stories.given(replace(CREATED, networks=checked_networks(was.networks), rate_limit=was.rate_limit))
+    command = asks(Update, by=bounded(caller), networks=wanted.networks, rate_limit=wanted.rate_limit)
+    try:
+        token = before.then(command)
+    except BeyondCaller:
+        return
+    assert before.token.bounds.within(caller)
+    assert token.bounds.within(caller)
+
+
+@pytest.mark.parametrize(
+    ("history", "command"),
+    [
+        ((), asks(Rotate, by=bounded(), secret=NEXT, grace_seconds=0)),
+        ((), asks(Renew, by=bounded(), duration="1d")),
+        ((Suspended(),), asks(Resume, by=bounded())),
+        ((), asks(Update, by=bounded(), name="another")),
+    ],
+)
+def test_who_is_bounded_gives_new_power_to_nothing_that_is_less_so(history: Any, command: Any) -> None:
+    with pytest.raises(BeyondCaller, match=r"may be used from 192\.0\.2\.0/24, 2001:db8::/32 only"):
+        stories.given(CREATED, *history).when(command)
+    limited = replace(command, by=bounded(Bounds(rate_limit="600/1m")))
+    with pytest.raises(BeyondCaller, match="limited to 600/1m; state a rate limit no wider"):
+        stories.given(CREATED, *history).when(limited)
+    assert stories.given(HELD, *history).when(command)
+
+
+def test_a_token_narrows_itself_and_never_widens() -> None:
+    itself = bounded(by=ITSELF)
+    narrower = stories.given(HELD).when(asks(Update, by=itself, networks=("192.0.2.0/28",), rate_limit="60/1m"))
+    assert narrower == [Updated(networks=("192.0.2.0/28",), rate_limit="60/1m")]
+    for wider in ({"networks": ()}, {"networks": ("192.0.0.0/16",)}, {"rate_limit": None}, {"rate_limit": "601/1m"}):
+        with pytest.raises(BeyondCaller):
+            stories.given(HELD).when(asks(Update, by=itself, **wider))
+    assert stories.given(HELD).when(asks(Update, by=itself, networks=OFFICE.networks, rate_limit="600/1m")) == []
+
+
+def test_bounds_are_lifted_by_who_has_none() -> None:
+    token = stories.given(HELD).then(asks(Update, networks=(), rate_limit=None))
+    assert token.bounds == UNBOUNDED
+    assert stories.given(HELD).token.bounds == OFFICE
+
+
+def test_an_exchange_comes_from_where_the_token_may_be_used_and_was_counted() -> None:
+    asked = exchange(address=INSIDE, counted="600/1m")
+    assert stories.given(HELD).when(asked)
+    for address in (OUTSIDE, None):
+        with pytest.raises(TokenNetworkForbidden):
+            stories.given(HELD).when(replace(asked, address=address))
+    for counted in (None, "601/1m"):
+        with pytest.raises(Uncounted) as refused:
+            stories.given(HELD).when(replace(asked, counted=counted))
+        assert (refused.value.token, refused.value.rate_limit) == (TOKEN, "600/1m")
+
+
+def test_who_may_be_used_from_some_networks_adds_no_user_who_logs_in_from_anywhere() -> None:
+    refuse_beyond_bounds(bounded(Bounds(rate_limit="1/1m")), Bounds(rate_limit="1/1m"))
+    with pytest.raises(BeyondCaller, match="networks within its own"):
+        decide_user(None, people.create(by=bounded()), people.NOW)
