@@ -32,7 +32,7 @@ WORDS: Final = {
     "account.read": "See the account and its policy.",
     "account.update": "Change the account's name and policy.",
     "account.end_secrets": "End every secret and bearer of the account at once.",
-    "audit.read": "See who has read what, and what was tried in vain.",
+    "audit.read": "See what happened in the account, who has read what, and what was tried in vain.",
     "accounts.create": "Open further accounts.",
     "accounts.read": "List the accounts that this one opened.",
     "scopes.read": "Read the catalogue of scopes.",

@@ -136,3 +136,9 @@ def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
         f"The caller itself is limited to {caller.bounds.rate_limit}; state a rate limit no wider than its own.",
         rate_limit=caller.bounds.rate_limit,
     )
+
+
+def refuse_passing(caller: Principal) -> None:
+    """Raise BeyondCaller if the caller is good for a time, or from some networks, alone: a user is neither."""
+    refuse_beyond_life(caller, None)
+    refuse_beyond_bounds(caller, Bounds(rate_limit=caller.bounds.rate_limit))

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from .commands import Rotate, TokenCommand
-from .principal import Actor, Principal, refuse_beyond, refuse_beyond_life
+from .principal import Actor, Principal, refuse_beyond, refuse_beyond_life, refuse_passing
 from .refusals import SecretNoLongerAvailable, TokenSuspended
 from .subjects.small import Small, SubjectCommand
 from .subjects.user import User, owner_of
-from .token import Surroundings, Token, flaw, good_until
+from .token import Surroundings, Token, flaw, good_until, refuse_beyond_token
 
 
 def refuse_replay(
@@ -33,7 +33,7 @@ def _refuse_token(command: TokenCommand | SubjectCommand, token: Token, at: date
     # A suspended token may be given a new secret, and stays suspended.
     if denied and not (isinstance(denied, TokenSuspended) and isinstance(command, Rotate)):
         raise SecretNoLongerAvailable(subject=str(token.id))
-    refuse_beyond(command.by, token.scopes, owner=token.owner)
+    refuse_beyond_token(command.by, token)
     if not _is_former_secret(command.by, token):
         refuse_beyond_life(command.by, token.expires_at)
 
@@ -52,4 +52,4 @@ def _refuse_user(by: Principal, user: User) -> None:
         raise SecretNoLongerAvailable(subject=str(user.id))
     if by.actor.id != user.id:
         refuse_beyond(by, user.held, owner=owner_of(user.id))
-        refuse_beyond_life(by, None)  # a user outlives every token that expires
+        refuse_passing(by)

@@ -26,7 +26,7 @@ async def place(database: Database, valkey: Valkey, tmp_path: Path) -> AsyncIter
         yield opened
 
 
-async def test_c11_exactly_n_of_2n_calls_pass_over_two_processes(
+async def test_e22_exactly_n_of_2n_calls_pass_over_two_processes(
     database: Database, valkey: Valkey, tmp_path: Path
 ) -> None:
     limits = valkey.database(4)

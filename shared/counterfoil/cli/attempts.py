@@ -11,7 +11,7 @@ from counterfoil.client.documents import Attempt
 
 from .options import AsJson, Credentials, Limit
 from .reading import listed
-from .showing import table, time_of
+from .showing import actor_of, table, time_of
 
 
 def attempts(
@@ -28,5 +28,9 @@ def attempts(
 def _show(attempts: Sequence[Attempt]) -> None:
     table(
         ("minute", "kind", "times", "token or user", "network"),
-        ((time_of(a.minute), a.kind, str(a.count), str(a.subject or "-"), a.network) for a in attempts),
+        ((time_of(each.minute), each.kind, str(each.count), _whose(each), each.network) for each in attempts),
     )
+
+
+def _whose(attempt: Attempt) -> str:
+    return actor_of(attempt.named) if attempt.named else str(attempt.subject or "-")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
 import typer
 
 from counterfoil.client import Account, Policy
+from counterfoil.client.documents import AccountEvent
 
 from .asking import ask
 from .complaints import remark
-from .options import AsJson, Credentials
-from .showing import facts, json_of, time_of
+from .options import AsJson, Credentials, Limit
+from .reading import listed
+from .showing import actor_of, facts, json_of, table, time_of
 
 _NONE: Final = "none"
 
@@ -83,6 +86,35 @@ def end_secrets(
     _shown(account, as_json=as_json)
     if not as_json:
         remark("Log in with a password now, and rotate the tokens that are still needed.")
+
+
+def events(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Show what happened to the account, its users, its scopes and its bulk revocations, the newest first."""
+    listed(lambda ledger, most: ledger.account_events(limit=most), _show_events, limit, credentials, as_json=as_json)
+
+
+def _show_events(events: Sequence[AccountEvent]) -> None:
+    table(
+        ("at", "what", "of", "by", "changed"),
+        ((time_of(e.at), e.type, _of(e), actor_of(e.by), _changed(e)) for e in events),
+    )
+
+
+def _of(event: AccountEvent) -> str:
+    named = event.data.get("scope") or (event.private or {}).get("name")
+    return f"{event.subject.kind} {named}" if named and event.subject.number is None else actor_of(event.subject)
+
+
+def _changed(event: AccountEvent) -> str:
+    told = [f"{field}: {_text(each.before)} → {_text(each.after)}" for field, each in (event.changes or {}).items()]
+    reason = (event.private or {}).get("reason")
+    return "; ".join([*told, *([f"reason: {reason}"] if reason else [])])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "(none)"
+    return "(none)" if value in (None, "") else str(value)
 
 
 def _meant(name: str, value: str | bool | tuple[str, ...]) -> object:

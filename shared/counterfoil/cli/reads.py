@@ -11,7 +11,7 @@ from counterfoil.client.reads import Reading
 
 from .options import AsJson, Credentials, Limit
 from .reading import listed
-from .showing import table, time_of
+from .showing import actor_of, table, time_of
 
 
 def reads(
@@ -28,10 +28,7 @@ def reads(
 def _show(reads: Sequence[Reading]) -> None:
     table(
         ("at", "reader", "calls", "rows", "tokens by name"),
-        (
-            (time_of(each.at), f"{each.reader.kind} {each.reader.id}", _calls(each), str(each.shown), _tokens(each))
-            for each in reads
-        ),
+        ((time_of(each.at), actor_of(each.reader), _calls(each), str(each.shown), _tokens(each)) for each in reads),
     )
 
 

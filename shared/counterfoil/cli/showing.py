@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from counterfoil.client import Alert, Bearer, Happening, Issued, Secret, Token
+from counterfoil.client.documents import Actor
 
 from .complaints import printable, remark, warn
 
@@ -77,7 +78,7 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("duration", token.duration or ""), ("description", token.description),
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
         ("networks", " ".join(token.networks)), ("rate limit", token.rate_limit or ""),
-        ("created", f"{time_of(token.created_at)} by {token.creator.kind} {token.creator.id}"),
+        ("created", f"{time_of(token.created_at)} by {actor_of(token.creator)}"),
         ("last used", "" if at else time_of(token.last_used_at) or "never"),
         ("last exchanged", time_of(token.last_exchanged_at) or "never"),
         ("generation", str(token.generation)), ("secret begins", token.stub),
@@ -125,12 +126,21 @@ def show_events(events: Sequence[Happening]) -> None:
                 str(e.version),
                 time_of(e.at),
                 e.type,
-                f"{e.by.kind} {e.by.id}",
+                actor_of(e.by),
                 _says({**e.data, **(e.private or {})}),
             )
             for e in events
         ),
     )
+
+
+def actor_of(actor: Actor) -> str:
+    """Return who it is in words, and by the id who has no name any more."""
+    if actor.kind == "user" and actor.name:
+        return actor.name
+    if actor.number is None:
+        return actor.kind if actor.kind == "system" else f"{actor.kind} {actor.id}"
+    return f"{actor.kind} {actor.number} {actor.name or '(erased)'}"
 
 
 def _says(data: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from . import spelling
 from .calls import Calls
-from .documents import Account, Attempt, Policy, Scope, ScopeSet
+from .documents import Account, AccountEvent, Attempt, Policy, Scope, ScopeSet
 from .wire import Call
 
 
@@ -28,6 +28,11 @@ class OwnAccount(Calls):
         # Tried twice it ends what came in between as well: no key is needed, and none could be read again.
         call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
         return spelling.read(await self.wire.ask(call), Account)
+
+    async def account_events(self, *, limit: int | None = None) -> AsyncIterator[AccountEvent]:
+        """Yield what happened in the account beside its tokens, the newest first, and what it changed."""
+        async for event in self.pages("/v1/account/events", {}, AccountEvent, limit=limit):
+            yield event
 
     async def attempts(self, *, kind: str | None = None, limit: int | None = None) -> AsyncIterator[Attempt]:
         """Yield what was tried in vain on the account, the latest first."""

@@ -29,10 +29,12 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """By whom something was done."""
+    """By whom something was done, and what they are called now: a token's number and name, a user's e-mail address."""
 
     kind: str
     id: UUID
+    number: int | None = None
+    name: str | None = None
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,20 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     by: Actor
     data: dict[str, Any] = {}
     private: dict[str, Any] | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One field, as it was and as it became."""
+
+    before: Any
+    after: Any
+
+
+class AccountEvent(Happening, frozen=True, kw_only=True):
+    """One thing that happened to the account, a user, the catalogue or a bulk revocation, and what it changed."""
+
+    subject: Actor
+    changes: dict[str, Change] | None = None
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +154,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     minute: datetime
     kind: str
     subject: UUID | None
+    named: Actor | None = None
     network: str
     count: int
     last_at: datetime

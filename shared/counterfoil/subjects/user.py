@@ -12,9 +12,8 @@ from uuid import UUID
 from msgspec import UNSET
 
 from counterfoil import scopes, text
-from counterfoil.bounds import Bounds
 from counterfoil.events import Event, Fact, Private
-from counterfoil.principal import Actor, Owner, Principal, refuse_beyond, refuse_beyond_bounds, refuse_beyond_life
+from counterfoil.principal import Actor, Owner, Principal, refuse_beyond, refuse_passing
 from counterfoil.refusals import AlreadyExists, BadEmail, EmailTaken, LastAdministrator, NotFound, UserGone
 
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
@@ -120,7 +119,7 @@ def _change(user: User, command: SubjectCommand, around: Around) -> list[Event]:
     if command.by.actor.id != user.id:  # nobody has power over who may do more than they do
         refuse_beyond(command.by, user.held, owner=owner_of(user.id))
         if not isinstance(command, DisableUser | RemoveUser):  # what a passing caller ends does not outlive it
-            _refuse_passing(command.by)
+            refuse_passing(command.by)
     match command:
         case UpdateUser():
             return _update(user, command, around)
@@ -167,13 +166,7 @@ def _update(user: User, command: UpdateUser, around: Around) -> list[Event]:
 
 def _refuse_beyond(caller: Principal, user: UUID, wanted: tuple[str, ...]) -> None:
     refuse_beyond(caller, wanted, owner=owner_of(user))
-    _refuse_passing(caller)
-
-
-def _refuse_passing(caller: Principal) -> None:
-    """Raise BeyondCaller if a user could log in later than the caller may ask, or from elsewhere."""
-    refuse_beyond_life(caller, None)
-    refuse_beyond_bounds(caller, Bounds(rate_limit=caller.bounds.rate_limit))
+    refuse_passing(caller)
 
 
 def _refuse_taken(email: str, user: UUID, around: Around) -> None:

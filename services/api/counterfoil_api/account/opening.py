@@ -8,12 +8,11 @@ from msgspec import Meta
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
-from counterfoil.bounds import Bounds
 from counterfoil.cursor import BadCursor
 from counterfoil.fold import Together
 from counterfoil.password import checked_password
 from counterfoil.postgres.catalogue import family
-from counterfoil.principal import SYSTEM, Principal, refuse_beyond_bounds, refuse_beyond_life
+from counterfoil.principal import SYSTEM, Principal, refuse_passing
 from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, ScopeMissing
 from counterfoil.subjects.account import CreateAccount
 from counterfoil.subjects.user import checked_email
@@ -92,8 +91,7 @@ async def create_account(
     server opens others, and who may do so only for a time opens none.
     """
     need(asker, "accounts.create")
-    refuse_beyond_life(asker, None)  # its administrator outlives every token that expires, and logs in from anywhere
-    refuse_beyond_bounds(asker, Bounds(rate_limit=asker.bounds.rate_limit))
+    refuse_passing(asker)  # its administrator outlives every token that expires, and logs in from anywhere
     if (await own_account(ledger, asker)).parent is not None:
         raise BeyondCaller("Only an account that was founded on the server opens others.")
     account, user, first = uuid7(), uuid7(), body.administrator

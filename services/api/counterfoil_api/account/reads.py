@@ -14,10 +14,11 @@ from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import ScopeMissing
 from counterfoil.subjects.reads import Read, log_of
 from counterfoil.token import Token
+from counterfoil_api.account.actors import Names, actor_document, names
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import CreatorDocument, Cursor, Given, Limit
+from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit
 from counterfoil_api.typed.reading import Asker, Query
 
 api = Api("audit")
@@ -35,7 +36,7 @@ class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What one reader has read in the `seconds` before `at`: how often of which kind, and how many rows they saw."""
 
     at: datetime
-    reader: CreatorDocument
+    reader: ActorDocument
     calls: Annotated[dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads.")]
     shown: int
     tokens: Annotated[tuple[UUID, ...], Meta(description="Those asked for by name, a hundred at most.")]
@@ -67,7 +68,8 @@ async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[Re
     if len(facts) > query.limit:
         more = ledger.cursors.made(asker.account, question, [page[-1].at, page[-1].subject.id, page[-1].version])
     await ledger.witness.tell(asker, "reads", shown=len(page))
-    return ReadPage(items=[_document(fact) for fact in page], next_cursor=more)
+    known = await names(ledger, asker, (event.reader.id for event in map(_read, page)))
+    return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
 
 
 def is_own(asker: Principal, token: Token) -> bool:
@@ -84,11 +86,15 @@ def _logs(account: UUID, reader: UUID) -> list[UUID]:
     return [log_of(account, Actor("user", reader)), log_of(account, Actor("token", reader))]
 
 
-def _document(fact: Fact) -> ReadDocument:
-    event = fact.event
-    if not isinstance(event, Read):
+def _read(fact: Fact) -> Read:
+    if not isinstance(fact.event, Read):
         raise TypeError("a log holds reads")
+    return fact.event
+
+
+def _document(fact: Fact, known: Names) -> ReadDocument:
+    event = _read(fact)
     return ReadDocument(
-        at=fact.at, reader=CreatorDocument(event.reader.kind, event.reader.id), calls=event.calls, shown=event.shown,
+        at=fact.at, reader=actor_document(event.reader, known), calls=event.calls, shown=event.shown,
         tokens=event.tokens, seconds=event.seconds, version=fact.version,
     )  # fmt: skip

@@ -9,12 +9,13 @@ from msgspec import Meta
 
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.attempts import Attempted, attempts_of
-from counterfoil.principal import Principal
+from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import ScopeMissing
+from counterfoil_api.account.actors import Names, actor_document, names
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Cursor, Given, Limit
+from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit
 from counterfoil_api.typed.reading import Asker, Query
 
 api = Api("audit")
@@ -34,6 +35,9 @@ class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
     minute: datetime
     kind: Annotated[str, Meta(description="login-failed, or the last part of the type of the problem answered.")]
     subject: Annotated[UUID | None, Meta(description="The token or user; null where too many to be told apart.")]
+    named: Annotated[
+        ActorDocument | None, Meta(description="What it is called now; null if it is gone or may not be seen.")
+    ]
     network: Annotated[str, Meta(description="Where the latest came from: a /24 or a /64, never an address.")]
     count: int
     last_at: datetime
@@ -60,11 +64,17 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     page, more = found[: query.limit], None
     if len(found) > query.limit:
         more = ledger.cursors.made(asker.account, question, page[-1].place)
-    return AttemptPage(items=[_document(each) for each in page], next_cursor=more)
+    known = await names(ledger, asker, (each.subject for each in page if each.subject is not None))
+    return AttemptPage(items=[_document(each, known) for each in page], next_cursor=more)
 
 
-def _document(each: Attempted) -> AttemptDocument:
+def _document(each: Attempted, known: Names) -> AttemptDocument:
     return AttemptDocument(
-        minute=each.minute, kind=each.kind, subject=each.subject, network=each.network, count=each.count,
-        last_at=each.last_at,
+        minute=each.minute, kind=each.kind, subject=each.subject, named=_named(each.subject, known),
+        network=each.network, count=each.count, last_at=each.last_at,
     )  # fmt: skip
+
+
+def _named(subject: UUID | None, known: Names) -> ActorDocument | None:
+    named = None if subject is None else known.get(subject)
+    return None if named is None or subject is None else actor_document(Actor(named.kind, subject), known)

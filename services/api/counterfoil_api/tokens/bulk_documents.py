@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil_api.tokens.filters import TokenFilter
-from counterfoil_api.typed.documents import CreatorDocument, Cursor, Given, Limit, OwnerDocument, Reason
+from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit, OwnerDocument, Reason
 
 Plan = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", description="Stands for exactly these tokens, with the secrets they have now.")
@@ -97,7 +97,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     some_failed: Annotated[list[UUID], Meta(description="Twenty of those that could not be revoked, at most.")]
     per_second: Annotated[float | None, Meta(description="Tokens gone through, while it is or was running.")]
     created_at: datetime
-    created_by: CreatorDocument
+    created_by: ActorDocument
     started_at: datetime | None
     ended_at: datetime | None
     revision: int

@@ -7,8 +7,9 @@ import msgspec
 from counterfoil.postgres.jobs import Progress
 from counterfoil.postgres.selection import Look
 from counterfoil.subjects.job import Job
+from counterfoil_api.account.actors import bare
 from counterfoil_api.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, TokenPlanned, Used
-from counterfoil_api.typed.documents import CreatorDocument, OwnerDocument
+from counterfoil_api.typed.documents import OwnerDocument
 
 Status = Literal["accepted", "running", "finished", "cancelled"]
 
@@ -50,7 +51,7 @@ def job_document(job: Job, far: Progress) -> JobDocument:
         some_failed=list(far.some_failed),
         per_second=_rate(job, far),
         created_at=job.created_at,
-        created_by=CreatorDocument(job.creator.kind, job.creator.id),
+        created_by=bare(job.creator),
         started_at=job.started_at,
         ended_at=job.ended_at,
         revision=job.revision,

@@ -15,6 +15,7 @@ from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadReference, BadText, NotFound, ScopeMissing
+from counterfoil_api.account.actors import Names, names
 from counterfoil_api.account.reads import is_for, is_own
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.ledger import Ledger
@@ -98,7 +99,8 @@ async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[T
     if not is_for(asker, _owner_of(wanted)):
         ledger.witness.note(asker, "list", shown=len(page))
     more = ledger.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
-    return TokenPage(items=[listed_document(each) for each in page], next_cursor=more)
+    known = await names(ledger, asker, (each.token.creator.id for each in page))
+    return TokenPage(items=[listed_document(each, known) for each in page], next_cursor=more)
 
 
 def _owner_of(wanted: Filter) -> Owner | None:
@@ -124,11 +126,11 @@ async def get_token(
     listed = await permitted(ledger, asker, ref, scope="tokens.read")
     own, tokens = is_own(asker, listed.token), (listed.token.id,)
     if query.as_of is None:
-        document = listed_document(listed)
+        document = listed_document(listed, await names(ledger, asker, (listed.token.creator.id,)))
         if not own:
             ledger.witness.note(asker, "token", shown=1, tokens=tokens)
     else:
-        document = await _past_document(ledger, listed, query.as_of)
+        document = await _past_document(ledger, asker, listed, query.as_of)
         if not own:
             await ledger.witness.tell(asker, "past", shown=1, tokens=tokens)
     return Tagged(document, document.revision)
@@ -158,14 +160,15 @@ async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: str, quer
     if not is_own(asker, token):
         await ledger.witness.tell(asker, "events", shown=len(page), tokens=(token.id,))
     more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
-    return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
+    known = await names(ledger, asker, (fact.by.id for fact in page))
+    return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
 
 def _place(ledger: Ledger, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
     return None if cursor is None else ledger.cursors.place(asker.account, question, cursor)
 
 
-async def _past_document(ledger: Ledger, listed: Listed, as_of: str) -> TokenDocument:
+async def _past_document(ledger: Ledger, asker: Principal, listed: Listed, as_of: str) -> TokenDocument:
     token = listed.token
     at, version = await _moment(ledger, listed, as_of)
     changes = await changes_until(ledger.readers, token.account, token.id, at=at, version=version)
@@ -175,15 +178,16 @@ async def _past_document(ledger: Ledger, listed: Listed, as_of: str) -> TokenDoc
     then = past(changes, at, owner=owner, of_account=of_account)
     if then is None:
         raise NotFound("This token did not exist yet.")
-    document = token_document(then.token, at=at, around=then.around, last_used_at=None)
+    known = await names(ledger, asker, (token.creator.id, then.decided_by.by.id))
+    document = token_document(then.token, at=at, around=then.around, last_used_at=None, known=known)
     # The log knows exchanges, not verifications: when a token was last used in the past is not to be told from it.
-    return replace(document, last_used_at=None, as_of=_as_of(then))
+    return replace(document, last_used_at=None, as_of=_as_of(then, known))
 
 
-def _as_of(then: Past) -> AsOf:
+def _as_of(then: Past, known: Names) -> AsOf:
     fact = then.decided_by
     subject = SubjectDocument(kind=fact.subject.kind, id=fact.subject.id)
-    told = event_document(fact)
+    told = event_document(fact, known)
     if subject.kind != "token":  # what was said of a person is for those who may see people
         told = replace(told, private=None)
     return AsOf(at=then.at, subject=subject, decided_by=told)

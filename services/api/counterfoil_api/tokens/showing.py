@@ -10,19 +10,22 @@ from counterfoil.events import Fact
 from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
 from counterfoil.token import Surroundings, Token, flaw, status
+from counterfoil_api.account.actors import Names, actor_document, bare
 from counterfoil_api.edge.problems import kind_of
-from counterfoil_api.typed.documents import AlertDocument, CreatorDocument, EventDocument, OwnerDocument, TokenDocument
+from counterfoil_api.typed.documents import AlertDocument, EventDocument, OwnerDocument, TokenDocument
 
 
-def token_document(token: Token, *, at: datetime, around: Surroundings, last_used_at: datetime | None) -> TokenDocument:
-    """A token as it is at this moment, with what surrounds it."""
+def token_document(
+    token: Token, *, at: datetime, around: Surroundings, last_used_at: datetime | None, known: Names | None = None
+) -> TokenDocument:
+    """A token as it is at this moment, with what surrounds it; its creator by name, where names are known."""
     denied = flaw(token, token.generation, at, around)
     return TokenDocument(
         id=token.id,
         number=token.number,
         account=token.account,
         owner=OwnerDocument(token.owner.type, token.owner.id),
-        creator=CreatorDocument(token.creator.kind, token.creator.id),
+        creator=bare(token.creator) if known is None else actor_document(token.creator, known),
         name=token.name,
         description=token.description,
         scopes=token.scopes,
@@ -47,20 +50,22 @@ def token_document(token: Token, *, at: datetime, around: Surroundings, last_use
     )
 
 
-def listed_document(listed: Listed) -> TokenDocument:
+def listed_document(listed: Listed, known: Names | None = None) -> TokenDocument:
     """A token as it was read."""
-    return token_document(listed.token, at=listed.at, around=listed.around, last_used_at=listed.last_used_at)
+    return token_document(
+        listed.token, at=listed.at, around=listed.around, last_used_at=listed.last_used_at, known=known
+    )
 
 
-def event_document(fact: Fact) -> EventDocument:
-    """An event as the log tells it."""
+def event_document(fact: Fact, known: Names) -> EventDocument:
+    """An event as the log tells it, with what who did it is called now."""
     data: dict[str, Any] = msgspec.to_builtins(fact.event)
     private = data.pop("private", None)
     return EventDocument(
         version=fact.version,
         type=fact.type,
         at=fact.at,
-        by=CreatorDocument(fact.by.kind, fact.by.id),
+        by=actor_document(fact.by, known),
         data=data,
         private=private,
     )

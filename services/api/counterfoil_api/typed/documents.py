@@ -186,11 +186,17 @@ class OwnerDocument(msgspec.Struct, frozen=True):
     id: str
 
 
-class CreatorDocument(msgspec.Struct, frozen=True):
-    """Who made it."""
+class ActorDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did it, and what they are called now: a token's number and name, a user's number and e-mail address.
+
+    `number` and `name` are null for who is gone, was erased, or may not be seen by who asks. The answer to a change
+    does not have them.
+    """
 
     kind: str
     id: UUID
+    number: int | UnsetType | None = UNSET
+    name: str | UnsetType | None = UNSET
 
 
 class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +205,7 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     type: str
     at: datetime
-    by: CreatorDocument
+    by: ActorDocument
     data: dict[str, Any]
     private: dict[str, Any] | None
 
@@ -243,7 +249,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     account: UUID
     owner: OwnerDocument
-    creator: CreatorDocument
+    creator: ActorDocument
     name: str | None
     description: str
     scopes: tuple[str, ...]

@@ -5,8 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from counterfoil_api.typed.documents import (
+    ActorDocument,
     BearerDocument,
-    CreatorDocument,
     ExchangeRequest,
     Issued,
     NewToken,
@@ -42,7 +42,9 @@ TOKEN: Final = TokenDocument(
     number=42,
     account=UUID("019ca8be-1f00-7000-8000-5d1f60a7c233"),
     owner=OwnerDocument("service", "backup"),
-    creator=CreatorDocument("user", UUID("019ca8be-1f10-7000-8000-0b7e44d2a961")),
+    creator=ActorDocument(
+        kind="user", id=UUID("019ca8be-1f10-7000-8000-0b7e44d2a961"), number=2, name="ada@example.org"
+    ),
     name="nightly-backup",
     description="Copies the archive every night.",
     scopes=("archive.read", "archive.copy"),

@@ -35,6 +35,7 @@ from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user import checked_email, owner_of
 from counterfoil.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.subjects.user_events import Role
+from counterfoil_api.account.actors import names
 from counterfoil_api.account.described import refuse_undescribed
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
@@ -192,7 +193,8 @@ async def list_user_events(
     if asker.owner != owner_of(found.id):  # who reads the log of others is told of in the log
         await ledger.witness.tell(asker, "events", shown=len(page))
     more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
-    return EventPage(items=[event_document(fact) for fact in page], next_cursor=more)
+    known = await names(ledger, asker, (fact.by.id for fact in page))
+    return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
 
 def chosen(given: str | None, email: str) -> str:

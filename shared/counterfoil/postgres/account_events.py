@@ -1,0 +1,59 @@
+"""What happened in an account beside its tokens: to the account, its users, its catalogue and its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from counterfoil.codec import entry_of, fact_of
+from counterfoil.events import Fact
+from counterfoil.subjects import KINDS
+
+from .connection import Pool
+from .tenant import tenant
+
+# As in the index event_of_account: tokens have timelines of their own, and reads a list.
+_KINDS: Final = "kind <> 'token' and kind <> 'log'"
+
+
+async def account_events(
+    pool: Pool, account: UUID, *, after: tuple[datetime, UUID, int] | None = None, limit: int
+) -> list[Fact]:
+    """Return up to `limit` events beyond a place (time, subject, version), the newest first."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select entry, private
+              from event
+             where account_id = $1
+               and {_KINDS}
+               and ($2::timestamptz is null or (at, subject_id, version) < ($2, $3::uuid, $4::bigint))
+             order by at desc, subject_id desc, version desc
+             limit $5""",
+            account, *(after or (None, None, None)), limit,
+        )  # fmt: skip
+    return _facts(rows)
+
+
+async def histories(pool: Pool, account: UUID, until: Mapping[UUID, int]) -> list[Fact]:
+    """Return all that happened to each of these subjects, up to a version; one subject after the other, in order."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select e.entry, e.private
+              from unnest($2::uuid[], $3::bigint[]) as w(subject_id, version)
+              join event e on e.account_id = $1 and e.subject_id = w.subject_id and e.version <= w.version
+             where e.account_id = $1
+               and {_KINDS}
+             order by e.subject_id, e.version""",
+            account, list(until), list(until.values()),
+        )  # fmt: skip
+    return _facts(rows)
+
+
+def _facts(rows: Sequence[asyncpg.Record]) -> list[Fact]:
+    return [fact_of(entry_of(row["entry"]), row["private"], KINDS) for row in rows]

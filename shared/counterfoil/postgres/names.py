@@ -1,0 +1,51 @@
+"""Who an id stands for: a token's number and name, a user's number and e-mail address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.principal import Owner
+
+from .connection import Pool
+from .tenant import tenant
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """A token or a user of an account; the name is null where it was erased. `owner` is a token's."""
+
+    kind: Literal["token", "user"]
+    number: int
+    name: str | None
+    owner: Owner | None
+
+
+async def names_of(pool: Pool, account: UUID, ids: Iterable[UUID]) -> dict[UUID, Named]:
+    """Return those of these ids that are a token or a user of this account; one query, however many they are."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            """
+            select t.token_id as id, 'token' as kind, t.number, t.name, t.owner_type, t.owner_id
+              from token t
+             where t.account_id = $1 and t.token_id = any($2)
+             union all
+            select s.subject_id, s.kind, s.number, s.name, null, null
+              from subject s
+             where s.account_id = $1 and s.subject_id = any($2) and s.kind = 'user'""",
+            account, wanted,
+        )  # fmt: skip
+    return {
+        row["id"]: Named(
+            kind=row["kind"],
+            number=row["number"],
+            name=row["name"],
+            owner=None if row["owner_type"] is None else Owner(row["owner_type"], row["owner_id"]),
+        )
+        for row in rows
+    }
