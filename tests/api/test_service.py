@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -178,6 +179,15 @@ def process(
     running.stderr.close()
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def environment_for(database: Database, *, port: int, processes: int) -> dict[str, str]:
     settings = settings_for(database.app_url)
     return {
@@ -219,6 +229,24 @@ async def test_the_command_serves_counts_and_ends_cleanly(process: tuple[subproc
     assert started["public_url"] == url
     assert f"http://{started['address'][0]}:{started['address'][1]}" == url
     assert not [line for line in lines if line["level"] in {"warning", "error"}]
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_ipv6_address_of_any_spelling_is_listened_on(
+    database: Database, unused_tcp_port: int, processes: int
+) -> None:
+    told = environment_for(database, port=unused_tcp_port, processes=processes) | {"API_HOST": "0:0:0:0:0:0:0:1"}
+    command = [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"]
+    with subprocess.Popen(command, env=told, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        lines = (msgspec.json.decode(line) for line in running.stderr)
+        started = next(line for line in lines if line["event"] == "api_started")
+        with socket.create_connection(("::1", unused_tcp_port), timeout=10):
+            pass
+        running.terminate()
+        running.stderr.read()
+    assert (started["public_url"], started["address"][0]) == (f"http://[::1]:{unused_tcp_port}", "::1")
 
 
 def test_processes_open_no_socket_but_the_one_they_serve(

@@ -97,10 +97,14 @@ async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLCon
         site = web.TCPSite(runner, settings.api_host, settings.api_port, ssl_context=context, backlog=_BACKLOG)
         await site.start()
     except OSError as error:
-        where = f"{settings.api_host}:{settings.api_port}"
         raise SystemExit(
-            f"Cannot listen on {where} ({os.strerror(error.errno or 0)}); see API_HOST, API_PORT."
+            f"Cannot listen on {_address(settings)} ({os.strerror(error.errno or 0)}); see API_HOST, API_PORT."
         ) from None
+
+
+def _address(settings: Settings) -> str:
+    host = settings.api_host
+    return f"[{host}]:{settings.api_port}" if ":" in host else f"{host}:{settings.api_port}"
 
 
 class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
@@ -112,9 +116,8 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
 
     def load_config(self) -> None:
         settings = self._settings
-        host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
         for name, value in {
-            "bind": f"{host}:{settings.api_port}",
+            "bind": _address(settings),
             "workers": settings.api_processes,
             "worker_class": _worker(self._context),
             "backlog": _BACKLOG,
