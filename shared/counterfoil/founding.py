@@ -13,6 +13,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -23,14 +24,15 @@ from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from . import text
-from .commands import Create
+from .commands import Create, Renew
 from .door import Door
+from .duration import FOREVER, length
 from .fold import Together
 from .keys.peppering import settle
 from .postgres.connection import connect, open_pool
 from .postgres.users import first_account
 from .principal import NIL, Actor, Owner, Principal
-from .refusals import AlreadyExists
+from .refusals import AlreadyExists, BadDuration
 from .scopes import EVERYTHING
 from .secret import Peppers, Secret, mint
 from .settings import Settings
@@ -49,6 +51,7 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
     """The credentials of a new account, as the file holds them; ids are minted first, so that all can be repeated.
 
     `admin_login` is what the administrator logs in with: ACCOUNT/ADDRESS, or in the first account the address alone.
+    `admin_token_lifetime` is what the token was last given: a duration, or forever.
     """
 
     url: str
@@ -60,12 +63,13 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
     admin_user_id: UUID
     admin_token_id: UUID
     admin_login: str = ""
+    admin_token_lifetime: str = FOREVER
 
     def __repr__(self) -> str:
         return f"Charter(account={self.account})"
 
 
-async def found(settings: Settings, *, name: str, email: str, file: Path) -> bool:
+async def found(settings: Settings, *, name: str, email: str, file: Path, lifetime: str = FOREVER) -> bool:
     """Found the account whose credentials the file will hold; False if it holds them already.
 
     May be repeated after any failure: the same command finishes what was begun.
@@ -77,7 +81,7 @@ async def found(settings: Settings, *, name: str, email: str, file: Path) -> boo
             return False
         charter = _read(new)
         if charter is None:
-            charter = _minted(settings, name, email)
+            charter = _minted(settings, name, email, lifetime)
             _write(new, charter)
         else:
             _refuse_another(charter, name, email)
@@ -86,6 +90,31 @@ async def found(settings: Settings, *, name: str, email: str, file: Path) -> boo
         new.rename(file)
         _sync(file.parent)
     return True
+
+
+async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = None) -> datetime | None:
+    """Give the token in a file of credentials a life from now on, and return its end; without one, its own again."""
+    with _turn(file.parent):
+        charter = _read(file)
+        if charter is None:
+            raise AnotherFounding(f"There is no {file}; `counterfoil account create` writes it.")
+        charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
+        command = Renew(
+            account=charter.account, token_id=charter.admin_token_id, by=_founder(charter),
+            duration=charter.admin_token_lifetime,
+        )  # fmt: skip
+        async with Door(settings.database_url) as door:
+            token = (await door.execute(command)).token
+        new = file.with_name(file.name + ".new")
+        _write(new, charter)
+        new.rename(file)
+        _sync(file.parent)
+    return token.expires_at
+
+
+def lifetime_in(file: Path) -> str:
+    """Return the lifetime of the token in a file of credentials: a duration, or forever."""
+    return msgspec.json.decode(file.read_bytes(), type=Charter).admin_token_lifetime
 
 
 def login_in(file: Path) -> str:
@@ -121,13 +150,16 @@ def _refuse_another(charter: Charter | None, name: str, email: str) -> None:
         raise AnotherFounding(AnotherFounding.__doc__)
 
 
-def _minted(settings: Settings, name: str, email: str) -> Charter:
+def _minted(settings: Settings, name: str, email: str, lifetime: str) -> Charter:
     text.checked_name(name)
+    if lifetime != FOREVER and not length(lifetime):
+        raise BadDuration("The token would expire at once; state a lifetime such as 90d, or forever.")
     account = uuid7()
     return Charter(
         url=settings.public_url, account=account, account_name=name, admin_email=checked_email(email),
         admin_password=secrets.token_urlsafe(_PASSWORD_BYTES), admin_token=mint("user").plain,
         admin_user_id=uuid7(), admin_token_id=uuid7(), admin_login=f"{account}/{email}",
+        admin_token_lifetime=lifetime,
     )  # fmt: skip
 
 
@@ -166,8 +198,12 @@ async def _execute(settings: Settings, charter: Charter) -> None:
             await door.execute(_all_of_it(charter, peppers))
 
 
+def _founder(charter: Charter) -> Principal:
+    return Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
+
+
 def _all_of_it(charter: Charter, peppers: Peppers) -> Together:
-    founder = Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
+    founder = _founder(charter)
     account = CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
     administrator = CreateUser(
         account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
@@ -176,6 +212,7 @@ def _all_of_it(charter: Charter, peppers: Peppers) -> Together:
     token = Create(
         account=charter.account, token_id=charter.admin_token_id, by=founder, number=1,
         owner=Owner("user", str(charter.admin_user_id)), name="administrator",
-        secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,), duration="forever",
+        secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,),
+        duration=charter.admin_token_lifetime,
     )  # fmt: skip
     return Together((account, administrator, token))

@@ -1,6 +1,7 @@
 """`python -m counterfoil_dev`: run everything in the foreground until Ctrl-C."""
 
 import argparse
+import json
 import os
 import shlex
 import signal
@@ -57,7 +58,7 @@ def _where_to_go(stack: Stack) -> str:
 Counterfoil is running.
 
   address      {stack.url}
-  credentials  {credentials} (administrator and first token)
+  credentials  {credentials} (administrator, and a first token that {_lives(stack)})
   settings     {_shown(service_environment_of(stack.state))} (what the processes were told)
 {_given(stack)}  logs         {_shown(stack.state.logs)}/
 
@@ -68,6 +69,11 @@ Ask who you are:
 
 Ctrl-C stops everything; the next `up` carries on.
 """
+
+
+def _lives(stack: Stack) -> str:
+    lifetime = json.loads(stack.credentials.read_text(encoding="utf-8")).get("admin_token_lifetime", "forever")
+    return "never expires" if lifetime == "forever" else f"lives for {lifetime}"
 
 
 def _given(stack: Stack) -> str:

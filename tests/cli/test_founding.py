@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from argon2 import PasswordHasher
 
 from counterfoil import founding
 from counterfoil.founding import AnotherFounding, found
-from counterfoil.refusals import BadEmail
+from counterfoil.refusals import BadDuration, BadEmail
 from counterfoil.secret import Peppers, recognised
 from counterfoil.settings import Settings
 
@@ -129,3 +130,37 @@ async def test_a_file_of_something_else_is_never_overwritten(place: Place) -> No
     await place.found()
     with pytest.raises(AnotherFounding):
         await place.found(name="other")
+
+
+async def test_the_first_token_lives_as_long_as_was_said_and_is_renewed_on_the_server(place: Place) -> None:
+    await found(place.settings, name="first", email=EMAIL, file=place.file, lifetime="90d")
+    said = json.loads(place.file.read_text())
+    assert said["admin_token_lifetime"] == "90d"
+
+    async def left() -> timedelta | None:
+        (row,) = await place.rows("select expires_at - clock_timestamp() as left from token")
+        span: timedelta | None = row["left"]
+        return span
+
+    assert timedelta(days=89) < (await left() or timedelta(0)) <= timedelta(days=90)
+    ends = await founding.renew_token(place.settings, file=place.file, lifetime="30d")
+    assert ends is not None
+    assert timedelta(days=29) < (await left() or timedelta(0)) <= timedelta(days=30)
+    assert json.loads(place.file.read_text()) == {**said, "admin_token_lifetime": "30d"}
+    assert place.file.stat().st_mode & 0o777 == 0o600
+    await founding.renew_token(place.settings, file=place.file)
+    assert json.loads(place.file.read_text())["admin_token_lifetime"] == "30d"
+    await founding.renew_token(place.settings, file=place.file, lifetime="forever")
+    assert await left() is None
+
+
+@pytest.mark.parametrize("lifetime", ["0s", "soon", ""])
+async def test_a_first_token_without_a_sensible_lifetime_is_not_begun(place: Place, lifetime: str) -> None:
+    with pytest.raises(BadDuration):
+        await found(place.settings, name="first", email=EMAIL, file=place.file, lifetime=lifetime)
+    assert list(place.file.parent.iterdir()) == []
+
+
+async def test_there_is_no_token_to_renew_without_a_file(place: Place) -> None:
+    with pytest.raises(AnotherFounding, match="account create"):
+        await founding.renew_token(place.settings, file=place.file)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from counterfoil.duration import FOREVER
+
 from .complaints import REFUSED, USAGE, database_at_hand, ended, remark, settings
+from .showing import time_of
 
 app = typer.Typer(
     help="Your account and its policy; create and recover run on the server itself (DATABASE_URL).",
@@ -22,20 +26,60 @@ def create(
     name: Annotated[str, typer.Argument(help="What people will call the account.")],
     admin_email: Annotated[str, typer.Option(help="The e-mail address of its administrator.")],
     credentials: Annotated[Path, typer.Option(help="Where the credentials are written, readable by you alone.")],
+    token_lifetime: Annotated[
+        str,
+        typer.Option(help="Of its token: 90d, or forever. One that expires adds no users and issues nothing longer."),
+    ] = FOREVER,
 ) -> None:
     """Make an account, its administrator and an administrator's token. Repeat it after a failure: it finishes."""
-    from counterfoil.founding import AnotherFounding, found, login_in  # noqa: PLC0415 - client commands need no door
+    from counterfoil.founding import (  # noqa: PLC0415 - client commands need no door
+        AnotherFounding,
+        found,
+        lifetime_in,
+        login_in,
+    )
 
     if not credentials.absolute().parent.is_dir():
         raise ended(USAGE, f"there is no directory {credentials.parent}")
     told = settings("account")
     try:
         with database_at_hand():
-            fresh = asyncio.run(found(told, name=name, email=admin_email, file=credentials.absolute()))
+            founding = found(told, name=name, email=admin_email, file=credentials.absolute(), lifetime=token_lifetime)
+            fresh = asyncio.run(founding)
     except AnotherFounding as error:
         raise ended(USAGE, f"{credentials}: {error}") from None
     typer.echo(f"{'wrote' if fresh else 'already there:'} {credentials}")
     remark(f"Its administrator logs in as {login_in(credentials)}.")
+    remark(_lives(lifetime_in(credentials), credentials))
+
+
+def _lives(lifetime: str, file: Path) -> str:
+    again = f"counterfoil account renew-token --credentials {shlex.quote(str(file))}"
+    if lifetime == FOREVER:
+        return (
+            f"Its token never expires. When users and services have their own, give it an end: {again} --lifetime 90d"
+        )
+    return f"Its token lives for {lifetime}. Renew it before it expires: {again}"
+
+
+@app.command("renew-token")
+def renew_token(
+    credentials: Annotated[Path, typer.Option(help="The file that `account create` wrote.")],
+    lifetime: Annotated[
+        str | None, typer.Option(help="From now on: 90d, or forever. Otherwise its present one again.")
+    ] = None,
+) -> None:
+    """Give the token in a file of credentials another life from now on; its secret stays."""
+    from counterfoil.founding import AnotherFounding  # noqa: PLC0415 - client commands need no door
+    from counterfoil.founding import renew_token as renew  # noqa: PLC0415 - likewise
+
+    told = settings("account")
+    try:
+        with database_at_hand():
+            ends = asyncio.run(renew(told, file=credentials.absolute(), lifetime=lifetime))
+    except AnotherFounding as error:
+        raise ended(USAGE, str(error)) from None
+    typer.echo(f"expires {'never' if ends is None else time_of(ends)}")
 
 
 @app.command()
