@@ -52,6 +52,7 @@ OURS: Final = {
     "counterfoil.client.wire:Wire.__init__": "the address that the program has stated",
     "counterfoil.client.tokens:Tokens.unannounced": "a number in the answer of the ledger that the program has named",
     "counterfoil.founding:_read": "a file that we wrote",
+    "counterfoil.founding:lifetime_in": "a file that we wrote",
     "counterfoil.founding:login_in": "a file that we wrote",
     "counterfoil_api.edge.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
     "counterfoil_api.typed.answering:answered": _ANSWER,
