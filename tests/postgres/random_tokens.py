@@ -55,7 +55,7 @@ def used(token: Token) -> datetime | None:
 
 
 KEYS: dict[str, Callable[[Token], Any]] = {
-    "created": lambda token: token.id,
+    "created": lambda token: (token.created_at, token.id),
     "name": lambda token: (token.name or "", token.id),
     "expires": lambda token: (token.expires_at or LATEST, token.id),
     "updated": lambda token: (token.updated_at, token.id),

@@ -113,7 +113,13 @@ async def test_a_foreign_token_is_as_if_it_never_was(pool: Pool) -> None:
         found = await one(pool, ACCOUNT, number=token.number)
         assert (found and found.token) == mine.get(token.number)
     page = await page_of(
-        pool, ACCOUNT, Filter(), sort="created", descending=False, after=[str(foreign.id)] * 2, limit=1_000
+        pool,
+        ACCOUNT,
+        Filter(),
+        sort="created",
+        descending=False,
+        after=[str(foreign.created_at), str(foreign.id)],
+        limit=1_000,
     )
     assert {each.token.account for each in page} <= {ACCOUNT}
 

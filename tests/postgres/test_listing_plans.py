@@ -70,7 +70,7 @@ async def crowded(postgres_server: Postgres, template: str) -> AsyncIterator[Dat
 @pytest.mark.parametrize(
     ("sort", "index"),
     [
-        ("created", "token_pkey"),
+        ("created", "token_by_creation"),
         ("name", "token_by_name"),
         ("expires", "token_by_expiry"),
         ("number", "numbers_name_one_token"),
@@ -94,7 +94,7 @@ async def middle(connection: Connection, sort: Sort) -> list[object]:
     """A place in the midst of the list."""
     token = await connection.fetchrow(
         """
-        select token_id::text, token_id::text as created, name, expires_at::text as expires, number::text
+        select token_id::text, created_at::text as created, name, expires_at::text as expires, number::text
           from token
          where account_id = $1 and number = $2""",
         ACCOUNT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -46,8 +47,8 @@ async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> li
     return [state for state in map(state_of, rows) if isinstance(state, kind)]
 
 
-async def family(pool: Pool, account: UUID, *, after: UUID | None, limit: int) -> list[Account]:
-    """Return the account and those that it opened, in the order of their ids."""
+async def family(pool: Pool, account: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Account]:
+    """Return the account and those that it opened, after a place (when the last one was opened, and its id)."""
     # Not behind the second wall: those that an account opened are beyond it.
     rows = await pool.fetch(
         f"""
@@ -55,9 +56,9 @@ async def family(pool: Pool, account: UUID, *, after: UUID | None, limit: int) -
           from subject
          where kind = 'account'
            and (account_id = $1 or details::json ->> 'parent' = $2)
-           and ($3::uuid is null or account_id > $3)
-         order by account_id
-         limit $4""",
-        account, str(account), after, limit,
+           and ($3::timestamptz is null or (created_at, account_id) > ($3, $4::uuid))
+         order by created_at, account_id
+         limit $5""",
+        account, str(account), *(after or (None, None)), limit,
     )  # fmt: skip
     return [state for state in map(state_of, rows) if isinstance(state, Account)]

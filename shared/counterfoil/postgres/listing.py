@@ -62,9 +62,9 @@ _NAME: Final = "case when t.name is null then '' else t.name end"
 EXPIRY: Final = "case when t.expires_at is null then 'infinity'::timestamptz else t.expires_at end"
 _UNUSED: Final = "'-infinity'::timestamptz"
 # Each sort with its SQL and its type. A token that never expires sorts after all that do, one never used before all.
-# Ids are UUIDv7: their order is that of creation.
+# Ids only tell apart what is equal: the time in them is that of the process that made them.
 _SORTS: Final[dict[str, tuple[str, str]]] = {
-    "created": ("t.token_id", "uuid"),
+    "created": ("t.created_at", "timestamptz"),
     "name": (_NAME, "text"),
     "expires": (EXPIRY, "timestamptz"),
     "updated": ("t.updated_at", "timestamptz"),

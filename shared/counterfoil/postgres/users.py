@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -102,8 +103,10 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     email: str | None = None
 
 
-async def users_of(pool: Pool, account: UUID, wanted: UserFilter, *, after: UUID | None, limit: int) -> list[User]:
-    """Return up to `limit` users after one, in the order in which they were added."""
+async def users_of(
+    pool: Pool, account: UUID, wanted: UserFilter, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[User]:
+    """Return up to `limit` users after a place (when the last one was added, and their id), in the order of adding."""
     email = None if wanted.email is None else glob.read(wanted.email, field="email").like
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
@@ -112,13 +115,13 @@ async def users_of(pool: Pool, account: UUID, wanted: UserFilter, *, after: UUID
               from subject s
              where s.account_id = $1
                and s.kind = 'user'
-               and ($2::uuid is null or s.subject_id > $2)
-               and ($3::text is null or s.details::json ->> 'role' = $3)
-               and ($4::text is null or s.standing = $4)
-               and ($5::text is null or lower(s.name) like lower($5))
-             order by s.subject_id
-             limit $6""",
-            account, after, wanted.role, wanted.standing, email, limit,
+               and ($2::timestamptz is null or (s.created_at, s.subject_id) > ($2, $3::uuid))
+               and ($4::text is null or s.details::json ->> 'role' = $4)
+               and ($5::text is null or s.standing = $5)
+               and ($6::text is null or lower(s.name) like lower($6))
+             order by s.created_at, s.subject_id
+             limit $7""",
+            account, *(after or (None, None)), wanted.role, wanted.standing, email, limit,
         )  # fmt: skip
     return [user for row in rows if isinstance(user := state_of(row), User)]
 

@@ -1,5 +1,6 @@
 """Opening further accounts, each a tenant of its own, and listing those that were opened."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -67,11 +68,15 @@ _EXAMPLE = NewAccount(
 async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
     """List your account and those that it opened."""
     need(asker, "accounts.read")
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, "accounts", query.cursor)
-    after = None if place is None else msgspec.convert(place[0], UUID)
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, "accounts by creation", query.cursor)
+    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
     found = await family(ledger.readers, asker.account, after=after, limit=query.limit + 1)
     page = found[: query.limit]
-    more = ledger.cursors.made(asker.account, "accounts", [page[-1].id]) if len(found) > query.limit else None
+    more = (
+        ledger.cursors.made(asker.account, "accounts by creation", [page[-1].created_at, page[-1].id])
+        if len(found) > query.limit
+        else None
+    )
     return AccountPage(items=[account_document(each) for each in page], next_cursor=more)
 
 

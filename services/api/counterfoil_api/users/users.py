@@ -1,6 +1,7 @@
 """Users: add, list, look at and change them, and read what happened to them."""
 
 import secrets
+from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -127,12 +128,16 @@ async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[Us
     """List the users of the account."""
     need(asker, "users.read")
     wanted = UserFilter(role=query.role, standing=query.standing, email=query.email)
-    question: list[Any] = ["users", wanted]
+    question: list[Any] = ["users by creation", wanted]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
-    after = None if place is None else msgspec.convert(place[0], UUID)
+    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
     found = await users_of(ledger.readers, asker.account, wanted, after=after, limit=query.limit + 1)
     page = found[: query.limit]
-    more = ledger.cursors.made(asker.account, question, [page[-1].id]) if len(found) > query.limit else None
+    more = (
+        ledger.cursors.made(asker.account, question, [page[-1].created_at, page[-1].id])
+        if len(found) > query.limit
+        else None
+    )
     default = await ledger.default_account.id()
     return UserPage(items=[user_document(user, default) for user in page], next_cursor=more)
 
