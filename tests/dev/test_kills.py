@@ -88,7 +88,9 @@ async def kill(service: Service, ledger: Ledger) -> None:
 
 async def judge(service: Service, ledger: Ledger) -> None:
     """Hold what is there against what was acknowledged."""
-    async with Client(service.url, service.credentials["admin_token"], timeout_seconds=60) as client:
+    async with Client(
+        service.url, service.credentials["admin_token"], timeout_seconds=60, refused_seconds=60
+    ) as client:
         for ref, life in ledger.lives.items():
             token = await client.get(ref)
             assert (token.generation, token.status) == (life.generation, "revoked" if life.revoked else "active")

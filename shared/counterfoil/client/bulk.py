@@ -38,7 +38,7 @@ class Bulk(Calls):
 
     async def revocation(self, job: UUID | str) -> Job:
         """Return a bulk revocation and how far it is."""
-        return spelling.read(await self.wire.ask(Call("GET", f"{_JOBS}/{UUID(str(job))}")), Job)
+        return spelling.read(await self.wire.ask(Call("GET", f"{_JOBS}/{spelling.job_of(job)}")), Job)
 
     async def revocations(self, *, limit: int | None = None) -> AsyncIterator[Job]:
         """Yield bulk revocations, the latest first."""
@@ -47,7 +47,7 @@ class Bulk(Calls):
 
     async def cancel_revocation(self, job: UUID | str) -> Job:
         """Have the rest of its tokens left as they are; doing so twice is as good as once."""
-        call = Call("POST", f"{_JOBS}/{UUID(str(job))}/cancel", body=spelling.body())
+        call = Call("POST", f"{_JOBS}/{spelling.job_of(job)}/cancel", body=spelling.body())
         return spelling.read(await self.wire.ask(call), Job)
 
     async def import_tokens(self, tokens: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> ImportReport:

@@ -18,14 +18,22 @@ class Client(Tokens, Bulk, OwnAccount, Reads, Users, Leaks):
 
     For what takes one's password, that is a `Password` in place of the token; for what takes no login, None.
 
-    `timeout_seconds` bounds a whole call with all its tries, `try_seconds` each try.
+    `timeout_seconds` bounds a whole call with all its tries, `try_seconds` each try. Where nobody is there (connections
+    are refused, or the name has no address) it is over after `refused_seconds`; to outlast a restart, say more.
     Every change takes an `idempotency_key`; without one a fresh key is made for the call and kept over its tries.
     """
 
     def __init__(
-        self, url: str, token: str | Password | None, *, timeout_seconds: float = 30.0, try_seconds: float = 10.0
+        self,
+        url: str,
+        token: str | Password | None,
+        *,
+        timeout_seconds: float = 30.0,
+        try_seconds: float = 10.0,
+        refused_seconds: float = 3.0,
     ) -> None:
-        super().__init__(Wire(url, token, timeout_seconds=timeout_seconds, try_seconds=try_seconds))
+        times = {"timeout_seconds": timeout_seconds, "try_seconds": try_seconds, "refused_seconds": refused_seconds}
+        super().__init__(Wire(url, token, **times))
 
     async def __aenter__(self) -> Self:
         await self.wire.__aenter__()

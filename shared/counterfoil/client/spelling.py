@@ -22,12 +22,21 @@ Stated = str | int | datetime | Sequence[str] | Mapping[str, str]
 _REF: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
-def path_of(ref: Ref, verb: str = "") -> str:
-    """Return the path of a token, or of something done to it."""
+def path_of(ref: Ref, verb: str = "", *, kind: str = "token") -> str:
+    """Return the path of a token or a user, or of something done to it."""
     text = str(ref)
     if not _REF.fullmatch(text):  # it becomes part of a path, and could lead elsewhere
-        raise ValueError(f"{text!r} names no token; give its id, its number or the word self")
-    return f"/v1/tokens/{text}/{verb}" if verb else f"/v1/tokens/{text}"
+        raise ValueError(f"{text!r} names no {kind}; give its id, its number or the word self")
+    return f"/v1/{kind}s/{text}/{verb}" if verb else f"/v1/{kind}s/{text}"
+
+
+def job_of(ref: UUID | str) -> UUID:
+    """Return the id of a job."""
+    try:
+        return UUID(str(ref))
+    except ValueError:
+        example = "01a20070-9783-75f2-ab79-af3b16925535"
+        raise ValueError(f"{str(ref)!r} is no id of a job; write it like {example}") from None
 
 
 def body(**fields: object) -> bytes:

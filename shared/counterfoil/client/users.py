@@ -116,4 +116,4 @@ class Users(Calls):
 
 
 def _path(ref: Ref, verb: str = "") -> str:
-    return spelling.path_of(ref, verb).replace("/v1/tokens/", "/v1/users/", 1)
+    return spelling.path_of(ref, verb, kind="user")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from errno import ECONNREFUSED
 from typing import Final, Self
 from urllib.parse import urlsplit
 
@@ -80,6 +81,11 @@ class Answer:
         return self.status >= 500 and self.refusal.name not in _NOTHING_CHANGED
 
     @property
+    def nobody_there(self) -> bool:
+        """It was somebody who answered."""
+        return False
+
+    @property
     def pause_seconds(self) -> float:
         """How long the service asks to be left alone (RFC 9110 10.2.3: seconds or a date)."""
         text = self.headers.get("Retry-After", "")
@@ -99,6 +105,7 @@ class Lost:
     reason: str
     doubtful: bool
     again: bool = True
+    nobody_there: bool = False
     pause_seconds: float = 0.0
 
 
@@ -123,16 +130,29 @@ class Password:
 class Wire:
     """Where calls go, and as whom; token and password are in here and show themselves nowhere."""
 
-    def __init__(self, url: str, token: str | Password | None, *, timeout_seconds: float, try_seconds: float) -> None:
-        if not url.startswith(("http://", "https://")) or not urlsplit(url).hostname:
-            raise ValueError("the url of a ledger begins with http:// or https:// and a host")
+    def __init__(
+        self,
+        url: str,
+        token: str | Password | None,
+        *,
+        timeout_seconds: float,
+        try_seconds: float,
+        refused_seconds: float,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+            # The text is not repeated: it may be a token in the wrong place.
+            raise ValueError("this is no address of a ledger; write it like https://ledger.example:8080")
         if isinstance(token, str) and not _HEADER.fullmatch(token):
             raise ValueError("a token has no spaces, line breaks or other odd characters; was it copied whole?")
         self._url = url.rstrip("/")
         self._headers = {**_asking(token), "User-Agent": USER_AGENT}
         self._timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=try_seconds, connect=min(_CONNECT_SECONDS, try_seconds))
+        self._refused_seconds = refused_seconds
         self._session: aiohttp.ClientSession | None = None
+        self.trouble = ""
+        """Why the latest try got no answer; nothing if it got one."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -147,17 +167,21 @@ class Wire:
     async def ask(self, call: Call) -> Answer:
         """Return a successful answer, or raise a Failure that says whether the call may have been carried out."""
         loop = asyncio.get_running_loop()
-        ends = loop.time() + max(self._timeout_seconds, call.patience_seconds)
+        began = loop.time()
+        ends = began + max(self._timeout_seconds, call.patience_seconds)
         limit, doubt = _FIRST_PAUSE_SECONDS, False
         while True:
             result = await self._try(call, ends - loop.time())
+            self.trouble = result.reason if isinstance(result, Lost) else ""
             if isinstance(result, Answer) and result.status < 300:
                 return result
             # Equal jitter: many clients that were cut off together shall not come back together.
             pause = max(result.pause_seconds, random.uniform(limit / 2, limit))  # noqa: S311 - no secret
-            if not result.again or loop.time() + pause >= ends:
-                raise _failure(call, result, doubt=doubt)
             doubt = doubt or result.doubtful
+            # Nobody is there: that is soon known. A change that may have happened is asked about for longer.
+            over = min(ends, began + self._refused_seconds) if result.nobody_there and not doubt else ends
+            if not result.again or loop.time() + pause >= over:
+                raise _failure(call, result, doubt=doubt)
             limit = min(limit * 2, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
 
@@ -183,19 +207,36 @@ class Wire:
             ):
                 return Answer(response.status, await response.read(), response.headers)
         except aiohttp.ClientSSLError as error:
-            return Lost(f"the service cannot be trusted: {error}", doubtful=False, again=False)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Lost(f"the service cannot be reached: {error}", doubtful=False)
+            return Lost(f"{self._url} cannot be trusted: {_distrust(error)}", doubtful=False, again=False)
+        except aiohttp.ClientConnectorError as error:
+            return _unreached(self._url, error)
+        except aiohttp.ConnectionTimeoutError:
+            return Lost(f"{self._url} cannot be reached: no connection came about in time", doubtful=False)
         except TimeoutError:
-            return Lost("no answer came in time", doubtful=True)
+            return Lost(f"{self._url} did not answer in time", doubtful=True)
         except aiohttp.ClientError as error:
-            return Lost(f"the connection was cut: {type(error).__name__}", doubtful=True)
+            return Lost(f"the connection to {self._url} was cut: {type(error).__name__}", doubtful=True)
 
 
 def _asking(token: str | Password | None) -> dict[str, str]:
     if token is None:
         return {}
     return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token.headers
+
+
+def _distrust(error: aiohttp.ClientSSLError) -> str:
+    cause = getattr(error, "certificate_error", error)
+    return getattr(cause, "verify_message", "") or getattr(cause, "reason", None) or "there is no TLS"
+
+
+def _unreached(url: str, error: aiohttp.ClientConnectorError) -> Lost:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        reason, nobody = f"no address is known for {error.host}", True
+    elif error.errno == ECONNREFUSED:
+        reason, nobody = f"nothing listens at {error.host} port {error.port}", True
+    else:
+        reason, nobody = error.strerror or "no connection came about", False
+    return Lost(f"{url} cannot be reached: {reason}", doubtful=False, nobody_there=nobody)
 
 
 def _failure(call: Call, result: Answer | Lost, *, doubt: bool) -> Failure:
