@@ -1,7 +1,7 @@
 """What was tried in vain: the failures that concern an account, by the minute."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
@@ -10,9 +10,12 @@ from msgspec import Meta
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import ScopeMissing
+from counterfoil.refusals import Denied, Forbidden, ScopeMissing, SecretTaken
 from counterfoil_api.account.actors import Names, actor_document, names
 from counterfoil_api.auth.principals import need
+from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.edge.problems import KINDS as PROBLEMS
+from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit
@@ -21,10 +24,17 @@ from counterfoil_api.typed.reading import Asker, Query
 api = Api("audit")
 
 
+KINDS: Final = sorted(
+    {"login-failed", "rate-limited", kind_of(SecretTaken()).name}
+    | {kind.name for refusal, kind in PROBLEMS.items() if issubclass(refusal, Denied | Forbidden)}
+)
+"""What can be tried in vain on an account."""
+
+
 class AttemptQuery(Given, frozen=True, kw_only=True):
     """Attempts of every kind, or of one."""
 
-    kind: Annotated[str, Meta(max_length=40, description="Such as token-expired or login-failed.")] | None = None
+    kind: Annotated[str, Meta(max_length=40, extra_json_schema={"enum": KINDS})] | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -58,6 +68,9 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     days. What belongs to no account, such as unknown secrets, is in no account's list.
     """
     need(asker, "audit.read")
+    if query.kind is not None and query.kind not in KINDS:
+        says = f"{query.kind!r} is no kind of attempt. There are: {', '.join(KINDS)}."
+        raise InvalidRequest(says, field="kind", where="query")
     question = ["attempts", query.kind]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     found = await attempts_of(ledger.readers, asker.account, kind=query.kind, after=place, limit=query.limit + 1)
