@@ -17,7 +17,7 @@ _NORMAL = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r'"(exp|iat)":\d{10}'), r'"\1":SECONDS'),
     (re.compile(r"\b\d+\.\d s\b"), "SPAN"),
-    (re.compile(r"^(number +|.*number (?=\d+, owner)| (?=\d+ +laptop))\d+ *", re.MULTILINE), r"\1NUMBER "),
+    (re.compile(r"^(number +|.*number (?=\d+, owner)|(?=\d+ +laptop))\d+ *", re.MULTILINE), r"\1NUMBER "),
 )
 
 
@@ -50,6 +50,7 @@ def toured(service: Service) -> list[str]:
     told = {
         **{key: value for key, value in os.environ.items() if not key.startswith("COUNTERFOIL_")},
         "PATH": f"{VENV}:{os.environ['PATH']}",
+        "COLUMNS": "140",  # tables, as in a terminal
         "COUNTERFOIL_URL": service.url,
         "COUNTERFOIL_TOKEN": service.credentials["admin_token"],
     }

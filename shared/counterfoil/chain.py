@@ -51,7 +51,7 @@ class StateRow(NamedTuple):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that does not hold: of which subject, what, and where there are two sides, both."""
+    """Something that does not hold: of which subject, what, and where there are two sides, both, as JSON has them."""
 
     account: UUID
     subject: UUID
@@ -59,8 +59,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what: str
     version: int | None = None
     field: str | None = None
-    stored: str | None = None
-    replayed: str | None = None
+    stored: object = None
+    replayed: object = None
 
 
 class Chain:
@@ -211,10 +211,9 @@ class Chain:
         )  # fmt: skip
 
 
-def _shown(value: object) -> str | None:
-    if value is None:
-        return None
-    return str(value)[:_SHOWN]
+def _shown(value: object) -> object:
+    plain: object = msgspec.to_builtins(value, str_keys=True, enc_hook=str)
+    return plain[:_SHOWN] if isinstance(plain, str) else plain
 
 
 def _base64(raw: bytes) -> str:

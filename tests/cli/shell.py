@@ -41,14 +41,18 @@ class Shell:
     directory: Path
     environment: Mapping[str, str]
 
-    async def __call__(self, *words: str, typed: str = "", stderr: int | None = None, **environment: str) -> Said:
+    async def __call__(
+        self, *words: str, typed: str = "", stdout: int | None = None, stderr: int | None = None, **environment: str
+    ) -> Said:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL")}
         told = {**clean, **self.environment, **environment}
         asked = json.dumps({"words": words, "environment": told, "directory": str(self.directory)})
         with tempfile.TemporaryFile() as into, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             into.write(typed.encode())
             into.seek(0)
-            files = [into.fileno(), out.fileno(), err.fileno() if stderr is None else stderr]
+            files = [
+                into.fileno(), out.fileno() if stdout is None else stdout, err.fileno() if stderr is None else stderr
+            ]  # fmt: skip
             ours, theirs = socket.socketpair()
             with ours:
                 with theirs:
@@ -79,7 +83,7 @@ def loaded() -> Iterator[socket.socket]:
 def serve(fd: int) -> None:
     """Fork the loaded command for every call, until the process is ended."""
     import counterfoil.founding  # noqa: F401, PLC0415 - brings the door with it, for commands of the server
-    from counterfoil.cli.app import app  # noqa: PLC0415 - who asks need not load it
+    from counterfoil.cli.running import run  # noqa: PLC0415 - who asks need not load it
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     calls = socket.socket(fileno=fd)
@@ -90,7 +94,7 @@ def serve(fd: int) -> None:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             calls.close()
-            _run(app, json.loads(asked), *fds)
+            _run(run, json.loads(asked), *fds)
             return
         for each in fds:
             os.close(each)

@@ -32,6 +32,12 @@ async def test_an_account_is_made_and_made_only_once(server_side: Shell) -> None
     assert "name another file" in said.err
 
 
+async def test_a_file_that_cannot_be_written_is_not_taken_for_the_database(server_side: Shell) -> None:
+    (server_side.directory / "c.json.new").mkdir()
+    said = await server_side("account", "create", "x", "--admin-email", "a@example.org", "--credentials", "c.json")
+    assert (said.code, "c.json.new cannot be used: Is a directory." in said.err) == (2, True), said.err
+
+
 async def test_a_setting_that_is_missing_is_named(server_side: Shell) -> None:
     for line in ("migrate MIGRATE_DATABASE_URL", "api PEPPERS", "worker REDIS_URL", "audit replay DATABASE_URL"):
         *words, name = line.split()
@@ -65,11 +71,12 @@ async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Da
     await connection.close()
     said = await server_side("audit", "replay")
     assert said.code == 1
-    assert f"token {token_id}: column-differs scopes: stored '()', replayed \"('all',)\"" in said.out
+    assert f'token {token_id}: column-differs scopes: stored [], replayed ["all"]' in said.out
     said = await server_side("audit", "replay", "--json")
     *findings, last = [json.loads(line) for line in said.out.splitlines()]
     assert said.code == 1
     assert [finding["field"] for finding in findings] == ["scopes", "stub"]
+    assert (findings[0].get("stored"), findings[0]["replayed"]) == ([], ["all"])
     assert (last["summary"]["events"], last["summary"]["findings"]) == (5, 2)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 ROOTS = ("shared/counterfoil", "services/api/counterfoil_api", "services/worker/counterfoil_worker")
 
-PRINTERS = frozenset({"ended", "warn", "remark", "echo", "write", "BadParameter", "UsageError", "Option", "Argument"})
+PRINTERS = frozenset({"ended", "warn", "remark", "say", "write", "BadParameter", "UsageError", "Option", "Argument"})
 """Functions that put a text before a person, or declare one that will be."""
 KINDS = frozenset({"Kind"})
 """The table of problems: its last text is a title."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line; exits with 0 ok, 1 refused, 2 usage, 3 unreachable."""
-    from .app import app  # noqa: PLC0415 - whoever imports the package alone shall not wait for typer
+    """Run the command line; exits with 0 ok, 1 refused, 2 usage, 3 unreachable, 4 done but not shown."""
+    from .running import run  # noqa: PLC0415 - whoever imports the package alone shall not wait for typer
 
-    app()
+    run()

@@ -12,7 +12,8 @@ import typer
 
 from counterfoil.duration import FOREVER
 
-from .complaints import REFUSED, USAGE, database_at_hand, ended, remark, settings
+from .complaints import NOT_SHOWN, REFUSED, USAGE, database_at_hand, ended, remark, settings
+from .output import OutputFailed, say
 from .showing import time_of
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ def create(
             fresh = asyncio.run(founding)
     except AnotherFounding as error:
         raise ended(USAGE, f"{credentials}: {error}") from None
-    typer.echo(f"{'wrote' if fresh else 'already there:'} {credentials}")
+    say(f"{'wrote' if fresh else 'already there:'} {credentials}\n")
     remark(f"Its administrator logs in as {login_in(credentials)}.")
     remark(_lives(lifetime_in(credentials), credentials))
 
@@ -79,7 +80,7 @@ def renew_token(
             ends = asyncio.run(renew(told, file=credentials.absolute(), lifetime=lifetime))
     except AnotherFounding as error:
         raise ended(USAGE, str(error)) from None
-    typer.echo(f"expires {'never' if ends is None else time_of(ends)}")
+    say(f"expires {'never' if ends is None else time_of(ends)}\n")
 
 
 @app.command()
@@ -102,5 +103,9 @@ def recover(
             recovered = asyncio.run(let_in(told, email=email, account=account, any_network=any_network))
     except (NobodySo, SeveralSo) as error:
         raise ended(REFUSED, str(error)) from None
-    typer.echo(recovered.password)
+    try:
+        say(f"{recovered.password}\n")
+    except OutputFailed as failed:
+        advice = "Run the same command again for another password."
+        raise ended(NOT_SHOWN, f"this is done, but not shown: {failed}.", advice=advice) from None
     remark(f"Log in as {recovered.login} with this password, which is not shown again, and change it.")

@@ -22,18 +22,21 @@ from . import (
     serving,
     token,
     user,
+    whoami,
 )
+from .output import say
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
     name="counterfoil",
-    help="The ledger of your API tokens. Exit codes: 0 ok, 1 refused, 2 usage, 3 unreachable.",
+    help="The ledger of your API tokens. Exit codes: 0 ok, 1 refused, 2 usage, 3 unreachable, 4 done but not shown.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
 app.command()(own_login.login)
+app.command()(whoami.whoami)
 app.command()(reading.alerts)
 app.command()(reads.reads)
 app.command()(attempts.attempts)
@@ -54,7 +57,7 @@ app.add_typer(audit.app, name="audit")
 
 def _version(*, asked: bool) -> None:
     if asked:
-        typer.echo(version("counterfoil"))
+        say(version("counterfoil") + "\n")
         raise typer.Exit
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -15,22 +16,28 @@ import typer
 
 from counterfoil.client import Client, Failure, OutcomeUnknown, Password, Refused, Unavailable, Unreachable
 
-from .complaints import REFUSED, UNREACHABLE, USAGE, ended, printable, warn
-from .showing import json_of
+from .complaints import REFUSED, UNREACHABLE, USAGE, ended, printable, remark, warn
+from .output import json_of
 
 T = TypeVar("T")
 DEFAULT: Final = Path(".counterfoil/credentials.json")
 _PATIENCE_SECONDS: Final = 10.0
 """Somebody is watching: not as long as a service would try."""
 
+_SILENCE_SECONDS: Final = 1.0
+
 _ADVICE: Final = {
     "credentials-refused": "Look at COUNTERFOIL_TOKEN or the credentials file: the token is not one of this ledger.",
     "credentials-missing": "Set COUNTERFOIL_TOKEN, or name a file with --credentials.",
     "scope-missing": "Use a token that holds the scope.",
     "beyond-caller": "Use a token that holds what is to be given.",
-    "stale-revision": "Look at it again with `counterfoil token show`, and repeat with its revision.",
-    "not-found": "`counterfoil token list` shows what there is.",
 }
+_LISTS: Final = {
+    "token revocations": "token revocations list", "token": "token list", "user": "user list",
+    "scope forget-set": "scope sets", "scope": "scope list",
+}  # fmt: skip
+"""By what a command begins with: where that is listed of which it speaks."""
+_LOOKS: Final = {"token": "token show", "user": "user show", "account": "account show"}
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -40,9 +47,14 @@ class Place(msgspec.Struct, frozen=True):
     admin_token: str
 
 
+def fresh_key() -> str:
+    """Return an Idempotency-Key that nobody guesses."""
+    return secrets.token_hex(16)
+
+
 def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_json: bool) -> T:
     """Return what the ledger answers to the call, or end the command with a message and its exit code."""
-    url, token = _where(credentials)
+    url, token = place(credentials)
     return ask_with(url, token, call, as_json=as_json)
 
 
@@ -51,16 +63,30 @@ def ask_with(url: str, token: str | Password | None, call: Callable[[Client], Aw
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
         warn("this connection is not encrypted; whoever is in between can read what you ask with. Use https.")
     try:
-        return asyncio.run(_asked(url, token, call))
+        return asyncio.run(_asked(url, token, call, as_json=as_json))
     except ValueError as error:
         raise ended(USAGE, str(error)) from None
     except Failure as failure:
         raise _ended(failure, url, as_json=as_json) from None
 
 
-async def _asked(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]]) -> T:
+async def _asked(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *, as_json: bool) -> T:
     async with Client(url, token, timeout_seconds=_PATIENCE_SECONDS) as client:
-        return await call(client)
+        waiting = asyncio.create_task(_tell_of_trouble(client, as_json=as_json))
+        try:
+            return await call(client)
+        finally:
+            waiting.cancel()
+
+
+async def _tell_of_trouble(client: Client, *, as_json: bool) -> None:
+    """Say once why it takes so long; with --json stderr holds documents alone."""
+    trouble = ""
+    while not trouble:
+        await asyncio.sleep(_SILENCE_SECONDS)
+        trouble = client.wire.trouble
+    if not as_json:
+        remark(printable(f"counterfoil: {trouble}; still trying."))
 
 
 def where(credentials: Path | None) -> str:
@@ -69,15 +95,16 @@ def where(credentials: Path | None) -> str:
     return url if url and credentials is None else _read(credentials or DEFAULT).url
 
 
-def _where(credentials: Path | None) -> tuple[str, str]:
+def place(credentials: Path | None) -> tuple[str, str]:
+    """Return the address of the ledger, and the token to ask with."""
     url, token = os.environ.get("COUNTERFOIL_URL", ""), os.environ.get("COUNTERFOIL_TOKEN", "")
     if credentials is None and url and token:
         return url, token
     if credentials is None and url:
         # The file's token belongs to the file's ledger; sent elsewhere it would be given away.
         raise ended(USAGE, "COUNTERFOIL_URL is set without COUNTERFOIL_TOKEN; set both, or use --credentials.")
-    place = _read(credentials or DEFAULT)
-    return place.url, token if token and credentials is None else place.admin_token
+    found = _read(credentials or DEFAULT)
+    return found.url, token if token and credentials is None else found.admin_token
 
 
 def _read(file: Path) -> Place:
@@ -98,7 +125,7 @@ def _read(file: Path) -> Place:
 def _ended(failure: Failure, url: str, *, as_json: bool) -> typer.Exit:
     code = REFUSED if isinstance(failure, Refused) and not isinstance(failure, Unavailable) else UNREACHABLE
     if as_json:
-        sys.stderr.write(json_of({"error": _document(failure), "exit_code": code}) + "\n")
+        remark(json_of({"error": _document(failure), "exit_code": code}))
         return typer.Exit(code)
     return ended(code, "\n".join(printable(line) for line in _lines(failure, url)))
 
@@ -108,7 +135,7 @@ def _lines(failure: Failure, url: str) -> list[str]:
     match failure:
         case Refused():
             lines += [f"  {name}: {fact}" for name, fact in failure.facts.items()]
-            if advice := _ADVICE.get(failure.name):
+            if advice := _advice(failure.name):
                 lines.append(f"  {advice}")
             request = f", request {failure.request_id}" if failure.request_id else ""
             lines.append(f"  ({failure.name}, HTTP {failure.status}{request})")
@@ -117,10 +144,24 @@ def _lines(failure: Failure, url: str) -> list[str]:
         case OutcomeUnknown():
             lines.append("  Run the same command again: it finishes what was begun, and doubles nothing.")
         case Unreachable():
-            lines.append(f"  Nothing was changed. Is the service running at {url}?")
+            lines.append(f"  Nothing was changed. Is the service running at {url}? Start it, or name another one:")
+            lines.append("  COUNTERFOIL_URL with COUNTERFOIL_TOKEN, or a file with --credentials.")
         case _:
             pass
     return lines
+
+
+def _advice(problem: str) -> str | None:
+    called = " ".join(word for word in sys.argv[1:] if not word.startswith("-"))
+    if problem == "not-found" and (found := _of(_LISTS, called)):
+        return f"`counterfoil {found}` shows what there is."
+    if problem == "stale-revision" and (found := _of(_LOOKS, called)):
+        return f"Look at it again with `counterfoil {found}`, and repeat with its revision."
+    return _ADVICE.get(problem)
+
+
+def _of(advices: Mapping[str, str], called: str) -> str | None:
+    return next((advice for begins, advice in advices.items() if f"{called} ".startswith(f"{begins} ")), None)
 
 
 def _document(failure: Failure) -> dict[str, object]:

@@ -11,7 +11,8 @@ from counterfoil.client.documents import Attempt
 
 from .options import AsJson, Credentials, Limit
 from .reading import listed
-from .showing import actor_of, table, time_of
+from .showing import actor_of, time_of
+from .tables import table
 
 
 def attempts(

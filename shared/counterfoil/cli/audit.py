@@ -7,10 +7,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from .complaints import REFUSED, database_at_hand, printable, settings
+from .output import json_of, say, say_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -47,7 +47,7 @@ async def _replayed(url: str, *, as_json: bool) -> Tally:
         task = bar.add_task("auditing", total=None)
         tally = Tally(lambda done, total: bar.update(task, completed=done, total=total))
         async for finding in replay(url, tally):
-            sys.stdout.write(_line(finding, as_json=as_json))
+            say(_line(finding, as_json=as_json))
     return tally
 
 
@@ -65,11 +65,12 @@ def _progress() -> Progress:
 
 def _line(finding: Finding, *, as_json: bool) -> str:
     if as_json:
-        return msgspec.json.encode(finding).decode() + "\n"
+        return json_of(finding) + "\n"
     where = f"{finding.kind} {finding.subject}"
     version = f" version {finding.version}" if finding.version is not None else ""
     field = f" {finding.field}" if finding.field else ""
-    sides = f": stored {finding.stored!r}, replayed {finding.replayed!r}" if finding.stored or finding.replayed else ""
+    stored, replayed = json_of(finding.stored), json_of(finding.replayed)
+    sides = f": stored {stored}, replayed {replayed}" if stored != replayed else ""
     return printable(f"account {finding.account} {where}{version}: {finding.what}{field}{sides}") + "\n"
 
 
@@ -82,9 +83,7 @@ def _sum_up(tally: Tally, seconds: float, *, as_json: bool) -> None:
                 "seconds": round(seconds, 3), "events_per_second": rate,
             }
         }  # fmt: skip
-        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+        say_json(summary)
         return
     verdict = f"{tally.findings:,} findings" if tally.findings else "every row is what its events say"
-    sys.stdout.write(
-        f"{tally.events:,} events of {tally.subjects:,} subjects in {seconds:.1f} s ({rate:,} events/s): {verdict}\n"
-    )
+    say(f"{tally.events:,} events of {tally.subjects:,} subjects in {seconds:.1f} s ({rate:,} events/s): {verdict}\n")

@@ -19,6 +19,7 @@ from counterfoil.client import Client, Denied, Job, Plan
 from . import options
 from .asking import ask
 from .complaints import REFUSED, remark, warn
+from .completing import jobs, token_names
 from .options import (
     AsJson,
     CreatedAfter,
@@ -32,19 +33,24 @@ from .options import (
     OwnerText,
     UnusedFor,
 )
+from .output import json_of, say, say_json
 from .reading import PAGE
-from .showing import facts, json_of, table, time_of
+from .showing import facts, time_of
+from .tables import table
 
 app = typer.Typer(help="Bulk revocations: watch them, cancel them.", no_args_is_help=True)
 
 _LOOK_SECONDS: Final = 0.5
-JobId = Annotated[str, typer.Argument(help="The id that `revoke-all --execute` named.", metavar="JOB")]
+JobId = Annotated[
+    str,
+    typer.Argument(help="The id that `revoke-all --execute` named.", metavar="JOB", autocompletion=jobs),
+]
 
 
 def revoke_all(
     *,
     owner: OwnerText = None,
-    name: Annotated[str | None, typer.Option(help=glob.MEANING)] = None,
+    name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
     metadata: MetadataFilter = None,
@@ -95,7 +101,7 @@ def list_jobs(*, limit: Limit = None, credentials: Credentials = None, as_json: 
 
     jobs = ask(collect, credentials=credentials, as_json=as_json)
     if as_json:
-        sys.stdout.writelines(json_of(job) + "\n" for job in jobs)
+        say("".join(json_of(job) + "\n" for job in jobs))
         return
     table(
         ("job", "status", "tokens", "done", "failed", "accepted", "reason"),
@@ -153,7 +159,7 @@ def _bar(total: int) -> Iterator[Callable[[int], None]]:
 
 def _show_plan(plan: Plan, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json_of(plan) + "\n")
+        say_json(plan)
         return
     used = plan.used
     facts([
@@ -189,7 +195,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
 
 def _show_job(job: Job, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json_of(job) + "\n")
+        say_json(job)
     else:
         facts([
             ("job", str(job.id)), ("status", job.status),

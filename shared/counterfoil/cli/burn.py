@@ -12,7 +12,7 @@ from . import asking
 from .asking import ask_with
 from .complaints import USAGE, ended
 from .options import AsJson
-from .showing import json_of
+from .output import say, say_json
 
 
 def burn(
@@ -30,9 +30,9 @@ def burn(
     # A secret as an argument would stand in the shell's history and in the list of processes.
     received = ask_with(url or asking.where(None), None, lambda ledger: ledger.burn(found), as_json=as_json)
     if as_json:
-        sys.stdout.write(json_of({"received": received}) + "\n")
+        say_json({"received": received})
     else:
-        sys.stdout.write(f"{received:,} reported. What they opened is revoked; which did is told to nobody.\n")
+        say(f"{received:,} reported. What they opened is revoked; which did is told to nobody.\n")
 
 
 def _text(file: Path | None) -> str:

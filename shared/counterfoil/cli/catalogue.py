@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,14 +9,17 @@ import typer
 from counterfoil.client import Scope, ScopeSet
 
 from .asking import ask
+from .completing import scope_sets
 from .options import AsJson, Credentials, Limit
+from .output import say_json
 from .reading import listed
-from .showing import facts, json_of, table
+from .showing import facts
+from .tables import table
 
 app = typer.Typer(help="What scopes mean, and sets of them that are granted together.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The scope, such as invoices.read.", metavar="SCOPE")]
-SetName = Annotated[str, typer.Argument(help="The name of the set.", metavar="NAME")]
+SetName = Annotated[str, typer.Argument(help="The name of the set.", metavar="NAME", autocompletion=scope_sets)]
 Sentence = Annotated[str, typer.Option(help="What it means, in a sentence.")]
 
 
@@ -93,7 +95,7 @@ def forget_set(name: SetName, *, credentials: Credentials = None, as_json: AsJso
 
 def _shown(value: Scope | ScopeSet, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json_of(value) + "\n")
+        say_json(value)
     elif isinstance(value, Scope):
         facts([("scope", value.scope), ("means", value.sentence), ("more", value.documentation or "")])
     else:

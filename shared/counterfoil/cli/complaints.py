@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import typer
+
+from .output import OutputFailed, json_of
 
 if TYPE_CHECKING:
     from counterfoil.settings import Command, Settings
@@ -19,12 +22,46 @@ USAGE: Final = 2
 """The command line, the environment or a file is not right; nothing was asked."""
 UNREACHABLE: Final = 3
 """No answer, or none that can be relied on; repeating may help."""
+NOT_SHOWN: Final = 4
+"""What was asked is done, but its answer could not be written to the output."""
+
+_SECRETS: Final = re.compile(r"cfl_[a-z]+_\w+|eyJ[\w-]+(?:\.[\w-]+)+")
+_TYPES: Final = {REFUSED: "refused", USAGE: "usage", UNREACHABLE: "unreachable", NOT_SHOWN: "not-shown"}
 
 
-def ended(code: int, message: str) -> typer.Exit:
-    """Say the message on stderr and return the exception that ends the command with this code."""
-    remark(f"counterfoil: {printable(message)}")
+def ended(code: int, message: str, *, advice: str = "", **facts: str) -> typer.Exit:
+    """Say on stderr what is wrong and what to do, and return the exception that ends the command with this code.
+
+    With --json it is a document, with the facts beside the message.
+    """
+    message = _SECRETS.sub("…", message)  # typed in the wrong place it would go on into logs
+    if wants_json():
+        error = {"type": _TYPES[code], "title": message, **({"detail": advice} if advice else {}), **facts}
+        remark(json_of({"error": error, "exit_code": code}))
+    else:
+        lines = [f"counterfoil: {message}", *(f"  {line}" for line in advice.splitlines())]
+        remark(printable("\n".join(lines)))
     return typer.Exit(code)
+
+
+def wants_json() -> bool:
+    """Say whether the command was called with --json, also where the rest of the call is wrong."""
+    words = sys.argv[1:]
+    return "--json" in words[: words.index("--") if "--" in words else None]
+
+
+@contextmanager
+def told_again_by(key: str) -> Iterator[None]:
+    """Surround a change whose answer holds a secret: where the answer is lost, name the key that repeats it."""
+    again = f"Within ten minutes, repeat the same command with --idempotency-key {key}: it happens once"
+    try:
+        yield
+    except OutputFailed as failed:
+        advice = f"{again}, and the same secret is shown."
+        raise ended(NOT_SHOWN, f"this is done, but not shown: {failed}.", advice=advice, idempotency_key=key) from None
+    except KeyboardInterrupt:
+        advice = f"{again}, whatever happened."
+        raise ended(UNREACHABLE, "interrupted: this may have happened.", advice=advice, idempotency_key=key) from None
 
 
 def warn(message: str) -> None:
@@ -33,9 +70,10 @@ def warn(message: str) -> None:
 
 
 def remark(line: str) -> None:
-    """Say a line on stderr, after all that stdout was told: where both are one stream, they stay in order."""
-    sys.stdout.flush()
-    sys.stderr.write(f"{line}\n")
+    """Say a line on stderr; where nobody can read that, the exit code alone tells."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def printable(text: str) -> str:
@@ -72,6 +110,8 @@ def database_at_hand() -> Iterator[None]:
         code = UNREACHABLE if isinstance(refusal, Unavailable) else REFUSED
         raise ended(code, refusal.detail) from None
     except LOST as error:
+        if isinstance(error, OSError) and error.filename:
+            raise ended(USAGE, f"{error.filename} cannot be used: {error.strerror}.") from None
         raise ended(UNREACHABLE, f"the database cannot be reached: {error}") from None
     except asyncpg.PostgresError as error:
         raise ended(UNREACHABLE, f"the database refuses: {error}") from None

@@ -17,7 +17,7 @@ from counterfoil.client import Client, Imported, Invalid
 from .asking import ask
 from .complaints import REFUSED, USAGE, ended, printable, remark
 from .options import AsJson, Credentials
-from .showing import json_of
+from .output import say, say_json
 
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 900_000
@@ -57,7 +57,7 @@ def import_file(
     if not as_json:
         done, already, refused = (counts[status] for status in ("imported", "already", "refused"))
         said = "would be imported" if dry_run else "imported"
-        sys.stdout.write(f"{done:,} {said}, {already:,} already, {refused:,} refused\n")
+        say(f"{done:,} {said}, {already:,} already, {refused:,} refused\n")
     if counts["refused"]:
         raise typer.Exit(REFUSED)
 
@@ -104,7 +104,7 @@ def _tell(
     counts[status] += 1
     if as_json:
         said = {"line": line.number, "status": status, "token": token, "problem": problem}
-        sys.stdout.write(json_of({name: value for name, value in said.items() if value is not None}) + "\n")
+        say_json({name: value for name, value in said.items() if value is not None})
     elif problem is not None:
         field = f" ({problem['field']})" if "field" in problem else ""
         remark(printable(f"line {line.number}: {problem.get('detail', problem.get('title', ''))}{field}"))

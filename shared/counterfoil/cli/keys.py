@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +17,9 @@ from counterfoil.subjects.small import SubjectCommand
 
 from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
 from .options import AsJson
-from .showing import json_of, table, time_of
+from .output import json_of, say
+from .showing import time_of
+from .tables import table
 
 if TYPE_CHECKING:
     from counterfoil.keys.sealing import Sealing
@@ -142,7 +143,7 @@ def _kid(ring: Ring | None, ref: str) -> str:
 def _show(ring: Ring | None, *, as_json: bool) -> None:
     keys = [_shown(ring, number, key) for number, key in enumerate(ring.keys, start=1)] if ring else []
     if as_json:
-        sys.stdout.write("".join(json_of(key) + "\n" for key in keys))
+        say("".join(json_of(key) + "\n" for key in keys))
         return
     table(
         ("no.", "key", "status", "since", "by itself"),

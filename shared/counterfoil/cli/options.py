@@ -13,6 +13,8 @@ from counterfoil import moments
 from counterfoil.duration import length
 from counterfoil.refusals import BadDuration
 
+from .completing import token_refs
+
 
 def moment(text: str) -> datetime:
     """Return an RFC 3339 moment; a time without a zone is UTC."""
@@ -21,6 +23,13 @@ def moment(text: str) -> datetime:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no moment; write it like 2026-03-01T12:00:00Z.") from None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def whole(text: str) -> int:
+    """Return a whole number that is more than nothing."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
+        raise typer.BadParameter(f"{text!r} is no whole number from 1 on; write it like 50.")
+    return int(text)
 
 
 def moment_or_version(text: str) -> datetime | int:
@@ -60,7 +69,7 @@ def owner(text: str | None) -> tuple[str, str] | None:
         return None
     kind, colon, name = text.partition(":")
     if not colon or not name:
-        raise typer.BadParameter("An owner is TYPE:ID, such as service:backup (or user:…, application:…).")
+        raise typer.BadParameter(f"{text!r} is no TYPE:ID; write it like service:backup, user:… or application:….")
     return kind, name
 
 
@@ -69,7 +78,7 @@ def metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
     if not pairs:
         return None
     if odd := [pair for pair in pairs if "=" not in pair]:
-        raise typer.BadParameter(f"{odd[0]!r} is not KEY=VALUE.")
+        raise typer.BadParameter(f"{odd[0]!r} is no KEY=VALUE; write it like team=ops.")
     return dict(pair.split("=", 1) for pair in pairs)
 
 
@@ -78,7 +87,9 @@ def networks(given: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if not given else tuple(network for network in given if network != "any")
 
 
-Ref = Annotated[str, typer.Argument(help="The token's number or id, or: self.", metavar="TOKEN")]
+Ref = Annotated[
+    str, typer.Argument(help="The token's number or id, or: self.", metavar="TOKEN", autocompletion=token_refs)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one document, or for lists one a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the secret alone, for a variable or a file.")]
 Credentials = Annotated[
@@ -93,7 +104,10 @@ Key = Annotated[
     str | None,
     typer.Option("--idempotency-key", help="To repeat a change whose outcome is unknown: the key that it named."),
 ]
-IfMatch = Annotated[int | None, typer.Option("--if-match", help="Only if the token is still at this revision.")]
+IfMatch = Annotated[
+    int | None,
+    typer.Option("--if-match", parser=whole, metavar="REVISION", help="Only if the token is still at this revision."),
+]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What it may do; may be given several times.")]
 Metadata = Annotated[list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="May be repeated.")]
 MetadataFilter = Annotated[
@@ -129,4 +143,7 @@ Duration = Annotated[str | None, typer.Option("--duration", help="How long it li
 ExpiresAt = Annotated[
     datetime | None, typer.Option("--expires-at", parser=moment, metavar="MOMENT", help="Until when, instead.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="How many; 50 unless told, with --json all.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", parser=whole, metavar="NUMBER", help="How many; 50 unless told, with --json all."),
+]

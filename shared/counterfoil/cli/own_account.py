@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -15,8 +14,10 @@ from counterfoil.client.documents import AccountEvent
 from .asking import ask
 from .complaints import remark
 from .options import AsJson, Credentials, Limit
+from .output import say_json
 from .reading import listed
-from .showing import actor_of, facts, json_of, table, time_of
+from .showing import actor_of, facts, time_of
+from .tables import table
 
 _NONE: Final = "none"
 
@@ -129,7 +130,7 @@ def _meant(name: str, value: str | bool | tuple[str, ...]) -> object:
 
 def _shown(account: Account, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json_of(account) + "\n")
+        say_json(account)
         return
     ruled: Policy = account.policy
     facts([

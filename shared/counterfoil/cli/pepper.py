@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +15,10 @@ from counterfoil.secret import Peppers
 from counterfoil.subjects.pepper import HEARD_SECONDS, PEPPER_SET, ActivatePepper, Pepper, PepperSet, RetirePepper
 
 from .complaints import REFUSED, database_at_hand, ended, settings
-from .options import AsJson
-from .showing import json_of, table, time_of
+from .options import AsJson, whole
+from .output import json_of, say
+from .showing import time_of
+from .tables import table
 
 if TYPE_CHECKING:
     from counterfoil.postgres.connection import Pool
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Peppers, on the server itself (DATABASE_URL, PEPPERS).", no_args_is_help=True)
 
-Number = Annotated[int, typer.Argument(help="The pepper's number, as in PEPPERS.", metavar="NUMBER")]
+Number = Annotated[int, typer.Argument(parser=whole, help="The pepper's number, as in PEPPERS.", metavar="NUMBER")]
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None
     with database_at_hand():
         shown = asyncio.run(_execute(told.database_url, peppers, asked, wait_seconds))
     if as_json:
-        sys.stdout.write("".join(json_of(each) + "\n" for each in shown))
+        say("".join(json_of(each) + "\n" for each in shown))
         return
     table(
         ("no.", "status", "since", "in PEPPERS", "secrets", "kept under no other", "recovery codes"),

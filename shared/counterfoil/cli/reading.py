@@ -15,6 +15,7 @@ from counterfoil.client import Client
 
 from .asking import ask
 from .complaints import warn
+from .completing import token_names
 from .options import (
     AsJson,
     CreatedAfter,
@@ -30,7 +31,8 @@ from .options import (
     moment_or_version,
     time_filter,
 )
-from .showing import json_of, show, show_alerts, show_events, show_tokens
+from .output import say_json
+from .showing import show, show_alerts, show_events, show_tokens
 
 T = TypeVar("T")
 PAGE: Final = 50
@@ -39,7 +41,7 @@ PAGE: Final = 50
 
 def tokens(
     *,
-    name: Annotated[str | None, typer.Option(help=glob.MEANING)] = None,
+    name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended, expired or revoked.")] = None,
     owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
     owner_id: Annotated[str | None, typer.Option(help="Whose.")] = None,
@@ -126,7 +128,7 @@ def listed(
 
     async def stream(ledger: Client) -> None:
         async for item in listing(ledger, limit):
-            sys.stdout.write(json_of(item) + "\n")
+            say_json(item)
 
     async def collect(ledger: Client) -> list[T]:
         # One more than is shown, to know whether there is more.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import unquote, urlsplit
 
-import typer
-
 from counterfoil.refusals import Misconfigured
 
 from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
+from .output import say
 
 
 def migrate() -> None:
@@ -24,7 +23,7 @@ def migrate() -> None:
             names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url)))
     except (EditedMigration, DatabaseAhead, TableHeld, UnknownRole) as error:
         raise ended(REFUSED, str(error)) from None
-    typer.echo("".join(f"applied {name}\n" for name in names) or "nothing to apply\n", nl=False)
+    say("".join(f"applied {name}\n" for name in names) or "nothing to apply\n")
 
 
 def _role(url: str) -> str | None:

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import msgspec
-
-from counterfoil.client import Alert, Bearer, Happening, Issued, Secret, Token
+from counterfoil.client import Alert, Bearer, Happening, Issued, Token
 from counterfoil.client.documents import Actor
 
 from .complaints import printable, remark, warn
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from .output import json_of, say, say_json
+from .tables import table
 
 _NEAR: Final = timedelta(days=7)
-_WIDE: Final = 200
-"""Columns where there is no terminal to measure."""
-
-
-def json_of(value: object) -> str:
-    """Return one line of JSON in which every character is printable; a secret is shown, so print it once."""
-    text = msgspec.json.encode(value, enc_hook=_plain).decode()
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.plain
-    raise NotImplementedError
 
 
 def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
-    """Print one thing; of a secret, say that it is not shown again."""
+    """Print one thing; a secret first, and say that it is not shown again."""
     if as_json:
-        sys.stdout.write(json_of(value) + "\n")
+        say_json(value)
     else:
         match value:
             case Token():
                 facts(_told(value))
             case Issued(token=token, secret=secret):
-                facts([*_told(token), ("secret", secret.plain)])
+                facts([("secret", secret.plain)])
+                facts(_told(token))
             case Bearer():
                 facts([("bearer", value.access_token.plain), ("scopes", value.scope), ("id", str(value.jti)),
                         ("expires", f"in {_span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
@@ -56,7 +38,7 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
 
 def show_secret(value: Issued | Bearer) -> None:
     """Print the secret or the bearer and nothing else."""
-    sys.stdout.write((value.secret if isinstance(value, Issued) else value.access_token).plain + "\n")
+    say((value.secret if isinstance(value, Issued) else value.access_token).plain + "\n")
 
 
 def _warn_of(token: Token) -> None:
@@ -100,9 +82,7 @@ def _standing(token: Token) -> str:
 def facts(lines: Iterable[tuple[str, str]]) -> None:
     """Print names and what they are, one a line; what is empty is left out."""
     # Plain lines, not a table: a secret or an id that is wrapped or cut short is of no use.
-    for name, value in lines:
-        if value:
-            sys.stdout.write(f"{name:<16}{printable(value)}\n")
+    say("".join(f"{name:<16}{printable(value)}\n" for name, value in lines if value))
 
 
 def show_tokens(tokens: Sequence[Token]) -> None:
@@ -162,26 +142,6 @@ def show_alerts(alerts: Sequence[Alert]) -> None:
             for a in alerts
         ),
     )  # fmt: skip
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under their heads; nothing in them is taken for markup."""
-    from rich import box  # noqa: PLC0415 - not every command has a table
-    from rich.table import Table  # noqa: PLC0415 - likewise
-    from rich.text import Text  # noqa: PLC0415 - likewise
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")  # a scope or an id that is cut short is of no use
-    for row in rows:
-        table.add_row(*(Text(printable(cell).replace("\n", "\\n")) for cell in row))  # Text: no markup from strangers
-    _console().print(table)
-
-
-def _console() -> Console:
-    from rich.console import Console  # noqa: PLC0415 - see above
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def time_of(moment: datetime | None) -> str:

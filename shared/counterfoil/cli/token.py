@@ -10,9 +10,10 @@ import typer
 
 from counterfoil.client import Bearer, Client, Issued, Token
 
-from . import bulk, importing, options, reading
-from .asking import ask
-from .complaints import warn
+from . import bulk, importing, options, reading, whoami
+from .asking import ask, fresh_key
+from .complaints import told_again_by, warn
+from .completing import scope_sets
 from .options import (
     AsJson,
     Credentials,
@@ -36,6 +37,7 @@ app.command("show")(reading.token)
 app.command("events")(reading.events)
 app.command("revoke-all")(bulk.revoke_all)
 app.command("import")(importing.import_file)
+app.command()(whoami.introspect)
 app.add_typer(bulk.app, name="revocations")
 
 
@@ -56,12 +58,28 @@ def _shown(
             warn(advice.detail)
 
 
+def _issued(
+    call: Callable[[Client, str], Awaitable[Issued]],
+    key: str | None,
+    credentials: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    key = key or fresh_key()
+    with told_again_by(key):
+        _shown(lambda ledger: call(ledger, key), credentials, as_json=as_json, quiet=quiet)
+
+
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What people will know it by.")],
     *,
     scopes: Scopes = None,
-    scope_set: Annotated[list[str] | None, typer.Option(help="A set of scopes by its name; may be repeated.")] = None,
+    scope_set: Annotated[
+        list[str] | None,
+        typer.Option(help="A set of scopes by its name; may be repeated.", autocompletion=scope_sets),
+    ] = None,
     owner: OwnerText = None,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
     metadata: Metadata = None,
@@ -76,14 +94,14 @@ def create(
 ) -> None:
     """Issue a token. Its secret is printed once, now."""
     whose, more = options.owner(owner), options.metadata(metadata)
-    _shown(
-        lambda ledger: ledger.create(
+    _issued(
+        lambda ledger, key: ledger.create(
             name, scopes=scopes or (), scope_sets=scope_set or (), owner=whose, description=description,
             metadata=more, networks=options.networks(networks) or (),
             rate_limit=None if rate_limit == "none" else rate_limit, duration=duration, expires_at=expires_at,
             idempotency_key=key,
         ),
-        credentials, as_json=as_json, quiet=quiet,
+        key, credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
 
 
@@ -105,12 +123,12 @@ def clone(
 ) -> None:
     """Issue a token like another one, but for what is stated."""
     whose = options.owner(owner)
-    _shown(
-        lambda ledger: ledger.clone(
+    _issued(
+        lambda ledger, key: ledger.clone(
             ref, name=name, scopes=scopes, owner=whose, networks=options.networks(networks), rate_limit=rate_limit,
             duration=duration, expires_at=expires_at, idempotency_key=key,
         ),
-        credentials, as_json=as_json, quiet=quiet,
+        key, credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
 
 
@@ -133,11 +151,11 @@ def rotate(
     """Give a token a new secret, printed once. A lifetime may be stated only for one that has expired."""
     if grace is None:
         raise typer.BadParameter("Say how long the present secret stays good: --grace 24h, or --grace 0s.")
-    _shown(
-        lambda ledger: ledger.rotate(
+    _issued(
+        lambda ledger, key: ledger.rotate(
             ref, grace=grace, duration=duration, expires_at=expires_at, if_match=if_match, idempotency_key=key
         ),
-        credentials, as_json=as_json, quiet=quiet,
+        key, credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
 
 

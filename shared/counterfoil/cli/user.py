@@ -9,8 +9,10 @@ import typer
 from counterfoil import glob
 
 from . import own_login
-from .asking import ask
-from .options import AsJson, Credentials, Key, Limit
+from .asking import ask, fresh_key
+from .complaints import told_again_by
+from .completing import user_refs
+from .options import AsJson, Credentials, Key, Limit, whole
 from .person import chosen
 from .reading import listed
 from .showing import show_events
@@ -20,11 +22,16 @@ app = typer.Typer(help="Add, look at, change and end users.", no_args_is_help=Tr
 app.command("password")(own_login.password)
 app.add_typer(own_login.totp, name="totp")
 
-Who = Annotated[str, typer.Argument(help="The user's number or id, or: self.", metavar="USER")]
+Who = Annotated[
+    str, typer.Argument(help="The user's number or id, or: self.", metavar="USER", autocompletion=user_refs)
+]
 Role = Annotated[str, typer.Option(help="administrator, operator, auditor or member.")]
 Reason = Annotated[str, typer.Option(help="Why, for those who will ask.")]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What they may do beyond their role; repeatable.")]
-IfMatch = Annotated[int | None, typer.Option("--if-match", help="Only if the user is still at this revision.")]
+IfMatch = Annotated[
+    int | None,
+    typer.Option("--if-match", parser=whole, metavar="REVISION", help="Only if the user is still at this revision."),
+]
 
 
 @app.command()
@@ -39,13 +46,15 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Add a user. The password that is made up for them is printed once, now."""
-    given = chosen("Their password: ") if choose else None
-    made = ask(
-        lambda ledger: ledger.create_user(email, role=role, scopes=scopes or (), password=given, idempotency_key=key),
-        credentials=credentials,
-        as_json=as_json,
-    )
-    show_with_password(made, as_json=as_json)
+    given, key = chosen("Their password: ") if choose else None, key or fresh_key()
+    with told_again_by(key):
+        made = ask(
+            lambda ledger: ledger.create_user(
+                email, role=role, scopes=scopes or (), password=given, idempotency_key=key
+            ),
+            credentials=credentials, as_json=as_json,
+        )  # fmt: skip
+        show_with_password(made, as_json=as_json)
 
 
 @app.command("list")

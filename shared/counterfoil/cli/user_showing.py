@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from counterfoil.client import Enrolled, User, UserWithPassword
 
 from .complaints import remark
-from .showing import facts, json_of, table, time_of
+from .output import say, say_json
+from .showing import facts, time_of
+from .tables import table
 
 
 def show_user(user: User, *, as_json: bool) -> None:
     """Print a user."""
     if as_json:
-        sys.stdout.write(json_of(user) + "\n")
+        say_json(user)
     else:
         facts(_told(user))
 
@@ -22,10 +23,11 @@ def show_user(user: User, *, as_json: bool) -> None:
 def show_with_password(made: UserWithPassword, *, as_json: bool) -> None:
     """Print a user, and the password that was made up for them, which is not shown again."""
     if as_json:
-        sys.stdout.write(json_of(made) + "\n")
+        say_json(made)
         return
-    password = [] if made.password is None else [("password", made.password.plain)]
-    facts([*_told(made.user), *password])
+    if made.password is not None:
+        facts([("password", made.password.plain)])
+    facts(_told(made.user))
     if made.password is not None:
         remark("Hand the password over now: it is not shown again.")
 
@@ -33,9 +35,9 @@ def show_with_password(made: UserWithPassword, *, as_json: bool) -> None:
 def show_enrolled(enrolled: Enrolled, *, as_json: bool) -> None:
     """Print the recovery codes, which are not shown again."""
     if as_json:
-        sys.stdout.write(json_of(enrolled) + "\n")
+        say_json(enrolled)
         return
-    sys.stdout.write("".join(f"{code.plain}\n" for code in enrolled.recovery_codes))
+    say("".join(f"{code.plain}\n" for code in enrolled.recovery_codes))
     remark("From now on your password takes a code. Keep these recovery codes: each is good once, in place of one.")
 
 

@@ -1,0 +1,44 @@
+"""The file in which a login is kept: a credentials file, readable by its owner alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from counterfoil.client import Secret
+
+from .asking import Place
+from .complaints import USAGE, ended
+from .output import OutputFailed, json_of
+
+
+def refuse_to_write(file: Path) -> None:
+    """End the command if the file is anything but a login, or cannot be written."""
+    if (file.exists() or file.is_symlink()) and not (file.is_file() and _is_login(file)):
+        raise ended(USAGE, f"{file} holds something else than a login; name another file.")
+    if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
+        raise ended(USAGE, f"there is no directory {file.absolute().parent} that you may write to; name another file.")
+
+
+def write(file: Path, url: str, secret: Secret) -> None:
+    """Write a login, whole or not at all; raises OutputFailed."""
+    new = file.with_name(f"{file.name}.new")
+    try:
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as opened:
+            opened.write(json_of(Place(url, secret.plain)) + "\n")
+            opened.flush()
+            os.fsync(handle)
+        new.rename(file)
+    except OSError as error:
+        raise OutputFailed(f"{new} cannot be written: {error.strerror}") from None
+
+
+def _is_login(file: Path) -> bool:
+    try:
+        held = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return held.keys() == {"url", "admin_token"}

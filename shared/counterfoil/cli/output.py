@@ -1,0 +1,75 @@
+"""Standard output: what is written there arrives whole, or the command says that it did not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO, Final
+
+import msgspec
+
+from counterfoil.client import Secret
+
+_NAMES: Final = ("stdin", "stdout", "stderr")
+
+
+class OutputFailed(Exception):  # noqa: N818 - a complaint
+    """Nobody received what was written."""
+
+
+class ReaderGone(OutputFailed):
+    """Whoever read the output has read enough."""
+
+
+def open_streams() -> None:
+    """Make sure of stdin, stdout and stderr, and that no character makes them fail."""
+    for number, name in enumerate(_NAMES):
+        stream: IO[str] | None = getattr(sys, name)
+        if stream is None:
+            # Closed: without this the next socket would take its number. Here it can be neither read nor written.
+            os.dup2(os.open(os.devnull, os.O_WRONLY if name == "stdin" else os.O_RDONLY), number)
+            stream = open(number, "r" if name == "stdin" else "w", closefd=False)  # noqa: SIM115 - the process's own
+            setattr(sys, name, stream)
+        if name != "stdin":
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined] # they are text streams
+
+
+def say(text: str) -> None:
+    """Write to stdout, and return when it is out; raises OutputFailed."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        # What is left in the buffer would fail once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGone("nobody reads the output") from None
+        raise OutputFailed(getattr(error, "strerror", None) or str(error)) from None
+
+
+def say_json(value: object) -> None:
+    """Write a value as one line of JSON."""
+    say(json_of(value) + "\n")
+
+
+def json_of(value: object) -> str:
+    """Return one line of JSON in which every character is printable; a secret is shown, so print it once."""
+    text = msgspec.json.encode(value, enc_hook=_plain).decode()
+    whole = encodable("\N{ROCKET}")  # else ASCII alone: JSON is UTF-8, whatever the terminal speaks (RFC 8259 8.1)
+    return "".join(c if c.isprintable() and (whole or c.isascii()) else json.dumps(c)[1:-1] for c in text)
+
+
+def encodable(text: str) -> bool:
+    """Say whether stdout has all of these characters."""
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.plain
+    raise NotImplementedError

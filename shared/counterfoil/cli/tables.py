@@ -1,0 +1,108 @@
+"""Tables that fit the terminal: the most important column stands left, and no id is ever broken."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Final
+
+from .complaints import printable, remark
+from .output import encodable, say
+
+_GAP: Final = 2
+_LONGEST: Final = 64
+"""Characters in a row that are never broken; an id has 36, a signing key's 43."""
+# A time, an id or a word stays whole; between them a line may end.
+_PIECE: Final = re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ|[\w.:*@+-]{{1,{_LONGEST}}}[,;]?|\s+|.")
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their heads, or where no terminal is, plain rows with tabs between the cells.
+
+    In a narrow terminal a column that does not fit is left out, the leftmost being kept first; which, is said.
+    """
+    cells = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
+    width = _width()
+    if width is None:
+        say("".join("\t".join(row) + "\n" for row in cells))
+        return
+    columns = list(zip(heads, *cells, strict=True))
+    kept = _fitting(columns, width)
+    widths = _widths([columns[index] for index in kept], width)
+    head, *body = [[row[index] for index in kept] for row in ([*heads], *cells)]
+    rule = "─" if encodable("─") else "-"
+    lines = [*_lines(head, widths), rule * (sum(widths) + _GAP * (len(widths) - 1))]
+    for row in body:
+        lines += _lines(row, widths)
+    say("".join(f"{line}\n" for line in lines))
+    if left_out := [name for index, name in enumerate(heads) if index not in kept]:
+        remark(f"Left out at {width} columns: {', '.join(left_out)}. A wider terminal or --json shows them.")
+
+
+def _width() -> int | None:
+    """Return how wide a table may be; None where nobody has said so and no terminal can tell."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and int(told) > 0:
+        return int(told)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _fitting(columns: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return which columns fit, going from the left; the first always does."""
+    kept, used = [0], _narrowest(columns[0])
+    for index, column in enumerate(columns[1:], start=1):
+        if (needed := used + _GAP + _narrowest(column)) <= width:
+            kept.append(index)
+            used = needed
+    return kept
+
+
+def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return how wide each column is: as wide as its cells, or narrower, the widest first, until all fit."""
+    widths = [max(map(_cells, column)) for column in columns]
+    least = [_narrowest(column) for column in columns]
+    over = sum(widths) + _GAP * (len(widths) - 1) - width
+    while over > 0 and (wide := [i for i in range(len(widths)) if widths[i] > least[i]]):
+        widest = max(wide, key=lambda i: widths[i])
+        widths[widest] -= 1
+        over -= 1
+    return widths
+
+
+def _narrowest(column: Sequence[str]) -> int:
+    return max((_cells(piece) for cell in column for piece in _PIECE.findall(cell)), default=0)
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    wrapped = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+    return [
+        (" " * _GAP).join(_padded(part, width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        for parts in zip_longest(*wrapped, fillvalue="")
+    ]
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    lines, line = [], ""
+    for piece in _PIECE.findall(cell):
+        if line and _cells(line) + _cells(piece) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece if line or not piece.isspace() else ""
+    return [*lines, line.rstrip()]
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _cells(text))
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal the text takes: some characters take two, some none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - most tables need not wait for it
+
+    return cell_len(text)

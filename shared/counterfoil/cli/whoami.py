@@ -1,0 +1,106 @@
+"""`counterfoil whoami` and `token introspect`: what credentials are good for at this moment."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import msgspec
+
+from counterfoil.client import Client, Introspection, Token, User
+from counterfoil.scopes import meet, missing
+
+from .asking import ask, ask_with, place
+from .options import AsJson, Credentials
+from .output import say_json
+from .person import told
+from .showing import facts, time_of
+
+
+class Self(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks: a token, by its secret or by a bearer that it was exchanged for.
+
+    `user` is the token's owner, and `account_name` the account's name, both for who may read them.
+    """
+
+    kind: str
+    account: str
+    account_name: str | None
+    user: User | None
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+    token: Token
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a bearer says of itself, as far as it is shown."""
+
+    scope: str
+    exp: int
+
+
+def whoami(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Show who you are with the credentials that you ask with, and what they are good for."""
+    url, presented = place(credentials)
+    found = ask_with(url, presented, lambda ledger: _oneself(ledger, _claims(presented)), as_json=as_json)
+    if as_json:
+        say_json(found)
+        return
+    token, user = found.token, found.user
+    facts([
+        ("asking as", found.kind), ("token", f"{token.number}, {token.name or '(erased)'}"), ("id", str(token.id)),
+        ("owner", f"{token.owner.type}:{token.owner.id}"),
+        ("user", "" if user is None else f"{user.email or '(forgotten)'} ({user.role})"),
+        ("account", f"{found.account}{f' ({found.account_name})' if found.account_name else ''}"),
+        ("scopes", " ".join(found.scopes) or "(none)"), ("expires", time_of(found.expires_at) or "never"),
+    ])  # fmt: skip
+
+
+def introspect(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
+    """Ask whether a secret or a bearer is good now. It is prompted for, or read from standard input."""
+    # As an argument it would stand in the shell's history and in the list of processes.
+    presented = told("Secret or bearer: ")
+    found = ask(lambda ledger: ledger.introspect(presented), credentials=credentials, as_json=as_json)
+    if as_json:
+        say_json({"active": found.active, **found.facts})
+        return
+    facts([("active", "yes" if found.active else "no"), *_told(found)])
+
+
+async def _oneself(ledger: Client, claims: Claims | None) -> Self:
+    token = await ledger.get("self")
+    held, until = token.effective_scopes, token.expires_at
+    if claims is not None:
+        held, until = meet(held, tuple(claims.scope.split())), datetime.fromtimestamp(claims.exp, UTC)
+    # What is not theirs to read is not asked for: being refused is recorded.
+    name = None if missing(held, ["account.read"]) else (await ledger.account()).name
+    reads_user = token.owner.type == "user" and not (missing(held, ["users.read"]) and missing(held, ["own.read"]))
+    user = await ledger.user() if reads_user else None
+    return Self(
+        kind="token" if claims is None else "bearer", account=str(token.account), account_name=name, user=user,
+        scopes=held, expires_at=until, token=token,
+    )  # fmt: skip
+
+
+def _claims(presented: str) -> Claims | None:
+    """Return what a bearer says of itself; a secret says nothing."""
+    parts = presented.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=="), type=Claims)
+    except (ValueError, msgspec.MsgspecError):
+        return None
+
+
+def _told(found: Introspection) -> list[tuple[str, str]]:
+    said = {name: " ".join(fact) if isinstance(fact, list) else str(fact) for name, fact in found.facts.items()}
+    moments = {name: time_of(datetime.fromtimestamp(int(said[name]), UTC)) for name in ("exp", "iat") if said.get(name)}
+    return [
+        ("token", said.get("client_id", "")),
+        ("owner", f"{said['owner_type']}:{said['sub']}" if {"owner_type", "sub"} <= said.keys() else ""),
+        ("account", said.get("account", "")), ("scopes", said.get("scope", "")),
+        ("expires", moments.get("exp", "never" if found.active else "")), ("issued", moments.get("iat", "")),
+        ("generation", said.get("generation", "")), ("bearer", said.get("jti", "")),
+        ("audience", said.get("aud", "")),
+    ]  # fmt: skip

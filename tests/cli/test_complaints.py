@@ -1,0 +1,84 @@
+"""Every message of the command line says what was wrong, with which value, and what would be right."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from cli.shell import Shell
+from counterfoil.cli.running import command
+
+NOBODY = "01a20070-9783-75f2-ab79-af3b16925535"
+
+
+def every(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, group
+    for name, each in getattr(group, "commands", {}).items():
+        yield from every(each, (*path, name))
+
+
+async def test_what_is_not_found_names_the_list_of_its_own_kind(shell: Shell) -> None:
+    for words, advice in (
+        (("token", "show", "77"), "counterfoil token list"), (("user", "show", "77"), "counterfoil user list"),
+        (("user", "disable", NOBODY, "--reason", "x"), "counterfoil user list"),
+        (("scope", "forget", "a.b"), "counterfoil scope list"),
+        (("scope", "forget-set", "x"), "counterfoil scope sets"),
+        (("token", "revocations", "watch", NOBODY), "counterfoil token revocations list"),
+    ):  # fmt: skip
+        said = await shell(*words)
+        assert (said.code, f"`{advice}` shows what there is." in said.err) == (1, True), said.err
+    stale = await shell("user", "update", "self", "--role", "auditor", "--if-match", "7")
+    assert "counterfoil user show" in stale.err
+
+
+async def test_a_kind_of_attempt_that_cannot_be_is_an_error_that_lists_those_that_can(shell: Shell) -> None:
+    said = await shell("attempts", "--kind", "foo")
+    assert (said.code, said.out) == (1, "")
+    for word in ("'foo' is no kind of attempt", "login-failed", "token-expired", "scope-missing", "secret-taken"):
+        assert word in said.err
+
+
+async def test_nobody_at_home_is_said_before_it_is_given_up(shell: Shell) -> None:
+    said = await shell("token", "list", COUNTERFOIL_URL="http://127.0.0.1:1")
+    assert said.code == 3
+    waiting, what, *todo = said.err.splitlines()
+    trouble = "counterfoil: http://127.0.0.1:1 cannot be reached: nothing listens at 127.0.0.1 port 1"
+    assert (waiting, what) == (f"{trouble}; still trying.", trouble)
+    assert "COUNTERFOIL_URL" in "".join(todo)
+    assert "ssl:" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("token", "list", "--limit", "many"), "'many' is no whole number"), (("token", "list", "--limit", "0"), "'0'"),
+        (("token", "create"), "Missing argument"), (("token", "create", "x", "--colour", "red"), "--colour"),
+        (("token", "create", "x", "--owner", "backup"), "'backup' is no TYPE:ID; write it like service:backup"),
+        (("token", "create", "x", "--expires-at", "soon"), "'soon' is no moment; write it like 2026-"),
+        (("token", "rotate", "1"), "--grace 24h"), (("token", "show", "../keys"), "'../keys' names no token"),
+        (("token", "revocations", "watch", "12"), "'12' is no id of a job"),
+        (("user", "show", "a b"), "'a b' names no user"), (("user", "password"), "--email"),
+    ],
+)  # fmt: skip
+async def test_a_call_that_is_wrong_is_a_document_with_json(shell: Shell, words: tuple[str, ...], wrong: str) -> None:
+    said = await shell(*words)
+    assert (said.code, said.out, wrong in said.err) == (2, "", True), said.err
+    said = await shell(*words, "--json")
+    assert (said.code, said.out) == (2, "")
+    document = json.loads(said.err)
+    assert (document["exit_code"], document["error"]["type"]) == (2, "usage")
+    assert wrong in document["error"]["title"] + document["error"].get("detail", "")
+
+
+async def test_help_speaks_of_no_types_of_a_programming_language(shell: Shell) -> None:
+    for words in (("token", "create"), ("login",), ("token", "revoke-all"), ()):
+        said = await shell(*words, "--help")
+        assert said.code == 0
+        assert not re.search(r"<\w+(\[\w+\])?>", said.out.replace("<str>", "")), said.out
+    for _, each in every(command()):
+        for option in each.get_params(typer.Context(each)):
+            if option.param_type_name == "option":
+                assert not str(option.metavar).startswith("<"), option.opts

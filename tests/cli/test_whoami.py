@@ -1,0 +1,86 @@
+"""Who asks, what is good, and what the shell offers at the tab key."""
+
+import json
+from typing import Any
+
+from cli.shell import Said, Shell
+from cli.test_user_commands import added
+from client.running import Service
+
+
+async def completed(shell: Shell, line: str, **environment: Any) -> list[str]:
+    """What bash is offered for the last word of a line."""
+    words = line.split(" ")
+    said = await shell(
+        _COUNTERFOIL_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), **environment
+    )
+    assert (said.code, said.err) == (0, "")
+    return said.out.split()
+
+
+def facts(said: Said) -> dict[str, str]:
+    assert said.code == 0, said.err
+    return {line[:16].strip(): line[16:] for line in said.out.splitlines()}
+
+
+async def test_credentials_say_who_they_are(shell: Shell) -> None:
+    me = facts(await shell("whoami"))
+    assert (me["asking as"], me["scopes"], me["expires"]) == ("token", "all", "never")
+    assert me["token"].endswith(", administrator")
+    assert me["user"] == "admin@counterfoil.example (administrator)"
+    assert me["account"].endswith(" (first)")
+    made = json.loads((await shell("token", "create", "ci", "--scope", "jobs.run", "--duration", "1d", "--json")).out)
+    token = json.loads((await shell("whoami", "--json", COUNTERFOIL_TOKEN=made["secret"])).out)
+    assert (token["kind"], token["token"]["id"], token["scopes"]) == ("token", made["token"]["id"], ["jobs.run"])
+    assert (token["user"], token["account_name"]) == (None, None)
+    exchange = ("token", "exchange", "--lifetime", "5m", "-q")
+    bearer = (await shell(*exchange, COUNTERFOIL_TOKEN=made["secret"])).out.strip()
+    borne = json.loads((await shell("whoami", "--json", COUNTERFOIL_TOKEN=bearer)).out)
+    assert (borne["kind"], borne["token"]["id"]) == ("bearer", made["token"]["id"])
+    assert borne["expires_at"] < token["expires_at"]
+    assert (await shell("attempts", "--json")).out == ""
+    stranger = await shell("whoami", COUNTERFOIL_TOKEN="cfl_user_wrong")
+    assert (stranger.code, "credentials-refused" in stranger.err) == (1, True)
+
+
+async def test_a_secret_is_introspected_without_being_a_word_of_the_command(shell: Shell) -> None:
+    made = json.loads((await shell("token", "create", "ci", "--owner", "service:ci", "--scope", "a.b", "--json")).out)
+    good = facts(await shell("token", "introspect", typed=f"{made['secret']}\n"))
+    assert (good["active"], good["token"], good["owner"]) == ("yes", made["token"]["id"], "service:ci")
+    assert (good["scopes"], good["expires"]) == ("a.b", "never")
+    document = json.loads((await shell("token", "introspect", "--json", typed=made["secret"])).out)
+    assert (document["active"], document["sub"]) == (True, "ci")
+    await shell("token", "revoke", made["token"]["id"], "--reason", "done")
+    dead = await shell("token", "introspect", typed=f"{made['secret']}\n")
+    assert (dead.code, dead.out) == (0, "active          no\n")
+    wrong = await shell("token", "introspect", made["secret"])
+    assert (wrong.code, "unexpected extra argument" in wrong.err, made["secret"] in wrong.err) == (2, True, False)
+    nothing = await shell("token", "introspect")
+    assert nothing.code == 2
+    poor = json.loads((await shell("token", "create", "poor", "--json")).out)["secret"]
+    refused = await shell("token", "introspect", typed="x\n", COUNTERFOIL_TOKEN=poor)
+    assert (refused.code, "tokens.introspect" in refused.err) == (1, True)
+
+
+async def test_the_shell_is_offered_tokens_users_and_sets(shell: Shell, service: Service) -> None:
+    ada = await added(shell)
+    made = json.loads((await shell("token", "create", "nightly", "--json")).out)["token"]
+    await shell("scope", "compose", "billing", "--scope", "invoices.read")
+    number = str(made["number"])
+    assert number in await completed(shell, "counterfoil token show ")
+    assert await completed(shell, f"counterfoil token rotate {made['id'][:-1]}") == [made["id"]]
+    assert await completed(shell, "counterfoil token list --name night") == ["nightly"]
+    assert str(ada["number"]) in await completed(shell, "counterfoil user show ")
+    assert await completed(shell, "counterfoil login ada@") == ["ada@example.org"]
+    assert await completed(shell, "counterfoil token create x --scope-set bill") == ["billing"]
+    assert await completed(shell, "counterfoil token intro") == ["introspect"]
+    given = f"counterfoil token show --credentials {service.credentials} {number}"
+    assert await completed(shell, given, COUNTERFOIL_TOKEN="wrong") == [number]
+
+
+async def test_where_nothing_can_be_offered_the_shell_hears_nothing(shell: Shell) -> None:
+    for environment in (
+        {"COUNTERFOIL_URL": "http://127.0.0.1:1"}, {"COUNTERFOIL_TOKEN": "cfl_user_wrong"}, {"COUNTERFOIL_URL": "x"},
+        {"COUNTERFOIL_URL": "", "COUNTERFOIL_TOKEN": ""},
+    ):  # fmt: skip
+        assert await completed(shell, "counterfoil token show ", **environment) == []
