@@ -20,13 +20,17 @@ from counterfoil_api.account.words import SETS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Cursor, Given, Limit, Scopes
-from counterfoil_api.typed.reading import Asker, Body, IfMatch, Query
+from counterfoil_api.typed.documents import SCOPE, Cursor, Given, Limit, Scopes
+from counterfoil_api.typed.reading import Asker, Body, IfMatch, Query, path_type
 from counterfoil_api.typed.replies import Tagged
 
 api = Api("scopes")
 
 Sentence = Annotated[str, Meta(max_length=500, examples=["Read invoices, but not who pays them."])]
+
+
+ScopeName = Annotated[str, path_type("A scope, such as invoices.read.", SCOPE, "invoices.read")]
+SetName = Annotated[str, path_type("The name of a set of scopes.", "^[^/]{1,255}$", "accounting")]
 
 
 class ScopeGiven(Given, frozen=True, kw_only=True):
@@ -106,7 +110,7 @@ async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[C
     refusals=(ScopeMissing, BadScope, BadText, BadLink),
 )
 async def describe_scope(
-    ledger: Ledger, asker: Asker[Principal], *, scope: str, body: Body[ScopeGiven], if_match: IfMatch
+    ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Say what a scope means.
 
@@ -122,7 +126,7 @@ async def describe_scope(
 
 @api.route("DELETE", "/v1/scopes/{scope}", scope="scopes.update", refusals=(ScopeMissing, NotFound))
 async def forget_scope(
-    ledger: Ledger, asker: Asker[Principal], *, scope: str, if_match: IfMatch
+    ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Take a scope out of the catalogue; who holds it still does."""
     need(asker, "scopes.update")
@@ -156,7 +160,7 @@ async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Que
     refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, BadScope, BadText),
 )
 async def compose_scope_set(
-    ledger: Ledger, asker: Asker[Principal], *, name: str, body: Body[SetGiven], if_match: IfMatch
+    ledger: Ledger, asker: Asker[Principal], *, name: SetName, body: Body[SetGiven], if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Put scopes together under a name, to be granted by it; what was granted by it before stays as it is.
 
@@ -175,7 +179,7 @@ async def compose_scope_set(
 
 @api.route("DELETE", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(ScopeMissing, BeyondCaller, NotFound))
 async def forget_scope_set(
-    ledger: Ledger, asker: Asker[Principal], *, name: str, if_match: IfMatch
+    ledger: Ledger, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Take a set out of the catalogue; whoever does so holds all that is in it."""
     need(asker, "scopes.update")

@@ -32,6 +32,7 @@ from counterfoil_api.tokens.bulk_documents import (
     JobDocument,
     JobPage,
     JobQuery,
+    JobRef,
     PlanDocument,
     PlanRequest,
     RevocationRequest,
@@ -124,7 +125,7 @@ async def list_revocations(ledger: Ledger, asker: Asker[Principal], *, query: Qu
 
 
 @api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(ScopeMissing, NotFound, BadReference))
-async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: str) -> Tagged[JobDocument]:
+async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
     """Look at how far a bulk revocation is."""
     found = await _permitted(ledger, asker, job)
     return Tagged(await _shown(ledger, found), found.revision)
@@ -137,7 +138,7 @@ async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: str) -
     refusals=(ScopeMissing, NotFound, BadReference),
 )
 async def cancel_revocation(
-    ledger: Ledger, asker: Asker[Principal], *, job: str, _: Body[Resumption], if_match: IfMatch
+    ledger: Ledger, asker: Asker[Principal], *, job: JobRef, _: Body[Resumption], if_match: IfMatch
 ) -> Tagged[JobDocument]:
     """Leave the rest of the tokens as they are; those that were revoked stay so.
 

@@ -9,9 +9,20 @@ from msgspec import Meta
 
 from counterfoil_api.tokens.filters import TokenFilter
 from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit, OwnerDocument, Reason
+from counterfoil_api.typed.reading import path_type
 
 Plan = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", description="Stands for exactly these tokens, with the secrets they have now.")
+]
+
+
+JobRef = Annotated[
+    str,
+    path_type(
+        "A bulk revocation's id.",
+        "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        "019ca8c1-7b40-7000-8000-3f2a9c51d7e4",
+    ),
 ]
 
 

@@ -27,7 +27,7 @@ from counterfoil.refusals import (
 )
 from counterfoil_api.account.described import Undescribed, undescribed
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.references import permitted
+from counterfoil_api.tokens.references import TokenRef, permitted
 from counterfoil_api.tokens.showing import token_document
 from counterfoil_api.tokens.warnings import warned
 from counterfoil_api.typed.answering import answered
@@ -64,7 +64,7 @@ async def update_token(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    ref: str,
+    ref: TokenRef,
     body: Body[TokenChanges],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -111,7 +111,7 @@ async def renew_token(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    ref: str,
+    ref: TokenRef,
     body: Body[Renewal],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -143,7 +143,7 @@ async def suspend_token(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    ref: str,
+    ref: TokenRef,
     body: Body[Suspension],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -170,7 +170,7 @@ async def resume_token(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    ref: str,
+    ref: TokenRef,
     _: Body[Resumption],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -194,7 +194,7 @@ async def resume_token(
     answers=TOKEN,
 )
 async def revoke_token(
-    ledger: Ledger, asker: Asker[Principal], *, ref: str, body: Body[Revocation], if_match: IfMatch
+    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Revocation], if_match: IfMatch
 ) -> Tagged[TokenDocument]:
     """End a token for ever.
 

@@ -42,7 +42,7 @@ from counterfoil_api.account.described import Undescribed, undescribed
 from counterfoil_api.auth.credentials import Approach, SecretGiven
 from counterfoil_api.auth.principals import authenticate, reach, refuse_network, retired_by_secret
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.references import permitted
+from counterfoil_api.tokens.references import TokenRef, permitted
 from counterfoil_api.tokens.showing import token_document
 from counterfoil_api.tokens.warnings import warned
 from counterfoil_api.typed.answering import answered
@@ -106,7 +106,7 @@ async def create_token(
     answers=ISSUED,
 )
 async def clone_token(
-    ledger: Ledger, asker: Asker[Principal], *, ref: str, body: Body[Copy], key: IdempotencyKey
+    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
 ) -> Made[Issued]:
     """Issue another token like this one.
 
@@ -156,7 +156,7 @@ async def rotate_token(
     ledger: Ledger,
     approach: Presented[Approach],
     *,
-    ref: str,
+    ref: TokenRef,
     body: Body[Rotation],
     if_match: IfMatch,
     key: IdempotencyKey,

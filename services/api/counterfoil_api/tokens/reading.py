@@ -20,7 +20,7 @@ from counterfoil_api.account.reads import is_for, is_own
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.filters import TokenFilter, in_utc, wanted_by
-from counterfoil_api.tokens.references import permitted
+from counterfoil_api.tokens.references import TokenRef, permitted
 from counterfoil_api.tokens.showing import event_document, listed_document, token_document
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import (
@@ -116,7 +116,7 @@ def _owner_of(wanted: Filter) -> Owner | None:
     answers=TOKEN,
 )
 async def get_token(
-    ledger: Ledger, asker: Asker[Principal], *, ref: str, query: Query[PastQuery]
+    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
 ) -> Tagged[TokenDocument]:
     """Look at a token, now or as it was.
 
@@ -141,7 +141,7 @@ async def get_token(
     scope="tokens.read",
     refusals=(ScopeMissing, NotFound, BadReference, BadCursor),
 )
-async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: str, query: Query[EventQuery]) -> EventPage:
+async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]) -> EventPage:
     """List what happened to a token."""
     token = (await permitted(ledger, asker, ref, scope="tokens.read")).token
     descending = query.sort == "-version"

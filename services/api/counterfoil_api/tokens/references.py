@@ -1,7 +1,7 @@
 """Which token a path speaks of: an id, a number, or `self`."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from counterfoil.postgres.listing import Listed, one
@@ -9,9 +9,18 @@ from counterfoil.principal import Principal
 from counterfoil.refusals import BadReference, NotFound
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.reading import path_type
 
 SELF: Final = "self"
 
+TokenRef = Annotated[
+    str,
+    path_type(
+        "A token's id, its number, or `self`: the token that asks.",
+        "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+        "42",
+    ),
+]
 _OWN: Final = frozenset({"tokens.read", "tokens.revoke"})
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")

@@ -12,7 +12,7 @@ from counterfoil.token import Status
 
 # The ledger itself checks these, and says better what is wrong; here they are only described.
 _DURATION = r"^(forever|([0-9]*\.?[0-9]+(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
-_SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
+SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
 
 Moment = Annotated[
     datetime, Meta(tz=True, description="RFC 3339; or a date, which stands for the start of that day in UTC.")
@@ -36,7 +36,7 @@ Name = Annotated[
     str, Meta(description="What people will know it by.", extra_json_schema={"minLength": 1, "maxLength": 255})
 ]
 Description = Annotated[str, Meta(extra_json_schema={"maxLength": 32_767})]
-Scope = Annotated[str, Meta(extra_json_schema={"pattern": _SCOPE, "maxLength": 128})]
+Scope = Annotated[str, Meta(extra_json_schema={"pattern": SCOPE, "maxLength": 128})]
 Scopes = tuple[Scope, ...]
 Metadata = Annotated[
     dict[str, str],

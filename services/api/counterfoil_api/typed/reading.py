@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from counterfoil.bounds import Address
 from counterfoil.refusals import BadText
@@ -63,6 +64,11 @@ IfMatch = Annotated[frozenset[int] | None, Source.IF_MATCH]
 IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
 
 Read = Callable[[web.Request, bytes], object]
+
+
+def path_type(description: str, pattern: str, example: str) -> Meta:
+    """How a part of a path is described; what it names is checked by whoever looks it up."""
+    return Meta(description=description, examples=[example], extra_json_schema={"pattern": pattern})
 
 
 @dataclass(frozen=True, slots=True)

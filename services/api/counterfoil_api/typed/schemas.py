@@ -13,8 +13,6 @@ from counterfoil_api.typed.replies import Page, reply_shape
 Json = dict[str, Any]
 
 _SCHEMA = "#/components/schemas/{name}"
-_REF = "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
-_SAYS = {"user": "A user's id, their number, or `self`: who asks.", "job": "A bulk revocation's id."}
 _TAG = r'"[1-9][0-9]{0,15}(-[0-9a-f]{16})?"'
 _TAGS = rf"^(\*|{_TAG}( *, *{_TAG})*)$"
 _SEEN = rf"^(\*|(W/)?{_TAG}( *, *(W/)?{_TAG})*)$"
@@ -65,8 +63,8 @@ def _written(parameter: Parameter, schemas: Schemas) -> list[Json]:
     """The parameters of an operation that one parameter of its handler stands for."""
     match parameter.source:
         case Source.PATH:
-            says = _SAYS.get(parameter.name, "A token's id, its number, or `self`: the token that asks.")
-            return [_parameter(parameter.name, "path", {"type": "string", "pattern": _REF}, says, required=True)]
+            schema = msgspec.json.schema(parameter.type)
+            return [_parameter(parameter.name, "path", schema, schema.pop("description", ""), required=True)]
         case Source.IF_MATCH:
             says = "Only if it still has one of these revisions: entity tags, or `*`."
             return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]

@@ -1,7 +1,7 @@
 """Which user a path speaks of: an id, a number, or `self`."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from counterfoil.postgres.users import one_user
@@ -11,8 +11,17 @@ from counterfoil.subjects.user import User
 from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.reading import path_type
 
 SELF: Final = "self"
+UserRef = Annotated[
+    str,
+    path_type(
+        "A user's id, their number, or `self`: who asks.",
+        "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+        "7",
+    ),
+]
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
 _GREATEST_NUMBER: Final = 2**63 - 1

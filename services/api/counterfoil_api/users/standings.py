@@ -20,7 +20,7 @@ from counterfoil_api.typed.documents import Resumption, Revocation
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.typed.replies import Tagged
 from counterfoil_api.users.documents import NewPassword, UserDocument, UserWithPassword, user_document
-from counterfoil_api.users.references import SELF, is_oneself, oneself, permitted_user
+from counterfoil_api.users.references import SELF, UserRef, is_oneself, oneself, permitted_user
 from counterfoil_api.users.users import TARGET, changed, chosen
 
 api = Api("users")
@@ -38,7 +38,7 @@ async def disable_user(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    user: str,
+    user: UserRef,
     body: Body[Revocation],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -54,7 +54,7 @@ async def enable_user(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    user: str,
+    user: UserRef,
     _: Body[Resumption],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -76,7 +76,7 @@ async def remove_user(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    user: str,
+    user: UserRef,
     body: Body[Revocation],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -101,7 +101,7 @@ async def change_password(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    user: str,
+    user: UserRef,
     body: Body[NewPassword],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -140,7 +140,7 @@ async def remove_totp(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    user: str,
+    user: UserRef,
     _: Body[Resumption],
     if_match: IfMatch,
     key: IdempotencyKey,

@@ -54,7 +54,7 @@ from counterfoil_api.users.documents import (
     UserWithPassword,
     user_document,
 )
-from counterfoil_api.users.references import permitted_user
+from counterfoil_api.users.references import UserRef, permitted_user
 
 api = Api("users")
 
@@ -143,7 +143,7 @@ async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[Us
 
 
 @api.get("/v1/users/{user}", scope="users.read", refusals=TARGET)
-async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: str) -> Tagged[UserDocument]:
+async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: UserRef) -> Tagged[UserDocument]:
     """Look at a user; at oneself without any scope."""
     found = await permitted_user(ledger, asker, user, scope="users.read")
     return Tagged(user_document(found, await ledger.default_account.id()), found.revision)
@@ -162,7 +162,7 @@ async def update_user(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
-    user: str,
+    user: UserRef,
     body: Body[UserChanges],
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -184,7 +184,7 @@ async def update_user(
 
 @api.get("/v1/users/{user}/events", scope="users.read", refusals=(*TARGET, BadCursor))
 async def list_user_events(
-    ledger: Ledger, asker: Asker[Principal], *, user: str, query: Query[HappeningQuery]
+    ledger: Ledger, asker: Asker[Principal], *, user: UserRef, query: Query[HappeningQuery]
 ) -> EventPage:
     """List what happened to a user."""
     found = await permitted_user(ledger, asker, user, scope="users.read")
