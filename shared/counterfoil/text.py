@@ -21,7 +21,12 @@ MARKS_LIMIT: Final = 30
 """Marks in a row; no language needs more (Unicode Standard Annex 15, Stream-Safe Text Format)."""
 
 # C0, DEL and C1 controls; line and paragraph separators; bidi marks, embeddings, overrides and isolates; surrogates.
-_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+NEVER: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+_REFUSED: Final = re.compile(rf"[{NEVER}\ud800-\udfff]")
+PATTERN: Final = rf"^[^{NEVER}]*$"
+"""What texts look like, for the API's document: what shows nothing, or holds a secret, is refused all the same."""
+NAME_PATTERN: Final = rf"^[^{NEVER}]*[^\s{NEVER}][^{NEVER}]*$"
+"""A text that is not blank."""
 # What shows nothing wherever it stands: blanks, the blank Braille cell, and what Unicode calls ignorable.
 _UNSEEN: Final = re.compile(
     "[\\s\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u2800\u3164\ufe00-\ufe0f"

@@ -52,3 +52,26 @@ def test_only_what_may_change_something_leaves_a_doubt() -> None:
         if "outcome-unknown" in msgspec.json.encode(operation["responses"]).decode()
     }
     assert doubtful == {(route.method.lower(), route.path) for route in routes() if route.changes}
+
+
+def test_each_part_of_a_path_says_what_it_names() -> None:
+    said: dict[tuple[str, str], str] = {}
+    for path, operations in document(routes(), version="1", url="https://tokens.example.org")["paths"].items():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path":
+                    assert parameter["schema"]["pattern"], path
+                    said[path.split("/")[2], parameter["name"]] = parameter["description"].partition(",")[0]
+    assert said == {
+        ("tokens", "ref"): "A token's id",
+        ("users", "user"): "A user's id",
+        ("revocations", "job"): "A bulk revocation's id.",
+        ("scopes", "scope"): "A scope",
+        ("scope-sets", "name"): "The name of a set of scopes.",
+    }
+
+
+def test_every_operation_names_what_any_request_may_be_answered() -> None:
+    for path, operations in document(routes(), version="1", url="https://tokens.example.org")["paths"].items():
+        for operation in operations.values():
+            assert {"400", "405", "408", "415", "417", "422", "431", "500", "503"} <= set(operation["responses"]), path

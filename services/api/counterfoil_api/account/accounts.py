@@ -26,7 +26,7 @@ from counterfoil_api.auth.principals import authenticate, need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Duration, Given, Name, Revocation
+from counterfoil_api.typed.documents import Duration, Given, Name, Revocation, Span
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
 from counterfoil_api.typed.replies import Tagged
 
@@ -45,7 +45,7 @@ class PolicyDocument(Given, frozen=True, kw_only=True):
 
     max_lifetime: Duration | None = None
     default_lifetime: Duration | None = None
-    notices: tuple[Duration, ...] | None = None
+    notices: tuple[Span, ...] | None = None
     networks: tuple[Network, ...] = ()
     catalogue_closed: bool = False
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from counterfoil import text
 from counterfoil.builtin_scopes import WORDS
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.catalogue import by_name, those
@@ -26,7 +27,12 @@ from counterfoil_api.typed.replies import Tagged
 
 api = Api("scopes")
 
-Sentence = Annotated[str, Meta(max_length=500, examples=["Read invoices, but not who pays them."])]
+Sentence = Annotated[
+    str,
+    Meta(
+        max_length=500, examples=["Read invoices, but not who pays them."], extra_json_schema={"pattern": text.PATTERN}
+    ),
+]
 
 
 ScopeName = Annotated[str, path_type("A scope, such as invoices.read.", SCOPE, "invoices.read")]
@@ -44,7 +50,7 @@ class SetGiven(Given, frozen=True, kw_only=True):
     """Scopes that are granted together."""
 
     sentence: Sentence = ""
-    scopes: Scopes
+    scopes: Annotated[Scopes, Meta(extra_json_schema={"minItems": 1})]
 
 
 class ScopeDocument(msgspec.Struct, frozen=True, kw_only=True):

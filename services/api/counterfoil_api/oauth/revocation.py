@@ -9,7 +9,7 @@ from counterfoil.principal import Principal
 from counterfoil.refusals import ScopeMissing
 from counterfoil_api.auth.credentials import BearerGiven, token
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, UnsupportedTokenType
+from counterfoil_api.edge.complaints import CredentialsRefused, UnsupportedTokenType
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.oauth.oauth_errors import OAUTH
 from counterfoil_api.tokens.ending import end, opened_by
@@ -24,7 +24,7 @@ _REASON: Final = "Revoked by its secret (RFC 7009)."
 class PresentedToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to end; parameters that we do not know are ignored (RFC 6749 3.2)."""
 
-    token: Annotated[str, Meta(description="A token's secret.")] = ""
+    token: Annotated[str, Meta(min_length=1, description="The secret of the token that is to end.")]
     token_type_hint: Annotated[str, Meta(description="Not needed: one look tells.")] = ""
 
 
@@ -46,8 +46,6 @@ async def revoke_presented(ledger: Ledger, asker: Asker[Principal], *, form: For
     scope. A bearer is answered with `unsupported_token_type`, whosever it is: it ends by itself within the hour, or at
     once with the token that it names as client_id.
     """
-    if not form.token:
-        raise InvalidRequest("`token` is missing: the secret of the token that is to end.", where="form")
     try:
         presented = token(form.token)
     except CredentialsRefused:

@@ -25,7 +25,13 @@ _MOST_TARGETS: Final = 20
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A grant; parameters that we do not know are ignored, those without a value count as not sent (RFC 6749 3.2)."""
 
-    grant_type: Annotated[str, Meta(description="`client_credentials`, or RFC 8693's token exchange.")]
+    grant_type: Annotated[
+        str,
+        Meta(
+            description="`client_credentials`, or RFC 8693's token exchange.",
+            extra_json_schema={"enum": [CLIENT, EXCHANGE]},
+        ),
+    ]
     client_id: Annotated[str, Meta(description="A token's id.")] = ""
     client_secret: Annotated[str, Meta(description="Its secret; or both as Basic authentication.")] = ""
     scope: Annotated[str, Meta(description="Scopes with a space between them; without it all there are.")] | None = None

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil_api.tokens.filters import TokenFilter
-from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit, OwnerDocument, Reason
+from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit, OwnerDocument, Why
 from counterfoil_api.typed.reading import path_type
 
 Plan = Annotated[
@@ -47,7 +47,7 @@ class RevocationRequest(Given, frozen=True, kw_only=True):
 
     filter: Selection
     plan: Plan
-    reason: Annotated[Reason, Meta(min_length=1, description="Why, for those who will ask; said of every one.")]
+    reason: Why
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):

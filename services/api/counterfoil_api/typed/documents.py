@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil import glob, moments
+from counterfoil import glob, moments, text
 from counterfoil.token import Status
 
 # The ledger itself checks these, and says better what is wrong; here they are only described.
@@ -31,11 +31,24 @@ Glob = Annotated[
 ]
 Cursor = Annotated[str, Meta(max_length=2_048, description="`next_cursor` of the page before.")]
 Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
-Reason = Annotated[str, Meta(max_length=1_000)]
-Name = Annotated[
-    str, Meta(description="What people will know it by.", extra_json_schema={"minLength": 1, "maxLength": 255})
+Reason = Annotated[str, Meta(max_length=1_000, extra_json_schema={"pattern": text.PATTERN})]
+Why = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=1_000,
+        description="Why, for those who will ask.",
+        extra_json_schema={"pattern": text.NAME_PATTERN},
+    ),
 ]
-Description = Annotated[str, Meta(extra_json_schema={"maxLength": 32_767})]
+Name = Annotated[
+    str,
+    Meta(
+        description="What people will know it by.",
+        extra_json_schema={"pattern": text.NAME_PATTERN, "minLength": 1, "maxLength": 255},
+    ),
+]
+Description = Annotated[str, Meta(extra_json_schema={"pattern": text.PATTERN, "maxLength": 32_767})]
 Scope = Annotated[str, Meta(extra_json_schema={"pattern": SCOPE, "maxLength": 128})]
 Scopes = tuple[Scope, ...]
 Metadata = Annotated[
@@ -138,7 +151,7 @@ class Resumption(Given, frozen=True, kw_only=True):
 class Revocation(Given, frozen=True, kw_only=True):
     """Why, for those who will ask."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=1_000, description="Why, for those who will ask.")]
+    reason: Why
 
 
 class Copy(Given, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from counterfoil.idempotency import SECRET_KEY_LENGTH
+from counterfoil.refusals import KeyTooShort
 from counterfoil_api.edge.problems import Problem
 from counterfoil_api.typed.api import Route
 from counterfoil_api.typed.reading import Parameter, Source
@@ -52,14 +54,15 @@ def is_conditional(route: Route) -> bool:
 
 def parameters_of(route: Route, schemas: Schemas) -> list[Json]:
     """The parameters of an operation."""
-    written = [each for parameter in route.parameters for each in _written(parameter, schemas)]
+    guards = KeyTooShort in route.refusals
+    written = [each for parameter in route.parameters for each in _written(parameter, schemas, guards=guards)]
     if is_conditional(route):
         says = "The ETag that you have: if the document is still the same, the answer is 304."
         written.append(_parameter("If-None-Match", "header", {"type": "string", "pattern": _SEEN}, says))
     return written
 
 
-def _written(parameter: Parameter, schemas: Schemas) -> list[Json]:
+def _written(parameter: Parameter, schemas: Schemas, *, guards: bool) -> list[Json]:
     """The parameters of an operation that one parameter of its handler stands for."""
     match parameter.source:
         case Source.PATH:
@@ -70,7 +73,11 @@ def _written(parameter: Parameter, schemas: Schemas) -> list[Json]:
             return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]
         case Source.IDEMPOTENCY_KEY:
             says = "Repeating a request under its key gives the first answer again, for 24 hours."
-            schema = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+            if guards:
+                says += (
+                    f" Where the answer holds a secret: for ten minutes, and {SECRET_KEY_LENGTH} characters at least."
+                )
+            schema = {"type": "string", "pattern": "^[!#-~]{1,255}$", "minLength": SECRET_KEY_LENGTH if guards else 1}
             return [_parameter("Idempotency-Key", "header", schema, says)]
         case Source.QUERY:
             properties, required = schemas.fields(parameter.type)

@@ -7,19 +7,21 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from counterfoil import text
 from counterfoil.subjects.user import EMAIL_PATTERN, User, login_of
 from counterfoil.subjects.user_events import Role
 from counterfoil_api.typed.documents import Duration, Given, Issued, Name, Scopes
 
+_ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
 Email = Annotated[
     str,
-    Meta(examples=["ada@example.org"], extra_json_schema={"pattern": f"^{EMAIL_PATTERN}$", "maxLength": 255}),
+    Meta(examples=["ada@example.org"], extra_json_schema={"pattern": _ADDRESS, "maxLength": 255}),
 ]
 Password = Annotated[
     str,
     Meta(
         description="12 characters to 1,024 bytes, of whatever kind; without it one is made up and shown once.",
-        extra_json_schema={"minLength": 12, "maxLength": 1_024},
+        extra_json_schema={"pattern": text.PATTERN, "minLength": 12, "maxLength": 1_024},
     ),
 ]
 

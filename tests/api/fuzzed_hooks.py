@@ -1,0 +1,43 @@
+"""What schemathesis loads: whatever fits the schema is accepted, or refused by a rule that no schema can state."""
+
+import re
+from typing import Any, Final
+
+import schemathesis
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+RULES: Final = {
+    r"This cursor does not belong": "a cursor is signed, and belongs to one question",
+    r"not both": "two fields exclude each other",
+    r"passed already|has passed|in the past|still to come": "a moment is compared with the clock",
+    r"years 1970 and 9999|years 1 and 9999": "RFC 3339 has no limits in a schema",
+    r"over a hundred years|of nothing|is between 0s and 366d|second at least": "durations are added up",
+    r"State how long the previous secret": "a grace has an end, within a hundred years",
+    r"default lifetime is longer|thresholds|networks": "fields of a policy are compared with each other",
+    r"network is written": "CIDR has no pattern that anybody could read",
+    r"shows nothing|holds a secret|stacks more|is empty": "a text is looked at as Unicode has it, and for secrets",
+    r"first guess|tried first|bytes|no control characters": "a password is compared with those that are guessed",
+    r"credentials are not valid|bearer of|not valid, or no longer": "a subject token is looked up",
+    r"one-time code": "a code changes every thirty seconds",
+    r"has one @": "an address is in its normal form",
+    r"no set of scopes|reserved|Counterfoil's own|scope": "which scopes and sets there are is the account's business",
+    r"documentation|http or https": "a URL is read as one",
+    r"to import|at least 16|secret or a digest|digest is": "a secret is measured by how well it could be guessed",
+    r"Idempotency-Key was": "a key was used for something else",
+    r"moment|future": "a past moment is compared with the clock, and is one in UTC",
+    r"JWT|_type": "a token says itself what type it is of",
+    r"owner|user": "whether there is such a user is no question of form",
+}
+"""Why something that fits the schema may be refused: what the refusal says, and the reason."""
+
+
+@schemathesis.check
+def accepted_or_refused_by_a_rule(
+    ctx: schemathesis.CheckContext, response: schemathesis.Response, case: "schemathesis.Case[Any]"
+) -> bool | None:
+    """Refuse a refusal of what fits the schema, unless one of the rules is what it says."""
+    if response.status_code in (400, 422):
+        told = response.json()
+        if re.search("|".join(RULES), told.get("detail") or told.get("error_description") or ""):
+            return None
+    return positive_data_acceptance(ctx, response, case)
