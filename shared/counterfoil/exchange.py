@@ -16,6 +16,8 @@ from .token import ALONE, Surroundings, Token, flaw, good_until
 
 def exchanged(token: Token, command: Exchange, at: datetime, around: Surroundings = ALONE) -> Exchanged:
     """Return the bearer that is bought, or raise a Refusal: everything is asked again, each time."""
+    if command.actors and command.by.account != token.account:
+        raise UnknownSecret  # what is another account's, dead or alive, is answered like what never was
     if denied := flaw(token, command.generation, at, around):
         raise denied
     if not around.policy.admits(command.address):
@@ -24,8 +26,6 @@ def exchanged(token: Token, command: Exchange, at: datetime, around: Surrounding
         raise TokenNetworkForbidden
     if token.rate_limit != command.counted:
         raise Uncounted(token.account, token.id, token.rate_limit)
-    if command.actors and command.by.account != token.account:
-        raise UnknownSecret  # what is another account's is answered like what never was
     return Exchanged(
         jti=command.jti,
         generation=command.generation,

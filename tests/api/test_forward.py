@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from api.proxy import Asked, bearer, issued
-from api.service import Caller, basic, served, settings_for
+from api.service import Answer, Caller, basic, served, settings_for
 from counterfoil.secret import mint
 from counterfoil_api.application import make_app
 from counterfoil_api.forwarding.forward import IDENTITY
@@ -96,10 +96,58 @@ async def test_tokens_of_other_accounts_are_answered_like_none(proxy: Asked, str
     foreign = await stranger.issue(scopes=["invoices.read"])
     bought = (await admin.with_token(foreign["secret"]).post("/v1/exchange", {})).json["access_token"]
     unknown = await proxy.about(bearer(mint("service").plain))
-    for shown in (foreign["secret"], bought):
+    forged = await proxy.about(bearer(f"{bought[:-86]}{'A' * 86}"))
+    for shown, never in ((foreign["secret"], unknown), (bought, forged)):
         answer = await proxy.about(bearer(shown))
-        assert (answer.status, answer.body) == (unknown.status, unknown.body) == (401, unknown.body)
+        assert (answer.status, answer.body) == (never.status, never.body) == (401, never.body)
         assert (await proxy.about(bearer(shown), account=foreign["token"]["account"])).status == 200
+
+
+def lasting(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
+    """All of an answer but what is of its moment."""
+    moment = ("date", "x-request-id")
+    headers = {name.lower(): said for name, said in answer.headers.items() if name.lower() not in moment}
+    return answer.status, answer.body, headers
+
+
+async def test_of_dead_credentials_another_account_is_told_nothing(
+    proxy: Asked, stranger: Caller, admin: Caller
+) -> None:
+    async def dead(kind: str) -> tuple[str, str]:
+        made = await stranger.issue(scopes=["invoices.read"], duration="4s" if kind == "expired" else "1h")
+        bought = (await admin.with_token(made["secret"]).post("/v1/exchange", {})).json["access_token"]
+        path, body = f"/v1/tokens/{made['token']['id']}", {"reason": "for the test"}
+        match kind:
+            case "expired":
+                await asyncio.sleep(4.1)
+            case "secret-retired":
+                assert (await stranger.post(f"{path}/rotate", {"grace": "0s"})).status == 200
+            case "token-suspended":
+                assert (await stranger.post(f"{path}/suspend", body)).status == 200
+            case "token-revoked":
+                assert (await stranger.post(f"{path}/revoke", body)).status == 200
+        return made["secret"], bought
+
+    other = (await stranger.get("/v1/account")).json["id"]
+    never = lasting(await proxy.about(bearer(mint("service").plain)))
+    for kind in ("expired", "secret-retired", "token-suspended", "token-revoked"):
+        secret, bought = await dead(kind)
+        forged = lasting(await proxy.about(bearer(f"{bought[:-86]}{'A' * 86}")))
+        assert lasting(await proxy.about(bearer(secret))) == never, kind
+        assert lasting(await proxy.about(bearer(bought))) == forged, kind
+        assert (await proxy.about(bearer(secret), account=other)).problem in {kind, "token-expired"}
+
+
+async def test_of_a_dead_secret_another_client_is_told_nothing(proxy: Asked, admin: Caller) -> None:
+    made, other = await issued(admin), await issued(admin)
+    assert (await admin.post(f"/v1/tokens/{made['token']['id']}/revoke", {"reason": "for the test"})).status == 200
+    swapped = {"Authorization": basic(other["token"]["id"], made["secret"])}
+    never = {"Authorization": basic(other["token"]["id"], mint("application").plain)}
+    assert lasting(await proxy.about(swapped)) == lasting(await proxy.about(never))
+    first, second = [
+        await Caller(admin.session, shown["Authorization"]).get("/v1/tokens/self") for shown in (swapped, never)
+    ]
+    assert lasting(first) == lasting(second)
 
 
 async def test_a_client_id_is_good_with_its_own_secret_alone(proxy: Asked, admin: Caller) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from aiohttp import ClientSession
@@ -10,6 +11,8 @@ from api.proxy import Asked, bearer, issued
 from api.service import Caller, founded, served, settings_for
 from counterfoil.secret import mint
 from counterfoil_api.application import make_app
+from counterfoil_api.limits import guard
+from counterfoil_api.limits.quotas import Quota
 from counterfoil_dev.postgres import Database
 
 
@@ -44,6 +47,20 @@ async def test_the_end_of_all_secrets_is_the_end_behind_proxies(own: tuple[Asked
     assert [(await proxy.about(bearer(shown))).status for shown in (secret, bought)] == [200, 200]
     assert (await admin.post("/v1/account/end-secrets", {"reason": "for the test"})).status == 200
     assert [(await proxy.about(bearer(shown))).problem for shown in (secret, bought)] == ["secret-ended"] * 2
+
+
+async def test_a_death_that_was_told_too_often_is_not_told_to_another_account(
+    own: tuple[Asked, Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "DEAD", Quota(1, 60))
+    proxy, admin = own
+    made = await issued(admin)
+    assert (await admin.post(f"/v1/tokens/{made['token']['id']}/revoke", {"reason": "for the test"})).status == 200
+    told = [await proxy.about(through("192.0.2.7", made["secret"])) for _ in range(3)]
+    assert [answer.problem for answer in told] == ["token-revoked", "not-verified", "not-verified"]
+    elsewhere = await proxy.about(through("192.0.2.7", made["secret"]), account=str(uuid4()))
+    never = await proxy.about(through("192.0.2.7", mint("application").plain), account=str(uuid4()))
+    assert (elsewhere.status, elsewhere.body) == (never.status, never.body) == (401, never.body)
 
 
 async def test_guesses_are_limited_by_client_and_spoil_nothing_for_others(own: tuple[Asked, Caller]) -> None:

@@ -171,8 +171,11 @@ def test_who_acts_for_somebody_is_named_and_no_bearer_outlives_them() -> None:
 
 
 def test_nobody_acts_for_another_account() -> None:
+    stranger = replace(ACTING, account=UUID(int=5))
     with pytest.raises(UnknownSecret):
-        given(WIDE).when(exchange(by=replace(ACTING, account=UUID(int=5)), actors=(ACTING.actor.id,)))
+        given(WIDE).when(exchange(by=stranger, actors=(stranger.actor.id,)))
+    with pytest.raises(UnknownSecret):  # nor is told that it was replaced
+        given(*IN_GRACE).when(exchange(by=stranger, actors=(stranger.actor.id,)), NOON + HOUR)
 
 
 def test_the_networks_of_the_account_count_when_buying_too() -> None:

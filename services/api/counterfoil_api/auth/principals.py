@@ -1,5 +1,7 @@
 """From credentials to the principal who asks, exactly as of this moment: nothing is remembered."""
 
+from uuid import UUID
+
 from counterfoil.bounds import Address, admits
 from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Actor, Owner, Principal
@@ -55,17 +57,21 @@ def reach(asker: Principal, scope: str) -> Owner | None:
     return asker.owner
 
 
-async def seen_by_secret(ledger: Ledger, plain: str) -> tuple[int, Seen]:
+async def seen_by_secret(
+    ledger: Ledger, plain: str, *, client: UUID | None = None, account: UUID | None = None
+) -> tuple[int, Seen]:
     """The generation of a secret that is good, and the token that it opens. Whoever accepts it notes the use.
 
-    What cannot be a secret (see `recognition`) never reaches the database.
+    Where a token (`client`) or an `account` is named, the secret of any other is one that never was: nobody there
+    learns whether it is dead, and how it died. What cannot be a secret (see `recognition`) never reaches the database.
     """
     secret = await ledger.recognition.of(plain)
     if secret is None:
         raise CredentialsRefused
     await ledger.pepper_watch.settled()
     seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
-    if seen is None or seen.presented is None:
+    found = seen is not None and client in (None, seen.id) and account in (None, seen.account)
+    if seen is None or seen.presented is None or not found:
         ledger.pepper_watch.refuse_in_doubt()
         raise UnknownSecret
     if denied := flaw(seen, seen.presented, seen.at, seen.around):
@@ -82,12 +88,15 @@ async def retired_by_secret(ledger: Ledger, approach: Approach) -> Seen | None:
     return await ledger.lookup.by_digests(ledger.peppers.digests(secret)) if secret else None
 
 
-async def seen_by_bearer(ledger: Ledger, text: str) -> tuple[Claims, Seen]:
+async def seen_by_bearer(ledger: Ledger, text: str, *, account: UUID | None = None) -> tuple[Claims, Seen]:
     """The claims of a bearer that is still good, and the token that bought it. Whoever accepts it notes the use.
 
+    Where an `account` is named, the bearer of any other is refused like one that we never signed.
     It ends with its own time, with its token, and with any token that acts in it.
     """
     claims = await ledger.keys.claims_of(text)
+    if account not in (None, claims.account):
+        raise CredentialsRefused
     seen = await ledger.lookup.by_id(claims.account, claims.token)
     # The exact instant of expiry is already too late.
     if seen is None or claims.exp <= seen.at.timestamp():
@@ -125,9 +134,7 @@ async def refuse_networks(ledger: Ledger, seen: Seen, act: Act | None, address: 
 
 
 async def _by_secret(ledger: Ledger, given: SecretGiven, address: Address | None) -> Principal:
-    generation, seen = await seen_by_secret(ledger, given.plain)
-    if given.client not in (None, seen.id):
-        raise UnknownSecret
+    generation, seen = await seen_by_secret(ledger, given.plain, client=given.client)
     refuse_network(seen, address)
     ledger.uses.note(seen, generation)
     return Principal(

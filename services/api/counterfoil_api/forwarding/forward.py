@@ -7,14 +7,13 @@ understand three answers: 200, 401 and 403. Everything else is therefore a 403 t
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hmac import compare_digest
 from urllib.parse import quote
 
 from aiohttp import web
 
 from counterfoil.bounds import Address
 from counterfoil.postgres.lookup import Seen
-from counterfoil.refusals import Refusal, ScopeMissing, UnknownSecret
+from counterfoil.refusals import Refusal, ScopeMissing
 from counterfoil.scopes import missing
 from counterfoil.token import good_until
 from counterfoil_api.auth.bearers import Act
@@ -85,7 +84,9 @@ def _denial(error: Exception) -> Refusal:
 
 async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
     approach = Approach(proof, address=address)
-    passed = await ledger.limits.guard.over(approach, lambda: _known(ledger, demand, proof, address))
+    passed = await ledger.limits.guard.over(
+        approach, lambda: _known(ledger, demand, proof, address), account=demand.account
+    )
     seen = passed.seen
     await ledger.limits.allowance.spend_by_token(seen.account, seen.id, seen.bounds.rate_limit, address)
     if missing(passed.scopes, demand.scopes):
@@ -97,28 +98,19 @@ async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address
 
 async def _known(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
     passed = await _presented(ledger, demand, proof)
-    # Another account's token, and a secret that is not this client's, are answered like one that never was.
-    if not _belongs(passed.seen, demand, proof):
-        raise UnknownSecret
     await refuse_networks(ledger, passed.seen, passed.act, address)
     return passed
 
 
 async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
     if isinstance(proof, SecretGiven):
-        generation, seen = await seen_by_secret(ledger, proof.plain)
+        generation, seen = await seen_by_secret(ledger, proof.plain, client=proof.client, account=demand.account)
         return Passed(seen, generation, seen.scopes, good_until(seen, generation))
-    claims, seen = await seen_by_bearer(ledger, proof.text)
+    claims, seen = await seen_by_bearer(ledger, proof.text, account=demand.account)
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if (demand.audience or ledger.settings.public_url) not in claims.audiences:
         raise CredentialsRefused("This bearer is for another audience.")
     return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at, claims.act)
-
-
-def _belongs(seen: Seen, demand: Demand, proof: Proof) -> bool:
-    client = proof.client if isinstance(proof, SecretGiven) else None
-    ours = compare_digest(seen.account.bytes, demand.account.bytes)
-    return compare_digest(seen.id.bytes, (client or seen.id).bytes) and ours
 
 
 def _identity(demand: Demand, passed: Passed) -> dict[str, str]:

@@ -11,6 +11,7 @@ Three counts that are kept apart, so that nobody pays for a neighbour:
 from collections.abc import Awaitable, Callable
 from math import ceil
 from typing import Final, TypeVar
+from uuid import UUID
 
 from counterfoil.attempts import Attempts
 from counterfoil.principal import NIL
@@ -36,6 +37,8 @@ _MOST: Final = 10_000
 _TOO_MANY: Final = "Too many credentials from your network were not ours; come back when Retry-After is over."
 
 Given = SecretGiven | BearerGiven
+Place = tuple[int, str, UUID | None]
+"""Which credentials, from which network, and for which account alone they were asked about."""
 
 
 class Guard:
@@ -50,15 +53,19 @@ class Guard:
         self._known = known
         self._guesses = guesses
         self._suspects: Fading[str, bool] = Fading(_MOST)
-        self._ended: Fading[tuple[int, str], Denied] = Fading(_MOST)
+        self._ended: Fading[Place, Denied] = Fading(_MOST)
 
-    async def over(self, approach: Approach, check: Callable[[], Awaitable[T]]) -> T:
-        """Return what `check` makes of these credentials; what it refuses is counted, and may come to be too much."""
+    async def over(self, approach: Approach, check: Callable[[], Awaitable[T]], *, account: UUID | None = None) -> T:
+        """Return what `check` makes of these credentials; what it refuses is counted, and may come to be too much.
+
+        Where the check is for one account alone, what was said of a death is not repeated for another.
+        """
         given = approach.credentials
         if isinstance(given, PasswordGiven):  # see `logins`
             return await check()
         network = network_of(approach.address)
-        charge = await self._admit(given, network)
+        place = (plain_hash(given), network, account)
+        charge = await self._admit(given, network, place)
         try:
             found = await check()
         except UnknownSecret as refusal:
@@ -67,7 +74,7 @@ class Guard:
             raise await self._malformed(refusal, network) from None
         except Denied as refusal:
             await self._met(given, charge)
-            raise await self._dead(refusal, given, network) from None
+            raise await self._dead(refusal, given, network, place) from None
         except Forbidden as refusal:
             await self._met(given, charge)
             await self._note(refusal, given, network)
@@ -78,10 +85,10 @@ class Guard:
         await self._met(given, charge)
         return found
 
-    async def _admit(self, given: Given, network: str) -> str | None:
+    async def _admit(self, given: Given, network: str, place: Place) -> str | None:
         """Let it through; perhaps against a charge, to be given back if it is known after all."""
-        if len(self._ended) and (ended := self._ended.get((plain_hash(given), network))):
-            raise _too_often(ended, self._ended.left((plain_hash(given), network)))
+        if len(self._ended) and (ended := self._ended.get(place)):
+            raise _too_often(ended, self._ended.left(place))
         if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):
             return None
         if await self._known.recognised(given) is None or await self._marks.knows(given):
@@ -106,7 +113,7 @@ class Guard:
         self._attempts.note(NIL, "malformed", network=network)
         return await self._within(self._guesses, f"malformed:{network}", refusal)
 
-    async def _dead(self, refusal: Denied, given: Given, network: str) -> Refusal:
+    async def _dead(self, refusal: Denied, given: Given, network: str, place: Place) -> Refusal:
         await self._note(refusal, given, network)
         if self._guesses is None:
             return refusal
@@ -114,7 +121,7 @@ class Guard:
         if left.granted:
             return refusal
         if isinstance(refusal, _FINAL):
-            self._ended.keep((plain_hash(given), network), refusal, left.seconds)
+            self._ended.keep(place, refusal, left.seconds)
         return _too_often(refusal, left.seconds)
 
     async def _note(self, refusal: Refusal, given: Given, network: str) -> None:

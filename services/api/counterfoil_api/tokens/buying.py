@@ -72,7 +72,7 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
 
 async def with_bearer(ledger: Ledger, text: str, wanted: Wanted) -> Bought:
     """Buy with a bearer, which has to be as good as for anything else: it, its token, and whoever acts in it."""
-    held, seen = await seen_by_bearer(ledger, text)
+    held, seen = await seen_by_bearer(ledger, text, account=wanted.actor.account if wanted.actor else None)
     itself = Principal(
         actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation, bounds=seen.bounds
     )
