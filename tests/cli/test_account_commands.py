@@ -29,6 +29,21 @@ async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
     assert (shut.code, "shuts-you-out" in shut.err) == (1, True)
 
 
+async def test_what_happened_in_the_account_is_told_by_whom_and_from_what_to_what(shell: Shell) -> None:
+    for longest in ("90d", "30d"):
+        assert (await shell("account", "policy", "--max-lifetime", longest)).code == 0
+    told = (await shell("account", "events", "--since", "1h")).out
+    assert "policy.max_lifetime: 90d → 30d" in told
+    assert "token 1 administrator" in told
+    latest = json.loads((await shell("account", "events", "--json")).out.splitlines()[0])
+    assert latest["by"]["name"] == "administrator"
+    assert latest["changes"]["policy.max_lifetime"] == {"before": "90d", "after": "30d"}
+    assert "nothing to show" in (await shell("account", "events", "--until", "1h")).err
+    assert (await shell("account", "events", "--since", "soon")).code == 2
+    for what in ("reads", "attempts"):
+        assert "nothing to show" in (await shell(what, "--until", "2020-01-01")).err
+
+
 async def test_ending_all_secrets_asks_first_and_ends_the_askers_too(shell: Shell) -> None:
     assert (await shell("account", "end-secrets", "--reason", "copied")).code != 0
     assert (await shell("account", "show")).code == 0

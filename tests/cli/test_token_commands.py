@@ -49,6 +49,20 @@ async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) ->
     assert [each["name"] for each in listed] == ["administrator", "copy", "weekly"]
 
 
+async def test_networks_and_a_rate_limit_are_given_shown_and_lifted(shell: Shell) -> None:
+    bounds = ("--network", "127.0.0.0/8", "--network", "::1/128", "--rate-limit", "600/1m")
+    token, _ = await issued(shell, "bounded", *bounds)
+    ref = str(token["number"])
+    shown = (await shell("token", "show", ref)).out
+    assert "127.0.0.0/8 ::1/128" in shown
+    assert "600/1m" in shown
+    assert "by token 1 administrator" in shown
+    copy = json.loads((await shell("token", "clone", ref, "--rate-limit", "60/1m", "--json")).out)["token"]
+    assert (copy["networks"], copy["rate_limit"]) == (["127.0.0.0/8", "::1/128"], "60/1m")
+    lifted = await shell("token", "patch", ref, "--network", "any", "--rate-limit", "none", "--json")
+    assert (json.loads(lifted.out)["networks"], json.loads(lifted.out)["rate_limit"]) == ([], None)
+
+
 async def test_a_script_gets_the_secret_alone(shell: Shell) -> None:
     said = await shell("token", "create", "nightly", "--duration", "90d", "--quiet")
     assert SECRET.fullmatch(said.out.strip())

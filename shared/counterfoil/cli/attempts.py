@@ -9,7 +9,7 @@ import typer
 
 from counterfoil.client.documents import Attempt
 
-from .options import AsJson, Credentials, Limit
+from .options import AsJson, Credentials, Limit, Since, Until
 from .reading import listed
 from .showing import actor_of, time_of
 from .tables import table
@@ -18,12 +18,20 @@ from .tables import table
 def attempts(
     *,
     kind: Annotated[str | None, typer.Option(help="Only these, such as token-expired or login-failed.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what was tried in vain, by the minute, the latest first."""
-    listed(lambda ledger, most: ledger.attempts(kind=kind, limit=most), _show, limit, credentials, as_json=as_json)
+    listed(
+        lambda ledger, most: ledger.attempts(kind=kind, since=since, until=until, limit=most),
+        _show,
+        limit,
+        credentials,
+        as_json=as_json,
+    )
 
 
 def _show(attempts: Sequence[Attempt]) -> None:

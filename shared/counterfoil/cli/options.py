@@ -126,6 +126,8 @@ Within = Annotated[
         help="All that expire so soon, such as 7d, whether or not a notice was raised.",
     ),
 ]
+Since = Annotated[datetime | None, time_filter("--since", "From then on; 7d: from 7 days ago on.")]
+Until = Annotated[datetime | None, time_filter("--until", "Before then; 7d: over 7 days ago.")]
 CreatedAfter = Annotated[datetime | None, time_filter("--created-after", "From then on; 7d: from 7 days ago on.")]
 CreatedBefore = Annotated[datetime | None, time_filter("--created-before", "Before then; 7d: over 7 days ago.")]
 ExpiresAfter = Annotated[datetime | None, time_filter("--expires-after", "From then on; 7d: in 7 days or later.")]

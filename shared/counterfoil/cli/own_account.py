@@ -13,7 +13,7 @@ from counterfoil.client.documents import AccountEvent
 
 from .asking import ask
 from .complaints import remark
-from .options import AsJson, Credentials, Limit
+from .options import AsJson, Credentials, Limit, Since, Until
 from .output import say_json
 from .reading import listed
 from .showing import actor_of, facts, time_of
@@ -89,9 +89,22 @@ def end_secrets(
         remark("Log in with a password now, and rotate the tokens that are still needed.")
 
 
-def events(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def events(
+    *,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what happened to the account, its users, its scopes and its bulk revocations, the newest first."""
-    listed(lambda ledger, most: ledger.account_events(limit=most), _show_events, limit, credentials, as_json=as_json)
+    listed(
+        lambda ledger, most: ledger.account_events(since=since, until=until, limit=most),
+        _show_events,
+        limit,
+        credentials,
+        as_json=as_json,
+    )
 
 
 def _show_events(events: Sequence[AccountEvent]) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from counterfoil.client.reads import Reading
 
-from .options import AsJson, Credentials, Limit
+from .options import AsJson, Credentials, Limit, Since, Until
 from .reading import listed
 from .showing import actor_of, time_of
 from .tables import table
@@ -18,12 +18,20 @@ from .tables import table
 def reads(
     *,
     reader: Annotated[str | None, typer.Option(help="Only those of this user or token, by its id.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who has read tokens that are not their own, or the log, the latest first."""
-    listed(lambda ledger, most: ledger.reads(reader=reader, limit=most), _show, limit, credentials, as_json=as_json)
+    listed(
+        lambda ledger, most: ledger.reads(reader=reader, since=since, until=until, limit=most),
+        _show,
+        limit,
+        credentials,
+        as_json=as_json,
+    )
 
 
 def _show(reads: Sequence[Reading]) -> None:

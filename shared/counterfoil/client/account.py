@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from urllib.parse import quote
 
 from . import spelling
@@ -29,14 +30,34 @@ class OwnAccount(Calls):
         call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
         return spelling.read(await self.wire.ask(call), Account)
 
-    async def account_events(self, *, limit: int | None = None) -> AsyncIterator[AccountEvent]:
-        """Yield what happened in the account beside its tokens, the newest first, and what it changed."""
-        async for event in self.pages("/v1/account/events", {}, AccountEvent, limit=limit):
+    async def account_events(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[AccountEvent]:
+        """Yield what happened in the account beside its tokens, the newest first, and what it changed.
+
+        `since` and `until` are moments, dates, or durations back from now such as 7d.
+        """
+        query = spelling.said(since=since, until=until)
+        async for event in self.pages("/v1/account/events", query, AccountEvent, limit=limit):
             yield event
 
-    async def attempts(self, *, kind: str | None = None, limit: int | None = None) -> AsyncIterator[Attempt]:
-        """Yield what was tried in vain on the account, the latest first."""
-        query = {} if kind is None else {"kind": kind}
+    async def attempts(
+        self,
+        *,
+        kind: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Attempt]:
+        """Yield what was tried in vain on the account, the latest first.
+
+        `since` and `until` are moments, dates, or durations back from now such as 7d.
+        """
+        query = spelling.said(kind=kind, since=since, until=until)
         async for attempt in self.pages("/v1/attempts", query, Attempt, limit=limit):
             yield attempt
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from . import spelling
 from .calls import Calls
 from .documents import Actor
 
@@ -30,8 +31,18 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 class Reads(Calls):
     """Look at who looked."""
 
-    async def reads(self, *, reader: UUID | str | None = None, limit: int | None = None) -> AsyncIterator[Reading]:
-        """Yield who has read what is not their own, the newest first; or the reads of one user or token."""
-        query = {} if reader is None else {"reader": str(reader)}
+    async def reads(
+        self,
+        *,
+        reader: UUID | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Reading]:
+        """Yield who has read what is not their own, the newest first; or the reads of one user or token.
+
+        `since` and `until` are moments, dates, or durations back from now such as 7d.
+        """
+        query = spelling.said(reader=reader, since=since, until=until)
         async for reading in self.pages("/v1/reads", query, Reading, limit=limit):
             yield reading

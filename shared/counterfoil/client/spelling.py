@@ -61,13 +61,18 @@ def stated(value: Stated) -> str | list[str]:
     return text(value) if isinstance(value, str | int | datetime) else [*value]
 
 
-def text(value: str | int | datetime) -> str:
+def text(value: str | int | datetime | UUID) -> str:
     """Return a value as a query has it; a moment must know its time zone."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a moment without a time zone is ambiguous; say datetime.now(UTC)")
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)
+
+
+def said(**fields: str | datetime | UUID | None) -> dict[str, str]:
+    """Return a query of the fields that are said; None is not."""
+    return {name: text(value) for name, value in fields.items() if value is not None}
 
 
 def read(answer: Answer, kind: type[T]) -> T:

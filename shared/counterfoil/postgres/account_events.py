@@ -14,6 +14,7 @@ from counterfoil.events import Fact
 from counterfoil.subjects import KINDS
 
 from .connection import Pool
+from .periods import ALWAYS, Period, during
 from .tenant import tenant
 
 # As in the index event_of_account: tokens have timelines of their own, and reads a list.
@@ -21,21 +22,28 @@ _KINDS: Final = "kind <> 'token' and kind <> 'log'"
 
 
 async def account_events(
-    pool: Pool, account: UUID, *, after: tuple[datetime, UUID, int] | None = None, limit: int
+    pool: Pool,
+    account: UUID,
+    *,
+    period: Period = ALWAYS,
+    after: tuple[datetime, UUID, int] | None = None,
+    limit: int,
 ) -> list[Fact]:
-    """Return up to `limit` events beyond a place (time, subject, version), the newest first."""
+    """Return up to `limit` events of a period beyond a place (time, subject, version), the newest first."""
+    arguments: list[object] = [account, *(after or (None, None, None)), limit]
+    within = during("at", period, arguments)
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
             select entry, private
               from event
              where account_id = $1
-               and {_KINDS}
+               and {_KINDS}{within}
                and ($2::timestamptz is null or (at, subject_id, version) < ($2, $3::uuid, $4::bigint))
              order by at desc, subject_id desc, version desc
              limit $5""",
-            account, *(after or (None, None, None)), limit,
-        )  # fmt: skip
+            *arguments,
+        )
     return _facts(rows)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.forgetting import BATCH, in_batches
+from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.tenant import tenant
 
 KEPT: Final = timedelta(days=90)
@@ -52,22 +53,32 @@ async def add(pool: Pool, rows: Sequence[Row]) -> None:
 
 
 async def attempts_of(
-    pool: Pool, account: UUID, *, kind: str | None, after: list[object] | None, limit: int
+    pool: Pool,
+    account: UUID,
+    *,
+    kind: str | None,
+    after: list[object] | None,
+    limit: int,
+    period: Period = ALWAYS,
 ) -> list[Attempted]:
-    """Return up to `limit` of an account's attempts, the latest first, beyond a place."""
-    minute, last_kind, subject = after or (None, None, None)
+    """Return up to `limit` of an account's attempts in a period, the latest first, beyond a place.
+
+    Attempts are counted by the minute: the one in which the period begins is part of it.
+    """
+    arguments: list[object] = [account, kind, *(after or (None, None, None)), limit]
+    within = during("minute", period, arguments, lasting="59.999999 seconds")
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
-            """
+            f"""
             select minute, kind, subject_id, network, count, last_at
               from attempt
-             where account_id = $1
+             where account_id = $1{within}
                and ($2::text is null or kind = $2)
                and ($3::text is null or (minute, kind, subject_id) < ($3::text::timestamptz, $4::text, $5::text::uuid))
              order by minute desc, kind desc, subject_id desc
              limit $6""",
-            account, kind, minute, last_kind, subject, limit,
-        )  # fmt: skip
+            *arguments,
+        )
     return [
         Attempted(
             minute=row["minute"], kind=row["kind"], subject=row["subject_id"] if row["subject_id"].int else None,

@@ -11,10 +11,10 @@ import asyncpg
 import msgspec
 
 from counterfoil import glob
-from counterfoil.duration import length
 from counterfoil.moments import Moment
 from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.periods import instant
 from counterfoil.postgres.tenant import tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
@@ -137,9 +137,7 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         return f"${len(arguments)}"
 
     def moment(stated: Moment, direction: str = "-") -> str:
-        if isinstance(stated, datetime):
-            return given(stated)
-        return f"(statement_timestamp() {direction} {given(length(stated))}::interval)"
+        return instant(stated, arguments, direction)
 
     found = []
     if wanted.name is not None:

@@ -14,11 +14,12 @@ from counterfoil.principal import Principal
 from counterfoil.refusals import ScopeMissing
 from counterfoil.subjects.changes import Changes, changes_of
 from counterfoil_api.account.actors import Names, names
+from counterfoil_api.account.periods import PeriodQuery, period_of
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.showing import event_document
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import ActorDocument, Cursor, EventDocument, Given, Limit
+from counterfoil_api.typed.documents import ActorDocument, Cursor, EventDocument, Limit
 from counterfoil_api.typed.reading import Asker, Query
 
 api = Api("audit")
@@ -28,8 +29,8 @@ _MOST_FOLDED: Final = 1_000
 _SAID_OF_PEOPLE: Final = frozenset({"name"})
 
 
-class AccountEventQuery(Given, frozen=True, kw_only=True):
-    """A page."""
+class AccountEventQuery(PeriodQuery, frozen=True, kw_only=True):
+    """A page of a period."""
 
     limit: Limit = 50
     cursor: Cursor | None = None
@@ -69,13 +70,16 @@ async def list_account_events(
     E-mail addresses and reasons that were given about users are shown to who may see users.
     """
     need(asker, "audit.read")
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, "account events", query.cursor)
+    question = ["account events", query.since, query.until]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
-    facts = await account_events(ledger.readers, asker.account, after=after, limit=query.limit + 1)
+    facts = await account_events(
+        ledger.readers, asker.account, period=period_of(query), after=after, limit=query.limit + 1
+    )
     page, more = facts[: query.limit], None
     if len(facts) > query.limit:
         last = page[-1]
-        more = ledger.cursors.made(asker.account, "account events", [last.at, last.subject.id, last.version])
+        more = ledger.cursors.made(asker.account, question, [last.at, last.subject.id, last.version])
     changes = await _changes(ledger, asker, page)
     known = await names(ledger, asker, (each for fact in page for each in (fact.by.id, fact.subject.id)))
     await ledger.witness.tell(asker, "events", shown=len(page))

@@ -15,16 +15,17 @@ from counterfoil.refusals import ScopeMissing
 from counterfoil.subjects.reads import Read, log_of
 from counterfoil.token import Token
 from counterfoil_api.account.actors import Names, actor_document, names
+from counterfoil_api.account.periods import PeriodQuery, period_of
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit
+from counterfoil_api.typed.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.typed.reading import Asker, Query
 
 api = Api("audit")
 
 
-class ReadQuery(Given, frozen=True, kw_only=True):
+class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
     """Everybody's reads, or those of one reader."""
 
     reader: Annotated[UUID, Meta(description="The id of a user or a token.")] | None = None
@@ -59,11 +60,13 @@ async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[Re
     become one within about a second. Nobody's look at their own tokens is an event.
     """
     need(asker, "audit.read")
-    question: list[Any] = ["reads", query.reader]
+    question: list[Any] = ["reads", query.reader, query.since, query.until]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     logs = None if query.reader is None else _logs(asker.account, query.reader)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
-    facts = await reads_of(ledger.readers, asker.account, logs=logs, after=after, limit=query.limit + 1)
+    facts = await reads_of(
+        ledger.readers, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
+    )
     page, more = facts[: query.limit], None
     if len(facts) > query.limit:
         more = ledger.cursors.made(asker.account, question, [page[-1].at, page[-1].subject.id, page[-1].version])

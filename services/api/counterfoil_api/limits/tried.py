@@ -12,13 +12,14 @@ from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import Denied, Forbidden, ScopeMissing, SecretTaken
 from counterfoil_api.account.actors import Names, actor_document, names
+from counterfoil_api.account.periods import PeriodQuery, period_of
 from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.edge.problems import KINDS as PROBLEMS
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit
+from counterfoil_api.typed.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.typed.reading import Asker, Query
 
 api = Api("audit")
@@ -31,7 +32,7 @@ KINDS: Final = sorted(
 """What can be tried in vain on an account."""
 
 
-class AttemptQuery(Given, frozen=True, kw_only=True):
+class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
     """Attempts of every kind, or of one."""
 
     kind: Annotated[str, Meta(max_length=40, extra_json_schema={"enum": KINDS})] | None = None
@@ -71,9 +72,11 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     if query.kind is not None and query.kind not in KINDS:
         says = f"{query.kind!r} is no kind of attempt. There are: {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")
-    question = ["attempts", query.kind]
+    question = ["attempts", query.kind, query.since, query.until]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
-    found = await attempts_of(ledger.readers, asker.account, kind=query.kind, after=place, limit=query.limit + 1)
+    found = await attempts_of(
+        ledger.readers, asker.account, kind=query.kind, period=period_of(query), after=place, limit=query.limit + 1
+    )
     page, more = found[: query.limit], None
     if len(found) > query.limit:
         more = ledger.cursors.made(asker.account, question, page[-1].place)
