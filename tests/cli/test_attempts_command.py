@@ -26,5 +26,5 @@ async def test_attempts_tell_what_was_tried_in_vain(shell: Shell, service: Servi
     assert attempt["network"] == "127.0.0.0/24"
     said = await shell("attempts", "--kind", "token-revoked")
     assert (said.code, said.err) == (0, "")
-    assert token in said.out
+    assert "\ttoken 2 ended\t" in said.out
     assert (await shell("attempts", "--kind", "token-expired")).err == "There is nothing to show.\n"
