@@ -55,6 +55,8 @@ from .refusals import (
     RenewsItself,
     SecretRetired,
     StaleRevision,
+    UnknownUser,
+    UserGone,
 )
 from .subjects.account import Policy
 from .suspension import resumed, suspended
@@ -111,6 +113,7 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
             "An owner's id is 1 to 128 of A-Z a-z 0-9 . _ : - and neither personal data nor a secret.", field="owner.id"
         )
     owner, granted = _canonical(command.owner), scopes.checked(command.scopes)
+    _refuse_unknown(owner, around)
     life, policy = command.duration, around.policy
     if life is None and command.expires_at is None:
         life = policy.default_lifetime
@@ -150,6 +153,16 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
 def _canonical(owner: Owner) -> Owner:
     """Return the owner, a user's id in its one spelling: no other could be disabled with the user."""
     return owner if owner.user is None else Owner("user", str(owner.user))
+
+
+def _refuse_unknown(owner: Owner, around: Surroundings) -> None:
+    """Refuse an owner who is no user, or no more: nobody could ever end such a token together with its user."""
+    if owner.type != "user":
+        return
+    if around.owner_holds is None:
+        raise UnknownUser(field="owner.id")
+    if around.owner == "removed":
+        raise UserGone("The user on whose behalf it would act was removed; name another owner.", field="owner.id")
 
 
 def _refuse_beyond_owner(granted: tuple[str, ...], around: Surroundings) -> None:

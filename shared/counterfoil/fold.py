@@ -230,12 +230,20 @@ class Fold:
         """Return what surrounds a token; what its account says was read last, after the rows were held."""
         key = key_of(command)
         around = self.taken.around.get(key, ALONE)
-        if isinstance(command, Create) and command.owner.user is not None:
-            user = self.taken.callers.get((command.account, command.owner.user))
-            if isinstance(user, UserAsking):
-                around = structs.replace(around, owner=user.user.standing, owner_holds=user.held)
+        if isinstance(command, Create) and (owner := self._owner(command)) is not None:
+            around = structs.replace(around, owner=owner.standing, owner_holds=owner.held)
         account = self.taken.accounts.get(command.account)
         return around if account is None else structs.replace(around, policy=account.policy, epoch=account.epoch)
+
+    def _owner(self, command: Create) -> User | None:
+        """Return the user who is to own a token; what this very batch made of them counts."""
+        if command.owner.user is None:
+            return None
+        key = (command.account, command.owner.user)
+        if (row := self.taken.rows.get(key)) is not None and isinstance(row.state, User):
+            return row.state
+        found = self.taken.callers.get(key)
+        return found.user if isinstance(found, UserAsking) else None
 
     def _keep(self, key: Key, row: Row, command: Command, facts: list[tuple[Fact, Sealed]]) -> None:
         if not facts:

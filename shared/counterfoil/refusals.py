@@ -7,6 +7,7 @@ place per wire. Everything else is a bug and rises to the edge.
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
     │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit
+    │   ├── UnknownUser
     │   ├── BadSecret, WeakSecret
     │   ├── EntryTooLarge
     │   └── KeyTooShort
@@ -73,6 +74,10 @@ class BadMetadata(Invalid):
 
 class BadOwner(Invalid):
     """An owner is a type (user, application or service) and an id, without personal data, such as service:billing."""
+
+
+class UnknownUser(Invalid):
+    """No user of this account has this id, number or e-mail address; name one that `counterfoil user list` shows."""
 
 
 class BadPolicy(Invalid):

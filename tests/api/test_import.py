@@ -206,7 +206,7 @@ async def test_a_bad_item_harms_no_neighbour_and_says_what_is_wrong(admin: Calle
     )  # fmt: skip
     assert [why(each) if each["status"] == "refused" else each["status"] for each in results] == [
         "weak-secret", "weak-secret", "bad-secret", "bad-secret", "imported", "bad-secret", "bad-secret", "bad-scope",
-        "bad-text", "bad-duration", "bad-metadata", "bad-owner",
+        "bad-text", "bad-duration", "bad-metadata", "unknown-user",
     ]  # fmt: skip
     assert await active(admin, good)
 

@@ -78,7 +78,7 @@ async def test_client_credentials_and_a_bearer_that_rfc_9068_accepts(admin: Call
 
 async def test_token_exchange_introspection_and_revocation(admin: Caller, api_url: str) -> None:
     actor = await admin.issue(scopes=["tokens.introspect", "tokens.revoke"], owner={"type": "service", "id": "gateway"})
-    subject = await admin.issue(scopes=["mail.*"], owner={"type": "user", "id": "ada"})
+    subject = await admin.issue(scopes=["mail.*"], owner={"type": "application", "id": "ada"})
 
     def case() -> tuple[Any, Any, int, Any]:
         judge = Judge(api_url, actor)

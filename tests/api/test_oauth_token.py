@@ -109,7 +109,7 @@ async def test_a_bearer_that_its_token_has_outgrown_gives_only_what_is_left(admi
 
 
 async def test_who_acts_is_named_in_the_bearer_in_its_event_and_by_introspection(admin: Caller) -> None:
-    subject = await admin.issue(scopes=["a.b"], owner={"type": "user", "id": "ada"})
+    subject = await admin.issue(scopes=["a.b"], owner={"type": "application", "id": "ada"})
     actor = await admin.issue(owner={"type": "service", "id": "mailer"}, duration="10m")
     text = await bearer(admin, subject["secret"], actor_token=actor["secret"], actor_token_type=ACCESS_TOKEN)
     told, act = await claims(admin, text), {"sub": "mailer", "client_id": actor["token"]["id"], "generation": 1}

@@ -50,7 +50,8 @@ def test_problem_types_are_a_promise_to_callers() -> None:
         (422, "bad-duration"), (422, "bad-email"), (422, "bad-expiry"), (422, "bad-link"), (422, "bad-metadata"),
         (422, "bad-owner"), (422, "bad-password"), (422, "bad-policy"), (422, "bad-scope"), (422, "bad-secret"),
         (422, "bad-text"), (422, "entry-too-large"), (422, "invalid-request"), (422, "key-reused"),
-        (422, "key-too-short"), (422, "weak-secret"), (429, "rate-limited"), (431, "headers-too-large"),
+        (422, "key-too-short"), (422, "unknown-user"), (422, "weak-secret"), (429, "rate-limited"),
+        (431, "headers-too-large"),
         (500, "internal-error"), (503, "busy"), (503, "misconfigured"), (503, "outcome-unknown"), (503, "overloaded"),
     ]  # fmt: skip
 

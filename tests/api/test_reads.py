@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+from api.people import person
 from api.service import Answer, Caller
 
 
@@ -86,7 +87,7 @@ async def test_reads_need_their_own_scope_and_end_at_the_account(admin: Caller, 
     lacking = await admin.holder("tokens.*", "alerts.read")
     assert (await lacking.get("/v1/reads")).problem == "scope-missing"
     _, reader = await auditor(admin)
-    assert (await stranger.get("/v1/reads", reader=reader)).json["items"] == []
+    assert (await stranger.get("/v1/reads", reader=reader)).problem == "unknown-user"
     other = (await stranger.issue())["token"]["id"]
     await stranger.get(f"/v1/tokens/{other}/events")
     everything = (await admin.get("/v1/reads", limit=200)).json["items"]
@@ -103,7 +104,7 @@ async def test_reads_are_told_a_page_at_a_time(admin: Caller, stranger: Caller) 
     assert [each["version"] for each in first["items"] + rest["items"]] == [5, 4, 3, 2, 1]
     assert rest["next_cursor"] is None
     assert (await admin.get("/v1/reads", cursor=first["next_cursor"])).problem == "bad-cursor"
-    assert (await stranger.get("/v1/reads", reader=reader, cursor=first["next_cursor"])).problem == "bad-cursor"
+    assert (await stranger.get("/v1/reads", cursor=first["next_cursor"])).problem == "bad-cursor"
 
 
 async def test_who_was_ended_meanwhile_has_read_all_the_same(admin: Caller) -> None:
@@ -111,3 +112,26 @@ async def test_who_was_ended_meanwhile_has_read_all_the_same(admin: Caller) -> N
     await asker.get("/v1/tokens")
     await admin.post(f"/v1/tokens/{reader}/revoke", {"reason": "caught reading"})
     assert [each["calls"] for each in await reads(admin, reader, least=1)] == [{"list": 1}]
+
+
+async def test_a_reader_is_named_like_anywhere_else_and_one_who_is_nobody_is_an_error(admin: Caller) -> None:
+    ada, (_, token) = await person(admin, "auditor"), await auditor(admin)
+    other = (await admin.issue(owner=service("another")))["token"]["id"]
+    await ada.asks().get(f"/v1/tokens/{other}/events")
+    for name in (ada.id, ada.email, f"user:{ada.id}", f"user:{ada.number}", f"user:{ada.email.upper()}"):
+        assert [each["reader"]["id"] for each in await reads(admin, name, least=1)] == [ada.id]
+    number = (await admin.get(f"/v1/tokens/{token}")).json["number"]
+    for name in (token, f"token:{token}", f"token:{number}"):
+        assert (await admin.get("/v1/reads", reader=name)).json["items"] == []
+    for name in (
+        str(uuid4()),
+        "user:987654",
+        "token:987654",
+        f"user:{token}",
+        f"token:{ada.id}",
+        "nobody@x.org",
+        "7",
+        "grace",
+    ):
+        refused = await admin.get("/v1/reads", reader=name)
+        assert (refused.status, refused.problem, refused.json["field"]) == (422, "unknown-user", "reader"), name

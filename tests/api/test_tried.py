@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from api.people import person
 from api.service import Caller, founded, served, settings_for
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
@@ -82,3 +83,15 @@ async def test_it_takes_the_scope_of_auditors(admin: Caller) -> None:
     assert (await (await admin.holder("audit.read")).get("/v1/attempts")).status == 200
     refused = await (await admin.holder("tokens.read")).get("/v1/attempts")
     assert (refused.problem, refused.json["scope"]) == ("scope-missing", "audit.read")
+
+
+async def test_what_one_user_or_token_tried_is_found_by_their_name(admin: Caller) -> None:
+    ada, poor, other = await person(admin), await admin.issue(scopes=["a.b"]), await admin.issue(scopes=["a.b"])
+    for caller in (ada.asks(), *(admin.with_token(each["secret"]) for each in (poor, other))):
+        assert (await caller.get("/v1/users")).status == 403
+    await written(admin, 3)
+    for subject, name in ((ada.id, ada.email), (ada.id, f"user:{ada.number}"), (poor["token"]["id"], "")):
+        items = (await admin.get("/v1/attempts", subject=name or subject)).json["items"]
+        assert [each["subject"] for each in items] == [subject]
+    refused = await admin.get("/v1/attempts", subject="user:987654")
+    assert (refused.problem, refused.json["field"]) == ("unknown-user", "subject")

@@ -137,3 +137,28 @@ async def enrolled_with(shell: Shell, ada: dict[str, Any]) -> str:
     out, err = await process.communicate(f"{TOTP(shown[1]).at(time())}\n".encode())
     assert process.returncode == 0, err
     return out.decode()
+
+
+async def test_a_user_is_named_by_number_address_or_id_wherever_one_is_named(shell: Shell) -> None:
+    ada = await added(shell)
+    listed = json.loads((await shell("user", "list", "--email", "ada@*", "--json")).out)
+    assert listed["id"] == ada["id"]
+    assert ada["id"] in (await shell("user", "list", COLUMNS="300")).out
+    for name in (str(ada["number"]), ada["email"], ada["id"]):
+        made = await shell("token", "create", f"for {name}", "--owner", f"user:{name}", "--json")
+        assert json.loads(made.out)["token"]["owner"] == {"type": "user", "id": ada["id"]}
+        assert json.loads((await shell("user", "show", name, "--json")).out)["id"] == ada["id"]
+    for name in (str(ada["number"]), ada["email"]):
+        found = (await shell("token", "list", "--owner", f"user:{name}", "--json")).out
+        assert len(found.splitlines()) == 3
+        planned = await shell("token", "revoke-all", "--owner", f"user:{name}", "--json")
+        assert json.loads(planned.out)["tokens"] == 3
+        assert (await shell("reads", "--reader", f"user:{name}", "--json")).code == 0
+    for words in (
+        ("token", "create", "x", "--owner", "user:nobody@example.org"), ("token", "list", "--owner", "user:987654"),
+        ("token", "revoke-all", "--owner", "user:nobody@example.org"), ("attempts", "--subject", "user:987654"),
+        ("reads", "--reader", "nobody@example.org"),
+    ):  # fmt: skip
+        refused = await shell(*words)
+        assert (refused.code, refused.out) == (1, "")
+        assert "unknown-user" in refused.err

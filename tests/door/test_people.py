@@ -11,10 +11,10 @@ import uuid_utils.compat as uuids
 from msgspec.structs import replace
 
 from counterfoil.door import Door
-from counterfoil.fold import Command, Outcome
+from counterfoil.fold import Command, Outcome, Together
 from counterfoil.postgres.connection import Connection
 from counterfoil.principal import SYSTEM, Actor, Principal
-from counterfoil.refusals import Busy, CallerGone, EmailTaken, LastAdministrator, NotFound
+from counterfoil.refusals import Busy, CallerGone, EmailTaken, LastAdministrator, NotFound, UnknownUser, UserGone
 from counterfoil.subjects.account import CreateAccount
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user import User, owner_of
@@ -29,6 +29,7 @@ from counterfoil.subjects.user_commands import (
     UseRecoveryCode,
 )
 from counterfoil_dev.postgres import Database
+from door.asking import create
 from door.elsewhere import Start
 
 ENDS: list[tuple[type[SubjectCommand], dict[str, Any]]] = [
@@ -204,6 +205,38 @@ async def test_who_was_disabled_meanwhile_asks_for_nothing_more(door: Door) -> N
     enabled = (await door.execute(EnableUser(account=one.account, id=other.id, by=asking(one)))).state
     assert isinstance(enabled, User)
     assert enabled.standing == "active"
+
+
+async def test_who_is_removed_at_the_same_moment_owns_nothing_that_comes_after(
+    door: Door, database: Database, elsewhere: Start
+) -> None:
+    there = await elsewhere(database.app_url)
+    boss, *others = await account_with(door, 21)
+    removing: list[Command] = [ended((RemoveUser, {"reason": "x"}), by=boss, whom=each) for each in others]
+    issuing = [create(account=boss.account, by=asking(boss), owner=owner_of(each.id)) for each in others]
+    there.send([(each, None) for each in removing[::2]])
+    both = [*removing[1::2], *issuing]  # the others are removed by batches that issue at the same time
+    answers = (await asyncio.gather(*(door.execute(each) for each in both), return_exceptions=True))[-len(issuing) :]
+    await there.hear()
+    assert {type(answer) for answer in answers} <= {Outcome, UserGone}
+    again = [replace(each, token_id=uuids.uuid7()) for each in issuing]
+    late = await asyncio.gather(*(door.execute(each) for each in again), return_exceptions=True)
+    assert {type(answer) for answer in late} == {UserGone}
+
+
+async def test_an_owner_is_a_user_of_the_account_and_may_come_with_the_token(door: Door) -> None:
+    (boss,), (stranger,) = await account_with(door, 1), await account_with(door, 1)
+    for nobody in (stranger.id, boss.account, uuids.uuid7()):
+        with pytest.raises(UnknownUser):
+            await door.execute(create(account=boss.account, by=asking(boss), owner=owner_of(nobody)))
+    new = user(boss.account, by=asking(boss))
+    own = create(account=boss.account, by=asking(boss), owner=owner_of(new.id))
+    assert len((await door.execute(Together((new, own)))).facts) == 2
+    gone = RemoveUser(account=boss.account, id=new.id, by=asking(boss), reason="x")
+    with pytest.raises(UserGone):
+        await door.execute(Together((gone, replace(own, token_id=uuids.uuid7()))))
+    # Which left nothing of either.
+    await door.execute(create(account=boss.account, by=asking(boss), owner=owner_of(new.id)))
 
 
 async def administrators(database: Database, account: UUID) -> int:

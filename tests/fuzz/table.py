@@ -33,7 +33,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil_api.auth.one_time:OneTimeCodes.accepts",
         "counterfoil_api.auth.one_time:OneTimeCodes.confirm",
         "counterfoil_api.tokens.references:found",
-        "counterfoil_api.users.references:_found",
+        "counterfoil_api.users.references:_named",
     }
 )
 """Read on the way of a request, which `test_service.py` makes of every operation."""
@@ -73,5 +73,4 @@ OURS: Final = {
     "counterfoil_api.users.users:list_user_events": _PLACE,
     "counterfoil_api.users.users:list_users": _PLACE,
     "counterfoil_api.oauth.wellknown:mount": "PUBLIC_URL, which the settings have read before",
-    "counterfoil_api.users.references:_self_of": "the id of a user, in a token that we issued",
 }

@@ -66,7 +66,7 @@ def _or_unset(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 _creates = _asks(
     Create, _lives, number=st.integers(1, 99), name=_texts, secret=_secrets, description=_texts, scopes=_scopes,
-    owner=mostly(Owner("user", "ada"), st.just(Owner("service", "a b"))), metadata=_metadata,
+    owner=mostly(Owner("application", "ada"), st.just(Owner("service", "a b"))), metadata=_metadata,
     thresholds=st.sampled_from([(), (86_400,), (7 * 86_400, 86_400)]), dialect=st.sampled_from(["native", "scalingo"]),
 )  # fmt: skip
 _updates = _asks(

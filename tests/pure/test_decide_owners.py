@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from counterfoil.commands import Create, Exchange, Held, Update
 from counterfoil.events import Created, Exchanged, Updated
-from counterfoil.refusals import BeyondCaller, BeyondOwner
+from counterfoil.principal import Owner
+from counterfoil.refusals import BeyondCaller, BeyondOwner, Refusal, UnknownUser, UserGone
 from counterfoil.token import Surroundings
 from pure.stories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
 
@@ -45,6 +46,32 @@ def test_a_token_whose_user_may_do_less_by_now_is_still_renamed_and_narrowed() -
     assert len(given(WIDE).when(asks(Update, name="other"), NOON, MEMBER)) == 1
     assert len(given(WIDE).when(asks(Update, name="other", scopes=("all",)), NOON, MEMBER)) == 1
     assert given(WIDE).when(asks(Update, scopes=("own.read",)), NOON, MEMBER) == [Updated(scopes=("own.read",))]
+
+
+ADA = Owner("user", "019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
+
+
+@pytest.mark.parametrize(
+    ("owner", "around", "refusal"),
+    [
+        (ADA, Surroundings(), UnknownUser),
+        (replace(ADA, id="ada"), Surroundings(), UnknownUser),
+        (replace(ADA, id="2"), Surroundings(), UnknownUser),
+        (ADA, replace(MEMBER, owner="removed"), UserGone),
+    ],
+)
+def test_no_token_is_issued_for_a_user_who_is_not_there(
+    owner: Owner, around: Surroundings, refusal: type[Refusal]
+) -> None:
+    with pytest.raises(refusal) as refused:
+        given().when(replace(create(), owner=owner), NOON, around)
+    assert refused.value.facts == {"field": "owner.id"}
+
+
+def test_a_token_is_issued_for_a_user_who_is_disabled_but_will_come_back() -> None:
+    (event,) = given().when(replace(create(), owner=ADA), NOON, replace(MEMBER, owner="disabled"))
+    assert isinstance(event, Created)
+    assert event.owner == ADA
 
 
 def test_a_token_whose_owner_is_no_user_of_ours_is_bound_by_its_caller_alone() -> None:

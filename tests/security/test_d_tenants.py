@@ -61,15 +61,16 @@ async def test_d19_seeing_and_ending_the_tokens_of_others_needs_its_own_scope(ad
             assert (answer.status < 400) == allowed, (path, answer.body)
 
 
-async def test_d18_an_owner_that_names_what_is_no_user_is_nobodys_trouble(
+async def test_d18_an_owner_that_is_no_user_of_the_account_is_refused_whatever_else_it_is(
     admin: Caller, stranger: Caller, ours: dict[str, str], theirs: dict[str, str]
 ) -> None:
     """An account's id, or that of the signing keys: subjects are there with these ids, but no users."""
     good = await stranger.issue(scopes=["own.read"])
-    for owner in (ours["account"], theirs["account"], str(RING), str(PEPPER_SET), ours["admin_token_id"]):
-        odd = await admin.issue(owner={"type": "user", "id": owner}, scopes=["a.b"])
-        asked = [odd["secret"], good["secret"]] * 8
-        told = await asyncio.gather(*(admin.with_token(each).get("/v1/tokens/self") for each in asked))
-        assert {answer.status for answer in told} == {200}
-        assert (await admin.with_token(odd["secret"]).post("/v1/exchange")).json["scope"] == "a.b"
-        assert (await admin.post(f"/v1/tokens/{odd['token']['id']}/revoke", {"reason": "x"})).status == 200
+    theirs_alone = (await stranger.get("/v1/users", limit="1")).json["items"][0]["id"]
+    names = (ours["account"], theirs["account"], str(RING), str(PEPPER_SET), ours["admin_token_id"], theirs_alone)
+    for owner in (*names, str(uuid4())):
+        odd = {"name": "odd", "owner": {"type": "user", "id": owner}, "scopes": ["a.b"]}
+        told = await asyncio.gather(*(admin.post("/v1/tokens", odd) for _ in range(4)))
+        assert {answer.problem for answer in told} == {"unknown-user"}
+        assert len({answer.body for answer in told}) == 1
+    assert (await admin.with_token(good["secret"]).get("/v1/tokens/self")).status == 200

@@ -29,8 +29,9 @@ PLACES: dict[Any, list[Any]] = {
     "owner": [Owner("service", PLAIN), Owner("service", f"a:{PLAIN}")],
 }
 USUAL = {
-    "number": 1, "owner": Owner("user", "ada"), "name": "nightly", "secret": SECRET, "grace_seconds": 0, "reason": "x",
-    "generation": 1, "jti": UUID(int=1), "lifetime_seconds": 60, "description": "", "scopes": ("a.b",), "metadata": {},
+    "number": 1, "owner": Owner("application", "ada"), "name": "nightly", "secret": SECRET, "grace_seconds": 0,
+    "reason": "x", "generation": 1, "jti": UUID(int=1), "lifetime_seconds": 60, "description": "",
+    "scopes": ("a.b",), "metadata": {},
     "audience": (), "duration": None, "expires_at": None, "revisions": None, "thresholds": (), "cloned_from": None,
 }  # fmt: skip
 FREE = {

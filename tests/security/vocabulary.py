@@ -13,6 +13,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "plan": ("plan",),
     "cursor": ("cursor",),
     "reader": ("user", "token"),
+    "subject": ("user", "token"),
     "token": ("secret", "bearer", "token"),
     "client_id": ("token",),
     "scope": ("scope",),

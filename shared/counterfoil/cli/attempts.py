@@ -9,7 +9,7 @@ import typer
 
 from counterfoil.client.documents import Attempt
 
-from .options import AsJson, Credentials, Limit, Since, Until
+from .options import WHOSE, AsJson, Credentials, Limit, Since, Until
 from .reading import listed
 from .showing import actor_of, time_of
 from .tables import table
@@ -18,6 +18,10 @@ from .tables import table
 def attempts(
     *,
     kind: Annotated[str | None, typer.Option(help="Only these, such as token-expired or login-failed.")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(help=WHOSE),
+    ] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,
@@ -26,7 +30,7 @@ def attempts(
 ) -> None:
     """Show what was tried in vain, by the minute, the latest first."""
     listed(
-        lambda ledger, most: ledger.attempts(kind=kind, since=since, until=until, limit=most),
+        lambda ledger, most: ledger.attempts(kind=kind, subject=subject, since=since, until=until, limit=most),
         _show,
         limit,
         credentials,

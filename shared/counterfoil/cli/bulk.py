@@ -30,7 +30,7 @@ from .options import (
     Key,
     Limit,
     MetadataFilter,
-    OwnerText,
+    OwnerFilter,
     UnusedFor,
 )
 from .output import json_of, say, say_json
@@ -49,7 +49,7 @@ JobId = Annotated[
 
 def revoke_all(
     *,
-    owner: OwnerText = None,
+    owner: OwnerFilter = None,
     name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,

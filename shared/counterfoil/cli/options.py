@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -140,7 +140,11 @@ RateLimit = Annotated[
     str | None,
     typer.Option("--rate-limit", metavar="N/DURATION", help="How often it may be used, such as 600/1m; or none."),
 ]
-OwnerText = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help="On whose behalf it acts.")]
+_OWNERS: Final = "service:backup, application:shop, or a user by number, e-mail address or id, such as user:2."
+OwnerText = Annotated[
+    str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"On whose behalf it acts: {_OWNERS}")
+]
+OwnerFilter = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"Only those of {_OWNERS}")]
 Duration = Annotated[str | None, typer.Option("--duration", help="How long it lives: 90d, 2h45m, forever.")]
 ExpiresAt = Annotated[
     datetime | None, typer.Option("--expires-at", parser=moment, metavar="MOMENT", help="Until when, instead.")
@@ -149,3 +153,4 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", parser=whole, metavar="NUMBER", help="How many; 50 unless told, with --json all."),
 ]
+WHOSE: Final = "Only those of this user or token: user:2, user:grace@example.org, token:7, or an id."

@@ -34,7 +34,9 @@ Email = Annotated[
 ]
 Whose = Annotated[
     str | None,
-    typer.Argument(help="Whose, by number or id; your own take --email.", metavar="[USER]", autocompletion=user_refs),
+    typer.Argument(
+        help="Whose, by number, e-mail or id; your own take --email.", metavar="[USER]", autocompletion=user_refs
+    ),
 ]
 Mine = Annotated[
     str | None,

@@ -25,12 +25,14 @@ from .options import (
     ExpiresBefore,
     Limit,
     MetadataFilter,
+    OwnerFilter,
     Ref,
     UnusedFor,
     Within,
     moment_or_version,
     time_filter,
 )
+from .options import owner as owner_of
 from .output import say_json
 from .showing import show, show_alerts, show_events, show_tokens
 
@@ -43,8 +45,9 @@ def tokens(
     *,
     name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended, expired or revoked.")] = None,
+    owner: OwnerFilter = None,
     owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
-    owner_id: Annotated[str | None, typer.Option(help="Whose.")] = None,
+    owner_id: Annotated[str | None, typer.Option(help="Whose, of whatever type.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
     metadata: MetadataFilter = None,
     unused_for: UnusedFor = None,
@@ -72,6 +75,8 @@ def tokens(
         "created_before": created_before, "expires_after": expires_after, "expires_before": expires_before,
         "last_used_after": last_used_after, "last_used_before": last_used_before,
     }  # fmt: skip
+    if (whose := owner_of(owner)) is not None:
+        given |= {"owner_type": whose[0], "owner_id": whose[1]}
     query = {key: value for key, value in given.items() if value is not None}
     listed(
         lambda ledger, most: ledger.list(limit=most, sort=sort, **query),

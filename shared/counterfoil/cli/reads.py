@@ -9,7 +9,7 @@ import typer
 
 from counterfoil.client.reads import Reading
 
-from .options import AsJson, Credentials, Limit, Since, Until
+from .options import WHOSE, AsJson, Credentials, Limit, Since, Until
 from .reading import listed
 from .showing import actor_of, time_of
 from .tables import table
@@ -17,7 +17,10 @@ from .tables import table
 
 def reads(
     *,
-    reader: Annotated[str | None, typer.Option(help="Only those of this user or token, by its id.")] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(help=WHOSE),
+    ] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,

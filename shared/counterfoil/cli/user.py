@@ -23,7 +23,8 @@ app.command("password")(own_login.password)
 app.add_typer(own_login.totp, name="totp")
 
 Who = Annotated[
-    str, typer.Argument(help="The user's number or id, or: self.", metavar="USER", autocompletion=user_refs)
+    str,
+    typer.Argument(help="The user's number, e-mail address or id, or: self.", metavar="USER", autocompletion=user_refs),
 ]
 Role = Annotated[str, typer.Option(help="administrator, operator, auditor or member.")]
 Reason = Annotated[str, typer.Option(help="Why, for those who will ask.")]

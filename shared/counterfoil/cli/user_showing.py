@@ -44,9 +44,9 @@ def show_enrolled(enrolled: Enrolled, *, as_json: bool) -> None:
 def show_users(users: Sequence[User]) -> None:
     """Print users as a table."""
     table(
-        ("no.", "e-mail", "role", "standing", "codes", "more scopes", "added"),
+        ("no.", "id", "e-mail", "role", "standing", "codes", "more scopes", "added"),
         (
-            (str(u.number or ""), u.email or "(forgotten)", u.role, u.standing, "yes" if u.totp else "no",
+            (str(u.number or ""), str(u.id), u.email or "(forgotten)", u.role, u.standing, "yes" if u.totp else "no",
              " ".join(u.scopes), time_of(u.created_at))
             for u in users
         ),

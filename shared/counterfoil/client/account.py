@@ -49,15 +49,16 @@ class OwnAccount(Calls):
         self,
         *,
         kind: str | None = None,
+        subject: str | None = None,
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Attempt]:
-        """Yield what was tried in vain on the account, the latest first.
+        """Yield what was tried in vain on the account, the latest first; `subject` names one user or token.
 
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
-        query = spelling.said(kind=kind, since=since, until=until)
+        query = spelling.said(kind=kind, subject=subject, since=since, until=until)
         async for attempt in self.pages("/v1/attempts", query, Attempt, limit=limit):
             yield attempt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from urllib.parse import quote
 
 from . import spelling
 from .calls import Calls
@@ -116,4 +117,7 @@ class Users(Calls):
 
 
 def _path(ref: Ref, verb: str = "") -> str:
-    return spelling.path_of(ref, verb, kind="user")
+    text = str(ref)
+    if not text.strip("."):  # it becomes part of a path, and could lead elsewhere
+        raise ValueError(f"{text!r} names no user; give an id, a number, an e-mail address or the word self")
+    return f"/v1/users/{quote(text, safe='@')}" + (f"/{verb}" if verb else "")

@@ -57,6 +57,7 @@ async def attempts_of(
     account: UUID,
     *,
     kind: str | None,
+    subject: UUID | None,
     after: list[object] | None,
     limit: int,
     period: Period = ALWAYS,
@@ -65,7 +66,7 @@ async def attempts_of(
 
     Attempts are counted by the minute: the one in which the period begins is part of it.
     """
-    arguments: list[object] = [account, kind, *(after or (None, None, None)), limit]
+    arguments: list[object] = [account, kind, *(after or (None, None, None)), limit, subject]
     within = during("minute", period, arguments, lasting="59.999999 seconds")
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
@@ -74,6 +75,7 @@ async def attempts_of(
               from attempt
              where account_id = $1{within}
                and ($2::text is null or kind = $2)
+               and ($7::uuid is null or subject_id = $7)
                and ($3::text is null or (minute, kind, subject_id) < ($3::text::timestamptz, $4::text, $5::text::uuid))
              order by minute desc, kind desc, subject_id desc
              limit $6""",

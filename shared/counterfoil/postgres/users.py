@@ -126,13 +126,19 @@ async def users_of(
     return [user for row in rows if isinstance(user := state_of(row), User)]
 
 
-async def one_user(pool: Pool, account: UUID, *, user_id: UUID | None = None, number: int | None = None) -> User | None:
-    """Return one user of this account, by their id or their number."""
-    name, value = ("subject_id", user_id) if user_id is not None else ("number", number)
+async def one_user(pool: Pool, account: UUID, named: UUID | int | str) -> User | None:
+    """Return one user of this account, by their id, their number or their e-mail address, whatever its case."""
+    match named:
+        case UUID():
+            condition = "s.subject_id = $2"
+        case int():
+            condition = "s.number = $2"
+        case str():
+            condition = "lower(s.name) = lower($2)"
     async with tenant(pool, account) as connection:
         row = await connection.fetchrow(
-            f"select {listed('s')} from subject s where s.account_id = $1 and s.kind = 'user' and s.{name} = $2",
-            account, value,
+            f"select {listed('s')} from subject s where s.account_id = $1 and s.kind = 'user' and {condition}",
+            account, named,
         )  # fmt: skip
     user = None if row is None else state_of(row)
     return user if isinstance(user, User) else None

@@ -11,11 +11,12 @@ from counterfoil.cursor import BadCursor
 from counterfoil.events import Fact
 from counterfoil.postgres.reads import reads_of
 from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import ScopeMissing
+from counterfoil.refusals import ScopeMissing, UnknownUser
 from counterfoil.subjects.reads import Read, log_of
 from counterfoil.token import Token
 from counterfoil_api.account.actors import Names, actor_document, names
 from counterfoil_api.account.periods import PeriodQuery, period_of
+from counterfoil_api.account.whose import Whose, whose
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
@@ -28,7 +29,7 @@ api = Api("audit")
 class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
     """Everybody's reads, or those of one reader."""
 
-    reader: Annotated[UUID, Meta(description="The id of a user or a token.")] | None = None
+    reader: Whose | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -52,7 +53,7 @@ class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-@api.get("/v1/reads", scope="audit.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/reads", scope="audit.read", refusals=(ScopeMissing, BadCursor, UnknownUser))
 async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[ReadQuery]) -> ReadPage:
     """List who has read what, the newest first.
 
@@ -60,9 +61,10 @@ async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[Re
     become one within about a second. Nobody's look at their own tokens is an event.
     """
     need(asker, "audit.read")
-    question: list[Any] = ["reads", query.reader, query.since, query.until]
+    reader = None if query.reader is None else await whose(ledger, asker, query.reader, field="reader")
+    question: list[Any] = ["reads", reader, query.since, query.until]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
-    logs = None if query.reader is None else _logs(asker.account, query.reader)
+    logs = None if reader is None else _logs(asker.account, reader)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
     facts = await reads_of(
         ledger.readers, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1

@@ -144,6 +144,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.BadExpiry: Kind(422, "bad-expiry", "Invalid expiry"),
         refusals.BadMetadata: Kind(422, "bad-metadata", "Invalid metadata"),
         refusals.BadOwner: Kind(422, "bad-owner", "Invalid owner"),
+        refusals.UnknownUser: Kind(422, "unknown-user", "There is no such user"),
         refusals.BadPolicy: Kind(422, "bad-policy", "Invalid policy"),
         refusals.BadLink: Kind(422, "bad-link", "Invalid link"),
         refusals.BadEmail: Kind(422, "bad-email", "Invalid e-mail address"),

@@ -10,9 +10,10 @@ from msgspec import Meta
 from counterfoil.cursor import BadCursor
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import Denied, Forbidden, ScopeMissing, SecretTaken
+from counterfoil.refusals import Denied, Forbidden, ScopeMissing, SecretTaken, UnknownUser
 from counterfoil_api.account.actors import Names, actor_document, names
 from counterfoil_api.account.periods import PeriodQuery, period_of
+from counterfoil_api.account.whose import Whose, whose
 from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.edge.problems import KINDS as PROBLEMS
@@ -33,9 +34,10 @@ KINDS: Final = sorted(
 
 
 class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
-    """Attempts of every kind, or of one."""
+    """Attempts of every kind, or of one; about everybody, or one user or token."""
 
     kind: Annotated[str, Meta(max_length=40, extra_json_schema={"enum": KINDS})] | None = None
+    subject: Whose | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -61,7 +63,7 @@ class AttemptPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-@api.get("/v1/attempts", scope="audit.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/attempts", scope="audit.read", refusals=(ScopeMissing, BadCursor, UnknownUser))
 async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
     """List what was tried in vain on the account, the latest first.
 
@@ -72,10 +74,17 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     if query.kind is not None and query.kind not in KINDS:
         says = f"{query.kind!r} is no kind of attempt. There are: {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")
-    question = ["attempts", query.kind, query.since, query.until]
+    subject = None if query.subject is None else await whose(ledger, asker, query.subject, field="subject")
+    question = ["attempts", query.kind, subject, query.since, query.until]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     found = await attempts_of(
-        ledger.readers, asker.account, kind=query.kind, period=period_of(query), after=place, limit=query.limit + 1
+        ledger.readers,
+        asker.account,
+        kind=query.kind,
+        subject=subject,
+        period=period_of(query),
+        after=place,
+        limit=query.limit + 1,
     )
     page, more = found[: query.limit], None
     if len(found) > query.limit:

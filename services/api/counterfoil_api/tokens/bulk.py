@@ -18,7 +18,16 @@ from counterfoil.postgres.jobs import job_by_id, latest_jobs, progress
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import LONGEST_SECONDS, look, stage
 from counterfoil.principal import Principal
-from counterfoil.refusals import AlreadyExists, BadReference, BadText, NotFound, Overloaded, PlanChanged, ScopeMissing
+from counterfoil.refusals import (
+    AlreadyExists,
+    BadReference,
+    BadText,
+    NotFound,
+    Overloaded,
+    PlanChanged,
+    ScopeMissing,
+    UnknownUser,
+)
 from counterfoil.subjects.catalogue import named
 from counterfoil.subjects.job import AcceptJob, CancelJob, Job
 from counterfoil.text import checked_reason
@@ -60,7 +69,7 @@ _TOO_MANY: Final = "Too many plans and orders are being looked at; nothing was c
 @api.post(
     "/v1/revocations/plan",
     scope=_SCOPE,
-    refusals=(ScopeMissing, BadText),
+    refusals=(ScopeMissing, BadText, UnknownUser),
     asks=PlanRequest(filter=LEAKED),
     patience_seconds=_PATIENCE_SECONDS,
     only_reads=True,
@@ -72,7 +81,7 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
     comes, goes or is rotated, or begins or ceases to fit the filter. Being used, renamed, suspended or renewed changes
     nothing else.
     """
-    wanted = _wanted(asker, body.filter)
+    wanted = await _wanted(ledger, asker, body.filter)
     async with _turn(ledger):
         found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id)
     if not is_for(asker, reach(asker, _SCOPE)):
@@ -84,7 +93,7 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
     "/v1/revocations",
     instead_of=("DELETE /v1/tokens",),
     scope=_SCOPE,
-    refusals=(ScopeMissing, PlanChanged, AlreadyExists, BadText),
+    refusals=(ScopeMissing, PlanChanged, AlreadyExists, BadText, UnknownUser),
     asks=REQUEST,
     patience_seconds=_PATIENCE_SECONDS,
 )
@@ -96,7 +105,7 @@ async def revoke_many(
     The answer says that it was accepted: from then on it goes on to its end, whatever becomes of processes, or of
     whoever asked for it. Each token's log tells of the job and the reason.
     """
-    wanted, reason = _wanted(asker, body.filter), checked_reason(body.reason)
+    wanted, reason = await _wanted(ledger, asker, body.filter), checked_reason(body.reason)
     job_id = await _job_id(ledger, asker, key)
     job = None if key is None else await job_by_id(ledger.readers, asker.account, job_id)
     if job is None:
@@ -151,8 +160,8 @@ async def cancel_revocation(
     return Tagged(await _shown(ledger, found), found.revision)
 
 
-def _wanted(asker: Principal, given: Selection) -> Filter:
-    wanted = wanted_by(asker, given, scope=_SCOPE, where="body")
+async def _wanted(ledger: Ledger, asker: Principal, given: Selection) -> Filter:
+    wanted = await wanted_by(ledger, asker, given, scope=_SCOPE, where="body")
     if given.empty != given.everything:
         raise InvalidRequest("Say which tokens are meant, or `everything`, but not both.", where="body", field="filter")
     return wanted

@@ -11,12 +11,14 @@ from counterfoil.builtin_scopes import stray
 from counterfoil.moments import MEANING, Moment, read
 from counterfoil.postgres.listing import Filter
 from counterfoil.principal import Principal
-from counterfoil.refusals import ScopeMissing
+from counterfoil.refusals import ScopeMissing, UnknownUser
 from counterfoil.text import METADATA_LIMIT, normal
 from counterfoil.token import Status
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.documents import Ago, Ahead, Given, Glob
+from counterfoil_api.users.references import user_meant
 
 Where = Literal["query", "body"]
 Pair = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_.:/-]{1,64}=", "maxLength": 1_065})]
@@ -33,7 +35,16 @@ class TokenFilter(Given, frozen=True, kw_only=True):
     name: Glob | None = None
     status: Status | None = None
     owner_type: Literal["user", "application", "service"] | None = None
-    owner_id: Annotated[str, Meta(max_length=128)] | None = None
+    owner_id: (
+        Annotated[
+            str,
+            Meta(
+                max_length=255,
+                description="With the owner_type user: the id, number or e-mail address of one, or `self`.",
+            ),
+        ]
+        | None
+    ) = None
     scope: Annotated[str, Meta(max_length=128)] | None = None
     metadata: Annotated[
         tuple[Pair, ...], Meta(max_length=METADATA_LIMIT, description="KEY=VALUE; all that are given have to hold.")
@@ -52,17 +63,22 @@ class TokenFilter(Given, frozen=True, kw_only=True):
         return all(getattr(self, name) in (None, ()) for name in Filter.__struct_fields__)
 
 
-def wanted_by(asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
+async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
     """What is meant, within the asker's reach: with `own.…` instead of the scope, the tokens of their own owner alone.
 
-    Raises ScopeMissing for who has neither or names another owner, InvalidRequest for what is no moment, no metadata
-    or no scope of ours.
+    Raises ScopeMissing for who has neither or names another owner, UnknownUser for a user who is none, InvalidRequest
+    for what is no moment, no metadata or no scope of ours.
     """
-    within = reach(asker, scope)
+    within, owner_id = reach(asker, scope), given.owner_id
+    if given.owner_type == "user" and owner_id is not None:
+        user = await user_meant(ledger, asker, owner_id)
+        if user is None and within is None:
+            raise UnknownUser(where=where, field="owner_id")
+        owner_id = owner_id if user is None else str(user.id)
     if given.scope is not None and (wrong := stray(given.scope)):
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
-        name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=given.owner_id,
+        name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
         scope=given.scope, metadata=_metadata(given.metadata, where), **_moments(given, where),
     )  # fmt: skip
     if within is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -27,7 +27,10 @@ from counterfoil.refusals import (
     ScopeMissing,
     SecretTaken,
     Unavailable,
+    UnknownUser,
 )
+from counterfoil.subjects.account import Policy
+from counterfoil.subjects.user import User
 from counterfoil.text import normal
 from counterfoil.token import Surroundings
 from counterfoil_api.account.accounts import own_account
@@ -40,7 +43,9 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.import_documents import IMPORTS, Imported, ImportReport, Imports, TokenFromElsewhere
 from counterfoil_api.typed.answering import executed
 from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.documents import OwnerGiven
 from counterfoil_api.typed.reading import Asker, Body, From
+from counterfoil_api.users.references import owner_meant
 
 api = Api("tokens")
 
@@ -69,7 +74,8 @@ async def import_tokens(ledger: Ledger, asker: Asker[Principal], address: From, 
     need(asker, "tokens.import")
     named = tuple(dict.fromkeys(scope for item in body.tokens for scope in item.scopes))
     strange = frozenset((await undescribed(ledger, asker, named)).scopes)
-    given = {n: _prepared(ledger, asker, item, strange) for n, item in enumerate(body.tokens)}
+    owners = await _owners(ledger, asker, body.tokens)
+    given = {n: _prepared(ledger, asker, item, owners, strange) for n, item in enumerate(body.tokens)}
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
     answers |= await _there_already(ledger, asker, given, told_of_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
@@ -131,12 +137,12 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
 async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
     """Say what would become of them."""
     policy, at = (await own_account(ledger, asker)).policy, await moment(ledger.readers)
-    holds = await _held_by_owners(ledger, asker, commands)
+    owners = await _users(ledger, asker, commands)
     answers: list[Answer] = []
     taken: set[bytes] = set()
     for command in commands:
         try:
-            decide(None, command, at, Surroundings(policy, owner_holds=holds.get(command.owner.user)))
+            decide(None, command, at, _around(policy, owners.get(command.owner.user)))
         except Refusal as refusal:
             answers.append(refusal)
             continue
@@ -145,12 +151,31 @@ async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -
     return answers
 
 
-async def _held_by_owners(
-    ledger: Ledger, asker: Principal, commands: list[Create]
-) -> dict[UUID | None, tuple[str, ...]]:
-    users = {command.owner.user for command in commands} - {None}
-    found = await asyncio.gather(*(one_user(ledger.readers, asker.account, user_id=user) for user in users))
-    return {user.id: user.held for user in found if user is not None}
+async def _users(ledger: Ledger, asker: Principal, commands: list[Create]) -> dict[UUID | None, User]:
+    ids = {command.owner.user for command in commands}
+    found = await asyncio.gather(*(one_user(ledger.readers, asker.account, each) for each in ids if each is not None))
+    return {user.id: user for user in found if user is not None}
+
+
+def _around(policy: Policy, owner: User | None) -> Surroundings:
+    if owner is None:
+        return Surroundings(policy)
+    return Surroundings(policy, owner=owner.standing, owner_holds=owner.held)
+
+
+async def _owners(
+    ledger: Ledger, asker: Principal, items: Iterable[TokenFromElsewhere]
+) -> dict[OwnerGiven, Owner | Refusal]:
+    """Whom the items name, each looked up once; or why it is nobody."""
+    named = list({item.owner for item in items if item.owner is not None})
+    found = await asyncio.gather(*(owner_meant(ledger, asker, each) for each in named), return_exceptions=True)
+    return {given: _owner(owner) for given, owner in zip(named, found, strict=True)}
+
+
+def _owner(found: Owner | BaseException | None) -> Owner | Refusal:
+    if isinstance(found, BaseException) and (not isinstance(found, Refusal) or isinstance(found, Unavailable)):
+        raise found
+    return UnknownUser(field="owner.id") if found is None else found
 
 
 async def _there_already(
@@ -203,10 +228,18 @@ def _spelt(owner: Owner) -> tuple[str, str]:
     return owner.type, owner.id.replace("-", "").lower() if owner.type == "user" else owner.id
 
 
-def _prepared(ledger: Ledger, asker: Principal, item: TokenFromElsewhere, strange: frozenset[str]) -> Create | Refusal:
-    owner = asker.owner if item.owner is None else Owner(item.owner.type, item.owner.id)
+def _prepared(
+    ledger: Ledger,
+    asker: Principal,
+    item: TokenFromElsewhere,
+    owners: Mapping[OwnerGiven, Owner | Refusal],
+    strange: frozenset[str],
+) -> Create | Refusal:
+    owner = asker.owner if item.owner is None else owners[item.owner]
     if owner is None:
         return BadOwner("Say on whose behalf the token acts.", field="owner")
+    if isinstance(owner, Refusal):
+        return owner
     try:
         secret = _secret(item)
     except Refusal as refusal:

@@ -34,6 +34,8 @@ from counterfoil.refusals import (
     ScopeMissing,
     SecretNoLongerAvailable,
     SecretRetired,
+    UnknownUser,
+    UserGone,
 )
 from counterfoil.secret import Secret, mint
 from counterfoil.token import Token, flaw
@@ -51,17 +53,19 @@ from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, 
 from counterfoil_api.typed.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
 from counterfoil_api.typed.replies import Made, Tagged
+from counterfoil_api.users.references import owner_meant
 
 api = Api("tokens")
 
-_WORDS = (*(BadText, BadScope, BadMetadata, BadOwner, BadDuration, BadExpiry, BadNetwork, BadRateLimit, EntryTooLarge),)
+_WORDS = (*(BadText, BadScope, BadMetadata, BadDuration, BadExpiry, BadNetwork, BadRateLimit, EntryTooLarge),)
+_OWNER = (BadOwner, UnknownUser, UserGone)
 _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 
 
 @api.post(
     "/v1/tokens",
     scope="tokens.create",
-    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, *_WORDS, *_SECRET_ONCE),
+    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, *_OWNER, *_WORDS, *_SECRET_ONCE),
     asks=NEW_TOKEN,
     answers=ISSUED,
 )
@@ -71,10 +75,9 @@ async def create_token(
     """Issue a token.
 
     The reply shows its secret, this once. A token has no more than its issuer: scopes and lifetime. Without `owner`
-    it acts on behalf of its issuer's owner.
+    it acts on behalf of its issuer's owner. A user is named by their id, number or e-mail address, and has to exist.
     """
-    owner = _owner(asker, body.owner)
-    _refuse_owner(asker, owner)
+    owner = await _owner(ledger, asker, body.owner)
     secret = mint(owner.type)
     scopes = await expanded(ledger, asker, body.scopes, body.scope_sets)
     foreign = await undescribed(ledger, asker, scopes)
@@ -101,7 +104,17 @@ async def create_token(
 @api.post(
     "/v1/tokens/{ref}/clone",
     scope="tokens.create",
-    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, NotFound, BadReference, *_WORDS, *_SECRET_ONCE),
+    refusals=(
+        ScopeMissing,
+        BeyondCaller,
+        BeyondOwner,
+        BeyondPolicy,
+        NotFound,
+        BadReference,
+        *_OWNER,
+        *_WORDS,
+        *_SECRET_ONCE,
+    ),
     asks=Copy(name="nightly-backup-2"),
     answers=ISSUED,
 )
@@ -115,8 +128,8 @@ async def clone_token(
     """
     reach(asker, "tokens.create")
     original = (await permitted(ledger, asker, ref, scope="tokens.read")).token
-    owner = original.owner if body.owner is UNSET else Owner(body.owner.type, body.owner.id)
-    _refuse_owner(asker, owner)
+    given = OwnerGiven(type=original.owner.type, id=original.owner.id) if body.owner is UNSET else body.owner
+    owner = await _owner(ledger, asker, given)
     duration, expires_at = _life_like(original, body)
     secret = mint(owner.type)
     scopes = original.scopes if body.scopes is UNSET else body.scopes
@@ -249,15 +262,12 @@ def _life_like(original: Token, body: Copy) -> tuple[str | None, datetime | None
     return (original.duration, None) if original.duration is not None else (None, original.expires_at)
 
 
-def _refuse_owner(asker: Principal, owner: Owner) -> None:
+async def _owner(ledger: Ledger, asker: Principal, given: OwnerGiven | None) -> Owner:
+    """On whose behalf the token is to act; who issues for their own owner alone does not learn who else there is."""
     within = reach(asker, "tokens.create")
+    owner = asker.owner if given is None else await owner_meant(ledger, asker, given)
     if within is not None and owner != within:
         raise BeyondCaller("The caller issues tokens for its own owner alone.")
-
-
-def _owner(asker: Principal, given: OwnerGiven | None) -> Owner:
-    if given is not None:
-        return Owner(given.type, given.id)
-    if asker.owner is None:
-        raise NotFound
-    return asker.owner
+    if owner is None:
+        raise NotFound if given is None else UnknownUser(field="owner.id")
+    return owner

@@ -14,7 +14,7 @@ from counterfoil.history import Past, past
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import BadReference, BadText, NotFound, ScopeMissing
+from counterfoil.refusals import BadReference, BadText, NotFound, ScopeMissing, UnknownUser
 from counterfoil_api.account.actors import Names, names
 from counterfoil_api.account.reads import is_for, is_own
 from counterfoil_api.edge.complaints import InvalidRequest
@@ -80,10 +80,15 @@ class EventQuery(Given, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-@api.get("/v1/tokens", scope="tokens.read", refusals=(ScopeMissing, BadCursor, BadText), answers=TOKENS)
+@api.get(
+    "/v1/tokens",
+    scope="tokens.read",
+    refusals=(ScopeMissing, BadCursor, BadText, UnknownUser),
+    answers=TOKENS,
+)
 async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
     """List the tokens of the account, or of those the ones within the asker's reach."""
-    wanted = wanted_by(asker, query, scope="tokens.read", where="query")
+    wanted = await wanted_by(ledger, asker, query, scope="tokens.read", where="query")
     question: list[Any] = [wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(

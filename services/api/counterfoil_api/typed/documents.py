@@ -84,10 +84,16 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class OwnerGiven(Given, frozen=True, kw_only=True):
-    """On whose behalf the token will act."""
+    """On whose behalf the token will act: a user of the account, or what you call an application or a service."""
 
     type: Literal["user", "application", "service"]
-    id: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9._:-]{1,128}$"})]
+    id: Annotated[
+        str,
+        Meta(
+            description="A user's id, number, e-mail address or `self`; else 1 to 128 of A-Z a-z 0-9 . _ : -",
+            extra_json_schema={"pattern": r"^([A-Za-z0-9._:-]{1,128}|[^@\s:]+@[^@\s:]+)$", "maxLength": 255},
+        ),
+    ]
 
 
 class NewToken(Given, frozen=True, kw_only=True):

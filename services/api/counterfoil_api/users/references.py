@@ -1,30 +1,32 @@
-"""Which user a path speaks of: an id, a number, or `self`."""
+"""Which user is meant, wherever one can be named: by an id, a number, an e-mail address, or `self`."""
 
 import re
 from typing import Annotated, Final
 from uuid import UUID
 
+from counterfoil import text
 from counterfoil.postgres.users import one_user
-from counterfoil.principal import Principal
-from counterfoil.refusals import BadReference, NotFound
-from counterfoil.subjects.user import User
+from counterfoil.principal import Owner, Principal
+from counterfoil.refusals import BadReference, NotFound, ScopeMissing
+from counterfoil.subjects.user import User, owner_of
 from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.documents import OwnerGiven
 from counterfoil_api.typed.reading import path_type
 
 SELF: Final = "self"
 UserRef = Annotated[
     str,
     path_type(
-        "A user's id, their number, or `self`: who asks.",
-        "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+        "A user's id, their number, their e-mail address, or `self`: who asks.",
+        r"^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[^@/\s:]+@[^@/\s:]+)$",
         "7",
     ),
 ]
-_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
 _GREATEST_NUMBER: Final = 2**63 - 1
+_FORMS: Final = "A user is named by their id, their number, their e-mail address or the word self."
 
 
 async def permitted_user(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> User:
@@ -33,8 +35,13 @@ async def permitted_user(ledger: Ledger, asker: Principal, ref: str, *, scope: s
     To look at oneself takes none; a token may look at its owner if it may look at its owner's tokens. A user of
     another account is answered exactly like one who never was.
     """
-    if scope != "users.read" or not (is_oneself(asker, ref) or (ref == SELF and not asker.lacks("own.read"))):
-        need(asker, scope)
+    if asker.lacks(scope):
+        # Whoever is meant: that somebody else may not be seen does not tell whether there is such a user.
+        found = await _meant(ledger, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
+        if found is None or asker.owner != owner_of(found.id):
+            need(asker, scope)
+        else:
+            return found
     return await _found(ledger, asker, ref)
 
 
@@ -50,22 +57,68 @@ async def oneself(ledger: Ledger, asker: Principal) -> User:
     return await _found(ledger, asker, SELF)
 
 
+async def user_meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
+    """The user of the asker's account who is meant, removed ones among them; None if nobody is named so.
+
+    An e-mail address is a person's: by their own everybody names themselves, others take the scope users.read.
+    """
+    try:
+        found = await _meant(ledger, asker, ref)
+    except BadReference:  # in a body or a query that is no path which is not there
+        return None
+    if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
+        raise ScopeMissing(
+            "To name another user by their e-mail address takes the scope users.read; name them by their id.",
+            scope="users.read",
+        )
+    return found
+
+
+async def owner_meant(ledger: Ledger, asker: Principal, given: OwnerGiven) -> Owner | None:
+    """On whose behalf a token is to act; None if that is a user and nobody is named so.
+
+    An id is taken as it is: the door looks whether it is that of a user, and what became of them.
+    """
+    owner = Owner(given.type, given.id)
+    if given.type != "user":
+        return owner
+    if owner.user is not None:
+        return owner_of(owner.user)
+    found = await user_meant(ledger, asker, given.id)
+    return None if found is None else owner_of(found.id)
+
+
 async def _found(ledger: Ledger, asker: Principal, ref: str) -> User:
-    user = None
-    if ref == SELF:
-        user = await one_user(ledger.readers, asker.account, user_id=_self_of(asker))
-    elif _ID.fullmatch(ref):
-        user = await one_user(ledger.readers, asker.account, user_id=UUID(ref))
-    elif not _NUMBER.fullmatch(ref):
-        raise BadReference("A user is named by their id, their number or the word self.")
-    elif (number := int(ref)) <= _GREATEST_NUMBER:
-        user = await one_user(ledger.readers, asker.account, number=number)
-    if user is None:
+    found = await _meant(ledger, asker, ref)
+    if found is None:
         raise NotFound
-    return user
+    return found
+
+
+async def _meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
+    named = _named(asker, ref)
+    return None if named is None else await one_user(ledger.readers, asker.account, named)
+
+
+def _named(asker: Principal, ref: str) -> UUID | int | str | None:
+    if ref == SELF:
+        return _self_of(asker)
+    if (user_id := Owner("user", ref).user) is not None:
+        return user_id
+    if _NUMBER.fullmatch(ref):
+        return number if (number := int(ref)) <= _GREATEST_NUMBER else None
+    if "@" in ref and ref.isprintable():
+        return text.normal(ref)
+    raise BadReference(_FORMS)
+
+
+def _sees_oneself(asker: Principal) -> bool:
+    if asker.owner is None or asker.owner.user is None:
+        return False
+    return asker.actor.kind == "user" or not asker.lacks("own.read")
 
 
 def _self_of(asker: Principal) -> UUID:
-    if asker.owner is None or asker.owner.type != "user" or not _ID.fullmatch(asker.owner.id):
+    if asker.owner is None or asker.owner.user is None:
         raise BadReference("Only a user is a self here, or a token that acts on behalf of one.")
-    return UUID(asker.owner.id)
+    return asker.owner.user

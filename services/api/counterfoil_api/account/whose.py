@@ -1,0 +1,50 @@
+"""Whose doings a list is about: a user or a token of the account, named like anywhere else."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from msgspec import Meta
+
+from counterfoil.principal import Principal
+from counterfoil.refusals import BadReference, NotFound, UnknownUser
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.references import found
+from counterfoil_api.users.references import user_meant
+
+Whose = Annotated[
+    str,
+    Meta(
+        max_length=260,
+        description="The id of a user or a token, a user's e-mail address, or `user:2` and `token:7` by number.",
+        examples=["user:grace@example.org"],
+    ),
+]
+_NOBODY: Final = "No user and no token of this account is named so; name one as user:2, token:7, or by an id."
+
+
+async def whose(ledger: Ledger, asker: Principal, ref: str, *, field: str) -> UUID:
+    """The id of the user or token that is meant. Raises UnknownUser if nobody is, BadReference for what names none."""
+    if ref.isdigit():
+        raise UnknownUser("A number names a user and a token: write user:2 or token:2.", field=field)
+    kind, _, name = ref.partition(":")
+    if kind == "token":
+        meant = await _token(ledger, asker, name)
+    elif kind == "user":
+        meant = await _user(ledger, asker, name)
+    else:
+        meant = await _user(ledger, asker, ref) or (None if "@" in ref else await _token(ledger, asker, ref))
+    if meant is None:
+        raise UnknownUser(_NOBODY, field=field)
+    return meant
+
+
+async def _user(ledger: Ledger, asker: Principal, name: str) -> UUID | None:
+    user = await user_meant(ledger, asker, name)
+    return None if user is None else user.id
+
+
+async def _token(ledger: Ledger, asker: Principal, name: str) -> UUID | None:
+    try:
+        return (await found(ledger, asker, name)).token.id
+    except (NotFound, BadReference):
+        return None
