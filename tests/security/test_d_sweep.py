@@ -5,6 +5,7 @@ from itertools import count
 from statistics import median
 from time import perf_counter
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
@@ -78,6 +79,21 @@ def test_d17_an_operation_that_nobody_thought_of_is_noticed() -> None:
         """Look at a vault."""
 
     assert unknown(strange.routes) == ["GET /v1/vaults/{vault}: path vault"]
+
+
+@pytest_asyncio.fixture(scope="session", autouse=True)
+async def numbers_apart(checked_database: Database, ours: dict[str, str]) -> None:
+    """Numbers are counted for each account by itself: let ours lie where the stranger has none."""
+    connection = await asyncpg.connect(checked_database.owner_url)
+    await connection.execute(
+        """
+        insert into number_counter as c (account_id, kind, last)
+        select $1::text::uuid, k.kind, 1000000
+          from (values ('token'), ('user')) as k(kind)
+            on conflict (account_id, kind) do update set last = excluded.last""",
+        ours["account"],
+    )
+    await connection.close()
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
