@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import typer
 
-from .output import OutputFailed, json_of
+from .output import OutputFailed, abandon, json_of
 
 if TYPE_CHECKING:
     from counterfoil.settings import Command, Settings
@@ -71,9 +71,11 @@ def warn(message: str) -> None:
 
 def remark(line: str) -> None:
     """Say a line on stderr; where nobody can read that, the exit code alone tells."""
-    with suppress(OSError, ValueError):
+    try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+    except (OSError, ValueError):
+        abandon(2)
 
 
 def printable(text: str) -> str:

@@ -41,11 +41,15 @@ def say(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError) as error:
-        # What is left in the buffer would fail once more when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        abandon(1)
         if isinstance(error, BrokenPipeError):
             raise ReaderGone("nobody reads the output") from None
         raise OutputFailed(getattr(error, "strerror", None) or str(error)) from None
+
+
+def abandon(number: int) -> None:
+    """Let what is left in the buffer of a broken stream go nowhere: it would fail once more when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def say_json(value: object) -> None:
