@@ -41,6 +41,8 @@ from .subjects.user import checked_email, login_of
 from .subjects.user_commands import CreateUser
 
 _PASSWORD_BYTES: Final = 18
+FIRST_LIFETIME: Final = "365d"
+"""Of the first token, unless another is stated: for nine months it may issue tokens that live for 90 days."""
 
 
 class AnotherFounding(Exception):  # noqa: N818 - a complaint
@@ -69,7 +71,7 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
         return f"Charter(account={self.account})"
 
 
-async def found(settings: Settings, *, name: str, email: str, file: Path, lifetime: str = FOREVER) -> bool:
+async def found(settings: Settings, *, name: str, email: str, file: Path, lifetime: str | None = None) -> bool:
     """Found the account whose credentials the file will hold; False if it holds them already.
 
     May be repeated after any failure: the same command finishes what was begun.
@@ -81,7 +83,7 @@ async def found(settings: Settings, *, name: str, email: str, file: Path, lifeti
             return False
         charter = _read(new)
         if charter is None:
-            charter = _minted(settings, name, email, lifetime)
+            charter = _minted(settings, name, email, FIRST_LIFETIME if lifetime is None else lifetime)
             _write(new, charter)
         else:
             _refuse_another(charter, name, email)

@@ -140,5 +140,9 @@ def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
 
 def refuse_passing(caller: Principal) -> None:
     """Raise BeyondCaller if the caller is good for a time, or from some networks, alone: a user is neither."""
-    refuse_beyond_life(caller, None)
-    refuse_beyond_bounds(caller, Bounds(rate_limit=caller.bounds.rate_limit))
+    if caller.expires_at is not None or caller.bounds.networks:
+        raise BeyondCaller(
+            "A user outlasts this caller, which expires or is bound to networks; use your e-mail address and password, "
+            "or a token that never expires.",
+            needs="password",
+        )

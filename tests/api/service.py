@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
 
+from counterfoil.duration import FOREVER
 from counterfoil.founding import found
 from counterfoil.settings import Settings
 from counterfoil_api.edge.serving import Runner
@@ -113,7 +114,7 @@ def settings_for(database_url: str, **more: str) -> Settings:
 async def founded(settings: Settings, name: str, directory: Path) -> dict[str, str]:
     """Found an account; gives its credentials."""
     file = directory / "credentials.json"
-    assert await found(settings, name=name, email=f"admin@{name}.example.org", file=file)
+    assert await found(settings, name=name, email=f"admin@{name}.example.org", file=file, lifetime=FOREVER)
     return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
 
 

@@ -58,7 +58,7 @@ async def test_a_founded_account_has_an_administrator_and_a_token_that_may_do_ev
     secret = recognised(said["admin_token"])
     assert secret is not None
     assert token["digest"] in Peppers({1: PEPPER}).digests(secret)
-    assert (token["scopes"], token["expires_at"], str(token["account_id"])) == ('["all"]', None, said["account"])
+    assert (token["scopes"], str(token["account_id"])) == ('["all"]', said["account"])
 
 
 async def test_founding_again_changes_nothing(place: Place) -> None:
@@ -130,6 +130,13 @@ async def test_a_file_of_something_else_is_never_overwritten(place: Place) -> No
     await place.found()
     with pytest.raises(AnotherFounding):
         await place.found(name="other")
+
+
+async def test_the_first_token_lives_for_a_year_unless_another_lifetime_is_stated(place: Place) -> None:
+    await place.found()
+    (row,) = await place.rows("select duration, expires_at - created_at as lives from token")
+    assert (row["duration"], row["lives"]) == ("365d", timedelta(days=365))
+    assert json.loads(place.file.read_text())["admin_token_lifetime"] == "365d"
 
 
 async def test_the_first_token_lives_as_long_as_was_said_and_is_renewed_on_the_server(place: Place) -> None:

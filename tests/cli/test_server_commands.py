@@ -21,7 +21,7 @@ async def test_an_account_is_made_and_made_only_once(server_side: Shell) -> None
     for expected in ("wrote c.json", "already there: c.json"):
         said = await server_side(*words)
         assert (said.code, said.out.strip()) == (0, expected)
-        assert said.err.startswith("Its administrator logs in as admin@counterfoil.example.\nIts token never expires.")
+        assert said.err.startswith("Its administrator logs in as admin@counterfoil.example.\nIts token lives for 365d.")
     file = server_side.directory / "c.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert set(json.loads(file.read_text())) >= {"url", "account", "admin_email", "admin_password", "admin_token"}

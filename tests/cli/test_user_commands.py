@@ -12,7 +12,8 @@ from typing import Any
 
 from pyotp import TOTP
 
-from cli.shell import Shell
+from cli.shell import Said, Shell
+from client.running import Service
 
 OWN = "a password of my own choice"
 
@@ -22,6 +23,32 @@ async def added(shell: Shell, email: str = "ada@example.org", role: str = "opera
     assert said.code == 0, said.err
     made: dict[str, Any] = json.loads(said.out)
     return {**made["user"], "password": made["password"]}
+
+
+async def test_a_token_that_expires_adds_no_user_but_the_password_in_its_file_does(
+    shell: Shell, service: Service
+) -> None:
+    words = ("--owner", "user:1", "--scope", "all", "--duration", "1h", "--quiet")
+    issued = await shell("token", "create", "passing", *words)
+    whole = {**json.loads(service.credentials.read_text()), "admin_token": issued.out.strip()}
+    for name, kept in {
+        "whole.json": whole,
+        "alone.json": {"url": whole["url"], "admin_token": whole["admin_token"]},
+        "wrong.json": {**whole, "admin_password": "not the password"},
+    }.items():
+        shell.directory.joinpath(name).write_text(json.dumps(kept))
+        shell.directory.joinpath(name).chmod(0o600)
+
+    async def create(email: str, file: str) -> Said:
+        return await shell("user", "create", email, "--role", "auditor", "--json", "--credentials", file)
+
+    made = await create("ada@example.org", "whole.json")
+    assert made.code == 0, made.err
+    assert json.loads(made.out)["user"]["email"] == "ada@example.org"
+    alone = await create("bob@example.org", "alone.json")
+    assert (alone.code, "e-mail address and password" in alone.err) == (1, True)
+    wrong = await create("eve@example.org", "wrong.json")
+    assert (wrong.code, "credentials-refused" in wrong.err) == (1, True)
 
 
 async def test_a_user_is_added_shown_listed_and_changed(shell: Shell) -> None:

@@ -28,9 +28,9 @@ def create(
     admin_email: Annotated[str, typer.Option(help="The e-mail address of its administrator.")],
     credentials: Annotated[Path, typer.Option(help="Where the credentials are written, readable by you alone.")],
     token_lifetime: Annotated[
-        str,
-        typer.Option(help="Of its token: 90d, or forever. One that expires adds no users and issues nothing longer."),
-    ] = FOREVER,
+        str | None,
+        typer.Option(help="Of its token: 90d, or forever; 365d unless stated. It issues nothing that outlives it."),
+    ] = None,
 ) -> None:
     """Make an account, its administrator and an administrator's token. Repeat it after a failure: it finishes."""
     from counterfoil.founding import (  # noqa: PLC0415 - client commands need no door
@@ -57,9 +57,7 @@ def create(
 def _lives(lifetime: str, file: Path) -> str:
     again = f"counterfoil account renew-token --credentials {shlex.quote(str(file))}"
     if lifetime == FOREVER:
-        return (
-            f"Its token never expires. When users and services have their own, give it an end: {again} --lifetime 90d"
-        )
+        return f"Its token never expires. Give it an end once it is no longer needed: {again} --lifetime 90d"
     return f"Its token lives for {lifetime}. Renew it before it expires: {again}"
 
 

@@ -41,10 +41,20 @@ _LOOKS: Final = {"token": "token show", "user": "user show", "account": "account
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What a credentials file tells; other fields are for other readers."""
+    """What a credentials file holds; a file of `login --save` has no password."""
 
     url: str
     admin_token: str
+    admin_login: str = ""
+    admin_password: str = ""
+
+    @property
+    def password(self) -> Password | None:
+        """The password beside the token, if there is one."""
+        return Password(self.admin_login, self.admin_password) if self.admin_login and self.admin_password else None
+
+    def __repr__(self) -> str:
+        return f"Place({self.url})"
 
 
 def fresh_key() -> str:
@@ -53,19 +63,32 @@ def fresh_key() -> str:
 
 
 def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_json: bool) -> T:
-    """Return what the ledger answers to the call, or end the command with a message and its exit code."""
-    url, token = place(credentials)
-    return ask_with(url, token, call, as_json=as_json)
+    """Return what the ledger answers to the call, or end the command with a message and its exit code.
+
+    The token of a credentials file expires, so that it may not make users; the password beside it may.
+    """
+    found = _place(credentials)
+    return ask_with(found.url, found.admin_token, call, as_json=as_json, otherwise=found.password)
 
 
-def ask_with(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *, as_json: bool) -> T:
-    """Return what the ledger at this address answers to who has this token or password."""
+def ask_with(
+    url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *,
+    as_json: bool, otherwise: Password | None = None,
+) -> T:  # fmt: skip
+    """Return what the ledger at this address answers to this token or password.
+
+    `otherwise` is presented where the ledger refuses the token because the call needs a password.
+    """
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
         warn("this connection is not encrypted; whoever is in between can read what you ask with. Use https.")
     try:
         return asyncio.run(_asked(url, token, call, as_json=as_json))
     except ValueError as error:
         raise ended(USAGE, str(error)) from None
+    except Refused as refused:
+        if otherwise is None or refused.facts.get("needs") != "password":
+            raise _ended(refused, url, as_json=as_json) from None
+        return ask_with(url, otherwise, call, as_json=as_json)
     except Failure as failure:
         raise _ended(failure, url, as_json=as_json) from None
 
@@ -97,14 +120,19 @@ def where(credentials: Path | None) -> str:
 
 def place(credentials: Path | None) -> tuple[str, str]:
     """Return the address of the ledger, and the token to ask with."""
+    found = _place(credentials)
+    return found.url, found.admin_token
+
+
+def _place(credentials: Path | None) -> Place:
     url, token = os.environ.get("COUNTERFOIL_URL", ""), os.environ.get("COUNTERFOIL_TOKEN", "")
     if credentials is None and url and token:
-        return url, token
+        return Place(url, token)
     if credentials is None and url:
         # The file's token belongs to the file's ledger; sent elsewhere it would be given away.
         raise ended(USAGE, "COUNTERFOIL_URL is set without COUNTERFOIL_TOKEN; set both, or use --credentials.")
     found = _read(credentials or DEFAULT)
-    return found.url, token if token and credentials is None else found.admin_token
+    return Place(found.url, token) if token and credentials is None else found
 
 
 def _read(file: Path) -> Place:
