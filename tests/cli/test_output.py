@@ -55,7 +55,7 @@ async def called(shell: Shell, words: list[str], redirected: str = "", **environ
             env={**clean, **shell.environment, **environment}, capture_output=True, timeout=100,
         )
     )  # fmt: skip
-    return Said(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+    return Said(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
 
 
 @pytest.mark.parametrize("narrow", NARROW)
