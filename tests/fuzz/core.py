@@ -8,16 +8,18 @@ import msgspec
 import typer
 from hypothesis import strategies as st
 
-from counterfoil import codec, cursor, duration, foreign, logging, moments, scopes, secret, text
-from counterfoil.cli import importing, options
+from counterfoil import bounds, codec, cursor, duration, foreign, logging, moments, scopes, secret, text
+from counterfoil.cli import importing, options, whoami
 from counterfoil.client import failures, spelling, wire
 from counterfoil.password import checked_password
 from counterfoil.refusals import (
     BadDuration,
     BadEmail,
     BadMetadata,
+    BadNetwork,
     BadPassword,
     BadPolicy,
+    BadRateLimit,
     BadScope,
     BadSecret,
     BadText,
@@ -34,9 +36,10 @@ CURSORS = cursor.Cursors(b"k" * 32)
 QUESTION = ["tokens", {"a": 1}]
 """What the cursors below are good for."""
 KEY = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+URLS = ("_refuse_bad_host", "_refuse_unknown", "redis_url", "split")
 SETTINGS = {"DATABASE_URL": "postgresql://a@b/c", "PEPPERS": f"1:{KEY}", "KEY_ENCRYPTION_KEY": KEY}
 NAMES = frozenset(variable.name for variable in VARIABLES)
-READINGS = ("account_id", "url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer")
+READINGS = ("account_id", "host", "url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer")
 ENTRY = (
     f'{{"account":"{ID}","at":"2026-01-01T00:00:00Z","by":{{"id":"{ID}","kind":"token"}},"data":{{"reason":"x"}},'
     f'"prev":null,"private":null,"subject":{{"id":"{ID}","kind":"token"}},"type":"revoked","v":0,"version":1}}'
@@ -116,6 +119,13 @@ CORE: dict[str, Parser] = {
         (BadPolicy,),
         ("counterfoil.subjects.account:_networks",),
     ),
+    "counterfoil.bounds:checked_networks": Parser(
+        lambda given: bounds.admits(bounds.checked_networks(tuple(given.split(","))), None),
+        oneof("192.0.2.0/24,2001:db8::/32", "10.0.0.1"),
+        (BadNetwork,),
+        ("counterfoil.bounds:_parsed",),
+    ),
+    "counterfoil.bounds:rate": Parser(bounds.rate, oneof("600/1m", "1/1s"), (BadRateLimit,)),
     "counterfoil.cursor:Cursors.place": Parser(
         lambda given: CURSORS.place(UUID(ID), QUESTION, given),
         st.just(CURSORS.made(UUID(ID), QUESTION, ["a", 1, None])),
@@ -133,10 +143,15 @@ CORE: dict[str, Parser] = {
         _settings,
         oneof(
             *("PUBLIC_URL=https://a.b/c", "API_PORT=80", "NOTICE_THRESHOLDS=30d,1d", f"PEPPERS=1:{KEY},2:{KEY}"),
+            *("DATABASE_URL=postgresql://a@[::1]:5432/c?sslmode=require", "REDIS_URL=redis://a/0", "API_HOST=::1"),
             *("TRUSTED_PROXIES=10.0.0.0/8,unix", "RATE_LIMIT=1/1m", "METRICS_TOKEN=abcdefghijklmnop", "LOG_LEVEL=info"),
         ),
         (BadSetting,),
-        tuple(f"counterfoil.readings:{name}" for name in READINGS),
+        (
+            *(f"counterfoil.readings:{name}" for name in READINGS),
+            *(f"counterfoil.server_urls:{name}" for name in URLS),
+            "counterfoil.settings:Variable.value_of",
+        ),
         known=("PEPPERS=1:", "TRUSTED_PROXIES=", "NOTICE_THRESHOLDS=", "API_PORT=", "PUBLIC_URL=http://"),
     ),
     "counterfoil.cli.options:moment_or_version": Parser(
@@ -145,6 +160,8 @@ CORE: dict[str, Parser] = {
         (typer.BadParameter,),
         ("counterfoil.cli.options:moment",),
     ),
+    "counterfoil.cli.options:whole": Parser(options.whole, oneof("1", "50"), (typer.BadParameter,)),
+    "counterfoil.cli.whoami:_claims": Parser(whoami._claims, oneof(JWT, SECRET), known=("eyJ", "a.", "a.e30")),
     "counterfoil.client.failures:refused": Parser(
         lambda given: str(failures.refused(503, given, None)), st.just(PROBLEM), in_bytes=True, known=('{"type":',)
     ),
@@ -170,6 +187,7 @@ CORE: dict[str, Parser] = {
         in_bytes=True,
         known=('{"items":[', '{"items":[{"a":'),
     ),
+    "counterfoil.client.spelling:job_of": Parser(spelling.job_of, oneof(ID), (ValueError,)),
     "counterfoil.client.spelling:path_of": Parser(spelling.path_of, oneof(ID, "5", "self"), (ValueError,)),
     "counterfoil.client.wire:Answer.pause_seconds": Parser(
         lambda given: wire.Answer(503, b"", {"Retry-After": given}).pause_seconds,
