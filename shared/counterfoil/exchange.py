@@ -58,10 +58,6 @@ def _audience(command: Exchange) -> tuple[str, ...]:
 
 def _end(token: Token, command: Exchange, at: datetime) -> datetime:
     presented = [command.held.expires_at] if command.held else []
-    if not admits(token.networks, command.address):
-        raise TokenNetworkForbidden
-    if token.rate_limit != command.counted:
-        raise Uncounted(token.account, token.id, token.rate_limit)
     if command.actors and command.by.expires_at is not None:
         presented.append(command.by.expires_at)
     if any(end <= at for end in presented):
