@@ -130,6 +130,18 @@ async def test_c11_a_bearer_in_which_somebody_acts_stays_in_the_networks_of_both
     assert [(await proxy.about(headers[at])).status for at in (HERE, THERE)] == [200, 403]
 
 
+async def test_a_bearer_in_which_a_bounded_token_acts_buys_another_one(place: Place) -> None:
+    subject = await place.admin.issue(scopes=["invoices.read"])
+    actor = await place.admin.issue(networks=[OFFICE], rate_limit="600/1m")
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    given = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token_type": kind}
+    nobody = {at: Caller(place.sessions[0], "", {"X-Forwarded-For": at}) for at in (HERE, THERE)}
+    acting = {"actor_token": actor["secret"], "actor_token_type": kind}
+    first = await nobody[HERE].form("/v1/oauth/token", **given, subject_token=subject["secret"], **acting)
+    given["subject_token"] = first.json["access_token"]
+    assert [(await nobody[at].form("/v1/oauth/token", **given)).status for at in (HERE, THERE)] == [200, 403]
+
+
 async def test_c11_a_bounded_token_issues_clones_imports_and_edits_only_what_is_as_bounded(place: Place) -> None:
     anywhere = await place.admin.issue(scopes=[])
     issued = await place.admin.issue(scopes=["tokens.*"], networks=[OFFICE], rate_limit="600/1m")

@@ -77,7 +77,7 @@ async def with_bearer(ledger: Ledger, text: str, wanted: Wanted) -> Bought:
         actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation, bounds=seen.bounds
     )
     await refuse_networks(ledger, seen, held.act, wanted.address)
-    acting = wanted.actor or _acting(held)
+    acting = wanted.actor or await _acting(ledger, held)
     act = _act(wanted.actor, held.act)
     actors = tuple(each.client_id for each in chain(act))
     if len(actors) > MOST_ACTORS:
@@ -122,12 +122,15 @@ def _lifetime(ledger: Ledger, wanted: Wanted) -> int:
     return longest if wanted.lifetime_seconds is None else min(wanted.lifetime_seconds, longest)
 
 
-def _acting(held: Claims) -> Principal | None:
-    """Who acts in a bearer already."""
+async def _acting(ledger: Ledger, held: Claims) -> Principal | None:
+    """Who acts in a bearer already, within the bounds that the door will ask about again."""
     if held.act is None:
         return None
-    actor = Actor("token", held.act.client_id)
-    return Principal(actor=actor, account=held.account, scopes=(), generation=held.act.generation)
+    seen = await ledger.lookup.by_id(held.account, held.act.client_id)
+    if seen is None:
+        raise CredentialsRefused
+    actor = Actor("token", seen.id)
+    return Principal(actor=actor, account=held.account, scopes=(), generation=held.act.generation, bounds=seen.bounds)
 
 
 def _act(actor: Principal | None, before: Act | None) -> Act | None:
