@@ -3,11 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 
 from api.people import person
 from api.service import Caller
+from counterfoil.cursor import Cursors
+from counterfoil.postgres.listing import Filter
+from counterfoil.settings import Settings
+from counterfoil_api.ledger import _derived
 
 
 async def names(caller: Caller, **query: object) -> list[str]:
@@ -82,6 +87,16 @@ async def test_a_cursor_belongs_to_its_question(admin: Caller, shelf_of_five: st
     ):
         answer = await admin.get("/v1/tokens", **{"cursor": cursor, **query})
         assert answer.problem == "bad-cursor"
+
+
+@pytest.mark.parametrize("sort", ["created", "-created"])
+async def test_a_cursor_from_before_lists_were_ordered_by_the_databases_clock_is_refused(
+    admin: Caller, api_settings: Settings, ours: dict[str, str], sort: str
+) -> None:
+    earlier = Cursors(_derived(api_settings.key_encryption_key, b"counterfoil cursors"))
+    token = (await admin.issue())["token"]["id"]
+    cursor = earlier.made(UUID(ours["account"]), [Filter(), sort], [token, token])
+    assert (await admin.get("/v1/tokens", sort=sort, cursor=cursor)).problem == "bad-cursor"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class EventQuery(Given, frozen=True, kw_only=True):
 async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
     """List the tokens of the account, or of those the ones within the asker's reach."""
     wanted = await wanted_by(ledger, asker, query, scope="tokens.read", where="query")
-    question: list[Any] = [wanted, query.sort]
+    question: list[Any] = ["tokens by creation", wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(
         ledger.readers,
