@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
+from pyotp import TOTP
 from uuid_utils.compat import uuid7
 
 from api.people import PASSWORD
@@ -123,6 +124,18 @@ async def test_an_account_that_is_none_is_not_meant(database: Database, first: d
         assert (await Caller(session, "").get("/readyz")).problem == "misconfigured"
         refused = await Caller(session, basic(EMAIL, first["admin_password"])).get("/v1/account")
         assert (refused.status, "DEFAULT_ACCOUNT" in refused.json["detail"]) == (503, True)
+        assert await account_of(session, f"{first['account']}/{EMAIL}", first["admin_password"]) == first["account"]
+
+
+async def test_nobody_is_enrolled_in_codes_whose_recovery_codes_cannot_be_shown(
+    database: Database, first: dict[str, str]
+) -> None:
+    named = settings_for(database.app_url, DEFAULT_ACCOUNT=first["admin_user_id"])
+    async with served(make_app(named)) as url, ClientSession(url) as session:
+        ada = Caller(session, basic(f"{first['account']}/{EMAIL}", first["admin_password"]))
+        seed = (await ada.post("/v1/users/self/totp")).json["secret"]
+        answer = await ada.post("/v1/users/self/totp/confirm", {"code": TOTP(seed).now()})
+        assert answer.problem == "misconfigured"
         assert await account_of(session, f"{first['account']}/{EMAIL}", first["admin_password"]) == first["account"]
 
 

@@ -60,9 +60,9 @@ async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[On
 
     The reply shows ten recovery codes, this once: each is good for one login. The code that confirms is good for none.
     """
+    default = await ledger.default_account.id()  # first: once codes are made, nothing may keep them from being shown
     enrolled, codes = await ledger.codes.confirm(asker, await oneself(ledger, asker), body.code)
-    user = user_document(enrolled, await ledger.default_account.id())
-    return Tagged(Enrolled(user=user, recovery_codes=codes), enrolled.revision)
+    return Tagged(Enrolled(user=user_document(enrolled, default), recovery_codes=codes), enrolled.revision)
 
 
 @api.post(
