@@ -7,7 +7,8 @@ from secrets import token_urlsafe
 import pytest
 from aiohttp import ClientSession
 
-from api.service import Caller, founded, served, settings_for
+from api.service import Caller, basic, founded, served, settings_for
+from counterfoil.scopes import SCOPE_LIMIT
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 
@@ -16,12 +17,16 @@ MEANT = "'tokens.raed' is not a scope of Counterfoil; did you mean tokens.read?"
 
 
 @pytest.fixture
-async def alone(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
-    """An administrator whose account no other test changes."""
-    settings = settings_for(database.app_url)
-    credentials = await founded(settings, "alone", tmp_path)
-    async with served(make_app(settings)) as url, ClientSession(url) as session:
-        yield Caller(session, f"Bearer {credentials['admin_token']}")
+async def alones(database: Database, tmp_path: Path) -> dict[str, str]:
+    """The credentials of an account that no other test changes."""
+    return await founded(settings_for(database.app_url), "alone", tmp_path)
+
+
+@pytest.fixture
+async def alone(database: Database, alones: dict[str, str]) -> AsyncIterator[Caller]:
+    """Its administrator."""
+    async with served(make_app(settings_for(database.app_url))) as url, ClientSession(url) as session:
+        yield Caller(session, f"Bearer {alones['admin_token']}")
 
 
 def codes(token: dict[str, list[dict[str, str]]]) -> list[str]:
@@ -115,3 +120,31 @@ async def test_a_closed_catalogue_refuses_what_it_does_not_describe(alone: Calle
     assert (await alone.issue(scopes=["mail.send", "tokens.read"])) is not None
     await alone.patch("/v1/account", {"policy": {}})
     assert (await alone.issue(scopes=["payroll.read"])) is not None
+
+
+async def test_a_closed_catalogue_looks_at_every_scope_however_many_there_are(alone: Caller) -> None:
+    await alone.put("/v1/scopes/a.b", {"sentence": "It is described."})
+    await alone.patch("/v1/account", {"policy": {"catalogue_closed": True}})
+    hidden = ["a.b"] * SCOPE_LIMIT + ["payroll.read"]
+    for path, body in (
+        ("/v1/tokens", {"name": "x", "scopes": hidden}),
+        ("/v1/users", {"email": "x@example.org", "role": "member", "scopes": hidden}),
+    ):
+        assert (await alone.post(path, body)).problem == "beyond-policy"
+    assert (await alone.put("/v1/scope-sets/payroll", {"scopes": hidden})).problem == "beyond-policy"
+    many = [f"x.{n}" for n in range(SCOPE_LIMIT)]
+    tokens = [{"name": "x", "secret": token_urlsafe(), "scopes": scopes} for scopes in (many, ["payroll.read", "a.b"])]
+    for dry_run in (True, False):
+        report = (await alone.post("/v1/tokens/import", {"tokens": tokens, "dry_run": dry_run})).json
+        assert all(each["problem"]["type"].endswith("beyond-policy") for each in report["results"]), report
+
+
+async def test_a_login_is_given_no_scope_that_a_closed_catalogue_does_not_describe(
+    alone: Caller, alones: dict[str, str]
+) -> None:
+    await alone.patch("/v1/account", {"policy": {"catalogue_closed": True}})
+    ada = Caller(alone.session, basic(alones["admin_login"], alones["admin_password"]))
+    refused = await ada.post("/v1/login", {"scopes": ["tokens.read", "payroll.read"]})
+    assert (refused.status, refused.problem) == (403, "beyond-policy")
+    assert (await ada.post("/v1/login", {"scopes": ["tokens.read"]})).status == 201
+    assert (await ada.post("/v1/login")).status == 201

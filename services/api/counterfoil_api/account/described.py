@@ -19,9 +19,12 @@ class Undescribed(NamedTuple):
 
 
 async def undescribed(ledger: Ledger, asker: Principal, scopes: tuple[str, ...]) -> Undescribed:
-    """Which of these scopes the catalogue does not describe; ours are, and a branch describes what lies on it."""
+    """Which of these scopes the catalogue does not describe; ours are, and a branch describes what lies on it.
+
+    They are those of one token or user: beyond as many as one may have, which are refused anyway, nothing is asked.
+    """
     # What is no scope at all is refused by the core, and never taken apart here.
-    foreign = tuple(scope for scope in scopes if scope not in KNOWN and well_formed(scope))[:SCOPE_LIMIT]
+    foreign = tuple(scope for scope in dict.fromkeys(scopes) if scope not in KNOWN and well_formed(scope))[:SCOPE_LIMIT]
     if not foreign:
         return Undescribed((), catalogue=False)
     names = {name for scope in foreign for name in containers(scope)} - {EVERYTHING}

@@ -29,6 +29,7 @@ from counterfoil.refusals import (
     Unavailable,
     UnknownUser,
 )
+from counterfoil.scopes import SCOPE_LIMIT
 from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
 from counterfoil.text import normal
@@ -72,8 +73,7 @@ async def import_tokens(ledger: Ledger, asker: Asker[Principal], address: From, 
     that they have. A weak secret is refused; of a digest it cannot be told whether what it was made of is.
     """
     need(asker, "tokens.import")
-    named = tuple(dict.fromkeys(scope for item in body.tokens for scope in item.scopes))
-    strange = frozenset((await undescribed(ledger, asker, named)).scopes)
+    strange = await _undescribed(ledger, asker, body.tokens)
     owners = await _owners(ledger, asker, body.tokens)
     given = {n: _prepared(ledger, asker, item, owners, strange) for n, item in enumerate(body.tokens)}
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
@@ -84,6 +84,13 @@ async def import_tokens(ledger: Ledger, asker: Asker[Principal], address: From, 
     if not body.dry_run:
         _take_note(ledger, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
     return _report([answers[n] for n in given])
+
+
+async def _undescribed(ledger: Ledger, asker: Principal, items: tuple[TokenFromElsewhere, ...]) -> frozenset[str]:
+    """Which scopes of all these tokens the catalogue does not describe, asked about a token's worth at a time."""
+    named = tuple(dict.fromkeys(scope for item in items for scope in item.scopes))
+    parts = [named[start : start + SCOPE_LIMIT] for start in range(0, len(named), SCOPE_LIMIT)]
+    return frozenset([scope for part in parts for scope in (await undescribed(ledger, asker, part)).scopes])
 
 
 def _take_note(

@@ -23,6 +23,7 @@ from counterfoil.refusals import (
 )
 from counterfoil.secret import mint
 from counterfoil.subjects.user import owner_of
+from counterfoil_api.account.described import undescribed
 from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.edge.complaints import BadCode, PasswordNeeded
 from counterfoil_api.ledger import Ledger
@@ -82,11 +83,13 @@ async def log_in(
     """
     user = await oneself(ledger, asker)
     document = user_document(user, await ledger.default_account.id())
+    named = () if body.scopes is UNSET else body.scopes
     secret = mint("user")
     command = Create(
         account=asker.account, token_id=uuid7(), by=asker, owner=owner_of(user.id),
         name=body.name, secret=ledger.peppers.minted(secret), duration=body.duration,
         scopes=asker.scopes if body.scopes is UNSET else body.scopes, thresholds=ledger.settings.thresholds,
+        undescribed=(await undescribed(ledger, asker, named)).scopes,
     )  # fmt: skip
 
     ledger.limits.marks.met(SecretGiven(secret.plain))
