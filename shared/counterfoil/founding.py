@@ -107,10 +107,7 @@ async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = 
         )  # fmt: skip
         async with Door(settings.database_url) as door:
             token = (await door.execute(command)).token
-        new = file.with_name(file.name + ".new")
-        _write(new, charter)
-        new.rename(file)
-        _sync(file.parent)
+        _write(file, charter)
     return token.expires_at
 
 
@@ -173,11 +170,14 @@ async def _login(settings: Settings, charter: Charter) -> str:
 
 
 def _write(file: Path, charter: Charter) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    """Write the file whole or leave it as it is: nobody else may know what an account was founded with."""
+    part = file.with_name(file.name + ".part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as opened:
         opened.write(msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
         opened.flush()
         os.fsync(handle)
+    part.rename(file)
     _sync(file.parent)
 
 

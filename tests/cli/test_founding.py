@@ -1,7 +1,9 @@
 """An account is founded whole or not at all, whatever happens in between."""
 
 import asyncio
+import errno
 import json
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -90,6 +92,29 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
     assert json.loads(place.file.read_text()) == begun | {"admin_login": EMAIL}
     assert not new.exists()
     assert len(await place.rows("select from event where kind <> 'pepper'")) == 3
+
+
+async def test_a_full_disk_loses_no_credentials_of_an_account_that_is_there(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = founding._execute
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+
+        async def filling(*given: Any) -> None:
+            await whole(*given)
+            patched.setattr(os, "fdopen", full)
+
+        patched.setattr(founding, "_execute", filling)
+        with pytest.raises(OSError, match="No space left"):
+            await place.found()
+    assert await place.found()
+    (account,) = await place.rows("select account_id from subject where kind = 'account'")
+    assert json.loads(place.file.read_text())["account"] == str(account["account_id"])
+    assert list(place.file.parent.iterdir()) == [place.file]
 
 
 async def test_a_torn_file_is_written_anew(place: Place) -> None:
