@@ -55,7 +55,7 @@ async def tally(url: str) -> AsyncIterator[Tally]:
 def steps(dice: random.Random) -> tuple[Step, str, tuple[int, ...]]:
     """Any step on one of a few keys; its times are far too long to end here."""
     step, args = dice.choice([
-        (TAKE, (dice.randint(1, 6), HOUR, dice.randint(1, 2))),
+        (TAKE, (dice.randint(1, 6), dice.choice((HOUR, 2 * HOUR)), dice.randint(1, 2))),
         (GIVE_BACK, (1,)),
     ])  # fmt: skip
     if dice.random() < 0.5:

@@ -78,6 +78,16 @@ async def test_a_changed_limit_holds_at_once(place: Place) -> None:
     assert [(await holder.get("/v1/tokens/self")).status for _ in range(5)] == [200] * 5
 
 
+async def test_a_limit_by_the_month_that_becomes_one_by_the_minute_does_not_last_for_a_month(place: Place) -> None:
+    token = await place.admin.issue(rate_limit="2/30d")
+    holder, path = place.caller(token["secret"]), f"/v1/tokens/{token['token']['id']}"
+    assert [(await holder.get("/v1/tokens/self")).status for _ in range(3)] == [200, 200, 429]
+    await place.admin.patch(path, {"rate_limit": "2/1m"})
+    for process in (0, 1):
+        refused = await place.caller(token["secret"], process=process).get("/v1/tokens/self")
+        assert (refused.status, int(refused.headers["Retry-After"]) <= 60) == (429, True)
+
+
 async def test_a_token_is_refused_outside_its_networks_and_so_is_its_bearer(place: Place) -> None:
     issued = await place.admin.issue(scopes=["invoices.read", "tokens.introspect"], networks=[OFFICE])
     assert issued["token"]["networks"] == [OFFICE]

@@ -83,6 +83,7 @@ class Step:
 def _take(cells: Cells, key: str, args: tuple[int, ...], now: int) -> list[int]:
     most, window, cost = args
     seen = cells.seen(key, now) or Cell()
+    seen.ends = min(seen.ends, now + window)
     if seen.value + cost > most:
         return [0, most - seen.value, max(seen.ends - now, 0)]
     cell = cells.at(key, now)
@@ -135,15 +136,18 @@ def _noted(cells: Cells, key: str, _: tuple[int, ...], __: int) -> list[int]:
 
 TAKE: Final = Step(
     """
-local most, window, cost = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local most, window, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local count, left = tonumber(redis.call('get', KEYS[1]) or 0), redis.call('pttl', KEYS[1])
+if left > window then redis.call('pexpire', KEYS[1], ARGV[2]); left = window end
 if count + cost > most then return {0, most - count, math.max(left, 0)} end
 count = redis.call('incrby', KEYS[1], cost)
-if left < 0 then redis.call('pexpire', KEYS[1], window); left = tonumber(window) end
+if left < 0 then redis.call('pexpire', KEYS[1], ARGV[2]); left = window end
 return {1, most - count, left}""",
     _take,
 )
-"""(most, window, cost) → (granted?, left, until all is there again): so many in a window that begins with the first."""
+"""(most, window, cost) → (granted?, left, until all is there again): so many in a window that begins with the first.
+
+One that was longer when it began is over when the present one would be."""
 
 GIVE_BACK: Final = Step(
     """
