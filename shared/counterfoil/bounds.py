@@ -38,6 +38,8 @@ def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     """Return the networks in canonical form, without repeats; or raise BadNetwork."""
     if len(networks) > NETWORK_LIMIT:
         raise BadNetwork(f"At most {NETWORK_LIMIT} networks; put neighbours together.", field="networks")
+    if any("%" in network for network in networks):  # it could be any text: a secret, or what steers a terminal
+        raise BadNetwork(f"A network has no zone, which is what follows a %. {BadNetwork.__doc__}", field="networks")
     try:
         return tuple(dict.fromkeys(str(ipaddress.ip_network(network)) for network in networks))
     except ValueError as error:

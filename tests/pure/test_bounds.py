@@ -13,6 +13,7 @@ from counterfoil.commands import Create, Renew, Resume, Rotate, Update
 from counterfoil.events import Suspended, Updated
 from counterfoil.principal import Principal, refuse_beyond_bounds
 from counterfoil.refusals import BadNetwork, BadRateLimit, BeyondCaller, TokenNetworkForbidden, Uncounted
+from counterfoil.secret import mint
 from counterfoil.subjects.user import decide as decide_user
 from pure import people, stories
 from pure.stories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
@@ -33,7 +34,14 @@ def test_networks_are_kept_in_one_form() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("networks", [("192.0.2.1/24",), ("",), ("office",), ("10.0.0.0/8",) * (NETWORK_LIMIT + 1)])
+@pytest.mark.parametrize(
+    "networks",
+    [
+        *(("192.0.2.1/24",), ("",), ("office",), ("10.0.0.0/8",) * (NETWORK_LIMIT + 1)),
+        # What follows a % is a zone, which may be any text at all.
+        *(("fe80::%eth0/128",), ("::%\x1b[2J/64",), (f"::%{mint('application').plain}",)),
+    ],
+)
 def test_what_is_no_list_of_networks(networks: tuple[str, ...]) -> None:
     with pytest.raises(BadNetwork) as refused:
         checked_networks(networks)
