@@ -184,5 +184,5 @@ def test_an_exchange_comes_from_where_the_token_may_be_used_and_was_counted() ->
 
 def test_who_may_be_used_from_some_networks_adds_no_user_who_logs_in_from_anywhere() -> None:
     refuse_beyond_bounds(bounded(Bounds(rate_limit="1/1m")), Bounds(rate_limit="1/1m"))
-    with pytest.raises(BeyondCaller, match="networks within its own"):
+    with pytest.raises(BeyondCaller, match="bound to networks"):
         decide_user(None, people.create(by=bounded()), people.NOW)
