@@ -34,7 +34,7 @@ async def ending(
     token_id, secret = uuid7(), mint("service") if seconds > 0 else by_value(token_urlsafe())  # an import may be dead
     root = Principal(actor=Actor("user", account), account=account, scopes=(EVERYTHING,))
     command = Create(
-        account=account, token_id=token_id, by=root, number=token_id.int % 2**62, owner=Owner("service", "crm"),
+        account=account, token_id=token_id, by=root, number=token_id.int % 2**30, owner=Owner("service", "crm"),
         name=name, secret=PEPPERS.minted(secret), thresholds=thresholds,
         expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
     )  # fmt: skip

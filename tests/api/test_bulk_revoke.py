@@ -98,7 +98,7 @@ async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Ca
         assert (shown["status"], shown["reason"]) == ("revoked", "the vault was copied")
         event = (await admin.get(f"/v1/tokens/{each['token']['id']}/events")).json["items"][-1]
         assert (event["type"], event["data"]["job"]) == ("revoked", accepted["id"])
-        assert event["by"] == accepted["created_by"]
+        assert event["by"] == {**accepted["created_by"], "number": 1, "name": "administrator"}
         assert not await works(admin, each)
     assert await works(admin, bystander)
 

@@ -37,7 +37,7 @@ async def test_d19_reading_the_tokens_of_others_is_an_event(admin: Caller) -> No
     calls: dict[str, int] = {}
     for each in found:
         calls = {what: calls.get(what, 0) + each["calls"].get(what, 0) for what in {*calls, *each["calls"]}}
-        assert each["reader"] == {"kind": "token", "id": reader}
+        assert (each["reader"]["kind"], each["reader"]["id"]) == ("token", reader)
     assert calls == {"list": 1, "token": 1, "alerts": 1}
     assert [token for each in found for token in each["tokens"]] == [other]
     assert sum(each["shown"] for each in found) >= len(listed.json["items"]) + 1

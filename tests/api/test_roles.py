@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
+from api.moving import one, plain
 from api.people import Person, person
 from api.service import Answer, Caller, founded
 from counterfoil.commands import Sweep
@@ -165,15 +166,15 @@ async def test_a_members_child_reaches_no_further_than_the_member(admin: Caller)
 
 async def test_members_are_alerted_of_their_own_tokens_alone(admin: Caller, api_settings: Settings) -> None:
     ada, eve = await person(admin), await person(admin)
+    account = UUID((await admin.get("/v1/account")).json["id"])
     tokens = []
     async with Door(api_settings.database_url) as door:
         for each in (ada, eve):
-            made = await each.asks().post("/v1/tokens", {"name": "soon", "duration": "31d"})
-            token = made.json["token"]
             yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-            await admin.post(f"/v1/tokens/{token['id']}/renew", {"expires_at": yesterday})
-            await door.execute(Sweep(account=UUID(token["account"]), token_id=UUID(token["id"]), by=SYSTEM))
-            tokens.append(token["id"])
+            owner = {"type": "user", "id": each.id}
+            token = await one(admin, owner=owner, scopes=["own.read"], secret=plain(), expires_at=yesterday)
+            await door.execute(Sweep(account=account, token_id=UUID(token), by=SYSTEM))
+            tokens.append(token)
     assert [alert["token"]["id"] for alert in (await ada.asks().get("/v1/alerts")).json["items"]] == tokens[:1]
     everybodys = {alert["token"]["id"] for alert in (await admin.get("/v1/alerts", limit="200")).json["items"]}
     assert set(tokens) <= everybodys

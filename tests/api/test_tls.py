@@ -158,7 +158,7 @@ def test_files_that_cannot_be_used_are_named_before_anything_is_served(authority
     (tmp_path / "other").mkdir()
     _, other = map(str, authority.pair(tmp_path / "other", "other"))
     for wrong in (str(tmp_path / "absent"), certificate, other):
-        with pytest.raises(BadSetting, match="TLS_CERTIFICATE: or TLS_PRIVATE_KEY cannot be used"):
+        with pytest.raises(BadSetting, match="TLS_CERTIFICATE or TLS_PRIVATE_KEY cannot be used"):
             tls(told(TLS_CERTIFICATE=certificate, TLS_PRIVATE_KEY=wrong))
 
 

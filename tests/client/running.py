@@ -13,6 +13,7 @@ from aiohttp import web
 
 from counterfoil.commands import Sweep
 from counterfoil.door import Door
+from counterfoil.duration import FOREVER
 from counterfoil.founding import found
 from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
@@ -67,7 +68,7 @@ def environment_of(database: Database) -> dict[str, str]:
 async def running(database: Database, directory: Path) -> AsyncIterator[Service]:
     settings = Settings.from_environment(environment_of(database), command="api")
     file = directory / "credentials.json"
-    await found(settings, name="first", email="admin@counterfoil.example", file=file)
+    await found(settings, name="first", email="admin@counterfoil.example", file=file, lifetime=FOREVER)
     credentials = json.loads(file.read_text())
     runner = Runner(make_app(settings))
     await runner.setup()
