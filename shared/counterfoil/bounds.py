@@ -37,13 +37,20 @@ UNBOUNDED: Final = Bounds()
 def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     """Return the networks in canonical form, without repeats; or raise BadNetwork."""
     if len(networks) > NETWORK_LIMIT:
-        raise BadNetwork(f"At most {NETWORK_LIMIT} networks; put neighbours together.", field="networks")
-    if any("%" in network for network in networks):  # it could be any text: a secret, or what steers a terminal
+        raise BadNetwork(
+            f"{len(networks)} networks are too many; give at most {NETWORK_LIMIT}, for example by joining neighbours.",
+            field="networks",
+        )
+    return tuple(dict.fromkeys(map(_canonical, networks)))
+
+
+def _canonical(network: str) -> str:
+    if "%" in network:  # it could be any text: a secret, or what steers a terminal
         raise BadNetwork(f"A network has no zone, which is what follows a %. {BadNetwork.__doc__}", field="networks")
     try:
-        return tuple(dict.fromkeys(str(ipaddress.ip_network(network)) for network in networks))
-    except ValueError as error:
-        raise BadNetwork(f"{error}. {BadNetwork.__doc__}", field="networks") from None
+        return str(ipaddress.ip_network(network))
+    except ValueError:
+        raise BadNetwork(f"{network[:100]!r} is not a network. {BadNetwork.__doc__}", field="networks") from None
 
 
 def checked_rate(limit: str | None) -> str | None:

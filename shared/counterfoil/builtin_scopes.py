@@ -55,7 +55,7 @@ def stray(scope: str) -> str | None:
         return None
     if near := get_close_matches(scope.lower(), sorted(KNOWN), n=1, cutoff=0.6):
         return f"{scope!r} is not a scope of Counterfoil; did you mean {near[0]}?"
-    return f"{scope!r} is not a scope of Counterfoil, which keeps this word for its own; {_named(scope)}"
+    return f"{scope!r} is not a scope of Counterfoil, which reserves this word; {_named(scope)}"
 
 
 def _ours(scope: str) -> bool:
@@ -66,4 +66,4 @@ def _ours(scope: str) -> bool:
 def _named(scope: str) -> str:
     space = scope.lower().partition(".")[0]
     known = sorted(name for name in KNOWN if name.startswith(f"{space}."))
-    return f"known are {', '.join(known)}." if known else "all is everything in the account."
+    return f"its scopes are {', '.join(known)}." if known else "write all for everything in the account."

@@ -110,7 +110,9 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
         raise AlreadyExists
     if not _OWNER_ID.fullmatch(command.owner.id) or secret.stands_in(command.owner.id):
         raise BadOwner(
-            "An owner's id is 1 to 128 of A-Z a-z 0-9 . _ : - and neither personal data nor a secret.", field="owner.id"
+            "An owner's id has 1 to 128 of the characters A-Z a-z 0-9 . _ : - and is no personal data and no secret;"
+            " write one such as billing.",
+            field="owner.id",
         )
     owner, granted = _canonical(command.owner), scopes.checked(command.scopes)
     _refuse_unknown(owner, around)
@@ -162,14 +164,14 @@ def _refuse_unknown(owner: Owner, around: Surroundings) -> None:
     if around.owner_holds is None:
         raise UnknownUser(field="owner.id")
     if around.owner == "removed":
-        raise UserGone("The user on whose behalf it would act was removed; name another owner.", field="owner.id")
+        raise UserGone("The user who would own this token was removed; name another owner.", field="owner.id")
 
 
 def _refuse_beyond_owner(granted: tuple[str, ...], around: Surroundings) -> None:
     left = frozenset(around.left_of(granted))
     if lacking := [scope for scope in granted if scope not in left]:
         raise BeyondOwner(
-            f"The user on whose behalf it acts may not do {', '.join(lacking[:5])}; give it to them first.",
+            f"The user who owns this token does not hold {', '.join(lacking[:5])}; grant it to the user first.",
             missing=lacking[:20],
         )
 
@@ -246,7 +248,7 @@ def _refuse_past(at: datetime, expires_at: datetime | None) -> None:
 
 def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -> list[Event]:
     if not 0 <= command.grace_seconds <= GRACE_LIMIT_SECONDS:
-        raise BadDuration("A grace is between 0s and 366d.", field="grace")
+        raise BadDuration("A grace period is between 0s and 366d; give one such as 24h.", field="grace")
     refuse_beyond_token(command.by, token)
     life_stated = command.duration is not None or command.expires_at is not None
     if status(token, at) != "expired":

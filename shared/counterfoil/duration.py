@@ -39,7 +39,7 @@ def length(text: str, *, field: str = "duration") -> timedelta:
         raise BadDuration(f"{text[:LENGTH_LIMIT]!r} is not a duration. {BadDuration.__doc__}", field=field)
     micros = sum((Decimal(part[1]) * _UNITS[part[2]] for part in _PART.finditer(text)), Decimal(0))
     if micros > LONGEST // timedelta(microseconds=1):
-        raise BadDuration(f"{text!r} is over a hundred years; say forever.", field=field)
+        raise BadDuration(f"{text!r} is longer than a hundred years; use the word forever.", field=field)
     return timedelta(microseconds=ceil(micros))
 
 
@@ -63,18 +63,22 @@ def expiry(at: datetime, duration: str | None, expires_at: datetime | None) -> d
     """
     if expires_at is not None:
         if duration is not None:
-            raise BadExpiry("Give a duration or an expiry, not both.", field="expires_at")
+            raise BadExpiry(
+                "Give a duration such as 90d or an expiry such as 2027-03-01T12:00:00Z, not both.", field="expires_at"
+            )
         if expires_at.tzinfo is None:
-            raise BadExpiry("An expiry has a time zone, such as Z in 2027-03-01T12:00:00Z.", field="expires_at")
+            raise BadExpiry("An expiry needs a time zone, such as the Z in 2027-03-01T12:00:00Z.", field="expires_at")
         if not _FIRST_YEAR <= expires_at.year < _LAST_YEAR:
             raise BadExpiry(
-                f"An expiry lies between the years {_FIRST_YEAR} and {_LAST_YEAR}; for one that never comes, give the "
-                "duration forever.", field="expires_at",
+                f"The expiry {expires_at.isoformat()} is not between the years {_FIRST_YEAR} and {_LAST_YEAR}; "
+                "for none, give the duration forever.", field="expires_at",
             )  # fmt: skip
         return expires_at.astimezone(UTC)
     if duration is None or duration == FOREVER:
         return None
     life = length(duration)
     if not life:
-        raise BadDuration("A lifetime of nothing is refused; say forever, or give an expiry.", field="duration")
+        raise BadDuration(
+            f"A lifetime of {duration} is zero; give one such as 90d, the word forever, or an expiry.", field="duration"
+        )
     return at + life

@@ -98,7 +98,7 @@ def looks_signed(text: str) -> bool:
 def by_value(text: str) -> ForeignSecret:
     """Return a secret to import, or raise BadSecret or WeakSecret. Of the text nothing is repeated."""
     if len(text) < SHORTEST:
-        raise WeakSecret(f"A secret from elsewhere has at least {SHORTEST} characters.", field="secret")
+        raise WeakSecret(f"An imported secret has at least {SHORTEST} characters.", field="secret")
     if not could_be_foreign(text):
         raise BadSecret(field="secret")
     if _guessable(text):

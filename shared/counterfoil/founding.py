@@ -99,7 +99,7 @@ async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = 
     with _turn(file.parent):
         charter = _read(file)
         if charter is None:
-            raise AnotherFounding(f"There is no {file}; `counterfoil account create` writes it.")
+            raise AnotherFounding(f"The file {file} does not exist; create it with `counterfoil account create`.")
         charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
         command = Renew(
             account=charter.account, token_id=charter.admin_token_id, by=_founder(charter),

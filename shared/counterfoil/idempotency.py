@@ -58,7 +58,10 @@ def claim(peppers: Peppers, by: Principal, key: str, *, request: tuple[bytes, ..
     Raises KeyTooShort where the key must protect a secret and could be guessed, BadText if it is no visible ASCII.
     """
     if not (0 < len(key) <= KEY_LIMIT and key.isascii() and key.isprintable()):
-        raise BadText(f"An Idempotency-Key is 1 to {KEY_LIMIT} visible ASCII characters.", field="Idempotency-Key")
+        raise BadText(
+            f"An Idempotency-Key is 1 to {KEY_LIMIT} visible ASCII characters, such as a random UUID.",
+            field="Idempotency-Key",
+        )
     if holds_secret and len(key) < SECRET_KEY_LENGTH:
         raise KeyTooShort
     whose = (by.account.bytes, by.actor.kind.encode(), by.actor.id.bytes, key.encode())

@@ -50,12 +50,12 @@ def checked_password(password: str, email: str) -> str:
     if len(password.encode(errors="replace")) > MOST_BYTES:
         raise BadPassword(f"A password has at most {MOST_BYTES} bytes.", field="password")
     if not password.isprintable():  # it could not travel in an Authorization header (RFC 7617)
-        raise BadPassword("A password holds no control characters.", field="password")
+        raise BadPassword("A password must not contain control characters.", field="password")
     folded = password.casefold()
     if folded in {email.casefold(), email.casefold().partition("@")[0]}:
-        raise BadPassword("The e-mail address is everybody's first guess.", field="password")
+        raise BadPassword("A password must not be the user's e-mail address; choose another one.", field="password")
     if folded in _COMMON or _is_pattern(folded):
-        raise BadPassword("This password is among those that are tried first.", field="password")
+        raise BadPassword("This password is on the list of common passwords; choose another one.", field="password")
     return password
 
 

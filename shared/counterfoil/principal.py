@@ -108,7 +108,9 @@ def _held_wider(held: tuple[str, ...], scope: str, *, others: bool = False, anot
 def _refuse_lacking(lacking: tuple[str, ...]) -> None:
     if lacking:
         shown = ", ".join(lacking[:5])
-        raise BeyondCaller(f"The caller does not hold {shown}.", missing=list(lacking[:20]))
+        raise BeyondCaller(
+            f"The caller does not hold {shown}; use a caller that does, or leave it out.", missing=list(lacking[:20])
+        )
 
 
 def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:
@@ -117,7 +119,7 @@ def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:
         return
     if expires_at is None or expires_at > caller.expires_at:
         raise BeyondCaller(
-            "The caller itself expires earlier; state an expiry no later than its own.",
+            f"The caller itself expires earlier; state an expiry no later than {caller.expires_at.isoformat()}.",
             latest=caller.expires_at.isoformat(),
         )
 
@@ -142,7 +144,7 @@ def refuse_passing(caller: Principal) -> None:
     """Raise BeyondCaller if the caller is good for a time, or from some networks, alone: a user is neither."""
     if caller.expires_at is not None or caller.bounds.networks:
         raise BeyondCaller(
-            "A user outlasts this caller, which expires or is bound to networks; use your e-mail address and password, "
-            "or a token that never expires.",
+            "This caller expires or is bound to networks, and a user is not; use your e-mail address and password, "
+            "or a token without these limits.",
             needs="password",
         )

@@ -57,10 +57,12 @@ def checked(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return the scopes without repeats, in the order given, or raise BadScope. None given is none held."""
     distinct = tuple(dict.fromkeys(scopes))
     if len(distinct) > SCOPE_LIMIT:
-        raise BadScope(f"A token has at most {SCOPE_LIMIT} scopes.", field="scopes")
+        raise BadScope(f"{len(distinct)} scopes are too many; give at most {SCOPE_LIMIT}.", field="scopes")
     for scope in distinct:
         if stands_in(scope):
-            raise BadScope("A scope is no place for a token's secret.", field="scopes")
+            raise BadScope(
+                "A scope must not contain a token's secret; remove it, and rotate that token.", field="scopes"
+            )
         if not well_formed(scope):
             raise BadScope(f"{scope[:140]!r} is not a scope. {BadScope.__doc__}", field="scopes")
         if wrong := stray(scope):

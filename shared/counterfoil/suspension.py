@@ -31,7 +31,7 @@ def resumed(token: Token, command: Resume) -> list[Event]:
         return []
     if not token.suspended_by_owner and command.by.lacks("tokens.resume"):
         raise BeyondCaller(
-            "Somebody with power over this token suspended it; to resume it takes the scope tokens.resume.",
+            "This token was not suspended by its owner; resuming it needs the scope tokens.resume.",
             missing=["tokens.resume"],
         )
     return [Resumed()]

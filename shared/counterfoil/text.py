@@ -50,42 +50,46 @@ def normal(value: str) -> str:
 def checked(what: str, value: str, limit: int) -> str:
     """Return the text in its normal form, or raise BadText naming the field (limit in characters)."""
     if found := _REFUSED.search(value):
-        raise BadText(f"{what} holds U+{ord(found[0]):04X}; control and direction characters are refused.", field=what)
+        raise BadText(f"{what} contains U+{ord(found[0]):04X}; remove control and direction characters.", field=what)
     if _stacked(value):
-        raise BadText(f"{what} stacks more than {MARKS_LIMIT} marks on one character; write fewer.", field=what)
+        raise BadText(f"{what} has more than {MARKS_LIMIT} marks on one character; write fewer.", field=what)
     said = normal(value)
     if len(said) > limit:
-        raise BadText(f"{what} is longer than {limit} characters.", field=what)
+        raise BadText(f"{what} has {len(said)} characters; it may have at most {limit}.", field=what)
     if value.strip() and _UNSEEN.fullmatch(value):
-        raise BadText(f"{what} shows nothing: it holds only invisible characters; write some that show.", field=what)
+        raise BadText(f"{what} has only invisible characters; write at least one visible one.", field=what)
     # What people write is read by others, and an entry is for ever. Composing can make a secret whole: the Kelvin
     # sign becomes a K.
     if secret.stands_in(said):
-        raise BadText(f"{what} holds a secret or a bearer of a token; leave it out, and rotate that token.", field=what)
+        raise BadText(
+            f"{what} contains the secret or a bearer of a token; remove it, and rotate that token.", field=what
+        )
     return said
 
 
 def checked_reason(value: str) -> str:
     """Return a reason of 1 to 1,000 characters, or raise BadText."""
     if not (said := checked("reason", value, REASON_LIMIT)):
-        raise BadText("reason is empty; say why, somebody will ask.", field="reason")
+        raise BadText("reason is empty; give one such as: laptop lost.", field="reason")
     return said
 
 
 def checked_name(value: str) -> str:
     """Return a name of 1 to 255 characters, or raise BadText."""
     if not (said := checked("name", value, NAME_LIMIT)):
-        raise BadText("name is empty; give one that people will recognise.", field="name")
+        raise BadText("name is empty; give one such as: nightly backup.", field="name")
     return said
 
 
 def checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return up to 64 short ASCII keys, each with up to 1,000 characters of text in its normal form."""
     if len(metadata) > METADATA_LIMIT:
-        raise BadMetadata(f"metadata has more than {METADATA_LIMIT} keys.", field="metadata")
+        raise BadMetadata(f"metadata has {len(metadata)} keys; it may have at most {METADATA_LIMIT}.", field="metadata")
     for key in metadata:
         if not _KEY.fullmatch(key) or secret.stands_in(key):
-            raise BadMetadata("metadata keys are 1 to 64 ASCII letters, digits and _ . : / -", field="metadata")
+            raise BadMetadata(
+                "A metadata key has 1 to 64 ASCII letters, digits and _ . : / - such as team.", field="metadata"
+            )
     return {key: checked(f"metadata.{key}", value, REASON_LIMIT) for key, value in metadata.items()}
 
 

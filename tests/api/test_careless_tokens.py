@@ -111,7 +111,7 @@ async def test_a_closed_catalogue_refuses_what_it_does_not_describe(alone: Calle
         await alone.put("/v1/scope-sets/payroll", {"scopes": ["payroll.read"]}),
     ):
         assert (refused.status, refused.problem) == (403, "beyond-policy")
-        assert "does not describe payroll.read; describe them there first." in refused.json["detail"]
+        assert "does not describe payroll.read; describe them in the catalogue first." in refused.json["detail"]
     imported = {"name": "x", "secret": token_urlsafe(), "scopes": ["payroll.read"]}
     for dry_run in (True, False):
         report = (await alone.post("/v1/tokens/import", {"tokens": [imported], "dry_run": dry_run})).json

@@ -245,7 +245,7 @@ async def test_one_name_is_one_name_however_it_was_typed(admin: Caller) -> None:
 async def test_a_name_that_shows_nothing_is_refused(admin: Caller) -> None:
     refused = await admin.post("/v1/tokens", {"name": "\u200b"})
     assert (refused.status, refused.problem, refused.json["field"]) == (422, "bad-text", "name")
-    assert "shows nothing" in refused.json["detail"]
+    assert "has only invisible characters" in refused.json["detail"]
 
 
 async def test_a_time_filter_takes_a_duration_from_now_and_pages_on(admin: Caller) -> None:

@@ -37,7 +37,7 @@ async def test_what_is_not_found_names_the_list_of_its_own_kind(shell: Shell) ->
 async def test_a_kind_of_attempt_that_cannot_be_is_an_error_that_lists_those_that_can(shell: Shell) -> None:
     said = await shell("attempts", "--kind", "foo")
     assert (said.code, said.out) == (1, "")
-    for word in ("'foo' is no kind of attempt", "login-failed", "token-expired", "scope-missing", "secret-taken"):
+    for word in ("'foo' is not a kind of attempt", "login-failed", "token-expired", "scope-missing", "secret-taken"):
         assert word in said.err
 
 
@@ -58,8 +58,8 @@ async def test_nobody_at_home_is_said_before_it_is_given_up(shell: Shell) -> Non
         (("token", "create"), "Missing argument"), (("token", "create", "x", "--colour", "red"), "--colour"),
         (("token", "create", "x", "--owner", "backup"), "'backup' is no TYPE:ID; write it like service:backup"),
         (("token", "create", "x", "--expires-at", "soon"), "'soon' is no moment; write it like 2026-"),
-        (("token", "rotate", "1"), "--grace 24h"), (("token", "show", "../keys"), "'../keys' names no token"),
-        (("token", "revocations", "watch", "12"), "'12' is no id of a job"),
+        (("token", "rotate", "1"), "--grace 24h"), (("token", "show", "../keys"), "'../keys' does not name a token"),
+        (("token", "revocations", "watch", "12"), "'12' is not the id of a bulk revocation"),
         (("user", "password"), "--email"),
     ],
 )  # fmt: skip

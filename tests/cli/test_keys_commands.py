@@ -30,9 +30,9 @@ async def test_keys_are_published_activated_and_removed(server_side: Shell) -> N
     assert statuses(published) == ["active", "published"]
     assert rows(published)[1]["next_at"] > rows(published)[1]["published_at"]
     for words, told in (
-        (("rotate",), "waits to sign already"),
-        (("activate", "2"), "it may sign from"),
-        (("remove", "1"), "only in an emergency"),
+        (("rotate",), "is published already"),
+        (("activate", "2"), "activate it after"),
+        (("remove", "1"), "to remove it in an emergency"),
         (("remove", "9", "--emergency", "--reason", "x"), "there is no key '9'"),
     ):
         refused = await server_side("keys", *words)
@@ -84,7 +84,9 @@ async def test_a_pepper_signs_when_no_process_lacks_it_and_is_retired_when_nothi
     assert service.token
     both: dict[str, Any] = {"PEPPERS": f"{server_side.environment['PEPPERS']},2:{OTHER}"}
     assert statuses(await server_side("pepper", "list", "--json")) == ["signing"]
-    assert "No process was ever given" in (await server_side("pepper", "activate", "2", "--force", **both)).err
+    assert (
+        "no process was ever started with it" in (await server_side("pepper", "activate", "2", "--force", **both)).err
+    )
     account = ("account", "create", "other", "--admin-email", "other@counterfoil.example", "--credentials", "o.json")
     assert (await server_side(*account, **both)).code == 0
     listed = rows(await server_side("pepper", "list", "--json", **both))
@@ -96,7 +98,7 @@ async def test_a_pepper_signs_when_no_process_lacks_it_and_is_retired_when_nothi
     assert statuses(await server_side("pepper", "activate", "2", "--force", "--json", **both)) == [
         "verifying", "signing",
     ]  # fmt: skip
-    for words, told in ((("retire", "2"), "activate another one first"), (("retire", "1"), "come back at")):
+    for words, told in ((("retire", "2"), "activate another one first"), (("retire", "1"), "try again at")):
         refused = await server_side("pepper", *words, **both)
         assert (refused.code, told in refused.err) == (1, True)
     retired = rows(await server_side("pepper", "retire", "1", "--force", "--json", **both))

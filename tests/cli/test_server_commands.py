@@ -118,4 +118,4 @@ async def test_the_first_tokens_lifetime_is_named_and_renewed(server_side: Shell
     again = await server_side("account", "renew-token", "--credentials", "c.json", "--lifetime", "30d")
     assert (again.code, again.out.startswith("expires 20")) == (0, True)
     nothing = await server_side("account", "renew-token", "--credentials", "none.json")
-    assert (nothing.code, "`counterfoil account create` writes it" in nothing.err) == (2, True)
+    assert (nothing.code, "create it with `counterfoil account create`" in nothing.err) == (2, True)

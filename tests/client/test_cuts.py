@@ -154,7 +154,7 @@ async def test_a_change_that_a_server_failed_at_may_have_happened(
 
 async def test_what_is_no_ledger_is_told_so(shaky: Client, proxy: Proxy) -> None:
     proxy.failures.append(cutting.say_nonsense)
-    with pytest.raises(Unintelligible, match="is the url right"):
+    with pytest.raises(Unintelligible, match="check the URL"):
         await shaky.get("self")
 
 

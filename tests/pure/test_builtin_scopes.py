@@ -41,8 +41,8 @@ def test_a_misspelt_scope_of_ours_is_refused_with_the_nearest(scope: str, meant:
 
 
 def test_where_nothing_is_near_it_says_what_there_is() -> None:
-    assert "known are alerts.*, alerts.read." in str(stray("alerts.xyzzy_quux_0"))
-    assert "all is everything in the account." in str(stray("administrator"))
+    assert "its scopes are alerts.*, alerts.read." in str(stray("alerts.xyzzy_quux_0"))
+    assert "write all for everything in the account." in str(stray("administrator"))
 
 
 def test_every_namespace_has_its_branch() -> None:

@@ -154,7 +154,7 @@ async def test_b7_a_process_that_lacks_the_pepper_that_signs_says_so_and_refuses
         await until(unready)
         answer = await behind.get("/readyz")
         assert (answer.problem, answer.json["detail"]) == (
-            "misconfigured", "PEPPERS lacks 2, under which new secrets are kept. Add it.",
+            "misconfigured", "PEPPERS lacks 2, which new secrets use. Add it.",
         )  # fmt: skip
         assert (await behind.get("/v1/tokens")).status == 503
         assert (await ahead.get("/v1/tokens")).status == 200

@@ -26,7 +26,7 @@ def path_of(ref: Ref, verb: str = "", *, kind: str = "token") -> str:
     """Return the path of a token or a user, or of something done to it."""
     text = str(ref)
     if not _REF.fullmatch(text):  # it becomes part of a path, and could lead elsewhere
-        raise ValueError(f"{text!r} names no {kind}; give its id, its number or the word self")
+        raise ValueError(f"{text!r} does not name a {kind}; give an id, a number or the word self")
     return f"/v1/{kind}s/{text}/{verb}" if verb else f"/v1/{kind}s/{text}"
 
 
@@ -36,7 +36,7 @@ def job_of(ref: UUID | str) -> UUID:
         return UUID(str(ref))
     except ValueError:
         example = "01a20070-9783-75f2-ab79-af3b16925535"
-        raise ValueError(f"{str(ref)!r} is no id of a job; write it like {example}") from None
+        raise ValueError(f"{str(ref)!r} is not the id of a bulk revocation; write it like {example}") from None
 
 
 def body(**fields: object) -> bytes:
@@ -65,7 +65,7 @@ def text(value: str | int | datetime | UUID) -> str:
     """Return a value as a query has it; a moment must know its time zone."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone is ambiguous; say datetime.now(UTC)")
+            raise ValueError("a time needs a time zone; write it like datetime.now(UTC)")
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)
 
@@ -95,7 +95,9 @@ def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
 
 def _puzzled(error: Exception) -> Unintelligible:
     # The error names a field and a type, never a value: the answer may hold a secret.
-    return Unintelligible(f"The answer is not one of a ledger ({error}); is the url right, and its version near ours?")
+    return Unintelligible(
+        f"The answer does not come from a ledger of this version ({error}); check the URL and both versions."
+    )
 
 
 def _secret(kind: type, value: object) -> object:

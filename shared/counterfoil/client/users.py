@@ -119,5 +119,5 @@ class Users(Calls):
 def _path(ref: Ref, verb: str = "") -> str:
     text = str(ref)
     if not text.strip("."):  # it becomes part of a path, and could lead elsewhere
-        raise ValueError(f"{text!r} names no user; give an id, a number, an e-mail address or the word self")
+        raise ValueError(f"{text!r} does not name a user; give an id, a number, an e-mail address or the word self")
     return f"/v1/users/{quote(text, safe='@')}" + (f"/{verb}" if verb else "")

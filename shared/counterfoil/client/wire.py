@@ -142,9 +142,9 @@ class Wire:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
             # The text is not repeated: it may be a token in the wrong place.
-            raise ValueError("this is no address of a ledger; write it like https://ledger.example:8080")
+            raise ValueError("this is not the address of a ledger; write it like https://ledger.example:8080")
         if isinstance(token, str) and not _HEADER.fullmatch(token):
-            raise ValueError("a token has no spaces, line breaks or other odd characters; was it copied whole?")
+            raise ValueError("a token has only visible ASCII characters; copy it again, without spaces and line breaks")
         self._url = url.rstrip("/")
         self._headers = {**_asking(token), "User-Agent": USER_AGENT}
         self._timeout_seconds = timeout_seconds
@@ -211,7 +211,7 @@ class Wire:
         except aiohttp.ClientConnectorError as error:
             return _unreached(self._url, error)
         except aiohttp.ConnectionTimeoutError:
-            return Lost(f"{self._url} cannot be reached: no connection came about in time", doubtful=False)
+            return Lost(f"{self._url} cannot be reached: it did not accept a connection in time", doubtful=False)
         except TimeoutError:
             return Lost(f"{self._url} did not answer in time", doubtful=True)
         except aiohttp.ClientError as error:
@@ -235,7 +235,7 @@ def _unreached(url: str, error: aiohttp.ClientConnectorError) -> Lost:
     elif error.errno == ECONNREFUSED:
         reason, nobody = f"nothing listens at {error.host} port {error.port}", True
     else:
-        reason, nobody = error.strerror or "no connection came about", False
+        reason, nobody = error.strerror or "the connection failed", False
     return Lost(f"{url} cannot be reached: {reason}", doubtful=False, nobody_there=nobody)
 
 

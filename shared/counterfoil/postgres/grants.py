@@ -60,7 +60,9 @@ class _Policy(NamedTuple):
 async def grant(connection: asyncpg.Connection[asyncpg.Record], *, role: str) -> None:
     """Give the application's role exactly `PRIVILEGES`, and the reader its own rows of `READABLE`."""
     if not await _exists(connection, role):
-        raise UnknownRole(f"There is no role {role!r}; create it with `create role … login`, then migrate again.")
+        raise UnknownRole(
+            f"The role {role!r} does not exist; create it with `create role … login`, then migrate again."
+        )
     await _lend_reader(connection, role)
     readable = dict.fromkeys(READABLE, "select")
     async with connection.transaction():
@@ -84,8 +86,8 @@ async def _lend_reader(connection: asyncpg.Connection[asyncpg.Record], role: str
             await connection.execute(lending)
     except asyncpg.InsufficientPrivilegeError:
         raise UnknownRole(
-            f"The role {role!r} cannot become {READER}; let a superuser say `{making}` (if there is none) and"
-            f" `{lending}`, then migrate again."
+            f"The role {role!r} cannot become {READER}; have a superuser run `{making}` (unless it"
+            f" exists) and `{lending}`, then migrate again."
         ) from None
 
 

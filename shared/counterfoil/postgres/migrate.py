@@ -74,7 +74,7 @@ def read_migrations(directory: Path) -> list[Migration]:
     found = []
     for path in sorted(directory.glob("*.sql")):
         if not (match := _NAME.fullmatch(path.name)):
-            raise ValueError(f"{path.name} is not named NNNN_name.sql")
+            raise ValueError(f"{path.name} is not named NNNN_name.sql, such as 0001_ledger.sql")
         found.append(Migration(number=int(match[1]), name=path.name, sql=path.read_text(encoding="utf-8")))
     # A gap is none of our business: a file that got lost is missed by each database that has applied it.
     if len({each.number for each in found}) != len(found):
@@ -117,10 +117,15 @@ async def _missing(connection: asyncpg.Connection, migrations: Sequence[Migratio
     )
     done = {row["number"]: row for row in await connection.fetch("select number, name, sha256 from migration")}
     if unknown := sorted(set(done) - {each.number for each in migrations}):
-        raise DatabaseAhead(f"The database has applied {done[unknown[-1]]['name']}, which this code does not know.")
+        newest = done[unknown[-1]]["name"]
+        raise DatabaseAhead(
+            f"The database has applied {newest}, which this version of Counterfoil does not have; run a newer version."
+        )
     for each in migrations:
         if each.number in done and done[each.number]["sha256"] != each.digest:
-            raise EditedMigration(f"{each.name} was edited after it had been applied; restore it, add a new file.")
+            raise EditedMigration(
+                f"{each.name} was edited after the database had applied it; restore it; write a new file."
+            )
     return [each for each in migrations if each.number not in done]
 
 
@@ -137,9 +142,9 @@ async def _in_gaps(connection: asyncpg.Connection, url: str, what: str, work: Ca
         try:
             await work()
         except asyncpg.LockNotAvailableError:
-            who = ", ".join(holders) or "somebody who is gone by now"
+            who = ", ".join(holders) or "a session that has ended since"
             raise TableHeld(
-                f"{what} was tried {_TRIES} times and is undone: a table that it has to change is held by {who}."
+                f"{what} was tried {_TRIES} times and was rolled back: a table that it changes is locked by {who}."
                 " Wait for that session to end, or end it, then migrate again."
             ) from None
 

@@ -120,7 +120,7 @@ async def _refuse_part(connection: Connection) -> None:
     )
     if tables:
         hidden = ", ".join(row["relname"] for row in tables)
-        raise Misconfigured(f"This role is not shown every row of {hidden}; audit as the application's role.")
+        raise Misconfigured(f"This database role cannot see every row of {hidden}; use the application's role.")
 
 
 def _token(row: asyncpg.Record) -> Token | None:

@@ -119,6 +119,6 @@ async def _refuse_other_settings(connection: Connection, settings: Mapping[str, 
         if row is None or row[name] != value:
             found = "nothing" if row is None else repr(row[name])
             raise Misconfigured(
-                f"The pooler before the database does not keep the setting {name}: it is {found} and has to be"
-                f" {value!r}. Have it pass on what is set in a session, or give the address of Postgres itself."
+                f"The pooler in front of the database does not keep the setting {name}: it is {found} and has to be"
+                f" {value!r}. Configure it to keep the settings of a session, or connect to Postgres directly."
             )

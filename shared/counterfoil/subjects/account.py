@@ -53,7 +53,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         if scopes and self.catalogue_closed is True:
             raise BeyondPolicy(
                 f"The account's catalogue of scopes is closed and does not describe {', '.join(scopes[:5])}; "
-                "describe them there first.",
+                "describe them in the catalogue first.",
                 undescribed=list(scopes[:20]),
             )
 
@@ -164,11 +164,17 @@ def checked(policy: Policy) -> Policy:
         _length("default_lifetime", policy.default_lifetime),
     )
     if longest is not None and (policy.default_lifetime == FOREVER or (default is not None and default > longest)):
-        raise BadPolicy("The default lifetime is longer than the longest.", field="default_lifetime")
+        raise BadPolicy(
+            f"The default lifetime {policy.default_lifetime} is longer than the longest, {policy.max_lifetime}.",
+            field="default_lifetime",
+        )
     thresholds = policy.thresholds
     if thresholds is not None:
         if len(thresholds) > THRESHOLD_LIMIT or any(not 0 < seconds < 2**31 for seconds in thresholds):
-            raise BadPolicy(f"At most {THRESHOLD_LIMIT} thresholds, each of at least a second.", field="thresholds")
+            raise BadPolicy(
+                f"A policy has at most {THRESHOLD_LIMIT} thresholds, each of at least a second, such as 7d.",
+                field="thresholds",
+            )
         thresholds = tuple(sorted(set(thresholds), reverse=True))
     return Policy(
         max_lifetime=policy.max_lifetime, default_lifetime=policy.default_lifetime, thresholds=thresholds,
@@ -184,7 +190,7 @@ def _length(field: str, value: str | None) -> timedelta | None:
     except BadDuration as refusal:
         raise BadPolicy(refusal.detail, field=field) from None
     if not found:
-        raise BadPolicy("A lifetime of nothing would end every token at birth.", field=field)
+        raise BadPolicy(f"A lifetime of {value} is zero; give one such as 90d.", field=field)
     return found
 
 

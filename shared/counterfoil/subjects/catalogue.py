@@ -148,7 +148,7 @@ def _compose(found: ScopeSet | None, command: ComposeSet) -> list[Event]:
         refuse_stale(found, command)
     name, wanted = text.checked_name(command.name), scopes.checked(command.scopes)
     if not wanted:
-        raise BadScope("A set holds at least one scope.", field="scopes")
+        raise BadScope("A set of scopes has at least one scope, such as invoices.read.", field="scopes")
     _refuse_reserved(name)
     _refuse_beyond(command, found, wanted)
     sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
@@ -168,7 +168,7 @@ def _refuse_reserved(name: str) -> None:
     bare = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum() or c == ".")
     if bare.partition(".")[0] in RESERVED:
         raise BadText(
-            f"{name!r} could be taken for a role, a scope or a set of Counterfoil's own; choose another name, such as"
+            f"{name!r} could be mistaken for a role, a scope or a set of Counterfoil; choose another name, such as"
             " 'billing'.",
             field="name",
         )

@@ -108,7 +108,7 @@ def _published(ring: Ring, new: NewKey) -> KeyPublished:
     if ring.key(new.kid) is not None:
         raise AlreadyExists
     if waiting := ring.first("published"):
-        raise InUse(f"The key {waiting.kid} waits to sign already; activate or remove it first.")
+        raise InUse(f"The key {waiting.kid} is published already and does not sign yet; activate or remove it first.")
     return KeyPublished(kid=new.kid, jwk=new.jwk)
 
 
@@ -117,10 +117,12 @@ def _activated(ring: Ring, command: ActivateKey, at: datetime) -> list[Event]:
     if key.standing == "active":
         return []
     if key.standing != "published":
-        raise InUse(f"The key {key.kid} is {key.standing}; it signs never again.")
+        raise InUse(f"The key {key.kid} is {key.standing}; it cannot sign again. Publish a new key.")
     due = ring.activation(key)
     if at < due and not command.emergency:
-        raise TooEarly(f"Others may not have fetched this key yet; it may sign from {due:%H:%M:%S} UTC on.", due=due)
+        raise TooEarly(
+            f"Some services may not have fetched this key yet; activate it after {due:%H:%M:%S} UTC.", due=due
+        )
     return [*_retired(ring), KeyActivated(kid=key.kid)]
 
 
@@ -131,9 +133,9 @@ def _removed(ring: Ring, command: RemoveKey, at: datetime) -> list[Event]:
     if not command.reason:
         due = ring.removal(key)
         if due is None:
-            raise InUse("This key is not retired; only in an emergency, with a reason, is it removed nevertheless.")
+            raise InUse("This key is not retired; retire it first, or give a reason to remove it in an emergency.")
         if at < due:
-            raise TooEarly(f"Bearers that it signed may be good until {due:%Y-%m-%d %H:%M:%S} UTC.", due=due)
+            raise TooEarly(f"Bearer tokens of this key are valid until {due:%Y-%m-%d %H:%M:%S} UTC; wait.", due=due)
         return [KeyRemoved(kid=key.kid)]
     events: list[Event] = [KeyRemoved(kid=key.kid, private=Private(reason=text.checked_reason(command.reason)))]
     return events if key.standing != "active" else [*events, *_succession(ring, command.successor)]
@@ -146,7 +148,7 @@ def _succession(ring: Ring, successor: NewKey | None) -> list[Event]:
         return [KeyPublished(kid=successor.kid, jwk=successor.jwk), KeyActivated(kid=successor.kid)]
     if waiting := ring.first("published"):
         return [KeyActivated(kid=waiting.kid)]
-    raise InUse("This key signs and no other waits; bring one along.")
+    raise InUse("This key signs, and no other key is published to replace it; publish one first.")
 
 
 def _retired(ring: Ring) -> list[Event]:

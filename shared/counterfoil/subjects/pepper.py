@@ -125,7 +125,7 @@ class PepperSet(Small, frozen=True, kw_only=True):
                 )
         signing = self.signing
         if signing is not None and signing.number not in checks:
-            raise Misconfigured(f"PEPPERS lacks {signing.number}, under which new secrets are kept. Add it.")
+            raise Misconfigured(f"PEPPERS lacks {signing.number}, which new secrets use. Add it.")
 
 
 def decide(pepper_set: PepperSet | None, command: SubjectCommand, around: Around) -> list[Event]:
@@ -138,7 +138,7 @@ def decide(pepper_set: PepperSet | None, command: SubjectCommand, around: Around
         case ActivatePepper(number=number):
             pepper = _standing(pepper_set, number)
             if pepper.standing == "retired":
-                raise InUse(f"Pepper {number} was retired, which is final.")
+                raise InUse(f"Pepper {number} was retired, which is final; activate another one.")
             return [] if pepper.standing == "signing" else [PepperActivated(number=number)]
         case RetirePepper():
             return _retired(pepper_set, command, around.at)
@@ -158,16 +158,16 @@ def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list
     if pepper.standing == "retired":
         return []
     if pepper.standing == "signing":
-        raise InUse(f"New secrets are kept under pepper {pepper.number}; activate another one first.")
+        raise InUse(f"New secrets use pepper {pepper.number}; activate another one first.")
     if not command.force:
         due = pepper.at + timedelta(seconds=SETTLED_SECONDS)
         if at < due:
-            raise TooEarly(f"Not every process may have heard of the last change; come back at {due:%H:%M:%S} UTC.")
+            raise TooEarly(f"Some processes may not know of the last change yet; try again at {due:%H:%M:%S} UTC.")
         if command.left:
             raise InUse(
-                f"{command.left:,} secrets and recovery codes that are good, or can be again, are kept under pepper"
-                f" {pepper.number} alone, and would open nothing any more. A secret is kept under the new one as well"
-                " once it is used; one of an expired token counts until the token is revoked."
+                f"{command.left:,} secrets and recovery codes use pepper {pepper.number} alone and would stop"
+                " working. Each secret moves to the new pepper when it is next used; the secret of an expired token"
+                " counts until the token is revoked."
             )
     return [PepperRetired(number=command.number, left=command.left)]
 
@@ -175,7 +175,7 @@ def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list
 def _standing(pepper_set: PepperSet, number: int) -> Pepper:
     pepper = pepper_set.pepper(number)
     if pepper is None:
-        raise NotFound(f"No process was ever given a pepper {number}.")
+        raise NotFound(f"Pepper {number} does not exist: no process was ever started with it in PEPPERS.")
     return pepper
 
 
