@@ -19,7 +19,7 @@ def public_url(text: str) -> str:
     """An address that others can append a path to."""
     parts = split(text, "http", "https")
     if not _HOST_AND_PORT.fullmatch(parts.netloc) or parts.query or parts.fragment:
-        raise ValueError("has to be a plain address: scheme, host, perhaps a port and a path")
+        raise ValueError("has to be a scheme and a host, optionally with a port and a path")
     return text.rstrip("/")
 
 
@@ -99,7 +99,7 @@ def seconds(text: str) -> float:
     except BadDuration:
         raise ValueError("has to be a duration: numbers with a unit, such as 90d, 2h45m or 300ms") from None
     if not found:
-        raise ValueError("has to be longer than nothing")
+        raise ValueError("has to be longer than zero")
     return found
 
 
@@ -140,11 +140,9 @@ def proxies(text: str) -> tuple[str, ...]:
     try:
         widest = min((ipaddress.ip_network(name).prefixlen for name in named.keys() - {"unix"}), default=1)
     except ValueError:
-        raise ValueError(
-            "has to be a list of networks with a comma between them, each without bits beyond its length"
-        ) from None
+        raise ValueError("has to be a list of networks without host bits, separated by commas") from None
     if not widest:
-        raise ValueError("names a network of all addresses, so that anybody could claim any address")
+        raise ValueError("contains a network of all addresses, so that every client could claim any address")
     return tuple(named)
 
 

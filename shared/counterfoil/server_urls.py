@@ -76,7 +76,7 @@ def _refuse_unknown(query: str, known: frozenset[str]) -> None:
         raise ValueError("has to end with parameters such as ?name=value&name=value, or with none") from None
     for name, value in said:
         if name not in known:
-            raise ValueError(f"has the parameter {name!r}, which is unknown; leave it out")
+            raise ValueError(f"has the parameter {name!r}, which a connection does not have; leave it out")
         if value not in _CHOICES.get(name, (value,)):
             raise ValueError(f"has the parameter {name}, which has to be one of {', '.join(_CHOICES[name])}")
         if name in _NUMBERS and not (value.isascii() and value.isdecimal()):

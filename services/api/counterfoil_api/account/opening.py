@@ -98,7 +98,9 @@ async def create_account(
     need(asker, "accounts.create")
     refuse_passing(asker)  # its administrator outlives every token that expires, and logs in from anywhere
     if (await own_account(ledger, asker)).parent is not None:
-        raise BeyondCaller("Only an account that was founded on the server opens others.")
+        raise BeyondCaller(
+            "Only an account that was created on the server (`counterfoil account create`) may open others."
+        )
     account, user, first = uuid7(), uuid7(), body.administrator
     password = checked_password(first.password, checked_email(first.email))
     hashed = await ledger.passwords.hashed(password, asker.account)

@@ -19,13 +19,15 @@ Whose = Annotated[
         examples=["user:grace@example.org"],
     ),
 ]
-_NOBODY: Final = "No user and no token of this account is named so; name one as user:2, token:7, or by an id."
+_NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
 
 
 async def whose(ledger: Ledger, asker: Principal, ref: str, *, field: str) -> UUID:
     """The id of the user or token that is meant. Raises UnknownUser if nobody is, BadReference for what names none."""
     if ref.isdigit():
-        raise UnknownUser("A number names a user and a token: write user:2 or token:2.", field=field)
+        raise UnknownUser(
+            f"{ref[:20]} may be a user or a token; write user:{ref[:20]} or token:{ref[:20]}.", field=field
+        )
     kind, _, name = ref.partition(":")
     if kind == "token":
         meant = await _token(ledger, asker, name)

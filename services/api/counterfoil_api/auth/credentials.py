@@ -63,7 +63,7 @@ def approach_of(request: web.Request) -> Approach:
     """What a request says of who is asking."""
     given = request.headers.getall(OTP_HEADER, ())
     if len(given) > 1:
-        raise CredentialsRefused("A request carries one one-time code.")
+        raise CredentialsRefused("Send one one-time code, in one X-Authorization-OTP header.")
     return Approach(credentials_of(request.headers), given[0].strip() if given else None, client_of(request))
 
 
@@ -73,7 +73,7 @@ def credentials_of(headers: CIMultiDictProxy[str]) -> Credentials:
     if given is None:
         raise CredentialsMissing
     if len(given) != 1:
-        raise CredentialsRepeated("A request carries one Authorization header.")
+        raise CredentialsRepeated("Send one Authorization header, not several.")
     return credentials(given[0])
 
 

@@ -27,6 +27,9 @@ class DefaultAccount:
         if self._found == NIL or monotonic() >= self._until:
             found = await first_account(self._pool, self._named)
             if found is None and self._named is not None:
-                raise Misconfigured("DEFAULT_ACCOUNT is the id of no account here; set it to one, or to nothing.")
+                raise Misconfigured(
+                    f"DEFAULT_ACCOUNT is {self._named}, and no account has this id; set it to one that exists, or leave"
+                    " it empty."
+                )
             self._found, self._until = found or NIL, monotonic() + _KEPT_SECONDS
         return self._found

@@ -19,7 +19,7 @@ MOST_OF_ONE: Final = 32
 """Passwords that wait in one line; who came after them would wait for seconds in vain, and is told so at once."""
 MOST: Final = 64
 """Passwords that wait in one queue. Where there are more, the last in the longest line is refused."""
-_FULL: Final = "Too many passwords are being checked; try again."
+_FULL: Final = "Too many passwords are being checked at the moment; try again."
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -50,7 +50,7 @@ class OneTimeCodes:
         """The user, from now on with one-time codes, and the recovery codes; or BadCode."""
         seed = await sql.seed_of(self._pool, user.account, user.id, enrolled=False)
         if seed is None:
-            raise NotFound("There is no seed to confirm; begin the enrolment first.")
+            raise NotFound("No enrolment has begun, so there is no code to confirm; begin the enrolment first.")
         plain = _plain(code)
         step = self._step_of(user, seed, plain) if _DIGITS.fullmatch(plain) else None
         if step is None or not await sql.accept(self._pool, user.account, user.id, step, enrolled=False):

@@ -107,7 +107,7 @@ async def seen_by_bearer(ledger: Ledger, text: str, *, account: UUID | None = No
     for actor in chain(claims.act):
         acting = await ledger.lookup.by_id(claims.account, actor.client_id)
         if acting is None or flaw(acting, actor.generation, acting.at, acting.around):
-            raise CredentialsRefused("A token that acts in this bearer is not good any more.")
+            raise CredentialsRefused("A token that acts in this bearer token is no longer valid.")
     return claims, seen
 
 
@@ -153,7 +153,7 @@ async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Prin
     await refuse_networks(ledger, seen, claims.act, address)
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if ledger.settings.public_url not in claims.audiences:
-        raise CredentialsRefused("This bearer is for another audience.")
+        raise CredentialsRefused("This bearer token is for another audience; request one for this service.")
     ledger.uses.note(seen, claims.generation)
     return Principal(
         actor=Actor("token", seen.id),

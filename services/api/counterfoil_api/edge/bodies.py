@@ -22,7 +22,7 @@ async def body_of(request: web.Request, *, longest: int | None = None) -> bytes:
         raise BodyTooLarge
     # A compressed body could unfold to anything; the server does not unpack them, and says so.
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("Send the body as it is; no content coding is read here.")
+        raise UnsupportedMediaType("Send the body without a Content-Encoding; none is supported here.")
     if request.content.is_eof():
         return await request.read()
     return await _patiently(request)
@@ -38,4 +38,4 @@ async def _patiently(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise BodyTooLarge from None
     except (web.RequestPayloadError, ConnectionError):  # the latter goes no further: there is nobody to hear it
-        raise MalformedRequest("The body ends or is chunked in a way that cannot be read.") from None
+        raise MalformedRequest("The body ends too early, or its chunks are malformed.") from None

@@ -13,9 +13,11 @@ from counterfoil.refusals import OutcomeUnknown, Overloaded
 
 log = structlog.get_logger()
 
-_DOUBT: Final = "This took longer than it may, and may be done still; repeat it with the same Idempotency-Key to know."
+_DOUBT: Final = (
+    "The request took too long and may still succeed; repeat it with the same Idempotency-Key to learn the outcome."
+)
 
-_TOO_LONG: Final = "This took longer than it may; try again."
+_TOO_LONG: Final = "The request took too long; try again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from counterfoil.refusals import Refusal
 
 
 class Complaint(Refusal):
-    """The HTTP layer refuses the request."""
+    """The request is not acceptable HTTP."""
 
 
 class MalformedRequest(Complaint):
@@ -52,7 +52,7 @@ class CredentialsInQuery(Complaint):
 
 
 class CredentialsRepeated(Complaint):
-    """Send one set of credentials, once."""
+    """Send one set of credentials, not several."""
 
 
 class UnsupportedGrantType(Complaint):

@@ -75,7 +75,7 @@ class Protocol(RequestHandler):
         super().connection_made(transport)
         _give_up_on_the_silent(transport, self._bounds.unread_seconds)
         if not self._server.has_room():
-            self._refuse(Overloaded("There are too many connections; try again."))
+            self._refuse(Overloaded("The service has too many connections; try again."))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget it."""

@@ -23,9 +23,11 @@ def refusal_of_framing(message: RawRequestMessage) -> Refusal | None:
         return None
     codings = [coding.strip(" \t").lower() for line in message.headers.getall(_NAME) for coding in line.split(",")]
     if message.version < HttpVersion11 or "Content-Length" in message.headers or codings.count("chunked") != 1:
-        return MalformedRequest("Transfer-Encoding is `chunked`, once, in HTTP/1.1 and without a Content-Length.")
+        return MalformedRequest(
+            "Transfer-Encoding must be `chunked`, given once, in HTTP/1.1 and without a Content-Length."
+        )
     if codings[-1] != "chunked" or not all(map(_CODING.fullmatch, codings)):  # RFC 9112 6.3: no length can be known
-        return MalformedRequest("Transfer-Encoding ends with `chunked`, which has no parameters.")
+        return MalformedRequest("Transfer-Encoding must end with `chunked`, without parameters.")
     if len(codings) > 1:
-        return UnsupportedMediaType("The only transfer coding read here is `chunked`; send the body without another.")
+        return UnsupportedMediaType("The only supported transfer coding is `chunked`; send the body without another.")
     return None

@@ -23,7 +23,7 @@ def tls(settings: Settings) -> ssl.SSLContext | None:
     try:
         return Pair(Path(settings.tls_certificate), Path(settings.tls_private_key)).context
     except OSError as error:  # an SSLError is one, too
-        why = error.strerror or "they are no pair in PEM form, without a password"
+        why = error.strerror or "they have to be a certificate and its private key, in PEM form, without a password"
         raise BadSetting("TLS_CERTIFICATE", f"or TLS_PRIVATE_KEY cannot be used ({why}).") from None
 
 

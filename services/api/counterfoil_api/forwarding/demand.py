@@ -47,7 +47,9 @@ def demand_of(target: str) -> Demand:
     # The first `-`, as it was sent: nothing that is decoded, normalised or appended can come before it.
     segments, dash, _ = f"{path}/".partition("/-/")
     if not dash or not segments.startswith(f"{PATH}/"):
-        raise ProxyMisconfigured("Write the demand as a query, or as pairs of path segments that end with /-")
+        raise ProxyMisconfigured(
+            "Write what is required as ?account=ID&scope=invoices.read, or as path segments that end with /-."
+        )
     return _spelt(segments.removeprefix(f"{PATH}/"))
 
 
@@ -65,14 +67,16 @@ def _spelt(path: str) -> Demand:
     pairs = [(name, unquote(value)) for name, value in zip(segments[::2], segments[1::2], strict=False)]
     fields = dict(pairs)
     if len(segments) % 2 or len(fields) != len(pairs):
-        raise ProxyMisconfigured("Path segments before the /- come in pairs, each name once.")
+        raise ProxyMisconfigured(
+            "Path segments before the /- are pairs such as account/ID/scope/invoices.read, each name once."
+        )
     return _demand(fields)
 
 
 def _demand(fields: Mapping[str, str]) -> Demand:
     account, scopes, audience = (fields.get(name) for name in _NAMES)
     if not fields.keys() <= set(_NAMES):
-        raise ProxyMisconfigured("Only account, scope and audience can be demanded.")
+        raise ProxyMisconfigured("The URL may name account, scope and audience, and nothing else.")
     # The proxy that asks has no credentials of its own: without an account, everybody's tokens would pass.
     if account is None or not _UUID.fullmatch(account):
         raise ProxyMisconfigured("Name the account whose tokens may pass: account=ID.")
@@ -81,5 +85,5 @@ def _demand(fields: Mapping[str, str]) -> Demand:
     if wrong := next(filter(None, map(stray, wanted)), None):
         raise ProxyMisconfigured(wrong)
     if audience is not None and not _AUDIENCE.fullmatch(audience):
-        raise ProxyMisconfigured("An audience is visible ASCII, such as a URL.")
+        raise ProxyMisconfigured("An audience is visible ASCII, such as https://api.example.org.")
     return Demand(UUID(account), tuple(dict.fromkeys(wanted)), audience)

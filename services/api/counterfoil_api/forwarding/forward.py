@@ -109,7 +109,7 @@ async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
     claims, seen = await seen_by_bearer(ledger, proof.text, account=demand.account)
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
     if (demand.audience or ledger.settings.public_url) not in claims.audiences:
-        raise CredentialsRefused("This bearer is for another audience.")
+        raise CredentialsRefused("This bearer token is for another audience; request one for this service.")
     return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at, claims.act)
 
 

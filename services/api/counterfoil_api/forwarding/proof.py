@@ -22,19 +22,19 @@ def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
     """The one proof that a request carries; two are as bad as none."""
     paired = [pair for pair in PAIRS if any(name in headers for name in pair)]
     if len(paired) + len(headers.getall("Authorization", ())) > 1:
-        raise CredentialsRefused("A request carries one set of credentials.")
+        raise CredentialsRefused("Send one set of credentials, not several.")
     if paired:
         return _pair(*(headers.getall(name, ()) for name in paired[0]))
     shown = credentials_of(headers)
     # Slow on purpose, and people's: neither is for every request of a program.
     if isinstance(shown, PasswordGiven):
-        raise CredentialsRefused("No password passes here; present a token's secret or a bearer.")
+        raise CredentialsRefused("Passwords are not accepted here; send a token's secret or a bearer token.")
     return shown
 
 
 def _pair(ids: Sequence[str], secrets: Sequence[str]) -> SecretGiven:
     if len(ids) != 1 or len(secrets) != 1:
-        raise CredentialsRefused("A client id and a client secret come together, each once.")
+        raise CredentialsRefused("Send a client id together with its client secret, each once.")
     named = _CLIENT_ID.fullmatch(ids[0])
     if named is None:
         raise CredentialsRefused

@@ -34,7 +34,7 @@ DEAD: Final = Quota(60, 60)
 _FINAL: Final = (TokenRevoked, SecretRetired, SecretEnded)
 """Deaths that nothing undoes: of these alone it may be remembered that they happened."""
 _MOST: Final = 10_000
-_TOO_MANY: Final = "Too many credentials from your network were not ours; come back when Retry-After is over."
+_TOO_MANY: Final = "Your network sent too many unknown credentials; wait as long as Retry-After says."
 
 Given = SecretGiven | BearerGiven
 Place = tuple[int, str, UUID | None]
@@ -144,4 +144,7 @@ class Guard:
 
 
 def _too_often(refusal: Denied, seconds: float) -> RateLimited:
-    return RateLimited(f"{refusal.detail} It was told so too often.", retry_after=max(ceil(seconds), 1))
+    return RateLimited(
+        f"{refusal.detail} This caller repeated it too often; wait as long as Retry-After says.",
+        retry_after=max(ceil(seconds), 1),
+    )

@@ -38,7 +38,7 @@ _MOST: Final = 100
 _MOST_HOMES: Final = 100_000
 _NEWER: Final = "\u0264\u019b"
 """Letters whose capitals came with Unicode 16."""
-_TOO_MANY: Final = "There were too many failed logins; come back when Retry-After is over."
+_TOO_MANY: Final = "Too many logins failed; wait as long as Retry-After says."
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     """
     need(asker, "audit.read")
     if query.kind is not None and query.kind not in KINDS:
-        says = f"{query.kind!r} is no kind of attempt. There are: {', '.join(KINDS)}."
+        says = f"{query.kind!r} is not a kind of attempt; write one of {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")
     subject = None if query.subject is None else await whose(ledger, asker, query.subject, field="subject")
     question = ["attempts", query.kind, subject, query.since, query.until]

@@ -83,10 +83,10 @@ def _wanted(form: TokenRequest, address: Address | None) -> Wanted:
 
 async def _for_client(ledger: Ledger, approach: Approach | None, wanted: Wanted) -> Bought:
     if approach is None:
-        raise CredentialsMissing("client_credentials takes a token's id and its secret.")
+        raise CredentialsMissing("client_credentials needs a token's id as client_id and its secret as client_secret.")
     given = approach.credentials
     if not isinstance(given, SecretGiven):
-        raise CredentialsRefused("client_credentials takes a token's id and its secret.")
+        raise CredentialsRefused("client_credentials needs a token's id as client_id and its secret as client_secret.")
     return await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
 
 
@@ -113,7 +113,7 @@ async def _actor(ledger: Ledger, acting: SecretGiven | BearerGiven, address: Add
     """Who acts; as good as whoever asks for anything, so that a bearer for another service is no proof of it."""
     actor = await authenticate(ledger, Approach(acting, address=address))
     if isinstance(acting, BearerGiven) and (await ledger.keys.ring()).claims_of(acting.text).act is not None:
-        raise CredentialsRefused("The actor_token is a bearer in which somebody else acts.")
+        raise CredentialsRefused("The actor_token is a bearer token that has an actor itself; send one without.")
     return structs.replace(actor, scopes=())  # to act takes none
 
 

@@ -52,7 +52,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         # RFC 6749 3.1 would have an empty scope count as not sent, that is as everything. Nobody can mean that.
         if not self.scope:
             raise BadScope(
-                "An empty scope is ambiguous; name scopes, or leave it out for all that there are.", field="scope"
+                "scope is empty; write scopes such as invoices.read, or leave it out for all that the token holds.",
+                field="scope",
             )
         return tuple(self.scope.split(" "))
 
@@ -62,7 +63,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         resources = tuple(filter(None, self.resource))
         wanted = tuple(dict.fromkeys([*filter(None, self.audience), *resources]))
         if len(wanted) > _MOST_TARGETS or not all(map(_TARGET.fullmatch, wanted)):
-            raise TargetRefused("There are at most 20 targets, each of up to 255 visible ASCII characters.")
+            raise TargetRefused("Name at most 20 audiences and resources, each of up to 255 visible ASCII characters.")
         if not all(map(_is_absolute, resources)):
             raise TargetRefused
         return wanted
@@ -85,7 +86,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         if self.requested_token_type == JWT:
             return JWT
         if self.requested_token_type not in ("", ACCESS_TOKEN):
-            raise InvalidRequest("Only an access token is given; it is a JWT.", where="form")
+            raise InvalidRequest(f"requested_token_type must be {ACCESS_TOKEN} or {JWT}.", where="form")
         return ACCESS_TOKEN
 
 
@@ -106,8 +107,10 @@ def _is_absolute(resource: str) -> bool:
 def _typed(name: str, text: str, kind: str) -> SecretGiven | BearerGiven:
     if not text or kind not in _TYPES:
         known = " or ".join(_TYPES)
-        raise InvalidRequest(f"{name} is a token's secret or a bearer, and {name}_type is {known}.", where="form")
+        raise InvalidRequest(
+            f"{name} must be a token's secret or a bearer token, and {name}_type {known}.", where="form"
+        )
     given = token(text)
     if kind == JWT and isinstance(given, SecretGiven):
-        raise InvalidRequest(f"{name} is no JWT; the type of a token's secret is {ACCESS_TOKEN}.", where="form")
+        raise InvalidRequest(f"{name} is not a JWT; a token's secret has the type {ACCESS_TOKEN}.", where="form")
     return given

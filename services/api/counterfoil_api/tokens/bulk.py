@@ -63,7 +63,7 @@ _SCOPE: Final = "tokens.revoke"
 _TURN_SECONDS: Final = 2.0
 """How long somebody waits for their turn to look: most looks take milliseconds."""
 _RETRY_SECONDS: Final = 10
-_TOO_MANY: Final = "Too many plans and orders are being looked at; nothing was changed, try again."
+_TOO_MANY: Final = "Too many bulk revocations are being planned; nothing was changed, try again."
 
 
 @api.post(
@@ -163,7 +163,9 @@ async def cancel_revocation(
 async def _wanted(ledger: Ledger, asker: Principal, given: Selection) -> Filter:
     wanted = await wanted_by(ledger, asker, given, scope=_SCOPE, where="body")
     if given.empty != given.everything:
-        raise InvalidRequest("Say which tokens are meant, or `everything`, but not both.", where="body", field="filter")
+        raise InvalidRequest(
+            "Name the tokens by filters such as owner, or set `everything`, but not both.", where="body", field="filter"
+        )
     return wanted
 
 
@@ -209,7 +211,7 @@ def _text(wanted: Filter) -> str:
 async def _permitted(ledger: Ledger, asker: Principal, ref: str) -> Job:
     within = reach(asker, _SCOPE)
     if _ID.fullmatch(ref) is None:
-        raise BadReference("A bulk revocation is named by its id.")
+        raise BadReference("Name a bulk revocation by its id, such as 01a20070-9783-75f2-ab79-af3b16925535.")
     job = await job_by_id(ledger.readers, asker.account, UUID(ref))
     if job is None or (within is not None and job.creator != asker.actor):
         raise NotFound

@@ -55,7 +55,9 @@ async def burn_secrets(ledger: Ledger, address: From, *, body: Body[list[Found]]
     hold rightly. Elements are secrets, or objects with a `token` as secret scanners send them.
     """
     if len(body) > MOST:
-        raise InvalidRequest(f"A report has at most {MOST:,} secrets; send another one.", where="body")
+        raise InvalidRequest(
+            f"A report may have at most {MOST:,} secrets; send the others in another report.", where="body"
+        )
     await _spend(ledger, network_of(address))
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -82,4 +84,6 @@ async def _spend(ledger: Ledger, network: str) -> None:
     left = await ledger.limits.quotas.take(f"burn:{network}", Quota(*ledger.settings.burn_limit))
     if not left.granted:
         ledger.limits.attempts.note(NIL, "rate-limited", network=network)
-        raise RateLimited("Too many reports came from your network.", retry_after=left.whole_seconds)
+        raise RateLimited(
+            "Your network sent too many reports; wait as long as Retry-After says.", retry_after=left.whole_seconds
+        )

@@ -81,7 +81,7 @@ async def with_bearer(ledger: Ledger, text: str, wanted: Wanted) -> Bought:
     act = _act(wanted.actor, held.act)
     actors = tuple(each.client_id for each in chain(act))
     if len(actors) > MOST_ACTORS:
-        raise ExchangeRefused(f"At most {MOST_ACTORS} tokens act in one bearer.")
+        raise ExchangeRefused(f"At most {MOST_ACTORS} tokens can act in one bearer token.")
     ring = await ledger.keys.ring()
     command = Exchange(
         account=seen.account,

@@ -39,7 +39,9 @@ async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Bo
 def _wanted(body: ExchangeRequest, approach: Approach) -> Wanted:
     lifetime = None if body.lifetime is None else seconds(body.lifetime, field="lifetime")
     if lifetime == 0:
-        raise BadDuration("A bearer lives for a second at least.", field="lifetime")
+        raise BadDuration(
+            f"A lifetime of {body.lifetime} is too short; give at least 1s, such as 5m.", field="lifetime"
+        )
     return Wanted(
         audience=(body.audience,) if isinstance(body.audience, str) else body.audience,
         scopes=None if body.scopes is UNSET else body.scopes,
@@ -50,5 +52,5 @@ def _wanted(body: ExchangeRequest, approach: Approach) -> Wanted:
 
 async def _bought(ledger: Ledger, approach: Approach, wanted: Wanted) -> Bought:
     if not isinstance(approach.credentials, SecretGiven):
-        raise CredentialsRefused("Only a token's secret can be exchanged.")
+        raise CredentialsRefused("Only a token's secret can be exchanged for a bearer token; send the secret.")
     return await with_secret(ledger, approach.credentials, wanted)

@@ -122,4 +122,8 @@ def in_utc(moment: datetime, *, where: Where, field: str) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise InvalidRequest("A moment lies between the years 1 and 9999 of UTC.", where=where, field=field) from None
+        raise InvalidRequest(
+            "A time must lie between the years 1 and 9999 in UTC, such as 2027-03-01T12:00:00Z.",
+            where=where,
+            field=field,
+        ) from None

@@ -53,7 +53,9 @@ api = Api("tokens")
 LONGEST_BODY = 4 * 2**20
 BORN = "created_at"
 """Under this name the metadata keeps when a token was made elsewhere."""
-_UNFINISHED: Final = "Some may be imported and others are not; repeat the call, which finishes it and doubles nothing."
+_UNFINISHED: Final = (
+    "Some tokens may be imported and others not; repeat the call, which imports the rest and none twice."
+)
 
 Answer = Imported | Refusal
 
@@ -244,7 +246,7 @@ def _prepared(
 ) -> Create | Refusal:
     owner = asker.owner if item.owner is None else owners[item.owner]
     if owner is None:
-        return BadOwner("Say on whose behalf the token acts.", field="owner")
+        return BadOwner("State the token's owner, such as service:billing.", field="owner")
     if isinstance(owner, Refusal):
         return owner
     try:
@@ -267,7 +269,7 @@ def _secret(item: TokenFromElsewhere) -> ForeignSecret | ForeignDigest:
         return foreign.by_value(item.secret)
     if item.digest is not None and item.secret is None:
         return foreign.by_digest(item.digest.algorithm, item.digest.value)
-    raise BadSecret("Give the secret or a digest of it, one of the two.", field="secret")
+    raise BadSecret("Give either the secret or a digest of it, not both.", field="secret")
 
 
 def _report(answers: list[Answer]) -> ImportReport:

@@ -267,7 +267,7 @@ async def _owner(ledger: Ledger, asker: Principal, given: OwnerGiven | None) -> 
     within = reach(asker, "tokens.create")
     owner = asker.owner if given is None else await owner_meant(ledger, asker, given)
     if within is not None and owner != within:
-        raise BeyondCaller("The caller issues tokens for its own owner alone.")
+        raise BeyondCaller("This caller may issue tokens for its own owner alone; leave the owner out.")
     if owner is None:
         raise NotFound if given is None else UnknownUser(field="owner.id")
     return owner

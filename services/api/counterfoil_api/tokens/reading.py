@@ -182,7 +182,7 @@ async def _past_document(ledger: Ledger, asker: Principal, listed: Listed, as_of
     of_account = await happened_until(ledger.readers, token.account, token.account, "account", at)
     then = past(changes, at, owner=owner, of_account=of_account)
     if then is None:
-        raise NotFound("This token did not exist yet.")
+        raise NotFound("This token did not exist at that time.")
     known = await names(ledger, asker, (token.creator.id, then.decided_by.by.id))
     document = token_document(then.token, at=at, around=then.around, last_used_at=None, known=known)
     # The log knows exchanges, not verifications: when a token was last used in the past is not to be told from it.
@@ -203,14 +203,14 @@ async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime,
         version = int(as_of)
         at = await moment_of(ledger.readers, listed.token.account, listed.token.id, version)
         if at is None:
-            raise NotFound("The token has not come to this version.")
+            raise NotFound("The token has not reached this version yet.")
         return at, version
     named = moments.time(as_of)
     if named is None:
         raise InvalidRequest(
-            f"A past moment is written like {moments.EXAMPLE} or {moments.DATE_EXAMPLE}; a version like 3.",
+            f"Write a past time like {moments.EXAMPLE} or {moments.DATE_EXAMPLE}, or a version like 3.",
             where="query", field="as_of",
         )  # fmt: skip
     if in_utc(named, where="query", field="as_of") > listed.at:
-        raise InvalidRequest("What will be is not known; name a past moment.", where="query", field="as_of")
+        raise InvalidRequest("This time is in the future; state a past one.", where="query", field="as_of")
     return named, None

@@ -55,7 +55,7 @@ async def found(ledger: Ledger, asker: Principal, ref: str) -> Listed:
     """The token of the asker's account that is meant; whether the asker may do anything with it was asked before."""
     if ref == SELF:
         if asker.actor.kind != "token":
-            raise BadReference("Only a token is a self; name the token by its id or number.")
+            raise BadReference("The caller is not a token, so `self` names none; use a token's id or number.")
         listed = await one(ledger.readers, asker.account, token_id=asker.actor.id)
     elif _ID.fullmatch(ref):
         listed = await one(ledger.readers, asker.account, token_id=UUID(ref))

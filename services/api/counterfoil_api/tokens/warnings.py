@@ -14,6 +14,6 @@ def warned(document: TokenDocument, foreign: Undescribed) -> TokenDocument:
         warnings.append(WarningDocument(code="never-expires", detail=detail))
     if foreign.scopes and foreign.catalogue:
         shown = ", ".join(foreign.scopes[:5])
-        detail = f"The account's catalogue of scopes does not describe {shown}; is that what was meant?"
+        detail = f"The account's catalogue of scopes does not describe {shown}; check the spelling."
         warnings.append(WarningDocument(code="scopes-undescribed", detail=detail))
     return replace(document, warnings=tuple(warnings))

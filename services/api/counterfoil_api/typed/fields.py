@@ -16,7 +16,7 @@ def fields_of(text: str, *, where: str) -> dict[str, str]:
     pairs = _pairs_of(text, where=where)
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise InvalidRequest("No parameter may be given twice.", where=where)
+        raise InvalidRequest("A parameter is given twice; give each one once.", where=where)
     return fields
 
 
@@ -26,12 +26,14 @@ def _pairs_of(text: str, *, where: str) -> list[tuple[str, str]]:
             text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
         )
     except ValueError:
-        raise InvalidRequest(f"The {where} is not a list of name=value pairs in UTF-8.", where=where) from None
+        raise InvalidRequest(
+            f"The {where} must be percent-encoded name=value pairs in UTF-8, such as name=backup&limit=10.", where=where
+        ) from None
     names = {name.lower() for name, _ in pairs}
     if where == "query" and (not _SECRET_NAMES.isdisjoint(names) or _hold_a_secret(pairs)):
         raise CredentialsInQuery
     if "\x00" in text or "%00" in text:
-        raise InvalidRequest("No parameter may hold NUL.", where=where)
+        raise InvalidRequest("No parameter may contain the character NUL.", where=where)
     return pairs
 
 
@@ -41,7 +43,7 @@ def form_of(text: str, repeatable: frozenset[str], *, where: str = "form") -> di
     once = [pair for pair in pairs if pair[0] not in repeatable]
     fields: dict[str, object] = {**dict(once)}
     if len(fields) != len(once):
-        raise InvalidRequest("No parameter may be given twice.", where=where)
+        raise InvalidRequest("A parameter is given twice; give each one once.", where=where)
     for name in repeatable:
         fields[name] = [value for given, value in pairs if given == name]
     return fields

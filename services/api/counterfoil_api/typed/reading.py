@@ -141,7 +141,7 @@ def _decoded(decode: Callable[[bytes], object], raw: bytes, shape: type) -> obje
         if raw.count(b":") > 1:
             _ONCE.decode(raw.decode())
     except (ValueError, RecursionError):
-        raise MalformedRequest("The body is not JSON in UTF-8 with every key given once.") from None
+        raise MalformedRequest("The body must be JSON in UTF-8, with every key given once.") from None
     if b"u0000" in raw and _NUL.search(raw):  # which Postgres takes in no text, wherever it would be used first
         raise BadText
     return value
@@ -182,7 +182,7 @@ def _form_reader(shape: type[msgspec.Struct]) -> Read:
         try:
             text = raw.decode("ascii")
         except UnicodeDecodeError:
-            raise MalformedRequest("A form is percent-encoded ASCII.") from None
+            raise MalformedRequest("A form must be percent-encoded ASCII, such as scope=invoices.read.") from None
         return convert(form_of(text, repeatable))
 
     return read
@@ -233,7 +233,7 @@ def _is_whole(hint: object) -> bool:
 def _expect_media_type(request: web.Request, expected: str) -> None:
     given = request.headers.get("Content-Type", "")
     if given != expected and request.content_type != expected:  # noqa: PLR1714 - the first is cheap
-        raise UnsupportedMediaType(f"This operation reads {expected}.")
+        raise UnsupportedMediaType(f"The Content-Type of this operation is {expected}.")
 
 
 def _if_match(request: web.Request, _: bytes) -> frozenset[int] | None:

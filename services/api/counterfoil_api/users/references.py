@@ -26,7 +26,7 @@ UserRef = Annotated[
 ]
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
 _GREATEST_NUMBER: Final = 2**63 - 1
-_FORMS: Final = "A user is named by their id, their number, their e-mail address or the word self."
+_FORMS: Final = "Name a user by an id, a number such as 2, an e-mail address or the word self."
 
 
 async def permitted_user(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> User:
@@ -68,7 +68,7 @@ async def user_meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
         return None
     if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
         raise ScopeMissing(
-            "To name another user by their e-mail address takes the scope users.read; name them by their id.",
+            "Naming another user by e-mail address needs the scope users.read; use the user's id.",
             scope="users.read",
         )
     return found
@@ -120,5 +120,5 @@ def _sees_oneself(asker: Principal) -> bool:
 
 def _self_of(asker: Principal) -> UUID:
     if asker.owner is None or asker.owner.user is None:
-        raise BadReference("Only a user is a self here, or a token that acts on behalf of one.")
+        raise BadReference("The caller is no user and has no user as its owner, so `self` names none; use a user's id.")
     return asker.owner.user
