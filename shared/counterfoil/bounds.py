@@ -48,9 +48,14 @@ def _canonical(network: str) -> str:
     if "%" in network:  # it could be any text: a secret, or what steers a terminal
         raise BadNetwork(f"A network has no zone, which is what follows a %. {BadNetwork.__doc__}", field="networks")
     try:
-        return str(ipaddress.ip_network(network))
+        canonical = str(ipaddress.ip_network(network, strict=False))
     except ValueError:
         raise BadNetwork(f"{network[:100]!r} is not a network. {BadNetwork.__doc__}", field="networks") from None
+    try:
+        return str(ipaddress.ip_network(network))
+    except ValueError:
+        meant = f"{network[:100]!r} has bits set beyond its length; did you mean {canonical}?"
+        raise BadNetwork(f"{meant} {BadNetwork.__doc__}", field="networks") from None
 
 
 def checked_rate(limit: str | None) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from cli.shell import Shell
+from cli.test_user_commands import added
 from counterfoil.cli.running import command
 
 NOBODY = "01a20070-9783-75f2-ab79-af3b16925535"
@@ -34,6 +35,17 @@ async def test_what_is_not_found_names_the_list_of_its_own_kind(shell: Shell) ->
     assert "counterfoil user show" in stale.err
 
 
+async def test_the_facts_of_a_refusal_are_words_and_its_advice_fits_them(shell: Shell) -> None:
+    ada = await added(shell, role="member")
+    words = ("token", "create", "x", "--owner", f"user:{ada['number']}", "--duration", "1d")
+    refused = await shell(*words, "--scope", "b.c", "--scope", "a.b")
+    assert (refused.code, "\n  missing: b.c, a.b\n" in refused.err) == (1, True), refused.err
+    brief = ("--scope", "tokens.create", "--scope", "a.b", "--owner", "user:1", "--duration", "1h", "--quiet")
+    token = (await shell("token", "create", "brief", *brief)).out.strip()
+    late = await shell("token", "create", "x", "--scope", "a.b", "--duration", "1d", COUNTERFOIL_TOKEN=token)
+    assert (late.code, "State a shorter life, such as --duration 1h" in late.err) == (1, True), late.err
+
+
 async def test_a_kind_of_attempt_that_cannot_be_is_an_error_that_lists_those_that_can(shell: Shell) -> None:
     said = await shell("attempts", "--kind", "foo")
     assert (said.code, said.out) == (1, "")
@@ -56,7 +68,8 @@ async def test_nobody_at_home_is_said_before_it_is_given_up(shell: Shell) -> Non
     [
         (("token", "list", "--limit", "many"), "'many' is no whole number"), (("token", "list", "--limit", "0"), "'0'"),
         (("token", "create"), "Missing argument"), (("token", "create", "x", "--colour", "red"), "--colour"),
-        (("token", "create", "x", "--owner", "backup"), "'backup' is no TYPE:ID; write it like service:backup"),
+        (("token", "create", "x", "--owner", "backup"), "write it like service:backup, application:shop or user:2."),
+        (("token", "show", "1", "--as-of", "soon"), "T12:00:00Z, or like 3 for a version."),
         (("token", "create", "x", "--expires-at", "soon"), "'soon' is no moment; write it like 2026-"),
         (("token", "rotate", "1"), "--grace 24h"), (("token", "show", "../keys"), "'../keys' does not name a token"),
         (("token", "revocations", "watch", "12"), "'12' is not the id of a bulk revocation"),

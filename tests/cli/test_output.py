@@ -40,7 +40,7 @@ def output(kind: str) -> Iterator[int]:
 
 
 def key_of(said: Said) -> str:
-    found = re.search(r"--idempotency-key ([0-9a-f]{32})", said.err)
+    found = re.search(r"--idempotency-key ([0-9a-f]{32})$", said.err, re.MULTILINE)  # nothing behind it is copied
     assert found, said.err
     return found[1]
 

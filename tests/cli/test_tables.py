@@ -61,6 +61,14 @@ def test_no_id_is_broken_and_no_line_is_longer_than_the_terminal(
             assert index == 0 or all(found[0] in out for found in ID.finditer(row[index]))
 
 
+def test_a_time_and_the_remark_behind_it_are_broken_only_between_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "32")
+    out, _ = printed(capsys, ["name", "expires"], [["reports", "2027-02-26 01:34:55Z (in 90 d)"]])
+    assert out.splitlines()[2:] == ["reports  2027-02-26 01:34:55Z", "         (in 90 d)"]
+
+
 def test_the_least_important_columns_are_left_out_and_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

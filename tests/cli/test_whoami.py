@@ -71,6 +71,7 @@ async def test_the_shell_is_offered_tokens_users_and_sets(shell: Shell, service:
     assert await completed(shell, f"counterfoil token rotate {made['id'][:-1]}") == [made["id"]]
     assert await completed(shell, "counterfoil token list --name night") == ["nightly"]
     assert str(ada["number"]) in await completed(shell, "counterfoil user show ")
+    assert await completed(shell, "counterfoil user show ada@") == ["ada@example.org"]
     assert await completed(shell, "counterfoil login ada@") == ["ada@example.org"]
     assert await completed(shell, "counterfoil token create x --scope-set bill") == ["billing"]
     assert await completed(shell, "counterfoil token intro") == ["introspect"]

@@ -123,7 +123,7 @@ CORE: dict[str, Parser] = {
         lambda given: bounds.admits(bounds.checked_networks(tuple(given.split(","))), None),
         oneof("192.0.2.0/24,2001:db8::/32", "10.0.0.1"),
         (BadNetwork,),
-        ("counterfoil.bounds:_parsed",),
+        ("counterfoil.bounds:_parsed", "counterfoil.bounds:_canonical"),
     ),
     "counterfoil.bounds:rate": Parser(bounds.rate, oneof("600/1m", "1/1s"), (BadRateLimit,)),
     "counterfoil.cursor:Cursors.place": Parser(

@@ -48,6 +48,13 @@ def test_what_is_no_list_of_networks(networks: tuple[str, ...]) -> None:
     assert refused.value.facts == {"field": "networks"}
 
 
+def test_what_was_meant_by_a_network_is_named() -> None:
+    for said, meant in (("10.0.0.1/8", "did you mean 10.0.0.0/8?"), ("10.0.0.0/99", "'10.0.0.0/99' is not a network.")):
+        with pytest.raises(BadNetwork) as refused:
+            checked_networks((said,))
+        assert meant in refused.value.detail
+
+
 @pytest.mark.parametrize(
     ("limit", "means"), [("600/1m", (600, 60)), ("1/1s", (1, 1)), ("5/1.5s", (5, 2)), ("1/1ns", (1, 1))]
 )

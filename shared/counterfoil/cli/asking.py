@@ -162,13 +162,14 @@ def _lines(failure: Failure, url: str) -> list[str]:
     lines = [str(failure)]
     match failure:
         case Refused():
-            lines += [f"  {name}: {fact}" for name, fact in failure.facts.items()]
-            if advice := _advice(failure.name):
+            lines += [f"  {name}: {_fact(fact)}" for name, fact in failure.facts.items()]
+            if advice := _advice(failure):
                 lines.append(f"  {advice}")
             request = f", request {failure.request_id}" if failure.request_id else ""
             lines.append(f"  ({failure.name}, HTTP {failure.status}{request})")
         case OutcomeUnknown(idempotency_key=str() as key):
-            lines.append(f"  Repeat the same command with --idempotency-key {key}: it happens once, whatever happened.")
+            lines.append("  Repeat the same command with this option; it happens once, whatever happened:")
+            lines.append(f"  --idempotency-key {key}")
         case OutcomeUnknown():
             lines.append("  Run the same command again: it finishes what was begun, and doubles nothing.")
         case Unreachable():
@@ -179,12 +180,23 @@ def _lines(failure: Failure, url: str) -> list[str]:
     return lines
 
 
-def _advice(problem: str) -> str | None:
+def _fact(fact: object) -> str:
+    if isinstance(fact, list):
+        return ", ".join(map(str, fact))
+    return fact if isinstance(fact, str) else json_of(fact)
+
+
+def _advice(refused: Refused) -> str | None:
+    problem = refused.name
     called = " ".join(word for word in sys.argv[1:] if not word.startswith("-"))
     if problem == "not-found" and (found := _of(_LISTS, called)):
         return f"`counterfoil {found}` shows what there is."
     if problem == "stale-revision" and (found := _of(_LOOKS, called)):
         return f"Look at it again with `counterfoil {found}`, and repeat with its revision."
+    if problem == "beyond-caller" and "latest" in refused.facts:
+        return "State a shorter life, such as --duration 1h, or use a token that lives longer."
+    if problem == "beyond-caller" and "needs" in refused.facts:
+        return None
     return _ADVICE.get(problem)
 
 

@@ -53,14 +53,15 @@ def wants_json() -> bool:
 @contextmanager
 def told_again_by(key: str) -> Iterator[None]:
     """Surround a change whose answer holds a secret: where the answer is lost, name the key that repeats it."""
-    again = f"Within ten minutes, repeat the same command with --idempotency-key {key}: it happens once"
+    again = "Within ten minutes, repeat the same command with this option; it happens once"
+    option = f":\n--idempotency-key {key}"
     try:
         yield
     except OutputFailed as failed:
-        advice = f"{again}, and the same secret is shown."
+        advice = f"{again}, and shows the same secret{option}"
         raise ended(NOT_SHOWN, f"this is done, but not shown: {failed}.", advice=advice, idempotency_key=key) from None
     except KeyboardInterrupt:
-        advice = f"{again}, whatever happened."
+        advice = f"{again}, whatever happened{option}"
         raise ended(UNREACHABLE, "interrupted: this may have happened.", advice=advice, idempotency_key=key) from None
 
 

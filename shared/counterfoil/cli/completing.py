@@ -47,13 +47,14 @@ def token_names(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def user_refs(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Offer users by number or by id."""
+    """Offer users by number, by id or by e-mail address."""
 
     async def found(ledger: Client) -> AsyncIterator[Offer]:
         async for user in ledger.users(limit=_MOST):
             yield str(user.number or ""), user.email or ""
             if incomplete:
                 yield str(user.id), user.email or ""
+                yield user.email or "", user.role
 
     return _starting(incomplete, ctx, found)
 

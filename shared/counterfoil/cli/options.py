@@ -34,7 +34,12 @@ def whole(text: str) -> int:
 
 def moment_or_version(text: str) -> datetime | int:
     """Return a moment, or the number of a version."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else moment(text)
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text)
+    try:
+        return moment(text)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{error.message.rstrip('.')}, or like 3 for a version.") from None
 
 
 def when(text: str) -> datetime | str:
@@ -69,7 +74,7 @@ def owner(text: str | None) -> tuple[str, str] | None:
         return None
     kind, colon, name = text.partition(":")
     if not colon or not name:
-        raise typer.BadParameter(f"{text!r} is no TYPE:ID; write it like service:backup, user:… or application:….")
+        raise typer.BadParameter(f"{text!r} is no TYPE:ID; write it like service:backup, application:shop or user:2.")
     return kind, name
 
 

@@ -77,7 +77,9 @@ def told(prompt: str) -> str:
     except OSError as error:
         raise ended(USAGE, f"standard input cannot be read: {error.strerror}.") from None
     if not line:
-        raise ended(USAGE, f"nothing was said to: {prompt.rstrip(': ')}")
+        raise ended(
+            USAGE, f"no answer was given to {prompt.rstrip(': ')!r}; type one, or pipe it in as a line of its own."
+        )
     return line
 
 

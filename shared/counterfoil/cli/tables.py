@@ -16,8 +16,10 @@ from .output import encodable, say
 _GAP: Final = 2
 _LONGEST: Final = 64
 """Characters in a row that are never broken; an id has 36, a signing key's 43."""
-# A time, an id or a word stays whole; between them a line may end.
-_PIECE: Final = re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ|[\w.:*@+-]{{1,{_LONGEST}}}[,;]?|\s+|.")
+# A time, an id, a word or a short remark such as "(in 90 d)" stays whole; between them a line may end.
+_PIECE: Final = re.compile(
+    rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ|\([^()]{{1,16}}\)|[\w.:*@+-]{{1,{_LONGEST}}}[,;]?|\s+|."
+)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

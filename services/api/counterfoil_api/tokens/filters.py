@@ -112,7 +112,9 @@ def _metadata(pairs: tuple[str, ...], where: Where) -> dict[str, str] | None:
         key, equals, value = pair.partition("=")
         if not equals or wanted.setdefault(key, said := normal(value)) != said:
             raise InvalidRequest(
-                "Metadata is stated as KEY=VALUE, such as env=production, each key once.", where=where, field="metadata"
+                f"{pair!r} is not metadata to look for; state KEY=VALUE, such as env=production, each key once.",
+                where=where,
+                field="metadata",
             )
     return wanted or None
 

@@ -207,7 +207,7 @@ def _grace_seconds(text: str) -> int:
         return seconds(text)
     except BadDuration:
         raise BadDuration(
-            "State how long the previous secret stays good: a duration such as 24h, or 0s to end it at once.",
+            f"{text!r} is not how long the previous secret stays good; state a duration such as 24h, or 0s for none.",
             field="grace",
         ) from None
 
