@@ -43,28 +43,34 @@ def agree(promised: str, printed: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace("…", ".*"), "\n".join(normal(printed)), re.DOTALL) is not None
 
 
-def toured(service: Service) -> list[str]:
+def checkout_with(service: Service, directory: Path) -> Path:
+    """A directory with what the tour finds in a checkout in which `up` is running."""
+    (directory / ".venv").symlink_to(VENV.parent)
+    (directory / ".counterfoil").symlink_to(service.root)
+    return directory
+
+
+def toured(service: Service, checkout: Path) -> list[str]:
     """Run every command, as a shell of one's own would, and return what each printed."""
     script = "".join(f"{command}\necho '<<<>>>'\n" for command, _ in steps())
-    script = script.replace("http://127.0.0.1:8080", service.url).replace(".counterfoil/", f"{service.root}/")
+    script = script.replace("http://127.0.0.1:8080", service.url)
     told = {
         **{key: value for key, value in os.environ.items() if not key.startswith("COUNTERFOIL_")},
         "PATH": f"{VENV}:{os.environ['PATH']}",
         "COLUMNS": "140",  # tables, as in a terminal
-        "COUNTERFOIL_URL": service.url,
-        "COUNTERFOIL_TOKEN": service.credentials["admin_token"],
     }
     ran = subprocess.run(
-        ["bash", "-c", script], cwd=README.parent, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ["bash", "-c", script], cwd=checkout, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, timeout=200, check=True,
     )  # fmt: skip
     return ran.stdout.replace(service.url, "http://127.0.0.1:8080").split("<<<>>>\n")
 
 
 @pytest.mark.timeout(500)
-def test_the_tour_prints_what_the_readme_says_and_does_so_again(place: Path) -> None:
+def test_the_tour_prints_what_the_readme_says_and_does_so_again(place: Path, tmp_path: Path) -> None:
     with running_service(place) as service:
-        for printed in (toured(service), toured(service)):
+        checkout = checkout_with(service, tmp_path)
+        for printed in (toured(service, checkout), toured(service, checkout)):
             untrue = [
                 f"$ {command}\n--- promised\n{promised}\n--- printed\n{really}"
                 for (command, promised), really in zip(steps(), printed, strict=False)

@@ -44,7 +44,8 @@ class Shell:
     async def __call__(
         self, *words: str, typed: str = "", stdout: int | None = None, stderr: int | None = None, **environment: str
     ) -> Said:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERFOIL")}
+        # COLUMNS: workers of a parallel run have it set, and tables look at it.
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL", "COLUMNS"))}
         told = {**clean, **self.environment, **environment}
         asked = json.dumps({"words": words, "environment": told, "directory": str(self.directory)})
         with tempfile.TemporaryFile() as into, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

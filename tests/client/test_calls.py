@@ -1,10 +1,12 @@
 """What a service does with its tokens, through the client and the real API."""
 
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 from uuid import UUID
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from client.running import Service
 from counterfoil.client import Client, Conflict, Denied, Forbidden, Invalid, NotFound, StaleRevision
@@ -20,7 +22,10 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
     )
     token = made.token.id
     assert (made.token.status, made.token.owner.id, made.token.metadata) == ("active", "backup", {"team": "ops"})
-    assert await ledger.get(token) == await ledger.get(made.token.number) == made.token
+    shown = await ledger.get(token)
+    assert shown == await ledger.get(made.token.number)
+    assert shown.creator.name == "administrator"  # who is looked up for a reader
+    assert replace(shown, creator=made.token.creator) == made.token
     assert (await ledger.patch(token, name="weekly", if_match=made.token.revision)).name == "weekly"
     assert (await ledger.renew(token, duration="30d")).duration == "30d"
     rotated = await ledger.rotate(token, grace="1h")
@@ -71,11 +76,14 @@ async def test_alerts_tell_what_has_expired_the_most_used_first(
 ) -> None:
     monkeypatch.setattr("counterfoil.client.calls._PAGE", 1)
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    account = (await ledger.account()).id
     for name in ("idle", "busy"):
-        made = await ledger.create(name, expires_at=an_hour_ago)
+        dead = {"name": name, "secret": token_urlsafe(), "expires_at": an_hour_ago.isoformat()}
+        token = (await ledger.import_tokens([dead])).results[0].token
+        assert token is not None
         if name == "busy":
-            await _use(service, made.token.id)
-        await service.sweep(made.token.account, made.token.id)
+            await _use(service, token)
+        await service.sweep(account, token)
     alerts = [alert async for alert in ledger.alerts()]
     assert [(alert.token.name, alert.kind, alert.recent_uses) for alert in alerts] == [
         ("busy", "expired", 7), ("idle", "expired", 0),

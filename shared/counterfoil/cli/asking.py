@@ -40,7 +40,7 @@ _LISTS: Final = {
 _LOOKS: Final = {"token": "token show", "user": "user show", "account": "account show"}
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a credentials file holds; a file of `login --save` has no password."""
 
     url: str
