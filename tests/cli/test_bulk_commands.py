@@ -91,7 +91,7 @@ async def test_a_plan_and_a_reason_are_needed_and_something_to_revoke(shell: She
     nothing = await shell("token", "revoke-all")
     assert (nothing.code, "everything" in nothing.err) == (1, True)
     everything = await shell("token", "revoke-all", "--everything")
-    assert "the token that you ask with is among them" in everything.err
+    assert "the token that you are using is among them" in everything.err
 
 
 def token(**fields: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ async def test_whoever_finds_secrets_ends_them_without_a_login(shell: Shell, tmp
     nobody = replace(shell, environment={"COUNTERFOIL_URL": shell.environment["COUNTERFOIL_URL"]})
     said = await nobody("burn", str(found))
     assert (said.code, said.err) == (0, "")
-    assert said.out == "3 reported. What they opened is revoked; which did is told to nobody.\n"
+    assert said.out == "3 reported. Tokens with these secrets are revoked; the answer does not say which exist.\n"
     shown = json.loads((await shell("token", "show", issued["token"]["id"], "--json")).out)
     assert (shown["status"], shown["reason"]) == ("revoked", "Its secret was reported as leaked.")
     again = await nobody("burn", str(found), "--json")

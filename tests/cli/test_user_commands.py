@@ -103,7 +103,7 @@ async def test_a_login_is_a_token_for_programs_or_a_file(shell: Shell) -> None:
     (shell.directory / "other.json").write_text('{"url": "x", "admin_token": "y", "admin_password": "z"}')
     refused = await shell("login", ada["email"], "--save", "other.json", typed=f"{ada['password']}\n")
     assert refused.code == 2
-    assert "something else" in refused.err
+    assert "is not a login file" in refused.err
 
 
 async def test_a_wrong_password_and_none_at_all(shell: Shell) -> None:

@@ -24,12 +24,14 @@ app = typer.Typer(
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What people will call the account.")],
+    name: Annotated[str, typer.Argument(help="The name of the account.")],
     admin_email: Annotated[str, typer.Option(help="The e-mail address of its administrator.")],
-    credentials: Annotated[Path, typer.Option(help="Where the credentials are written, readable by you alone.")],
+    credentials: Annotated[Path, typer.Option(help="The file to write the credentials to; only you can read it.")],
     token_lifetime: Annotated[
         str | None,
-        typer.Option(help="Of its token: 90d, or forever; 365d unless stated. It issues nothing that outlives it."),
+        typer.Option(
+            help="The lifetime of its token: 90d, or forever; the default is 365d. It cannot issue longer-lived tokens."
+        ),
     ] = None,
 ) -> None:
     """Make an account, its administrator and an administrator's token. Repeat it after a failure: it finishes."""
@@ -65,7 +67,7 @@ def _lives(lifetime: str, file: Path) -> str:
 def renew_token(
     credentials: Annotated[Path, typer.Option(help="The file that `account create` wrote.")],
     lifetime: Annotated[
-        str | None, typer.Option(help="From now on: 90d, or forever. Otherwise its present one again.")
+        str | None, typer.Option(help="The lifetime from now on: 90d, or forever. The default is its present lifetime.")
     ] = None,
 ) -> None:
     """Give the token in a file of credentials another life from now on; its secret stays."""
@@ -85,10 +87,12 @@ def renew_token(
 def recover(
     email: Annotated[str, typer.Option(help="The e-mail address of the user to let in.")],
     account: Annotated[
-        UUID | None, typer.Option(help="The id of their account; needed where several have a user of this address.")
+        UUID | None,
+        typer.Option(help="The id of the user's account; needed if several accounts have a user with this address."),
     ] = None,
     any_network: Annotated[
-        bool, typer.Option("--any-network", help="Also lift the account's networks: it may be used from anywhere.")
+        bool,
+        typer.Option("--any-network", help="Also remove the account's networks, so that it may be used from anywhere."),
     ] = False,
 ) -> None:
     """Let a user in who is locked out: as an enabled administrator, with a new password and without one-time codes."""

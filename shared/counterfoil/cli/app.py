@@ -65,7 +65,10 @@ def _version(*, asked: bool) -> None:
 def _options(
     *,
     _shown: Annotated[
-        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Say which.")
+        bool,
+        typer.Option(
+            "--version", callback=lambda asked: _version(asked=asked), is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     pass

@@ -27,10 +27,10 @@ _PATIENCE_SECONDS: Final = 10.0
 _SILENCE_SECONDS: Final = 1.0
 
 _ADVICE: Final = {
-    "credentials-refused": "Look at COUNTERFOIL_TOKEN or the credentials file: the token is not one of this ledger.",
+    "credentials-refused": "Check COUNTERFOIL_TOKEN or the credentials file: this ledger does not accept the token.",
     "credentials-missing": "Set COUNTERFOIL_TOKEN, or name a file with --credentials.",
     "scope-missing": "Use a token that holds the scope.",
-    "beyond-caller": "Use a token that holds what is to be given.",
+    "beyond-caller": "Use a token that holds what you want to grant.",
 }
 _LISTS: Final = {
     "token revocations": "token revocations list", "token": "token list", "user": "user list",
@@ -80,7 +80,7 @@ def ask_with(
     `otherwise` is presented where the ledger refuses the token because the call needs a password.
     """
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
-        warn("this connection is not encrypted; whoever is in between can read what you ask with. Use https.")
+        warn("this connection is not encrypted, so others can read your credentials. Use https.")
     try:
         return asyncio.run(_asked(url, token, call, as_json=as_json))
     except ValueError as error:
@@ -171,7 +171,7 @@ def _lines(failure: Failure, url: str) -> list[str]:
             lines.append("  Repeat the same command with this option; it happens once, whatever happened:")
             lines.append(f"  --idempotency-key {key}")
         case OutcomeUnknown():
-            lines.append("  Run the same command again: it finishes what was begun, and doubles nothing.")
+            lines.append("  Run the same command again: it finishes the work, and does nothing twice.")
         case Unreachable():
             lines.append(f"  Nothing was changed. Is the service running at {url}? Start it, or name another one:")
             lines.append("  COUNTERFOIL_URL with COUNTERFOIL_TOKEN, or a file with --credentials.")

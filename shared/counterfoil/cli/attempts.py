@@ -17,7 +17,9 @@ from .tables import table
 
 def attempts(
     *,
-    kind: Annotated[str | None, typer.Option(help="Only these, such as token-expired or login-failed.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only attempts of this kind, such as token-expired or login-failed.")
+    ] = None,
     subject: Annotated[
         str | None,
         typer.Option(help=WHOSE),

@@ -60,10 +60,12 @@ def revoke_all(
     expires_after: ExpiresAfter = None,
     expires_before: ExpiresBefore = None,
     everything: Annotated[bool, typer.Option("--everything", help="Every token of the account.")] = False,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this it is only looked at.")] = False,
-    plan: Annotated[str | None, typer.Option(help="What the look at it called exactly these tokens.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why, for those who will ask.")] = None,
-    wait: Annotated[bool, typer.Option(help="Until all is done.")] = True,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Revoke the tokens; without this the command only shows them.")
+    ] = False,
+    plan: Annotated[str | None, typer.Option(help="The plan that this command printed without --execute.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the log.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the job is done.")] = True,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
@@ -82,7 +84,9 @@ def revoke_all(
         _show_plan(found, as_json=as_json)
         return
     if plan is None or reason is None:
-        raise typer.BadParameter("To execute, say the --plan that you looked at, and a --reason.")
+        raise typer.BadParameter(
+            "To execute, give the --plan that this command printed without --execute, and a --reason."
+        )
     job = ask(
         lambda ledger: ledger.revoke_many(plan, reason=reason, idempotency_key=key, **said),
         credentials=credentials, as_json=as_json,
@@ -137,7 +141,7 @@ def _watched(job: Job, credentials: Path | None, *, as_json: bool) -> Job:
                 try:
                     seen = await ledger.revocation(seen.id)
                 except Denied:
-                    warn("the job has ended the token that you ask with; it goes on without being watched.")
+                    warn("the job has revoked the token that you are using; it goes on unwatched.")
                     break
                 moved(seen.done)
         return seen
@@ -185,7 +189,7 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
             ),
         )
     if plan.includes_yourself:
-        warn("the token that you ask with is among them.")
+        warn("the token that you are using is among them.")
     if not plan.tokens:
         remark("There is nothing to revoke.")
         return

@@ -32,7 +32,7 @@ def burn(
     if as_json:
         say_json({"received": received})
     else:
-        say(f"{received:,} reported. What they opened is revoked; which did is told to nobody.\n")
+        say(f"{received:,} reported. Tokens with these secrets are revoked; the answer does not say which exist.\n")
 
 
 def _text(file: Path | None) -> str:

@@ -39,9 +39,9 @@ class Line(NamedTuple):
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="NDJSON, one token a line, or CSV with a line of heads (*.csv).")],
+    file: Annotated[Path, typer.Argument(help="NDJSON, one token a line, or CSV with a header line (*.csv).")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would become of each.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen to each token.")] = False,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
@@ -133,7 +133,7 @@ def _ndjson(file: Path) -> Iterator[Line]:
             except (ValueError, RecursionError):
                 token = None
             # What stands there is never repeated: it may be a secret.
-            yield Line(number, token) if isinstance(token, dict) else Line(number, None, "This is no JSON object.")
+            yield Line(number, token) if isinstance(token, dict) else Line(number, None, "This is not a JSON object.")
 
 
 def _csv(file: Path) -> Iterator[Line]:
@@ -150,7 +150,7 @@ def _token(row: dict[str, Any]) -> dict[str, Any]:
     token: dict[str, Any] = {}
     for head, value in row.items():
         if head is None or value is None:
-            raise ValueError("This line has not as many fields as the line of heads.")
+            raise ValueError("This line has more or fewer fields than the header line.")
         if not value:
             continue
         if head in _TEXTS:

@@ -64,7 +64,9 @@ def rotate(*, as_json: AsJson = False) -> None:
 def activate(
     ref: Ref,
     *,
-    emergency: Annotated[bool, typer.Option("--emergency", help="Though others may not have fetched it yet.")] = False,
+    emergency: Annotated[
+        bool, typer.Option("--emergency", help="Even if some services may not have fetched it yet.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let the published key sign, and retire the one that does, without waiting for the API to do so."""
@@ -80,13 +82,15 @@ def activate(
 def remove(
     ref: Ref,
     *,
-    emergency: Annotated[bool, typer.Option("--emergency", help="At once: nothing that it signed is good.")] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the log; an emergency has one.")] = "",
+    emergency: Annotated[
+        bool, typer.Option("--emergency", help="Remove it at once; every bearer token that it signed becomes invalid.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the log; required with --emergency.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Remove a retired key whose bearers are over, or in an emergency any: if it signs, another one does at once."""
     if emergency != bool(reason):
-        raise ended(USAGE, "an emergency has a --reason, and nothing else has")
+        raise ended(USAGE, "give --emergency and --reason together, or neither")
 
     def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
         kid = _kid(ring, ref)

@@ -17,7 +17,7 @@ from .output import OutputFailed, json_of
 def refuse_to_write(file: Path) -> None:
     """End the command if the file is anything but a login, or cannot be written."""
     if (file.exists() or file.is_symlink()) and not (file.is_file() and _is_login(file)):
-        raise ended(USAGE, f"{file} holds something else than a login; name another file.")
+        raise ended(USAGE, f"{file} exists and is not a login file; name another file.")
     if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
         raise ended(USAGE, f"there is no directory {file.absolute().parent} that you may write to; name another file.")
 

@@ -120,7 +120,9 @@ MetadataFilter = Annotated[
 ]
 UnusedFor = Annotated[
     str | None,
-    typer.Option("--unused-for", parser=span, metavar="DURATION", help="There for so long, and not used since: 90d."),
+    typer.Option(
+        "--unused-for", parser=span, metavar="DURATION", help="Only those older than this and not used since: 90d."
+    ),
 ]
 Within = Annotated[
     str | None,
@@ -128,7 +130,7 @@ Within = Annotated[
         "--within",
         parser=span,
         metavar="DURATION",
-        help="All that expire so soon, such as 7d, whether or not a notice was raised.",
+        help="All that expire within this time, such as 7d, with or without a notice.",
     ),
 ]
 Since = Annotated[datetime | None, time_filter("--since", "From then on; 7d: from 7 days ago on.")]
@@ -150,12 +152,15 @@ OwnerText = Annotated[
     str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"On whose behalf it acts: {_OWNERS}")
 ]
 OwnerFilter = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"Only those of {_OWNERS}")]
-Duration = Annotated[str | None, typer.Option("--duration", help="How long it lives: 90d, 2h45m, forever.")]
+Duration = Annotated[str | None, typer.Option("--duration", help="Its lifetime: 90d, 2h45m or forever.")]
 ExpiresAt = Annotated[
-    datetime | None, typer.Option("--expires-at", parser=moment, metavar="MOMENT", help="Until when, instead.")
+    datetime | None,
+    typer.Option("--expires-at", parser=moment, metavar="MOMENT", help="When it expires, instead of --duration."),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", parser=whole, metavar="NUMBER", help="How many; 50 unless told, with --json all."),
+    typer.Option(
+        "--limit", parser=whole, metavar="NUMBER", help="How many to show; the default is 50, with --json all."
+    ),
 ]
 WHOSE: Final = "Only those of this user or token: user:2, user:grace@example.org, token:7, or an id."

@@ -43,7 +43,7 @@ def say(text: str) -> None:
     except (OSError, ValueError) as error:
         abandon(1)
         if isinstance(error, BrokenPipeError):
-            raise ReaderGone("nobody reads the output") from None
+            raise ReaderGone("the reader of the output has closed it") from None
         raise OutputFailed(getattr(error, "strerror", None) or str(error)) from None
 
 

@@ -46,7 +46,9 @@ def policy(
             help="Whether foreign scopes are granted only if the catalogue describes them.",
         ),
     ] = None,
-    shut_me_out: Annotated[bool, typer.Option(help="Mean it, although you are in none of these networks.")] = False,
+    shut_me_out: Annotated[
+        bool, typer.Option(help="Confirm, although your own address is in none of these networks.")
+    ] = False,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +75,7 @@ def policy(
 
 def end_secrets(
     *,
-    reason: Annotated[str, typer.Option(help="Why, for those who will ask.")],
+    reason: Annotated[str, typer.Option(help="The reason, for the log.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether this is meant.")] = False,
     credentials: Credentials = None,
     as_json: AsJson = False,

@@ -53,7 +53,7 @@ def list_peppers(*, as_json: AsJson = False) -> None:
 def activate(
     number: Number,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Though a process of the API lacks it.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even if a process of the API lacks it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Keep new secrets under this pepper, once every process of the API has it in PEPPERS."""
@@ -79,7 +79,7 @@ def retire(
     number: Number,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Though secrets that are good, or can be again, are kept under it alone.")
+        bool, typer.Option("--force", help="Even if valid secrets use it alone; they stop working.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

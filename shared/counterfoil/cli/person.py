@@ -87,5 +87,5 @@ def chosen(prompt: str) -> str:
     """Return a new password; at a terminal it is typed twice."""
     password = told(prompt)
     if sys.stdin.isatty() and told("Once more: ") != password:
-        raise ended(USAGE, "these were not the same")
+        raise ended(USAGE, "the two passwords differ; type the same one twice")
     return password

@@ -73,7 +73,7 @@ def _issued(
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What people will know it by.")],
+    name: Annotated[str, typer.Argument(help="The token's name, such as nightly-backup.")],
     *,
     scopes: Scopes = None,
     scope_set: Annotated[
@@ -209,7 +209,7 @@ def renew(
 def suspend(
     ref: Ref,
     *,
-    reason: Annotated[str, typer.Option(help="Why, for those who will ask.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, for the log.")] = "",
     if_match: IfMatch = None,
     key: Key = None,
     credentials: Credentials = None,
@@ -234,7 +234,7 @@ def resume(
 def revoke(
     ref: Ref,
     *,
-    reason: Annotated[str, typer.Option(help="Why, for those who will ask.")],
+    reason: Annotated[str, typer.Option(help="The reason, for the log.")],
     if_match: IfMatch = None,
     credentials: Credentials = None,
     as_json: AsJson = False,

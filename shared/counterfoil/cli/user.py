@@ -27,7 +27,7 @@ Who = Annotated[
     typer.Argument(help="The user's number, e-mail address or id, or: self.", metavar="USER", autocompletion=user_refs),
 ]
 Role = Annotated[str, typer.Option(help="administrator, operator, auditor or member.")]
-Reason = Annotated[str, typer.Option(help="Why, for those who will ask.")]
+Reason = Annotated[str, typer.Option(help="The reason, for the log.")]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What they may do beyond their role; repeatable.")]
 IfMatch = Annotated[
     int | None,
