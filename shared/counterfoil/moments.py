@@ -21,7 +21,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-def time(text: str) -> datetime | None:
+def stated(text: str) -> datetime | None:
     """Return the moment that a time with its zone or a date states, in UTC; None if the text is neither."""
     try:
         if _DATE.fullmatch(text):
@@ -33,8 +33,8 @@ def time(text: str) -> datetime | None:
 
 def read(text: str) -> Moment:
     """Return what a text states, a time in UTC, or raise a ValueError that says what would be right."""
-    if (stated := time(text)) is not None:
-        return stated
+    if (moment := stated(text)) is not None:
+        return moment
     try:
         length(text)
     except BadDuration:

@@ -184,7 +184,7 @@ async def test_g27_the_end_of_all_secrets_ends_them_at_every_process(database: D
         credentials = await founded(settings_for(database.app_url), "ended", _made(tmp_path / "ended"))
         person = basic(credentials["admin_login"], credentials["admin_password"])
         ended = Ground(ground.processes, person, "")  # a verifier of its own would be over as well
-        tokens = [await issued(ended, "ada") for _ in range(4)]
+        tokens = [await issued(ended, "1") for _ in range(4)]
         for _ in range(6):
             assert (await ended.chief.post("/v1/account/end-secrets", {"reason": "copied"})).status == 200
             for token in tokens:

@@ -36,7 +36,8 @@ USUAL = {
 }  # fmt: skip
 FREE = {
     "name": "text", "description": "text", "reason": "text", "duration": "text", "scopes": "texts", "audience": "texts",
-    "metadata": "metadata", "owner": "owner",
+    "metadata": "metadata", "owner": "owner", "networks": "texts", "undescribed": "texts", "rate_limit": "text",
+    "counted": "text",
 }  # fmt: skip
 """Fields of commands that callers write as they like."""
 CHOSEN = {
@@ -97,6 +98,7 @@ ALLOWED = {
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",
+    "networks", "rate_limit",
 }  # fmt: skip
 
 

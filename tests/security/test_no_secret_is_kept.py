@@ -11,6 +11,9 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from counterfoil.duration import FOREVER
+from counterfoil.founding import renew_token
+from counterfoil.settings import Settings
 from counterfoil_dev.running import running_service
 from security.import_traffic import move_in
 from security.oauth_traffic import grant
@@ -98,6 +101,8 @@ async def test_b9_no_secret_is_kept_anywhere_and_a_planted_one_is_found(place: P
     with running_service(place, environment={"LOG_LEVEL": "debug"}) as service:
         places = Places.of(service)
         knowing_the_keys(scanner, places.told)
+        settings = Settings.from_environment(places.told, command="account")
+        await renew_token(settings, file=place / "credentials.json", lifetime=FOREVER)
         async with calling(dict(service.credentials), scanner) as caller:
             await live(caller, places)
             for page in ("/metrics", "/openapi.json", "/.well-known/jwks.json"):

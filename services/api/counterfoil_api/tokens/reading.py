@@ -205,7 +205,7 @@ async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime,
         if at is None:
             raise NotFound("The token has not reached this version yet.")
         return at, version
-    named = moments.time(as_of)
+    named = moments.stated(as_of)
     if named is None:
         raise InvalidRequest(
             f"Write a past time like {moments.EXAMPLE} or {moments.DATE_EXAMPLE}, or a version like 3.",

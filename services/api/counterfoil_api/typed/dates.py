@@ -14,7 +14,7 @@ def with_moments(given: object, shape: object) -> object:
     """What was given, with a moment for every date that stands where the shape has a moment."""
     match given:
         case str() if len(given) == _DATE_LENGTH and datetime in kinds_of(shape):
-            return moments.time(given) or given
+            return moments.stated(given) or given
         case Mapping():
             fields = fields_in(shape)
             return {
