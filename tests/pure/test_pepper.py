@@ -94,7 +94,7 @@ def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
     pepper_set = after(*TURNED)
     with pytest.raises(TooEarly):
         decide(pepper_set, asks(RetirePepper, number=1, left=0), Around(at=NOON))
-    with pytest.raises(InUse, match="3 secrets and recovery codes that are good, or can be again,"):
+    with pytest.raises(InUse, match="3 secrets and recovery codes use pepper 1 alone"):
         decide(pepper_set, asks(RetirePepper, number=1, left=3), LATER)
     assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
     assert decide(pepper_set, asks(RetirePepper, number=1, left=3, force=True), Around(at=NOON)) == [
