@@ -14,9 +14,9 @@ from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import ScopeMissing, UnknownUser
 from counterfoil.subjects.reads import Read, log_of
 from counterfoil.token import Token
+from counterfoil_api.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.account.actors import Names, actor_document, names
 from counterfoil_api.account.periods import PeriodQuery, period_of
-from counterfoil_api.account.whose import Whose, whose
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
@@ -29,7 +29,7 @@ api = Api("audit")
 class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
     """Everybody's reads, or those of one reader."""
 
-    reader: Whose | None = None
+    reader: ActorRef | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -61,7 +61,7 @@ async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[Re
     become one within about a second. Nobody's look at their own tokens is an event.
     """
     need(asker, "audit.read")
-    reader = None if query.reader is None else await whose(ledger, asker, query.reader, field="reader")
+    reader = None if query.reader is None else await actor_meant(ledger, asker, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     logs = None if reader is None else _logs(asker.account, reader)

@@ -11,9 +11,9 @@ from counterfoil.cursor import BadCursor
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import Denied, Forbidden, ScopeMissing, SecretTaken, UnknownUser
+from counterfoil_api.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.account.actors import Names, actor_document, names
 from counterfoil_api.account.periods import PeriodQuery, period_of
-from counterfoil_api.account.whose import Whose, whose
 from counterfoil_api.auth.principals import need
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.edge.problems import KINDS as PROBLEMS
@@ -37,7 +37,7 @@ class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
     """Attempts of every kind, or of one; about everybody, or one user or token."""
 
     kind: Annotated[str, Meta(max_length=40, extra_json_schema={"enum": KINDS})] | None = None
-    subject: Whose | None = None
+    subject: ActorRef | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -74,7 +74,7 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     if query.kind is not None and query.kind not in KINDS:
         says = f"{query.kind!r} is not a kind of attempt; write one of {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")
-    subject = None if query.subject is None else await whose(ledger, asker, query.subject, field="subject")
+    subject = None if query.subject is None else await actor_meant(ledger, asker, query.subject, field="subject")
     question = ["attempts", query.kind, subject, query.since, query.until]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     found = await attempts_of(

@@ -1,4 +1,4 @@
-"""Whose doings a list is about: a user or a token of the account, named like anywhere else."""
+"""References to a user or a token of the account, by which lists of reads and attempts are filtered."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -11,7 +11,7 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import found
 from counterfoil_api.users.references import user_meant
 
-Whose = Annotated[
+ActorRef = Annotated[
     str,
     Meta(
         max_length=260,
@@ -22,7 +22,7 @@ Whose = Annotated[
 _NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
 
 
-async def whose(ledger: Ledger, asker: Principal, ref: str, *, field: str) -> UUID:
+async def actor_meant(ledger: Ledger, asker: Principal, ref: str, *, field: str) -> UUID:
     """The id of the user or token that is meant. Raises UnknownUser if nobody is, BadReference for what names none."""
     if ref.isdigit():
         raise UnknownUser(
