@@ -119,7 +119,14 @@ class Ledger(RuleBasedStateMachine):
     def _ask(self, data: st.DataObject, *, cut: bool) -> None:
         keys = st.sampled_from((None, None, None, *range(40)))
         asks = st.lists(st.tuples(asked(self.secrets), keys), min_size=1, max_size=12)
-        drawn = [data.draw(asks) for _ in self.processes]
+        # An exchange has no key: nothing of it is told again.
+        drawn = [
+            [
+                (command, None if isinstance(command, commands.ExchangeSecret) else key)
+                for command, key in data.draw(asks)
+            ]
+            for _ in self.processes
+        ]
         claimed: list[Asks] = [
             [(command, None if key is None else claim_of(f"key {key}", _body(command))) for command, key in each]
             for each in drawn

@@ -133,7 +133,9 @@ async def test_who_never_lets_go_of_a_table_is_named_and_nothing_is_applied(
     await applied(empty, FIRST)
     async with reading(empty) as reader:
         holder = rf"process {reader.get_server_pid()} \(a long audit\)"
-        with pytest.raises(TableHeld, match=rf"0002_wider.sql was tried 2 times and is undone: .* held by {holder}"):
+        with pytest.raises(
+            TableHeld, match=rf"0002_wider.sql was tried 2 times and was rolled back: .* locked by {holder}"
+        ):
             await applied(empty, FIRST, WIDER)
     assert await applied(empty, FIRST, WIDER) == ["0002_wider.sql"]
 
