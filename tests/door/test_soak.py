@@ -36,7 +36,7 @@ class Client:
         await self._insist([(made, claim_of(f"soak {next(self.keys)}")) for made in self._made])
         while time.monotonic() < until:
             some = random.sample(self._made, 20)
-            asks = [(exchange(made), claim_of(f"soak {next(self.keys)}")) for made in some]
+            asks = [(exchange(made), claim_of(f"soak {next(self.keys)}", holds_secret=False)) for made in some]
             place = random.randrange(TOKENS)
             turned = rotate(self._made[place], grace_seconds=3600)
             await self._insist([*asks, (turned, claim_of(f"soak {next(self.keys)}"))])
