@@ -22,13 +22,16 @@ PRIVILEGES = {
     "attempt": "select, insert, update, delete",
     "number_counter": "select, insert, update",
     "job_part": "select, insert, update, delete",
+    "sealed": "select, insert",
+    "head": "select, update",
+    "follower": "select, insert, update, delete",
     "migration": "select",
 }
 
 READER: Final = "counterfoil_reader"
 """Whom the application's role becomes, for one transaction, to read what a tenant is shown."""
 SETTING: Final = "counterfoil.account"
-READABLE: Final = ("attempt", "event", "subject", "token", "token_use")
+READABLE: Final = ("attempt", "event", "sealed", "subject", "token", "token_use")
 """What the reader may select from: no digest, no hash, no private key, no kept answer."""
 
 # As Postgres itself spells it: policies that are already as they should be are left alone, since a change of them
