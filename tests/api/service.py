@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from counterfoil.duration import FOREVER
 from counterfoil.founding import found
 from counterfoil.settings import Settings
 from counterfoil_api.edge.serving import Runner
+from postgres.sealing import sealed_beside
 
 PROBLEM = "urn:counterfoil:problem:"
 
@@ -119,11 +120,12 @@ async def founded(settings: Settings, name: str, directory: Path) -> dict[str, s
 
 
 @asynccontextmanager
-async def served(app: web.Application) -> AsyncIterator[str]:
-    """Serve an application; gives its address."""
+async def served(app: web.Application, *, sealed: str | None = None) -> AsyncIterator[str]:
+    """Serve an application; gives its address. If `sealed` is its database's address, a sealer runs beside it."""
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
+    async with sealed_beside(sealed) if sealed else nullcontext():
+        yield f"http://{host}:{port}"
+        await runner.cleanup()

@@ -11,6 +11,7 @@ from counterfoil import commands
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.grants import PRIVILEGES, READABLE, READER
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
+from postgres.sealing import seal_all
 from postgres.tenant import tenant_of
 
 REWRITES = [
@@ -28,6 +29,10 @@ REWRITES = [
     "update secret set token_id = account_id",
     "delete from secret",
     "truncate secret",
+    "update sealed set pos = pos + 10",
+    "update sealed set account_pos = account_pos + 10",
+    "delete from sealed",
+    "truncate sealed",
 ]
 
 
@@ -37,6 +42,7 @@ async def written(database: Database) -> AsyncIterator[Database]:
     async with tenant_of(database) as tenant:
         token = await tenant.issue(description="of somebody")
         await tenant.ask(commands.Revoke, token.id, reason="leaked")
+    await seal_all(database.app_url)
     yield database
 
 
@@ -48,8 +54,8 @@ async def owner(written: Database) -> AsyncIterator[Connection]:
 
 
 async def _history(connection: Connection) -> list[tuple[object, ...]]:
-    rows = await connection.fetch("select * from event order by version")
-    return [tuple(row) for row in [*rows, *await connection.fetch("select * from secret")]]
+    tables = ("event order by version", "secret", "sealed order by pos")
+    return [tuple(row) for table in tables for row in await connection.fetch(f"select * from {table}")]
 
 
 async def _is_refused(connection: Connection, complaint: type[asyncpg.PostgresError]) -> None:
@@ -116,7 +122,7 @@ async def test_grants_are_exactly_what_is_documented(owner: Connection) -> None:
     for row in rows:
         granted[row["relname"]].add(row["privilege"])
     assert granted == {table: set(privileges.split(", ")) for table, privileges in PRIVILEGES.items()}
-    assert granted["event"] == granted["secret"] == {"select", "insert"}
+    assert granted["event"] == granted["secret"] == granted["sealed"] == {"select", "insert"}
 
 
 async def test_nobody_else_has_any_right_to_a_table_but_the_reader_to_read(owner: Connection) -> None:

@@ -27,7 +27,7 @@ LOST: Final = (
 )
 """The server or the way to it is gone; whether a COMMIT that was under way happened is another question."""
 
-_SETTINGS: Final = {
+SETTINGS: Final = {
     "application_name": "counterfoil",
     "timezone": "UTC",
     "jit": "off",
@@ -46,7 +46,7 @@ _SETTINGS: Final = {
     "enable_mergejoin": "off",
 }
 _READER: Final = {
-    key: value for key, value in _SETTINGS.items() if not key.startswith(("plan_", "enable_"))
+    key: value for key, value in SETTINGS.items() if not key.startswith(("plan_", "enable_"))
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ async def connect(url: str) -> Connection:
 
     Its lock_timeout is short, because a batch that waits for a lock keeps every command in it waiting.
     """
-    return await open_session(url, {**_SETTINGS, "lock_timeout": "1s"}, command_timeout=10)
+    return await open_session(url, {**SETTINGS, "lock_timeout": "1s"}, command_timeout=10)
 
 
 async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
@@ -63,7 +63,7 @@ async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
 
     Opens nothing yet, so that a service can start before its database.
     """
-    arranged = partial(arrange, url=url, settings=_SETTINGS if by_key else _READER)
+    arranged = partial(arrange, url=url, settings=SETTINGS if by_key else _READER)
     return await asyncpg.create_pool(
         url, min_size=0, max_size=size, init=arranged, command_timeout=20, timeout=PATIENCE_SECONDS, reset=_taken_back
     )
