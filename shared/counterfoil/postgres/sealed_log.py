@@ -1,0 +1,233 @@
+"""The sealed log, read by position: a window of it at a time, whoever reads it and however long it is.
+
+A window is bounded by the rows that are looked at, not only by those that are found: a filter that hides nearly
+everything makes no statement run for minutes, and `reached` still tells how far it has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.principal import Actor
+
+from .connection import Pool
+from .tenant import Tenant, tenant
+
+LOOKED_AT: Final = 10_000
+"""Positions, or versions of one subject, that one window looks at, at most."""
+_BYTES: Final = 4 * 2**20
+_ROWS: Final = 250
+"""Rows that the database sends at a time; a window ends after the first of them that have come to `_BYTES`."""
+
+# What the reader wants of the places that one window looks at. The look-up of the event has a limit, so that it is
+# one by key, whatever the planner believes of tables that grow all day.
+_EVENTS: Final = """
+ cross join lateral (
+       select account_id, kind, subject_id, version, type, at, entry, private, salt
+         from event
+        where (account_id, subject_id, version) = (s.account_id, s.subject_id, s.version)
+        limit 1) as e
+ where ($4::text[] is null or e.kind = any($4))
+   and ($5::text[] is null or e.type = any($5))
+   and ($6::timestamptz is null or e.at >= $6)
+   and ($7::timestamptz is null or e.at < $7)
+   and ($8::text[] is null or (e.entry::json -> 'by' ->> 'id') = any($8))
+ order by s.position"""
+_COLUMNS: Final = "s.position, e.account_id, e.kind, e.subject_id, e.version, e.type, e.at, e.entry, e.private, e.salt"
+
+_WHOLE: Final = f"""
+select {_COLUMNS}
+  from (select pos as position, account_id, subject_id, version
+          from sealed
+         where log_id = 0 and pos > $1 and pos <= $2 and ($3::uuid is null or subject_id = $3)
+         order by pos) as s{_EVENTS}"""
+_ACCOUNT: Final = f"""
+select {_COLUMNS}
+  from (select account_pos as position, account_id, subject_id, version
+          from sealed
+         where account_id = $3 and account_pos > $1 and account_pos <= $2
+         order by account_pos) as s{_EVENTS}"""
+_SUBJECT: Final = f"""
+select {_COLUMNS}
+  from (select account_pos as position, account_id, subject_id, version
+          from sealed
+         where account_id = $3 and subject_id = $9 and version > $1 and version <= $1 + $10
+           and account_pos <= $2
+         order by version) as s{_EVENTS}"""
+
+# Versions of a subject grow with their positions: the last one up to a position is found by halving, 20 look-ups in a
+# million, and `last` is where the last version lies that one window looks at, if the subject has as many.
+_PLACE: Final = """
+with recursive halving(low, high) as (
+     select 0::bigint, coalesce((select version
+                                   from sealed
+                                  where account_id = $1 and subject_id = $2
+                                  order by version desc
+                                  limit 1), 0)
+      union all
+     select case when probe.account_pos <= $3 then middle else low end,
+            case when probe.account_pos <= $3 then high else middle - 1 end
+       from halving,
+            lateral (select (low + high + 1) / 2 as middle) as half,
+            lateral (select account_pos
+                       from sealed
+                      where (account_id, subject_id, version) = ($1, $2, middle)
+                      limit 1) as probe
+      where low < high)
+select low as version, (select account_pos
+                          from sealed
+                         where (account_id, subject_id, version) = ($1, $2, low + $4)
+                         limit 1) as last
+  from halving
+ where low = high"""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which events a reader wants: those for which everything that is stated here holds. Nothing stated: all.
+
+    The times are fixed when a reading begins, so that it means the same in every window.
+    """
+
+    subject: UUID | None = None
+    kinds: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    actors: tuple[UUID, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def hides(self) -> bool:
+        """Whether it hides events beside those of other subjects."""
+        return bool(self.kinds or self.types or self.actors or self.since or self.until)
+
+    def admits(self, event: SealedEvent) -> bool:
+        """Whether a reader with this filter gets the event: what `window` asks the database."""
+        return (
+            (self.subject is None or event.subject == self.subject)
+            and (not self.kinds or event.kind in self.kinds)
+            and (not self.types or event.type in self.types)
+            and (self.since is None or event.at >= self.since)
+            and (self.until is None or event.at < self.until)
+            and (not self.actors or _signed.decode(event.entry).by.id in self.actors)
+        )
+
+
+class SealedEvent(NamedTuple):
+    """One event in its place; what a reader may see of its private part is not decided here."""
+
+    position: int
+    account: UUID
+    kind: str
+    subject: UUID
+    version: int
+    type: str
+    at: datetime
+    entry: str
+    private: str | None
+    salt: bytes | None
+
+
+class Window(NamedTuple):
+    """The events of a window, and the position up to which everything was looked at, also what the filter hid."""
+
+    events: list[SealedEvent]
+    reached: int
+
+
+async def head_of(pool: Pool, account: UUID | None) -> int:
+    """Return the last position of an account's log, or of the whole log; 0 if it is empty."""
+    async with _reading(pool, account) as connection:
+        return await _head(connection, account)
+
+
+async def window(
+    pool: Pool,
+    account: UUID | None,
+    *,
+    after: int,
+    until: int,
+    filter: LogFilter,  # noqa: A002 - what else to call it
+    limit: int,
+) -> Window:
+    """Return events beyond `after` up to `until` in the order of the log, `limit` at most.
+
+    The account's part of the log is read behind row-level security. None reads the whole log, by its own positions.
+    """
+    async with _reading(pool, account) as connection:
+        until = min(until, await _head(connection, account))
+        if until <= after:
+            return Window([], after)
+        looks = LOOKED_AT if filter.hides or (account is None and filter.subject) else limit
+        if account is not None and filter.subject is not None:
+            version, last = await _place(connection, account, filter.subject, after=after, looks=looks)
+            looked_at = until if last is None else min(until, last)
+            arguments = (version, looked_at, account, *_wanted(filter), filter.subject, looks)
+            return await _found(connection, _SUBJECT, arguments, looked_at=looked_at, limit=limit)
+        looked_at = min(until, after + looks)
+        statement, whose = (_WHOLE, filter.subject) if account is None else (_ACCOUNT, account)
+        arguments = (after, looked_at, whose, *_wanted(filter))
+        return await _found(connection, statement, arguments, looked_at=looked_at, limit=limit)
+
+
+def _wanted(wanted: LogFilter) -> tuple[object, ...]:
+    actors = [str(actor) for actor in wanted.actors]
+    return (list(wanted.kinds) or None, list(wanted.types) or None, wanted.since, wanted.until, actors or None)
+
+
+async def _found(
+    connection: Tenant, statement: str, arguments: tuple[object, ...], *, looked_at: int, limit: int
+) -> Window:
+    """Take events off a cursor until there are enough, or too many bytes of them for one window."""
+    cursor = await connection.cursor(statement, *arguments)
+    events: list[SealedEvent] = []
+    length = 0
+    while len(events) < limit and length < _BYTES:
+        asked = min(_ROWS, limit - len(events))
+        found = [SealedEvent(*row) for row in await cursor.fetch(asked)]
+        events += found
+        length += sum(len(event.entry) + len(event.private or "") for event in found)
+        if len(found) < asked:
+            return Window(events, looked_at)
+    return Window(events, events[-1].position)
+
+
+async def _place(connection: Tenant, account: UUID, subject: UUID, *, after: int, looks: int) -> tuple[int, int | None]:
+    place = await connection.fetchrow(_PLACE, account, subject, after, looks)
+    assert place is not None  # noqa: S101 - halving always ends
+    return place["version"], place["last"]
+
+
+async def _head(connection: Tenant, account: UUID | None) -> int:
+    if account is None:
+        size: int = await connection.fetchval("select size from head where log_id = 0")
+        return size
+    position: int | None = await connection.fetchval(
+        "select account_pos from sealed where account_id = $1 order by account_pos desc limit 1", account
+    )
+    return position or 0
+
+
+@asynccontextmanager
+async def _reading(pool: Pool, account: UUID | None) -> AsyncIterator[Tenant]:
+    """Lend a connection that sees one moment: one account's rows, or everybody's."""
+    if account is not None:
+        async with tenant(pool, account) as connection:
+            yield connection
+        return
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        yield connection
+
+
+class _By(msgspec.Struct, frozen=True):
+    by: Actor
+
+
+_signed: Final = msgspec.json.Decoder(_By)
