@@ -8,48 +8,23 @@ the counts since the last of these events: the last second's, or the last minute
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final, Protocol, Self
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Self
 from uuid import UUID
 
 import structlog
 
-from .fold import Outcome
-from .principal import SYSTEM, Actor, Principal
+from .log_reads import LogReads
+from .noted_reads import Doorway, Noted, Reader, write
+from .principal import Principal
 from .repeating import Repeating
-from .subjects.reads import NAMED_LIMIT, NoteReads, What, log_of
+from .subjects.reads import LogRange, What, WhichLog
 
 log = structlog.get_logger()
 
 PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
-Reader = tuple[UUID, Actor]
-"""Account and who."""
-
-
-class Doorway(Protocol):
-    """The one thing that is asked of the door."""
-
-    async def execute(self, command: NoteReads) -> Outcome: ...
-
-
-@dataclass(slots=True)
-class _Noted:
-    """What one reader has read and no event says yet."""
-
-    since: float
-    calls: dict[str, int] = field(default_factory=dict)
-    shown: int = 0
-    tokens: dict[UUID, None] = field(default_factory=dict)
-
-    def add(self, calls: dict[str, int], shown: int, tokens: Iterable[UUID]) -> None:
-        for what, count in calls.items():
-            self.calls[what] = self.calls.get(what, 0) + count
-        self.shown += shown
-        self.tokens |= dict.fromkeys(tokens)
-        while len(self.tokens) > NAMED_LIMIT:
-            self.tokens.popitem()
 
 
 @dataclass(slots=True)
@@ -66,8 +41,9 @@ class Witness:
     def __init__(self, door: Doorway, *, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._door = door
         self._pause = pause_seconds
-        self._noted: dict[Reader, _Noted] = {}
+        self._noted: dict[Reader, Noted] = {}
         self._paces: dict[Reader, _Pace] = {}
+        self._log = LogReads(door)
         self._writing = Repeating(self._write_due, seconds=pause_seconds / 4, complaint="reads_not_written")
 
     async def __aenter__(self) -> Self:
@@ -77,18 +53,36 @@ class Witness:
     async def __aexit__(self, *_: object) -> None:
         await self._writing.stop()
         await self.flush()
+        await self._log.finish()
 
     def note(self, asker: Principal, what: What, *, shown: int, tokens: tuple[UUID, ...] = ()) -> None:
         """Count a read; an event will say so soon."""
         reader, now = (asker.account, asker.actor), asyncio.get_running_loop().time()
-        self._noted.setdefault(reader, _Noted(now)).add({what: 1}, shown, tokens)
+        self._noted.setdefault(reader, Noted(now)).add(_noted({what: 1}, shown, tokens))
         self._paces.setdefault(reader, _Pace(now + self._pause, self._pause))
 
     async def tell(self, asker: Principal, what: What, *, shown: int, tokens: tuple[UUID, ...] = ()) -> None:
         """Have a read in the log before it is answered: what cannot be logged is not shown."""
-        noted = _Noted(asyncio.get_running_loop().time())
-        noted.add({what: 1}, shown, tokens)
-        await self._write((asker.account, asker.actor), noted)
+        await write(self._door, (asker.account, asker.actor), _noted({what: 1}, shown, tokens))
+
+    async def tell_log(
+        self, asker: Principal, *, first: int, last: int, shown: int = 0, filters: Collection[str] = (),
+        tokens: tuple[UUID, ...] = (), whole: bool = False,
+    ) -> None:  # fmt: skip
+        """Return once an event of the last hour says that this caller reads the log; without it nothing is shown.
+
+        `filters` are the names of those that the call uses, `tokens` those that it asks for by name. With `whole` the
+        positions are those of all accounts' log.
+        """
+        noted = _noted({_which(whole): 1}, shown, tokens)
+        noted.log = LogRange(first=first, last=last, filters=dict.fromkeys(filters, 1) or {"none": 1})
+        await self._log.tell(((asker.account, asker.actor), _which(whole)), noted)
+
+    def note_log(self, asker: Principal, *, first: int, last: int, shown: int, whole: bool = False) -> None:
+        """Count what a call of which `tell_log` was told has shown since; the next event says so."""
+        noted = _noted({_which(whole): 0}, shown, ())
+        noted.log = LogRange(first=first, last=last)
+        self._log.note(((asker.account, asker.actor), _which(whole)), noted)
 
     async def flush(self) -> None:
         """Write all that was noted."""
@@ -100,6 +94,7 @@ class Witness:
         for reader in due:
             self._set_pace(reader, now)
         await self._write_all([reader for reader in due if reader in self._noted])
+        await self._log.write_due()
 
     def _set_pace(self, reader: Reader, now: float) -> None:
         """Who has read again since the last event is written about more seldom; who has not begins anew."""
@@ -111,25 +106,20 @@ class Witness:
     async def _write_all(self, readers: list[Reader]) -> None:
         taken = {reader: self._noted.pop(reader) for reader in readers}
         # Together, so that they ride in one batch.
-        results = await asyncio.gather(*(self._write(*each) for each in taken.items()), return_exceptions=True)
+        results = await asyncio.gather(*(write(self._door, *each) for each in taken.items()), return_exceptions=True)
         for (reader, noted), result in zip(taken.items(), results, strict=True):
             if isinstance(result, BaseException):
                 self._keep_back(reader, noted)
                 log.warning("reads_kept_back", error=type(result).__name__)
 
-    def _keep_back(self, reader: Reader, noted: _Noted) -> None:
-        newer = self._noted.setdefault(reader, _Noted(noted.since))
-        newer.since = noted.since
-        newer.add(noted.calls, noted.shown, noted.tokens)
+    def _keep_back(self, reader: Reader, noted: Noted) -> None:
+        self._noted.setdefault(reader, Noted(noted.since)).add(noted)
         self._paces.setdefault(reader, _Pace(asyncio.get_running_loop().time() + self._pause, self._pause))
 
-    async def _write(self, reader: Reader, noted: _Noted) -> None:
-        account, actor = reader
-        await self._door.execute(
-            NoteReads(
-                # By the service, about the reader: who has been ended meanwhile has read all the same.
-                account=account, id=log_of(account, actor), by=SYSTEM, reader=actor, calls=noted.calls,
-                shown=noted.shown, tokens=tuple(noted.tokens),
-                seconds=int(asyncio.get_running_loop().time() - noted.since),
-            )
-        )  # fmt: skip
+
+def _noted(calls: dict[str, int], shown: int, tokens: tuple[UUID, ...]) -> Noted:
+    return Noted(asyncio.get_running_loop().time(), calls, shown, dict.fromkeys(tokens))
+
+
+def _which(whole: bool) -> WhichLog:
+    return "whole_log" if whole else "log"

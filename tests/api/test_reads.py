@@ -2,10 +2,14 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from api.people import person
 from api.service import Answer, Caller
+from counterfoil.door import Door
+from counterfoil.principal import Actor, Principal
+from counterfoil.settings import Settings
+from counterfoil.witness import Witness
 
 
 async def reads(admin: Caller, reader: str, *, least: int) -> list[dict[str, Any]]:
@@ -58,6 +62,21 @@ async def test_i37_reading_the_log_is_an_event_before_it_is_answered(admin: Call
         assert (event["calls"], event["shown"], event["tokens"]) == ({what: 1}, 1, [other])
     assert (await asker.get("/v1/reads", limit=1)).status == 200
     assert (await newest())["calls"] == {"reads": 1}
+
+
+async def test_reads_of_the_log_tell_the_range(admin: Caller, ours: dict[str, str], api_settings: Settings) -> None:
+    _, reader = await auditor(admin)
+    asker = Principal(actor=Actor("token", UUID(reader)), account=UUID(ours["account"]), scopes=())
+    async with Door(api_settings.database_url) as door, Witness(door) as witness:
+        await witness.tell_log(asker, first=1, last=20, shown=3, filters=("type",))
+        await witness.tell_log(asker, first=1, last=90, shown=90, whole=True)
+        await witness.tell(asker, "reads", shown=1)
+    found = await reads(admin, reader, least=3)
+    assert [(each["calls"], each["log"]) for each in found] == [
+        ({"reads": 1}, None),
+        ({"whole_log": 1}, {"first": 1, "last": 90, "filters": {"none": 1}}),
+        ({"log": 1}, {"first": 1, "last": 20, "filters": {"type": 1}}),
+    ]
 
 
 async def test_reading_ones_own_is_no_event(admin: Caller) -> None:

@@ -1,8 +1,13 @@
 """What auditors see of those who only looked."""
 
 import json
+from uuid import UUID
 
 from cli.shell import Shell
+from counterfoil.door import Door
+from counterfoil.principal import Actor, Principal
+from counterfoil.settings import Settings
+from counterfoil.witness import Witness
 
 
 async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:
@@ -18,3 +23,16 @@ async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:
     assert "events 1" in said.out
     refused = await shell("reads", "--reader", "nobody")
     assert (refused.code, refused.out) == (1, "")
+
+
+async def test_reads_of_the_log_tell_the_positions_and_the_filters(shell: Shell, settings: Settings) -> None:
+    me = json.loads((await shell("whoami", "--json")).out)
+    asker = Principal(actor=Actor("token", UUID(me["token"]["id"])), account=UUID(me["account"]), scopes=())
+    async with Door(settings.database_url) as door, Witness(door) as witness:
+        await witness.tell_log(asker, first=3, last=20, filters=("type",))
+        await witness.tell_log(asker, first=91, last=90, whole=True)
+    whole, own = [json.loads(line)["log"] for line in (await shell("reads", "--json")).out.splitlines()]
+    assert own == {"first": 3, "last": 20, "filters": {"type": 1}}
+    assert whole == {"first": 91, "last": 90, "filters": {"none": 1}}
+    lines = (await shell("reads")).out.splitlines()
+    assert [line.split("\t")[4] for line in lines if "log 1" in line] == ["none", "3 to 20 (type 1)"]

@@ -18,7 +18,10 @@ IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}
 )
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
-USE = frozenset({"attempts", "audit", "client", "door", "founding", "keys", "recovering", "use", "witness"})
+USE = frozenset({
+    "attempts", "audit", "client", "door", "founding", "keys", "log_reads", "noted_reads", "recovering", "use",
+    "witness",
+})  # fmt: skip
 """What may import all but the edges."""
 FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 

@@ -43,7 +43,7 @@ from counterfoil.subjects.key_events import (
     KeyRetired,
 )
 from counterfoil.subjects.pepper import PepperActivated, PepperIntroduced, PepperRetired
-from counterfoil.subjects.reads import Read
+from counterfoil.subjects.reads import LogRange, Read
 from counterfoil.subjects.user_events import (
     PasswordChanged,
     RecoveryCodeUsed,
@@ -98,6 +98,10 @@ LIVES: dict[str, list[Event]] = {
             reader=Actor("user", OTHER), calls={"list": 3, "token": 1}, shown=151, tokens=(OTHER,), seconds=2,
         ),
         Read(reader=Actor("user", OTHER), calls={"events": 1}, shown=0, tokens=(), seconds=0),
+        Read(
+            reader=Actor("user", OTHER), calls={"whole_log": 3}, shown=0, tokens=(OTHER,), seconds=3_600,
+            log=LogRange(first=1, last=9_007_199_254_740_992, filters={"none": 1, "type": 2}),
+        ),
     ],
     "key": [
         KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"}),

@@ -1,5 +1,6 @@
 """Reads are never refused, and each reader's stand in a log of their own."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from counterfoil.events import Event, Fact, Subject
 from counterfoil.principal import SYSTEM, Actor
 from counterfoil.subjects.account import AccountCreated
-from counterfoil.subjects.reads import NAMED_LIMIT, Log, NoteReads, Read, decide, evolve, log_of
+from counterfoil.subjects.reads import HOUR, NAMED_LIMIT, Log, LogRange, NoteReads, Read, decide, evolve, log_of
 from counterfoil.subjects.small import Around
 from pure.stories import ACCOUNT, NOON
 
@@ -20,9 +21,20 @@ def noting(reader: Actor = ADA, **said: object) -> NoteReads:
     return NoteReads(account=ACCOUNT, by=SYSTEM, reader=reader, **fields)  # type: ignore[arg-type] # as a test says
 
 
-def fact(event: Event, version: int) -> Fact:
+def fact(event: Event, version: int, at: datetime = NOON) -> Fact:
     subject = Subject("log", log_of(ACCOUNT, ADA))
-    return Fact(account=ACCOUNT, subject=subject, version=version, type="read", at=NOON, by=SYSTEM.actor, event=event)
+    return Fact(account=ACCOUNT, subject=subject, version=version, type="read", at=at, by=SYSTEM.actor, event=event)
+
+
+def by_position(first: int, last: int, which: str = "log", **filters: int) -> NoteReads:
+    return noting(calls={which: 1}, log=LogRange(first=first, last=last, filters=filters or {"none": 1}))
+
+
+def decided(log: Log | None, command: NoteReads, at: datetime) -> tuple[list[Event], Log | None]:
+    events = decide(log, command, Around(at=at))
+    for event in events:
+        log = evolve(log, fact(event, log.version + 1 if log else 1, at))
+    return events, log
 
 
 def test_each_reader_has_one_log_in_each_account() -> None:
@@ -53,3 +65,45 @@ def test_reads_in_the_log_of_another_are_a_bug() -> None:
         decide(None, noting(id=log_of(ACCOUNT, TOKEN)), NOW)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact(AccountCreated(), 1))
+
+
+def test_reads_of_the_log_are_at_most_one_event_an_hour() -> None:
+    (event,), log = decided(None, by_position(1, 9), NOON)
+    assert event == Read(
+        reader=ADA, calls={"log": 1}, shown=7, tokens=(), seconds=0, log=LogRange(first=1, last=9, filters={"none": 1})
+    )
+    assert decided(log, by_position(10, 20), NOON) == ([], log)
+    assert decided(log, by_position(10, 20), NOON + HOUR - timedelta(microseconds=1)) == ([], log)
+    (_,), log = decided(log, by_position(10, 20), NOON + HOUR)
+    assert log is not None
+    assert (log.log_read_at, log.calls, log.version) == ({"log": NOON + HOUR}, 2, 2)
+    assert decided(log, by_position(21, 22), NOON + 2 * HOUR - timedelta(microseconds=1)) == ([], log)
+
+
+def test_the_hour_holds_up_no_other_reads_and_no_other_log() -> None:
+    _, log = decided(None, noting(), NOON)
+    (_,), log = decided(log, by_position(1, 9), NOON)
+    (_,), log = decided(log, by_position(1, 90, "whole_log"), NOON)
+    (_,), log = decided(log, noting(calls={"events": 1}), NOON)
+    assert log is not None
+    assert log.log_read_at == {"log": NOON, "whole_log": NOON}
+    assert decided(log, by_position(1, 90, "whole_log"), NOON)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ((5, 9), (7, 12), (5, 12)),
+        ((5, 9), (1, 2), (1, 9)),
+        ((5, 9), (100, 99), (5, 9)),
+        ((100, 99), (5, 9), (5, 9)),
+        ((8, 7), (8, 7), (8, 7)),
+    ],
+)
+def test_ranges_join_to_one_that_holds_both_and_nothing_read_adds_nothing(
+    one: tuple[int, int], other: tuple[int, int], both: tuple[int, int]
+) -> None:
+    first = LogRange(first=one[0], last=one[1], filters={"none": 1, "type": 2})
+    joined = first.joined(LogRange(first=other[0], last=other[1], filters={"type": 1, "since": 1}))
+    assert joined == LogRange(first=both[0], last=both[1], filters={"none": 1, "type": 3, "since": 1})
+    assert first.filters == {"none": 1, "type": 2}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-from counterfoil.client.reads import Reading
+from counterfoil.client.reads import LogRange, Reading
 
 from .options import WHOSE, AsJson, Credentials, Limit, Since, Until
 from .reading import listed
@@ -39,13 +39,31 @@ def reads(
 
 def _show(reads: Sequence[Reading]) -> None:
     table(
-        ("at", "reader", "calls", "rows", "tokens by name"),
-        ((time_of(each.at), actor_of(each.reader), _calls(each), str(each.shown), _tokens(each)) for each in reads),
+        ("at", "reader", "calls", "rows", "positions", "tokens by name"),
+        (
+            (
+                time_of(each.at),
+                actor_of(each.reader),
+                _counted(each.calls),
+                str(each.shown),
+                _range(each.log),
+                _tokens(each),
+            )
+            for each in reads
+        ),
     )
 
 
-def _calls(reading: Reading) -> str:
-    return ", ".join(f"{what} {count}" for what, count in sorted(reading.calls.items()))
+def _counted(calls: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} {count}" for what, count in sorted(calls.items()))
+
+
+def _range(log: LogRange | None) -> str:
+    """Return the positions and, unless each call read all of them, the filters: `1 to 500 (none 1, type 2)`."""
+    if log is None:
+        return ""
+    positions = f"{log.first} to {log.last}" if log.first <= log.last else "none"
+    return positions if log.filters.keys() <= {"none"} else f"{positions} ({_counted(log.filters)})"
 
 
 def _tokens(reading: Reading) -> str:

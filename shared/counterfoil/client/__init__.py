@@ -44,7 +44,7 @@ from .failures import (
     Unintelligible,
     Unreachable,
 )
-from .reads import Reading
+from .reads import LogRange, Reading
 from .wire import Password
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "Invalid",
     "Issued",
     "Job",
+    "LogRange",
     "LoggedIn",
     "NotFound",
     "OutcomeUnknown",

@@ -13,10 +13,21 @@ from .calls import Calls
 from .documents import Actor
 
 
+class LogRange(msgspec.Struct, frozen=True, kw_only=True):
+    """The positions of the log that were read, from the lowest to the highest; `last` below `first`: nothing was there.
+
+    `filters` counts the calls that used each filter, `none` those that used none.
+    """
+
+    first: int
+    last: int
+    filters: dict[str, int]
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What one reader has read in the `seconds` before `at`: how often of which kind, and how many rows they saw.
 
-    `tokens` are those that were asked for by name, a hundred at most.
+    `tokens` are those that were asked for by name, a hundred at most. `log` is the range of a read of the log.
     """
 
     at: datetime
@@ -25,6 +36,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     shown: int
     tokens: tuple[UUID, ...]
     seconds: int
+    log: LogRange | None = None
     version: int
 
 

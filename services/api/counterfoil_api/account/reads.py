@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from counterfoil.cursor import BadCursor
 from counterfoil.events import Fact
@@ -34,15 +34,29 @@ class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
+class LogRangeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The positions of the log that were read, from the lowest to the highest; `last` below `first`: nothing was there.
+
+    `filters` counts the calls that used each filter, `none` those that used none.
+    """
+
+    first: int
+    last: int
+    filters: dict[str, int]
+
+
 class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What one reader has read in the `seconds` before `at`: how often of which kind, and how many rows they saw."""
 
     at: datetime
     reader: ActorDocument
-    calls: Annotated[dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads.")]
+    calls: Annotated[
+        dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads, log, whole_log.")
+    ]
     shown: int
     tokens: Annotated[tuple[UUID, ...], Meta(description="Those asked for by name, a hundred at most.")]
     seconds: int
+    log: Annotated[LogRangeDocument | None, Meta(description="What of the log; null for all other reads.")]
     version: Annotated[int, Meta(description="In this reader's own count.")]
 
 
@@ -58,7 +72,8 @@ async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[Re
     """List who has read what, the newest first.
 
     Reading the log, a past state or this list is an event before it is answered; lists and look-ups are counted and
-    become one within about a second. Nobody's look at their own tokens is an event.
+    become one within about a second. Nobody's look at their own tokens is an event. Of `/v1/events` the first read of
+    an hour is an event before it is answered, and the rest of the hour becomes one when it is over.
     """
     need(asker, "audit.read")
     reader = None if query.reader is None else await actor_meant(ledger, asker, query.reader, field="reader")
@@ -102,4 +117,7 @@ def _document(fact: Fact, known: Names) -> ReadDocument:
     return ReadDocument(
         at=fact.at, reader=actor_document(event.reader, known), calls=event.calls, shown=event.shown,
         tokens=event.tokens, seconds=event.seconds, version=fact.version,
+        log=None if event.log is UNSET else LogRangeDocument(
+            first=event.log.first, last=event.log.last, filters=event.log.filters
+        ),
     )  # fmt: skip

@@ -1,0 +1,258 @@
+"""Reads of the log by position: the first of an hour is an event before it is answered, the rest are one afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from counterfoil.door import Door
+from counterfoil.fold import Outcome
+from counterfoil.postgres.connection import Connection, Pool, open_pool
+from counterfoil.postgres.reads import reads_of
+from counterfoil.principal import Actor, Principal
+from counterfoil.refusals import Overloaded
+from counterfoil.subjects import reads
+from counterfoil.subjects.reads import LogRange, NoteReads, Read
+from counterfoil.witness import Witness
+from counterfoil_dev.postgres import Database
+
+ACCOUNT = UUID(int=0xACC)
+ADA = Principal(actor=Actor("user", UUID(int=0xADA)), account=ACCOUNT, scopes=("all",))
+BOB = Principal(actor=Actor("user", UUID(int=0xB0B)), account=ACCOUNT, scopes=("all",))
+ABROAD = Principal(actor=ADA.actor, account=UUID(int=2), scopes=("all",))
+TOKEN = UUID(int=0xC0FFEE)
+SOON = 0.05
+"""Seconds between two looks at what is due, times four."""
+
+
+@pytest_asyncio.fixture
+async def readers(database: Database) -> AsyncIterator[Pool]:
+    async with await open_pool(database.app_url, size=2) as pool:
+        yield pool
+
+
+async def written(pool: Pool, account: UUID = ACCOUNT) -> list[Read]:
+    """The reads in the log of an account, the oldest first."""
+    events = [fact.event for fact in reversed(await reads_of(pool, account, limit=1_000))]
+    return [event for event in events if isinstance(event, Read)]
+
+
+async def until_written(pool: Pool, count: int) -> list[Read]:
+    async with asyncio.timeout(10):
+        while len(found := await written(pool)) < count:  # noqa: ASYNC110 - another connection tells us nothing
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def an_hour_goes_by(owner: Connection) -> None:
+    """Let all that was noted have been noted an hour earlier."""
+    await owner.execute(
+        """
+        update subject
+           set details = jsonb_set(details::jsonb, '{log_read_at}',
+                                   (select jsonb_object_agg(key, value::timestamptz - interval '1h')
+                                      from jsonb_each_text(details::jsonb -> 'log_read_at')))::text
+         where kind = 'log'"""
+    )
+
+
+class Counting:
+    """A door that counts how often it is asked, and refuses while it is shut."""
+
+    def __init__(self, door: Door) -> None:
+        self._door, self.asked, self.shut = door, 0, False
+
+    async def execute(self, command: NoteReads) -> Outcome:
+        self.asked += 1
+        if self.shut:
+            raise Overloaded
+        return await self._door.execute(command)
+
+
+async def test_the_first_read_is_in_the_log_before_it_is_answered_and_the_rest_of_the_hour_asks_for_nothing(
+    door: Door, readers: Pool
+) -> None:
+    counting = Counting(door)
+    async with Witness(counting, pause_seconds=SOON) as witness:
+        await witness.tell_log(ADA, first=1, last=500, shown=500, filters=("type", "since"), tokens=(TOKEN,))
+        first = Read(
+            reader=ADA.actor, calls={"log": 1}, shown=500, tokens=(TOKEN,), seconds=0,
+            log=LogRange(first=1, last=500, filters={"type": 1, "since": 1}),
+        )  # fmt: skip
+        assert await written(readers) == [first]
+        for page in range(1, 100):
+            await witness.tell_log(ADA, first=500 * page + 1, last=500 * page + 500, shown=500)
+            witness.note_log(ADA, first=1, last=500, shown=1)
+        await asyncio.sleep(4 * SOON)
+        assert (counting.asked, await written(readers)) == (1, [first])
+    assert await written(readers) == [first]
+
+
+async def test_what_was_read_in_the_hour_is_one_event_when_it_is_over(
+    door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=1))
+    async with Witness(door, pause_seconds=SOON) as witness:
+        await witness.tell_log(ADA, first=1, last=10, shown=10)
+        await witness.tell_log(ADA, first=11, last=20, shown=10, filters=("actor",), tokens=(TOKEN,))
+        await witness.tell_log(ADA, first=5, last=6, shown=2)
+        witness.note_log(ADA, first=21, last=400, shown=300)
+        _, second = await until_written(readers, 2)
+    assert second.log == LogRange(first=5, last=400, filters={"actor": 1, "none": 1})
+    assert (second.calls, second.shown, second.tokens) == ({"log": 2}, 312, (TOKEN,))
+
+
+async def test_a_stream_that_goes_on_for_hours_is_one_event_an_hour(
+    door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own events come back to it as lines; with one an hour they cannot chase each other."""
+    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=0.5))
+    loop = asyncio.get_running_loop()
+    async with Witness(door, pause_seconds=SOON) as witness:
+        began = loop.time()
+        await witness.tell_log(ADA, first=1, last=0)
+        seen = 0
+        while loop.time() < began + 2:
+            told = len(await written(readers))
+            if told > seen:
+                witness.note_log(ADA, first=seen + 1, last=told, shown=told - seen)
+                seen = told
+            await asyncio.sleep(0.005)
+        hours = (loop.time() - began) / 0.5
+    found = await written(readers)
+    assert 2 <= len(found) <= hours + 1
+    assert [read.calls for read in found] == [{"log": 1}] + [{"log": 0}] * (len(found) - 1)
+    # Each says that the one before was shown.
+    assert [read.log for read in found[1:]] == [LogRange(first=n, last=n) for n in range(1, len(found))]
+
+
+async def test_several_processes_write_one_event_an_hour(
+    door: Door, database: Database, readers: Pool, owner: Connection
+) -> None:
+    async with (
+        Door(database.app_url) as other,
+        Witness(door, pause_seconds=SOON) as here,
+        Witness(other, pause_seconds=SOON) as there,
+    ):
+        await asyncio.gather(
+            *(each.tell_log(ADA, first=n, last=n, shown=1) for n in range(20) for each in (here, there))
+        )
+        (only,) = await written(readers)
+        assert only.calls == {"log": 1}
+    assert len(await written(readers)) == 1
+    await an_hour_goes_by(owner)
+    async with Witness(door) as next_one:
+        await next_one.tell_log(BOB, first=1, last=1)
+        await next_one.tell_log(ADA, first=1, last=1)
+    assert [read.reader for read in await written(readers)] == [ADA.actor, BOB.actor, ADA.actor]
+
+
+async def test_what_the_other_process_keeps_back_is_written_when_the_hour_of_the_ledger_is_over(
+    door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=1.5))
+    async with Witness(door, pause_seconds=SOON) as here, Witness(door, pause_seconds=SOON) as there:
+        await here.tell_log(ADA, first=1, last=1, shown=1)
+        await asyncio.sleep(0.5)
+        await there.tell_log(ADA, first=2, last=2, shown=1)  # is told that there is one, and for how long
+        _, second = await until_written(readers, 2)
+        assert second.log == LogRange(first=2, last=2, filters={"none": 1})
+    assert len(await written(readers)) == 2
+
+
+async def test_many_streams_of_one_reader_that_begin_together_ask_once(door: Door, readers: Pool) -> None:
+    counting = Counting(door)
+    async with Witness(counting) as witness:
+        await asyncio.gather(*(witness.tell_log(ADA, first=1, last=9) for _ in range(200)))
+        assert counting.asked == 1
+    assert len(await written(readers)) == 1
+
+
+async def test_readers_accounts_and_the_whole_log_have_an_hour_each(door: Door, readers: Pool) -> None:
+    async with Witness(door) as witness:
+        for _ in range(3):
+            for asker in (ADA, BOB, ABROAD):
+                await witness.tell_log(asker, first=1, last=9)
+            await witness.tell_log(ADA, first=1, last=900, whole=True)
+        await witness.tell(ADA, "events", shown=1)
+        await witness.tell(ADA, "events", shown=1)
+    found = [(read.reader, read.calls) for read in await written(readers)]
+    assert found == [
+        (ADA.actor, {"log": 1}), (BOB.actor, {"log": 1}), (ADA.actor, {"whole_log": 1}),
+        (ADA.actor, {"events": 1}), (ADA.actor, {"events": 1}),
+    ]  # fmt: skip
+    assert [read.calls for read in await written(readers, ABROAD.account)] == [{"log": 1}]
+
+
+async def test_i37_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted_as_read(
+    door: Door, readers: Pool, owner: Connection
+) -> None:
+    counting = Counting(door)
+    async with Witness(counting, pause_seconds=3_600) as witness:
+        counting.shut = True
+        refused = await asyncio.gather(
+            *(witness.tell_log(ADA, first=1, last=9, shown=9) for _ in range(3)), return_exceptions=True
+        )
+        assert [type(each) for each in refused] == [Overloaded] * 3
+        counting.shut = False
+        await witness.tell_log(ADA, first=4, last=5, shown=2)
+        witness.note_log(ADA, first=6, last=7, shown=2)
+        await an_hour_goes_by(owner)
+    first, second = await written(readers)
+    assert (first.calls, first.shown, first.log) == ({"log": 1}, 2, LogRange(first=4, last=5, filters={"none": 1}))
+    assert (second.calls, second.shown, second.log) == ({"log": 0}, 2, LogRange(first=6, last=7))
+
+
+async def test_what_was_gathered_outlasts_a_ledger_that_cannot_be_written(
+    door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("counterfoil.log_reads._REST_SECONDS", SOON)
+    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=0.3))
+    counting = Counting(door)
+    async with Witness(counting, pause_seconds=SOON) as witness:
+        await witness.tell_log(ADA, first=1, last=1)
+        witness.note_log(ADA, first=2, last=3, shown=2)
+        counting.shut, asked = True, counting.asked
+        async with asyncio.timeout(10):
+            while counting.asked < asked + 3:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        with pytest.raises(Overloaded):  # the hour is over: what cannot be logged now is not shown
+            await witness.tell_log(ADA, first=1, last=100)
+        counting.shut = False
+        _, second = await until_written(readers, 2)
+    assert (second.calls, second.shown, second.log) == ({"log": 0}, 2, LogRange(first=2, last=3))
+
+
+async def test_who_goes_away_while_the_event_is_written_is_counted_once(
+    door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=0.5))
+    counting = Counting(door)
+    async with Witness(counting, pause_seconds=SOON) as witness:
+        gone = asyncio.create_task(witness.tell_log(ADA, first=1, last=1, shown=1))
+        while not counting.asked:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        gone.cancel()
+        witness.note_log(ADA, first=2, last=2, shown=1)
+        first, second = await until_written(readers, 2)
+    assert [(read.calls, read.shown) for read in (first, second)] == [({"log": 1}, 1), ({"log": 0}, 1)]
+
+
+async def test_a_service_that_ends_within_the_hour_says_in_its_own_log_what_it_could_not_write(
+    door: Door, readers: Pool
+) -> None:
+    with capture_logs() as logs:
+        async with Witness(door) as witness:
+            await witness.tell_log(ADA, first=1, last=1)
+            witness.note_log(ADA, first=2, last=70, shown=60)
+    assert len(await written(readers)) == 1
+    assert logs == [
+        {
+            "event": "log_reads_unwritten", "log_level": "info", "account": ACCOUNT, "reader": ADA.actor.id,
+            "kind": "user", "which": "log", "first": 2, "last": 70, "shown": 60,
+        }
+    ]  # fmt: skip
