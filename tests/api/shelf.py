@@ -3,16 +3,17 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 
-from counterfoil.refusals import ScopeMissing
+from counterfoil.refusals import Overloaded, ScopeMissing
 from counterfoil_api.auth.credentials import Approach, PasswordGiven, SecretGiven
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
-from counterfoil_api.typed.replies import Made, Page, Tagged
+from counterfoil_api.typed.replies import Made, Page, Tagged, encode
+from counterfoil_api.typed.streaming import NDJSON, Streamed
 
 
 class Owner(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,6 +53,10 @@ class Shelf:
 
     finished: list[str] = field(default_factory=list)
     observed: list[tuple[str, str, int, str | None]] = field(default_factory=list)
+    lines_sent: int = 0
+    given_back: int = 0
+    gave_back: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 things = Api("things")
@@ -102,6 +107,45 @@ async def finish_slowly(shelf: Shelf, body: Body[NewThing]) -> Thing:
 async def show_page(_: Shelf) -> Page:
     """Show a page."""
     return Page(b"hello", "text/plain; charset=utf-8")
+
+
+class Lines:
+    """Lines that end when they are told to, or fail; and something that is given back."""
+
+    def __init__(self, shelf: Shelf, name: str, limit: int) -> None:
+        self.shelf, self.name, self.left = shelf, name, limit
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.left == 0:
+            await self._end()
+        self.left -= 1
+        self.shelf.lines_sent += 1
+        return self.name.encode() * (10_000 if self.name == "long" else 1) + b"\n"
+
+    async def _end(self) -> None:
+        match self.name:
+            case "bug":
+                raise RuntimeError("cfl_service_secret leaks nowhere")
+            case "refused":
+                raise Overloaded
+            case "waits":
+                await self.shelf.go_on.wait()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.shelf.given_back += 1
+        self.shelf.gave_back.set()
+
+
+@things.get("/lines", streams=(NDJSON,), headers=("Log-Head",))
+async def list_lines(shelf: Shelf, query: Query[Search]) -> Streamed[Search]:
+    """List lines."""
+    if query.name is None:
+        return Streamed("application/json", encode(query), {"Log-Head": "7"}, compress=True)
+    return Streamed(NDJSON, Lines(shelf, query.name, query.limit), {"Log-Head": "7"}, compress=query.name == "small")
 
 
 async def believe(_: Shelf, approach: Approach) -> str:

@@ -53,6 +53,8 @@ class Route:
     spelling: Spelling | None = None
     instead_of: tuple[str, ...] = ()
     only_reads: bool = False
+    streams: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -98,13 +100,16 @@ class Api:
         spelling: Spelling | None = None,
         instead_of: tuple[str, ...] = (),
         only_reads: bool = False,
+        streams: tuple[str, ...] = (),
+        headers: tuple[str, ...] = (),
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
 
         `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
         `spelling` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
         place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what is no GET, but
-        changes nothing.
+        changes nothing; `streams` are the media types that it may answer with beside JSON, and `headers` those that it
+        adds to its answers.
         """
 
         def declare(call: Handler) -> Handler:
@@ -128,6 +133,8 @@ class Api:
                 spelling=spelling,
                 only_reads=only_reads,
                 instead_of=instead_of,
+                streams=streams,
+                headers=headers,
             )
             self.routes.append(route)
             return call

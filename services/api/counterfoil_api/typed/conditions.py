@@ -72,9 +72,9 @@ def refuse_weak(header: str | None) -> None:
             raise WeakTag(f'W/"{tag.opaque}" never matches, since If-Match compares strongly; send "{tag.own}".')
 
 
-def seen(request: web.Request, response: web.Response) -> web.Response:
+def seen(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     """The answer to a GET under a tag of its own, or 304 if the caller has that very document (RFC 9110 13.1.2)."""
-    if "ETag" not in response.headers or not isinstance(response.body, bytes):
+    if "ETag" not in response.headers or not (isinstance(response, web.Response) and isinstance(response.body, bytes)):
         return response
     own = f"{response.headers['ETag'][1:-1]}-{blake2b(response.body, digest_size=_DIGEST_BYTES).hexdigest()}"
     response.headers["ETag"] = f'"{own}"'

@@ -64,6 +64,10 @@ _HEADERS: Mapping[str, Json] = MappingProxyType(
             "schema": {"enum": ["true"]},
         },
         "Location": {"description": "Where it is now.", "schema": {"type": "string"}},
+        "Log-Head": {
+            "description": "The last position of the log when this answer began.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
         "X-Request-Id": {
             "description": "The id under which this request was logged.",
             "schema": {"type": "string"},
@@ -246,9 +250,10 @@ def _reply(route: Route, schemas: Schemas) -> Json:
         content = {JSON: {"schema": schemas.of(shape.body)}}
         if route.answers is not None:
             content[JSON]["example"] = msgspec.to_builtins(route.answers)
+    content |= {media_type: {"schema": {"type": "string"}} for media_type in route.streams}
     return {
         "description": HTTPStatus(shape.status).phrase,
-        "headers": _headers((*shape.headers, *_replays(route), *_limits(route), "X-Request-Id")),
+        "headers": _headers((*shape.headers, *route.headers, *_replays(route), *_limits(route), "X-Request-Id")),
         "content": content,
     }
 

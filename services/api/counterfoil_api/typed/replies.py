@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from counterfoil_api.typed.conditions import etag
+from counterfoil_api.typed.streaming import Streamed
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class ReplyShape:
     headers: tuple[str, ...]
 
 
-Write = Callable[[object], web.Response]
+Write = Callable[[object], web.StreamResponse]
 
 
 def reply_shape(returned: type) -> ReplyShape:
@@ -74,6 +75,8 @@ def reply_shape(returned: type) -> ReplyShape:
         return ReplyShape(get_args(returned)[0], 201, ("ETag", "Location"))
     if origin is Accepted:
         return ReplyShape(get_args(returned)[0], 202, ())
+    if origin is Streamed:
+        return ReplyShape(get_args(returned)[0], 200, ())
     return ReplyShape(returned, 200, ())
 
 
@@ -87,6 +90,8 @@ def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE) -> Wr
         return lambda reply: _made(reply, fixed)
     if origin is Accepted:
         return lambda reply: _accepted(reply, fixed)
+    if origin is Streamed:
+        return lambda reply: _streamed(reply, cache)
     if returned is Page:
         return lambda reply: _page(reply, cache)
     return lambda reply: web.Response(body=encode(reply), headers=fixed)
@@ -111,3 +116,8 @@ def _accepted(reply: object, fixed: Mapping[str, str]) -> web.Response:
 def _page(reply: object, cache: str) -> web.Response:
     assert isinstance(reply, Page)  # noqa: S101 - the handler's signature said so
     return web.Response(body=reply.content, headers={"Content-Type": reply.content_type, "Cache-Control": cache})
+
+
+def _streamed(reply: object, cache: str) -> web.StreamResponse:
+    assert isinstance(reply, Streamed)  # noqa: S101 - the handler's signature said so
+    return reply.response(cache=cache)
