@@ -42,9 +42,9 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
     assert (await ledger.introspect(rotated.secret.plain)).active
     assert (await ledger.revoke(token, reason="done")).status == "revoked"
     assert not (await ledger.introspect(rotated.secret.plain)).active
-    happened = [event.type async for event in ledger.events(token)]
+    happened = [event.type async for event in ledger.token_events(token)]
     assert happened == ["created", "updated", "renewed", "rotated", "suspended", "resumed", "exchanged", "revoked"]
-    newest = [event.version async for event in ledger.events(token, sort="-version", limit=2)]
+    newest = [event.version async for event in ledger.token_events(token, sort="-version", limit=2)]
     assert newest == [8, 7]
 
 

@@ -96,7 +96,7 @@ async def judge(service: Service, ledger: Ledger) -> None:
             token = await client.get(ref)
             assert (token.generation, token.status) == (life.generation, "revoked" if life.revoked else "active")
             assert (await client.introspect(life.secret)).active is not life.revoked
-            counted = Counter([happening.type async for happening in client.events(ref)])
+            counted = Counter([happening.type async for happening in client.token_events(ref)])
             assert (counted["created"], counted["rotated"]) == (1, life.generation - 1)
 
 

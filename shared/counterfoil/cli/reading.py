@@ -98,7 +98,7 @@ def token(
 
 def events(ref: Ref, *, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """Show what happened to a token, in order."""
-    listed(lambda ledger, most: ledger.events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
+    listed(lambda ledger, most: ledger.token_events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
 
 
 def alerts(

@@ -153,7 +153,9 @@ class Tokens(Calls):
             await self.change(spelling.path_of(ref, "revoke"), spelling.body(reason=reason), if_match=if_match), Token
         )
 
-    async def events(self, ref: Ref, *, sort: str = "version", limit: int | None = None) -> AsyncIterator[Happening]:
+    async def token_events(
+        self, ref: Ref, *, sort: str = "version", limit: int | None = None
+    ) -> AsyncIterator[Happening]:
         """Yield what happened to a token: the oldest first, or with `-version` the newest."""
         pages = self.pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
         async for happening in pages:
