@@ -1,5 +1,6 @@
 """Parsers of foreign bytes in the ledger itself, its command line and its client."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from counterfoil import bounds, codec, cursor, duration, foreign, logging, moments, scopes, secret, text
 from counterfoil.cli import importing, options, whoami
-from counterfoil.client import failures, spelling, wire
+from counterfoil.client import failures, log, spelling, wire
 from counterfoil.password import checked_password
 from counterfoil.refusals import (
     BadDuration,
@@ -44,6 +45,7 @@ ENTRY = (
     f'{{"account":"{ID}","at":"2026-01-01T00:00:00Z","by":{{"id":"{ID}","kind":"token"}},"data":{{"reason":"x"}},'
     f'"prev":null,"private":null,"subject":{{"id":"{ID}","kind":"token"}},"type":"revoked","v":0,"version":1}}'
 )
+LINE = json.dumps({"position": 1, "entry": ENTRY, "private": {"text": "{}", "salt": KEY}})
 PROBLEM = '{"type":"urn:counterfoil:problem:busy","title":"t","status":503,"detail":"d"}'
 DURATIONS = st.lists(
     st.tuples(st.decimals(0, 1_000, places=2).map(str), st.sampled_from(("ns", "µs", "ms", "s", "m", "h", "d", "w"))),
@@ -179,6 +181,14 @@ CORE: dict[str, Parser] = {
         in_bytes=True,
         known=("name,secret\na,", 'name\n"'),
     ),
+    "counterfoil.client.log:read": Parser(
+        log.read,
+        st.sampled_from((LINE, '{"position":17}', '{"end":"credential-ended"}')),
+        (failures.Unintelligible,),
+        in_bytes=True,
+        known=('{"position":', '{"position":1,"entry":"', LINE[: LINE.index("reason")]),
+    ),
+    "counterfoil.client.log:head": Parser(log.head, oneof("0", "17"), (failures.Unintelligible,)),
     "counterfoil.client.spelling:read": Parser(
         lambda given: spelling.page(wire.Answer(200, given, {}), dict),
         oneof('{"items":[{"a":1}],"next_cursor":null}', '{"items":[],"next_cursor":"a"}'),

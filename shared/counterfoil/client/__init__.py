@@ -29,6 +29,7 @@ from .documents import (
     User,
     UserWithPassword,
 )
+from .events import LogReader
 from .failures import (
     Conflict,
     Denied,
@@ -44,6 +45,7 @@ from .failures import (
     Unintelligible,
     Unreachable,
 )
+from .log import LogEvent, PrivatePart
 from .reads import LogRange, Reading
 from .wire import Password
 
@@ -66,13 +68,16 @@ __all__ = [
     "Invalid",
     "Issued",
     "Job",
+    "LogEvent",
     "LogRange",
+    "LogReader",
     "LoggedIn",
     "NotFound",
     "OutcomeUnknown",
     "Password",
     "Plan",
     "Policy",
+    "PrivatePart",
     "Reading",
     "Refused",
     "Scope",

@@ -6,6 +6,7 @@ from typing import Self
 
 from .account import OwnAccount
 from .bulk import Bulk
+from .events import Events
 from .leaks import Leaks
 from .reads import Reads
 from .tokens import Tokens
@@ -13,7 +14,7 @@ from .users import Users
 from .wire import Password, Wire
 
 
-class Client(Tokens, Bulk, OwnAccount, Reads, Users, Leaks):
+class Client(Tokens, Bulk, OwnAccount, Events, Reads, Users, Leaks):
     """A ledger as seen with one token: `async with Client(url, token) as ledger`.
 
     For what takes one's password, that is a `Password` in place of the token; for what takes no login, None.

@@ -17,7 +17,7 @@ from .wire import Answer
 T = TypeVar("T")
 Ref = UUID | int | str
 """A token's id, its number, or the word self."""
-Stated = str | int | datetime | Sequence[str] | Mapping[str, str]
+Stated = str | int | datetime | UUID | Sequence[str] | Mapping[str, str]
 """What a filter may be given."""
 _REF: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
@@ -58,7 +58,7 @@ def stated(value: Stated) -> str | list[str]:
     """Return what a filter states as the wire has it: a list stays one, metadata becomes a list of KEY=VALUE."""
     if isinstance(value, Mapping):
         return [f"{key}={each}" for key, each in value.items()]
-    return text(value) if isinstance(value, str | int | datetime) else [*value]
+    return text(value) if isinstance(value, str | int | datetime | UUID) else [*value]
 
 
 def text(value: str | int | datetime | UUID) -> str:
@@ -80,7 +80,7 @@ def read(answer: Answer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.content, type=kind, dec_hook=_secret)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _puzzled(error) from None
+        raise puzzled(error) from None
 
 
 def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
@@ -90,10 +90,11 @@ def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
         items = msgspec.convert(content.get("items"), list[kind], dec_hook=_secret)  # type: ignore[valid-type] # a class at run time
         return items, msgspec.convert(content.get("next_cursor"), str | None)
     except msgspec.ValidationError as error:
-        raise _puzzled(error) from None
+        raise puzzled(error) from None
 
 
-def _puzzled(error: Exception) -> Unintelligible:
+def puzzled(error: Exception) -> Unintelligible:
+    """Return the failure for an answer that is of no kind that this client knows."""
     # The error names a field and a type, never a value: the answer may hold a secret.
     return Unintelligible(
         f"The answer does not come from a ledger of this version ({error}); check the URL and both versions."

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import random
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from errno import ECONNREFUSED
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from .failures import Failure, OutcomeUnknown, Refused, Unreachable, refused
+from .losses import CUT_OFF, Lost, lost
 
 USER_AGENT: Final = "counterfoil-client"
 _AGAIN: Final = frozenset({429, 502, 503, 504})
@@ -24,6 +26,8 @@ _AGAIN: Final = frozenset({429, 502, 503, 504})
 _NOTHING_CHANGED: Final = frozenset({"busy", "overloaded"})
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
+_LONGEST_WAIT_SECONDS: Final = 60.0
+"""What a service may ask of a call that never gives up."""
 _CONNECT_SECONDS: Final = 5.0
 # RFC 9110 5.5: visible ASCII; a line break would end the header.
 _HEADER: Final = re.compile(r"[\x21-\x7e]+")
@@ -41,6 +45,7 @@ class Call:
     query: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
+    extra: Mapping[str, str] = field(default_factory=dict)
     if_match: int | None = None
     key: str | None = None
     changes: bool = False
@@ -49,7 +54,7 @@ class Call:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of every try; the same each time."""
-        headers = {"Content-Type": self.content_type} if self.body is not None else {}
+        headers = {"Content-Type": self.content_type, **self.extra} if self.body is not None else {**self.extra}
         if self.key is not None:
             headers["Idempotency-Key"] = self.key
         if self.if_match is not None:
@@ -98,17 +103,6 @@ class Answer:
         return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """No answer; `doubtful` if the request may have arrived."""
-
-    reason: str
-    doubtful: bool
-    again: bool = True
-    nobody_there: bool = False
-    pause_seconds: float = 0.0
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Password:
     """What somebody logs in with: an e-mail address (outside the first account ACCOUNT/ADDRESS) and a password.
@@ -125,6 +119,34 @@ class Password:
         """The password as RFC 7617 has it."""
         pair = base64.b64encode(f"{self.email}:{self.password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"} | ({} if self.code is None else {"X-Authorization-OTP": self.code})
+
+
+class Tries:
+    """The tries of one call: how long to wait for the next one, and when to give up (`math.inf`: never)."""
+
+    def __init__(self, seconds: float, refused_seconds: float) -> None:
+        self._now = asyncio.get_running_loop().time
+        self._ends = self._now() + seconds
+        self._refused_ends = self._now() + refused_seconds
+        self._limit = _FIRST_PAUSE_SECONDS
+
+    @property
+    def left_seconds(self) -> float:
+        """How long the next try may take."""
+        return self._ends - self._now()
+
+    def pause(self, result: Answer | Lost, *, doubt: bool = False) -> float | None:
+        """Return how long to wait before the next try; None if there is none."""
+        # Equal jitter: many clients that were cut off together shall not come back together.
+        pause = max(result.pause_seconds, random.uniform(self._limit / 2, self._limit))  # noqa: S311 - no secret
+        if self._ends == math.inf:
+            pause = min(pause, _LONGEST_WAIT_SECONDS)
+        # Nobody is there: that is soon known. A change that may have happened is asked about for longer.
+        over = min(self._ends, self._refused_ends) if result.nobody_there and not doubt else self._ends
+        if not result.again or self._now() + pause >= over:
+            return None
+        self._limit = min(self._limit * 2, _LONGEST_PAUSE_SECONDS)
+        return pause
 
 
 class Wire:
@@ -145,19 +167,18 @@ class Wire:
             raise ValueError("this is not the address of a ledger; write it like https://ledger.example:8080")
         if isinstance(token, str) and not _HEADER.fullmatch(token):
             raise ValueError("a token has only visible ASCII characters; copy it again, without spaces and line breaks")
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._headers = {**_asking(token), "User-Agent": USER_AGENT}
-        self._timeout_seconds = timeout_seconds
-        self._timeout = aiohttp.ClientTimeout(total=try_seconds, connect=min(_CONNECT_SECONDS, try_seconds))
-        self._refused_seconds = refused_seconds
+        self.timeout_seconds = timeout_seconds
+        self.try_seconds = try_seconds
+        self.connect_seconds = min(_CONNECT_SECONDS, try_seconds)
+        self.refused_seconds = refused_seconds
         self._session: aiohttp.ClientSession | None = None
         self.trouble = ""
         """Why the latest try got no answer; nothing if it got one."""
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            headers=self._headers, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
-        )
+        self._session = aiohttp.ClientSession(headers=self._headers, cookie_jar=aiohttp.DummyCookieJar())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -166,56 +187,43 @@ class Wire:
 
     async def ask(self, call: Call) -> Answer:
         """Return a successful answer, or raise a Failure that says whether the call may have been carried out."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        ends = began + max(self._timeout_seconds, call.patience_seconds)
-        limit, doubt = _FIRST_PAUSE_SECONDS, False
+        tries = Tries(max(self.timeout_seconds, call.patience_seconds), self.refused_seconds)
+        doubt = False
         while True:
-            result = await self._try(call, ends - loop.time())
+            result = await self._try(call, tries.left_seconds)
             self.trouble = result.reason if isinstance(result, Lost) else ""
             if isinstance(result, Answer) and result.status < 300:
                 return result
-            # Equal jitter: many clients that were cut off together shall not come back together.
-            pause = max(result.pause_seconds, random.uniform(limit / 2, limit))  # noqa: S311 - no secret
             doubt = doubt or result.doubtful
-            # Nobody is there: that is soon known. A change that may have happened is asked about for longer.
-            over = min(ends, began + self._refused_seconds) if result.nobody_there and not doubt else ends
-            if not result.again or loop.time() + pause >= over:
-                raise _failure(call, result, doubt=doubt)
-            limit = min(limit * 2, _LONGEST_PAUSE_SECONDS)
+            if (pause := tries.pause(result, doubt=doubt)) is None:
+                raise failure(call, result, doubt=doubt)
             await asyncio.sleep(pause)
 
     def _patience(self, call: Call) -> aiohttp.ClientTimeout:
-        total = max(self._timeout.total or 0.0, call.patience_seconds)
-        return aiohttp.ClientTimeout(total=total, connect=self._timeout.connect)
+        return aiohttp.ClientTimeout(total=max(self.try_seconds, call.patience_seconds), connect=self.connect_seconds)
 
-    async def _try(self, call: Call, left_seconds: float) -> Answer | Lost:
+    def request(
+        self, call: Call, timeout: aiohttp.ClientTimeout
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send a call once; raises what `losses` knows."""
         if self._session is None:
             raise RuntimeError("use the client in `async with`")
+        return self._session.request(
+            call.method,
+            self.url + call.path,
+            params=call.query,
+            data=call.body,
+            headers=call.headers,
+            timeout=timeout,
+            allow_redirects=False,  # the token goes where it was sent, and nowhere else
+        )
+
+    async def _try(self, call: Call, left_seconds: float) -> Answer | Lost:
         try:
-            async with (
-                asyncio.timeout(left_seconds),
-                self._session.request(
-                    call.method,
-                    self._url + call.path,
-                    params=call.query,
-                    data=call.body,
-                    headers=call.headers,
-                    timeout=self._patience(call),
-                    allow_redirects=False,  # the token goes where it was sent, and nowhere else
-                ) as response,
-            ):
+            async with asyncio.timeout(left_seconds), self.request(call, self._patience(call)) as response:
                 return Answer(response.status, await response.read(), response.headers)
-        except aiohttp.ClientSSLError as error:
-            return Lost(f"{self._url} cannot be trusted: {_distrust(error)}", doubtful=False, again=False)
-        except aiohttp.ClientConnectorError as error:
-            return _unreached(self._url, error)
-        except aiohttp.ConnectionTimeoutError:
-            return Lost(f"{self._url} cannot be reached: it did not accept a connection in time", doubtful=False)
-        except TimeoutError:
-            return Lost(f"{self._url} did not answer in time", doubtful=True)
-        except aiohttp.ClientError as error:
-            return Lost(f"the connection to {self._url} was cut: {type(error).__name__}", doubtful=True)
+        except CUT_OFF as error:
+            return lost(self.url, error)
 
 
 def _asking(token: str | Password | None) -> dict[str, str]:
@@ -224,22 +232,8 @@ def _asking(token: str | Password | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if isinstance(token, str) else token.headers
 
 
-def _distrust(error: aiohttp.ClientSSLError) -> str:
-    cause = getattr(error, "certificate_error", error)
-    return getattr(cause, "verify_message", "") or getattr(cause, "reason", None) or "there is no TLS"
-
-
-def _unreached(url: str, error: aiohttp.ClientConnectorError) -> Lost:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        reason, nobody = f"no address is known for {error.host}", True
-    elif error.errno == ECONNREFUSED:
-        reason, nobody = f"nothing listens at {error.host} port {error.port}", True
-    else:
-        reason, nobody = error.strerror or "the connection failed", False
-    return Lost(f"{url} cannot be reached: {reason}", doubtful=False, nobody_there=nobody)
-
-
-def _failure(call: Call, result: Answer | Lost, *, doubt: bool) -> Failure:
+def failure(call: Call, result: Answer | Lost, *, doubt: bool = False) -> Failure:
+    """Return the failure to raise for a call that is not tried again."""
     refusal = result.refusal if isinstance(result, Answer) else None
     reason = _reason(refusal) if refusal else result.reason if isinstance(result, Lost) else ""
     if call.changes and (result.doubtful or (doubt and (refusal is None or _inconclusive(result)))):

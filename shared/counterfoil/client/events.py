@@ -1,0 +1,163 @@
+"""The calls that read the log: from a position on, in order, nothing left out and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from . import log, spelling
+from .calls import Calls
+from .failures import Unintelligible
+from .log import LogEvent, Mark
+from .losses import Lost
+from .spelling import Ref
+from .streaming import Interrupted, Lines, reply
+from .wire import Answer, Call, Tries, Wire, failure
+
+_PATH: Final = "/v1/events"
+_NDJSON: Final = "application/x-ndjson"
+
+
+class Events(Calls):
+    """Read the log."""
+
+    def events(
+        self,
+        *,
+        after: int | Literal["latest"] = 0,
+        follow: bool = False,
+        token: Ref | None = None,
+        user: Ref | None = None,
+        subject: UUID | str | None = None,
+        kind: str | None = None,
+        types: Sequence[str] = (),
+        actor: Ref | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        accounts: Literal["all"] | None = None,
+    ) -> LogReader:
+        """Return the log after a position, to iterate over: `async for event in ledger.events(after=17)`.
+
+        It ends where the log ended when it began; with `follow` it never ends, and waits for what happens. A connection
+        that breaks is made again from the last position that was seen. `after` is a position, or "latest" for what is
+        still to come. `token`, `user`, `subject`, `kind`, `types`, `actor`, `since` and `until` leave out all else;
+        `accounts="all"` is for the operator of the installation. To go on later, keep `event.position`.
+        """
+        if after != "latest" and after < 0:
+            raise ValueError(f"{after} is not a position in the log; write 0 for its beginning, or the word latest")
+        filters = {
+            "token": token, "user": user, "subject": subject, "kind": kind, "type": types or None, "actor": actor,
+            "since": since, "until": until,
+        }  # fmt: skip
+        stated = {name: spelling.stated(value) for name, value in filters.items() if value is not None}
+        query = stated | ({} if accounts is None else {"accounts": accounts})
+        return LogReader(self.wire, query, after=after, follow=follow, filtered=bool(stated))
+
+
+class LogReader:
+    """The log from a position on; whoever iterates again goes on where the iteration before was left."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        query: Mapping[str, str | Sequence[str]],
+        *,
+        after: int | Literal["latest"],
+        follow: bool,
+        filtered: bool,
+    ) -> None:
+        self.position = None if after == "latest" else after
+        """Up to here the log was looked at; None until that is known."""
+        self.head: int | None = None
+        """Where the log ended when the latest connection was made."""
+        self._wire, self._query, self._follow, self._filtered = wire, query, follow, filtered
+        self._until: int | None = None
+        self._lines = 0
+
+    async def __aiter__(self) -> AsyncIterator[LogEvent]:
+        tries = Tries(self._wire.timeout_seconds, self._wire.refused_seconds)
+        while not self._finished:
+            before = self._progress
+            try:
+                async with reply(self._wire, self._call) as response:
+                    self._begin(response.headers)
+                    lines = Lines()
+                    async for piece in response.content.iter_any():
+                        for line in lines.of(piece):
+                            said = self._read(line)
+                            if self._beyond(said):
+                                return
+                            self.position = said.position
+                            if isinstance(said, LogEvent):
+                                yield said
+                # The last line of a whole answer is at the end of the log, also where a filter hides that.
+                result: Answer | Lost = Lost(f"{self._wire.url} ended its answer too early", doubtful=False)
+            except Interrupted as interrupted:
+                result = interrupted.result
+            if self._progress != before:
+                tries = Tries(math.inf if self._follow else self._wire.timeout_seconds, math.inf)
+            await self._pause(tries, result)
+
+    @property
+    def _call(self) -> Call:
+        after = "latest" if self.position is None else str(self.position)
+        follow = {"follow": "true"} if self._follow else {}
+        # What is packed may wait somewhere until there is enough of it.
+        unpacked = {"Accept-Encoding": "identity"} if self._follow else {}
+        return Call("GET", _PATH, {**self._query, "after": after, **follow}, extra={"Accept": _NDJSON, **unpacked})
+
+    @property
+    def _finished(self) -> bool:
+        """Say whether there is nothing left: what was not there when the reading began is for another one."""
+        return not self._follow and self._until is not None and self._until == self.position
+
+    @property
+    def _progress(self) -> tuple[int | None, int | None]:
+        """What has to change for a broken connection to be made again; of who follows, any line will do."""
+        return self._until, self._lines if self._follow else self.position
+
+    def _begin(self, headers: Mapping[str, str]) -> None:
+        self._wire.trouble = ""
+        self.head = log.head(headers.get("Log-Head", ""))
+        if self.position is None:
+            self.position = self.head
+        if self.head < self.position:
+            raise Unintelligible(
+                f"The log ends at position {self.head:,}, but {self.position:,} was read before: this is another log, "
+                "or an older copy of it."
+            )
+        if self._until is None:
+            self._until = self.head
+
+    def _read(self, line: bytes) -> LogEvent | Mark:
+        """Return what a line says; raises Unintelligible if it is not the next one."""
+        self._lines += 1
+        said, before = log.read(line), self.position or 0
+        if said.position is None:
+            return Mark(before)
+        next_one = before + 1 if isinstance(said, LogEvent) else before
+        if said.position < next_one or (said.position > next_one and not self._filtered):
+            raise Unintelligible(
+                f"After position {before:,} of the log comes {said.position:,}: events are missing, or out of order."
+            )
+        return said
+
+    def _beyond(self, said: LogEvent | Mark) -> bool:
+        """Say whether a line lies behind the end of what is read, as it may after a break: then it is finished."""
+        if self._follow or self._until is None or (said.position or 0) <= self._until:
+            return False
+        self.position = self._until
+        return True
+
+    async def _pause(self, tries: Tries, result: Answer | Lost) -> None:
+        """Wait until the connection is to be made again, or raise the failure that ends the reading."""
+        if self._finished:
+            return
+        if (pause := tries.pause(result)) is None:
+            raise failure(self._call, result)
+        self._wire.trouble = result.reason if isinstance(result, Lost) else str(result.refusal)
+        await asyncio.sleep(pause)

@@ -1,0 +1,102 @@
+"""The log as the wire has it: a line for each event, and lines that only say how far the log was looked at."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from .documents import Actor
+from .spelling import puzzled
+
+_DIGITS: Final = 20
+
+
+class PrivatePart(msgspec.Struct, frozen=True):
+    """Names and free text of an event, as `text` in JSON; the entry holds SHA-256(salt ‖ text) as `private`."""
+
+    text: str
+    salt: bytes
+
+    def __repr__(self) -> str:
+        return "PrivatePart(…)"
+
+
+class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event at its place in the log.
+
+    `entry` is the sealed text, to the byte, and `line` what was received; all else was read from the entry. `private`
+    is None where nothing is private, where it was erased, and where the caller may not see it.
+    """
+
+    position: int
+    entry: str
+    private: PrivatePart | None
+    account: UUID
+    kind: str
+    subject: UUID
+    version: int
+    type: str
+    at: datetime
+    by: Actor
+    data: dict[str, Any]
+    line: bytes
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Everything up to here was looked at; None where a line says something else."""
+
+    position: int | None
+
+
+class _Line(msgspec.Struct, frozen=True):
+    position: int | None = None
+    entry: str | None = None
+    private: PrivatePart | None = None
+    end: str | None = None
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    kind: str
+    id: UUID
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    account: UUID
+    at: datetime
+    by: Actor
+    data: dict[str, Any]
+    subject: _Subject
+    type: str
+    version: int
+
+
+_lines = msgspec.json.Decoder(_Line)
+_entries = msgspec.json.Decoder(_Entry)
+
+
+def head(text: str) -> int:
+    """Return where the log ends, as a header says; raises Unintelligible."""
+    if not (text.isascii() and text.isdecimal() and len(text) < _DIGITS):
+        raise puzzled(ValueError("it does not say where the log ends"))
+    return int(text)
+
+
+def read(line: bytes) -> LogEvent | Mark:
+    """Return what a line says; raises Unintelligible."""
+    try:
+        said = _lines.decode(line)
+        if said.entry is None and (said.position is not None or said.end is not None):
+            return Mark(said.position)
+        if said.entry is None or said.position is None:
+            raise msgspec.ValidationError("A line of the log without a position")
+        entry = _entries.decode(said.entry)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise puzzled(error) from None
+    return LogEvent(
+        position=said.position, entry=said.entry, private=said.private, account=entry.account, kind=entry.subject.kind,
+        subject=entry.subject.id, version=entry.version, type=entry.type, at=entry.at, by=entry.by, data=entry.data,
+        line=line,
+    )  # fmt: skip

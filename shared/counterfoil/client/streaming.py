@@ -1,0 +1,77 @@
+"""One reply that is read line by line while it arrives, however long it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+
+from .failures import Unintelligible
+from .losses import CUT_OFF, Lost, lost
+from .wire import Answer, Call, Wire
+
+SILENCE_SECONDS: Final = 30.0
+"""A server that is there sends a line, or that there is none, at least every ten."""
+LONGEST_LINE: Final = 1 << 20
+"""Bytes; an entry has 65,535 at most, and twice as many as text in JSON."""
+_LONGEST_REFUSAL: Final = 1 << 16
+
+
+class Interrupted(Exception):  # noqa: N818 - a complaint
+    """The reply did not come, or not to its end; `result` says why."""
+
+    def __init__(self, result: Answer | Lost) -> None:
+        self.result = result
+        super().__init__()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Refusal(Answer):
+    """An answer to a question. It changes nothing, so after any failure of the server it may be repeated."""
+
+    @property
+    def again(self) -> bool:
+        """Whether the same question may fare better later."""
+        return self.status == 429 or self.status >= 500
+
+
+@asynccontextmanager
+async def reply(wire: Wire, call: Call) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Open a reply; until it is closed, whatever its connection suffers is raised as Interrupted."""
+    timeout = aiohttp.ClientTimeout(connect=wire.connect_seconds, sock_read=SILENCE_SECONDS)
+    try:
+        async with asyncio.timeout(wire.try_seconds) as opening, wire.request(call, timeout) as response:
+            if response.status != 200:
+                content = await _beginning(response.content, _LONGEST_REFUSAL)
+                raise Interrupted(Refusal(response.status, content, response.headers))
+            opening.reschedule(None)
+            yield response
+    except CUT_OFF as error:
+        raise Interrupted(lost(wire.url, error)) from None
+
+
+async def _beginning(content: aiohttp.StreamReader, most: int) -> bytes:
+    read = b""
+    while len(read) < most and (more := await content.read(most - len(read))):
+        read += more
+    return read
+
+
+class Lines:
+    """Whole lines out of pieces that end anywhere; `rest` is the beginning of one that has not ended yet."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+
+    def of(self, piece: bytes) -> Iterator[bytes]:
+        """Yield the lines that this piece ends, without their ends."""
+        *lines, self.rest = (self.rest + piece).split(b"\n")
+        if len(self.rest) > LONGEST_LINE or any(len(line) > LONGEST_LINE for line in lines):
+            raise Unintelligible(
+                f"The answer has a line of more than {LONGEST_LINE:,} bytes, which no event of a ledger has."
+            )
+        yield from lines
