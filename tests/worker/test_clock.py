@@ -14,7 +14,7 @@ from counterfoil.postgres import leader
 from counterfoil.postgres.leader import Lead
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
-from counterfoil_worker.actors import declare
+from counterfoil_worker.actors import Work, declare
 from counterfoil_worker.broker import QUEUE, OncePerMinute, broker_of
 from counterfoil_worker.clock import Call, Clock
 from worker.lives import cut_everybody
@@ -110,15 +110,25 @@ def test_calls_carry_nothing(valkey: Valkey) -> None:
 
     broker = broker_of(valkey.url)
     broker.flush(QUEUE)
-    for call in declare(broker, sweep=nothing, forget=nothing, jobs=nothing, sweep_interval_seconds=5):
+    works: dict[str, Work] = dict.fromkeys(("sweep", "forget", "jobs", "follow"), nothing)
+    for call in declare(broker, **works, sweep_interval_seconds=5):
         call.send()
     client = redis.Redis.from_url(valkey.url)
     messages = [msgspec.json.decode(message) for message in client.hvals(f"counterfoil:{QUEUE}.msgs")]
     client.close()
     broker.flush(QUEUE)
     broker.client.close()
-    assert {message["actor_name"] for message in messages} == {"sweep", "forget", "jobs"}
+    assert {message["actor_name"] for message in messages} == works.keys()
     assert all(message["args"] == [] and message["kwargs"] == {} for message in messages)
+
+
+def test_where_nobody_follows_the_log_no_call_is_made_for_it(valkey: Valkey) -> None:
+    async def nothing() -> None: ...
+
+    broker = broker_of(valkey.url)
+    calls = declare(broker, sweep=nothing, forget=nothing, jobs=nothing, follow=None, sweep_interval_seconds=5)
+    broker.client.close()
+    assert [call.name for call in calls] == ["sweep", "forget", "jobs"]
 
 
 def test_a_consumer_complains_once_a_minute_and_without_a_traceback_about_redis() -> None:

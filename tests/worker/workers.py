@@ -61,7 +61,9 @@ def wait_until(true: Callable[[], object], *, seconds: float = 20, what: Callabl
 
 
 @contextmanager
-def running(database_url: str, redis_url: str, log: Path, **settings: str) -> Iterator[WorkerProcess]:
+def running(
+    database_url: str, redis_url: str, log: Path, *, script: str = _RUN, **settings: str
+) -> Iterator[WorkerProcess]:
     """A worker process; at the end it is gone, however it was left."""
     environment: Mapping[str, str] = {
         **os.environ,
@@ -71,10 +73,11 @@ def running(database_url: str, redis_url: str, log: Path, **settings: str) -> It
         "KEY_ENCRYPTION_KEY": "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U=",
         "SWEEP_INTERVAL": f"{SWEEP_INTERVAL_SECONDS}s",
         "LOG_FORMAT": "json",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
         **settings,
     }
     with log.open("wb") as stream:
-        process = subprocess.Popen([sys.executable, "-c", _RUN], env=environment, stdout=stream, stderr=stream)
+        process = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=stream, stderr=stream)
     worker = WorkerProcess(process, log)
     try:
         yield worker

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from typing import Final
 
 import dramatiq
@@ -11,10 +12,12 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from counterfoil.door import Door
+from counterfoil.follower import Follower
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.settings import Settings
 from counterfoil_worker.actors import declare
 from counterfoil_worker.clock import Clock
+from counterfoil_worker.followers import Followers
 from counterfoil_worker.forgetting import Forgetter
 from counterfoil_worker.jobs import Jobs
 from counterfoil_worker.sweep import Sweeper
@@ -34,15 +37,18 @@ class Engine(Middleware):
     _sweeper: Sweeper
     _jobs: Jobs
     _forgetter: Forgetter
+    _followers: Followers
     _ticking: asyncio.Task[None]
 
-    def __init__(self, settings: Settings, broker: RedisBroker) -> None:
+    def __init__(self, settings: Settings, broker: RedisBroker, followers: Sequence[Follower]) -> None:
         self._url = settings.database_url
+        self._follow = followers
         self._calls = declare(
             broker,
             sweep=lambda: self._sweeper.sweep(),  # noqa: PLW0108 - it does not exist yet
             forget=lambda: self._forgetter.forget(),  # noqa: PLW0108 - likewise
             jobs=lambda: self._jobs.work(),  # noqa: PLW0108 - likewise
+            follow=(lambda: self._followers.work()) if followers else None,  # noqa: PLW0108 - likewise
             sweep_interval_seconds=settings.sweep_interval_seconds,
         )
 
@@ -68,12 +74,14 @@ class Engine(Middleware):
         self._sweeper = Sweeper(self._pool, self._door)
         self._jobs = Jobs(self._pool, self._door)
         self._forgetter = Forgetter(self._pool)
+        self._followers = Followers(self._pool, self._follow)
         self._ticking = asyncio.create_task(Clock(self._url, self._calls).run())
         self._ticking.add_done_callback(_end_without_a_clock)
 
     async def _stop(self) -> None:
         self._sweeper.stop()
         self._jobs.stop()
+        self._followers.stop()
         self._ticking.cancel()
         await asyncio.wait([self._ticking], timeout=_PATIENCE_SECONDS)
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from typing import Final
 
 import redis
 import structlog
 from dramatiq import Worker
 
+from counterfoil.follower import Follower
 from counterfoil.logging import configure
 from counterfoil.postgres.connection import refuse_unfit
 from counterfoil.settings import Settings
 from counterfoil_worker.broker import broker_of
 from counterfoil_worker.engine import Engine
+from counterfoil_worker.followers import FOLLOWERS
 
 log = structlog.get_logger()
 
@@ -24,7 +27,7 @@ _PATIENCE_MS: Final = 8_000
 """How long work that is under way may take to finish once we were asked to stop."""
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, followers: Sequence[Follower] = FOLLOWERS) -> None:
     """Work until SIGTERM or SIGINT, finish what is under way, return.
 
     Raises Misconfigured if the database will not keep what our promises rest on.
@@ -35,7 +38,7 @@ def run(settings: Settings) -> None:
     # for ever. A handler that sets an event would deadlock if it came while the event was being waited for.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     broker = broker_of(settings.redis_url)
-    broker.add_middleware(Engine(settings, broker))
+    broker.add_middleware(Engine(settings, broker, followers))
     worker = Worker(broker, worker_threads=_THREADS, worker_timeout=_IDLE_MS)
     worker.start()
     log.info("worker_started", sweep_interval_seconds=settings.sweep_interval_seconds)

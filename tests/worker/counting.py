@@ -1,0 +1,77 @@
+"""A follower for tests: notes each position, and counts the events of each account, in tables of its own."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from counterfoil.follower import Follower
+from counterfoil.postgres.followers import LoggedEvent, Transaction
+from counterfoil_dev.postgres import APPLICATION, Database
+
+log = structlog.get_logger()
+
+SCRIPT: Final = """
+from counterfoil.settings import Settings
+from counterfoil_worker.main import run
+from worker.counting import counting
+
+run(Settings.from_environment(command="worker"), [counting()])
+"""
+"""A worker process that runs this follower and no other; COUNTING_PAUSE are seconds between a batch and its commit."""
+
+
+def counting(name: str = "counting", *, batch_size: int = 50, from_now: bool = False) -> Follower:
+    """The follower; several of other names keep their notes apart."""
+    pause = float(os.environ.get("COUNTING_PAUSE", "0"))
+
+    async def apply(connection: Transaction, batch: Sequence[LoggedEvent]) -> None:
+        await connection.executemany(
+            "insert into handled (follower, position) values ($1, $2)", [(name, event.position) for event in batch]
+        )
+        await connection.executemany(
+            """
+            insert into counted values ($1, $2, 1)
+                on conflict (follower, account_id) do update set events = counted.events + 1""",
+            [(name, event.fact.account) for event in batch],
+        )
+        log.info("applied", first=batch[0].position, last=batch[-1].position)
+        await asyncio.sleep(pause)
+
+    return Follower(name=name, apply=apply, batch_size=batch_size, from_now=from_now)
+
+
+async def make_tables(database: Database) -> None:
+    """Make the tables that the follower writes."""
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        f"""
+        create table handled (place bigint generated always as identity, follower text, position bigint);
+        create table counted (follower text, account_id uuid, events bigint, primary key (follower, account_id));
+        grant select, insert, update on handled, counted to {APPLICATION}"""
+    )
+    await owner.close()
+
+
+async def handled(database: Database, name: str = "counting") -> list[int]:
+    """The positions that were handled, as often as they were, in the order in which they were."""
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        rows = await owner.fetch("select position from handled where follower = $1 order by place", name)
+    finally:
+        await owner.close()
+    return [row["position"] for row in rows]
+
+
+async def counted(database: Database, name: str = "counting") -> dict[UUID, int]:
+    """How many events of each account were counted."""
+    owner = await asyncpg.connect(database.owner_url)
+    try:
+        rows = await owner.fetch("select account_id, events from counted where follower = $1", name)
+    finally:
+        await owner.close()
+    return {row["account_id"]: row["events"] for row in rows}
