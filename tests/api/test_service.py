@@ -28,6 +28,7 @@ from counterfoil_api.application import make_app, routes
 from counterfoil_api.ledger import open_ledger
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import temporary_state
+from postgres.sealing import seal_all
 
 
 async def test_the_description_is_valid_and_complete(admin: Caller) -> None:
@@ -68,6 +69,30 @@ async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin:
         r"counterfoil_pool_connections [1-9]",
         r"counterfoil_sweep_lag_seconds \d",
         r'counterfoil_tokens_expiring\{within="7d"\} \d',
+    ):
+        assert re.search(f"^{line}", numbers, re.MULTILINE), line
+
+
+async def test_the_numbers_tell_how_far_behind_each_follower_of_the_log_is(
+    admin: Caller, api_settings: Settings
+) -> None:
+    await admin.issue()
+    await seal_all(api_settings.database_url)
+    connection = await asyncpg.connect(api_settings.database_url)
+    try:
+        head = await connection.fetchval("select size from head")
+        await connection.execute(
+            "insert into follower (name, position) values ('behind', $1), ('done', $2)", head - 1, head
+        )
+        numbers = (await admin.get("/metrics")).body.decode()
+    finally:
+        await connection.execute("delete from follower")
+        await connection.close()
+    for line in (
+        r'counterfoil_follower_lag_events\{follower="behind"\} 1.0',
+        r'counterfoil_follower_lag_events\{follower="done"\} 0.0',
+        r'counterfoil_follower_waiting_seconds\{follower="behind"\} \d',
+        r'counterfoil_follower_waiting_seconds\{follower="done"\} 0.0',
     ):
         assert re.search(f"^{line}", numbers, re.MULTILINE), line
 

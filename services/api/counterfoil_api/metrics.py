@@ -1,7 +1,7 @@
 """What operators measure: requests, batches, refusals, queues; for Prometheus, and right with several processes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from time import monotonic
@@ -15,6 +15,7 @@ from counterfoil.door import Door
 from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import expiring, lag_seconds
+from counterfoil.postgres.followers import Following, followings
 
 _CENSUS_SECONDS = 60
 _PULSE_SECONDS = 1
@@ -94,17 +95,19 @@ class Census(Collector):
         self._pool = pool
         self._lag_seconds: float | None = None
         self._expiring: dict[str, int] = {}
+        self._followings: list[Following] = []
         self._counted_at = float("-inf")
 
     async def refresh(self) -> None:
         """Ask again; the expensive question at most once a minute. With the database away, nothing is known."""
         try:
             self._lag_seconds = await lag_seconds(self._pool)
+            self._followings = await followings(self._pool)
             if monotonic() - self._counted_at > _CENSUS_SECONDS:
                 self._expiring = await expiring(self._pool)
                 self._counted_at = monotonic()
         except LOST:
-            self._lag_seconds, self._expiring = None, {}
+            self._lag_seconds, self._expiring, self._followings = None, {}, []
 
     def collect(self) -> Iterator[Metric]:
         """What was learnt."""
@@ -122,6 +125,22 @@ class Census(Collector):
         for within, count in self._expiring.items():
             tokens.add_metric((within,), count)
         yield tokens
+        yield from _follower_metrics(self._followings)
+
+
+def _follower_metrics(followings: Sequence[Following]) -> Iterator[Metric]:
+    lag = GaugeMetricFamily(
+        "counterfoil_follower_lag_events", "Events of the log that a follower has not handled.", labels=("follower",)
+    )
+    waiting = GaugeMetricFamily(
+        "counterfoil_follower_waiting_seconds",
+        "How long ago the next event for a follower happened; 0 if there is none.",
+        labels=("follower",),
+    )
+    for each in followings:
+        lag.add_metric((each.name,), each.lag)
+        waiting.add_metric((each.name,), each.waiting_seconds or 0)
+    yield from (lag, waiting)
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ from . import (
     audit,
     burn,
     catalogue,
+    followers,
     keys,
     own_account,
     own_login,
@@ -53,6 +54,7 @@ app.add_typer(catalogue.app, name="scope")
 app.add_typer(keys.app, name="keys")
 app.add_typer(pepper.app, name="pepper")
 app.add_typer(audit.app, name="audit")
+app.add_typer(followers.app, name="followers")
 
 
 def _version(*, asked: bool) -> None:

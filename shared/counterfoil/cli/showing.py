@@ -29,7 +29,7 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
                 facts(_told(token))
             case Bearer():
                 facts([("bearer", value.access_token.plain), ("scopes", value.scope), ("id", str(value.jti)),
-                        ("expires", f"in {_span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
+                        ("expires", f"in {span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
     if isinstance(value, Issued) and not as_json:
         remark("Keep the secret now: it is not shown again.")
     if isinstance(value, Token | Issued):
@@ -46,7 +46,7 @@ def _warn_of(token: Token) -> None:
         return
     left, life = token.expires_at - datetime.now(UTC), token.expires_at - token.created_at
     if left < min(_NEAR, life / 4):  # an hour's token is not near its end from its first minute on
-        warn(f"token {token.number} expires in {_span(left)}; renew it with: counterfoil token renew {token.number}")
+        warn(f"token {token.number} expires in {span(left)}; renew it with: counterfoil token renew {token.number}")
 
 
 def _told(token: Token) -> list[tuple[str, str]]:
@@ -150,18 +150,19 @@ def time_of(moment: datetime | None) -> str:
 
 
 def _ago(moment: datetime | None) -> str:
-    return "never" if moment is None else f"{_span(datetime.now(UTC) - moment)} ago"
+    return "never" if moment is None else f"{span(datetime.now(UTC) - moment)} ago"
 
 
 def _until(moment: datetime | None, at: datetime | None = None) -> str:
     if moment is None:
         return "never"
     left = moment - (at or datetime.now(UTC))
-    return f"{time_of(moment)} ({f'in {_span(left)}' if left > timedelta(0) else f'{_span(-left)} ago'})"
+    return f"{time_of(moment)} ({f'in {span(left)}' if left > timedelta(0) else f'{span(-left)} ago'})"
 
 
-def _span(span: timedelta) -> str:
-    seconds = max(0, int(span.total_seconds()))
+def span(time: timedelta) -> str:
+    """Return a time in its largest unit of which it has two: `3 d`, `90 min`."""
+    seconds = max(0, int(time.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{round(seconds / length)} {unit}"

@@ -1,0 +1,108 @@
+"""`counterfoil followers`: how far each follower of the log has come, on the server itself (DATABASE_URL)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from .complaints import REFUSED, database_at_hand, ended, settings
+from .options import AsJson
+from .output import json_of, say, say_json
+from .showing import span, time_of
+from .tables import table
+
+if TYPE_CHECKING:
+    from counterfoil.postgres.followers import Following
+
+app = typer.Typer(help="Followers of the log, on the server itself (DATABASE_URL).", invoke_without_command=True)
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A follower as commands print it; the next event happened `waiting_seconds` ago, if there is one."""
+
+    name: str
+    status: str
+    lag: int
+    position: int
+    head: int
+    moved_at: datetime
+    moved_seconds: float
+    waiting_seconds: float | None
+
+
+@app.callback()
+def followers(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show how far each follower of the log has come, and how many events it has not handled."""
+    if context.invoked_subcommand is not None:
+        return
+    told = settings("followers")
+    with database_at_hand():
+        found = asyncio.run(_found(told.database_url))
+    if as_json:
+        say("".join(json_of(_shown(each)) + "\n" for each in found))
+        return
+    table(
+        ("follower", "status", "lag", "waiting for", "position", "log ends at", "last moved"),
+        (
+            (each.name, each.status, f"{each.lag:,}", _ago(each.waiting_seconds), f"{each.position:,}",
+             f"{each.head:,}", f"{time_of(each.moved_at)} ({_ago(each.moved_seconds)} ago)")
+            for each in found
+        ),
+    )  # fmt: skip
+
+
+@app.command()
+def forget(
+    name: Annotated[str, typer.Argument(help="The follower's name, as `counterfoil followers` shows it.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether this is meant.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the position of a follower that no longer exists. One that still exists begins again."""
+    told = settings("followers")
+    if not yes:
+        typer.confirm(
+            f"The position of {name!r} is lost. If a worker still runs it, it begins again. Go on?",
+            abort=True,
+            err=True,
+        )
+    with database_at_hand():
+        forgotten = asyncio.run(_forgotten(told.database_url, name))
+    if not forgotten:
+        raise ended(REFUSED, f"there is no follower {name!r}; `counterfoil followers` shows those that there are.")
+    if as_json:
+        say_json({"forgotten": name})
+    else:
+        say(f"forgot {name}\n")
+
+
+async def _found(url: str) -> list[Following]:
+    from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - client commands need no database
+    from counterfoil.postgres.followers import followings  # noqa: PLC0415 - likewise
+
+    async with await open_pool(url, size=1) as pool:
+        return await followings(pool)
+
+
+async def _forgotten(url: str, name: str) -> bool:
+    from counterfoil.postgres import followers as sql  # noqa: PLC0415 - client commands need no database
+    from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - likewise
+
+    async with await open_pool(url, size=1) as pool:
+        return await sql.forget(pool, name)
+
+
+def _shown(found: Following) -> Shown:
+    return Shown(
+        name=found.name, status=found.status, lag=found.lag, position=found.position, head=found.head,
+        moved_at=found.moved_at, moved_seconds=round(found.moved_seconds, 3),
+        waiting_seconds=None if found.waiting_seconds is None else round(found.waiting_seconds, 3),
+    )  # fmt: skip
+
+
+def _ago(seconds: float | None) -> str:
+    return "" if seconds is None else span(timedelta(seconds=seconds))
