@@ -30,8 +30,9 @@ class PositionOutOfOrder(Exception):  # noqa: N818 - a complaint
 class Follower:
     """Does its work with batches of events, all of them in the order of the log.
 
-    `apply` writes through the connection that it is given, and neither commits nor rolls back. A follower begins at
-    the first event, or with `from_now` after the last one that there is when it is first run.
+    `apply` writes through the connection that it is given, and neither commits nor rolls back. The database ends a
+    transaction that it leaves idle for a minute: then, as after any failure, the batch is repeated. A follower begins
+    at the first event, or with `from_now` after the last one that there is when it is first run.
     """
 
     name: str

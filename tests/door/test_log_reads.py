@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from counterfoil.audit import Tally, replay
 from counterfoil.door import Door
 from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection, Pool, open_pool
@@ -186,6 +187,16 @@ async def test_readers_accounts_and_the_whole_log_have_an_hour_each(door: Door, 
         (ADA.actor, {"events": 1}), (ADA.actor, {"events": 1}),
     ]  # fmt: skip
     assert [read.calls for read in await written(readers, ABROAD.account)] == [{"log": 1}]
+
+
+async def test_an_audit_finds_the_hour_of_a_reader_in_the_events(door: Door, database: Database) -> None:
+    async with Witness(door) as witness:
+        await witness.tell(ADA, "events", shown=1)
+        await witness.tell_log(ADA, first=1, last=9)
+        await witness.tell_log(ADA, first=1, last=9, whole=True)
+    tally = Tally(lambda _done, _total: None)
+    assert [finding async for finding in replay(database.app_url, tally)] == []
+    assert tally.events == 3
 
 
 async def test_i37_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted_as_read(
