@@ -32,19 +32,31 @@ async def held_within(lead: Lead, seconds: float) -> bool:
 
 @pytest.fixture
 async def first(database: Database) -> AsyncIterator[Lead]:
-    async with Lead(database.app_url) as lead:
+    async with Lead(database.app_url, "clock") as lead:
         assert await lead.held()
         yield lead
 
 
 async def test_one_leads_at_a_time(database: Database, first: Lead) -> None:
-    async with Lead(database.app_url) as second:
+    async with Lead(database.app_url, "clock") as second:
         assert [await second.held(), await first.held(), await second.held()] == [False, True, False]
 
 
+async def test_leads_of_different_names_are_held_side_by_side(database: Database, first: Lead) -> None:
+    async with Lead(database.app_url, "sealer") as other:
+        assert await other.held()
+        assert await first.held()
+
+
+@pytest.mark.parametrize("name", ["", "eightful"])
+def test_the_name_of_a_lead_fits_the_number_of_its_lock(name: str) -> None:
+    with pytest.raises(ValueError, match=f"1 to 7 letters, such as 'clock'; '{name}' has"):
+        Lead("postgresql://nobody@/nothing", name)
+
+
 async def test_who_leaves_hands_the_lead_over(database: Database) -> None:
-    async with Lead(database.app_url) as second:
-        async with Lead(database.app_url) as first:
+    async with Lead(database.app_url, "clock") as second:
+        async with Lead(database.app_url, "clock") as first:
             assert await first.held()
             assert not await second.held()
         assert await held_within(second, 1)
@@ -55,7 +67,7 @@ async def test_a_leader_whose_connection_is_cut_leads_no_longer(
 ) -> None:
     cut_everybody(postgres_server, database)
     assert not await first.held()
-    async with Lead(database.app_url) as second:
+    async with Lead(database.app_url, "clock") as second:
         assert await held_within(second, 1)
         assert not await first.held()
 
@@ -64,14 +76,14 @@ async def test_the_server_deposes_a_leader_that_says_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leader, "_SILENCE_SECONDS", 1)
-    async with Lead(database.app_url) as hung, Lead(database.app_url) as next_one:
+    async with Lead(database.app_url, "clock") as hung, Lead(database.app_url, "clock") as next_one:
         assert await hung.held()
         assert await held_within(next_one, 5)
         assert not await hung.held()
 
 
 async def test_without_a_database_nobody_leads_and_it_is_said_once() -> None:
-    async with Lead("postgresql://nobody@/nothing?host=/nonexistent") as lead:
+    async with Lead("postgresql://nobody@/nothing?host=/nonexistent", "clock") as lead:
         with capture_logs() as lines:
             assert [await lead.held() for _ in range(3)] == [False, False, False]
     assert [line["event"] for line in lines] == ["lead_unknown"]

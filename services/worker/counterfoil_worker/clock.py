@@ -44,7 +44,7 @@ class Clock:
     async def run(self) -> None:
         """Run until cancelled; work that was begun here is finished first."""
         try:
-            async with Lead(self._url) as lead:
+            async with Lead(self._url, "clock") as lead:
                 while True:
                     self._note_lead(await lead.held())
                     if self._leads:
