@@ -8,14 +8,14 @@ with the first, so causes come before effects, and nothing has to wait for trans
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple
-from uuid import UUID
 
 import asyncpg
 
 from .connection import SETTINGS, Connection
+from .placing import place
 from .session import open_session
 
 CHANNEL: Final = "counterfoil_sealed"
@@ -37,16 +37,6 @@ _SETTINGS: Final = {
 }
 
 
-class VersionOutOfOrder(Exception):  # noqa: N818 - a complaint
-    """A subject's next event is not the version after its last sealed one: somebody wrote to the log past the door."""
-
-    def __init__(self, account: UUID, subject: UUID, *, expected: int, found: int) -> None:
-        super().__init__(
-            f"The next version to seal of subject {subject} of account {account} has to be {expected}; it is {found}."
-        )
-        self.account, self.subject, self.expected, self.found = account, subject, expected, found
-
-
 class Step(NamedTuple):
     """What one transaction of the sealer did."""
 
@@ -66,19 +56,20 @@ class _Seen:
     running: tuple[int, ...] = ()
 
 
+class _Mark(NamedTuple):
+    """A moment, and a transaction that began then: all earlier ones have ended once the watermark is there."""
+
+    at: datetime
+    until: int
+
+
 @dataclass(slots=True)
 class _Pass:
-    """A pass under way: what its snapshot saw, and the size of the log that its last commit left."""
+    """A pass under way: what its snapshot saw, the size of the log that its last commit left, and when it began."""
 
     seen: _Seen
     size: int
-
-
-class _Place(NamedTuple):
-    account: UUID
-    account_position: int
-    subject: UUID
-    version: int
+    mark: _Mark
 
 
 async def connect_sealer(url: str) -> Connection:
@@ -94,6 +85,7 @@ class Sealing:
         self._chunk = chunk
         self._pass: _Pass | None = None
         self._seen: _Seen | None = None
+        self._mark: _Mark | None = None
 
     async def has_news(self) -> bool:
         """Whether there may be something to seal: one look that writes nothing."""
@@ -117,12 +109,14 @@ class Sealing:
                 self._pass = None
             current = self._pass or await self._begin(head)
             rows = await self._connection.fetch(f"fetch forward {self._chunk} from sealing")
-            await self._place(rows, current.size)
+            await place(self._connection, rows, after=current.size)
             current.size += len(rows)
             finished = len(rows) < self._chunk
             if finished:
                 await self._connection.execute("close sealing")
-            await self._move_head(current, finished=finished, news=bool(rows))
+            await self._move_head(current, finished=finished)
+            if rows:
+                await self._connection.execute("select pg_notify($1, $2)", CHANNEL, str(current.size))
         self._pass = None if finished else current
         if finished:
             self._seen = current.seen
@@ -130,7 +124,13 @@ class Sealing:
 
     async def _lock_head(self) -> asyncpg.Record:
         """Return the head of the log, which nobody else moves before this transaction ends."""
-        head = await self._connection.fetchrow("select size, epoch, watermark from head where log_id = 0 for update")
+        head = await self._connection.fetchrow(
+            """
+            select size, epoch, watermark, pg_current_xact_id() as xid, clock_timestamp() as now
+              from head
+             where log_id = 0
+               for update"""
+        )
         if head is None:
             raise LookupError("The table head has no row for log 0; `counterfoil migrate` makes it.")
         return head
@@ -147,7 +147,7 @@ class Sealing:
         await self._connection.execute(
             f"""
             declare sealing no scroll cursor with hold for
-            select snapshot, account_id, subject_id, version
+            select account_id, subject_id, version, snapshot
               from (select pg_current_snapshot()::text as snapshot, null::uuid as account_id, null::uuid as subject_id,
                            null::bigint as version, 0 as ins_seq
                     union all
@@ -156,74 +156,44 @@ class Sealing:
              order by ins_seq""",
             since.epoch, since.until, since.running,
         )  # fmt: skip
-        first = await self._connection.fetchval("fetch forward 1 from sealing")
+        first = await self._connection.fetchval("fetch forward 1 from sealing", column=3)
         xmin, xmax, running = first.split(":")
         seen = _Seen(head["epoch"], int(xmin), int(xmax), tuple(map(int, running.split(",") if running else ())))
-        return _Pass(seen, head["size"])
+        return _Pass(seen, head["size"], _Mark(head["now"], head["xid"]))
 
-    async def _place(self, rows: Sequence[asyncpg.Record], size: int) -> None:
-        """Seal these events at the places after `size`."""
-        if not rows:
-            return
-        places = await self._places_of(rows)
-        await self._connection.execute(
-            """
-            insert into sealed (pos, account_id, account_pos, subject_id, version)
-            select $1 + place, account_id, account_pos, subject_id, version
-              from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[])
-                   with ordinality as placed (account_id, account_pos, subject_id, version, place)""",
-            size, *zip(*places, strict=True),
-        )  # fmt: skip
-
-    async def _places_of(self, rows: Sequence[asyncpg.Record]) -> list[_Place]:
-        """Count on, for each account and each subject, from what is sealed of them."""
-        accounts = dict.fromkeys(row["account_id"] for row in rows)
-        subjects = dict.fromkeys((row["account_id"], row["subject_id"]) for row in rows)
-        last_positions = await self._connection.fetch(
-            """
-            select coalesce((select max(account_pos) from sealed s where s.account_id = wanted.account_id), 0)
-              from unnest($1::uuid[]) with ordinality as wanted (account_id, place)
-             order by place""",
-            list(accounts),
-        )
-        last_versions = await self._connection.fetch(
-            """
-            select coalesce((select max(version) from sealed s
-                              where (s.account_id, s.subject_id) = (wanted.account_id, wanted.subject_id)), 0)
-              from unnest($1::uuid[], $2::uuid[]) with ordinality as wanted (account_id, subject_id, place)
-             order by place""",
-            *zip(*subjects, strict=True),
-        )
-        positions = dict(zip(accounts, (row[0] for row in last_positions), strict=True))
-        versions = dict(zip(subjects, (row[0] for row in last_versions), strict=True))
-        places = []
-        for _, account, subject, version in rows:
-            expected = versions[account, subject] = versions[account, subject] + 1
-            if version != expected:
-                raise VersionOutOfOrder(account, subject, expected=expected, found=version)
-            positions[account] += 1
-            places.append(_Place(account, positions[account], subject, version))
-        return places
-
-    async def _move_head(self, current: _Pass, *, finished: bool, news: bool) -> None:
+    async def _move_head(self, current: _Pass, *, finished: bool) -> None:
+        """Write down how far the log goes, and that the sealer is at work."""
         await self._connection.execute(
             """
             update head
-               set size = $1, watermark = coalesce($2::xid8, watermark),
-                   passes = passes + $3, passed_at = clock_timestamp()
+               set size = $1, watermark = coalesce($2::xid8, watermark), watermark_at = coalesce($3, watermark_at),
+                   passes = passes + $4, passed_at = clock_timestamp()
              where log_id = 0""",
-            current.size, current.seen.since if finished else None, int(finished),
+            current.size, current.seen.since if finished else None, self._stood_at(current) if finished else None,
+            int(finished),
         )  # fmt: skip
-        if news:
-            await self._connection.execute("select pg_notify($1, $2)", CHANNEL, str(current.size))
+
+    def _stood_at(self, current: _Pass) -> datetime | None:
+        """Return when the watermark stood at the newest transaction, if it has moved on since.
+
+        While many write, one of them is always under way. So it is a mark that is waited for: all that was written
+        before some moment has come to its end.
+        """
+        reached = [mark for mark in (self._mark, current.mark) if mark and current.seen.since >= mark.until]
+        if reached or self._mark is None:
+            self._mark = current.mark
+        return reached[-1].at if reached else None
 
 
 # What is not sealed, of all that was written since a snapshot was taken: from epoch $1 and transaction $2 on, or by one
 # of $3, which were still running then. Hash and merge joins are off, so that each row costs one look-up, also while
-# the planner believes `sealed` to be empty.
+# the planner believes `sealed` to be empty. A watermark that this server has not reached yet comes from another one, of
+# which this database is a copy: then everything is looked at.
 _UNSEALED: Final = """
     select e.account_id, e.subject_id, e.version, e.ins_seq
       from event e
-     where ((e.epoch, e.xid) >= ($1::smallint, $2::xid8) or (e.epoch = $1::smallint and e.xid = any($3::xid8[])))
+     where ((e.epoch, e.xid) >= ($1::smallint, case when $2::xid8 <= pg_snapshot_xmax(pg_current_snapshot())
+                                                   then $2::xid8 else '0' end)
+            or (e.epoch = $1::smallint and e.xid = any($3::xid8[])))
        and not exists (select from sealed s
                         where (s.account_id, s.subject_id, s.version) = (e.account_id, e.subject_id, e.version))"""

@@ -1,0 +1,86 @@
+"""Place events in the log: count on from what is sealed, in the whole log and in the part of each account."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from .connection import Connection
+
+
+class VersionOutOfOrder(Exception):  # noqa: N818 - a complaint
+    """A subject's next event is not the version after its last sealed one: somebody wrote to the log past the door."""
+
+    def __init__(self, account: UUID, subject: UUID, *, expected: int, found: int) -> None:
+        super().__init__(
+            f"The next version to seal of subject {subject} of account {account} has to be {expected}; it is {found}."
+        )
+        self.account, self.subject, self.expected, self.found = account, subject, expected, found
+
+
+class _Place(NamedTuple):
+    account: UUID
+    account_position: int
+    subject: UUID
+    version: int
+
+
+async def place(connection: Connection, rows: Sequence[asyncpg.Record], *, after: int) -> None:
+    """Seal events (account, subject and version of each) at the positions after this one, in the order given.
+
+    Raises VersionOutOfOrder.
+    """
+    if not rows:
+        return
+    places = _places(rows, await _last_positions(connection, rows), await _last_versions(connection, rows))
+    await connection.execute(
+        """
+        insert into sealed (pos, account_id, account_pos, subject_id, version)
+        select $1 + place, account_id, account_pos, subject_id, version
+          from unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[])
+               with ordinality as placed (account_id, account_pos, subject_id, version, place)""",
+        after, *zip(*places, strict=True),
+    )  # fmt: skip
+
+
+def _places(
+    rows: Sequence[asyncpg.Record], positions: dict[UUID, int], versions: dict[tuple[UUID, UUID], int]
+) -> list[_Place]:
+    """Count on from the last position of each account, and make sure of the last version of each subject."""
+    places = []
+    for account, subject, version, _ in rows:
+        expected = versions[account, subject] + 1
+        if version != expected:
+            raise VersionOutOfOrder(account, subject, expected=expected, found=version)
+        versions[account, subject] = version
+        positions[account] += 1
+        places.append(_Place(account, positions[account], subject, version))
+    return places
+
+
+async def _last_positions(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[UUID, int]:
+    accounts = list({row["account_id"] for row in rows})
+    found = await connection.fetch(
+        """
+        select coalesce((select max(account_pos) from sealed s where s.account_id = wanted.account_id), 0)
+          from unnest($1::uuid[]) with ordinality as wanted (account_id, place)
+         order by place""",
+        accounts,
+    )
+    return {account: row[0] for account, row in zip(accounts, found, strict=True)}
+
+
+async def _last_versions(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[tuple[UUID, UUID], int]:
+    subjects = list({(row["account_id"], row["subject_id"]) for row in rows})
+    found = await connection.fetch(
+        """
+        select coalesce((select max(version) from sealed s
+                          where (s.account_id, s.subject_id) = (wanted.account_id, wanted.subject_id)), 0)
+          from unnest($1::uuid[], $2::uuid[]) with ordinality as wanted (account_id, subject_id, place)
+         order by place""",
+        *zip(*subjects, strict=True),
+    )
+    return {subject: row[0] for subject, row in zip(subjects, found, strict=True)}
