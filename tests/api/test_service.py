@@ -68,6 +68,12 @@ async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin:
         r"counterfoil_queued_commands 0",
         r"counterfoil_pool_connections [1-9]",
         r"counterfoil_sweep_lag_seconds \d",
+        r"counterfoil_log_size \d",
+        r"counterfoil_seal_passes_total \d",
+        r"counterfoil_seal_backlog [1-9]",
+        r"counterfoil_seal_lag_seconds \d",
+        r"counterfoil_seal_silence_seconds \d",
+        r"counterfoil_seal_watermark_age_seconds \d",
         r'counterfoil_tokens_expiring\{within="7d"\} \d',
     ):
         assert re.search(f"^{line}", numbers, re.MULTILINE), line

@@ -8,6 +8,7 @@ import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from counterfoil.postgres import liveness
+from counterfoil.postgres.log_state import log_state
 from counterfoil.refusals import Misconfigured, Overloaded
 from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven
 from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused
@@ -29,10 +30,12 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Ready; and whether limits are counted together with the other processes at this moment."""
+    """Ready; whether limits are counted together with the other processes at this moment; and what to look at."""
 
     status: Literal["ready"]
     limits: Literal["shared", "this process alone"]
+    warnings: list[str]
+    """What somebody should see to, though requests are answered: such as a sealer that does not run."""
 
 
 @api.get("/healthz")
@@ -45,14 +48,16 @@ async def get_liveness(_: Ledger) -> Health:
 async def get_readiness(ledger: Ledger) -> Readiness:
     """Learn whether requests would be answered: the database is there and the keys are read.
 
-    Limits that each process counts alone, for want of a Valkey, are no reason not to be ready.
+    Limits that each process counts alone, for want of a Valkey, are no reason not to be ready; nor is a log that is not
+    being sealed, of which a warning tells.
     """
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(ledger.readers)
         await ledger.keys.ring()
         await ledger.pepper_watch.settled()
         await ledger.default_account.id()
-    return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone")
+        warnings = (await log_state(ledger.readers)).warnings
+    return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone", warnings)
 
 
 def _expect(password: str | None, approach: Approach | None) -> None:

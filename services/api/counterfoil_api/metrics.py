@@ -7,7 +7,7 @@ from functools import lru_cache
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
@@ -16,6 +16,7 @@ from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import expiring, lag_seconds
 from counterfoil.postgres.followers import Following, followings
+from counterfoil.postgres.log_state import LogState, log_state
 
 _CENSUS_SECONDS = 60
 _PULSE_SECONDS = 1
@@ -94,6 +95,7 @@ class Census(Collector):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._lag_seconds: float | None = None
+        self._log: LogState | None = None
         self._expiring: dict[str, int] = {}
         self._followings: list[Following] = []
         self._counted_at = float("-inf")
@@ -103,11 +105,12 @@ class Census(Collector):
         try:
             self._lag_seconds = await lag_seconds(self._pool)
             self._followings = await followings(self._pool)
+            self._log = await log_state(self._pool)
             if monotonic() - self._counted_at > _CENSUS_SECONDS:
                 self._expiring = await expiring(self._pool)
                 self._counted_at = monotonic()
         except LOST:
-            self._lag_seconds, self._expiring, self._followings = None, {}, []
+            self._lag_seconds, self._log, self._expiring, self._followings = None, None, {}, []
 
     def collect(self) -> Iterator[Metric]:
         """What was learnt."""
@@ -117,6 +120,8 @@ class Census(Collector):
                 "How long the longest overdue token waits for the sweep.",
                 self._lag_seconds,
             )
+        if self._log is not None:
+            yield from _of_log(self._log)
         tokens = GaugeMetricFamily(
             "counterfoil_tokens_expiring",
             "Active tokens by the nearest span that they expire within.",
@@ -141,6 +146,24 @@ def _follower_metrics(followings: Sequence[Following]) -> Iterator[Metric]:
         lag.add_metric((each.name,), each.lag)
         waiting.add_metric((each.name,), each.waiting_seconds or 0)
     yield from (lag, waiting)
+
+
+def _of_log(log: LogState) -> Iterator[Metric]:
+    """Yield how the sealing goes."""
+    yield GaugeMetricFamily("counterfoil_log_size", "Events in the log: the position of the last one.", log.size)
+    yield CounterMetricFamily("counterfoil_seal_passes", "Passes that the sealer has written down.", log.passes)
+    yield GaugeMetricFamily(
+        "counterfoil_seal_backlog", "Events that are not in the log yet; counted up to 10,000.", log.backlog
+    )
+    yield GaugeMetricFamily("counterfoil_seal_lag_seconds", "The age of the oldest of them.", log.lag_seconds)
+    yield GaugeMetricFamily(
+        "counterfoil_seal_silence_seconds", "How long ago the sealer gave a sign of life.", log.silent_seconds
+    )
+    yield GaugeMetricFamily(
+        "counterfoil_seal_watermark_age_seconds",
+        "For how long a transaction that writes has been open, at least; about a second if none is.",
+        log.watermark_seconds,
+    )
 
 
 @lru_cache(maxsize=1024)
