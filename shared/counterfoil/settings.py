@@ -29,7 +29,7 @@ from counterfoil.server_urls import postgres_url, redis_url
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-Command = Literal["api", "worker", "migrate", "account", "audit", "keys", "pepper", "followers"]
+Command = Literal["api", "worker", "migrate", "account", "audit", "keys", "pepper", "followers", "sealer"]
 """The commands that are told something by the environment."""
 
 _SECRET_FIELDS = frozenset({
@@ -163,7 +163,7 @@ VARIABLES = tuple(
     for row in (
         ("DATABASE_URL", "database_url", postgres_url, _ABSENT,
          "the database as the application's role: postgresql://role:password@host/name",
-         ("api", "worker", "migrate", "account", "audit", "keys", "pepper", "followers")),
+         ("api", "worker", "migrate", "account", "audit", "keys", "pepper", "followers", "sealer")),
         ("MIGRATE_DATABASE_URL", "migrate_database_url", postgres_url, _ABSENT,
          "the same database as its owner: postgresql://role:password@host/name", ("migrate",)),
         ("REDIS_URL", "redis_url", redis_url, _ABSENT,

@@ -1,1 +1,1 @@
-"""The whole service on one machine: real Postgres, Valkey, API and worker under one supervisor."""
+"""The whole service on one machine: real Postgres, Valkey, API, worker and sealer under one supervisor."""

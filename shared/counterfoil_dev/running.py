@@ -33,7 +33,7 @@ class Service:
         return read
 
     def pid(self, name: str) -> int:
-        """The process id of `postgres`, `valkey`, `api` or `worker`."""
+        """The process id of `postgres`, `valkey`, `api`, `worker` or `sealer`."""
         return int((self.root / "run" / f"{name}.pid").read_text().split()[0])
 
     def kill(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Everything together: servers, migrations, the first account, API and worker, kept alive until asked to stop."""
+"""Everything together: servers, migrations, the first account, our processes, kept alive until asked to stop."""
 
 import asyncio
 import http.client
@@ -64,8 +64,8 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION)):
             tell(f"migrated {name}")
         _found(state, environment=environment, url=url)
-        tell("starting API and worker")
-        processes = [_process(state, name, environment) for name in ("api", "worker")]
+        tell("starting API, worker and sealer")
+        processes = [_process(state, name, environment) for name in ("api", "worker", "sealer")]
         ending.callback(_stop, processes)
         for process in processes:
             process.start()
@@ -87,7 +87,7 @@ def service_environment_of(state: State) -> Path:
 
 
 def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) -> dict[str, str]:
-    """What API and worker are told; it is written down too, so that an operator's shell can say the same."""
+    """What our processes are told; it is written down too, so that an operator's shell can say the same."""
     metrics = state.root / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)  # the counts of processes that are no more
     metrics.mkdir(mode=0o700)

@@ -22,7 +22,7 @@ pytestmark = needs_pgbouncer
 
 SERVER_COMMANDS = (
     "migrate", "api", "worker", "account create x --admin-email a@example.org --credentials c.json",
-    "account recover --email a@example.org", "keys list", "keys rotate", "pepper list", "audit replay",
+    "account recover --email a@example.org", "keys list", "keys rotate", "pepper list", "audit replay", "sealer",
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 

@@ -23,7 +23,7 @@ from counterfoil_dev.postgres import APPLICATION, DATABASE, OWNER, bare_environm
 from counterfoil_dev.state import State
 
 TOP = Path(__file__).parents[2]
-OURS = ("migrate", "api", "worker", "account", "cli")
+OURS = ("migrate", "api", "worker", "sealer", "account", "cli")
 ENVIRONMENT = {
     "POSTGRES_PASSWORD": "aa",
     "OWNER_PASSWORD": "bb",
@@ -152,7 +152,7 @@ def test_initdb_takes_the_arguments_and_postgres_the_roles_of_compose(place: Pat
         assert server.run("show data_checksums").strip() == "on"
 
 
-@pytest.mark.parametrize("service", ["migrate", "api", "worker", "account"])
+@pytest.mark.parametrize("service", ["migrate", "api", "worker", "sealer", "account"])
 def test_our_services_are_told_settings_that_exist_and_hold(service: Command) -> None:
     told = composed()["services"][service]["environment"]
     assert set(told) - {"ACCOUNT_NAME", "ADMIN_EMAIL"} <= {variable.name for variable in VARIABLES}
@@ -224,7 +224,7 @@ def test_the_image_installs_only_what_is_hashed() -> None:
         assert "pip install" not in command or "--require-hashes" in command or "--no-index" in command
 
 
-@pytest.mark.parametrize("command", [("migrate",), ("api",), ("worker",), ("account", "create")])
+@pytest.mark.parametrize("command", [("migrate",), ("api",), ("worker",), ("sealer",), ("account", "create")])
 def test_the_commands_they_name_exist(command: tuple[str, ...]) -> None:
     program = Path(sys.executable).with_name("counterfoil")
     assert subprocess.run([program, *command, "--help"], capture_output=True, check=False).returncode == 0
@@ -232,9 +232,10 @@ def test_the_commands_they_name_exist(command: tuple[str, ...]) -> None:
 
 def test_the_commands_they_name_are_those() -> None:
     services = composed()["services"]
-    assert [services[name]["command"] for name in ("migrate", "api", "worker")] == [
-        ["counterfoil", "migrate"], ["counterfoil", "api"], ["counterfoil", "worker"],
+    assert [services[name]["command"] for name in ("migrate", "api", "worker", "sealer")] == [
+        ["counterfoil", "migrate"], ["counterfoil", "api"], ["counterfoil", "worker"], ["counterfoil", "sealer"],
     ]  # fmt: skip
+    assert services["sealer"]["healthcheck"]["test"] == ["CMD", "counterfoil", "sealer", "--check"]
     assert services["account"]["command"][2].startswith("counterfoil account create ")
     assert services["cli"]["entrypoint"] == ["counterfoil"]
     assert yaml.safe_load(dict(lines())["CMD"]) == ["counterfoil", "api"]

@@ -19,7 +19,7 @@ from counterfoil_dev.running import Service, running_service
 
 KILLS = 32
 WRITERS = 6
-VICTIMS = ("postgres", "api", "worker", "valkey")
+VICTIMS = ("postgres", "api", "worker", "valkey", "sealer")
 T = TypeVar("T")
 
 

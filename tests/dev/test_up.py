@@ -23,7 +23,7 @@ from counterfoil_dev.child import command_of
 from counterfoil_dev.running import Service, running_service
 from counterfoil_dev.state import temporary_state
 
-SERVERS = ("postgres", "valkey", "api", "worker")
+SERVERS = ("postgres", "valkey", "api", "worker", "sealer")
 
 
 @pytest.fixture(scope="module")
@@ -109,14 +109,15 @@ def test_readiness_is_told(service: Service) -> None:
         assert reply.status == 200
 
 
-@pytest.mark.parametrize("service_name", ["api", "worker"])
+@pytest.mark.parametrize("service_name", ["api", "worker", "sealer"])
 def test_the_health_checks_of_compose_hold_here_too(service: Service, service_name: str) -> None:
     compose = yaml.safe_load((Path(__file__).parents[2] / "compose.yaml").read_text())
-    _exec, _python, option, script = compose["services"][service_name]["healthcheck"]["test"]
-    script = script.replace("127.0.0.1:8080", service.url.removeprefix("http://"))
+    _exec, program, *words = compose["services"][service_name]["healthcheck"]["test"]
+    words = [word.replace("127.0.0.1:8080", service.url.removeprefix("http://")) for word in words]
     told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
-    here = {**os.environ, "REDIS_URL": told["REDIS_URL"].strip("'")}
-    assert within(60, lambda: subprocess.run([sys.executable, option, script], env=here, check=False).returncode == 0)
+    here = {**os.environ, **{name: told[name].strip("'") for name in ("REDIS_URL", "DATABASE_URL")}}
+    asked = [Path(sys.executable).with_name(program), *words]
+    assert within(60, lambda: subprocess.run(asked, env=here, check=False).returncode == 0)
 
 
 def test_a_second_up_on_the_same_state_is_refused_and_harms_nobody(service: Service) -> None:

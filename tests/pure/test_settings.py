@@ -189,6 +189,7 @@ def test_secrets_do_not_show_in_the_repr() -> None:
         ("migrate", {"DATABASE_URL", "MIGRATE_DATABASE_URL"}),
         ("account", {"DATABASE_URL", "PEPPERS"}),
         ("audit", {"DATABASE_URL"}),
+        ("sealer", {"DATABASE_URL"}),
     ],
 )
 def test_a_command_is_told_what_it_needs_and_no_secret_more(command: Command, needs: set[str]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
+
+import typer
 
 from counterfoil.refusals import Misconfigured
 
-from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
+from .complaints import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, settings
 from .output import say
 
 
@@ -49,3 +52,38 @@ def worker() -> None:
         run(settings("worker"))
     except Misconfigured as complaint:
         raise ended(USAGE, complaint.detail) from None
+
+
+def sealer(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only look whether the log is being sealed.")] = False,
+) -> None:
+    """Give every committed event its place in the log; of several sealers one works and the others stand by."""
+    from counterfoil.postgres.placing import VersionOutOfOrder  # noqa: PLC0415 - each command loads what it needs
+    from counterfoil.sealer import run  # noqa: PLC0415 - likewise
+
+    told = settings("sealer")
+    if check:
+        _check_sealing(told.database_url)
+        return
+    try:
+        run(told)
+    except Misconfigured as complaint:
+        raise ended(USAGE, complaint.detail) from None
+    except VersionOutOfOrder as complaint:
+        raise ended(REFUSED, str(complaint)) from None
+
+
+def _check_sealing(url: str) -> None:
+    from counterfoil.postgres.connection import open_pool  # noqa: PLC0415 - each command loads what it needs
+    from counterfoil.postgres.log_state import LogState, log_state  # noqa: PLC0415 - likewise
+
+    async def look() -> LogState:
+        async with await open_pool(url, size=1) as pool:
+            return await log_state(pool)
+
+    with database_at_hand():
+        state = asyncio.run(look())
+    if state.silence:
+        raise ended(UNREACHABLE, state.silence)
+    say(f"sealed up to position {state.size}; the sealer gave a sign of life {state.silent_seconds:.0f} s ago\n")

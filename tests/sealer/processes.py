@@ -1,0 +1,36 @@
+"""Sealer processes as they run in production: started, asked to stop, killed; what they log is read."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from worker.workers import WorkerProcess
+
+_PROGRAM = Path(sys.executable).with_name("counterfoil")
+
+
+@contextmanager
+def sealer(database_url: str, log: Path) -> Iterator[WorkerProcess]:
+    """A sealer process; at the end it is gone, however it was left."""
+    environment = {**os.environ, "DATABASE_URL": database_url, "LOG_FORMAT": "json"}
+    with log.open("ab") as stream:
+        process = subprocess.Popen([_PROGRAM, "sealer"], env=environment, stdout=stream, stderr=stream)
+    started = WorkerProcess(process, log)
+    try:
+        yield started
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+        started.kill()
+
+
+def checked(database_url: str) -> subprocess.CompletedProcess[str]:
+    """What the health check says."""
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    return subprocess.run(
+        [_PROGRAM, "sealer", "--check"], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
