@@ -46,7 +46,10 @@ class LogReads:
 
     def note(self, reading: Reading, noted: Noted) -> None:
         """Count a read; an event says so when the hour is over."""
-        self._noted.setdefault(reading, Noted(noted.since)).add(noted)
+        if reading in self._noted:
+            self._noted[reading].add(noted)
+        else:
+            self._noted[reading] = noted
 
     async def write_due(self) -> None:
         """Write what readers read in an hour that is over."""

@@ -43,9 +43,7 @@ class LogRange(msgspec.Struct, frozen=True, kw_only=True):
 
     def joined(self, other: LogRange) -> LogRange:
         """Return the range that holds both."""
-        filters = dict(self.filters)
-        for name, calls in other.filters.items():
-            filters[name] = filters.get(name, 0) + calls
+        filters = self.filters | {name: self.filters.get(name, 0) + calls for name, calls in other.filters.items()}
         if other.last < other.first:
             return replace(self, filters=filters)
         if self.last < self.first:
