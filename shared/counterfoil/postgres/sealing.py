@@ -32,7 +32,10 @@ _SETTINGS: Final = {
     "lock_timeout": "1s",
     # A sealer that hangs must not keep the head of the log from the next one.
     "idle_in_transaction_session_timeout": "10s",
+    # How much there is to look at changes from pass to pass, and by a million.
+    "plan_cache_mode": "force_custom_plan",
     "cursor_tuple_fraction": "1",
+    "max_parallel_workers_per_gather": "0",
     "work_mem": "64MB",
 }
 
@@ -186,14 +189,24 @@ class Sealing:
 
 
 # What is not sealed, of all that was written since a snapshot was taken: from epoch $1 and transaction $2 on, or by one
-# of $3, which were still running then. Hash and merge joins are off, so that each row costs one look-up, also while
-# the planner believes `sealed` to be empty. A watermark that this server has not reached yet comes from another one, of
-# which this database is a copy: then everything is looked at.
+# of $3, which were still running then. Three parts, since one condition with `or` is planned as a scan of the primary
+# key. Hash and merge joins are off, so that each row costs one look-up, also while the planner believes `sealed` to be
+# empty. A watermark that this server has not reached yet comes from another one, of which this database is a copy: then
+# everything is looked at.
 _UNSEALED: Final = """
     select e.account_id, e.subject_id, e.version, e.ins_seq
-      from event e
-     where ((e.epoch, e.xid) >= ($1::smallint, case when $2::xid8 <= pg_snapshot_xmax(pg_current_snapshot())
-                                                   then $2::xid8 else '0' end)
-            or (e.epoch = $1::smallint and e.xid = any($3::xid8[])))
-       and not exists (select from sealed s
+      from (select account_id, subject_id, version, ins_seq
+              from event
+             where epoch = $1::smallint
+               and xid >= case when $2::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) then $2::xid8 else '0' end
+            union all
+            select account_id, subject_id, version, ins_seq
+              from event
+             where epoch = $1::smallint
+               and xid = any($3::xid8[])
+            union all
+            select account_id, subject_id, version, ins_seq
+              from event
+             where epoch > $1::smallint) e
+     where not exists (select from sealed s
                         where (s.account_id, s.subject_id, s.version) = (e.account_id, e.subject_id, e.version))"""
