@@ -15,8 +15,10 @@ from counterfoil_dev.postgres import OWNER, Database, Postgres
 from counterfoil_dev.state import State, temporary_state
 from counterfoil_dev.valkey import Valkey
 from postgres.pooler import needs_pgbouncer, pgbouncer
+from sealer.processes import sealer as sealing
 from security.processes import several
 from worker.workers import running as working
+from worker.workers import wait_until
 
 pytestmark = needs_pgbouncer
 
@@ -54,6 +56,11 @@ async def test_everything_works_in_session_mode(
             worker.wait_until_said("lead_taken")
             assert worker.stop() == 0
         assert worker.said("work_failed") + worker.said("lead_unknown") == 0
+        with sealing(through.app_url, tmp_path / "sealer.log") as sealer:
+            sealer.wait_until_said("lead_taken")
+            wait_until(lambda: int(postgres_server.run("select size from head", database="through_a_pool")) > 0)
+            assert sealer.stop() == 0
+        assert sealer.said("sealing_fails") + sealer.said("lead_unknown") == 0
         for words in ("keys list", "keys rotate", "pepper list", "account recover --email a@example.org"):
             said = await shell(*words.split())
             assert said.code == 0, said.err

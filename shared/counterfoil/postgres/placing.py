@@ -52,7 +52,7 @@ def _places(
     """Count on from the last position of each account, and make sure of the last version of each subject."""
     places = []
     for account, subject, version, _ in rows:
-        expected = versions[account, subject] + 1
+        expected = versions.get((account, subject), 0) + 1
         if version != expected:
             raise VersionOutOfOrder(account, subject, expected=expected, found=version)
         versions[account, subject] = version
@@ -74,13 +74,14 @@ async def _last_positions(connection: Connection, rows: Sequence[asyncpg.Record]
 
 
 async def _last_versions(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[tuple[UUID, UUID], int]:
-    subjects = list({(row["account_id"], row["subject_id"]) for row in rows})
+    # Of a subject's very first event there is nothing to look up.
+    subjects = list({(account, subject) for account, subject, version, _ in rows if version > 1})
     found = await connection.fetch(
         """
         select coalesce((select max(version) from sealed s
                           where (s.account_id, s.subject_id) = (wanted.account_id, wanted.subject_id)), 0)
           from unnest($1::uuid[], $2::uuid[]) with ordinality as wanted (account_id, subject_id, place)
          order by place""",
-        *zip(*subjects, strict=True),
-    )
+        [account for account, _ in subjects], [subject for _, subject in subjects],
+    )  # fmt: skip
     return {subject: row[0] for subject, row in zip(subjects, found, strict=True)}

@@ -23,12 +23,12 @@ CHANNEL: Final = "counterfoil_sealed"
 CHUNK: Final = 5_000
 """How many events one transaction places at most."""
 
-_PATIENCE_SECONDS: Final = 900
+_PATIENCE_MINUTES: Final = 15
 """How long one statement may take: a snapshot of a very long backlog is sorted and kept first."""
 _SETTINGS: Final = {
     **SETTINGS,
     "application_name": "counterfoil sealer",
-    "statement_timeout": f"{_PATIENCE_SECONDS}s",
+    "statement_timeout": f"{_PATIENCE_MINUTES}min",
     "lock_timeout": "1s",
     # A sealer that hangs must not keep the head of the log from the next one.
     "idle_in_transaction_session_timeout": "10s",
@@ -77,7 +77,7 @@ class _Pass:
 
 async def connect_sealer(url: str) -> Connection:
     """Open the sealer's connection."""
-    return await open_session(url, _SETTINGS, command_timeout=_PATIENCE_SECONDS)
+    return await open_session(url, _SETTINGS, command_timeout=60 * _PATIENCE_MINUTES)
 
 
 class Sealing:
