@@ -1,6 +1,5 @@
 """Real servers for the tests: one Postgres and one Valkey a process, a fresh database a test."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -10,31 +9,28 @@ import pytest_asyncio
 
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres, embedded_postgres
-from counterfoil_dev.state import State, temporary_state
+from counterfoil_dev.state import State
 from counterfoil_dev.valkey import Valkey, embedded_valkey
+from hashes import hash_quickly
+from states import quick_state
 
 _TEMPLATE = "migrated"
 _NUMBERS = count(1)
-_ROOM_BYTES = 4 * 2**30
+
+hash_quickly()
 
 
 @pytest.fixture(scope="session")
 def server_state() -> Iterator[State]:
-    """Where the servers of this process keep their data: in memory if there is room.
-
-    Each test has a database, and making its 300 files on a disk takes a third of a second. What a test takes down is a
-    server of its own, on disk.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES
-    with temporary_state("/dev/shm") if roomy else temporary_state() as state:
+    """Where the servers of this process keep their data."""
+    with quick_state() as state:
         yield state
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A place for one test's own state, which pytest's `tmp_path` is not: the servers' account could not reach it."""
-    with temporary_state() as state:
+    with quick_state() as state:
         yield state.root
 
 

@@ -85,7 +85,9 @@ def serve(fd: int) -> None:
     """Fork the loaded command for every call, until the process is ended."""
     import counterfoil.founding  # noqa: F401, PLC0415 - brings the door with it, for commands of the server
     from counterfoil.cli.running import run  # noqa: PLC0415 - who asks need not load it
+    from hashes import hash_quickly  # noqa: PLC0415 - likewise
 
+    hash_quickly()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     calls = socket.socket(fileno=fd)
     while True:

@@ -1,5 +1,7 @@
 """`boot.py up`, seen from outside: what it promises whoever types it."""
 
+import asyncio
+import base64
 import json
 import os
 import re
@@ -16,19 +18,22 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import asyncpg
 import pytest
 import yaml
+from argon2 import extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from counterfoil_dev.child import command_of
 from counterfoil_dev.running import Service, running_service
-from counterfoil_dev.state import temporary_state
+from states import quick_state
 
 SERVERS = ("postgres", "valkey", "api", "worker", "sealer")
 
 
 @pytest.fixture(scope="module")
 def root() -> Iterator[Path]:
-    with temporary_state() as state:
+    with quick_state() as state:
         yield state.root
 
 
@@ -102,6 +107,25 @@ def test_credentials_are_for_their_owner_alone(service: Service) -> None:
         assert stat.S_IMODE((service.root / name).stat().st_mode) == 0o600
     assert {"url", "account", "admin_email", "admin_password", "admin_token"} <= set(service.credentials)
     assert service.credentials["url"] == service.url
+
+
+async def test_a_password_costs_who_guesses_it_as_much_as_rfc_9106_recommends(service: Service) -> None:
+    await asyncio.to_thread(add_ada, service)
+    told = dict(line.split("=", 1) for line in (service.root / "service.env").read_text().splitlines())
+    connection = await asyncpg.connect(told["MIGRATE_DATABASE_URL"].strip("'"))
+    costs = [extract_parameters(row["hash"]) for row in await connection.fetch("select hash from password")]
+    await connection.close()
+    assert costs == [RFC_9106_LOW_MEMORY] * 2  # the command hashed the administrator's, the API Ada's
+
+
+def add_ada(service: Service) -> None:
+    login = f"{service.credentials['admin_login']}:{service.credentials['admin_password']}"
+    body = {"email": "ada@counterfoil.example", "role": "member", "password": "four words and a 5th"}
+    request = Request(f"{service.url}/v1/users", data=json.dumps(body).encode())
+    request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+    request.add_header("Content-Type", "application/json")
+    with urlopen(request, timeout=10) as reply:
+        assert reply.status == 201
 
 
 def test_readiness_is_told(service: Service) -> None:

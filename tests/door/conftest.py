@@ -11,8 +11,8 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
-from counterfoil_dev.state import temporary_state
 from door.elsewhere import Elsewhere, Start
+from states import quick_state
 
 
 @pytest_asyncio.fixture
@@ -32,7 +32,7 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Postgres]:
     """A migrated server that a test may kill and reconfigure."""
-    with temporary_state() as state, embedded_postgres(state) as server:
+    with quick_state() as state, embedded_postgres(state) as server:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             runner.run(migrate(server.database().owner_url, app_role=APPLICATION))
         yield server

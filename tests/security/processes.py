@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 
 from aiohttp import ClientError, ClientSession
 
 from counterfoil_dev.postgres import Database
 
 ISSUER = "https://tokens.example.org"
+_API = "from hashes import hash_quickly; hash_quickly(); from counterfoil.cli import main; main()"
 
 
 @asynccontextmanager
@@ -30,6 +32,7 @@ def _one(database: Database, more: dict[str, str]) -> Iterator[str]:
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(__file__).parents[1]),
         "DATABASE_URL": database.app_url,
         "PEPPERS": f"1:{base64.b64encode(b'p' * 32).decode()}",
         "KEY_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
@@ -38,7 +41,7 @@ def _one(database: Database, more: dict[str, str]) -> Iterator[str]:
         "LOG_LEVEL": "error",
         **more,
     }
-    command = [sys.executable, "-c", "from counterfoil.cli import main; main()", "api"]
+    command = [sys.executable, "-c", _API, "api"]
     with subprocess.Popen(command, env=environment) as process:
         try:
             yield f"http://127.0.0.1:{port}"
