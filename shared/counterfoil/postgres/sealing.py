@@ -126,10 +126,15 @@ class Sealing:
         return Step(len(rows), current.size, finished)
 
     async def _lock_head(self) -> asyncpg.Record:
-        """Return the head of the log, which nobody else moves before this transaction ends."""
+        """Return the head of the log, which nobody else moves before this transaction ends.
+
+        The watermark of another server, from which this database was copied, says nothing here: all is looked at.
+        """
         head = await self._connection.fetchrow(
             """
-            select size, epoch, watermark, pg_current_xact_id() as xid, clock_timestamp() as now
+            select size, epoch, case when server = (select system_identifier from pg_control_system())
+                                     then watermark else '0' end as watermark,
+                   pg_current_xact_id() as xid, clock_timestamp() as now
               from head
              where log_id = 0
                for update"""
@@ -170,7 +175,9 @@ class Sealing:
             """
             update head
                set size = $1, watermark = coalesce($2::xid8, watermark), watermark_at = coalesce($3, watermark_at),
-                   passes = passes + $4, passed_at = clock_timestamp()
+                   passes = passes + $4, passed_at = clock_timestamp(),
+                   server = case when $2 is null then server
+                                 else (select system_identifier from pg_control_system()) end
              where log_id = 0""",
             current.size, current.seen.since if finished else None, self._stood_at(current) if finished else None,
             int(finished),
@@ -191,14 +198,13 @@ class Sealing:
 # What is not sealed, of all that was written since a snapshot was taken: from epoch $1 and transaction $2 on, or by one
 # of $3, which were still running then. Three parts, since one condition with `or` is planned as a scan of the primary
 # key. Hash and merge joins are off, so that each row costs one look-up, also while the planner believes `sealed` to be
-# empty. A watermark that this server has not reached yet comes from another one, of which this database is a copy: then
-# everything is looked at.
+# empty.
 _UNSEALED: Final = """
     select e.account_id, e.subject_id, e.version, e.ins_seq
       from (select account_id, subject_id, version, ins_seq
               from event
              where epoch = $1::smallint
-               and xid >= case when $2::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) then $2::xid8 else '0' end
+               and xid >= $2::xid8
             union all
             select account_id, subject_id, version, ins_seq
               from event
