@@ -12,7 +12,7 @@ import structlog
 from counterfoil.logging import configure
 from counterfoil.postgres.connection import LOST, Connection, refuse_unfit
 from counterfoil.postgres.leader import Lead
-from counterfoil.postgres.placing import VersionOutOfOrder
+from counterfoil.postgres.placing import LogBroken, VersionOutOfOrder
 from counterfoil.postgres.sealing import Sealing, connect_sealer
 from counterfoil.refusals import Misconfigured
 from counterfoil.settings import Settings
@@ -31,7 +31,7 @@ _PATIENCE_SECONDS: Final = 1.0
 def run(settings: Settings) -> None:
     """Seal until SIGTERM or SIGINT.
 
-    Raises VersionOutOfOrder, after it was logged, and Misconfigured if the database will not keep what we rest on.
+    Raises LogBroken, after it was logged, and Misconfigured if the database will not keep what we rest on.
     """
     configure(settings.log_format, settings.log_level)
     asyncio.run(_until_signalled(settings.database_url))
@@ -61,7 +61,7 @@ class Sealer:
     async def run(self, stopping: asyncio.Event) -> None:
         """Seal until asked to stop.
 
-        Raises VersionOutOfOrder where the log does not go on as it has to: a person has to look at that.
+        Raises LogBroken where the log does not go on as it has to: a person has to look at that.
         """
         async with Lead(self._url, "sealer") as lead:
             leading = asyncio.create_task(self._keep(lead))
@@ -89,15 +89,18 @@ class Sealer:
     async def _work(self, stopping: asyncio.Event) -> None:
         clock = asyncio.get_running_loop().time
         asked = asyncio.create_task(stopping.wait())
-        while not asked.done():
-            began = clock()
-            work = asyncio.create_task(self._do())
-            await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                await asyncio.wait({work}, timeout=_PATIENCE_SECONDS)
-                work.cancel()
-            pause = await work
-            await asyncio.wait({asked}, timeout=pause and max(pause, clock() - began))
+        try:
+            while not asked.done():
+                began = clock()
+                work = asyncio.create_task(self._do())
+                await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    await asyncio.wait({work}, timeout=_PATIENCE_SECONDS)
+                    work.cancel()
+                pause = await work
+                await asyncio.wait({asked}, timeout=pause and max(pause, clock() - began))
+        finally:
+            asked.cancel()
 
     async def _do(self) -> float:
         """Do the next piece of work, if it is ours to do; return for how long to pause then."""
@@ -111,6 +114,9 @@ class Sealer:
                 "version_out_of_order", account=error.account, subject=error.subject, expected=error.expected,
                 found=error.found, what_to_do=_WHAT_TO_DO,
             )  # fmt: skip
+            raise
+        except LogBroken as error:
+            log.critical("log_broken", found=str(error), what_to_do=_WHAT_TO_DO)
             raise
         except (*LOST, asyncpg.PostgresError, Misconfigured) as error:
             self._let_go()
@@ -146,6 +152,6 @@ class Sealer:
 
 
 _WHAT_TO_DO: Final = (
-    "Nothing is sealed until this is resolved. Somebody has written to the table event past the API, or has removed"
-    " rows from it: `counterfoil audit replay` shows where. Restore the table as its owner; the sealer then goes on."
+    "Nothing is sealed until this is resolved. Somebody has written to the tables of the log past the API, or has"
+    " removed rows: `counterfoil audit replay` shows where. Restore them as their owner; the sealer then goes on."
 )

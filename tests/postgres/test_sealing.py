@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from counterfoil import commands
 from counterfoil.postgres.connection import Connection
-from counterfoil.postgres.placing import VersionOutOfOrder
+from counterfoil.postgres.placing import HeadOutOfStep, VersionOutOfOrder
 from counterfoil.postgres.sealing import CHANNEL, Sealing, connect_sealer
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
@@ -237,3 +237,19 @@ async def test_a_watermark_of_another_server_hides_nothing(database: Database, t
     await tenant.pool.execute(WRITE, token.id, 2)
     assert await seal_all(database.app_url) == 2
     assert int((await head(tenant))["watermark"]) < 9_000_000_000
+
+
+@pytest.mark.parametrize("said", [0, 1, 3, 7])
+async def test_a_head_that_differs_from_the_last_position_is_refused(
+    database: Database, tenant: Tenant, said: int
+) -> None:
+    token = await written(tenant, 2)
+    await seal_all(database.app_url)
+    await tenant.pool.execute("update head set size = $1", said)
+    await tenant.pool.execute(WRITE, token.id, 3)
+    async with sealing_on(database) as sealing:
+        with pytest.raises(HeadOutOfStep, match=f"has to be 2, the last position in sealed; it is {said}"):
+            await sealing.step()
+    assert await places(tenant) == [(1, 1, 1), (2, 2, 2)]
+    await tenant.pool.execute("update head set size = 2")
+    assert await seal_all(database.app_url) == 3

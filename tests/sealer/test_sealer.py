@@ -154,6 +154,17 @@ async def test_a_version_out_of_order_stops_the_sealer_loudly(
     assert (said.returncode, "No sealer has given a sign of life for " in said.stderr) == (3, True), said
 
 
+async def test_a_head_out_of_step_stops_the_sealer_loudly(database: Database, tenant: Tenant, tmp_path: Path) -> None:
+    await written(tenant, 2)
+    await tenant.pool.execute("update head set size = 5")
+    with sealer(database.app_url, tmp_path / "sealer.log") as process:
+        assert await asyncio.to_thread(process.process.wait, 30) == 1
+    critical = next(line for line in process.lines if line["event"] == "log_broken")
+    assert critical["level"] == "critical"
+    assert critical["found"].endswith("has to be 0, the last position in sealed; it is 5.")
+    assert "Traceback" not in process.log.read_text()
+
+
 _SLOW = """
     create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(60); return new; end $$;
     create trigger sealed_is_slow before insert on sealed for each row execute function dawdle()"""

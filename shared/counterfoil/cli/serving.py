@@ -59,7 +59,7 @@ def sealer(
     check: Annotated[bool, typer.Option("--check", help="Only look whether the log is being sealed.")] = False,
 ) -> None:
     """Give every committed event its place in the log; of several sealers one works and the others stand by."""
-    from counterfoil.postgres.placing import VersionOutOfOrder  # noqa: PLC0415 - each command loads what it needs
+    from counterfoil.postgres.placing import LogBroken  # noqa: PLC0415 - each command loads what it needs
     from counterfoil.sealer import run  # noqa: PLC0415 - likewise
 
     told = settings("sealer")
@@ -70,7 +70,7 @@ def sealer(
         run(told)
     except Misconfigured as complaint:
         raise ended(USAGE, complaint.detail) from None
-    except VersionOutOfOrder as complaint:
+    except LogBroken as complaint:
         raise ended(REFUSED, str(complaint)) from None
 
 

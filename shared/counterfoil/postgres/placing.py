@@ -11,7 +11,18 @@ import asyncpg
 from .connection import Connection
 
 
-class VersionOutOfOrder(Exception):  # noqa: N818 - a complaint
+class LogBroken(Exception):  # noqa: N818 - a complaint
+    """The log contradicts itself, and whatever were sealed now would hide that."""
+
+
+class HeadOutOfStep(LogBroken):
+    """The head of the log and its last position differ: somebody changed one of them past the sealer."""
+
+    def __init__(self, size: int, last: int) -> None:
+        super().__init__(f"The size in the table head has to be {last}, the last position in sealed; it is {size}.")
+
+
+class VersionOutOfOrder(LogBroken):
     """A subject's next event is not the version after its last sealed one: somebody wrote to the log past the door."""
 
     def __init__(self, account: UUID, subject: UUID, *, expected: int, found: int) -> None:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from .connection import SETTINGS, Connection
-from .placing import place
+from .placing import HeadOutOfStep, place
 from .session import open_session
 
 CHANNEL: Final = "counterfoil_sealed"
@@ -103,7 +103,7 @@ class Sealing:
     async def step(self) -> Step:
         """Seal one chunk of the pass under way, or begin a pass.
 
-        Raises VersionOutOfOrder, and then has sealed nothing.
+        Raises LogBroken, and then has sealed nothing.
         """
         async with self._connection.transaction():
             head = await self._lock_head()
@@ -148,7 +148,11 @@ class Sealing:
 
         It is a statement after the one that waited for the head, so that it sees what the last sealer sealed. The
         snapshot itself comes with it as a first row: taken by a statement of its own it would be another one.
+        Raises HeadOutOfStep.
         """
+        last = await self._connection.fetchval("select coalesce(max(pos), 0) from sealed where log_id = 0")
+        if last != head["size"]:
+            raise HeadOutOfStep(head["size"], last)
         since = self._seen
         if since is None or since.epoch != head["epoch"] or since.until < head["watermark"]:
             since = _Seen(head["epoch"], 0, head["watermark"])
