@@ -8,8 +8,10 @@ import pytest
 
 from cli.shell import Shell, loaded
 from client.running import Service, environment_of, running
+from counterfoil.client import Client
 from counterfoil.settings import Settings
 from counterfoil_dev.postgres import Database
+from postgres.sealing import sealed_beside
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +46,15 @@ async def service(database: Database, tmp_path: Path) -> AsyncIterator[Service]:
 def shell(loaded_command: socket.socket, service: Service, tmp_path: Path) -> Shell:
     """A shell anywhere, with an administrator's token."""
     return Shell(loaded_command, tmp_path, {"COUNTERFOIL_URL": service.url, "COUNTERFOIL_TOKEN": service.token})
+
+
+@pytest.fixture
+async def ledger(service: Service) -> AsyncIterator[Client]:
+    async with Client(service.url, service.token) as client:
+        yield client
+
+
+@pytest.fixture
+async def sealer(service: Service) -> AsyncIterator[None]:
+    async with sealed_beside(service.database.app_url):
+        yield

@@ -45,13 +45,14 @@ def key_of(said: Said) -> str:
     return found[1]
 
 
-async def called(shell: Shell, words: list[str], redirected: str = "", **environment: str) -> Said:
+async def called(shell: Shell, words: list[str], redirected: str = "", before: str = "", **environment: str) -> Said:
     """Call the command in a process of its own, as a shell would."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("COUNTERFOIL", "LC_", "LANG"))}
     command = Path(sys.executable).with_name("counterfoil")
     ran: subprocess.CompletedProcess[bytes] = await asyncio.to_thread(
         lambda: subprocess.run(
-            ["/bin/sh", "-c", f'exec "$0" "$@" {redirected}', command, *words], cwd=shell.directory, check=False,
+            ["/bin/sh", "-c", f'{before} exec "$0" "$@" {redirected}', command, *words],
+            cwd=shell.directory, check=False,
             env={**clean, **shell.environment, **environment}, capture_output=True, timeout=100,
         )
     )  # fmt: skip

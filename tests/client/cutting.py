@@ -28,6 +28,11 @@ class Proxy:
         self.connections += 1
         self.serving.add(asyncio.create_task(self._serve(reader, writer)))
 
+    def cut_all(self) -> None:
+        """Cut every connection that there is."""
+        for task in self.serving:
+            task.cancel()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = urlsplit(self.target)
         there = await asyncio.open_connection(parts.hostname, parts.port)
@@ -86,6 +91,33 @@ async def arrive_late(here: Streams, there: Streams) -> None:
     await asyncio.sleep(0.12)
     there[1].write(request)
     await _message(there[0])
+
+
+def stalling(*, after: int) -> Failure:
+    """After so many bytes of the answer nothing more arrives, for as long as the client waits."""
+
+    async def stall(here: Streams, there: Streams) -> None:
+        await _some_of_the_answer(here, there, after)
+        await here[0].read()
+
+    return stall
+
+
+def cut(*, after: int) -> Failure:
+    """After so many bytes of the answer the line is cut."""
+
+    async def cut(here: Streams, there: Streams) -> None:
+        await _some_of_the_answer(here, there, after)
+
+    return cut
+
+
+async def _some_of_the_answer(here: Streams, there: Streams, size: int) -> None:
+    there[1].write(await _message(here[0]))
+    while size > 0 and (said := await there[0].read(min(size, _CHUNK))):
+        here[1].write(said)
+        await here[1].drain()
+        size -= len(said)
 
 
 async def say_bad_gateway(here: Streams, there: Streams) -> None:

@@ -10,7 +10,7 @@ import typer
 from hypothesis import strategies as st
 
 from counterfoil import bounds, codec, cursor, duration, foreign, logging, moments, scopes, secret, text
-from counterfoil.cli import importing, options, whoami
+from counterfoil.cli import export_file, importing, options, whoami
 from counterfoil.client import failures, log, spelling, wire
 from counterfoil.password import checked_password
 from counterfoil.refusals import (
@@ -167,6 +167,13 @@ CORE: dict[str, Parser] = {
     "counterfoil.client.failures:refused": Parser(
         lambda given: str(failures.refused(503, given, None)), st.just(PROBLEM), in_bytes=True, known=('{"type":',)
     ),
+    "counterfoil.cli.export_file:_position": Parser(
+        lambda given: export_file._position(Path("log"), "ndjson" if given.startswith(b"{") else "csv", given),
+        st.sampled_from(("17,a,b", LINE)),
+        (typer.Exit,),
+        in_bytes=True,
+        known=('{"position":', '17,"'),
+    ),
     "counterfoil.cli.importing:_ndjson": Parser(
         lambda given: list(importing._ndjson(_file(given))),
         oneof('{"name":"a"}\n\n{"name":"b"}\n', "[]"),
@@ -187,6 +194,12 @@ CORE: dict[str, Parser] = {
         (failures.Unintelligible,),
         in_bytes=True,
         known=('{"position":', '{"position":1,"entry":"', LINE[: LINE.index("reason")]),
+    ),
+    "counterfoil.client.log:PrivatePart.fields": Parser(
+        lambda given: log.PrivatePart(given, b"").fields,
+        oneof('{"name":"a"}', "{}"),
+        (failures.Unintelligible, UnicodeEncodeError),  # what comes over the wire has no lone surrogates
+        known=('{"name":"',),
     ),
     "counterfoil.client.log:head": Parser(log.head, oneof("0", "17"), (failures.Unintelligible,)),
     "counterfoil.client.spelling:read": Parser(

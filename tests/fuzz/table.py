@@ -45,6 +45,7 @@ OURS: Final = {
     "counterfoil.codec:fact_of": "an entry that `entry_of` has read before; what does not fit is a finding",
     "counterfoil.cli.asking:_read": "a file of the person who calls",
     "counterfoil.cli.asking:ask_with": "the address that the person who calls has stated",
+    "counterfoil.cli.export_file:_remembered": "a file that we wrote",
     "counterfoil.cli.serving:_role": "DATABASE_URL, which the settings have read before",
     "counterfoil.cli.login_file:_is_login": "a file of the person who calls",
     "counterfoil.cli.tables:_narrowest": "cells and widths that we made",

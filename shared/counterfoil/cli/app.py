@@ -13,6 +13,7 @@ from . import (
     audit,
     burn,
     catalogue,
+    events,
     followers,
     keys,
     own_account,
@@ -46,6 +47,7 @@ app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)
 app.command()(serving.sealer)
+app.add_typer(events.app, name="events")
 app.add_typer(account.app, name="account")
 account.app.command()(own_account.show)
 account.app.command()(own_account.policy)

@@ -103,13 +103,14 @@ async def _asked(url: str, token: str | Password | None, call: Callable[[Client]
 
 
 async def _tell_of_trouble(client: Client, *, as_json: bool) -> None:
-    """Say once why it takes so long; with --json stderr holds documents alone."""
-    trouble = ""
-    while not trouble:
+    """Say why it takes so long, each reason once; with --json stderr holds documents alone."""
+    told = ""
+    while True:
         await asyncio.sleep(_SILENCE_SECONDS)
         trouble = client.wire.trouble
-    if not as_json:
-        remark(printable(f"counterfoil: {trouble}; still trying."))
+        if trouble and trouble != told and not as_json:
+            remark(printable(f"counterfoil: {trouble}; still trying."))
+        told = trouble
 
 
 def where(credentials: Path | None) -> str:

@@ -81,6 +81,8 @@ def remark(line: str) -> None:
 
 def printable(text: str) -> str:
     """Return the text with every character that could steer a terminal written out instead."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -59,9 +59,15 @@ def say_json(value: object) -> None:
 
 def json_of(value: object) -> str:
     """Return one line of JSON in which every character is printable; a secret is shown, so print it once."""
-    text = msgspec.json.encode(value, enc_hook=_plain).decode()
-    whole = encodable("\N{ROCKET}")  # else ASCII alone: JSON is UTF-8, whatever the terminal speaks (RFC 8259 8.1)
-    return "".join(c if c.isprintable() and (whole or c.isascii()) else json.dumps(c)[1:-1] for c in text)
+    # Without encodable characters ASCII alone: JSON is UTF-8, whatever the terminal speaks (RFC 8259 8.1).
+    return printable_json(msgspec.json.encode(value, enc_hook=_plain).decode(), ascii_alone=not encodable("\N{ROCKET}"))
+
+
+def printable_json(text: str, *, ascii_alone: bool = False) -> str:
+    """Return the same JSON with whatever could steer a terminal, or is not ASCII, written out."""
+    if text.isprintable() and (text.isascii() or not ascii_alone):
+        return text
+    return "".join(c if c.isprintable() and (c.isascii() or not ascii_alone) else json.dumps(c)[1:-1] for c in text)
 
 
 def encodable(text: str) -> bool:

@@ -107,7 +107,7 @@ def show_events(events: Sequence[Happening]) -> None:
                 time_of(e.at),
                 e.type,
                 actor_of(e.by),
-                _says({**e.data, **(e.private or {})}),
+                says({**e.data, **(e.private or {})}),
             )
             for e in events
         ),
@@ -123,7 +123,8 @@ def actor_of(actor: Actor) -> str:
     return f"{actor.kind} {actor.number} {actor.name or '(erased)'}"
 
 
-def _says(data: dict[str, object]) -> str:
+def says(data: dict[str, object]) -> str:
+    """Return what an event says in one line."""
     parts = (
         (name, value if isinstance(value, str) else json_of(value))
         for name, value in data.items()

@@ -27,22 +27,40 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     In a narrow terminal a column that does not fit is left out, the leftmost being kept first; which, is said.
     """
-    cells = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
-    width = _width()
-    if width is None:
-        say("".join("\t".join(row) + "\n" for row in cells))
-        return
-    columns = list(zip(heads, *cells, strict=True))
-    kept = _fitting(columns, width)
-    widths = _widths([columns[index] for index in kept], width)
-    head, *body = [[row[index] for index in kept] for row in ([*heads], *cells)]
-    rule = "─" if encodable("─") else "-"
-    lines = [*_lines(head, widths), rule * (sum(widths) + _GAP * (len(widths) - 1))]
-    for row in body:
-        lines += _lines(row, widths)
-    say("".join(f"{line}\n" for line in lines))
-    if left_out := [name for index, name in enumerate(heads) if index not in kept]:
-        remark(f"Left out at {width} columns: {', '.join(left_out)}. A wider terminal or --json shows them.")
+    GrowingTable(heads).add(rows)
+
+
+class GrowingTable:
+    """A table whose rows come little by little; its columns are as wide as the first rows, or `like`, need them."""
+
+    def __init__(self, heads: Sequence[str], *, like: Sequence[Sequence[str]] = ()) -> None:
+        self._heads = heads
+        self._like = like
+        self._width = _width()
+        self._columns: dict[int, int] = {}
+        """Which columns are shown, and how wide."""
+
+    def add(self, rows: Iterable[Sequence[str]]) -> None:
+        """Print more rows, the first ones under their heads."""
+        cells = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
+        if self._width is None:
+            say("".join("\t".join(row) + "\n" for row in cells))
+            return
+        begins = not self._columns
+        head = self._begin(cells, self._width) if begins else []
+        say("".join(f"{line}\n" for line in [*head, *(line for row in cells for line in self._lines(row))]))
+        if begins and (left_out := [name for index, name in enumerate(self._heads) if index not in self._columns]):
+            remark(f"Left out at {self._width} columns: {', '.join(left_out)}. A wider terminal or --json shows them.")
+
+    def _begin(self, cells: Sequence[Sequence[str]], width: int) -> list[str]:
+        columns = list(zip(self._heads, *self._like, *cells, strict=True))
+        kept = _fitting(columns, width)
+        self._columns = dict(zip(kept, _widths([columns[index] for index in kept], width), strict=True))
+        rule = "─" if encodable("─") else "-"
+        return [*self._lines(self._heads), rule * (sum(self._columns.values()) + _GAP * (len(kept) - 1))]
+
+    def _lines(self, row: Sequence[str]) -> list[str]:
+        return _lines([row[index] for index in self._columns], [*self._columns.values()])
 
 
 def _width() -> int | None:

@@ -20,6 +20,14 @@ class PrivatePart(msgspec.Struct, frozen=True):
     text: str
     salt: bytes
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the text says; raises Unintelligible."""
+        try:
+            return msgspec.json.decode(self.text, type=dict[str, Any])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise puzzled(error) from None
+
     def __repr__(self) -> str:
         return "PrivatePart(…)"
 

@@ -1,0 +1,189 @@
+"""`counterfoil events`: the log itself, in order: its end, all of it, or into a file."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+
+from counterfoil.client import Client, LogEvent
+
+from .asking import ask
+from .complaints import UNREACHABLE, ended, printable, remark
+from .export_file import opened
+from .exporting import exported
+from .log_filters import AllAccounts, ByActor, LogFilters, OfKind, OfSubject, OfToken, OfType, OfUser, chosen
+from .log_showing import Show, shown_until
+from .options import AsJson, Credentials, Since, Until, whole
+from .output import say, say_json
+
+app = typer.Typer(
+    help="The log itself: every event of the account, in order, each at its position. Of one token alone, with names "
+    "in place of ids, `token events` tells; what became of the account, `account events`.",
+    no_args_is_help=True,
+)
+_AT_ONCE: Final = 100
+_WIDER: Final = 10
+"""How many times as far back is looked where a filter hides too much."""
+
+
+def position(text: str) -> int:
+    """Return a position, or 0, which is before the first; a default passes through here as a number."""
+    return 0 if text in {"0", 0} else whole(str(text))
+
+
+@app.command()
+def tail(
+    *,
+    number: Annotated[
+        int, typer.Option("--number", "-n", parser=position, metavar="NUMBER", help="How many to begin with.")
+    ] = 10,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for what happens, until Ctrl-C.")] = True,
+    token: OfToken = None,
+    user: OfUser = None,
+    subject: OfSubject = None,
+    kind: OfKind = None,
+    types: OfType = None,
+    actor: ByActor = None,
+    since: Since = None,
+    until: Until = None,
+    all_accounts: AllAccounts = False,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the latest events, and then each new one as it happens."""
+    wanted = chosen(token=token, user=user, subject=subject, kind=kind, types=types, actor=actor, since=since,
+                    until=until, all_accounts=all_accounts)  # fmt: skip
+
+    async def show(ledger: Client) -> None:
+        head = await _end_of(ledger, wanted)
+        latest, seen = await _latest(ledger, wanted, number, head)
+        show = shown_until(head, as_json=as_json)
+        if latest or follow:
+            show(latest)
+        if follow:
+            async for event in wanted.read(ledger, after=seen, follow=True):
+                show([event])
+
+    try:
+        ask(show, credentials=credentials, as_json=as_json)
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+        # Following has no other end.
+
+
+async def _end_of(ledger: Client, wanted: LogFilters) -> int:
+    log = wanted.read(ledger, after="latest")
+    async for _ in log:
+        pass
+    return log.head or 0
+
+
+async def _latest(ledger: Client, wanted: LogFilters, number: int, head: int) -> tuple[Sequence[LogEvent], int]:
+    """Return the latest events up to `number`, and the position up to which the log was looked at."""
+    span = number
+    while True:
+        log = wanted.read(ledger, after=max(0, head - span))
+        latest: deque[LogEvent] = deque(maxlen=number)
+        async for event in log:
+            latest.append(event)
+        if len(latest) == number or span >= head:
+            return latest, log.position or 0
+        span *= _WIDER  # a filter hides some
+
+
+@app.command()
+def replay(
+    *,
+    after: Annotated[
+        int, typer.Option(parser=position, metavar="POSITION", help="Begin after this position; 0 is the beginning.")
+    ] = 0,
+    limit: Annotated[
+        int | None, typer.Option(parser=whole, metavar="NUMBER", help="How many to show; without it, all.")
+    ] = None,
+    token: OfToken = None,
+    user: OfUser = None,
+    subject: OfSubject = None,
+    kind: OfKind = None,
+    types: OfType = None,
+    actor: ByActor = None,
+    since: Since = None,
+    until: Until = None,
+    all_accounts: AllAccounts = False,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all events in order, from the first one or from a position on, to the end of the log."""
+    wanted = chosen(token=token, user=user, subject=subject, kind=kind, types=types, actor=actor, since=since,
+                    until=until, all_accounts=all_accounts)  # fmt: skip
+    seen = after
+
+    async def show(ledger: Client) -> None:
+        nonlocal seen
+        log = wanted.read(ledger, after=after)
+        shown: Show | None = None
+        async for events in _batches(log, limit):
+            shown = shown or shown_until(log.head, as_json=as_json)
+            shown(events)
+            seen = events[-1].position
+        if shown is None and not as_json:
+            remark("There is nothing to show.")
+
+    try:
+        ask(show, credentials=credentials, as_json=as_json)
+    except KeyboardInterrupt:
+        raise ended(UNREACHABLE, "interrupted.", advice=f"To see the rest, repeat this with --after {seen}.") from None
+
+
+async def _batches(log: AsyncIterable[LogEvent], limit: int | None) -> AsyncIterator[list[LogEvent]]:
+    batch: list[LogEvent] = []
+    left = limit
+    async for event in log:
+        batch.append(event)
+        left = None if left is None else left - 1
+        if len(batch) == _AT_ONCE or left == 0:
+            yield batch
+            batch = []
+        if left == 0:
+            return
+    if batch:
+        yield batch
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to write; readable by you alone.")],
+    *,
+    form: Annotated[
+        Literal["ndjson", "csv"], typer.Option("--format", help="Lines of JSON as the API sends them, or CSV.")
+    ] = "ndjson",
+    force: Annotated[bool, typer.Option("--force", help="Begin anew, whatever FILE holds.")] = False,
+    token: OfToken = None,
+    user: OfUser = None,
+    subject: OfSubject = None,
+    kind: OfKind = None,
+    types: OfType = None,
+    actor: ByActor = None,
+    since: Since = None,
+    until: Until = None,
+    all_accounts: AllAccounts = False,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write all events in order to a file; the same command again goes on where the file ends.
+
+    FILE.export, beside it, remembers what was asked for.
+    """
+    wanted = chosen(token=token, user=user, subject=subject, kind=kind, types=types, actor=actor, since=since,
+                    until=until, all_accounts=all_accounts)  # fmt: skip
+    with opened(file, form, wanted, force=force) as target:
+        done = exported(target, credentials, as_json=as_json)
+    if as_json:
+        say_json({"file": str(file), "added": done.added, "head": done.head})
+    else:
+        events = "event" if done.added == 1 else "events"
+        say(printable(f"{done.added:,} {events} added; {file} holds the log up to position {done.head:,}.\n"))
