@@ -6,10 +6,11 @@ stays small however long the log is, and writers are neither stopped nor mistake
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
+from .auditing.tally import Tally
 from .chain import Chain, Finding
 from .postgres.replay import snapshot
 
@@ -24,28 +25,6 @@ class _Keyed(Protocol):
 
 
 K = TypeVar("K", bound=_Keyed)
-
-
-class Tally:
-    """How far an audit has come; `total` is 0 until it was counted."""
-
-    def __init__(self, tell: Callable[[int, int], None]) -> None:
-        self.total = 0
-        self.events = 0
-        self.subjects = 0
-        self.findings = 0
-        self._tell = tell
-
-    def counted(self, total: int) -> None:
-        """Say how many events there will be."""
-        self.total = total
-        self._tell(0, total)
-
-    def passed(self, events: int) -> None:
-        """Say that one more subject, with so many events, was audited."""
-        self.subjects += 1
-        self.events += events
-        self._tell(self.events, self.total)
 
 
 class _Merged(Generic[K]):

@@ -58,6 +58,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     what: str
     version: int | None = None
+    position: int | None = None
     field: str | None = None
     stored: object = None
     replayed: object = None
@@ -139,8 +140,9 @@ class Chain:
             yield self._finding("event-unknown", version=stored.version, stored=entry.type)
             return
         try:
+            _refuse_impossible(fact, self.kind)
             self.state = evolve(self.state, fact)
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             self.broken = True
             yield self._finding("event-impossible", version=stored.version, stored=error)
             return
@@ -154,10 +156,14 @@ class Chain:
         """Hold the rows of this subject (there should be one) against what its events came to."""
         if self.events and not rows:
             yield self._finding("events-without-row")
-        for version in self.hidden:
-            yield self._finding("private-part-missing", version=version)
+        yield from self.missing()
         for row in rows:
             yield from self._row(row)
+
+    def missing(self) -> Iterator[Finding]:
+        """Name the events whose private part is gone, although no later event says that it was erased."""
+        for version in self.hidden:
+            yield self._finding("private-part-missing", version=version)
 
     def _row(self, row: StateRow) -> Iterator[Finding]:
         if not self.events:
@@ -207,11 +213,20 @@ class Chain:
         kind = self.kind or "unknown"
         return Finding(
             account=self.account, subject=self.subject, kind=kind, what=what, version=version, field=field,
-            stored=_shown(stored), replayed=_shown(replayed),
+            stored=as_shown(stored), replayed=as_shown(replayed),
         )  # fmt: skip
 
 
-def _shown(value: object) -> object:
+def _refuse_impossible(fact: Fact, kind: str) -> None:
+    """Raise ValueError for what the fold takes for granted of every event that the ledger made."""
+    if fact.subject.kind != kind:
+        raise ValueError(f"{fact.subject.kind} {fact.subject.id} was a {kind} before")
+    if any(isinstance(value, datetime) and value.tzinfo is None for value in msgspec.structs.astuple(fact.event)):
+        raise ValueError(f"{fact.type} holds a time without a zone")
+
+
+def as_shown(value: object) -> object:
+    """Return a value as a finding has it: plain, and not too long."""
     plain: object = msgspec.to_builtins(value, str_keys=True, enc_hook=str)
     return plain[:_SHOWN] if isinstance(plain, str) else plain
 

@@ -11,7 +11,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One sealed entry, as read back. `prev` is the leaf hash of the subject's previous entry, base64."""
 
     account: UUID
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     by: Actor
     data: dict[str, Any]
     prev: str | None

@@ -44,8 +44,14 @@ def past(
 
 
 def _surroundings(owner: Sequence[Fact], of_account: Sequence[Fact]) -> Surroundings:
-    person = reduce(user.evolve, owner, None) if owner else None
-    tenant = reduce(account.evolve, of_account, None) if of_account else None
+    return surrounded_by(
+        reduce(account.evolve, of_account, None) if of_account else None,
+        reduce(user.evolve, owner, None) if owner else None,
+    )
+
+
+def surrounded_by(tenant: account.Account | None, person: user.User | None) -> Surroundings:
+    """Return what a token's account, and the user on whose behalf it acts, add to it, as far as they are known."""
     around = Surroundings() if tenant is None else Surroundings(tenant.policy, tenant.epoch)
     if person is None:
         return around

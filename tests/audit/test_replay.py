@@ -9,7 +9,8 @@ import pytest
 import uuid_utils.compat as uuids
 
 from counterfoil import codec
-from counterfoil.audit import Tally, replay
+from counterfoil.audit import replay
+from counterfoil.auditing.tally import Tally
 from counterfoil.chain import Finding
 from counterfoil.commands import Create, Erase, Renew, Resume, Suspend
 from counterfoil.door import Door

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from counterfoil.audit import Tally, replay
+from counterfoil.audit import replay
+from counterfoil.auditing.tally import Tally
 from counterfoil.door import Door
 from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection, Pool, open_pool

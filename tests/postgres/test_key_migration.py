@@ -4,7 +4,8 @@ import json
 
 import asyncpg
 
-from counterfoil.audit import Tally, replay
+from counterfoil.audit import replay
+from counterfoil.auditing.tally import Tally
 from counterfoil.codec import seal
 from counterfoil.events import Fact, Subject
 from counterfoil.keys.sealing import Sealing

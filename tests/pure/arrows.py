@@ -10,17 +10,17 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "bounds", "builtin_scopes", "callers", "codec", "commands", "decide", "duration", "events", "exchange", "foreign",
-    "glob", "history", "moments", "password", "principal", "refusals", "replays", "scopes", "secret", "subjects",
-    "suspension", "text", "token",
+    "bounds", "builtin_scopes", "callers", "codec", "commands", "comparing", "decide", "duration", "events", "exchange",
+    "foreign", "glob", "history", "moments", "password", "principal", "refusals", "replays", "scopes", "secret",
+    "subjects", "suspension", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}
 )
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
 USE = frozenset({
-    "attempts", "audit", "client", "door", "follower", "founding", "keys", "log_reads", "noted_reads", "recovering",
-    "sealer", "use", "witness",
+    "attempts", "audit", "auditing", "client", "door", "follower", "founding", "keys", "log_reads", "noted_reads",
+    "recovering", "sealer", "use", "witness",
 })  # fmt: skip
 """What may import all but the edges."""
 FLOORS = ("pure", "in memory", "postgres", "use", "edge")

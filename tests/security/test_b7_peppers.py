@@ -13,7 +13,8 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 
 from api.service import Caller, basic, founded, served, settings_for
-from counterfoil.audit import Tally, replay
+from counterfoil.audit import replay
+from counterfoil.auditing.tally import Tally
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.postgres.peppers import left

@@ -15,7 +15,7 @@ from .output import json_of, say, say_json
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from counterfoil.audit import Tally
+    from counterfoil.auditing.tally import Tally
     from counterfoil.chain import Finding
 
 app = typer.Typer(help="Audits, on the server itself (DATABASE_URL).", no_args_is_help=True)
@@ -41,7 +41,8 @@ def replay(
 
 
 async def _replayed(url: str, *, as_json: bool) -> Tally:
-    from counterfoil.audit import Tally, replay  # noqa: PLC0415 - client commands need no database
+    from counterfoil.audit import replay  # noqa: PLC0415 - client commands need no database
+    from counterfoil.auditing.tally import Tally  # noqa: PLC0415 - likewise
 
     with _progress() as bar:
         task = bar.add_task("auditing", total=None)

@@ -1,0 +1,36 @@
+"""How far an audit has come, and what it has looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Tally:
+    """How far an audit has come; `total` is 0 until it was counted.
+
+    Over HTTP `documents` counts what the API showed, and `not_compared` says of each kind why that was not asked for.
+    """
+
+    def __init__(self, tell: Callable[[int, int], None]) -> None:
+        self.total = 0
+        self.events = 0
+        self.subjects = 0
+        self.findings = 0
+        self.documents = 0
+        self.not_compared: dict[str, str] = {}
+        self._tell = tell
+
+    def counted(self, total: int) -> None:
+        """Say how many events there will be."""
+        self.total = total
+        self._tell(self.events, total)
+
+    def passed(self, events: int) -> None:
+        """Say that one more subject, with so many events, was audited."""
+        self.subjects += 1
+        self.read(events)
+
+    def read(self, events: int) -> None:
+        """Say that so many more events were read."""
+        self.events += events
+        self._tell(self.events, self.total)
