@@ -161,7 +161,7 @@ async def test_d17_a_foreign_thing_takes_as_long_as_none(admin: Caller, stranger
     for place in [each for each in PLACES if each.where == "path" and each.kind not in ("scope", "set")]:
         questions = [question(place, things[place.kind], own) for things in (foreign, never)]
         took: list[list[float]] = [[], []]
-        for turn in range(40):  # in turns, and each first as often as the other: what disturbs one disturbs both
+        for turn in range(20):  # in turns, and each first as often as the other: what disturbs one disturbs both
             for which in (0, 1) if turn % 2 else (1, 0):
                 began = perf_counter()
                 assert (await questions[which].put(stranger)).status == 404

@@ -14,7 +14,7 @@ from api.service import Caller, basic, founded, settings_for
 from counterfoil_dev.postgres import Database
 from security.processes import several
 
-EVERYDAY, ALL = 600, 10_000
+EVERYDAY, ALL = 300, 10_000
 """Verifications that begin after the reply to a change."""
 WATCHED = 12
 
@@ -185,7 +185,7 @@ async def test_g27_the_end_of_all_secrets_ends_them_at_every_process(database: D
         person = basic(credentials["admin_login"], credentials["admin_password"])
         ended = Ground(ground.processes, person, "")  # a verifier of its own would be over as well
         tokens = [await issued(ended, "1") for _ in range(4)]
-        for _ in range(6):
+        for _ in range(3):
             assert (await ended.chief.post("/v1/account/end-secrets", {"reason": "copied"})).status == 200
             for token in tokens:
                 await refused(ended, token.secret, token.bearer)
