@@ -182,7 +182,7 @@ def test_two_processes_keep_one_ledger_right(database: Database, postgres_server
             run_state_machine_as_test(
                 Ledger,
                 settings=settings(
-                    max_examples=12, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+                    max_examples=6, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
                 ),
             )
         finally:
