@@ -16,7 +16,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── TokenExpired, TokenSuspended, TokenRevoked, SecretRetired
     │   └── SecretEnded, OwnerDisabled, CallerGone
     ├── Forbidden          the caller is known but may not
-    │   ├── BeyondCaller, BeyondOwner, ScopeMissing, RenewsItself
+    │   ├── BeyondCaller, BeyondOwner, ScopeMissing, RenewsItself, OperatorOnly
     │   └── BeyondAudience, BeyondPolicy, NetworkForbidden, TokenNetworkForbidden
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
@@ -194,6 +194,10 @@ class ScopeMissing(Forbidden):
 
 class RenewsItself(Forbidden):
     """A token cannot renew itself; a user or another token must do it."""
+
+
+class OperatorOnly(Forbidden):
+    """Only the account that OPERATOR_ACCOUNT names may read the log of all accounts; leave out accounts=all."""
 
 
 class Conflict(Refusal):

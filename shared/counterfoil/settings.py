@@ -78,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int
     rate_limit: tuple[int, int] | None = None
     default_account: UUID | None = None
+    operator_account: UUID | None = None
     guess_limit: tuple[int, int] | None = None
     burn_limit: tuple[int, int] | None = None
     trusted_proxies: tuple[str, ...] = ()
@@ -182,6 +183,8 @@ VARIABLES = tuple(
          "the address by which clients reach the API, such as https://tokens.example.org; the issuer of bearers"),
         ("DEFAULT_ACCOUNT", "default_account", account_id, _ABSENT,
          "the account of logins that name none, such as 01a20070-8de1-7662-8ce2-f3250b57a6ef; without it, the first"),
+        ("OPERATOR_ACCOUNT", "operator_account", account_id, _ABSENT,
+         "the account whose auditors may read the log of all accounts, such as 01a20070-8de1-7662-8ce2-f3250b57a6ef"),
         ("LOG_FORMAT", "log_format", one_of(*get_args(LogFormat)), "console", "the form of log lines: console or json"),
         ("LOG_LEVEL", "log_level", one_of(*get_args(LogLevel)), "info",
          "the least urgent lines that are logged: debug, info, warning or error"),

@@ -15,33 +15,13 @@ from counterfoil.postgres import sealed_log
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, Window, head_of, window
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
+from postgres.sealing import seal_all
 from postgres.tenant import Tenant, tenant_of
 
 EVERYTHING = LogFilter()
 FAR = 2**62
 """Beyond every head."""
 NUMBERS = count()
-
-# By hand what the sealer does: everything that is not sealed, in the order in which it was inserted.
-SEAL = """
-insert into sealed (pos, account_id, account_pos, subject_id, version)
-select (select size from head) + row_number() over (order by ins_seq), account_id,
-       coalesce((select max(account_pos) from sealed s where s.account_id = e.account_id), 0)
-           + row_number() over (partition by account_id order by ins_seq), subject_id, version
-  from event e
- where not exists (select from sealed s where (s.account_id, s.subject_id, s.version)
-                                            = (e.account_id, e.subject_id, e.version))
-"""
-
-
-async def seal_all(url: str) -> int:
-    owner = await asyncpg.connect(url)
-    try:
-        await owner.execute(SEAL)
-        size: int = await owner.fetchval("update head set size = (select count(*) from sealed) returning size")
-        return size
-    finally:
-        await owner.close()
 
 
 @pytest_asyncio.fixture
@@ -75,7 +55,7 @@ async def renamed(tenant: Tenant, token: Token, times: int) -> None:
 async def test_a_log_is_read_in_order_whatever_the_size_of_the_windows(database: Database, ours: Tenant) -> None:
     for _ in range(3):
         await renamed(ours, await ours.issue(), 4)
-    size = await seal_all(database.owner_url)
+    size = await seal_all(database.app_url)
     for limit in (1, 2, 7, 1_000):
         events = await read(ours, limit=limit)
         assert [event.position for event in events] == list(range(1, size + 1))
@@ -91,7 +71,7 @@ async def test_what_is_not_sealed_is_in_no_window_and_nothing_is_looked_at_beyon
     assert nothing == Window([], 0)
     token = await ours.issue()
     assert await head_of(ours.pool, ours.account) == 0
-    await seal_all(database.owner_url)
+    await seal_all(database.app_url)
     await renamed(ours, token, 1)
     found = await window(ours.pool, ours.account, after=0, until=FAR, filter=EVERYTHING, limit=10)
     assert (len(found.events), found.reached, await head_of(ours.pool, ours.account)) == (1, 1, 1)
@@ -101,14 +81,14 @@ async def test_what_is_not_sealed_is_in_no_window_and_nothing_is_looked_at_beyon
 
 async def test_private_parts_come_with_their_salt_and_go_with_erasure(database: Database, ours: Tenant) -> None:
     token = await ours.issue(name="of a person")
-    await seal_all(database.owner_url)
+    await seal_all(database.app_url)
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute("update event set private = null, salt = null where subject_id = $1", token.id)
     await owner.close()
     (created,) = await read(ours)
     assert (created.type, created.private, created.salt) == ("created", None, None)
     await renamed(ours, await ours.issue(name="kept"), 1)
-    await seal_all(database.owner_url)
+    await seal_all(database.app_url)
     last = (await read(ours))[-1]
     assert last.private is not None
     assert last.salt is not None
@@ -120,7 +100,7 @@ async def test_filters_find_what_admits_admits(database: Database, ours: Tenant)
     await renamed(ours, first, 3)
     await ours.exchange(second)
     await ours.ask(commands.Revoke, first.id, reason="leaked")
-    await seal_all(database.owner_url)
+    await seal_all(database.app_url)
     everything = await read(ours)
     middle = everything[4].at
     filters = [
@@ -143,7 +123,7 @@ async def test_a_filter_that_hides_nearly_everything_still_says_how_far_it_came(
     monkeypatch.setattr(sealed_log, "LOOKED_AT", 5)
     await renamed(ours, await ours.issue(), 11)
     last = await ours.issue()
-    size = await seal_all(database.owner_url)
+    size = await seal_all(database.app_url)
     found = await windows(ours, LogFilter(actors=(last.id,)), limit=3)
     assert [each.reached for each in found] == [5, 10, size]
     assert not any(each.events for each in found)
@@ -156,7 +136,7 @@ async def test_one_subject_is_walked_by_its_versions(database: Database, ours: T
     for _ in range(4):
         await renamed(ours, busy, 5)
         await renamed(ours, token, 1)
-    size = await seal_all(database.owner_url)
+    size = await seal_all(database.app_url)
     positions = [event.position for event in await read(ours) if event.subject == token.id]
     assert len(positions) == 5
     for limit in (1, 2, 5, 100):
@@ -181,7 +161,7 @@ async def test_windows_end_where_their_entries_grow_large(
     token = await ours.issue(description="x" * 1_500)
     for letter in "abcdef":
         await ours.ask(commands.Update, token.id, description=letter * 1_500)
-    size = await seal_all(database.owner_url)
+    size = await seal_all(database.app_url)
     found = await windows(ours, EVERYTHING, limit=1_000)
     assert len(found) == 2
     assert [event.position for each in found for event in each.events] == list(range(1, size + 1))
@@ -194,7 +174,7 @@ async def test_d17_another_account_is_in_no_window_and_the_whole_log_has_positio
     async with tenant_of(database) as theirs:
         theirs.numbers = ours.numbers
         tokens = [await each.issue() for _ in range(3) for each in (ours, theirs)]
-        size = await seal_all(database.owner_url)
+        size = await seal_all(database.app_url)
         for tenant in (ours, theirs):
             events = await read(tenant)
             assert {event.account for event in events} == {tenant.account}

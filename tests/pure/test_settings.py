@@ -81,6 +81,7 @@ def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
         ("METRICS_TOKEN", "with some secret blanks"),
         ("LIMITS_REDIS_URL", "http://cache"),
         ("DEFAULT_ACCOUNT", "first"),
+        ("OPERATOR_ACCOUNT", "operator"),
         ("RATE_LIMIT", "600"),
         ("RATE_LIMIT", "0/1m"),
         ("RATE_LIMIT", "600/soon"),

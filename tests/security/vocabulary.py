@@ -14,6 +14,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "cursor": ("cursor",),
     "reader": ("user", "token"),
     "subject": ("user", "token"),
+    "actor": ("user", "token"),
+    "user": ("user", "user number"),
     "token": ("secret", "bearer", "token"),
     "client_id": ("token",),
     "scope": ("scope",),
@@ -32,7 +34,7 @@ WORDS: Final = frozenset({
     "policy.catalogue_closed", "shut_me_out", "administrator.password",
     "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
     "digest.algorithm", "type", "url", "source", "everything", "unused_since",
-    "networks[]", "rate_limit", "metadata[]", "within", "since", "until",
+    "networks[]", "rate_limit", "metadata[]", "within", "since", "until", "after", "kind[]", "type[]", "accounts",
 })  # fmt: skip
 """What names nothing: text, times, choices, numbers."""
 PROOFS: Final = frozenset({

@@ -19,6 +19,7 @@ from counterfoil_api.edge.addresses import Proxies
 from counterfoil_api.edge.bounds import BOUNDS, Bounds
 from counterfoil_api.edge.requests import edge
 from counterfoil_api.edge.seal import strict
+from counterfoil_api.events import operations as events
 from counterfoil_api.forwarding import forward, forward_document
 from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.limits import tried
@@ -34,7 +35,7 @@ description = Api("description")
 _PARTS = (
     *(issuing.api, importing.api, bulk.api, reading.api, changing.api, exchange.api, introspection.api, alerts.api),
     *(token_endpoint.api, revocation.api, burning.api),
-    *(accounts.api, opening.api, catalogue.api, reads.api, tried.api, account_events.api),
+    *(accounts.api, opening.api, catalogue.api, reads.api, tried.api, account_events.api, events.api),
     *(users.api, standings.api, own_login.api),
     *(wellknown.api, description, health.api),
 )

@@ -5,6 +5,7 @@ Complaint
 ├── InvalidRequest           readable, but not what this operation takes
 ├── InvalidPrecondition      an If-Match or If-None-Match that names no entity tag
 ├── WeakTag                  an If-Match that names a tag made weak, perhaps by a proxy
+├── BeyondLog                a position that the log has not come to
 ├── CredentialsInQuery       a secret where every proxy logs it
 ├── CredentialsRepeated      more than one set of them
 ├── CredentialsMissing       nobody is asking
@@ -45,6 +46,10 @@ class InvalidPrecondition(Complaint):
 
 class WeakTag(Complaint):
     """A weak tag (W/) never matches an If-Match, which compares strongly; send the tag without W/."""
+
+
+class BeyondLog(Complaint):
+    """The log ends before this position; begin at an earlier one, or at `latest`."""
 
 
 class CredentialsInQuery(Complaint):

@@ -51,6 +51,11 @@ def is_self(asker: Principal, ref: str) -> bool:
     return asker.actor.kind == "token" and ref.lower() in (SELF, str(asker.actor.id))
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text has the form of a reference."""
+    return text == SELF or bool(_ID.fullmatch(text) or _NUMBER.fullmatch(text))
+
+
 async def found(ledger: Ledger, asker: Principal, ref: str) -> Listed:
     """The token of the asker's account that is meant; whether the asker may do anything with it was asked before."""
     if ref == SELF:

@@ -20,7 +20,7 @@ def fields_of(text: str, *, where: str) -> dict[str, str]:
     return fields
 
 
-def _pairs_of(text: str, *, where: str) -> list[tuple[str, str]]:
+def _pairs_of(text: str, *, where: str, own: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
     try:
         pairs = parse_qsl(
             text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
@@ -29,7 +29,7 @@ def _pairs_of(text: str, *, where: str) -> list[tuple[str, str]]:
         raise InvalidRequest(
             f"The {where} must be percent-encoded name=value pairs in UTF-8, such as name=backup&limit=10.", where=where
         ) from None
-    names = {name.lower() for name, _ in pairs}
+    names = {name.lower() for name, _ in pairs if name not in own}
     if where == "query" and (not _SECRET_NAMES.isdisjoint(names) or _hold_a_secret(pairs)):
         raise CredentialsInQuery
     if "\x00" in text or "%00" in text:
@@ -37,9 +37,14 @@ def _pairs_of(text: str, *, where: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def form_of(text: str, repeatable: frozenset[str], *, where: str = "form") -> dict[str, object]:
-    """The fields of a form or query string, some of which may be given again and again (RFC 8693 2.1)."""
-    pairs = _pairs_of(text, where=where) if text else []
+def form_of(
+    text: str, repeatable: frozenset[str], *, where: str = "form", own: frozenset[str] = frozenset()
+) -> dict[str, object]:
+    """The fields of a form or query string, some of which may be given again and again (RFC 8693 2.1).
+
+    A name that the operation has for something else (its `own`) is none of a secret, such as `token` for a reference.
+    """
+    pairs = _pairs_of(text, where=where, own=own) if text else []
     once = [pair for pair in pairs if pair[0] not in repeatable]
     fields: dict[str, object] = {**dict(once)}
     if len(fields) != len(once):

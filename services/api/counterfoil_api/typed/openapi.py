@@ -127,6 +127,7 @@ _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
         Source.ADDRESS: (),
         Source.IF_MATCH: (complaints.InvalidPrecondition, complaints.WeakTag, StaleRevision),
         Source.IDEMPOTENCY_KEY: (KeyReused,),
+        Source.HEADERS: (),
         Source.PATH: (),
         Source.QUERY: (),
     }

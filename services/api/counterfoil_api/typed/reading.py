@@ -41,6 +41,7 @@ class Source(Enum):
     ADDRESS = "address"
     IF_MATCH = "If-Match"
     IDEMPOTENCY_KEY = "Idempotency-Key"
+    HEADERS = "headers"
 
 
 @dataclass(slots=True, repr=False)
@@ -62,6 +63,8 @@ Perhaps = Annotated[T | None, Source.PERHAPS]
 From = Annotated[Address | None, Source.ADDRESS]
 IfMatch = Annotated[frozenset[int] | None, Source.IF_MATCH]
 IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
+Headers = Annotated[T, Source.HEADERS]
+"""Fields of the request by other names than their own: each a text, empty where it is not there."""
 
 Read = Callable[[web.Request, bytes], object]
 
@@ -109,6 +112,8 @@ def reader(parameter: Parameter) -> Read:
             return _if_match
         case Source.IDEMPOTENCY_KEY:
             return _retry
+        case Source.HEADERS:
+            return _headers_reader(parameter.type)
 
 
 def replayed(given: object) -> bool:
@@ -191,13 +196,18 @@ def _form_reader(shape: type[msgspec.Struct]) -> Read:
 def _query_reader(shape: type[msgspec.Struct]) -> Read:
     convert = _converter(shape, where="query")
     empty: object = msgspec.convert({}, shape)
-    repeatable = _repeatable(shape)
+    repeatable, own = _repeatable(shape), frozenset(each.name for each in msgspec.structs.fields(shape))
 
     def read(request: web.Request, _: bytes) -> object:
         text = request.rel_url.raw_query_string
-        return convert(form_of(text, repeatable, where="query")) if text else empty
+        return convert(form_of(text, repeatable, where="query", own=own)) if text else empty
 
     return read
+
+
+def _headers_reader(shape: type[msgspec.Struct]) -> Read:
+    names = {each.name: each.encode_name for each in msgspec.structs.fields(shape)}
+    return lambda request, _: shape(**{name: field(request, header) or "" for name, header in names.items()})
 
 
 def _repeatable(shape: type[msgspec.Struct]) -> frozenset[str]:

@@ -44,7 +44,7 @@ class Schemas:
 
 
 def _travels(parameter: Parameter) -> bool:
-    return parameter.source in (Source.BODY, Source.FORM, Source.QUERY)
+    return parameter.source in (Source.BODY, Source.FORM, Source.QUERY, Source.HEADERS)
 
 
 def is_conditional(route: Route) -> bool:
@@ -79,11 +79,13 @@ def _written(parameter: Parameter, schemas: Schemas, *, guards: bool) -> list[Js
                 )
             schema = {"type": "string", "pattern": "^[!#-~]{1,255}$", "minLength": SECRET_KEY_LENGTH if guards else 1}
             return [_parameter("Idempotency-Key", "header", schema, says)]
-        case Source.QUERY:
+        case Source.QUERY | Source.HEADERS:
+            place = "query" if parameter.source is Source.QUERY else "header"
             properties, required = schemas.fields(parameter.type)
             return [
-                _parameter(name, "query", schema, schema.get("description", ""), required=name in required)
+                _parameter(name, place, schema, schema.get("description", ""), required=name in required)
                 for name, schema in properties.items()
+                if name != "Accept"  # which a document has no parameter for: the media types of the answer say it
             ]
     return []
 

@@ -2,9 +2,9 @@
 
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 from aiohttp import HttpVersion11, web
@@ -30,7 +30,7 @@ class Chunks(Protocol):
     there. (A generator that never began runs none of its code then.)
     """
 
-    def __aiter__(self) -> Self: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     async def __anext__(self) -> bytes: ...
 
@@ -54,26 +54,37 @@ class Streamed(Generic[T]):
     def response(self, *, cache: str) -> web.StreamResponse:
         """What is sent."""
         headers = {"Content-Type": self.content_type, "Cache-Control": cache, **self.headers}
-        response: web.StreamResponse
         if isinstance(self.body, bytes):
-            response = web.Response(body=self.body, headers=headers)
-        else:
-            response = _Streaming(self.body, headers)
-        if self.compress:
-            response.enable_compression(web.ContentCoding.gzip)
-        return response
+            return _Whole(self.body, headers, compress=self.compress)
+        return _Streaming(self.body, headers, compress=self.compress)
+
+
+class _Whole(web.Response):
+    """The response whose body is there already."""
+
+    def __init__(self, body: bytes, headers: Mapping[str, str], *, compress: bool) -> None:
+        super().__init__(body=body, headers=headers)
+        self._compress = compress
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the headers."""
+        if self._compress:
+            _pack(self, request)
+        return await super().prepare(request)
 
 
 class _Streaming(web.StreamResponse):
     """The response whose body is written chunk by chunk, when everything before it was done as for any other."""
 
-    def __init__(self, chunks: Chunks, headers: Mapping[str, str]) -> None:
+    def __init__(self, chunks: Chunks, headers: Mapping[str, str], *, compress: bool) -> None:
         super().__init__(headers=headers)
-        self._chunks = chunks
+        self._chunks, self._compress = chunks, compress
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the headers, before there is any chunk."""
         try:
+            if self._compress:
+                _pack(self, request)
             return await super().prepare(request)
         except BaseException:
             await self._chunks.aclose()
@@ -98,6 +109,11 @@ class _Streaming(web.StreamResponse):
             raise ConnectionResetError from None
         finally:
             await self._chunks.aclose()
+
+
+def _pack(response: web.StreamResponse, request: web.BaseRequest) -> None:
+    if request.method != "HEAD":  # aiohttp would send the end of a compressed nothing
+        response.enable_compression(web.ContentCoding.gzip)
 
 
 def _cut(request: web.BaseRequest) -> None:

@@ -1,0 +1,51 @@
+"""What is in the log already: a page of it, or all of it line by line."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from counterfoil.postgres.sealed_log import SealedEvent
+from counterfoil_api.events.documents import LogPage
+from counterfoil_api.events.lines import document, lines, place
+from counterfoil_api.events.readings import Reading
+from counterfoil_api.ledger import Ledger
+
+_WINDOW: Final = 1_000
+_CHUNK: Final = 100
+"""Events that are written together: some 64 KB."""
+_PATIENCE_SECONDS: Final = 2.0
+"""How long a page looks for what a filter hides. It may be empty then, and still lead on."""
+_SILENCE_SECONDS: Final = 5.0
+"""How long a reader hears nothing while a filter hides everything."""
+
+
+async def page(ledger: Ledger, reading: Reading, limit: int) -> LogPage:
+    """At most so many events; where they are hard to find, fewer, and how far the search came."""
+    until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    events: list[SealedEvent] = []
+    after = reading.after
+    while after < reading.head and len(events) < limit:
+        found = await reading.window(ledger, after=after, limit=limit - len(events))
+        events += found.events
+        after = found.reached
+        if asyncio.get_running_loop().time() > until:
+            break
+    await reading.tell(ledger, last=after, shown=len(events))
+    return LogPage(items=[document(event, reading.sight) for event in events], after=after, head=reading.head)
+
+
+async def replay(ledger: Ledger, reading: Reading) -> AsyncGenerator[bytes, None]:
+    """Everything up to the head, in chunks of lines. The last line is always at the head, whatever a filter hides."""
+    loop = asyncio.get_running_loop()
+    after, told, spoke = reading.after, reading.after, loop.time()
+    while after < reading.head:
+        found = await reading.window(ledger, after=after, limit=_WINDOW)
+        for begin in range(0, len(found.events), _CHUNK):
+            yield lines(found.events[begin : begin + _CHUNK], reading.sight)
+        if found.events:
+            told, spoke = found.events[-1].position, loop.time()
+        reading.note(ledger, first=after + 1, last=found.reached, shown=len(found.events))
+        after = found.reached
+        if told < after and (after == reading.head or loop.time() - spoke > _SILENCE_SECONDS):
+            yield place(after)
+            told, spoke = after, loop.time()
