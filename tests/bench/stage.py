@@ -84,6 +84,10 @@ class Stage:
             self.servers[storage, tokens] = self._started(storage, tokens)
         return self.servers[storage, tokens]
 
+    def another(self, storage: Storage, tokens: int) -> Server:
+        """Return one more API process over the same database."""
+        return self._started(storage, tokens)
+
     def play(self, this: Round) -> Tally:
         """Let the load process run a round."""
         if self.load is None:

@@ -1,0 +1,149 @@
+"""Very many readers of live streams, and a writer beside them: who gets which line how long after it was written."""
+
+import asyncio
+import math
+import socket
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic, time
+from typing import Final
+from uuid import UUID, uuid4
+
+import aiohttp
+import asyncpg
+import msgspec
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+_EVENT: Final = b',"entry":'
+_SMALL_BUFFER: Final = 16_384
+_WRITES_A_SECOND: Final = 20
+
+# One event a line, each of the next version of a subject of its own kind of nothing: what it says is its time.
+_WRITE: Final = """
+insert into event (account_id, kind, subject_id, version, type, at, entry)
+select $1::uuid, 'token', $2::uuid, version, 'renewed', at,
+       format('{"account":"%s","at":"%s","by":{"id":"%s","kind":"user"},"data":{"duration":"90d","padding":"%s"},'
+              '"subject":{"id":"%s","kind":"token"},"type":"renewed","v":0,"version":%s}',
+              $1, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), $1, repeat('x', 100), $2, version)
+  from (select clock_timestamp() as at) now, generate_series($3::bigint, $4::bigint) as version"""
+
+
+class _Line(msgspec.Struct):
+    position: int
+    entry: str
+
+
+class _At(msgspec.Struct):
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Follower:
+    """One reader, who insists on every position."""
+
+    session: ClientSession
+    url: str
+    position: int
+    until: float = math.inf
+    """Where it stops, once that is known: the next line will tell, be there an event or not."""
+    query: str = "follow=true"
+    events: int = 0
+    checksum: int = 0
+    """Of all lines, as they came."""
+    tenths: Counter[int] = field(default_factory=Counter)
+    """How many of the lines that were looked at took how many tenths of a millisecond since they were written."""
+    cut: bool = False
+    _rest: bytes = b""
+
+    async def read(self) -> None:
+        """Read until it is at its end, or the stream is."""
+        async with self.open() as answer:
+            await self.read_on(answer)
+
+    def open(self) -> "aiohttp.client._RequestContextManager":
+        """Ask for what follows."""
+        self._rest = b""
+        patience = ClientTimeout(total=None, sock_read=60)
+        return self.session.get(f"{self.url}/v1/events?{self.query}&after={self.position}", timeout=patience)
+
+    async def read_on(self, answer: aiohttp.ClientResponse) -> None:
+        """Read on until it is at its end, or the stream is."""
+        assert answer.status == 200, answer.status
+        try:
+            async for chunk in answer.content.iter_any():
+                self._take(chunk)
+                if self.position >= self.until:
+                    return
+        except (aiohttp.ClientError, ConnectionError):
+            self.cut = True
+
+    def _take(self, chunk: bytes) -> None:
+        now = time()
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        looked_at = {len(lines) - 1, 0}
+        for at, line in enumerate(lines):
+            number, event, _ = line[12:].partition(_EVENT)
+            if not event:
+                assert line == b'{"position":%d}' % self.position, line
+                continue
+            if self.position >= self.until:
+                return
+            assert int(number) == self.position + 1, f"after {self.position} came {number!r}"
+            self.position += 1
+            self.events += 1
+            self.checksum = zlib.crc32(line, self.checksum)
+            if at in looked_at:
+                entry = msgspec.json.decode(line, type=_Line).entry
+                if written := msgspec.json.decode(entry, type=_At).at:
+                    self.tenths[max(0, int((now - written.timestamp()) * 10_000))] += 1
+
+
+def session_of(credentials: str, *, stalls: bool = False) -> ClientSession:
+    """Return a session of very many connections; one who stalls also has room for little that is not read."""
+
+    def small(address: tuple[object, ...]) -> socket.socket:
+        opened = socket.socket(address[0], address[1], address[2])  # type: ignore[arg-type] # as getaddrinfo gives them
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
+        return opened
+
+    connector = TCPConnector(limit=0, socket_factory=small) if stalls else TCPConnector(limit=0)
+    headers = {"Authorization": credentials, "Accept": "application/x-ndjson"}
+    return ClientSession(connector=connector, headers=headers, read_bufsize=2**14 if stalls else 2**20)
+
+
+async def write(url: str, account: UUID, *, rate: int, seconds: float) -> int:
+    """Write so many events a second past the door, which would cost more than all of the rest; return how many."""
+    connection = await asyncpg.connect(url)
+    subject, version, began = uuid4(), 0, monotonic()
+    try:
+        while (now := monotonic()) < began + seconds:
+            wanted = int((now - began) * rate) + 1
+            if wanted > version:
+                await connection.execute(_WRITE, account, subject, version + 1, wanted)
+                version = wanted
+            await asyncio.sleep(1 / _WRITES_A_SECOND)
+    finally:
+        await connection.close()
+    return version
+
+
+def milliseconds(followers: Sequence[Follower], percent: float) -> float:
+    """Return within how long so many percent of the lines that were looked at had come."""
+    taken = sum((each.tenths for each in followers), Counter[int]())
+    left = taken.total() * percent / 100
+    for tenth, count in sorted(taken.items()):
+        left -= count
+        if left <= 0:
+            return (tenth + 1) / 10
+    return float("nan")
+
+
+async def figures(session: ClientSession, url: str) -> tuple[float, float]:
+    """Return how many megabytes a process has in memory, and how many seconds of processor time it has had."""
+    async with session.get(f"{url}/metrics") as answer:
+        lines = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if line[0] != "#")
+    return float(lines["process_resident_memory_bytes"]) / 2**20, float(lines["process_cpu_seconds_total"])
