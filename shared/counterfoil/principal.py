@@ -56,6 +56,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = UNBOUNDED
     delegated: bool = False
     """Whether somebody else acts, with a bearer that they were given in this one's name."""
+    acting: tuple[tuple[UUID, int], ...] = ()
+    """The tokens that act in the bearer, each with the generation of its secret: it ends with any of them."""
+    signed_with: str = ""
+    """By which signing key the bearer is known: it ends with that key."""
 
     def lacks(self, scope: str) -> bool:
         """Say whether the principal may not do what this scope allows."""

@@ -87,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: str | None = None
     request_timeout_seconds: float = 30.0
     max_connections: int = 1_000
+    streams_per_account: int = 100
     prometheus_multiproc_dir: str | None = None
 
     @classmethod
@@ -206,6 +207,8 @@ VARIABLES = tuple(
          "how long a request may take once it has arrived: a duration"),
         ("MAX_CONNECTIONS", "max_connections", whole(10, 1_000_000), "1000",
          "how many connections each process of the API keeps open; beyond that it closes the longest idle one"),
+        ("STREAMS_PER_ACCOUNT", "streams_per_account", whole(1, 1_000_000), "100",
+         "how many live streams of the log each process of the API keeps open for one account"),
         ("METRICS_TOKEN", "metrics_token", bearer, _ABSENT,
          "the bearer token of 16 characters or more that /metrics requires; without it everybody may read /metrics"),
         ("MAX_BODY_BYTES", "max_body_bytes", whole(1024, 67_108_864), "65536",

@@ -54,6 +54,7 @@ def test_problem_types_are_a_promise_to_callers() -> None:
         (422, "bad-scope"), (422, "bad-secret"),
         (422, "bad-text"), (422, "entry-too-large"), (422, "invalid-request"), (422, "key-reused"),
         (422, "key-too-short"), (422, "unknown-user"), (422, "weak-secret"), (429, "rate-limited"),
+        (429, "too-many-streams"),
         (431, "headers-too-large"),
         (500, "internal-error"), (503, "busy"), (503, "misconfigured"), (503, "outcome-unknown"), (503, "overloaded"),
     ]  # fmt: skip

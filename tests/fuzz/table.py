@@ -72,6 +72,7 @@ OURS: Final = {
     "counterfoil_api.account.reads:list_reads": _PLACE,
     "counterfoil_api.edge.surroundings:_loopback": "API_HOST and PUBLIC_URL",
     "counterfoil_api.edge.surroundings:in_the_clear": "PUBLIC_URL, which the settings have read before",
+    "counterfoil_api.events.log_watch:LogWatch._hear": "what the sealer announces; digits, or it is ignored",
     "counterfoil_api.limits.tally:_numbers": "what our script in Valkey answers",
     "counterfoil_api.oauth.token_endpoint:_shown": "an id of ours",
     "counterfoil_api.users.users:list_user_events": _PLACE,

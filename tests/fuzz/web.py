@@ -19,6 +19,8 @@ from counterfoil_api.edge.complaints import (
     TargetRefused,
     UnknownScheme,
 )
+from counterfoil_api.events import following
+from counterfoil_api.events.documents import LogQuery
 from counterfoil_api.forwarding import demand, proof
 from counterfoil_api.oauth.token_requests import TokenRequest
 from counterfoil_api.typed import conditions, fields
@@ -93,6 +95,9 @@ WEB: dict[str, Parser] = {
         (InvalidPrecondition,),
         tuple(f"counterfoil_api.typed.conditions:{name}" for name in ("tags_of", "Tag.own", "Tag.revision")),
         known=('"1"',),
+    ),
+    "counterfoil_api.events.following:resumed": Parser(
+        lambda given: following.resumed(LogQuery(), given), oneof("17", "0", "latest"), (InvalidRequest,)
     ),
     "counterfoil_api.edge.addresses:address_of": Parser(
         addresses.address_of, oneof("192.0.2.1", "::ffff:1.2.3.4", "fe80::1%eth0")

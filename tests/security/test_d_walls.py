@@ -30,6 +30,7 @@ PAST_THE_WALL = {
     "one_time.place_of": "a login: recovery codes are nothing that the reader may see",
     "one_time.seed_of": "a login: seeds are nothing that the reader may see",
     "peppers.left": "the operator's: how many secrets each pepper still holds, of all accounts",
+    "sealed_log.last_positions": "which accounts' logs have grown, and how far; no event, and shown to nobody",
     "subject_row.versions": "by explicit keys, to tell what is outdated; versions alone",
     "use.forget": "the worker's, of all accounts",
     "users.first_account": "a login that names no account means the first of all",

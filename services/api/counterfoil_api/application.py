@@ -66,15 +66,23 @@ def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Appli
     app[BOUNDS] = Bounds(connections=settings.max_connections, request_seconds=settings.request_timeout_seconds)
     app.on_response_prepare.extend(strict(settings.public_url))
 
+    ledgers: list[Ledger] = []
+
     async def opened(started: web.Application) -> AsyncIterator[None]:
         async with opening(settings) as ledger:
+            ledgers.append(ledger)
             mounting = Mount(ledger, authenticate, note_forbidden)
             mounting.onto(started, routes())
             wellknown.mount(started, mounting, settings.public_url)
             forward.mount(started, ledger)
             yield
 
+    async def stopping(_: web.Application) -> None:
+        for ledger in ledgers:
+            ledger.streams.stop()
+
     app.cleanup_ctx.append(opened)
+    app.on_shutdown.append(stopping)  # before requests under way are waited for
     return app
 
 

@@ -30,6 +30,7 @@ from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.peppers import PepperWatch
 from counterfoil_api.auth.recognition import Recognition
 from counterfoil_api.auth.signing_keys import Keys
+from counterfoil_api.events.streams import Streams
 from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
 
@@ -63,6 +64,7 @@ class Ledger:
     keys: Keys
     cursors: Cursors
     census: Census
+    streams: Streams
     looks: asyncio.Semaphore
     """Turns to look at very many tokens."""
 
@@ -99,6 +101,9 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )
         seeds_key = _derived(settings.key_encryption_key, b"counterfoil totp")
         codes = OneTimeCodes(readers, door, peppers, key=seeds_key)
+        streams = await stack.enter_async_context(
+            Streams(settings.database_url, readers=readers, by_key=by_key, keys=keys, most=settings.streams_per_account)
+        )
         default_account = DefaultAccount(readers, settings.default_account)
         yield Ledger(
             settings=settings,
@@ -120,6 +125,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
             keys=keys,
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),
             census=Census(readers),
+            streams=streams,
             looks=asyncio.Semaphore(min(_LOOKS_AT_ONCE, size - 1)),
         )
 

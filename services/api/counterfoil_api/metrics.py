@@ -34,6 +34,8 @@ QUEUED = Gauge("counterfoil_queued_commands", "Commands waiting for a batch.", m
 POOL_OPEN = Gauge("counterfoil_pool_connections", "Open reading connections.", multiprocess_mode="livesum")
 POOL_IDLE = Gauge("counterfoil_pool_idle_connections", "Reading connections at rest.", multiprocess_mode="livesum")
 LIMITS_SHARED = Gauge("counterfoil_limits_shared", "1 while limits are counted together.", multiprocess_mode="livemin")
+STREAMS = Gauge("counterfoil_streams", "Open streams of the log.", multiprocess_mode="livesum")
+STREAMS_ENDED = Counter("counterfoil_streams_ended", "Streams of the log that have ended, by reason.", ("reason",))
 
 
 def observe_request(method: str, route: str, status: int, seconds: float, problem: str | None) -> None:

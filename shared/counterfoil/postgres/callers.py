@@ -17,9 +17,12 @@ from .connection import Connection
 from .peppers import peppers_of
 from .subject_row import COLUMNS, state_of
 from .surroundings import around_all
+from .tenant import Tenant
 
 
-async def standing(connection: Connection, callers: Iterable[Principal], owners: Iterable[Key]) -> dict[Key, Standing]:
+async def standing(
+    connection: Connection | Tenant, callers: Iterable[Principal], owners: Iterable[Key]
+) -> dict[Key, Standing]:
     """Return how each of these users and tokens stands; one of whom there is nothing is left out."""
     wanted: dict[Key, str] = dict.fromkeys(owners, "user")
     wanted |= {(by.account, by.actor.id): by.actor.kind for by in callers if by.actor.kind != "system"}
@@ -49,7 +52,7 @@ async def standing(connection: Connection, callers: Iterable[Principal], owners:
 
 
 async def accounts(
-    connection: Connection, wanted: Iterable[UUID]
+    connection: Connection | Tenant, wanted: Iterable[UUID]
 ) -> tuple[dict[UUID, Surroundings], tuple[Pepper, ...]]:
     """Return what surrounds the tokens of each account, and beside it, in the one question, the peppers."""
     rows = await connection.fetch(

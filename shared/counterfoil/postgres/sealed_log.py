@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -116,7 +117,7 @@ class LogFilter:
             and (not self.types or event.type in self.types)
             and (self.since is None or event.at >= self.since)
             and (self.until is None or event.at < self.until)
-            and (not self.actors or _signed.decode(event.entry).by.id in self.actors)
+            and (not self.actors or _actor_of(event.entry) in self.actors)
         )
 
 
@@ -146,6 +147,19 @@ async def head_of(pool: Pool, account: UUID | None) -> int:
     """Return the last position of an account's log, or of the whole log; 0 if it is empty."""
     async with _reading(pool, account) as connection:
         return await _head(connection, account)
+
+
+async def last_positions(pool: Pool, *, after: int, until: int) -> dict[UUID, int]:
+    """Return how far each account's log goes of which a part lies between these positions of the whole log."""
+    rows = await pool.fetch(
+        """
+        select account_id, max(account_pos)
+          from sealed
+         where log_id = 0 and pos > $1 and pos <= $2
+         group by account_id""",
+        after, until,
+    )  # fmt: skip
+    return {account: position for account, position in rows}  # noqa: C416 - a record is no tuple to mypy
 
 
 async def window(
@@ -231,3 +245,8 @@ class _By(msgspec.Struct, frozen=True):
 
 
 _signed: Final = msgspec.json.Decoder(_By)
+
+
+@lru_cache(maxsize=4_096)  # many readers ask about the same event
+def _actor_of(entry: str) -> UUID:
+    return _signed.decode(entry).by.id

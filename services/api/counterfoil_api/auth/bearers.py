@@ -122,17 +122,22 @@ class KeyRing:
 
     def knows(self, text: str) -> bool:
         """Say whether one of these keys may have signed a bearer."""
-        return text.partition(".")[0] in self.verifying
+        return header_of(text) in self.verifying
 
     def may_know(self, text: str) -> bool:
         """Say whether a key of which we have not heard yet may have signed a bearer: its form is that of ours."""
-        first = text.partition(".")[0]
+        first = header_of(text)
         return len(first) == len(next(iter(self.verifying))) and _SHAPE.fullmatch(text) is not None
 
     @property
     def jwks(self) -> list[PublicJwk]:
         """Every key that still verifies."""
         return [_published(key) for key in self.verifying.values()]
+
+
+def header_of(text: str) -> str:
+    """Return the part of a bearer that names its key, and is the same in all that this key has signed."""
+    return text.partition(".")[0]
 
 
 def key_ring(

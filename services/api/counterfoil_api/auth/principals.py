@@ -8,7 +8,7 @@ from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, TokenNetworkForbidden, UnknownSecret
 from counterfoil.scopes import meet
 from counterfoil.token import flaw, good_until
-from counterfoil_api.auth.bearers import Act, Claims, chain
+from counterfoil_api.auth.bearers import Act, Claims, chain, header_of
 from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.edge.addresses import network_of
 from counterfoil_api.edge.complaints import CredentialsRefused
@@ -164,4 +164,6 @@ async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Prin
         expires_at=claims.expires_at,
         bounds=seen.bounds,
         delegated=claims.act is not None,
+        acting=tuple((actor.client_id, actor.generation) for actor in chain(claims.act)),
+        signed_with=header_of(text),
     )

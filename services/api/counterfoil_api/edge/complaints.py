@@ -17,6 +17,7 @@ Complaint
 ├── ProxyMisconfigured       a proxy asks, but its address states no demand
 ├── NotVerified              a proxy's question cannot be answered now, which counts as no
 ├── RateLimited              too much of something; Retry-After says when it is not
+├── TooManyStreams           an account follows the log more often than one process lets it
 ├── UnsupportedGrantType, UnsupportedTokenType, ExchangeRefused, TargetRefused
 │                            what OAuth's endpoints refuse, each by a name of its own there
 ├── NoSuchPath, MethodNotAllowed
@@ -110,6 +111,10 @@ class NotVerified(Complaint):
 
 class RateLimited(Complaint):
     """Too many requests; wait as long as Retry-After says."""
+
+
+class TooManyStreams(Complaint):
+    """The account has too many live streams open; end one, or wait as long as Retry-After says."""
 
 
 class NoSuchPath(Complaint):

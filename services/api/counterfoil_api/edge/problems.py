@@ -158,6 +158,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.KeyTooShort: Kind(422, "key-too-short", "The Idempotency-Key is too short"),
         refusals.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used for something else"),
         complaints.RateLimited: Kind(429, "rate-limited", "Too many requests", _SOON),
+        complaints.TooManyStreams: Kind(429, "too-many-streams", "Too many live streams", _SOON),
         complaints.HeadersTooLarge: Kind(431, "headers-too-large", "Request headers too large"),
         complaints.InternalError: Kind(500, "internal-error", "Internal error"),
         refusals.Busy: Kind(503, "busy", "Another change is in progress", _SOON),

@@ -9,6 +9,7 @@ from msgspec import Meta
 from counterfoil.subjects import KINDS
 from counterfoil_api.account.actor_references import ActorRef
 from counterfoil_api.account.periods import PeriodQuery
+from counterfoil_api.events.lines import LogLine
 
 LATEST: Final = "latest"
 _TYPES: Final = sorted({word for events in KINDS.values() for word in events})
@@ -57,6 +58,13 @@ class LogQuery(PeriodQuery, frozen=True, kw_only=True):
     kind: tuple[SubjectKind, ...] = ()
     type: tuple[EventType, ...] = ()
     actor: ActorRef | None = None
+    follow: (
+        Annotated[
+            Literal["true", "false"],
+            Meta(description="`true`: go on with what is sealed from now on, until the reader leaves."),
+        ]
+        | None
+    ) = None
     accounts: (
         Annotated[
             Literal["all"],
@@ -67,30 +75,16 @@ class LogQuery(PeriodQuery, frozen=True, kw_only=True):
 
 
 class LogHeaders(
-    msgspec.Struct, frozen=True, kw_only=True, rename={"accept": "Accept", "accept_encoding": "Accept-Encoding"}
-):
-    """In which form the answer is wanted."""
+    msgspec.Struct, frozen=True, kw_only=True,
+    rename={"accept": "Accept", "accept_encoding": "Accept-Encoding", "last_event_id": "Last-Event-ID"},
+):  # fmt: skip
+    """In which form the answer is wanted, and where a stream of Server-Sent Events broke off."""
 
     accept: str = ""
     accept_encoding: Annotated[str, Meta(description="`gzip`: an answer that ends may be compressed.")] = ""
-
-
-class PrivatePart(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry only commits to: its `private` is the SHA-256 of the salt's bytes, followed by the text's."""
-
-    text: str
-    salt: Annotated[bytes, Meta(description="32 bytes in base64.")]
-
-
-class LogLine(msgspec.Struct, frozen=True):
-    """One sealed event: its place in the log, the entry as the text that was sealed, and its private part.
-
-    `private` is null where there is none, where it was erased, and where the caller may not see it.
-    """
-
-    position: int
-    entry: str
-    private: PrivatePart | None
+    last_event_id: Annotated[
+        str, Meta(description="Of Server-Sent Events: the position to go on after, rather than `after`.")
+    ] = ""
 
 
 class LogPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,14 +4,14 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from counterfoil.postgres.sealed_log import SealedEvent
 from counterfoil.principal import Principal
-from counterfoil_api.events.documents import LogLine, PrivatePart
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -20,6 +20,24 @@ _encoder: Final = msgspec.json.Encoder()
 _HIDDEN: Final = re.compile(
     "[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+
+
+class PrivatePart(msgspec.Struct, frozen=True, kw_only=True):
+    """What an entry only commits to: its `private` is the SHA-256 of the salt's bytes, followed by the text's."""
+
+    text: str
+    salt: Annotated[bytes, Meta(description="32 bytes in base64.")]
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One sealed event: its place in the log, the entry as the text that was sealed, and its private part.
+
+    `private` is null where there is none, where it was erased, and where the caller may not see it.
+    """
+
+    position: int
+    entry: str
+    private: PrivatePart | None
 
 
 @dataclass(frozen=True, slots=True)
