@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 
 from aiohttp import ClientError, ClientSession
 
@@ -25,13 +26,14 @@ _LOADED.set_forkserver_preload(["counterfoil.cli.running", "counterfoil_api.main
 async def several(database: Database, count: int, **more: str) -> AsyncIterator[list[str]]:
     """The addresses of so many API processes, ready for requests."""
     with ExitStack() as ending:
-        urls = [ending.enter_context(_one(database, more)) for _ in range(count)]
-        await asyncio.gather(*map(_ready, urls))
+        urls = [ending.enter_context(one(database, **more))[0] for _ in range(count)]
+        await asyncio.gather(*map(ready, urls))
         yield urls
 
 
 @contextmanager
-def _one(database: Database, more: dict[str, str]) -> Iterator[str]:
+def one(database: Database, **more: str) -> Iterator[tuple[str, ForkServerProcess]]:
+    """The address of an API process that was started, and the process."""
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -46,7 +48,7 @@ def _one(database: Database, more: dict[str, str]) -> Iterator[str]:
     process = _LOADED.Process(target=_api, args=(environment,))
     process.start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         process.join(30)
@@ -69,7 +71,8 @@ def _free_port() -> int:
         return port
 
 
-async def _ready(url: str) -> None:
+async def ready(url: str) -> None:
+    """Return once it would answer requests."""
     async with ClientSession(url) as session, asyncio.timeout(60):
         while True:
             try:
