@@ -32,14 +32,15 @@ def test_a_type_means_one_thing() -> None:
 def test_problem_types_are_a_promise_to_callers() -> None:
     # Only ever add to this table: programs out there recognise problems by these names.
     assert sorted((kind.status, kind.name) for kind in set(KINDS.values())) == [
-        (400, "credentials-in-query"), (400, "credentials-repeated"), (400, "exchange-refused"),
+        (400, "beyond-log"), (400, "credentials-in-query"), (400, "credentials-repeated"), (400, "exchange-refused"),
         (400, "invalid-precondition"), (400, "malformed-request"), (400, "target-refused"),
         (400, "unsupported-grant-type"), (400, "unsupported-token-type"), (401, "credentials-missing"),
         (401, "credentials-refused"), (401, "otp-required"), (401, "owner-disabled"), (401, "secret-ended"),
         (401, "secret-retired"), (401, "token-expired"), (401, "token-revoked"), (401, "token-suspended"),
         (401, "unknown-scheme"), (403, "beyond-audience"), (403, "beyond-caller"), (403, "beyond-owner"),
         (403, "beyond-policy"),
-        (403, "network-forbidden"), (403, "not-verified"), (403, "password-needed"), (403, "proxy-misconfigured"),
+        (403, "network-forbidden"), (403, "not-verified"), (403, "operator-only"), (403, "password-needed"),
+            (403, "proxy-misconfigured"),
         (403, "renews-itself"), (403, "scope-missing"), (403, "token-network-forbidden"),
         (404, "bad-reference"), (404, "no-such-path"),
         (404, "not-found"), (405, "method-not-allowed"), (408, "request-timeout"), (409, "already-exists"),

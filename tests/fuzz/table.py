@@ -32,7 +32,9 @@ BY_SERVICE: Final = frozenset(
         "counterfoil_api.tokens.reading:_owner_of",
         "counterfoil_api.auth.one_time:OneTimeCodes.accepts",
         "counterfoil_api.auth.one_time:OneTimeCodes.confirm",
+        "counterfoil_api.events.readings:_meant",
         "counterfoil_api.tokens.references:found",
+        "counterfoil_api.tokens.references:is_reference",
         "counterfoil_api.users.references:_named",
     }
 )

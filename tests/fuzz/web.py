@@ -23,7 +23,7 @@ from counterfoil_api.events import following
 from counterfoil_api.events.documents import LogQuery
 from counterfoil_api.forwarding import demand, proof
 from counterfoil_api.oauth.token_requests import TokenRequest
-from counterfoil_api.typed import conditions, fields
+from counterfoil_api.typed import accepting, conditions, fields
 from fuzz.parser import BASIC, ID, SECRET, Parser, oneof
 
 RING = bearers.key_ring("https://tokens.example", ec.generate_private_key(ec.SECP256R1()))
@@ -98,6 +98,12 @@ WEB: dict[str, Parser] = {
     ),
     "counterfoil_api.events.following:resumed": Parser(
         lambda given: following.resumed(LogQuery(), given), oneof("17", "0", "latest"), (InvalidRequest,)
+    ),
+    "counterfoil_api.typed.accepting:preferred": Parser(
+        lambda given: (accepting.preferred(given, ("a/b", "a/c")), accepting.accepts(given, "gzip")),
+        oneof("a/c;q=0.5, */*", "gzip;q=0, *", "text/html;level=1;q=0.9,a/*"),
+        covers=("counterfoil_api.typed.accepting:_wanted",),
+        known=("a/b;q=", "gzip;q=0."),
     ),
     "counterfoil_api.edge.addresses:address_of": Parser(
         addresses.address_of, oneof("192.0.2.1", "::ffff:1.2.3.4", "fe80::1%eth0")
