@@ -1,15 +1,18 @@
-"""`counterfoil audit`: check the log without believing anybody, on the server itself (DATABASE_URL)."""
+"""`counterfoil audit`: check the log without believing anybody, on the server itself or over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .asking import ask
 from .complaints import REFUSED, database_at_hand, printable, settings
+from .options import Credentials
 from .output import json_of, say, say_json
 
 if TYPE_CHECKING:
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
 
     from counterfoil.auditing.tally import Tally
     from counterfoil.chain import Finding
+    from counterfoil.client import Client
 
-app = typer.Typer(help="Audits, on the server itself (DATABASE_URL).", no_args_is_help=True)
+app = typer.Typer(help="Audits, on the server itself (DATABASE_URL) or over HTTP.", no_args_is_help=True)
 
 
 @app.callback()
@@ -28,26 +32,51 @@ def _audit() -> None:
 
 @app.command()
 def replay(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One finding a line, and a summary as the last.")] = False
+    *,
+    http: Annotated[
+        bool,
+        typer.Option("--http", help="Ask the API instead of the database; --credentials alone means the same."),
+    ] = False,
+    credentials: Credentials = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One finding a line, and a summary as the last.")] = False,
 ) -> None:
-    """Fold the whole log again and name every row that differs. Ends with 1 if anything does."""
-    told = settings("audit")
+    """Fold the whole log again and name everything that differs. Ends with 1 if anything does.
+
+    On the server (DATABASE_URL) that is every account, and every row is compared. With --http it is your account, and
+    what the API shows is compared: this needs a token with audit.read, and the scopes to read what shall be compared.
+    """
     began = time.monotonic()
-    with database_at_hand():
-        tally = asyncio.run(_replayed(told.database_url, as_json=as_json))
-    _sum_up(tally, time.monotonic() - began, as_json=as_json)
+    over_http = http or credentials is not None
+    if over_http:
+        tally = ask(lambda ledger: _asked(ledger, as_json=as_json), credentials=credentials, as_json=as_json)
+    else:
+        told = settings("audit")
+        with database_at_hand():
+            tally = asyncio.run(_read(told.database_url, as_json=as_json))
+    _sum_up(tally, time.monotonic() - began, as_json=as_json, over_http=over_http)
     if tally.findings:
         raise typer.Exit(REFUSED)
 
 
-async def _replayed(url: str, *, as_json: bool) -> Tally:
+async def _asked(ledger: Client, *, as_json: bool) -> Tally:
+    from counterfoil.auditing.over_http import replay  # noqa: PLC0415 - other commands fold nothing
+
+    return await _replayed(lambda tally: replay(ledger, tally), as_json=as_json)
+
+
+async def _read(url: str, *, as_json: bool) -> Tally:
     from counterfoil.audit import replay  # noqa: PLC0415 - client commands need no database
-    from counterfoil.auditing.tally import Tally  # noqa: PLC0415 - likewise
+
+    return await _replayed(lambda tally: replay(url, tally), as_json=as_json)
+
+
+async def _replayed(replay: Callable[[Tally], AsyncIterator[Finding]], *, as_json: bool) -> Tally:
+    from counterfoil.auditing.tally import Tally  # noqa: PLC0415 - as above
 
     with _progress() as bar:
         task = bar.add_task("auditing", total=None)
         tally = Tally(lambda done, total: bar.update(task, completed=done, total=total))
-        async for finding in replay(url, tally):
+        async for finding in replay(tally):
             say(_line(finding, as_json=as_json))
     return tally
 
@@ -69,22 +98,27 @@ def _line(finding: Finding, *, as_json: bool) -> str:
         return json_of(finding) + "\n"
     where = f"{finding.kind} {finding.subject}"
     version = f" version {finding.version}" if finding.version is not None else ""
+    position = f" at position {finding.position}" if finding.position is not None else ""
     field = f" {finding.field}" if finding.field else ""
     stored, replayed = json_of(finding.stored), json_of(finding.replayed)
     sides = f": stored {stored}, replayed {replayed}" if stored != replayed else ""
-    return printable(f"account {finding.account} {where}{version}: {finding.what}{field}{sides}") + "\n"
+    return printable(f"account {finding.account} {where}{version}{position}: {finding.what}{field}{sides}") + "\n"
 
 
-def _sum_up(tally: Tally, seconds: float, *, as_json: bool) -> None:
+def _sum_up(tally: Tally, seconds: float, *, as_json: bool, over_http: bool) -> None:
     rate = round(tally.events / max(seconds, 0.001))
     if as_json:
+        compared = {"documents": tally.documents, "not_compared": tally.not_compared} if over_http else {}
         summary = {
             "summary": {
                 "events": tally.events, "subjects": tally.subjects, "findings": tally.findings,
-                "seconds": round(seconds, 3), "events_per_second": rate,
+                "seconds": round(seconds, 3), "events_per_second": rate, **compared,
             }
         }  # fmt: skip
         say_json(summary)
         return
-    verdict = f"{tally.findings:,} findings" if tally.findings else "every row is what its events say"
+    what = f"each of {tally.documents:,} documents" if over_http else "every row"
+    verdict = f"{tally.findings:,} findings" if tally.findings else f"{what} is what its events say"
     say(f"{tally.events:,} events of {tally.subjects:,} subjects in {seconds:.1f} s ({rate:,} events/s): {verdict}\n")
+    for kind, reason in sorted(tally.not_compared.items()):
+        say(printable(f"not compared: {kind} ({reason})") + "\n")

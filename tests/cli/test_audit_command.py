@@ -1,0 +1,60 @@
+"""`counterfoil audit replay --http`: an audit by a token alone, without a way to the database."""
+
+import json
+
+from cli.shell import Shell
+from client.running import Service
+from postgres.sealing import seal_all
+
+READS = ("audit.read", "tokens.read", "users.read", "account.read", "scopes.read")
+
+
+async def _auditor(shell: Shell, *scopes: str) -> str:
+    words = [word for scope in scopes for word in ("--scope", scope)]
+    made = await shell("token", "create", "the auditor's", *words, "--duration", "1h", "--quiet")
+    assert made.code == 0, made.err
+    return made.out.strip()
+
+
+async def test_an_auditor_far_from_the_database_finds_an_honest_ledger_so(shell: Shell, service: Service) -> None:
+    asked = await _auditor(shell, *READS)
+    await seal_all(service.database.app_url)
+    said = await shell("audit", "replay", "--http", COUNTERFOIL_TOKEN=asked)
+    assert (said.code, said.err) == (0, "")
+    summary, *skipped = said.out.splitlines()
+    assert "documents is what its events say" in summary
+    assert "not compared: job (needs the scope tokens.revoke)" in skipped
+    as_json = await shell("audit", "replay", "--http", "--json", COUNTERFOIL_TOKEN=asked)
+    (line,) = as_json.out.splitlines()
+    told = json.loads(line)["summary"]
+    assert (told["findings"], told["not_compared"]["job"]) == (0, "needs the scope tokens.revoke")
+    assert told["documents"] >= 4
+
+
+async def test_without_a_word_about_http_it_is_the_database_that_is_asked(shell: Shell, service: Service) -> None:
+    assert service.url
+    said = await shell("audit", "replay")
+    assert said.code == 2
+    assert "DATABASE_URL" in said.err
+
+
+async def test_a_file_of_credentials_means_http(shell: Shell, service: Service) -> None:
+    await seal_all(service.database.app_url)
+    said = await shell("audit", "replay", "--credentials", str(service.credentials))
+    assert said.code == 0, said.err
+    assert "documents is what its events say" in said.out
+
+
+async def test_who_may_not_read_the_log_is_told_so(shell: Shell) -> None:
+    said = await shell("audit", "replay", "--http", COUNTERFOIL_TOKEN=await _auditor(shell, "tokens.read"))
+    assert said.code == 1
+    assert "audit.read" in said.err
+
+
+async def test_an_event_that_is_not_shown_as_it_happened_ends_with_1(shell: Shell) -> None:
+    asked = await _auditor(shell, *READS)
+    # Nothing is sealed yet: every document is there before its events.
+    said = await shell("audit", "replay", "--http", "--json", COUNTERFOIL_TOKEN=asked)
+    assert said.code == 1
+    *found, _ = map(json.loads, said.out.splitlines())
+    assert {each["what"] for each in found} == {"document-without-events"}
