@@ -122,11 +122,19 @@ def _job(job: Job) -> dict[str, object]:
     counted = {"revoked": job.revoked, "failed": job.failed} if job.standing == "finished" else {}
     return {
         "id": job.id, "status": job.standing, "reason": job.reason,
-        "filter": msgspec.json.decode(job.description) if job.description else None,
+        "filter": _filter(job.description),
         "plan": job.plan, "total": job.total, "created_at": job.created_at,
         "created_by.kind": job.creator.kind, "created_by.id": job.creator.id,
         "started_at": job.started_at, "ended_at": job.ended_at, "revision": job.revision, **counted,
     }  # fmt: skip
+
+
+def _filter(text: str) -> object:
+    """Return the filter that an event describes; text that is no JSON stands for itself, and so for a difference."""
+    try:
+        return msgspec.json.decode(text) if text else None
+    except (msgspec.DecodeError, RecursionError):
+        return text
 
 
 def _times(state: Token | Small) -> dict[str, object]:

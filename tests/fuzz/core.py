@@ -10,6 +10,7 @@ import typer
 from hypothesis import strategies as st
 
 from counterfoil import bounds, codec, cursor, duration, foreign, logging, moments, scopes, secret, text
+from counterfoil.auditing.account_log import AccountLog
 from counterfoil.cli import export_file, importing, options, whoami
 from counterfoil.client import failures, log, spelling, wire
 from counterfoil.password import checked_password
@@ -140,6 +141,9 @@ CORE: dict[str, Parser] = {
         (msgspec.DecodeError, UnicodeDecodeError),
         in_bytes=True,
         known=(ENTRY[: ENTRY.index("reason")], ENTRY[: ENTRY.index("x")]),
+    ),
+    "counterfoil.auditing.account_log:AccountLog.add": Parser(
+        lambda given: list(AccountLog(UUID(ID)).add(given)), st.just(LINE), in_bytes=True, known=(LINE[:20],)
     ),
     "counterfoil.settings:Settings.from_environment": Parser(
         _settings,

@@ -45,6 +45,7 @@ _ANSWER: Final = "our own answer, kept encrypted under an Idempotency-Key"
 OURS: Final = {
     "counterfoil.chain:Chain._form": "an entry that `entry_of` has read before",
     "counterfoil.codec:fact_of": "an entry that `entry_of` has read before; what does not fit is a finding",
+    "counterfoil.comparing:_filter": "a filter in an event; test_comparing.py gives it what is no JSON",
     "counterfoil.cli.asking:_read": "a file of the person who calls",
     "counterfoil.cli.asking:ask_with": "the address that the person who calls has stated",
     "counterfoil.cli.export_file:_remembered": "a file that we wrote",

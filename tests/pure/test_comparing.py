@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from counterfoil.comparing import LEEWAY, Difference, differences, expected, is_listed
-from counterfoil.events import Event, Fact, Rotated, Subject
+from counterfoil.events import Event, Fact, Private, Rotated, Subject
 from counterfoil.principal import NIL, Actor
 from counterfoil.subjects import evolve
 from counterfoil.subjects.account import AccountCreated, Policy, PolicyChanged, SecretsEnded
@@ -80,6 +80,14 @@ def test_a_policy_is_shown_in_words() -> None:
 def test_how_many_a_job_revoked_is_known_when_it_is_over() -> None:
     assert "revoked" not in expected(STATES[-2], NOON)
     assert (expected(STATES[-1], NOON)["revoked"], expected(STATES[-1], NOON)["failed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), [('{"owner":"a"}', {"owner": "a"}), ("{", "{"), ("[" * 5_000, "[" * 5_000), ("", None)]
+)
+def test_a_filter_in_an_event_that_is_no_json_stands_for_itself(said: str, shown: object) -> None:
+    state = small("job", JobAccepted(plan="ab", total=2, private=Private(description=said)))
+    assert expected(state, NOON)["filter"] == shown
 
 
 def test_what_came_from_private_parts_that_nobody_has_is_not_compared() -> None:
