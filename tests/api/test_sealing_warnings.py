@@ -74,7 +74,7 @@ async def test_a_transaction_left_open_is_a_warning(anybody: Caller, database: D
     await owner.execute("begin; select pg_current_xact_id()")
     sealing = Sealing(connection)
     await sealing.step()
-    await connection.execute("update head set watermark_at = watermark_at - interval '400 s'")
+    await connection.execute("update head set watermark_at = clock_timestamp() - interval '400 s'")
     await sealing.step()
     (warning,) = (await ready(anybody)).json["warnings"]
     assert re.match(r"A transaction that writes has been open for 4\d\d s or more\. Find it in", warning)
