@@ -17,8 +17,8 @@ from pure.stories import CREATED, ENDS, THRESHOLDS, asks, given
 
 LATE = {"a minute": timedelta(minutes=1), "a day": timedelta(days=1), "a month": timedelta(days=30)}
 READS_A_CLOCK = {"now", "utcnow", "today", "time_ns", "gmtime", "localtime"}
-TELLING_PEOPLE = ("cli", "client")
-"""Rooms that show or send times and decide nothing."""
+TELLING_PEOPLE = ("auditing", "cli", "client")
+"""Rooms that show, send or compare times on the machine of who calls, and decide nothing."""
 
 
 def clocks(source: str) -> set[str]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from counterfoil.duration import length
 from counterfoil.moments import Moment
+from counterfoil.postgres.foreign import moment as database_time
 from counterfoil.postgres.sealed_log import LogFilter, Window, head_of, window
 from counterfoil.principal import Principal
 from counterfoil.refusals import OperatorOnly
@@ -85,7 +86,8 @@ async def _filter(ledger: Ledger, asker: Principal, query: LogQuery) -> LogFilte
         raise InvalidRequest("State one of token, user and subject, not several.", where="query", field="subject")
     _refuse_unknown(query.kind, KINDS, field="kind")
     _refuse_unknown(query.type, _TYPES, field="type")
-    period, now = period_of(query), datetime.now(UTC)
+    period = period_of(query)
+    now = await database_time(ledger.readers)
     actor = None if query.actor is None else await _meant(ledger, asker, query, query.actor, field="actor")
     return LogFilter(
         subject=await _subject(ledger, asker, query), kinds=query.kind, types=query.type,
