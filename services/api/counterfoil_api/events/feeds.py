@@ -97,9 +97,10 @@ class Feed:
 
     async def _read(self) -> None:
         if self._asks:
+            self._asks = False  # before the answer: who asks meanwhile may know of more than it says
             async with self._turns:
                 head = await head_of(self._pool, self.account)
-            self._asks, self._target = False, max(head, self._target)
+            self._target = max(head, self._target)
             if self.reached is None:
                 self.reached = head
                 self._tell()
@@ -185,9 +186,12 @@ class Feeds:
 
     def leave(self, feed: Feed, wake: Wake) -> None:
         """Follow no more; the last one closes the feed."""
+        if wake not in feed.listeners:
+            return
         feed.listeners.discard(wake)
-        if not feed.listeners and self._feeds.get(feed.account) is feed:
-            del self._feeds[feed.account]
+        if not feed.listeners:
+            if self._feeds.get(feed.account) is feed:
+                del self._feeds[feed.account]
             closing = asyncio.create_task(feed.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -198,6 +202,8 @@ class Feeds:
             before, size = size, await self._watch.other_than(size)
             if before is not None and size < before:
                 log.error("log_replaced", what_to_do="find out who restored the database; all streams were cut")
+                # What they have read is of another log. Each is closed when its last reader leaves.
+                self._feeds.clear()
                 self._replaced()
                 continue
             ends = await self._ends(before, size)
