@@ -6,14 +6,18 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientPayloadError, ClientSession
 
 from api.people import person
 from api.service import Caller, founded, served, settings_for
 from api.streams import BOUNDED_SECONDS, SSE, Following, following
+from counterfoil.postgres.sealed_log import Window
 from counterfoil_api.application import make_app
+from counterfoil_api.events import replaying
+from counterfoil_api.events.readings import Reading
+from counterfoil_api.ledger import Ledger
 from counterfoil_dev.postgres import Database
-from postgres.sealing import sealed_beside
+from postgres.sealing import seal_all, sealed_beside
 
 ENDS_WITHIN_SECONDS = 5
 
@@ -188,3 +192,25 @@ async def test_a_service_that_stops_ends_its_streams_at_once(database: Database,
         for each in (plain, events):
             await each.read()  # whole: the end was said
             each.close()
+
+
+@pytest.mark.parametrize("ended", ["credential", "process"])
+async def test_a_long_reading_breaks_off_when_its_credential_or_its_process_ends(
+    chief: Caller, database: Database, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    issued = await chief.issue(scopes=["audit.read"])
+    reader, real = chief.with_token(issued["secret"]), Reading.window
+    assert await seal_all(database.app_url) > 3
+
+    async def window(reading: Reading, ledger: Ledger, *, after: int, limit: int) -> Window:
+        if after == 1 and ended == "process":
+            ledger.streams.stopping.set()
+        elif after == 1:
+            assert (await chief.post(f"/v1/tokens/{issued['token']['id']}/revoke", {"reason": "lost"})).status == 200
+        return await real(reading, ledger, after=after, limit=limit)
+
+    monkeypatch.setattr(Reading, "window", window)
+    monkeypatch.setattr(replaying, "_WINDOW", 1)
+    monkeypatch.setattr(replaying, "_LOOK_SECONDS", -1.0)
+    with pytest.raises(ClientPayloadError):
+        await reader.get("/v1/events")

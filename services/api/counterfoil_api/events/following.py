@@ -6,7 +6,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from counterfoil.bounds import Address
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.events.batches import Form
 from counterfoil_api.events.documents import LogPage, LogQuery
@@ -44,10 +43,9 @@ def resumed(query: LogQuery, last_event_id: str) -> LogQuery:
 
 
 async def follow(
-    ledger: Ledger, reading: Reading, form: Form, address: Address | None, headers: Mapping[str, str]
+    ledger: Ledger, reading: Reading, form: Form, caller: HeldCaller, headers: Mapping[str, str]
 ) -> Streamed[LogPage]:
     """Begin a live stream, or raise TooManyStreams."""
-    caller = HeldCaller.of(reading.asker, address, sees_users=reading.sight.users)
     stream = Stream(ledger.streams, ledger.witness, reading, form, caller)
     try:
         await reading.tell(ledger, last=reading.head)

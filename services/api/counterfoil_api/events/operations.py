@@ -7,6 +7,7 @@ from counterfoil.refusals import OperatorOnly, ScopeMissing, UnknownUser
 from counterfoil_api.edge.complaints import BeyondLog, TooManyStreams
 from counterfoil_api.events.documents import LogHeaders, LogPage, LogQuery
 from counterfoil_api.events.following import follow, live_form, resumed
+from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.lines import printable
 from counterfoil_api.events.readings import reading_of
 from counterfoil_api.events.replaying import page, replay
@@ -52,11 +53,12 @@ async def read_log(
         query = resumed(query, headers.last_event_id)
     reading = await reading_of(ledger, asker, query)
     told = {"Log-Head": str(reading.head), "Vary": "Accept, Accept-Encoding"}
+    caller = HeldCaller.of(asker, address, sees_users=reading.sight.users)
     if form is not None:
-        return await follow(ledger, reading, form, address, told)
+        return await follow(ledger, reading, form, caller, told)
     compress = accepts(headers.accept_encoding, "gzip")
     if query.limit is None and media_type == NDJSON:
         await reading.tell(ledger, last=reading.head)
-        return Streamed(NDJSON, replay(ledger, reading), told, compress)
+        return Streamed(NDJSON, replay(ledger, reading, caller), told, compress)
     found = await page(ledger, reading, query.limit or _DEFAULT_LIMIT)
     return Streamed(JSON, printable(encode(found)), told, compress)

@@ -6,6 +6,7 @@ from typing import Final
 
 from counterfoil.postgres.sealed_log import SealedEvent
 from counterfoil_api.events.documents import LogPage
+from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.lines import document, lines, place
 from counterfoil_api.events.readings import Reading
 from counterfoil_api.ledger import Ledger
@@ -15,6 +16,8 @@ _CHUNK: Final = 100
 """Events that are written together: some 64 KB."""
 _PATIENCE_SECONDS: Final = 2.0
 """How long a page looks for what a filter hides. It may be empty then, and still lead on."""
+_LOOK_SECONDS: Final = 1.5
+"""Between two looks at the caller."""
 _SILENCE_SECONDS: Final = 5.0
 """How long a reader hears nothing while a filter hides everything."""
 
@@ -34,11 +37,18 @@ async def page(ledger: Ledger, reading: Reading, limit: int) -> LogPage:
     return LogPage(items=[document(event, reading.sight) for event in events], after=after, head=reading.head)
 
 
-async def replay(ledger: Ledger, reading: Reading) -> AsyncGenerator[bytes, None]:
-    """Everything up to the head, in chunks of lines. The last line is always at the head, whatever a filter hides."""
+async def replay(ledger: Ledger, reading: Reading, caller: HeldCaller) -> AsyncGenerator[bytes, None]:
+    """Everything up to the head, in chunks of lines. The last line is always at the head, whatever a filter hides.
+
+    A log may take minutes to read: it breaks off when the caller would be let in no more, or when the process ends.
+    """
     loop = asyncio.get_running_loop()
-    after, told, spoke = reading.after, reading.after, loop.time()
+    after, told = reading.after, reading.after
+    spoke = looked = loop.time()
     while after < reading.head:
+        if loop.time() - looked > _LOOK_SECONDS:
+            await ledger.streams.refuse_gone(caller)
+            looked = loop.time()
         found = await reading.window(ledger, after=after, limit=_WINDOW)
         for begin in range(0, len(found.events), _CHUNK):
             yield lines(found.events[begin : begin + _CHUNK], reading.sight)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID
 
 from counterfoil.postgres.connection import Pool
+from counterfoil.refusals import Overloaded
 from counterfoil.repeating import Repeating
 from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.edge.complaints import TooManyStreams
 from counterfoil_api.events.feeds import Feeds
-from counterfoil_api.events.held_callers import gone
+from counterfoil_api.events.held_callers import HeldCaller, gone
 from counterfoil_api.events.log_watch import LogWatch
 from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
 
@@ -81,6 +82,14 @@ class Streams:
             del self._accounts[stream.account]
         STREAMS.dec()
         STREAMS_ENDED.labels(reason).inc()
+
+    async def refuse_gone(self, caller: HeldCaller) -> None:
+        """Raise why a caller who is still being answered would be let in no more; once the process ends, Overloaded."""
+        if self.stopping.is_set():
+            raise Overloaded
+        (why,) = await gone(self._by_key, self._keys, [caller])
+        if why is not None:
+            raise why
 
     def stop(self) -> None:
         """End all streams, because the process ends."""
