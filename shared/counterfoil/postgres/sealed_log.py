@@ -18,7 +18,7 @@ import msgspec
 
 from counterfoil.principal import Actor
 
-from .connection import Pool
+from .connection import Connection, Pool
 from .tenant import Tenant, tenant
 
 LOOKED_AT: Final = 10_000
@@ -149,6 +149,12 @@ async def head_of(pool: Pool, account: UUID | None) -> int:
         return await _head(connection, account)
 
 
+async def size_of(connection: Tenant | Connection) -> int:
+    """Return the last position of the whole log; 0 if it is empty."""
+    size: int = await connection.fetchval("select size from head where log_id = 0")
+    return size
+
+
 async def last_positions(pool: Pool, *, after: int, until: int) -> dict[UUID, int]:
     """Return how far each account's log goes of which a part lies between these positions of the whole log."""
     rows = await pool.fetch(
@@ -221,8 +227,7 @@ async def _place(connection: Tenant, account: UUID, subject: UUID, *, after: int
 
 async def _head(connection: Tenant, account: UUID | None) -> int:
     if account is None:
-        size: int = await connection.fetchval("select size from head where log_id = 0")
-        return size
+        return await size_of(connection)
     position: int | None = await connection.fetchval(
         "select account_pos from sealed where account_id = $1 order by account_pos desc limit 1", account
     )
@@ -247,6 +252,6 @@ class _By(msgspec.Struct, frozen=True):
 _signed: Final = msgspec.json.Decoder(_By)
 
 
-@lru_cache(maxsize=4_096)  # many readers ask about the same event
+@lru_cache(maxsize=256)  # many readers ask about the same event; entries may have 64 KB each
 def _actor_of(entry: str) -> UUID:
     return _signed.decode(entry).by.id

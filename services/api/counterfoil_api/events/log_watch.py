@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from counterfoil.postgres.connection import LOST, Connection, connect
+from counterfoil.postgres.sealed_log import size_of
 from counterfoil.postgres.sealing import CHANNEL
 from counterfoil.refusals import Misconfigured
 
@@ -63,7 +64,7 @@ class LogWatch:
 
     async def _ask(self, connection: Connection) -> None:
         known = self._size or 0
-        size: int = await connection.fetchval("select size from head where log_id = 0")
+        size = await size_of(connection)
         # What was announced meanwhile is newer than this answer. What was known before the question is not: a log that
         # is shorter than that is another one.
         self._learn(size if size < known else max(size, self._size or 0))
