@@ -1,0 +1,18 @@
+"""The bench of replays runs, and says all that it promises; how fast it was is for a quiet machine to say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+TOP = Path(__file__).parents[2]
+
+
+def test_a_replay_is_measured() -> None:
+    command = [sys.executable, "-m", "tests.bench.replay", "--events", "2000", "--json"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = msgspec.json.decode(done.stdout, type=dict[str, float])
+    assert said["events"] > 1_000
+    assert min(said.values()) > 0
