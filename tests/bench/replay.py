@@ -135,7 +135,7 @@ def _text(found: Figures) -> str:
     return (
         f"{found.events:,} events: {found.plain_rate:,.0f} a second over HTTP, {found.of_wanted:.2f} of the"
         f" {_WANTED:,} that are wanted, {found.of_bare:.2f} of reading the rows alone ({found.bare_rate:,.0f})\n"
-        f"with gzip: {found.gzip_rate:,.0f} a second, in {100 * found.gzip_share_of_bytes:.0f} % of the bytes (of events"
+        f"with gzip: {found.gzip_rate:,.0f} a second, in {100 * found.gzip_share_of_bytes:.0f} % of the bytes (events"
         " much alike)\n"
         f"memory of the API process at its highest: {found.peak_mb:.0f} MB, and {found.peak_mb_of_a_quarter:.0f} MB"
         " after a quarter of the log\n"
