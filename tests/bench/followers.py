@@ -17,6 +17,8 @@ import asyncpg
 import msgspec
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from counterfoil_dev.postgres import Database
+
 _EVENT: Final = b',"entry":'
 _SMALL_BUFFER: Final = 16_384
 _WRITES_A_SECOND: Final = 20
@@ -113,6 +115,15 @@ def session_of(credentials: str, *, stalls: bool = False) -> ClientSession:
     connector = TCPConnector(limit=0, socket_factory=small) if stalls else TCPConnector(limit=0)
     headers = {"Authorization": credentials, "Accept": "application/x-ndjson"}
     return ClientSession(connector=connector, headers=headers, read_bufsize=2**14 if stalls else 2**20)
+
+
+async def account_of(database: Database) -> UUID:
+    """Return the account whose tokens the database was filled with."""
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        return UUID(str(await connection.fetchval("select account_id from token limit 1")))
+    finally:
+        await connection.close()
 
 
 async def write(url: str, account: UUID, *, rate: int, seconds: float) -> int:

@@ -17,7 +17,6 @@ from pathlib import Path
 from time import monotonic
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from aiohttp import ClientSession
 
@@ -27,7 +26,7 @@ from counterfoil.postgres.sealing import Sealing, connect_sealer
 from counterfoil_dev.postgres import Database, embedded_postgres
 from counterfoil_dev.state import State
 
-from .followers import session_of, write
+from .followers import account_of, session_of, write
 from .load import HOST
 from .sample import secret
 from .stage import Server, Stage
@@ -55,7 +54,7 @@ class Figures:
 
 async def figures_of(server: Server, events: int) -> Figures:
     """Replay a quarter of the log, then all of it, plain and with gzip; then read the rows alone."""
-    account = await _account(server.database)
+    account = await account_of(server.database)
     url = f"http://{HOST}:{server.port}/v1/events"
     async with session_of(f"Bearer {secret(0).plain}") as session:
         await _grown(server.database, account, events // 4)
@@ -70,14 +69,6 @@ async def figures_of(server: Server, events: int) -> Figures:
         gzip_share_of_bytes=packed_length / length, bare_rate=bare, of_bare=lines / seconds / bare,
         of_wanted=lines / seconds / _WANTED, peak_mb_of_a_quarter=quarter, peak_mb=_peak_mb(server.process.pid),
     )  # fmt: skip
-
-
-async def _account(database: Database) -> UUID:
-    connection = await asyncpg.connect(database.owner_url)
-    try:
-        return UUID(str(await connection.fetchval("select account_id from token limit 1")))
-    finally:
-        await connection.close()
 
 
 async def _grown(database: Database, account: UUID, events: int) -> None:

@@ -25,7 +25,7 @@ import uvloop
 from counterfoil_dev.postgres import Database, embedded_postgres
 from counterfoil_dev.state import State
 
-from .followers import Follower, figures, milliseconds, session_of, write
+from .followers import Follower, account_of, figures, milliseconds, session_of, write
 from .load import HOST
 from .sample import ENVIRONMENT, secret
 from .stage import Server, Stage
@@ -49,10 +49,11 @@ class Figures:
     """Of the process that grew more."""
 
 
-async def figures_of(servers: list[Server], account: UUID, asked: argparse.Namespace) -> Figures:
+async def figures_of(servers: list[Server], asked: argparse.Namespace) -> Figures:
     """Let all of them follow while events are written."""
     urls = [f"http://{HOST}:{server.port}" for server in servers]
     database, credentials = servers[0].database, f"Bearer {secret(0).plain}"
+    account = await account_of(database)
     async with session_of(credentials) as session, session_of(credentials, stalls=True) as stalling:
         head = await _sealed(database, account)
         before = [await figures(session, url) for url in urls]
@@ -89,17 +90,6 @@ async def _sealed(database: Database, account: UUID) -> int:
         await connection.close()
 
 
-def _account(database: Database) -> UUID:
-    async def ask() -> UUID:
-        connection = await asyncpg.connect(database.owner_url)
-        try:
-            return UUID(str(await connection.fetchval("select account_id from token limit 1")))
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
-
-
 def main() -> None:
     """Build the stage, follow, print."""
     parser = argparse.ArgumentParser(prog="tests.bench.streams", description=__doc__.splitlines()[0])
@@ -118,7 +108,7 @@ def main() -> None:
         sealing = subprocess.Popen([Path(sys.executable).with_name("counterfoil"), "sealer"], env=environment)
         ending.callback(sealing.wait, 20)
         ending.callback(sealing.terminate)
-        found = uvloop.run(figures_of(servers, _account(first.database), asked))
+        found = uvloop.run(figures_of(servers, asked))
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(asdict(found))).decode() + "\n")
 
 
