@@ -18,7 +18,7 @@ PAST_THE_WALL = {
     "followers.forget": "the operator's: a position in the whole log, and no event",
     "foreign.algorithms": "which kinds of imported secrets there are at all, not whose",
     "foreign.holders": "secrets are unique over all accounts; found by digests, which the reader may not see",
-    "foreign.moment": "the time, and no rows",
+    "liveness.database_time": "the time, and no rows",
     "jobs.open_jobs": "the worker's, of all accounts",
     "jobs.progress": "by the keys of a job that was found in its account before",
     "liveness.ask": "no rows",

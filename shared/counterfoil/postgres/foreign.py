@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from uuid import UUID
 
 from counterfoil.codec import entry_of, fact_of
@@ -53,9 +52,3 @@ async def creations(pool: Pool, account: UUID, tokens: Iterable[UUID]) -> dict[U
             account, list(tokens),
         )  # fmt: skip
     return {row["subject_id"]: fact_of(entry_of(row["entry"]), row["private"], KINDS) for row in rows}
-
-
-async def moment(pool: Pool) -> datetime:
-    """Return the database's time."""
-    now: datetime = await pool.fetchval("select clock_timestamp()")
-    return now

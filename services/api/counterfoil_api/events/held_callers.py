@@ -18,7 +18,7 @@ from counterfoil.bounds import UNBOUNDED, Address, admits
 from counterfoil.callers import TokenAsking, UserAsking
 from counterfoil.postgres import callers
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.foreign import moment
+from counterfoil.postgres.liveness import database_time
 from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import CallerGone, NetworkForbidden, Refusal, TokenNetworkForbidden
 from counterfoil.token import ALONE, Surroundings
@@ -62,7 +62,7 @@ async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refus
     async with pool.acquire() as connection:
         accounts, _ = await callers.accounts(connection, {each.asker.account for each in held})
         found = await callers.standing(connection, asking, ())
-    at = await moment(pool)
+    at = await database_time(pool)
     ring = await keys.ring()
     return [_why_gone(each, found, accounts, ring=ring, at=at) for each in held]
 

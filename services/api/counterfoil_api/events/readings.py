@@ -8,7 +8,7 @@ from uuid import UUID
 
 from counterfoil.duration import length
 from counterfoil.moments import Moment
-from counterfoil.postgres.foreign import moment as database_time
+from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import LogFilter, Window, head_of, window
 from counterfoil.principal import Principal
 from counterfoil.refusals import OperatorOnly

@@ -8,7 +8,7 @@ from msgspec import Meta
 from counterfoil.cursor import BadCursor
 from counterfoil.duration import length
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
-from counterfoil.postgres.foreign import moment
+from counterfoil.postgres.liveness import database_time
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadDuration, ScopeMissing
 from counterfoil_api.auth.principals import need
@@ -45,7 +45,7 @@ async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[A
     question = [_QUESTION, reach, query.within]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     # All pages of a window are of the moment in which the first was asked for.
-    at = await moment(ledger.readers) if place is None else datetime.fromisoformat(str(place[-1]))
+    at = await database_time(ledger.readers) if place is None else datetime.fromisoformat(str(place[-1]))
     if query.within is None:
         alerts = await alerts_of(ledger.readers, asker.account, owner=reach, after=place, limit=query.limit + 1)
     else:

@@ -16,7 +16,8 @@ from counterfoil.decide import decide
 from counterfoil.events import Created, Fact
 from counterfoil.fold import Outcome
 from counterfoil.foreign import ALGORITHMS, Algorithm, ForeignDigest, ForeignSecret
-from counterfoil.postgres.foreign import creations, holders, moment
+from counterfoil.postgres.foreign import creations, holders
+from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import (
@@ -145,7 +146,7 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
 
 async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
     """Say what would become of them."""
-    policy, at = (await own_account(ledger, asker)).policy, await moment(ledger.readers)
+    policy, at = (await own_account(ledger, asker)).policy, await database_time(ledger.readers)
     owners = await _users(ledger, asker, commands)
     answers: list[Answer] = []
     taken: set[bytes] = set()
