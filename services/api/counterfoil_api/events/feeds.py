@@ -160,6 +160,8 @@ class Feeds:
         self._kept = Kept()
         self._turns = asyncio.Semaphore(_READS_AT_ONCE)
         self._feeds: dict[UUID | None, Feed] = {}
+        self._outdated: set[Feed] = set()
+        """Of a log that was replaced, until their last reader leaves."""
         self._closing: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -172,7 +174,7 @@ class Feeds:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        for feed in self._feeds.values():
+        for feed in (*self._feeds.values(), *self._outdated):
             await feed.close()
         await asyncio.gather(*self._closing)
 
@@ -192,6 +194,7 @@ class Feeds:
         if not feed.listeners:
             if self._feeds.get(feed.account) is feed:
                 del self._feeds[feed.account]
+            self._outdated.discard(feed)
             closing = asyncio.create_task(feed.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -202,7 +205,7 @@ class Feeds:
             before, size = size, await self._watch.other_than(size)
             if before is not None and size < before:
                 log.error("log_replaced", what_to_do="find out who restored the database; all streams were cut")
-                # What they have read is of another log. Each is closed when its last reader leaves.
+                self._outdated.update(self._feeds.values())
                 self._feeds.clear()
                 self._replaced()
                 continue
