@@ -45,12 +45,18 @@ async def replay(ledger: Ledger, reading: Reading, caller: HeldCaller) -> AsyncG
     loop = asyncio.get_running_loop()
     after, told = reading.after, reading.after
     spoke = looked = loop.time()
-    while after < reading.head:
+
+    async def look() -> None:
+        nonlocal looked
         if loop.time() - looked > _LOOK_SECONDS:
             await ledger.streams.refuse_gone(caller)
             looked = loop.time()
+
+    while after < reading.head:
+        await look()
         found = await reading.window(ledger, after=after, limit=_WINDOW)
         for begin in range(0, len(found.events), _CHUNK):
+            await look()  # a slow reader takes minutes over one window
             yield lines(found.events[begin : begin + _CHUNK], reading.sight)
         if found.events:
             told, spoke = found.events[-1].position, loop.time()
