@@ -105,6 +105,31 @@ async def test_i37_a_log_that_cannot_be_written_is_not_shown(
     assert len(await reads_of(admin, reader)) == 1
 
 
+async def test_d17_the_operator_sees_every_entry_and_the_private_parts_of_the_own_account(
+    database: Database, tmp_path: Path
+) -> None:
+    plain = settings_for(database.app_url)
+    (tmp_path / "theirs").mkdir()
+    first, other = await founded(plain, "operator", tmp_path), await founded(plain, "theirs", tmp_path / "theirs")
+    settings = settings_for(database.app_url, OPERATOR_ACCOUNT=first["account"])
+    size = await seal_all(database.app_url)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        operator = Caller(session, f"Bearer {first['admin_token']}")
+        answer = await operator.get("/v1/events", accounts="all")
+        tenant = await Caller(session, f"Bearer {other['admin_token']}").get("/v1/events", accounts="all")
+        unfit = await (await operator.holder("tokens.read")).get("/v1/events", accounts="all")
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert [line["position"] for line in lines] == list(range(1, size + 1))
+    shown: dict[str, set[bool]] = {}
+    for line in lines:
+        entry = json.loads(line["entry"])
+        if entry["private"] is not None:
+            shown.setdefault(entry["account"], set()).add(line["private"] is not None)
+    assert shown == {first["account"]: {True}, other["account"]: {False}}
+    assert b"admin@theirs.example.org" not in answer.body
+    assert (tenant.problem, unfit.problem) == ("operator-only", "scope-missing")
+
+
 async def test_reading_the_log_of_all_accounts_says_so(database: Database, tmp_path: Path) -> None:
     settings = settings_for(database.app_url)
     first = await founded(settings, "operator", tmp_path)
