@@ -27,8 +27,9 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Duration, Given, Name, Revocation, Span
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.typed.replies import Tagged
+from counterfoil_api.typed.retries import Retry
 
 api = Api("accounts")
 

@@ -188,15 +188,28 @@ def problem_document(refusal: Refusal) -> dict[str, object]:
 
 def problem(refusal: Refusal) -> web.Response:
     """The response that a refusal becomes."""
-    kind = kind_of(refusal)
-    headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **dict(kind.headers)}
-    if "WWW-Authenticate" in headers:
-        headers["WWW-Authenticate"] = challenge(refusal)
+    return refusal_response(refusal, problem_document(refusal), status=kind_of(refusal).status, media_type=MEDIA_TYPE)
+
+
+def refusal_response(
+    refusal: Refusal,
+    document: object,
+    *,
+    status: int,
+    media_type: str = "application/json",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> web.Response:
+    """The response to a refusal with this document as its body: with Retry-After, Allow and the challenge of a 401."""
+    told = {"Content-Type": media_type, "Cache-Control": "no-store", **dict(kind_of(refusal).headers), **headers}
+    if "WWW-Authenticate" in told:
+        told["WWW-Authenticate"] = challenge(refusal)
     if "retry_after" in refusal.facts:
-        headers["Retry-After"] = str(refusal.facts["retry_after"])
+        told["Retry-After"] = str(refusal.facts["retry_after"])
     if "allow" in refusal.facts:
-        headers["Allow"] = str(refusal.facts["allow"])
-    return web.Response(body=msgspec.json.encode(problem_document(refusal)), status=kind.status, headers=headers)
+        told["Allow"] = str(refusal.facts["allow"])
+    if status < 400:  # in an API that says everything with 200
+        told.pop("WWW-Authenticate", None)
+    return web.Response(body=msgspec.json.encode(document), status=status, headers=told)
 
 
 def challenge(refusal: Refusal) -> str:

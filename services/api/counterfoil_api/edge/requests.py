@@ -28,6 +28,8 @@ UNROUTED = "(none)"
 
 Observe = Callable[[str, str, int, float, str | None], None]
 Client = Callable[[web.Request], Address | None]
+SpellingOf = Callable[[str], Spelling | None]
+"""How refusals are spelt under a path, where they are no problem documents."""
 
 
 def sealed(response: web.StreamResponse, identity: str) -> None:
@@ -37,7 +39,7 @@ def sealed(response: web.StreamResponse, identity: str) -> None:
     headers.update(SEAL)
 
 
-def edge(observe: Observe, client: Client = client_of) -> Middleware:
+def edge(observe: Observe, client: Client = client_of, spelling_of: SpellingOf = lambda _: None) -> Middleware:
     """The layer, telling `observe` (method, route, status, seconds, problem) of every answer.
 
     Everything inside finds the address of who asks, as `client` believes it, under `CLIENT`.
@@ -53,7 +55,7 @@ def edge(observe: Observe, client: Client = client_of) -> Middleware:
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
-            response, refused = refused_response(error, request.get(SPELLING))
+            response, refused = refused_response(error, request.get(SPELLING) or spelling_of(request.path))
             challenged(response, request)
         sealed(response, identity)
         response.headers.update(quotas.told())

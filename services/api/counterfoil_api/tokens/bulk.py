@@ -52,8 +52,9 @@ from counterfoil_api.tokens.filters import wanted_by
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Resumption
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.typed.replies import Made, Tagged
+from counterfoil_api.typed.retries import Retry
 
 api = Api("bulk revocation")
 

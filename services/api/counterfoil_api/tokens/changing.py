@@ -41,8 +41,9 @@ from counterfoil_api.typed.documents import (
     TokenDocument,
 )
 from counterfoil_api.typed.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Retry
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.typed.replies import Tagged
+from counterfoil_api.typed.retries import Retry
 
 api = Api("tokens")
 

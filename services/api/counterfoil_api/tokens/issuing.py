@@ -51,8 +51,9 @@ from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
 from counterfoil_api.typed.examples import ISSUED, NEW_TOKEN, ROTATION
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented, Retry
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.typed.replies import Made, Tagged
+from counterfoil_api.typed.retries import Retry
 from counterfoil_api.users.references import owner_meant
 
 api = Api("tokens")

@@ -14,8 +14,8 @@ from counterfoil.refusals import OutcomeUnknown, Refusal
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Retry
 from counterfoil_api.typed.replies import encode
+from counterfoil_api.typed.retries import Retry
 
 T = TypeVar("T")
 

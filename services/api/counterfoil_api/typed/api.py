@@ -20,6 +20,7 @@ from counterfoil_api.edge.bodies import body_of
 from counterfoil_api.edge.bounds import bounds_of, in_time
 from counterfoil_api.edge.problems import SPELLING, Spelling
 from counterfoil_api.typed.conditions import MATCH, field, refuse_weak, seen
+from counterfoil_api.typed.conventions import OURS, Conventions
 from counterfoil_api.typed.methods import WrongMethods
 from counterfoil_api.typed.reading import Parameter, Source, reader, refuse_query, replayed
 from counterfoil_api.typed.replies import NO_STORE, REPLAYED, writer
@@ -55,11 +56,12 @@ class Route:
     only_reads: bool = False
     streams: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+    conventions: Conventions = OURS
 
     @property
     def changes(self) -> bool:
         """Whether it may change something, so that an answer which never came leaves a doubt."""
-        return self.method != "GET" and not self.only_reads
+        return not self.only_reads
 
     def reads(self, *sources: Source) -> bool:
         """Whether any parameter comes from one of these."""
@@ -67,15 +69,16 @@ class Route:
 
 
 class Api:
-    """The operations of one part of the service."""
+    """The operations of one part of the service, and the conventions that they share."""
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, conventions: Conventions = OURS) -> None:
         self.tag = tag
+        self.conventions = conventions
         self.routes: list[Route] = []
 
     def get(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
         """An operation that changes nothing."""
-        return self.route("GET", path, **told)
+        return self.route("GET", path, only_reads=True, **told)
 
     def post(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
         """An operation that may change something."""
@@ -84,6 +87,23 @@ class Api:
     def patch(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
         """An operation that changes some fields."""
         return self.route("PATCH", path, **told)
+
+    def put(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes some fields, or all of them."""
+        return self.route("PUT", path, **told)
+
+    def delete(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that ends something."""
+        return self.route("DELETE", path, **told)
+
+    def both(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that GET and POST ask for alike, for APIs whose every call is either."""
+
+        def declare(call: Handler) -> Handler:
+            self.route("GET", path, **told)(call)
+            return self.route("POST", path, **told)(call)
+
+        return declare
 
     def route(
         self,
@@ -107,18 +127,19 @@ class Api:
 
         `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
         `spelling` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
-        place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what is no GET, but
-        changes nothing; `streams` are the media types that it may answer with beside JSON, and `headers` those that it
+        place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what changes nothing;
+        `streams` are the media types that it may answer with beside JSON, and `headers` those that it
         adds to its answers.
         """
 
         def declare(call: Handler) -> Handler:
             summary, _, description = (getdoc(call) or "").partition("\n")
+            whole = f"{self.conventions.prefix}{path}"
             route = Route(
                 method=method,
-                path=path,
+                path=whole,
                 call=call,
-                parameters=_parameters(call, path),
+                parameters=_parameters(call, whole),
                 returns=get_type_hints(call, include_extras=True)["return"],
                 tag=self.tag,
                 summary=summary.rstrip("."),
@@ -130,7 +151,8 @@ class Api:
                 cache=cache,
                 longest_body=longest_body,
                 patience_seconds=patience_seconds,
-                spelling=spelling,
+                spelling=spelling or self.conventions.spelling,
+                conventions=self.conventions,
                 only_reads=only_reads,
                 instead_of=instead_of,
                 streams=streams,
@@ -160,7 +182,7 @@ class Mount(Generic[Context]):
         for route in routes:
             answer, path = self.answer(route), _apart(route.path, paths)
             app.router.add_route(route.method, path, answer)
-            if route.method == "GET":
+            if route.method == "GET" and not route.changes:
                 app.router.add_route("HEAD", path, answer)
         for each in dict.fromkeys(route.path for route in routes):  # after all of them: it answers whatever they do not
             app.router.add_route("*", _apart(each, paths), WrongMethods(each, routes).answer)
@@ -168,10 +190,12 @@ class Mount(Generic[Context]):
     def answer(self, route: Route) -> Answer:
         """The handler of one route, with nothing left to find out per request."""
         context, authenticate, note, call = self.context, self.authenticate, self.note, route.call
-        readers = tuple((parameter.name, reader(parameter)) for parameter in route.parameters)
-        write = writer(route.returns, cache=route.cache, more=route.spelling.headers if route.spelling else {})
-        has_body = route.reads(Source.BODY, Source.FORM)
-        has_query = route.reads(Source.QUERY)
+        conventions = route.conventions
+        readers = tuple((parameter.name, reader(parameter, conventions)) for parameter in route.parameters)
+        more = route.spelling.headers if route.spelling else {}
+        write = writer(route.returns, cache=route.cache, more=more, envelope=conventions.envelope)
+        has_body = route.reads(Source.BODY, Source.FORM, Source.FIELDS)
+        has_query = route.reads(Source.QUERY, Source.FIELDS)
         asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
         retry = next((each.name for each in route.parameters if each.source is Source.IDEMPOTENCY_KEY), "")
 
@@ -180,7 +204,7 @@ class Mount(Generic[Context]):
                 request[SPELLING] = route.spelling
             raw = await body_of(request, longest=route.longest_body) if has_body else b""
             if not has_query:
-                refuse_query(request)
+                refuse_query(request, lenient=conventions.lenient)
             given = {name: read(request, raw) for name, read in readers}
             changes = route.changes and not getattr(given.get("body"), "dry_run", False)
             seconds = route.patience_seconds or bounds_of(request.app).request_seconds

@@ -20,10 +20,12 @@ def fields_of(text: str, *, where: str) -> dict[str, str]:
     return fields
 
 
-def _pairs_of(text: str, *, where: str, own: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+def _pairs_of(
+    text: str, *, where: str, own: frozenset[str] = frozenset(), lenient: bool = False
+) -> list[tuple[str, str]]:
     try:
         pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MOST_FIELDS
+            text, keep_blank_values=True, strict_parsing=not lenient, errors="strict", max_num_fields=_MOST_FIELDS
         )
     except ValueError:
         raise InvalidRequest(
@@ -38,13 +40,19 @@ def _pairs_of(text: str, *, where: str, own: frozenset[str] = frozenset()) -> li
 
 
 def form_of(
-    text: str, repeatable: frozenset[str], *, where: str = "form", own: frozenset[str] = frozenset()
+    text: str,
+    repeatable: frozenset[str],
+    *,
+    where: str = "form",
+    own: frozenset[str] = frozenset(),
+    lenient: bool = False,
 ) -> dict[str, object]:
     """The fields of a form or query string, some of which may be given again and again (RFC 8693 2.1).
 
     A name that the operation has for something else (its `own`) is none of a secret, such as `token` for a reference.
+    A `lenient` one takes a name without a value, such as `?subscribe`.
     """
-    pairs = _pairs_of(text, where=where, own=own) if text else []
+    pairs = _pairs_of(text, where=where, own=own, lenient=lenient) if text else []
     once = [pair for pair in pairs if pair[0] not in repeatable]
     fields: dict[str, object] = {**dict(once)}
     if len(fields) != len(once):

@@ -28,28 +28,12 @@ from counterfoil_api.edge import complaints
 from counterfoil_api.edge.problems import KINDS, MEDIA_TYPE, Kind, Problem, Spelling, problem_document
 from counterfoil_api.typed.api import Route
 from counterfoil_api.typed.reading import Source
-from counterfoil_api.typed.replies import JSON, REPLAYED, Page, reply_shape
+from counterfoil_api.typed.replies import JSON, REPLAYED, Nothing, Page, reply_shape
 from counterfoil_api.typed.schemas import Json, Schemas, is_conditional, parameters_of
 
 More = Callable[[Schemas], Json]
 """Paths that are no routes of an `Api`."""
 
-_SCHEMES: Mapping[str, Json] = MappingProxyType(
-    {
-        "token": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A token's secret, or the bearer that it was exchanged for.",
-        },
-        "password": {
-            "type": "http",
-            "scheme": "basic",
-            "description": "A user's e-mail address and password, and their one-time code as X-Authorization-OTP. "
-            "The address is looked up in the installation's first account, or in the one whose id is named before it: "
-            "ACCOUNT/ADDRESS. Or an empty user with a token's secret as the password.",
-        },
-    }
-)
 _HEADERS: Mapping[str, Json] = MappingProxyType(
     {
         "ETag": {
@@ -128,17 +112,21 @@ _BY_SOURCE: Mapping[Source, tuple[type[Refusal], ...]] = MappingProxyType(
         Source.IF_MATCH: (complaints.InvalidPrecondition, complaints.WeakTag, StaleRevision),
         Source.IDEMPOTENCY_KEY: (KeyReused,),
         Source.HEADERS: (),
+        Source.FIELDS: (complaints.BodyTooLarge,),
         Source.PATH: (),
         Source.QUERY: (),
     }
 )
 
 
-def document(routes: Iterable[Route], *, version: str, url: str, more: Iterable[More] = ()) -> Json:
+def document(
+    routes: Iterable[Route], *, version: str, url: str, title: str = "Counterfoil", more: Iterable[More] = ()
+) -> Json:
     """The whole document: the routes, and whatever has paths of its own to add."""
     routes = tuple(routes)
     schemas = Schemas(routes)
     paths: Json = {}
+    schemes = {name: dict(scheme) for route in routes for name, scheme in route.conventions.schemes.items()}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     for each in more:
@@ -146,7 +134,7 @@ def document(routes: Iterable[Route], *, version: str, url: str, more: Iterable[
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Counterfoil",
+            "title": title,
             "version": version,
             "summary": "An event-sourced ledger for API tokens.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -156,7 +144,7 @@ def document(routes: Iterable[Route], *, version: str, url: str, more: Iterable[
         "paths": paths,
         "components": {
             "schemas": schemas.components,
-            "securitySchemes": dict(_SCHEMES),
+            "securitySchemes": schemes,
             "headers": dict(_HEADERS),
         },
     }
@@ -164,7 +152,7 @@ def document(routes: Iterable[Route], *, version: str, url: str, more: Iterable[
 
 def _operation(route: Route, schemas: Schemas) -> Json:
     operation: Json = {
-        "operationId": route.call.__name__,
+        "operationId": route.call.__name__ + ("_by_get" if route.method == "GET" and route.changes else ""),
         "tags": [route.tag],
         "summary": route.summary,
         "responses": _responses(route, schemas),
@@ -177,9 +165,9 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     if body := _request_body(route, schemas):
         operation["requestBody"] = body
     if route.reads(Source.ASKER, Source.APPROACH):
-        operation["security"] = [{name: []} for name in _SCHEMES]
+        operation["security"] = [{name: []} for name in route.conventions.schemes]
     elif route.reads(Source.PERHAPS):
-        operation["security"] = [{}, *({name: []} for name in _SCHEMES)]
+        operation["security"] = [{}, *({name: []} for name in route.conventions.schemes)]
     return operation
 
 
@@ -206,11 +194,14 @@ def _request_body(route: Route, schemas: Schemas) -> Json | None:
 
 def _responses(route: Route, schemas: Schemas) -> Json:
     own = (each for parameter in route.parameters for each in _BY_SOURCE[parameter.source])
-    shape = reply_shape(route.returns)
+    shape = reply_shape(route.returns, route.conventions.envelope)
     conditional = (complaints.InvalidPrecondition,) if is_conditional(route) else ()
     doubt = (OutcomeUnknown,) if route.changes else ()
     refusals = (*_ALWAYS, *own, *conditional, *doubt, *route.refusals)
-    said = refused(refusals, schemas) if route.spelling is None else _spelt(route.spelling, refusals, schemas)
+    if route.spelling is None:
+        said = refused(refusals, schemas)
+    else:
+        said = _spelt(route.spelling, refusals, schemas, whole=route.conventions.spelling is not None)
     same = {"304": _same(route)} if is_conditional(route) else {}
     return {str(shape.status): _reply(route, schemas)} | same | said
 
@@ -223,9 +214,12 @@ def _same(route: Route) -> Json:
     }
 
 
-def _spelt(spelling: Spelling, refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:
-    """The responses of an operation that says no in its own way; what never reaches it is a problem all the same."""
-    said = refused(_ALWAYS, schemas)
+def _spelt(spelling: Spelling, refusals: Iterable[type[Refusal]], schemas: Schemas, *, whole: bool) -> Json:
+    """The responses of an operation that says no in its own way.
+
+    What never reaches it is a problem all the same, unless the whole API speaks so.
+    """
+    said = {} if whole else refused(_ALWAYS, schemas)
     for status, examples in sorted(spelling.shown(refusals).items()):
         shown = {name: {"value": example} for name, example in examples.items()}
         headers = _headers(("WWW-Authenticate", "Retry-After", "X-Request-Id"))
@@ -245,9 +239,11 @@ def refused(refusals: Iterable[type[Refusal]], schemas: Schemas) -> Json:
 
 
 def _reply(route: Route, schemas: Schemas) -> Json:
-    shape = reply_shape(route.returns)
+    shape = reply_shape(route.returns, route.conventions.envelope)
     content: Json = {"text/plain": {"schema": {"type": "string"}}}
-    if shape.body is not Page:
+    if shape.body is Nothing:
+        content = {}
+    elif shape.body is not Page:
         content = {JSON: {"schema": schemas.of(shape.body)}}
         if route.answers is not None:
             content[JSON]["example"] = msgspec.to_builtins(route.answers)

@@ -15,7 +15,6 @@ from msgspec import Meta
 
 from counterfoil.bounds import Address
 from counterfoil.refusals import BadText
-from counterfoil_api.auth.credentials import approach_of
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import (
     InvalidRequest,
@@ -23,9 +22,11 @@ from counterfoil_api.edge.complaints import (
     UnsupportedMediaType,
 )
 from counterfoil_api.typed.conditions import MATCH, expectation, field
+from counterfoil_api.typed.conventions import OURS, Conventions
 from counterfoil_api.typed.dates import with_moments
-from counterfoil_api.typed.fields import fields_of, form_of
+from counterfoil_api.typed.fields import form_of
 from counterfoil_api.typed.misreadings import misread, named
+from counterfoil_api.typed.retries import Retry
 
 
 class Source(Enum):
@@ -42,15 +43,7 @@ class Source(Enum):
     IF_MATCH = "If-Match"
     IDEMPOTENCY_KEY = "Idempotency-Key"
     HEADERS = "headers"
-
-
-@dataclass(slots=True, repr=False)
-class Retry:
-    """An Idempotency-Key, the whole of what was asked under it, and whether it was answered before."""
-
-    key: str
-    request: tuple[bytes, ...]
-    replayed: bool = False
+    FIELDS = "fields"
 
 
 T = TypeVar("T")
@@ -65,6 +58,8 @@ IfMatch = Annotated[frozenset[int] | None, Source.IF_MATCH]
 IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
 Headers = Annotated[T, Source.HEADERS]
 """Fields of the request by other names than their own: each a text, empty where it is not there."""
+Fields = Annotated[T, Source.FIELDS]
+"""Parameters of the query string and of a form body together; either may hold a secret."""
 
 Read = Callable[[web.Request, bytes], object]
 
@@ -87,31 +82,33 @@ _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 
-def reader(parameter: Parameter) -> Read:
+def reader(parameter: Parameter, conventions: Conventions = OURS) -> Read:
     """How this parameter is read, with everything that can be prepared already prepared."""
     match parameter.source:
         case Source.BODY:
-            return _body_reader(parameter.type)
+            return _body_reader(parameter.type, any_media_type=conventions.any_media_type)
         case Source.FORM:
             return _form_reader(parameter.type)
         case Source.QUERY:
-            return _query_reader(parameter.type)
+            return _query_reader(parameter.type, lenient=conventions.lenient)
+        case Source.FIELDS:
+            return _fields_reader(parameter.type)
         case Source.PATH:
             name = parameter.name
             return lambda request, _: request.match_info[name]
         case Source.ASKER | Source.APPROACH:
-            return lambda request, _: approach_of(request)
+            return conventions.credentials
         case Source.PERHAPS:
-            return lambda request, _: approach_of(request) if "Authorization" in request.headers else None
+            credentials = conventions.credentials
+            return lambda request, raw: credentials(request, raw) if "Authorization" in request.headers else None
         case Source.ADDRESS:
             return lambda request, _: client_of(request)
         case Source.IF_MATCH:
             return _if_match
         case Source.IDEMPOTENCY_KEY:
-            return _retry
+            return conventions.retry
         case Source.HEADERS:
             return _headers_reader(parameter.type)
 
@@ -121,18 +118,24 @@ def replayed(given: object) -> bool:
     return isinstance(given, Retry) and given.replayed
 
 
-def refuse_query(request: web.Request) -> None:
-    """An operation without query parameters refuses them all, so that a misspelt one is not just lost."""
-    if request.rel_url.raw_query_string:
-        name = next(iter(fields_of(request.rel_url.raw_query_string, where="query")))
+def refuse_query(request: web.Request, *, lenient: bool = False) -> None:
+    """An operation without query parameters refuses them all, so that a misspelt one is not just lost.
+
+    A lenient one ignores them, but for secrets, which have no place there.
+    """
+    if text := request.rel_url.raw_query_string:
+        fields = form_of(text, frozenset(), where="query", lenient=lenient)
+        if lenient:
+            return
+        name = next(iter(fields))
         raise InvalidRequest(f"This operation has no query parameter{named(name)}.", where="query")
 
 
-def _body_reader(shape: type) -> Read:
+def _body_reader(shape: type, *, any_media_type: bool) -> Read:
     decode: Callable[[bytes], object] = msgspec.json.Decoder(shape).decode
 
     def read(request: web.Request, raw: bytes) -> object:
-        if raw:
+        if raw and not any_media_type:
             _expect_media_type(request, _JSON)
         return _decoded(decode, raw or b"{}", shape)
 
@@ -184,23 +187,40 @@ def _form_reader(shape: type[msgspec.Struct]) -> Read:
 
     def read(request: web.Request, raw: bytes) -> object:
         _expect_media_type(request, _FORM)
-        try:
-            text = raw.decode("ascii")
-        except UnicodeDecodeError:
-            raise MalformedRequest("A form must be percent-encoded ASCII, such as scope=invoices.read.") from None
-        return convert(form_of(text, repeatable))
+        return convert(form_of(_ascii(raw), repeatable))
 
     return read
 
 
-def _query_reader(shape: type[msgspec.Struct]) -> Read:
+def _ascii(raw: bytes) -> str:
+    try:
+        return raw.decode("ascii")
+    except UnicodeDecodeError:
+        raise MalformedRequest("A form must be percent-encoded ASCII, such as scope=invoices.read.") from None
+
+
+def _fields_reader(shape: type[msgspec.Struct]) -> Read:
+    convert = _converter(shape, where="form")
+    return lambda request, raw: convert(form_and_query(request, raw))
+
+
+def form_and_query(request: web.Request, raw: bytes) -> dict[str, object]:
+    """The parameters of the query string and of a form body; where both have one, that of the body."""
+    fields = form_of(request.rel_url.raw_query_string, frozenset(), lenient=True)
+    if raw:
+        _expect_media_type(request, _FORM)
+        fields |= form_of(_ascii(raw), frozenset(), lenient=True)
+    return fields
+
+
+def _query_reader(shape: type[msgspec.Struct], *, lenient: bool) -> Read:
     convert = _converter(shape, where="query")
     empty: object = msgspec.convert({}, shape)
     repeatable, own = _repeatable(shape), frozenset(each.name for each in msgspec.structs.fields(shape))
 
     def read(request: web.Request, _: bytes) -> object:
         text = request.rel_url.raw_query_string
-        return convert(form_of(text, repeatable, where="query", own=own)) if text else empty
+        return convert(form_of(text, repeatable, where="query", own=own, lenient=lenient)) if text else empty
 
     return read
 
@@ -249,16 +269,3 @@ def _expect_media_type(request: web.Request, expected: str) -> None:
 def _if_match(request: web.Request, _: bytes) -> frozenset[int] | None:
     header = field(request, MATCH)
     return None if header is None else expectation(header)
-
-
-def _retry(request: web.Request, raw: bytes) -> Retry | None:
-    header = request.headers.get("Idempotency-Key")
-    if header is None:
-        return None
-    match = _KEY.fullmatch(header)
-    if match is None:
-        raise InvalidRequest(
-            "An Idempotency-Key is 1 to 255 visible ASCII characters, such as a random UUID.",
-            where="header", field="Idempotency-Key",
-        )  # fmt: skip
-    return Retry(match[1], (request.method.encode(), request.rel_url.raw_path.encode(), raw))

@@ -10,7 +10,7 @@ from counterfoil.refusals import KeyTooShort
 from counterfoil_api.edge.problems import Problem
 from counterfoil_api.typed.api import Route
 from counterfoil_api.typed.reading import Parameter, Source
-from counterfoil_api.typed.replies import Page, reply_shape
+from counterfoil_api.typed.replies import Nothing, Page, reply_shape
 
 Json = dict[str, Any]
 
@@ -25,9 +25,9 @@ class Schemas:
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
-        types += [reply_shape(route.returns).body for route in routes]
+        types += [reply_shape(route.returns, route.conventions.envelope).body for route in routes]
         types += [route.spelling.shape for route in routes if route.spelling is not None]
-        distinct = [each for each in dict.fromkeys([*types, Problem]) if each is not Page]
+        distinct = [each for each in dict.fromkeys([*types, Problem]) if each not in (Page, Nothing)]
         found, self.components = msgspec.json.schema_components(distinct, ref_template=_SCHEMA)
         self._by_type = dict(zip(distinct, found, strict=True))
 
@@ -44,7 +44,7 @@ class Schemas:
 
 
 def _travels(parameter: Parameter) -> bool:
-    return parameter.source in (Source.BODY, Source.FORM, Source.QUERY, Source.HEADERS)
+    return parameter.source in (Source.BODY, Source.FORM, Source.QUERY, Source.HEADERS, Source.FIELDS)
 
 
 def is_conditional(route: Route) -> bool:
@@ -79,8 +79,8 @@ def _written(parameter: Parameter, schemas: Schemas, *, guards: bool) -> list[Js
                 )
             schema = {"type": "string", "pattern": "^[!#-~]{1,255}$", "minLength": SECRET_KEY_LENGTH if guards else 1}
             return [_parameter("Idempotency-Key", "header", schema, says)]
-        case Source.QUERY | Source.HEADERS:
-            place = "query" if parameter.source is Source.QUERY else "header"
+        case Source.QUERY | Source.HEADERS | Source.FIELDS:
+            place = "header" if parameter.source is Source.HEADERS else "query"
             properties, required = schemas.fields(parameter.type)
             return [
                 _parameter(name, place, schema, schema.get("description", ""), required=name in required)

@@ -44,8 +44,9 @@ from counterfoil_api.tokens.showing import event_document
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Cursor, EventPage, Given, Glob, Limit
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query, Retry
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.typed.replies import Made, Tagged
+from counterfoil_api.typed.retries import Retry
 from counterfoil_api.users.documents import (
     NewUser,
     UserChanges,
