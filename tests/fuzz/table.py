@@ -12,7 +12,7 @@ PARSERS: Final[dict[str, Parser]] = {**CORE, **WEB}
 BY_DOCUMENTS: Final = frozenset(
     f"counterfoil_api.typed.{name}"
     for name in (
-        *("reading:_converter", "reading:_decoded", "reading:_query_reader", "reading:_retry"),
+        *("reading:_converter", "reading:_decoded", "reading:_query_reader", "retries:by_key"),
         *("reading:_typed", "reading:converted", "misreadings:misread", "misreadings:named"),
         *("misreadings:_hint", "misreadings:_shown", "misreadings:_unknown", "misreadings:_what"),
     )
