@@ -24,10 +24,14 @@ _SHAPE: Final = re.compile(r"cfl_(?:user|app|service)_[0-9A-Za-z]{49}")
 # Both look ahead and consume nothing, so that what only resembles a secret hides none that begins inside it. From each
 # place they read as far as one secret or one bearer is long: a long text costs no more than its length.
 _ANYWHERE: Final = re.compile(f"(?=({_SHAPE.pattern}))")
+_SHOWN: Final = 4
+"""Characters of a secret that its stub shows."""
 _BEARER: Final = re.compile(
     r"(?=eyJhbGciOiJFUzI1NiIsImtpZCI6[A-Za-z0-9_-]{60}LCJ0eXAiOiJhdCtqd3QifQ\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86})"
 )
 """What begins with the header of every bearer that we sign: {"alg":"ES256","kid":<43 characters>,"typ":"at+jwt"}."""
+HEX: Final = "0123456789abcdef"
+URL_SAFE: Final = f"{_ALPHABET}-_"
 PREFIXES: Final = {"user": "cfl_user_", "application": "cfl_app_", "service": "cfl_service_"}
 
 
@@ -60,14 +64,19 @@ class Digestible(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Secret:
-    """Plain text for the length of one request; it cannot print itself."""
+    """Plain text for the length of one request; it cannot print itself.
+
+    `prefix` is how many characters every secret of its form begins with; without it the form is ours.
+    """
 
     plain: str
+    prefix: int | None = None
 
     @property
     def stub(self) -> str:
-        """Enough to recognise a token by, too little to use it: 4 of its 43 random characters."""
-        return self.plain[: self.plain.rindex("_") + 5]
+        """Enough to recognise a token by, too little to use it: 4 of its random characters."""
+        prefix = self.plain.rindex("_") + 1 if self.prefix is None else self.prefix
+        return self.plain[: prefix + _SHOWN]
 
     @property
     def materials(self) -> tuple[bytes, ...]:
@@ -81,6 +90,29 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretShape:
+    """A form that secrets may have beside ours: a prefix, and so many random characters of an alphabet.
+
+    Nothing in it catches typing errors. Whoever chooses one makes it 128 random bits at least.
+    """
+
+    prefix: str
+    alphabet: str
+    length: int
+
+    def mint(self) -> Secret:
+        """Make a new secret of this form."""
+        plain = self.prefix + "".join(self.alphabet[secrets.randbelow(len(self.alphabet))] for _ in range(self.length))
+        return Secret(plain, len(self.prefix))
+
+    def recognised(self, text: str) -> Secret | None:
+        """Return the secret that a text of this form may be."""
+        rest = text.removeprefix(self.prefix)
+        fits = len(text) == len(self.prefix) + self.length == len(self.prefix) + len(rest)
+        return Secret(text, len(self.prefix)) if fits and set(rest) <= set(self.alphabet) else None
 
 
 class Peppers:

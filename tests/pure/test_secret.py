@@ -12,7 +12,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import counterfoil
-from counterfoil.secret import PREFIXES, Peppers, Secret, base62, checksum, mint, recognised, stands_in
+from counterfoil.secret import (
+    HEX,
+    OWN,
+    PREFIXES,
+    URL_SAFE,
+    Peppers,
+    Secret,
+    SecretShape,
+    base62,
+    checksum,
+    mint,
+    recognised,
+    stands_in,
+)
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BODY = 43
@@ -175,3 +188,19 @@ def test_secrets_and_peppers_cannot_print_themselves(caplog: pytest.LogCaptureFi
 
 def test_secrets_are_not_compared_by_their_text() -> None:
     assert Secret(KNOWN.plain) != KNOWN
+
+
+@given(st.text(alphabet="abc-_", max_size=8), st.sampled_from([HEX, URL_SAFE]), st.integers(32, 64))
+def test_a_shape_recognises_what_it_mints_and_a_stub_shows_four_characters(
+    prefix: str, alphabet: str, length: int
+) -> None:
+    shape = SecretShape(prefix, alphabet, length)
+    plain = shape.mint().plain
+    found = shape.recognised(plain)
+    assert found is not None
+    assert (found.stub, found.scheme) == (plain[: len(prefix) + 4], OWN)
+    assert len({shape.mint().plain for _ in range(20)}) == 20
+    wrong = [plain[:-1], plain + "0", plain[:-1] + "!", "x" + plain, "A" * len(plain) if alphabet == HEX else ""]
+    assert [text for text in wrong if shape.recognised(text)] == []
+    if prefix:
+        assert shape.recognised("z" + plain[1:]) is None

@@ -17,7 +17,7 @@ from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
 from counterfoil.refusals import Misconfigured, Unavailable
-from counterfoil.secret import Peppers
+from counterfoil.secret import Peppers, SecretShape
 from counterfoil.settings import Settings
 from counterfoil.subjects.key import RING
 from counterfoil.subjects.pepper import PEPPER_SET
@@ -70,10 +70,10 @@ class Ledger:
 
 
 @asynccontextmanager
-async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = ()) -> AsyncIterator[Ledger]:
     """Open all of it; if the database is there, hold our keys against it, but the service can start before it.
 
-    Raises Misconfigured.
+    `shapes` are the forms that secrets may have beside ours. Raises Misconfigured.
     """
     async with AsyncExitStack() as stack:
         size = settings.database_pool_size
@@ -83,7 +83,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
         )
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
         await stack.enter_async_context(gauged(door, readers))
-        lookup, recognition = Lookup(by_key), Recognition(by_key)
+        lookup, recognition = Lookup(by_key), Recognition(by_key, shapes)
         peppers = Peppers(settings.peppers, mac_key=_derived(settings.key_encryption_key, b"counterfoil replies"))
         pepper_watch = PepperWatch(readers, door, peppers)
         keys = Keys(

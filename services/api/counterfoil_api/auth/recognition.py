@@ -1,38 +1,72 @@
-"""Which texts may be a secret: ours by their form and checksum; those from elsewhere only once some were imported."""
+"""Which texts may be a secret: ours by their form; those from elsewhere only once some were imported."""
 
 import asyncio
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
 from counterfoil.foreign import Algorithm, ForeignSecret, could_be_foreign
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.foreign import algorithms
-from counterfoil.secret import Secret, recognised
+from counterfoil.secret import Secret, SecretShape, recognised
 
 _TRUE_SECONDS: Final = 1.0
 """For so long a process believes that nothing more was imported; imports of a new kind are answered after that."""
 
 
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class EitherSecret:
+    """A text that may have been made here in a form without a checksum, or have been imported."""
+
+    own: Secret
+    foreign: ForeignSecret
+
+    @property
+    def materials(self) -> tuple[bytes, ...]:
+        """What may be digested under a pepper; that of one made here comes first."""
+        return (*self.own.materials, *self.foreign.materials)
+
+    @property
+    def stub(self) -> str:
+        """Enough to recognise it by."""
+        return self.own.stub
+
+    @property
+    def scheme(self) -> str:
+        """How it is kept if it was made here."""
+        return self.own.scheme
+
+    def __repr__(self) -> str:
+        return "EitherSecret(…)"
+
+
+Recognised = Secret | ForeignSecret | EitherSecret
+
+
 class Recognition:
     """Recognises secrets; what cannot be one is refused before the database is asked for it.
 
-    Until something is imported the database is asked only whether something was, at most once a second.
+    `shapes` are the forms beside ours in which secrets are made here. Until something is imported the database is
+    asked only whether something was, at most once a second.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, shapes: tuple[SecretShape, ...] = ()) -> None:
         self._pool = pool
+        self._shapes = shapes
         self._since: dict[Algorithm, float] = {}
         self._true_until = 0.0
         self._asking = asyncio.Lock()
 
-    async def of(self, plain: str) -> Secret | ForeignSecret | None:
+    async def of(self, plain: str) -> Recognised | None:
         """Return the secret that a text may be."""
         if own := recognised(plain):
             return own
         if not could_be_foreign(plain):
             return None
+        shaped = next(filter(None, (shape.recognised(plain) for shape in self._shapes)), None)
         known = await self._known()
-        return ForeignSecret(plain, known) if known else None
+        foreign = ForeignSecret(plain, known) if known else None
+        return EitherSecret(shaped, foreign) if shaped and foreign else shaped or foreign
 
     async def settled(self, algorithm: Algorithm) -> None:
         """Return when every process knows that secrets of this kind were imported, which is so for good."""

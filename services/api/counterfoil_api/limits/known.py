@@ -3,12 +3,11 @@
 from typing import Final
 from uuid import UUID
 
-from counterfoil.foreign import ForeignSecret
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.principal import NIL
-from counterfoil.secret import Peppers, Secret
+from counterfoil.secret import Peppers
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
-from counterfoil_api.auth.recognition import Recognition
+from counterfoil_api.auth.recognition import Recognised, Recognition
 from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.limits.fading import Fading
@@ -39,7 +38,7 @@ class Known:
         self._keys = keys
         self._whose: Fading[int, tuple[UUID, UUID]] = Fading(_MOST)
 
-    async def recognised(self, given: SecretGiven) -> Secret | ForeignSecret | None:
+    async def recognised(self, given: SecretGiven) -> Recognised | None:
         """The secret that a text may be; nothing else is ever looked up."""
         return await self._recognition.of(given.plain)
 
