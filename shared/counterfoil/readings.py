@@ -146,6 +146,20 @@ def proxies(text: str) -> tuple[str, ...]:
     return tuple(named)
 
 
+def some_of(*names: str) -> Callable[[str], tuple[str, ...]]:
+    """Some of these names, `all` of them, or `none`."""
+
+    def read(text: str) -> tuple[str, ...]:
+        if text.lower() in ("all", "none"):
+            return names if text.lower() == "all" else ()
+        wanted = dict.fromkeys(part.strip().lower() for part in text.split(","))
+        if not wanted.keys() <= set(names):
+            raise ValueError(f"has to be all, none, or some of {', '.join(names)}, separated by commas")
+        return tuple(wanted)
+
+    return read
+
+
 def bearer(text: str) -> str:
     """Something that nobody guesses, in the characters of a bearer token (RFC 6750)."""
     if not re.fullmatch(r"[A-Za-z0-9\-._~+/]{16,}=*", text):

@@ -21,6 +21,7 @@ from counterfoil.readings import (
     rate,
     rotation,
     seconds,
+    some_of,
     thresholds,
     whole,
     whole_seconds,
@@ -32,6 +33,8 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 Command = Literal["api", "worker", "migrate", "account", "audit", "keys", "pepper", "followers", "sealer"]
 """The commands that are told something by the environment."""
 
+DIALECT_NAMES = ("scalingo", "cloudflare", "canvus", "virtuozzo", "losant")
+"""The vendors' APIs that the service speaks, by the first part of their paths."""
 _SECRET_FIELDS = frozenset({
     "database_url", "migrate_database_url", "redis_url", "limits_redis_url", "peppers", "key_encryption_key",
     "metrics_token",
@@ -88,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_seconds: float = 30.0
     max_connections: int = 1_000
     streams_per_account: int = 100
+    dialects: tuple[str, ...] = DIALECT_NAMES
+    virtuozzo_upstream: str | None = None
     prometheus_multiproc_dir: str | None = None
 
     @classmethod
@@ -209,6 +214,10 @@ VARIABLES = tuple(
          "how many connections each process of the API keeps open; beyond that it closes the longest idle one"),
         ("STREAMS_PER_ACCOUNT", "streams_per_account", whole(1, 1_000_000), "100",
          "how many live streams of the log each process of the API keeps open for one account"),
+        ("DIALECTS", "dialects", some_of(*DIALECT_NAMES), "all",
+         "which vendors' APIs are spoken: all, none, or names such as scalingo,losant"),
+        ("VIRTUOZZO_UPSTREAM", "virtuozzo_upstream", public_url, _ABSENT,
+         "where calls of the Virtuozzo API go once their token is checked, such as https://app.jelastic.example"),
         ("METRICS_TOKEN", "metrics_token", bearer, _ABSENT,
          "the bearer token of 16 characters or more that /metrics requires; without it everybody may read /metrics"),
         ("MAX_BODY_BYTES", "max_body_bytes", whole(1024, 67_108_864), "65536",

@@ -214,3 +214,12 @@ def test_the_readme_documents_every_setting_and_its_default() -> None:
     for variable in VARIABLES:
         default = f"`{variable.default}`" if variable.default else "none"
         assert f"| `{variable.name}` | {default} | {', '.join(variable.needed_by)} | {variable.says} |" in readme
+
+
+def test_dialects_are_all_none_or_named_ones() -> None:
+    assert settings().dialects == ("scalingo", "cloudflare", "canvus", "virtuozzo", "losant")
+    assert settings(DIALECTS="none").dialects == ()
+    assert settings(DIALECTS="Losant, scalingo,losant").dialects == ("losant", "scalingo")
+    for wrong in ("github", "losant,", "all,losant"):
+        with pytest.raises(BadSetting, match="has to be all, none, or some of scalingo, cloudflare"):
+            settings(DIALECTS=wrong)
