@@ -15,6 +15,8 @@ from counterfoil.settings import Settings
 from counterfoil_api import health
 from counterfoil_api.account import account_events, accounts, catalogue, opening, reads
 from counterfoil_api.auth.principals import authenticate, note_forbidden
+from counterfoil_api.dialects.dialect import Dialect
+from counterfoil_api.dialects.register import DIALECTS, routes_of, shapes, spelling_under, switched_on
 from counterfoil_api.edge.addresses import Proxies
 from counterfoil_api.edge.bounds import BOUNDS, Bounds
 from counterfoil_api.edge.requests import edge
@@ -56,12 +58,16 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 Opening = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
 
 
-def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Application:
+def make_app(
+    settings: Settings, *, opening: Opening | None = None, dialects: tuple[Dialect, ...] = DIALECTS
+) -> web.Application:
     """Build the application around a ledger of its own, opened and closed with it.
 
-    The database is not asked anything when it starts: the service may be there first.
+    The database is not asked anything when it starts: the service may be there first. Of the `dialects` those are
+    spoken that the settings switch on; tokens of all of them are recognised.
     """
-    outermost = edge(observe_request, Proxies(settings.trusted_proxies).client_of)
+    spoken = switched_on(settings.dialects, dialects)
+    outermost = edge(observe_request, Proxies(settings.trusted_proxies).client_of, spelling_under(spoken))
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[BOUNDS] = Bounds(connections=settings.max_connections, request_seconds=settings.request_timeout_seconds)
     app.on_response_prepare.extend(strict(settings.public_url))
@@ -69,10 +75,12 @@ def make_app(settings: Settings, *, opening: Opening = open_ledger) -> web.Appli
     ledgers: list[Ledger] = []
 
     async def opened(started: web.Application) -> AsyncIterator[None]:
-        async with opening(settings) as ledger:
+        async with opening(settings) if opening else open_ledger(settings, shapes=shapes(dialects)) as ledger:
             ledgers.append(ledger)
             mounting = Mount(ledger, authenticate, note_forbidden)
             mounting.onto(started, routes())
+            for dialect in spoken:
+                mounting.onto(started, routes_of(dialect))
             wellknown.mount(started, mounting, settings.public_url)
             forward.mount(started, ledger)
             yield

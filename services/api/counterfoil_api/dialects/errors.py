@@ -1,0 +1,47 @@
+"""How dialects refuse: each says which status and which document, and the rest is the same for all."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from counterfoil.refusals import Refusal
+from counterfoil_api.edge.problems import KINDS, kind_of, refusal_response, scrubbed
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+
+class DialectErrors(ABC, Generic[Document]):
+    """Refusals as a vendor's clients expect them; `shape` is the type of every document."""
+
+    media_type = "application/json"
+    shape: type[Document]
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    @abstractmethod
+    def document(self, refusal: Refusal) -> Document:
+        """Return what is said; of a refusal's own words take them from `said`."""
+
+    def status(self, refusal: Refusal) -> int:
+        """Return the HTTP status: that of the native API, where the vendor has no other."""
+        return kind_of(refusal).status
+
+    def response(self, refusal: Refusal) -> web.Response:
+        """Answer a refusal."""
+        return refusal_response(refusal, self.document(refusal), status=self.status(refusal), headers=self.headers)
+
+    def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
+        """Return what refusals look like: examples by status and name."""
+        found: dict[int, dict[str, object]] = {}
+        for each in kinds:
+            example = each()
+            found.setdefault(self.status(example), {})[KINDS[each].name] = msgspec.to_builtins(self.document(example))
+        return found
+
+
+def said(refusal: Refusal) -> str:
+    """What a refusal says, without anything in it that could be a secret."""
+    return str(scrubbed(refusal.detail))

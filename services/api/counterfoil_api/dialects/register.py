@@ -1,0 +1,50 @@
+"""Every dialect there is, and those that are switched on."""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, Final
+
+from counterfoil.secret import SecretShape
+from counterfoil_api.dialects.dialect import Dialect
+from counterfoil_api.edge.problems import Spelling
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.api import Api, Route
+from counterfoil_api.typed.openapi import document
+
+DIALECTS: Final[tuple[Dialect, ...]] = ()
+
+
+def switched_on(names: Iterable[str], known: Iterable[Dialect] = DIALECTS) -> tuple[Dialect, ...]:
+    """The dialects of these names."""
+    wanted = frozenset(names)
+    return tuple(each for each in known if each.name in wanted)
+
+
+def shapes(known: Iterable[Dialect] = DIALECTS) -> tuple[SecretShape, ...]:
+    """The forms that secrets may have beside ours: those of a dialect that is off stay good elsewhere."""
+    return tuple(each.shape for each in known if each.shape is not None)
+
+
+def spelling_under(dialects: Iterable[Dialect]) -> Callable[[str], Spelling | None]:
+    """How refusals are spelt under a path: under that of a dialect as its clients expect, else in problem documents."""
+    by_name = {each.name: each.api.conventions.spelling for each in dialects}
+    return lambda path: by_name.get(path[1:].partition("/")[0])
+
+
+def routes_of(dialect: Dialect) -> list[Route]:
+    """The operations of a dialect, and the one that describes them."""
+    described = Api("description")
+
+    @described.get(dialect.openapi, cache="public, max-age=300")
+    async def get_description(ledger: Ledger) -> dict[str, Any]:
+        """Read the OpenAPI document of this dialect."""
+        return _document(dialect, ledger.settings.public_url)
+
+    return [*dialect.api.routes, *described.routes]
+
+
+@lru_cache(maxsize=16)
+def _document(dialect: Dialect, url: str) -> dict[str, Any]:
+    title = f"{dialect.title} by Counterfoil"
+    return document(dialect.api.routes, version=version("counterfoil"), url=url, title=title)
