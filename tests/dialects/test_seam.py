@@ -17,7 +17,7 @@ from dialects.pretend import PRETEND
 async def service(postgres_server: Postgres, template: str, tmp_path: Path) -> AsyncIterator[tuple[Caller, str]]:
     """Somebody who speaks the dialect, and the secret of the administrator."""
     postgres_server.run(f"create database seam owner {OWNER} template {template};")
-    settings = settings_for(postgres_server.database("seam").app_url, RATE_LIMIT="40/1h")
+    settings = settings_for(postgres_server.database("seam").app_url, RATE_LIMIT="30/1h")
     settings = replace(settings, dialects=("pretend",))
     account = await founded(settings, "seam", tmp_path)
     async with served(make_app(settings, dialects=(PRETEND,))) as url, ClientSession(url) as session:
@@ -59,7 +59,7 @@ async def test_every_refusal_under_the_prefix_is_in_its_own_form(service: tuple[
     packed = await keys.ask("POST", "/pretend/api/keys", b"{}", headers={"Content-Encoding": "gzip"})
     refused(packed, 415, "unsupported-media-type")
     refused(await keys.get("/pretend/api/fail"), 500, "internal-error")
-    for _ in range(40):
+    for _ in range(60):
         last = await keys.get("/pretend/api/keys")
     refused(last, 429, "rate-limited")
     assert int(last.headers["Retry-After"]) > 0
