@@ -28,6 +28,7 @@ class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
 class Create(TokenCommand, frozen=True, kw_only=True):
     """Bring a token into being. Neither a duration nor an expiry: it never expires.
 
+    A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired.
     `undescribed` are its scopes that the account's catalogue does not describe. `known_as` are the digests that a
     secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
     """
@@ -48,6 +49,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     rate_limit: str | None = None
     known_as: tuple[bytes, ...] = ()
     undescribed: tuple[str, ...] = ()
+    may_have_expired: bool = False
 
 
 class Change(TokenCommand, frozen=True, kw_only=True):
@@ -57,7 +59,10 @@ class Change(TokenCommand, frozen=True, kw_only=True):
 
 
 class Update(Change, frozen=True, kw_only=True):
-    """Change what is said of it; what is UNSET stays. `undescribed` as for Create."""
+    """Change what is said of it; what is UNSET stays. `undescribed` as for Create.
+
+    `previous_until` moves the end of its previous secret while that is still good; a moment that has passed ends it.
+    """
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -66,6 +71,7 @@ class Update(Change, frozen=True, kw_only=True):
     undescribed: tuple[str, ...] = ()
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType | None = UNSET
+    previous_until: datetime | UnsetType = UNSET
 
 
 class Renew(Change, frozen=True, kw_only=True):
@@ -76,10 +82,15 @@ class Renew(Change, frozen=True, kw_only=True):
 
 
 class Rotate(Change, frozen=True, kw_only=True):
-    """Replace its secret; the present one stays good for `grace_seconds`. An expired token needs a new life too."""
+    """Replace its secret; the present one stays good for `grace_seconds`, or `previous_until` a moment.
+
+    An expired token needs a new life too. With `forgets_use` it counts as never exchanged afterwards.
+    """
 
     secret: Minted
-    grace_seconds: int
+    grace_seconds: int = 0
+    previous_until: datetime | None = None
+    forgets_use: bool = False
     duration: str | None = None
     expires_at: datetime | None = None
 

@@ -52,6 +52,7 @@ from .refusals import (
     LifetimeUnwanted,
     NotFound,
     NothingToRenew,
+    PreviousSecretEnded,
     RenewsItself,
     SecretRetired,
     StaleRevision,
@@ -93,7 +94,7 @@ def _change(token: Token, command: Change, at: datetime, around: Surroundings) -
         raise AlreadyRevoked
     match command:
         case Update():
-            return _update(token, command, around)
+            return _update(token, command, at, around)
         case Renew():
             return _renew(token, command, at, around.policy)
         case Rotate():
@@ -120,7 +121,8 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
     if life is None and command.expires_at is None:
         life = policy.default_lifetime
     expires_at = duration.expiry(at, life, command.expires_at)
-    if command.secret.scheme == secret.OWN:  # an import tells of a token as it is elsewhere, perhaps expired
+    # An import tells of a token as it is elsewhere, perhaps expired.
+    if command.secret.scheme == secret.OWN and not command.may_have_expired:
         _refuse_past(at, expires_at)
     refuse_beyond(command.by, granted, owner=owner)
     _refuse_beyond_owner(granted, around)
@@ -176,7 +178,7 @@ def _refuse_beyond_owner(granted: tuple[str, ...], around: Surroundings) -> None
         )
 
 
-def _update(token: Token, command: Update, around: Surroundings) -> list[Event]:
+def _update(token: Token, command: Update, at: datetime, around: Surroundings) -> list[Event]:
     refuse_beyond_token(command.by, token)
     granted = UNSET if command.scopes is UNSET else scopes.checked(command.scopes)
     if granted is not UNSET:
@@ -200,13 +202,31 @@ def _update(token: Token, command: Update, around: Surroundings) -> list[Event]:
         token.networks if command.networks is UNSET else command.networks,
         token.rate_limit if command.rate_limit is UNSET else command.rate_limit,
     )
+    until = UNSET if command.previous_until is UNSET else _moved(token, command, command.previous_until, at)
     changed = Updated(
         scopes=UNSET if granted == token.scopes else granted,
         networks=UNSET if bounds.networks == token.networks else bounds.networks,
         rate_limit=UNSET if bounds.rate_limit == token.rate_limit else bounds.rate_limit,
+        previous_until=UNSET if until == token.previous_until else until,
         private=None if said == Private() else said,
     )
     return [] if changed == Updated() else [changed]
+
+
+def _moved(token: Token, command: Update, until: datetime, at: datetime) -> datetime | None:
+    """Return when the previous secret ends instead; one that has ended stays so, whatever is asked."""
+    refuse_beyond_life(command.by, token.expires_at)
+    if token.previous_until is None or token.previous_until <= at:
+        raise PreviousSecretEnded
+    return _previous_until(until, at)
+
+
+def _previous_until(until: datetime, at: datetime) -> datetime | None:
+    if until > at + timedelta(seconds=GRACE_LIMIT_SECONDS):
+        raise BadExpiry(
+            "A previous secret stays good for at most 366 days; state an earlier moment.", field="previous_until"
+        )
+    return until if until > at else None
 
 
 def _bounds(caller: Principal, networks: tuple[str, ...], rate_limit: str | None) -> Bounds:
@@ -256,6 +276,8 @@ def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -
             raise LifetimeUnwanted
         refuse_beyond_life(command.by, token.expires_at)
         until = at + timedelta(seconds=command.grace_seconds) if command.grace_seconds else None
+        if command.previous_until is not None:
+            until = _previous_until(command.previous_until, at)
         return [_rotated(token, command, until, around)]
     if not life_stated:
         raise LifetimeRequired
@@ -267,8 +289,13 @@ def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -
 
 
 def _rotated(token: Token, command: Rotate, until: datetime | None, around: Surroundings) -> Rotated:
-    stub = command.secret.stub
-    return Rotated(generation=token.generation + 1, previous_until=until, stub=stub, epoch=around.epoch)
+    return Rotated(
+        generation=token.generation + 1,
+        previous_until=until,
+        stub=command.secret.stub,
+        epoch=around.epoch,
+        forgets_use=True if command.forgets_use else UNSET,
+    )
 
 
 def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:

@@ -57,11 +57,15 @@ class Created(Event, frozen=True, kw_only=True):
 
 
 class Updated(Event, frozen=True, kw_only=True):
-    """Its name, description or metadata (private), its scopes, or from where and how often it may be used changed."""
+    """Its name, description or metadata (private), its scopes, or from where and how often it may be used changed.
+
+    `previous_until` is the new end of its previous secret; null ended that at once.
+    """
 
     scopes: tuple[str, ...] | UnsetType = UNSET
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType | None = UNSET
+    previous_until: datetime | UnsetType | None = UNSET
 
 
 class Renewed(Event, frozen=True, kw_only=True):
@@ -73,12 +77,16 @@ class Renewed(Event, frozen=True, kw_only=True):
 
 
 class Rotated(Event, frozen=True, kw_only=True):
-    """It has a new secret, made in this epoch; the previous one is accepted until `previous_until`, or no longer."""
+    """It has a new secret, made in this epoch; the previous one is accepted until `previous_until`, or no longer.
+
+    Where it `forgets_use`, it counts as never exchanged from then on.
+    """
 
     generation: int
     previous_until: datetime | None
     stub: str
     epoch: int = 0
+    forgets_use: bool | UnsetType = UNSET
 
 
 class Exchanged(Event, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   └── BeyondAudience, BeyondPolicy, NetworkForbidden, TokenNetworkForbidden
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
-    │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
+    │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted, PreviousSecretEnded
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   ├── PlanChanged, SecretTaken
     │   ├── InUse, TooEarly, CallerChanged
@@ -246,6 +246,10 @@ class LifetimeRequired(Conflict):
 
 class LifetimeUnwanted(Conflict):
     """Rotation does not change the lifetime of a token that has not expired; renew it instead."""
+
+
+class PreviousSecretEnded(Conflict):
+    """The token has no previous secret that is still good; one that has ended stays so."""
 
 
 class PlanChanged(Conflict):

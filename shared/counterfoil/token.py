@@ -34,8 +34,8 @@ from .subjects.account import UNBOUND, Policy
 
 Standing = Literal["active", "suspended", "revoked"]
 Status = Literal["active", "suspended", "expired", "revoked"]
-LOST_USE_ON_ROTATION: Final = frozenset({"scalingo"})
-"""Dialects whose tokens count as never used after they were given a new secret."""
+SESSION: Final = ".session"
+"""How the dialect of a token ends that a login made."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +150,11 @@ def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = 
     return None
 
 
+def is_session(dialect: str) -> bool:
+    """Say whether a login made this token, in place of the credentials that were shown there."""
+    return dialect.endswith(SESSION)
+
+
 def good_until(token: Accepted, generation: int) -> datetime | None:
     """Return when a secret of this generation stops being good by itself; None is never."""
     ends = [end for end in (token.expires_at, token.previous_until if generation < token.generation else None) if end]
@@ -217,8 +222,8 @@ def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
             return _updated(token, event)
         case Renewed(expires_at=expires_at, duration=duration):
             return replace(token, expires_at=expires_at, duration=duration, lived_from=at, noticed=None)
-        case Rotated(generation=generation, previous_until=until, stub=stub, epoch=epoch):
-            used = None if token.dialect in LOST_USE_ON_ROTATION else token.last_exchanged_at
+        case Rotated(generation=generation, previous_until=until, stub=stub, epoch=epoch, forgets_use=forgets):
+            used = None if forgets is True else token.last_exchanged_at
             return replace(
                 token,
                 generation=generation,
@@ -256,6 +261,7 @@ def _updated(token: Token, event: Updated) -> Token:
         scopes=token.scopes if event.scopes is UNSET else event.scopes,
         networks=token.networks if event.networks is UNSET else event.networks,
         rate_limit=token.rate_limit if event.rate_limit is UNSET else event.rate_limit,
+        previous_until=token.previous_until if event.previous_until is UNSET else event.previous_until,
     )
 
 

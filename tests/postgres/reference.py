@@ -43,7 +43,7 @@ def replayed(entries: list[Entry], at: datetime) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = {"standing": "active", "revision": 0, "previous_until": None, "last_exchanged_at": None}
     for entry in entries:
-        state |= changes(state, entry)
+        state |= changes(entry)
         if entry.type not in UNCOUNTED:
             state |= {"revision": state["revision"] + 1, "updated_at": entry.at}
     ends = moment(state["expires_at"])
@@ -53,7 +53,7 @@ def replayed(entries: list[Entry], at: datetime) -> dict[str, Any] | None:
     return state
 
 
-def changes(state: dict[str, Any], entry: Entry) -> dict[str, Any]:
+def changes(entry: Entry) -> dict[str, Any]:
     """What one entry changes."""
     data, said = entry.data, entry.said
     match entry.type:
@@ -64,7 +64,7 @@ def changes(state: dict[str, Any], entry: Entry) -> dict[str, Any]:
         case "renewed":
             return {"expires_at": data["expires_at"], "duration": data["duration"]}
         case "rotated":
-            return data | ({"last_exchanged_at": None} if state["dialect"] == "scalingo" else {})
+            return data | ({"last_exchanged_at": None} if data.get("forgets_use") else {})
         case "exchanged":
             return {"last_exchanged_at": entry.at}
         case "suspended" | "revoked":

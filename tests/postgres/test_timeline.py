@@ -111,7 +111,6 @@ async def lived(tenant: Tenant, chance: random.Random) -> Token:
     token = await tenant.issue(
         name=f"token {chance.random()}", scopes=("mail.send", "mail.read"), metadata={"team": "a"},
         duration=chance.choice(["5ms", "50ms", "1h", "90d", None]), thresholds=(86_400, 60),
-        dialect=chance.choice(["native", "scalingo"]),
     )  # fmt: skip
     for _ in range(30):
         token = await asked_by_chance(tenant, token, chance)
@@ -128,7 +127,14 @@ async def asked_by_chance(tenant: Tenant, token: Token, chance: random.Random) -
         (Update, {"name": f"renamed {chance.random()}"}),
         (Update, {"description": str(chance.random()), "scopes": ("mail.read",), "metadata": {}}),
         (Renew, life),
-        (Rotate, {"secret": PEPPERS.minted(mint("service")), "grace_seconds": chance.choice([0, 60])}),
+        (
+            Rotate,
+            {
+                "secret": PEPPERS.minted(mint("service")),
+                "grace_seconds": chance.choice([0, 60]),
+                "forgets_use": chance.random() < 0.5,
+            },
+        ),
         (Rotate, {"secret": PEPPERS.minted(mint("service")), "grace_seconds": 0, **life}),
         (Suspend, {"reason": chance.choice(["", "under review"])}),
         (Resume, {}),

@@ -67,14 +67,18 @@ def _or_unset(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 _creates = _asks(
     Create, _lives, number=st.integers(1, 99), name=_texts, secret=_secrets, description=_texts, scopes=_scopes,
     owner=mostly(Owner("application", "ada"), st.just(Owner("service", "a b"))), metadata=_metadata,
-    thresholds=st.sampled_from([(), (86_400,), (7 * 86_400, 86_400)]), dialect=st.sampled_from(["native", "scalingo"]),
+    thresholds=st.sampled_from([(), (86_400,), (7 * 86_400, 86_400)]), dialect=st.sampled_from(["native", "vendor"]),
+    may_have_expired=st.booleans(),
 )  # fmt: skip
 _updates = _asks(
     Update, name=_or_unset(_texts), description=_or_unset(_texts), scopes=_or_unset(_scopes),
-    metadata=_or_unset(_metadata), **_based_on,
+    metadata=_or_unset(_metadata), previous_until=_or_unset(_moments), **_based_on,
 )  # fmt: skip
 _renews = _asks(Renew, _lives | st.just({}), **_based_on)
-_rotates = _asks(Rotate, mostly({}, _lives), grace_seconds=_graces, secret=_secrets, **_based_on)
+_rotates = _asks(
+    Rotate, mostly({}, _lives), grace_seconds=_graces, previous_until=mostly(None, _moments), secret=_secrets,
+    forgets_use=st.booleans(), **_based_on,
+)  # fmt: skip
 _audiences = mostly((), st.lists(_texts, max_size=2).map(tuple))
 _held = st.builds(Held, _scopes, _audiences, _moments)
 _exchanges = _asks(

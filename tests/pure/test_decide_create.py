@@ -66,6 +66,11 @@ def test_a_token_is_not_issued_with_an_expiry_that_has_passed(ends: datetime) ->
     assert given().then(create(expires_at=NOON + timedelta(microseconds=1)), NOON).expires_at is not None
 
 
+def test_where_it_is_allowed_a_token_is_born_expired() -> None:
+    created = given().then(create(expires_at=BORN - DAY, may_have_expired=True), BORN)
+    assert (status(created, BORN), created.expires_at) == ("expired", BORN - DAY)
+
+
 def test_an_import_may_have_expired_and_is_born_so() -> None:
     imported = replace(SECRET, scheme="sha256")
     token = given().then(create(expires_at=NOON - DAY, thresholds=(86_400,), secret=imported), NOON)

@@ -5,9 +5,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Renew, Rotate
-from counterfoil.events import Exchanged, Renewed
-from counterfoil.refusals import BadDuration, BadExpiry, BeyondCaller, Denied, LifetimeUnwanted
+from counterfoil.commands import Renew, Rotate, Update
+from counterfoil.events import Exchanged, Renewed, Updated
+from counterfoil.refusals import (
+    BadDuration,
+    BadExpiry,
+    BeyondCaller,
+    Denied,
+    LifetimeUnwanted,
+    PreviousSecretEnded,
+)
 from counterfoil.token import Surroundings, flaw, good_until
 from pure.stories import (
     CREATED,
@@ -154,9 +161,46 @@ def test_renewing_in_grace_leaves_the_grace_as_it_was() -> None:
     assert given(*IN_GRACE).then(asks(Renew, duration="1w")).previous_until == GRACE_ENDS
 
 
-def test_only_scalingo_forgets_its_last_exchange_with_the_secret() -> None:
-    for dialect, remembered in (("native", NOON), ("scalingo", None)):
-        created = replace(CREATED, dialect=dialect)
-        used = Exchanged(jti=JTI, generation=1, audience=(), scopes=(), expires_at=LATER)
-        assert given(created, (NOON, used)).token.last_exchanged_at == NOON
-        assert given(created, (NOON, used)).then(rotate()).last_exchanged_at == remembered
+def test_a_rotation_forgets_the_last_exchange_only_where_it_is_asked_to() -> None:
+    used = Exchanged(jti=JTI, generation=1, audience=(), scopes=(), expires_at=LATER)
+    assert given(CREATED, (NOON, used)).then(rotate()).last_exchanged_at == NOON
+    assert given(CREATED, (NOON, used)).then(rotate(forgets_use=True)).last_exchanged_at is None
+    assert given(CREATED).when(rotate()) == [rotated(2, None)]
+
+
+def test_the_end_of_a_grace_may_be_stated_as_a_moment() -> None:
+    assert given(CREATED).when(rotate(previous_until=GRACE_ENDS), NOON) == [rotated(2, GRACE_ENDS)]
+    for passed in (NOON, NOON - SECOND):
+        assert given(CREATED).when(rotate(previous_until=passed), NOON) == [rotated(2, None)]
+    with pytest.raises(BadExpiry):
+        given(CREATED).when(rotate(previous_until=NOON + 367 * DAY), NOON)
+
+
+def test_the_end_of_a_grace_moves_while_the_previous_secret_is_good() -> None:
+    sooner, later = NOON + 10 * SECOND, GRACE_ENDS + HOUR
+    for until in (sooner, later):
+        moved = given(*IN_GRACE).when(asks(Update, previous_until=until), NOON + SECOND)
+        assert moved == [Updated(previous_until=until)]
+        assert given(*IN_GRACE, (NOON + SECOND, moved[0])).token.previous_until == until
+    ended = given(*IN_GRACE).when(asks(Update, previous_until=NOON), NOON + SECOND)
+    assert ended == [Updated(previous_until=None)]
+    history = (*IN_GRACE, (NOON + SECOND, ended[0]))
+    assert answer(history, 1, NOON + SECOND) == "SecretRetired"
+    assert given(*IN_GRACE).when(asks(Update, previous_until=GRACE_ENDS), NOON + SECOND) == []
+
+
+@pytest.mark.parametrize("history", [(CREATED,), (CREATED, (NOON, rotated(2, None))), IN_GRACE])
+def test_a_previous_secret_that_has_ended_is_not_brought_back(history: tuple[Any, ...]) -> None:
+    with pytest.raises(PreviousSecretEnded):
+        given(*history).when(asks(Update, previous_until=LATER), GRACE_ENDS)
+
+
+def test_who_ends_earlier_than_the_token_moves_no_end() -> None:
+    caller = replace(holding("all"), expires_at=ENDS - SECOND)
+    with pytest.raises(BeyondCaller):
+        given(*IN_GRACE).when(asks(Update, previous_until=LATER, by=caller), NOON + SECOND)
+
+
+def test_nobody_moves_an_end_past_a_year() -> None:
+    with pytest.raises(BadExpiry):
+        given(*IN_GRACE).when(asks(Update, previous_until=NOON + 400 * DAY), NOON + SECOND)

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from counterfoil.events import UNREVISED, Erased, Event, Exchanged, Expired, Expiring, Private, Renewed, Updated
 from counterfoil.subjects import TYPE_OF
-from counterfoil.token import evolve
+from counterfoil.token import evolve, is_session
 from pure.stories import (
     CREATED,
     ENDS,
@@ -51,3 +51,7 @@ def test_what_was_erased_beside_the_log_folds_to_what_was_erased_in_it() -> None
     said = (CREATED, Updated(private=Private(description="of Ada")), SUSPENDED)
     left = tuple(replace(event, private=None) for event in said)
     assert given(*said, Erased()).token == given(*left, Erased()).token
+
+
+def test_a_session_is_known_by_its_dialect() -> None:
+    assert [is_session(dialect) for dialect in ("vendor.session", "vendor", "native")] == [True, False, False]

@@ -20,7 +20,7 @@ from counterfoil.token import ALONE, Standing, Surroundings
 
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
        t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit,
-       t.created_at, clock_timestamp() as at,
+       t.dialect, t.created_at, clock_timestamp() as at,
        {surroundings.COLUMNS}"""
 
 
@@ -46,6 +46,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     previous_until: datetime | None
     previous_epoch: int
     bounds: Bounds = UNBOUNDED
+    dialect: str = "native"
     created_at: datetime
     at: datetime
     around: Surroundings = ALONE
@@ -113,7 +114,8 @@ def seen_of(
         owner=Owner(row["owner_type"], row["owner_id"]), scopes=around.left_of(words(row["scopes"])),
         standing=row["standing"], expires_at=row["expires_at"], generation=row["generation"],
         epoch=row["epoch"], previous_until=row["previous_until"], previous_epoch=row["previous_epoch"],
-        bounds=_bounds(row["networks"], row["rate_limit"]), created_at=row["created_at"], at=row["at"],
+        bounds=_bounds(row["networks"], row["rate_limit"]), dialect=row["dialect"],
+        created_at=row["created_at"], at=row["at"],
         around=around, presented=presented,
         ring=ring, pepper_id=pepper_id,
     )  # fmt: skip
