@@ -8,25 +8,24 @@ leaves either nothing, or a file from which the same account is founded again:
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
-import msgspec
 from argon2 import PasswordHasher
+from msgspec import structs
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
+from . import examples as examples_of
 from . import text
+from .charter import FIRST, AnotherFounding, Charter, WithExamples, present, read, sync, turn, write
 from .commands import Create, Renew
 from .door import Door
 from .duration import FOREVER, length
+from .examples import PASSWORD_BYTES
 from .fold import Together
 from .keys.peppering import settle
 from .postgres.connection import connect, open_pool
@@ -40,66 +39,41 @@ from .subjects.account import CreateAccount
 from .subjects.user import checked_email, login_of
 from .subjects.user_commands import CreateUser
 
-_PASSWORD_BYTES: Final = 18
 FIRST_LIFETIME: Final = "365d"
 """Of the first token, unless another is stated: for nine months it may issue tokens that live for 90 days."""
 
 
-class AnotherFounding(Exception):  # noqa: N818 - a complaint
-    """This file belongs to another account or administrator; name another file."""
-
-
-class Charter(msgspec.Struct, frozen=True, kw_only=True):
-    """The credentials of a new account, as the file holds them; ids are minted first, so that all can be repeated.
-
-    `admin_login` is what the administrator logs in with: ACCOUNT/ADDRESS, or in the first account the address alone.
-    `admin_token_lifetime` is what the token was last given: a duration, or forever.
-    """
-
-    url: str
-    account: UUID
-    account_name: str
-    admin_email: str
-    admin_password: str
-    admin_token: str
-    admin_user_id: UUID
-    admin_token_id: UUID
-    admin_login: str = ""
-    admin_token_lifetime: str = FOREVER
-
-    def __repr__(self) -> str:
-        return f"Charter(account={self.account})"
-
-
-async def found(settings: Settings, *, name: str, email: str, file: Path, lifetime: str | None = None) -> bool:
+async def found(
+    settings: Settings, *, name: str, email: str, file: Path, lifetime: str | None = None, examples: bool = False
+) -> bool:
     """Found the account whose credentials the file will hold; False if it holds them already.
 
-    May be repeated after any failure: the same command finishes what was begun.
+    With examples it has one of each thing that vendors' clients ask for. May be repeated after any failure: the same
+    command finishes what was begun, as it was begun.
     """
     new = file.with_name(file.name + ".new")
-    with _turn(file.parent):
+    with turn(file.parent):
         if file.exists():  # noqa: ASYNC240 - nobody else waits in this process
-            _refuse_another(_read(file), name, email)
+            _refuse_another(read(file), name, email)
             return False
-        charter = _read(new)
+        charter = read(new)
         if charter is None:
-            charter = _minted(settings, name, email, FIRST_LIFETIME if lifetime is None else lifetime)
-            _write(new, charter)
+            minted = _minted(settings, name, email, FIRST_LIFETIME if lifetime is None else lifetime)
+            charter = _with_examples(minted) if examples else minted
+            write(new, charter)
         else:
             _refuse_another(charter, name, email)
         await _execute(settings, charter)
-        _write(new, replace(charter, admin_login=await _login(settings, charter)))
+        write(new, await _with_logins(settings, charter))
         new.rename(file)
-        _sync(file.parent)
+        sync(file.parent)
     return True
 
 
 async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = None) -> datetime | None:
     """Give the token in a file of credentials a life from now on, and return its end; without one, its own again."""
-    with _turn(file.parent):
-        charter = _read(file)
-        if charter is None:
-            raise AnotherFounding(f"The file {file} does not exist; create it with `counterfoil account create`.")
+    with turn(file.parent):
+        charter = present(file)
         charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
         command = Renew(
             account=charter.account, token_id=charter.admin_token_id, by=_founder(charter),
@@ -107,41 +81,8 @@ async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = 
         )  # fmt: skip
         async with Door(settings.database_url) as door:
             token = (await door.execute(command)).token
-        _write(file, charter)
+        write(file, charter)
     return token.expires_at
-
-
-def lifetime_in(file: Path) -> str:
-    """Return the lifetime of the token in a file of credentials: a duration, or forever."""
-    return msgspec.json.decode(file.read_bytes(), type=Charter).admin_token_lifetime
-
-
-def login_in(file: Path) -> str:
-    """Return what the administrator in a file of credentials logs in with."""
-    charter = msgspec.json.decode(file.read_bytes(), type=Charter)
-    return charter.admin_login or f"{charter.account}/{charter.admin_email}"
-
-
-@contextmanager
-def _turn(directory: Path) -> Iterator[None]:
-    """Let two who found in one directory do so one after the other."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _read(file: Path) -> Charter | None:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Charter)
-    except FileNotFoundError:
-        return None
-    except msgspec.ValidationError:  # whole, but not one of ours
-        raise AnotherFounding(AnotherFounding.__doc__) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None  # torn, so never acted on: the commands go out only after it reached the disk whole
 
 
 def _refuse_another(charter: Charter | None, name: str, email: str) -> None:
@@ -156,37 +97,23 @@ def _minted(settings: Settings, name: str, email: str, lifetime: str) -> Charter
     account = uuid7()
     return Charter(
         url=settings.public_url, account=account, account_name=name, admin_email=checked_email(email),
-        admin_password=secrets.token_urlsafe(_PASSWORD_BYTES), admin_token=mint("user").plain,
+        admin_password=secrets.token_urlsafe(PASSWORD_BYTES), admin_token=mint("user").plain,
         admin_user_id=uuid7(), admin_token_id=uuid7(), admin_login=f"{account}/{email}",
         admin_token_lifetime=lifetime,
     )  # fmt: skip
 
 
-async def _login(settings: Settings, charter: Charter) -> str:
-    """Return what the administrator logs in with, which is known only once the account is there."""
+def _with_examples(charter: Charter) -> WithExamples:
+    return WithExamples(**structs.asdict(charter), **examples_of.minted(charter.admin_email))
+
+
+async def _with_logins(settings: Settings, charter: Charter) -> Charter:
+    """Return it with what its users log in with, which is known only once the account is there."""
     async with await open_pool(settings.database_url, size=1) as pool:
-        first = await first_account(pool, settings.default_account)
-    return login_of(charter.admin_email, charter.account, first or NIL)
-
-
-def _write(file: Path, charter: Charter) -> None:
-    """Write the file whole or leave it as it is: nobody else may know what an account was founded with."""
-    part = file.with_name(file.name + ".part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
-        opened.flush()
-        os.fsync(handle)
-    part.rename(file)
-    _sync(file.parent)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        first = await first_account(pool, settings.default_account) or NIL
+    if isinstance(charter, WithExamples):
+        charter = replace(charter, member_login=login_of(charter.member_email, charter.account, first))
+    return replace(charter, admin_login=login_of(charter.admin_email, charter.account, first))
 
 
 async def _execute(settings: Settings, charter: Charter) -> None:
@@ -209,7 +136,7 @@ def _all_of_it(charter: Charter, peppers: Peppers) -> Together:
     account = CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
     administrator = CreateUser(
         account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
-        number=1, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
+        number=FIRST, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
     )  # fmt: skip
     token = Create(
         account=charter.account, token_id=charter.admin_token_id, by=founder, number=1,
@@ -217,4 +144,5 @@ def _all_of_it(charter: Charter, peppers: Peppers) -> Together:
         secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,),
         duration=charter.admin_token_lifetime,
     )  # fmt: skip
-    return Together((account, administrator, token))
+    examples = examples_of.commands(charter, founder, peppers) if isinstance(charter, WithExamples) else ()
+    return Together((account, administrator, token, *examples))

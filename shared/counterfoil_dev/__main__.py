@@ -58,7 +58,7 @@ def _where_to_go(stack: Stack) -> str:
 Counterfoil is running.
 
   address      {stack.url}
-  credentials  {credentials} (administrator, and a first token that {_lives(stack)})
+  credentials  {credentials} (administrator, member, and a first token of each that {_lives(stack)})
   settings     {_shown(service_environment_of(stack.state))} (what the processes were told)
 {_given(stack)}  logs         {_shown(stack.state.logs)}/
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from counterfoil_dev.child import ChildFailed
 
@@ -27,9 +28,9 @@ class Service:
         return (self.root / "run" / "url").read_text()
 
     @property
-    def credentials(self) -> Mapping[str, str]:
-        """What the first run wrote down for its administrator."""
-        read: Mapping[str, str] = json.loads((self.root / "credentials.json").read_text())
+    def credentials(self) -> Mapping[str, Any]:
+        """What the first run wrote down for its administrator, and for vendors' clients."""
+        read: Mapping[str, Any] = json.loads((self.root / "credentials.json").read_text())
         return read
 
     def pid(self, name: str) -> int:

@@ -109,13 +109,14 @@ def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) 
 
 
 def _found(state: State, *, environment: dict[str, str], url: str) -> None:
-    """Make the first account and its administrator, once; afterwards only keep the address true."""
+    """Make the first account, once, with all that vendors' clients ask for; afterwards only keep the address true."""
     file = credentials_of(state)
     if not file.exists():
         command = (_counterfoil(), "account", "create", "first", "--admin-email", "admin@counterfoil.example")
         done = subprocess.run(  # noqa: S603 - our own command
-            [*command, "--credentials", file], env=environment, capture_output=True, text=True, check=False
-        )
+            [*command, "--credentials", file, "--with-examples"],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
         if done.returncode:
             raise ChildFailed(f"The first account could not be made:\n{done.stderr or done.stdout}")
     credentials = json.loads(file.read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from counterfoil import founding
-from counterfoil.founding import AnotherFounding, found
+from counterfoil.charter import AnotherFounding
+from counterfoil.examples import TEMPLATES
+from counterfoil.founding import found
 from counterfoil.refusals import BadDuration, BadEmail
 from counterfoil.secret import Peppers, recognised
 from counterfoil.settings import Settings
@@ -29,8 +32,8 @@ class Place:
     file: Path
     owner_url: str
 
-    async def found(self, name: str = "first", email: str = EMAIL) -> bool:
-        return await found(self.settings, name=name, email=email, file=self.file)
+    async def found(self, name: str = "first", email: str = EMAIL, *, examples: bool = False) -> bool:
+        return await found(self.settings, name=name, email=email, file=self.file, examples=examples)
 
     async def rows(self, query: str) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.owner_url)
@@ -71,9 +74,52 @@ async def test_founding_again_changes_nothing(place: Place) -> None:
     assert len(await place.rows("select from event where kind <> 'pepper'")) == 3
 
 
+async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_ask_for(place: Place) -> None:
+    assert await place.found(examples=True)
+    said = json.loads(place.file.read_text())
+    assert (said["admin_user_number"], said["member_user_number"]) == (1, 2)
+    assert said["member_email"] == said["member_login"] == "member@counterfoil.example"
+    assert re.fullmatch("[0-9a-f]{24}", said["application_id"])
+    assert re.fullmatch("[0-9a-f]{32}", said["zone_id"])
+    (hashed,) = await place.rows(f"select hash from password where user_id = '{said['member_user_id']}'")
+    assert PasswordHasher().verify(hashed["hash"], said["member_password"])
+    tokens = await place.rows("select * from token order by number")
+    assert [(row["number"], row["owner_type"], row["owner_id"], row["standing"]) for row in tokens] == [
+        (1, "user", said["admin_user_id"], "active"),
+        (2, "user", said["member_user_id"], "active"),
+        (3, "application", said["application_id"], "revoked"),
+        (4, "service", said["zone_id"], "revoked"),
+    ]
+    assert json.loads(tokens[1]["scopes"]) == ["own.*", "scopes.read", "losant.application.*", "virtuozzo.*"]
+    assert str(tokens[1]["token_id"]) == said["member_token_id"]
+    secret = recognised(said["member_token"])
+    assert secret is not None
+    (kept,) = await place.rows(f"select digest from secret where token_id = '{said['member_token_id']}'")
+    assert kept["digest"] in Peppers({1: PEPPER}).digests(secret)
+    sets = await place.rows("select name from subject where kind = 'scope_set'")
+    assert {row["name"] for row in sets} == set(TEMPLATES)
+    assert len(await place.rows("select distinct xid from event where kind <> 'pepper'")) == 1
+
+
+async def test_a_member_has_another_address_than_the_administrator(place: Place) -> None:
+    assert await place.found(email="Member@counterfoil.example", examples=True)
+    assert json.loads(place.file.read_text())["member_email"] == "second-member@counterfoil.example"
+
+
+async def test_the_file_of_an_earlier_founding_is_good_as_it_is(place: Place) -> None:
+    await place.found()
+    said = json.loads(place.file.read_text())
+    del said["admin_user_number"]
+    place.file.write_text(json.dumps(said))
+    assert not await place.found(examples=True)
+    await founding.renew_token(place.settings, file=place.file)
+    assert json.loads(place.file.read_text()) == {**said, "admin_user_number": 1}
+
+
+@pytest.mark.parametrize("examples", [False, True])
 @pytest.mark.parametrize("committed", [False, True])
 async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
-    place: Place, monkeypatch: pytest.MonkeyPatch, committed: bool
+    place: Place, monkeypatch: pytest.MonkeyPatch, committed: bool, examples: bool
 ) -> None:
     whole = founding._execute
 
@@ -85,13 +131,14 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
     with monkeypatch.context() as patched:
         patched.setattr(founding, "_execute", cut)
         with pytest.raises(KeyboardInterrupt):
-            await place.found()
+            await place.found(examples=examples)
     assert not place.file.exists()
     begun = json.loads((new := place.file.with_name("credentials.json.new")).read_text())
-    assert await place.found()
-    assert json.loads(place.file.read_text()) == begun | {"admin_login": EMAIL}
+    assert await place.found(examples=examples)
+    logins = {"admin_login": EMAIL, **({"member_login": "member@counterfoil.example"} if examples else {})}
+    assert json.loads(place.file.read_text()) == begun | logins
     assert not new.exists()
-    assert len(await place.rows("select from event where kind <> 'pepper'")) == 3
+    assert len(await place.rows("select from event where kind <> 'pepper'")) == (13 if examples else 3)
 
 
 async def test_a_full_disk_loses_no_credentials_of_an_account_that_is_there(

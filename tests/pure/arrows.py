@@ -19,8 +19,8 @@ IN_MEMORY = frozenset(
 )
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
 USE = frozenset({
-    "attempts", "audit", "auditing", "client", "door", "follower", "founding", "keys", "log_reads", "noted_reads",
-    "recovering", "sealer", "use", "witness",
+    "attempts", "audit", "auditing", "charter", "client", "door", "examples", "follower", "founding", "keys",
+    "log_reads", "noted_reads", "recovering", "sealer", "use", "witness",
 })  # fmt: skip
 """What may import all but the edges."""
 FLOORS = ("pure", "in memory", "postgres", "use", "edge")

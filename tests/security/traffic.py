@@ -80,7 +80,7 @@ class Caller:
 async def calling(credentials: dict[str, str], scanner: Scanner) -> AsyncIterator[Caller]:
     async with ClientSession(timeout=ClientTimeout(20)) as session:
         caller = Caller(session, credentials, scanner)
-        for what in ("admin_token", "admin_password"):
+        for what in credentials.keys() & {"admin_token", "admin_password", "member_token", "member_password"}:
             caller.know(what, credentials[what])
         yield caller
 

@@ -33,27 +33,36 @@ def create(
             help="The lifetime of its token: 90d, or forever; the default is 365d. It cannot issue longer-lived tokens."
         ),
     ] = None,
+    with_examples: Annotated[
+        bool,
+        typer.Option(
+            "--with-examples",
+            help="Also make what vendors' clients ask for: a member, an application, a zone, sets of scopes.",
+        ),
+    ] = False,
 ) -> None:
     """Make an account, its administrator and an administrator's token. Repeat it after a failure: it finishes."""
-    from counterfoil.founding import (  # noqa: PLC0415 - client commands need no door
-        AnotherFounding,
-        found,
-        lifetime_in,
-        login_in,
-    )
+    from counterfoil.charter import AnotherFounding, WithExamples, present  # noqa: PLC0415 - clients need no door
+    from counterfoil.founding import found  # noqa: PLC0415 - likewise
 
     if not credentials.absolute().parent.is_dir():
         raise ended(USAGE, f"there is no directory {credentials.parent}")
     told = settings("account")
     try:
         with database_at_hand():
-            founding = found(told, name=name, email=admin_email, file=credentials.absolute(), lifetime=token_lifetime)
+            founding = found(
+                told, name=name, email=admin_email, file=credentials.absolute(), lifetime=token_lifetime,
+                examples=with_examples,
+            )  # fmt: skip
             fresh = asyncio.run(founding)
     except AnotherFounding as error:
         raise ended(USAGE, f"{credentials}: {error}") from None
     say(f"{'wrote' if fresh else 'already there:'} {credentials}\n")
-    remark(f"Its administrator logs in as {login_in(credentials)}.")
-    remark(_lives(lifetime_in(credentials), credentials))
+    charter = present(credentials)
+    remark(f"Its administrator logs in as {charter.admin_login or f'{charter.account}/{charter.admin_email}'}.")
+    remark(_lives(charter.admin_token_lifetime, credentials))
+    if with_examples and not isinstance(charter, WithExamples):
+        remark("It has no examples: they are made together with an account, or not at all.")
 
 
 def _lives(lifetime: str, file: Path) -> str:
@@ -71,7 +80,7 @@ def renew_token(
     ] = None,
 ) -> None:
     """Give the token in a file of credentials another life from now on; its secret stays."""
-    from counterfoil.founding import AnotherFounding  # noqa: PLC0415 - client commands need no door
+    from counterfoil.charter import AnotherFounding  # noqa: PLC0415 - client commands need no door
     from counterfoil.founding import renew_token as renew  # noqa: PLC0415 - likewise
 
     told = settings("account")
