@@ -30,7 +30,10 @@ from .token import ALONE, Surroundings, Token
 
 
 class Together(msgspec.Struct, frozen=True):
-    """Commands that are carried out all or not at all: one refusal refuses them all. The first says what came of it."""
+    """Commands that are carried out all or not at all: one refusal refuses them all.
+
+    What came of it is the subject of the first, as all of them left it.
+    """
 
     commands: tuple[TokenCommand | SubjectCommand, ...]
 
@@ -183,7 +186,9 @@ class Fold:
                 self.taken, self.writes = taken, writes
                 return answer
             outcomes.append(answer)
-        return replace(outcomes[0], facts=tuple(fact for each in outcomes for fact in each.facts))
+        about = zip(map(key_of, together.commands), outcomes, strict=True)
+        last = [outcome for key, outcome in about if key == key_of(together.commands[0])][-1]
+        return replace(last, facts=tuple(fact for each in outcomes for fact in each.facts))
 
     def _opened(self, command: ExchangeSecret) -> Exchange | Literal["again"] | None:
         found = [self.taken.opened[digest] for digest in command.digests if digest in self.taken.opened]

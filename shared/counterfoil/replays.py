@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .commands import Create, TokenCommand
+from .commands import TokenCommand
 from .principal import Actor, Principal, refuse_beyond, refuse_beyond_life, refuse_passing
 from .refusals import SecretNoLongerAvailable, TokenSuspended
 from .subjects.small import Small, SubjectCommand
@@ -30,8 +30,8 @@ def refuse_replay(
 
 def _refuse_token(command: TokenCommand | SubjectCommand, token: Token, at: datetime, around: Surroundings) -> None:
     denied = flaw(token, token.generation, at, around)
-    # A suspended token may be given a new secret, and stays suspended; none is created so.
-    if denied and not (isinstance(denied, TokenSuspended) and not isinstance(command, Create)):
+    # A suspended token may be given a new secret, and stays suspended; and a token may be created together with that.
+    if denied and not isinstance(denied, TokenSuspended):
         raise SecretNoLongerAvailable(subject=str(token.id))
     refuse_beyond_token(command.by, token)
     if not _is_former_secret(command.by, token):

@@ -13,7 +13,9 @@ from counterfoil import bounds, codec, cursor, duration, foreign, logging, momen
 from counterfoil.auditing.account_log import AccountLog
 from counterfoil.cli import export_file, importing, options, whoami
 from counterfoil.client import failures, log, spelling, wire
+from counterfoil.opaque_ids import OpaqueIds
 from counterfoil.password import checked_password
+from counterfoil.principal import NIL
 from counterfoil.refusals import (
     BadDuration,
     BadEmail,
@@ -34,6 +36,7 @@ from fuzz.parser import ID, SECRET, Parser, oneof
 
 DIRECTORY = TemporaryDirectory()
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+IDS = OpaqueIds(b"k" * 32)
 CURSORS = cursor.Cursors(b"k" * 32)
 QUESTION = ["tokens", {"a": 1}]
 """What the cursors below are good for."""
@@ -82,6 +85,9 @@ CORE: dict[str, Parser] = {
         (BadScope,),
         ("counterfoil.scopes:well_formed",),
         known=("a.",),
+    ),
+    "counterfoil.opaque_ids:OpaqueIds.number_of24": Parser(
+        lambda given: IDS.number_of24("token", NIL, given), oneof(IDS.number24("token", NIL, 7), "0" * 24)
     ),
     "counterfoil.secret:recognised": Parser(secret.recognised, oneof(SECRET, "cfl_user_" + "a" * 49), known=("cfl_",)),
     "counterfoil.secret:stands_in": Parser(secret.stands_in, oneof(f"see {SECRET}!", "cfl_")),

@@ -40,7 +40,8 @@ def random_token(account: UUID, number: int) -> Token:
         next_due_at=None, created_at=born, updated_at=CHANCE.choice(MOMENTS[:4]),
         last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, epoch=0,
         previous_until=None, previous_epoch=0, stub="cfl_user_ab",
-        dialect="native", cloned_from=None, reason=None, revision=1, version=1, at=born,
+        dialect=CHANCE.choice(["native", "vendor", "vendor.session"]), cloned_from=None, reason=None,
+        revision=1, version=1, at=born,
     )  # fmt: skip
 
 
@@ -61,6 +62,7 @@ KEYS: dict[str, Callable[[Token], Any]] = {
     "updated": lambda token: (token.updated_at, token.id),
     "last_used": lambda token: (used(token) or EARLIEST, token.id),
     "number": lambda token: token.number,
+    "standing": lambda token: (token.standing, token.id),
 }
 
 
@@ -69,6 +71,10 @@ def fits(token: Token, wanted: Filter) -> bool:
         [
             wanted.name is None or matches(token.name, wanted.name),
             wanted.status is None or status(token, NOW) == wanted.status,
+            wanted.standing is None or token.standing in wanted.standing,
+            wanted.sessions in (None, token.dialect == "vendor.session"),
+            wanted.search is None or (token.name is not None and wanted.search.lower() in token.name.lower()),
+            wanted.numbers is None or token.number in wanted.numbers,
             wanted.owner_type in (None, token.owner.type),
             wanted.owner_id in (None, token.owner.id),
             wanted.scope is None or wanted.scope in token.scopes,
@@ -109,6 +115,10 @@ GLOBS = ["*", "", "night*", "*build", "n*y", "?00%", "100?", "a_b", "a?b", r"a\\
 CHOICES: dict[str, Sequence[Any]] = {
     "name": [*GLOBS, *(name.replace("\\", "\\\\") for name in NAMES if name)],
     "status": get_args(Status),
+    "standing": [("active", "suspended"), ("revoked",), ()],
+    "sessions": [True, False],
+    "search": ["NIGHT", "ly b", "100%", "_", "\\", "'", "", "zzz"],
+    "numbers": [(), (1, 2, 3), tuple(range(1, 5_000))],
     "owner_type": ["user", "service", "application"],
     "owner_id": ["a", "b", "zebra"],
     "scope": [*SCOPES, "mail.s", 'a"', ""],

@@ -9,12 +9,14 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import Cursors
 from counterfoil.postgres import token_row
 from counterfoil.postgres.connection import Pool, open_pool
-from counterfoil.postgres.listing import Filter, Listed, Sort, one, page_of
+from counterfoil.postgres.listing import Filter, Listed, Sort, numbered_page, one, owner_known, page_of
 from counterfoil.postgres.use import add
+from counterfoil.principal import Owner
 from counterfoil.token import Token, status
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 from postgres.random_tokens import ACCOUNT, CHOICES, KEYS, OTHER, TOKENS, USES, fits, random_token, used
@@ -103,6 +105,32 @@ async def test_pages_miss_and_repeat_nothing_while_tokens_are_added(database: Da
                 await kept(pool, [random_token(ACCOUNT, next(numbers)) for _ in range(5)])
     assert len(told) == len(set(told))
     assert {token.id for token in before} <= set(told)
+
+
+@given(
+    wanted=st.builds(Filter, **{field: st.none() | st.sampled_from(values) for field, values in CHOICES.items()}),
+    sort=st.sampled_from(SORTS), descending=st.booleans(), offset=st.integers(0, 320), limit=st.integers(1, 200),
+)  # fmt: skip
+@settings(max_examples=100, deadline=None)
+async def test_a_numbered_page_and_the_total_equal_plain_python(
+    pool: Pool, wanted: Filter, sort: Sort, offset: int, limit: int, *, descending: bool
+) -> None:
+    def key(token: Token) -> tuple[object, int]:
+        whole = KEYS[sort](token)
+        return (whole[0] if isinstance(whole, tuple) else whole, token.number)
+
+    fitting = sorted((token for token in TOKENS[ACCOUNT] if fits(token, wanted)), key=key, reverse=descending)
+    page, total = await numbered_page(
+        pool, ACCOUNT, wanted, sort=sort, descending=descending, offset=offset, limit=limit
+    )
+    assert [each.token for each in page] == fitting[offset : offset + limit]
+    assert total == len(fitting)
+
+
+async def test_an_owner_is_known_by_any_token_of_the_account(pool: Pool) -> None:
+    assert await owner_known(pool, ACCOUNT, TOKENS[ACCOUNT][0].owner)
+    assert not await owner_known(pool, ACCOUNT, Owner("application", "a"))
+    assert not await owner_known(pool, uuid7(), TOKENS[ACCOUNT][0].owner)
 
 
 async def test_a_foreign_token_is_as_if_it_never_was(pool: Pool) -> None:

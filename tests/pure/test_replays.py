@@ -72,7 +72,7 @@ def test_whoever_reaches_less_far_than_the_token_is_not_shown_its_secret(ask: An
     ("state", "around", "at", "created", "replaced"),
     [
         (given(CREATED, REVOKED).token, ALONE, NOON, GONE, GONE),
-        (given(CREATED, SUSPENDED).token, ALONE, NOON, GONE, None),
+        (given(CREATED, SUSPENDED).token, ALONE, NOON, None, None),
         (TOKEN, ALONE, LATER, GONE, GONE),
         (TOKEN, Surroundings(owner="disabled"), NOON, GONE, GONE),
         (TOKEN, Surroundings(epoch=1), NOON, GONE, GONE),

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from counterfoil.cursor import Cursors
 from counterfoil.door import Door
 from counterfoil.keys.rekeying import Rekeying
+from counterfoil.opaque_ids import OpaqueIds
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
@@ -65,6 +66,7 @@ class Ledger:
     cursors: Cursors
     census: Census
     streams: Streams
+    opaque_ids: OpaqueIds
     looks: asyncio.Semaphore
     """Turns to look at very many tokens."""
 
@@ -126,6 +128,7 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),
             census=Census(readers),
             streams=streams,
+            opaque_ids=OpaqueIds(_derived(settings.key_encryption_key, b"counterfoil opaque ids")),
             looks=asyncio.Semaphore(min(_LOOKS_AT_ONCE, size - 1)),
         )
 

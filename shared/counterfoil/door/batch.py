@@ -222,6 +222,8 @@ def _about(command: Command, subject: UUID | None) -> TokenCommand | SubjectComm
             return structs.replace(command, token_id=subject)
         case SubjectCommand():
             return structs.replace(command, id=subject)
+        case Together(commands=commands):
+            return _about(commands[0], subject)
     raise TypeError(f"{type(command).__name__} shows no secret under a key")
 
 

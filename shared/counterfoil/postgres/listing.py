@@ -18,9 +18,10 @@ from counterfoil.postgres.periods import instant
 from counterfoil.postgres.tenant import tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
-from counterfoil.token import Status, Surroundings, Token
+from counterfoil.principal import Owner
+from counterfoil.token import SESSION, Standing, Status, Surroundings, Token
 
-Sort = Literal["created", "name", "expires", "updated", "last_used", "number"]
+Sort = Literal["created", "name", "expires", "updated", "last_used", "number", "standing"]
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,6 +30,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A time may be a duration: of an expiry it is that long from now, of all else that long ago. A token has all of the
     `metadata`, value by value; there is no index on it, so a filter by it alone reads every token of the account.
     `unused_since` finds those that have been there since then without being used, never used ones among them.
+    `search` is a part of the name, whatever its case; with `sessions` false there are none that a login made.
     """
 
     name: str | None = None
@@ -44,6 +46,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_used_after: Moment | None = None
     last_used_before: Moment | None = None
     unused_since: Moment | None = None
+    standing: tuple[Standing, ...] | None = None
+    sessions: bool | None = None
+    search: str | None = None
+    numbers: tuple[int, ...] | None = None
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -70,6 +76,7 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
     "updated": ("t.updated_at", "timestamptz"),
     "last_used": (f"coalesce({LAST_USED}, {_UNUSED})", "timestamptz"),
     "number": ("t.number", "bigint"),
+    "standing": ("t.standing", "text"),
 }
 # One moment for the whole statement: what is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
@@ -78,6 +85,18 @@ _STATUS: Final[dict[str, str]] = {
     "suspended": f"t.standing = 'suspended' and ({EXPIRY}) > statement_timestamp()",
     "active": f"t.standing = 'active' and ({EXPIRY}) > statement_timestamp()",
 }
+
+
+_PLAIN: Final[dict[str, str]] = {
+    "owner_type": "t.owner_type = {}",
+    "owner_id": "t.owner_id = {}",
+    "scope": "t.scopes::jsonb ? {}",
+    "standing": "t.standing = any({}::text[])",
+    "sessions": f"(right(t.dialect, {len(SESSION)}) = '{SESSION}') = {{}}::boolean",
+    "search": "position(lower({}) in lower(t.name)) > 0",
+    "numbers": "t.number = any({}::bigint[])",
+}
+"""Filters that are one value in one condition."""
 
 
 async def page_of(
@@ -104,6 +123,43 @@ async def page_of(
             *arguments,
         )
     return [_listed(row) for row in rows]
+
+
+async def numbered_page(
+    pool: Pool, account: UUID, wanted: Filter, *, sort: Sort, descending: bool, offset: int, limit: int
+) -> tuple[list[Listed], int]:
+    """Return up to `limit` tokens after so many, and how many there are in all, as of one moment.
+
+    For callers who count pages. What they skip is read all the same: a cursor is better wherever there can be one.
+    """
+    key, _ = _SORTS[sort]
+    arguments: list[object] = [account]
+    holding = " and ".join(["t.account_id = $1", *conditions(wanted, arguments)])
+    counted = f"select count(*) from token t where {holding}"
+    direction = "desc" if descending else "asc"
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock,
+                   ({counted}) as total, {surroundings.COLUMNS}
+              from token t {surroundings.joined("t")}
+             where {holding}
+             order by {key} {direction}, t.number {direction}
+             limit {limit:d} offset {offset:d}""",
+            *arguments,
+        )
+        total: int = rows[0]["total"] if rows else await connection.fetchval(counted, *arguments)
+    return [_listed(row) for row in rows], total
+
+
+async def owner_known(pool: Pool, account: UUID, owner: Owner) -> bool:
+    """Say whether any token ever belonged to this owner."""
+    async with tenant(pool, account) as connection:
+        known: bool = await connection.fetchval(
+            "select exists (select from token where account_id = $1 and owner_type = $2 and owner_id = $3)",
+            account, owner.type, owner.id,
+        )  # fmt: skip
+    return known
 
 
 async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number: int | None = None) -> Listed | None:
@@ -147,12 +203,10 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         found.append(f"({_NAME}) ^@ {given(meant.prefix)}")
     if wanted.status is not None:
         found.append(_STATUS[wanted.status])
-    if wanted.owner_type is not None:
-        found.append(f"t.owner_type = {given(wanted.owner_type)}")
-    if wanted.owner_id is not None:
-        found.append(f"t.owner_id = {given(wanted.owner_id)}")
-    if wanted.scope is not None:
-        found.append(f"t.scopes::jsonb ? {given(wanted.scope)}")
+    for name, condition in _PLAIN.items():
+        value = getattr(wanted, name)
+        if value is not None:
+            found.append(condition.format(given(value)))
     if wanted.metadata is not None:
         found.append(f"t.metadata::jsonb @> {given(msgspec.json.encode(wanted.metadata).decode())}::text::jsonb")
     if wanted.expires_after is not None:

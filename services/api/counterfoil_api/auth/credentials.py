@@ -52,11 +52,17 @@ Credentials = SecretGiven | BearerGiven | PasswordGiven
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Approach:
-    """How somebody comes to us: their credentials, the one-time code beside them, and the address they come from."""
+    """How somebody comes to us: their credentials, the one-time code beside them, and the address they come from.
+
+    A bearer has to be for the `audience`, a path below our own URL. With `as_owner` what a login or an exchange gave
+    for a time lets its holder do what outlives it, as far as the token behind a bearer, or the user who logged in, may.
+    """
 
     credentials: Credentials
     otp: str | None = None
     address: Address | None = None
+    audience: str = ""
+    as_owner: bool = False
 
 
 def approach_of(request: web.Request) -> Approach:

@@ -7,7 +7,7 @@ from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, TokenNetworkForbidden, UnknownSecret
 from counterfoil.scopes import meet
-from counterfoil.token import flaw, good_until
+from counterfoil.token import flaw, good_until, is_session
 from counterfoil_api.auth.bearers import Act, Claims, chain, header_of
 from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.edge.addresses import network_of
@@ -34,9 +34,9 @@ def note_forbidden(ledger: Ledger, approach: Approach, asker: object, refusal: R
 async def _believed(ledger: Ledger, approach: Approach) -> Principal:
     match approach.credentials:
         case SecretGiven() as given:
-            return await _by_secret(ledger, given, approach.address)
+            return await _by_secret(ledger, given, approach)
         case BearerGiven(text):
-            return await _by_bearer(ledger, text, approach.address)
+            return await _by_bearer(ledger, text, approach)
         case PasswordGiven() as given:
             await ledger.pepper_watch.settled()  # recovery codes are digested as secrets are
             return await ledger.passwords.principal(given, approach)
@@ -48,11 +48,15 @@ def need(asker: Principal, scope: str) -> None:
         raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
 
 
-def reach(asker: Principal, scope: str) -> Owner | None:
-    """Whose tokens somebody may do this to: everybody's (None), or with `own.…` those of their own owner alone."""
+def reach(asker: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Owner | None:
+    """Whose tokens somebody may do this to: everybody's (None), or with `own.…` those of their own owner alone.
+
+    Any of the scopes `instead`, which a dialect gives its tokens, is as good as `own.…`.
+    """
     if not asker.lacks(scope):
         return None
-    if asker.owner is None or asker.lacks(f"own.{scope.removeprefix('tokens.')}"):
+    own = (f"own.{scope.removeprefix('tokens.')}", *instead)
+    if asker.owner is None or all(map(asker.lacks, own)):
         need(asker, scope)
     return asker.owner
 
@@ -133,9 +137,9 @@ async def refuse_networks(ledger: Ledger, seen: Seen, act: Act | None, address: 
             refuse_network(acting, address)
 
 
-async def _by_secret(ledger: Ledger, given: SecretGiven, address: Address | None) -> Principal:
+async def _by_secret(ledger: Ledger, given: SecretGiven, approach: Approach) -> Principal:
     generation, seen = await seen_by_secret(ledger, given.plain, client=given.client)
-    refuse_network(seen, address)
+    refuse_network(seen, approach.address)
     ledger.uses.note(seen, generation)
     return Principal(
         actor=Actor("token", seen.id),
@@ -143,16 +147,16 @@ async def _by_secret(ledger: Ledger, given: SecretGiven, address: Address | None
         scopes=seen.scopes,
         owner=seen.owner,
         generation=generation,
-        expires_at=good_until(seen, generation),
+        expires_at=None if approach.as_owner and is_session(seen.dialect) else good_until(seen, generation),
         bounds=seen.bounds,
     )
 
 
-async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Principal:
+async def _by_bearer(ledger: Ledger, text: str, approach: Approach) -> Principal:
     claims, seen = await seen_by_bearer(ledger, text)
-    await refuse_networks(ledger, seen, claims.act, address)
+    await refuse_networks(ledger, seen, claims.act, approach.address)
     # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
-    if ledger.settings.public_url not in claims.audiences:
+    if f"{ledger.settings.public_url}{approach.audience}" not in claims.audiences:
         raise CredentialsRefused("This bearer token is for another audience; request one for this service.")
     ledger.uses.note(seen, claims.generation)
     return Principal(
@@ -161,7 +165,7 @@ async def _by_bearer(ledger: Ledger, text: str, address: Address | None) -> Prin
         scopes=scopes_left(claims, seen),
         owner=seen.owner,
         generation=claims.generation,
-        expires_at=claims.expires_at,
+        expires_at=good_until(seen, claims.generation) if approach.as_owner else claims.expires_at,
         bounds=seen.bounds,
         delegated=claims.act is not None,
         acting=tuple((actor.client_id, actor.generation) for actor in chain(claims.act)),

@@ -60,7 +60,7 @@ class TokenFilter(Given, frozen=True, kw_only=True):
     @property
     def empty(self) -> bool:
         """Whether every token is meant."""
-        return all(getattr(self, name) in (None, ()) for name in Filter.__struct_fields__)
+        return all(getattr(self, name) in (None, ()) for name in TokenFilter.__struct_fields__)
 
 
 async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
@@ -79,8 +79,9 @@ async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, sco
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
         name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
-        scope=given.scope, metadata=_metadata(given.metadata, where), **_moments(given, where),
+        scope=given.scope, metadata=_metadata(given.metadata, where),
     )  # fmt: skip
+    wanted = replace(wanted, **_moments(given, where))
     if within is None:
         return wanted
     if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):

@@ -44,21 +44,23 @@ async def executed(
     ledger: Ledger, command: Command, claimed: Claim | None = None, reply: Reply | None = None
 ) -> Outcome:
     """What came of a command; a new token or user has a number from then on, and what is none keeps none."""
-    match command:
+    first, *beside = command.commands if isinstance(command, Together) else (command,)
+    match first:
         case Create():
             numbers = ledger.numbers
         case CreateUser():
             numbers = ledger.user_numbers
         case _:
             return await ledger.door.execute(command, claimed, reply)
-    number = await numbers.next(command.account)
+    number = await numbers.next(first.account)
+    numbered = replace(first, number=number)
     try:
-        outcome = await ledger.door.execute(replace(command, number=number), claimed, reply)
+        outcome = await ledger.door.execute(Together((numbered, *beside)) if beside else numbered, claimed, reply)
     except OutcomeUnknown:  # it may have been used
         raise
     except Refusal:
-        numbers.give_back(command.account, number)
+        numbers.give_back(first.account, number)
         raise
     if outcome.replayed:
-        numbers.give_back(command.account, number)
+        numbers.give_back(first.account, number)
     return outcome

@@ -1,0 +1,75 @@
+"""Logging in to a vendor's API: a password buys a session, which is a token that ends by itself."""
+
+from dataclasses import dataclass
+
+from counterfoil.bounds import Address
+from counterfoil.fold import Outcome
+from counterfoil.postgres.users import one_user
+from counterfoil.principal import Principal
+from counterfoil.refusals import NotFound
+from counterfoil.secret import SecretShape
+from counterfoil.subjects.user import User, owner_of
+from counterfoil.token import SESSION, Token
+from counterfoil_api.auth.credentials import Approach, PasswordGiven
+from counterfoil_api.auth.principals import authenticate
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.wishes import Wish, issue
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Session:
+    """A session that has begun: its secret, its token, and whose it is."""
+
+    secret: str
+    token: Token
+    user: User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What the sessions of one dialect are like."""
+
+    dialect: str
+    seconds: int
+    shape: SecretShape | None = None
+
+
+async def log_in(
+    ledger: Ledger,
+    given: PasswordGiven,
+    kind: Kind,
+    *,
+    otp: str | None = None,
+    address: Address | None = None,
+    scopes: tuple[str, ...] | None = None,
+) -> Session:
+    """Begin a session with a password and perhaps a one-time code; it may do what its user may, or only `scopes`.
+
+    Raises what every password may be refused with: CredentialsRefused, OtpRequired, RateLimited, NetworkForbidden.
+    """
+    asker = await authenticate(ledger, Approach(given, otp, address))
+    return await begin(ledger, asker, kind, scopes=scopes)
+
+
+async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
+    """Begin a session for the user who asks, after they were believed."""
+    user = asker.owner.user if asker.owner else None
+    found = await one_user(ledger.readers, asker.account, user) if user else None
+    if found is None:
+        raise NotFound("The caller is no user; log in with an e-mail address and a password.")
+    wish = Wish(
+        name=f"{kind.dialect} session",
+        owner=owner_of(found.id),
+        scopes=asker.scopes if scopes is None else scopes,
+        duration=f"{kind.seconds}s",
+        dialect=f"{kind.dialect}{SESSION}",
+        shape=kind.shape,
+    )
+    begun: list[Token] = []
+
+    def shown(outcome: Outcome, secret: str) -> str:
+        begun.append(outcome.token)
+        return secret
+
+    secret = await issue(ledger, asker, wish, None, shown, kind=str)
+    return Session(secret, begun[0], found)

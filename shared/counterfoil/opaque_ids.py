@@ -1,0 +1,59 @@
+"""Ids that tell nobody anything: others see them, only we can open them, and no table keeps them.
+
+They are encrypted and authenticated as in SIV mode (RFC 5297), with HMAC-SHA-256 in both places and a tag as short as
+the id allows, so that the same value always has the same id:
+
+    tag = HMAC(k1, kind, account, value), cut off      id = value XOR HMAC(k2, kind, account, tag), then the tag
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Final
+from uuid import UUID
+
+_HEX24: Final = re.compile(r"[0-9a-f]{24}")
+_NUMBER_BYTES: Final = 7
+_NUMBER_TAG: Final = 5
+
+
+class OpaqueIds:
+    """Makes and opens ids of up to 32 bytes of value under one key; one of another kind or account does not open."""
+
+    __slots__ = ("_masking", "_tagging")
+
+    def __init__(self, key: bytes) -> None:
+        self._tagging = hmac.digest(key, b"tag", "sha256")
+        self._masking = hmac.digest(key, b"mask", "sha256")
+
+    def sealed(self, kind: str, account: UUID, value: bytes, *, tag: int) -> bytes:
+        """Return the id of a value, longer than it by the bytes of the tag."""
+        proof = self._mac(self._tagging, kind, account, value)[:tag]
+        return self._masked(kind, account, value, proof) + proof
+
+    def opened(self, kind: str, account: UUID, sealed: bytes, *, tag: int) -> bytes | None:
+        """Return the value of an id that we made for this kind and account, or None."""
+        masked, proof = sealed[:-tag], sealed[-tag:]
+        value = self._masked(kind, account, masked, proof)
+        same = hmac.compare_digest(self._mac(self._tagging, kind, account, value)[:tag], proof)
+        return value if same and masked else None
+
+    def number24(self, kind: str, account: UUID, number: int) -> str:
+        """Return a number below 2^56 as 24 hexadecimal digits."""
+        return self.sealed(kind, account, number.to_bytes(_NUMBER_BYTES, "big"), tag=_NUMBER_TAG).hex()
+
+    def number_of24(self, kind: str, account: UUID, text: str) -> int | None:
+        """Return the number of such an id, or None."""
+        if not _HEX24.fullmatch(text):
+            return None
+        value = self.opened(kind, account, bytes.fromhex(text), tag=_NUMBER_TAG)
+        return None if value is None else int.from_bytes(value, "big")
+
+    def _masked(self, kind: str, account: UUID, value: bytes, proof: bytes) -> bytes:
+        mask = self._mac(self._masking, kind, account, proof)
+        return bytes(one ^ other for one, other in zip(value, mask, strict=False))
+
+    @staticmethod
+    def _mac(key: bytes, kind: str, account: UUID, text: bytes) -> bytes:
+        return hmac.digest(key, kind.encode() + b"\x00" + account.bytes + text, "sha256")

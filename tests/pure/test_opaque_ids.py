@@ -1,0 +1,48 @@
+"""Opaque ids: always the same, opened only where they were made, and by nobody who guesses."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterfoil.opaque_ids import OpaqueIds
+
+IDS = OpaqueIds(b"k" * 32)
+ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
+
+
+@given(st.binary(min_size=1, max_size=32), st.integers(4, 16))
+def test_an_id_opens_to_its_value_and_nowhere_else(value: bytes, tag: int) -> None:
+    sealed = IDS.sealed("token", ACCOUNT, value, tag=tag)
+    assert len(sealed) == len(value) + tag
+    assert sealed == IDS.sealed("token", ACCOUNT, value, tag=tag)
+    assert IDS.opened("token", ACCOUNT, sealed, tag=tag) == value
+    elsewhere = [
+        IDS.opened("user", ACCOUNT, sealed, tag=tag),
+        IDS.opened("token", OTHER, sealed, tag=tag),
+        OpaqueIds(b"j" * 32).opened("token", ACCOUNT, sealed, tag=tag),
+    ]
+    assert elsewhere == [None, None, None]
+
+
+@given(st.integers(0, 2**56 - 1), st.integers(0, 95))
+def test_a_number_has_24_digits_and_a_changed_bit_opens_nothing(number: int, bit: int) -> None:
+    text = IDS.number24("token", ACCOUNT, number)
+    assert len(text) == 24
+    assert IDS.number_of24("token", ACCOUNT, text) == number
+    changed = (int(text, 16) ^ (1 << bit)).to_bytes(12, "big").hex()
+    assert IDS.number_of24("token", ACCOUNT, changed) is None
+
+
+def test_neighbours_are_not_alike() -> None:
+    texts = [IDS.number24("token", ACCOUNT, number) for number in range(2_000)]
+    assert len(set(texts)) == len(texts)
+    for position in range(24):
+        assert len({text[position] for text in texts}) == 16
+
+
+def test_what_is_no_id_opens_nothing() -> None:
+    for text in ("", "0" * 23, "0" * 25, "G" * 24, "0" * 24, "A" * 24, "\u0660" * 24):
+        assert IDS.number_of24("token", ACCOUNT, text) is None
+    assert IDS.opened("token", ACCOUNT, b"", tag=5) is None
+    assert IDS.opened("token", ACCOUNT, b"12345", tag=5) is None
