@@ -112,11 +112,11 @@ def settings_for(database_url: str, **more: str) -> Settings:
     )
 
 
-async def founded(settings: Settings, name: str, directory: Path) -> dict[str, str]:
-    """Found an account; gives its credentials."""
-    file = directory / "credentials.json"
-    assert await found(settings, name=name, email=f"admin@{name}.example.org", file=file, lifetime=FOREVER)
-    return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+async def founded(settings: Settings, name: str, directory: Path, *, examples: bool = False) -> dict[str, str]:
+    """Found an account; gives its credentials, numbers among them as text."""
+    file, email = directory / "credentials.json", f"admin@{name}.example.org"
+    assert await found(settings, name=name, email=email, file=file, lifetime=FOREVER, examples=examples)
+    return {key: str(value) for key, value in msgspec.json.decode(file.read_bytes()).items()}
 
 
 @asynccontextmanager

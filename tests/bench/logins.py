@@ -86,7 +86,7 @@ async def measure(
         {**os.environ, **ENVIRONMENT, "DATABASE_URL": server.database.app_url}, command="api"
     )
     await found(settings, name="logins", email="ada@logins.example.org", file=file)
-    credentials = msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    credentials = msgspec.json.decode(file.read_bytes())
     user = (credentials["admin_email"], credentials["admin_password"])
     floods = []
     async with ClientSession(f"http://{HOST}:{server.port}") as session:
