@@ -25,6 +25,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil.principal:Owner.user",
         "counterfoil.decide:_create",
         "counterfoil.glob:read",
+        "counterfoil_api.dialects.scalingo:_id",
         "counterfoil.text:checked",
         "counterfoil_api.tokens.alerts:list_alerts",
         "counterfoil_api.tokens.bulk:_permitted",

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -11,18 +10,16 @@ from aiohttp import web
 from counterfoil.refusals import Refusal
 from counterfoil_api.edge.problems import KINDS, kind_of, refusal_response, scrubbed
 
-Document = TypeVar("Document", bound=msgspec.Struct)
 
-
-class DialectErrors(ABC, Generic[Document]):
+class DialectErrors(ABC):
     """Refusals as a vendor's clients expect them; `shape` is the type of every document."""
 
     media_type = "application/json"
-    shape: type[Document]
+    shape: type
     headers: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
-    def document(self, refusal: Refusal) -> Document:
+    def document(self, refusal: Refusal) -> msgspec.Struct:
         """Return what is said; of a refusal's own words take them from `said`."""
 
     def status(self, refusal: Refusal) -> int:

@@ -1,0 +1,251 @@
+"""Scalingo's user tokens: https://developers.scalingo.com/tokens.
+
+A token is only ever exchanged, by Basic authentication with an empty user, for a bearer of one hour; with that all else
+is asked. A password is good for creating a token, and for nothing else.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace as with_fields
+
+from counterfoil.fold import Outcome
+from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.users import one_user
+from counterfoil.principal import Principal
+from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, LifetimeRequired, NotFound, Refusal, ScopeMissing
+from counterfoil.secret import URL_SAFE, SecretShape
+from counterfoil.token import Token
+from counterfoil_api.auth.credentials import Approach, PasswordGiven, SecretGiven, approach_of
+from counterfoil_api.dialects import tokens
+from counterfoil_api.dialects.dialect import Dialect
+from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.dialects.times import milliseconds
+from counterfoil_api.edge import complaints
+from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.buying import Wanted, with_secret
+from counterfoil_api.tokens.wishes import Turn, Wish, issue, rotate
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conventions import Conventions
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Presented, path_type
+from counterfoil_api.typed.replies import New, Nothing
+
+NAME: Final = "scalingo"
+SHAPE: Final = SecretShape("tk-us-", URL_SAFE, 48)
+_PREFIX: Final = f"/{NAME}/v1"
+_AUDIENCE: Final = f"/{NAME}"
+_CREATE: Final = ("POST", f"{_PREFIX}/tokens")
+_EXCHANGE: Final = ("POST", f"{_PREFIX}/tokens/exchange")
+_MOST: Final = 10_000
+"""Tokens in a list, which Scalingo does not page."""
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+TokenId = Annotated[str, path_type("A token's id.", f"^{_UUID.pattern}$", "e061a292-bab4-47fa-bb08-d7f7895ae5b6")]
+
+
+class ScalingoError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong: `error`, of a field `errors` instead; `resource` is what was not found."""
+
+    resource: str | None = None
+    error: str | None = None
+    code: str | None = None
+    errors: dict[str, list[str]] | None = None
+
+
+class ScalingoErrors(DialectErrors):
+    """Scalingo's refusals: https://developers.scalingo.com/#errors."""
+
+    shape: type = ScalingoError
+
+    def document(self, refusal: Refusal) -> ScalingoError:
+        """Return what is said."""
+        kind = kind_of(refusal)
+        match kind.status:
+            case 422:
+                return ScalingoError(errors={str(refusal.facts.get("field", "base")): [said(refusal)]})
+            case 400:
+                return ScalingoError(error=f"There was a problem in the JSON you submitted: {said(refusal)}")
+            case 404:
+                return ScalingoError(resource="token", error="not found")
+            case 500:
+                return ScalingoError(error="Internal error occured, we're on it!")
+        if isinstance(refusal, complaints.OtpRequired):  # by exactly this text its clients know what is missing
+            return ScalingoError(error="OTP Required")
+        return ScalingoError(error=said(refusal), code=kind.name)
+
+
+def _approach(request: web.Request, _: bytes) -> Approach:
+    approach, asked = approach_of(request), (request.method, request.path)
+    basic = request.headers["Authorization"][:6].lower() == "basic "
+    match approach.credentials:
+        case SecretGiven() if not basic or asked != _EXCHANGE:
+            raise complaints.CredentialsRefused(
+                "A token is not usable directly; exchange it for a bearer token at /v1/tokens/exchange."
+            )
+        case PasswordGiven() if asked != _CREATE:
+            raise complaints.CredentialsRefused("A password can only create a token, which is exchanged for a bearer.")
+    return Approach(approach.credentials, approach.otp, approach.address, audience=_AUDIENCE, as_owner=True)
+
+
+_SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "What a token was exchanged for."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "To create: a user's e-mail address and password, and their code as X-Authorization-OTP. To "
+        "exchange: an empty user and the token.",
+    },
+}
+api = Api("tokens", Conventions(
+    prefix=_PREFIX, spelling=ScalingoErrors(), credentials=_approach, lenient=True, any_media_type=True,
+    schemes=_SCHEMES,
+))  # fmt: skip
+DIALECT: Final = Dialect(name=NAME, title="Scalingo", base=f"/{NAME}", api=api, shape=SHAPE)
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new token is called."""
+
+    name: str
+
+
+class NewToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token to be made: its name within `token`, as the page has it, or by itself, as the npm client sends it."""
+
+    token: Named | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+
+
+class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A token; its value only in the answer that makes it."""
+
+    id: str
+    name: str
+    created_at: str
+    last_used_at: Annotated[str | None, Meta(description="When it was exchanged last.")]
+    token: str | UnsetType = UNSET
+
+
+class OneToken(msgspec.Struct, frozen=True, kw_only=True):
+    """One token."""
+
+    token: TokenDocument
+
+
+class ManyTokens(msgspec.Struct, frozen=True, kw_only=True):
+    """Every token of the user."""
+
+    tokens: list[TokenDocument]
+
+
+class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A bearer, good for an hour."""
+
+    token: str
+
+
+class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A user."""
+
+    id: str
+    username: str
+    email: str
+    fullname: str
+    flags: dict[str, bool] = {}
+
+
+class OneUser(msgspec.Struct, frozen=True, kw_only=True):
+    """The user who asks."""
+
+    user: UserDocument
+
+
+@api.get("/tokens", refusals=(ScopeMissing,))
+async def list_tokens(ledger: Ledger, asker: Asker[Principal]) -> ManyTokens:
+    """List the tokens of the user who asks."""
+    owner = asker.owner
+    wanted = Filter(owner_type=owner.type, owner_id=owner.id) if owner else Filter()
+    found, _ = await tokens.listed(ledger, asker, wanted, limit=_MOST)
+    return ManyTokens(tokens=[_document(each.token) for each in found])
+
+
+@api.post("/tokens", refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, BadText))
+async def create_token(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+) -> New[OneToken]:
+    """Create a token, which may do what its user may."""
+    name = body.token.name if body.token is not UNSET else body.name
+    if name is UNSET or not name.strip():
+        raise complaints.InvalidRequest("can't be blank", where="body", field="name")
+    wish = Wish(name=name, owner=tokens.owner_of(asker), scopes=asker.scopes, dialect=NAME, shape=SHAPE)
+    return New(await issue(ledger, asker, wish, key, _shown, kind=OneToken))
+
+
+@api.post("/tokens/exchange", only_reads=True)
+async def exchange_token(ledger: Ledger, approach: Presented[Approach]) -> BearerDocument:
+    """Exchange a token for a bearer that is good for an hour."""
+    given = approach.credentials
+    if not isinstance(given, SecretGiven):
+        raise complaints.CredentialsRefused("Send the token as the password of an empty user.")
+    wanted = Wanted(audience=(f"{ledger.settings.public_url}{_AUDIENCE}",), address=approach.address)
+    bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
+    return BearerDocument(token=bought.text)
+
+
+@api.get("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
+async def get_token(ledger: Ledger, asker: Asker[Principal], *, token_id: TokenId) -> OneToken:
+    """Look at a token."""
+    return OneToken(token=_document((await tokens.look_at(ledger, asker, token_id=_id(token_id))).token))
+
+
+@api.patch("/tokens/{token_id}/renew", refusals=(ScopeMissing, NotFound, BeyondCaller, LifetimeRequired))
+async def renew_token(ledger: Ledger, asker: Asker[Principal], *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
+    """Regenerate a token: the same id and a new value; the old one cannot be exchanged any more."""
+    listed = await tokens.one(ledger, asker, scope="tokens.rotate", token_id=_id(token_id))
+    turn = Turn(shape=SHAPE, forgets_use=True)
+    return await rotate(ledger, asker, listed.token, key, _shown, kind=OneToken, turn=turn)
+
+
+@api.delete("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
+async def delete_token(ledger: Ledger, asker: Asker[Principal], *, token_id: TokenId) -> Nothing:
+    """Delete a token."""
+    listed = await tokens.one(ledger, asker, scope="tokens.revoke", token_id=_id(token_id))
+    await tokens.revoke(ledger, asker, listed, DIALECT.title)
+    return Nothing()
+
+
+@api.get("/users/self", refusals=(NotFound,))
+async def get_self(ledger: Ledger, asker: Asker[Principal]) -> OneUser:
+    """Look at the user who asks."""
+    user = asker.owner.user if asker.owner else None
+    found = await one_user(ledger.readers, asker.account, user) if user else None
+    if found is None:
+        raise NotFound
+    email = found.name or ""
+    name = email.partition("@")[0]
+    return OneUser(user=UserDocument(id=f"us-{found.id}", username=name, email=email, fullname=name))
+
+
+def _id(text: str) -> UUID:
+    if not _UUID.fullmatch(text):
+        raise NotFound
+    return UUID(text)
+
+
+def _shown(outcome: Outcome, secret: str) -> OneToken:
+    return OneToken(token=with_fields(_document(outcome.token), token=secret))
+
+
+def _document(token: Token) -> TokenDocument:
+    used = token.last_exchanged_at
+    return TokenDocument(
+        id=str(token.id),
+        name=token.name or "",
+        created_at=milliseconds(token.created_at),
+        last_used_at=None if used is None else milliseconds(used),
+    )
