@@ -55,9 +55,9 @@ MAY = {
 FREE = {
     "/v1/exchange", "/v1/oauth/token", "/v1/burn", "/v1/users/self/totp", "/v1/users/self/totp/confirm", "/v1/login",
     "/", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json", "/healthz", "/readyz",
-    "/metrics",
+    "/metrics", "/v1/dialects",
 }  # fmt: skip
-"""Open to everybody, or to everybody who proves something else than a scope."""
+"""Open to everybody, or to everybody who proves who they are, or something else than a scope."""
 BODIES: dict[str, object] = {
     "/v1/scopes/{scope}": {"sentence": "What it is."},
     "/v1/scope-sets/{name}": {"scopes": ["a.b"]},

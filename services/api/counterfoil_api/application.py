@@ -15,6 +15,7 @@ from counterfoil.settings import Settings
 from counterfoil_api import health
 from counterfoil_api.account import account_events, accounts, catalogue, opening, reads
 from counterfoil_api.auth.principals import authenticate, note_forbidden
+from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.register import DIALECTS, routes_of, shapes, spelling_under, switched_on
 from counterfoil_api.edge.addresses import Proxies
@@ -39,7 +40,7 @@ _PARTS = (
     *(token_endpoint.api, revocation.api, burning.api),
     *(accounts.api, opening.api, catalogue.api, reads.api, tried.api, account_events.api, events.api),
     *(users.api, standings.api, own_login.api),
-    *(wellknown.api, description, health.api),
+    *(listing.api, wellknown.api, description, health.api),
 )
 
 

@@ -13,6 +13,7 @@ from . import (
     audit,
     burn,
     catalogue,
+    dialects,
     events,
     followers,
     keys,
@@ -43,6 +44,7 @@ app.command()(reading.alerts)
 app.command()(reads.reads)
 app.command()(attempts.attempts)
 app.command()(burn.burn)
+app.command()(dialects.dialects)
 app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)

@@ -6,10 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
+import msgspec
+
 from . import spelling
 from .calls import Calls
-from .documents import Account, AccountEvent, Attempt, Policy, Scope, ScopeSet
+from .documents import Account, AccountEvent, Attempt, Dialect, Policy, Scope, ScopeSet
 from .wire import Call
+
+
+class _Dialects(msgspec.Struct, frozen=True):
+    items: tuple[Dialect, ...]
 
 
 class OwnAccount(Calls):
@@ -23,6 +29,10 @@ class OwnAccount(Calls):
         """Have another policy hold from now on."""
         body = spelling.body(policy=policy, shut_me_out=shut_me_out)
         return spelling.read(await self.change("/v1/account", body, method="PATCH", if_match=if_match), Account)
+
+    async def dialects(self) -> tuple[Dialect, ...]:
+        """Return the vendors' APIs that the service can speak."""
+        return spelling.read(await self.wire.ask(Call("GET", "/v1/dialects")), _Dialects).items
 
     async def end_secrets(self, *, reason: str) -> Account:
         """End every secret and every bearer of the account at once, this client's own included."""

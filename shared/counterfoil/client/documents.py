@@ -203,6 +203,16 @@ class ScopeSet(msgspec.Struct, frozen=True, kw_only=True):
     revision: int | None = None
 
 
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """A vendor's API that the service can speak, and does if it is `on`; `base_url` is for the vendor's client."""
+
+    name: str
+    title: str
+    on: bool
+    base_url: str
+    openapi: str
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """A user; `if_match` takes the `revision`, `Password` the `login`; `recovery_codes` are how many are left."""
 

@@ -1,0 +1,48 @@
+"""Which vendors' APIs are spoken here, and what their clients are told to reach them."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.principal import Principal
+from counterfoil_api.dialects.register import DIALECTS
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.reading import Asker
+
+api = Api("dialects")
+
+
+class DialectDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One vendor's API."""
+
+    name: Annotated[str, Meta(description="What the setting DIALECTS calls it, and `dialect` of a token that it made.")]
+    title: str
+    on: Annotated[bool, Meta(description="Whether it is spoken; if not, its paths are not there.")]
+    base_url: Annotated[str, Meta(description="What the vendor's client is given as the address of the service.")]
+    openapi: Annotated[str, Meta(description="Its operations, as OpenAPI 3.1.")]
+
+
+class DialectList(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them, by name."""
+
+    items: list[DialectDocument]
+
+
+@api.get("/v1/dialects")
+async def list_dialects(ledger: Ledger, _: Asker[Principal]) -> DialectList:
+    """List the vendors' APIs that this service can speak, and say which of them it does. It takes no scope."""
+    url, names = ledger.settings.public_url, ledger.settings.dialects
+    return DialectList(
+        items=[
+            DialectDocument(
+                name=each.name,
+                title=each.title,
+                on=each.name in names,
+                base_url=url + each.base,
+                openapi=url + each.openapi,
+            )
+            for each in sorted(DIALECTS, key=lambda each: each.name)
+        ]
+    )

@@ -1,0 +1,22 @@
+"""An operator asks which vendors' APIs are on."""
+
+import json
+
+import pytest
+
+from cli.shell import Shell
+from counterfoil.client import Client, Dialect
+from counterfoil_api.dialects import listing
+from dialects.pretend import PRETEND
+
+
+async def test_the_command_shows_what_a_vendors_client_is_given(
+    shell: Shell, ledger: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "DIALECTS", (PRETEND,))
+    (dialect,) = await ledger.dialects()
+    (document,) = [json.loads(line) for line in (await shell("dialects", "--json")).out.splitlines()]
+    assert Dialect(**document) == dialect
+    said = await shell("dialects")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.split("\t") == ["pretend", "no", dialect.base_url, dialect.openapi, "Pretend\n"]

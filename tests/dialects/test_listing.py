@@ -1,0 +1,41 @@
+"""Whoever may ask anything is told which vendors' APIs are spoken, and what their clients are given."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from msgspec.structs import replace
+
+from api.service import Caller, founded, served, settings_for
+from counterfoil_api.application import make_app
+from counterfoil_api.dialects import listing
+from counterfoil_api.dialects.register import DIALECTS
+from counterfoil_dev.postgres import Database
+from dialects.pretend import PRETEND
+
+URL = "https://tokens.example.org/sub"
+
+
+@pytest.fixture
+async def member(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
+    """Somebody where one dialect is on and another one off."""
+    monkeypatch.setattr(listing, "DIALECTS", (PRETEND, *(each for each in DIALECTS if each.name == "losant")))
+    settings = replace(settings_for(database.app_url, PUBLIC_URL=URL), dialects=("pretend",))
+    account = await founded(settings, "listing", tmp_path, examples=True)
+    async with served(make_app(settings, dialects=(PRETEND,))) as url, ClientSession(url) as session:
+        yield Caller(session, f"Bearer {account['member_token']}")
+
+
+async def test_those_who_ask_learn_which_dialects_are_on_and_where(member: Caller) -> None:
+    answer = await member.get("/v1/dialects")
+    found = {each.pop("name"): each for each in answer.json["items"]}
+    assert found["pretend"] == {
+        "title": "Pretend", "on": True, "base_url": f"{URL}/pretend/api", "openapi": f"{URL}/pretend/openapi.json",
+    }  # fmt: skip
+    assert [each["on"] for name, each in found.items() if name != "pretend"] == [False] * (len(found) - 1)
+    assert (await member.get("/pretend/openapi.json")).status == 200
+
+
+async def test_strangers_are_told_nothing(member: Caller) -> None:
+    assert (await Caller(member.session, "").get("/v1/dialects")).problem == "credentials-missing"
