@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, drawn from the same routes that answer."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -127,8 +128,10 @@ def document(
     schemas = Schemas(routes)
     paths: Json = {}
     schemes = {name: dict(scheme) for route in routes for name, scheme in route.conventions.schemes.items()}
+    answered = Counter(route.call for route in routes)
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+        both = answered[route.call] > 1
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, both=both)
     for each in more:
         paths |= each(schemas)
     return {
@@ -150,9 +153,9 @@ def document(
     }
 
 
-def _operation(route: Route, schemas: Schemas) -> Json:
+def _operation(route: Route, schemas: Schemas, *, both: bool) -> Json:
     operation: Json = {
-        "operationId": route.call.__name__ + ("_by_get" if route.method == "GET" and route.changes else ""),
+        "operationId": route.call.__name__ + ("_by_get" if both and route.method == "GET" else ""),
         "tags": [route.tag],
         "summary": route.summary,
         "responses": _responses(route, schemas),
@@ -203,7 +206,22 @@ def _responses(route: Route, schemas: Schemas) -> Json:
     else:
         said = _spelt(route.spelling, refusals, schemas, whole=route.conventions.spelling is not None)
     same = {"304": _same(route)} if is_conditional(route) else {}
-    return {str(shape.status): _reply(route, schemas)} | same | said
+    good, reply = str(shape.status), _reply(route, schemas)
+    if good in said:  # in an API that refuses with the status of a good answer
+        said[good] = _either(reply, said[good])
+    return {good: reply} | same | said
+
+
+def _either(reply: Json, refused: Json) -> Json:
+    """A good answer, or a refusal with the same status."""
+    contents = {**reply["content"], **refused["content"]}
+    for media_type in reply["content"].keys() & refused["content"].keys():
+        one, other = reply["content"][media_type], refused["content"][media_type]
+        examples = {"good": {"value": one["example"]}} if "example" in one else {}
+        schema = {"anyOf": [one["schema"], other["schema"]]}
+        contents[media_type] = {"schema": schema, "examples": examples | other["examples"]}
+    description = f"{reply['description']}; {refused['description']}"
+    return {"description": description, "headers": refused["headers"] | reply["headers"], "content": contents}
 
 
 def _same(route: Route) -> Json:

@@ -59,7 +59,7 @@ IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
 Headers = Annotated[T, Source.HEADERS]
 """Fields of the request by other names than their own: each a text, empty where it is not there."""
 Fields = Annotated[T, Source.FIELDS]
-"""Parameters of the query string and of a form body together; either may hold a secret."""
+"""Parameters of the query string and of a form body together; either may hold a secret. A dict has all, as given."""
 
 Read = Callable[[web.Request, bytes], object]
 
@@ -199,7 +199,9 @@ def _ascii(raw: bytes) -> str:
         raise MalformedRequest("A form must be percent-encoded ASCII, such as scope=invoices.read.") from None
 
 
-def _fields_reader(shape: type[msgspec.Struct]) -> Read:
+def _fields_reader(shape: type) -> Read:
+    if get_origin(shape) is dict:
+        return form_and_query
     convert = _converter(shape, where="form")
     return lambda request, raw: convert(form_and_query(request, raw))
 
