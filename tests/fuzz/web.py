@@ -51,7 +51,9 @@ WEB: dict[str, Parser] = {
         credentials.credentials,
         oneof(f"Bearer {SECRET}", f"Bearer {BEARER}", f"Basic {BASIC}"),
         (CredentialsRefused, UnknownScheme),
-        tuple(f"counterfoil_api.auth.credentials:{name}" for name in ("token", "_basic", "client_secret")),
+        tuple(
+            f"counterfoil_api.auth.credentials:{name}" for name in ("token", "_basic", "client_secret", "password_of")
+        ),
         known=("Bearer ", "Basic ", "Basic YTph"),
     ),
     "counterfoil_api.auth.credentials:credentials_of": Parser(

@@ -117,9 +117,14 @@ def _basic(value: str) -> Credentials:
         raise CredentialsRefused
     if _ID.fullmatch(user):  # OAuth's way: client_id and client_secret (RFC 6749 2.3.1)
         return client_secret(user, password)
-    if named := _IN_ACCOUNT.fullmatch(user):
+    return password_of(user, password) if user else token(password)
+
+
+def password_of(login: str, password: str) -> PasswordGiven:
+    """What somebody logs in with: an e-mail address, outside the default account after ACCOUNT/."""
+    if named := _IN_ACCOUNT.fullmatch(login):
         return PasswordGiven(named["email"], password, UUID(named[1]))
-    return PasswordGiven(user, password) if user else token(password)
+    return PasswordGiven(login, password)
 
 
 def client_secret(client: str, secret: str) -> SecretGiven:
