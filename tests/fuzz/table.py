@@ -4,9 +4,10 @@ from typing import Final
 
 from fuzz.core import CORE
 from fuzz.parser import Parser
+from fuzz.vendors import VENDORS
 from fuzz.web import WEB
 
-PARSERS: Final[dict[str, Parser]] = {**CORE, **WEB}
+PARSERS: Final[dict[str, Parser]] = {**CORE, **VENDORS, **WEB}
 """Called one by one."""
 
 BY_DOCUMENTS: Final = frozenset(

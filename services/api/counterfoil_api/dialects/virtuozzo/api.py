@@ -1,0 +1,107 @@
+"""What all operations of the Virtuozzo API share: the envelope, the codes of its refusals, `session` and repeats.
+
+Whatever is answered has the HTTP status 200; `result` is 0 for a good answer and an error's code for any other.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from counterfoil.refusals import Refusal, ScopeMissing
+from counterfoil.secret import HEX, SecretShape
+from counterfoil_api.auth.credentials import Approach, token
+from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.dialects.virtuozzo.methods import PREFIX
+from counterfoil_api.edge.addresses import client_of
+from counterfoil_api.edge.complaints import CredentialsMissing, OtpRequired, PasswordNeeded
+from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conventions import Conventions
+from counterfoil_api.typed.reading import form_and_query
+from counterfoil_api.typed.retries import Retry, by_key
+
+NAME: Final = "virtuozzo"
+SHAPE: Final = SecretShape("", HEX, 40)
+
+INVALID_PARAMETER: Final = 3
+NOT_FOUND: Final = 5
+DENIED: Final = 8
+SERVER_ERROR: Final = 99
+NO_SESSION: Final = 701
+WRONG_PASSWORD: Final = 702
+TOKEN_DENIED: Final = 8202
+_BY_STATUS: Final[Mapping[int, int]] = MappingProxyType(
+    {401: NO_SESSION, 403: DENIED, 404: NOT_FOUND, 408: SERVER_ERROR, 429: SERVER_ERROR}
+)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What every answer begins with: 0, or the code of an error and what it is."""
+
+    result: int = 0
+    error: str = ""
+    reason: int = 0
+    source: str = "counterfoil"
+
+
+class VirtuozzoErrors(DialectErrors[Answer]):
+    """Refusals by their codes."""
+
+    shape: type = Answer
+
+    def document(self, refusal: Refusal) -> Answer:
+        """Return the code and what is said."""
+        return Answer(result=_code(refusal), error=said(refusal))
+
+    def status(self, _: Refusal) -> int:
+        """Return 200: of any other status these clients read no body."""
+        return 200
+
+
+def _code(refusal: Refusal) -> int:
+    if isinstance(refusal, ScopeMissing) and str(refusal.facts.get("scope")).startswith(PREFIX):
+        return TOKEN_DENIED
+    status = kind_of(refusal).status
+    asked = isinstance(refusal, OtpRequired | PasswordNeeded)
+    if asked or (status == 401 and refusal.facts.get("field") == "password"):
+        return WRONG_PASSWORD
+    return _BY_STATUS.get(status, SERVER_ERROR if status >= 500 else INVALID_PARAMETER)
+
+
+def _credentials(request: web.Request, raw: bytes) -> Approach:
+    """The parameter `session`: the session of a signin, or a token."""
+    given = form_and_query(request, raw).get("session")
+    if not given:
+        raise CredentialsMissing("Give a session or a token as the parameter session.")
+    return Approach(token(str(given)), address=client_of(request), as_owner=True)
+
+
+def _retry(request: web.Request, raw: bytes) -> Retry | None:
+    """The repeat that an Idempotency-Key makes of a request with the same parameters, wherever they stand."""
+    found = by_key(request, raw)
+    if found is not None:
+        found.request = (request.rel_url.raw_path.encode(), request.rel_url.raw_query_string.encode(), raw)
+    return found
+
+
+api = Api(
+    "tokens",
+    Conventions(
+        prefix="/virtuozzo/1.0",
+        spelling=VirtuozzoErrors(),
+        credentials=_credentials,
+        retry=_retry,
+        lenient=True,
+        schemes={
+            "session": {
+                "type": "apiKey",
+                "in": "query",
+                "name": "session",
+                "description": "The session of a signin, or a token; in a form as well as in the query string.",
+            }
+        },
+    ),
+)

@@ -1,0 +1,113 @@
+"""API methods: their names, the scopes that they are in the ledger, and how clients list them."""
+
+import hashlib
+import re
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from counterfoil.refusals import BadScope
+from counterfoil.scopes import missing, well_formed
+
+PREFIX: Final = "virtuozzo."
+"""What every method's scope begins with; the method follows in small letters."""
+_METHOD: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+){2}")
+_READS: Final = ("get", "is", "has", "check", "find", "list", "read", "search")
+
+_KNOWN: Final = """
+users.account: GetUserInfo GetSSHKeys AddSSHKey DeleteSSHKey ChangeName
+users.authentication: CreateToken DeleteTokens EditToken GetSessions GetTokenApiList GetTokenTemplates GetTokens
+users.authentication: RegenerateToken Signout SignoutSessions
+environment.control: AddEndpoint AddContainerEnvVars ApplyNodeGroupData AttachExtIp ChangeTopology CloneEnv
+environment.control: CreateEnvironment DeleteEnv DeleteNode DetachEnv DetachExtIp ExecCmdByGroup ExecCmdById
+environment.control: ExecDockerRunCmd FinishInstall GetActiveEngine GetAllSumStatByUid GetBasicEnvsInfo
+environment.control: GetContainerEnvVars GetContainerEnvVarsByGroup GetContainerVolumes GetEndpoints GetEngineList
+environment.control: GetEnvInfo GetEnvs GetNodeGroups GetNodeInfo GetNodeSSLCerts GetRegions GetSumStat GetTemplates
+environment.control: MigrateEnv RedeployContainerById RedeployContainers RedeployContainersByGroup
+environment.control: RemoveContainerEnvVars RemoveEndpoint ResetNodePassword RestartContainerById
+environment.control: RestartContainersByGroup RestartNodeById RestartNodesByGroup SetCloudletsCountById
+environment.control: SetContainerEnvVars SetContainerEnvVarsByGroup SetEnvDisplayName SetEnvGroup SetNodeDisplayName
+environment.control: SleepEnv StartEnv StartServices StopEnv StopServices SwapExtIps
+environment.binder: BindExtDomain GetExtDomains GetSSLCerts RemoveExtDomain SetExtDomain SwapExtDomains
+environment.build: AddProject BuildProject DeleteProject EditProject GetProjectList
+environment.deployment: DeployArchive GetArchives GetHooks SetHooks Undeploy Update
+environment.export: ExportEnvironment ImportEnvironment
+environment.file: AddMountPointByGroup AddMountPointById Copy Create Delete GetContainerVolumes GetList
+environment.file: GetMountPoints Read Rename Replace Unpack Write
+environment.jerror: GetJErrorList
+environment.security: AddRule AddRules EditRule GetRules RemoveRules SetRuleEnabled
+environment.trigger: AddTrigger DeleteTrigger EditTrigger GetTriggers SetTriggerEnabled
+environment.vcs: CreateProject DeleteProject EditProject GetProject Update
+environment.windows: RDP
+billing.account: GetAccount GetAccountBillingHistoryByPeriod GetOwnerQuotas GetQuotas
+development.scripting: Build CreateScript DeleteScript EditScript Eval GetScript GetScripts
+marketplace.app: GetAddonList GetAppInfo GetList Install InstallAddon
+marketplace.installation: ExecuteAction GetList Install Uninstall
+marketplace.jps: GetApps Install Uninstall
+storage.uploader: Upload
+"""
+"""The methods that clients call and templates name, as their makers spell them: class by class, not all there are."""
+
+
+def _spelt() -> dict[str, str]:
+    lines = (line.partition(": ") for line in _KNOWN.strip().splitlines())
+    names = (f"{of}.{function}" for of, _, functions in lines for function in functions.split())
+    return {PREFIX + name.lower(): name for name in names}
+
+
+KNOWN: Final = _spelt()
+"""The methods by their scopes."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A method in the lists of a token, a template, or of all there are. A safe one changes nothing, by its name."""
+
+    id: int
+    method: str
+    is_safe: bool
+    is_collaboration_accessible: bool = False
+    use_object_hash: bool = False
+
+
+def scope_of(method: str) -> str:
+    """The scope of a method, in whatever letter case it is named. Raises BadScope."""
+    name = method.lower()
+    if name.startswith("env."):
+        name = f"environment.{name.removeprefix('env.')}"
+    if not _METHOD.fullmatch(name) or not well_formed(PREFIX + name):
+        raise BadScope(
+            "A method is named by its group, class and function, such as environment.control.GetEnvs.", field="apiList"
+        )
+    return PREFIX + name
+
+
+def scopes_of(listed: str, held: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The scopes of listed methods; what is listed by the name of a scope that is `held` already is that scope."""
+    return tuple(dict.fromkeys(name if name in held else scope_of(name) for name in words(listed)))
+
+
+@lru_cache(maxsize=4096)
+def item(scope: str) -> Item:
+    """A scope as a method of a list; one of no method is listed by its own name."""
+    method = KNOWN.get(scope) or scope.removeprefix(PREFIX)
+    return Item(id=number(scope), method=method, is_safe=method.rpartition(".")[2].lower().startswith(_READS))
+
+
+def items(scopes: tuple[str, ...]) -> list[Item]:
+    """All that a token or a template allows; of a branch such as virtuozzo.* those that are known."""
+    branches = [scope for scope in scopes if scope.startswith(PREFIX) and scope.endswith(".*")]
+    known = [scope for scope in KNOWN if branches and not missing(branches, (scope,))]
+    return [item(scope) for scope in dict.fromkeys((*(scope for scope in scopes if scope not in branches), *known))]
+
+
+def number(name: str) -> int:
+    """An id of 31 bits that a name has wherever it is listed: here, elsewhere, and in later versions."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The elements of `a,b`, of `a;b`, of the JSON array ["a","b"], and of a list as Python prints it: ['a', 'b']."""
+    bare = text.strip().removeprefix("[").removesuffix("]")
+    elements = (element.strip(" \t\r\n'\"") for element in bare.replace(";", ",").split(","))
+    return tuple(dict.fromkeys(element for element in elements if element))

@@ -1,0 +1,123 @@
+"""Sessions: sign in, sign out, and look at one's own; and who one is."""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.commands import Revoke
+from counterfoil.fold import Together
+from counterfoil.postgres.listing import Filter, Listed, numbered_page
+from counterfoil.principal import Principal
+from counterfoil.refusals import NotFound, ScopeMissing
+from counterfoil_api.auth.credentials import password_of
+from counterfoil_api.dialects.logins import Kind, log_in
+from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
+from counterfoil_api.dialects.virtuozzo.api import NAME, Answer, api
+from counterfoil_api.dialects.virtuozzo.callers import Nothing, session_of, user_of, within, wrong_password
+from counterfoil_api.dialects.virtuozzo.dates import date_of
+from counterfoil_api.dialects.virtuozzo.methods import words
+from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.reading import Asker, Fields, From
+
+_KIND: Final = Kind(dialect=NAME, seconds=86_400)
+_PATH: Final = "/users/authentication/rest"
+_MOST: Final = 500
+
+
+class Signin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who signs in."""
+
+    login: Annotated[str, Meta(description="An e-mail address; of another account than the first: ACCOUNT/ADDRESS.")]
+    password: str
+    code: Annotated[str, Meta(description="Their one-time code, if they use one.", max_length=32)] = ""
+
+
+class Ids(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which sessions: ids with commas or semicolons between them, or * for all."""
+
+    ids: str
+
+
+@api.both(f"{_PATH}/signin", refusals=(CredentialsRefused, OtpRequired, RateLimited))
+async def sign_in(ledger: Ledger, address: From, *, fields: Fields[Signin]) -> UserAnswer:
+    """Begin a session, which may do what the user may; it lasts a day, or until it is signed out."""
+    try:
+        begun = await log_in(
+            ledger, password_of(fields.login, fields.password), _KIND, otp=fields.code or None, address=address
+        )
+    except CredentialsRefused:
+        raise wrong_password() from None
+    return user_answer(begun.user, session=begun.secret)
+
+
+@api.both(f"{_PATH}/signout", refusals=(NotFound,))
+async def sign_out(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Nothing]) -> Answer:
+    """End the session that calls; a token is ended by deletetokens instead."""
+    session = await session_of(ledger, asker)
+    if session is None:
+        raise NotFound("This is a token and no session; end it with deletetokens.")
+    await _end(ledger, asker, [session])
+    return Answer()
+
+
+@api.both(f"{_PATH}/getsessions", only_reads=True, scope="tokens.read", refusals=(ScopeMissing,))
+async def get_sessions(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Nothing]) -> SessionsAnswer:
+    """List the sessions of the user who calls."""
+    await within(ledger, asker, "users.authentication.GetSessions", "tokens.read")
+    return SessionsAnswer(
+        sessions=[
+            Session(
+                id=each.token.number,
+                created_on=date_of(each.token.created_at),
+                expires_at=date_of(each.token.expires_at),
+                last_used=date_of(each.last_used_at),
+                current=each.token.id == asker.actor.id,
+            )
+            for each in await _sessions(ledger, asker)
+        ]
+    )
+
+
+@api.both(f"{_PATH}/signoutsessions", scope="tokens.revoke", refusals=(ScopeMissing, NotFound))
+async def sign_out_sessions(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[Ids]) -> Answer:
+    """End some sessions of the user who calls, or all of them."""
+    await within(ledger, asker, "users.authentication.SignoutSessions", "tokens.revoke")
+    sessions, wanted = await _sessions(ledger, asker), words(fields.ids)
+    if wanted != ("*",):
+        sessions = [each for each in sessions if str(each.token.number) in wanted]
+        if len(sessions) < len(wanted):
+            raise NotFound
+    await _end(ledger, asker, sessions)
+    return Answer()
+
+
+@api.both("/users/account/rest/getuserinfo", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
+async def get_user_info(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Nothing]) -> UserAnswer:
+    """Look at the user who calls, or on whose behalf a token does."""
+    await within(ledger, asker, "users.account.GetUserInfo", "tokens.read")
+    user = await user_of(ledger, asker)
+    if user is None:
+        raise NotFound("This token acts for no user.")
+    return user_answer(user)
+
+
+async def _sessions(ledger: Ledger, asker: Principal) -> list[Listed]:
+    """The sessions of the caller's user that still open something, in the order of their numbers."""
+    if asker.owner is None:
+        return []
+    wanted = Filter(owner_type=asker.owner.type, owner_id=asker.owner.id, standing=("active",), sessions=True)
+    found, _ = await numbered_page(
+        ledger.readers, asker.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
+    )
+    return found
+
+
+async def _end(ledger: Ledger, asker: Principal, sessions: list[Listed]) -> None:
+    commands = tuple(
+        Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Signed out through the Virtuozzo API.")
+        for each in sessions
+    )
+    if commands:
+        await ledger.door.execute(Together(commands))

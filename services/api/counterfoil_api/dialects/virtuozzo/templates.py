@@ -1,0 +1,75 @@
+"""Templates: the sets of scopes of the account's catalogue; and the methods that a token may be given."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.postgres.catalogue import by_name
+from counterfoil.principal import Principal
+from counterfoil.refusals import BadScope, ScopeMissing
+from counterfoil.subjects.catalogue import Scope, ScopeSet
+from counterfoil.subjects.small import Small
+from counterfoil_api.dialects.virtuozzo.answers import PermissionsAnswer, Template, TemplatesAnswer
+from counterfoil_api.dialects.virtuozzo.api import api
+from counterfoil_api.dialects.virtuozzo.callers import Nothing, within
+from counterfoil_api.dialects.virtuozzo.methods import KNOWN, PREFIX, item, items, number
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.reading import Asker, Fields
+
+S = TypeVar("S", bound=Small)
+_PAGE: Final = 200
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which methods: those whose name has this in it, in whatever letter case."""
+
+    search: str = ""
+    sort_param: Annotated[str, Meta(description="What py-jelastic calls `search`.")] = ""
+
+
+@api.both("/users/authentication/rest/gettokenapilist", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,))
+async def get_token_api_list(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[Search]) -> PermissionsAnswer:
+    """List the methods that a token may be given: well-known ones, and those that the account's catalogue describes."""
+    await within(ledger, asker, "users.authentication.GetTokenApiList", "scopes.read")
+    described = [each.name or "" async for each in _all(ledger, asker.account, ("scope", Scope), prefix=PREFIX)]
+    scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
+    wanted = (fields.search or fields.sort_param).lower()
+    wanted = f"environment.{wanted.removeprefix('env.')}" if wanted.startswith("env.") else wanted
+    found = (item(scope) for scope in scopes if wanted in scope.removeprefix(PREFIX))
+    return PermissionsAnswer(token_permissions=list(found))
+
+
+@api.both(
+    "/users/authentication/rest/gettokentemplates", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,)
+)
+async def get_token_templates(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Nothing]) -> TemplatesAnswer:
+    """List the templates: the sets of scopes that the account's catalogue has."""
+    await within(ledger, asker, "users.authentication.GetTokenTemplates", "scopes.read")
+    return TemplatesAnswer(
+        templates=[
+            Template(id=number(each.name or ""), name=each.name or "", api_list_items=items(each.scopes))
+            async for each in _all(ledger, asker.account, ("scope_set", ScopeSet))
+        ]
+    )
+
+
+async def template_named(ledger: Ledger, asker: Principal, name: str) -> ScopeSet:
+    """The template of this name, whatever its letter case. Raises BadScope."""
+    async for each in _all(ledger, asker.account, ("scope_set", ScopeSet)):
+        if (each.name or "").casefold() == name.casefold():
+            return each
+    raise BadScope("There is no template of this name; gettokentemplates lists those there are.", field="tokenTemplate")
+
+
+async def _all(ledger: Ledger, account: UUID, kind: tuple[str, type[S]], *, prefix: str = "") -> AsyncIterator[S]:
+    """All of a kind in the catalogue, by name: those whose name begins so."""
+    after = prefix or None
+    while page := await by_name(ledger.readers, account, kind, after=after, limit=_PAGE):
+        for each in page:
+            if not (each.name or "").startswith(prefix):
+                return
+            yield each
+        after = page[-1].name

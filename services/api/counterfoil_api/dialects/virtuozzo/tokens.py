@@ -1,0 +1,250 @@
+"""Tokens: create, edit, regenerate and delete them, each confirmed with the user's password, and look at them."""
+
+from math import ceil
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta
+
+from counterfoil.commands import Change as TokenChange
+from counterfoil.commands import Renew, Revoke, Update
+from counterfoil.duration import spelt
+from counterfoil.fold import Outcome, Together
+from counterfoil.postgres.listing import Filter, Listed
+from counterfoil.principal import Principal
+from counterfoil.refusals import (
+    BadExpiry,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    BeyondOwner,
+    BeyondPolicy,
+    KeyTooShort,
+    NotFound,
+    RenewsItself,
+    ScopeMissing,
+    SecretNoLongerAvailable,
+)
+from counterfoil.token import status
+from counterfoil_api.dialects import tokens
+from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, TokenAnswer, TokensAnswer, api_token
+from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
+from counterfoil_api.dialects.virtuozzo.callers import Change, confirm, within
+from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
+from counterfoil_api.dialects.virtuozzo.methods import scope_of, scopes_of, words
+from counterfoil_api.dialects.virtuozzo.templates import template_named
+from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, PasswordNeeded
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.wishes import Turn, Wish, issue, rotate
+from counterfoil_api.typed.reading import Asker, Fields, From, IdempotencyKey
+
+_PATH: Final = "/users/authentication/rest"
+_EDIT, _REGENERATE, _DELETE, _LIST = (
+    f"users.authentication.{function}" for function in ("EditToken", "RegenerateToken", "DeleteTokens", "GetTokens")
+)
+_MOST: Final = 500
+"""Tokens that are looked up at a time, and that one call may name."""
+_AT_ONCE: Final = 100
+"""Tokens that one commit ends."""
+_CUSTOM: Final = "custom"
+"""What clients call a token without a template."""
+_CHANGE: Final = (ScopeMissing, PasswordNeeded, CredentialsRefused, BeyondCaller)
+_WORDS: Final = (BadText, BadScope, BadExpiry, BeyondOwner, BeyondPolicy)
+_ONCE: Final = (KeyTooShort, SecretNoLongerAvailable)
+
+ApiList = Annotated[str, Meta(description="Methods: a comma list, or a JSON array.", examples=["env.control.GetEnvs"])]
+Date = Annotated[str, Meta(description="In UTC.", examples=["2030-01-31 00:00:00"])]
+Ids = Annotated[str, Meta(description="Ids with commas or semicolons between them, or * for all.", examples=["1;4;6"])]
+
+
+class NewToken(Change, frozen=True, kw_only=True, rename="camel"):
+    """A token to be made; without a template and methods it allows nothing, without an expiry it never expires."""
+
+    description: str = ""
+    token_template: str = ""
+    api_list: ApiList = ""
+    expires_at: Date = ""
+
+
+class TokenChanges(NewToken, frozen=True, kw_only=True, rename="camel"):
+    """What to change; what is not given stays."""
+
+    id: str = ""
+
+
+class Chosen(Change, frozen=True, kw_only=True, rename="camel"):
+    """One token: `ids` is what some clients call its `id`."""
+
+    id: str = ""
+    ids: str = ""
+
+
+class SeveralChosen(Change, frozen=True, kw_only=True, rename="camel"):
+    """Some tokens, or all of the caller's owner."""
+
+    ids: Ids = ""
+
+
+class Several(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Some tokens; without ids all of the caller's owner."""
+
+    ids: Ids = ""
+
+
+class Allowed(NamedTuple):
+    """What a token is given: scopes, and the name of the template that they are from."""
+
+    scopes: tuple[str, ...]
+    template: str | None
+
+    def told(self, metadata: dict[str, str]) -> dict[str, str]:
+        """Metadata with the template's name."""
+        rest = {key: value for key, value in metadata.items() if key != TEMPLATE}
+        return rest if self.template is None else {**rest, TEMPLATE: self.template}
+
+
+@api.both(f"{_PATH}/createtoken", scope="tokens.create", refusals=(*_CHANGE, *_WORDS, *_ONCE))
+async def create_token(
+    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[NewToken], key: IdempotencyKey
+) -> TokenAnswer:
+    """Make a token; its key is shown this once."""
+    await within(ledger, asker, "users.authentication.CreateToken", "tokens.create")
+    await confirm(ledger, asker, fields, address)
+    allowed = await _allowed(ledger, asker, fields) or Allowed((), None)
+    wish = Wish(
+        name=fields.description, owner=tokens.owner_of(asker), scopes=allowed.scopes, metadata=allowed.told({}),
+        expires_at=expiry(fields.expires_at), dialect=NAME, shape=SHAPE,
+    )  # fmt: skip
+
+    def shown(outcome: Outcome, plain: str) -> TokenAnswer:
+        return TokenAnswer(token=api_token(outcome.token, key=plain))
+
+    return await issue(ledger, asker, wish, key, shown, kind=TokenAnswer)
+
+
+@api.both(f"{_PATH}/edittoken", scope="tokens.update", refusals=(*_CHANGE, *_WORDS, NotFound, RenewsItself))
+async def edit_token(
+    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[TokenChanges], key: IdempotencyKey
+) -> TokenAnswer:
+    """Change a token's description, its methods or its expiry; its key stays."""
+    await within(ledger, asker, _EDIT, "tokens.update")
+    await confirm(ledger, asker, fields, address)
+    listed = await _one(ledger, asker, fields.id, _EDIT, "tokens.update")
+    token, ends = listed.token, expiry(fields.expires_at)
+    allowed = await _allowed(ledger, asker, fields, token.scopes)
+    commands: list[TokenChange] = [
+        Update(
+            account=asker.account, token_id=token.id, by=asker, name=fields.description or UNSET,
+            scopes=UNSET if allowed is None else allowed.scopes,
+            metadata=UNSET if allowed is None else allowed.told(token.metadata),
+        )
+    ]  # fmt: skip
+    if ends is not None and date_of(ends) != date_of(token.expires_at):
+        await within(ledger, asker, _EDIT, "tokens.renew")
+        commands.append(Renew(account=asker.account, token_id=token.id, by=asker, expires_at=ends))
+
+    def shown(outcome: Outcome) -> TokenAnswer:
+        return TokenAnswer(token=api_token(outcome.token, listed.last_used_at))
+
+    return await tokens.change(ledger, tuple(commands), key, shown, kind=TokenAnswer)
+
+
+@api.both(f"{_PATH}/regeneratetoken", scope="tokens.rotate", refusals=(*_CHANGE, BeyondPolicy, NotFound, *_ONCE))
+async def regenerate_token(
+    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[Chosen], key: IdempotencyKey
+) -> TokenAnswer:
+    """Replace a token's key, shown this once; the one before is good no more.
+
+    One that has expired lives again, for its own duration or as long as it was given before.
+    """
+    await within(ledger, asker, _REGENERATE, "tokens.rotate")
+    await confirm(ledger, asker, fields, address)
+    listed = await _one(ledger, asker, fields.id or fields.ids, _REGENERATE, "tokens.rotate")
+
+    def shown(outcome: Outcome, plain: str) -> TokenAnswer:
+        return TokenAnswer(token=api_token(outcome.token, listed.last_used_at, plain))
+
+    turn = Turn(shape=SHAPE, duration=_life_again(listed))
+    return await rotate(ledger, asker, listed.token, key, shown, kind=TokenAnswer, turn=turn)
+
+
+@api.both(f"{_PATH}/deletetokens", scope="tokens.revoke", refusals=(*_CHANGE, NotFound))
+async def delete_tokens(
+    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[SeveralChosen]
+) -> Answer:
+    """End tokens for ever: all that are named, or none if one of them is not there."""
+    await within(ledger, asker, _DELETE, "tokens.revoke")
+    await confirm(ledger, asker, fields, address)
+    if not fields.ids:
+        raise InvalidRequest("Name tokens by their ids, or all with *.", where="form", field="ids")
+    found = await _several(ledger, asker, fields.ids, _DELETE, "tokens.revoke")
+    found.sort(key=lambda each: each.token.id == asker.actor.id)  # what calls can end no more once it has ended
+    commands = [
+        Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Deleted through the Virtuozzo API.")
+        for each in found
+    ]
+    for first in range(0, len(commands), _AT_ONCE):
+        await ledger.door.execute(Together(tuple(commands[first : first + _AT_ONCE])))
+    return Answer()
+
+
+@api.both(f"{_PATH}/gettokens", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
+async def get_tokens(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[Several]) -> TokensAnswer:
+    """Look at tokens: those that are named, or all of the caller's owner."""
+    await within(ledger, asker, _LIST, "tokens.read")
+    found = await _several(ledger, asker, fields.ids, _LIST, "tokens.read")
+    return TokensAnswer(api_tokens=[api_token(each.token, each.last_used_at) for each in found])
+
+
+async def _allowed(ledger: Ledger, asker: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
+    """What a token is to be given; None if nothing is said of it."""
+    if given.token_template and given.token_template.casefold() != _CUSTOM:
+        if given.api_list:
+            raise InvalidRequest("Give a template or a list of methods, not both.", where="form", field="apiList")
+        template = await template_named(ledger, asker, given.token_template)
+        return Allowed(template.scopes, template.name)
+    return Allowed(scopes_of(given.api_list, held), None) if given.api_list else None
+
+
+def _life_again(listed: Listed) -> str | None:
+    """For how long an expired token lives again: as long as it was given before."""
+    token = listed.token
+    if token.expires_at is None or status(token, listed.at) != "expired":
+        return None
+    return token.duration or spelt(max(ceil((token.expires_at - token.lived_from).total_seconds()), 0))
+
+
+async def _one(ledger: Ledger, asker: Principal, text: str, method: str, scope: str) -> Listed:
+    numbers = _numbers(text)
+    if len(numbers) != 1:
+        raise InvalidRequest("Name one token by its id, such as 42.", where="form", field="id")
+    return await tokens.one(ledger, asker, number=numbers[0], scope=scope, instead=(scope_of(method),))
+
+
+async def _several(ledger: Ledger, asker: Principal, text: str, method: str, scope: str) -> list[Listed]:
+    """The tokens that are named, in the order of their ids; or with a star, or nothing, all of the caller's owner."""
+    instead = (scope_of(method),)
+    if text.strip() not in ("", "*"):
+        numbers = _numbers(text)
+        found, _ = await tokens.listed(
+            ledger, asker, Filter(numbers=numbers), scope=scope, instead=instead, sort="number", limit=_MOST
+        )
+        if len(found) < len(numbers):
+            raise NotFound
+        return found
+    owner = tokens.owner_of(asker)
+    wanted, every, more = Filter(owner_type=owner.type, owner_id=owner.id), list[Listed](), True
+    while more:
+        found, _ = await tokens.listed(
+            ledger, asker, wanted, scope=scope, instead=instead, sort="number", offset=len(every), limit=_MOST
+        )
+        every += found
+        more = len(found) == _MOST
+    return every
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    found = words(text)
+    if len(found) > _MOST or not all(each.isascii() and each.isdigit() and len(each) <= 10 for each in found):
+        raise InvalidRequest(f"Ids are numbers such as 42, at most {_MOST} of them.", where="form", field="ids")
+    return tuple(dict.fromkeys(int(each) for each in found))

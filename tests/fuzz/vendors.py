@@ -1,0 +1,23 @@
+"""Parsers of foreign bytes in the dialects."""
+
+from typing import Final
+
+from counterfoil.refusals import BadExpiry, BadScope
+from counterfoil_api.dialects.virtuozzo import dates, methods, tokens
+from counterfoil_api.edge.complaints import InvalidRequest
+from fuzz.parser import Parser, oneof
+
+VENDORS: Final[dict[str, Parser]] = {
+    "counterfoil_api.dialects.virtuozzo.dates:expiry": Parser(
+        dates.expiry, oneof("2030-01-31 00:00:00", "2030-01-31", ""), (BadExpiry,), known=("2030-01-31 ",)
+    ),
+    "counterfoil_api.dialects.virtuozzo.methods:scope_of": Parser(
+        methods.scopes_of,
+        oneof("environment.control.GetEnvs,a.b.c", '["env.control.StopEnv"]', "['a.b.c', 'd.e.f']"),
+        (BadScope,),
+        known=("['", "env.control."),
+    ),
+    "counterfoil_api.dialects.virtuozzo.tokens:_numbers": Parser(
+        tokens._numbers, oneof("1;4;6", "1,4,6", "['1', '4']"), (InvalidRequest,), known=("1;",)
+    ),
+}
