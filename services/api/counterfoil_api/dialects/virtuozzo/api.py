@@ -47,7 +47,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     source: str = "counterfoil"
 
 
-class VirtuozzoErrors(DialectErrors[Answer]):
+class VirtuozzoErrors(DialectErrors):
     """Refusals by their codes."""
 
     shape: type = Answer
