@@ -27,11 +27,11 @@ class Jelastic:
     verb: str = "GET"
 
     async def call(self, method: str, **parameters: object) -> Any:
-        """What is answered to a call of this method; parameters that are None are sent as empty fields."""
+        """What is answered to a call of this method; a list is sent as it is repeated, None as an empty fields."""
         group, service, function = method.lower().split(".")
         path = f"/virtuozzo/1.0/{group}/{service}/rest/{function}"
         given = {"appid": "cluster"} | ({"session": self.session} if self.session else {}) | parameters
-        sent = {name: "" if value is None else str(value) for name, value in given.items()}
+        sent = [(name, "" if each is None else str(each)) for name, value in given.items() for each in _every(value)]
         place = {"params": sent} if self.verb == "GET" else {"data": sent}
         async with self.http.request(self.verb, path, **place) as answer:  # type: ignore[arg-type] # one of the two
             assert answer.status == 200
@@ -109,6 +109,10 @@ async def world(postgres: Postgres, template: str, directory: Path, name: str, *
         member = await person(admin, scopes=("virtuozzo.*",))
         yield World(url, http, ours, theirs, admin, member)
     postgres.run(f"drop database if exists {name} with (force);")
+
+
+def _every(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _made(directory: Path) -> Path:

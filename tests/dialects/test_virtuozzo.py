@@ -65,6 +65,11 @@ async def test_a_token_lives_its_whole_life(all_of_it: World, verb: str) -> None
     kept = await client.change("EditToken", id=made["id"], tokenTemplate=None, apiList=None, expiresAt=None)
     assert kept["token"] == edited["token"]
 
+    several = ["env.control.StopEnv", "env.control.StartEnv"]
+    for listed, left in ((several, 2), (str(several), 2), ("[]", 0), (several[:1], 1)):
+        found = (await client.change("EditToken", id=made["id"], apiList=listed))["token"]
+        assert len(found["apiListItems"]) == left
+
     again = (await client.change("RegenerateToken", **{"id" if verb == "GET" else "ids": made["id"]}))["token"]
     assert again["key"] != made["key"]
     assert {**again, "key": ""} == {**edited["token"], "key": ""}
@@ -181,10 +186,12 @@ async def test_an_expired_token_is_regenerated_and_lives_as_long_again(all_of_it
     assert await client.refused("EditToken", id=brief, expiresAt="2020-01-31", password=PASSWORD) == INVALID
 
 
-@pytest.mark.parametrize("ids", ["{0};{1};{2}", "{0},{1},{2}", " {0} , {1};{2}", "['{0}', '{1}', '{2}']"])
+@pytest.mark.parametrize(
+    "ids", ["{0};{1};{2}", "{0},{1},{2}", " {0} , {1};{2}", "['{0}', '{1}', '{2}']", "{0}&{1}&{2}"]
+)
 async def test_ids_are_written_in_several_ways(all_of_it: World, ids: str) -> None:
     client = await all_of_it.member()
-    named = ids.format(*[(await client.made())["id"] for _ in range(3)])
+    named = ids.format(*[(await client.made())["id"] for _ in range(3)]).split("&")
     assert len((await client.auth("GetTokens", ids=named))["apiTokens"]) == 3
     await client.change("DeleteTokens", ids=named)
     assert await client.refused("GetTokens", ids=named) == NOT_FOUND
@@ -199,7 +206,9 @@ async def test_a_star_is_all_of_ones_own_and_leaves_sessions(all_of_it: World) -
     await client.using(keys[1]).change("DeleteTokens", ids="*")
     assert (await client.auth("GetTokens"))["apiTokens"] == []
     assert (await (await all_of_it.member()).auth("GetTokens", ids=kept["id"]))["apiTokens"]
-    assert await client.refused("DeleteTokens", ids=None, password=PASSWORD) == INVALID
+    for nothing in (None, "[]", ","):
+        assert await client.refused("DeleteTokens", ids=nothing, password=PASSWORD) == INVALID
+    assert (await client.auth("GetTokens", ids="[]"))["apiTokens"] == []
     assert await client.refused("DeleteTokens", ids="1,two", password=PASSWORD) == INVALID
 
 

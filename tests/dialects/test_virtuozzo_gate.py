@@ -29,9 +29,10 @@ class Platform:
         self.waiting = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        self.asked.append((request.method, request.path, {**request.query, **form}, dict(request.headers)))
-        match {**request.query, **form}.get("envName"):
+        query, form = request.query, await request.post()
+        given = {name: ",".join(map(str, source.getall(name))) for source in (query, form) for name in source}
+        self.asked.append((request.method, request.path, given, dict(request.headers)))
+        match given.get("envName"):
             case "elsewhere":
                 raise web.HTTPFound("/1.0/elsewhere")
             case "broken":
@@ -87,11 +88,13 @@ async def stopping(gated: World, verb: str = "GET") -> tuple[Jelastic, Any]:
 @BOTH
 async def test_a_call_that_the_token_allows_is_passed_on(gated: World, behind: tuple[str, Platform], verb: str) -> None:
     client, token = await stopping(gated, verb)
-    answer = await client.call(STOP, envName="my-project & more", password="unneeded", Password="x", empty=None)
+    answer = await client.call(
+        STOP, envName="my-project & more", password="unneeded", Password="x", empty=None, tags=["a", "b"]
+    )
     assert answer == {"result": 0, "environments": "ä"}
     method, path, fields, headers = behind[1].last
     assert (method, path) == (verb, "/1.0/environment/control/rest/stopenv")
-    assert fields == {"appid": "cluster", "envName": "my-project & more", "empty": ""}
+    assert fields == {"appid": "cluster", "envName": "my-project & more", "empty": "", "tags": "a,b"}
     assert not {"Cookie", "Authorization", "X-Authorization-OTP"} & set(headers)
     assert headers["User-Agent"] == "counterfoil"
     native = (await gated.admin.get(f"/v1/tokens/{token['id']}")).json

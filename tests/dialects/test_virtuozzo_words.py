@@ -38,12 +38,13 @@ def test_methods_are_listed_in_every_way_that_clients_have() -> None:
         '["ENV.CONTROL.STOPENV","users.account.getuserinfo"]',
         "['environment.control.StopEnv', 'users.account.GetUserInfo', 'environment.control.StopEnv']",
     ):
-        assert methods.scopes_of(text) == wanted
-    assert methods.scopes_of(" ") == methods.scopes_of("[]") == ()
-    assert methods.scopes_of("tokens.read,environment.control.StopEnv", ("tokens.read",)) == ("tokens.read", STOP)
+        assert methods.scopes_of(methods.words((text,))) == wanted
+    assert methods.scopes_of(methods.words(("env.control.StopEnv", "users.account.GetUserInfo"))) == wanted
+    assert methods.words(()) == methods.words(("", " ", "[]", ",;")) == ()
+    assert methods.scopes_of(("tokens.read", "env.control.StopEnv"), ("tokens.read",)) == ("tokens.read", STOP)
     for wrong in ("tokens.read", "environment.control.*", "all", "a.b.c.d", "a.b.é", "a..b", "a.b." + "c" * 200):
         with pytest.raises(BadScope):
-            methods.scopes_of(wrong)
+            methods.scope_of(wrong)
 
 
 def test_a_methods_id_and_spelling_are_the_same_everywhere() -> None:

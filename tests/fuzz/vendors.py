@@ -12,12 +12,15 @@ VENDORS: Final[dict[str, Parser]] = {
         dates.expiry, oneof("2030-01-31 00:00:00", "2030-01-31", ""), (BadExpiry,), known=("2030-01-31 ",)
     ),
     "counterfoil_api.dialects.virtuozzo.methods:scope_of": Parser(
-        methods.scopes_of,
+        lambda text: methods.scopes_of(methods.words((text,))),
         oneof("environment.control.GetEnvs,a.b.c", '["env.control.StopEnv"]', "['a.b.c', 'd.e.f']"),
         (BadScope,),
         known=("['", "env.control."),
     ),
     "counterfoil_api.dialects.virtuozzo.tokens:_numbers": Parser(
-        tokens._numbers, oneof("1;4;6", "1,4,6", "['1', '4']"), (InvalidRequest,), known=("1;",)
+        lambda text: tokens._numbers(methods.words((text,))),
+        oneof("1;4;6", "1,4,6", "['1', '4']"),
+        (InvalidRequest,),
+        known=("1;",),
     ),
 }

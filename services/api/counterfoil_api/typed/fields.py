@@ -16,7 +16,7 @@ def fields_of(text: str, *, where: str) -> dict[str, str]:
     pairs = _pairs_of(text, where=where)
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise InvalidRequest("A parameter is given twice; give each one once.", where=where)
+        raise given_twice(where)
     return fields
 
 
@@ -53,13 +53,26 @@ def form_of(
     A `lenient` one takes a name without a value, such as `?subscribe`.
     """
     pairs = _pairs_of(text, where=where, own=own, lenient=lenient) if text else []
-    once = [pair for pair in pairs if pair[0] not in repeatable]
-    fields: dict[str, object] = {**dict(once)}
-    if len(fields) != len(once):
-        raise InvalidRequest("A parameter is given twice; give each one once.", where=where)
+    once_only = [pair for pair in pairs if pair[0] not in repeatable]
+    fields: dict[str, object] = {**dict(once_only)}
+    if len(fields) != len(once_only):
+        raise given_twice(where)
     for name in repeatable:
         fields[name] = [value for given, value in pairs if given == name]
     return fields
+
+
+def all_of(text: str) -> dict[str, list[str]]:
+    """The fields of a form, or of a query string that is one, each with all its values; a secret may be among them."""
+    fields: dict[str, list[str]] = {}
+    for name, value in _pairs_of(text, where="form", lenient=True) if text else ():
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def given_twice(where: str) -> InvalidRequest:
+    """The complaint about a parameter that there is one of."""
+    return InvalidRequest("A parameter is given twice; give each one once.", where=where)
 
 
 def _hold_a_secret(pairs: list[tuple[str, str]]) -> bool:

@@ -24,7 +24,7 @@ from counterfoil_api.edge.complaints import (
 from counterfoil_api.typed.conditions import MATCH, expectation, field
 from counterfoil_api.typed.conventions import OURS, Conventions
 from counterfoil_api.typed.dates import with_moments
-from counterfoil_api.typed.fields import form_of
+from counterfoil_api.typed.fields import all_of, form_of, given_twice
 from counterfoil_api.typed.misreadings import misread, named
 from counterfoil_api.typed.retries import Retry
 
@@ -59,7 +59,7 @@ IdempotencyKey = Annotated[Retry | None, Source.IDEMPOTENCY_KEY]
 Headers = Annotated[T, Source.HEADERS]
 """Fields of the request by other names than their own: each a text, empty where it is not there."""
 Fields = Annotated[T, Source.FIELDS]
-"""Parameters of the query string and of a form body together; either may hold a secret. A dict has all, as given."""
+"""Parameters of the query string and of a form body together; either may hold a secret. A dict has all of each."""
 
 Read = Callable[[web.Request, bytes], object]
 
@@ -203,16 +203,30 @@ def _fields_reader(shape: type) -> Read:
     if get_origin(shape) is dict:
         return form_and_query
     convert = _converter(shape, where="form")
-    return lambda request, raw: convert(form_and_query(request, raw))
+    lists = {each.encode_name: _is_list(each.type) for each in msgspec.structs.fields(shape)}
+
+    def read(request: web.Request, raw: bytes) -> object:
+        given = form_and_query(request, raw)
+        return convert(
+            {name: values if lists[name] else _one(values) for name, values in given.items() if name in lists}
+        )
+
+    return read
 
 
-def form_and_query(request: web.Request, raw: bytes) -> dict[str, object]:
-    """The parameters of the query string and of a form body; where both have one, that of the body."""
-    fields = form_of(request.rel_url.raw_query_string, frozenset(), lenient=True)
+def form_and_query(request: web.Request, raw: bytes) -> dict[str, list[str]]:
+    """The parameters of the query string and of a form body; where both have one, those of the body."""
+    fields = all_of(request.rel_url.raw_query_string)
     if raw:
         _expect_media_type(request, _FORM)
-        fields |= form_of(_ascii(raw), frozenset(), lenient=True)
+        fields |= all_of(_ascii(raw))
     return fields
+
+
+def _one(values: list[str]) -> str:
+    if len(values) > 1:
+        raise given_twice("form")
+    return values[0]
 
 
 def _query_reader(shape: type[msgspec.Struct], *, lenient: bool) -> Read:

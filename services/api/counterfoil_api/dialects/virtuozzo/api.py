@@ -16,7 +16,7 @@ from counterfoil_api.auth.credentials import Approach, token
 from counterfoil_api.dialects.errors import DialectErrors, said
 from counterfoil_api.dialects.virtuozzo.methods import PREFIX
 from counterfoil_api.edge.addresses import client_of
-from counterfoil_api.edge.complaints import CredentialsMissing, OtpRequired, PasswordNeeded
+from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRepeated, OtpRequired, PasswordNeeded
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.conventions import Conventions
@@ -73,10 +73,12 @@ def _code(refusal: Refusal) -> int:
 
 def _credentials(request: web.Request, raw: bytes) -> Approach:
     """The parameter `session`: the session of a signin, or a token."""
-    given = form_and_query(request, raw).get("session")
+    given = [each for each in form_and_query(request, raw).get("session", ()) if each]
     if not given:
         raise CredentialsMissing("Give a session or a token as the parameter session.")
-    return Approach(token(str(given)), address=client_of(request), as_owner=True)
+    if len(given) > 1:
+        raise CredentialsRepeated("Give one session, or one token.")
+    return Approach(token(given[0]), address=client_of(request), as_owner=True)
 
 
 def _retry(request: web.Request, raw: bytes) -> Retry | None:

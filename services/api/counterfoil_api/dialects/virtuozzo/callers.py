@@ -1,10 +1,5 @@
 """Who calls, and what they may: a session may do what its user may, a token what its methods allow."""
 
-from typing import Annotated
-
-import msgspec
-from msgspec import Meta
-
 from counterfoil.bounds import Address
 from counterfoil.postgres.listing import Listed, one
 from counterfoil.postgres.users import one_user
@@ -15,19 +10,9 @@ from counterfoil.token import is_session
 from counterfoil_api.auth.credentials import Approach, PasswordGiven
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects.virtuozzo.methods import scope_of
+from counterfoil_api.dialects.virtuozzo.parameters import Change
 from counterfoil_api.edge.complaints import CredentialsRefused, PasswordNeeded
 from counterfoil_api.ledger import Ledger
-
-
-class Nothing(msgspec.Struct, frozen=True, kw_only=True):
-    """No parameters but `session`."""
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every change takes; a parameter that is empty counts as one that is not there."""
-
-    password: Annotated[str, Meta(description="The password of the user who calls, or whose token does.")] = ""
-    code: Annotated[str, Meta(description="Their one-time code, if they use one.", max_length=32)] = ""
 
 
 async def within(ledger: Ledger, asker: Principal, method: str, scope: str) -> Owner | None:

@@ -33,7 +33,7 @@ _REFUSALS: Final = (ScopeMissing, NotFound, Misconfigured)
 _NOT_KNOWN: Final = "the call may have been carried out."
 
 Word = Annotated[str, path_type("A part of a method's name, in small letters.", f"^{_WORD.pattern}$", "control")]
-Parameters = Fields[dict[str, str]]
+Parameters = Fields[dict[str, list[str]]]
 
 
 @api.route("GET", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)
@@ -53,7 +53,7 @@ async def call_by_post(
 
 
 async def _called(
-    ledger: Ledger, asker: Principal, verb: str, words: tuple[str, ...], fields: Mapping[str, str]
+    ledger: Ledger, asker: Principal, verb: str, words: tuple[str, ...], fields: Mapping[str, list[str]]
 ) -> Page:
     if not all(map(_WORD.fullmatch, words)):
         raise NotFound("A method's path is GROUP/CLASS/rest/FUNCTION in small letters.")
@@ -62,9 +62,9 @@ async def _called(
     if upstream is None:
         raise Misconfigured("The method is allowed, but no platform is configured to call; set VIRTUOZZO_UPSTREAM.")
     group, service, function = words
-    shown = {name: value for name, value in fields.items() if name.lower() not in WITHHELD}
+    shown = {name: values for name, values in fields.items() if name.lower() not in WITHHELD}
     address = f"{upstream}/1.0/{group}/{service}/rest/{function}"
-    return await _answer(verb, address, urlencode(shown), _identity(asker))
+    return await _answer(verb, address, urlencode(shown, doseq=True), _identity(asker))
 
 
 async def _refuse_beyond(ledger: Ledger, asker: Principal, method: str) -> None:

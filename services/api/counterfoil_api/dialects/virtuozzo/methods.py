@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -82,9 +83,9 @@ def scope_of(method: str) -> str:
     return PREFIX + name
 
 
-def scopes_of(listed: str, held: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The scopes of listed methods; what is listed by the name of a scope that is `held` already is that scope."""
-    return tuple(dict.fromkeys(name if name in held else scope_of(name) for name in words(listed)))
+def scopes_of(named: Iterable[str], held: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The scopes of methods; what is named like a scope that is `held` already is that scope."""
+    return tuple(dict.fromkeys(name if name in held else scope_of(name) for name in named))
 
 
 @lru_cache(maxsize=4096)
@@ -106,8 +107,8 @@ def number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 
 
-def words(text: str) -> tuple[str, ...]:
-    """The elements of `a,b`, of `a;b`, of the JSON array ["a","b"], and of a list as Python prints it: ['a', 'b']."""
-    bare = text.strip().removeprefix("[").removesuffix("]")
-    elements = (element.strip(" \t\r\n'\"") for element in bare.replace(";", ",").split(","))
+def words(texts: Iterable[str]) -> tuple[str, ...]:
+    """The elements of lists: `a,b`, `a;b`, the JSON array ["a","b"], or as Python prints one: ['a', 'b']."""
+    bare = (text.strip().removeprefix("[").removesuffix("]").replace(";", ",") for text in texts)
+    elements = (element.strip(" \t\r\n'\"") for text in bare for element in text.split(","))
     return tuple(dict.fromkeys(element for element in elements if element))

@@ -1,9 +1,6 @@
 """Sessions: sign in, sign out, and look at one's own; and who one is."""
 
-from typing import Annotated, Final
-
-import msgspec
-from msgspec import Meta
+from typing import Final
 
 from counterfoil.commands import Revoke
 from counterfoil.fold import Together
@@ -14,30 +11,17 @@ from counterfoil_api.auth.credentials import password_of
 from counterfoil_api.dialects.logins import Kind, log_in
 from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
 from counterfoil_api.dialects.virtuozzo.api import NAME, Answer, api
-from counterfoil_api.dialects.virtuozzo.callers import Nothing, session_of, user_of, within, wrong_password
+from counterfoil_api.dialects.virtuozzo.callers import session_of, user_of, within, wrong_password
 from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import words
-from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.dialects.virtuozzo.parameters import Nothing, SessionsToEnd, Signin
+from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, OtpRequired, RateLimited
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.reading import Asker, Fields, From
 
 _KIND: Final = Kind(dialect=NAME, seconds=86_400)
 _PATH: Final = "/users/authentication/rest"
 _MOST: Final = 500
-
-
-class Signin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who signs in."""
-
-    login: Annotated[str, Meta(description="An e-mail address; of another account than the first: ACCOUNT/ADDRESS.")]
-    password: str
-    code: Annotated[str, Meta(description="Their one-time code, if they use one.", max_length=32)] = ""
-
-
-class Ids(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which sessions: ids with commas or semicolons between them, or * for all."""
-
-    ids: str
 
 
 @api.both(f"{_PATH}/signin", refusals=(CredentialsRefused, OtpRequired, RateLimited))
@@ -81,10 +65,12 @@ async def get_sessions(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Not
 
 
 @api.both(f"{_PATH}/signoutsessions", scope="tokens.revoke", refusals=(ScopeMissing, NotFound))
-async def sign_out_sessions(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[Ids]) -> Answer:
+async def sign_out_sessions(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[SessionsToEnd]) -> Answer:
     """End some sessions of the user who calls, or all of them."""
     await within(ledger, asker, "users.authentication.SignoutSessions", "tokens.revoke")
     sessions, wanted = await _sessions(ledger, asker), words(fields.ids)
+    if not wanted:
+        raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
     if wanted != ("*",):
         sessions = [each for each in sessions if str(each.token.number) in wanted]
         if len(sessions) < len(wanted):

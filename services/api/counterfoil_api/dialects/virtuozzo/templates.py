@@ -1,11 +1,8 @@
 """Templates: the sets of scopes of the account's catalogue; and the methods that a token may be given."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
-
-import msgspec
-from msgspec import Meta
 
 from counterfoil.postgres.catalogue import by_name
 from counterfoil.principal import Principal
@@ -14,20 +11,14 @@ from counterfoil.subjects.catalogue import Scope, ScopeSet
 from counterfoil.subjects.small import Small
 from counterfoil_api.dialects.virtuozzo.answers import PermissionsAnswer, Template, TemplatesAnswer
 from counterfoil_api.dialects.virtuozzo.api import api
-from counterfoil_api.dialects.virtuozzo.callers import Nothing, within
+from counterfoil_api.dialects.virtuozzo.callers import within
 from counterfoil_api.dialects.virtuozzo.methods import KNOWN, PREFIX, item, items, number
+from counterfoil_api.dialects.virtuozzo.parameters import Nothing, Search
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.reading import Asker, Fields
 
 S = TypeVar("S", bound=Small)
 _PAGE: Final = 200
-
-
-class Search(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which methods: those whose name has this in it, in whatever letter case."""
-
-    search: str = ""
-    sort_param: Annotated[str, Meta(description="What py-jelastic calls `search`.")] = ""
 
 
 @api.both("/users/authentication/rest/gettokenapilist", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,))

@@ -1,10 +1,9 @@
 """Tokens: create, edit, regenerate and delete them, each confirmed with the user's password, and look at them."""
 
 from math import ceil
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
 from counterfoil.commands import Change as TokenChange
 from counterfoil.commands import Renew, Revoke, Update
@@ -29,9 +28,10 @@ from counterfoil.token import status
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
-from counterfoil_api.dialects.virtuozzo.callers import Change, confirm, within
+from counterfoil_api.dialects.virtuozzo.callers import confirm, within
 from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
 from counterfoil_api.dialects.virtuozzo.methods import scope_of, scopes_of, words
+from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, TokenChanges, TokensToEnd, TokensToSee
 from counterfoil_api.dialects.virtuozzo.templates import template_named
 from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, PasswordNeeded
 from counterfoil_api.ledger import Ledger
@@ -51,44 +51,6 @@ _CUSTOM: Final = "custom"
 _CHANGE: Final = (ScopeMissing, PasswordNeeded, CredentialsRefused, BeyondCaller)
 _WORDS: Final = (BadText, BadScope, BadExpiry, BeyondOwner, BeyondPolicy)
 _ONCE: Final = (KeyTooShort, SecretNoLongerAvailable)
-
-ApiList = Annotated[str, Meta(description="Methods: a comma list, or a JSON array.", examples=["env.control.GetEnvs"])]
-Date = Annotated[str, Meta(description="In UTC.", examples=["2030-01-31 00:00:00"])]
-Ids = Annotated[str, Meta(description="Ids with commas or semicolons between them, or * for all.", examples=["1;4;6"])]
-
-
-class NewToken(Change, frozen=True, kw_only=True, rename="camel"):
-    """A token to be made; without a template and methods it allows nothing, without an expiry it never expires."""
-
-    description: str = ""
-    token_template: str = ""
-    api_list: ApiList = ""
-    expires_at: Date = ""
-
-
-class TokenChanges(NewToken, frozen=True, kw_only=True, rename="camel"):
-    """What to change; what is not given stays."""
-
-    id: str = ""
-
-
-class Chosen(Change, frozen=True, kw_only=True, rename="camel"):
-    """One token: `ids` is what some clients call its `id`."""
-
-    id: str = ""
-    ids: str = ""
-
-
-class SeveralChosen(Change, frozen=True, kw_only=True, rename="camel"):
-    """Some tokens, or all of the caller's owner."""
-
-    ids: Ids = ""
-
-
-class Several(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Some tokens; without ids all of the caller's owner."""
-
-    ids: Ids = ""
 
 
 class Allowed(NamedTuple):
@@ -151,7 +113,7 @@ async def edit_token(
 
 @api.both(f"{_PATH}/regeneratetoken", scope="tokens.rotate", refusals=(*_CHANGE, BeyondPolicy, NotFound, *_ONCE))
 async def regenerate_token(
-    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[Chosen], key: IdempotencyKey
+    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[OneToken], key: IdempotencyKey
 ) -> TokenAnswer:
     """Replace a token's key, shown this once; the one before is good no more.
 
@@ -170,12 +132,12 @@ async def regenerate_token(
 
 @api.both(f"{_PATH}/deletetokens", scope="tokens.revoke", refusals=(*_CHANGE, NotFound))
 async def delete_tokens(
-    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[SeveralChosen]
+    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[TokensToEnd]
 ) -> Answer:
     """End tokens for ever: all that are named, or none if one of them is not there."""
     await within(ledger, asker, _DELETE, "tokens.revoke")
     await confirm(ledger, asker, fields, address)
-    if not fields.ids:
+    if not words(fields.ids):
         raise InvalidRequest("Name tokens by their ids, or all with *.", where="form", field="ids")
     found = await _several(ledger, asker, fields.ids, _DELETE, "tokens.revoke")
     found.sort(key=lambda each: each.token.id == asker.actor.id)  # what calls can end no more once it has ended
@@ -189,7 +151,7 @@ async def delete_tokens(
 
 
 @api.both(f"{_PATH}/gettokens", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
-async def get_tokens(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[Several]) -> TokensAnswer:
+async def get_tokens(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[TokensToSee]) -> TokensAnswer:
     """Look at tokens: those that are named, or all of the caller's owner."""
     await within(ledger, asker, _LIST, "tokens.read")
     found = await _several(ledger, asker, fields.ids, _LIST, "tokens.read")
@@ -199,11 +161,11 @@ async def get_tokens(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[
 async def _allowed(ledger: Ledger, asker: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
     """What a token is to be given; None if nothing is said of it."""
     if given.token_template and given.token_template.casefold() != _CUSTOM:
-        if given.api_list:
+        if given.names_methods:
             raise InvalidRequest("Give a template or a list of methods, not both.", where="form", field="apiList")
         template = await template_named(ledger, asker, given.token_template)
         return Allowed(template.scopes, template.name)
-    return Allowed(scopes_of(given.api_list, held), None) if given.api_list else None
+    return Allowed(scopes_of(words(given.api_list), held), None) if given.names_methods else None
 
 
 def _life_again(listed: Listed) -> str | None:
@@ -215,36 +177,31 @@ def _life_again(listed: Listed) -> str | None:
 
 
 async def _one(ledger: Ledger, asker: Principal, text: str, method: str, scope: str) -> Listed:
-    numbers = _numbers(text)
+    numbers = _numbers(words((text,)))
     if len(numbers) != 1:
         raise InvalidRequest("Name one token by its id, such as 42.", where="form", field="id")
     return await tokens.one(ledger, asker, number=numbers[0], scope=scope, instead=(scope_of(method),))
 
 
-async def _several(ledger: Ledger, asker: Principal, text: str, method: str, scope: str) -> list[Listed]:
+async def _several(ledger: Ledger, asker: Principal, ids: tuple[str, ...], method: str, scope: str) -> list[Listed]:
     """The tokens that are named, in the order of their ids; or with a star, or nothing, all of the caller's owner."""
-    instead = (scope_of(method),)
-    if text.strip() not in ("", "*"):
-        numbers = _numbers(text)
-        found, _ = await tokens.listed(
-            ledger, asker, Filter(numbers=numbers), scope=scope, instead=instead, sort="number", limit=_MOST
+    owner, named, instead = tokens.owner_of(asker), words(ids), (scope_of(method),)
+    every = named == ("*",) or not any(ids)
+    wanted = Filter(owner_type=owner.type, owner_id=owner.id) if every else Filter(numbers=_numbers(named))
+    found: list[Listed] = []
+    while True:
+        page, total = await tokens.listed(
+            ledger, asker, wanted, scope=scope, instead=instead, sort="number", offset=len(found), limit=_MOST
         )
-        if len(found) < len(numbers):
-            raise NotFound
-        return found
-    owner = tokens.owner_of(asker)
-    wanted, every, more = Filter(owner_type=owner.type, owner_id=owner.id), list[Listed](), True
-    while more:
-        found, _ = await tokens.listed(
-            ledger, asker, wanted, scope=scope, instead=instead, sort="number", offset=len(every), limit=_MOST
-        )
-        every += found
-        more = len(found) == _MOST
-    return every
+        found += page
+        if not page or len(found) >= total:
+            break
+    if wanted.numbers is not None and len(found) < len(wanted.numbers):
+        raise NotFound
+    return found
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    found = words(text)
-    if len(found) > _MOST or not all(each.isascii() and each.isdigit() and len(each) <= 10 for each in found):
+def _numbers(ids: tuple[str, ...]) -> tuple[int, ...]:
+    if len(ids) > _MOST or not all(each.isascii() and each.isdigit() and len(each) <= 10 for each in ids):
         raise InvalidRequest(f"Ids are numbers such as 42, at most {_MOST} of them.", where="form", field="ids")
-    return tuple(dict.fromkeys(int(each) for each in found))
+    return tuple(dict.fromkeys(int(each) for each in ids))

@@ -1,0 +1,88 @@
+"""Parameters of the Virtuozzo API's operations; one that is empty counts as one that is not there."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Code = Annotated[str, Meta(description="The user's one-time code, if they use one.", max_length=32)]
+ApiList = Annotated[
+    tuple[str, ...],
+    Meta(description="Methods: a comma list, a JSON array, or repeated.", examples=[["env.control.GetEnvs"]]),
+]
+Ids = Annotated[
+    tuple[str, ...],
+    Meta(description="Ids with commas or semicolons between them, or * for all.", examples=[["1;4;6"]]),
+]
+Date = Annotated[str, Meta(description="In UTC.", examples=["2030-01-31 00:00:00"])]
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True):
+    """No parameters but `session`."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What every change of a token takes."""
+
+    password: Annotated[str, Meta(description="The password of the user who calls, or whose token does.")] = ""
+    code: Code = ""
+
+
+class NewToken(Change, frozen=True, kw_only=True, rename="camel"):
+    """A token to be made; without a template and methods it allows nothing, without an expiry it never expires."""
+
+    description: str = ""
+    token_template: str = ""
+    api_list: ApiList = ()
+    expires_at: Date = ""
+
+    @property
+    def names_methods(self) -> bool:
+        """Whether methods are listed, or that there are none: `[]`."""
+        return any(self.api_list)
+
+
+class TokenChanges(NewToken, frozen=True, kw_only=True, rename="camel"):
+    """What to change; what is not given stays."""
+
+    id: str = ""
+
+
+class OneToken(Change, frozen=True, kw_only=True, rename="camel"):
+    """One token: `ids` is what py-jelastic calls its `id`."""
+
+    id: str = ""
+    ids: str = ""
+
+
+class TokensToEnd(Change, frozen=True, kw_only=True, rename="camel"):
+    """Some tokens, or all of the caller's owner."""
+
+    ids: Ids = ()
+
+
+class TokensToSee(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Some tokens; without ids all of the caller's owner."""
+
+    ids: Ids = ()
+
+
+class Signin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who signs in."""
+
+    login: Annotated[str, Meta(description="An e-mail address; of another account than the first: ACCOUNT/ADDRESS.")]
+    password: str
+    code: Code = ""
+
+
+class SessionsToEnd(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Some sessions of the user who calls, or all of them."""
+
+    ids: Ids = ()
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which methods: those whose name has this in it, in whatever letter case."""
+
+    search: str = ""
+    sort_param: Annotated[str, Meta(description="What py-jelastic calls `search`.")] = ""
