@@ -26,6 +26,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil.principal:Owner.user",
         "counterfoil.decide:_create",
         "counterfoil.glob:read",
+        "counterfoil_api.dialects.losant.operations:_place",
         "counterfoil_api.dialects.scalingo:_id",
         "counterfoil.text:checked",
         "counterfoil_api.tokens.alerts:list_alerts",

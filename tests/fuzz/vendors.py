@@ -3,11 +3,15 @@
 from typing import Final
 
 from counterfoil.refusals import BadExpiry, BadScope
+from counterfoil_api.dialects.losant import operations
 from counterfoil_api.dialects.virtuozzo import dates, methods, tokens
 from counterfoil_api.edge.complaints import InvalidRequest
 from fuzz.parser import Parser, oneof
 
 VENDORS: Final[dict[str, Parser]] = {
+    "counterfoil_api.dialects.losant.operations:_standings": Parser(
+        operations._standings, oneof("active", "in*", "*"), known=("*",)
+    ),
     "counterfoil_api.dialects.virtuozzo.dates:expiry": Parser(
         dates.expiry, oneof("2030-01-31 00:00:00", "2030-01-31", ""), (BadExpiry,), known=("2030-01-31 ",)
     ),

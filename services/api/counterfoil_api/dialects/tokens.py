@@ -85,7 +85,7 @@ async def listed(
 ) -> tuple[list[Listed], int]:
     """Tokens within the reach of who asks, a page of them, and how many there are in all. Raises ScopeMissing."""
     within = reach(asker, scope, instead=instead)
-    wanted = replace(wanted, standing=wanted.standing or _LIVING, sessions=False)
+    wanted = replace(wanted, standing=_LIVING if wanted.standing is None else wanted.standing, sessions=False)
     if within is not None:
         if wanted.owner_type is not None and (wanted.owner_type, wanted.owner_id) != (within.type, within.id):
             return [], 0

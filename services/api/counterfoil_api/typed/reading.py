@@ -232,7 +232,7 @@ def _one(values: list[str]) -> str:
 def _query_reader(shape: type[msgspec.Struct], *, lenient: bool) -> Read:
     convert = _converter(shape, where="query")
     empty: object = msgspec.convert({}, shape)
-    repeatable, own = _repeatable(shape), frozenset(each.name for each in msgspec.structs.fields(shape))
+    repeatable, own = _repeatable(shape), frozenset(each.encode_name for each in msgspec.structs.fields(shape))
 
     def read(request: web.Request, _: bytes) -> object:
         text = request.rel_url.raw_query_string
@@ -247,7 +247,7 @@ def _headers_reader(shape: type[msgspec.Struct]) -> Read:
 
 
 def _repeatable(shape: type[msgspec.Struct]) -> frozenset[str]:
-    return frozenset(each.name for each in msgspec.structs.fields(shape) if _is_list(each.type))
+    return frozenset(each.encode_name for each in msgspec.structs.fields(shape) if _is_list(each.type))
 
 
 def _is_list(hint: object) -> bool:
@@ -256,7 +256,7 @@ def _is_list(hint: object) -> bool:
 
 def _converter(shape: type[msgspec.Struct], *, where: str) -> Callable[[Mapping[str, object]], object]:
     # Only whole numbers are read from text: msgspec's lax mode would take 0.5 for a time and null for nothing.
-    whole = [field.name for field in msgspec.structs.fields(shape) if _is_whole(field.type)]
+    whole = [each.encode_name for each in msgspec.structs.fields(shape) if _is_whole(each.type)]
 
     def convert(fields: Mapping[str, object]) -> object:
         given = {**fields}

@@ -1,0 +1,70 @@
+"""The conventions of Losant's API."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from counterfoil import refusals
+from counterfoil.refusals import Refusal
+from counterfoil_api.auth.credentials import Approach, PasswordGiven, approach_of
+from counterfoil_api.dialects.dialect import Dialect
+from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.edge import complaints
+from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conventions import Conventions
+
+NAME: Final = "losant"
+_TYPES: Final = {
+    400: "Validation",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    413: "PayloadTooLarge",
+    429: "RateLimit",
+}
+
+
+class LosantError(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong, by a type and in words."""
+
+    type: str
+    message: str
+
+
+class LosantErrors(DialectErrors):
+    """Losant's refusals: https://docs.losant.com/rest-api/application-api-tokens."""
+
+    shape: type = LosantError
+
+    def status(self, refusal: Refusal) -> int:
+        """Return the HTTP status; whatever is wrong with a request that could be read is a 400."""
+        status = kind_of(refusal).status
+        return 400 if status == 422 else status
+
+    def document(self, refusal: Refusal) -> LosantError:
+        """Return what is said."""
+        status = self.status(refusal)
+        kind = _TYPES.get(status) or ("Internal" if status >= 500 else "Validation")
+        if type(refusal) is refusals.NotFound and refusal.detail == refusals.NotFound.__doc__:
+            return LosantError(type=kind, message="API Token was not found")
+        if isinstance(refusal, complaints.OtpRequired):
+            return LosantError(type=kind, message="Two-factor authentication code required; send it as twoFactorCode.")
+        return LosantError(type=kind, message=said(refusal))
+
+
+def _approach(request: web.Request, _: bytes) -> Approach:
+    approach = approach_of(request)
+    if isinstance(approach.credentials, PasswordGiven):
+        raise complaints.CredentialsRefused("A password is good at /auth/user alone; send the token that it gives.")
+    return Approach(approach.credentials, address=approach.address, as_owner=True)
+
+
+api = Api("tokens", Conventions(
+    prefix=f"/{NAME}", spelling=LosantErrors(), credentials=_approach, lenient=True,
+    schemes={"token": {"type": "http", "scheme": "bearer", "description": "An API token, or what a login gave."}},
+))  # fmt: skip
+DIALECT: Final = Dialect(name=NAME, title="Losant", base=f"/{NAME}", api=api)

@@ -1,0 +1,169 @@
+"""What travels in Losant's API, field by field in the order of its pages."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.postgres.names import Named
+from counterfoil.principal import Actor, Owner
+from counterfoil.token import Token
+from counterfoil_api.dialects.losant.scopes import shown
+from counterfoil_api.dialects.times import milliseconds
+from counterfoil_api.typed.documents import Description, Moment, Name
+
+TOKEN = "token"  # noqa: S105 - the kind of an id
+USER = "user"
+_NOBODY = "0" * 24
+
+Status = Literal["active", "inactive"]
+Words = Annotated[tuple[str, ...], Meta(max_length=1_000, description="Words such as all.Application, each once.")]
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """A body that callers send; a key that is not known is refused."""
+
+
+class Login(
+    Given, frozen=True, kw_only=True,
+    rename={"two_factor_code": "twoFactorCode", "requested_scopes": "requestedScopes", "token_ttl": "tokenTTL"},
+):  # fmt: skip
+    """A user's credentials; `tokenTTL` is in seconds."""
+
+    email: str
+    password: str
+    two_factor_code: str | UnsetType | None = UNSET
+    requested_scopes: Words | UnsetType = UNSET
+    token_ttl: Annotated[int, Meta(ge=0, le=30 * 86_400)] = 0
+
+
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Who logged in, and the token that they ask with from now on."""
+
+    user_id: str
+    token: str
+
+
+class NewToken(Given, frozen=True, kw_only=True, rename="camel"):
+    """API Token Post."""
+
+    name: Name
+    description: Description = ""
+    expiration_date: Moment | UnsetType = UNSET
+    scope: Words = ("all.Application",)
+    status: Status = "active"
+
+
+class TokenChanges(Given, frozen=True, kw_only=True, rename="camel"):
+    """API Token Patch; neither the scope nor the expiration date changes after the creation."""
+
+    name: Name | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    status: Status | UnsetType = UNSET
+
+
+class TokenDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """API Token; without an `expirationDate` it never expires, and `token` is shown when it is made, this once."""
+
+    id: str
+    api_token_id: str
+    creator_id: str
+    creator_type: Literal["user", "apiToken", "flow"]
+    owner_id: str
+    owner_type: Literal["application", "user"]
+    name: str
+    creation_date: str
+    last_updated: str
+    expiration_date: str | UnsetType = UNSET
+    scope: tuple[str, ...]
+    status: Status
+    token: str | UnsetType = UNSET
+    creator_name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+
+
+SortField = Literal["name", "status", "id", "creationDate", "lastUpdated", "expirationDate"]
+
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Which tokens, in which order; pages count from 0."""
+
+    sort_field: SortField = "name"
+    sort_direction: Literal["asc", "desc", "ASC", "DESC", ""] = "asc"
+    page: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    per_page: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    filter_field: Literal["name", "status", ""] = ""
+    filter: Annotated[str, Meta(max_length=255, description="A glob: `*` is any text.")] = ""
+
+
+class TokenPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """API Tokens: a page of them, and what was asked for."""
+
+    items: list[TokenDocument]
+    count: int
+    total_count: int
+    per_page: int
+    page: int
+    filter: str | UnsetType = UNSET
+    filter_field: str | UnsetType = UNSET
+    sort_field: SortField
+    sort_direction: Literal["asc", "desc"]
+    owner_id: str
+    owner_type: Literal["application", "user"]
+
+
+class Success(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """It was done."""
+
+    success: Literal[True] = True
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whose tokens a path names: the id that stands there, and the owner in the ledger."""
+
+    id: str
+    owner: Owner
+
+    @property
+    def kind(self) -> Literal["application", "user"]:
+        """What Losant calls such an owner."""
+        return "user" if self.owner.type == "user" else "application"
+
+
+def token_document(
+    token: Token, place: Place, ids: OpaqueIds, known: Mapping[UUID, Named], *, secret: str | UnsetType = UNSET
+) -> TokenDocument:
+    """A token as Losant shows it; `known` are those who create tokens."""
+    token_id = ids.number24(TOKEN, token.account, token.number)
+    creator = known.get(token.creator.id)
+    return TokenDocument(
+        id=token_id,
+        api_token_id=token_id,
+        creator_id=_creator_id(token.creator, token.account, ids, creator),
+        creator_type="apiToken" if token.creator.kind == "token" else "user",
+        owner_id=place.id,
+        owner_type=place.kind,
+        name=token.name or "",
+        creation_date=milliseconds(token.created_at),
+        last_updated=milliseconds(token.updated_at),
+        expiration_date=_moment(token.expires_at),
+        scope=tuple(map(shown, token.scopes)),
+        status="active" if token.standing == "active" else "inactive",
+        token=secret,
+        creator_name=creator.name if creator and creator.name else UNSET,
+        description=token.description,
+    )
+
+
+def _creator_id(creator: Actor, account: UUID, ids: OpaqueIds, named: Named | None) -> str:
+    if named is None:
+        return _NOBODY
+    return ids.number24(TOKEN if creator.kind == "token" else USER, account, named.number)
+
+
+def _moment(moment: datetime | None) -> str | UnsetType:
+    return UNSET if moment is None else milliseconds(moment)
