@@ -21,7 +21,7 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     id: int
     key: str | UnsetType = UNSET
     description: str
-    api_list_items: list[Item]
+    api_list_items: tuple[Item, ...]
     expires_at: str | None
     last_used: str | None
     is_system: bool = False
@@ -78,7 +78,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     id: int
     name: str
-    api_list_items: list[Item]
+    api_list_items: tuple[Item, ...]
 
 
 class TemplatesAnswer(Answer, frozen=True, kw_only=True, rename="camel"):

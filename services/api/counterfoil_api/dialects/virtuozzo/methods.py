@@ -95,11 +95,12 @@ def item(scope: str) -> Item:
     return Item(id=number(scope), method=method, is_safe=method.rpartition(".")[2].lower().startswith(_READS))
 
 
-def items(scopes: tuple[str, ...]) -> list[Item]:
+@lru_cache(maxsize=1024)
+def items(scopes: tuple[str, ...]) -> tuple[Item, ...]:
     """All that a token or a template allows; of a branch such as virtuozzo.* those that are known."""
     branches = [scope for scope in scopes if scope.startswith(PREFIX) and scope.endswith(".*")]
     known = [scope for scope in KNOWN if branches and not missing(branches, (scope,))]
-    return [item(scope) for scope in dict.fromkeys((*(scope for scope in scopes if scope not in branches), *known))]
+    return tuple(item(scope) for scope in dict.fromkeys((*(each for each in scopes if each not in branches), *known)))
 
 
 def number(name: str) -> int:

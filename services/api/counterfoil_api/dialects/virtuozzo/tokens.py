@@ -26,11 +26,11 @@ from counterfoil.refusals import (
 )
 from counterfoil.token import status
 from counterfoil_api.dialects import tokens
-from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, TokenAnswer, TokensAnswer, api_token
+from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, ApiToken, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
 from counterfoil_api.dialects.virtuozzo.callers import confirm, within
 from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
-from counterfoil_api.dialects.virtuozzo.methods import scope_of, scopes_of, words
+from counterfoil_api.dialects.virtuozzo.methods import items, scope_of, scopes_of, words
 from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, TokenChanges, TokensToEnd, TokensToSee
 from counterfoil_api.dialects.virtuozzo.templates import template_named
 from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, PasswordNeeded
@@ -65,7 +65,18 @@ class Allowed(NamedTuple):
         return rest if self.template is None else {**rest, TEMPLATE: self.template}
 
 
-@api.both(f"{_PATH}/createtoken", scope="tokens.create", refusals=(*_CHANGE, *_WORDS, *_ONCE))
+@api.both(
+    f"{_PATH}/createtoken",
+    scope="tokens.create",
+    refusals=(*_CHANGE, *_WORDS, *_ONCE),
+    answers=TokenAnswer(
+        token=ApiToken(
+            id=42, key="0123456789abcdef" * 2 + "01234567", description="nightly backup",
+            api_list_items=items(("virtuozzo.environment.control.stopenv",)), expires_at="2030-01-31 00:00:00",
+            last_used=None,
+        )
+    ),
+)  # fmt: skip
 async def create_token(
     ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[NewToken], key: IdempotencyKey
 ) -> TokenAnswer:
