@@ -2,13 +2,20 @@
 
 from typing import Final
 
+from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.principal import NIL
 from counterfoil.refusals import BadExpiry, BadScope
+from counterfoil_api.dialects.canvus import ids
 from counterfoil_api.dialects.losant import operations
 from counterfoil_api.dialects.virtuozzo import dates, methods, tokens
 from counterfoil_api.edge.complaints import InvalidRequest
 from fuzz.parser import Parser, oneof
 
+_IDS: Final = OpaqueIds(b"k" * 32)
 VENDORS: Final[dict[str, Parser]] = {
+    "counterfoil_api.dialects.canvus.ids:token_of": Parser(
+        lambda text: ids.token_of(_IDS, NIL, text), oneof(ids.id_of(_IDS, NIL, NIL)), known=("JDJhJDA0",)
+    ),
     "counterfoil_api.dialects.losant.operations:_standings": Parser(
         operations._standings, oneof("active", "in*", "*"), known=("*",)
     ),

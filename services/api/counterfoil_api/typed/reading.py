@@ -17,6 +17,7 @@ from counterfoil.bounds import Address
 from counterfoil.refusals import BadText
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import (
+    CredentialsMissing,
     InvalidRequest,
     MalformedRequest,
     UnsupportedMediaType,
@@ -101,8 +102,7 @@ def reader(parameter: Parameter, conventions: Conventions = OURS) -> Read:
         case Source.ASKER | Source.APPROACH:
             return conventions.credentials
         case Source.PERHAPS:
-            credentials = conventions.credentials
-            return lambda request, raw: credentials(request, raw) if "Authorization" in request.headers else None
+            return _perhaps(conventions.credentials)
         case Source.ADDRESS:
             return lambda request, _: client_of(request)
         case Source.IF_MATCH:
@@ -111,6 +111,16 @@ def reader(parameter: Parameter, conventions: Conventions = OURS) -> Read:
             return conventions.retry
         case Source.HEADERS:
             return _headers_reader(parameter.type)
+
+
+def _perhaps(credentials: Read) -> Read:
+    def read(request: web.Request, raw: bytes) -> object:
+        try:
+            return credentials(request, raw)
+        except CredentialsMissing:
+            return None
+
+    return read
 
 
 def replayed(given: object) -> bool:

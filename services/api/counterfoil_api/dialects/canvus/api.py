@@ -1,0 +1,78 @@
+"""What all operations of the Canvus API share: how it refuses, and the header that says who asks."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from counterfoil.refusals import OutcomeUnknown, Refusal
+from counterfoil.secret import URL_SAFE, SecretShape
+from counterfoil_api.auth.credentials import Approach, token
+from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.edge.addresses import client_of
+from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRepeated
+from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conventions import Conventions
+
+NAME: Final = "canvus"
+SHAPE: Final = SecretShape("", URL_SAFE, 43)
+HEADER: Final = "Private-Token"
+
+
+class CanvusError(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong, under both names that clients look for."""
+
+    msg: str
+    message: str
+
+
+class CanvusErrors(DialectErrors):
+    """Refusals by their HTTP statuses."""
+
+    shape: type = CanvusError
+
+    def document(self, refusal: Refusal) -> CanvusError:
+        """Return what is said."""
+        match self.status(refusal):
+            case 401:
+                return CanvusError(msg=said(refusal), message="401 Unauthorized")
+            case 403:
+                return CanvusError(msg="Permission denied", message=said(refusal))
+        return CanvusError(msg=said(refusal), message=said(refusal))
+
+    def status(self, refusal: Refusal) -> int:
+        """Return the status: no 422, and of what may have happened none after which clients simply try again."""
+        if isinstance(refusal, OutcomeUnknown):
+            return 409
+        status = kind_of(refusal).status
+        return 400 if status == 422 else status
+
+
+def _approach(request: web.Request, _: bytes) -> Approach:
+    given = request.headers.getall(HEADER, ())
+    if not given:
+        raise CredentialsMissing(f"Send an access token in the header {HEADER}.")
+    if len(given) > 1:
+        raise CredentialsRepeated(f"Send one {HEADER} header, not several.")
+    return Approach(token(given[0].strip()), address=client_of(request), as_owner=True)
+
+
+api = Api(
+    "tokens",
+    Conventions(
+        prefix="/canvus/api/v1",
+        spelling=CanvusErrors(),
+        credentials=_approach,
+        lenient=True,
+        any_media_type=True,
+        schemes={
+            "token": {
+                "type": "apiKey",
+                "in": "header",
+                "name": HEADER,
+                "description": "An access token, or what a login gave.",
+            }
+        },
+    ),
+)

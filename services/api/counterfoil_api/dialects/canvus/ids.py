@@ -1,0 +1,51 @@
+"""Ids of tokens that look like Canvus': in base64 what looks like the text of a bcrypt hash, with one salt a server.
+
+They are not hashes of secrets: what stands in the place of the hash is our id, sealed.
+"""
+
+import base64
+import re
+from typing import Final
+from uuid import UUID
+
+from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.principal import NIL
+
+_KIND: Final = "canvus token"
+_TAG: Final = 7
+"""Bytes: with the 16 of our id 23, as many as a bcrypt hash has."""
+_SALT: Final = 16
+_TEXT: Final = re.compile(r"[A-Za-z0-9]{80}")
+_RADIX_64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BCRYPT: Final = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_TO_BCRYPT: Final = str.maketrans(_RADIX_64, _BCRYPT)
+_FROM_BCRYPT: Final = str.maketrans(_BCRYPT, _RADIX_64)
+_COST: Final = "$2a$04$"
+
+
+def id_of(opaque: OpaqueIds, account: UUID, token_id: UUID) -> str:
+    """Return the id that a token has in Canvus: 80 letters and digits."""
+    sealed = opaque.sealed(_KIND, account, token_id.bytes, tag=_TAG)
+    return base64.b64encode(f"{_COST}{_salt(opaque)}{_spelt(sealed)}".encode()).decode()
+
+
+def token_of(opaque: OpaqueIds, account: UUID, text: str) -> UUID | None:
+    """Return the token that has this id, or None."""
+    if not _TEXT.fullmatch(text):
+        return None
+    spelt = base64.b64decode(text)[-31:].decode("latin-1")
+    if not set(spelt) <= set(_BCRYPT):
+        return None
+    sealed = base64.b64decode(spelt.translate(_FROM_BCRYPT) + "=")
+    value = opaque.opened(_KIND, account, sealed, tag=_TAG)
+    found = None if value is None else UUID(bytes=value)
+    # Another salt, or other bits beyond the end, would be another spelling of the same id.
+    return found if found is not None and id_of(opaque, account, found) == text else None
+
+
+def _salt(opaque: OpaqueIds) -> str:
+    return _spelt(opaque.sealed("canvus salt", NIL, bytes(_SALT), tag=1)[:_SALT])
+
+
+def _spelt(raw: bytes) -> str:
+    return base64.b64encode(raw).decode().rstrip("=").translate(_TO_BCRYPT)

@@ -1,0 +1,78 @@
+"""Logins: a password, or a token, buys a token for a day."""
+
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from counterfoil.bounds import Address
+from counterfoil.commands import Revoke
+from counterfoil.postgres.listing import one
+from counterfoil.postgres.liveness import database_time
+from counterfoil.principal import Principal
+from counterfoil.refusals import NotFound
+from counterfoil.token import is_session
+from counterfoil_api.auth.credentials import Approach, password_of, token
+from counterfoil_api.auth.principals import authenticate
+from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
+from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
+from counterfoil_api.dialects.logins import Kind, begin, log_in
+from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.reading import Body, From, Headers, Perhaps
+from counterfoil_api.typed.replies import JSON, Page
+
+_DAY: Final = 86_400
+_REFUSALS: Final = (CredentialsRefused, OtpRequired, RateLimited, NotFound)
+
+
+class OneTimeCode(msgspec.Struct, frozen=True, kw_only=True, rename={"code": "X-Authorization-OTP"}):
+    """A user's one-time code, if they use one."""
+
+    code: str = ""
+
+
+@api.post("/users/login", refusals=_REFUSALS)
+async def log_in_user(ledger: Ledger, address: From, *, body: Body[Login], headers: Headers[OneTimeCode]) -> LoggedIn:
+    """Log in with a password, or go on with a token: either gives a new token, which ends by itself after a day."""
+    if body.token is not UNSET:
+        asker = await _holder(ledger, body.token, address)
+        session = await begin(ledger, asker, await _kind(ledger, asker))
+    elif body.email is not UNSET and body.password is not UNSET:
+        given = password_of(body.email, body.password)
+        session = await log_in(ledger, given, _lasting(_DAY), otp=headers.code or None, address=address)
+    else:
+        raise CredentialsMissing("Give an email and a password, or a token.")
+    return LoggedIn(token=session.secret, user=user_document(session.user, session.token.created_at))
+
+
+@api.post("/users/logout", refusals=_REFUSALS)
+async def log_out(ledger: Ledger, approach: Perhaps[Approach], address: From, *, body: Body[Logout]) -> Page:
+    """End the login that is named, or else the one that asks. An access token is ended by deleting it, and not here."""
+    if body.token is not UNSET:
+        asker = await _holder(ledger, body.token, address)
+    elif approach is not None:
+        asker = await authenticate(ledger, approach)
+    else:
+        raise CredentialsMissing("Name a token, or send one in the header Private-Token.")
+    found = await one(ledger.readers, asker.account, token_id=asker.actor.id)
+    if found is not None and is_session(found.token.dialect):
+        reason = "Logged out through the Canvus API."
+        await ledger.door.execute(Revoke(account=asker.account, token_id=found.token.id, by=asker, reason=reason))
+    return Page(b"", JSON)
+
+
+async def _holder(ledger: Ledger, text: str, address: Address | None) -> Principal:
+    return await authenticate(ledger, Approach(token(text), address=address, as_owner=True))
+
+
+async def _kind(ledger: Ledger, asker: Principal) -> Kind:
+    """A day, or what is left of the token that logs in."""
+    if asker.expires_at is None:
+        return _lasting(_DAY)
+    left = (asker.expires_at - await database_time(ledger.readers)).total_seconds()
+    return _lasting(max(1, min(_DAY, int(left))))
+
+
+def _lasting(seconds: int) -> Kind:
+    return Kind(dialect=NAME, seconds=seconds, shape=SHAPE)

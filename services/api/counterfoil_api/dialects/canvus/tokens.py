@@ -1,0 +1,136 @@
+"""The access tokens of a user: their own, and for administrators anybody's."""
+
+import re
+from typing import Final
+from uuid import UUID
+
+from msgspec import UNSET
+from msgspec.structs import replace as with_fields
+
+from counterfoil.commands import Update
+from counterfoil.fold import Outcome
+from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.users import one_user
+from counterfoil.principal import Owner, Principal
+from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
+from counterfoil.scopes import meet
+from counterfoil.subjects.user import User, owner_of
+from counterfoil_api.auth.principals import need, reach
+from counterfoil_api.dialects import tokens
+from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
+from counterfoil_api.dialects.canvus.documents import AccessToken, Described, TokenId, UserNumber, token_document
+from counterfoil_api.dialects.canvus.ids import token_of
+from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.wishes import Wish, issue
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey
+from counterfoil_api.typed.replies import JSON, Page
+
+_PATH: Final = "/users/{user}/access-tokens"
+_MOST: Final = 10_000
+"""Tokens in a list, which Canvus does not page."""
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+_TARGET: Final = (ScopeMissing, NotFound)
+
+
+@api.get(_PATH, scope="tokens.read", refusals=_TARGET)
+async def list_access_tokens(ledger: Ledger, asker: Asker[Principal], *, user: UserNumber) -> list[AccessToken]:
+    """List the access tokens of a user, the oldest first."""
+    owner = await whose(ledger, asker, user, scope="tokens.read")
+    found, _ = await tokens.listed(ledger, asker, Filter(owner_type=owner.type, owner_id=owner.id), limit=_MOST)
+    return [token_document(ledger, each.token) for each in found]
+
+
+@api.get(f"{_PATH}/{{token_id}}", scope="tokens.read", refusals=_TARGET)
+async def get_access_token(
+    ledger: Ledger, asker: Asker[Principal], *, user: UserNumber, token_id: TokenId
+) -> AccessToken:
+    """Look at an access token."""
+    owner = await whose(ledger, asker, user, scope="tokens.read")
+    found = await tokens.look_at(ledger, asker, token_id=meant(ledger, asker, token_id), owner=owner)
+    return token_document(ledger, found.token)
+
+
+@api.post(_PATH, scope="tokens.create", refusals=(*_TARGET, BeyondCaller, BeyondPolicy, BadText))
+async def create_access_token(
+    ledger: Ledger, asker: Asker[Principal], *, user: UserNumber, body: Body[Described], key: IdempotencyKey
+) -> AccessToken:
+    """Create an access token, which does what its user may, as far as the caller may. Its text is shown this once."""
+    found = await _user(ledger, asker, user, scope="tokens.create")
+    wish = Wish(
+        name=_described(body),
+        owner=owner_of(found.id),
+        scopes=meet(found.held, asker.scopes),
+        dialect=NAME,
+        shape=SHAPE,
+    )
+
+    def shown(outcome: Outcome, secret: str) -> AccessToken:
+        return with_fields(token_document(ledger, outcome.token), plain_token=secret)
+
+    return await issue(ledger, asker, wish, key, shown, kind=AccessToken)
+
+
+@api.patch(f"{_PATH}/{{token_id}}", scope="tokens.update", refusals=(*_TARGET, BadText))
+async def change_access_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: UserNumber,
+    token_id: TokenId,
+    body: Body[Described],
+    key: IdempotencyKey,
+) -> AccessToken:
+    """Describe an access token anew."""
+    owner, name = await whose(ledger, asker, user, scope="tokens.update"), _described(body)
+    found = await tokens.one(ledger, asker, scope="tokens.update", token_id=meant(ledger, asker, token_id), owner=owner)
+    command = Update(account=asker.account, token_id=found.token.id, by=asker, name=name)
+    return await tokens.change(
+        ledger, (command,), key, lambda outcome: token_document(ledger, outcome.token), kind=AccessToken
+    )
+
+
+@api.delete(f"{_PATH}/{{token_id}}", scope="tokens.revoke", refusals=_TARGET)
+async def delete_access_token(ledger: Ledger, asker: Asker[Principal], *, user: UserNumber, token_id: TokenId) -> Page:
+    """Delete an access token, which is good for nothing any more."""
+    owner = await whose(ledger, asker, user, scope="tokens.revoke")
+    found = await tokens.one(ledger, asker, scope="tokens.revoke", token_id=meant(ledger, asker, token_id), owner=owner)
+    await tokens.revoke(ledger, asker, found, "Canvus")
+    return Page(b"", JSON)
+
+
+async def whose(ledger: Ledger, asker: Principal, number: str, *, scope: str) -> Owner:
+    """The user who is meant, as the owner of tokens. Raises ScopeMissing, NotFound."""
+    return owner_of((await _user(ledger, asker, number, scope=scope)).id)
+
+
+def meant(ledger: Ledger, asker: Principal, text: str) -> UUID:
+    """The token that is meant. Raises NotFound."""
+    found = token_of(ledger.opaque_ids, asker.account, text)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _user(ledger: Ledger, asker: Principal, number: str, *, scope: str) -> User:
+    """The user who is meant; who may only do this to their own tokens names nobody else, whether they exist or not."""
+    within = reach(asker, scope)
+    if not _NUMBER.fullmatch(number):
+        raise NotFound
+    found = await one_user(ledger.readers, asker.account, int(number))
+    if within is not None and (found is None or owner_of(found.id) != within):
+        need(asker, scope)
+    if found is None or found.standing == "removed":
+        raise NotFound
+    return found
+
+
+def _described(body: Described) -> str:
+    if any(each is not None for each in (body.expires, body.expires_at, body.scopes)):
+        raise InvalidRequest(
+            "Access tokens never expire and have no scopes of their own; leave out expires and scopes.", where="body"
+        )
+    name = body.description if body.description is not UNSET else body.name
+    if name is UNSET or not name.strip():
+        raise InvalidRequest("The attribute description is missing.", where="body", field="description")
+    return name
