@@ -1,0 +1,37 @@
+"""PyPI `py-jelastic`, `jelastic-client` and `jelapi` against the service, by its base URL alone."""
+
+import re
+
+import pytest
+
+from clients.conftest import Place
+from clients.environment import Clients
+
+pytestmark = pytest.mark.clients
+
+
+async def test_three_clients_lead_a_token_through_its_life(clients: Clients, place: Place) -> None:
+    said = await clients.run("jelastic_life.py", place.given())
+    made = said["made"]
+    assert re.fullmatch(r"[0-9a-f]{40}", made["key"])
+    assert (made["description"], made["expiresAt"]) == ("made by py-jelastic", "2090-01-01 00:00:00")
+    (listed,) = said["listed"]
+    assert "key" not in listed
+    assert said["edited"]["description"] == "edited"
+    assert {"Extended Access", "IDE Plugins", "Marketplace", "Maven Plugin"} <= set(said["templates"])
+    assert said["methods"] > 10
+    assert said["e-mail"] == said["jelapi"] == place.account.member_email
+    assert said["regenerated"]["id"] == made["id"]
+    assert said["regenerated"]["key"] != made["key"]
+    assert (said["deleted"], said["signed out"]) == (0, 0)
+    kinds = {name: said[name][0] for name in ("wrong", "no password", "unknown", "permission", "session over")}
+    assert kinds == {
+        "wrong": "JelasticApiError",
+        "no password": "JelasticApiError",
+        "unknown": "JelasticResourceNotFound",
+        "permission": "JelasticPermissionError",
+        "session over": "JelasticApiError",
+    }
+    for name in ("old key", "dead"):
+        assert said[name][0] == "JelasticClientException"
+    assert said["jelapi refused"][0] == "JelasticAPIException"
