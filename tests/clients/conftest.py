@@ -26,7 +26,7 @@ class Place:
 
     def given(self, **more: Any) -> dict[str, Any]:
         """What a script is told."""
-        return msgspec.to_builtins(self.account) | {"url": self.url} | more
+        return {**msgspec.to_builtins(self.account), "url": self.url, **more}
 
 
 @pytest.fixture(scope="session")

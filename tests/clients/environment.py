@@ -88,9 +88,8 @@ def _run(program: str, *arguments: str, cwd: Path = TOP) -> None:
         [str(own) if own.exists() else program, *arguments], cwd=cwd, capture_output=True, text=True,
         timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, (
-        f"{program} {arguments[0]} failed; are the registries reachable?\n{done.stderr[-2_000:]}"
-    )
+    complaint = f"{program} {arguments[0]} failed; are the registries reachable?"
+    assert done.returncode == 0, f"{complaint}\n{done.stderr[-2_000:]}"
 
 
 @contextmanager

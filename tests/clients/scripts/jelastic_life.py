@@ -47,7 +47,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         told["methods"] = len(tokens.GetTokenApiList()["tokenPermissions"])
         told["unknown"] = refusal(lambda: tokens.EditToken(id=999_999, password=password, description="x"))
         with Jelastic(base, made["key"]) as holder:
-            told["permission"] = refusal(lambda: holder.users.Authentication.GetTokens())
+            told["permission"] = refusal(holder.users.Authentication.GetTokens)
         account = JelasticClientFactory(f"{base}/1.0", made["key"]).create_account_client()
         told["e-mail"] = account.get_user_info().email()
         jelapi.api_url, jelapi.api_token = f"{base}/1.0/", made["key"]
@@ -60,7 +60,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         dead = JelasticClientFactory(f"{base}/1.0", again["key"]).create_account_client()
         told["dead"] = refusal(dead.get_user_info)
         told["signed out"] = tokens.Signout()["result"]
-        told["session over"] = refusal(lambda: tokens.GetTokens())
+        told["session over"] = refusal(tokens.GetTokens)
     return told
 
 
