@@ -1,0 +1,101 @@
+"""Golden files: what a vendor's page asks and answers, replayed one after the other.
+
+An example is a line `== …`, the request (a line, headers, an empty line and a body), a line `--`, the status, and the
+answer. What follows it may `keep` a part of the real answer under a name for later requests, or name what the real one
+may have `beside:`. `{name}` stands for something known, `{basic}` and `{basic::name}` for Basic credentials.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+HERE: Final = Path(__file__).with_name("golden")
+_SHAPES: Final = tuple(
+    (name, re.compile(pattern))
+    for name, pattern in (
+        ("UUID", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+        ("moment with milliseconds", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"),
+        ("moment with milliseconds and no zone", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}"),
+        ("moment", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
+        ("Scalingo's secret", r"tk-us-[A-Za-z0-9_-]{48}"),
+        ("Cloudflare's client id", r"[0-9a-f]{32}\.access"),
+        ("Cloudflare's secret", r"[0-9a-f]{64}"),
+        ("Canvus' id", r"JDJhJDA0J[A-Za-z0-9+/]{71}"),
+        ("Canvus' secret", r"[A-Za-z0-9_-]{43}"),
+        ("Virtuozzo's secret", r"[0-9a-f]{40}"),
+        ("Losant's id", r"[0-9a-f]{24}"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example of a page."""
+
+    title: str
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+    status: int
+    answer: Any
+    kept: dict[str, str] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
+
+
+def examples(vendor: str) -> tuple[str, list[Example]]:
+    """The base path of a vendor's API, and the examples of its page."""
+    head, *rest = (HERE / f"{vendor}.txt").read_text(encoding="utf-8").split("\n== ")
+    return head.partition("Base: ")[2].strip(), [_example(each) for each in rest]
+
+
+def _example(text: str) -> Example:
+    title, _, text = text.partition("\n")
+    asked, _, answered = text.partition("\n--\n")
+    head, _, body = asked.partition("\n\n")
+    first, *headers = head.splitlines()
+    method, _, path = first.partition(" ")
+    status, *lines = answered.strip().splitlines()
+    said = [line for line in lines if not line.startswith(("keep ", "beside: "))]
+    keeping = [line.removeprefix("keep ").split(" as ") for line in lines if line.startswith("keep ")]
+    kept = {name: place for place, name in keeping}
+    beside = next((line.removeprefix("beside: ") for line in lines if line.startswith("beside: ")), "")
+    return Example(
+        title, method, path, dict(line.split(": ", 1) for line in headers), body.strip(), int(status),
+        msgspec.json.decode("\n".join(said)) if said else None, kept, frozenset(beside.split()),
+    )  # fmt: skip
+
+
+def differences(printed: Any, real: Any, beside: frozenset[str], at: str = "") -> list[str]:
+    """Where the real answer has not the shape of the one on the page."""
+    match printed:
+        case dict():
+            if not isinstance(real, dict):
+                return [f"{at} is no object"]
+            keys = [key for key in real if key in printed or key not in beside]
+            found = [] if keys == list(printed) else [f"{at} has {list(real)} and not {list(printed)}"]
+            both = (key for key in printed if key in real)
+            return found + [
+                each for key in both for each in differences(printed[key], real[key], beside, f"{at}.{key}")
+            ]
+        case [one, *others]:
+            if not isinstance(real, list) or not real:
+                return [f"{at} is no list of anything"]
+            shapes = [one, *others]
+            return [
+                each
+                for n, element in enumerate(real)
+                for each in min((differences(s, element, beside, f"{at}[{n}]") for s in shapes), key=len)
+            ]
+        case _:
+            return [] if shape(printed) == shape(real) else [f"{at} is {shape(real)} and not {shape(printed)}"]
+
+
+def shape(value: Any) -> str:
+    """What kind of value it is, as finely as a vendor's client could tell."""
+    if isinstance(value, str):
+        return next((name for name, pattern in _SHAPES if pattern.fullmatch(value)), "text")
+    return type(value).__name__

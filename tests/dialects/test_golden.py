@@ -1,0 +1,86 @@
+"""Every example of the vendors' pages, replayed as printed; the answers have the shape of those on the pages."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession, web
+
+from api.service import Caller, basic, served, settings_for
+from counterfoil_api.application import make_app
+from counterfoil_dev.postgres import OWNER, Postgres
+from dialects.accounts import Account, opened
+from dialects.golden_files import HERE, differences, examples
+
+VENDORS = sorted(path.stem for path in HERE.glob("*.txt"))
+
+
+async def stopped(_: web.Request) -> web.Response:
+    """What the platform behind answers."""
+    return web.json_response({"result": 0})
+
+
+@pytest_asyncio.fixture(scope="module")
+async def known(
+    postgres_server: Postgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Caller, dict[str, str]]]:
+    """Somebody without credentials, and all that stands in the file of them."""
+    postgres_server.run(f"create database golden owner {OWNER} template {template};")
+    platform = web.Application()
+    platform.router.add_route("*", "/{path:.*}", stopped)
+    async with served(platform) as upstream:
+        settings = settings_for(postgres_server.database("golden").app_url, VIRTUOZZO_UPSTREAM=upstream)
+        account: Account = await opened(settings, "golden", tmp_path_factory.mktemp("golden"))
+        async with served(make_app(settings)) as url, ClientSession(url) as session:
+            told = {name: str(value) for name, value in msgspec.to_builtins(account).items()}
+            told["basic"] = basic(account.member_login, account.member_password).removeprefix("Basic ")
+            yield Caller(session, ""), told
+    postgres_server.run("drop database if exists golden with (force);")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_the_page_is_answered_as_it_says(vendor: str, known: tuple[Caller, dict[str, str]]) -> None:
+    stranger, told = known[0], dict(known[1])
+    base, asked = examples(vendor)
+    assert len(asked) > 2
+    for example in asked:
+        path, body = filled(example.path, told), filled(example.body, told)
+        headers = {name: filled(value, told) for name, value in example.headers.items()}
+        caller = Caller(stranger.session, headers.pop("Authorization", ""))
+        answer = await caller.ask(example.method, base + path, body.encode(), headers=headers)
+        assert answer.status == example.status, (example.title, answer.body)
+        if example.answer is None:
+            assert answer.body in (b"", b"{}", b"null"), example.title
+            continue
+        assert differences(example.answer, answer.json, example.beside) == [], (example.title, answer.json)
+        for name, place in example.kept.items():
+            told[name] = found(answer.json, place)
+
+
+def test_what_differs_is_found() -> None:
+    printed: Any = {"id": "575ec7417ae143cd83dc4a95", "at": "2016-06-13T04:00:00.000Z", "tags": ["a"], "n": 1}
+    wrongs: list[dict[str, Any]] = [{"id": "7"}, {"at": "2016-06-13T04:00:00Z"}, {"tags": []}, {"n": "1"}, {"more": 1}]
+    for wrong in wrongs:
+        assert differences(printed, printed | wrong, frozenset())
+    assert differences(printed, dict(reversed(printed.items())), frozenset())
+    assert differences(printed, printed | {"more": 1}, frozenset({"more"})) == []
+
+
+def filled(text: str, told: dict[str, str]) -> str:
+    """A text with what its names stand for."""
+
+    def known_as(match: re.Match[str]) -> str:
+        name = match[1]
+        secret = name.removeprefix("basic::")
+        return basic("", told[secret]).removeprefix("Basic ") if secret != name else told[name]
+
+    return re.sub(r"\{([a-z_:]+)\}", known_as, text)
+
+
+def found(answer: Any, place: str) -> str:
+    for name in place.split("."):
+        answer = answer[name]
+    return str(answer)
