@@ -96,17 +96,22 @@ class Secret:
 class SecretShape:
     """A form that secrets may have beside ours: a prefix, and so many random characters of an alphabet.
 
-    Nothing in it catches typing errors. Whoever chooses one makes it 128 random bits at least.
+    Nothing in it catches typing errors. Whoever chooses one makes it 128 random bits at least. The number of characters
+    in the alphabet divides 256, so that each is as likely as any other.
     """
 
     prefix: str
     alphabet: str
     length: int
 
+    def __post_init__(self) -> None:
+        if 256 % len(self.alphabet):
+            raise ValueError("the characters of this alphabet would not all be as likely")
+
     def mint(self) -> Secret:
         """Make a new secret of this form."""
-        plain = self.prefix + "".join(self.alphabet[secrets.randbelow(len(self.alphabet))] for _ in range(self.length))
-        return Secret(plain, len(self.prefix))
+        drawn = (self.alphabet[byte % len(self.alphabet)] for byte in secrets.token_bytes(self.length))
+        return Secret(self.prefix + "".join(drawn), len(self.prefix))
 
     def recognised(self, text: str) -> Secret | None:
         """Return the secret that a text of this form may be."""

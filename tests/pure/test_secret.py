@@ -204,3 +204,12 @@ def test_a_shape_recognises_what_it_mints_and_a_stub_shows_four_characters(
     assert [text for text in wrong if shape.recognised(text)] == []
     if prefix:
         assert shape.recognised("z" + plain[1:]) is None
+
+
+@pytest.mark.parametrize("alphabet", [HEX, URL_SAFE])
+def test_every_character_of_a_shape_is_as_likely(alphabet: str) -> None:
+    found = Counter("".join(SecretShape("", alphabet, 64).mint().plain for _ in range(2_000)))
+    expected = 128_000 / len(alphabet)
+    assert sum((found[each] - expected) ** 2 / expected for each in alphabet) < IMPROBABLE
+    with pytest.raises(ValueError, match="as likely"):
+        SecretShape("", ALPHABET, 43)
