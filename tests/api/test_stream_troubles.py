@@ -26,7 +26,7 @@ from counterfoil.subjects.key import RING
 from counterfoil.subjects.key_events import RemoveKey
 from counterfoil_api.application import make_app
 from counterfoil_api.edge.bounds import BOUNDS, Bounds
-from counterfoil_api.events import stream as streams
+from counterfoil_api.events import live as streams
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all, sealed_beside
 

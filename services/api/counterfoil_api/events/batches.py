@@ -55,6 +55,10 @@ class Batch:
         rest = [event for event in self._events if position < event.position <= pieces[at].reached]
         return next(iter(pieces_of(rest, pieces[at].reached, shape)))
 
+    def events_after(self, position: int) -> tuple[list[SealedEvent], int]:
+        """Return the events that follow a position of this batch, and where it ends."""
+        return [event for event in self._events if event.position > position], self.reached
+
     def _grow(self, weight: int) -> None:
         self.weight += weight
         self._grown(weight)

@@ -18,7 +18,7 @@ import asyncpg
 import structlog
 
 from counterfoil.postgres.connection import LOST, Pool
-from counterfoil.postgres.sealed_log import LogFilter, head_of, last_positions, window
+from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, head_of, last_positions, window
 from counterfoil_api.events.batches import Batch, Piece, Shape
 from counterfoil_api.events.log_watch import LogWatch
 
@@ -57,6 +57,10 @@ class Feed:
     def piece_after(self, position: int, shape: Shape) -> Piece:
         """Return what follows this position, which is not before its start, and before what it has reached."""
         return self._batches[bisect_right(self._batches, position, key=_reached)].piece_after(position, shape)
+
+    def events_after(self, position: int) -> tuple[list[SealedEvent], int]:
+        """Return the events that follow this position in one batch, and where that ends; likewise."""
+        return self._batches[bisect_right(self._batches, position, key=_reached)].events_after(position)
 
     def grow(self, target: int | None) -> None:
         """Read on up to this position, or up to wherever the log ends now."""

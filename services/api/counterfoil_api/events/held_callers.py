@@ -39,9 +39,8 @@ class HeldCaller:
     address: Address | None
 
     @classmethod
-    def of(cls, asker: Principal, address: Address | None, *, sees_users: bool) -> HeldCaller:
-        """Return the caller of a stream."""
-        scopes = (READS_LOG, READS_USERS) if sees_users else (READS_LOG,)
+    def of(cls, asker: Principal, address: Address | None, scopes: tuple[str, ...]) -> HeldCaller:
+        """Return the caller of a stream that needs these scopes."""
         # The expiry of a token is that of today, which may be later than it was; a bearer's is fixed.
         expires_at = asker.expires_at if asker.signed_with else None
         return cls(replace(asker, scopes=scopes, bounds=UNBOUNDED, expires_at=expires_at), address)

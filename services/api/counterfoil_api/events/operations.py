@@ -7,7 +7,7 @@ from counterfoil.refusals import OperatorOnly, ScopeMissing, UnknownUser
 from counterfoil_api.edge.complaints import BeyondLog, TooManyStreams
 from counterfoil_api.events.documents import LogHeaders, LogPage, LogQuery
 from counterfoil_api.events.following import follow, live_form, resumed
-from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.events.held_callers import READS_LOG, READS_USERS, HeldCaller
 from counterfoil_api.events.lines import printable
 from counterfoil_api.events.readings import reading_of
 from counterfoil_api.events.replaying import page, replay
@@ -53,7 +53,7 @@ async def read_log(
         query = resumed(query, headers.last_event_id)
     reading = await reading_of(ledger, asker, query)
     told = {"Log-Head": str(reading.head), "Vary": "Accept, Accept-Encoding"}
-    caller = HeldCaller.of(asker, address, sees_users=reading.sight.users)
+    caller = HeldCaller.of(asker, address, (READS_LOG, READS_USERS) if reading.sight.users else (READS_LOG,))
     if form is not None:
         return await follow(ledger, reading, form, caller, told)
     compress = accepts(headers.accept_encoding, "gzip")

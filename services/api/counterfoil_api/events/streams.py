@@ -19,7 +19,7 @@ from counterfoil_api.events.log_watch import LogWatch
 from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
 
 if TYPE_CHECKING:
-    from counterfoil_api.events.stream import Stream
+    from counterfoil_api.events.live import LiveStream
 
 LOOK_SECONDS: Final = 1.5
 """Between two looks at all callers."""
@@ -44,7 +44,7 @@ class Streams:
         self._by_key, self._keys, self._most = by_key, keys, most
         self._watch = LogWatch(url)
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
-        self._open: set[Stream] = set()
+        self._open: set[LiveStream] = set()
         self._accounts: Counter[UUID] = Counter()
         self._looking = Repeating(self._look, seconds=LOOK_SECONDS, complaint="streams_not_confirmed")
 
@@ -60,7 +60,7 @@ class Streams:
         await self.feeds.__aexit__()
         await self._watch.__aexit__()
 
-    def enter(self, stream: Stream) -> None:
+    def enter(self, stream: LiveStream) -> None:
         """Give a stream one of its account's places, or raise TooManyStreams."""
         account = stream.account
         if self._accounts[account] >= self._most:
@@ -72,7 +72,7 @@ class Streams:
         self._open.add(stream)
         STREAMS.inc()
 
-    def leave(self, stream: Stream, reason: str) -> None:
+    def leave(self, stream: LiveStream, reason: str) -> None:
         """Take the place back, once."""
         if stream not in self._open:
             return

@@ -82,7 +82,7 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
 def token_document(ledger: Ledger, token: Token) -> AccessToken:
     """A token as Canvus shows it, when it is asked for."""
     return AccessToken(
-        created_at=_local(token.created_at),
+        created_at=local(token.created_at),
         description=token.name or "",
         id=canvus_id(ledger, token.account, token.id),
     )
@@ -108,5 +108,6 @@ def user_document(user: User, at: datetime) -> UserDocument:
     )
 
 
-def _local(moment: datetime) -> str:
+def local(moment: datetime) -> str:
+    """A moment as tokens have it: in UTC, without saying so."""
     return milliseconds(moment).removesuffix("Z")

@@ -1,15 +1,17 @@
 """The access tokens of a user: their own, and for administrators anybody's."""
 
 import re
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import UNSET
 from msgspec.structs import replace as with_fields
 
+from counterfoil.bounds import Address
 from counterfoil.commands import Update
 from counterfoil.fold import Outcome
 from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.sealed_log import head_of
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
@@ -20,11 +22,14 @@ from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import AccessToken, Described, TokenId, UserNumber, token_document
 from counterfoil_api.dialects.canvus.ids import token_of
-from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, Watched
+from counterfoil_api.edge.complaints import InvalidRequest, TooManyStreams
+from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.wishes import Wish, issue
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey
-from counterfoil_api.typed.replies import JSON, Page
+from counterfoil_api.typed.reading import Asker, Body, From, IdempotencyKey, Query
+from counterfoil_api.typed.replies import JSON, Page, encode
+from counterfoil_api.typed.streaming import Streamed
 
 _PATH: Final = "/users/{user}/access-tokens"
 _MOST: Final = 10_000
@@ -33,22 +38,38 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _TARGET: Final = (ScopeMissing, NotFound)
 
 
-@api.get(_PATH, scope="tokens.read", refusals=_TARGET)
-async def list_access_tokens(ledger: Ledger, asker: Asker[Principal], *, user: UserNumber) -> list[AccessToken]:
-    """List the access tokens of a user, the oldest first."""
+@api.get(_PATH, scope="tokens.read", refusals=(*_TARGET, TooManyStreams))
+async def list_access_tokens(
+    ledger: Ledger, asker: Asker[Principal], address: From, *, user: UserNumber, query: Query[Subscribing]
+) -> Streamed[list[AccessToken]]:
+    """List the access tokens of a user, the oldest first. With `subscribe`, go on with every change."""
     owner = await whose(ledger, asker, user, scope="tokens.read")
+    head = await _head(ledger, asker, query)
     found, _ = await tokens.listed(ledger, asker, Filter(owner_type=owner.type, owner_id=owner.id), limit=_MOST)
-    return [token_document(ledger, each.token) for each in found]
+    if query.wanted:
+        caller = _held(asker, address)
+        return _streamed(Subscription(ledger, caller, Watched(owner), found, after=head))
+    return Streamed(JSON, encode([token_document(ledger, each.token) for each in found]))
 
 
-@api.get(f"{_PATH}/{{token_id}}", scope="tokens.read", refusals=_TARGET)
+@api.get(f"{_PATH}/{{token_id}}", scope="tokens.read", refusals=(*_TARGET, TooManyStreams))
 async def get_access_token(
-    ledger: Ledger, asker: Asker[Principal], *, user: UserNumber, token_id: TokenId
-) -> AccessToken:
-    """Look at an access token."""
+    ledger: Ledger,
+    asker: Asker[Principal],
+    address: From,
+    *,
+    user: UserNumber,
+    token_id: TokenId,
+    query: Query[Subscribing],
+) -> Streamed[AccessToken]:
+    """Look at an access token. With `subscribe`, go on with every change."""
     owner = await whose(ledger, asker, user, scope="tokens.read")
+    head = await _head(ledger, asker, query)
     found = await tokens.look_at(ledger, asker, token_id=meant(ledger, asker, token_id), owner=owner)
-    return token_document(ledger, found.token)
+    if query.wanted:
+        caller, watched = _held(asker, address), Watched(owner, found.token.id)
+        return _streamed(Subscription(ledger, caller, watched, [found], after=head))
+    return Streamed(JSON, encode(token_document(ledger, found.token)))
 
 
 @api.post(_PATH, scope="tokens.create", refusals=(*_TARGET, BeyondCaller, BeyondPolicy, BadText))
@@ -97,6 +118,19 @@ async def delete_access_token(ledger: Ledger, asker: Asker[Principal], *, user: 
     found = await tokens.one(ledger, asker, scope="tokens.revoke", token_id=meant(ledger, asker, token_id), owner=owner)
     await tokens.revoke(ledger, asker, found, "Canvus")
     return Page(b"", JSON)
+
+
+async def _head(ledger: Ledger, asker: Principal, query: Subscribing) -> int:
+    """Where a stream begins: asked before the state, which then holds all that lies before it."""
+    return await head_of(ledger.readers, asker.account) if query.wanted else 0
+
+
+def _held(asker: Principal, address: Address | None) -> HeldCaller:
+    return HeldCaller.of(asker, address, ("own.read" if asker.lacks("tokens.read") else "tokens.read",))
+
+
+def _streamed(stream: Subscription) -> Streamed[Any]:
+    return Streamed(JSON, stream, {"X-Accel-Buffering": "no"})  # nginx would wait for more of it
 
 
 async def whose(ledger: Ledger, asker: Principal, number: str, *, scope: str) -> Owner:

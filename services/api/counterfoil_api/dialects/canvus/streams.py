@@ -1,0 +1,163 @@
+"""Subscriptions: the tokens of a user, or one of them, as they are, and then every change as it is sealed in the log.
+
+The first line is what the same request without `subscribe` is answered with; each other one is a token that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace as with_fields
+
+from counterfoil.codec import entry_of
+from counterfoil.events import Private
+from counterfoil.postgres.listing import Listed
+from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
+from counterfoil.principal import Owner
+from counterfoil.token import is_session
+from counterfoil_api.account.reads import is_for
+from counterfoil_api.dialects.canvus.documents import AccessToken, canvus_id, local, token_document
+from counterfoil_api.events.batches import Piece
+from counterfoil_api.events.feeds import Feed
+from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.events.lines import printable
+from counterfoil_api.events.live import LiveStream
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.replies import encode
+
+_NONE: Final = "false", "0"
+
+
+class Subscribing(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether what is asked for is wanted as a stream."""
+
+    subscribe: (
+        Annotated[
+            str,
+            Meta(
+                description="With it, also without a value, the answer does not end: its first line is the present "
+                "state, each other one a token that changed, with its `state`. A blank line says that nothing did.",
+                examples=["true"],
+                max_length=16,
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is."""
+        return self.subscribe is not None and self.subscribe.lower() not in _NONE
+
+
+class Watched(NamedTuple):
+    """What a stream shows: all tokens of an owner, or the `only` one of them."""
+
+    owner: Owner
+    only: UUID | None = None
+
+    @property
+    def filter(self) -> LogFilter:
+        """Which events may be about it."""
+        return LogFilter(subject=self.only, kinds=("token",))
+
+
+class _Known(NamedTuple):
+    version: int
+    shown: AccessToken
+
+
+class Subscription(LiveStream):
+    """One such stream. It knows what it has shown of each token, so that it shows nothing twice."""
+
+    silence_seconds = 15.0
+
+    def __init__(
+        self, ledger: Ledger, caller: HeldCaller, watched: Watched, found: Iterable[Listed], *, after: int
+    ) -> None:
+        self._ledger, self._watched = ledger, watched
+        self._known = {
+            each.token.id: _Known(each.token.version, _normal(token_document(ledger, each.token))) for each in found
+        }
+        first = [known.shown for known in self._known.values()]
+        line = _line(first if watched.only is None else first[0])
+        super().__init__(ledger.streams, caller, caller.asker.account, watched.filter, after=after, first=line)
+
+    def _from_feed(self, feed: Feed) -> Piece:
+        return self._from_log(*feed.events_after(self._position))
+
+    def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
+        changed = [token for event in events if (token := self._changed(event)) is not None]
+        return Piece(b"".join(map(_line, changed)), reached, len(changed))
+
+    def _keep_alive(self) -> bytes:
+        return b"\n"
+
+    def _ending(self) -> bytes:
+        return b""
+
+    def _looked(self, piece: Piece) -> None:
+        if piece.shown and not is_for(self.caller.asker, self._watched.owner):
+            self._ledger.witness.note(self.caller.asker, "list", shown=piece.shown)
+
+    def _changed(self, event: SealedEvent) -> AccessToken | None:
+        """Return the token of an event if that changes what is shown of it, and remember it."""
+        if event.kind != "token":
+            return None
+        known = self._known.get(event.subject)
+        if known is None:
+            return self._began(event)
+        if event.version <= known.version:  # it was in what was shown first
+            return None
+        said = None if event.private is None else msgspec.json.decode(event.private, type=Private)
+        token = known.shown
+        match event.type:
+            case "updated" if said is not None and isinstance(said.name, str):
+                token = with_fields(token, description=said.name)
+            case "erased":
+                token = with_fields(token, description="")
+            case "revoked":
+                del self._known[event.subject]
+                return with_fields(token, state="deleted")
+        self._known[event.subject] = _Known(event.version, token)
+        return token if token != known.shown else None
+
+    def _began(self, event: SealedEvent) -> AccessToken | None:
+        """Return the token that an event made, if it is one that the stream shows."""
+        if event.type != "created" or self._watched.only is not None:
+            return None
+        made = msgspec.convert(entry_of(event.entry).data, _Made)
+        if made.owner != self._watched.owner or is_session(made.dialect):
+            return None
+        token = AccessToken(
+            created_at=local(event.at),
+            description=_name_in(event),
+            id=canvus_id(self._ledger, event.account, event.subject),
+            state="normal",
+        )
+        self._known[event.subject] = _Known(event.version, token)
+        return token
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """What this reads of the event that made a token."""
+
+    owner: Owner
+    dialect: str = "native"
+
+
+def _name_in(event: SealedEvent) -> str:
+    said = None if event.private is None else msgspec.json.decode(event.private, type=Private)
+    return said.name if said is not None and isinstance(said.name, str) else ""
+
+
+def _normal(token: AccessToken) -> AccessToken:
+    return with_fields(token, state="normal")
+
+
+def _line(what: AccessToken | list[AccessToken]) -> bytes:
+    return printable(encode(what)) + b"\n"
