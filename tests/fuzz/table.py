@@ -62,6 +62,10 @@ OURS: Final = {
     "counterfoil.client.wire:Wire.__init__": "the address that the program has stated",
     "counterfoil.client.tokens:Tokens.unannounced": "a number in the answer of the ledger that the program has named",
     "counterfoil.charter:read": "a file that we wrote",
+    **{
+        f"counterfoil_api.dialects.canvus.streams:{name}": "an event that was sealed in our log"
+        for name in ("Subscription._began", "Subscription._changed", "_name_in")
+    },
     "counterfoil_api.dialects.canvus.sessions:_kind": "what is left of a token, by the database's time",
     "counterfoil_api.edge.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
     "counterfoil_api.typed.answering:answered": _ANSWER,
