@@ -11,6 +11,7 @@ MEANING: Final = r"A glob: * is any text, ? one character; \* \? and \\ are the 
 """For help texts and the API's document."""
 PATTERN: Final = r"^([^\\]|\\[*?\\])*$"
 _PART: Final = re.compile(r"\\(?P<escaped>[*?\\])|(?P<wild>[*?])|(?P<plain>[^\\])", re.DOTALL)
+_SPECIAL: Final = re.compile(r"[*?\\]")
 _WILD: Final = {"*": "%", "?": "_"}
 
 
@@ -41,3 +42,8 @@ def read(glob: str, *, field: str) -> Glob:
             field=field,
         )
     return Glob(prefix, like)
+
+
+def literal(text: str) -> str:
+    """Return the glob that finds this very text."""
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)

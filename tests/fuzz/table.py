@@ -26,6 +26,9 @@ BY_SERVICE: Final = frozenset(
         "counterfoil.principal:Owner.user",
         "counterfoil.decide:_create",
         "counterfoil.glob:read",
+        "counterfoil_api.dialects.cloudflare.service_tokens:_id",
+        "counterfoil_api.dialects.cloudflare.service_tokens:account",
+        "counterfoil_api.dialects.cloudflare.service_tokens:zone",
         "counterfoil_api.dialects.losant.operations:_place",
         "counterfoil_api.dialects.canvus.tokens:_user",
         "counterfoil_api.dialects.scalingo:_id",
@@ -67,6 +70,7 @@ OURS: Final = {
         for name in ("Subscription._began", "Subscription._changed", "_name_in")
     },
     "counterfoil_api.dialects.canvus.sessions:_kind": "what is left of a token, by the database's time",
+    "counterfoil_api.dialects.cloudflare.updates:_offset": "digits in a token's metadata, or it counts as none",
     "counterfoil_api.edge.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
     "counterfoil_api.typed.answering:answered": _ANSWER,
     "counterfoil_api.tokens.bulk:_staged": _ANSWER,

@@ -65,7 +65,7 @@ WEB: dict[str, Parser] = {
         lambda lines: proof.proof_of(_headers_of(lines)),
         oneof(f"X-Client-Id: {ID}\nX-Client-Secret: {SECRET}", f"CF-Access-Client-Id: {ID}.access\nAuthorization: a"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
-        ("counterfoil_api.forwarding.proof:_pair",),
+        ("counterfoil_api.forwarding.proof:pair",),
         known=("X-Client-Id: ",),
     ),
     "counterfoil_api.forwarding.demand:demand_of": Parser(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from counterfoil.glob import Glob, read
+from counterfoil.glob import Glob, literal, read
 from counterfoil.refusals import BadText
 
 
@@ -33,3 +33,8 @@ def test_a_backslash_that_escapes_nothing_is_refused_with_its_place(glob: str, p
     with pytest.raises(BadText, match=f"character {place} of name escapes nothing") as refused:
         read(glob, field="name")
     assert refused.value.facts == {"field": "name"}
+
+
+@pytest.mark.parametrize("text", ["", "nightly", "exact*", "a?b", "a\\b", "100%_", "\\*"])
+def test_a_text_is_found_by_its_literal_glob(text: str) -> None:
+    assert read(literal(text), field="name").prefix == text

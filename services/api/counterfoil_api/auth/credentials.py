@@ -56,6 +56,7 @@ class Approach:
 
     A bearer has to be for the `audience`, a path below our own URL. With `as_owner` what a login or an exchange gave
     for a time lets its holder do what outlives it, as far as the token behind a bearer, or the user who logged in, may.
+    Beside a secret may stand the `email` address of the user on whose behalf its token acts.
     """
 
     credentials: Credentials
@@ -63,6 +64,7 @@ class Approach:
     address: Address | None = None
     audience: str = ""
     as_owner: bool = False
+    email: str | None = None
 
 
 def approach_of(request: web.Request) -> Approach:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from counterfoil.bounds import Address, admits
 from counterfoil.postgres.lookup import Seen
+from counterfoil.postgres.users import one_user
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, TokenNetworkForbidden, UnknownSecret
 from counterfoil.scopes import meet
@@ -139,6 +140,8 @@ async def refuse_networks(ledger: Ledger, seen: Seen, act: Act | None, address: 
 
 async def _by_secret(ledger: Ledger, given: SecretGiven, approach: Approach) -> Principal:
     generation, seen = await seen_by_secret(ledger, given.plain, client=given.client)
+    if approach.email is not None:
+        await _refuse_another(ledger, seen, approach.email)
     refuse_network(seen, approach.address)
     ledger.uses.note(seen, generation)
     return Principal(
@@ -150,6 +153,13 @@ async def _by_secret(ledger: Ledger, given: SecretGiven, approach: Approach) -> 
         expires_at=None if approach.as_owner and is_session(seen.dialect) else good_until(seen, generation),
         bounds=seen.bounds,
     )
+
+
+async def _refuse_another(ledger: Ledger, seen: Seen, email: str) -> None:
+    """Refuse a secret beside the address of anybody but its owner, like one that no token has."""
+    owner = None if seen.owner.user is None else await one_user(ledger.readers, seen.account, seen.owner.user)
+    if owner is None or owner.name is None or owner.name.casefold() != email.casefold():
+        raise UnknownSecret
 
 
 async def _by_bearer(ledger: Ledger, text: str, approach: Approach) -> Principal:

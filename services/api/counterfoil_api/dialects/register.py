@@ -6,14 +6,20 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from counterfoil.secret import SecretShape
-from counterfoil_api.dialects import canvus, losant, scalingo, virtuozzo
+from counterfoil_api.dialects import canvus, cloudflare, losant, scalingo, virtuozzo
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.edge.problems import Spelling
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api, Route
 from counterfoil_api.typed.openapi import document
 
-DIALECTS: Final[tuple[Dialect, ...]] = (canvus.DIALECT, losant.DIALECT, scalingo.DIALECT, virtuozzo.DIALECT)
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    canvus.DIALECT,
+    cloudflare.DIALECT,
+    losant.DIALECT,
+    scalingo.DIALECT,
+    virtuozzo.DIALECT,
+)
 
 
 def switched_on(names: Iterable[str], known: Iterable[Dialect] = DIALECTS) -> tuple[Dialect, ...]:

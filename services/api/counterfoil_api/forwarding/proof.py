@@ -20,11 +20,11 @@ _CLIENT_ID = re.compile(r"([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-
 
 def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
     """The one proof that a request carries; two are as bad as none."""
-    paired = [pair for pair in PAIRS if any(name in headers for name in pair)]
+    paired = [each for each in PAIRS if any(name in headers for name in each)]
     if len(paired) + len(headers.getall("Authorization", ())) > 1:
         raise CredentialsRefused("Send one set of credentials, not several.")
     if paired:
-        return _pair(*(headers.getall(name, ()) for name in paired[0]))
+        return pair(*(headers.getall(name, ()) for name in paired[0]))
     shown = credentials_of(headers)
     # Slow on purpose, and people's: neither is for every request of a program.
     if isinstance(shown, PasswordGiven):
@@ -32,7 +32,8 @@ def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
     return shown
 
 
-def _pair(ids: Sequence[str], secrets: Sequence[str]) -> SecretGiven:
+def pair(ids: Sequence[str], secrets: Sequence[str]) -> SecretGiven:
+    """The token and its secret that a client id and a client secret name. Raises CredentialsRefused."""
     if len(ids) != 1 or len(secrets) != 1:
         raise CredentialsRefused("Send a client id together with its client secret, each once.")
     named = _CLIENT_ID.fullmatch(ids[0])

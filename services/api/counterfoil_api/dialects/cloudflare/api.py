@@ -1,0 +1,83 @@
+"""How Cloudflare's API is reached, and who asks there."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from counterfoil.secret import HEX, SecretShape
+from counterfoil_api.auth.credentials import Approach, SecretGiven, credentials_of, token
+from counterfoil_api.dialects.cloudflare.documents import Result
+from counterfoil_api.dialects.cloudflare.errors import CloudflareErrors
+from counterfoil_api.dialects.dialect import Dialect
+from counterfoil_api.edge.addresses import client_of
+from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
+from counterfoil_api.typed.api import Api
+from counterfoil_api.typed.conventions import Conventions
+
+NAME: Final = "cloudflare"
+SHAPE: Final = SecretShape("", HEX, 64)
+CLIENT_HEADERS: Final = ("CF-Access-Client-Id", "CF-Access-Client-Secret")
+_PREFIX: Final = f"/{NAME}/client/v4"
+_EMAIL: Final = "X-Auth-Email"
+_KEYS: Final = ("X-Auth-Key", "X-Auth-User-Service-Key")
+
+
+def approach(request: web.Request, _: bytes) -> Approach:
+    """Read who asks: a bearer token, or a token's secret as a key, with its owner's e-mail address where that is due.
+
+    Raises CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme.
+    """
+    keys = [(name, key) for name in _KEYS for key in request.headers.getall(name, ())]
+    if len(keys) + len(request.headers.getall("Authorization", ())) > 1:
+        raise CredentialsRepeated
+    address = client_of(request)
+    if not keys:
+        if request.headers.get("Authorization", "Bearer ")[:7].lower() != "bearer ":
+            raise UnknownScheme
+        return Approach(credentials_of(request.headers), address=address)
+    (name, key), email = keys[0], request.headers.getall(_EMAIL, ())
+    given = token(key.strip(" "))
+    if not isinstance(given, SecretGiven):
+        raise CredentialsRefused
+    if name != _KEYS[0]:
+        return Approach(given, address=address)
+    if len(email) != 1:
+        raise CredentialsMissing("Send X-Auth-Email, once, together with X-Auth-Key.")
+    return Approach(given, address=address, email=email[0].strip(" "))
+
+
+_SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "api_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token's secret, or the bearer that it was exchanged for.",
+    },
+    "api_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": _KEYS[0],
+        "description": f"The secret of a token that acts for a user; {_EMAIL} is that user's e-mail address.",
+    },
+    "user_service_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": _KEYS[1],
+        "description": "A token's secret.",
+    },
+}
+api: Final = Api(
+    "access",
+    Conventions(
+        prefix=_PREFIX,
+        spelling=CloudflareErrors(),
+        envelope=Result,
+        credentials=approach,
+        lenient=True,
+        any_media_type=True,
+        schemes=_SCHEMES,
+    ),
+)
+DIALECT: Final = Dialect(
+    name=NAME, title="Cloudflare", base=_PREFIX, api=api, shape=SHAPE, client_headers=CLIENT_HEADERS
+)

@@ -1,0 +1,113 @@
+"""How Cloudflare refuses. Of its many codes these are used whose meaning is known; clients go by the HTTP status."""
+
+from typing import Final
+
+import msgspec
+
+from counterfoil.refusals import Conflict, NotFound, Refusal
+from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.edge import complaints
+from counterfoil_api.edge.problems import kind_of
+
+DOCUMENTATION: Final = "/cloudflare/openapi.json"
+_HEADERS: Final = (
+    complaints.UnknownScheme,
+    complaints.CredentialsRepeated,
+    complaints.CredentialsInQuery,
+    complaints.HeadersTooLarge,
+)
+_CALLED: Final = {
+    "expires_at": "duration",
+    "previous_until": "previous_client_secret_expires_at",
+    "grace": "previous_client_secret_expires_at",
+}
+"""What the vendor calls a field of ours."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in the request something is wrong: a JSON pointer."""
+
+    pointer: str
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """What led to an error."""
+
+    code: int
+    message: str
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that is wrong, or worth knowing."""
+
+    code: int
+    message: str
+    documentation_url: str | None = None
+    source: Source | None = None
+    error_chain: tuple[Cause, ...] = ()
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Every answer that refuses."""
+
+    errors: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
+    result: dict[str, str] = {}
+    success: bool = False
+
+
+class CloudflareErrors(DialectErrors):
+    """Cloudflare's refusals. A 409 would be repeated by its clients, so conflicts are 400, like all that is invalid."""
+
+    shape: type = Failure
+
+    def status(self, refusal: Refusal) -> int:
+        """Return the HTTP status."""
+        status = kind_of(refusal).status
+        return 400 if status in (409, 422) or isinstance(refusal, complaints.UnknownScheme) else status
+
+    def document(self, refusal: Refusal) -> Failure:
+        """Return what is said."""
+        code, message = _code(refusal, self.status(refusal))
+        field = refusal.facts.get("field")
+        chain: tuple[Cause, ...] = ()
+        if isinstance(refusal, complaints.UnknownScheme):
+            chain = (Cause(code=6111, message="Invalid format for Authorization header"),)
+        return Failure(
+            errors=(
+                Message(
+                    code=code,
+                    message=message,
+                    documentation_url=DOCUMENTATION,
+                    source=Source(pointer=_pointer(field)) if isinstance(field, str) else None,
+                    error_chain=chain,
+                ),
+            )
+        )
+
+
+def _pointer(field: str) -> str:
+    return "/" + _CALLED.get(field, field).replace(".", "/")
+
+
+def _code(refusal: Refusal, status: int) -> tuple[int, str]:
+    words = said(refusal)
+    match refusal:
+        case NotFound():
+            return 12130, "access.api.error.service_token_not_found"
+        case complaints.NoSuchPath():
+            return 7003, "Could not route to this path, perhaps your object identifier is invalid?"
+        case complaints.MethodNotAllowed():
+            return 7001, "This method is not available for that URI."
+        case Conflict():
+            return 12130, f"access.api.error.invalid_request: {words}"
+    if isinstance(refusal, _HEADERS):
+        return 6003, "Invalid request headers"
+    match status:
+        case 401:
+            return 10000, f"Authentication error: {words}"
+        case 403:
+            return 9109, f"Unauthorized to access requested resource: {words}"
+        case 429:
+            return 971, f"Please wait and consider throttling your request speed: {words}"
+    return (10001, words) if status >= 500 else (12130, f"access.api.error.invalid_request: {words}")

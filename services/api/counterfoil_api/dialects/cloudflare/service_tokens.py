@@ -1,0 +1,178 @@
+"""What is done to service tokens, in an account or in a zone alike."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from counterfoil.commands import Change, Renew, Suspend
+from counterfoil.fold import Outcome
+from counterfoil.glob import literal
+from counterfoil.postgres.listing import Filter, Listed, owner_known
+from counterfoil.principal import Owner, Principal
+from counterfoil.refusals import (
+    BadDuration,
+    BadExpiry,
+    BadText,
+    BeyondCaller,
+    BeyondPolicy,
+    LifetimeRequired,
+    NotFound,
+    RenewsItself,
+    ScopeMissing,
+    SecretNoLongerAvailable,
+)
+from counterfoil_api.auth.principals import reach
+from counterfoil_api.dialects import tokens
+from counterfoil_api.dialects.cloudflare.api import DIALECT, NAME, SHAPE
+from counterfoil_api.dialects.cloudflare.documents import (
+    VERSION_OFFSET,
+    NewServiceToken,
+    Paging,
+    ResultInfo,
+    Rotation,
+    ServiceToken,
+    ServiceTokens,
+    ServiceTokenWithSecret,
+    document,
+    duration_of,
+    with_secret,
+)
+from counterfoil_api.edge.complaints import NoSuchPath
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.wishes import Turn, Wish, issue, rotate
+from counterfoil_api.typed.reading import path_type
+from counterfoil_api.typed.retries import Retry
+
+READS: Final = (ScopeMissing, NotFound)
+CREATES: Final = (ScopeMissing, BeyondCaller, BeyondPolicy, BadText, BadDuration, SecretNoLongerAvailable)
+REFRESHES: Final = (*READS, BeyondCaller, BeyondPolicy, RenewsItself)
+ROTATES: Final = (*READS, BeyondCaller, BadExpiry, LifetimeRequired, SecretNoLongerAvailable)
+UPDATES: Final = (*REFRESHES, BadText, BadDuration, *ROTATES[3:])
+
+_HEX: Final = re.compile(r"[0-9a-fA-F]{32}")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+AccountId = Annotated[
+    str,
+    path_type(
+        "The id of the account, with dashes or without.", "^[0-9a-fA-F-]{32,36}$", "699d98642c564d2e855e9661899b7252"
+    ),
+]
+ZoneId = Annotated[str, path_type("The id of a zone.", f"^{_HEX.pattern}$", "023e105f4ecef8ad9ca31a8372d0c353")]
+ServiceTokenId = Annotated[
+    str, path_type("The id of a service token.", f"^{_UUID.pattern}$", "f174e90a-fafe-4643-bbbc-4a0ed4fc8415")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Somebody in an account or in a zone: who owns what they make, and whose tokens are there (None: everybody's)."""
+
+    ledger: Ledger
+    asker: Principal
+    owner: Owner
+    within: Owner | None
+
+
+def account(ledger: Ledger, asker: Principal, account_id: str) -> Place:
+    """Return the account of whoever asks. Of any other nobody learns whether there is one. Raises NoSuchPath."""
+    if not (_HEX.fullmatch(account_id) or _UUID.fullmatch(account_id)) or UUID(account_id) != asker.account:
+        raise NoSuchPath
+    return Place(ledger, asker, Owner("service", asker.account.hex), None)
+
+
+async def zone(ledger: Ledger, asker: Principal, zone_id: str) -> Place:
+    """Return a zone: an owner to whom a token ever belonged. Raises NoSuchPath."""
+    owner = Owner("service", zone_id.lower())
+    if not _HEX.fullmatch(zone_id) or not await owner_known(ledger.readers, asker.account, owner):
+        raise NoSuchPath
+    return Place(ledger, asker, owner, owner)
+
+
+async def found(place: Place, token_id: str, *, scope: str) -> Listed:
+    """Return the token that is meant, for whoever may do this to it. Raises NotFound, ScopeMissing."""
+    return await tokens.one(place.ledger, place.asker, scope=scope, token_id=_id(token_id), owner=place.within)
+
+
+async def looked_at(place: Place, token_id: str) -> ServiceToken:
+    """Show one."""
+    listed = await tokens.look_at(place.ledger, place.asker, token_id=_id(token_id), owner=place.within)
+    return document(listed.token, listed.last_used_at)
+
+
+async def page(place: Place, query: Paging) -> ServiceTokens:
+    """Show a page of them, the oldest first."""
+    wanted = Filter(
+        name=None if query.name is None else literal(query.name),
+        search=query.search,
+        owner_type=place.within.type if place.within else None,
+        owner_id=place.within.id if place.within else None,
+    )
+    skipped = (query.page - 1) * query.per_page
+    listed, total = await tokens.listed(place.ledger, place.asker, wanted, offset=skipped, limit=query.per_page)
+    info = ResultInfo(
+        count=len(listed),
+        page=query.page,
+        per_page=query.per_page,
+        total_count=total,
+        total_pages=-(-total // query.per_page),
+    )
+    return ServiceTokens(result=[document(each.token, each.last_used_at) for each in listed], result_info=info)
+
+
+async def created(place: Place, body: NewServiceToken, retry: Retry | None) -> ServiceTokenWithSecret:
+    """Make one; together with its suspension, if it is not to be accepted yet."""
+    asker = place.asker
+    if reach(asker, "tokens.create") not in (None, place.owner):
+        raise BeyondCaller("This caller may issue tokens for its own owner alone.")
+    offset = int(body.client_secret_version) - 1
+    wish = Wish(
+        name=body.name,
+        owner=place.owner,
+        metadata={VERSION_OFFSET: str(offset)} if offset else {},
+        duration=body.duration,
+        dialect=NAME,
+        shape=SHAPE,
+    )
+
+    def beside(token_id: UUID) -> tuple[Change, ...]:
+        return () if body.enabled else (Suspend(account=asker.account, token_id=token_id, by=asker),)
+
+    return await issue(place.ledger, asker, wish, retry, _shown, kind=ServiceTokenWithSecret, beside=beside)
+
+
+async def deleted(place: Place, token_id: str) -> ServiceToken:
+    """End one, and show what it was."""
+    listed = await found(place, token_id, scope="tokens.revoke")
+    await tokens.revoke(place.ledger, place.asker, listed, DIALECT.title)
+    return document(listed.token, listed.last_used_at)
+
+
+async def refreshed(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
+    """Let one live its duration again from now on; one that lives for ever does so anyway."""
+    listed = await found(place, token_id, scope="tokens.renew")
+    token, used = listed.token, listed.last_used_at
+    if token.expires_at is None:
+        return document(token, used)
+    life = duration_of(token) if token.duration is None else None
+    command = Renew(account=token.account, token_id=token.id, by=place.asker, duration=life)
+    return await tokens.change(
+        place.ledger, (command,), retry, lambda outcome: document(outcome.token, used), kind=ServiceToken
+    )
+
+
+async def rotated(place: Place, token_id: str, body: Rotation, retry: Retry | None) -> ServiceTokenWithSecret:
+    """Give one a new secret; without a moment the present one ends at once."""
+    listed = await found(place, token_id, scope="tokens.rotate")
+    turn = Turn(shape=SHAPE, previous_until=body.previous_client_secret_expires_at)
+    return await rotate(place.ledger, place.asker, listed.token, retry, _shown, kind=ServiceTokenWithSecret, turn=turn)
+
+
+def _id(text: str) -> UUID:
+    if not _UUID.fullmatch(text):
+        raise NotFound
+    return UUID(text)
+
+
+def _shown(outcome: Outcome, secret: str) -> ServiceTokenWithSecret:
+    return with_secret(outcome.token, secret)

@@ -1,0 +1,173 @@
+"""PUT: it changes what is stated, all of it or none, and leaves the rest as it is."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from counterfoil.commands import Change, Renew, Resume, Suspend, Update
+from counterfoil.fold import Outcome, Together
+from counterfoil.postgres.listing import Listed
+from counterfoil.principal import Principal
+from counterfoil.refusals import Busy, NotFound, StaleRevision
+from counterfoil.token import Token, status
+from counterfoil_api.auth.principals import reach
+from counterfoil_api.dialects.cloudflare import accounts, service_tokens, zones
+from counterfoil_api.dialects.cloudflare.api import SHAPE, api
+from counterfoil_api.dialects.cloudflare.documents import (
+    VERSION_OFFSET,
+    ServiceToken,
+    ServiceTokenChanges,
+    document,
+    duration_of,
+)
+from counterfoil_api.dialects.cloudflare.service_tokens import AccountId, Place, ServiceTokenId, ZoneId
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.wishes import Turn, rotate
+from counterfoil_api.typed.answering import answered
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey
+from counterfoil_api.typed.retries import Retry
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
+_TRIES: Final = 4
+"""How often it is decided anew because somebody else changed the token in between."""
+
+
+@api.put(accounts.TOKEN, refusals=service_tokens.UPDATES)
+async def update_service_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    account_id: AccountId,
+    service_token_id: ServiceTokenId,
+    body: Body[ServiceTokenChanges],
+    key: IdempotencyKey,
+) -> ServiceToken:
+    """Update a service token; what is left out stays as it is.
+
+    Another duration counts from now. A client_secret_version greater than before gives it a new secret, which is shown
+    in this answer alone; repeating the number does nothing.
+    """
+    return await updated(service_tokens.account(ledger, asker, account_id), service_token_id, body, key)
+
+
+@api.put(zones.TOKEN, refusals=service_tokens.UPDATES)
+async def update_service_token_of_zone(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    zone_id: ZoneId,
+    service_token_id: ServiceTokenId,
+    body: Body[ServiceTokenChanges],
+    key: IdempotencyKey,
+) -> ServiceToken:
+    """Update a service token of a zone; what is left out stays as it is.
+
+    Another duration counts from now. A client_secret_version greater than before gives it a new secret, which is shown
+    in this answer alone; repeating the number does nothing.
+    """
+    return await updated(await service_tokens.zone(ledger, asker, zone_id), service_token_id, body, key)
+
+
+async def updated(place: Place, token_id: str, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
+    """Carry out a PUT. Two that raise the version at once, to the same number, rotate once."""
+    for _ in range(_TRIES):
+        listed = await service_tokens.found(place, token_id, scope="tokens.update")
+        try:
+            return await _once(place, listed, body, retry)
+        except StaleRevision:
+            continue
+    raise Busy
+
+
+async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
+    ledger, asker, token, used = place.ledger, place.asker, listed.token, listed.last_used_at
+    rotates = body.client_secret_version is not UNSET and body.client_secret_version > _version(token)
+    expired = status(token, listed.at) == "expired"
+    life = None if body.duration is UNSET or body.duration in (token.duration, duration_of(token)) else body.duration
+    for scope in _scopes(body, rotates=rotates, renews=life is not None):
+        within = reach(asker, scope)
+        if within not in (None, token.owner):
+            raise NotFound
+    only = frozenset({token.revision})
+    said = Update(
+        account=asker.account,
+        token_id=token.id,
+        by=asker,
+        name=body.name,
+        metadata=_metadata(token, body, rotates=rotates),
+        previous_until=UNSET if rotates else _previous_until(listed, body),
+        revisions=None if rotates else only,
+    )
+    # A token that has expired is given its new life and its new secret by one command.
+    beside = tuple(_beside(asker, token, body, life=None if rotates and expired else life))
+    if not rotates:
+        return await answered(
+            ledger,
+            Together((said, *beside)),
+            retry,
+            lambda outcome: document(outcome.token, used),
+            kind=ServiceToken,
+            holds_secret=body.client_secret_version is not UNSET,  # the answer that this may repeat does
+        )
+    turn = Turn(
+        shape=SHAPE,
+        previous_until=body.previous_client_secret_expires_at,
+        duration=life if expired else None,
+        revisions=only,
+    )
+
+    def shown(outcome: Outcome, secret: str) -> ServiceToken:
+        return document(outcome.token, used, secret=secret)
+
+    return await rotate(ledger, asker, token, retry, shown, kind=ServiceToken, turn=turn, beside=(said, *beside))
+
+
+def _scopes(body: ServiceTokenChanges, *, rotates: bool, renews: bool) -> Iterator[str]:
+    """Yield what it takes beside `tokens.update`."""
+    if rotates:
+        yield "tokens.rotate"
+    if renews:
+        yield "tokens.renew"
+    if body.enabled is not UNSET:
+        yield "tokens.resume" if body.enabled else "tokens.suspend"
+
+
+def _beside(asker: Principal, token: Token, body: ServiceTokenChanges, *, life: str | None) -> Iterator[Change]:
+    if life is not None:
+        yield Renew(account=asker.account, token_id=token.id, by=asker, duration=life)
+    if body.enabled is True:
+        yield Resume(account=asker.account, token_id=token.id, by=asker)
+    if body.enabled is False:
+        yield Suspend(account=asker.account, token_id=token.id, by=asker)
+
+
+def _previous_until(listed: Listed, body: ServiceTokenChanges) -> datetime | UnsetType:
+    """Return the new end of the previous secret; there may be none, or one that has ended, as is stated again."""
+    until, ends = body.previous_client_secret_expires_at, listed.token.previous_until
+    if until is None or listed.token.generation == 1:
+        return UNSET
+    is_good = ends is not None and ends > listed.at
+    return until if is_good or until > listed.at else UNSET
+
+
+def _version(token: Token) -> int:
+    return token.generation + _offset(token)
+
+
+def _offset(token: Token) -> int:
+    text = token.metadata.get(VERSION_OFFSET, "")
+    return int(text) if _WHOLE.fullmatch(text) else 0
+
+
+def _metadata(token: Token, body: ServiceTokenChanges, *, rotates: bool) -> dict[str, str] | UnsetType:
+    """Return what keeps a version that was stated apart from the generation."""
+    if body.client_secret_version is UNSET:
+        return UNSET
+    offset = int(body.client_secret_version) - token.generation - rotates
+    if offset == _offset(token):
+        return UNSET
+    kept = {key: value for key, value in token.metadata.items() if key != VERSION_OFFSET}
+    return {**kept, VERSION_OFFSET: str(offset)} if offset else kept

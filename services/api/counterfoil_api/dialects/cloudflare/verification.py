@@ -1,0 +1,62 @@
+"""Whether the pair of headers that a third party showed is good, for an edge that asks: the law of introspection."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.principal import Principal
+from counterfoil.refusals import Denied, ScopeMissing
+from counterfoil.token import good_until
+from counterfoil_api.auth.principals import need, seen_by_secret
+from counterfoil_api.dialects.cloudflare import accounts, service_tokens
+from counterfoil_api.dialects.cloudflare.api import CLIENT_HEADERS, api
+from counterfoil_api.dialects.cloudflare.documents import Moment, moment
+from counterfoil_api.dialects.cloudflare.service_tokens import AccountId
+from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest
+from counterfoil_api.forwarding.proof import pair
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.reading import Asker, Headers
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """What a third party showed."""
+
+    client_id: str = msgspec.field(default="", name=CLIENT_HEADERS[0])
+    client_secret: str = msgspec.field(default="", name=CLIENT_HEADERS[1])
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Active, and which service token it is; or not, and nothing else."""
+
+    active: bool
+    client_id: str | None = None
+    expires_at: Annotated[Moment | None, Meta(description="When this secret ends by itself; null is never.")] = None
+    id: str | None = None
+
+
+@api.both(f"{accounts.TOKENS}/verify", only_reads=True, refusals=(ScopeMissing,))
+async def verify_service_token(
+    ledger: Ledger, asker: Asker[Principal], *, account_id: AccountId, shown: Headers[Pair]
+) -> Verdict:
+    """Ask whether a client id and secret are good, at this very moment.
+
+    The pair is sent as the third party sent it. Being accepted counts as a use of the token: `last_seen_at`.
+    """
+    service_tokens.account(ledger, asker, account_id)
+    need(asker, "tokens.introspect")
+    if not shown.client_id or not shown.client_secret:
+        raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
+    try:
+        given = pair((shown.client_id,), (shown.client_secret,))
+        generation, seen = await seen_by_secret(ledger, given.plain, client=given.client, account=asker.account)
+    except (Denied, CredentialsRefused):
+        return Verdict(active=False)
+    ledger.uses.note(seen, generation)
+    until = good_until(seen, generation)
+    return Verdict(
+        active=True,
+        client_id=f"{seen.id.hex}.access",
+        expires_at=None if until is None else moment(until),
+        id=str(seen.id),
+    )
