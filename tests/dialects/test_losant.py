@@ -118,7 +118,7 @@ async def test_pages_count_from_0_and_say_what_was_asked(native: Caller, here: A
     assert [each["name"] for each in found["items"]] == ["my second token", "my first token"]
     assert (found["filter"], found["filterField"], found["sortDirection"]) == ("my*token", "name", "desc")
     for glob, names in (("in*", ["my second token"]), ("*active", ["my first token", "my second token", "other", "z"]),
-                        ("off", [])):  # fmt: skip
+                        ("off", []), ("?nact*e", ["my second token"]), ("*" * 254 + "x", [])):  # fmt: skip
         found = (await native.get(tokens, filterField="status", filter=glob)).json
         assert [each["name"] for each in found["items"]] == names
     by_id = (await native.get(tokens, sortField="id")).json["items"]
@@ -133,7 +133,8 @@ async def test_pages_count_from_0_and_say_what_was_asked(native: Caller, here: A
 @pytest.mark.parametrize(
     "query",
     [{"sortField": "owner"}, {"sortDirection": "up"}, {"page": -1}, {"page": "x"}, {"perPage": 0},
-     {"filterField": "key", "filter": "x"}, {"filterField": "name", "filter": "a\\b"}],
+     {"filterField": "key", "filter": "x"}, {"filterField": "name", "filter": "a\\b"},
+     {"filterField": "status", "filter": "a\\b"}],
 )  # fmt: skip
 async def test_a_bad_query_is_malformed(native: Caller, tokens: str, query: dict[str, object]) -> None:
     refused(await native.get(f"{tokens}?{urlencode(query)}"), 400, "Validation")

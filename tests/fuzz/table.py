@@ -25,6 +25,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil.subjects.catalogue:_describe",
         "counterfoil.principal:Owner.user",
         "counterfoil.decide:_create",
+        "counterfoil.glob:Glob.matches",
         "counterfoil.glob:read",
         "counterfoil_api.dialects.cloudflare.service_tokens:_id",
         "counterfoil_api.dialects.cloudflare.service_tokens:account",

@@ -4,7 +4,7 @@ from typing import Final
 
 from counterfoil.opaque_ids import OpaqueIds
 from counterfoil.principal import NIL
-from counterfoil.refusals import BadExpiry, BadScope
+from counterfoil.refusals import BadExpiry, BadScope, BadText
 from counterfoil_api.dialects.canvus import ids
 from counterfoil_api.dialects.losant import operations
 from counterfoil_api.dialects.virtuozzo import dates, methods, tokens
@@ -17,7 +17,7 @@ VENDORS: Final[dict[str, Parser]] = {
         lambda text: ids.token_of(_IDS, NIL, text), oneof(ids.id_of(_IDS, NIL, NIL)), known=("JDJhJDA0",)
     ),
     "counterfoil_api.dialects.losant.operations:_standings": Parser(
-        operations._standings, oneof("active", "in*", "*"), known=("*",)
+        operations._standings, oneof("active", "in*", "*"), (BadText,), known=("*",)
     ),
     "counterfoil_api.dialects.virtuozzo.dates:expiry": Parser(
         dates.expiry, oneof("2030-01-31 00:00:00", "2030-01-31", ""), (BadExpiry,), known=("2030-01-31 ",)

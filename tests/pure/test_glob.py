@@ -1,6 +1,10 @@
 """Globs: what they find, and what is no glob."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from counterfoil.glob import Glob, literal, read
 from counterfoil.refusals import BadText
@@ -38,3 +42,21 @@ def test_a_backslash_that_escapes_nothing_is_refused_with_its_place(glob: str, p
 @pytest.mark.parametrize("text", ["", "nightly", "exact*", "a?b", "a\\b", "100%_", "\\*"])
 def test_a_text_is_found_by_its_literal_glob(text: str) -> None:
     assert read(literal(text), field="name").prefix == text
+
+
+def _as_pattern(glob: str) -> re.Pattern[str]:
+    parts = re.findall(r"\\?.", glob, re.DOTALL)
+    return re.compile("".join({"*": ".*", "?": "."}.get(each, re.escape(each[-1])) for each in parts), re.DOTALL)
+
+
+@given(
+    glob=st.lists(st.sampled_from(["*", "?", r"\*", r"\?", r"\\", "a", "b", "%", "_", "\n"]), max_size=6).map("".join),
+    text=st.text("ab*?%_\\\n", max_size=6),
+)
+def test_a_glob_means_what_the_pattern_made_of_it_means(glob: str, text: str) -> None:
+    assert read(glob, field="name").matches(text) == bool(_as_pattern(glob).fullmatch(text))
+
+
+def test_many_stars_take_no_longer_than_their_number() -> None:
+    assert not read("*" * 255 + "x", field="name").matches("inactive")
+    assert read("*i" * 127 + "*", field="name").matches("i" * 127)

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from msgspec import UNSET
 
+from counterfoil import glob
 from counterfoil.commands import Change, Resume, Suspend, Update
 from counterfoil.fold import Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort, owner_known
@@ -250,6 +251,6 @@ def _words(given: tuple[str, ...], known: frozenset[str], field: str) -> tuple[s
     return tuple(map(kept, given))
 
 
-def _standings(glob: str) -> tuple[Standing, ...]:
-    pattern = re.compile(".*".join(map(re.escape, glob.split("*"))))
-    return tuple(standing for word, standing in _STANDINGS.items() if pattern.fullmatch(word))
+def _standings(text: str) -> tuple[Standing, ...]:
+    meant = glob.read(text, field="filter")
+    return tuple(standing for word, standing in _STANDINGS.items() if meant.matches(word))
