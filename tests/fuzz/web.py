@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from counterfoil_api.auth import bearers, credentials
+from counterfoil_api.dialects.register import client_headers
 from counterfoil_api.edge import addresses
 from counterfoil_api.edge.complaints import (
     CredentialsInQuery,
@@ -62,7 +63,7 @@ WEB: dict[str, Parser] = {
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
     ),
     "counterfoil_api.forwarding.proof:proof_of": Parser(
-        lambda lines: proof.proof_of(_headers_of(lines)),
+        lambda lines: proof.proof_of(_headers_of(lines), (proof.OWN, *client_headers())),
         oneof(f"X-Client-Id: {ID}\nX-Client-Secret: {SECRET}", f"CF-Access-Client-Id: {ID}.access\nAuthorization: a"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
         ("counterfoil_api.forwarding.proof:pair",),

@@ -7,14 +7,15 @@ from uuid import UUID
 import pytest
 import yaml
 
+from counterfoil_api.dialects.register import client_headers
 from counterfoil_api.forwarding.demand import Demand, demand_of
 from counterfoil_api.forwarding.forward import IDENTITY
-from counterfoil_api.forwarding.proof import PAIRS
+from counterfoil_api.forwarding.proof import OWN
 from proxies.running import AUDIENCE, FILES, NOBODYS_ACCOUNT, SCOPE
 
 NAMES = ("nginx.conf", "traefik.yaml", "traefik.dynamic.yaml", "envoy.yaml")
 ASKING = ("nginx.conf", "traefik.dynamic.yaml", "envoy.yaml")
-CREDENTIALS = {"authorization", *(name.lower() for pair in PAIRS for name in pair)}
+CREDENTIALS = {"authorization", *(name.lower() for pair in (OWN, *client_headers()) for name in pair)}
 
 
 def text(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -17,13 +17,14 @@ from counterfoil_api.account import account_events, accounts, catalogue, opening
 from counterfoil_api.auth.principals import authenticate, note_forbidden
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.dialects.register import DIALECTS, routes_of, shapes, spelling_under, switched_on
+from counterfoil_api.dialects.register import DIALECTS, client_headers, routes_of, shapes, spelling_under, switched_on
 from counterfoil_api.edge.addresses import Proxies
 from counterfoil_api.edge.bounds import BOUNDS, Bounds
 from counterfoil_api.edge.requests import edge
 from counterfoil_api.edge.seal import strict
 from counterfoil_api.events import operations as events
 from counterfoil_api.forwarding import forward, forward_document
+from counterfoil_api.forwarding.proof import OWN
 from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.limits import tried
 from counterfoil_api.metrics import observe_request
@@ -83,7 +84,7 @@ def make_app(
             for dialect in spoken:
                 mounting.onto(started, routes_of(dialect))
             wellknown.mount(started, mounting, settings.public_url)
-            forward.mount(started, ledger)
+            forward.mount(started, ledger, (OWN, *client_headers(dialects)))
             yield
 
     async def stopping(_: web.Application) -> None:
@@ -121,4 +122,5 @@ async def get_description(ledger: Ledger) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _document(url: str) -> dict[str, Any]:
-    return document(routes(), version=version("counterfoil"), url=url, more=(forward_document.paths,))
+    forwarding = partial(forward_document.paths, pairs=(OWN, *client_headers()))
+    return document(routes(), version=version("counterfoil"), url=url, more=(forwarding,))

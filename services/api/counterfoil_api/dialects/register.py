@@ -33,6 +33,11 @@ def shapes(known: Iterable[Dialect] = DIALECTS) -> tuple[SecretShape, ...]:
     return tuple(each.shape for each in known if each.shape is not None)
 
 
+def client_headers(known: Iterable[Dialect] = DIALECTS) -> tuple[tuple[str, str], ...]:
+    """Under which names third parties show a client id and its secret: whatever is protected goes on to ask."""
+    return tuple(each.client_headers for each in known if each.client_headers is not None)
+
+
 def spelling_under(dialects: Iterable[Dialect]) -> Callable[[str], Spelling | None]:
     """How refusals are spelt under a path: under that of a dialect as its clients expect, else in problem documents."""
     by_name = {each.name: each.api.conventions.spelling for each in dialects}

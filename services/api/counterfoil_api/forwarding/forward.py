@@ -25,7 +25,7 @@ from counterfoil_api.edge.complaints import CredentialsRefused, NotVerified
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.edge.requests import refusal_of
 from counterfoil_api.forwarding.demand import PATH, Demand, demand_of
-from counterfoil_api.forwarding.proof import Proof, proof_of
+from counterfoil_api.forwarding.proof import PairNames, Proof, proof_of
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.replies import NO_STORE
 
@@ -49,16 +49,19 @@ class Passed:
     act: Act | None = None
 
 
-def mount(app: web.Application, ledger: Ledger) -> None:
-    """Answer under every method, at the path itself and at whatever a proxy appends to it."""
+def mount(app: web.Application, ledger: Ledger, pairs: tuple[PairNames, ...]) -> None:
+    """Answer under every method, at the path itself and at whatever a proxy appends to it.
+
+    A client id and its secret may come under any of these `pairs` of names.
+    """
     for path in (PATH, f"{PATH}/{{original:(?s:.*)}}"):
-        app.router.add_route("*", path, _answers(ledger), expect_handler=_expect_nothing)
+        app.router.add_route("*", path, _answers(ledger, pairs), expect_handler=_expect_nothing)
 
 
-def _answers(ledger: Ledger) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _answers(ledger: Ledger, pairs: tuple[PairNames, ...]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
-            demand, proof = demand_of(request.raw_path), proof_of(request.headers)
+            demand, proof = demand_of(request.raw_path), proof_of(request.headers, pairs)
             async with in_time(_PATIENCE_SECONDS, changes=False):
                 passed = await _passed(ledger, demand, proof, client_of(request))
         except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass

@@ -25,6 +25,7 @@ from counterfoil_api.edge.complaints import (
     ProxyMisconfigured,
 )
 from counterfoil_api.forwarding.demand import PATH
+from counterfoil_api.forwarding.proof import PairNames
 from counterfoil_api.typed.openapi import refused
 from counterfoil_api.typed.schemas import Json, Schemas
 
@@ -37,8 +38,8 @@ _REFUSALS: tuple[type[Refusal], ...] = (
 )
 _SUMMARY = "Ask whether a request may pass"
 _SAYS = """For proxies: nginx `auth_request`, Traefik `forwardAuth`, Envoy `ext_authz`. The credentials are those of the
-request that is asked about: `Authorization`, or `X-Client-Id` with `X-Client-Secret`, or `CF-Access-Client-Id` with
-`CF-Access-Client-Secret`. The answer is 200 with headers that say who it is, 401 or 403. No body is read."""
+request that is asked about: `Authorization`, {pairs}.
+The answer is 200 with headers that say who it is, 401 or 403. No body is read."""
 _DEMANDED: Mapping[str, Json] = MappingProxyType(
     {
         "account": {"type": "string", "format": "uuid", "description": "The account whose tokens may pass."},
@@ -64,23 +65,24 @@ _IDENTITY: Mapping[str, str] = MappingProxyType(
 )
 
 
-def paths(schemas: Schemas) -> Json:
-    """The paths, in the order in which a proxy's address has them."""
-    pairs = f"{PATH}/account/{{account}}/scope/{{scope}}"
+def paths(schemas: Schemas, pairs: tuple[PairNames, ...]) -> Json:
+    """The paths, in the order in which a proxy's address has them; credentials may come under these `pairs`."""
+    demanded = f"{PATH}/account/{{account}}/scope/{{scope}}"
     return {
-        PATH: _item("query", ("account", "scope", "audience"), schemas),
-        f"{pairs}/-/{{original}}": _item("path", ("account", "scope", "original"), schemas),
-        f"{pairs}/audience/{{audience}}/-/{{original}}": _item("path", tuple(_DEMANDED), schemas),
+        PATH: _item("query", ("account", "scope", "audience"), schemas, pairs),
+        f"{demanded}/-/{{original}}": _item("path", ("account", "scope", "original"), schemas, pairs),
+        f"{demanded}/audience/{{audience}}/-/{{original}}": _item("path", tuple(_DEMANDED), schemas, pairs),
     }
 
 
-def _item(place: str, names: tuple[str, ...], schemas: Schemas) -> Json:
+def _item(place: str, names: tuple[str, ...], schemas: Schemas, pairs: tuple[PairNames, ...]) -> Json:
+    says = _SAYS.format(pairs=", ".join(f"or `{name}` with `{secret}`" for name, secret in pairs))
     return {
         method: {
             "operationId": "_".join(("forward", method, place, *names[2:])),
             "tags": ["bearers"],
             "summary": _SUMMARY,
-            "description": _SAYS,
+            "description": says,
             "parameters": [_parameter(name, place) for name in names],
             "security": [{"token": []}, {"password": []}],
             "responses": {"200": {"description": "OK", "headers": _headers()}} | refused(_REFUSALS, schemas),

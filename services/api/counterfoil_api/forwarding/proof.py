@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from multidict import CIMultiDictProxy
@@ -11,16 +12,19 @@ from counterfoil_api.edge.complaints import CredentialsRefused
 
 Proof = SecretGiven | BearerGiven
 
-PAIRS = (("X-Client-Id", "X-Client-Secret"), ("CF-Access-Client-Id", "CF-Access-Client-Secret"))
-"""Names under which a client id and its secret travel: our own, and those of Cloudflare Access."""
+PairNames = tuple[str, str]
+"""Names of headers under which a client id and its secret travel."""
 
-# A token's id, with or without its dashes, and perhaps a decoration such as `.access` behind it.
+OWN: Final[PairNames] = ("X-Client-Id", "X-Client-Secret")
+"""Our own; dialects have others (see `dialects.register`)."""
+
+# A token's id, with or without its dashes, and perhaps a decoration behind it, `.` and a word.
 _CLIENT_ID = re.compile(r"([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:\.[a-z]{1,32})?")
 
 
-def proof_of(headers: CIMultiDictProxy[str]) -> Proof:
-    """The one proof that a request carries; two are as bad as none."""
-    paired = [each for each in PAIRS if any(name in headers for name in each)]
+def proof_of(headers: CIMultiDictProxy[str], pairs: tuple[PairNames, ...] = (OWN,)) -> Proof:
+    """The one proof that a request carries, perhaps under one of these pairs of names; two are as bad as none."""
+    paired = [each for each in pairs if any(name in headers for name in each)]
     if len(paired) + len(headers.getall("Authorization", ())) > 1:
         raise CredentialsRefused("Send one set of credentials, not several.")
     if paired:
