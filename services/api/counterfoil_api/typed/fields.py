@@ -7,7 +7,7 @@ from counterfoil_api.edge.complaints import CredentialsInQuery, InvalidRequest
 
 _MOST_FIELDS = 64
 _SECRET_NAMES = frozenset(
-    {"access_token", "api_key", "apikey", "authorization", "client_secret", "password", "secret"} | {"session", "token"}
+    {"access_token", "api_key", "apikey", "authorization", "client_secret", "password", "secret", "token"}
 )
 
 
