@@ -36,6 +36,8 @@ Standing = Literal["active", "suspended", "revoked"]
 Status = Literal["active", "suspended", "expired", "revoked"]
 SESSION: Final = ".session"
 """How the dialect of a token ends that a login made."""
+BOUNDED: Final = ".bounded"
+"""What stands before that where the login was with something that ends by itself."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +155,11 @@ def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = 
 def is_session(dialect: str) -> bool:
     """Say whether a login made this token, in place of the credentials that were shown there."""
     return dialect.endswith(SESSION)
+
+
+def stands_for_its_owner(dialect: str) -> bool:
+    """Say whether a session may do what outlives it: one that a password began, or a token that never ends."""
+    return is_session(dialect) and not dialect.endswith(f"{BOUNDED}{SESSION}")
 
 
 def good_until(token: Accepted, generation: int) -> datetime | None:

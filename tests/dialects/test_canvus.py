@@ -216,7 +216,7 @@ async def test_a_token_that_ends_logs_in_for_no_longer_than_it_lasts(native: Cal
     assert logged_in.status == 200, logged_in.body
     session = (await native.with_token(logged_in.json["token"]).get("/v1/tokens/self")).json
     assert session["expires_at"] <= short["token"]["expires_at"]
-    assert session["dialect"] == "canvus.session"
+    assert session["dialect"] == "canvus.bounded.session"
     service = await native.issue(owner={"type": "service", "id": "nobody"}, scopes=["own.*"])
     refused(await Caller(native.session, "").post(f"{PATH}/login", {"token": service["secret"]}), 404)
 

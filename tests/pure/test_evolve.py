@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from counterfoil.events import UNREVISED, Erased, Event, Exchanged, Expired, Expiring, Private, Renewed, Updated
 from counterfoil.subjects import TYPE_OF
-from counterfoil.token import evolve, is_session
+from counterfoil.token import evolve, is_session, stands_for_its_owner
 from pure.stories import (
     CREATED,
     ENDS,
@@ -54,4 +54,6 @@ def test_what_was_erased_beside_the_log_folds_to_what_was_erased_in_it() -> None
 
 
 def test_a_session_is_known_by_its_dialect() -> None:
-    assert [is_session(dialect) for dialect in ("vendor.session", "vendor", "native")] == [True, False, False]
+    dialects = ("vendor.session", "vendor.bounded.session", "vendor", "native")
+    assert [is_session(dialect) for dialect in dialects] == [True, True, False, False]
+    assert [stands_for_its_owner(dialect) for dialect in dialects] == [True, False, False, False]

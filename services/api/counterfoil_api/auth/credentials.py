@@ -54,8 +54,9 @@ Credentials = SecretGiven | BearerGiven | PasswordGiven
 class Approach:
     """How somebody comes to us: their credentials, the one-time code beside them, and the address they come from.
 
-    A bearer has to be for the `audience`, a path below our own URL. With `as_owner` what a login or an exchange gave
-    for a time lets its holder do what outlives it, as far as the token behind a bearer, or the user who logged in, may.
+    A bearer has to be for the `audience`, a path below our own URL. With `as_owner` what a login gave for a time, or an
+    exchange for this very audience, lets its holder do what outlives it, as far as the user who logged in, or the token
+    that was exchanged, may.
     Beside a secret may stand the `email` address of the user on whose behalf its token acts.
     """
 

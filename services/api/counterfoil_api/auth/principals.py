@@ -8,7 +8,7 @@ from counterfoil.postgres.users import one_user
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import NetworkForbidden, Refusal, ScopeMissing, TokenNetworkForbidden, UnknownSecret
 from counterfoil.scopes import meet
-from counterfoil.token import flaw, good_until, is_session
+from counterfoil.token import flaw, good_until, stands_for_its_owner
 from counterfoil_api.auth.bearers import Act, Claims, chain, header_of
 from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
 from counterfoil_api.edge.addresses import network_of
@@ -150,7 +150,7 @@ async def _by_secret(ledger: Ledger, given: SecretGiven, approach: Approach) -> 
         scopes=seen.scopes,
         owner=seen.owner,
         generation=generation,
-        expires_at=None if approach.as_owner and is_session(seen.dialect) else good_until(seen, generation),
+        expires_at=None if approach.as_owner and stands_for_its_owner(seen.dialect) else good_until(seen, generation),
         bounds=seen.bounds,
     )
 
@@ -169,13 +169,14 @@ async def _by_bearer(ledger: Ledger, text: str, approach: Approach) -> Principal
     if f"{ledger.settings.public_url}{approach.audience}" not in claims.audiences:
         raise CredentialsRefused("This bearer token is for another audience; request one for this service.")
     ledger.uses.note(seen, claims.generation)
+    as_owner = approach.as_owner and approach.audience and claims.act is None
     return Principal(
         actor=Actor("token", seen.id),
         account=seen.account,
         scopes=scopes_left(claims, seen),
         owner=seen.owner,
         generation=claims.generation,
-        expires_at=good_until(seen, claims.generation) if approach.as_owner else claims.expires_at,
+        expires_at=good_until(seen, claims.generation) if as_owner else claims.expires_at,
         bounds=seen.bounds,
         delegated=claims.act is not None,
         acting=tuple((actor.client_id, actor.generation) for actor in chain(claims.act)),

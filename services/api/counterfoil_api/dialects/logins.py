@@ -9,7 +9,7 @@ from counterfoil.principal import Principal
 from counterfoil.refusals import NotFound
 from counterfoil.secret import SecretShape
 from counterfoil.subjects.user import User, owner_of
-from counterfoil.token import SESSION, Token
+from counterfoil.token import BOUNDED, SESSION, Token
 from counterfoil_api.auth.credentials import Approach, PasswordGiven
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.ledger import Ledger
@@ -52,7 +52,10 @@ async def log_in(
 
 
 async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
-    """Begin a session for the user who asks, after they were believed."""
+    """Begin a session for the user who asks, after they were believed.
+
+    One that begins with what ends by itself is bounded by it, whatever its holder does.
+    """
     user = asker.owner.user if asker.owner else None
     found = await one_user(ledger.readers, asker.account, user) if user else None
     if found is None:
@@ -62,7 +65,7 @@ async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[s
         owner=owner_of(found.id),
         scopes=asker.scopes if scopes is None else scopes,
         duration=f"{kind.seconds}s",
-        dialect=f"{kind.dialect}{SESSION}",
+        dialect=f"{kind.dialect}{'' if asker.expires_at is None else BOUNDED}{SESSION}",
         shape=kind.shape,
     )
     begun: list[Token] = []

@@ -1,0 +1,70 @@
+"""Nobody makes by way of a dialect what outlives them: sessions stand for their users, and nothing else does."""
+
+from typing import Any
+
+from api.service import Caller, basic
+from dialects.accounts import Account
+
+
+def canvus(caller: Caller, secret: str) -> Caller:
+    return Caller(caller.session, "", {"Private-Token": secret})
+
+
+async def of_member(native: Caller, here: Account, **fields: Any) -> str:
+    """The secret of a token of the member, which may do what the member may with their own tokens."""
+    owner = {"type": "user", "id": str(here.member_user_id)}
+    return str((await native.issue(owner=owner, scopes=["own.*"], **fields))["secret"])
+
+
+async def test_a_session_begun_with_a_password_makes_what_never_expires(native: Caller, here: Account) -> None:
+    path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
+    given = {"email": here.member_email, "password": here.member_password}
+    login = await native.post("/canvus/api/v1/users/login", given)
+    made = await canvus(native, login.json["token"]).post(path, {"description": "lasting"})
+    assert made.status == 200
+    itself = await native.with_token(made.json["plain_token"]).get("/v1/tokens/self")
+    assert itself.json["expires_at"] is None
+
+
+async def test_a_token_that_ends_makes_nothing_lasting_by_logging_in(native: Caller, here: Account) -> None:
+    path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
+    short = await of_member(native, here, duration="1h")
+    login = await native.post("/canvus/api/v1/users/login", {"token": short})
+    assert login.status == 200, login.body
+    session = login.json["token"]
+    again = (await native.post("/canvus/api/v1/users/login", {"token": session})).json["token"]
+    for secret in (short, session, again):
+        assert (await canvus(native, secret).post(path, {"description": "lasting"})).status == 403
+        ends = (await native.with_token(secret).get("/v1/tokens/self")).json["expires_at"]
+        assert ends <= (await native.with_token(short).get("/v1/tokens/self")).json["expires_at"]
+
+
+async def test_a_bearer_for_the_service_makes_nothing_lasting_in_any_dialect(native: Caller, here: Account) -> None:
+    lasting = await of_member(native, here)
+    bearer = (await native.with_token(lasting).post("/v1/exchange", {"lifetime": "5m"})).json["access_token"]
+    path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
+    assert (await canvus(native, bearer).post(path, {"description": "lasting"})).status in (401, 403)
+    application = f"/losant/applications/{here.application_id}/tokens"
+    admin = (await native.post("/v1/exchange", {"lifetime": "5m"})).json["access_token"]
+    assert (await native.with_token(admin).post(application, {"name": "lasting"})).status == 403
+
+
+async def test_a_scalingo_bearer_makes_what_lasts_as_long_as_its_token(native: Caller, here: Account) -> None:
+    for life, status in (({}, 201), ({"duration": "1h"}, 403)):
+        secret = await of_member(native, here, **life)
+        exchanged = await Caller(native.session, basic("", secret)).post("/scalingo/v1/tokens/exchange")
+        caller = native.with_token(exchanged.json["token"])
+        assert (await caller.post("/scalingo/v1/tokens", {"name": "lasting"})).status == status
+
+
+async def test_what_acts_for_another_makes_nothing_lasting(native: Caller, here: Account) -> None:
+    subject, actor = await of_member(native, here), (await native.issue(scopes=["own.*"]))["secret"]
+    audience = "https://tokens.example.org/scalingo"
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    acting = await Caller(native.session, "").form(
+        "/v1/oauth/token", grant_type="urn:ietf:params:oauth:grant-type:token-exchange", subject_token=subject,
+        subject_token_type=kind, actor_token=actor, actor_token_type=kind, audience=audience,
+    )  # fmt: skip
+    assert acting.status == 200, acting.body
+    caller = native.with_token(acting.json["access_token"])
+    assert (await caller.post("/scalingo/v1/tokens", {"name": "lasting"})).status == 403
