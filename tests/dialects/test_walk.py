@@ -1,0 +1,186 @@
+"""Random walks over all dialects: whoever does what, the laws of the ledger hold, and every dialect tells the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+from aiohttp import ClientSession
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from api.service import Caller, served, settings_for
+from counterfoil.audit import replay
+from counterfoil.auditing.tally import Tally
+from counterfoil_api.application import make_app
+from counterfoil_dev.postgres import Database
+from dialects.accounts import opened
+from dialects.speakers import SPEAKERS, Known, Speaker
+
+VERBS: Final = ("create", "create", "look", "rename", "renew", "rotate", "rotate", "suspend", "resume", "delete")
+WALKS, STEPS = 6, 30
+
+
+class Step(NamedTuple):
+    """Somebody does something to one of the tokens that there are by then."""
+
+    speaker: int
+    verb: str
+    which: int
+
+
+@dataclass(slots=True)
+class Model:
+    """A token as the walk believes it to be."""
+
+    known: Known
+    name: str
+    secret: str
+    maker: str
+    standing: str = "active"
+    dead: tuple[str, ...] = ()
+    events: tuple[str, ...] = ("created",)
+
+    def happened(self, event: str) -> None:
+        self.events = (*self.events, event)
+
+
+class Walk:
+    """All tokens of one walk, and who does what to them."""
+
+    def __init__(self, native: Caller, speakers: list[Speaker], prefix: str) -> None:
+        self.native, self.speakers, self.prefix = native, speakers, prefix
+        self.tokens: list[Model] = []
+
+    async def step(self, step: Step) -> None:
+        able = [each for each in self.speakers if step.verb in each.verbs]
+        speaker = able[step.speaker % len(able)]
+        if step.verb == "create":
+            await self._create(speaker)
+        elif self.tokens:
+            token = self.tokens[step.which % len(self.tokens)]
+            await self._do(speaker, step.verb, token)
+            await self._holds(token)
+
+    async def _create(self, speaker: Speaker) -> None:
+        name = f"{self.prefix}-{len(self.tokens)}"
+        secret = await speaker.create(name)
+        itself = (await self.native.with_token(secret).get("/v1/tokens/self")).json
+        token = Model(Known(itself["id"], itself["number"]), name, secret, speaker.name)
+        self.tokens.append(token)
+        await self._holds(token)
+
+    async def _do(self, speaker: Speaker, verb: str, token: Model) -> None:
+        found = await speaker.id_of(token.known, token.name)
+        if found is None:
+            assert token.standing == "revoked" or (token.maker, speaker.ids) == ("cloudflare", "opaque")
+            return
+        if token.standing == "revoked":
+            assert await speaker.look(found) is None
+            return
+        match verb:
+            case "look":
+                assert await speaker.look(found) == token.name
+            case "rename":
+                token.name += "."
+                await speaker.rename(found, token.name)
+                token.happened("updated")
+            case "renew":
+                await speaker.renew(found)
+                token.happened("renewed")
+            case "rotate":
+                fresh = await speaker.rotate(found)
+                token.dead, token.secret = (*token.dead, token.secret), fresh
+                token.happened("rotated")
+            case "suspend" | "resume":
+                wanted = "suspended" if verb == "suspend" else "active"
+                await (speaker.suspend if verb == "suspend" else speaker.resume)(found)
+                if token.standing != wanted:
+                    token.standing = wanted
+                    token.happened("suspended" if verb == "suspend" else "resumed")
+            case "delete":
+                await speaker.delete(found)
+                token.standing = "revoked"
+                token.happened("revoked")
+
+    async def _holds(self, token: Model) -> None:
+        """The secret opens what it should and no more, an old one nothing, and the log tells what was done."""
+        shown = (await self.native.get(f"/v1/tokens/{token.known.id}")).json
+        assert (shown["status"], shown["name"], shown["number"]) == (token.standing, token.name, token.known.number)
+        presented = await self.native.with_token(token.secret).get("/v1/tokens/self")
+        if token.standing == "active":
+            assert presented.json["id"] == token.known.id
+        else:
+            assert presented.problem == f"token-{token.standing}"
+        for old in token.dead[-2:]:
+            assert (await self.native.with_token(old).get("/v1/tokens/self")).status == 401
+        events = (await self.native.get(f"/v1/tokens/{token.known.id}/events", limit=200)).json["items"]
+        told = [each["type"] for each in events if each["type"] not in ("exchanged", "expiring")]
+        assert [each for each in told if each != "renewed"] == [each for each in token.events if each != "renewed"]
+        assert told.count("renewed") <= token.events.count("renewed")  # to the same moment again is no event
+        assert [each["version"] for each in events] == list(range(1, len(events) + 1))
+
+    async def all_say_the_same(self) -> None:
+        living = {each.name for each in self.tokens if each.standing != "revoked"}
+        users = {each.name for each in self.tokens if each.standing != "revoked" and each.maker != "cloudflare"}
+        for speaker in self.speakers:
+            listed = {name for name in await speaker.listed() if name.startswith(f"{self.prefix}-")}
+            assert listed == (living if speaker.name == "cloudflare" else users), speaker.name
+
+
+def drawn(walks: int) -> list[list[Step]]:
+    """So many walks, drawn at once: hypothesis and the event loop each want to be the outermost."""
+    found: list[list[Step]] = []
+    steps = st.builds(Step, st.integers(0, 59), st.sampled_from(VERBS), st.integers(0, 9_999))
+
+    @settings(
+        max_examples=walks, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(st.lists(steps, min_size=STEPS, max_size=STEPS))
+    def draws(walk: list[Step]) -> None:
+        found.append(walk)
+
+    draws()
+    return found
+
+
+@pytest.fixture
+async def meeting(database: Database, tmp_path: Path) -> AsyncIterator[tuple[Caller, list[Speaker]]]:
+    settings = settings_for(database.app_url)
+    account = await opened(settings, "walks", tmp_path)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        yield Caller(session, f"Bearer {account.admin_token}"), [await each.of(session, account) for each in SPEAKERS]
+
+
+async def walked(meeting: tuple[Caller, list[Speaker]], walks: int) -> set[tuple[str, str]]:
+    done: set[tuple[str, str]] = set()
+    for turn, steps in enumerate(await asyncio.to_thread(drawn, walks)):
+        walk = Walk(*meeting, f"walk{turn}")
+        for step in (*(Step(each, "create", 0) for each in range(len(SPEAKERS))), *steps):
+            try:
+                await walk.step(step)
+            except AssertionError as failed:
+                failed.add_note(f"at {step} of {steps}")
+                raise
+        await walk.all_say_the_same()
+        done |= {(each.maker, event) for each in walk.tokens for event in each.events}
+    return done
+
+
+async def test_whatever_they_do_the_laws_hold(meeting: tuple[Caller, list[Speaker]], database: Database) -> None:
+    done = await walked(meeting, WALKS)
+    assert {event for _, event in done} >= {"created", "updated", "renewed", "rotated", "suspended", "revoked"}
+    assert {maker for maker, _ in done} == {each.name for each in SPEAKERS}
+    assert [found async for found in replay(database.app_url, Tally(lambda _done, _total: None))] == []
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1200)
+async def test_nor_do_very_many_steps_break_them(meeting: tuple[Caller, list[Speaker]], database: Database) -> None:
+    await walked(meeting, 80)
+    assert [found async for found in replay(database.app_url, Tally(lambda _done, _total: None))] == []
