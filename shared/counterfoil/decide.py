@@ -202,7 +202,7 @@ def _update(token: Token, command: Update, at: datetime, around: Surroundings) -
         token.networks if command.networks is UNSET else command.networks,
         token.rate_limit if command.rate_limit is UNSET else command.rate_limit,
     )
-    until = UNSET if command.previous_until is UNSET else _moved(token, command, command.previous_until, at)
+    until = UNSET if command.previous_until is UNSET else _moved(token, command, command.previous_until, at, around.epoch)
     changed = Updated(
         scopes=UNSET if granted == token.scopes else granted,
         networks=UNSET if bounds.networks == token.networks else bounds.networks,
@@ -213,10 +213,10 @@ def _update(token: Token, command: Update, at: datetime, around: Surroundings) -
     return [] if changed == Updated() else [changed]
 
 
-def _moved(token: Token, command: Update, until: datetime, at: datetime) -> datetime | None:
+def _moved(token: Token, command: Update, until: datetime, at: datetime, epoch: int) -> datetime | None:
     """Return when the previous secret ends instead; one that has ended stays so, whatever is asked."""
     refuse_beyond_life(command.by, token.expires_at)
-    if token.previous_until is None or token.previous_until <= at:
+    if token.previous_until is None or token.previous_until <= at or token.previous_epoch < epoch:
         raise PreviousSecretEnded
     return _previous_until(until, at)
 

@@ -126,7 +126,15 @@ async def asked_by_chance(tenant: Tenant, token: Token, chance: random.Random) -
     asked: list[tuple[type[TokenCommand], dict[str, Any]]] = [
         (Update, {"name": f"renamed {chance.random()}"}),
         (Update, {"description": str(chance.random()), "scopes": ("mail.read",), "metadata": {}}),
+        (Update, {"previous_until": datetime.now(UTC) + timedelta(seconds=chance.choice([-1, 5, 90]))}),
         (Renew, life),
+        (
+            Rotate,
+            {
+                "secret": PEPPERS.minted(mint("service")),
+                "previous_until": datetime.now(UTC) + timedelta(seconds=chance.choice([-1, 30])),
+            },
+        ),
         (
             Rotate,
             {

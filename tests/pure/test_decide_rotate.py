@@ -195,6 +195,16 @@ def test_a_previous_secret_that_has_ended_is_not_brought_back(history: tuple[Any
         given(*history).when(asks(Update, previous_until=LATER), GRACE_ENDS)
 
 
+def test_a_previous_secret_that_was_ended_with_all_others_is_not_moved() -> None:
+    with pytest.raises(PreviousSecretEnded):
+        given(*IN_GRACE).when(asks(Update, previous_until=LATER), NOON + SECOND, Surroundings(epoch=1))
+
+
+def test_a_new_life_has_no_grace_whatever_moment_is_asked_for() -> None:
+    events = given(CREATED).when(rotate(previous_until=LATER + DAY, duration="1w"), LATER)
+    assert events[-1] == rotated(2, None)
+
+
 def test_who_ends_earlier_than_the_token_moves_no_end() -> None:
     caller = replace(holding("all"), expires_at=ENDS - SECOND)
     with pytest.raises(BeyondCaller):

@@ -28,7 +28,7 @@ from counterfoil.events import (
     Updated,
 )
 from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import Refusal
+from counterfoil.refusals import Refusal, SecretRetired, TokenRevoked
 from counterfoil.scopes import missing
 from counterfoil.subjects import KINDS
 from counterfoil.token import Token, evolve, flaw, good_until
@@ -84,6 +84,7 @@ class Ledger:
             version = before.version + 1 if before else 1
             self.append(fact(event, version=version, at=self.at, by=command.by.actor, of=command.token_id))
             nothing_grows_beyond_its_caller(before, self.tokens[command.token_id], event, command.by)
+            no_secret_comes_back(before, self.tokens[command.token_id], self.at)
             if isinstance(event, Exchanged) and isinstance(command, Exchange):
                 no_bearer_is_more_than_what_bought_it(event, command)
 
@@ -106,7 +107,9 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
         assert not missing(after.scopes, event.scopes)
         assert end is None or event.expires_at <= end
         return
-    grown = before is not None and missing(before.scopes, after.scopes)
+    grown = before is not None and (
+        missing(before.scopes, after.scopes) or (isinstance(event, Updated) and _longer(before, after))
+    )
     if isinstance(event, Created | Renewed | Rotated | Resumed | Updated):
         assert not missing(by.scopes, after.scopes)
     if isinstance(event, Created | Renewed | Rotated | Resumed) or grown:
@@ -125,6 +128,22 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
         }
         kept |= {"revision", "at", "updated_at"}
         assert all(getattr(before, name) == getattr(after, name) for name in set(Token.__struct_fields__) - kept)
+
+
+def _longer(before: Token, after: Token) -> bool:
+    ends = (before.previous_until, after.previous_until)
+    return None not in ends and ends[0] < ends[1]  # type: ignore[operator] # neither of them is None
+
+
+def no_secret_comes_back(before: Token | None, after: Token, at: datetime) -> None:
+    """Whatever became of a token: a former secret whose time was over stays so, and none is good for years."""
+    if after.previous_until is not None:
+        assert after.previous_until <= at + 366 * DAY
+    if before is None:
+        return
+    for generation in range(before.generation + 1):
+        if isinstance(flaw(before, generation, at), SecretRetired | TokenRevoked):
+            assert isinstance(flaw(after, generation, at), SecretRetired | TokenRevoked)
 
 
 def no_bearer_is_more_than_what_bought_it(event: Exchanged, command: Exchange) -> None:
