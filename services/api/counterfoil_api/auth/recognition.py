@@ -63,10 +63,14 @@ class Recognition:
             return own
         if not could_be_foreign(plain):
             return None
-        shaped = next(filter(None, (shape.recognised(plain) for shape in self._shapes)), None)
+        shaped = self.shaped(plain)
         known = await self._known()
         foreign = ForeignSecret(plain, known) if known else None
         return EitherSecret(shaped, foreign) if shaped and foreign else shaped or foreign
+
+    def shaped(self, plain: str) -> Secret | None:
+        """Return the secret that a text would be if it was made here in a form beside ours."""
+        return next(filter(None, (shape.recognised(plain) for shape in self._shapes)), None)
 
     async def settled(self, algorithm: Algorithm) -> None:
         """Return when every process knows that secrets of this kind were imported, which is so for good."""

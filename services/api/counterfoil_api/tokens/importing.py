@@ -257,12 +257,19 @@ def _prepared(
     born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
     return Create(
         account=asker.account, token_id=uuid7(), by=asker, owner=owner, name=item.name,
-        secret=ledger.peppers.minted(secret), known_as=ledger.peppers.digests(secret), description=item.description,
+        secret=ledger.peppers.minted(secret), known_as=_known_as(ledger, secret), description=item.description,
         scopes=item.scopes, metadata=born | item.metadata, duration=item.duration, expires_at=item.expires_at,
         networks=item.networks, rate_limit=item.rate_limit,
         thresholds=ledger.settings.thresholds,
         undescribed=tuple(scope for scope in item.scopes if scope in strange),
     )  # fmt: skip
+
+
+def _known_as(ledger: Ledger, secret: ForeignSecret | ForeignDigest) -> tuple[bytes, ...]:
+    """Under which digests a secret may be in the ledger: if it was made here in a vendor's form, under those, too."""
+    digests = ledger.peppers.digests(secret)
+    made = ledger.recognition.shaped(secret.plain) if isinstance(secret, ForeignSecret) else None
+    return (*digests, *ledger.peppers.digests(made)) if made else digests
 
 
 def _secret(item: TokenFromElsewhere) -> ForeignSecret | ForeignDigest:
