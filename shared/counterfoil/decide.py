@@ -215,10 +215,10 @@ def _update(token: Token, command: Update, at: datetime, around: Surroundings) -
     return [] if changed == Updated() else [changed]
 
 
-def _moved(token: Token, command: Update, until: datetime, at: datetime, epoch: int) -> datetime | None:
+def _moved(token: Token, command: Update, until: datetime, at: datetime, around: Surroundings) -> datetime | None:
     """Return when the previous secret ends instead; one that has ended stays so, whatever is asked."""
     refuse_beyond_life(command.by, token.expires_at)
-    if token.previous_until is None or token.previous_until <= at or token.previous_epoch < epoch:
+    if token.previous_until is None or token.previous_until <= at or token.previous_epoch < around.epoch:
         raise PreviousSecretEnded
     return _previous_until(until, at)
 
