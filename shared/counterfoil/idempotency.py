@@ -2,12 +2,17 @@
 
 Neither key nor answer is stored readably. The key is kept as an HMAC under a pepper; the answer is encrypted under a
 key derived from the Idempotency-Key itself, so that a retry gets the very same secret, and the database alone nothing.
+
+Some clients state no key and count their attempts instead. Then the key is made of the whole request and of what the
+caller presented, and the count tells a repeat from a new request that is equal by chance.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -22,7 +27,23 @@ from .secret import Peppers
 KEY_LIMIT: Final = 255
 SECRET_KEY_LENGTH: Final = 22
 """Characters: what 128 random bits have in base64url."""
+REPLIES_LAST: Final = timedelta(hours=24)
+SECRETS_LAST: Final = timedelta(minutes=10)
 _NONCE_LENGTH: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Which attempt at a request this is, where a client counts them (from 0) and states no key.
+
+    A first one is carried out anew, whatever an equal request was answered before; it takes over the key. A repeat gets
+    the answer that is kept there, for ten minutes; without one it is carried out. A repeat may overtake its first
+    attempt: the answer of a repeat that was carried out after the first one `came` (by the monotonic clock of its
+    process) is that one's as well.
+    """
+
+    number: int
+    came: float
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,6 +58,24 @@ class Claim:
     body_digest: bytes
     holds_secret: bool
     _sealing_key: bytes
+    attempt: Attempt | None = None
+    _other_digest: bytes = b""
+    """The `body_digest` of a repeat's first attempt, or of a first attempt's repeats."""
+
+    def fits(self, body_digest: bytes) -> bool:
+        """Say whether what holds the key is this same request."""
+        return any(hmac.compare_digest(body_digest, own) for own in (self.body_digest, self._other_digest))
+
+    @property
+    def replaced(self) -> bytes | None:
+        """The `body_digest` of what gives up the key to this claim, however young it is: other first attempts."""
+        return self.body_digest if self.attempt is not None and not self.attempt.number else None
+
+    def lasts(self, now: float) -> timedelta:
+        """Return how old an answer may be to be this one's, by the clock of `Attempt.came`."""
+        if self.attempt is None:
+            return REPLIES_LAST
+        return SECRETS_LAST if self.attempt.number else timedelta(seconds=max(now - self.attempt.came, 0))
 
     def sealed(self, reply: bytes) -> bytes:
         """Return the reply as it may be stored (AES-256-GCM, nonce first)."""
@@ -51,7 +90,15 @@ class Claim:
         return f"Claim({self.key_digest.hex()[:8]}…)"
 
 
-def claim(peppers: Peppers, by: Principal, key: str, *, request: tuple[bytes, ...], holds_secret: bool) -> Claim:
+def claim(
+    peppers: Peppers,
+    by: Principal,
+    key: str,
+    *,
+    request: tuple[bytes, ...],
+    holds_secret: bool,
+    attempt: Attempt | None = None,
+) -> Claim:
     """Return the claim that a request lays to its key; `request` is all that makes it the same one: method, path, body.
 
     With other scopes it is another one: a bearer that holds less than its token gets no answer of the token's.
@@ -65,11 +112,18 @@ def claim(peppers: Peppers, by: Principal, key: str, *, request: tuple[bytes, ..
     if holds_secret and len(key) < SECRET_KEY_LENGTH:
         raise KeyTooShort
     whose = (by.account.bytes, by.actor.kind.encode(), by.actor.id.bytes, key.encode())
+    scopes = sorted(scope.encode() for scope in by.scopes)
+    body, other = peppers.hmac(b"request", *request, *scopes), b""
+    if attempt is not None:
+        first, repeat = body, peppers.hmac(b"repeat", *request, *scopes)
+        body, other = (repeat, first) if attempt.number else (first, repeat)
     return Claim(
         account=by.account,
         key_digest=peppers.hmac(b"key", *whose),
-        body_digest=peppers.hmac(b"request", *request, *sorted(scope.encode() for scope in by.scopes)),
+        body_digest=body,
         holds_secret=holds_secret,
+        attempt=attempt,
+        _other_digest=other,
         _sealing_key=HKDF(
             algorithm=hashes.SHA256(), length=32, salt=peppers.hmac(b"salt"), info=b"counterfoil reply"
         ).derive(b"\x00".join(whose)),

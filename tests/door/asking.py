@@ -8,7 +8,7 @@ import uuid_utils.compat as uuids
 
 from counterfoil.commands import Create, ExchangeSecret, Revoke, Rotate, Update
 from counterfoil.fold import Outcome
-from counterfoil.idempotency import Claim, claim
+from counterfoil.idempotency import Attempt, Claim, claim
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.secret import Minted, Peppers, mint
 
@@ -50,8 +50,9 @@ def revoke(made: Create, reason: str = "no longer needed") -> Revoke:
     return Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason=reason)
 
 
-def claim_of(key: str, body: bytes = b"{}", *, holds_secret: bool = True) -> Claim:
-    return claim(PEPPERS, ADMIN, key.ljust(22, "."), request=(b"POST", b"/", body), holds_secret=holds_secret)
+def claim_of(key: str, body: bytes = b"{}", *, holds_secret: bool = True, attempt: Attempt | None = None) -> Claim:
+    request = (b"POST", b"/", body)
+    return claim(PEPPERS, ADMIN, key.ljust(22, "."), request=request, holds_secret=holds_secret, attempt=attempt)
 
 
 def answer(outcome: Outcome) -> bytes:

@@ -6,10 +6,9 @@ Nothing here answers anybody: a job's answer counts only after the commit, which
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, assert_never
 from uuid import UUID
 
@@ -142,9 +141,15 @@ class Batch:
         self.won = {claiming[key][0] for key in won}
         if lost := [key for key in claiming if key not in won]:
             # A new statement, whose snapshot sees what the claim lost to; and what it tells is as durable as news.
-            earlier = await claims.answered(connection, lost)
+            earlier = await claims.answered(connection, [_asked(claiming[key][1]) for key in lost])
             await sql.fence(connection)
+            # What was forgotten just now is claimed in the same transaction: nobody finds the key free in between.
+            if free := [(*key, claiming[key][1].body_digest) for key in lost if key not in earlier]:
+                won |= await claims.claim(connection, free)
+                self.won = {claiming[key][0] for key in won}
             for key in lost:
+                if key in won:
+                    continue
                 job, claim = claiming[key]
                 answer = self.answers[job] = _earlier(claim, earlier.get(key))
                 if isinstance(answer, Outcome) and claim.holds_secret:
@@ -246,10 +251,14 @@ def _acting(commands: Iterable[Command]) -> Iterator[Principal]:
             yield command.by
 
 
+def _asked(claim: Claim) -> tuple[UUID, bytes, timedelta, bytes | None]:
+    return claim.account, claim.key_digest, claim.lasts(asyncio.get_running_loop().time()), claim.replaced
+
+
 def _earlier(claim: Claim, answered: claims.Answered | None) -> Answer:
     if answered is None:
-        return AGAIN  # a day old, and forgotten just now
-    if not hmac.compare_digest(answered.body_digest, claim.body_digest):
+        return AGAIN  # forgotten just now, and claimed by somebody else
+    if not claim.fits(answered.body_digest):
         return KeyReused()
     if answered.reply is None:
         return SecretNoLongerAvailable(subject=str(answered.token_id))
@@ -262,7 +271,7 @@ async def recall(pool: Pool, claim: Claim) -> Outcome | None:
     Raises KeyReused or SecretNoLongerAvailable.
     """
     key = (claim.account, claim.key_digest)
-    answered = (await claims.answered(pool, [key])).get(key)
+    answered = (await claims.answered(pool, [_asked(claim)])).get(key)
     await sql.fence(pool)
     answer = _earlier(claim, answered)
     if isinstance(answer, Refusal):

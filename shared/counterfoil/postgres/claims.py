@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from counterfoil.idempotency import REPLIES_LAST, SECRETS_LAST
+
 from .connection import Connection, Pool
 from .forgetting import BATCH, in_batches
-
-REPLIES_LAST: Final = timedelta(hours=24)
-SECRETS_LAST: Final = timedelta(minutes=10)
 
 ClaimKey = tuple[UUID, bytes]
 
@@ -45,19 +43,23 @@ async def claim(connection: Connection, claims: Sequence[tuple[UUID, bytes, byte
     return {(row["account_id"], row["key_digest"]) for row in won}
 
 
-async def answered(connection: Connection | Pool, keys: Sequence[ClaimKey]) -> dict[ClaimKey, Answered]:
+async def answered(
+    connection: Connection | Pool, claims: Sequence[tuple[UUID, bytes, timedelta, bytes | None]]
+) -> dict[ClaimKey, Answered]:
     """Return what was answered under these keys; must be a statement after the claim, to see what it lost to.
 
-    A key older than a day is forgotten here and not returned: its command may ride again.
+    With each stands how long an answer lasts, and the body digest of what gives up the key to it. A key that is older,
+    or given up, is forgotten here and not returned: it is free again.
     """
-    accounts, digests = zip(*keys, strict=True)
+    accounts, digests, lasts, replaced = zip(*claims, strict=True)
     await connection.execute(
         """
         delete from idempotency i
-         using unnest($1::uuid[], $2::bytea[]) as k(account_id, key_digest)
+         using unnest($1::uuid[], $2::bytea[], $3::interval[], $4::bytea[])
+            as k(account_id, key_digest, lasts, replaced)
          where (i.account_id, i.key_digest) = (k.account_id, k.key_digest)
-           and i.at < clock_timestamp() - $3::interval""",
-        accounts, digests, REPLIES_LAST,
+           and (i.at < statement_timestamp() - k.lasts or i.body_digest = k.replaced)""",
+        accounts, digests, lasts, replaced,
     )  # fmt: skip
     rows = await connection.fetch(
         """

@@ -114,6 +114,10 @@ async def change(
 
 async def revoke(ledger: Ledger, asker: Principal, listed: Listed, title: str) -> Outcome:
     """End a token for ever, by a call of the vendor's API with this title."""
-    return await ledger.door.execute(
-        Revoke(account=asker.account, token_id=listed.token.id, by=asker, reason=f"Deleted through the {title} API.")
-    )
+    return await ledger.door.execute(revocation(asker, listed, title))
+
+
+def revocation(asker: Principal, listed: Listed, title: str) -> Revoke:
+    """Return the command that does so."""
+    reason = f"Deleted through the {title} API."
+    return Revoke(account=asker.account, token_id=listed.token.id, by=asker, reason=reason)

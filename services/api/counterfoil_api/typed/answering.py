@@ -7,9 +7,10 @@ import msgspec
 from msgspec.structs import replace
 
 from counterfoil.commands import Create, TokenCommand
-from counterfoil.door.batch import Reply
+from counterfoil.door.batch import Reply, recall
 from counterfoil.fold import Outcome, Together
 from counterfoil.idempotency import Claim, claim
+from counterfoil.principal import Principal
 from counterfoil.refusals import OutcomeUnknown, Refusal
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user_commands import CreateUser
@@ -34,10 +35,26 @@ async def answered(
     """What is `shown` of the outcome; a reply that holds a secret is kept for ten minutes, any other for a day."""
     if retry is None:
         return shown(await executed(ledger, command))
-    claimed = claim(ledger.peppers, command.by, retry.key, request=retry.request, holds_secret=holds_secret)
+    claimed = _claim(ledger, command.by, retry, holds_secret=holds_secret)
     outcome = await executed(ledger, command, claimed, lambda outcome: encode(shown(outcome)))
     retry.replayed = outcome.replayed
     return shown(outcome) if outcome.reply is None else msgspec.json.decode(outcome.reply, type=kind)
+
+
+async def recalled(ledger: Ledger, by: Principal, retry: Retry, *, kind: type[T]) -> T | None:
+    """What was answered before to somebody who cannot ask again, since what they asked for is gone; without a secret.
+
+    Raises KeyReused.
+    """
+    outcome = await recall(ledger.readers, _claim(ledger, by, retry, holds_secret=False))
+    if outcome is None or outcome.reply is None:
+        return None
+    retry.replayed = True
+    return msgspec.json.decode(outcome.reply, type=kind)
+
+
+def _claim(ledger: Ledger, by: Principal, retry: Retry, *, holds_secret: bool) -> Claim:
+    return claim(ledger.peppers, by, retry.key, request=retry.request, holds_secret=holds_secret, attempt=retry.attempt)
 
 
 async def executed(

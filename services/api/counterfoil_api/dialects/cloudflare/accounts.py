@@ -46,10 +46,15 @@ async def get_service_token(
 
 @api.delete(TOKEN, refusals=service_tokens.READS)
 async def delete_service_token(
-    ledger: Ledger, asker: Asker[Principal], *, account_id: AccountId, service_token_id: ServiceTokenId
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    account_id: AccountId,
+    service_token_id: ServiceTokenId,
+    key: IdempotencyKey,
 ) -> ServiceToken:
     """Delete a service token."""
-    return await service_tokens.deleted(account(ledger, asker, account_id), service_token_id)
+    return await service_tokens.deleted(account(ledger, asker, account_id), service_token_id, key)
 
 
 @api.post(f"{TOKEN}/refresh", refusals=service_tokens.REFRESHES)

@@ -1,12 +1,16 @@
 """How Cloudflare's API is reached, and who asks there."""
 
+import asyncio
+import hmac
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
 
+from counterfoil.idempotency import Attempt
 from counterfoil.secret import HEX, SecretShape
-from counterfoil_api.auth.credentials import Approach, SecretGiven, credentials_of, token
+from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven, credentials_of, token
 from counterfoil_api.dialects.cloudflare.documents import Result
 from counterfoil_api.dialects.cloudflare.errors import CloudflareErrors
 from counterfoil_api.dialects.dialect import Dialect
@@ -14,12 +18,15 @@ from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.conventions import Conventions
+from counterfoil_api.typed.retries import Retry, asked, by_key
 
 NAME: Final = "cloudflare"
 SHAPE: Final = SecretShape("", HEX, 64)
 CLIENT_HEADERS: Final = ("CF-Access-Client-Id", "CF-Access-Client-Secret")
 _PREFIX: Final = f"/{NAME}/client/v4"
 _EMAIL: Final = "X-Auth-Email"
+_ATTEMPT: Final = "X-Stainless-Retry-Count"
+_COUNT: Final = re.compile(r"[0-9]{1,4}")
 _KEYS: Final = ("X-Auth-Key", "X-Auth-User-Service-Key")
 
 
@@ -45,6 +52,23 @@ def approach(request: web.Request, _: bytes) -> Approach:
     if len(email) != 1:
         raise CredentialsMissing("Send X-Auth-Email, once, together with X-Auth-Key.")
     return Approach(given, address=address, email=email[0].strip(" "))
+
+
+def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
+    """Read what makes a request a repeat: an Idempotency-Key, or else the count that the vendor's clients send.
+
+    Their key is made of what they present, which the database does not hold, and of all that they ask.
+    """
+    stated = request.headers.get(_ATTEMPT, "")
+    if "Idempotency-Key" in request.headers or not _COUNT.fullmatch(stated):
+        return by_key(request, raw)
+    given, whole = approach(request, raw).credentials, asked(request, raw)
+    if isinstance(given, PasswordGiven):  # which `approach` never gives
+        return None
+    secret = given.text if isinstance(given, BearerGiven) else given.plain
+    text = b"".join(len(part).to_bytes(4, "big") + part for part in whole)
+    key = hmac.digest(secret.encode(), b"counterfoil attempt" + text, "sha256").hex()
+    return Retry(key, whole, attempt=Attempt(int(stated), asyncio.get_running_loop().time()))
 
 
 _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -73,6 +97,7 @@ api: Final = Api(
         spelling=CloudflareErrors(),
         envelope=Result,
         credentials=approach,
+        retry=by_attempt,
         lenient=True,
         any_media_type=True,
         schemes=_SCHEMES,

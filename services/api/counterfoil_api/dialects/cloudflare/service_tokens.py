@@ -41,6 +41,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
 from counterfoil_api.edge.complaints import NoSuchPath
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.wishes import Turn, Wish, issue, rotate
+from counterfoil_api.typed.answering import recalled
 from counterfoil_api.typed.reading import path_type
 from counterfoil_api.typed.retries import Retry
 
@@ -141,11 +142,18 @@ async def created(place: Place, body: NewServiceToken, retry: Retry | None) -> S
     return await issue(place.ledger, asker, wish, retry, _shown, kind=ServiceTokenWithSecret, beside=beside)
 
 
-async def deleted(place: Place, token_id: str) -> ServiceToken:
-    """End one, and show what it was."""
-    listed = await found(place, token_id, scope="tokens.revoke")
-    await tokens.revoke(place.ledger, place.asker, listed, DIALECT.title)
-    return document(listed.token, listed.last_used_at)
+async def deleted(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
+    """End one, and show what it was; whoever repeats that is shown it again."""
+    try:
+        listed = await found(place, token_id, scope="tokens.revoke")
+    except NotFound:
+        earlier = await recalled(place.ledger, place.asker, retry, kind=ServiceToken) if retry else None
+        if earlier is None:
+            raise
+        return earlier
+    command = tokens.revocation(place.asker, listed, DIALECT.title)
+    gone = document(listed.token, listed.last_used_at)
+    return await tokens.change(place.ledger, (command,), retry, lambda _: gone, kind=ServiceToken)
 
 
 async def refreshed(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:

@@ -45,7 +45,7 @@ async def get_service_token_of_zone(
 
 @api.delete(TOKEN, refusals=service_tokens.READS)
 async def delete_service_token_of_zone(
-    ledger: Ledger, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId
+    ledger: Ledger, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId, key: IdempotencyKey
 ) -> ServiceToken:
     """Delete a service token of a zone."""
-    return await service_tokens.deleted(await zone(ledger, asker, zone_id), service_token_id)
+    return await service_tokens.deleted(await zone(ledger, asker, zone_id), service_token_id, key)
