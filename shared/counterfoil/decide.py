@@ -202,9 +202,7 @@ def _update(token: Token, command: Update, at: datetime, around: Surroundings) -
         token.networks if command.networks is UNSET else command.networks,
         token.rate_limit if command.rate_limit is UNSET else command.rate_limit,
     )
-    until = (
-        UNSET if command.previous_until is UNSET else _moved(token, command, command.previous_until, at, around.epoch)
-    )
+    until = UNSET if command.previous_until is UNSET else _moved(token, command, command.previous_until, at, around)
     changed = Updated(
         scopes=UNSET if granted == token.scopes else granted,
         networks=UNSET if bounds.networks == token.networks else bounds.networks,
