@@ -224,19 +224,31 @@ async def test_a_password_gives_a_token_that_may_do_what_its_user_may(
     refused(await stranger.post("/losant/auth/user", given | {"otp": "1"}), 400, "Validation")
 
 
-async def test_a_login_asks_for_its_code_and_may_be_narrowed_and_short(native: Caller, tokens: str) -> None:
+async def test_a_login_asks_for_its_code_and_may_be_short(native: Caller) -> None:
     ada = await person(native, "administrator")
     await ada.enrolled()
     stranger = Caller(native.session, "")
     given: dict[str, object] = {"email": ada.email, "password": ada.password}
     refused(await stranger.post("/losant/auth/user", given), 401, "Unauthorized", "twoFactorCode")
-    narrow = given | {"twoFactorCode": ada.code(), "requestedScopes": ["all.Application.read"], "tokenTTL": 3600}
-    login = await stranger.post("/losant/auth/user", narrow)
+    wrong = given | {"twoFactorCode": "000000"}
+    refused(await stranger.post("/losant/auth/user", wrong), 401, "Unauthorized")
+    login = await stranger.post("/losant/auth/user", given | {"twoFactorCode": ada.code(), "tokenTTL": 3600})
     assert login.status == 200, login.body
-    reader = native.with_token(login.json["token"])
-    refused(await reader.post(tokens, {"name": "a"}), 403, "Forbidden")
-    itself = (await reader.get("/v1/tokens/self")).json
-    assert (itself["duration"], itself["scopes"]) == ("3600s", ["losant.application.all_read"])
+    assert (await native.with_token(login.json["token"]).get("/v1/tokens/self")).json["duration"] == "3600s"
+    for seconds in (-1, 30 * 86_400 + 1, 1.5, "60"):
+        refused(await stranger.post("/losant/auth/user", given | {"tokenTTL": seconds}), 400, "Validation")
+
+
+async def test_what_a_login_makes_was_made_by_its_user(native: Caller, here: Account, tokens: str) -> None:
+    given = {"email": here.admin_email, "password": here.admin_password}
+    login = (await Caller(native.session, "").post("/losant/auth/user", given)).json
+    token = await made(native.with_token(login["token"]), tokens)
+    creator = {"creatorId": login["userId"], "creatorType": "user", "creatorName": here.admin_email}
+    assert token | creator == token
+    assert (await native.get(f"{tokens}/{token['id']}")).json == {n: v for n, v in token.items() if n != "token"}
+    seen = (await native.with_token(token["token"]).get(f"{tokens}/{token['id']}")).json
+    assert "creatorName" not in seen
+    assert seen["creatorId"] == login["userId"]
 
 
 async def test_an_idempotency_key_makes_one_token(native: Caller, tokens: str) -> None:

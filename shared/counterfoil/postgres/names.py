@@ -9,18 +9,23 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.principal import Owner
+from counterfoil.token import SESSION
 
 from .connection import Pool
 from .tenant import tenant
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """A token or a user of an account; the name is null where it was erased. `owner` is a token's."""
+    """A token or a user of an account; the name is null where it was erased. `owner` is a token's.
+
+    `session` says that a login made the token.
+    """
 
     kind: Literal["token", "user"]
     number: int
     name: str | None
     owner: Owner | None
+    session: bool = False
 
 
 async def names_of(pool: Pool, account: UUID, ids: Iterable[UUID]) -> dict[UUID, Named]:
@@ -30,12 +35,13 @@ async def names_of(pool: Pool, account: UUID, ids: Iterable[UUID]) -> dict[UUID,
         return {}
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
-            """
-            select t.token_id as id, 'token' as kind, t.number, t.name, t.owner_type, t.owner_id
+            f"""
+            select t.token_id as id, 'token' as kind, t.number, t.name, t.owner_type, t.owner_id,
+                   right(t.dialect, {len(SESSION)}) = '{SESSION}' as session
               from token t
              where t.account_id = $1 and t.token_id = any($2)
              union all
-            select s.subject_id, s.kind, s.number, s.name, null, null
+            select s.subject_id, s.kind, s.number, s.name, null, null, false
               from subject s
              where s.account_id = $1 and s.subject_id = any($2) and s.kind = 'user'""",
             account, wanted,
@@ -46,6 +52,7 @@ async def names_of(pool: Pool, account: UUID, ids: Iterable[UUID]) -> dict[UUID,
             number=row["number"],
             name=row["name"],
             owner=None if row["owner_type"] is None else Owner(row["owner_type"], row["owner_id"]),
+            session=row["session"],
         )
         for row in rows
     }

@@ -18,7 +18,11 @@ async def names(ledger: Ledger, asker: Principal, ids: Iterable[UUID]) -> Names:
 
     Each is known to who may look at it: the others are left out, like those that are gone.
     """
-    found = await names_of(ledger.readers, asker.account, ids)
+    return visible(asker, await names_of(ledger.readers, asker.account, ids))
+
+
+def visible(asker: Principal, found: Names) -> Names:
+    """Those of these that the asker may look at."""
     return {each: named for each, named in found.items() if _shown(asker, each, named)}
 
 

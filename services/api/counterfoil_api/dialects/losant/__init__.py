@@ -3,7 +3,7 @@
 An application is an owner of tokens, named by 24 hexadecimal digits; so is a user, whose digits a login tells.
 """
 
-from counterfoil_api.dialects.losant import operations
+from counterfoil_api.dialects.losant import login, operations
 from counterfoil_api.dialects.losant.api import DIALECT
 
-__all__ = ["DIALECT", "operations"]
+__all__ = ["DIALECT", "login", "operations"]

@@ -9,8 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.opaque_ids import OpaqueIds
-from counterfoil.postgres.names import Named
-from counterfoil.principal import Actor, Owner
+from counterfoil.principal import Owner
 from counterfoil.token import Token
 from counterfoil_api.dialects.losant.scopes import shown
 from counterfoil_api.dialects.times import milliseconds
@@ -18,7 +17,6 @@ from counterfoil_api.typed.documents import Description, Moment, Name
 
 TOKEN = "token"  # noqa: S105 - the kind of an id
 USER = "user"
-_NOBODY = "0" * 24
 
 Status = Literal["active", "inactive"]
 Words = Annotated[tuple[str, ...], Meta(max_length=1_000, description="Words such as all.Application, each once.")]
@@ -122,6 +120,18 @@ class Success(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     success: Literal[True] = True
 
 
+class Creator(msgspec.Struct, frozen=True, kw_only=True):
+    """Who made a token; without a name for whoever may not look at them."""
+
+    type: Literal["user", "apiToken"]
+    id: str
+    name: str | UnsetType = UNSET
+
+
+_NOBODY = Creator(type="user", id="0" * 24)
+"""Who is not known any more, or was the system itself."""
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Whose tokens a path names: the id that stands there, and the owner in the ledger."""
 
@@ -135,16 +145,16 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def token_document(
-    token: Token, place: Place, ids: OpaqueIds, known: Mapping[UUID, Named], *, secret: str | UnsetType = UNSET
+    token: Token, place: Place, ids: OpaqueIds, known: Mapping[UUID, Creator], *, secret: str | UnsetType = UNSET
 ) -> TokenDocument:
     """A token as Losant shows it; `known` are those who create tokens."""
     token_id = ids.number24(TOKEN, token.account, token.number)
-    creator = known.get(token.creator.id)
+    creator = known.get(token.creator.id, _NOBODY)
     return TokenDocument(
         id=token_id,
         api_token_id=token_id,
-        creator_id=_creator_id(token.creator, token.account, ids, creator),
-        creator_type="apiToken" if token.creator.kind == "token" else "user",
+        creator_id=creator.id,
+        creator_type=creator.type,
         owner_id=place.id,
         owner_type=place.kind,
         name=token.name or "",
@@ -154,15 +164,9 @@ def token_document(
         scope=tuple(map(shown, token.scopes)),
         status="active" if token.standing == "active" else "inactive",
         token=secret,
-        creator_name=creator.name if creator and creator.name else UNSET,
+        creator_name=creator.name,
         description=token.description,
     )
-
-
-def _creator_id(creator: Actor, account: UUID, ids: OpaqueIds, named: Named | None) -> str:
-    if named is None:
-        return _NOBODY
-    return ids.number24(TOKEN if creator.kind == "token" else USER, account, named.number)
 
 
 def _moment(moment: datetime | None) -> str | UnsetType:

@@ -1,6 +1,7 @@
-"""What can be asked of Losant's API: a login, and the tokens of an application."""
+"""The tokens of an application."""
 
 import re
+import unicodedata
 from typing import Annotated, Final
 
 from msgspec import UNSET
@@ -9,24 +10,19 @@ from counterfoil import glob
 from counterfoil.commands import Change, Resume, Suspend, Update
 from counterfoil.fold import Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort, owner_known
-from counterfoil.postgres.names import names_of
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, Refusal, ScopeMissing
 from counterfoil.subjects.user import owner_of
 from counterfoil.token import Standing
-from counterfoil_api.account.actors import names
-from counterfoil_api.auth.credentials import password_of
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects import tokens
-from counterfoil_api.dialects.logins import Kind, log_in
 from counterfoil_api.dialects.losant.api import DIALECT, NAME, api
+from counterfoil_api.dialects.losant.creators import creators
 from counterfoil_api.dialects.losant.documents import (
     TOKEN,
     USER,
     ListQuery,
-    LoggedIn,
-    Login,
     NewToken,
     Place,
     SortField,
@@ -36,27 +32,18 @@ from counterfoil_api.dialects.losant.documents import (
     TokenPage,
     token_document,
 )
-from counterfoil_api.dialects.losant.scopes import KNOWN, OF_APPLICATIONS, kept, needed
-from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, kept
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.wishes import Wish, issue
-from counterfoil_api.typed.reading import Asker, Body, From, IdempotencyKey, Query, path_type
+from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Query, path_type
 from counterfoil_api.typed.replies import New
 
-_DAY_SECONDS: Final = 86_400
 _ID: Final = re.compile(r"[0-9a-fA-F]{24}")
 _SORTS: Final[dict[SortField, Sort]] = {
     "name": "name", "status": "standing", "id": "number", "creationDate": "created", "lastUpdated": "updated",
     "expirationDate": "expires",
 }  # fmt: skip
 _STANDINGS: Final[dict[str, Standing]] = {"active": "active", "inactive": "suspended"}
-_ALL: Final = ("all.Application", "all.Organization", "all.User")
-_READING: Final = (*_ALL, *(f"{each}.{part}" for each in _ALL for part in ("read", "bounded")))
-_LIST: Final = needed(*_READING, "applicationApiTokens.*", "applicationApiTokens.get")
-_POST: Final = needed(*_ALL, "applicationApiTokens.*", "applicationApiTokens.post")
-_GET: Final = needed(*_READING, "applicationApiToken.*", "applicationApiToken.get")
-_PATCH: Final = needed(*_ALL, "applicationApiToken.*", "applicationApiToken.patch")
-_DELETE: Final = needed(*_ALL, "applicationApiToken.*", "applicationApiToken.delete")
 _REFUSALS: Final[tuple[type[Refusal], ...]] = (ScopeMissing, NotFound)
 
 ApplicationId = Annotated[
@@ -65,41 +52,25 @@ ApplicationId = Annotated[
 TokenId = Annotated[str, path_type("ID associated with the API token.", f"^{_ID.pattern}$", "575ec7417ae143cd83dc4a95")]
 
 
-@api.post("/auth/user")
-async def authenticate_user(ledger: Ledger, address: From, *, body: Body[Login]) -> LoggedIn:
-    """Log in with an e-mail address, a password and perhaps a code.
-
-    The token is good for a day, or for `tokenTTL` seconds. Without `requestedScopes`, or with `all.User`, it may do
-    what its user may.
-    """
-    wanted = () if body.requested_scopes is UNSET else _words(body.requested_scopes, KNOWN, "requestedScopes")
-    scopes = None if body.requested_scopes is UNSET or kept("all.User") in wanted else wanted
-    kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)
-    given = password_of(body.email, body.password)
-    session = await log_in(ledger, given, kind, otp=body.two_factor_code or None, address=address, scopes=scopes)
-    user = session.user
-    return LoggedIn(user_id=ledger.opaque_ids.number24(USER, user.account, user.number or 0), token=session.secret)
-
-
 @api.get("/applications/{application_id}/tokens", refusals=(*_REFUSALS, BadText))
 async def get_tokens(
     ledger: Ledger, asker: Asker[Principal], *, application_id: ApplicationId, query: Query[ListQuery]
 ) -> TokenPage:
     """Return the API tokens of an application."""
-    place = await _place(ledger, asker, application_id, scope="tokens.read", instead=_LIST)
+    place = await _place(ledger, asker, application_id, "tokens.read", instead=LIST)
     field = query.filter_field if query.filter else ""
     wanted = Filter(
         owner_type=place.owner.type,
         owner_id=place.owner.id,
-        name=query.filter if field == "name" else None,
+        name=unicodedata.normalize("NFC", query.filter) if field == "name" else None,
         standing=_standings(query.filter) if field == "status" else None,
     )
     direction = query.sort_direction.lower() or "asc"
     found, total = await tokens.listed(
-        ledger, asker, wanted, instead=_LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
+        ledger, asker, wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
         offset=query.page * query.per_page, limit=query.per_page,
     )  # fmt: skip
-    known = await names(ledger, asker, (each.token.creator.id for each in found))
+    known = await creators(ledger, asker, (each.token.creator for each in found))
     return TokenPage(
         items=[token_document(each.token, place, ledger.opaque_ids, known) for each in found],
         count=len(found),
@@ -125,17 +96,17 @@ async def post_token(
     key: IdempotencyKey,
 ) -> New[TokenDocument]:
     """Create an API token for an application; its value is shown this once."""
-    place = await _place(ledger, asker, application_id, scope="tokens.create", instead=_POST)
+    place = await _place(ledger, asker, application_id, "tokens.create", instead=POST)
     wish = Wish(
         name=body.name,
         owner=place.owner,
         description=body.description,
-        scopes=_words(body.scope, OF_APPLICATIONS, "scope"),
+        scopes=kept(body.scope, field="scope", of_applications=True),
         expires_at=None if body.expiration_date is UNSET else body.expiration_date,
         may_have_expired=True,
         dialect=NAME,
     )
-    known = await names_of(ledger.readers, asker.account, (asker.actor.id,))
+    known = await creators(ledger, asker, (asker.actor,))
 
     def shown(outcome: Outcome, secret: str) -> TokenDocument:
         return token_document(outcome.token, place, ledger.opaque_ids, known, secret=secret)
@@ -155,11 +126,11 @@ async def get_token(
     ledger: Ledger, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
 ) -> TokenDocument:
     """Retrieve information on an API token."""
-    place = await _place(ledger, asker, application_id, scope="tokens.read", instead=_GET)
+    place = await _place(ledger, asker, application_id, "tokens.read", instead=GET)
     listed = await tokens.look_at(
-        ledger, asker, number=_number(ledger, asker, token_id), instead=_GET, owner=place.owner
+        ledger, asker, number=_number(ledger, asker, token_id), instead=GET, owner=place.owner
     )
-    known = await names(ledger, asker, (listed.token.creator.id,))
+    known = await creators(ledger, asker, (listed.token.creator,))
     return token_document(listed.token, place, ledger.opaque_ids, known)
 
 
@@ -174,14 +145,12 @@ async def patch_token(
     key: IdempotencyKey,
 ) -> TokenDocument:
     """Update information about an API token: its name, description or status."""
-    place = await _place(ledger, asker, application_id, scope="tokens.update", instead=_PATCH)
-    if body.status is not UNSET:
-        reach(asker, "tokens.resume" if body.status == "active" else "tokens.suspend", instead=_PATCH)
+    scopes = _scopes(body)
+    place = await _place(ledger, asker, application_id, *scopes, instead=PATCH)
     listed = await tokens.one(
-        ledger, asker, scope="tokens.update", number=_number(ledger, asker, token_id), instead=_PATCH,
-        owner=place.owner,
-    )  # fmt: skip
-    known = await names(ledger, asker, (listed.token.creator.id,))
+        ledger, asker, scope=scopes[0], number=_number(ledger, asker, token_id), instead=PATCH, owner=place.owner
+    )
+    known = await creators(ledger, asker, (listed.token.creator,))
     return await tokens.change(
         ledger, _changes(asker, listed, body), key,
         lambda outcome: token_document(outcome.token, place, ledger.opaque_ids, known), kind=TokenDocument,
@@ -193,32 +162,46 @@ async def delete_token(
     ledger: Ledger, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
 ) -> Success:
     """Delete an API token."""
-    place = await _place(ledger, asker, application_id, scope="tokens.revoke", instead=_DELETE)
+    place = await _place(ledger, asker, application_id, "tokens.revoke", instead=DELETE)
     listed = await tokens.one(
-        ledger, asker, scope="tokens.revoke", number=_number(ledger, asker, token_id), instead=_DELETE,
-        owner=place.owner,
-    )  # fmt: skip
+        ledger, asker, scope="tokens.revoke", number=_number(ledger, asker, token_id), instead=DELETE, owner=place.owner
+    )
     await tokens.revoke(ledger, asker, listed, DIALECT.title)
     return Success()
+
+
+_STATUS: Final[dict[str, tuple[str, type[Suspend | Resume]]]] = {
+    "active": ("tokens.resume", Resume),
+    "inactive": ("tokens.suspend", Suspend),
+}
+"""The native scope that a status takes, and the command that sets it."""
+
+
+def _only_status(body: TokenChanges) -> bool:
+    return body.name is UNSET and body.description is UNSET and body.status is not UNSET
+
+
+def _scopes(body: TokenChanges) -> tuple[str, ...]:
+    """The native scopes of all that is to be changed."""
+    said = () if _only_status(body) else ("tokens.update",)
+    return said if body.status is UNSET else (*said, _STATUS[body.status][0])
 
 
 def _changes(asker: Principal, listed: Listed, body: TokenChanges) -> tuple[Change, ...]:
     account, token_id = asker.account, listed.token.id
     update = Update(account=account, token_id=token_id, by=asker, name=body.name, description=body.description)
-    match body.status:
-        case "active":
-            return update, Resume(account=account, token_id=token_id, by=asker)
-        case "inactive":
-            return update, Suspend(account=account, token_id=token_id, by=asker)
-    return (update,)
+    said = () if _only_status(body) else (update,)
+    if body.status is UNSET:
+        return said
+    return (*said, _STATUS[body.status][1](account=account, token_id=token_id, by=asker))
 
 
-async def _place(ledger: Ledger, asker: Principal, text: str, *, scope: str, instead: tuple[str, ...]) -> Place:
+async def _place(ledger: Ledger, asker: Principal, text: str, *scopes: str, instead: tuple[str, ...]) -> Place:
     """Whose tokens are meant, for who may do this to them: an application's, or those of a user with this id."""
-    within = reach(asker, scope, instead=instead)
+    within = [reach(asker, scope, instead=instead) for scope in scopes]
     text = text.lower()
     owner = await _owner(ledger, asker, text) if _ID.fullmatch(text) else None
-    if owner is None or within not in (None, owner):
+    if owner is None or any(each not in (None, owner) for each in within):
         raise NotFound("Application was not found")
     return Place(id=text, owner=owner)
 
@@ -237,18 +220,6 @@ def _number(ledger: Ledger, asker: Principal, token_id: str) -> int:
     if number is None:
         raise NotFound
     return number
-
-
-def _words(given: tuple[str, ...], known: frozenset[str], field: str) -> tuple[str, ...]:
-    if len(set(given)) != len(given):
-        raise InvalidRequest(f"`{field}` holds a word twice; give each one once.", where="body", field=field)
-    if strange := [word for word in given if word not in known]:
-        shown = f"`{strange[0]}`" if strange[0].isascii() and strange[0].isprintable() else "a word"
-        raise InvalidRequest(
-            f"`{field}` holds {shown[:80]}, which is none of its scopes, such as all.Application or devices.get.",
-            where="body", field=field,
-        )  # fmt: skip
-    return tuple(map(kept, given))
 
 
 def _standings(text: str) -> tuple[Standing, ...]:

@@ -1,0 +1,39 @@
+"""Who made tokens, as Losant shows it: users and tokens."""
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from msgspec import UNSET
+
+from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.postgres.names import Named, names_of
+from counterfoil.principal import Actor, Principal
+from counterfoil_api.account.actors import visible
+from counterfoil_api.dialects.losant.documents import TOKEN, USER, Creator
+from counterfoil_api.ledger import Ledger
+
+
+async def creators(ledger: Ledger, asker: Principal, actors: Iterable[Actor]) -> Mapping[UUID, Creator]:
+    """Say who these are, by their ids in the ledger; one who is gone is left out.
+
+    Everybody sees the id of a creator, as in the native API; whoever may not look at the creator sees no name. What
+    was made with the token of a login was made by its user.
+    """
+    found = await names_of(ledger.readers, asker.account, (each.id for each in actors))
+    users = {each: named.owner.user for each, named in found.items() if named.session and named.owner is not None}
+    behind = await names_of(ledger.readers, asker.account, (user for user in users.values() if user is not None))
+    seen = visible(asker, found | behind)
+    made: dict[UUID, Creator] = {}
+    for each in found:
+        one = users.get(each) or each
+        if named := (found | behind).get(one):
+            made[each] = _creator(ledger.opaque_ids, asker.account, named, shown=one in seen)
+    return made
+
+
+def _creator(ids: OpaqueIds, account: UUID, named: Named, *, shown: bool) -> Creator:
+    return Creator(
+        type="apiToken" if named.kind == "token" else "user",
+        id=ids.number24(TOKEN if named.kind == "token" else USER, account, named.number),
+        name=named.name if shown and named.name else UNSET,
+    )

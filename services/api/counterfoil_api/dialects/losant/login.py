@@ -1,0 +1,35 @@
+"""A login: a password, and perhaps a code, give a token for a time."""
+
+from typing import Final
+
+from msgspec import UNSET
+
+from counterfoil.refusals import BeyondCaller
+from counterfoil_api.auth.credentials import Approach, password_of
+from counterfoil_api.auth.principals import authenticate
+from counterfoil_api.dialects.logins import Kind, begin
+from counterfoil_api.dialects.losant.api import NAME, api
+from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
+from counterfoil_api.dialects.losant.scopes import kept, of_login
+from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.typed.reading import Body, From
+
+_DAY_SECONDS: Final = 86_400
+
+
+@api.post("/auth/user", refusals=(CredentialsRefused, OtpRequired, RateLimited, BeyondCaller))
+async def authenticate_user(ledger: Ledger, address: From, *, body: Body[Login]) -> LoggedIn:
+    """Log in with an e-mail address, a password and perhaps a code.
+
+    The token is good for a day, or for `tokenTTL` seconds. Without `requestedScopes`, or with `all.User`, it may do
+    what its user may. With others it may do what they say, in every application whose tokens its user may reach.
+    """
+    words = None if body.requested_scopes is UNSET else body.requested_scopes
+    wanted = None if words is None else kept(words, field="requestedScopes", of_applications=False)
+    given = password_of(body.email, body.password)
+    asker = await authenticate(ledger, Approach(given, body.two_factor_code or None, address))
+    kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)
+    session = await begin(ledger, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
+    user = session.user
+    return LoggedIn(user_id=ledger.opaque_ids.number24(USER, user.account, user.number or 0), token=session.secret)
