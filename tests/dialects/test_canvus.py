@@ -80,7 +80,9 @@ async def test_curl_sends_json_as_a_form_and_a_client_says_name(member: Caller, 
     by_curl = await member.ask("POST", own, b'{"description":"By curl"}', headers=form)
     assert (by_curl.status, by_curl.json["description"]) == (200, "By curl")
     named = await member.post(own, {"name": "By name", "expires": None})
-    assert (named.status, named.json["description"]) == (200, "By name")
+    assert (named.status, named.json["description"], named.json["name"]) == (200, "By name", "By name")
+    renamed = await member.patch(f"{own}/{named.json['id']}", {"name": "Anew"})
+    assert (renamed.json["description"], renamed.json["name"]) == ("Anew", "Anew")
 
 
 @pytest.mark.parametrize("body", [
@@ -91,6 +93,17 @@ async def test_what_has_no_description_or_asks_for_more_than_there_is_is_refused
     member: Caller, own: str, body: object
 ) -> None:
     refused(await member.post(own, body), 400)
+
+
+async def test_what_is_wrong_with_a_description_is_said_of_the_description(member: Caller, own: str) -> None:
+    refused(
+        await member.post(own, {"description": "x" * 256}), 400,
+        "description has 256 characters; it may have at most 255.",
+    )  # fmt: skip
+    for text in ("a\u202eb", "a\x00", "\u200b"):
+        answer = await member.post(own, {"description": text})
+        refused(answer, 400)
+        assert text not in answer.body.decode()
 
 
 async def test_administrators_have_tokens_of_others_and_nobody_else_has(

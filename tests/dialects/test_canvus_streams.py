@@ -108,8 +108,9 @@ async def test_a_list_is_followed_by_every_change(native: Caller, query: str) ->
         assert (await lines.next())["description"] == "by another API"
         token = f"/v1/tokens/{native_one['token']['id']}"
         await native.issue(name="of somebody else")
-        await native.post(f"{token}/rotate", {"grace": "0s"})
-        await native.post(f"{token}/suspend", {"reason": "changes nothing that is shown"})
+        for changed, body in (("rotate", {"grace": "0s"}), ("suspend", {"reason": "looked at"})):
+            await native.post(f"{token}/{changed}", body)
+            assert (await lines.next())["description"] == "by another API"
         login = {"email": they.person.login, "password": they.person.password}
         assert (await they.caller.post(f"{PATH}/login", login)).status == 200  # a login is no access token
         await native.patch(token, {"name": "renamed", "description": "more of it"})
@@ -201,7 +202,7 @@ async def test_it_ends_with_its_credential(native: Caller, ended: Any) -> None:
         assert len(await lines.next()) == 1
         since = monotonic()
         await ended(native, they)
-        assert [line["state"] for line in await lines.end()] in ([], ["deleted"])
+        assert [line["state"] for line in await lines.end()] in ([], ["normal"], ["deleted"])
         assert monotonic() - since < ENDS_WITHIN_SECONDS
 
 

@@ -56,11 +56,11 @@ class LiveStream(ABC):
         self._feed = streams.feeds.follow(log, self._wake.set)
 
     @abstractmethod
-    def _from_feed(self, feed: Feed) -> Piece:
+    async def _from_feed(self, feed: Feed) -> Piece:
         """Return what follows the position in what was read for all streams."""
 
     @abstractmethod
-    def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
+    async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
         """Return what follows the position, and was read for this stream alone."""
 
     @abstractmethod
@@ -136,7 +136,7 @@ class LiveStream(ABC):
         if feed.start is None or feed.reached is None or self._position >= feed.reached:
             return None
         if self._position >= feed.start:
-            return self._from_feed(feed)
+            return await self._from_feed(feed)
         try:
             async with self._streams.catching_up:
                 found = await window(
@@ -145,7 +145,7 @@ class LiveStream(ABC):
                 )  # fmt: skip
         except (*LOST, asyncpg.PostgresError):
             return None
-        return self._from_log(found.events, found.reached)
+        return await self._from_log(found.events, found.reached)
 
     def _take(self, piece: Piece) -> bool:
         """Go on to the end of a piece, and say whether it shows anything."""

@@ -21,10 +21,10 @@ class Stream(LiveStream):
         first = opening(form, reading.after)
         super().__init__(streams, caller, reading.account, reading.wanted, after=reading.after, first=first)
 
-    def _from_feed(self, feed: Feed) -> Piece:
+    async def _from_feed(self, feed: Feed) -> Piece:
         return feed.piece_after(self._position, self._shape)
 
-    def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
+    async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
         # Of a long window the first piece: the rest is read again, rather than kept for a reader who may not read.
         return next(iter(pieces_of(events, reached, self._shape)))
 

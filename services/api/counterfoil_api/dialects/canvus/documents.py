@@ -33,11 +33,15 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
-    """An access token; its text is in the answer that makes it, this once. In a stream it says whether it is there."""
+    """An access token; its text is in the answer that makes it, this once. In a stream it says whether it is there.
+
+    `name` is there where it was sent: clients look whether an answer holds what they sent.
+    """
 
     created_at: str
     description: str
     id: str
+    name: str | UnsetType = UNSET
     plain_token: str | UnsetType = UNSET
     state: Literal["normal", "deleted"] | UnsetType = UNSET
 

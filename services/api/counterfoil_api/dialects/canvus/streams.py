@@ -6,6 +6,7 @@ The first line is what the same request without `subscribe` is answered with; ea
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
@@ -14,14 +15,14 @@ from msgspec import Meta
 from msgspec.structs import replace as with_fields
 
 from counterfoil.codec import entry_of
-from counterfoil.events import Private
-from counterfoil.postgres.listing import Listed
+from counterfoil.events import UNREVISED, Private
+from counterfoil.postgres.listing import Listed, one
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
 from counterfoil.principal import Owner
 from counterfoil.token import is_session
 from counterfoil_api.account.reads import is_for
 from counterfoil_api.dialects.canvus.documents import AccessToken, canvus_id, local, token_document
-from counterfoil_api.events.batches import Piece
+from counterfoil_api.events.batches import PIECE_BYTES, Piece
 from counterfoil_api.events.feeds import Feed
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.lines import printable
@@ -72,14 +73,22 @@ class _Known(NamedTuple):
 
 
 class Subscription(LiveStream):
-    """One such stream. It knows what it has shown of each token, so that it shows nothing twice."""
+    """One such stream. It knows what it has shown of each token, so that it shows no change twice."""
 
     silence_seconds = 15.0
 
     def __init__(
-        self, ledger: Ledger, caller: HeldCaller, watched: Watched, found: Iterable[Listed], *, after: int
+        self,
+        ledger: Ledger,
+        caller: HeldCaller,
+        watched: Watched,
+        found: Iterable[Listed],
+        *,
+        after: int,
+        read_at: datetime,
     ) -> None:
-        self._ledger, self._watched = ledger, watched
+        """Show what was `found`, and what follows `after`, where the log ended before; `read_at` is a moment after."""
+        self._ledger, self._watched, self._read_at = ledger, watched, read_at
         self._known = {
             each.token.id: _Known(each.token.version, _normal(token_document(ledger, each.token))) for each in found
         }
@@ -87,12 +96,20 @@ class Subscription(LiveStream):
         line = _line(first if watched.only is None else first[0])
         super().__init__(ledger.streams, caller, caller.asker.account, watched.filter, after=after, first=line)
 
-    def _from_feed(self, feed: Feed) -> Piece:
-        return self._from_log(*feed.events_after(self._position))
+    async def _from_feed(self, feed: Feed) -> Piece:
+        return await self._from_log(*feed.events_after(self._position))
 
-    def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
-        changed = [token for event in events if (token := self._changed(event)) is not None]
-        return Piece(b"".join(map(_line, changed)), reached, len(changed))
+    async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
+        lines: list[bytes] = []
+        size = 0
+        for event in events:
+            token = await self._changed(event)
+            if token is not None:
+                lines.append(_line(token))
+                size += len(lines[-1])
+            if size >= PIECE_BYTES:
+                return Piece(b"".join(lines), event.position, len(lines))
+        return Piece(b"".join(lines), reached, len(lines))
 
     def _keep_alive(self) -> bytes:
         return b"\n"
@@ -101,16 +118,21 @@ class Subscription(LiveStream):
         return b""
 
     def _looked(self, piece: Piece) -> None:
-        if piece.shown and not is_for(self.caller.asker, self._watched.owner):
-            self._ledger.witness.note(self.caller.asker, "list", shown=piece.shown)
+        asker, only = self.caller.asker, self._watched.only
+        if not piece.shown or is_for(asker, self._watched.owner):
+            return
+        if only is None:
+            self._ledger.witness.note(asker, "list", shown=piece.shown)
+        else:
+            self._ledger.witness.note(asker, "token", shown=piece.shown, tokens=(only,))
 
-    def _changed(self, event: SealedEvent) -> AccessToken | None:
-        """Return the token of an event if that changes what is shown of it, and remember it."""
+    async def _changed(self, event: SealedEvent) -> AccessToken | None:
+        """Return the token that an event changed, and remember it."""
         if event.kind != "token":
             return None
         known = self._known.get(event.subject)
         if known is None:
-            return self._began(event)
+            return await self._began(event)
         if event.version <= known.version:  # it was in what was shown first
             return None
         said = None if event.private is None else msgspec.json.decode(event.private, type=Private)
@@ -124,15 +146,18 @@ class Subscription(LiveStream):
                 del self._known[event.subject]
                 return with_fields(token, state="deleted")
         self._known[event.subject] = _Known(event.version, token)
-        return token if token != known.shown else None
+        return None if event.type in UNREVISED else token
 
-    def _began(self, event: SealedEvent) -> AccessToken | None:
+    async def _began(self, event: SealedEvent) -> AccessToken | None:
         """Return the token that an event made, if it is one that the stream shows."""
-        if event.type != "created" or self._watched.only is not None:
+        # Nearly all tokens of an account are somebody else's: their entries need not be read.
+        if event.type != "created" or self._watched.only is not None or self._watched.owner.id not in event.entry:
             return None
         made = msgspec.convert(entry_of(event.entry).data, _Made)
         if made.owner != self._watched.owner or is_session(made.dialect):
             return None
+        if event.at <= self._read_at and await self._is_deleted(event):
+            return None  # before the state was read, which rightly has nothing of it
         token = AccessToken(
             created_at=local(event.at),
             description=_name_in(event),
@@ -141,6 +166,10 @@ class Subscription(LiveStream):
         )
         self._known[event.subject] = _Known(event.version, token)
         return token
+
+    async def _is_deleted(self, event: SealedEvent) -> bool:
+        found = await one(self._ledger.readers, event.account, token_id=event.subject)
+        return found is None or found.token.standing == "revoked"
 
 
 class _Made(msgspec.Struct, frozen=True):

@@ -10,13 +10,15 @@ from msgspec.structs import replace as with_fields
 from counterfoil.bounds import Address
 from counterfoil.commands import Update
 from counterfoil.fold import Outcome
-from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.listing import Filter, Listed
+from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import head_of
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
 from counterfoil.scopes import meet
 from counterfoil.subjects.user import User, owner_of
+from counterfoil.text import NAME_LIMIT, checked
 from counterfoil_api.auth.principals import need, reach
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
@@ -47,8 +49,7 @@ async def list_access_tokens(
     head = await _head(ledger, asker, query)
     found, _ = await tokens.listed(ledger, asker, Filter(owner_type=owner.type, owner_id=owner.id), limit=_MOST)
     if query.wanted:
-        caller = _held(asker, address)
-        return _streamed(Subscription(ledger, caller, Watched(owner), found, after=head))
+        return await _followed(ledger, _held(asker, address), Watched(owner), found, head)
     return Streamed(JSON, encode([token_document(ledger, each.token) for each in found]))
 
 
@@ -67,8 +68,7 @@ async def get_access_token(
     head = await _head(ledger, asker, query)
     found = await tokens.look_at(ledger, asker, token_id=meant(ledger, asker, token_id), owner=owner)
     if query.wanted:
-        caller, watched = _held(asker, address), Watched(owner, found.token.id)
-        return _streamed(Subscription(ledger, caller, watched, [found], after=head))
+        return await _followed(ledger, _held(asker, address), Watched(owner, found.token.id), [found], head)
     return Streamed(JSON, encode(token_document(ledger, found.token)))
 
 
@@ -87,7 +87,7 @@ async def create_access_token(
     )
 
     def shown(outcome: Outcome, secret: str) -> AccessToken:
-        return with_fields(token_document(ledger, outcome.token), plain_token=secret)
+        return with_fields(token_document(ledger, outcome.token), name=body.name, plain_token=secret)
 
     return await issue(ledger, asker, wish, key, shown, kind=AccessToken)
 
@@ -106,9 +106,11 @@ async def change_access_token(
     owner, name = await whose(ledger, asker, user, scope="tokens.update"), _described(body)
     found = await tokens.one(ledger, asker, scope="tokens.update", token_id=meant(ledger, asker, token_id), owner=owner)
     command = Update(account=asker.account, token_id=found.token.id, by=asker, name=name)
-    return await tokens.change(
-        ledger, (command,), key, lambda outcome: token_document(ledger, outcome.token), kind=AccessToken
-    )
+
+    def shown(outcome: Outcome) -> AccessToken:
+        return with_fields(token_document(ledger, outcome.token), name=body.name)
+
+    return await tokens.change(ledger, (command,), key, shown, kind=AccessToken)
 
 
 @api.delete(f"{_PATH}/{{token_id}}", scope="tokens.revoke", refusals=_TARGET)
@@ -129,7 +131,11 @@ def _held(asker: Principal, address: Address | None) -> HeldCaller:
     return HeldCaller.of(asker, address, ("own.read" if asker.lacks("tokens.read") else "tokens.read",))
 
 
-def _streamed(stream: Subscription) -> Streamed[Any]:
+async def _followed(
+    ledger: Ledger, caller: HeldCaller, watched: Watched, found: list[Listed], head: int
+) -> Streamed[Any]:
+    read_at = await database_time(ledger.readers)
+    stream = Subscription(ledger, caller, watched, found, after=head, read_at=read_at)
     return Streamed(JSON, stream, {"X-Accel-Buffering": "no"})  # nginx would wait for more of it
 
 
@@ -160,6 +166,7 @@ async def _user(ledger: Ledger, asker: Principal, number: str, *, scope: str) ->
 
 
 def _described(body: Described) -> str:
+    """What a token is to be called. Raises InvalidRequest, BadText."""
     if any(each is not None for each in (body.expires, body.expires_at, body.scopes)):
         raise InvalidRequest(
             "Access tokens never expire and have no scopes of their own; leave out expires and scopes.", where="body"
@@ -167,4 +174,4 @@ def _described(body: Described) -> str:
     name = body.description if body.description is not UNSET else body.name
     if name is UNSET or not name.strip():
         raise InvalidRequest("The attribute description is missing.", where="body", field="description")
-    return name
+    return checked("description", name, NAME_LIMIT)
