@@ -31,6 +31,7 @@ from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.peppers import PepperWatch
 from counterfoil_api.auth.recognition import Recognition
 from counterfoil_api.auth.signing_keys import Keys
+from counterfoil_api.auth.verification import Sources
 from counterfoil_api.events.streams import Streams
 from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
@@ -43,26 +44,20 @@ _PATIENCE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Sources):
     """Everything that handlers work with."""
 
     settings: Settings
     door: Door
     readers: Pool
-    lookup: Lookup
-    recognition: Recognition
     uses: Uses
-    again: Rekeying
     witness: Witness
     numbers: Numbers
     user_numbers: Numbers
-    peppers: Peppers
-    pepper_watch: PepperWatch
     limits: Limits
     default_account: DefaultAccount
     passwords: Passwords
     codes: OneTimeCodes
-    keys: Keys
     cursors: Cursors
     census: Census
     streams: Streams
@@ -85,7 +80,6 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
         )
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
         await stack.enter_async_context(gauged(door, readers))
-        lookup, recognition = Lookup(by_key), Recognition(by_key, shapes)
         peppers = Peppers(settings.peppers, mac_key=_derived(settings.key_encryption_key, b"counterfoil replies"))
         pepper_watch = PepperWatch(readers, door, peppers)
         keys = Keys(
@@ -98,9 +92,15 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
                 settings.database_url, tuple(settings.peppers), {RING: keys.heard, PEPPER_SET: pepper_watch.heard}
             )
         )
-        limits = await stack.enter_async_context(
-            open_limits(settings, readers=readers, lookup=lookup, peppers=peppers, keys=keys, recognition=recognition)
+        sources = Sources(
+            lookup=Lookup(by_key),
+            recognition=Recognition(by_key, shapes),
+            again=await stack.enter_async_context(Rekeying(readers, peppers)),
+            peppers=peppers,
+            pepper_watch=pepper_watch,
+            keys=keys,
         )
+        limits = await stack.enter_async_context(open_limits(settings, readers=readers, sources=sources))
         seeds_key = _derived(settings.key_encryption_key, b"counterfoil totp")
         codes = OneTimeCodes(readers, door, peppers, key=seeds_key)
         streams = await stack.enter_async_context(
@@ -111,10 +111,10 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             settings=settings,
             door=door,
             readers=readers,
-            lookup=lookup,
-            recognition=recognition,
+            lookup=sources.lookup,
+            recognition=sources.recognition,
+            again=sources.again,
             uses=await stack.enter_async_context(Uses(readers)),
-            again=await stack.enter_async_context(Rekeying(readers, peppers)),
             witness=await stack.enter_async_context(Witness(door)),
             numbers=Numbers(readers),
             user_numbers=Numbers(readers, "user"),

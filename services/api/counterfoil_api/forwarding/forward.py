@@ -5,23 +5,19 @@ understand three answers: 200, 401 and 403. Everything else is therefore a 403 t
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from urllib.parse import quote
 
 from aiohttp import web
 
 from counterfoil.bounds import Address
-from counterfoil.postgres.lookup import Seen
 from counterfoil.refusals import Refusal, ScopeMissing
 from counterfoil.scopes import missing
-from counterfoil.token import good_until
-from counterfoil_api.auth.bearers import Act
-from counterfoil_api.auth.credentials import Approach, SecretGiven
-from counterfoil_api.auth.principals import refuse_networks, scopes_left, seen_by_bearer, seen_by_secret
+from counterfoil_api.auth.credentials import Approach
+from counterfoil_api.auth.verification import Found, believed, refuse_audience, refuse_networks
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.bounds import in_time
-from counterfoil_api.edge.complaints import CredentialsRefused, NotVerified
+from counterfoil_api.edge.complaints import NotVerified
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.edge.requests import refusal_of
 from counterfoil_api.forwarding.demand import PATH, Demand, demand_of
@@ -36,17 +32,6 @@ IDENTITY = tuple(f"X-Counterfoil-{name}" for name in _NAMES)
 _PATIENCE_SECONDS = 4.0  # a little less than proxies have, so that it is us who say why
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 _LONGEST_SCOPES = 2_048  # what every proxy's buffer holds; a thousand scopes would be 128 kB
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """Whom a proxy may let pass, and until when that is true by itself."""
-
-    seen: Seen
-    generation: int
-    scopes: tuple[str, ...]
-    until: datetime | None
-    act: Act | None = None
 
 
 def mount(app: web.Application, ledger: Ledger, pairs: tuple[PairNames, ...]) -> None:
@@ -85,7 +70,7 @@ def _denial(error: Exception) -> Refusal:
     return NotVerified(reason=kind.name, **later)
 
 
-async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
+async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Found:
     approach = Approach(proof, address=address)
     passed = await ledger.limits.guard.over(
         approach, lambda: _known(ledger, demand, proof, address), account=demand.account
@@ -99,24 +84,14 @@ async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address
     return passed
 
 
-async def _known(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Passed:
-    passed = await _presented(ledger, demand, proof)
-    await refuse_networks(ledger, passed.seen, passed.act, address)
-    return passed
+async def _known(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Found:
+    found = await believed(ledger, proof, account=demand.account)
+    refuse_audience(found, demand.audience or ledger.settings.public_url)
+    await refuse_networks(ledger, found, address)
+    return found
 
 
-async def _presented(ledger: Ledger, demand: Demand, proof: Proof) -> Passed:
-    if isinstance(proof, SecretGiven):
-        generation, seen = await seen_by_secret(ledger, proof.plain, client=proof.client, account=demand.account)
-        return Passed(seen, generation, seen.scopes, good_until(seen, generation))
-    claims, seen = await seen_by_bearer(ledger, proof.text, account=demand.account)
-    # A bearer that was bought for somebody else's API is not good here (RFC 9068 4).
-    if (demand.audience or ledger.settings.public_url) not in claims.audiences:
-        raise CredentialsRefused("This bearer token is for another audience; request one for this service.")
-    return Passed(seen, claims.generation, scopes_left(claims, seen), claims.expires_at, claims.act)
-
-
-def _identity(demand: Demand, passed: Passed) -> dict[str, str]:
+def _identity(demand: Demand, passed: Found) -> dict[str, str]:
     seen, scopes = passed.seen, " ".join(passed.scopes)
     values = (
         str(seen.account),

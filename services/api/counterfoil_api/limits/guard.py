@@ -17,6 +17,7 @@ from counterfoil.attempts import Attempts
 from counterfoil.principal import NIL
 from counterfoil.refusals import Denied, Forbidden, Refusal, SecretEnded, SecretRetired, TokenRevoked, UnknownSecret
 from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
+from counterfoil_api.auth.verification import Given
 from counterfoil_api.edge.addresses import network_of
 from counterfoil_api.edge.complaints import CredentialsRefused, RateLimited
 from counterfoil_api.edge.problems import kind_of
@@ -36,7 +37,6 @@ _FINAL: Final = (TokenRevoked, SecretRetired, SecretEnded)
 _MOST: Final = 10_000
 _TOO_MANY: Final = "Your network sent too many unknown credentials; wait as long as Retry-After says."
 
-Given = SecretGiven | BearerGiven
 Place = tuple[int, str, UUID | None]
 """Which credentials, from which network, and for which account alone they were asked about."""
 
@@ -91,7 +91,7 @@ class Guard:
             raise _too_often(ended, self._ended.left(place))
         if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):
             return None
-        if await self._known.recognised(given) is None or await self._marks.knows(given):
+        if not await self._known.recognises(given) or await self._marks.knows(given):
             return None
         left = await self._quotas.take(f"unknown:{network}", self._guesses)
         if left.granted:

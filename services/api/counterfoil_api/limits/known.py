@@ -3,19 +3,14 @@
 from typing import Final
 from uuid import UUID
 
-from counterfoil.postgres.lookup import Lookup
 from counterfoil.principal import NIL
 from counterfoil.secret import Peppers
-from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
-from counterfoil_api.auth.recognition import Recognised, Recognition
-from counterfoil_api.auth.signing_keys import Keys
-from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil_api.auth.verification import Given, Sources, could_be_secret, look
 from counterfoil_api.limits.fading import Fading
 
 _MOST: Final = 10_000
 _KEPT_SECONDS: Final = 300.0
-
-Given = SecretGiven | BearerGiven
 
 
 def plain_hash(given: Given) -> int:
@@ -31,36 +26,23 @@ def digest_of(peppers: Peppers, given: Given) -> bytes:
 class Known:
     """Tells of credentials that were refused."""
 
-    def __init__(self, peppers: Peppers, lookup: Lookup, keys: Keys, recognition: Recognition) -> None:
-        self._peppers = peppers
-        self._recognition = recognition
-        self._lookup = lookup
-        self._keys = keys
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._whose: Fading[int, tuple[UUID, UUID]] = Fading(_MOST)
 
-    async def recognised(self, given: SecretGiven) -> Recognised | None:
-        """The secret that a text may be; nothing else is ever looked up."""
-        return await self._recognition.of(given.plain)
+    async def recognises(self, given: SecretGiven) -> bool:
+        """Say whether a text may be a secret; nothing else is ever looked up."""
+        return await could_be_secret(self._sources, given)
 
     def digest(self, given: Given) -> bytes:
         """What all processes may know them by; without the pepper it leads nowhere."""
-        return digest_of(self._peppers, given)
+        return digest_of(self._sources.peppers, given)
 
     async def whose(self, given: Given) -> tuple[UUID, UUID]:
         """The account and the token that they belong to, which never changes; (NIL, NIL) if to none."""
         key = plain_hash(given)
         if (found := self._whose.get(key)) is None:
-            found = await self._found(given)
+            shown = await look(self._sources, given)
+            found = (shown.seen.account, shown.seen.id) if shown else (NIL, NIL)
             self._whose.keep(key, found, _KEPT_SECONDS)
         return found
-
-    async def _found(self, given: Given) -> tuple[UUID, UUID]:
-        if isinstance(given, BearerGiven):
-            try:
-                claims = (await self._keys.ring()).claims_of(given.text)
-            except CredentialsRefused:
-                return NIL, NIL
-            return claims.account, claims.token
-        secret = await self.recognised(given)
-        seen = await self._lookup.by_digests(self._peppers.digests(secret)) if secret else None
-        return (seen.account, seen.id) if seen else (NIL, NIL)

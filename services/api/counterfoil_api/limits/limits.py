@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 from counterfoil.attempts import Attempts
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.lookup import Lookup
-from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
-from counterfoil_api.auth.recognition import Recognition
-from counterfoil_api.auth.signing_keys import Keys
+from counterfoil_api.auth.verification import Sources
 from counterfoil_api.limits.guard import Guard
 from counterfoil_api.limits.known import Known
 from counterfoil_api.limits.logins import Logins
@@ -34,14 +31,12 @@ class Limits:
 
 
 @asynccontextmanager
-async def open_limits(
-    settings: Settings, *, readers: Pool, lookup: Lookup, peppers: Peppers, keys: Keys, recognition: Recognition
-) -> AsyncIterator[Limits]:
+async def open_limits(settings: Settings, *, readers: Pool, sources: Sources) -> AsyncIterator[Limits]:
     """Open all of it without asking anybody anything."""
     async with AsyncExitStack() as stack:
         attempts = await stack.enter_async_context(Attempts(readers, observe=observe_attempt))
         tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
-        known = Known(peppers, lookup, keys, recognition)
+        known = Known(sources)
         marks = await stack.enter_async_context(Marks(tally, known.digest).telling())
         quotas, guesses = Quotas(tally), _quota(settings.guess_limit)
         yield Limits(
@@ -50,7 +45,7 @@ async def open_limits(
             quotas=quotas,
             marks=marks,
             guard=Guard(quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=guesses),
-            logins=Logins(quotas, peppers, attempts, guesses),
+            logins=Logins(quotas, sources.peppers, attempts, guesses),
             allowance=Allowance(quotas, _quota(settings.rate_limit), attempts),
         )
 

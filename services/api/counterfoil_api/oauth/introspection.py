@@ -4,14 +4,14 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Principal
 from counterfoil.refusals import Denied, ScopeMissing
-from counterfoil.token import good_until
-from counterfoil_api.auth.bearers import Act, Claims
-from counterfoil_api.auth.credentials import SecretGiven, token
-from counterfoil_api.auth.principals import need, scopes_left, seen_by_bearer, seen_by_secret
+from counterfoil_api.auth.bearers import Act
+from counterfoil_api.auth.credentials import token
+from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.verification import Found, find
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.api import Api
@@ -70,26 +70,20 @@ async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: For
     """
     need(asker, "tokens.introspect")
     try:
-        presented = token(form.token)
-        if isinstance(presented, SecretGiven):
-            generation, seen = await seen_by_secret(ledger, presented.plain)
-            verdict = _of_secret(generation, seen)
-        else:
-            claims, seen = await seen_by_bearer(ledger, presented.text)
-            generation, verdict = claims.generation, _of_bearer(claims, seen)
+        found = await find(ledger, token(form.token), account=asker.account)
     except (Denied, CredentialsRefused):
         return _INACTIVE
-    if seen.account != asker.account:
+    if found is None:
         return _INACTIVE
-    ledger.uses.note(seen, generation)
-    return verdict
+    ledger.uses.note(found.seen, found.generation)
+    return _verdict(found)
 
 
-def _of_secret(generation: int, seen: Seen) -> Verdict:
-    until = good_until(seen, generation)
-    return Verdict(
+def _verdict(found: Found) -> Verdict:
+    seen, until, claims = found.seen, found.until, found.claims
+    verdict = Verdict(
         active=True,
-        scope=" ".join(seen.scopes),
+        scope=" ".join(found.scopes),
         client_id=seen.id,
         sub=seen.owner.id,
         exp=None if until is None else int(until.timestamp()),
@@ -97,24 +91,10 @@ def _of_secret(generation: int, seen: Seen) -> Verdict:
         token_type="Bearer",  # noqa: S106 - the name of a type
         account=seen.account,
         owner_type=seen.owner.type,
-        generation=generation,
+        generation=found.generation,
     )
-
-
-def _of_bearer(claims: Claims, seen: Seen) -> Verdict:
-    return Verdict(
-        active=True,
-        scope=" ".join(scopes_left(claims, seen)),
-        client_id=seen.id,
-        sub=claims.sub,
-        aud=claims.aud,
-        iss=claims.iss,
-        exp=claims.exp,
-        iat=claims.iat,
-        jti=claims.jti,
-        token_type="Bearer",  # noqa: S106 - the name of a type
-        account=seen.account,
-        owner_type=seen.owner.type,
-        generation=claims.generation,
-        act=claims.act,
+    if claims is None:
+        return verdict
+    return replace(
+        verdict, sub=claims.sub, aud=claims.aud, iss=claims.iss, iat=claims.iat, jti=claims.jti, act=claims.act
     )

@@ -52,7 +52,7 @@ async def revoke_presented(ledger: Ledger, asker: Asker[Principal], *, form: For
         return Done()
     if isinstance(presented, BearerGiven):
         raise UnsupportedTokenType
-    seen = await opened_by(ledger, presented.plain)
+    seen = await opened_by(ledger, presented)
     if seen is not None and (asker.actor.kind, asker.actor.id) == ("token", seen.id):
         await end(ledger, seen, by=asker, reason=_REASON)
         return Done()

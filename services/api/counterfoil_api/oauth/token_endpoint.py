@@ -106,13 +106,13 @@ async def _exchanged(ledger: Ledger, form: TokenRequest, address: Address | None
 async def _bought(ledger: Ledger, subject: SecretGiven | BearerGiven, wanted: Wanted) -> Bought:
     if isinstance(subject, SecretGiven):
         return await with_secret(ledger, subject, wanted)
-    return await with_bearer(ledger, subject.text, wanted)
+    return await with_bearer(ledger, subject, wanted)
 
 
 async def _actor(ledger: Ledger, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
     """Who acts; as good as whoever asks for anything, so that a bearer for another service is no proof of it."""
     actor = await authenticate(ledger, Approach(acting, address=address))
-    if isinstance(acting, BearerGiven) and (await ledger.keys.ring()).claims_of(acting.text).act is not None:
+    if actor.delegated:
         raise CredentialsRefused("The actor_token is a bearer token that has an actor itself; send one without.")
     return structs.replace(actor, scopes=())  # to act takes none
 

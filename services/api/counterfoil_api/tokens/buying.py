@@ -13,8 +13,8 @@ from counterfoil.fold import Outcome
 from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import Busy, Uncounted, UnknownSecret
 from counterfoil_api.auth.bearers import Act, Claims, chain
-from counterfoil_api.auth.credentials import SecretGiven
-from counterfoil_api.auth.principals import refuse_networks, seen_by_bearer
+from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
+from counterfoil_api.auth.verification import believed, refuse_networks
 from counterfoil_api.edge.complaints import CredentialsRefused, ExchangeRefused
 from counterfoil_api.ledger import Ledger
 
@@ -70,13 +70,16 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
     return Bought(ring.sign(claims), claims)
 
 
-async def with_bearer(ledger: Ledger, text: str, wanted: Wanted) -> Bought:
+async def with_bearer(ledger: Ledger, given: BearerGiven, wanted: Wanted) -> Bought:
     """Buy with a bearer, which has to be as good as for anything else: it, its token, and whoever acts in it."""
-    held, seen = await seen_by_bearer(ledger, text, account=wanted.actor.account if wanted.actor else None)
+    found = await believed(ledger, given, account=wanted.actor.account if wanted.actor else None)
+    held, seen = found.claims, found.seen
+    if held is None:
+        raise TypeError("a bearer makes claims")
     itself = Principal(
         actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation, bounds=seen.bounds
     )
-    await refuse_networks(ledger, seen, held.act, wanted.address)
+    await refuse_networks(ledger, found, wanted.address)
     acting = wanted.actor or await _acting(ledger, held)
     act = _act(wanted.actor, held.act)
     actors = tuple(each.client_id for each in chain(act))

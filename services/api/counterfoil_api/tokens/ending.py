@@ -7,27 +7,23 @@ from counterfoil.commands import Revoke
 from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Principal
 from counterfoil.refusals import SecretEnded, SecretRetired, TokenRevoked
-from counterfoil.token import flaw
+from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil_api.auth.verification import could_be_secret, look
 from counterfoil_api.ledger import Ledger
 
 _FOR_GOOD: Final = (TokenRevoked, SecretRetired, SecretEnded)
 """Why a secret will never open anything again, whatever becomes of its token."""
 
 
-async def opened_by(ledger: Ledger, plain: str) -> Seen | None:
+async def opened_by(ledger: Ledger, given: SecretGiven) -> Seen | None:
     """The token that a secret opens, now or perhaps again: one that is expired or suspended can come back.
 
     Raises Misconfigured where it may be kept under a pepper that this process lacks: None would be taken for done.
     """
-    secret = await ledger.recognition.of(plain)
-    if secret is None:
-        return None
-    await ledger.pepper_watch.settled()
-    seen = await ledger.lookup.by_digests(ledger.peppers.digests(secret))
-    if seen is None or seen.presented is None:
+    found = await look(ledger, given)
+    if found is None and await could_be_secret(ledger, given):
         await ledger.pepper_watch.settled_now()
-        return None
-    return None if isinstance(flaw(seen, seen.presented, seen.at, seen.around), _FOR_GOOD) else seen
+    return None if found is None or isinstance(found.flaw, _FOR_GOOD) else found.seen
 
 
 async def end(ledger: Ledger, seen: Seen, *, by: Principal, reason: str) -> None:
@@ -39,7 +35,7 @@ async def end(ledger: Ledger, seen: Seen, *, by: Principal, reason: str) -> None
 
 async def end_all(ledger: Ledger, secrets: frozenset[str], *, by: Principal, reason: str) -> int:
     """End whatever these secrets open; returns once all of it is done, and how many there were."""
-    found = await asyncio.gather(*(opened_by(ledger, plain) for plain in secrets))
+    found = await asyncio.gather(*(opened_by(ledger, SecretGiven(plain)) for plain in secrets))
     opened = {(seen.account, seen.id, seen.presented): seen for seen in found if seen is not None}
     await asyncio.gather(*(end(ledger, seen, by=by, reason=reason) for seen in opened.values()))
     return len(opened)

@@ -42,7 +42,8 @@ from counterfoil.token import Token, flaw
 from counterfoil_api.account.catalogue import expanded
 from counterfoil_api.account.described import Undescribed, undescribed
 from counterfoil_api.auth.credentials import Approach, SecretGiven
-from counterfoil_api.auth.principals import authenticate, reach, refuse_network, retired_by_secret
+from counterfoil_api.auth.principals import authenticate, reach
+from counterfoil_api.auth.verification import look, refuse_networks
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import TokenRef, permitted
 from counterfoil_api.tokens.showing import token_document
@@ -234,10 +235,12 @@ async def _issued(
 
 async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> Issued:
     """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
-    seen = await retired_by_secret(ledger, approach)
-    if seen is None or retry is None:
+    given = approach.credentials
+    found = await look(ledger, given) if isinstance(given, SecretGiven) else None
+    if found is None or retry is None:
         raise SecretRetired
-    refuse_network(seen, approach.address)
+    await refuse_networks(ledger, found, approach.address)
+    seen = found.seen
     if flaw(seen, seen.generation, seen.at, seen.around):  # what is told again would open nothing, or not now
         raise SecretRetired
     asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
@@ -248,7 +251,7 @@ async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> 
     retry.replayed = True
     issued = msgspec.json.decode(outcome.reply, type=Issued)
     # Its own rotation and no other's: of another token, or after this one, it could not have been told by this secret.
-    if seen.presented is None or (issued.token.id, issued.token.generation) != (seen.id, seen.presented + 1):
+    if (issued.token.id, issued.token.generation) != (seen.id, found.generation + 1):
         raise SecretRetired
     return issued
 

@@ -7,8 +7,8 @@ from msgspec import Meta
 
 from counterfoil.principal import Principal
 from counterfoil.refusals import Denied, ScopeMissing
-from counterfoil.token import good_until
-from counterfoil_api.auth.principals import need, seen_by_secret
+from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.verification import find
 from counterfoil_api.dialects.cloudflare import accounts, service_tokens
 from counterfoil_api.dialects.cloudflare.api import CLIENT_HEADERS, api
 from counterfoil_api.dialects.cloudflare.documents import Moment, moment
@@ -48,12 +48,13 @@ async def verify_service_token(
     if not shown.client_id or not shown.client_secret:
         raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
     try:
-        given = pair((shown.client_id,), (shown.client_secret,))
-        generation, seen = await seen_by_secret(ledger, given.plain, client=given.client, account=asker.account)
+        found = await find(ledger, pair((shown.client_id,), (shown.client_secret,)), account=asker.account)
     except (Denied, CredentialsRefused):
         return Verdict(active=False)
-    ledger.uses.note(seen, generation)
-    until = good_until(seen, generation)
+    if found is None:
+        return Verdict(active=False)
+    ledger.uses.note(found.seen, found.generation)
+    seen, until = found.seen, found.until
     return Verdict(
         active=True,
         client_id=f"{seen.id.hex}.access",
