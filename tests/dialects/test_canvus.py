@@ -236,6 +236,6 @@ async def test_a_token_that_ends_logs_in_for_no_longer_than_it_lasts(native: Cal
 
 async def test_a_key_makes_a_repeat_of_a_call(member: Caller, own: str) -> None:
     key = {"Idempotency_Key": "canvus-" + "k" * 30}
-    first, second = [await member.post(own, {"description": "once"}, **key) for _ in range(2)]
+    first, second = [await member.post(own, {"description": "once by a key"}, **key) for _ in range(2)]
     assert first.json == second.json
-    assert len([each for each in (await member.get(own)).json if each["description"] == "once"]) == 1
+    assert len([each for each in (await member.get(own)).json if each["description"] == "once by a key"]) == 1
