@@ -1,0 +1,42 @@
+"""What every answer of a dialect looks like, good or not."""
+
+from __future__ import annotations
+
+import msgspec
+
+from api.service import Answer
+from counterfoil_api.dialects.dialect import Dialect
+from counterfoil_api.dialects.register import DIALECTS
+
+BY_NAME = {each.name: each for each in DIALECTS}
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect under whose path this is."""
+    return BY_NAME[path.split("/")[1]]
+
+
+def refused(path: str, answer: Answer) -> bool:
+    """Whether this answer says no, which it has to in the dialect's own form."""
+    if not _says_no(path, answer):
+        return False
+    spelling = dialect_of(path).api.conventions.spelling
+    assert spelling is not None
+    assert answer.headers["Content-Type"] == spelling.media_type, answer
+    document: msgspec.Struct = msgspec.json.decode(answer.body, type=spelling.shape)
+    assert msgspec.json.decode(msgspec.json.encode(document)) == answer.json, "something else than the form has"
+    assert len(answer.body) < 4_096
+    return True
+
+
+def broken(path: str, answer: Answer) -> bool:
+    """Whether it says that something is wrong with us."""
+    if dialect_of(path).name == "virtuozzo":
+        return answer.status != 200 or (_says_no(path, answer) and answer.json["result"] == 99)
+    return answer.status >= 500
+
+
+def _says_no(path: str, answer: Answer) -> bool:
+    if dialect_of(path).name == "virtuozzo":
+        return answer.json["result"] != 0 if b'"result"' in answer.body else False
+    return answer.status >= 400
