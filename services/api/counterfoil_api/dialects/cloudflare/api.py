@@ -42,16 +42,16 @@ def approach(request: web.Request, _: bytes) -> Approach:
     if not keys:
         if request.headers.get("Authorization", "Bearer ")[:7].lower() != "bearer ":
             raise UnknownScheme
-        return Approach(credentials_of(request.headers), address=address)
+        return Approach(credentials_of(request.headers), address=address, as_owner=True)
     (name, key), email = keys[0], request.headers.getall(_EMAIL, ())
     given = token(key.strip(" "))
     if not isinstance(given, SecretGiven):
         raise CredentialsRefused
     if name != _KEYS[0]:
-        return Approach(given, address=address)
+        return Approach(given, address=address, as_owner=True)
     if len(email) != 1:
         raise CredentialsMissing("Send X-Auth-Email, once, together with X-Auth-Key.")
-    return Approach(given, address=address, email=email[0].strip(" "))
+    return Approach(given, address=address, as_owner=True, email=email[0].strip(" "))
 
 
 def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
