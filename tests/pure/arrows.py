@@ -11,8 +11,8 @@ PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_wo
 
 PURE = frozenset({
     "bounds", "builtin_scopes", "callers", "codec", "commands", "comparing", "decide", "duration", "events", "exchange",
-    "foreign", "glob", "history", "moments", "opaque_ids", "password", "principal", "refusals", "replays", "scopes",
-    "secret", "subjects", "suspension", "text", "token",
+    "foreign", "glob", "history", "issuing", "moments", "opaque_ids", "password", "principal", "refusals", "replays",
+    "scopes", "secret", "subjects", "suspension", "text", "token",
 })  # fmt: skip
 IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 
 from counterfoil.bounds import Address
 from counterfoil.fold import Outcome
+from counterfoil.issuing import Wish
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Principal
 from counterfoil.refusals import NotFound
 from counterfoil.secret import SecretShape
 from counterfoil.subjects.user import User, owner_of
 from counterfoil.token import BOUNDED, SESSION, Token
+from counterfoil_api.account.described import Undescribed
 from counterfoil_api.auth.credentials import Approach, PasswordGiven
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Wish, issue
+from counterfoil_api.tokens.wishes import issue
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,5 +76,7 @@ async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[s
         begun.append(outcome.token)
         return secret
 
-    secret = await issue(ledger, asker, wish, None, shown, kind=str)
+    # What a user holds already is theirs, however strange it is to the catalogue.
+    foreign = Undescribed((), catalogue=False) if scopes is None else None
+    secret = await issue(ledger, asker, wish, None, shown, kind=str, foreign=foreign)
     return Session(secret, begun[0], found)

@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace as with_fields
 
 from counterfoil.fold import Outcome
+from counterfoil.issuing import Wish
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Principal
@@ -30,7 +31,7 @@ from counterfoil_api.edge import complaints
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.buying import Wanted, with_secret
-from counterfoil_api.tokens.wishes import Turn, Wish, issue, rotate
+from counterfoil_api.tokens.wishes import Turn, issue, rotate
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.conventions import Conventions
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Presented, path_type

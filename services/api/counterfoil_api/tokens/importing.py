@@ -16,6 +16,7 @@ from counterfoil.decide import decide
 from counterfoil.events import Created, Fact
 from counterfoil.fold import Outcome
 from counterfoil.foreign import ALGORITHMS, Algorithm, ForeignDigest, ForeignSecret
+from counterfoil.issuing import Wish, creation
 from counterfoil.postgres.foreign import creations, holders
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.users import one_user
@@ -255,13 +256,13 @@ def _prepared(
     except Refusal as refusal:
         return refusal
     born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
-    return Create(
-        account=asker.account, token_id=uuid7(), by=asker, owner=owner, name=item.name,
-        secret=ledger.peppers.minted(secret), known_as=_known_as(ledger, secret), description=item.description,
-        scopes=item.scopes, metadata=born | item.metadata, duration=item.duration, expires_at=item.expires_at,
-        networks=item.networks, rate_limit=item.rate_limit,
-        thresholds=ledger.settings.thresholds,
-        undescribed=tuple(scope for scope in item.scopes if scope in strange),
+    wish = Wish(
+        name=item.name, owner=owner, description=item.description, scopes=item.scopes, metadata=born | item.metadata,
+        networks=item.networks, rate_limit=item.rate_limit, duration=item.duration, expires_at=item.expires_at,
+    )  # fmt: skip
+    return creation(
+        wish, asker, ledger.peppers, token_id=uuid7(), secret=secret, thresholds=ledger.settings.thresholds,
+        undescribed=tuple(scope for scope in item.scopes if scope in strange), known_as=_known_as(ledger, secret),
     )  # fmt: skip
 
 

@@ -4,13 +4,12 @@ from datetime import datetime
 
 import msgspec
 from msgspec import UNSET
-from uuid_utils.compat import uuid7
 
-from counterfoil.commands import Create, Rotate
 from counterfoil.door.batch import recall
 from counterfoil.duration import seconds
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
+from counterfoil.issuing import Wish
 from counterfoil.principal import Actor, Owner, Principal
 from counterfoil.refusals import (
     AlreadyRevoked,
@@ -37,10 +36,9 @@ from counterfoil.refusals import (
     UnknownUser,
     UserGone,
 )
-from counterfoil.secret import Secret, mint
 from counterfoil.token import Token, flaw
 from counterfoil_api.account.catalogue import expanded
-from counterfoil_api.account.described import Undescribed, undescribed
+from counterfoil_api.account.described import undescribed
 from counterfoil_api.auth.credentials import Approach, SecretGiven
 from counterfoil_api.auth.principals import authenticate, reach
 from counterfoil_api.auth.verification import look, refuse_networks
@@ -48,9 +46,9 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import TokenRef, permitted
 from counterfoil_api.tokens.showing import token_document
 from counterfoil_api.tokens.warnings import warned
-from counterfoil_api.typed.answering import answered
+from counterfoil_api.tokens.wishes import Turn, issue, rotate
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation
+from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation, TokenDocument
 from counterfoil_api.typed.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.typed.replies import Made, Tagged
@@ -80,27 +78,19 @@ async def create_token(
     it acts on behalf of its issuer's owner. A user is named by their id, number or e-mail address, and has to exist.
     """
     owner = await _owner(ledger, asker, body.owner)
-    secret = mint(owner.type)
     scopes = await expanded(ledger, asker, body.scopes, body.scope_sets)
-    foreign = await undescribed(ledger, asker, scopes)
-    command = Create(
-        account=asker.account,
-        token_id=uuid7(),
-        by=asker,
-        owner=owner,
+    wish = Wish(
         name=body.name,
-        secret=ledger.peppers.minted(secret),
+        owner=owner,
         description=body.description,
         scopes=scopes,
-        undescribed=foreign.scopes,
         metadata=body.metadata,
         networks=body.networks,
         rate_limit=body.rate_limit,
         duration=body.duration,
         expires_at=body.expires_at,
-        thresholds=ledger.settings.thresholds,
     )
-    return _made(await _issued(ledger, command, secret, key, foreign=foreign))
+    return await _made(ledger, asker, wish, key)
 
 
 @api.post(
@@ -133,28 +123,19 @@ async def clone_token(
     given = OwnerGiven(type=original.owner.type, id=original.owner.id) if body.owner is UNSET else body.owner
     owner = await _owner(ledger, asker, given)
     duration, expires_at = _life_like(original, body)
-    secret = mint(owner.type)
-    scopes = original.scopes if body.scopes is UNSET else body.scopes
-    foreign = await undescribed(ledger, asker, scopes)
-    command = Create(
-        account=asker.account,
-        token_id=uuid7(),
-        by=asker,
-        owner=owner,
+    wish = Wish(
         name=(original.name or "") if body.name is UNSET else body.name,
-        secret=ledger.peppers.minted(secret),
+        owner=owner,
         description=original.description if body.description is UNSET else body.description,
-        scopes=scopes,
-        undescribed=foreign.scopes,
+        scopes=original.scopes if body.scopes is UNSET else body.scopes,
         metadata=original.metadata if body.metadata is UNSET else body.metadata,
         networks=original.networks if body.networks is UNSET else body.networks,
         rate_limit=original.rate_limit if body.rate_limit is UNSET else body.rate_limit,
         duration=duration,
         expires_at=expires_at,
-        thresholds=ledger.settings.thresholds,
         cloned_from=original.id,
     )
-    return _made(await _issued(ledger, command, secret, key, foreign=foreign))
+    return await _made(ledger, asker, wish, key)
 
 
 @api.post(
@@ -188,19 +169,14 @@ async def rotate_token(
         issued = await _recalled(ledger, approach, key)
         return Tagged(issued, issued.token.revision)
     listed = await permitted(ledger, asker, ref, scope="tokens.rotate")
-    token = listed.token
-    secret = mint(token.owner.type)
-    command = Rotate(
-        account=asker.account,
-        token_id=token.id,
-        by=asker,
-        secret=ledger.peppers.minted(secret),
-        grace_seconds=_grace_seconds(body.grace),
-        duration=body.duration,
-        expires_at=body.expires_at,
-        revisions=if_match,
+    turn = Turn(
+        grace_seconds=_grace_seconds(body.grace), duration=body.duration, expires_at=body.expires_at, revisions=if_match
     )
-    issued = await _issued(ledger, command, secret, key, last_used_at=listed.last_used_at)
+
+    def shown(outcome: Outcome, secret: str) -> Issued:
+        return Issued(token=_document(outcome, last_used_at=listed.last_used_at), secret=secret)
+
+    issued = await rotate(ledger, asker, listed.token, key, shown, kind=Issued, turn=turn)
     return Tagged(issued, issued.token.revision)
 
 
@@ -214,23 +190,18 @@ def _grace_seconds(text: str) -> int:
         ) from None
 
 
-async def _issued(
-    ledger: Ledger,
-    command: Create | Rotate,
-    secret: Secret,
-    retry: Retry | None,
-    *,
-    last_used_at: datetime | None = None,
-    foreign: Undescribed | None = None,
-) -> Issued:
-    ledger.limits.marks.met(SecretGiven(secret.plain))
+async def _made(ledger: Ledger, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
+    foreign = await undescribed(ledger, asker, wish.scopes)
 
-    def shown(outcome: Outcome) -> Issued:
-        token = outcome.token
-        document = token_document(token, at=outcome.at, around=outcome.around, last_used_at=last_used_at)
-        return Issued(token=document if foreign is None else warned(document, foreign), secret=secret.plain)
+    def shown(outcome: Outcome, secret: str) -> Issued:
+        return Issued(token=warned(_document(outcome), foreign), secret=secret)
 
-    return await answered(ledger, command, retry, shown, kind=Issued, holds_secret=True)
+    issued = await issue(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
+    return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
+
+
+def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> TokenDocument:
+    return token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=last_used_at)
 
 
 async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> Issued:
@@ -254,10 +225,6 @@ async def _recalled(ledger: Ledger, approach: Approach, retry: Retry | None) -> 
     if (issued.token.id, issued.token.generation) != (seen.id, found.generation + 1):
         raise SecretRetired
     return issued
-
-
-def _made(issued: Issued) -> Made[Issued]:
-    return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
 
 
 def _life_like(original: Token, body: Copy) -> tuple[str | None, datetime | None]:

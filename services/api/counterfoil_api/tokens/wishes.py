@@ -1,7 +1,7 @@
-"""Issuing, once for all: from what is wished for to a command and its secret, and what is answered to it."""
+"""New secrets, once for all APIs: a token is issued, or turned to a new secret, and answered with the secret once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -10,10 +10,11 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.commands import Change, Create, Rotate
 from counterfoil.fold import Outcome, Together
-from counterfoil.principal import Owner, Principal
-from counterfoil.secret import Secret, SecretShape, mint
+from counterfoil.issuing import Wish, creation, fresh_secret
+from counterfoil.principal import Principal
+from counterfoil.secret import Secret, SecretShape
 from counterfoil.token import Token
-from counterfoil_api.account.described import undescribed
+from counterfoil_api.account.described import Undescribed, undescribed
 from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.typed.answering import answered
@@ -22,25 +23,6 @@ from counterfoil_api.typed.retries import Retry
 T = TypeVar("T")
 Shown = Callable[[Outcome, str], T]
 """What is answered: of what came of it, and the plain secret."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """A token that somebody wishes to have; without a `shape` its secret has our own form."""
-
-    name: str
-    owner: Owner
-    description: str = ""
-    scopes: tuple[str, ...] = ()
-    metadata: dict[str, str] = field(default_factory=dict)
-    networks: tuple[str, ...] = ()
-    rate_limit: str | None = None
-    duration: str | None = None
-    expires_at: datetime | None = None
-    may_have_expired: bool = False
-    cloned_from: UUID | None = None
-    dialect: str = "native"
-    shape: SecretShape | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,32 +38,6 @@ class Turn:
     revisions: frozenset[int] | None = None
 
 
-async def creation(ledger: Ledger, asker: Principal, wish: Wish) -> tuple[Create, Secret]:
-    """Return the command that makes a token, and the secret that it will have."""
-    secret = wish.shape.mint() if wish.shape else mint(wish.owner.type)
-    command = Create(
-        account=asker.account,
-        token_id=uuid7(),
-        by=asker,
-        owner=wish.owner,
-        name=wish.name,
-        secret=ledger.peppers.minted(secret),
-        description=wish.description,
-        scopes=wish.scopes,
-        undescribed=(await undescribed(ledger, asker, wish.scopes)).scopes,
-        metadata=wish.metadata,
-        networks=wish.networks,
-        rate_limit=wish.rate_limit,
-        duration=wish.duration,
-        expires_at=wish.expires_at,
-        may_have_expired=wish.may_have_expired,
-        thresholds=ledger.settings.thresholds,
-        cloned_from=wish.cloned_from,
-        dialect=wish.dialect,
-    )
-    return command, secret
-
-
 async def issue(
     ledger: Ledger,
     asker: Principal,
@@ -91,10 +47,25 @@ async def issue(
     *,
     kind: type[T],
     beside: Callable[[UUID], tuple[Change, ...]] = lambda _: (),
+    foreign: Undescribed | None = None,
 ) -> T:
-    """Issue a token; what `beside` says of its id is carried out with it, or none of it is."""
-    command, secret = await creation(ledger, asker, wish)
-    return await with_secret(ledger, command, secret, retry, shown, kind=kind, beside=beside(command.token_id))
+    """Issue a token; what `beside` says of its id is carried out with it, or none of it is.
+
+    Whoever asked already which of its scopes the catalogue does not describe says so: `foreign`.
+    """
+    if foreign is None:
+        foreign = await undescribed(ledger, asker, wish.scopes)
+    token_id, secret = uuid7(), fresh_secret(wish.owner, wish.shape)
+    command = creation(
+        wish,
+        asker,
+        ledger.peppers,
+        token_id=token_id,
+        secret=secret,
+        thresholds=ledger.settings.thresholds,
+        undescribed=foreign.scopes,
+    )
+    return await _with_secret(ledger, command, secret, retry, shown, kind=kind, beside=beside(token_id))
 
 
 async def rotate(
@@ -109,7 +80,7 @@ async def rotate(
     beside: tuple[Change, ...] = (),
 ) -> T:
     """Give a token a new secret; the changes `beside` are carried out with it, or none of it is."""
-    secret = turn.shape.mint() if turn.shape else mint(token.owner.type)
+    secret = fresh_secret(token.owner, turn.shape)
     command = Rotate(
         account=asker.account,
         token_id=token.id,
@@ -122,10 +93,10 @@ async def rotate(
         forgets_use=turn.forgets_use,
         revisions=turn.revisions,
     )
-    return await with_secret(ledger, command, secret, retry, shown, kind=kind, beside=beside)
+    return await _with_secret(ledger, command, secret, retry, shown, kind=kind, beside=beside)
 
 
-async def with_secret(
+async def _with_secret(
     ledger: Ledger,
     command: Create | Rotate,
     secret: Secret,

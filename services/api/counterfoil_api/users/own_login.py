@@ -4,10 +4,9 @@ import io
 
 import segno
 from msgspec import UNSET
-from uuid_utils.compat import uuid7
 
-from counterfoil.commands import Create
 from counterfoil.fold import Outcome
+from counterfoil.issuing import Wish
 from counterfoil.principal import Principal
 from counterfoil.refusals import (
     BadDuration,
@@ -21,14 +20,12 @@ from counterfoil.refusals import (
     SecretNoLongerAvailable,
     UserGone,
 )
-from counterfoil.secret import mint
 from counterfoil.subjects.user import owner_of
 from counterfoil_api.account.described import undescribed
-from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.edge.complaints import BadCode, PasswordNeeded
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.showing import token_document
-from counterfoil_api.typed.answering import answered
+from counterfoil_api.tokens.wishes import issue
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Issued, Resumption
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey
@@ -83,22 +80,16 @@ async def log_in(
     """
     user = await oneself(ledger, asker)
     document = user_document(user, await ledger.default_account.id())
-    named = () if body.scopes is UNSET else body.scopes
-    secret = mint("user")
-    command = Create(
-        account=asker.account, token_id=uuid7(), by=asker, owner=owner_of(user.id),
-        name=body.name, secret=ledger.peppers.minted(secret), duration=body.duration,
-        scopes=asker.scopes if body.scopes is UNSET else body.scopes, thresholds=ledger.settings.thresholds,
-        undescribed=(await undescribed(ledger, asker, named)).scopes,
-    )  # fmt: skip
+    scopes = asker.scopes if body.scopes is UNSET else body.scopes
+    # What somebody holds already is theirs, however strange it is to the catalogue.
+    foreign = await undescribed(ledger, asker, () if body.scopes is UNSET else scopes)
+    wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, duration=body.duration)
 
-    ledger.limits.marks.met(SecretGiven(secret.plain))
-
-    def shown(outcome: Outcome) -> LoggedIn:
+    def shown(outcome: Outcome, secret: str) -> LoggedIn:
         token = token_document(outcome.token, at=outcome.at, around=outcome.around, last_used_at=None)
-        return LoggedIn(user=document, issued=Issued(token=token, secret=secret.plain))
+        return LoggedIn(user=document, issued=Issued(token=token, secret=secret))
 
-    made = await answered(ledger, command, key, shown, kind=LoggedIn, holds_secret=True)
+    made = await issue(ledger, asker, wish, key, shown, kind=LoggedIn, foreign=foreign)
     token = made.issued.token
     return Made(made, token.revision, f"/v1/tokens/{token.id}")
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace as with_fields
 from counterfoil.bounds import Address
 from counterfoil.commands import Update
 from counterfoil.fold import Outcome
+from counterfoil.issuing import Wish
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import head_of
@@ -28,7 +29,7 @@ from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, W
 from counterfoil_api.edge.complaints import InvalidRequest, TooManyStreams
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Wish, issue
+from counterfoil_api.tokens.wishes import issue
 from counterfoil_api.typed.reading import Asker, Body, From, IdempotencyKey, Query
 from counterfoil_api.typed.replies import JSON, Page, encode
 from counterfoil_api.typed.streaming import Streamed

@@ -8,6 +8,7 @@ from uuid import UUID
 from counterfoil.commands import Change, Renew, Suspend
 from counterfoil.fold import Outcome
 from counterfoil.glob import literal
+from counterfoil.issuing import Wish
 from counterfoil.postgres.listing import Filter, Listed, owner_known
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import (
@@ -40,7 +41,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
 )
 from counterfoil_api.edge.complaints import NoSuchPath
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Turn, Wish, issue, rotate
+from counterfoil_api.tokens.wishes import Turn, issue, rotate
 from counterfoil_api.typed.answering import recalled
 from counterfoil_api.typed.reading import path_type
 from counterfoil_api.typed.retries import Retry

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from counterfoil import glob
 from counterfoil.commands import Change, Resume, Suspend, Update
 from counterfoil.fold import Outcome
+from counterfoil.issuing import Wish
 from counterfoil.postgres.listing import Filter, Listed, Sort, owner_known
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
@@ -34,7 +35,7 @@ from counterfoil_api.dialects.losant.documents import (
 )
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, kept
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Wish, issue
+from counterfoil_api.tokens.wishes import issue
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Query, path_type
 from counterfoil_api.typed.replies import New
 

@@ -9,6 +9,7 @@ from counterfoil.commands import Change as TokenChange
 from counterfoil.commands import Renew, Revoke, Update
 from counterfoil.duration import spelt
 from counterfoil.fold import Outcome, Together
+from counterfoil.issuing import Wish
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.principal import Principal
 from counterfoil.refusals import (
@@ -35,7 +36,7 @@ from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, To
 from counterfoil_api.dialects.virtuozzo.templates import template_named
 from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Turn, Wish, issue, rotate
+from counterfoil_api.tokens.wishes import Turn, issue, rotate
 from counterfoil_api.typed.reading import Asker, Fields, From, IdempotencyKey
 
 _PATH: Final = "/users/authentication/rest"

@@ -1,0 +1,72 @@
+"""Issuing: the one place where a token that somebody wishes to have becomes the command that makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from .commands import Create
+from .principal import Owner, Principal
+from .secret import Digestible, Peppers, Secret, SecretShape, mint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A token that somebody wishes to have; without a `shape` its secret has our own form."""
+
+    name: str
+    owner: Owner
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    rate_limit: str | None = None
+    duration: str | None = None
+    expires_at: datetime | None = None
+    may_have_expired: bool = False
+    cloned_from: UUID | None = None
+    dialect: str = "native"
+    shape: SecretShape | None = None
+
+
+def fresh_secret(owner: Owner, shape: SecretShape | None) -> Secret:
+    """Return a new secret of this shape; without one, of ours for such an owner."""
+    return mint(owner.type) if shape is None else shape.mint()
+
+
+def creation(
+    wish: Wish,
+    by: Principal,
+    peppers: Peppers,
+    *,
+    token_id: UUID,
+    secret: Digestible,
+    number: int = 0,
+    thresholds: tuple[int, ...] = (),
+    undescribed: tuple[str, ...] = (),
+    known_as: tuple[bytes, ...] = (),
+) -> Create:
+    """Return the command that makes this token under this secret; what else there is to say of it, see `Create`."""
+    return Create(
+        account=by.account,
+        token_id=token_id,
+        by=by,
+        number=number,
+        owner=wish.owner,
+        name=wish.name,
+        secret=peppers.minted(secret),
+        known_as=known_as,
+        description=wish.description,
+        scopes=wish.scopes,
+        undescribed=undescribed,
+        metadata=wish.metadata,
+        networks=wish.networks,
+        rate_limit=wish.rate_limit,
+        duration=wish.duration,
+        expires_at=wish.expires_at,
+        may_have_expired=wish.may_have_expired,
+        thresholds=thresholds,
+        cloned_from=wish.cloned_from,
+        dialect=wish.dialect,
+    )

@@ -1,0 +1,51 @@
+"""A wish becomes one command, with nothing added and nothing lost."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from counterfoil.foreign import by_value
+from counterfoil.issuing import Wish, creation, fresh_secret
+from counterfoil.principal import NIL, Actor, Owner, Principal
+from counterfoil.secret import HEX, Peppers, SecretShape
+
+ASKER = Principal(actor=Actor("system", NIL), account=UUID(int=7), scopes=("*",))
+PEPPERS = Peppers({1: b"p" * 32})
+OWNER = Owner("application", "billing")
+SHAPE = SecretShape("acme_", HEX, 64)
+
+
+def test_a_command_has_all_that_is_wished_for() -> None:
+    wish = Wish(
+        name="nightly", owner=OWNER, description="exports", scopes=("invoices.read",), metadata={"team": "a"},
+        networks=("192.0.2.0/24",), rate_limit="60/1m", duration="90d", expires_at=datetime(2030, 1, 1, tzinfo=UTC),
+        may_have_expired=True, cloned_from=UUID(int=3), dialect="acme", shape=SHAPE,
+    )  # fmt: skip
+    secret = fresh_secret(wish.owner, wish.shape)
+    command = creation(
+        wish, ASKER, PEPPERS, token_id=UUID(int=1), secret=secret, number=4, thresholds=(7,), undescribed=("x",)
+    )
+    for name in {each.name for each in fields(Wish)} - {"shape"}:
+        assert getattr(command, name) == getattr(wish, name), name
+    assert (command.account, command.by, command.token_id) == (ASKER.account, ASKER, UUID(int=1))
+    assert (command.number, command.thresholds, command.undescribed, command.known_as) == (4, (7,), ("x",), ())
+    assert command.secret == PEPPERS.minted(secret)
+
+
+def test_a_secret_from_elsewhere_is_known_by_its_digests() -> None:
+    secret = by_value("an-old-secret-of-24-characters")
+    digests = PEPPERS.digests(secret)
+    command = creation(
+        Wish(name="moved", owner=OWNER), ASKER, PEPPERS, token_id=UUID(int=1), secret=secret, known_as=digests
+    )
+    assert (command.known_as, command.secret.digest) == (digests, digests[0])
+
+
+@pytest.mark.parametrize(("shape", "prefix"), [(None, "cfl_app_"), (SHAPE, "acme_")])
+def test_a_secret_has_the_form_that_is_wished_for(shape: SecretShape | None, prefix: str) -> None:
+    first, second = (fresh_secret(OWNER, shape).plain for _ in range(2))
+    assert first.startswith(prefix)
+    assert second.startswith(prefix)
+    assert first != second
