@@ -20,6 +20,7 @@ from .subjects.catalogue import ComposeSet, named
 from .subjects.small import SubjectCommand
 from .subjects.user import checked_email, held, owner_of
 from .subjects.user_commands import CreateUser
+from .token import FOUNDING
 
 PASSWORD_BYTES: Final = 18
 GIVEN: Final = ("losant.application.*", "virtuozzo.*")
@@ -93,7 +94,7 @@ def _member(charter: WithExamples, founder: Principal, peppers: Peppers) -> tupl
     token = Create(
         account=charter.account, token_id=charter.member_token_id, by=founder, number=2,
         owner=owner_of(charter.member_user_id), name="member", secret=peppers.minted(Secret(charter.member_token)),
-        scopes=held("member", GIVEN), duration=charter.admin_token_lifetime,
+        scopes=held("member", GIVEN), duration=charter.admin_token_lifetime, dialect=FOUNDING,
     )  # fmt: skip
     return user, token
 

@@ -38,6 +38,7 @@ from .settings import Settings
 from .subjects.account import CreateAccount
 from .subjects.user import checked_email, login_of
 from .subjects.user_commands import CreateUser
+from .token import FOUNDING
 
 FIRST_LIFETIME: Final = "365d"
 """Of the first token, unless another is stated: for nine months it may issue tokens that live for 90 days."""
@@ -142,7 +143,7 @@ def _all_of_it(charter: Charter, peppers: Peppers) -> Together:
         account=charter.account, token_id=charter.admin_token_id, by=founder, number=1,
         owner=Owner("user", str(charter.admin_user_id)), name="administrator",
         secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,),
-        duration=charter.admin_token_lifetime,
+        duration=charter.admin_token_lifetime, dialect=FOUNDING,
     )  # fmt: skip
     examples = examples_of.commands(charter, founder, peppers) if isinstance(charter, WithExamples) else ()
     return Together((account, administrator, token, *examples))

@@ -38,6 +38,8 @@ SESSION: Final = ".session"
 """How the dialect of a token ends that a login made."""
 BOUNDED: Final = ".bounded"
 """What stands before that where the login was with something that ends by itself."""
+FOUNDING: Final = "founding"
+"""The dialect of a token that was made together with its account, in place of a login."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,8 +160,8 @@ def is_session(dialect: str) -> bool:
 
 
 def stands_for_its_owner(dialect: str) -> bool:
-    """Say whether a session may do what outlives it: one that a password began, or a token that never ends."""
-    return is_session(dialect) and not dialect.endswith(f"{BOUNDED}{SESSION}")
+    """Say whether a token may do what outlives it where sessions may: one that a password began, or the founding."""
+    return dialect == FOUNDING or (is_session(dialect) and not dialect.endswith(f"{BOUNDED}{SESSION}"))
 
 
 def good_until(token: Accepted, generation: int) -> datetime | None:
@@ -180,9 +182,10 @@ def status(token: Token, at: datetime) -> Status:
 def pending(token: Token) -> list[int]:
     """Return the thresholds of this life not yet announced, in seconds, 0 being the expiry itself.
 
-    A threshold counts only if the whole life is longer than it: a day-old notice of a 1 h token helps nobody.
+    A threshold counts only if the whole life is longer than it: a day-old notice of a 1 h token helps nobody. That a
+    session ends by itself is news to nobody either.
     """
-    if token.expires_at is None or token.standing == "revoked":
+    if token.expires_at is None or token.standing == "revoked" or is_session(token.dialect):
         return []
     life = token.expires_at - token.lived_from
     known = [0, *(t for t in token.thresholds if timedelta(seconds=t) < life)]

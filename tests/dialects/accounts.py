@@ -12,9 +12,9 @@ from counterfoil.settings import Settings
 Account = WithExamples
 
 
-async def opened(settings: Settings, name: str, directory: Path) -> Account:
-    """Found an account with its examples."""
+async def opened(settings: Settings, name: str, directory: Path, *, lifetime: str | None = FOREVER) -> Account:
+    """Found an account with its examples; without a lifetime its first tokens live as long as by default."""
     file = directory / "credentials.json"
     email = f"admin@{name}.example.org"
-    assert await found(settings, name=name, email=email, file=file, lifetime=FOREVER, examples=True)
+    assert await found(settings, name=name, email=email, file=file, lifetime=lifetime, examples=True)
     return msgspec.json.decode(file.read_bytes(), type=Account)

@@ -1,9 +1,13 @@
 """Nobody makes by way of a dialect what outlives them: sessions stand for their users, and nothing else does."""
 
+from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientSession
+
 from api.service import Caller, basic
-from dialects.accounts import Account
+from counterfoil.settings import Settings
+from dialects.accounts import Account, opened
 
 
 def canvus(caller: Caller, secret: str) -> Caller:
@@ -68,3 +72,31 @@ async def test_what_acts_for_another_makes_nothing_lasting(native: Caller, here:
     assert acting.status == 200, acting.body
     caller = native.with_token(acting.json["access_token"])
     assert (await caller.post("/scalingo/v1/tokens", {"name": "lasting"})).status == 403
+
+
+async def test_the_first_tokens_make_what_never_expires_in_dialects_alone(
+    web_session: ClientSession, dialect_settings: Settings, tmp_path: Path
+) -> None:
+    here = await opened(dialect_settings, "first", tmp_path, lifetime=None)
+    native = Caller(web_session, f"Bearer {here.admin_token}")
+    itself = (await native.get("/v1/tokens/self")).json
+    assert (itself["dialect"], itself["duration"]) == ("founding", "365d")
+    assert (await native.post("/v1/tokens", {"name": "lasting"})).problem == "beyond-caller"
+    made = await native.post(f"/losant/applications/{here.application_id}/tokens", {"name": "lasting"})
+    assert "expirationDate" not in made.json
+    tokens = f"/cloudflare/client/v4/accounts/{here.account}/access/service_tokens"
+    assert (await native.post(tokens, {"name": "a year"})).status == 201
+    path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
+    for secret in (here.admin_token, here.member_token):
+        assert (await canvus(native, secret).post(path, {"description": "lasting"})).status == 200
+    exchanged = await Caller(native.session, basic("", here.member_token)).post("/scalingo/v1/tokens/exchange")
+    made = await native.with_token(exchanged.json["token"]).post("/scalingo/v1/tokens", {"name": "lasting"})
+    assert made.status == 201
+
+
+async def test_no_alert_tells_of_sessions(native: Caller, here: Account) -> None:
+    given = {"email": here.admin_email, "password": here.admin_password, "tokenTTL": 60}
+    login = await native.post("/losant/auth/user", given)
+    session = (await native.with_token(login.json["token"]).get("/v1/tokens/self")).json
+    soon = (await native.get("/v1/alerts", within="1h")).json
+    assert session["id"] not in [each["token"]["id"] for each in soon["items"]]

@@ -54,6 +54,6 @@ def test_what_was_erased_beside_the_log_folds_to_what_was_erased_in_it() -> None
 
 
 def test_a_session_is_known_by_its_dialect() -> None:
-    dialects = ("vendor.session", "vendor.bounded.session", "vendor", "native")
-    assert [is_session(dialect) for dialect in dialects] == [True, True, False, False]
-    assert [stands_for_its_owner(dialect) for dialect in dialects] == [True, False, False, False]
+    dialects = ("vendor.session", "vendor.bounded.session", "vendor", "native", "founding")
+    assert [is_session(dialect) for dialect in dialects] == [True, True, False, False, False]
+    assert [stands_for_its_owner(dialect) for dialect in dialects] == [True, False, False, False, True]

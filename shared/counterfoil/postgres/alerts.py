@@ -12,7 +12,7 @@ import msgspec
 
 from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.listing import EXPIRY, Listed
+from counterfoil.postgres.listing import EXPIRY, NO_SESSION, Listed
 from counterfoil.postgres.tenant import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
@@ -113,6 +113,7 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None) 
                        and ({EXPIRY}) <= now() + $2::interval
                        and t.standing <> 'revoked'
                        and t.noticed is null
+                       and {NO_SESSION}
                        and ($3::text is null or (t.owner_type, t.owner_id) = ($3::text, $4::text))
                      limit {MOST_COUNTED:d}) as found""",
             account, SOON, owner and owner.type, owner and owner.id,
@@ -182,6 +183,7 @@ async def _of_group(
                 where t.account_id = $1
                   and {group.condition}
                   and t.standing <> 'revoked'
+                  and {NO_SESSION}
                   and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))) as a
         where $3::text is null
            or (-a.recent_uses, a.expires_at, a.token_id)

@@ -87,12 +87,15 @@ _STATUS: Final[dict[str, str]] = {
 }
 
 
+IS_SESSION: Final = f"right(t.dialect, {len(SESSION)}) = '{SESSION}'"
+NO_SESSION: Final = f"not ({IS_SESSION})"
+"""What a login made ends by itself, and nobody has to hear of it."""
 _PLAIN: Final[dict[str, str]] = {
     "owner_type": "t.owner_type = {}",
     "owner_id": "t.owner_id = {}",
     "scope": "t.scopes::jsonb ? {}",
     "standing": "t.standing = any({}::text[])",
-    "sessions": f"(right(t.dialect, {len(SESSION)}) = '{SESSION}') = {{}}::boolean",
+    "sessions": f"({IS_SESSION}) = {{}}::boolean",
     "search": "position(lower({}) in lower(t.name)) > 0",
     "numbers": "t.number = any({}::bigint[])",
 }
