@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from .commands import Create
 from .principal import Owner, Principal
 from .secret import Digestible, Peppers, Secret, SecretShape, mint
+
+NATIVE: Final = "native"
+"""What a token remembers of its maker where that was our own API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,7 @@ class Wish:
     expires_at: datetime | None = None
     may_have_expired: bool = False
     cloned_from: UUID | None = None
-    dialect: str = "native"
+    dialect: str = NATIVE
     shape: SecretShape | None = None
 
 

@@ -1,7 +1,7 @@
 """New secrets, once for all APIs: a token is issued, or turned to a new secret, and answered with the secret once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.commands import Change, Create, Rotate
 from counterfoil.fold import Outcome, Together
-from counterfoil.issuing import Wish, creation, fresh_secret
+from counterfoil.issuing import NATIVE, Wish, creation, fresh_secret
 from counterfoil.principal import Principal
 from counterfoil.secret import Secret, SecretShape
 from counterfoil.token import Token
@@ -51,8 +51,11 @@ async def issue(
 ) -> T:
     """Issue a token; what `beside` says of its id is carried out with it, or none of it is.
 
-    Whoever asked already which of its scopes the catalogue does not describe says so: `foreign`.
+    Vendors' clients cannot state from where and how often a token may be used: one of theirs is bounded as its maker
+    is. Whoever asked already which of its scopes the catalogue does not describe says so: `foreign`.
     """
+    if wish.dialect != NATIVE:
+        wish = replace(wish, networks=asker.bounds.networks, rate_limit=asker.bounds.rate_limit)
     if foreign is None:
         foreign = await undescribed(ledger, asker, wish.scopes)
     token_id, secret = uuid7(), fresh_secret(wish.owner, wish.shape)

@@ -1,0 +1,55 @@
+"""Vendors' clients state no networks and no rate limit: what a bounded token makes there is bounded as it is."""
+
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from api.service import Caller, basic
+from dialects.accounts import Account
+from dialects.speakers import SPEAKERS, Canvus, Cloudflare, Losant, Scalingo, Speaker
+
+LOOPBACK = ["127.0.0.0/8"]
+
+
+async def bounded(native: Caller, here: Account) -> str:
+    """The secret of a token that acts for the administrator, from here and not too often."""
+    owner = {"type": "user", "id": str(here.admin_user_id)}
+    return str((await native.issue(owner=owner, scopes=["all"], networks=LOOPBACK, rate_limit="600/1m"))["secret"])
+
+
+async def asking(kind: type[Speaker], session: ClientSession, here: Account, secret: str) -> Speaker:
+    """Who speaks a dialect with this token."""
+    if kind is Scalingo:
+        exchanged = await Caller(session, basic("", secret)).post("/scalingo/v1/tokens/exchange")
+        return Scalingo(Caller(session, f"Bearer {exchanged.json['token']}"), here)
+    if kind is Canvus:
+        return Canvus(Caller(session, "", {"Private-Token": secret}), here)
+    speaker = await kind.of(session, here)
+    if kind in (Losant, Cloudflare):
+        speaker.caller = speaker.caller.with_token(secret)
+    else:
+        speaker.session = secret  # type: ignore[attr-defined] # Virtuozzo's
+    return speaker
+
+
+async def bounds_of(native: Caller, secret: str) -> Any:
+    itself = (await native.with_token(secret).get("/v1/tokens/self")).json
+    return itself["networks"], itself["rate_limit"]
+
+
+@pytest.mark.parametrize("kind", SPEAKERS, ids=lambda each: each.name)
+async def test_what_a_bounded_token_makes_is_bounded_alike(
+    kind: type[Speaker], web_session: ClientSession, here: Account, native: Caller
+) -> None:
+    secret = await bounded(native, here)
+    made = await (await asking(kind, web_session, here, secret)).create(f"bounded by {kind.name}")
+    assert await bounds_of(native, made) == (LOOPBACK, "600/1m")
+    unbounded = await (await kind.of(web_session, here)).create(f"unbounded by {kind.name}")
+    assert await bounds_of(native, unbounded) == ([], None)
+
+
+async def test_a_login_by_a_bounded_token_is_bounded_alike(native: Caller, here: Account) -> None:
+    login = await native.post("/canvus/api/v1/users/login", {"token": await bounded(native, here)})
+    assert login.status == 200, login.body
+    assert await bounds_of(native, login.json["token"]) == (LOOPBACK, "600/1m")
