@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from .charter import FIRST, WithExamples
 from .commands import Create, Revoke, TokenCommand
+from .issuing import Wish, creation, fresh_secret
 from .principal import Owner, Principal
 from .secret import Peppers, Secret, mint
 from .subjects.catalogue import ComposeSet, named
@@ -91,21 +92,24 @@ def _member(charter: WithExamples, founder: Principal, peppers: Peppers) -> tupl
         number=charter.member_user_number, role="member", scopes=GIVEN,
         password_hash=PasswordHasher().hash(charter.member_password),
     )  # fmt: skip
-    token = Create(
-        account=charter.account, token_id=charter.member_token_id, by=founder, number=2,
-        owner=owner_of(charter.member_user_id), name="member", secret=peppers.minted(Secret(charter.member_token)),
-        scopes=held("member", GIVEN), duration=charter.admin_token_lifetime, dialect=FOUNDING,
+    wish = Wish(
+        name="member", owner=owner_of(charter.member_user_id), scopes=held("member", GIVEN),
+        duration=charter.admin_token_lifetime, dialect=FOUNDING,
     )  # fmt: skip
+    token = creation(
+        wish, founder, peppers, token_id=charter.member_token_id, secret=Secret(charter.member_token), number=2
+    )
     return user, token
 
 
 def _known(founder: Principal, peppers: Peppers, owner: Owner, *, name: str, number: int) -> tuple[Create, Revoke]:
     token_id = uuid7()
-    made = Create(
-        account=founder.account, token_id=token_id, by=founder, number=number, owner=owner, name=name,
+    wish = Wish(
+        name=name, owner=owner, duration="1d",
         description="Makes its owner known; it was revoked as it was made, and nobody was given its secret.",
-        secret=peppers.minted(mint(owner.type)), duration="1d",
     )  # fmt: skip
+    secret = fresh_secret(owner, None)
+    made = creation(wish, founder, peppers, token_id=token_id, secret=secret, number=number)
     reason = "It only makes its owner known."
     return made, Revoke(account=founder.account, token_id=token_id, by=founder, reason=reason)
 

@@ -22,21 +22,22 @@ from uuid_utils.compat import uuid7
 from . import examples as examples_of
 from . import text
 from .charter import FIRST, AnotherFounding, Charter, WithExamples, present, read, sync, turn, write
-from .commands import Create, Renew
+from .commands import Renew
 from .door import Door
 from .duration import FOREVER, length
 from .examples import PASSWORD_BYTES
 from .fold import Together
+from .issuing import Wish, creation
 from .keys.peppering import settle
 from .postgres.connection import connect, open_pool
 from .postgres.users import first_account
-from .principal import NIL, Actor, Owner, Principal
+from .principal import NIL, Actor, Principal
 from .refusals import AlreadyExists, BadDuration
 from .scopes import EVERYTHING
 from .secret import Peppers, Secret, mint
 from .settings import Settings
 from .subjects.account import CreateAccount
-from .subjects.user import checked_email, login_of
+from .subjects.user import checked_email, login_of, owner_of
 from .subjects.user_commands import CreateUser
 from .token import FOUNDING
 
@@ -139,11 +140,12 @@ def _all_of_it(charter: Charter, peppers: Peppers) -> Together:
         account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
         number=FIRST, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
     )  # fmt: skip
-    token = Create(
-        account=charter.account, token_id=charter.admin_token_id, by=founder, number=1,
-        owner=Owner("user", str(charter.admin_user_id)), name="administrator",
-        secret=peppers.minted(Secret(charter.admin_token)), scopes=(EVERYTHING,),
+    wish = Wish(
+        name="administrator", owner=owner_of(charter.admin_user_id), scopes=(EVERYTHING,),
         duration=charter.admin_token_lifetime, dialect=FOUNDING,
     )  # fmt: skip
+    token = creation(
+        wish, founder, peppers, token_id=charter.admin_token_id, secret=Secret(charter.admin_token), number=1
+    )
     examples = examples_of.commands(charter, founder, peppers) if isinstance(charter, WithExamples) else ()
     return Together((account, administrator, token, *examples))
