@@ -2,7 +2,7 @@
 
 An example is a line `== …`, the request (a line, headers, an empty line and a body), a line `--`, the status, and the
 answer. What follows it may `keep` a part of the real answer under a name for later requests, or name what the real one
-may have `beside:`. `{name}` stands for something known, `{basic}` and `{basic::name}` for Basic credentials.
+may have `beside:`, and what may be there `or null:`. `{name}` stands for something known, `{basic}` and `{basic::name}` for Basic credentials.
 """
 
 import re
@@ -44,6 +44,11 @@ class Example:
     answer: Any
     kept: dict[str, str] = field(default_factory=dict)
     beside: frozenset[str] = frozenset()
+    nullable: frozenset[str] = frozenset()
+
+    def differences(self, real: Any) -> list[str]:
+        """Where the real answer has not the shape of the one on the page."""
+        return differences(self.answer, real, self.beside, self.nullable)
 
 
 def examples(vendor: str) -> tuple[str, list[Example]]:
@@ -59,17 +64,22 @@ def _example(text: str) -> Example:
     first, *headers = head.splitlines()
     method, _, path = first.partition(" ")
     status, *lines = answered.strip().splitlines()
-    said = [line for line in lines if not line.startswith(("keep ", "beside: "))]
+    said = [line for line in lines if not line.startswith(("keep ", "beside: ", "or null: "))]
     keeping = [line.removeprefix("keep ").split(" as ") for line in lines if line.startswith("keep ")]
     kept = {name: place for place, name in keeping}
-    beside = next((line.removeprefix("beside: ") for line in lines if line.startswith("beside: ")), "")
+    beside, nullable = (
+        frozenset(word for line in lines if line.startswith(mark) for word in line.removeprefix(mark).split())
+        for mark in ("beside: ", "or null: ")
+    )
     return Example(
         title, method, path, dict(line.split(": ", 1) for line in headers), body.strip(), int(status),
-        msgspec.json.decode("\n".join(said)) if said else None, kept, frozenset(beside.split()),
+        msgspec.json.decode("\n".join(said)) if said else None, kept, beside, nullable,
     )  # fmt: skip
 
 
-def differences(printed: Any, real: Any, beside: frozenset[str], at: str = "") -> list[str]:
+def differences(
+    printed: Any, real: Any, beside: frozenset[str], nullable: frozenset[str] = frozenset(), at: str = ""
+) -> list[str]:
     """Where the real answer has not the shape of the one on the page."""
     match printed:
         case dict():
@@ -77,9 +87,9 @@ def differences(printed: Any, real: Any, beside: frozenset[str], at: str = "") -
                 return [f"{at} is no object"]
             keys = [key for key in real if key in printed or key not in beside]
             found = [] if keys == list(printed) else [f"{at} has {list(real)} and not {list(printed)}"]
-            both = (key for key in printed if key in real)
+            both = (key for key in printed if key in real and not (key in nullable and real[key] is None))
             return found + [
-                each for key in both for each in differences(printed[key], real[key], beside, f"{at}.{key}")
+                each for key in both for each in differences(printed[key], real[key], beside, nullable, f"{at}.{key}")
             ]
         case [one, *others]:
             if not isinstance(real, list) or not real:
@@ -88,7 +98,7 @@ def differences(printed: Any, real: Any, beside: frozenset[str], at: str = "") -
             return [
                 each
                 for n, element in enumerate(real)
-                for each in min((differences(s, element, beside, f"{at}[{n}]") for s in shapes), key=len)
+                for each in min((differences(s, element, beside, nullable, f"{at}[{n}]") for s in shapes), key=len)
             ]
         case _:
             return [] if shape(printed) == shape(real) else [f"{at} is {shape(real)} and not {shape(printed)}"]

@@ -55,7 +55,7 @@ async def test_the_page_is_answered_as_it_says(vendor: str, known: tuple[Caller,
         if example.answer is None:
             assert answer.body in (b"", b"{}", b"null"), example.title
             continue
-        assert differences(example.answer, answer.json, example.beside) == [], (example.title, answer.json)
+        assert example.differences(answer.json) == [], (example.title, answer.json)
         for name, place in example.kept.items():
             told[name] = found(answer.json, place)
 
@@ -67,6 +67,8 @@ def test_what_differs_is_found() -> None:
         assert differences(printed, printed | wrong, frozenset())
     assert differences(printed, dict(reversed(printed.items())), frozenset())
     assert differences(printed, printed | {"more": 1}, frozenset({"more"})) == []
+    assert differences(printed, printed | {"at": None}, frozenset())
+    assert differences(printed, printed | {"at": None}, frozenset(), frozenset({"at"})) == []
 
 
 def filled(text: str, told: dict[str, str]) -> str:

@@ -41,8 +41,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is wrong, or worth knowing."""
 
     code: int
-    message: str
     documentation_url: str | None = None
+    message: str
     source: Source | None = None
     error_chain: tuple[Cause, ...] = ()
 
