@@ -1,5 +1,7 @@
-"""One service for all clients, with an account that has all they ask for."""
+"""One service for all clients, of two processes, with an account that has all they ask for."""
 
+import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,20 +9,23 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 
 from api.service import Caller, served, settings_for
+from clients.curl import Curl
 from clients.environment import Clients, installed
-from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import OWNER, Postgres
 from dialects.accounts import Account, opened
+from postgres.sealing import sealed_beside
+from security.processes import several
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the service is, and the account on it."""
+    """Where the service is, by each of its processes, and the account on it."""
 
     url: str
+    elsewhere: str
     account: Account
     native: Caller
 
@@ -34,14 +39,41 @@ def clients() -> Clients:
     return installed()
 
 
+@pytest.fixture
+def curl(tmp_path: Any) -> Curl:
+    if shutil.which("curl", path=os.environ["PATH"]) is None:
+        pytest.skip("there is no curl on this machine")
+    return Curl(tmp_path)
+
+
+async def environment(request: web.Request) -> web.Response:
+    """What the platform behind Virtuozzo's API answers: the environment runs, as long as nobody stops it."""
+    form = await request.post()
+    name = request.query.get("envName") or form.get("envName")
+    said = {
+        "result": 0,
+        "env": {"envName": name, "status": 1},
+        "method": request.path,
+        "parameters": sorted({*form, *request.query}),
+    }
+    return web.json_response(said)
+
+
 @pytest_asyncio.fixture(scope="session")
 async def place(
     postgres_server: Postgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Place]:
     postgres_server.run(f"create database clients owner {OWNER} template {template};")
-    database_url = postgres_server.database("clients").app_url
-    settings = settings_for(database_url)
-    account = await opened(settings, "clients", tmp_path_factory.mktemp("clients"))
-    async with served(make_app(settings), sealed=database_url) as url, ClientSession(url) as session:
-        yield Place(url, account, Caller(session, f"Bearer {account.admin_token}"))
+    database = postgres_server.database("clients")
+    platform = web.Application()
+    platform.router.add_route("*", "/{path:.*}", environment)
+    account = await opened(settings_for(database.app_url), "clients", tmp_path_factory.mktemp("clients"))
+    limits = {"GUESS_LIMIT": "none", "BURN_LIMIT": "none"}  # clients show wrong credentials, all from one address
+    async with (
+        served(platform) as upstream,
+        several(database, 2, VIRTUOZZO_UPSTREAM=upstream, **limits) as (url, elsewhere),
+        sealed_beside(database.app_url),
+        ClientSession(url) as session,
+    ):
+        yield Place(url, elsewhere, account, Caller(session, f"Bearer {account.admin_token}"))
     postgres_server.run("drop database if exists clients with (force);")

@@ -21,6 +21,9 @@ async def test_three_clients_lead_a_token_through_its_life(clients: Clients, pla
     assert {"Extended Access", "IDE Plugins", "Marketplace", "Maven Plugin"} <= set(said["templates"])
     assert said["methods"] > 10
     assert said["e-mail"] == said["jelapi"] == place.account.member_email
+    # What is no method for tokens goes on to the platform, without the key.
+    assert (said["environment"]["env"]["envName"], said["runs"]) == ("my-project", True)
+    assert "session" not in said["environment"]["parameters"]
     assert said["regenerated"]["id"] == made["id"]
     assert said["regenerated"]["key"] != made["key"]
     assert (said["deleted"], said["signed out"]) == (0, 0)
@@ -32,6 +35,6 @@ async def test_three_clients_lead_a_token_through_its_life(clients: Clients, pla
         "permission": "JelasticPermissionError",
         "session over": "JelasticApiError",
     }
-    for name in ("old key", "dead"):
+    for name in ("may not stop", "old key", "dead"):
         assert said[name][0] == "JelasticClientException"
     assert said["jelapi refused"][0] == "JelasticAPIException"

@@ -2,7 +2,8 @@
 
 An example is a line `== …`, the request (a line, headers, an empty line and a body), a line `--`, the status, and the
 answer. What follows it may `keep` a part of the real answer under a name for later requests, or name what the real one
-may have `beside:`, and what may be there `or null:`. `{name}` stands for something known, `{basic}` and `{basic::name}` for Basic credentials.
+may have `beside:`, and what may be there `or null:`. `{name}` stands for something known, `{basic}` and
+`{basic::name}` for Basic credentials.
 """
 
 import re

@@ -36,7 +36,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         made = tokens.CreateToken(
             description="made by py-jelastic",
             password=password,
-            api_list=["env.control.GetEnvs", "users.account.GetUserInfo"],
+            api_list=["env.control.GetEnvInfo", "users.account.GetUserInfo"],
             expires_at=datetime(2090, 1, 1),
         )["token"]
         told["made"] = made
@@ -48,7 +48,11 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         told["unknown"] = refusal(lambda: tokens.EditToken(id=999_999, password=password, description="x"))
         with Jelastic(base, made["key"]) as holder:
             told["permission"] = refusal(holder.users.Authentication.GetTokens)
-        account = JelasticClientFactory(f"{base}/1.0", made["key"]).create_account_client()
+            told["environment"] = holder.environment.Control.GetEnvInfo(env_name="my-project")
+        factory = JelasticClientFactory(f"{base}/1.0", made["key"])
+        told["runs"] = factory.create_control_client().get_env_info("my-project").is_running()
+        told["may not stop"] = refusal(lambda: factory.create_control_client().stop_env("my-project"))
+        account = factory.create_account_client()
         told["e-mail"] = account.get_user_info().email()
         jelapi.api_url, jelapi.api_token = f"{base}/1.0/", made["key"]
         told["jelapi"] = jelapi.api_connector()._("users.account.GetUserInfo")["email"]
