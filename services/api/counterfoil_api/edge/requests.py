@@ -81,7 +81,11 @@ def challenged(response: web.Response, request: web.Request) -> None:
 def refused_response(error: Exception, spelling: Spelling | None = None) -> tuple[web.Response, str]:
     """The problem document of an exception, or how else it is spelt, and the name of that problem."""
     refusal = refusal_of(error)
-    response = problem(refusal) if spelling is None else spelling.response(refusal)
+    if spelling is None:
+        return problem(refusal), kind_of(refusal).name
+    if type(refusal) is NoSuchPath:  # whose own words name our document
+        refusal = NoSuchPath("No resource has this path; the OpenAPI document of this API lists its paths.")
+    response = spelling.response(refusal)
     return response, kind_of(refusal).name
 
 
