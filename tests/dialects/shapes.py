@@ -32,7 +32,8 @@ def refused(path: str, answer: Answer) -> bool:
 def broken(path: str, answer: Answer) -> bool:
     """Whether it says that something is wrong with us."""
     if dialect_of(path).name == "virtuozzo":
-        return answer.status != 200 or (_says_no(path, answer) and answer.json["result"] == 99)
+        wrong = _says_no(path, answer) and answer.json["result"] == 99 and "Too many" not in answer.json["error"]
+        return answer.status != 200 or wrong
     return answer.status >= 500
 
 

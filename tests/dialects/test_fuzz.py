@@ -1,0 +1,149 @@
+"""Requests of every operation of every dialect, well-formed or not: none breaks anything or gets a foreign answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import pytest
+from aiohttp import ClientSession
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from api.service import Answer, Caller, basic
+from counterfoil_api.dialects.register import DIALECTS
+from counterfoil_api.typed.api import Route
+from counterfoil_api.typed.reading import Source
+from dialects.accounts import Account
+from dialects.shapes import broken, dialect_of, refused
+from dialects.speakers import SPEAKERS, Speaker, Virtuozzo
+from fuzz.parser import ID
+from fuzz.shapes import foreign, foreign_bytes
+from fuzz.test_documents import documents, fields
+from fuzz.test_service import sendable
+
+ROUTES: Final = [route for dialect in DIALECTS for route in dialect.api.routes]
+WHO: Final = ("admin",) * 8 + ("member",) * 3 + ("nobody",)
+SPARED: Final = ("deletetokens", "signout")
+"""What could end the tokens of those who ask, all at once: by nobody but strangers."""
+GATE: Final = "/virtuozzo/1.0/{group}/{service}/rest/{function}"
+"""Where nothing stands behind it, it says so."""
+Request = tuple[Route, str, str, bytes, dict[str, str]]
+HEADERS: Final = (
+    "Idempotency-Key", "X-Authorization-OTP", "X-Auth-Email", "CF-Access-Client-Id", "x-stainless-retry-count",
+)  # fmt: skip
+HEADER_TEXTS: Final = ("a" * 22, "123456", "1", f"{'a' * 32}.access", "a@b.example")
+CANVUS: Final = "JDJhJDA0JENKTWJDT0g1QVNYSkFQTXh3NlhNWi5CWjlqT05yR2h0cXJ1d1VQZW9sZWlsWkJneXRXbTRp"
+
+
+def of(route: Route, source: Source) -> Any:
+    found = next((parameter.type for parameter in route.parameters if parameter.source is source), None)
+    return found if isinstance(found, type) else dict
+
+
+@st.composite
+def requests(draw: st.DrawFn, account: Account) -> Request:
+    """One operation with something in each of its places."""
+    route = draw(st.sampled_from(ROUTES))
+    known = (account.account.hex, account.zone_id, account.application_id, "1", "2", ID, CANVUS, "0" * 24, "9" * 20)
+    refs = foreign(st.sampled_from(known))
+    path = "/".join(
+        quote(draw(refs).encode("utf-8", "surrogatepass"), safe="") if part.startswith("{") else part
+        for part in route.path.split("/")
+    )
+    if route.reads(Source.QUERY) and draw(st.booleans()):
+        path += "?" + draw(fields(of(route, Source.QUERY))).replace(" ", "%20").replace("#", "%23")
+    raw, headers = b"", {"Content-Type": "application/json"}
+    if route.reads(Source.BODY):
+        raw = draw(foreign_bytes(documents(of(route, Source.BODY))))
+    elif route.reads(Source.FIELDS):
+        raw = draw(foreign_bytes(fields(of(route, Source.FIELDS))))
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    for name in HEADERS:
+        if draw(st.integers(0, 7)) == 0:
+            headers[name] = draw(
+                foreign(st.sampled_from(("a" * 22, "123456", "1", f"{'a' * 32}.access", "a@b.example")))
+            )
+    return route, draw(st.sampled_from(WHO)), path, raw, headers
+
+
+def drawn(account: Account, examples: int) -> list[Request]:
+    """So many requests, drawn at once: hypothesis and the event loop each want to be the outermost."""
+    found: list[Request] = []
+
+    @settings(
+        max_examples=examples, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(requests(account))
+    def draws(request: Request) -> None:
+        found.append(request)
+
+    draws()
+    return found
+
+
+class Crowd:
+    """Callers of every kind in every dialect."""
+
+    def __init__(self, session: ClientSession, account: Account, admins: dict[str, Speaker]) -> None:
+        self.session, self.account, self.admins = session, account, admins
+
+    def caller(self, dialect: str, who: str) -> Caller:
+        if who == "admin":
+            return self.admins[dialect].caller
+        secret = self.account.member_token if who == "member" else "nobody"
+        if dialect == "canvus":
+            return Caller(self.session, "", {"Private-Token": secret})
+        return Caller(self.session, basic("", secret) if dialect == "scalingo" else f"Bearer {secret}")
+
+    async def ask(self, request: Request) -> Answer:
+        route, who, path, raw, headers = request
+        dialect = dialect_of(route.path).name
+        told = {name: sendable(value) for name, value in headers.items()}
+        if dialect == "virtuozzo" and who != "nobody" and not path.split("?")[0].endswith(SPARED):
+            admin = self.admins[dialect]
+            assert isinstance(admin, Virtuozzo)
+            proof = {"session": admin.session if who == "admin" else self.account.member_token}
+            path += ("&" if "?" in path else "?") + urlencode(proof)
+        return await self.caller(dialect, who).ask(route.method, path, raw or None, headers=told)
+
+
+def sound(request: Request, answer: Answer) -> bool:
+    """Whether it says no; that it is an answer that the vendor's clients can read, and nobody's bug."""
+    route = request[0]
+    assert answer.headers["X-Request-Id"]
+    if answer.status == 431:  # what was too long to be read has no path
+        return True
+    if route.path != GATE or answer.json["result"] != 99 or "VIRTUOZZO_UPSTREAM" not in answer.json["error"]:
+        assert not broken(route.path, answer), (request, answer.body)
+    return refused(route.path, answer)
+
+
+@pytest.fixture
+async def crowd(web_session: ClientSession, here: Account) -> Crowd:
+    return Crowd(web_session, here, {each.name: await each.of(web_session, here) for each in SPEAKERS})
+
+
+async def all_answered(crowd: Crowd, examples: int) -> set[tuple[str, bool]]:
+    said = set()
+    for request in await asyncio.to_thread(drawn, crowd.account, examples):
+        if "subscribe" in request[2]:  # an answer without an end, which other tests read
+            continue
+        answer = await crowd.ask(request)
+        said.add((dialect_of(request[0].path).name, sound(request, answer)))
+    return said
+
+
+async def test_no_request_breaks_any_dialect(crowd: Crowd) -> None:
+    said = await all_answered(crowd, 250)
+    assert {dialect for dialect, refused in said if refused} == {dialect.name for dialect in DIALECTS}
+    assert any(not refused for _, refused in said)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1200)
+async def test_nor_do_very_many(crowd: Crowd) -> None:
+    said = await all_answered(crowd, 6_000)
+    assert {dialect for dialect, refused in said if not refused} == {dialect.name for dialect in DIALECTS}
