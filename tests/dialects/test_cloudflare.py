@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -282,6 +282,18 @@ async def test_a_zone_has_its_own_tokens_and_the_account_has_all(access: Access,
     assert good(await zone.caller.delete(f"{zone.tokens}/{inside['id']}"))["id"] == inside["id"]
     refused(await zone.caller.get(f"{BASE}/zones/{'0' * 32}/access/service_tokens"), 404, 7003)
     refused(await zone.caller.get(f"{BASE}/zones/example.org/access/service_tokens"), 404, 7003)
+
+
+async def test_a_zone_is_there_once_a_token_belonged_to_it(native: Caller, native_there: Caller) -> None:
+    zone_id = uuid4().hex
+    zone = of_zone(native, zone_id)
+    refused(await native.get(zone.tokens), 404, 7003)
+    token = (await native.issue(owner={"type": "service", "id": zone_id}))["token"]
+    await native.post(f"/v1/tokens/{token['id']}/revoke", {"reason": "it only makes the zone known"})
+    for _ in range(2):
+        assert await zone.listed() == []
+    refused(await native_there.get(zone.tokens), 404, 7003)
+    assert (await zone.made())["id"] in {each["id"] for each in await zone.listed()}
 
 
 async def test_another_accounts_tokens_and_zones_are_not_there(

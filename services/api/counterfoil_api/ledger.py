@@ -32,6 +32,7 @@ from counterfoil_api.auth.peppers import PepperWatch
 from counterfoil_api.auth.recognition import Recognition
 from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.auth.verification import Sources
+from counterfoil_api.dialects.owners import Owners
 from counterfoil_api.events.streams import Streams
 from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
@@ -62,6 +63,7 @@ class Ledger(Sources):
     census: Census
     streams: Streams
     opaque_ids: OpaqueIds
+    owners: Owners
     looks: asyncio.Semaphore
     """Turns to look at very many tokens."""
 
@@ -129,6 +131,7 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             census=Census(readers),
             streams=streams,
             opaque_ids=OpaqueIds(_derived(settings.key_encryption_key, b"counterfoil opaque ids")),
+            owners=Owners(readers),
             looks=asyncio.Semaphore(min(_LOOKS_AT_ONCE, size - 1)),
         )
 

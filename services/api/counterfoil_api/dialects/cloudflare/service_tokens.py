@@ -9,7 +9,7 @@ from counterfoil.commands import Change, Renew, Suspend
 from counterfoil.fold import Outcome
 from counterfoil.glob import literal
 from counterfoil.issuing import Wish
-from counterfoil.postgres.listing import Filter, Listed, owner_known
+from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import (
     BadDuration,
@@ -86,7 +86,7 @@ def account(ledger: Ledger, asker: Principal, account_id: str) -> Place:
 async def zone(ledger: Ledger, asker: Principal, zone_id: str) -> Place:
     """Return a zone: an owner to whom a token ever belonged. Raises NoSuchPath."""
     owner = Owner("service", zone_id.lower())
-    if not _HEX.fullmatch(zone_id) or not await owner_known(ledger.readers, asker.account, owner):
+    if not _HEX.fullmatch(zone_id) or not await ledger.owners.known(asker.account, owner):
         raise NoSuchPath
     return Place(ledger, asker, owner, owner)
 

@@ -10,7 +10,7 @@ from counterfoil import glob
 from counterfoil.commands import Change, Resume, Suspend, Update
 from counterfoil.fold import Outcome
 from counterfoil.issuing import Wish
-from counterfoil.postgres.listing import Filter, Listed, Sort, owner_known
+from counterfoil.postgres.listing import Filter, Listed, Sort
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, Refusal, ScopeMissing
@@ -213,7 +213,7 @@ async def _owner(ledger: Ledger, asker: Principal, text: str) -> Owner | None:
         user = await one_user(ledger.readers, asker.account, number)
         return None if user is None else owner_of(user.id)
     owner = Owner("application", text)
-    return owner if asker.owner == owner or await owner_known(ledger.readers, asker.account, owner) else None
+    return owner if asker.owner == owner or await ledger.owners.known(asker.account, owner) else None
 
 
 def _number(ledger: Ledger, asker: Principal, token_id: str) -> int:
