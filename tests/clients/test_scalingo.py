@@ -25,8 +25,9 @@ async def test_the_npm_client_leads_a_token_through_its_life(clients: Clients, p
     assert {tuple(keys) for keys in said["listed"]} == {("id", "name", "created_at", "last_used_at")}
     assert said["used"] is not None
     assert renewed | {"token": created["token"]} == created
-    assert [said[name]["status"] for name in ("old", "ended", "unknown", "nameless", "raw", "gone")] == [
-        401, 401, 404, 422, 401, 401,
-    ]  # fmt: skip
+    refused = ("old", "ended", "unknown", "nameless", "raw", "gone", "wrong", "forged")
+    assert [said[name]["status"] for name in refused] == [401, 401, 404, 422, 401, 401, 401, 401]
+    for name in ("old", "ended", "raw", "gone", "wrong", "forged"):
+        assert said[name]["message"] == said[name]["said"]["error"], name
     assert said["unknown"]["said"] == {"resource": "token", "error": "not found"}
     assert said["nameless"]["said"] == {"errors": {"name": ["can't be blank"]}}

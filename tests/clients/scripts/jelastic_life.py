@@ -10,7 +10,7 @@ import jelapi
 from jelastic import Jelastic
 from jelastic.api.exceptions import JelasticApiError
 from jelastic_client import JelasticClientFactory
-from jelastic_client.core import JelasticClientException
+from jelastic_client.core import ApiClient, JelasticClientException
 
 
 def refusal(call: Callable[[], Any]) -> Any:
@@ -23,6 +23,27 @@ def refusal(call: Callable[[], Any]) -> Any:
     except jelapi.JelapiException as error:
         return [type(error).__name__, str(error)]
     return None
+
+
+def forms(execute: Callable[..., Any], password: str) -> dict[str, Any]:
+    """Lead a token through its life by POST, with a client that only knows how to call any method."""
+
+    def call(function: str, **parameters: Any) -> Any:
+        return execute(f"Users.Authentication.{function}", **parameters)
+
+    made = call("CreateToken", description="made by POST", password=password, apiList="", expiresAt=None)["token"]
+    named = {"password": password, "id": made["id"]}
+    edited = call("EditToken", **named, apiList="environment.control.StartEnv,env.control.StopEnv")["token"]
+    again = call("RegenerateToken", **named)["token"]
+    listed = call("GetTokens", ids=made["id"])["apiTokens"]
+    call("DeleteTokens", password=password, ids=f"{made['id']};")
+    return {
+        "made": made["apiListItems"],
+        "edited": sorted(each["method"] for each in edited["apiListItems"]),
+        "regenerated": again["id"] == made["id"] and again["key"] != made["key"],
+        "listed": [each["description"] for each in listed],
+        "left": [each["id"] for each in call("GetTokens")["apiTokens"] if each["id"] == made["id"]],
+    }
 
 
 def main(given: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +84,9 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         told["deleted"] = tokens.DeleteTokens(ids=str(made["id"]), password=password)["result"]
         dead = JelasticClientFactory(f"{base}/1.0", again["key"]).create_account_client()
         told["dead"] = refusal(dead.get_user_info)
+        told["by jelastic-client"] = forms(ApiClient(f"{base}/1.0", session).execute, password)
+        jelapi.api_token = session
+        told["by jelapi"] = forms(jelapi.api_connector()._, password)
         told["signed out"] = tokens.Signout()["result"]
         told["session over"] = refusal(tokens.GetTokens)
     return told

@@ -17,6 +17,15 @@ def refusal(call: Callable[[], Any]) -> Any:
     return None
 
 
+def turned(many: Any, application: str) -> Any:
+    """Turn the pages of three tokens, the last name first."""
+    for name in ("page 1", "page 2", "page 3"):
+        many.post(applicationId=application, apiToken={"name": name, "scope": ["all.Application.read"]})
+    asked = {"sortField": "name", "sortDirection": "desc", "perPage": 2, "filterField": "name", "filter": "page *"}
+    pages = [many.get(applicationId=application, page=page, **asked) for page in range(3)]
+    return [[page["count"], page["totalCount"], [each["name"] for each in page["items"]]] for page in pages]
+
+
 def main(given: dict[str, Any]) -> dict[str, Any]:
     client = Client(url=f"{given['url']}/losant")
     application = given["application_id"]
@@ -44,6 +53,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
         "unknown": refusal(lambda: one.get(applicationId=application, apiTokenId="0" * 24)),
         "elsewhere": refusal(lambda: many.get(applicationId="0" * 24)),
         "nameless": refusal(lambda: many.post(applicationId=application, apiToken={})),
+        "pages": turned(many, application),
         "deleted": one.delete(**named),
         "gone": refusal(lambda: one.get(**named)),
         "dead": refusal(lambda: itself.application_api_tokens.get(applicationId=application)),

@@ -6,7 +6,7 @@ async function refusal(promise) {
     await promise;
     return null;
   } catch (error) {
-    return { status: error.status ?? error.response?.status, said: error.data ?? error.response?.data };
+    return { status: error.status, said: error.data, message: error.message };
   }
 }
 
@@ -32,6 +32,8 @@ async function main(given) {
     raw: await refusal(new Client(renewed.token, { authApiUrl }).Tokens.all()),
     destroyed: await first.Tokens.destroy(created.id),
     gone: await refusal(first.Tokens.exchange(renewed.token)),
+    wrong: await refusal(clientFromToken("tk-us-" + "x".repeat(48), { authApiUrl })),
+    forged: await refusal(new Client(jwt.slice(0, -2), { authApiUrl }).Users.self()),
   };
   console.log(JSON.stringify(told));
 }
