@@ -32,7 +32,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil_api.dialects.cloudflare.service_tokens:account",
         "counterfoil_api.dialects.cloudflare.service_tokens:zone",
         "counterfoil_api.dialects.losant.operations:_place",
-        "counterfoil_api.dialects.canvus.tokens:_user",
+        "counterfoil_api.dialects.canvus.users:user_meant",
         "counterfoil_api.dialects.scalingo:_id",
         "counterfoil.text:checked",
         "counterfoil_api.tokens.alerts:list_alerts",

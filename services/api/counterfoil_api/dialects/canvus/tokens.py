@@ -1,6 +1,5 @@
 """The access tokens of a user: their own, and for administrators anybody's."""
 
-import re
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,18 +13,15 @@ from counterfoil.issuing import Wish
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import head_of
-from counterfoil.postgres.users import one_user
-from counterfoil.principal import Owner, Principal
+from counterfoil.principal import Principal
 from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
-from counterfoil.scopes import meet
-from counterfoil.subjects.user import User, owner_of
 from counterfoil.text import NAME_LIMIT, checked
-from counterfoil_api.auth.principals import need, reach
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import AccessToken, Described, TokenId, UserNumber, token_document
 from counterfoil_api.dialects.canvus.ids import token_of
 from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, Watched
+from counterfoil_api.dialects.canvus.users import user_meant
 from counterfoil_api.edge.complaints import InvalidRequest, TooManyStreams
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.ledger import Ledger
@@ -37,7 +33,6 @@ from counterfoil_api.typed.streaming import Streamed
 _PATH: Final = "/users/{user}/access-tokens"
 _MOST: Final = 10_000
 """Tokens in a list, which Canvus does not page."""
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _TARGET: Final = (ScopeMissing, NotFound)
 
 
@@ -46,7 +41,7 @@ async def list_access_tokens(
     ledger: Ledger, asker: Asker[Principal], address: From, *, user: UserNumber, query: Query[Subscribing]
 ) -> Streamed[list[AccessToken]]:
     """List the access tokens of a user, the oldest first. With `subscribe`, go on with every change."""
-    owner = await whose(ledger, asker, user, scope="tokens.read")
+    owner = (await user_meant(ledger, asker, user, scope="tokens.read")).owner
     head = await _head(ledger, asker, query)
     found, _ = await tokens.listed(ledger, asker, Filter(owner_type=owner.type, owner_id=owner.id), limit=_MOST)
     if query.wanted:
@@ -65,7 +60,7 @@ async def get_access_token(
     query: Query[Subscribing],
 ) -> Streamed[AccessToken]:
     """Look at an access token. With `subscribe`, go on with every change."""
-    owner = await whose(ledger, asker, user, scope="tokens.read")
+    owner = (await user_meant(ledger, asker, user, scope="tokens.read")).owner
     head = await _head(ledger, asker, query)
     found = await tokens.look_at(ledger, asker, token_id=meant(ledger, asker, token_id), owner=owner)
     if query.wanted:
@@ -78,11 +73,11 @@ async def create_access_token(
     ledger: Ledger, asker: Asker[Principal], *, user: UserNumber, body: Body[Described], key: IdempotencyKey
 ) -> AccessToken:
     """Create an access token, which does what its user may, as far as the caller may. Its text is shown this once."""
-    found = await _user(ledger, asker, user, scope="tokens.create")
+    meaning = await user_meant(ledger, asker, user, scope="tokens.create")
     wish = Wish(
         name=_described(body),
-        owner=owner_of(found.id),
-        scopes=meet(found.held, asker.scopes),
+        owner=meaning.owner,
+        scopes=meaning.scopes,
         dialect=NAME,
         shape=SHAPE,
     )
@@ -104,7 +99,7 @@ async def change_access_token(
     key: IdempotencyKey,
 ) -> AccessToken:
     """Describe an access token anew."""
-    owner, name = await whose(ledger, asker, user, scope="tokens.update"), _described(body)
+    owner, name = (await user_meant(ledger, asker, user, scope="tokens.update")).owner, _described(body)
     found = await tokens.one(ledger, asker, scope="tokens.update", token_id=meant(ledger, asker, token_id), owner=owner)
     command = Update(account=asker.account, token_id=found.token.id, by=asker, name=name)
 
@@ -117,7 +112,7 @@ async def change_access_token(
 @api.delete(f"{_PATH}/{{token_id}}", scope="tokens.revoke", refusals=_TARGET)
 async def delete_access_token(ledger: Ledger, asker: Asker[Principal], *, user: UserNumber, token_id: TokenId) -> Page:
     """Delete an access token, which is good for nothing any more."""
-    owner = await whose(ledger, asker, user, scope="tokens.revoke")
+    owner = (await user_meant(ledger, asker, user, scope="tokens.revoke")).owner
     found = await tokens.one(ledger, asker, scope="tokens.revoke", token_id=meant(ledger, asker, token_id), owner=owner)
     await tokens.revoke(ledger, asker, found, "Canvus")
     return Page(b"", JSON)
@@ -140,28 +135,10 @@ async def _followed(
     return Streamed(JSON, stream, {"X-Accel-Buffering": "no"})  # nginx would wait for more of it
 
 
-async def whose(ledger: Ledger, asker: Principal, number: str, *, scope: str) -> Owner:
-    """The user who is meant, as the owner of tokens. Raises ScopeMissing, NotFound."""
-    return owner_of((await _user(ledger, asker, number, scope=scope)).id)
-
-
 def meant(ledger: Ledger, asker: Principal, text: str) -> UUID:
     """The token that is meant. Raises NotFound."""
     found = token_of(ledger.opaque_ids, asker.account, text)
     if found is None:
-        raise NotFound
-    return found
-
-
-async def _user(ledger: Ledger, asker: Principal, number: str, *, scope: str) -> User:
-    """The user who is meant; who may only do this to their own tokens names nobody else, whether they exist or not."""
-    within = reach(asker, scope)
-    if not _NUMBER.fullmatch(number):
-        raise NotFound
-    found = await one_user(ledger.readers, asker.account, int(number))
-    if within is not None and (found is None or owner_of(found.id) != within):
-        need(asker, scope)
-    if found is None or found.standing == "removed":
         raise NotFound
     return found
 
