@@ -15,6 +15,7 @@ from counterfoil.duration import FOREVER
 from counterfoil.founding import renew_token
 from counterfoil.settings import Settings
 from counterfoil_dev.running import running_service
+from security.dialect_traffic import speak_dialects
 from security.import_traffic import move_in
 from security.oauth_traffic import grant
 from security.people_traffic import meet_people
@@ -66,6 +67,7 @@ async def live(caller: Caller, places: Places) -> None:
     await write_down(caller, token_id, secret)
     await meet_people(caller)
     await move_in(caller)
+    await speak_dialects(caller)
     assert 500 in await meet_failures(caller, secret, without_a_table(places))
     await meet_failures(caller, secret, without_a_database(places))
     await end(caller, token_id, secret, bearers)
