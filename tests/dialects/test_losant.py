@@ -132,7 +132,7 @@ async def test_pages_count_from_0_and_say_what_was_asked(native: Caller, here: A
 
 @pytest.mark.parametrize(
     "query",
-    [{"sortField": "owner"}, {"sortDirection": "up"}, {"page": -1}, {"page": "x"}, {"perPage": 0},
+    [{"sortField": "owner"}, {"sortDirection": "up"}, {"page": -1}, {"page": "x"}, {"perPage": 0}, {"perPage": 1_001},
      {"filterField": "key", "filter": "x"}, {"filterField": "name", "filter": "a\\b"},
      {"filterField": "status", "filter": "a\\b"}],
 )  # fmt: skip
