@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from counterfoil.postgres.alerts import expiring_within, unannounced
 from counterfoil.postgres.connection import Connection, Pool, open_pool
-from counterfoil.postgres.listing import Filter, Sort, page_of
+from counterfoil.postgres.listing import Filter, Sort, numbered_page, page_of
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 
 MANY = 100_000
@@ -88,6 +88,24 @@ async def test_any_page_in_an_indexed_order_is_read_through_the_index(
             )
             assert index in indexes(explaining.plan)
             assert buffers(explaining.plan) < FEW_BUFFERS
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(
+    ("sort", "index"), [("name", "token_by_name"), ("expires", "token_by_expiry"), ("number", "numbers_name_one_token")]
+)
+async def test_the_first_of_numbered_pages_is_read_through_the_index(
+    crowded: Database, sort: Sort, index: str, *, descending: bool
+) -> None:
+    connection = await asyncpg.connect(crowded.app_url)
+    explaining = Explaining(connection)
+    wanted = Filter(standing=("active", "suspended"), sessions=False)
+    await numbered_page(
+        cast("Pool", explaining), ACCOUNT, wanted, sort=sort, descending=descending, offset=0, limit=100
+    )
+    await connection.close()
+    assert index in indexes(explaining.plan)
+    assert buffers(explaining.plan) < FEW_BUFFERS
 
 
 async def middle(connection: Connection, sort: Sort) -> list[object]:
