@@ -1,6 +1,7 @@
 """Logging in to vendors' APIs: a session may do what its user may."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -10,13 +11,22 @@ from dialects.accounts import Account
 LOGIN = "/canvus/api/v1/users/login"
 
 
+@asynccontextmanager
+async def ruled(native: Caller, **policy: object) -> AsyncIterator[None]:
+    """Let the account have another policy for a while."""
+    before = (await native.get("/v1/account")).json["policy"]
+    assert (await native.patch("/v1/account", {"policy": policy})).status == 200
+    try:
+        yield
+    finally:
+        await native.patch("/v1/account", {"policy": before})
+
+
 @pytest.fixture
 async def closed(native: Caller) -> AsyncIterator[None]:
     """A catalogue that describes nothing, and is closed."""
-    policy = (await native.get("/v1/account")).json["policy"]
-    assert (await native.patch("/v1/account", {"policy": {"catalogue_closed": True}})).status == 200
-    yield
-    await native.patch("/v1/account", {"policy": policy})
+    async with ruled(native, catalogue_closed=True):
+        yield
 
 
 @pytest.mark.usefixtures("closed")
@@ -27,3 +37,24 @@ async def test_a_closed_catalogue_keeps_nobody_from_logging_in(native: Caller, h
     assert login.status == 200, login.body
     session = await native.with_token(login.json["token"]).get("/v1/tokens/self")
     assert {"virtuozzo.*", "losant.application.*"} <= set(session.json["scopes"])
+
+
+async def test_a_session_lives_no_longer_than_the_policy_lets_tokens_live(native: Caller, here: Account) -> None:
+    given = {"email": here.member_email, "password": here.member_password}
+    async with ruled(native, max_lifetime="2h"):
+        login = await native.post(LOGIN, given)
+        assert login.status == 200, login.body
+        session = (await native.with_token(login.json["token"]).get("/v1/tokens/self")).json
+    assert session["duration"] == "2h"
+
+
+async def test_tokens_without_an_end_take_the_policy_s_default(native: Caller, here: Account) -> None:
+    path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
+    member = Caller(native.session, "", {"Private-Token": here.member_token})
+    async with ruled(native, max_lifetime="90d"):
+        assert (await member.post(path, {"description": "for ever"})).status == 403
+    async with ruled(native, max_lifetime="90d", default_lifetime="30d"):
+        made = await member.post(path, {"description": "a month"})
+        assert made.status == 200, made.body
+        itself = (await native.with_token(made.json["plain_token"]).get("/v1/tokens/self")).json
+    assert itself["duration"] == "30d"

@@ -1,13 +1,13 @@
 """Logging in to a vendor's API: a password buys a session, which is a token that ends by itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from counterfoil.bounds import Address
 from counterfoil.fold import Outcome
 from counterfoil.issuing import Wish
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Principal
-from counterfoil.refusals import NotFound
+from counterfoil.refusals import BeyondPolicy, NotFound
 from counterfoil.secret import SecretShape
 from counterfoil.subjects.user import User, owner_of
 from counterfoil.token import BOUNDED, SESSION, Token
@@ -56,7 +56,8 @@ async def log_in(
 async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
     """Begin a session for the user who asks, after they were believed.
 
-    One that begins with what ends by itself is bounded by it, whatever its holder does.
+    One that begins with what ends by itself is bounded by it, whatever its holder does. It lives no longer than the
+    account's policy lets tokens live.
     """
     user = asker.owner.user if asker.owner else None
     found = await one_user(ledger.readers, asker.account, user) if user else None
@@ -78,5 +79,10 @@ async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[s
 
     # What a user holds already is theirs, however strange it is to the catalogue.
     foreign = Undescribed((), catalogue=False) if scopes is None else None
-    secret = await issue(ledger, asker, wish, None, shown, kind=str, foreign=foreign)
+    try:
+        secret = await issue(ledger, asker, wish, None, shown, kind=str, foreign=foreign)
+    except BeyondPolicy as refusal:  # no vendor's client could state how long a session is to live
+        if not isinstance(longest := refusal.facts.get("longest"), str):
+            raise
+        secret = await issue(ledger, asker, replace(wish, duration=longest), None, shown, kind=str, foreign=foreign)
     return Session(secret, begun[0], found)
