@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from counterfoil.charter import WithExamples
+from counterfoil.duration import FOREVER
 from counterfoil.founding import found
 from counterfoil.settings import Settings
 from counterfoil_dev.postgres import embedded_postgres
@@ -195,7 +196,7 @@ async def measure(
         {**os.environ, **ENVIRONMENT, "DATABASE_URL": server.database.app_url}, command="api"
     )
     file = directory / "credentials.json"
-    await found(settings, name="dialects", email="ada@dialects.example.org", file=file, examples=True)
+    await found(settings, name="dialects", email="ada@dialects.example.org", file=file, lifetime=FOREVER, examples=True)
     account = msgspec.json.decode(file.read_bytes(), type=WithExamples)
     costs = []
     async with ClientSession(f"http://{HOST}:{server.port}") as session:
