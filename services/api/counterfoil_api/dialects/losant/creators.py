@@ -1,6 +1,7 @@
 """Who made tokens, as Losant shows it: users and tokens."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 from uuid import UUID
 
 from msgspec import UNSET
@@ -11,6 +12,23 @@ from counterfoil.principal import Actor, Principal
 from counterfoil_api.account.actors import visible
 from counterfoil_api.dialects.losant.documents import TOKEN, USER, Creator
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.fading import Fading
+
+_MOST: Final = 10_000
+_NAME_SECONDS: Final = 60.0
+"""For so long a name is believed that was changed since."""
+_asking: Final[Fading[tuple[UUID, UUID], Creator]] = Fading(_MOST)
+
+
+async def creator_asking(ledger: Ledger, asker: Principal) -> Mapping[UUID, Creator]:
+    """Say who asks, as the creator of what is made; they see their own name in any case, so it may be remembered."""
+    known = _asking.get((asker.account, asker.actor.id))
+    if known is not None:
+        return {asker.actor.id: known}
+    found = await creators(ledger, asker, (asker.actor,))
+    if asker.actor.id in found:
+        _asking.keep((asker.account, asker.actor.id), found[asker.actor.id], _NAME_SECONDS)
+    return found
 
 
 async def creators(ledger: Ledger, asker: Principal, actors: Iterable[Actor]) -> Mapping[UUID, Creator]:

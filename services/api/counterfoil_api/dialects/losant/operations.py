@@ -19,7 +19,7 @@ from counterfoil.token import Standing
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.losant.api import DIALECT, NAME, api
-from counterfoil_api.dialects.losant.creators import creators
+from counterfoil_api.dialects.losant.creators import creator_asking, creators
 from counterfoil_api.dialects.losant.documents import (
     TOKEN,
     USER,
@@ -107,7 +107,7 @@ async def post_token(
         may_have_expired=True,
         dialect=NAME,
     )
-    known = await creators(ledger, asker, (asker.actor,))
+    known = await creator_asking(ledger, asker)
 
     def shown(outcome: Outcome, secret: str) -> TokenDocument:
         return token_document(outcome.token, place, ledger.opaque_ids, known, secret=secret)
