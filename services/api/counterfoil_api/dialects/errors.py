@@ -20,7 +20,7 @@ class DialectErrors(ABC):
 
     @abstractmethod
     def document(self, refusal: Refusal) -> msgspec.Struct:
-        """Return what is said; of a refusal's own words take them from `said`."""
+        """Return what is said; of the words of a refusal take those of `message_of`."""
 
     def status(self, refusal: Refusal) -> int:
         """Return the HTTP status: that of the native API, where the vendor has no other."""
@@ -39,6 +39,6 @@ class DialectErrors(ABC):
         return found
 
 
-def said(refusal: Refusal) -> str:
-    """What a refusal says, without anything in it that could be a secret."""
+def message_of(refusal: Refusal) -> str:
+    """Return the words of a refusal, without anything in them that could be a secret."""
     return str(scrubbed(refusal.detail))

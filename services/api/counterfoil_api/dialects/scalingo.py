@@ -25,7 +25,7 @@ from counterfoil.token import Token
 from counterfoil_api.auth.credentials import Approach, PasswordGiven, SecretGiven, approach_of
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.times import milliseconds
 from counterfoil_api.edge import complaints
 from counterfoil_api.edge.problems import kind_of
@@ -68,16 +68,16 @@ class ScalingoErrors(DialectErrors):
         kind = kind_of(refusal)
         match kind.status:
             case 422:
-                return ScalingoError(errors={str(refusal.facts.get("field", "base")): [said(refusal)]})
+                return ScalingoError(errors={str(refusal.facts.get("field", "base")): [message_of(refusal)]})
             case 400:
-                return ScalingoError(error=f"There was a problem in the JSON you submitted: {said(refusal)}")
+                return ScalingoError(error=f"There was a problem in the JSON you submitted: {message_of(refusal)}")
             case 404:
                 return ScalingoError(resource="token", error="not found")
             case 500:
                 return ScalingoError(error="Internal error occured, we're on it!")
         if isinstance(refusal, complaints.OtpRequired):  # by exactly this text its clients know what is missing
             return ScalingoError(error="OTP Required")
-        return ScalingoError(error=said(refusal), code=kind.name)
+        return ScalingoError(error=message_of(refusal), code=kind.name)
 
 
 def _approach(request: web.Request, _: bytes) -> Approach:

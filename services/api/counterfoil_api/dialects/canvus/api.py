@@ -8,7 +8,7 @@ from aiohttp import web
 from counterfoil.refusals import OutcomeUnknown, Refusal
 from counterfoil.secret import URL_SAFE, SecretShape
 from counterfoil_api.auth.credentials import Approach, token
-from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRepeated
 from counterfoil_api.edge.problems import kind_of
@@ -36,10 +36,10 @@ class CanvusErrors(DialectErrors):
         """Return what is said."""
         match self.status(refusal):
             case 401:
-                return CanvusError(msg=said(refusal), message="401 Unauthorized")
+                return CanvusError(msg=message_of(refusal), message="401 Unauthorized")
             case 403:
-                return CanvusError(msg="Permission denied", message=said(refusal))
-        return CanvusError(msg=said(refusal), message=said(refusal))
+                return CanvusError(msg="Permission denied", message=message_of(refusal))
+        return CanvusError(msg=message_of(refusal), message=message_of(refusal))
 
     def status(self, refusal: Refusal) -> int:
         """Return the status: no 422, and of what may have happened none after which clients simply try again."""

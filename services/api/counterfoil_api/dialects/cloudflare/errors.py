@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from counterfoil.refusals import Conflict, NotFound, Refusal
-from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.edge import complaints
 from counterfoil_api.edge.problems import kind_of
 
@@ -91,7 +91,7 @@ def _pointer(field: str) -> str:
 
 
 def _code(refusal: Refusal, status: int) -> tuple[int, str]:
-    words = said(refusal)
+    words = message_of(refusal)
     match refusal:
         case NotFound():
             return 12130, "access.api.error.service_token_not_found"

@@ -9,7 +9,7 @@ from counterfoil import refusals
 from counterfoil.refusals import Refusal
 from counterfoil_api.auth.credentials import Approach, PasswordGiven, approach_of
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.edge import complaints
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.typed.api import Api
@@ -53,7 +53,7 @@ class LosantErrors(DialectErrors):
             return LosantError(type=kind, message="API Token was not found")
         if isinstance(refusal, complaints.OtpRequired):
             return LosantError(type=kind, message="Two-factor authentication code required; send it as twoFactorCode.")
-        return LosantError(type=kind, message=said(refusal))
+        return LosantError(type=kind, message=message_of(refusal))
 
 
 def _approach(request: web.Request, _: bytes) -> Approach:

@@ -13,7 +13,7 @@ from aiohttp import web
 from counterfoil.refusals import Refusal, ScopeMissing
 from counterfoil.secret import HEX, SecretShape
 from counterfoil_api.auth.credentials import Approach, token
-from counterfoil_api.dialects.errors import DialectErrors, said
+from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.virtuozzo.methods import PREFIX
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRepeated, OtpRequired, PasswordNeeded
@@ -54,7 +54,7 @@ class VirtuozzoErrors(DialectErrors):
 
     def document(self, refusal: Refusal) -> Answer:
         """Return the code and what is said."""
-        return Answer(result=_code(refusal), error=said(refusal))
+        return Answer(result=_code(refusal), error=message_of(refusal))
 
     def status(self, _: Refusal) -> int:
         """Return 200: of any other status these clients read no body."""
