@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from counterfoil import codec, duration, foreign, scopes, secret
@@ -114,11 +114,13 @@ def test_networks(address: ipaddress.IPv4Address, bits: int) -> None:
 
 @unhurried
 @given(st.uuids(), st.lists(SCOPES, min_size=1, max_size=5, unique=True), st.from_regex("[!-~]{1,40}", fullmatch=True))
+@example(UUID(int=1), ["-"], "-")
 def test_demands(owner: UUID, wanted: list[str], audience: str) -> None:
     meant = Demand(owner, scopes.checked(wanted), audience)
     query = urlencode({"account": str(owner), "scope": " ".join(wanted), "audience": audience})
     assert demand_of(f"/v1/forward?{query}") == meant
-    spelt = "/".join(quote(part, safe="") for part in (str(owner), "scope", " ".join(wanted), "audience", audience))
+    parts = (str(owner), "scope", " ".join(wanted), "audience", audience)
+    spelt = "/".join("%2D" if part == "-" else quote(part, safe="") for part in parts)
     assert demand_of(f"/v1/forward/account/{spelt}/-/whatever?scope=other.thing") == meant
 
 

@@ -6,7 +6,8 @@ differ in what they make of that address:
     /v1/forward?account=ID&scope=invoices.read&audience=https://app.example      asked as it stands: nginx, Traefik
     /v1/forward/account/ID/scope/invoices.read/audience/https%3A%2F%2Fapp.example/-     with more behind it: Envoy
 
-What follows the `-` is the path and query that a stranger typed. It is cut off before anything is read.
+What follows the `-` is the path and query that a stranger typed. It is cut off before anything is read. A value that is
+nothing but `-` is written `%2D` there.
 """
 
 import re
