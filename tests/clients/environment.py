@@ -51,7 +51,8 @@ class Clients:
 def installed() -> Clients:
     """Install the clients as the locks name them, unless that was done before."""
     clients = Clients(HOME / "bin" / "python", _node(), HOME / "node_modules")
-    wanted = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES)).hexdigest()
+    files = (Path(__file__), *(HERE / name for name in FILES))
+    wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     mark = HOME / "installed"
     with _turn():
         if mark.exists() and mark.read_text() == wanted:
