@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -12,10 +13,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from api.service import Answer, Caller, basic
+from counterfoil.settings import Settings
 from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_api.typed.api import Route
 from counterfoil_api.typed.reading import Source
-from dialects.accounts import Account
+from dialects.accounts import Account, opened
 from dialects.shapes import broken, dialect_of, refused
 from dialects.speakers import SPEAKERS, Speaker, Virtuozzo
 from fuzz.parser import ID
@@ -122,8 +124,11 @@ def sound(request: Request, answer: Answer) -> bool:
 
 
 @pytest.fixture
-async def crowd(web_session: ClientSession, here: Account) -> Crowd:
-    return Crowd(web_session, here, {each.name: await each.of(web_session, here) for each in SPEAKERS})
+async def crowd(web_session: ClientSession, dialect_settings: Settings, here: Account, tmp_path: Path) -> Crowd:
+    """Callers of an account of their own: their wrong passwords would keep others from logging in."""
+    assert here  # which was first, where logins name no account
+    account = await opened(dialect_settings, "crowd", tmp_path)
+    return Crowd(web_session, account, {each.name: await each.of(web_session, account) for each in SPEAKERS})
 
 
 async def all_answered(crowd: Crowd, examples: int) -> set[tuple[str, bool]]:
