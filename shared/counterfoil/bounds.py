@@ -1,4 +1,4 @@
-"""From which networks, and how often, a token may be used; none stated is anywhere, as often as anybody likes."""
+"""From which networks, and how often, a token may be used; none stated is anywhere, any number of times."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Final
 import msgspec
 
 from .duration import seconds
-from .refusals import BadDuration, BadNetwork, BadRateLimit
+from .refusals import BadDuration, BadNetwork, BadQuota, BadRateLimit
 
 NETWORK_LIMIT: Final = 100
+QUOTA_LIMIT: Final = 1_000_000_000
+"""The largest number of uses, or of tokens, that a quota may state."""
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/(.{1,64})")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -21,14 +23,22 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Networks in CIDR form (none: anywhere), and a number of calls in a time, such as 600/1m (None: any number)."""
+    """Networks in CIDR form (none: anywhere), a number of calls in a time, such as 600/1m, and a number of uses in all.
+
+    None is any number.
+    """
 
     networks: tuple[str, ...] = ()
     rate_limit: str | None = None
+    max_uses: int | None = None
 
     def within(self, wider: Bounds) -> bool:
         """Say whether whatever these allow the others allow as well."""
-        return _networks_within(self.networks, wider.networks) and _rate_within(self.rate_limit, wider.rate_limit)
+        return (
+            _networks_within(self.networks, wider.networks)
+            and _rate_within(self.rate_limit, wider.rate_limit)
+            and _number_within(self.max_uses, wider.max_uses)
+        )
 
 
 UNBOUNDED: Final = Bounds()
@@ -63,6 +73,13 @@ def checked_rate(limit: str | None) -> str | None:
     if limit is not None:
         rate(limit)
     return limit
+
+
+def checked_number(number: int | None, *, field: str) -> int | None:
+    """Return a number of uses or of tokens as given, or raise BadQuota."""
+    if number is not None and not 1 <= number <= QUOTA_LIMIT:
+        raise BadQuota(f"{number} is not a quota. {BadQuota.__doc__}", field=field)
+    return number
 
 
 @lru_cache(maxsize=1024)
@@ -107,6 +124,10 @@ def _rate_within(inner: str | None, outer: str | None) -> bool:
         return False
     (most, span), (most_outer, span_outer) = rate(inner), rate(outer)
     return most <= most_outer and most * span_outer <= most_outer * span
+
+
+def _number_within(inner: int | None, outer: int | None) -> bool:
+    return outer is None or (inner is not None and inner <= outer)
 
 
 @lru_cache(maxsize=1024)

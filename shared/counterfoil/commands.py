@@ -47,6 +47,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     cloned_from: UUID | None = None
     networks: tuple[str, ...] = ()
     rate_limit: str | None = None
+    max_uses: int | None = None
     known_as: tuple[bytes, ...] = ()
     undescribed: tuple[str, ...] = ()
     may_have_expired: bool = False
@@ -71,6 +72,7 @@ class Update(Change, frozen=True, kw_only=True):
     undescribed: tuple[str, ...] = ()
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType | None = UNSET
+    max_uses: int | UnsetType | None = UNSET
     previous_until: datetime | UnsetType = UNSET
 
 

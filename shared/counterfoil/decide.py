@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import UNSET
 
 from . import duration, scopes, secret, text
-from .bounds import Bounds, checked_networks, checked_rate
+from .bounds import Bounds, checked_networks, checked_number, checked_rate
 from .commands import (
     Change,
     Create,
@@ -127,7 +127,7 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
     refuse_beyond(command.by, granted, owner=owner)
     _refuse_beyond_owner(granted, around)
     refuse_beyond_life(command.by, expires_at)
-    bounds = _bounds(command.by, command.networks, command.rate_limit)
+    bounds = _bounds(command.by, Bounds(command.networks, command.rate_limit, command.max_uses))
     policy.refuse_beyond(at, expires_at)
     policy.refuse_undescribed(command.undescribed)
     return [
@@ -143,6 +143,7 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
             cloned_from=command.cloned_from,
             networks=bounds.networks or UNSET,
             rate_limit=bounds.rate_limit or UNSET,
+            max_uses=bounds.max_uses or UNSET,
             epoch=around.epoch,
             imported=None if command.secret.scheme == secret.OWN else command.secret.scheme,
             private=Private(
@@ -199,14 +200,18 @@ def _update(token: Token, command: Update, at: datetime, around: Surroundings) -
     )
     bounds = _bounds(
         command.by,
-        token.networks if command.networks is UNSET else command.networks,
-        token.rate_limit if command.rate_limit is UNSET else command.rate_limit,
+        Bounds(
+            token.networks if command.networks is UNSET else command.networks,
+            token.rate_limit if command.rate_limit is UNSET else command.rate_limit,
+            token.max_uses if command.max_uses is UNSET else command.max_uses,
+        ),
     )
     until = UNSET if command.previous_until is UNSET else _moved(token, command, command.previous_until, at, around)
     changed = Updated(
         scopes=UNSET if granted == token.scopes else granted,
         networks=UNSET if bounds.networks == token.networks else bounds.networks,
         rate_limit=UNSET if bounds.rate_limit == token.rate_limit else bounds.rate_limit,
+        max_uses=UNSET if bounds.max_uses == token.max_uses else bounds.max_uses,
         previous_until=UNSET if until == token.previous_until else until,
         private=None if said == Private() else said,
     )
@@ -229,8 +234,12 @@ def _previous_until(until: datetime, at: datetime) -> datetime | None:
     return until if until > at else None
 
 
-def _bounds(caller: Principal, networks: tuple[str, ...], rate_limit: str | None) -> Bounds:
-    bounds = Bounds(checked_networks(networks), checked_rate(rate_limit))
+def _bounds(caller: Principal, stated: Bounds) -> Bounds:
+    bounds = Bounds(
+        checked_networks(stated.networks),
+        checked_rate(stated.rate_limit),
+        checked_number(stated.max_uses, field="max_uses"),
+    )
     refuse_beyond_bounds(caller, bounds)
     return bounds
 

@@ -54,6 +54,7 @@ class Created(Event, frozen=True, kw_only=True):
     epoch: int = 0
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType = UNSET
+    max_uses: int | UnsetType = UNSET
 
 
 class Updated(Event, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ class Updated(Event, frozen=True, kw_only=True):
     scopes: tuple[str, ...] | UnsetType = UNSET
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType | None = UNSET
+    max_uses: int | UnsetType | None = UNSET
     previous_until: datetime | UnsetType | None = UNSET
 
 

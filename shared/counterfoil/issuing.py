@@ -26,6 +26,7 @@ class Wish:
     metadata: dict[str, str] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     rate_limit: str | None = None
+    max_uses: int | None = None
     duration: str | None = None
     expires_at: datetime | None = None
     may_have_expired: bool = False
@@ -67,6 +68,7 @@ def creation(
         metadata=wish.metadata,
         networks=wish.networks,
         rate_limit=wish.rate_limit,
+        max_uses=wish.max_uses,
         duration=wish.duration,
         expires_at=wish.expires_at,
         may_have_expired=wish.may_have_expired,

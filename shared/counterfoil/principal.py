@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NoReturn
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from .bounds import UNBOUNDED, Bounds
 from .refusals import BeyondCaller
@@ -129,7 +130,7 @@ def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:
 
 
 def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
-    """Raise BeyondCaller if these bounds allow other networks, or more calls, than those of the caller."""
+    """Raise BeyondCaller if these bounds allow other networks, more calls or more uses than those of the caller."""
     if wanted.within(caller.bounds):
         return
     if not wanted.within(Bounds(networks=caller.bounds.networks)):
@@ -138,6 +139,15 @@ def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
             f"The caller may be used from {where} only; state networks within its own.",
             networks=list(caller.bounds.networks),
         )
+    if not wanted.within(structs.replace(caller.bounds, max_uses=None)):
+        _refuse_rate(caller)
+    raise BeyondCaller(
+        f"The caller itself may be used {caller.bounds.max_uses} times; state no more uses than its own.",
+        max_uses=caller.bounds.max_uses,
+    )
+
+
+def _refuse_rate(caller: Principal) -> NoReturn:
     raise BeyondCaller(
         f"The caller itself is limited to {caller.bounds.rate_limit}; state a rate limit no wider than its own.",
         rate_limit=caller.bounds.rate_limit,
@@ -145,10 +155,10 @@ def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
 
 
 def refuse_passing(caller: Principal) -> None:
-    """Raise BeyondCaller if the caller is good for a time, or from some networks, alone: a user is neither."""
-    if caller.expires_at is not None or caller.bounds.networks:
+    """Raise BeyondCaller if the caller is good for a time, for some uses or from some networks alone: a user is not."""
+    if caller.expires_at is not None or caller.bounds.networks or caller.bounds.max_uses is not None:
         raise BeyondCaller(
-            "This caller expires or is bound to networks, and a user is not; use your e-mail address and password, "
-            "or a token without these limits.",
+            "This caller expires, or is bound to networks or to a number of uses, and a user is not; use your e-mail "
+            "address and password, or a token without these limits.",
             needs="password",
         )

@@ -6,7 +6,7 @@ place per wire. Everything else is a bug and rises to the edge.
     Refusal
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
-    │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit
+    │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit, BadQuota
     │   ├── UnknownUser
     │   ├── BadSecret, WeakSecret
     │   ├── EntryTooLarge
@@ -90,6 +90,10 @@ class BadNetwork(Invalid):
 
 class BadRateLimit(Invalid):
     """A rate limit is a number of calls and a duration of at least a second, such as 600/1m."""
+
+
+class BadQuota(Invalid):
+    """A number of uses or of tokens is between 1 and 1,000,000,000."""
 
 
 class BadEmail(Invalid):

@@ -80,6 +80,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     cloned_from: UUID | None
     networks: tuple[str, ...] = ()
     rate_limit: str | None = None
+    max_uses: int | None = None
     reason: str | None
     revision: int
     version: int
@@ -90,7 +91,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def bounds(self) -> Bounds:
         """From where and how often it may be used."""
-        return Bounds(self.networks, self.rate_limit)
+        return Bounds(self.networks, self.rate_limit, self.max_uses)
 
 
 class Accepted(Protocol):
@@ -222,7 +223,7 @@ def _born(fact: Fact, event: Created) -> Token:
         updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
         previous_until=None, previous_epoch=event.epoch, stub=event.stub, dialect=event.dialect,
         cloned_from=event.cloned_from, networks=event.networks or (), rate_limit=event.rate_limit or None,
-        reason=None, revision=1, version=fact.version, at=fact.at,
+        max_uses=event.max_uses or None, reason=None, revision=1, version=fact.version, at=fact.at,
     )  # fmt: skip
 
 
@@ -271,6 +272,7 @@ def _updated(token: Token, event: Updated) -> Token:
         scopes=token.scopes if event.scopes is UNSET else event.scopes,
         networks=token.networks if event.networks is UNSET else event.networks,
         rate_limit=token.rate_limit if event.rate_limit is UNSET else event.rate_limit,
+        max_uses=token.max_uses if event.max_uses is UNSET else event.max_uses,
         previous_until=token.previous_until if event.previous_until is UNSET else event.previous_until,
     )
 

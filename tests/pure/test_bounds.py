@@ -6,13 +6,24 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.bounds import NETWORK_LIMIT, UNBOUNDED, Bounds, admits, checked_networks, checked_rate, rate
+from counterfoil.bounds import (
+    NETWORK_LIMIT,
+    QUOTA_LIMIT,
+    UNBOUNDED,
+    Bounds,
+    admits,
+    checked_networks,
+    checked_number,
+    checked_rate,
+    rate,
+)
 from counterfoil.commands import Create, Renew, Resume, Rotate, Update
 from counterfoil.events import Suspended, Updated
 from counterfoil.principal import Principal, refuse_beyond_bounds
-from counterfoil.refusals import BadNetwork, BadRateLimit, BeyondCaller, TokenNetworkForbidden, Uncounted
+from counterfoil.refusals import BadNetwork, BadQuota, BadRateLimit, BeyondCaller, TokenNetworkForbidden, Uncounted
 from counterfoil.secret import mint
 from counterfoil.subjects.user import decide as decide_user
 from pure import people, stories
@@ -90,7 +101,8 @@ _networks = st.lists(
     max_size=3,
 ).map(tuple)  # fmt: skip
 _rates = st.none() | st.builds(lambda most, span: f"{most}/{span}s", st.integers(1, 9), st.integers(1, 9))
-_bounds = st.builds(Bounds, _networks, _rates)
+_numbers = st.none() | st.integers(1, 9)
+_bounds = st.builds(Bounds, _networks, _rates, _numbers)
 
 
 def used(limit: str | None, at: int) -> float:
@@ -109,6 +121,7 @@ def test_what_is_within_allows_nothing_that_the_wider_does_not(inner: Bounds, ou
         (most, span), (most_outer, span_outer) = rate(inner.rate_limit or ""), rate(outer.rate_limit)
         assert most <= most_outer
         assert used(inner.rate_limit, span * span_outer - 1) <= used(outer.rate_limit, span * span_outer - 1)
+    assert outer.max_uses is None or (inner.max_uses or float("inf")) <= outer.max_uses
 
 
 @given(_bounds, _bounds, _bounds)
@@ -122,7 +135,7 @@ def test_being_within_is_an_order(one: Bounds, two: Bounds, three: Bounds) -> No
 def test_c11_a_child_is_within_its_caller_or_refused(caller: Bounds, wanted: Bounds) -> None:
     command = asks(
         Create, by=bounded(caller), number=7, owner=CREATED.owner, name="n", secret=SECRET, networks=wanted.networks,
-        rate_limit=wanted.rate_limit,
+        rate_limit=wanted.rate_limit, max_uses=wanted.max_uses,
     )  # fmt: skip
     try:
         token = stories.given().then(command)
@@ -133,8 +146,15 @@ def test_c11_a_child_is_within_its_caller_or_refused(caller: Bounds, wanted: Bou
 
 @given(_bounds, _bounds, _bounds)
 def test_c11_nobody_changes_what_is_wider_than_they_or_makes_it_so(caller: Bounds, was: Bounds, wanted: Bounds) -> None:
-    before = stories.given(replace(CREATED, networks=checked_networks(was.networks), rate_limit=was.rate_limit))
-    command = asks(Update, by=bounded(caller), networks=wanted.networks, rate_limit=wanted.rate_limit)
+    before = stories.given(
+        replace(
+            CREATED, networks=checked_networks(was.networks), rate_limit=was.rate_limit,
+            max_uses=was.max_uses or UNSET,
+        )
+    )  # fmt: skip
+    command = asks(
+        Update, by=bounded(caller), networks=wanted.networks, rate_limit=wanted.rate_limit, max_uses=wanted.max_uses
+    )
     try:
         token = before.then(command)
     except BeyondCaller:
@@ -159,6 +179,32 @@ def test_who_is_bounded_gives_new_power_to_nothing_that_is_less_so(history: Any,
     with pytest.raises(BeyondCaller, match="limited to 600/1m; state a rate limit no wider"):
         stories.given(CREATED, *history).when(limited)
     assert stories.given(HELD, *history).when(command)
+
+
+def test_who_may_be_used_so_often_gives_no_more_uses_and_raises_none() -> None:
+    few = bounded(Bounds(max_uses=5))
+    made = asks(Create, by=few, number=7, owner=CREATED.owner, name="n", secret=SECRET)
+    for wanted in (None, 6):
+        with pytest.raises(BeyondCaller, match=r"may be used 5 times; state no more uses") as refused:
+            stories.given().when(replace(made, max_uses=wanted))
+        assert refused.value.facts == {"max_uses": 5}
+    assert stories.given().then(replace(made, max_uses=5)).bounds == Bounds(max_uses=5)
+    itself = replace(ITSELF, bounds=Bounds(max_uses=5))
+    of_five = stories.given(replace(CREATED, max_uses=5))
+    assert of_five.when(asks(Update, by=itself, max_uses=4)) == [Updated(max_uses=4)]
+    for wider in (6, None):
+        with pytest.raises(BeyondCaller):
+            of_five.when(asks(Update, by=itself, max_uses=wider))
+    assert of_five.then(asks(Update, max_uses=None)).bounds == UNBOUNDED
+    assert of_five.when(asks(Update, max_uses=5)) == []
+
+
+@pytest.mark.parametrize("number", [0, -1, QUOTA_LIMIT + 1])
+def test_what_is_no_number_of_uses(number: int) -> None:
+    with pytest.raises(BadQuota, match=r"is not a quota\. A number of uses") as refused:
+        stories.given(CREATED).when(asks(Update, max_uses=number))
+    assert refused.value.facts == {"field": "max_uses"}
+    assert checked_number(QUOTA_LIMIT, field="max_uses") == QUOTA_LIMIT
 
 
 def test_a_token_narrows_itself_and_never_widens() -> None:
@@ -191,5 +237,6 @@ def test_an_exchange_comes_from_where_the_token_may_be_used_and_was_counted() ->
 
 def test_who_may_be_used_from_some_networks_adds_no_user_who_logs_in_from_anywhere() -> None:
     refuse_beyond_bounds(bounded(Bounds(rate_limit="1/1m")), Bounds(rate_limit="1/1m"))
-    with pytest.raises(BeyondCaller, match="bound to networks"):
-        decide_user(None, people.create(by=bounded()), people.NOW)
+    for bounds in (OFFICE, Bounds(max_uses=5)):
+        with pytest.raises(BeyondCaller, match="bound to networks or to a number of uses"):
+            decide_user(None, people.create(by=bounded(bounds)), people.NOW)

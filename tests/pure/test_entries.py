@@ -143,6 +143,8 @@ LIVES: dict[str, list[Event]] = {
         Suspended(by_owner=True),
         Updated(networks=("192.0.2.0/24",), rate_limit="600/1m"),
         Updated(networks=(), rate_limit=None),
+        Updated(max_uses=3),
+        Updated(max_uses=None),
     ],
 }  # fmt: skip
 

@@ -13,6 +13,8 @@ PRIVILEGES = {
     "secret": "select, insert",
     "token": "select, insert, update",
     "token_use": "select, insert, update, delete",
+    "counted_use": "select, insert, update",
+    "owner_quota": "select, insert, update, delete",
     "subject": "select, insert, update",
     "password": "select, insert, update, delete",
     "private_key": "select, insert, update, delete",
@@ -31,7 +33,7 @@ PRIVILEGES = {
 READER: Final = "counterfoil_reader"
 """Whom the application's role becomes, for one transaction, to read what a tenant is shown."""
 SETTING: Final = "counterfoil.account"
-READABLE: Final = ("attempt", "event", "sealed", "subject", "token", "token_use")
+READABLE: Final = ("attempt", "counted_use", "event", "owner_quota", "sealed", "subject", "token", "token_use")
 """What the reader may select from: no digest, no hash, no private key, no kept answer."""
 
 # As Postgres itself spells it: policies that are already as they should be are left alone, since a change of them

@@ -19,7 +19,7 @@ from counterfoil.principal import Owner
 from counterfoil.token import ALONE, Standing, Surroundings
 
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
-       t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit,
+       t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit, t.max_uses,
        t.dialect, t.created_at, clock_timestamp() as at,
        {surroundings.COLUMNS}"""
 
@@ -114,12 +114,15 @@ def seen_of(
         owner=Owner(row["owner_type"], row["owner_id"]), scopes=around.left_of(words(row["scopes"])),
         standing=row["standing"], expires_at=row["expires_at"], generation=row["generation"],
         epoch=row["epoch"], previous_until=row["previous_until"], previous_epoch=row["previous_epoch"],
-        bounds=_bounds(row["networks"], row["rate_limit"]), dialect=row["dialect"],
+        bounds=_bounds(row), dialect=row["dialect"],
         created_at=row["created_at"], at=row["at"],
         around=around, presented=presented,
         ring=ring, pepper_id=pepper_id,
     )  # fmt: skip
 
 
-def _bounds(networks: str, rate_limit: str | None) -> Bounds:
-    return UNBOUNDED if networks == "[]" and rate_limit is None else Bounds(words(networks), rate_limit)
+def _bounds(row: asyncpg.Record) -> Bounds:
+    networks, rate_limit, max_uses = row["networks"], row["rate_limit"], row["max_uses"]
+    if networks == "[]" and rate_limit is None and max_uses is None:
+        return UNBOUNDED
+    return Bounds(words(networks), rate_limit, max_uses)

@@ -22,7 +22,7 @@ _TYPES: Final = {
     "previous_epoch": "integer", "stub": "text", "dialect": "text",
     "cloned_from": "uuid", "networks": "text", "rate_limit": "text",
     "reason": "text", "revision": "bigint", "version": "bigint", "at": "timestamptz",
-    "leaf": "bytea", "suspended_by_owner": "boolean",
+    "leaf": "bytea", "suspended_by_owner": "boolean", "max_uses": "bigint",
 }  # fmt: skip
 """Every column of the table in order, with its type; lists travel as JSON text, since ragged text[][] is refused."""
 
@@ -70,7 +70,7 @@ def _cells(token: Token, leaf: bytes) -> tuple[object, ...]:
         token.noticed, token.next_due_at, token.created_at, token.updated_at, token.last_exchanged_at,
         token.generation, token.epoch, token.previous_until, token.previous_epoch, token.stub, token.dialect,
         token.cloned_from, _text(token.networks), token.rate_limit, token.reason,
-        token.revision, token.version, token.at, leaf, token.suspended_by_owner,
+        token.revision, token.version, token.at, leaf, token.suspended_by_owner, token.max_uses,
     )  # fmt: skip
 
 
@@ -89,6 +89,7 @@ def token_of(row: asyncpg.Record) -> Token:
         dialect=row["dialect"], cloned_from=row["cloned_from"],
         networks=words(row["networks"]), rate_limit=row["rate_limit"], reason=row["reason"], revision=row["revision"],
         version=row["version"], at=row["at"], suspended_by_owner=row["suspended_by_owner"],
+        max_uses=row["max_uses"],
     )  # fmt: skip
 
 

@@ -144,6 +144,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.BadDuration: Kind(422, "bad-duration", "Invalid duration"),
         refusals.BadNetwork: Kind(422, "bad-network", "Invalid network"),
         refusals.BadRateLimit: Kind(422, "bad-rate-limit", "Invalid rate limit"),
+        refusals.BadQuota: Kind(422, "bad-quota", "Invalid quota"),
         refusals.BadExpiry: Kind(422, "bad-expiry", "Invalid expiry"),
         refusals.BadMetadata: Kind(422, "bad-metadata", "Invalid metadata"),
         refusals.BadOwner: Kind(422, "bad-owner", "Invalid owner"),
