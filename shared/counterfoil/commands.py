@@ -86,12 +86,15 @@ class Renew(Change, frozen=True, kw_only=True):
 class Rotate(Change, frozen=True, kw_only=True):
     """Replace its secret; the present one stays good for `grace_seconds`, or `previous_until` a moment.
 
-    An expired token needs a new life too. With `forgets_use` it counts as never exchanged afterwards.
+    At most two secrets are good at once: what is left of an earlier grace is cut short only where it `ends_previous`,
+    or leaves no grace itself. An expired token needs a new life too. With `forgets_use` it counts as never exchanged
+    afterwards.
     """
 
     secret: Minted
     grace_seconds: int = 0
     previous_until: datetime | None = None
+    ends_previous: bool = False
     forgets_use: bool = False
     duration: str | None = None
     expires_at: datetime | None = None

@@ -9,7 +9,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from . import duration, scopes, secret, text
 from .bounds import Bounds, checked_networks, checked_number, checked_rate
@@ -53,6 +53,7 @@ from .refusals import (
     NotFound,
     NothingToRenew,
     PreviousSecretEnded,
+    PreviousSecretGood,
     RenewsItself,
     SecretRetired,
     StaleRevision,
@@ -61,7 +62,7 @@ from .refusals import (
 )
 from .subjects.account import Policy
 from .suspension import resumed, suspended
-from .token import ALONE, Surroundings, Token, flaw, pending, refuse_beyond_token, status
+from .token import ALONE, Surroundings, Token, flaw, pending, previous_is_good, refuse_beyond_token, status
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 GRACE_LIMIT_SECONDS: Final = 366 * 86_400
@@ -221,7 +222,7 @@ def _update(token: Token, command: Update, at: datetime, around: Surroundings) -
 def _moved(token: Token, command: Update, until: datetime, at: datetime, around: Surroundings) -> datetime | None:
     """Return when the previous secret ends instead; one that has ended stays so, whatever is asked."""
     refuse_beyond_life(command.by, token.expires_at)
-    if token.previous_until is None or token.previous_until <= at or token.previous_epoch < around.epoch:
+    if not previous_is_good(token, at, around):
         raise PreviousSecretEnded
     return _previous_until(until, at)
 
@@ -287,7 +288,7 @@ def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -
         until = at + timedelta(seconds=command.grace_seconds) if command.grace_seconds else None
         if command.previous_until is not None:
             until = _previous_until(command.previous_until, at)
-        return [_rotated(token, command, until, around)]
+        return [_rotated(token, command, until, around, ended_early=_cut_short(token, command, until, at, around))]
     if not life_stated:
         raise LifetimeRequired
     # The old secret died when the token expired: a new life is for the new secret alone, whatever grace is asked.
@@ -297,13 +298,36 @@ def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -
     ]
 
 
-def _rotated(token: Token, command: Rotate, until: datetime | None, around: Surroundings) -> Rotated:
+def _cut_short(
+    token: Token, command: Rotate, until: datetime | None, at: datetime, around: Surroundings
+) -> datetime | UnsetType:
+    """Return until when the secret that a rotation ends would have been good; raise PreviousSecretGood if unstated."""
+    if not previous_is_good(token, at, around) or token.previous_until is None:
+        return UNSET
+    if until is not None and not command.ends_previous:
+        raise PreviousSecretGood(
+            f"The secret before the present one is good until {token.previous_until.isoformat()}, and at most two are "
+            'good at once; send "ends_previous": true to end it now, or rotate after that moment.',
+            until=token.previous_until.isoformat(),
+        )
+    return token.previous_until
+
+
+def _rotated(
+    token: Token,
+    command: Rotate,
+    until: datetime | None,
+    around: Surroundings,
+    *,
+    ended_early: datetime | UnsetType = UNSET,
+) -> Rotated:
     return Rotated(
         generation=token.generation + 1,
         previous_until=until,
         stub=command.secret.stub,
         epoch=around.epoch,
         forgets_use=True if command.forgets_use else UNSET,
+        ended_early=ended_early,
     )
 
 

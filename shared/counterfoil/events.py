@@ -81,7 +81,8 @@ class Renewed(Event, frozen=True, kw_only=True):
 class Rotated(Event, frozen=True, kw_only=True):
     """It has a new secret, made in this epoch; the previous one is accepted until `previous_until`, or no longer.
 
-    Where it `forgets_use`, it counts as never exchanged from then on.
+    Where it `forgets_use`, it counts as never exchanged from then on. `ended_early` is when the secret before the
+    previous one, which this rotation ended, would have ended by itself.
     """
 
     generation: int
@@ -89,6 +90,7 @@ class Rotated(Event, frozen=True, kw_only=True):
     stub: str
     epoch: int = 0
     forgets_use: bool | UnsetType = UNSET
+    ended_early: datetime | UnsetType = UNSET
 
 
 class Exchanged(Event, frozen=True, kw_only=True):

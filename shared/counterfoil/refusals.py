@@ -20,7 +20,8 @@ place per wire. Everything else is a bug and rises to the edge.
     │   └── BeyondAudience, BeyondPolicy, NetworkForbidden, TokenNetworkForbidden
     ├── Conflict           true at this moment, may change
     │   ├── NotFound, AlreadyExists, AlreadyRevoked, StaleRevision
-    │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted, PreviousSecretEnded
+    │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
+    │   ├── PreviousSecretGood, PreviousSecretEnded
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   ├── PlanChanged, SecretTaken
     │   ├── InUse, TooEarly, CallerChanged
@@ -250,6 +251,10 @@ class LifetimeRequired(Conflict):
 
 class LifetimeUnwanted(Conflict):
     """Rotation does not change the lifetime of a token that has not expired; renew it instead."""
+
+
+class PreviousSecretGood(Conflict):
+    """The secret before the present one is still good, and at most two are; state ends_previous to end it now."""
 
 
 class PreviousSecretEnded(Conflict):

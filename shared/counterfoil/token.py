@@ -155,6 +155,11 @@ def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = 
     return None
 
 
+def previous_is_good(token: Accepted, at: datetime, around: Surroundings = ALONE) -> bool:
+    """Say whether the secret before the present one is still within its grace."""
+    return token.previous_until is not None and at < token.previous_until and token.previous_epoch >= around.epoch
+
+
 def is_session(dialect: str) -> bool:
     """Say whether a login made this token, in place of the credentials that were shown there."""
     return dialect.endswith(SESSION)

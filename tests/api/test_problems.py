@@ -47,7 +47,7 @@ def test_problem_types_are_a_promise_to_callers() -> None:
         (409, "already-revoked"), (409, "caller-changed"), (409, "email-taken"), (409, "in-use"),
         (409, "last-administrator"),
         (409, "lifetime-required"), (409, "lifetime-unwanted"), (409, "nothing-to-renew"), (409, "plan-changed"),
-        (409, "previous-secret-ended"),
+        (409, "previous-secret-ended"), (409, "previous-secret-good"),
         (409, "secret-taken"), (409, "shuts-you-out"), (409, "too-early"), (409, "user-gone"),
         (410, "secret-no-longer-available"), (412, "stale-revision"), (412, "weak-tag"), (413, "body-too-large"),
         (415, "unsupported-media-type"), (417, "expectation-failed"), (422, "bad-code"), (422, "bad-cursor"),

@@ -115,6 +115,31 @@ async def test_rotation_states_its_grace(admin: Caller) -> None:
     assert [(await each.get("/v1/tokens/self")).status for each in (first, second)] == [200, 200]
     third = admin.with_token((await admin.post(path, {"grace": "0s"})).json["secret"])
     assert [(await each.get("/v1/tokens/self")).status for each in (first, second, third)] == [401, 401, 200]
+
+
+async def test_a_rotation_that_ends_a_secret_before_its_stated_hour_says_so(admin: Caller) -> None:
+    issued = await admin.issue()
+    path, first = f"/v1/tokens/{issued['token']['id']}/rotate", admin.with_token(issued["secret"])
+    began = (await admin.post(path, {"grace": "1h"})).json
+    assert "ended_early" not in began
+    until, second = began["token"]["previous_secret_until"], admin.with_token(began["secret"])
+    refused = await admin.post(path, {"grace": "1h"})
+    assert (refused.status, refused.problem) == (409, "previous-secret-good")
+    assert until[:19] in refused.json["until"]
+    assert "ends_previous" in refused.json["detail"]
+    assert [(await each.get("/v1/tokens/self")).status for each in (first, second)] == [200, 200]
+    stated = (await admin.post(path, {"grace": "1h", "ends_previous": True})).json
+    assert stated["ended_early"] == until
+    third = admin.with_token(stated["secret"])
+    assert [(await each.get("/v1/tokens/self")).status for each in (first, second, third)] == [401, 200, 200]
+    alone = (await admin.post(path, {"grace": "0s"})).json
+    assert alone["ended_early"] == stated["token"]["previous_secret_until"]
+
+
+async def test_an_old_secret_says_that_it_was_replaced(admin: Caller) -> None:
+    issued = await admin.issue()
+    second = admin.with_token(issued["secret"])
+    await admin.post(f"/v1/tokens/{issued['token']['id']}/rotate", {"grace": "0s"})
     assert (await second.get("/v1/tokens/self")).problem == "secret-retired"
 
 

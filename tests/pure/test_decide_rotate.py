@@ -14,6 +14,7 @@ from counterfoil.refusals import (
     Denied,
     LifetimeUnwanted,
     PreviousSecretEnded,
+    PreviousSecretGood,
 )
 from counterfoil.token import Surroundings, flaw, good_until
 from pure.stories import (
@@ -76,6 +77,28 @@ def test_at_most_two_generations_are_good_at_once() -> None:
 def test_rotating_without_grace_during_a_grace_ends_both() -> None:
     twice = (*IN_GRACE, (NOON, rotated(3, None)))
     assert [answer(twice, generation, NOON) for generation in (1, 2, 3)] == ["SecretRetired", "SecretRetired", "good"]
+
+
+def test_a_rotation_within_a_grace_ends_the_first_secret_only_where_that_is_stated() -> None:
+    with pytest.raises(PreviousSecretGood, match="ends_previous") as refused:
+        given(*IN_GRACE).when(rotate(86_400), NOON + SECOND)
+    assert refused.value.facts == {"until": GRACE_ENDS.isoformat()}
+    with pytest.raises(PreviousSecretGood):
+        given(*IN_GRACE).when(rotate(previous_until=NOON + DAY), NOON + SECOND)
+    stated = given(*IN_GRACE).when(rotate(86_400, ends_previous=True), NOON + SECOND)
+    assert stated == [replace(rotated(3, NOON + SECOND + DAY), ended_early=GRACE_ENDS)]
+
+
+def test_a_rotation_without_a_grace_states_that_it_leaves_the_new_secret_alone() -> None:
+    assert given(*IN_GRACE).when(rotate(), NOON + SECOND) == [replace(rotated(3, None), ended_early=GRACE_ENDS)]
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_rotation_after_a_grace_cuts_nothing_short(stated: bool) -> None:
+    after = given(*IN_GRACE).when(rotate(3600, ends_previous=stated), GRACE_ENDS)
+    assert after == [rotated(3, GRACE_ENDS + HOUR)]
+    ended_with_all_others = given(*IN_GRACE).when(rotate(3600, ends_previous=stated), NOON, Surroundings(epoch=1))
+    assert ended_with_all_others == [replace(rotated(3, GRACE_ENDS), epoch=1)]
 
 
 def test_a_grace_never_outlives_the_token() -> None:

@@ -32,6 +32,8 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
                         ("expires", f"in {span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
     if isinstance(value, Issued) and not as_json:
         remark("Keep the secret now: it is not shown again.")
+        if value.ended_early is not None:
+            remark(f"An earlier secret, which was to be good until {time_of(value.ended_early)}, has ended now.")
     if isinstance(value, Token | Issued):
         _warn_of(value if isinstance(value, Token) else value.token)
 

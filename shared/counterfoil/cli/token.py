@@ -140,6 +140,13 @@ def rotate(
         str | None,
         typer.Option(show_default="required", help="How long the present secret stays good: 24h, or 0s for no longer."),
     ] = None,
+    ends_previous: Annotated[
+        bool,
+        typer.Option(
+            "--ends-previous",
+            help="End a secret that is still good from an earlier grace: at most two are good at once.",
+        ),
+    ] = False,
     duration: Duration = None,
     expires_at: ExpiresAt = None,
     if_match: IfMatch = None,
@@ -153,7 +160,8 @@ def rotate(
         raise typer.BadParameter("Say how long the present secret stays good: --grace 24h, or --grace 0s.")
     _issued(
         lambda ledger, key: ledger.rotate(
-            ref, grace=grace, duration=duration, expires_at=expires_at, if_match=if_match, idempotency_key=key
+            ref, grace=grace, ends_previous=ends_previous, duration=duration, expires_at=expires_at,
+            if_match=if_match, idempotency_key=key,
         ),
         key, credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip

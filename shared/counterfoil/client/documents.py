@@ -111,10 +111,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A token with its new secret: the only time that it is shown."""
+    """A token with its new secret: the only time that it is shown.
+
+    `ended_early` is when a secret from an earlier grace, which this rotation ended, would have ended by itself.
+    """
 
     token: Token
     secret: Secret
+    ended_early: datetime | None = None
 
 
 class Bearer(msgspec.Struct, frozen=True, kw_only=True):

@@ -100,13 +100,17 @@ class Tokens(Calls):
         ref: Ref,
         *,
         grace: str,
+        ends_previous: bool = False,
         duration: str | None = None,
         expires_at: datetime | None = None,
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
-        """Give a token a new secret; the old one stays good for `grace` (`0s`: not at all)."""
-        body = spelling.body(grace=grace, duration=duration, expires_at=expires_at)
+        """Give a token a new secret; the old one stays good for `grace` (`0s`: not at all).
+
+        At most two secrets are good at once: with `ends_previous` one from an earlier grace ends now.
+        """
+        body = spelling.body(grace=grace, ends_previous=ends_previous or None, duration=duration, expires_at=expires_at)
         return spelling.read(
             await self.change(spelling.path_of(ref, "rotate"), body, key=idempotency_key, if_match=if_match), Issued
         )

@@ -125,6 +125,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.NothingToRenew: Kind(409, "nothing-to-renew", "No lifetime to renew for"),
         refusals.LifetimeRequired: Kind(409, "lifetime-required", "An expired token needs a new lifetime"),
         refusals.LifetimeUnwanted: Kind(409, "lifetime-unwanted", "Rotation cannot change the lifetime"),
+        refusals.PreviousSecretGood: Kind(409, "previous-secret-good", "The previous secret is still good"),
         refusals.PreviousSecretEnded: Kind(409, "previous-secret-ended", "The previous secret has ended"),
         refusals.PlanChanged: Kind(409, "plan-changed", "The plan has changed"),
         refusals.SecretTaken: Kind(409, "secret-taken", "The secret is already in use"),

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from counterfoil.door.batch import recall
 from counterfoil.duration import seconds
+from counterfoil.events import Rotated
 from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
 from counterfoil.issuing import Wish
@@ -30,6 +31,7 @@ from counterfoil.refusals import (
     LifetimeRequired,
     LifetimeUnwanted,
     NotFound,
+    PreviousSecretGood,
     ScopeMissing,
     SecretNoLongerAvailable,
     SecretRetired,
@@ -143,7 +145,7 @@ async def clone_token(
     scope="tokens.rotate",
     refusals=(
         *(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
-        *(LifetimeRequired, LifetimeUnwanted, *_SECRET_ONCE),
+        *(LifetimeRequired, LifetimeUnwanted, PreviousSecretGood, *_SECRET_ONCE),
     ),
     asks=ROTATION,
     answers=ISSUED,
@@ -160,6 +162,7 @@ async def rotate_token(
     """Replace a token's secret.
 
     `grace` says how long the previous secret stays good; `0s` ends it, and the bearers that it bought, at once.
+    At most two secrets are good at once: to cut an earlier grace short, state `ends_previous`.
     The lifetime stays as it is. An expired token needs a new one, and its previous secret stays dead. A token may
     rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
     """
@@ -170,11 +173,16 @@ async def rotate_token(
         return Tagged(issued, issued.token.revision)
     listed = await permitted(ledger, asker, ref, scope="tokens.rotate")
     turn = Turn(
-        grace_seconds=_grace_seconds(body.grace), duration=body.duration, expires_at=body.expires_at, revisions=if_match
+        grace_seconds=_grace_seconds(body.grace),
+        ends_previous=body.ends_previous,
+        duration=body.duration,
+        expires_at=body.expires_at,
+        revisions=if_match,
     )
 
     def shown(outcome: Outcome, secret: str) -> Issued:
-        return Issued(token=_document(outcome, last_used_at=listed.last_used_at), secret=secret)
+        document = _document(outcome, last_used_at=listed.last_used_at)
+        return Issued(token=document, secret=secret, ended_early=_ended_early(outcome))
 
     issued = await rotate(ledger, asker, listed.token, key, shown, kind=Issued, turn=turn)
     return Tagged(issued, issued.token.revision)
@@ -188,6 +196,11 @@ def _grace_seconds(text: str) -> int:
             f"{text!r} is not how long the previous secret stays good; state a duration such as 24h, or 0s for none.",
             field="grace",
         ) from None
+
+
+def _ended_early(outcome: Outcome) -> datetime | UnsetType:
+    event = outcome.facts[-1].event
+    return event.ended_early if isinstance(event, Rotated) else UNSET
 
 
 async def _made(ledger: Ledger, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:

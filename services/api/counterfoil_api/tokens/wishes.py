@@ -32,6 +32,7 @@ class Turn:
     shape: SecretShape | None = None
     grace_seconds: int = 0
     previous_until: datetime | None = None
+    ends_previous: bool = False
     duration: str | None = None
     expires_at: datetime | None = None
     forgets_use: bool = False
@@ -91,6 +92,7 @@ async def rotate(
         secret=ledger.peppers.minted(secret),
         grace_seconds=turn.grace_seconds,
         previous_until=turn.previous_until,
+        ends_previous=turn.ends_previous,
         duration=turn.duration,
         expires_at=turn.expires_at,
         forgets_use=turn.forgets_use,

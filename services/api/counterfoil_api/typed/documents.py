@@ -140,6 +140,13 @@ class Rotation(Given, frozen=True, kw_only=True):
             extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
         ),
     ]
+    ends_previous: Annotated[
+        bool,
+        Meta(
+            description="Whether a secret that is still good from an earlier grace ends now: at most two are good at"
+            " once. With a grace of 0s it ends in any case."
+        ),
+    ] = False
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -305,6 +312,10 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
 
     token: TokenDocument
     secret: str
+    ended_early: Annotated[
+        datetime | UnsetType,
+        Meta(description="When a secret from an earlier grace, which this rotation ended, would have ended by itself."),
+    ] = UNSET
 
 
 class TokenPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -173,7 +173,7 @@ async def refreshed(place: Place, token_id: str, retry: Retry | None) -> Service
 async def rotated(place: Place, token_id: str, body: Rotation, retry: Retry | None) -> ServiceTokenWithSecret:
     """Give one a new secret; without a moment the present one ends at once."""
     listed = await found(place, token_id, scope="tokens.rotate")
-    turn = Turn(shape=SHAPE, previous_until=body.previous_client_secret_expires_at)
+    turn = Turn(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
     return await rotate(place.ledger, place.asker, listed.token, retry, _shown, kind=ServiceTokenWithSecret, turn=turn)
 
 

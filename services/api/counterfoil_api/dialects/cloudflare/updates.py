@@ -115,6 +115,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
     turn = Turn(
         shape=SHAPE,
         previous_until=body.previous_client_secret_expires_at,
+        ends_previous=True,
         duration=life if expired else None,
         revisions=only,
     )
