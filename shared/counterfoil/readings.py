@@ -12,6 +12,7 @@ from counterfoil.refusals import BadDuration
 from counterfoil.server_urls import split
 
 _HOUR_SECONDS = 3_600
+_DESTINATION = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9-]+(\.[a-z0-9-]+)*)(:(?P<port>[1-9]\d{0,4}))?")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@\[\]/]+)(:\d{1,5})?")
 
 
@@ -144,6 +145,26 @@ def proxies(text: str) -> tuple[str, ...]:
     if not widest:
         raise ValueError("contains a network of all addresses, so that every client could claim any address")
     return tuple(named)
+
+
+def destinations(text: str) -> tuple[str, ...]:
+    """Networks, and hosts with or without a port."""
+    named = dict.fromkeys(part.strip().lower() for part in text.split(","))
+    for name in named:
+        if "/" in name:
+            _refuse_bad_network(name)
+        elif not (found := _DESTINATION.fullmatch(name)) or int(found["port"] or 1) > 65_535:
+            raise ValueError("has to be a list of networks and of hosts, with or without a port, separated by commas")
+    return tuple(named)
+
+
+def _refuse_bad_network(text: str) -> None:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError("contains a network that is not valid or has host bits") from None
+    if not network.prefixlen:
+        raise ValueError("contains a network of all addresses")
 
 
 def some_of(*names: str) -> Callable[[str], tuple[str, ...]]:

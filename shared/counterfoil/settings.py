@@ -12,6 +12,7 @@ import msgspec
 from counterfoil.readings import (
     account_id,
     bearer,
+    destinations,
     encryption_key,
     host,
     one_of,
@@ -93,6 +94,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     streams_per_account: int = 100
     dialects: tuple[str, ...] = DIALECT_NAMES
     virtuozzo_upstream: str | None = None
+    egress_allowed: tuple[str, ...] = ()
+    egress_ca_file: str | None = None
     prometheus_multiproc_dir: str | None = None
 
     @classmethod
@@ -218,6 +221,10 @@ VARIABLES = tuple(
          "which vendors' APIs are spoken: all, none, or names such as scalingo,losant"),
         ("VIRTUOZZO_UPSTREAM", "virtuozzo_upstream", public_url, _ABSENT,
          "where calls of the Virtuozzo API go once their token is checked, such as https://app.jelastic.example"),
+        ("EGRESS_ALLOWED", "egress_allowed", destinations, _ABSENT,
+         "what may be called beside public hosts at port 443: hosts and networks, as in gitlab.lan:8443,10.1.2.0/24"),
+        ("EGRESS_CA_FILE", "egress_ca_file", str, _ABSENT,
+         "a PEM file, such as /run/tls/ca.crt, with authorities to trust beside the system's when the service calls"),
         ("METRICS_TOKEN", "metrics_token", bearer, _ABSENT,
          "the bearer token of 16 characters or more that /metrics requires; without it everybody may read /metrics"),
         ("MAX_BODY_BYTES", "max_body_bytes", whole(1024, 67_108_864), "65536",

@@ -32,6 +32,7 @@ def test_a_type_means_one_thing() -> None:
 def test_problem_types_are_a_promise_to_callers() -> None:
     # Only ever add to this table: programs out there recognise problems by these names.
     assert sorted((kind.status, kind.name) for kind in set(KINDS.values())) == [
+        (400, "assertion-refused"),
         (400, "beyond-log"), (400, "credentials-in-query"), (400, "credentials-repeated"), (400, "exchange-refused"),
         (400, "invalid-precondition"), (400, "malformed-request"), (400, "target-refused"),
         (400, "unsupported-grant-type"), (400, "unsupported-token-type"), (401, "credentials-missing"),
@@ -58,7 +59,8 @@ def test_problem_types_are_a_promise_to_callers() -> None:
         (422, "key-too-short"), (422, "unknown-user"), (422, "weak-secret"), (429, "rate-limited"),
         (429, "too-many-streams"),
         (431, "headers-too-large"),
-        (500, "internal-error"), (503, "busy"), (503, "misconfigured"), (503, "outcome-unknown"), (503, "overloaded"),
+        (500, "internal-error"), (503, "busy"),
+        (503, "issuer-unavailable"), (503, "misconfigured"), (503, "outcome-unknown"), (503, "overloaded"),
     ]  # fmt: skip
 
 

@@ -44,7 +44,10 @@ KEY = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 URLS = ("_refuse_bad_host", "_refuse_unknown", "redis_url", "split")
 SETTINGS = {"DATABASE_URL": "postgresql://a@b/c", "PEPPERS": f"1:{KEY}", "KEY_ENCRYPTION_KEY": KEY}
 NAMES = frozenset(variable.name for variable in VARIABLES)
-READINGS = ("account_id", "host", "url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer")
+READINGS = (
+    *("account_id", "host", "url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer"),
+    *("destinations", "_refuse_bad_network"),
+)
 ENTRY = (
     f'{{"account":"{ID}","at":"2026-01-01T00:00:00Z","by":{{"id":"{ID}","kind":"token"}},"data":{{"reason":"x"}},'
     f'"prev":null,"private":null,"subject":{{"id":"{ID}","kind":"token"}},"type":"revoked","v":0,"version":1}}'
@@ -157,6 +160,7 @@ CORE: dict[str, Parser] = {
             *("PUBLIC_URL=https://a.b/c", "API_PORT=80", "NOTICE_THRESHOLDS=30d,1d", f"PEPPERS=1:{KEY},2:{KEY}"),
             *("DATABASE_URL=postgresql://a@[::1]:5432/c?sslmode=require", "REDIS_URL=redis://a/0", "API_HOST=::1"),
             *("TRUSTED_PROXIES=10.0.0.0/8,unix", "RATE_LIMIT=1/1m", "METRICS_TOKEN=abcdefghijklmnop", "LOG_LEVEL=info"),
+            "EGRESS_ALLOWED=a.b:8443,[::1],10.0.0.0/8",
         ),
         (BadSetting,),
         (

@@ -26,6 +26,7 @@ from counterfoil.use import Uses
 from counterfoil.witness import Witness
 from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.following import following
+from counterfoil_api.auth.issuers import Issuers, open_issuers
 from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.peppers import PepperWatch
@@ -64,6 +65,7 @@ class Ledger(Sources):
     streams: Streams
     opaque_ids: OpaqueIds
     owners: Owners
+    issuers: Issuers
     looks: asyncio.Semaphore
     """Turns to look at very many tokens."""
 
@@ -132,6 +134,7 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             streams=streams,
             opaque_ids=OpaqueIds(_derived(settings.key_encryption_key, b"counterfoil opaque ids")),
             owners=Owners(readers),
+            issuers=await stack.enter_async_context(open_issuers(settings)),
             looks=asyncio.Semaphore(min(_LOOKS_AT_ONCE, size - 1)),
         )
 

@@ -18,6 +18,8 @@ Complaint
 ├── NotVerified              a proxy's question cannot be answered now, which counts as no
 ├── RateLimited              too much of something; Retry-After says when it is not
 ├── TooManyStreams           an account follows the log more often than one process lets it
+├── AssertionRefused         a JWT of another issuer that is not believed
+├── IssuerUnavailable        its issuer's keys cannot be fetched now
 ├── UnsupportedGrantType, UnsupportedTokenType, ExchangeRefused, TargetRefused
 │                            what OAuth's endpoints refuse, each by a name of its own there
 ├── NoSuchPath, MethodNotAllowed
@@ -71,6 +73,14 @@ class UnsupportedTokenType(Complaint):
 
 class ExchangeRefused(Complaint):
     """The subject_token or the actor_token is not valid, or no longer valid."""
+
+
+class AssertionRefused(Complaint):
+    """The subject_token is no JWT that this token trusts: it has to be valid, and signed by the trusted issuer."""
+
+
+class IssuerUnavailable(Complaint):
+    """The issuer's keys cannot be fetched at the moment; try again. If it stays so, the service's log says why."""
 
 
 class TargetRefused(Complaint):
