@@ -28,7 +28,8 @@ class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
 class Create(TokenCommand, frozen=True, kw_only=True):
     """Bring a token into being. Neither a duration nor an expiry: it never expires.
 
-    A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired.
+    A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired. A duration
+    counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
     `undescribed` are its scopes that the account's catalogue does not describe. `known_as` are the digests that a
     secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
     """
@@ -51,6 +52,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     known_as: tuple[bytes, ...] = ()
     undescribed: tuple[str, ...] = ()
     may_have_expired: bool = False
+    made_at: datetime | None = None
 
 
 class Change(TokenCommand, frozen=True, kw_only=True):

@@ -118,12 +118,9 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
         )
     owner, granted = _canonical(command.owner), scopes.checked(command.scopes)
     _refuse_unknown(owner, around)
-    life, policy = command.duration, around.policy
-    if life is None and command.expires_at is None:
-        life = policy.default_lifetime
-    expires_at = duration.expiry(at, life, command.expires_at)
-    # An import tells of a token as it is elsewhere, perhaps expired.
-    if command.secret.scheme == secret.OWN and not command.may_have_expired:
+    policy = around.policy
+    life, expires_at = _life(command, at, policy)
+    if not command.may_have_expired:
         _refuse_past(at, expires_at)
     refuse_beyond(command.by, granted, owner=owner)
     _refuse_beyond_owner(granted, around)
@@ -154,6 +151,24 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
             ),
         )
     ]
+
+
+def _life(command: Create, at: datetime, policy: Policy) -> tuple[str | None, datetime | None]:
+    """Return the duration of a new token, as stated or by the policy, and its expiry."""
+    if command.duration is None and command.expires_at is None:
+        return policy.default_lifetime, duration.expiry(at, policy.default_lifetime, None)
+    if command.made_at is None:
+        return command.duration, duration.expiry(at, command.duration, command.expires_at)
+    if command.made_at > at:
+        raise BadExpiry("A token that is imported was made in the past; state when.", field="created_at")
+    expires_at = duration.expiry(command.made_at, command.duration, command.expires_at)
+    if command.duration is not None and expires_at is not None and expires_at <= at:
+        raise BadExpiry(
+            f"This token expired on {expires_at.date()}, {command.duration} after it was made; leave it out, or state"
+            " a later expires_at instead of the duration.",
+            field="duration",
+        )
+    return command.duration, expires_at
 
 
 def _canonical(owner: Owner) -> Owner:

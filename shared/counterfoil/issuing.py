@@ -30,6 +30,7 @@ class Wish:
     duration: str | None = None
     expires_at: datetime | None = None
     may_have_expired: bool = False
+    made_at: datetime | None = None
     cloned_from: UUID | None = None
     dialect: str = NATIVE
     shape: SecretShape | None = None
@@ -72,6 +73,7 @@ def creation(
         duration=wish.duration,
         expires_at=wish.expires_at,
         may_have_expired=wish.may_have_expired,
+        made_at=wish.made_at,
         thresholds=thresholds,
         cloned_from=wish.cloned_from,
         dialect=wish.dialect,

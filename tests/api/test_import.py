@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -87,6 +88,25 @@ async def test_the_log_says_that_it_was_imported_and_no_more_than_its_beginning(
         ("ghp_", "sha256", {"created_at": "2024-02-01T10:00:00+00:00"}),
         ("imported", "sha256", {}), ("imported", "sha256", {}),
     ]  # fmt: skip
+
+
+async def test_a_duration_counts_from_when_a_token_was_made_elsewhere(admin: Caller) -> None:
+    made = datetime.now(UTC) - timedelta(days=30)
+    token = await one(admin, secret=plain(), created_at=made.isoformat(), duration="90d")
+    shown = (await admin.get(f"/v1/tokens/{token}")).json
+    assert shown["duration"] == "90d"
+    assert datetime.fromisoformat(shown["expires_at"]) == made + timedelta(days=90)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_what_is_over_elsewhere_is_refused_and_a_rehearsal_says_so(admin: Caller, dry_run: bool) -> None:
+    text = plain()
+    dead = item(secret=text, created_at="2024-02-01", duration="90d")
+    past = item(secret=plain(), expires_at="2024-05-01")
+    answer = (await admin.post("/v1/tokens/import", {"tokens": [dead, past], "dry_run": dry_run})).json
+    assert [why(each) for each in answer["results"]] == ["bad-expiry"] * 2
+    assert "expired on 2024-05-01, 90d after it was made" in answer["results"][0]["problem"]["detail"]
+    assert not await active(admin, text)
 
 
 async def test_rotating_gives_a_secret_of_ours_and_grace_for_the_old_one(admin: Caller) -> None:

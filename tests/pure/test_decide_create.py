@@ -13,7 +13,8 @@ from counterfoil.events import Created, Private
 from counterfoil.principal import Owner
 from counterfoil.refusals import BadDuration, BadExpiry, BadMetadata, BadOwner, BadScope, BadText, BeyondCaller, Refusal
 from counterfoil.secret import mint
-from counterfoil.token import flaw, status
+from counterfoil.subjects.account import Policy
+from counterfoil.token import Surroundings, flaw, status
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
 
 
@@ -71,11 +72,31 @@ def test_where_it_is_allowed_a_token_is_born_expired() -> None:
     assert (status(created, BORN), created.expires_at) == ("expired", BORN - DAY)
 
 
-def test_an_import_may_have_expired_and_is_born_so() -> None:
+def test_the_duration_of_what_was_made_elsewhere_counts_from_then() -> None:
+    token = given().then(create(duration="90d", made_at=NOON - 30 * DAY), NOON)
+    assert (token.duration, token.expires_at, token.lived_from) == ("90d", NOON + 60 * DAY, NOON)
+    assert given().then(create(duration="forever", made_at=NOON - DAY), NOON).expires_at is None
+    assert given().then(create(expires_at=NOON + DAY, made_at=NOON - DAY), NOON).expires_at == NOON + DAY
+    around = Surroundings(Policy(default_lifetime="2d"))
+    (created,) = given().when(create(duration=None, made_at=NOON - DAY), NOON, around)
+    assert isinstance(created, Created)
+    assert created.expires_at == NOON + 2 * DAY
+
+
+@pytest.mark.parametrize("age", [90, 91])
+def test_what_is_over_elsewhere_does_not_live_again_here(age: int) -> None:
+    with pytest.raises(BadExpiry, match="90d after it was made") as refused:
+        given().when(create(duration="90d", made_at=NOON - age * DAY), NOON)
+    assert refused.value.facts == {"field": "duration"}
     imported = replace(SECRET, scheme="sha256")
-    token = given().then(create(expires_at=NOON - DAY, thresholds=(86_400,), secret=imported), NOON)
-    assert status(token, NOON) == "expired"
-    assert token.next_due_at == NOON - DAY
+    with pytest.raises(BadExpiry, match="has passed"):
+        given().when(create(expires_at=NOON - DAY, secret=imported), NOON)
+
+
+def test_nothing_was_made_elsewhere_in_the_future() -> None:
+    with pytest.raises(BadExpiry) as refused:
+        given().when(create(duration="90d", made_at=NOON + DAY), NOON)
+    assert refused.value.facts == {"field": "created_at"}
 
 
 def test_the_exact_instant_of_expiry_is_already_too_late() -> None:

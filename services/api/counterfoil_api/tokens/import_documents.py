@@ -33,7 +33,8 @@ class DigestGiven(Given, frozen=True, kw_only=True):
 class TokenFromElsewhere(Given, frozen=True, kw_only=True):
     """A token that its holder goes on using: like one to be issued, with its secret or with a digest of it.
 
-    `created_at` says when it was made elsewhere, and is kept in its metadata.
+    `created_at` says when it was made elsewhere, and is kept in its metadata; a `duration` counts from then. What has
+    expired by now is refused.
     """
 
     name: Name

@@ -259,6 +259,7 @@ def _prepared(
     wish = Wish(
         name=item.name, owner=owner, description=item.description, scopes=item.scopes, metadata=born | item.metadata,
         networks=item.networks, rate_limit=item.rate_limit, duration=item.duration, expires_at=item.expires_at,
+        made_at=item.created_at,
     )  # fmt: skip
     return creation(
         wish, asker, ledger.peppers, token_id=uuid7(), secret=secret, thresholds=ledger.settings.thresholds,
