@@ -14,6 +14,7 @@ from client.cutting import cutting, lose_the_answer
 from client.running import Service
 
 SECRET = re.compile(r"cfl_\w+_[0-9A-Za-z]{49}")
+ALERTS = "counterfoil alerts --within 1d"
 
 
 async def issued(shell: Shell, *words: str) -> tuple[dict[str, Any], str]:
@@ -92,6 +93,25 @@ async def test_alerts_name_what_has_expired(shell: Shell, service: Service) -> N
     assert re.search(rf"{token['number']}\tnightly\t\S+ \S+Z \(\d+ s ago\)", said.out)
     (alert,) = [json.loads(line) for line in (await shell("alerts", "--json")).out.splitlines()]
     assert (alert["kind"], alert["token"]["id"]) == ("expired", token["id"])
+
+
+async def test_lists_and_alerts_show_what_one_creator_made(shell: Shell) -> None:
+    token, secret = await issued(shell, "minter", "--scope", "tokens.create")
+    for name, life in (("child", "20h"), ("younger child", "forever")):
+        made = await shell("token", "create", name, "--duration", life, COUNTERFOIL_TOKEN=secret)
+        assert made.code == 0, made.err
+    which = ("--creator", f"token:{token['number']}")
+    listed = [json.loads(line) for line in (await shell("token", "list", *which, "--json")).out.splitlines()]
+    assert [(each["name"], each["creator"]["id"]) for each in listed] == [
+        ("child", token["id"]), ("younger child", token["id"])
+    ]  # fmt: skip
+    assert "younger child" in (await shell("token", "list", *which)).out
+    alerts = await shell("alerts", *which)
+    assert f"1 tokens expire within a day without a notice; see them with: {ALERTS} {' '.join(which)}" in alerts.err
+    (alert,) = (await shell("alerts", "--within", "1d", *which, "--json")).out.splitlines()
+    assert json.loads(alert)["token"]["name"] == "child"
+    nobody = await shell("token", "list", "--creator", "7")
+    assert (nobody.code, "write user:7 or token:7" in nobody.err) == (1, True)
 
 
 async def test_alerts_are_never_silent_about_what_expires_within_a_day(shell: Shell) -> None:

@@ -19,6 +19,7 @@ NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 ACCOUNT, OTHER = uuid7(), uuid7()
 CHANCE = random.Random(7)
+CREATORS = [Actor("user", ACCOUNT), Actor("user", uuid7()), Actor("token", uuid7())]
 NAMES = ["nightly", "nightly build", "100%", "1000", "a_b", "axb", "a\\b", "a*b", "a?b", "Ärger", "ärger", "zz", "🚀",
          "İ", "nightly'; --", "NIGHTLY", " lead", None]  # fmt: skip
 SCOPES = ["mail.send", "mail.*", "mail", "all", 'a"b', "a.b"]
@@ -31,7 +32,7 @@ def random_token(account: UUID, number: int) -> Token:
     """A token as it may come to stand in the table, with times that often coincide."""
     born = CHANCE.choice(MOMENTS[:4])
     return Token(
-        account=account, id=uuid7(), number=number, creator=Actor("user", ACCOUNT), name=CHANCE.choice(NAMES),
+        account=account, id=uuid7(), number=number, creator=CREATORS[number % 3], name=CHANCE.choice(NAMES),
         description="", metadata=CHANCE.choice(METADATA),
         owner=Owner(CHANCE.choice(["user", "service"]), CHANCE.choice("abc")),
         scopes=tuple(CHANCE.sample(SCOPES, CHANCE.randrange(4))),
@@ -77,6 +78,7 @@ def fits(token: Token, wanted: Filter) -> bool:
             wanted.numbers is None or token.number in wanted.numbers,
             wanted.owner_type in (None, token.owner.type),
             wanted.owner_id in (None, token.owner.id),
+            wanted.creator in (None, token.creator.id),
             wanted.scope is None or wanted.scope in token.scopes,
             wanted.metadata is None or wanted.metadata.items() <= token.metadata.items(),
             within(token.created_at, past(wanted.created_after), past(wanted.created_before)),
@@ -121,6 +123,7 @@ CHOICES: dict[str, Sequence[Any]] = {
     "numbers": [(), (1, 2, 3), tuple(range(1, 5_000))],
     "owner_type": ["user", "service", "application"],
     "owner_id": ["a", "b", "zebra"],
+    "creator": [*(creator.id for creator in CREATORS), OTHER],
     "scope": [*SCOPES, "mail.s", 'a"', ""],
     "metadata": [{}, *METADATA[1:], {"team": "a"}, {"env": ""}, {"nobody": "has it"}],
     "unused_since": [*MOMENTS, *AWAY],

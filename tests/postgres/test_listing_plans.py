@@ -1,5 +1,6 @@
 """A page of a hundred is read through an index, however many tokens an account has."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,13 +19,15 @@ from counterfoil_dev.postgres import OWNER, Database, Postgres
 
 MANY = 100_000
 ACCOUNT = UUID(int=0xACC)
+CREATOR = UUID(hashlib.md5(b"creator 7").hexdigest())
 FEW_BUFFERS = 1_000
 """A hundred rows of the table, three or four pages of token_use each, and the way down the index."""
 
 # A third of the tokens has expired, and a third never will; every second one was verified.
 FILL = f"""
 insert into token
-select '{ACCOUNT}', md5(n::text)::uuid, n, 'service', 'owner ' || n % 100, 'user', '{ACCOUNT}',
+select '{ACCOUNT}', md5(n::text)::uuid, n, 'service', 'owner ' || n % 100, 'user',
+       md5('creator ' || n % 100)::uuid,
        'token ' || md5(n::text), '', '["mail.send"]', '{{}}', 'active', null,
        case n % 3 when 0 then now() - n * interval '1 minute' when 1 then now() + n * interval '1 minute' end,
        now(), '[]', null, null, now(), now(), null, 1, null, 'cfl_service_ab', 'native', null, null, 1, 1, now(),
@@ -133,6 +136,9 @@ async def middle(connection: Connection, sort: Sort) -> list[object]:
         (Filter(name="token ff*"), "name", "token_by_name"),
         (Filter(name="nobody has this name*"), "created", "token_by_name"),
         (Filter(owner_id="owner 7"), "created", "token_by_owner"),
+        (Filter(creator=CREATOR), "created", "token_by_creator"),
+        (Filter(creator=CREATOR, status="active"), "created", "token_by_creator"),
+        (Filter(creator=UUID(int=7)), "expires", "token_by_creator"),
     ],
 )
 async def test_filters_begin_where_the_index_says(crowded: Database, wanted: Filter, sort: Sort, index: str) -> None:

@@ -14,6 +14,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "cursor": ("cursor",),
     "reader": ("user", "token"),
     "subject": ("user", "token"),
+    "creator": ("user", "token"),
     "actor": ("user", "token"),
     "user": ("user", "user number"),
     "token": ("secret", "bearer", "token"),

@@ -24,6 +24,7 @@ from .options import (
     AsJson,
     CreatedAfter,
     CreatedBefore,
+    CreatorFilter,
     Credentials,
     ExpiresAfter,
     ExpiresBefore,
@@ -50,6 +51,7 @@ JobId = Annotated[
 def revoke_all(
     *,
     owner: OwnerFilter = None,
+    creator: CreatorFilter = None,
     name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
@@ -73,10 +75,10 @@ def revoke_all(
     """Revoke all tokens that fit: first look at what would break, then do exactly that."""
     whose = options.owner(owner)
     wanted: dict[str, str | bool | datetime | list[str] | None] = {
-        "owner_type": whose and whose[0], "owner_id": whose and whose[1], "name": name, "status": status,
-        "scope": scope, "metadata": metadata, "unused_since": unused_for, "created_after": created_after,
-        "created_before": created_before, "expires_after": expires_after, "expires_before": expires_before,
-        "everything": everything or None,
+        "owner_type": whose and whose[0], "owner_id": whose and whose[1], "creator": creator, "name": name,
+        "status": status, "scope": scope, "metadata": metadata, "unused_since": unused_for,
+        "created_after": created_after, "created_before": created_before, "expires_after": expires_after,
+        "expires_before": expires_before, "everything": everything or None,
     }  # fmt: skip
     said = {field: value for field, value in wanted.items() if value is not None}
     if not execute:

@@ -152,6 +152,14 @@ OwnerText = Annotated[
     str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"On whose behalf it acts: {_OWNERS}")
 ]
 OwnerFilter = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"Only those of {_OWNERS}")]
+CreatorFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--creator",
+        metavar="KIND:ID",
+        help="Only those that this user or token made: user:2, user:grace@example.org, token:7, or an id.",
+    ),
+]
 Duration = Annotated[str | None, typer.Option("--duration", help="Its lifetime: 90d, 2h45m or forever.")]
 ExpiresAt = Annotated[
     datetime | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
@@ -20,6 +21,7 @@ from .options import (
     AsJson,
     CreatedAfter,
     CreatedBefore,
+    CreatorFilter,
     Credentials,
     ExpiresAfter,
     ExpiresBefore,
@@ -48,6 +50,7 @@ def tokens(
     owner: OwnerFilter = None,
     owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
     owner_id: Annotated[str | None, typer.Option(help="Whose, of whatever type.")] = None,
+    creator: CreatorFilter = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
     metadata: MetadataFilter = None,
     unused_for: UnusedFor = None,
@@ -70,8 +73,8 @@ def tokens(
 ) -> None:
     """List tokens. Secrets are never shown."""
     given = {
-        "name": name, "status": status, "owner_type": owner_type, "owner_id": owner_id, "scope": scope,
-        "metadata": metadata, "unused_since": unused_for, "created_after": created_after,
+        "name": name, "status": status, "owner_type": owner_type, "owner_id": owner_id, "creator": creator,
+        "scope": scope, "metadata": metadata, "unused_since": unused_for, "created_after": created_after,
         "created_before": created_before, "expires_after": expires_after, "expires_before": expires_before,
         "last_used_after": last_used_after, "last_used_before": last_used_before,
     }  # fmt: skip
@@ -104,6 +107,7 @@ def events(ref: Ref, *, limit: Limit = None, credentials: Credentials = None, as
 def alerts(
     *,
     within: Within = None,
+    creator: CreatorFilter = None,
     limit: Limit = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
@@ -114,11 +118,18 @@ def alerts(
     within a day without one.
     """
     listed(
-        lambda ledger, most: ledger.alerts(within=within, limit=most),
+        lambda ledger, most: ledger.alerts(within=within, creator=creator, limit=most),
         show_alerts, limit, credentials, as_json=as_json,
     )  # fmt: skip
-    if within is None and (more := ask(Client.unannounced, credentials=credentials, as_json=as_json)):
-        warn(f"{more:,} tokens expire within a day without a notice; see them with: counterfoil alerts --within 1d")
+    if within is None and (more := _unannounced(creator, credentials, as_json=as_json)):
+        made = f" --creator {shlex.quote(creator)}" if creator else ""
+        warn(
+            f"{more:,} tokens expire within a day without a notice; see them with: counterfoil alerts --within 1d{made}"
+        )
+
+
+def _unannounced(creator: str | None, credentials: Path | None, *, as_json: bool) -> int:
+    return ask(lambda ledger: ledger.unannounced(creator=creator), credentials=credentials, as_json=as_json)
 
 
 def listed(

@@ -51,8 +51,9 @@ class Tokens(Calls):
     async def list(self, *, limit: int | None = None, **query: Stated) -> AsyncIterator[Token]:
         """Yield tokens, fetching page after page, up to `limit`.
 
-        Filters: name (a glob, in which a backslash escapes), status, owner_type, owner_id, scope, metadata (a mapping),
-        created_after, created_before, expires_after, expires_before, last_used_after, last_used_before, unused_since;
+        Filters: name (a glob, in which a backslash escapes), status, owner_type, owner_id, creator (user:2, token:7 or
+        an id), scope, metadata (a mapping), created_after, created_before, expires_after, expires_before,
+        last_used_after, last_used_before, unused_since;
         sort (created, name, expires, …; `-` reverses). A time may also be a duration such as "7d": of an expiry that
         long from now, of all else that long ago.
         """
@@ -165,18 +166,23 @@ class Tokens(Calls):
         async for happening in pages:
             yield happening
 
-    async def alerts(self, *, within: str | None = None, limit: int | None = None) -> AsyncIterator[Alert]:
+    async def alerts(
+        self, *, within: str | None = None, creator: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[Alert]:
         """Yield expiries that were announced or have come, the most pressing first.
 
         With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
-        days, whether or not a notice was raised.
+        days, whether or not a notice was raised. With `creator`, such as user:2, of what that user or token made alone.
         """
-        async for alert in self.pages("/v1/alerts", {} if within is None else {"within": within}, Alert, limit=limit):
+        given = {"within": within, "creator": creator}
+        query = {name: value for name, value in given.items() if value is not None}
+        async for alert in self.pages("/v1/alerts", query, Alert, limit=limit):
             yield alert
 
-    async def unannounced(self) -> int:
+    async def unannounced(self, *, creator: str | None = None) -> int:
         """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""
-        page = spelling.read(await self.wire.ask(Call("GET", "/v1/alerts", {"limit": "1"})), dict[str, Any])
+        query = {"limit": "1", **({} if creator is None else {"creator": creator})}
+        page = spelling.read(await self.wire.ask(Call("GET", "/v1/alerts", query)), dict[str, Any])
         return int(page["unannounced"])
 
     async def exchange(

@@ -43,8 +43,21 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     recent_uses: int
 
 
+class _Whose(NamedTuple):
+    """Whose tokens: of everybody in the account, of one owner, or those that one user or token made."""
+
+    account: UUID
+    owner: Owner | None
+    creator: UUID | None
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """The values of a condition on an owner's type and id and on a creator."""
+        return (self.owner and self.owner.type, self.owner and self.owner.id, self.creator)
+
+
 class _Group(NamedTuple):
-    """Tokens that are equally pressing: `condition` is one on a token `t`, whose values are $8 and $9."""
+    """Tokens that are equally pressing: `condition` is one on a token `t`, whose values are $9 and $10."""
 
     rank: int
     condition: str
@@ -56,24 +69,25 @@ async def alerts_of(
     account: UUID,
     *,
     owner: Owner | None = None,
+    creator: UUID | None = None,
     after: list[object] | None,
     limit: int,
     kept: timedelta = KEPT,
 ) -> list[Alert]:
     """Return up to `limit` announced expiries beyond a place (the last one's `listed.place` of the page before).
 
-    With an owner they are those of this owner's tokens.
+    With an owner they are those of this owner's tokens, with a creator those of the tokens that this one made.
 
     Ordered by the notice that was crossed, within it by recent use, then by expiry. An alert goes away by itself when
     its token is renewed or revoked. One page is of one moment; between two pages an alert may move to the front, by
     crossing its next notice or by much use: who must see all of them begins again at the first page now and then.
     """
-    condition = "t.noticed = $8 and t.expires_at > now() - $9::interval"
+    condition = "t.noticed = $9 and t.expires_at > now() - $10::interval"
     async with tenant(pool, account) as connection:
         # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
         notices = await _notices(connection, account, since=int(str(after[0])) if after else 0)
         groups = [_Group(notice, condition, (notice, kept)) for notice in notices]
-        return await _of_groups(connection, (account, owner), groups, after, limit=limit)
+        return await _of_groups(connection, _Whose(account, owner, creator), groups, after, limit=limit)
 
 
 async def expiring_within(
@@ -83,6 +97,7 @@ async def expiring_within(
     *,
     at: datetime,
     owner: Owner | None = None,
+    creator: UUID | None = None,
     after: list[object] | None,
     limit: int,
     kept: timedelta = KEPT,
@@ -94,13 +109,13 @@ async def expiring_within(
     the order changes between two of them by use alone.
     """
     edges = [-kept, *(span for span in _SPANS if span < window), window]
-    condition = f"({EXPIRY}) > $8 and ({EXPIRY}) <= $9"
+    condition = f"({EXPIRY}) > $9 and ({EXPIRY}) <= $10"
     groups = [_Group(n, condition, (at + start, at + end)) for n, (start, end) in enumerate(pairwise(edges))]
     async with tenant(pool, account) as connection:
-        return await _of_groups(connection, (account, owner), groups, after, limit=limit)
+        return await _of_groups(connection, _Whose(account, owner, creator), groups, after, limit=limit)
 
 
-async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None) -> int:
+async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, creator: UUID | None = None) -> int:
     """Return how many tokens expire within a day and were announced by no notice; at most MOST_COUNTED."""
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
@@ -115,15 +130,16 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None) 
                        and t.noticed is null
                        and {NO_SESSION}
                        and ($3::text is null or (t.owner_type, t.owner_id) = ($3::text, $4::text))
+                       and ($5::uuid is null or t.creator_id = $5::uuid)
                      limit {MOST_COUNTED:d}) as found""",
-            account, SOON, owner and owner.type, owner and owner.id,
+            account, SOON, *_Whose(account, owner, creator).values,
         )  # fmt: skip
     return sum(row["tokens"] for row in rows)
 
 
 async def _of_groups(
     connection: Tenant,
-    whose: tuple[UUID, Owner | None],
+    whose: _Whose,
     groups: list[_Group],
     after: list[object] | None,
     *,
@@ -160,14 +176,13 @@ select notice from crossed where notice is not null order by notice""",
 
 async def _of_group(
     connection: Tenant,
-    whose: tuple[UUID, Owner | None],
+    whose: _Whose,
     group: _Group,
     after: list[object] | None,
     *,
     limit: int,
 ) -> list[Alert]:
     """Return up to `limit` alerts of one group, the most used first."""
-    account, owner = whose
     unused, expires_at, token_id = after[1:4] if after else (None, None, None)
     rows = await connection.fetch(
         f"""
@@ -184,7 +199,8 @@ async def _of_group(
                   and {group.condition}
                   and t.standing <> 'revoked'
                   and {NO_SESSION}
-                  and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))) as a
+                  and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))
+                  and ($8::uuid is null or t.creator_id = $8::uuid)) as a
         where $3::text is null
            or (-a.recent_uses, a.expires_at, a.token_id)
             > ($3::text::bigint, $4::text::timestamptz, $5::text::uuid)
@@ -205,7 +221,7 @@ select {listed("t")}, r.recent_uses, now() as clock,
   join token t on (t.account_id, t.token_id) = ($1, r.token_id)
        {surroundings.joined("t")}
  order by r.recent_uses desc, t.expires_at, t.token_id""",
-        account, _RECENT, unused, expires_at, token_id, owner and owner.type, owner and owner.id, *group.values,
+        whose.account, _RECENT, unused, expires_at, token_id, *whose.values, *group.values,
     )  # fmt: skip
     return [_alert(row, group.rank) for row in rows]
 

@@ -31,12 +31,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `metadata`, value by value; there is no index on it, so a filter by it alone reads every token of the account.
     `unused_since` finds those that have been there since then without being used, never used ones among them.
     `search` is a part of the name, whatever its case; with `sessions` false there are none that a login made.
+    `creator` is the id of the user or token that made them.
     """
 
     name: str | None = None
     status: Status | None = None
     owner_type: str | None = None
     owner_id: str | None = None
+    creator: UUID | None = None
     scope: str | None = None
     metadata: dict[str, str] | None = None
     created_after: Moment | None = None
@@ -93,6 +95,7 @@ NO_SESSION: Final = f"not ({IS_SESSION})"
 _PLAIN: Final[dict[str, str]] = {
     "owner_type": "t.owner_type = {}",
     "owner_id": "t.owner_id = {}",
+    "creator": "t.creator_id = {}::uuid",
     "scope": "t.scopes::jsonb ? {}",
     "standing": "t.standing = any({}::text[])",
     "sessions": f"({IS_SESSION}) = {{}}::boolean",

@@ -22,11 +22,11 @@ ActorRef = Annotated[
 _NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
 
 
-async def actor_meant(ledger: Ledger, asker: Principal, ref: str, *, field: str) -> UUID:
+async def actor_meant(ledger: Ledger, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
     """The id of the user or token that is meant. Raises UnknownUser if nobody is, BadReference for what names none."""
     if ref.isdigit():
         raise UnknownUser(
-            f"{ref[:20]} may be a user or a token; write user:{ref[:20]} or token:{ref[:20]}.", field=field
+            f"{ref[:20]} may be a user or a token; write user:{ref[:20]} or token:{ref[:20]}.", field=field, **where
         )
     kind, _, name = ref.partition(":")
     if kind == "token":
@@ -36,7 +36,7 @@ async def actor_meant(ledger: Ledger, asker: Principal, ref: str, *, field: str)
     else:
         meant = await _user(ledger, asker, ref) or (None if "@" in ref else await _token(ledger, asker, ref))
     if meant is None:
-        raise UnknownUser(_NOBODY, field=field)
+        raise UnknownUser(_NOBODY, field=field, **where)
     return meant
 
 

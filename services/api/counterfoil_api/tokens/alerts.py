@@ -10,9 +10,11 @@ from counterfoil.duration import length
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
 from counterfoil.postgres.liveness import database_time
 from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import BadDuration, ScopeMissing
+from counterfoil.refusals import BadDuration, BadReference, ScopeMissing, UnknownUser
+from counterfoil_api.account.actor_references import ActorRef
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens.filters import creator_meant
 from counterfoil_api.tokens.showing import alert_document
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import AlertPage, Cursor, Given, Limit, Span
@@ -28,30 +30,36 @@ class AlertQuery(Given, frozen=True, kw_only=True):
     """A page at a time: of the announced expiries, or of all `within` a window."""
 
     within: Window | None = None
+    creator: ActorRef | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
 
-@api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor, BadDuration))
+@api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor, BadDuration, BadReference, UnknownUser))
 async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AlertQuery]) -> AlertPage:
     """List expiries that were announced or have come, or those of the tokens within the asker's reach.
 
     With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
     days, whether or not a notice was raised. The most pressing come first: by notice, or with `within` by whether they
     have expired or do so within a day, 7, 30, 90 days or later; among these the token that is used most. An alert goes
-    away when its token is renewed or revoked, and 30 days after the expiry.
+    away when its token is renewed or revoked, and 30 days after the expiry. With `creator`, only those of tokens that
+    this user or token made.
     """
     reach = _reach(asker)
-    question = [_QUESTION, reach, query.within]
+    creator = await creator_meant(ledger, asker, query.creator, within=reach, where="query")
+    question = [_QUESTION, reach, query.within, creator]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     # All pages of a window are of the moment in which the first was asked for.
     at = await database_time(ledger.readers) if place is None else datetime.fromisoformat(str(place[-1]))
     if query.within is None:
-        alerts = await alerts_of(ledger.readers, asker.account, owner=reach, after=place, limit=query.limit + 1)
+        alerts = await alerts_of(
+            ledger.readers, asker.account, owner=reach, creator=creator, after=place, limit=query.limit + 1
+        )
     else:
         alerts = await expiring_within(
-            ledger.readers, asker.account, _length(query.within), at=at, owner=reach, after=place, limit=query.limit + 1
-        )
+            ledger.readers, asker.account, _length(query.within), at=at, owner=reach, creator=creator, after=place,
+            limit=query.limit + 1,
+        )  # fmt: skip
     page = alerts[: query.limit]
     if reach is None:
         ledger.witness.note(asker, "alerts", shown=len(page))
@@ -60,7 +68,7 @@ async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[A
         more = ledger.cursors.made(asker.account, question, [*page[-1].listed.place, at.isoformat()])
     return AlertPage(
         items=[alert_document(alert) for alert in page], next_cursor=more,
-        unannounced=await unannounced(ledger.readers, asker.account, owner=reach),
+        unannounced=await unannounced(ledger.readers, asker.account, owner=reach, creator=creator),
     )  # fmt: skip
 
 

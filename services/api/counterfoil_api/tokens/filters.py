@@ -3,6 +3,7 @@
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 from msgspec import Meta
 from msgspec.structs import replace
@@ -10,10 +11,11 @@ from msgspec.structs import replace
 from counterfoil.builtin_scopes import stray
 from counterfoil.moments import MEANING, Moment, read
 from counterfoil.postgres.listing import Filter
-from counterfoil.principal import Principal
+from counterfoil.principal import NIL, Owner, Principal
 from counterfoil.refusals import ScopeMissing, UnknownUser
 from counterfoil.text import METADATA_LIMIT, normal
 from counterfoil.token import Status
+from counterfoil_api.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.ledger import Ledger
@@ -29,7 +31,8 @@ _TIMES = tuple(name for name in Filter.__struct_fields__ if name.endswith(("_aft
 class TokenFilter(Given, frozen=True, kw_only=True):
     """Which tokens; times are half-open: from `…_after` on, up to but without `…_before`.
 
-    A filter by metadata or by scope alone reads every token of the account; one by name, owner or expiry narrows that.
+    A filter by metadata or by scope alone reads every token of the account; one by name, owner, creator or expiry
+    narrows that. `creator` is the user or token that made them, and may have been removed or revoked since.
     """
 
     name: Glob | None = None
@@ -45,6 +48,7 @@ class TokenFilter(Given, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    creator: ActorRef | None = None
     scope: Annotated[str, Meta(max_length=128)] | None = None
     metadata: Annotated[
         tuple[Pair, ...], Meta(max_length=METADATA_LIMIT, description="KEY=VALUE; all that are given have to hold.")
@@ -79,7 +83,8 @@ async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, sco
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
         name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
-        scope=given.scope, metadata=_metadata(given.metadata, where),
+        creator=await creator_meant(ledger, asker, given.creator, within=within, where=where), scope=given.scope,
+        metadata=_metadata(given.metadata, where),
     )  # fmt: skip
     wanted = replace(wanted, **_moments(given, where))
     if within is None:
@@ -87,6 +92,23 @@ async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, sco
     if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
         raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
     return replace(wanted, owner_type=within.type, owner_id=within.id)
+
+
+async def creator_meant(
+    ledger: Ledger, asker: Principal, ref: str | None, *, within: Owner | None, where: Where
+) -> UUID | None:
+    """The id of the user or token that made what is meant.
+
+    Raises UnknownUser where there is none; with a reach of one owner nobody is told that, and nothing is found.
+    """
+    if ref is None:
+        return None
+    try:
+        return await actor_meant(ledger, asker, ref, field="creator", where=where)
+    except UnknownUser:
+        if within is None or ref.isdigit():
+            raise
+        return NIL
 
 
 def _composed(name: str | None) -> str | None:
