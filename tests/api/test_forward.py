@@ -211,18 +211,6 @@ async def test_a_revoked_token_is_stopped_at_the_next_question(proxy: Asked, adm
     assert (await proxy.about(bearer(made["secret"]))).problem == "token-revoked"
 
 
-async def test_passing_is_a_use_and_being_stopped_is_none(proxy: Asked, admin: Caller) -> None:
-    made = await issued(admin)
-    path = f"/v1/tokens/{made['token']['id']}"
-    assert (await proxy.about(bearer(made["secret"]), scope="mail.send")).status == 403
-    other = await issued(admin)
-    assert (await proxy.about(bearer(other["secret"]))).status == 200
-    async with asyncio.timeout(20):
-        while (await admin.get(f"/v1/tokens/{other['token']['id']}")).json["last_used_at"] is None:  # noqa: ASYNC110 - it is written once a second
-            await asyncio.sleep(0.05)
-    assert (await admin.get(path)).json["last_used_at"] is None
-
-
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "PURGE", "QUERY"]
 
 

@@ -52,7 +52,6 @@ class Ledger(Sources):
     settings: Settings
     door: Door
     readers: Pool
-    uses: Uses
     witness: Witness
     numbers: Numbers
     user_numbers: Numbers
@@ -103,6 +102,7 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             peppers=peppers,
             pepper_watch=pepper_watch,
             keys=keys,
+            uses=await stack.enter_async_context(Uses(readers)),
         )
         limits = await stack.enter_async_context(open_limits(settings, readers=readers, sources=sources))
         seeds_key = _derived(settings.key_encryption_key, b"counterfoil totp")
@@ -118,7 +118,7 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             lookup=sources.lookup,
             recognition=sources.recognition,
             again=sources.again,
-            uses=await stack.enter_async_context(Uses(readers)),
+            uses=sources.uses,
             witness=await stack.enter_async_context(Witness(door)),
             numbers=Numbers(readers),
             user_numbers=Numbers(readers, "user"),

@@ -23,6 +23,16 @@ async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
     return asker
 
 
+async def judge(ledger: Ledger, approach: Approach) -> None:
+    """Judge a token's credentials that came with something to refuse: what is wrong with them is said first.
+
+    If nothing is, their use is noted.
+    """
+    given = approach.credentials
+    if not isinstance(given, PasswordGiven):
+        await ledger.limits.guard.over(approach, lambda: believed(ledger, given))
+
+
 def note_forbidden(ledger: Ledger, approach: Approach, asker: object, refusal: Refusal) -> None:
     """Record that somebody asked for what they may not do."""
     if isinstance(asker, Principal):
@@ -65,7 +75,6 @@ async def _by_token(ledger: Ledger, given: SecretGiven | BearerGiven, approach: 
         await _refuse_another(ledger, seen, approach.email)
     await refuse_networks(ledger, found, approach.address)
     refuse_audience(found, f"{ledger.settings.public_url}{approach.audience}")
-    ledger.uses.note(seen, found.generation)
     return Principal(
         actor=Actor("token", seen.id),
         account=seen.account,

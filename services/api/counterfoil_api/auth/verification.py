@@ -15,6 +15,7 @@ from counterfoil.refusals import Denied, NetworkForbidden, TokenNetworkForbidden
 from counterfoil.scopes import meet
 from counterfoil.secret import Peppers
 from counterfoil.token import flaw, good_until
+from counterfoil.use import Uses
 from counterfoil_api.auth.bearers import Act, Claims, chain
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
 from counterfoil_api.auth.peppers import PepperWatch
@@ -35,6 +36,7 @@ class Sources:
     peppers: Peppers
     pepper_watch: PepperWatch
     keys: Keys
+    uses: Uses
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,7 +69,7 @@ class Found:
 
 
 async def find(sources: Sources, given: Given, *, account: UUID | None = None) -> Found | None:
-    """The token that these credentials are good for. Whoever accepts them notes the use.
+    """The token that these credentials are good for; its use is noted, whatever becomes of what they came with.
 
     None is for what is not ours: malformed, unknown, or of another token or `account` than is named, so that nobody
     there learns whether it is dead, and how it died. So is a bearer whose time is over. What is ours and not good
@@ -80,7 +82,13 @@ async def find(sources: Sources, given: Given, *, account: UUID | None = None) -
         raise found.flaw
     if found.secret is not None and found.seen.pepper_id is not None:
         sources.again.note(found.secret, found.seen.pepper_id)
+    note_use(sources, found)
     return found
+
+
+def note_use(sources: Sources, found: Found) -> None:
+    """Count a use of good credentials: whoever shows them has them, also where they may not do what they ask for."""
+    sources.uses.note(found.seen, found.generation)
 
 
 async def believed(sources: Sources, given: Given, *, account: UUID | None = None) -> Found:

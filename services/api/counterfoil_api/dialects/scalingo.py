@@ -23,6 +23,7 @@ from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, LifetimeRe
 from counterfoil.secret import URL_SAFE, SecretShape
 from counterfoil.token import Token
 from counterfoil_api.auth.credentials import Approach, PasswordGiven, SecretGiven, approach_of
+from counterfoil_api.auth.principals import judge
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
@@ -192,6 +193,7 @@ async def exchange_token(ledger: Ledger, approach: Presented[Approach]) -> Beare
     """Exchange a token for a bearer that is good for an hour."""
     given = approach.credentials
     if not isinstance(given, SecretGiven):
+        await judge(ledger, approach)
         raise complaints.CredentialsRefused("Send the token as the password of an empty user.")
     wanted = Wanted(audience=(f"{ledger.settings.public_url}{_AUDIENCE}",), address=approach.address)
     bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))

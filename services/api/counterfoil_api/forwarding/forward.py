@@ -5,6 +5,7 @@ understand three answers: 200, 401 and 403. Everything else is therefore a 403 t
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC
 from urllib.parse import quote
 
@@ -14,10 +15,11 @@ from counterfoil.bounds import Address
 from counterfoil.refusals import Refusal, ScopeMissing
 from counterfoil.scopes import missing
 from counterfoil_api.auth.credentials import Approach
+from counterfoil_api.auth.principals import judge
 from counterfoil_api.auth.verification import Found, believed, refuse_audience, refuse_networks
 from counterfoil_api.edge.addresses import client_of
 from counterfoil_api.edge.bounds import in_time
-from counterfoil_api.edge.complaints import NotVerified
+from counterfoil_api.edge.complaints import NotVerified, ProxyMisconfigured
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.edge.requests import refusal_of
 from counterfoil_api.forwarding.demand import PATH, Demand, demand_of
@@ -46,9 +48,9 @@ def mount(app: web.Application, ledger: Ledger, pairs: tuple[PairNames, ...]) ->
 def _answers(ledger: Ledger, pairs: tuple[PairNames, ...]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
-            demand, proof = demand_of(request.raw_path), proof_of(request.headers, pairs)
             async with in_time(_PATIENCE_SECONDS, changes=False):
-                passed = await _passed(ledger, demand, proof, client_of(request))
+                demand = await _demanded(ledger, request, pairs)
+                passed = await _passed(ledger, demand, proof_of(request.headers, pairs), client_of(request))
         except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass
             raise _denial(error) from None
         return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, passed)})
@@ -70,6 +72,16 @@ def _denial(error: Exception) -> Refusal:
     return NotVerified(reason=kind.name, **later)
 
 
+async def _demanded(ledger: Ledger, request: web.Request, pairs: tuple[PairNames, ...]) -> Demand:
+    """What the proxy demands; where that cannot be read nobody passes, and good credentials were used all the same."""
+    try:
+        return demand_of(request.raw_path)
+    except ProxyMisconfigured:
+        with suppress(Refusal):
+            await judge(ledger, Approach(proof_of(request.headers, pairs), address=client_of(request)))
+        raise
+
+
 async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Found:
     approach = Approach(proof, address=address)
     passed = await ledger.limits.guard.over(
@@ -80,7 +92,6 @@ async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address
     if missing(passed.scopes, demand.scopes):
         wanted = " ".join(demand.scopes)
         raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)
-    ledger.uses.note(passed.seen, passed.generation)
     return passed
 
 

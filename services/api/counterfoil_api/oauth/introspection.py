@@ -75,7 +75,6 @@ async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: For
         return _INACTIVE
     if found is None:
         return _INACTIVE
-    ledger.uses.note(found.seen, found.generation)
     return _verdict(found)
 
 

@@ -9,6 +9,7 @@ from counterfoil.principal import Principal
 from counterfoil.refusals import ScopeMissing
 from counterfoil_api.auth.credentials import BearerGiven, token
 from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.verification import note_use
 from counterfoil_api.edge.complaints import CredentialsRefused, UnsupportedTokenType
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.oauth.oauth_errors import OAUTH
@@ -52,11 +53,17 @@ async def revoke_presented(ledger: Ledger, asker: Asker[Principal], *, form: For
         return Done()
     if isinstance(presented, BearerGiven):
         raise UnsupportedTokenType
-    seen = await opened_by(ledger, presented)
-    if seen is not None and (asker.actor.kind, asker.actor.id) == ("token", seen.id):
+    found = await opened_by(ledger, presented)
+    if found is None or found.seen.account != asker.account:
+        reach(asker, "tokens.revoke")
+        return Done()
+    seen = found.seen
+    if found.flaw is None:
+        note_use(ledger, found)
+    if (asker.actor.kind, asker.actor.id) == ("token", seen.id):
         await end(ledger, seen, by=asker, reason=_REASON)
         return Done()
     within = reach(asker, "tokens.revoke")
-    if seen is not None and seen.account == asker.account and within in (None, seen.owner):
+    if within in (None, seen.owner):
         await end(ledger, seen, by=asker, reason=_REASON)
     return Done()

@@ -1,5 +1,6 @@
 """Buying a bearer: with a token's secret or with a bearer, for oneself or on behalf of somebody."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,10 +12,10 @@ from counterfoil.commands import Exchange, ExchangeSecret, Held
 from counterfoil.events import Exchanged
 from counterfoil.fold import Outcome
 from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import Busy, Uncounted, UnknownSecret
+from counterfoil.refusals import Busy, Denied, Refusal, Unavailable, Uncounted, UnknownSecret
 from counterfoil_api.auth.bearers import Act, Claims, chain
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
-from counterfoil_api.auth.verification import believed, refuse_networks
+from counterfoil_api.auth.verification import believed, find, refuse_networks
 from counterfoil_api.edge.complaints import CredentialsRefused, ExchangeRefused
 from counterfoil_api.ledger import Ledger
 
@@ -65,6 +66,11 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
     except UnknownSecret:
         ledger.pepper_watch.refuse_in_doubt()
         raise
+    except (Denied, Unavailable):
+        raise
+    except Refusal:  # the door believed the secret, and could not give what was asked for
+        await _note_use(ledger, given, wanted)
+        raise
     ledger.again.note(secret)
     claims = _claims(ledger.settings.public_url, outcome, _act(wanted.actor, None))
     return Bought(ring.sign(claims), claims)
@@ -103,6 +109,12 @@ async def with_bearer(ledger: Ledger, given: BearerGiven, wanted: Wanted) -> Bou
     await ledger.limits.allowance.spend(itself, wanted.address)
     claims = _claims(ledger.settings.public_url, await _counted(ledger, command), act)
     return Bought(ring.sign(claims), claims)
+
+
+async def _note_use(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> None:
+    """Note the use of a secret that an exchange was refused for; one that has ended since was not used."""
+    with suppress(Denied):
+        await find(ledger, given, account=wanted.actor.account if wanted.actor else None)
 
 
 async def _counted(ledger: Ledger, command: Exchange | ExchangeSecret) -> Outcome:

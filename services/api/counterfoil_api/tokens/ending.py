@@ -8,14 +8,14 @@ from counterfoil.postgres.lookup import Seen
 from counterfoil.principal import Principal
 from counterfoil.refusals import SecretEnded, SecretRetired, TokenRevoked
 from counterfoil_api.auth.credentials import SecretGiven
-from counterfoil_api.auth.verification import could_be_secret, look
+from counterfoil_api.auth.verification import Found, could_be_secret, look
 from counterfoil_api.ledger import Ledger
 
 _FOR_GOOD: Final = (TokenRevoked, SecretRetired, SecretEnded)
 """Why a secret will never open anything again, whatever becomes of its token."""
 
 
-async def opened_by(ledger: Ledger, given: SecretGiven) -> Seen | None:
+async def opened_by(ledger: Ledger, given: SecretGiven) -> Found | None:
     """The token that a secret opens, now or perhaps again: one that is expired or suspended can come back.
 
     Raises Misconfigured where it may be kept under a pepper that this process lacks: None would be taken for done.
@@ -23,7 +23,7 @@ async def opened_by(ledger: Ledger, given: SecretGiven) -> Seen | None:
     found = await look(ledger, given)
     if found is None and await could_be_secret(ledger, given):
         await ledger.pepper_watch.settled_now()
-    return None if found is None or isinstance(found.flaw, _FOR_GOOD) else found.seen
+    return None if found is None or isinstance(found.flaw, _FOR_GOOD) else found
 
 
 async def end(ledger: Ledger, seen: Seen, *, by: Principal, reason: str) -> None:
@@ -36,6 +36,7 @@ async def end(ledger: Ledger, seen: Seen, *, by: Principal, reason: str) -> None
 async def end_all(ledger: Ledger, secrets: frozenset[str], *, by: Principal, reason: str) -> int:
     """End whatever these secrets open; returns once all of it is done, and how many there were."""
     found = await asyncio.gather(*(opened_by(ledger, SecretGiven(plain)) for plain in secrets))
-    opened = {(seen.account, seen.id, seen.presented): seen for seen in found if seen is not None}
-    await asyncio.gather(*(end(ledger, seen, by=by, reason=reason) for seen in opened.values()))
+    seen = [each.seen for each in found if each is not None]
+    opened = {(each.account, each.id, each.presented): each for each in seen}
+    await asyncio.gather(*(end(ledger, each, by=by, reason=reason) for each in opened.values()))
     return len(opened)

@@ -5,11 +5,12 @@ from uuid import UUID
 from msgspec import UNSET
 
 from counterfoil.duration import seconds
-from counterfoil.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge
+from counterfoil.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge, Refusal
 from counterfoil_api.auth.credentials import Approach, SecretGiven
+from counterfoil_api.auth.principals import judge
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.buying import Bought, Wanted, with_secret
+from counterfoil_api.tokens.buying import Wanted, with_secret
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import BearerDocument, ExchangeRequest
 from counterfoil_api.typed.examples import BEARER, EXCHANGE
@@ -25,8 +26,12 @@ async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Bo
     The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
     is first; without an audience it is for this service. A bearer is exchanged for a lesser one at `/v1/oauth/token`.
     """
-    wanted = _wanted(body, approach)
-    bought = await ledger.limits.guard.over(approach, lambda: _bought(ledger, approach, wanted))
+    try:
+        given, wanted = _secret(approach), _wanted(body, approach)
+    except Refusal:
+        await judge(ledger, approach)
+        raise
+    bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
     claims = bought.claims
     return BearerDocument(
         access_token=bought.text,
@@ -50,7 +55,7 @@ def _wanted(body: ExchangeRequest, approach: Approach) -> Wanted:
     )
 
 
-async def _bought(ledger: Ledger, approach: Approach, wanted: Wanted) -> Bought:
+def _secret(approach: Approach) -> SecretGiven:
     if not isinstance(approach.credentials, SecretGiven):
         raise CredentialsRefused("Only a token's secret can be exchanged for a bearer token; send the secret.")
-    return await with_secret(ledger, approach.credentials, wanted)
+    return approach.credentials

@@ -16,14 +16,14 @@ from aiohttp import web
 
 from counterfoil.refusals import Forbidden, Refusal, StaleRevision
 from counterfoil_api.auth.credentials import Approach
-from counterfoil_api.edge.bodies import body_of
 from counterfoil_api.edge.bounds import bounds_of, in_time
 from counterfoil_api.edge.problems import SPELLING, Spelling
 from counterfoil_api.typed.conditions import MATCH, field, refuse_weak, seen
 from counterfoil_api.typed.conventions import OURS, Conventions
 from counterfoil_api.typed.methods import WrongMethods
-from counterfoil_api.typed.reading import Parameter, Source, reader, refuse_query, replayed
+from counterfoil_api.typed.reading import Parameter, Source, replayed
 from counterfoil_api.typed.replies import NO_STORE, REPLAYED, writer
+from counterfoil_api.typed.taking import credentials_in, taker
 
 Context = TypeVar("Context")
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
@@ -191,24 +191,24 @@ class Mount(Generic[Context]):
         """The handler of one route, with nothing left to find out per request."""
         context, authenticate, note, call = self.context, self.authenticate, self.note, route.call
         conventions = route.conventions
-        readers = tuple((parameter.name, reader(parameter, conventions)) for parameter in route.parameters)
+        take = taker(route.parameters, conventions, longest_body=route.longest_body)
         more = route.spelling.headers if route.spelling else {}
         write = writer(route.returns, cache=route.cache, more=more, envelope=conventions.envelope)
-        has_body = route.reads(Source.BODY, Source.FORM, Source.FIELDS)
-        has_query = route.reads(Source.QUERY, Source.FIELDS)
         asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
+        shown = credentials_in(route.parameters)
         retry = next((each.name for each in route.parameters if each.source is Source.IDEMPOTENCY_KEY), "")
 
         async def answer(request: web.Request) -> web.StreamResponse:
             if route.spelling is not None:
                 request[SPELLING] = route.spelling
-            raw = await body_of(request, longest=route.longest_body) if has_body else b""
-            if not has_query:
-                refuse_query(request, lenient=conventions.lenient)
-            given = {name: read(request, raw) for name, read in readers}
+            given, wrong = await take(request)
             changes = route.changes and not getattr(given.get("body"), "dry_run", False)
             seconds = route.patience_seconds or bounds_of(request.app).request_seconds
-            async with in_time(seconds, changes=changes and asker is None) as under_way:
+            async with in_time(seconds, changes=changes and asker is None and wrong is None) as under_way:
+                if wrong is not None:
+                    if (approach := given.get(shown)) is not None:  # who asks is judged before what they ask
+                        await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                    raise wrong
                 if asker is not None:
                     approach = given[asker]
                     given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it

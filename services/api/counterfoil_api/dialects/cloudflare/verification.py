@@ -53,7 +53,6 @@ async def verify_service_token(
         return Verdict(active=False)
     if found is None:
         return Verdict(active=False)
-    ledger.uses.note(found.seen, found.generation)
     seen, until = found.seen, found.until
     return Verdict(
         active=True,

@@ -1,0 +1,143 @@
+"""A believed secret or bearer counts as used wherever it is presented, whatever becomes of what it came with."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from api.oauth import ACCESS_TOKEN, EXCHANGE, TOKEN, anybody, as_client
+from api.proxy import Asked, bearer
+from api.service import Answer, Caller, basic
+
+Ask = Callable[[Caller, Any], Awaitable[Answer]]
+"""Presents the secret of an issued token to the service."""
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def used(admin: Caller, issued: Any) -> str | None:
+    """Return when a token was last used, once what was noted is surely written: another one's use is, too."""
+    marker = await admin.issue()
+    await admin.with_token(marker["secret"]).get("/v1/tokens/self")
+    async with asyncio.timeout(20):
+        while not (await admin.get(f"/v1/tokens/{marker['token']['id']}")).json["last_used_at"]:  # noqa: ASYNC110 - it is written once a second
+            await asyncio.sleep(0.05)
+    moment: str | None = (await admin.get(f"/v1/tokens/{issued['token']['id']}")).json["last_used_at"]
+    return moment
+
+
+def as_bearer(method: str, path: str, body: bytes = b"{}", **headers: str) -> Ask:
+    def ask(admin: Caller, issued: Any) -> Awaitable[Answer]:
+        return admin.with_token(issued["secret"]).ask(method, path, body, headers=headers)
+
+    return ask
+
+
+def client(**fields: str) -> Ask:
+    return lambda admin, issued: as_client(admin, issued).form(TOKEN, **fields)
+
+
+def subject(**fields: str) -> Ask:
+    def ask(admin: Caller, issued: Any) -> Awaitable[Answer]:
+        asked = {"grant_type": EXCHANGE, "subject_token": issued["secret"], "subject_token_type": ACCESS_TOKEN}
+        return anybody(admin).form(TOKEN, **(asked | fields))
+
+    return ask
+
+
+REFUSED: dict[str, Ask] = {
+    "a body that is no JSON": as_bearer("POST", "/v1/tokens", b"{"),
+    "a body of another shape": as_bearer("POST", "/v1/tokens", b'{"nme": "x"}'),
+    "a body of another media type": as_bearer("POST", "/v1/tokens", Content_Type="text/plain"),
+    "a body that is too large": as_bearer("POST", "/v1/tokens", b" " * 600_000),
+    "a query that is not known": as_bearer("GET", "/v1/tokens?color=red", b""),
+    "an If-Match without quotes": as_bearer("PATCH", "/v1/tokens/self", If_Match="1"),
+    "a key of no form": as_bearer("POST", "/v1/tokens", b'{"name": "x"}', Idempotency_Key="é"),
+    "a scope that it lacks": as_bearer("GET", "/v1/users", b""),
+    "introspection without a token": as_bearer("POST", "/v1/introspect", b"", **FORM),
+    "introspection of JSON": as_bearer("POST", "/v1/introspect", b"{}"),
+    "revocation without a token": as_bearer("POST", "/v1/oauth/revoke", b"", **FORM),
+    "a rotation without a grace": as_bearer("POST", "/v1/tokens/self/rotate", b"{}"),
+    "an account change of another shape": as_bearer("PATCH", "/v1/account", b'{"x": 1}'),
+    "an exchange of another shape": as_bearer("POST", "/v1/exchange", b'{"x": 1}'),
+    "an exchange for no time": as_bearer("POST", "/v1/exchange", b'{"lifetime": "0s"}'),
+    "an exchange beyond its scopes": as_bearer("POST", "/v1/exchange", b'{"scopes": ["other.scope"]}'),
+    "an exchange for a malformed scope": as_bearer("POST", "/v1/exchange", b'{"scopes": ["a b"]}'),
+    "a client's grant beyond its scopes": client(grant_type="client_credentials", scope="other.scope"),
+    "a token exchange beyond the scopes": subject(scope="other.scope"),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
+async def test_good_credentials_are_used_though_the_request_is_refused(admin: Caller, how: str) -> None:
+    issued = await admin.issue(scopes=["invoices.read", "tokens.introspect"], duration="1h")
+    answer = await REFUSED[how](admin, issued)
+    assert answer.status in (400, 403, 413, 415, 422), answer.body
+    assert await used(admin, issued) is not None
+
+
+async def test_a_bearer_whose_request_is_refused_uses_its_token(admin: Caller) -> None:
+    issued = await admin.issue(scopes=["invoices.read"], duration="1h")
+    text = (await admin.with_token(issued["secret"]).post("/v1/exchange", {"audience": "orders"})).json["access_token"]
+    exchanged_at = await used(admin, issued)
+    assert (await admin.with_token(text).get("/v1/tokens/self")).status == 401  # it is for another service
+    later = await used(admin, issued)
+    assert later is not None
+    assert later > str(exchanged_at)
+
+
+STOPPED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a scope that it lacks": ("scope-missing", {}, "mail.send"),
+    "another network": ("token-network-forbidden", {"networks": ["203.0.113.0/24"]}, "invoices.read"),
+    "a demand that cannot be read": ("proxy-misconfigured", {}, "no scope at all!"),
+}
+
+
+@pytest.mark.parametrize("why", STOPPED)
+async def test_a_token_that_a_proxy_is_told_to_stop_was_used(proxy: Asked, admin: Caller, why: str) -> None:
+    problem, fields, scope = STOPPED[why]
+    issued = await admin.issue(scopes=["invoices.read"], **fields)
+    answer = await proxy.about(bearer(issued["secret"]), scope=scope)
+    assert (answer.status, answer.problem) == (403, problem)
+    assert await used(admin, issued) is not None
+
+
+async def test_a_token_that_a_proxy_lets_pass_was_used(proxy: Asked, admin: Caller) -> None:
+    issued = await admin.issue(scopes=["invoices.read"])
+    assert (await proxy.about(bearer(issued["secret"]))).status == 200
+    assert await used(admin, issued) is not None
+
+
+async def test_a_token_over_its_own_rate_is_used_where_it_is_refused(proxy: Asked, admin: Caller) -> None:
+    issued = await admin.issue(scopes=["invoices.read"], rate_limit="1/1h")
+    holder = admin.with_token(issued["secret"])
+    assert (await holder.get("/v1/tokens/self")).status == 200
+    first = await used(admin, issued)
+    assert (await holder.get("/v1/tokens/self")).status == 429
+    second = await used(admin, issued)
+    assert str(second) > str(first)
+    assert (await proxy.about(bearer(issued["secret"]))).status == 403
+    assert str(await used(admin, issued)) > str(second)
+
+
+async def test_a_secret_that_is_shown_to_be_revoked_was_used_by_then(admin: Caller) -> None:
+    issued = await admin.issue()
+    assert (await admin.form("/v1/oauth/revoke", token=issued["secret"])).status == 200
+    assert await used(admin, issued) is not None
+
+
+async def test_what_is_not_believed_is_not_used(admin: Caller, stranger: Caller, proxy: Asked) -> None:
+    issued, other = await admin.issue(scopes=["invoices.read"]), await admin.issue()
+    wrong = Caller(admin.session, basic(other["token"]["id"], issued["secret"]))
+    assert (await wrong.post("/v1/tokens", {"nme": "x"})).status == 401  # before anything is said of the body
+    assert (await stranger.form("/v1/introspect", token=issued["secret"])).json == {"active": False}
+    assert (await stranger.form("/v1/oauth/revoke", token=issued["secret"])).status == 200
+    elsewhere = Asked(proxy.session, (await stranger.get("/v1/account")).json["id"])
+    assert (await elsewhere.about(bearer(issued["secret"]))).status == 401
+    assert await used(admin, issued) is None
+
+
+async def test_a_report_of_a_leak_is_no_use(admin: Caller) -> None:
+    issued = await admin.issue()
+    assert (await anybody(admin).post("/v1/burn", [issued["secret"]])).status == 202
+    assert await used(admin, issued) is None
