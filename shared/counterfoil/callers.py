@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from .bounds import Bounds
-from .principal import Principal
-from .refusals import CallerChanged, CallerGone, TokenExpired
+from .principal import Owner, Principal
+from .refusals import CallerChanged, CallerGone, Refusal, TokenExpired
 from .scopes import missing
-from .subjects.user import User
+from .subjects.user import User, owner_of
 from .token import Accepted, Surroundings, flaw
 
 
@@ -27,6 +29,8 @@ class HeldToken(Accepted, Protocol):
     def around(self) -> Surroundings: ...
     @property
     def bounds(self) -> Bounds: ...
+    @property
+    def owner(self) -> Owner: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,20 @@ class UserAsking:
         if self.user.standing != "active" or by.generation not in (None, self.user.generation):
             raise CallerGone
         _refuse_less(by, self.held)
+
+
+def maker_of(standing: TokenAsking | UserAsking | None, by: Principal, at: datetime) -> Principal | None:
+    """Return who made something, with all that they may do at this moment; None if that is nothing any more."""
+    try:
+        if standing is None:
+            return None
+        standing.refuse_less(by, at)
+    except Refusal:
+        return None
+    if isinstance(standing, UserAsking):
+        return replace(by, scopes=standing.held, owner=owner_of(standing.user.id))
+    token = standing.token
+    return replace(by, scopes=standing.held, owner=token.owner, expires_at=token.expires_at, bounds=token.bounds)
 
 
 def _refuse_less(by: Principal, held: tuple[str, ...]) -> None:

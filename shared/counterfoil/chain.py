@@ -192,7 +192,8 @@ class Chain:
         """Hold the generations of the secrets that open this token, each with its pepper, against those that it had."""
         if self.broken:
             return
-        known = set(range(1, self.state.generation + 1)) if isinstance(self.state, Token) else set()
+        has_secrets = isinstance(self.state, Token) and self.state.trust is None
+        known = set(range(1, self.state.generation + 1)) if isinstance(self.state, Token) and has_secrets else set()
         generations = {generation for generation, _ in kept}
         for generation in sorted(generations - known):
             yield self._finding("secret-of-nothing", field="generation", stored=generation)

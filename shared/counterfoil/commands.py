@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from .bounds import Address
 from .principal import Owner, Principal
 from .secret import Minted
+from .trust import Assertion, Trust
 
 
 class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,12 +33,14 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
     `undescribed` are its scopes that the account's catalogue does not describe. `known_as` are the digests that a
     secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
+    A token has either a secret or a trust.
     """
 
     number: int = 0
     owner: Owner
     name: str
-    secret: Minted
+    secret: Minted | None
+    trust: Trust | None = None
     description: str = ""
     scopes: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
@@ -75,6 +78,7 @@ class Update(Change, frozen=True, kw_only=True):
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType | None = UNSET
     max_uses: int | UnsetType | None = UNSET
+    trust: Trust | UnsetType = UNSET
     previous_until: datetime | UnsetType = UNSET
 
 
@@ -140,9 +144,11 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
 
     `actors` are the tokens that act on the owner's behalf, the present one first, who then is the one who asks.
     `counted` is the token's own rate limit, if this call was counted against it already.
+    With an `assertion` a JWT buys it, under the token's trust, and the generation is the present one.
     """
 
     generation: int
+    assertion: Assertion | None = None
     jti: UUID
     lifetime_seconds: int
     audience: tuple[str, ...] = ()

@@ -50,8 +50,10 @@ from .refusals import (
     BeyondOwner,
     LifetimeRequired,
     LifetimeUnwanted,
+    NoSecret,
     NotFound,
     NothingToRenew,
+    NoTrust,
     PreviousSecretEnded,
     PreviousSecretGood,
     RenewsItself,
@@ -63,6 +65,7 @@ from .refusals import (
 from .subjects.account import Policy
 from .suspension import resumed, suspended
 from .token import ALONE, Surroundings, Token, flaw, pending, previous_is_good, refuse_beyond_token, status
+from .trust import Trust, checked_trust
 
 _OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 GRACE_LIMIT_SECONDS: Final = 366 * 86_400
@@ -118,7 +121,7 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
         )
     owner, granted = _canonical(command.owner), scopes.checked(command.scopes)
     _refuse_unknown(owner, around)
-    policy = around.policy
+    policy, (scheme, stub) = around.policy, _opened_by(command)
     life, expires_at = _life(command, at, policy)
     if not command.may_have_expired:
         _refuse_past(at, expires_at)
@@ -136,14 +139,15 @@ def _create(token: Token | None, command: Create, at: datetime, around: Surround
             duration=life,
             expires_at=expires_at,
             thresholds=command.thresholds if policy.thresholds is None else policy.thresholds,
-            stub=command.secret.stub,
+            stub=stub,
             dialect=command.dialect,
             cloned_from=command.cloned_from,
             networks=bounds.networks or UNSET,
             rate_limit=bounds.rate_limit or UNSET,
             max_uses=bounds.max_uses or UNSET,
             epoch=around.epoch,
-            imported=None if command.secret.scheme == secret.OWN else command.secret.scheme,
+            imported=None if scheme == secret.OWN else scheme,
+            trust=UNSET if command.trust is None else checked_trust(command.trust),
             private=Private(
                 name=text.checked_name(command.name),
                 description=text.checked("description", command.description, text.DESCRIPTION_LIMIT),
@@ -169,6 +173,13 @@ def _life(command: Create, at: datetime, policy: Policy) -> tuple[str | None, da
             field="duration",
         )
     return command.duration, expires_at
+
+
+def _opened_by(command: Create) -> tuple[str, str]:
+    """Return the scheme and the stub of what opens a new token, which is a secret or a trust, never both."""
+    if (command.secret is None) == (command.trust is None):
+        raise TypeError("a token is created with a secret or with a trust")
+    return (secret.OWN, "") if command.secret is None else (command.secret.scheme, command.secret.stub)
 
 
 def _canonical(owner: Owner) -> Owner:
@@ -223,15 +234,30 @@ def _update(token: Token, command: Update, at: datetime, around: Surroundings) -
         ),
     )
     until = UNSET if command.previous_until is UNSET else _moved(token, command, command.previous_until, at, around)
+    trust = _stated(token, command, command.trust, around)
     changed = Updated(
         scopes=UNSET if granted == token.scopes else granted,
         networks=UNSET if bounds.networks == token.networks else bounds.networks,
         rate_limit=UNSET if bounds.rate_limit == token.rate_limit else bounds.rate_limit,
         max_uses=UNSET if bounds.max_uses == token.max_uses else bounds.max_uses,
         previous_until=UNSET if until == token.previous_until else until,
+        trust=trust,
+        epoch=UNSET if trust is UNSET else around.epoch,
         private=None if said == Private() else said,
     )
     return [] if changed == Updated() else [changed]
+
+
+def _stated(token: Token, command: Update, trust: Trust | UnsetType, around: Surroundings) -> Trust | UnsetType:
+    """Return the trust to put in place; by somebody else, or after all secrets were ended, the same one counts."""
+    if trust is UNSET:
+        return UNSET
+    if token.trust is None:
+        raise NoTrust
+    checked_trust(trust)
+    refuse_beyond_life(command.by, token.expires_at)
+    same = (trust, command.by.actor) == (token.trust, token.trust_by) and token.epoch >= around.epoch
+    return UNSET if same else trust
 
 
 def _moved(token: Token, command: Update, until: datetime, at: datetime, around: Surroundings) -> datetime | None:
@@ -292,6 +318,8 @@ def _refuse_past(at: datetime, expires_at: datetime | None) -> None:
 
 
 def _rotate(token: Token, command: Rotate, at: datetime, around: Surroundings) -> list[Event]:
+    if token.trust is not None:
+        raise NoSecret
     if not 0 <= command.grace_seconds <= GRACE_LIMIT_SECONDS:
         raise BadDuration("A grace period is between 0s and 366d; give one such as 24h.", field="grace")
     refuse_beyond_token(command.by, token)

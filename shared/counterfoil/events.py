@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .principal import Actor, Owner
+from .trust import Trust
 
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,6 +39,7 @@ class Created(Event, frozen=True, kw_only=True):
 
     `imported` names the algorithm by which a secret from elsewhere is known; None is a secret that was made here.
     `epoch` is how often all secrets of the account had been ended before this one was made.
+    A token that has a `trust` has no secret, and an empty stub.
     """
 
     number: int
@@ -55,18 +57,22 @@ class Created(Event, frozen=True, kw_only=True):
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType = UNSET
     max_uses: int | UnsetType = UNSET
+    trust: Trust | UnsetType = UNSET
 
 
 class Updated(Event, frozen=True, kw_only=True):
     """Its name, description or metadata (private), its scopes, or from where and how often it may be used changed.
 
-    `previous_until` is the new end of its previous secret; null ended that at once.
+    `previous_until` is the new end of its previous secret; null ended that at once. A `trust` that was stated, in this
+    epoch, begins a new generation: bearers bought under the one before ended.
     """
 
     scopes: tuple[str, ...] | UnsetType = UNSET
     networks: tuple[str, ...] | UnsetType = UNSET
     rate_limit: str | UnsetType | None = UNSET
     max_uses: int | UnsetType | None = UNSET
+    trust: Trust | UnsetType = UNSET
+    epoch: int | UnsetType = UNSET
     previous_until: datetime | UnsetType | None = UNSET
 
 
@@ -93,8 +99,22 @@ class Rotated(Event, frozen=True, kw_only=True):
     ended_early: datetime | UnsetType = UNSET
 
 
+class Asserted(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a JWT decided an exchange: its issuer, the claims that were asked for, and its sub.
+
+    `jti` is the SHA-256, in hex, of the issuer, a line feed and its jti; None if it had none.
+    """
+
+    issuer: str
+    claims: dict[str, str]
+    jti: str | None
+
+
 class Exchanged(Event, frozen=True, kw_only=True):
-    """It bought a short-lived bearer, named by its `jti`; `actors` act on its owner's behalf, the last one first."""
+    """It bought a short-lived bearer, named by its `jti`; `actors` act on its owner's behalf, the last one first.
+
+    With an `assertion` a JWT of the token's trusted issuer bought it.
+    """
 
     jti: UUID
     generation: int
@@ -102,6 +122,7 @@ class Exchanged(Event, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     expires_at: datetime
     actors: tuple[UUID, ...] = ()
+    assertion: Asserted | UnsetType = UNSET
 
 
 class Suspended(Event, frozen=True, kw_only=True, omit_defaults=True):

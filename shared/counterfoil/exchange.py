@@ -4,40 +4,89 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from msgspec import UNSET, UnsetType
+
 from . import scopes, text
 from .bounds import admits
 from .commands import Exchange
-from .events import Exchanged
-from .principal import refuse_beyond_scopes
-from .refusals import BeyondAudience, NetworkForbidden, TokenExpired, TokenNetworkForbidden, Uncounted, UnknownSecret
+from .events import Asserted, Exchanged
+from .principal import handed_on, refuse_beyond_scopes
+from .refusals import (
+    BeyondAudience,
+    MakerGone,
+    NetworkForbidden,
+    SecretEnded,
+    TokenExpired,
+    TokenNetworkForbidden,
+    TrustRefused,
+    Uncounted,
+    UnknownSecret,
+)
 from .scopes import meet
 from .token import ALONE, Surroundings, Token, flaw, good_until
+from .trust import Assertion, matched
 
 
 def exchanged(token: Token, command: Exchange, at: datetime, around: Surroundings = ALONE) -> Exchanged:
     """Return the bearer that is bought, or raise a Refusal: everything is asked again, each time."""
     if command.actors and command.by.account != token.account:
         raise UnknownSecret  # what is another account's, dead or alive, is answered like what never was
-    if denied := flaw(token, command.generation, at, around):
-        raise denied
+    asserted = UNSET if command.assertion is None else _asserted(token, command.assertion, at)
+    generation = command.generation if asserted is UNSET else token.generation
+    _refuse_flaw(token, generation, at, around)
     if not around.policy.admits(command.address):
         raise NetworkForbidden
     if not admits(token.networks, command.address):
         raise TokenNetworkForbidden
+    if token.trust is not None:
+        _refuse_maker(command, around)
     if token.rate_limit != command.counted:
         raise Uncounted(token.account, token.id, token.rate_limit)
     return Exchanged(
         jti=command.jti,
-        generation=command.generation,
+        generation=generation,
         audience=_audience(command),
         scopes=_scopes(token, command, around),
-        expires_at=_end(token, command, at),
+        expires_at=_end(token, command, at, around),
         actors=command.actors,
+        assertion=asserted,
     )
+
+
+def _asserted(token: Token, assertion: Assertion, at: datetime) -> Asserted | UnsetType:
+    """Return what of a JWT decides that it opens the token; nothing of the token's own state is told before that."""
+    trust = token.trust
+    if trust is None:
+        raise UnknownSecret
+    if (assertion.issuer, assertion.audience) != (trust.issuer, trust.audience):
+        raise TrustRefused("The token's trust was changed in the meantime; try again.")
+    claims = matched(trust, assertion.claims, at)
+    digest = assertion.digest
+    if trust.once and digest is None:
+        raise TrustRefused("The JWT has no jti, by which it could be accepted once; let the issuer add one.")
+    return Asserted(issuer=assertion.issuer, claims=claims, jti=None if digest is None else digest.hex())
+
+
+def _refuse_flaw(token: Token, generation: int, at: datetime, around: Surroundings) -> None:
+    denied = flaw(token, generation, at, around)
+    if isinstance(denied, SecretEnded) and token.trust is not None:
+        raise SecretEnded("All secrets of this account were revoked, and trusts with them; state its trust again.")
+    if denied:
+        raise denied
+
+
+def _refuse_maker(command: Exchange, around: Surroundings) -> None:
+    """Refuse a trust whose maker may do nothing any more, or not from there."""
+    if around.maker is None:
+        raise MakerGone
+    if not admits(around.maker.bounds.networks, command.address):
+        raise TokenNetworkForbidden
 
 
 def _scopes(token: Token, command: Exchange, around: Surroundings) -> tuple[str, ...]:
     there = around.left_of(token.scopes)
+    if token.trust is not None and around.maker is not None:
+        there = handed_on(around.maker, there, owner=token.owner)
     if command.held is not None:
         there = meet(there, command.held.scopes)
     if command.scopes is None:
@@ -56,11 +105,13 @@ def _audience(command: Exchange) -> tuple[str, ...]:
     return wanted or command.held.audience
 
 
-def _end(token: Token, command: Exchange, at: datetime) -> datetime:
+def _end(token: Token, command: Exchange, at: datetime, around: Surroundings) -> datetime:
     presented = [command.held.expires_at] if command.held else []
     if command.actors and command.by.expires_at is not None:
         presented.append(command.by.expires_at)
     if any(end <= at for end in presented):
         raise TokenExpired
-    own = good_until(token, command.generation)
-    return min([at + timedelta(seconds=command.lifetime_seconds), *presented, *([own] if own else [])])
+    own = good_until(token, token.generation if command.assertion else command.generation)
+    maker = around.maker.expires_at if token.trust is not None and around.maker is not None else None
+    ends = [end for end in (own, maker) if end is not None]
+    return min([at + timedelta(seconds=command.lifetime_seconds), *presented, *ends])

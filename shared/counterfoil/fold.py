@@ -15,18 +15,19 @@ import msgspec
 from msgspec import structs
 
 from . import codec, decide, subjects, token
-from .callers import TokenAsking, UserAsking
+from .callers import TokenAsking, UserAsking, maker_of
 from .codec import Sealed
 from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCommand
 from .events import Event, Fact, Subject
-from .principal import Actor, Principal
-from .refusals import Refusal, SecretTaken, UnknownSecret
+from .principal import SYSTEM, Actor, Principal
+from .refusals import AlreadyAccepted, Refusal, SecretTaken, UnknownSecret
 from .replays import refuse_replay
 from .secret import Minted
 from .subjects.small import Around, Small, SubjectCommand
 from .subjects.user import User
 from .subjects.user_commands import lessens_administrators
 from .token import ALONE, Surroundings, Token
+from .trust import ends_of
 
 
 class Together(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ class Taken:
 
     `opened` says which token and generation a digest opens, `clock` is the database's, `around` what surrounds a token
     that is exchanged. Whoever asks, and whoever is to own a token, is known by `callers`, as they are now, and what
-    surrounds all tokens of an account by `accounts`.
+    surrounds all tokens of an account by `accounts`. `accepted` are JWTs that opened a token and may do so once.
     """
 
     clock: datetime
@@ -73,6 +74,7 @@ class Taken:
     around: dict[Key, Surroundings] = field(default_factory=dict)
     accounts: dict[UUID, Surroundings] = field(default_factory=dict)
     callers: dict[Key, Standing] = field(default_factory=dict)
+    accepted: set[tuple[UUID, UUID, bytes]] = field(default_factory=set)
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
     emails: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
     """By account."""
@@ -121,6 +123,8 @@ class Writes:
     rows: dict[Key, bool] = field(default_factory=dict)
     secrets: list[tuple[Token, Minted]] = field(default_factory=list)
     small: list[tuple[SubjectCommand, Key]] = field(default_factory=list)
+    accepted: list[tuple[UUID, UUID, bytes, float]] = field(default_factory=list)
+    """Account, token, and a JWT's digest and end."""
 
 
 class Fold:
@@ -152,6 +156,8 @@ class Fold:
             events = self._decided(row.state, command, at)
             if isinstance(command, Create) and not self.taken.opened.keys().isdisjoint(command.known_as):
                 return SecretTaken()
+            if (digest := _once(command, row.state)) is not None and (*key, digest) in self.taken.accepted:
+                return AlreadyAccepted()
             changed, facts = _folded(row, command, events, at)
         except Refusal as refusal:
             return refusal
@@ -237,8 +243,20 @@ class Fold:
         around = self.taken.around.get(key, ALONE)
         if isinstance(command, Create) and (owner := self._owner(command)) is not None:
             around = structs.replace(around, owner=owner.standing, owner_holds=owner.held)
+        state = self.taken.rows[key].state if isinstance(command, Exchange) else None
+        if isinstance(state, Token) and state.trust_by is not None:
+            around = structs.replace(around, maker=self._maker(state.account, state.trust_by))
         account = self.taken.accounts.get(command.account)
         return around if account is None else structs.replace(around, policy=account.policy, epoch=account.epoch)
+
+    def _maker(self, account: UUID, actor: Actor) -> Principal | None:
+        """Return who stated a token's trust, as they stand now; what this very batch made of a user counts."""
+        if actor.kind == "system":
+            return SYSTEM
+        standing = self.taken.callers.get((account, actor.id))
+        if (row := self.taken.rows.get((account, actor.id))) is not None and isinstance(row.state, User):
+            standing = UserAsking(row.state)
+        return maker_of(standing, Principal(actor=actor, account=account, scopes=()), self.taken.clock)
 
     def _owner(self, command: Create) -> User | None:
         """Return the user who is to own a token; what this very batch made of them counts."""
@@ -261,7 +279,10 @@ class Fold:
                 self._count(row.state)
             return
         self.writes.rows[key] = isinstance(command, Exchange) and self.writes.rows.get(key, True)
-        if isinstance(command, Create | Rotate) and isinstance(row.state, Token):
+        if (digest := _once(command, row.state)) is not None and isinstance(command, Exchange) and command.assertion:
+            self.taken.accepted.add((*key, digest))
+            self.writes.accepted.append((*key, digest, ends_of(command.assertion.claims)))
+        if isinstance(command, Create | Rotate) and command.secret is not None and isinstance(row.state, Token):
             self.writes.secrets.append((row.state, command.secret))
         if isinstance(command, Create):
             self.taken.opened |= dict.fromkeys(command.known_as, (*key, 1))
@@ -275,6 +296,13 @@ class Fold:
 def key_of(command: TokenCommand | SubjectCommand) -> Key:
     """Return the account and the subject that a command is about."""
     return command.account, command.token_id if isinstance(command, TokenCommand) else command.id
+
+
+def _once(command: Command, state: Token | Small | None) -> bytes | None:
+    """Return what a JWT is remembered by that a token accepts once."""
+    if not isinstance(command, Exchange) or command.assertion is None or not isinstance(state, Token):
+        return None
+    return command.assertion.digest if state.trust is not None and state.trust.once else None
 
 
 def _needs_no_recheck(command: TokenCommand | SubjectCommand) -> bool:

@@ -22,6 +22,16 @@ class Glob(NamedTuple):
     prefix: str
     like: str
 
+    @property
+    def is_exact(self) -> bool:
+        """Say whether it has no wildcard."""
+        return len(_LIKE.findall(self.like)) == len(self.prefix)
+
+    @property
+    def literal(self) -> str:
+        """Its text without the wildcards."""
+        return "".join(part[-1] for part in _LIKE.findall(self.like) if part not in _WILD.values())
+
     def matches(self, text: str) -> bool:
         """Say whether a text is one that the glob means, in time that grows with the two lengths alone."""
         ends = {0}

@@ -10,6 +10,7 @@ from uuid import UUID
 from .commands import Create
 from .principal import Owner, Principal
 from .secret import Digestible, Peppers, Secret, SecretShape, mint
+from .trust import Trust
 
 NATIVE: Final = "native"
 """What a token remembers of its maker where that was our own API."""
@@ -17,7 +18,10 @@ NATIVE: Final = "native"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A token that somebody wishes to have; without a `shape` its secret has our own form."""
+    """A token that somebody wishes to have; without a `shape` its secret has our own form.
+
+    With a `trust` it has no secret.
+    """
 
     name: str
     owner: Owner
@@ -34,6 +38,7 @@ class Wish:
     cloned_from: UUID | None = None
     dialect: str = NATIVE
     shape: SecretShape | None = None
+    trust: Trust | None = None
 
 
 def fresh_secret(owner: Owner, shape: SecretShape | None) -> Secret:
@@ -47,7 +52,7 @@ def creation(
     peppers: Peppers,
     *,
     token_id: UUID,
-    secret: Digestible,
+    secret: Digestible | None,
     number: int = 0,
     thresholds: tuple[int, ...] = (),
     undescribed: tuple[str, ...] = (),
@@ -61,7 +66,8 @@ def creation(
         number=number,
         owner=wish.owner,
         name=wish.name,
-        secret=peppers.minted(secret),
+        secret=None if secret is None else peppers.minted(secret),
+        trust=wish.trust,
         known_as=known_as,
         description=wish.description,
         scopes=wish.scopes,

@@ -91,6 +91,20 @@ def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -
     _refuse_lacking(tuple(s for s in lacking if not _held_wider(caller.scopes, s, others=others, another_user=another)))
 
 
+def handed_on(maker: Principal, scopes: tuple[str, ...], *, owner: Owner) -> tuple[str, ...]:
+    """Return what is left of these scopes if the maker put them into the hands of this owner at this moment."""
+    left = on_behalf(maker.scopes, scopes)
+    return left if maker.owner == owner else tuple(scope for scope in left if _may_hand_on(maker, scope, owner))
+
+
+def _may_hand_on(maker: Principal, scope: str, owner: Owner) -> bool:
+    try:
+        refuse_beyond(maker, (scope,), owner=owner)
+    except BeyondCaller:
+        return False
+    return True
+
+
 @lru_cache(maxsize=256)  # a thousand scopes are long: not too many of them
 def on_behalf(holds: tuple[str, ...], scopes: tuple[str, ...]) -> tuple[str, ...]:
     """Return what a token with these scopes may do on behalf of a user who holds those: never more than they may."""

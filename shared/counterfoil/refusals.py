@@ -6,7 +6,7 @@ place per wire. Everything else is a bug and rises to the edge.
     Refusal
     ├── Invalid            the request can never succeed as it stands
     │   ├── BadText, BadScope, BadDuration, BadExpiry, BadMetadata, BadOwner, BadReference
-    │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit, BadQuota
+    │   ├── BadPolicy, BadEmail, BadPassword, BadLink, BadNetwork, BadRateLimit, BadQuota, BadTrust
     │   ├── UnknownUser
     │   ├── BadSecret, WeakSecret
     │   ├── EntryTooLarge
@@ -14,7 +14,8 @@ place per wire. Everything else is a bug and rises to the edge.
     ├── Denied             the secret or bearer presented opens nothing
     │   ├── UnknownSecret
     │   ├── TokenExpired, TokenSuspended, TokenRevoked, SecretRetired
-    │   └── SecretEnded, OwnerDisabled, CallerGone
+    │   ├── SecretEnded, OwnerDisabled, CallerGone
+    │   └── TrustRefused, AlreadyAccepted, MakerGone
     ├── Forbidden          the caller is known but may not
     │   ├── BeyondCaller, BeyondOwner, ScopeMissing, RenewsItself, OperatorOnly
     │   └── BeyondAudience, BeyondPolicy, NetworkForbidden, TokenNetworkForbidden
@@ -23,7 +24,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── NothingToRenew, LifetimeRequired, LifetimeUnwanted
     │   ├── PreviousSecretGood, PreviousSecretEnded
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
-    │   ├── PlanChanged, SecretTaken
+    │   ├── PlanChanged, SecretTaken, NoSecret, NoTrust
     │   ├── InUse, TooEarly, CallerChanged
     │   └── KeyReused, SecretNoLongerAvailable
     ├── Uncounted          for the API itself, never shown
@@ -97,6 +98,10 @@ class BadQuota(Invalid):
     """A number of uses or of tokens is between 1 and 1,000,000,000."""
 
 
+class BadTrust(Invalid):
+    """A trust has an issuer (an https URL), an audience, and conditions on claims such as repository: acme/app."""
+
+
 class BadEmail(Invalid):
     """An e-mail address has one @ with text on both sides, no spaces and no colons, such as grace@example.org."""
 
@@ -163,6 +168,18 @@ class OwnerDisabled(Denied):
 
 class CallerGone(Denied):
     """The calling user was disabled or removed in the meantime, or their password changed."""
+
+
+class TrustRefused(Denied):
+    """The JWT does not meet the conditions of the token's trust."""
+
+
+class AlreadyAccepted(Denied):
+    """This JWT was accepted before, and the token's trust accepts each one once; request a new one."""
+
+
+class MakerGone(Denied):
+    """Whoever stated this token's trust is disabled, removed or revoked; state its trust again (PATCH)."""
 
 
 class Forbidden(Refusal):
@@ -267,6 +284,14 @@ class PlanChanged(Conflict):
 
 class SecretTaken(Conflict):
     """This secret already belongs to another token."""
+
+
+class NoSecret(Conflict):
+    """This token is opened by its trust and has no secret to rotate; change its trust instead."""
+
+
+class NoTrust(Conflict):
+    """This token is opened by its secret, so it can have no trust; create another token with the trust."""
 
 
 class InUse(Conflict):

@@ -30,7 +30,9 @@ from .events import (
 )
 from .principal import Actor, Owner, Principal, on_behalf, refuse_beyond, refuse_beyond_bounds
 from .refusals import Denied, OwnerDisabled, SecretEnded, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
+from .scopes import missing
 from .subjects.account import UNBOUND, Policy
+from .trust import Trust
 
 Standing = Literal["active", "suspended", "revoked"]
 Status = Literal["active", "suspended", "expired", "revoked"]
@@ -50,6 +52,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     `standing` is what people decided; `status` adds what time did. `lived_from` is when its present life was given,
     `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this life, `next_due_at` when the
     sweep has something to say next.
+    A token with a `trust` has no secret; `trust_by` stated that last, or gave it more scopes.
     """
 
     account: UUID
@@ -81,6 +84,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ()
     rate_limit: str | None = None
     max_uses: int | None = None
+    trust: Trust | None = None
+    trust_by: Actor | None = None
     reason: str | None
     revision: int
     version: int
@@ -116,13 +121,15 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     Secrets of an earlier `epoch` were ended: counted, not timed, since no clock is right at all times and everywhere.
     `owner` is the standing of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
-    owners who are no users of ours.
+    owners who are no users of ours. `maker` is who stated a token's trust, with all that they hold at this moment; None
+    is nobody who still may anything.
     """
 
     policy: Policy = UNBOUND
     epoch: int = 0
     owner: str = "active"
     owner_holds: tuple[str, ...] | None = None
+    maker: Principal | None = None
 
     def left_of(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
         """Return what a token with these scopes may do at this moment: nothing that its user may not do."""
@@ -209,7 +216,7 @@ def evolve(token: Token | None, fact: Fact) -> Token:
         return replace(token, version=fact.version, at=fact.at, last_exchanged_at=fact.at)
     revised = fact.type not in UNREVISED
     changed = replace(
-        _after(token, event, fact.at),
+        _after(token, event, fact),
         version=fact.version,
         at=fact.at,
         revision=token.revision + revised,
@@ -219,7 +226,7 @@ def evolve(token: Token | None, fact: Fact) -> Token:
 
 
 def _born(fact: Fact, event: Created) -> Token:
-    said = event.private or Private()
+    said, trust = event.private or Private(), event.trust or None
     return Token(
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
         name=said.name or None, description=said.description or "", scopes=event.scopes,
@@ -228,16 +235,17 @@ def _born(fact: Fact, event: Created) -> Token:
         updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
         previous_until=None, previous_epoch=event.epoch, stub=event.stub, dialect=event.dialect,
         cloned_from=event.cloned_from, networks=event.networks or (), rate_limit=event.rate_limit or None,
-        max_uses=event.max_uses or None, reason=None, revision=1, version=fact.version, at=fact.at,
+        max_uses=event.max_uses or None, trust=trust, trust_by=fact.by if trust else None, reason=None,
+        revision=1, version=fact.version, at=fact.at,
     )  # fmt: skip
 
 
-def _after(token: Token, event: TokenEvent, at: datetime) -> Token:
+def _after(token: Token, event: TokenEvent, fact: Fact) -> Token:
     match event:
         case Updated():
-            return _updated(token, event)
+            return _updated(_trusting(token, event, fact.by), event)
         case Renewed(expires_at=expires_at, duration=duration):
-            return replace(token, expires_at=expires_at, duration=duration, lived_from=at, noticed=None)
+            return replace(token, expires_at=expires_at, duration=duration, lived_from=fact.at, noticed=None)
         case Rotated(generation=generation, previous_until=until, stub=stub, epoch=epoch, forgets_use=forgets):
             used = None if forgets is True else token.last_exchanged_at
             return replace(
@@ -280,6 +288,23 @@ def _updated(token: Token, event: Updated) -> Token:
         max_uses=token.max_uses if event.max_uses is UNSET else event.max_uses,
         previous_until=token.previous_until if event.previous_until is UNSET else event.previous_until,
     )
+
+
+def _trusting(token: Token, event: Updated, by: Actor) -> Token:
+    """Return the token with the trust that was stated, by whom; who gives it more scopes answers for it, too."""
+    if event.trust is not UNSET:
+        return replace(
+            token,
+            trust=event.trust,
+            trust_by=by,
+            generation=token.generation + 1,
+            previous_until=None,
+            epoch=event.epoch or 0,
+            previous_epoch=token.epoch,
+        )
+    if token.trust is not None and event.scopes is not UNSET and missing(token.scopes, event.scopes):
+        return replace(token, trust_by=by)
+    return token
 
 
 def _due(token: Token) -> Token:

@@ -192,6 +192,7 @@ async def test_what_was_erased_is_not_missed(database: Database, story: Create, 
 
 
 async def test_findings_show_no_digest(database: Database, story: Create, tamper: Tamper) -> None:
+    assert story.secret is not None
     digest = story.secret.digest.hex()
     await tamper("update secret set generation = 7 where token_id = $1", story.token_id)
     findings, _ = await audit(database)

@@ -34,7 +34,9 @@ def create(**said: Any) -> Create:
 
 
 def exchange(made: Create) -> ExchangeSecret:
-    return ExchangeSecret(digests=(made.secret.digest,), jti=uuids.uuid7(), lifetime_seconds=3600)
+    return ExchangeSecret(
+        digests=(made.secret.digest if made.secret else b"",), jti=uuids.uuid7(), lifetime_seconds=3600
+    )
 
 
 def update(made: Create, **said: Any) -> Update:

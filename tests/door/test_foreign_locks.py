@@ -179,6 +179,7 @@ async def test_a_key_that_somebody_else_is_about_to_commit_delays_nobody_else(do
     free, doomed = create(), create()
     await door.execute(free)
     secret = doomed.secret
+    assert secret is not None
     await owner.execute("begin")
     await owner.execute(
         "insert into secret (digest, account_id, token_id, generation, pepper_id) values ($1, $2, $3, 1, 1)",

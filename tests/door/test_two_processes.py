@@ -159,7 +159,7 @@ class Ledger(RuleBasedStateMachine):
         self.outcomes.append(answer)
         if key is not None:
             self.replies.setdefault(key, set()).add(answer.reply)
-        if isinstance(command, commands.Create | commands.Rotate) and answer.facts:
+        if isinstance(command, commands.Create | commands.Rotate) and command.secret and answer.facts:
             self.secrets[command.secret.digest] = None
 
     def teardown(self) -> None:

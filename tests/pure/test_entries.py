@@ -13,6 +13,7 @@ import pytest
 
 from counterfoil.codec import Sealed, entry_of, fact_of, leaf_hash, seal
 from counterfoil.events import (
+    Asserted,
     Created,
     Erased,
     Event,
@@ -55,11 +56,13 @@ from counterfoil.subjects.user_events import (
     UserRemoved,
     UserUpdated,
 )
+from counterfoil.trust import Trust
 
 GOLDEN = Path(__file__).with_name("entries.jsonl")
 ACCOUNT, OTHER = UUID("019b0000-0000-7000-8000-00000000acc0"), UUID("019b0000-0000-7000-8000-000000000bee")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ENDS = START + timedelta(days=90, microseconds=123_456)
+TRUST = Trust(issuer="https://id.example", audience="us", claims={"sub": ("repo:acme/*",), "é": ("a", "b")}, once=True)
 WORDS = Private(name='Ада\'s "nightly" 👩‍🔧', description="", metadata={"team": "é", "B": "<&>/\\"})
 
 LIVES: dict[str, list[Event]] = {
@@ -145,6 +148,11 @@ LIVES: dict[str, list[Event]] = {
         Updated(networks=(), rate_limit=None),
         Updated(max_uses=3),
         Updated(max_uses=None),
+        Updated(trust=TRUST, epoch=2),
+        Exchanged(
+            jti=OTHER, generation=3, audience=(), scopes=("tokens.a",), expires_at=ENDS,
+            assertion=Asserted(issuer=TRUST.issuer, claims={"sub": "repo:acme/app", "ref": "refs/é"}, jti="ab" * 32),
+        ),
     ],
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from counterfoil.postgres import attempts, claims, jobs, use
+from counterfoil.postgres import assertions, attempts, claims, jobs, use
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.forgetting import LONGEST_SECONDS
 
@@ -19,6 +19,7 @@ _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType
     "replies": claims.forget,
     "attempts": attempts.forget,
     "job_parts": jobs.forget_unaccepted,
+    "assertions": assertions.forget,
 })  # fmt: skip
 _REST_SECONDS: Final = 86_400.0
 """Uses are counted by the day: who went through all tokens finds nothing new before tomorrow."""

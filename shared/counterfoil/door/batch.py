@@ -17,15 +17,17 @@ from msgspec import structs
 from counterfoil.commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
 from counterfoil.fold import AGAIN, Answer, Command, Fold, Key, Outcome, Taken, Together, key_of
 from counterfoil.idempotency import Claim
+from counterfoil.postgres import assertions, beside, callers, claims, subject_row
 from counterfoil.postgres import batch as sql
-from counterfoil.postgres import beside, callers, claims, subject_row
 from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.principal import Principal
 from counterfoil.refusals import KeyReused, Overloaded, Refusal, SecretNoLongerAvailable
+from counterfoil.secret import Minted
 from counterfoil.subjects import KIND_OF
 from counterfoil.subjects.pepper import Pepper
 from counterfoil.subjects.small import Small, SubjectCommand
 from counterfoil.subjects.user_commands import CreateUser, EnrolTotp, UpdateUser, lessens_administrators
+from counterfoil.token import Token
 
 Reply = Callable[[Outcome], bytes]
 
@@ -98,6 +100,8 @@ class Batch:
             self.answers[job] = self._answer(job, fold)
         if fold.writes.facts:
             await sql.append(connection, fold.taken, fold.writes)
+        if fold.writes.accepted:
+            await assertions.keep(connection, fold.writes.accepted)
         if fold.writes.small:
             await self._save(connection, fold)
         await self._settle(connection)
@@ -169,10 +173,12 @@ class Batch:
         # account's epoch is read before them: a secret made for somebody whose own was ended since is of the old one.
         if accounts := {c.account for c in asked} | {c.account for c in commands if isinstance(c, Create | Rotate)}:
             taken.accounts, self.peppers = await callers.accounts(connection, accounts)
-        asking = [*(command.by for command in asked), *_acting(commands)]
+        asking = [*(command.by for command in asked), *_acting(commands), *_makers(commands, taken)]
         owning = [(c.account, c.owner.user) for c in commands if isinstance(c, Create) and c.owner.user]
         if asking or owning:
             taken.callers = await callers.standing(connection, asking, owning)
+        if asserted := list(_asserted(commands, taken)):
+            taken.accepted = await assertions.accepted(connection, asserted)
         self.new = frozenset(key for key, row in taken.rows.items() if row.state is None)
         return Fold(taken)
 
@@ -235,7 +241,7 @@ def _about(command: Command, subject: UUID | None) -> TokenCommand | SubjectComm
 def _pepper_of(command: Command) -> int | None:
     """Return under which pepper something new is to be kept."""
     match command:
-        case Create(secret=minted) | Rotate(secret=minted):
+        case Create(secret=Minted() as minted) | Rotate(secret=minted):
             return minted.pepper_id
         case EnrolTotp(pepper_id=pepper_id):
             return pepper_id
@@ -249,6 +255,28 @@ def _acting(commands: Iterable[Command]) -> Iterator[Principal]:
             yield command.actor
         elif isinstance(command, Exchange) and command.actors:
             yield command.by
+
+
+def _makers(commands: Iterable[Command], taken: Taken) -> Iterator[Principal]:
+    """Yield those who stated the trusts of tokens that are exchanged: no bearer does more than they still may."""
+    for _, token in _trusting(commands, taken):
+        if token.trust_by is not None:
+            yield Principal(actor=token.trust_by, account=token.account, scopes=())
+
+
+def _asserted(commands: Iterable[Command], taken: Taken) -> Iterator[tuple[UUID, UUID, bytes]]:
+    """Yield the JWTs that are accepted once."""
+    for command, token in _trusting(commands, taken):
+        digest = command.assertion.digest if command.assertion is not None else None
+        if digest is not None and token.trust is not None and token.trust.once:
+            yield token.account, token.id, digest
+
+
+def _trusting(commands: Iterable[Command], taken: Taken) -> Iterator[tuple[Exchange, Token]]:
+    for command in commands:
+        row = taken.rows.get((command.account, command.token_id)) if isinstance(command, Exchange) else None
+        if isinstance(command, Exchange) and row and isinstance(row.state, Token) and row.state.trust is not None:
+            yield command, row.state
 
 
 def _asked(claim: Claim) -> tuple[UUID, bytes, timedelta, bytes | None]:

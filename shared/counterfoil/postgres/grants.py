@@ -11,6 +11,7 @@ import asyncpg
 PRIVILEGES = {
     "event": "select, insert",
     "secret": "select, insert",
+    "accepted_assertion": "select, insert, delete",
     "token": "select, insert, update",
     "token_use": "select, insert, update, delete",
     "counted_use": "select, insert, update",

@@ -11,6 +11,7 @@ import msgspec
 
 from counterfoil.principal import Actor, Owner
 from counterfoil.token import Token
+from counterfoil.trust import Trust
 
 _TYPES: Final = {
     "account_id": "uuid", "token_id": "uuid", "number": "bigint", "owner_type": "text", "owner_id": "text",
@@ -22,7 +23,8 @@ _TYPES: Final = {
     "previous_epoch": "integer", "stub": "text", "dialect": "text",
     "cloned_from": "uuid", "networks": "text", "rate_limit": "text",
     "reason": "text", "revision": "bigint", "version": "bigint", "at": "timestamptz",
-    "leaf": "bytea", "suspended_by_owner": "boolean", "max_uses": "bigint",
+    "leaf": "bytea", "suspended_by_owner": "boolean", "max_uses": "bigint", "trust": "text",
+    "trust_by_kind": "text", "trust_by_id": "uuid",
 }  # fmt: skip
 """Every column of the table in order, with its type; lists travel as JSON text, since ragged text[][] is refused."""
 
@@ -71,6 +73,8 @@ def _cells(token: Token, leaf: bytes) -> tuple[object, ...]:
         token.generation, token.epoch, token.previous_until, token.previous_epoch, token.stub, token.dialect,
         token.cloned_from, _text(token.networks), token.rate_limit, token.reason,
         token.revision, token.version, token.at, leaf, token.suspended_by_owner, token.max_uses,
+        None if token.trust is None else _text(token.trust), token.trust_by and token.trust_by.kind,
+        token.trust_by and token.trust_by.id,
     )  # fmt: skip
 
 
@@ -90,7 +94,14 @@ def token_of(row: asyncpg.Record) -> Token:
         networks=words(row["networks"]), rate_limit=row["rate_limit"], reason=row["reason"], revision=row["revision"],
         version=row["version"], at=row["at"], suspended_by_owner=row["suspended_by_owner"],
         max_uses=row["max_uses"],
+        trust=trust_of(row["trust"]),
+        trust_by=None if row["trust_by_id"] is None else Actor(row["trust_by_kind"], row["trust_by_id"]),
     )  # fmt: skip
+
+
+def trust_of(text: str | None) -> Trust | None:
+    """Return the trust in a JSON text."""
+    return None if text is None else msgspec.json.decode(text, type=Trust)
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -141,7 +141,7 @@ def _refuse_unfinished(answers: list[Answer]) -> None:
 
 def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]:
     done = zip(commands, answers, strict=True)
-    schemes = {command.secret.scheme for command, answer in done if isinstance(answer, Imported)}
+    schemes = {command.secret.scheme for command, answer in done if command.secret and isinstance(answer, Imported)}
     return {algorithm for algorithm in ALGORITHMS if algorithm in schemes}
 
 
