@@ -173,6 +173,19 @@ async def test_a_rotation_asks_for_its_grace(shell: Shell) -> None:
     assert "--grace 0s" in said.err
 
 
+async def test_a_rotation_that_would_end_a_secret_early_asks_for_the_word(shell: Shell) -> None:
+    token, _ = await issued(shell, "nightly")
+    words = ("token", "rotate", token["id"], "--grace", "1h")
+    assert (await shell(*words)).code == 0
+    refused = await shell(*words)
+    assert (refused.code, refused.out) == (1, "")
+    assert "(previous-secret-good, HTTP 409" in refused.err
+    done = await shell(*words, "--ends-previous")
+    assert (done.code, "An earlier secret, which was to be good until " in done.err) == (0, True)
+    told = json.loads((await shell(*words, "--ends-previous", "--json")).out)
+    assert told["ended_early"] < told["token"]["previous_secret_until"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -137,6 +137,15 @@ async def test_one_that_is_not_enabled_is_not_accepted_until_it_is(access: Acces
     assert [await access.accepts(token, each) for each in secrets] == [True, True]
 
 
+async def test_a_rotation_within_a_grace_ends_the_oldest_secret_as_at_the_vendor(access: Access) -> None:
+    token = await access.made()
+    until = {"previous_client_secret_expires_at": f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"}
+    turned = [await access.done(token, "rotate", until) for _ in range(2)]
+    turned.append(await access.changed(token, client_secret_version=4, **until))
+    secrets = [each["client_secret"] for each in (token, *turned)]
+    assert [await access.accepts(token, each) for each in secrets] == [False, False, True, True]
+
+
 async def test_the_previous_secret_ends_when_it_is_said_to(access: Access) -> None:
     token = await access.made()
     old = token["client_secret"]

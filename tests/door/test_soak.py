@@ -38,7 +38,7 @@ class Client:
             some = random.sample(self._made, 20)
             asks = [(exchange(made), claim_of(f"soak {next(self.keys)}", holds_secret=False)) for made in some]
             place = random.randrange(TOKENS)
-            turned = rotate(self._made[place], grace_seconds=3600)
+            turned = rotate(self._made[place], grace_seconds=3600, ends_previous=True)
             await self._insist([*asks, (turned, claim_of(f"soak {next(self.keys)}"))])
             self._made[place] = replace(self._made[place], secret=turned.secret)
 

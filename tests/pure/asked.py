@@ -77,7 +77,7 @@ _updates = _asks(
 _renews = _asks(Renew, _lives | st.just({}), **_based_on)
 _rotates = _asks(
     Rotate, mostly({}, _lives), grace_seconds=_graces, previous_until=mostly(None, _moments), secret=_secrets,
-    forgets_use=st.booleans(), **_based_on,
+    forgets_use=st.booleans(), ends_previous=st.booleans(), **_based_on,
 )  # fmt: skip
 _audiences = mostly((), st.lists(_texts, max_size=2).map(tuple))
 _held = st.builds(Held, _scopes, _audiences, _moments)

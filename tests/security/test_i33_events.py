@@ -43,7 +43,7 @@ FREE = {
 CHOSEN = {
     "account", "token_id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
     "grace_seconds", "known_as", "job", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
-    "forgets_use", "previous_until", "may_have_expired", "max_uses",
+    "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
 }  # fmt: skip
 """Fields that hold ids, numbers, times, or words of our own choice."""
 ASKED = [each for each in (*commands.TokenCommand.__subclasses__(), *commands.Change.__subclasses__())
@@ -99,7 +99,7 @@ ALLOWED = {
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",
-    "networks", "rate_limit", "log", "forgets_use", "max_uses",
+    "networks", "rate_limit", "log", "forgets_use", "ended_early", "max_uses",
 }  # fmt: skip
 
 
