@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
+from counterfoil.destinations import DestinationRefused, destination_of
 from counterfoil.duration import length
 from counterfoil.refusals import BadDuration
 from counterfoil.server_urls import split
 
 _HOUR_SECONDS = 3_600
-_DESTINATION = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9-]+(\.[a-z0-9-]+)*)(:(?P<port>[1-9]\d{0,4}))?")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@\[\]/]+)(:\d{1,5})?")
 
 
@@ -153,8 +153,8 @@ def destinations(text: str) -> tuple[str, ...]:
     for name in named:
         if "/" in name:
             _refuse_bad_network(name)
-        elif not (found := _DESTINATION.fullmatch(name)) or int(found["port"] or 1) > 65_535:
-            raise ValueError("has to be a list of networks and of hosts, with or without a port, separated by commas")
+        else:
+            _refuse_bad_destination(name)
     return tuple(named)
 
 
@@ -165,6 +165,14 @@ def _refuse_bad_network(text: str) -> None:
         raise ValueError("contains a network that is not valid or has host bits") from None
     if not network.prefixlen:
         raise ValueError("contains a network of all addresses")
+
+
+def _refuse_bad_destination(text: str) -> None:
+    try:
+        destination_of(f"https://{text}")
+    except DestinationRefused:
+        what = "has to be a list of networks and of hosts, with or without a port, separated by commas"
+        raise ValueError(what) from None
 
 
 def some_of(*names: str) -> Callable[[str], tuple[str, ...]]:

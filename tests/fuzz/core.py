@@ -46,7 +46,7 @@ SETTINGS = {"DATABASE_URL": "postgresql://a@b/c", "PEPPERS": f"1:{KEY}", "KEY_EN
 NAMES = frozenset(variable.name for variable in VARIABLES)
 READINGS = (
     *("account_id", "host", "url", "public_url", "whole", "key", "peppers", "whole_seconds", "proxies", "bearer"),
-    *("destinations", "_refuse_bad_network"),
+    *("destinations", "_refuse_bad_network", "_refuse_bad_destination"),
 )
 ENTRY = (
     f'{{"account":"{ID}","at":"2026-01-01T00:00:00Z","by":{{"id":"{ID}","kind":"token"}},"data":{{"reason":"x"}},'

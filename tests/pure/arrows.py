@@ -10,7 +10,8 @@ ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
 PURE = frozenset({
-    "bounds", "builtin_scopes", "callers", "codec", "commands", "comparing", "decide", "duration", "events", "exchange",
+    "bounds", "builtin_scopes", "callers", "codec", "commands", "comparing", "decide", "destinations", "duration",
+    "events", "exchange",
     "foreign", "glob", "history", "issuing", "moments", "opaque_ids", "password", "principal", "refusals", "replays",
     "scopes", "secret", "subjects", "suspension", "text", "token", "trust",
 })  # fmt: skip
@@ -19,7 +20,7 @@ IN_MEMORY = frozenset(
 )
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
 USE = frozenset({
-    "attempts", "audit", "auditing", "charter", "client", "door", "examples", "follower", "founding", "keys",
+    "attempts", "audit", "auditing", "charter", "client", "door", "egress", "examples", "follower", "founding", "keys",
     "log_reads", "noted_reads", "recovering", "sealer", "use", "witness",
 })  # fmt: skip
 """What may import all but the edges."""

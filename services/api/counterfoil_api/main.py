@@ -17,6 +17,7 @@ from gunicorn.config import Config  # type: ignore[import-untyped] # likewise
 from gunicorn.glogging import Logger  # type: ignore[import-untyped] # likewise
 from msgspec.structs import replace
 
+from counterfoil.egress import trusted
 from counterfoil.logging import configure
 from counterfoil.settings import BadSetting, Settings
 from counterfoil_api.auth.startup import refuse_wrong_keys
@@ -50,6 +51,7 @@ def _prepared(settings: Settings) -> ssl.SSLContext | None:
     """What can be found wanting before anything is served."""
     try:
         context = tls(settings)
+        trusted(settings)
     except BadSetting as complaint:
         raise SystemExit(str(complaint)) from None
     make_room(settings.max_connections)

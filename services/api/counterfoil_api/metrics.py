@@ -37,6 +37,10 @@ LIMITS_SHARED = Gauge("counterfoil_limits_shared", "1 while limits are counted t
 STREAMS = Gauge("counterfoil_streams", "Open streams of the log.", multiprocess_mode="livesum")
 STREAMS_ENDED = Counter("counterfoil_streams_ended", "Streams of the log that have ended, by reason.", ("reason",))
 
+ISSUER_FETCHES = Counter(
+    "counterfoil_issuer_fetches", "How often keys of OIDC issuers were asked for, by what came of it.", ("outcome",)
+)
+
 
 def observe_request(method: str, route: str, status: int, seconds: float, problem: str | None) -> None:
     """Count an answered request; routes are templates, so their number is small."""
@@ -48,6 +52,11 @@ def observe_request(method: str, route: str, status: int, seconds: float, proble
 def observe_attempt(kind: str) -> None:
     """Count a failure; kinds are ours, so their number is small."""
     ATTEMPTS.labels(kind).inc()
+
+
+def observe_issuer_fetch(outcome: str) -> None:
+    """Count a question for an issuer's keys; outcomes are ours, so their number is small."""
+    ISSUER_FETCHES.labels(outcome).inc()
 
 
 def observe_batch(batch: Batch, waited: float, took: float) -> None:
