@@ -36,7 +36,7 @@ WORDS: Final = frozenset({
     "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
     "digest.algorithm", "type", "url", "source", "everything", "unused_since",
     "networks[]", "rate_limit", "metadata[]", "within", "since", "until", "after", "kind[]", "type[]", "accounts",
-    "follow",
+    "follow", "ends_previous",
 })  # fmt: skip
 """What names nothing: text, times, choices, numbers."""
 PROOFS: Final = frozenset({
