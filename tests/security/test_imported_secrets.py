@@ -4,14 +4,16 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import asyncpg
 from aiohttp import ClientSession
 
 from api.people import person
-from api.service import Caller, founded, served, settings_for
+from api.service import Caller, basic, founded, served, settings_for
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.secret import mint
 from counterfoil.settings import Settings
@@ -20,6 +22,7 @@ from counterfoil_api.auth.recognition import Recognition
 from counterfoil_dev.postgres import Database
 
 IMPORT = "/v1/tokens/import"
+CLIENT = "client_credentials"
 
 
 def item(**fields: Any) -> dict[str, Any]:
@@ -104,6 +107,48 @@ async def test_e20_where_secrets_were_imported_guesses_are_limited_and_holders_a
         assert [guess.status for guess in guesses][-20:] == [429] * 20
         for holder in (shown, digested):
             assert (await admin.with_token(holder).get("/v1/tokens/self")).status == 200
+
+
+async def test_e20_a_guess_that_is_looked_up_in_two_readings_is_one_failure(database: Database, tmp_path: Path) -> None:
+    settings = settings_for(database.app_url, GUESS_LIMIT="5/10m")
+    credentials = await founded(settings, "clients", tmp_path)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        admin = Caller(session, f"Bearer {credentials['admin_token']}")
+        plain, half = (f"{beginning}{secrets.token_hex(20)}" for beginning in ("old+/", "old%2B"))
+        scopes = ["tokens.introspect"]
+        client, other = [(await imported(admin, secret=each, scopes=scopes))["token"] for each in (plain, half)]
+
+        known = ((client, quote_plus(plain)), (client, plain), (other, half), (other, quote_plus(half)))
+        for path, fields in (("/v1/introspect", {"token": "x"}), ("/v1/oauth/token", {"grant_type": CLIENT})):
+            async with served(make_app(settings)) as fresh, ClientSession(fresh) as to:
+                asked = partial(_status, to, path, fields)
+                assert [await asked(*each) for each in known] == [200] * 4
+                guesses = [await asked(client, f"g%2B{secrets.token_hex(20)}") for _ in range(12)]
+                assert guesses == [401] * 5 + [429] * 7
+                assert [await asked(*each) for each in known] == [200] * 4, "whichever reading is the secret"
+
+
+async def _status(session: ClientSession, path: str, fields: dict[str, str], client: str, text: str) -> int:
+    return (await Caller(session, basic(client, text)).form(path, **fields)).status
+
+
+async def test_e20_a_dead_secret_is_one_credential_however_it_is_form_encoded(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = settings_for(database.app_url, GUESS_LIMIT="100/10m")
+    credentials = await founded(settings, "dead-clients", tmp_path)
+    async with served(make_app(settings)) as url, ClientSession(url) as session:
+        admin = Caller(session, f"Bearer {credentials['admin_token']}")
+        plain = f"old+{secrets.token_hex(20)}"
+        client = (await imported(admin, secret=plain))["token"]
+        await admin.post(f"/v1/tokens/{client}/revoke", {"reason": "x"})
+        spelt = [plain[:at] + f"%{ord(plain[at]):02x}" + plain[at + 1 :] for at in range(4, 44)]
+        answers = [
+            await Caller(session, basic(client, f"{quote_plus(each[:4])}{each[4:]}")).form("/v1/introspect", token="x")
+            for each in spelt * 2
+        ]
+        assert [answer.status for answer in answers] == [401] * 60 + [429] * 20
+        assert "revoked" in answers[-1].json["error_description"]
 
 
 async def test_d18_a_digest_that_another_account_holds_tells_nothing_of_it(admin: Caller, stranger: Caller) -> None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -25,10 +26,21 @@ _VISIBLE = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SecretGiven:
-    """A token's secret: as Bearer, as the password of an empty user, or of the token's own id (`client`)."""
+    """A token's secret: as Bearer, as the password of an empty user, or of the token's own id (`client`).
+
+    Where an OAuth client may have form-encoded it, `plain` is the decoded text and `raw` the text as it was sent:
+    either may be the secret of `client`.
+    """
 
     plain: str
     client: UUID | None = None
+    raw: str | None = None
+
+    @property
+    def readings(self) -> tuple["SecretGiven", ...]:
+        """What the secret may be, in the order in which it is looked up: one text, or the decoded and the sent one."""
+        decoded = SecretGiven(self.plain, self.client)
+        return (decoded,) if self.raw is None else (decoded, SecretGiven(self.raw, self.client))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,25 +80,38 @@ class Approach:
     email: str | None = None
 
 
-def approach_of(request: web.Request) -> Approach:
+Pair = Callable[[str, str], Credentials]
+"""What the user and the password of Basic authentication are."""
+
+
+def basic(user: str, password: str) -> Credentials:
+    """What Basic authentication holds: a login, a token's id and its secret, or a secret whose user is empty."""
+    if stands_in(user):  # nobody is called so; it is not asked for, either
+        raise CredentialsRefused
+    if is_id(user):  # OAuth's way: client_id and client_secret (RFC 6749 2.3.1)
+        return client_secret(user, password)
+    return password_of(user, password) if user else token(password)
+
+
+def approach_of(request: web.Request, pair: Pair = basic) -> Approach:
     """What a request says of who is asking."""
     given = request.headers.getall(OTP_HEADER, ())
     if len(given) > 1:
         raise CredentialsRefused("Send one one-time code, in one X-Authorization-OTP header.")
-    return Approach(credentials_of(request.headers), given[0].strip() if given else None, client_of(request))
+    return Approach(credentials_of(request.headers, pair), given[0].strip() if given else None, client_of(request))
 
 
-def credentials_of(headers: CIMultiDictProxy[str]) -> Credentials:
+def credentials_of(headers: CIMultiDictProxy[str], pair: Pair = basic) -> Credentials:
     """The one set of credentials that a request carries; two are as bad as none."""
     given = headers.getall("Authorization", None)
     if given is None:
         raise CredentialsMissing
     if len(given) != 1:
         raise CredentialsRepeated("Send one Authorization header, not several.")
-    return credentials(given[0])
+    return credentials(given[0], pair)
 
 
-def credentials(header: str) -> Credentials:
+def credentials(header: str, pair: Pair = basic) -> Credentials:
     """What an Authorization header holds; of its contents no complaint repeats a character."""
     scheme, _, value = header.partition(" ")
     value = value.strip(" ")
@@ -96,31 +121,37 @@ def credentials(header: str) -> Credentials:
         case "bearer":
             return token(value)
         case "basic":
-            return _basic(value)
+            return pair(*_user_and_password(value))
     raise UnknownScheme
 
 
 def token(text: str) -> SecretGiven | BearerGiven:
     """A bearer is a signed JSON object (RFC 7515 compact form); secrets, from wherever, are other visible text."""
-    if _VISIBLE.fullmatch(text) is None:
+    if not is_visible(text):
         raise CredentialsRefused
     return BearerGiven(text) if looks_signed(text) else SecretGiven(text)
 
 
-def _basic(value: str) -> Credentials:
+def _user_and_password(value: str) -> tuple[str, str]:
     try:
-        pair = base64.b64decode(value, validate=True).decode()
+        text = base64.b64decode(value, validate=True).decode()
     except (binascii.Error, ValueError):
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.") from None
-    user, colon, password = pair.partition(":")
+    user, colon, password = text.partition(":")
     # RFC 7617: neither part may hold control characters.
-    if not colon or not pair.isprintable():
+    if not colon or not text.isprintable():
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.")
-    if stands_in(user):  # nobody is called so; it is not asked for, either
-        raise CredentialsRefused
-    if _ID.fullmatch(user):  # OAuth's way: client_id and client_secret (RFC 6749 2.3.1)
-        return client_secret(user, password)
-    return password_of(user, password) if user else token(password)
+    return user, password
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text has the form of a token's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_visible(text: str) -> bool:
+    """Say whether a text has only characters that a secret may have."""
+    return _VISIBLE.fullmatch(text) is not None
 
 
 def password_of(login: str, password: str) -> PasswordGiven:
@@ -132,6 +163,6 @@ def password_of(login: str, password: str) -> PasswordGiven:
 
 def client_secret(client: str, secret: str) -> SecretGiven:
     """A token's id and its secret."""
-    if _ID.fullmatch(client) is None or _VISIBLE.fullmatch(secret) is None:
+    if not is_id(client) or not is_visible(secret):
         raise CredentialsRefused
     return SecretGiven(secret, UUID(client))

@@ -118,7 +118,9 @@ async def look(sources: Sources, given: Given, *, account: UUID | None = None) -
 
 async def could_be_secret(sources: Sources, given: Given) -> bool:
     """Say whether a text has the form of a secret; nothing else is ever looked up."""
-    return isinstance(given, SecretGiven) and await sources.recognition.of(given.plain) is not None
+    if isinstance(given, BearerGiven):
+        return False
+    return any([await sources.recognition.of(each.plain) is not None for each in given.readings])
 
 
 def refuse_audience(found: Found, audience: str) -> None:
@@ -144,16 +146,17 @@ def _refuse_network(seen: Seen, address: Address | None) -> None:
 
 
 async def _by_secret(sources: Sources, given: SecretGiven, account: UUID | None) -> Found | None:
-    secret = await sources.recognition.of(given.plain)
-    if secret is None:
-        return None
-    await sources.pepper_watch.settled()
-    seen = await sources.lookup.by_digests(sources.peppers.digests(secret))
-    named = seen is not None and given.client in (None, seen.id) and account in (None, seen.account)
-    if seen is None or seen.presented is None or not named:
+    """The token of the first reading that opens one; where none does, and one could, a missing pepper is a doubt."""
+    recognised = [each for reading in given.readings if (each := await sources.recognition.of(reading.plain))]
+    for secret in recognised:
+        await sources.pepper_watch.settled()
+        seen = await sources.lookup.by_digests(sources.peppers.digests(secret))
+        named = seen is not None and given.client in (None, seen.id) and account in (None, seen.account)
+        if seen is not None and seen.presented is not None and named:
+            return Found(seen, seen.presented, secret=secret, flaw=flaw(seen, seen.presented, seen.at, seen.around))
+    if recognised:
         sources.pepper_watch.refuse_in_doubt()
-        return None
-    return Found(seen, seen.presented, secret=secret, flaw=flaw(seen, seen.presented, seen.at, seen.around))
+    return None
 
 
 async def _by_bearer(sources: Sources, text: str, account: UUID | None) -> Found | None:

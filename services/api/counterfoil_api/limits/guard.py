@@ -91,7 +91,7 @@ class Guard:
             raise _too_often(ended, self._ended.left(place))
         if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):
             return None
-        if not await self._known.recognises(given) or await self._marks.knows(given):
+        if not await self._known.recognises(given) or await self._is_marked(given):
             return None
         left = await self._quotas.take(f"unknown:{network}", self._guesses)
         if left.granted:
@@ -100,6 +100,9 @@ class Guard:
             return None
         self._attempts.note(NIL, "unknown-limited", network=network)
         raise RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
+
+    async def _is_marked(self, given: SecretGiven) -> bool:
+        return any([await self._marks.knows(each) for each in given.readings])
 
     async def _unknown(self, refusal: Refusal, network: str, charge: str | None) -> Refusal:
         self._attempts.note(NIL, "unknown", network=network)
@@ -136,7 +139,8 @@ class Guard:
     async def _met(self, given: Given, charge: str | None) -> None:
         await self._give_back(charge)
         if isinstance(given, SecretGiven):
-            self._marks.met(given)
+            for each in given.readings:
+                self._marks.met(each)
 
     async def _give_back(self, charge: str | None) -> None:
         if charge is not None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from counterfoil.principal import NIL
 from counterfoil.secret import Peppers
-from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
 from counterfoil_api.auth.verification import Given, Sources, could_be_secret, look
 from counterfoil_api.limits.fading import Fading
 
@@ -15,12 +15,19 @@ _KEPT_SECONDS: Final = 300.0
 
 def plain_hash(given: Given) -> int:
     """What this process knows credentials by: Python's own hash, which is keyed with a secret of the process."""
-    return hash(given.plain if isinstance(given, SecretGiven) else given.text)
+    return hash(_text(given))
 
 
 def digest_of(peppers: Peppers, given: Given) -> bytes:
     """A keyed digest that stays the same whichever pepper signs: none that is kept, and so none that is re-keyed."""
-    return peppers.hmac(b"credentials", (given.plain if isinstance(given, SecretGiven) else given.text).encode())
+    return peppers.hmac(b"credentials", _text(given).encode())
+
+
+def _text(given: Given) -> str:
+    """One text for each of them. However a secret was form-encoded, it is that of the decoded text for this client."""
+    if isinstance(given, BearerGiven):
+        return given.text
+    return given.plain if given.raw is None else f"{given.client} {given.plain}"
 
 
 class Known:

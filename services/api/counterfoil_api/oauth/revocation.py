@@ -12,12 +12,13 @@ from counterfoil_api.auth.principals import reach
 from counterfoil_api.auth.verification import note_use
 from counterfoil_api.edge.complaints import CredentialsRefused, UnsupportedTokenType
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
 from counterfoil_api.oauth.oauth_errors import OAUTH
 from counterfoil_api.tokens.ending import end, opened_by
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.reading import Asker, Form
 
-api = Api("oauth")
+api = Api("oauth", CLIENTS)
 
 _REASON: Final = "Revoked by its secret (RFC 7009)."
 
@@ -27,6 +28,8 @@ class PresentedToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     token: Annotated[str, Meta(min_length=1, description="The secret of the token that is to end.")]
     token_type_hint: Annotated[str, Meta(description="Not needed: one look tells.")] = ""
+    client_id: Annotated[str, Meta(description=CLIENT_ID)] = ""
+    client_secret: Annotated[str, Meta(description=CLIENT_SECRET)] = ""
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType, structs
 from counterfoil.bounds import Address
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
-from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven, client_secret
+from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.edge.complaints import (
     CredentialsMissing,
@@ -19,13 +19,14 @@ from counterfoil_api.edge.complaints import (
     UnsupportedGrantType,
 )
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.oauth.client_authentication import CLIENTS
 from counterfoil_api.oauth.oauth_errors import OAUTH
 from counterfoil_api.oauth.token_requests import ACCESS_TOKEN, CLIENT, EXCHANGE, OAuthBearer, TokenRequest, TokenType
 from counterfoil_api.tokens.buying import Bought, Wanted, with_bearer, with_secret
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.reading import Form, From, Perhaps
 
-api = Api("oauth")
+api = Api("oauth", CLIENTS)
 
 
 @api.post(
@@ -53,28 +54,14 @@ async def grant_bearer(
     whose actor_token came along in `act`. It needs no client authentication, since it gives nobody anything that the
     subject_token does not; wrong client authentication is refused all the same.
     """
-    approach = _client(client, form, address)
     if form.grant_type == CLIENT:
-        return _shown(await _for_client(ledger, approach, _wanted(form, address)))
+        return _shown(await _for_client(ledger, client, _wanted(form, address)))
     if form.grant_type != EXCHANGE:
         raise UnsupportedGrantType
     issued_token_type = form.issued_token_type
-    if approach is not None:
-        await authenticate(ledger, approach)
+    if client is not None:
+        await authenticate(ledger, client)
     return _shown(await _exchanged(ledger, form, address), issued_token_type)
-
-
-def _client(given: Approach | None, form: TokenRequest, address: Address | None) -> Approach | None:
-    """Who the client says it is: in the header or in the form, but not in both (RFC 6749 2.3)."""
-    if form.client_secret:
-        if given is not None:
-            raise CredentialsRepeated
-        return Approach(client_secret(form.client_id, form.client_secret), address=address)
-    if given is not None and isinstance(given.credentials, SecretGiven) and form.client_id:
-        said = given.credentials.client
-        if said is not None and form.client_id.lower() != str(said):
-            raise CredentialsRepeated
-    return given
 
 
 def _wanted(form: TokenRequest, address: Address | None) -> Wanted:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from counterfoil.refusals import BadScope
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven, token
 from counterfoil_api.edge.complaints import InvalidRequest, TargetRefused
+from counterfoil_api.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET
 from counterfoil_api.typed.documents import BearerDocument
 
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -32,8 +33,8 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             extra_json_schema={"enum": [CLIENT, EXCHANGE]},
         ),
     ]
-    client_id: Annotated[str, Meta(description="A token's id.")] = ""
-    client_secret: Annotated[str, Meta(description="Its secret; or both as Basic authentication.")] = ""
+    client_id: Annotated[str, Meta(description=CLIENT_ID)] = ""
+    client_secret: Annotated[str, Meta(description=CLIENT_SECRET)] = ""
     scope: Annotated[str, Meta(description="Scopes with a space between them; without it all there are.")] | None = None
     audience: tuple[str, ...] = ()
     resource: tuple[str, ...] = ()

@@ -35,8 +35,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     grant_types_supported: tuple[str, ...] = (CLIENT, EXCHANGE)
     response_types_supported: tuple[str, ...] = ()
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic", "client_secret_post", "none")
-    introspection_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic", "Bearer")
-    revocation_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
+    introspection_endpoint_auth_methods_supported: tuple[str, ...] = (
+        *("client_secret_basic", "client_secret_post"),
+        "Bearer",  # what RFC 8414 allows for this endpoint alone
+    )
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic", "client_secret_post")
 
 
 @api.get("/.well-known/jwks.json", cache="public, max-age=300", refusals=(Overloaded,))

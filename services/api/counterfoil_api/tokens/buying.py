@@ -44,7 +44,24 @@ class Bought:
 
 
 async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bought:
-    """Buy with a secret. The door finds the token while it takes its row: no look-up that could be outdated."""
+    """Buy with a secret. The door finds the token while it takes its row: no look-up that could be outdated.
+
+    Of two readings the first that is known is the secret. If none is, the refusal is UnknownSecret as soon as one of
+    them could have been a secret.
+    """
+    refusals: list[Refusal] = []
+    for reading in given.readings:
+        try:
+            return await _with_reading(ledger, reading, wanted)
+        except (UnknownSecret, CredentialsRefused) as refusal:
+            refusals.append(refusal)
+    if unknown := next((each for each in refusals if isinstance(each, UnknownSecret)), None):
+        ledger.pepper_watch.refuse_in_doubt()
+        raise unknown
+    raise refusals[-1]
+
+
+async def _with_reading(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bought:
     secret = await ledger.recognition.of(given.plain)
     if secret is None:
         raise CredentialsRefused
@@ -63,9 +80,6 @@ async def with_secret(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> Bou
     await ledger.limits.allowance.spend_by_secret(command.digests[0])
     try:
         outcome = await _counted(ledger, command)
-    except UnknownSecret:
-        ledger.pepper_watch.refuse_in_doubt()
-        raise
     except (Denied, Unavailable):
         raise
     except Refusal:  # the door believed the secret, and could not give what was asked for
