@@ -9,6 +9,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from api.oauth import error
 from api.service import Answer, Caller, basic
 
 ISSUER = "https://tokens.example.org"
@@ -113,7 +114,7 @@ async def test_what_is_not_good_is_inactive_and_nothing_else(
     bearer = await exchanged(stranger.with_token(theirs))
     typo = theirs[:-1] + ("a" if theirs[-1] != "a" else "b")
     expired = (await admin.issue(duration="1us"))["secret"]
-    for text in (theirs, bearer, typo, expired, "", "x", "a b", "é", "a.b.c", bearer[:-2] + "AA", "x" * 9_000):
+    for text in (theirs, bearer, typo, expired, "x", "a b", "é", "a.b.c", bearer[:-2] + "AA", "x" * 9_000):
         assert await introspect(text) == {"active": False}
 
 
@@ -137,8 +138,8 @@ async def test_a_bearer_loses_what_its_token_loses(admin: Caller, introspect: In
 
 async def test_introspection_needs_its_scope(admin: Caller) -> None:
     refused = await (await admin.holder("tokens.read")).form("/v1/introspect", token="x")
-    assert (refused.problem, refused.json["scope"]) == ("scope-missing", "tokens.introspect")
-    assert "insufficient_scope" in refused.headers["WWW-Authenticate"]
+    assert error(refused) == (403, "insufficient_scope")
+    assert 'scope="tokens.introspect"' in refused.headers["WWW-Authenticate"]
 
 
 async def test_use_is_known_within_seconds(admin: Caller, introspect: Introspect) -> None:

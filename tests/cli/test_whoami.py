@@ -59,7 +59,11 @@ async def test_a_secret_is_introspected_without_being_a_word_of_the_command(shel
     assert nothing.code == 2
     poor = json.loads((await shell("token", "create", "poor", "--json")).out)["secret"]
     refused = await shell("token", "introspect", typed="x\n", COUNTERFOIL_TOKEN=poor)
-    assert (refused.code, "tokens.introspect" in refused.err) == (1, True)
+    assert refused.code == 1
+    assert refused.err.startswith("counterfoil: Missing scope: This needs the scope tokens.introspect.")
+    assert "Use a token that holds the scope." in refused.err
+    told = json.loads((await shell("token", "introspect", "--json", typed="x\n", COUNTERFOIL_TOKEN="cfl_wrong")).err)
+    assert (told["error"]["type"], told["error"]["status"]) == ("invalid_client", 401)
 
 
 async def test_the_shell_is_offered_tokens_users_and_sets(shell: Shell, service: Service) -> None:

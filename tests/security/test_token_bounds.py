@@ -99,10 +99,11 @@ async def test_a_token_is_refused_outside_its_networks_and_so_is_its_bearer(plac
         await outside.get("/v1/tokens/self"),
         await outside.post("/v1/exchange"),
         await place.caller(bearer, at=THERE).get("/v1/tokens/self"),
-        await outside.form("/v1/introspect", token=issued["secret"]),
         await outside.post("/v1/tokens/self/rotate", {"grace": "0s"}),
     ):
         assert (refused.status, refused.problem) == (403, "token-network-forbidden")
+    spelt = await outside.form("/v1/introspect", token=issued["secret"])
+    assert (spelt.status, spelt.json["error"]) == (403, "access_denied")
     # The resource server that asks is elsewhere, of course: the answer is about the token alone.
     assert (await place.admin.form("/v1/introspect", token=issued["secret"])).json["active"] is True
     account = issued["token"]["account"]

@@ -30,6 +30,8 @@ _ADVICE: Final = {
     "credentials-refused": "Check COUNTERFOIL_TOKEN or the credentials file: this ledger does not accept the token.",
     "credentials-missing": "Set COUNTERFOIL_TOKEN, or name a file with --credentials.",
     "scope-missing": "Use a token that holds the scope.",
+    "insufficient_scope": "Use a token that holds the scope.",
+    "invalid_client": "Check COUNTERFOIL_TOKEN or the credentials file: this ledger does not accept the token.",
     "beyond-caller": "Use a token that holds what you want to grant.",
 }
 _LISTS: Final = {

@@ -29,7 +29,10 @@ class Failure(Exception):  # noqa: N818 - failures are complaints
 
 
 class Refused(Failure):
-    """The ledger refuses, and says why in the form of RFC 9457; `facts` are the members beyond the usual four."""
+    """The ledger refuses, and says why in the form of RFC 9457; `facts` are the members beyond the usual four.
+
+    Introspection refuses in the form of OAuth (RFC 6749 5.2): there `name` is OAuth's, such as `invalid_client`.
+    """
 
     def __init__(self, status: int, problem: dict[str, Any], request_id: str | None) -> None:
         self.status = status
@@ -111,6 +114,15 @@ _BY_STATUS: Final[dict[int, type[Refused]]] = {
     503: Unavailable,
     504: Unavailable,
 }
+_OAUTH: Final = {
+    "access_denied": "Not allowed",
+    "insufficient_scope": "Missing scope",
+    "invalid_client": "Credentials refused",
+    "invalid_request": "Invalid request",
+    "server_error": "Internal error",
+    "temporarily_unavailable": "Service unavailable",
+}
+"""Titles of what has none in the form of OAuth."""
 
 
 def refused(status: int, content: bytes, request_id: str | None) -> Refused:
@@ -119,6 +131,8 @@ def refused(status: int, content: bytes, request_id: str | None) -> Refused:
         problem = msgspec.json.decode(content, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # no JSON, no UTF-8, or a thousand deep
         problem = {}
+    if isinstance(error := problem.pop("error", None), str):
+        problem = {"type": error, "title": _OAUTH.get(error, error), "detail": problem.pop("error_description", "")}
     name = str(problem.get("type", "")).removeprefix(PREFIX)
     kind = _BY_NAME.get(name) or _BY_STATUS.get(status) or (Invalid if 400 <= status < 500 else Refused)
     return kind(status, problem, request_id)

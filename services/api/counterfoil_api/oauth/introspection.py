@@ -1,9 +1,10 @@
 """RFC 7662: is this token or bearer good, at this very moment?"""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from counterfoil.principal import Principal
@@ -14,17 +15,21 @@ from counterfoil_api.auth.principals import need
 from counterfoil_api.auth.verification import Found, find
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
+from counterfoil_api.oauth.oauth_errors import OAUTH
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.reading import Asker, Form
 
-api = Api("bearers")
+api = Api("bearers", CLIENTS)
 
 
-class Introspection(msgspec.Struct, frozen=True, kw_only=True):
+class Introspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is asked about; fields that we do not know are ignored (RFC 6749 3.1)."""
 
-    token: str
-    token_type_hint: str | None = None
+    token: Annotated[str, Meta(min_length=1, description="A token's secret, or a bearer.")]
+    token_type_hint: Annotated[str, Meta(description="Not needed: one look tells.")] = ""
+    client_id: Annotated[str, Meta(description=CLIENT_ID)] = ""
+    client_secret: Annotated[str, Meta(description=CLIENT_SECRET)] = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,6 +56,7 @@ _INACTIVE = Verdict(active=False)
 
 @api.post(
     "/v1/introspect",
+    spelling=OAUTH,
     scope="tokens.introspect",
     only_reads=True,
     refusals=(ScopeMissing,),
