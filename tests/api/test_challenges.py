@@ -2,6 +2,7 @@
 
 import pytest
 
+from api.proxy import Asked
 from api.service import Caller, basic
 from counterfoil.secret import checksum
 
@@ -19,24 +20,39 @@ def refused(description: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("credentials", "challenge"),
+    ("credentials", "challenges"),
     [
-        ("", BEARER),
-        ("Digest x", BEARER),
-        ("cfl_service_x", BEARER),
-        ("Bearer x", refused("Credentials refused")),
-        ("bearer é", refused("Credentials refused")),
-        (f"Bearer {NOBODYS}", refused("Credentials refused")),
-        ("Bearer a.b.c", refused("Credentials refused")),
-        ("Basic !!!", BASIC),
-        ("basic " + basic("", "x")[6:], BASIC),
-        (basic("nobody@example.org", "a password"), BASIC),
-        (basic("019ca8c1-7b40-7000-8000-3f2a9c51d7e4", NOBODYS), BASIC),
+        ("", [BEARER, BASIC]),
+        ("Digest x", [BEARER, BASIC]),
+        ("cfl_service_x", [BEARER, BASIC]),
+        ("Bearer x", [refused("Credentials refused"), BASIC]),
+        ("bearer é", [refused("Credentials refused"), BASIC]),
+        (f"Bearer {NOBODYS}", [refused("Credentials refused"), BASIC]),
+        ("Bearer a.b.c", [refused("Credentials refused"), BASIC]),
+        ("Basic !!!", [BASIC, BEARER]),
+        ("basic " + basic("", "x")[6:], [BASIC, BEARER]),
+        (basic("nobody@example.org", "a password"), [BASIC, BEARER]),
+        (basic("019ca8c1-7b40-7000-8000-3f2a9c51d7e4", NOBODYS), [BASIC, BEARER]),
     ],
 )
-async def test_a_challenge_is_for_the_scheme_that_was_used(admin: Caller, credentials: str, challenge: str) -> None:
+async def test_each_scheme_is_offered_in_a_line_of_its_own_and_first_the_one_that_was_used(
+    admin: Caller, proxy: Asked, credentials: str, challenges: list[str]
+) -> None:
     answer = await Caller(admin.session, credentials).get("/v1/tokens")
-    assert (answer.status, answer.headers.getall("WWW-Authenticate")) == (401, [challenge])
+    assert (answer.status, answer.headers.getall("WWW-Authenticate")) == (401, challenges)
+    passed = await proxy.about({"Authorization": credentials} if credentials else {})
+    assert (passed.status, passed.headers.getall("WWW-Authenticate")) == (401, challenges)
+
+
+async def test_oauth_offers_basic_first_and_tells_a_bearer_what_is_wrong_with_it(admin: Caller) -> None:
+    for path in ("/v1/introspect", "/v1/oauth/revoke"):
+        for credentials, challenges in (
+            ("", [BASIC, BEARER]),
+            ("Bearer x", [refused("Credentials refused"), BASIC]),
+            (basic("019ca8c1-7b40-7000-8000-3f2a9c51d7e4", NOBODYS), [BASIC, BEARER]),
+        ):
+            answer = await Caller(admin.session, credentials).form(path, token="x")
+            assert (answer.status, answer.headers.getall("WWW-Authenticate")) == (401, challenges), path
 
 
 async def test_the_dead_are_told_why(admin: Caller) -> None:
@@ -68,3 +84,32 @@ async def test_a_request_that_asks_in_two_ways_is_no_request(admin: Caller) -> N
 async def test_whoever_is_believed_is_challenged_for_nothing(admin: Caller) -> None:
     for path in ("/v1/tokens", "/v1/tokens/999999999", "/v1/nowhere", "/v1/tokens?limit=0"):
         assert "WWW-Authenticate" not in (await admin.get(path)).headers
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://[evil"},
+    ],
+)
+async def test_a_login_that_a_browser_keeps_changes_nothing_for_the_page_of_another_site(
+    admin: Caller, ours: dict[str, str], said: dict[str, str]
+) -> None:
+    issued = await admin.issue()
+    kept = Caller(admin.session, basic(ours["admin_login"], ours["admin_password"]), said)
+    path = f"/v1/tokens/{issued['token']['id']}"
+    # What the form of any page can send: no body, or none that is JSON.
+    refused = await kept.ask("POST", f"{path}/rotate", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert (refused.status, refused.problem) == (403, "cross-site")
+    spelt = await kept.form("/v1/oauth/revoke", token=issued["secret"])
+    assert (spelt.status, spelt.json["error"]) == (403, "access_denied")
+    assert (await kept.get(path)).json["generation"] == 1
+    assert (await kept.form("/v1/introspect", token=issued["secret"])).json["active"] is True, "it changes nothing"
+    own = {"Sec-Fetch-Site": "same-origin"} if "Sec-Fetch-Site" in said else {"Origin": str(admin.session._base_url)}
+    for credentials, site in ((kept.credentials, own), (kept.credentials, {}), (admin.credentials, said)):
+        changed = await Caller(admin.session, credentials, site).patch(path, {"name": "renamed"})
+        assert changed.status == 200, changed.body

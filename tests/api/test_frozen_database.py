@@ -49,7 +49,11 @@ async def said(caller: Caller, route: Route) -> tuple[str, int, str]:
         answer = await caller.form(path, token="cfl_x")
     else:
         answer = await caller.ask(route.method, path, b'{"filter":{"name":"x"}}' if route.method == "POST" else None)
-    problem = "" if answer.status == 200 else str(answer.json["type"]).rpartition(":")[2]
+    said = {} if answer.status == 200 else answer.json
+    # OAuth's name for a database that is away is that for all that may be better soon.
+    problem = (
+        "overloaded" if said.get("error") == "temporarily_unavailable" else said.get("type", "").rpartition(":")[2]
+    )
     return route.path, answer.status, problem
 
 

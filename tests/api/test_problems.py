@@ -39,7 +39,7 @@ def test_problem_types_are_a_promise_to_callers() -> None:
         (401, "credentials-refused"), (401, "otp-required"), (401, "owner-disabled"), (401, "secret-ended"),
         (401, "secret-retired"), (401, "token-expired"), (401, "token-revoked"), (401, "token-suspended"),
         (401, "unknown-scheme"), (403, "beyond-audience"), (403, "beyond-caller"), (403, "beyond-owner"),
-        (403, "beyond-policy"),
+        (403, "beyond-policy"), (403, "cross-site"),
         (403, "network-forbidden"), (403, "not-verified"), (403, "operator-only"), (403, "password-needed"),
             (403, "proxy-misconfigured"),
         (403, "renews-itself"), (403, "scope-missing"), (403, "token-network-forbidden"),

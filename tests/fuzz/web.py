@@ -8,7 +8,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from counterfoil_api.auth import bearers, credentials
 from counterfoil_api.dialects.register import client_headers
-from counterfoil_api.edge import addresses
+from counterfoil_api.edge import addresses, cross_site
 from counterfoil_api.edge.complaints import (
     CredentialsInQuery,
     CredentialsMissing,
@@ -23,6 +23,7 @@ from counterfoil_api.edge.complaints import (
 from counterfoil_api.events import following
 from counterfoil_api.events.documents import LogQuery
 from counterfoil_api.forwarding import demand, proof
+from counterfoil_api.oauth import client_authentication
 from counterfoil_api.oauth.token_requests import TokenRequest
 from counterfoil_api.typed import accepting, conditions, fields
 from fuzz.parser import BASIC, ID, SECRET, Parser, oneof
@@ -53,9 +54,24 @@ WEB: dict[str, Parser] = {
         oneof(f"Bearer {SECRET}", f"Bearer {BEARER}", f"Basic {BASIC}"),
         (CredentialsRefused, UnknownScheme),
         tuple(
-            f"counterfoil_api.auth.credentials:{name}" for name in ("token", "_basic", "client_secret", "password_of")
+            f"counterfoil_api.auth.credentials:{name}"
+            for name in ("token", "client_secret", "password_of", "_user_and_password", "is_id", "is_visible")
         ),
         known=("Bearer ", "Basic ", "Basic YTph"),
+    ),
+    "counterfoil_api.oauth.client_authentication:form_encoded": Parser(
+        lambda pair: client_authentication.form_encoded(*pair.split(":", 1)) if ":" in pair else None,
+        oneof(f"{ID}:{SECRET}", f"{ID.replace('-', '%2D')}:%63fl_a%2Bb%2Fc", "a%40example.org:p+w"),
+        (CredentialsRefused,),
+        ("counterfoil_api.oauth.client_authentication:_decoded",),
+        known=(f"{ID}:%zz", f"{ID}:%ff", f"{ID}:%00"),
+    ),
+    "counterfoil_api.edge.cross_site:is_cross_site": Parser(
+        lambda lines: cross_site.is_cross_site(_headers_of(lines)),
+        oneof("Sec-Fetch-Site: cross-site", "Origin: https://a.example\nHost: a.example"),
+        (),
+        ("counterfoil_api.edge.cross_site:_host",),
+        known=("Origin: https://[", "Origin: null", "Origin: "),
     ),
     "counterfoil_api.auth.credentials:credentials_of": Parser(
         lambda lines: credentials.credentials_of(_headers_of(lines)),

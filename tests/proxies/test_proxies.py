@@ -73,15 +73,20 @@ async def test_who_may_not_is_told_how_to_ask(front: Front, admin: Caller, stran
     foreign = await issued(stranger)
     too_little = await issued(admin, "invoices.write")
     before = len(front.application.arrived)
-    bare = 'Bearer realm="counterfoil"'
+    bare, offered = 'Bearer realm="counterfoil"', 'Basic realm="counterfoil", charset="UTF-8"'
     told = await front.ask("GET", "/")
-    assert (told.status, told.headers["WWW-Authenticate"]) == (401, bare)
+    assert (told.status, told.headers.getall("WWW-Authenticate")) == (401, [bare, offered])
     for secret in ("cfl_service_nonsense", expired["secret"], foreign["secret"]):
         told = await front.ask("GET", "/", bearer(secret))
         assert told.status == 401
-        assert told.headers["WWW-Authenticate"].startswith(f'{bare}, error="invalid_token"')
+        first, *others = told.headers.getall("WWW-Authenticate")
+        assert first.startswith(f'{bare}, error="invalid_token"')
+        assert others == [offered]
+    told = await front.ask("GET", "/", {"Authorization": basic(expired["token"]["id"], expired["secret"])})
+    assert (told.status, told.headers.getall("WWW-Authenticate")) == (401, [offered, bare])
     told = await front.ask("GET", "/", bearer(too_little["secret"]))
     assert told.status == 403
+    assert len(told.headers.getall("WWW-Authenticate")) == 1
     assert told.headers["WWW-Authenticate"].startswith(f'{bare}, error="insufficient_scope"')
     assert f'scope="{SCOPE}"' in told.headers["WWW-Authenticate"]
     assert len(front.application.arrived) == before

@@ -13,6 +13,7 @@ Complaint
 ├── CredentialsRefused       somebody is, but we do not believe them
 ├── OtpRequired              somebody is, but a password alone is not enough for them
 ├── PasswordNeeded           a token asks for what takes a password
+├── CrossSite                a browser asks for a change, with the login it keeps, on behalf of another site's page
 ├── BadCode                  a one-time code that the seed does not give now
 ├── ProxyMisconfigured       a proxy asks, but its address states no demand
 ├── NotVerified              a proxy's question cannot be answered now, which counts as no
@@ -105,6 +106,10 @@ class OtpRequired(Complaint):
 
 class PasswordNeeded(Complaint):
     """This needs the user's own password, and a one-time code if the user has one; a token is not accepted."""
+
+
+class CrossSite(Complaint):
+    """A browser sent this change with a saved login for a page of another site; use a program, or a bearer token."""
 
 
 class BadCode(Complaint):

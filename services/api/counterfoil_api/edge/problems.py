@@ -1,7 +1,7 @@
 """RFC 9457: every refusal's status, type and title, in this one place."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -113,6 +113,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         refusals.RenewsItself: Kind(403, "renews-itself", "A token cannot renew itself"),
         refusals.OperatorOnly: Kind(403, "operator-only", "Only for the operator"),
         complaints.PasswordNeeded: Kind(403, "password-needed", "Password required"),
+        complaints.CrossSite: Kind(403, "cross-site", "Request from another site"),
         complaints.ProxyMisconfigured: Kind(403, "proxy-misconfigured", "The forward-auth URL is incomplete"),
         complaints.NotVerified: Kind(403, "not-verified", "Credentials could not be verified", _SOON),
         complaints.NoSuchPath: Kind(404, "no-such-path", "No such path"),
@@ -199,7 +200,11 @@ def problem_document(refusal: Refusal) -> dict[str, object]:
 
 def problem(refusal: Refusal) -> web.Response:
     """The response that a refusal becomes."""
-    return refusal_response(refusal, problem_document(refusal), status=kind_of(refusal).status, media_type=MEDIA_TYPE)
+    status = kind_of(refusal).status
+    response = refusal_response(refusal, problem_document(refusal), status=status, media_type=MEDIA_TYPE)
+    if status == 401:
+        response.headers.add("WWW-Authenticate", BASIC)  # in a line of its own: few clients find two schemes in one
+    return response
 
 
 def refusal_response(
@@ -232,6 +237,18 @@ def challenge(refusal: Refusal) -> str:
     if kind.headers == _SCOPE and "scope" in refusal.facts:
         said += f', scope="{refusal.facts["scope"]}"'
     return said
+
+
+def arranged(offered: Sequence[str], scheme: str) -> list[str]:
+    """The challenges of a 401, that of the scheme which was used first (RFC 6749 5.2).
+
+    Of an error only the first one tells (RFC 6750 3.1). Whoever used Basic where it is not offered is challenged for
+    nothing else.
+    """
+    if scheme == "basic" and BASIC not in offered:
+        return [BASIC]
+    in_order = sorted(offered, key=lambda each: not each.lower().startswith(f"{scheme} "))
+    return [each if not at or each == BASIC else _CHALLENGE for at, each in enumerate(in_order)]
 
 
 def scrubbed(fact: object) -> object:

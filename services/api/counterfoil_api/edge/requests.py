@@ -18,7 +18,7 @@ from counterfoil_api.edge.complaints import (
     MethodNotAllowed,
     NoSuchPath,
 )
-from counterfoil_api.edge.problems import BASIC, SPELLING, Spelling, kind_of, problem
+from counterfoil_api.edge.problems import SPELLING, Spelling, arranged, kind_of, problem
 from counterfoil_api.edge.seal import SEAL
 from counterfoil_api.limits import quotas
 
@@ -73,9 +73,12 @@ def edge(observe: Observe, client: Client = client_of, spelling_of: SpellingOf =
 
 
 def challenged(response: web.Response, request: web.Request) -> None:
-    """Challenge whoever was refused in the scheme that they used (RFC 9110 11.6.1)."""
-    if response.status == 401 and request.headers.get("Authorization", "")[:6].lower() == "basic ":
-        response.headers["WWW-Authenticate"] = BASIC
+    """Challenge whoever was refused in the scheme that they used, before all others (RFC 9110 11.6.1)."""
+    if response.status != 401:
+        return
+    scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+    offered = response.headers.popall("WWW-Authenticate", [])
+    response.headers.extend(("WWW-Authenticate", each) for each in arranged(offered, scheme))
 
 
 def refused_response(error: Exception, spelling: Spelling | None = None) -> tuple[web.Response, str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
+from multidict import CIMultiDict
 
 from counterfoil import refusals
 from counterfoil.refusals import Refusal
@@ -50,12 +51,12 @@ class OAuthSpelling:
     def response(self, refusal: Refusal) -> web.Response:
         """The response that a refusal becomes."""
         kind = kind_of(refusal)
-        headers = {"Content-Type": self.media_type, "Cache-Control": "no-store", **self.headers}
-        headers |= {name: value for name, value in kind.headers if name != "WWW-Authenticate"}
-        if kind.status == 401:
-            headers["WWW-Authenticate"] = BASIC
-        elif isinstance(refusal, refusals.ScopeMissing):
-            headers["WWW-Authenticate"] = challenge(refusal)
+        headers = CIMultiDict({"Content-Type": self.media_type, "Cache-Control": "no-store", **self.headers})
+        headers.update({name: value for name, value in kind.headers if name != "WWW-Authenticate"})
+        if kind.status == 401:  # Basic comes first, since every client has an id and a secret
+            headers.add("WWW-Authenticate", BASIC)
+        if kind.status == 401 or isinstance(refusal, refusals.ScopeMissing):
+            headers.add("WWW-Authenticate", challenge(refusal))
         if "retry_after" in refusal.facts:
             headers["Retry-After"] = str(refusal.facts["retry_after"])
         body = msgspec.json.encode(_error(refusal, kind))

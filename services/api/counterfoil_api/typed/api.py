@@ -17,6 +17,7 @@ from aiohttp import web
 from counterfoil.refusals import Forbidden, Refusal, StaleRevision
 from counterfoil_api.auth.credentials import Approach
 from counterfoil_api.edge.bounds import bounds_of, in_time
+from counterfoil_api.edge.cross_site import refuse_cross_site
 from counterfoil_api.edge.problems import SPELLING, Spelling
 from counterfoil_api.typed.conditions import MATCH, field, refuse_weak, seen
 from counterfoil_api.typed.conventions import OURS, Conventions
@@ -62,6 +63,11 @@ class Route:
     def changes(self) -> bool:
         """Whether it may change something, so that an answer which never came leaves a doubt."""
         return not self.only_reads
+
+    @property
+    def acts_for_somebody(self) -> bool:
+        """Whether it may change something with the credentials of a request."""
+        return self.changes and self.reads(Source.ASKER, Source.APPROACH, Source.PERHAPS)
 
     def reads(self, *sources: Source) -> bool:
         """Whether any parameter comes from one of these."""
@@ -201,6 +207,8 @@ class Mount(Generic[Context]):
         async def answer(request: web.Request) -> web.StreamResponse:
             if route.spelling is not None:
                 request[SPELLING] = route.spelling
+            if route.acts_for_somebody:
+                refuse_cross_site(request)
             given, wrong = await take(request)
             changes = route.changes and not getattr(given.get("body"), "dry_run", False)
             seconds = route.patience_seconds or bounds_of(request.app).request_seconds

@@ -72,7 +72,12 @@ _HEADERS: Mapping[str, Json] = MappingProxyType(
             "schema": {"type": "string"},
             "example": '"principal";q=600;w=60',
         },
-        "WWW-Authenticate": {"description": "What is missing, as RFC 6750.", "schema": {"type": "string"}},
+        "WWW-Authenticate": {
+            "description": "What is missing, as RFC 6750 has it. A 401 has a line for each scheme that is accepted: "
+            "Bearer, and Basic (RFC 7617).",
+            "schema": {"type": "string"},
+            "example": 'Bearer realm="counterfoil"',
+        },
         "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}},
     }
 )
@@ -200,7 +205,8 @@ def _responses(route: Route, schemas: Schemas) -> Json:
     shape = reply_shape(route.returns, route.conventions.envelope)
     conditional = (complaints.InvalidPrecondition,) if is_conditional(route) else ()
     doubt = (OutcomeUnknown,) if route.changes else ()
-    refusals = (*_ALWAYS, *own, *conditional, *doubt, *route.refusals)
+    site = (complaints.CrossSite,) if route.acts_for_somebody else ()
+    refusals = (*_ALWAYS, *own, *site, *conditional, *doubt, *route.refusals)
     if route.spelling is None:
         said = refused(refusals, schemas)
     else:
