@@ -38,7 +38,8 @@ _PART: Final = 8_192
 _RESOLVERS: Final = 16
 """Names resolved at a time: the system's resolver takes a thread, and may hold it for long."""
 _HEADERS: Final = {"User-Agent": "counterfoil", "Accept": "application/json", "Accept-Encoding": "identity"}
-_MAX_AGE: Final = re.compile(r"max-age=\"?(\d{1,9})\b", re.IGNORECASE)
+_MAX_AGE: Final = re.compile(r"max-age=\"?(\d{1,9})", re.IGNORECASE)
+_NOT_AT_ALL: Final = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Reason = Literal["destination", "connection", "time", "status", "encoding", "size"]
@@ -167,5 +168,8 @@ async def _content(reply: aiohttp.ClientResponse) -> bytes:
 
 
 def _max_age(reply: aiohttp.ClientResponse) -> int | None:
-    found = _MAX_AGE.search(",".join(reply.headers.getall("Cache-Control", [])))
+    stated = ",".join(reply.headers.getall("Cache-Control", []))
+    if _NOT_AT_ALL.search(stated):
+        return 0
+    found = _MAX_AGE.search(stated)
     return int(found[1]) if found else None

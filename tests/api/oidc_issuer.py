@@ -14,7 +14,6 @@ from uuid import uuid4
 from aiohttp import web
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from joserfc.jwk import RSAKey
 
 from api.certificates import Authority
 
@@ -42,8 +41,9 @@ class SigningKey:
 
     @property
     def jwk(self) -> dict[str, object]:
-        public = RSAKey.import_key(self.private.public_key()).as_dict(private=False)
-        return {"kty": "RSA", "n": public["n"], "e": public["e"], "kid": self.kid, "use": "sig", "alg": "RS256"}
+        modulus = self.private.public_key().public_numbers().n
+        n = b64(modulus.to_bytes(self.private.key_size // 8, "big"))
+        return {"kty": "RSA", "n": n, "e": "AQAB", "kid": self.kid, "use": "sig", "alg": "RS256"}
 
     def sign(self, header: object, claims: object) -> str:
         signed = f"{part(header)}.{part(claims)}"
@@ -60,6 +60,7 @@ class OidcIssuer:
     keys: list[dict[str, object]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     replies: dict[str, web.Response] = field(default_factory=dict)
     """What is answered under a path instead of what is right."""
     delay_seconds: float = 0
@@ -89,6 +90,7 @@ class OidcIssuer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
         self.hosts.append(request.host)
+        self.headers.append(dict(request.headers))
         await asyncio.sleep(self.delay_seconds)
         if request.path in self.replies:
             made = self.replies[request.path]

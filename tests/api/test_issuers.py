@@ -1,15 +1,18 @@
 """JWTs of a real OIDC issuer, served over TLS: which are believed, and for how long its keys are."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from api.certificates import Authority
+from api.forged_jwts import AT, CONTROLS, FORGED, Maker, published
 from api.oidc_issuer import AUDIENCE, OidcIssuer, oidc_issuer
 from api.service import settings_for
 from counterfoil_api.auth.issuers import Issuers, open_issuers
+from counterfoil_api.edge.complaints import AssertionRefused
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +34,35 @@ async def issuers(authority: Authority, issuer: OidcIssuer) -> AsyncIterator[Iss
         yield opened
 
 
+@pytest.fixture
+def every_key(issuer: OidcIssuer) -> Maker:
+    """Makes JWTs of an issuer that uses every kind of key."""
+    issuer.keys = published(issuer)
+    return Maker(issuer)
+
+
 async def test_a_jwt_that_the_issuer_signed_is_believed(issuers: Issuers, issuer: OidcIssuer) -> None:
     claims = await issuers.verified(issuer.jwt(), issuer=issuer.url, audience=AUDIENCE, at=datetime.now(UTC))
     assert (claims["repository"], claims["iss"]) == ("acme/app", issuer.url)
+    assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+async def test_what_the_forged_ones_differ_from_is_accepted(every_key: Maker, issuers: Issuers, control: str) -> None:
+    text, url = CONTROLS[control](every_key), every_key.issuer.url
+    claims = await issuers.verified(text, issuer=url, audience=AUDIENCE, at=datetime.fromtimestamp(AT, UTC))
+    assert claims["repository"] == "acme/app"
+
+
+async def test_no_forged_or_mismatched_jwt_is_accepted(every_key: Maker, issuers: Issuers) -> None:
+    issuer = every_key.issuer
+    believed = {}
+    for name, made in FORGED.items():
+        with suppress(AssertionRefused):
+            believed[name] = await issuers.verified(
+                made(Maker(issuer)), issuer=issuer.url, audience=AUDIENCE, at=datetime.fromtimestamp(AT, UTC)
+            )
+    assert believed == {}
+    assert len(FORGED) > 100
+    # Whatever keys they name, the issuer was asked once, and nobody else.
     assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]

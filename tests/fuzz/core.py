@@ -13,6 +13,7 @@ from counterfoil import bounds, codec, cursor, duration, foreign, logging, momen
 from counterfoil.auditing.account_log import AccountLog
 from counterfoil.cli import export_file, importing, options, whoami
 from counterfoil.client import failures, log, spelling, wire
+from counterfoil.destinations import DestinationRefused, destination_of
 from counterfoil.opaque_ids import OpaqueIds
 from counterfoil.password import checked_password
 from counterfoil.principal import NIL
@@ -169,6 +170,13 @@ CORE: dict[str, Parser] = {
             "counterfoil.settings:Variable.value_of",
         ),
         known=("PEPPERS=1:", "TRUSTED_PROXIES=", "NOTICE_THRESHOLDS=", "API_PORT=", "PUBLIC_URL=http://"),
+    ),
+    "counterfoil.destinations:destination_of": Parser(
+        destination_of,
+        oneof("https://idp.example.org:8443/a?b=c", "https://[::1]/", "https://192.0.2.1", "https://a_b.example"),
+        (DestinationRefused,),
+        ("counterfoil.destinations:_address_in",),
+        known=("https://", "https://[", "https://127."),
     ),
     "counterfoil.cli.options:moment_or_version": Parser(
         options.moment_or_version,

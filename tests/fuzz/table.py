@@ -74,6 +74,7 @@ OURS: Final = {
     "counterfoil_api.dialects.canvus.sessions:_kind": "what is left of a token, by the database's time",
     "counterfoil_api.dialects.cloudflare.updates:_offset": "digits in a token's metadata, or it counts as none",
     "counterfoil_api.edge.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
+    "counterfoil.egress:_max_age": "up to nine digits, as the expression before it has found them",
     "counterfoil_api.typed.answering:answered": _ANSWER,
     "counterfoil_api.typed.answering:recalled": _ANSWER,
     "counterfoil_api.tokens.bulk:_staged": _ANSWER,

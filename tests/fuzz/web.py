@@ -2,14 +2,18 @@
 
 from uuid import UUID
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from counterfoil_api.auth import bearers, credentials
+from counterfoil_api.auth.issuers import assertion
+from counterfoil_api.auth.issuers.keys import key_set_of
 from counterfoil_api.dialects.register import client_headers
 from counterfoil_api.edge import addresses, cross_site
 from counterfoil_api.edge.complaints import (
+    AssertionRefused,
     CredentialsInQuery,
     CredentialsMissing,
     CredentialsRefused,
@@ -35,6 +39,7 @@ BEARER = RING.sign(
         account=UUID(ID), token=UUID(ID), generation=1,
     )
 )  # fmt: skip
+JWKS = msgspec.json.encode({"keys": RING.jwks}).decode()
 
 
 def _headers_of(lines: str) -> CIMultiDictProxy[str]:
@@ -137,6 +142,19 @@ WEB: dict[str, Parser] = {
         oneof("https://api.example", "urn:a:b", "https://[::1]:8/x"),
         (TargetRefused,),
         known=("https://[", "https://"),
+    ),
+    "counterfoil_api.auth.issuers.assertion:read": Parser(
+        assertion.read,
+        st.just(BEARER),
+        (AssertionRefused,),
+        tuple(
+            f"counterfoil_api.auth.issuers.{name}"
+            for name in ("assertion:_bytes", "strict_json:decoded", "strict_json:_finite")
+        ),
+        known=(BEARER.partition(".")[0] + ".",),
+    ),
+    "counterfoil_api.auth.issuers.keys:key_set_of": Parser(
+        key_set_of, st.just(JWKS), (ValueError,), in_bytes=True, known=('{"keys":[', '{"keys":[{"kty":"RSA","n":"')
     ),
     "counterfoil_api.auth.bearers:KeyRing.claims_of": Parser(
         RING.claims_of,

@@ -37,9 +37,9 @@ def read(text: str) -> Assertion:
     if not _COMPACT.fullmatch(text):
         raise AssertionRefused("The subject_token is not a signed JWT: three parts in base64url, separated by dots.")
     signed, _, signature = text.rpartition(".")
-    header, claims = (_object(part) for part in signed.split("."))
-    algorithm, kid = _judged(header)
-    return Assertion(algorithm, kid, claims, signed.encode(), _bytes(signature))
+    header, _, claims = signed.partition(".")
+    algorithm, kid = _judged(_object(header))
+    return Assertion(algorithm, kid, _object(claims), signed.encode(), _bytes(signature))
 
 
 def _judged(header: Mapping[str, object]) -> tuple[str, str | None]:

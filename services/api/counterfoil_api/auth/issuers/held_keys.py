@@ -8,6 +8,8 @@ from counterfoil_api.auth.issuers.keys import KeySet
 SHORTEST_SECONDS: Final = 60
 LONGEST_SECONDS: Final = 3_600
 """Keys are used for as long as their issuer says, within these; and for the longest while it does not answer."""
+_UNSTATED_SECONDS: Final = 300
+"""If it does not say."""
 UNKNOWN_SECONDS: Final = 60
 """Between two questions about keys that are not known."""
 PAUSE_SECONDS: Final = 10
@@ -27,7 +29,7 @@ class HeldKeys:
 
     def answered(self, keys: KeySet, max_age: int | None, *, asked: float) -> Self:
         """Return what is held once the issuer has given its keys."""
-        kept = min(max(max_age if max_age is not None else LONGEST_SECONDS, SHORTEST_SECONDS), LONGEST_SECONDS)
+        kept = min(max(max_age if max_age is not None else _UNSTATED_SECONDS, SHORTEST_SECONDS), LONGEST_SECONDS)
         return replace(self, keys=keys, fetched=asked, kept_seconds=kept, failed=_NEVER)
 
     def not_answered(self, at: float) -> Self:

@@ -1,5 +1,6 @@
 """The keys that an issuer publishes (RFC 7517): which of them may have signed a JWT, and whether one has."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -96,10 +97,16 @@ def _kind(algorithm: str) -> str:
 
 
 def _imported(jwk: Mapping[str, object]) -> Key | None:
-    """Import what makes up the key, and nothing else that its issuer may have added."""
+    """Import what makes up the key, and nothing else that its issuer may have added; a weak one is not used."""
+    kind = str(jwk["kty"])
     try:
-        key = _KEYS[str(jwk["kty"])].import_key({name: str(jwk[name]) for name in _PARTS[str(jwk["kty"])]})
-        size = key.public_key.key_size if isinstance(key, RSAKey) and key.public_key else _RSA_BITS[0]
-    except (JoseError, KeyError, TypeError, ValueError):
+        if kind == "RSA" and _bits(str(jwk["n"])) not in _RSA_BITS:
+            return None
+        parts: dict[str, str | list[str]] = {name: str(jwk[name]) for name in _PARTS[kind]}
+        return _KEYS[kind].import_key(parts)
+    except (JoseError, KeyError, ValueError):
         return None
-    return key if size in _RSA_BITS else None
+
+
+def _bits(number: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(number + "=="), "big").bit_length()

@@ -14,8 +14,8 @@ def decoded(content: bytes) -> dict[str, object]:
     """Return the object that this is the JSON of; raises ValueError for everything else."""
     try:
         msgspec.json.decode(content)  # refuses halves of surrogate pairs, which json does not
-        found = json.loads(content.decode(), object_pairs_hook=_once, parse_float=_finite)
-    except (msgspec.DecodeError, RecursionError):
+        found = json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_float=_finite)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("it is not JSON") from None
     if not isinstance(found, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - what is wrong is its text

@@ -1,0 +1,27 @@
+"""The way out of the service, for tests: open to one issuer on this machine, by a resolver that the test controls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from api.certificates import Authority
+from api.service import settings_for
+from counterfoil.egress import Egress
+
+
+@dataclass
+class Names:
+    """A resolver: what each name leads to, answer by answer; the last one stays. Keeps what was asked."""
+
+    answers: dict[str, list[list[str]]]
+    asked: list[str] = field(default_factory=list)
+
+    async def __call__(self, host: str, _port: int) -> Sequence[str]:
+        self.asked.append(host)
+        answers = self.answers[host]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+def egress(authority: Authority | None, *allowed: str, names: Names | None = None) -> Egress:
+    more = {"EGRESS_CA_FILE": str(authority.file)} if authority else {}
+    settings = settings_for("postgresql://a@b/c", EGRESS_ALLOWED=",".join(allowed), **more)
+    return Egress(settings, resolve=names)
