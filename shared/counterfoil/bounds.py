@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -42,6 +43,37 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 UNBOUNDED: Final = Bounds()
+
+
+class OwnerQuota(msgspec.Struct, frozen=True):
+    """How often all tokens of one owner together may be used, and how many of them may live; `id` is the quota's own.
+
+    None is any number.
+    """
+
+    id: UUID
+    rate_limit: str | None = None
+    max_uses: int | None = None
+    max_tokens: int | None = None
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one use of a token is counted against: the token's own limits, and the quota of its owner."""
+
+    rate_limit: str | None = None
+    max_uses: int | None = None
+    quota: OwnerQuota | None = None
+
+    def beyond(self, counted: Limits) -> Limits:
+        """Return what is left to count of a use that was counted against some limits; no use is counted twice."""
+        return Limits(
+            None if self.rate_limit == counted.rate_limit else self.rate_limit,
+            self.max_uses if counted.max_uses is None else None,
+            None if self.quota == counted.quota else self.quota,
+        )
+
+
+UNLIMITED: Final = Limits()
 
 
 def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:

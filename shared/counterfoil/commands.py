@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .bounds import Address
+from .bounds import UNLIMITED, Address, Limits
 from .principal import Owner, Principal
 from .secret import Minted
 from .trust import Assertion, Trust
@@ -143,7 +143,7 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
     """Buy a bearer with the secret of this generation, or with a bearer of it. `scopes=None` asks for all there are.
 
     `actors` are the tokens that act on the owner's behalf, the present one first, who then is the one who asks.
-    `counted` is the token's own rate limit, if this call was counted against it already.
+    `counted` is what this call was counted against already.
     With an `assertion` a JWT buys it, under the token's trust, and the generation is the present one.
     """
 
@@ -156,7 +156,7 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
     held: Held | None = None
     actors: tuple[UUID, ...] = ()
     address: Address | None = None
-    counted: str | None = None
+    counted: Limits = UNLIMITED
 
 
 class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +173,7 @@ class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] | None = None
     actor: Principal | None = None
     address: Address | None = None
-    counted: str | None = None
+    counted: Limits = UNLIMITED
 
 
 class Sweep(TokenCommand, frozen=True, kw_only=True):

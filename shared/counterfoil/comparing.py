@@ -33,6 +33,8 @@ PROBLEMS: Final[Mapping[type[Denied], str]] = {
     TokenExpired: "token-expired", TokenSuspended: "token-suspended",
 }  # fmt: skip
 """What the API calls the refusals of a token's present secret."""
+USED_UP: Final = "uses-exhausted"
+"""The one that no event tells of."""
 
 
 class Difference(NamedTuple):
@@ -58,8 +60,15 @@ def differences(
     early, late = (expected(state, moment, around) for moment in (at - LEEWAY, at + LEEWAY))
     said = {name: reduce(getattr, name.split("."), document) for name in early if private or name not in PRIVATE}
     return [
-        Difference(name, shown, late[name]) for name, shown in said.items() if shown not in (early[name], late[name])
+        Difference(name, shown, late[name])
+        for name, shown in said.items()
+        if shown not in (early[name], late[name]) and not _used_up(state, name, shown, late[name])
     ]
+
+
+def _used_up(state: Token | Small, name: str, shown: object, expected: object) -> bool:
+    """Say whether a token is shown as refused because its uses, which are no events, were all made."""
+    return isinstance(state, Token) and (name, shown, expected) == ("refused", USED_UP, None)
 
 
 def expected(state: Token | Small, at: datetime, around: Surroundings = ALONE) -> dict[str, object]:
@@ -99,7 +108,7 @@ def _token(token: Token, at: datetime, around: Surroundings) -> dict[str, object
         "creator.kind": token.creator.kind, "creator.id": token.creator.id,
         "name": token.name, "description": token.description, "scopes": token.scopes,
         "effective_scopes": around.left_of(token.scopes), "metadata": token.metadata,
-        "networks": token.networks, "rate_limit": token.rate_limit,
+        "networks": token.networks, "rate_limit": token.rate_limit, "max_uses": token.max_uses,
         "status": status(token, at), "refused": None if denied is None else PROBLEMS[type(denied)],
         "duration": token.duration, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
         "generation": token.generation, "previous_secret_until": until if graced else None, "stub": token.stub,

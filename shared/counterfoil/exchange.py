@@ -23,7 +23,7 @@ from .refusals import (
     UnknownSecret,
 )
 from .scopes import meet
-from .token import ALONE, Surroundings, Token, flaw, good_until
+from .token import ALONE, Surroundings, Token, flaw, good_until, used_up
 from .trust import Assertion, matched
 
 
@@ -40,8 +40,11 @@ def exchanged(token: Token, command: Exchange, at: datetime, around: Surrounding
         raise TokenNetworkForbidden
     if token.trust is not None:
         _refuse_maker(command, around)
-    if token.rate_limit != command.counted:
-        raise Uncounted(token.account, token.id, token.rate_limit)
+    limits = around.limits(token.bounds)
+    if limits != command.counted:
+        if exhausted := used_up(token.bounds, around):
+            raise exhausted
+        raise Uncounted(token.account, token.id, limits)
     return Exchanged(
         jti=command.jti,
         generation=generation,

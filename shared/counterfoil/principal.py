@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import structs
 
-from .bounds import UNBOUNDED, Bounds
+from .bounds import UNBOUNDED, Bounds, OwnerQuota
 from .refusals import BeyondCaller
 from .scopes import EVERYTHING, contains, meet, missing
 
@@ -45,7 +45,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     `owner` is on whose behalf it asks, a user on their own. `expires_at` is when what was presented stops being good:
     for a bearer its own end, not that of its token. `generation` is that of the secret, or the password, behind it.
-    `bounds` say from where and how often a token may be used; a user has none.
+    `bounds` say from where and how often a token may be used, `quota` what all tokens of its owner may; a user has
+    neither.
     """
 
     actor: Actor
@@ -55,6 +56,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     generation: int | None = None
     bounds: Bounds = UNBOUNDED
+    quota: OwnerQuota | None = None
     delegated: bool = False
     """Whether somebody else acts, with a bearer that they were given in this one's name."""
     acting: tuple[tuple[UUID, int], ...] = ()

@@ -14,7 +14,7 @@ place per wire. Everything else is a bug and rises to the edge.
     ├── Denied             the secret or bearer presented opens nothing
     │   ├── UnknownSecret
     │   ├── TokenExpired, TokenSuspended, TokenRevoked, SecretRetired
-    │   ├── SecretEnded, OwnerDisabled, CallerGone
+    │   ├── SecretEnded, OwnerDisabled, CallerGone, UsesExhausted
     │   └── TrustRefused, AlreadyAccepted, MakerGone
     ├── Forbidden          the caller is known but may not
     │   ├── BeyondCaller, BeyondOwner, ScopeMissing, RenewsItself, OperatorOnly
@@ -25,7 +25,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── PreviousSecretGood, PreviousSecretEnded
     │   ├── EmailTaken, LastAdministrator, UserGone, ShutsYouOut
     │   ├── PlanChanged, SecretTaken, NoSecret, NoTrust
-    │   ├── InUse, TooEarly, CallerChanged
+    │   ├── InUse, TooEarly, CallerChanged, OwnerQuotaExceeded
     │   └── KeyReused, SecretNoLongerAvailable
     ├── Uncounted          for the API itself, never shown
     └── Unavailable        try again
@@ -39,6 +39,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from .bounds import Limits
 
 
 class Refusal(Exception):  # noqa: N818 - refusals are answers, named as complaints
@@ -164,6 +166,10 @@ class SecretEnded(Denied):
 
 class OwnerDisabled(Denied):
     """The user who owns this token is disabled; an administrator can enable the user again."""
+
+
+class UsesExhausted(Denied):
+    """This token was used as often as it may be; its `max_uses` can be raised, or a new token issued."""
 
 
 class CallerGone(Denied):
@@ -306,6 +312,10 @@ class CallerChanged(Conflict):
     """Your permissions changed during this request; nothing was changed, repeat it."""
 
 
+class OwnerQuotaExceeded(Conflict):
+    """The owner has as many live tokens as its quota allows; revoke one, or raise the quota's `max_tokens`."""
+
+
 class KeyReused(Conflict):
     """This Idempotency-Key was used with another request."""
 
@@ -315,10 +325,10 @@ class SecretNoLongerAvailable(Conflict):
 
 
 class Uncounted(Refusal):
-    """This call was not counted against the rate limit that the token has by now. The API counts it and asks again."""
+    """This call was not counted against the limits that the token has by now. The API counts it and asks again."""
 
-    def __init__(self, account: UUID, token: UUID, rate_limit: str | None) -> None:
-        self.account, self.token, self.rate_limit = account, token, rate_limit
+    def __init__(self, account: UUID, token: UUID, limits: Limits) -> None:
+        self.account, self.token, self.limits = account, token, limits
         super().__init__()
 
 

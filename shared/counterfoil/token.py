@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from .bounds import Bounds
+from .bounds import Bounds, Limits, OwnerQuota
 from .events import (
     UNREVISED,
     Created,
@@ -29,11 +29,23 @@ from .events import (
     Updated,
 )
 from .principal import Actor, Owner, Principal, on_behalf, refuse_beyond, refuse_beyond_bounds
-from .refusals import Denied, OwnerDisabled, SecretEnded, SecretRetired, TokenExpired, TokenRevoked, TokenSuspended
+from .refusals import (
+    Denied,
+    OwnerDisabled,
+    SecretEnded,
+    SecretRetired,
+    TokenExpired,
+    TokenRevoked,
+    TokenSuspended,
+    UsesExhausted,
+)
 from .scopes import missing
 from .subjects.account import UNBOUND, Policy
 from .trust import Trust
 
+OWNER_USED_UP: Final = (
+    "The tokens of this owner were used as often as the owner's quota allows; its `max_uses` can be raised."
+)
 Standing = Literal["active", "suspended", "revoked"]
 Status = Literal["active", "suspended", "expired", "revoked"]
 SESSION: Final = ".session"
@@ -116,13 +128,22 @@ class Accepted(Protocol):
     def previous_epoch(self) -> int: ...
 
 
+class Room(msgspec.Struct, frozen=True):
+    """How many tokens of an owner live at a moment, sessions apart, and how many may."""
+
+    max_tokens: int
+    live: int
+    at: datetime
+
+
 class Surroundings(msgspec.Struct, frozen=True):
     """What the token's account and owner add to whether it is accepted, and for what.
 
     Secrets of an earlier `epoch` were ended: counted, not timed, since no clock is right at all times and everywhere.
     `owner` is the standing of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
     owners who are no users of ours. `maker` is who stated a token's trust, with all that they hold at this moment; None
-    is nobody who still may anything.
+    is nobody who still may anything. `quota` is that of its owner, `used` and `owner_used` how often the token and all
+    tokens of its owner were used, where that is limited. `room` is known where the owner may come to have one more.
     """
 
     policy: Policy = UNBOUND
@@ -130,6 +151,14 @@ class Surroundings(msgspec.Struct, frozen=True):
     owner: str = "active"
     owner_holds: tuple[str, ...] | None = None
     maker: Principal | None = None
+    quota: OwnerQuota | None = None
+    used: int = 0
+    owner_used: int = 0
+    room: Room | None = None
+
+    def limits(self, bounds: Bounds) -> Limits:
+        """Return what a use of a token with these bounds is counted against."""
+        return Limits(bounds.rate_limit, bounds.max_uses, self.quota)
 
     def left_of(self, scopes: tuple[str, ...]) -> tuple[str, ...]:
         """Return what a token with these scopes may do at this moment: nothing that its user may not do."""
@@ -165,6 +194,16 @@ def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = 
 def previous_is_good(token: Accepted, at: datetime, around: Surroundings = ALONE) -> bool:
     """Say whether the secret before the present one is still within its grace."""
     return token.previous_until is not None and at < token.previous_until and token.previous_epoch >= around.epoch
+
+
+def used_up(bounds: Bounds, around: Surroundings) -> UsesExhausted | None:
+    """Return why a good secret is refused all the same: the token, or its owner, has no uses left."""
+    if bounds.max_uses is not None and around.used >= bounds.max_uses:
+        return UsesExhausted()
+    most = None if around.quota is None else around.quota.max_uses
+    if most is not None and around.owner_used >= most:
+        return UsesExhausted(OWNER_USED_UP, of="owner")
+    return None
 
 
 def is_session(dialect: str) -> bool:

@@ -50,6 +50,20 @@ async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) ->
     assert [each["name"] for each in listed] == ["administrator", "copy", "weekly"]
 
 
+async def test_a_number_of_uses_is_given_shown_and_lifted(shell: Shell) -> None:
+    made = await shell("token", "create", "few", "--max-uses", "3", "--json")
+    token = json.loads(made.out)["token"]
+    assert (token["max_uses"], token["uses_left"]) == (3, 3)
+    copy = json.loads((await shell("token", "clone", str(token["number"]), "--max-uses", "2", "--json")).out)["token"]
+    assert copy["max_uses"] == 2
+    shown = await shell("token", "show", str(token["number"]))
+    assert "at most 3, 3 left" in shown.out
+    lifted = await shell("token", "patch", str(token["number"]), "--max-uses", "none", "--json")
+    assert json.loads(lifted.out)["max_uses"] is None
+    refused = await shell("token", "create", "few", "--max-uses", "many")
+    assert (refused.code, "write one such as 100, or none" in refused.err) == (2, True)
+
+
 async def test_networks_and_a_rate_limit_are_given_shown_and_lifted(shell: Shell) -> None:
     bounds = ("--network", "127.0.0.0/8", "--network", "::1/128", "--rate-limit", "600/1m")
     token, _ = await issued(shell, "bounded", *bounds)

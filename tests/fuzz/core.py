@@ -184,6 +184,9 @@ CORE: dict[str, Parser] = {
         (typer.BadParameter,),
         ("counterfoil.cli.options:moment",),
     ),
+    "counterfoil.cli.options:number": Parser(
+        options.number, oneof("1", "50"), (typer.BadParameter,), ("counterfoil.cli.options:stated_number",)
+    ),
     "counterfoil.cli.options:whole": Parser(options.whole, oneof("1", "50"), (typer.BadParameter,)),
     "counterfoil.cli.whoami:_claims": Parser(whoami._claims, oneof(JWT, SECRET), known=("eyJ", "a.", "a.e30")),
     "counterfoil.client.failures:refused": Parser(

@@ -20,8 +20,8 @@ from counterfoil_dev.postgres import OWNER, Database, Postgres
 MANY = 100_000
 ACCOUNT = UUID(int=0xACC)
 CREATOR = UUID(hashlib.md5(b"creator 7").hexdigest())
-FEW_BUFFERS = 1_000
-"""A hundred rows of the table, three or four pages of token_use each, and the way down the index."""
+FEW_BUFFERS = 1_200
+"""A hundred rows, three or four pages of token_use and one of owner_quota each, and the way down the index."""
 
 # A third of the tokens has expired, and a third never will; every second one was verified.
 FILL = f"""

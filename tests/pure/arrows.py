@@ -20,7 +20,8 @@ IN_MEMORY = frozenset(
 )
 """Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
 USE = frozenset({
-    "attempts", "audit", "auditing", "charter", "client", "door", "egress", "examples", "follower", "founding", "keys",
+    "attempts", "audit", "auditing", "charter", "client", "counted_uses", "door", "egress", "examples",
+    "follower", "founding", "keys",
     "log_reads", "noted_reads", "recovering", "sealer", "use", "witness",
 })  # fmt: skip
 """What may import all but the edges."""

@@ -2,6 +2,7 @@
 
 import ipaddress
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import assume, given
@@ -13,7 +14,10 @@ from counterfoil.bounds import (
     NETWORK_LIMIT,
     QUOTA_LIMIT,
     UNBOUNDED,
+    UNLIMITED,
     Bounds,
+    Limits,
+    OwnerQuota,
     admits,
     checked_networks,
     checked_number,
@@ -23,9 +27,18 @@ from counterfoil.bounds import (
 from counterfoil.commands import Create, Renew, Resume, Rotate, Update
 from counterfoil.events import Suspended, Updated
 from counterfoil.principal import Principal, refuse_beyond_bounds
-from counterfoil.refusals import BadNetwork, BadQuota, BadRateLimit, BeyondCaller, TokenNetworkForbidden, Uncounted
+from counterfoil.refusals import (
+    BadNetwork,
+    BadQuota,
+    BadRateLimit,
+    BeyondCaller,
+    TokenNetworkForbidden,
+    Uncounted,
+    UsesExhausted,
+)
 from counterfoil.secret import mint
 from counterfoil.subjects.user import decide as decide_user
+from counterfoil.token import Surroundings, used_up
 from pure import people, stories
 from pure.stories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
 from pure.test_decide_exchange import exchange
@@ -224,15 +237,47 @@ def test_bounds_are_lifted_by_who_has_none() -> None:
 
 
 def test_an_exchange_comes_from_where_the_token_may_be_used_and_was_counted() -> None:
-    asked = exchange(address=INSIDE, counted="600/1m")
+    asked = exchange(address=INSIDE, counted=Limits("600/1m"))
     assert stories.given(HELD).when(asked)
     for address in (OUTSIDE, None):
         with pytest.raises(TokenNetworkForbidden):
             stories.given(HELD).when(replace(asked, address=address))
-    for counted in (None, "601/1m"):
+    for counted in (UNLIMITED, Limits("601/1m")):
         with pytest.raises(Uncounted) as refused:
             stories.given(HELD).when(replace(asked, counted=counted))
-        assert (refused.value.token, refused.value.rate_limit) == (TOKEN, "600/1m")
+        assert (refused.value.token, refused.value.limits) == (TOKEN, Limits("600/1m"))
+
+
+QUOTA = OwnerQuota(UUID(int=0x0A), "60/1m", 100, 7)
+
+
+def test_an_exchange_is_counted_as_a_use_and_refused_where_none_is_left() -> None:
+    of_five, asked = stories.given(replace(CREATED, max_uses=5)), exchange()
+    with pytest.raises(Uncounted) as refused:
+        of_five.when(asked, around=Surroundings(quota=QUOTA, used=4, owner_used=99))
+    counted = refused.value.limits
+    assert counted == Limits(None, 5, QUOTA)
+    # By then the use is counted, perhaps as the last one.
+    assert of_five.when(replace(asked, counted=counted), around=Surroundings(quota=QUOTA, used=5, owner_used=100))
+    with pytest.raises(UsesExhausted, match="This token was used"):
+        of_five.when(asked, around=Surroundings(quota=QUOTA, used=5))
+    with pytest.raises(UsesExhausted, match="The tokens of this owner") as refused_for_owner:
+        of_five.when(asked, around=Surroundings(quota=QUOTA, owner_used=100))
+    assert refused_for_owner.value.facts == {"of": "owner"}
+
+
+def test_uses_are_used_up_where_they_are_limited_and_nowhere_else() -> None:
+    assert used_up(UNBOUNDED, Surroundings(used=9, owner_used=9)) is None
+    assert used_up(Bounds(max_uses=10), Surroundings(quota=OwnerQuota(TOKEN), used=9, owner_used=9)) is None
+    assert used_up(Bounds(max_uses=9), Surroundings(used=9)) is not None
+
+
+def test_no_use_is_counted_twice_while_its_limits_change() -> None:
+    was, now = Limits("60/1m", 5, QUOTA), Limits("90/1m", 6, replace(QUOTA, max_uses=99))
+    assert now.beyond(UNLIMITED) == now
+    assert now.beyond(now) == UNLIMITED
+    assert now.beyond(was) == Limits("90/1m", None, now.quota)
+    assert now.beyond(Limits("90/1m")) == Limits(None, 6, now.quota)
 
 
 def test_who_may_be_used_from_some_networks_adds_no_user_who_logs_in_from_anywhere() -> None:

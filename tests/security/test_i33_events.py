@@ -37,13 +37,13 @@ USUAL = {
 FREE = {
     "name": "text", "description": "text", "reason": "text", "duration": "text", "scopes": "texts", "audience": "texts",
     "metadata": "metadata", "owner": "owner", "networks": "texts", "undescribed": "texts", "rate_limit": "text",
-    "counted": "text",
 }  # fmt: skip
 """Fields of commands that callers write as they like."""
 CHOSEN = {
     "account", "token_id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
     "grace_seconds", "known_as", "job", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
     "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
+    "counted",
 }  # fmt: skip
 """Fields that hold ids, numbers, times, or words of our own choice."""
 ASKED = [each for each in (*commands.TokenCommand.__subclasses__(), *commands.Change.__subclasses__())

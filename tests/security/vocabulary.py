@@ -35,7 +35,8 @@ WORDS: Final = frozenset({
     "policy.catalogue_closed", "shut_me_out", "administrator.password",
     "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
     "digest.algorithm", "type", "url", "source", "everything", "unused_since",
-    "networks[]", "rate_limit", "metadata[]", "within", "since", "until", "after", "kind[]", "type[]", "accounts",
+    "networks[]", "rate_limit", "max_uses",
+    "metadata[]", "within", "since", "until", "after", "kind[]", "type[]", "accounts",
     "follow", "ends_previous",
 })  # fmt: skip
 """What names nothing: text, times, choices, numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -87,6 +87,21 @@ def metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+def number(given: str | None) -> int | Literal["none"] | None:
+    """Return a number, or the word none, which lifts one."""
+    if given is None or given == "none":
+        return given  # type: ignore[return-value] # the word itself
+    if not given.isascii() or not given.isdigit():
+        raise typer.BadParameter(f"{given!r} is no number; write one such as 100, or none.")
+    return int(given)
+
+
+def stated_number(given: str | None) -> int | None:
+    """Return a number for something new, of which none is the same as nothing stated."""
+    found = number(given)
+    return None if found == "none" else found
+
+
 def networks(given: Sequence[str] | None) -> tuple[str, ...] | None:
     """Return the networks; the word any is none of them, which is anywhere."""
     return None if not given else tuple(network for network in given if network != "any")
@@ -146,6 +161,9 @@ Networks = Annotated[
 RateLimit = Annotated[
     str | None,
     typer.Option("--rate-limit", metavar="N/DURATION", help="How often it may be used, such as 600/1m; or none."),
+]
+MaxUses = Annotated[
+    str | None, typer.Option("--max-uses", metavar="N", help="How often it may be used in all, such as 100; or none.")
 ]
 _OWNERS: Final = "service:backup, application:shop, or a user by number, e-mail address or id, such as user:2."
 OwnerText = Annotated[

@@ -51,6 +51,12 @@ def _warn_of(token: Token) -> None:
         warn(f"token {token.number} expires in {span(left)}; renew it with: counterfoil token renew {token.number}")
 
 
+def _uses(token: Token) -> str:
+    if token.max_uses is None:
+        return ""
+    return f"at most {token.max_uses}" + ("" if token.uses_left is None else f", {token.uses_left} left")
+
+
 def _told(token: Token) -> list[tuple[str, str]]:
     at = token.as_of.at if token.as_of else None
     lines = [
@@ -62,6 +68,7 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("duration", token.duration or ""), ("description", token.description),
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
         ("networks", " ".join(token.networks)), ("rate limit", token.rate_limit or ""),
+        ("uses", _uses(token)),
         ("created", f"{time_of(token.created_at)} by {actor_of(token.creator)}"),
         ("last used", "" if at else time_of(token.last_used_at) or "never"),
         ("last exchanged", time_of(token.last_exchanged_at) or "never"),

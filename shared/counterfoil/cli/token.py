@@ -21,6 +21,7 @@ from .options import (
     ExpiresAt,
     IfMatch,
     Key,
+    MaxUses,
     Metadata,
     Networks,
     OwnerText,
@@ -85,6 +86,7 @@ def create(
     metadata: Metadata = None,
     networks: Networks = None,
     rate_limit: RateLimit = None,
+    max_uses: MaxUses = None,
     duration: Duration = None,
     expires_at: ExpiresAt = None,
     key: Key = None,
@@ -98,7 +100,8 @@ def create(
         lambda ledger, key: ledger.create(
             name, scopes=scopes or (), scope_sets=scope_set or (), owner=whose, description=description,
             metadata=more, networks=options.networks(networks) or (),
-            rate_limit=None if rate_limit == "none" else rate_limit, duration=duration, expires_at=expires_at,
+            rate_limit=None if rate_limit == "none" else rate_limit,
+            max_uses=options.stated_number(max_uses), duration=duration, expires_at=expires_at,
             idempotency_key=key,
         ),
         key, credentials, as_json=as_json, quiet=quiet,
@@ -114,6 +117,7 @@ def clone(
     owner: OwnerText = None,
     networks: Networks = None,
     rate_limit: RateLimit = None,
+    max_uses: MaxUses = None,
     duration: Duration = None,
     expires_at: ExpiresAt = None,
     key: Key = None,
@@ -126,7 +130,7 @@ def clone(
     _issued(
         lambda ledger, key: ledger.clone(
             ref, name=name, scopes=scopes, owner=whose, networks=options.networks(networks), rate_limit=rate_limit,
-            duration=duration, expires_at=expires_at, idempotency_key=key,
+            max_uses=options.number(max_uses), duration=duration, expires_at=expires_at, idempotency_key=key,
         ),
         key, credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
@@ -177,6 +181,7 @@ def patch(
     metadata: Metadata = None,
     networks: Networks = None,
     rate_limit: RateLimit = None,
+    max_uses: MaxUses = None,
     if_match: IfMatch = None,
     key: Key = None,
     credentials: Credentials = None,
@@ -187,7 +192,8 @@ def patch(
     _shown(
         lambda ledger: ledger.patch(
             ref, name=name, description=description, scopes=scopes, metadata=more,
-            networks=options.networks(networks), rate_limit=rate_limit, if_match=if_match, idempotency_key=key,
+            networks=options.networks(networks), rate_limit=rate_limit,
+            max_uses=options.number(max_uses), if_match=if_match, idempotency_key=key,
         ),
         credentials, as_json=as_json,
     )  # fmt: skip

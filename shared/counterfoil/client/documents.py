@@ -106,6 +106,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     networks: tuple[str, ...] = ()
     rate_limit: str | None = None
+    max_uses: int | None = None
+    uses_left: int | None = None
     as_of: AsOf | None = None
     warnings: tuple[Advice, ...] = ()
 

@@ -44,8 +44,8 @@ def body(**fields: object) -> bytes:
     return msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
 
 
-def rate_limit(given: str | None) -> object:
-    """Return a rate limit as the wire has it: the word none is null there, which lifts one."""
+def limit(given: str | int | None) -> object:
+    """Return a limit as the wire has it: the word none is null there, which lifts one."""
     return msgspec.Raw(b"null") if given == "none" else given
 
 

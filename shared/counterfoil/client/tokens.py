@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from . import spelling
@@ -28,18 +28,20 @@ class Tokens(Calls):
         metadata: Mapping[str, str] | None = None,
         networks: Sequence[str] = (),
         rate_limit: str | None = None,
+        max_uses: int | None = None,
         duration: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
         """Issue a token; `owner` is a type (user, application or service) and an id.
 
-        `networks` (CIDR) say from where it may be used, `rate_limit` (such as 600/1m) how often.
+        `networks` (CIDR) say from where it may be used, `rate_limit` (such as 600/1m) how often,
+        `max_uses` how often in all.
         """
         body = spelling.body(
             name=name, scopes=scopes, scope_sets=scope_sets or None, owner=spelling.owner(owner),
             description=description, metadata=metadata, networks=networks or None, rate_limit=rate_limit,
-            duration=duration, expires_at=expires_at,
+            max_uses=max_uses, duration=duration, expires_at=expires_at,
         )  # fmt: skip
         return spelling.read(await self.change("/v1/tokens", body, key=idempotency_key), Issued)
 
@@ -70,13 +72,14 @@ class Tokens(Calls):
         metadata: Mapping[str, str] | None = None,
         networks: Sequence[str] | None = None,
         rate_limit: str | None = None,
+        max_uses: int | Literal["none"] | None = None,
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
-        """Change what is said of a token; what is None stays. No networks: anywhere; rate limit `none`: no limit."""
+        """Change what is said of a token; what is None stays. No networks: anywhere; `none` lifts a limit."""
         body = spelling.body(
             name=name, description=description, scopes=scopes, metadata=metadata, networks=networks,
-            rate_limit=spelling.rate_limit(rate_limit),
+            rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses),
         )  # fmt: skip
         answer = await self.change(spelling.path_of(ref), body, method="PATCH", key=idempotency_key, if_match=if_match)
         return spelling.read(answer, Token)
@@ -141,6 +144,7 @@ class Tokens(Calls):
         scopes: Sequence[str] | None = None,
         networks: Sequence[str] | None = None,
         rate_limit: str | None = None,
+        max_uses: int | Literal["none"] | None = None,
         duration: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
@@ -148,7 +152,8 @@ class Tokens(Calls):
         """Issue a token like another one, but for what is stated."""
         body = spelling.body(
             name=name, owner=spelling.owner(owner), scopes=scopes, networks=networks,
-            rate_limit=spelling.rate_limit(rate_limit), duration=duration, expires_at=expires_at,
+            rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses), duration=duration,
+            expires_at=expires_at,
         )  # fmt: skip
         return spelling.read(await self.change(spelling.path_of(ref, "clone"), body, key=idempotency_key), Issued)
 

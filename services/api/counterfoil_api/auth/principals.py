@@ -83,6 +83,7 @@ async def _by_token(ledger: Ledger, given: SecretGiven | BearerGiven, approach: 
         generation=found.generation,
         expires_at=_end(found, approach),
         bounds=seen.bounds,
+        quota=seen.around.quota,
         delegated=found.act is not None,
         acting=tuple((actor.client_id, actor.generation) for actor in chain(found.act)),
         signed_with=header_of(given.text) if isinstance(given, BearerGiven) else "",

@@ -14,7 +14,7 @@ from counterfoil.postgres.lookup import Lookup, Seen
 from counterfoil.refusals import Denied, NetworkForbidden, TokenNetworkForbidden, UnknownSecret
 from counterfoil.scopes import meet
 from counterfoil.secret import Peppers
-from counterfoil.token import flaw, good_until
+from counterfoil.token import flaw, good_until, used_up
 from counterfoil.use import Uses
 from counterfoil_api.auth.bearers import Act, Claims, chain
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
@@ -153,7 +153,7 @@ async def _by_secret(sources: Sources, given: SecretGiven, account: UUID | None)
         seen = await sources.lookup.by_digests(sources.peppers.digests(secret))
         named = seen is not None and given.client in (None, seen.id) and account in (None, seen.account)
         if seen is not None and seen.presented is not None and named:
-            return Found(seen, seen.presented, secret=secret, flaw=flaw(seen, seen.presented, seen.at, seen.around))
+            return Found(seen, seen.presented, secret=secret, flaw=_flaw(seen, seen.presented))
     if recognised:
         sources.pepper_watch.refuse_in_doubt()
     return None
@@ -168,8 +168,12 @@ async def _by_bearer(sources: Sources, text: str, account: UUID | None) -> Found
     if seen is None or claims.exp <= seen.at.timestamp():
         return None
     await sources.keys.confirm(text, seen.ring)  # as of the very statement that found the token
-    wrong = flaw(seen, claims.generation, seen.at, seen.around) or await _flaw_of_actors(sources, claims)
+    wrong = _flaw(seen, claims.generation) or await _flaw_of_actors(sources, claims)
     return Found(seen, claims.generation, claims, flaw=wrong)
+
+
+def _flaw(seen: Seen, generation: int) -> Denied | None:
+    return flaw(seen, generation, seen.at, seen.around) or used_up(seen.bounds, seen.around)
 
 
 async def _flaw_of_actors(sources: Sources, claims: Claims) -> CredentialsRefused | None:

@@ -88,7 +88,7 @@ async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address
         approach, lambda: _known(ledger, demand, proof, address), account=demand.account
     )
     seen = passed.seen
-    await ledger.limits.allowance.spend_by_token(seen.account, seen.id, seen.bounds.rate_limit, address)
+    await ledger.limits.allowance.spend_by_token(seen.account, seen.id, seen.around.limits(seen.bounds), address)
     if missing(passed.scopes, demand.scopes):
         wanted = " ".join(demand.scopes)
         raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)

@@ -15,6 +15,7 @@ from counterfoil.refusals import (
     TokenRevoked,
     TokenSuspended,
     UnknownSecret,
+    UsesExhausted,
 )
 from counterfoil_api.edge.complaints import (
     CredentialsMissing,
@@ -33,7 +34,7 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _REFUSALS: tuple[type[Refusal], ...] = (
     *(MalformedRequest, HeadersTooLarge),  # of bytes that are no request at all
     *(CredentialsMissing, CredentialsRefused, UnknownSecret),
-    *(TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled),
+    *(TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled, UsesExhausted),
     *(ScopeMissing, NetworkForbidden, TokenNetworkForbidden, ProxyMisconfigured, NotVerified),
 )
 _SUMMARY = "Ask whether a request may pass"

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from counterfoil.attempts import Attempts
+from counterfoil.counted_uses import CountedUses
 from counterfoil.postgres.connection import Pool
 from counterfoil.settings import Settings
 from counterfoil_api.auth.verification import Sources
@@ -46,7 +47,7 @@ async def open_limits(settings: Settings, *, readers: Pool, sources: Sources) ->
             marks=marks,
             guard=Guard(quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=guesses),
             logins=Logins(quotas, sources.peppers, attempts, guesses),
-            allowance=Allowance(quotas, _quota(settings.rate_limit), attempts),
+            allowance=Allowance(quotas, _quota(settings.rate_limit), attempts, CountedUses(readers)),
         )
 
 

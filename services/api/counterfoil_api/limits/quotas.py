@@ -9,17 +9,21 @@ from typing import Final
 from uuid import UUID
 
 from counterfoil.attempts import Attempts
-from counterfoil.bounds import rate
+from counterfoil.bounds import UNLIMITED, Limits, rate
+from counterfoil.counted_uses import CountedUses
 from counterfoil.principal import Principal
+from counterfoil.refusals import UsesExhausted
 from counterfoil_api.edge.addresses import Address, network_of
 from counterfoil_api.edge.complaints import RateLimited
+from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.limits.counting import GIVE_BACK, TAKE
 from counterfoil_api.limits.fading import Fading
 from counterfoil_api.limits.tally import Tally
 
 POLICY: Final = "principal"
 TOKEN_POLICY: Final = "token"  # noqa: S105 - the name of a policy
-"""The names of the policies that callers are told about: the installation's, and that of their token."""
+OWNER_POLICY: Final = "owner"
+"""The names of the policies that callers are told about: the installation's, their token's, and that of its owner."""
 _MOST_FULL: Final = 10_000
 
 
@@ -85,26 +89,39 @@ def told() -> Mapping[str, str]:
 class Allowance:
     """How many requests each user and each token may make; without a quota, as many as they like.
 
-    A token may have a limit of its own beside that of the installation: both hold.
+    A token may have limits of its own beside that of the installation, and its owner a quota: all of them hold.
     """
 
-    def __init__(self, quotas: Quotas, quota: Quota | None, attempts: Attempts) -> None:
+    def __init__(self, quotas: Quotas, quota: Quota | None, attempts: Attempts, uses: CountedUses) -> None:
         self._quotas = quotas
         self._quota = quota
         self._attempts = attempts
+        self._uses = uses
 
     async def spend(self, asker: Principal, address: Address | None) -> None:
-        """Count a request of this caller, or raise RateLimited; a token's bearers count as the token."""
+        """Count a request of this caller, or raise RateLimited or UsesExhausted; a bearer counts as its token."""
         if self._quota is not None:
             with self._noting(asker.account, asker.actor.id, address):
                 await self._spend(f"asks:{asker.actor.id}", self._quota)
-        await self.spend_by_token(asker.account, asker.actor.id, asker.bounds.rate_limit, address)
+        limits = Limits(asker.bounds.rate_limit, asker.bounds.max_uses, asker.quota)
+        await self.spend_by_token(asker.account, asker.actor.id, limits, address)
 
-    async def spend_by_token(self, account: UUID, token: UUID, rate_limit: str | None, address: Address | None) -> None:
-        """Count a request against a token's own limit alone."""
-        if rate_limit is not None:
-            with self._noting(account, token, address):
-                await self._spend(f"token:{token}", Quota(*rate(rate_limit)), TOKEN_POLICY)
+    async def spend_by_token(self, account: UUID, token: UUID, limits: Limits, address: Address | None) -> None:
+        """Count a request against a token's own limits and its owner's quota alone."""
+        if limits == UNLIMITED:
+            return
+        with self._noting(account, token, address):
+            if limits.rate_limit is not None:
+                await self._spend(f"token:{token}", Quota(*rate(limits.rate_limit)), TOKEN_POLICY)
+            if (quota := limits.quota) is not None and quota.rate_limit is not None:
+                await self._spend(f"owner:{quota.id}", Quota(*rate(quota.rate_limit)), OWNER_POLICY)
+            # The uses last: who comes too often loses none of them.
+            await self._uses.count(account, token, limits)
+
+    async def use(self, account: UUID, token: UUID, limits: Limits) -> None:
+        """Count a use of a token about which somebody asks, or raise UsesExhausted; its rates are those of callers."""
+        if limits != UNLIMITED:
+            await self._uses.count(account, token, limits)
 
     async def spend_by_secret(self, digest: bytes) -> None:
         """Count a request of whoever holds this secret, before anybody knows whose it is."""
@@ -115,8 +132,8 @@ class Allowance:
     def _noting(self, account: UUID, subject: UUID, address: Address | None) -> Iterator[None]:
         try:
             yield
-        except RateLimited:
-            self._attempts.note(account, "rate-limited", subject, network=network_of(address))
+        except (RateLimited, UsesExhausted) as refusal:
+            self._attempts.note(account, kind_of(refusal).name, subject, network=network_of(address))
             raise
 
     async def _spend(self, key: str, quota: Quota, policy: str = POLICY) -> None:

@@ -77,9 +77,12 @@ async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: For
     need(asker, "tokens.introspect")
     try:
         found = await find(ledger, token(form.token), account=asker.account)
+        if found is None:
+            return _INACTIVE
+        await ledger.limits.allowance.use(
+            found.seen.account, found.seen.id, found.seen.around.limits(found.seen.bounds)
+        )
     except (Denied, CredentialsRefused):
-        return _INACTIVE
-    if found is None:
         return _INACTIVE
     return _verdict(found)
 

@@ -21,7 +21,7 @@ from counterfoil_api.ledger import Ledger
 
 MOST_ACTORS: Final = 8
 _COUNTINGS: Final = 4
-"""So often an exchange is tried while somebody changes its token's limit."""
+"""So often an exchange is tried while somebody changes its token's limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,9 @@ async def with_bearer(ledger: Ledger, given: BearerGiven, wanted: Wanted) -> Bou
     if held is None:
         raise TypeError("a bearer makes claims")
     itself = Principal(
-        actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation, bounds=seen.bounds
-    )
+        actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation, bounds=seen.bounds,
+        quota=seen.around.quota,
+    )  # fmt: skip
     await refuse_networks(ledger, found, wanted.address)
     acting = wanted.actor or await _acting(ledger, held)
     act = _act(wanted.actor, held.act)
@@ -118,7 +119,7 @@ async def with_bearer(ledger: Ledger, given: BearerGiven, wanted: Wanted) -> Bou
         held=Held(tuple(held.scope.split()), held.audiences, held.expires_at),
         actors=actors,
         address=wanted.address,
-        counted=seen.bounds.rate_limit,
+        counted=seen.around.limits(seen.bounds),
     )
     await ledger.limits.allowance.spend(itself, wanted.address)
     claims = _claims(ledger.settings.public_url, await _counted(ledger, command), act)
@@ -132,17 +133,17 @@ async def _note_use(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> None:
 
 
 async def _counted(ledger: Ledger, command: Exchange | ExchangeSecret) -> Outcome:
-    """Carry out an exchange, counted against the limit that its token has by then.
+    """Carry out an exchange, counted against the limits that its token has by then.
 
-    Only the door knows for certain which token that is and which limit it has; most have none, and nothing is asked.
+    Only the door knows for certain which token that is and which limits it has; most have none, and nothing is asked.
     """
     for _ in range(_COUNTINGS):
         try:
             return await ledger.door.execute(command)
         except Uncounted as refusal:
-            limit = refusal.rate_limit
-            await ledger.limits.allowance.spend_by_token(refusal.account, refusal.token, limit, command.address)
-            command = structs.replace(command, counted=limit)
+            left = refusal.limits.beyond(command.counted)
+            await ledger.limits.allowance.spend_by_token(refusal.account, refusal.token, left, command.address)
+            command = structs.replace(command, counted=refusal.limits)
     raise Busy
 
 

@@ -12,6 +12,7 @@ from counterfoil.refusals import (
     BadExpiry,
     BadMetadata,
     BadNetwork,
+    BadQuota,
     BadRateLimit,
     BadReference,
     BadScope,
@@ -47,7 +48,7 @@ from counterfoil_api.typed.retries import Retry
 
 api = Api("tokens")
 
-_BOUNDS = (BadNetwork, BadRateLimit, EntryTooLarge)
+_BOUNDS = (BadNetwork, BadRateLimit, BadQuota, EntryTooLarge)
 _TARGET = (ScopeMissing, NotFound, BadReference)
 
 
@@ -88,6 +89,7 @@ async def update_token(
         undescribed=() if foreign is None else foreign.scopes,
         networks=body.networks,
         rate_limit=body.rate_limit,
+        max_uses=body.max_uses,
     )
     return await _changed(ledger, listed, command, key, foreign=foreign)
 

@@ -11,6 +11,7 @@ from counterfoil_api.typed.documents import (
     Description,
     Duration,
     Given,
+    MaxUses,
     Metadata,
     Moment,
     Name,
@@ -44,6 +45,7 @@ class TokenFromElsewhere(Given, frozen=True, kw_only=True):
     metadata: Metadata = msgspec.field(default_factory=dict)
     networks: Networks = ()
     rate_limit: RateLimit | None = None
+    max_uses: MaxUses | None = None
     duration: Duration | None = None
     expires_at: Moment | None = None
     created_at: Moment | None = None

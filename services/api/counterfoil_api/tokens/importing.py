@@ -10,7 +10,7 @@ from msgspec import UnsetType
 from uuid_utils.compat import uuid7
 
 from counterfoil import foreign
-from counterfoil.bounds import Address
+from counterfoil.bounds import UNBOUNDED, Address, Bounds
 from counterfoil.commands import Create
 from counterfoil.decide import decide
 from counterfoil.events import Created, Fact
@@ -222,12 +222,16 @@ def _same(command: Create, fact: Fact) -> Answer:
         and tuple(dict.fromkeys(command.scopes)) == was.scopes
         and command.duration in (None, was.duration)
         and command.expires_at in (None, was.expires_at)
-        and (command.networks, command.rate_limit) in (((), None), (was.networks or (), was.rate_limit or None))
+        and Bounds(command.networks, command.rate_limit, command.max_uses) in (UNBOUNDED, _bounds(was))
         and (said is None or _told(command.name, command.metadata) == _told(said.name, said.metadata))
     )
     if not same:
         return SecretTaken("This secret opens another token of yours already.", token=str(fact.subject.id))
     return Imported(status="already", token=fact.subject.id, number=was.number)
+
+
+def _bounds(was: Created) -> Bounds:
+    return Bounds(was.networks or (), was.rate_limit or None, was.max_uses or None)
 
 
 def _told(name: str | UnsetType, metadata: Mapping[str, str] | UnsetType) -> tuple[str, dict[str, str]]:
@@ -258,7 +262,8 @@ def _prepared(
     born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
     wish = Wish(
         name=item.name, owner=owner, description=item.description, scopes=item.scopes, metadata=born | item.metadata,
-        networks=item.networks, rate_limit=item.rate_limit, duration=item.duration, expires_at=item.expires_at,
+        networks=item.networks, rate_limit=item.rate_limit, max_uses=item.max_uses, duration=item.duration,
+        expires_at=item.expires_at,
         made_at=item.created_at,
     )  # fmt: skip
     return creation(

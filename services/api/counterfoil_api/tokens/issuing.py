@@ -19,6 +19,7 @@ from counterfoil.refusals import (
     BadMetadata,
     BadNetwork,
     BadOwner,
+    BadQuota,
     BadRateLimit,
     BadReference,
     BadScope,
@@ -59,7 +60,7 @@ from counterfoil_api.users.references import owner_meant
 
 api = Api("tokens")
 
-_WORDS = (*(BadText, BadScope, BadMetadata, BadDuration, BadExpiry, BadNetwork, BadRateLimit, EntryTooLarge),)
+_WORDS = (*(BadText, BadScope, BadMetadata, BadDuration, BadExpiry, BadNetwork, BadRateLimit, BadQuota, EntryTooLarge),)
 _OWNER = (BadOwner, UnknownUser, UserGone)
 _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 
@@ -89,6 +90,7 @@ async def create_token(
         metadata=body.metadata,
         networks=body.networks,
         rate_limit=body.rate_limit,
+        max_uses=body.max_uses,
         duration=body.duration,
         expires_at=body.expires_at,
     )
@@ -133,6 +135,7 @@ async def clone_token(
         metadata=original.metadata if body.metadata is UNSET else body.metadata,
         networks=original.networks if body.networks is UNSET else body.networks,
         rate_limit=original.rate_limit if body.rate_limit is UNSET else body.rate_limit,
+        max_uses=original.max_uses if body.max_uses is UNSET else body.max_uses,
         duration=duration,
         expires_at=expires_at,
         cloned_from=original.id,

@@ -185,8 +185,9 @@ async def _past_document(ledger: Ledger, asker: Principal, listed: Listed, as_of
         raise NotFound("This token did not exist at that time.")
     known = await names(ledger, asker, (token.creator.id, then.decided_by.by.id))
     document = token_document(then.token, at=at, around=then.around, last_used_at=None, known=known)
-    # The log knows exchanges, not verifications: when a token was last used in the past is not to be told from it.
-    return replace(document, last_used_at=None, as_of=_as_of(then, known))
+    # The log knows exchanges, not verifications: when a token was last used in the past, and how often, is not to be
+    # told from it.
+    return replace(document, last_used_at=None, uses_left=None, as_of=_as_of(then, known))
 
 
 def _as_of(then: Past, known: Names) -> AsOf:

@@ -9,7 +9,7 @@ import msgspec
 from counterfoil.events import Fact
 from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
-from counterfoil.token import Surroundings, Token, flaw, status
+from counterfoil.token import Surroundings, Token, flaw, status, used_up
 from counterfoil_api.account.actors import Names, actor_document, bare
 from counterfoil_api.edge.problems import kind_of
 from counterfoil_api.typed.documents import AlertDocument, EventDocument, OwnerDocument, TokenDocument
@@ -19,7 +19,7 @@ def token_document(
     token: Token, *, at: datetime, around: Surroundings, last_used_at: datetime | None, known: Names | None = None
 ) -> TokenDocument:
     """A token as it is at this moment, with what surrounds it; its creator by name, where names are known."""
-    denied = flaw(token, token.generation, at, around)
+    denied = flaw(token, token.generation, at, around) or used_up(token.bounds, around)
     return TokenDocument(
         id=token.id,
         number=token.number,
@@ -33,6 +33,8 @@ def token_document(
         metadata=token.metadata,
         networks=token.networks,
         rate_limit=token.rate_limit,
+        max_uses=token.max_uses,
+        uses_left=None if token.max_uses is None else max(token.max_uses - around.used, 0),
         status=status(token, at),
         refused=kind_of(denied).name if denied else None,
         duration=token.duration,

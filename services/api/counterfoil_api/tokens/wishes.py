@@ -56,7 +56,8 @@ async def issue(
     is. Whoever asked already which of its scopes the catalogue does not describe says so: `foreign`.
     """
     if wish.dialect != NATIVE:
-        wish = replace(wish, networks=asker.bounds.networks, rate_limit=asker.bounds.rate_limit)
+        bounds = asker.bounds
+        wish = replace(wish, networks=bounds.networks, rate_limit=bounds.rate_limit, max_uses=bounds.max_uses)
     if foreign is None:
         foreign = await undescribed(ledger, asker, wish.scopes)
     token_id, secret = uuid7(), fresh_secret(wish.owner, wish.shape)

@@ -79,6 +79,12 @@ RateLimit = Annotated[
 ]
 
 
+MaxUses = Annotated[
+    int,
+    Meta(ge=1, le=1_000_000_000, description="Uses in all, counted from when this is set; null is any number."),
+]
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A body that callers send; a field that we do not know is refused, never just lost."""
 
@@ -107,6 +113,7 @@ class NewToken(Given, frozen=True, kw_only=True):
     metadata: Metadata = {}
     networks: Networks = ()
     rate_limit: RateLimit | None = None
+    max_uses: MaxUses | None = None
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -120,6 +127,7 @@ class TokenChanges(Given, frozen=True, kw_only=True):
     metadata: Metadata | UnsetType = UNSET
     networks: Networks | UnsetType = UNSET
     rate_limit: RateLimit | UnsetType | None = UNSET
+    max_uses: MaxUses | UnsetType | None = UNSET
 
 
 class Renewal(Given, frozen=True, kw_only=True):
@@ -177,6 +185,7 @@ class Copy(Given, frozen=True, kw_only=True):
     metadata: Metadata | UnsetType = UNSET
     networks: Networks | UnsetType = UNSET
     rate_limit: RateLimit | UnsetType | None = UNSET
+    max_uses: MaxUses | UnsetType | None = UNSET
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -285,6 +294,8 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str]
     networks: Annotated[tuple[str, ...], Meta(description="From where it may be used; none is anywhere.")]
     rate_limit: Annotated[str | None, Meta(description="How often it may be used; null is any number of times.")]
+    max_uses: Annotated[int | None, Meta(description="How often it may be used in all; null is any number of times.")]
+    uses_left: Annotated[int | None, Meta(description="What is left of `max_uses`; null for a past moment.")]
     status: Status
     refused: Annotated[
         str | None, Meta(description="The problem that its secret is answered with at this moment; null: it is good.")

@@ -49,9 +49,12 @@ async def verify_service_token(
         raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
     try:
         found = await find(ledger, pair((shown.client_id,), (shown.client_secret,)), account=asker.account)
+        if found is None:
+            return Verdict(active=False)
+        await ledger.limits.allowance.use(
+            found.seen.account, found.seen.id, found.seen.around.limits(found.seen.bounds)
+        )
     except (Denied, CredentialsRefused):
-        return Verdict(active=False)
-    if found is None:
         return Verdict(active=False)
     seen, until = found.seen, found.until
     return Verdict(
