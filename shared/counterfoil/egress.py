@@ -79,7 +79,8 @@ class Egress:
 
     def __init__(self, settings: Settings, *, resolve: Resolve | None = None) -> None:
         self._allowed = Allowed.of(settings.egress_allowed)
-        self._context = trusted(settings)
+        self._settings = settings
+        self._context: ssl.SSLContext | None = None
         self._resolve = resolve or self._by_system
         self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
 
@@ -97,6 +98,8 @@ class Egress:
                 return await self._got(url, await self._addresses(destination))
         except DestinationRefused as complaint:
             raise EgressFailed("destination", str(complaint)) from None
+        except BadSetting as complaint:  # the file was good when the process started
+            raise EgressFailed("connection", str(complaint)) from None
         except TimeoutError:
             raise EgressFailed("time", f"The server did not answer within {PATIENCE_SECONDS:g} seconds.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -114,9 +117,16 @@ class Egress:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, resolve)
 
+    async def _trusted(self) -> ssl.SSLContext:
+        """Return the authorities, read once: that takes as long as some hundred requests, so not when we start."""
+        if self._context is None:
+            loop = asyncio.get_running_loop()
+            self._context = await loop.run_in_executor(self._threads, trusted, self._settings)
+        return self._context
+
     async def _got(self, url: str, addresses: tuple[Address, ...]) -> Fetched:
         connector = aiohttp.TCPConnector(
-            resolver=_Pinned(addresses), use_dns_cache=False, force_close=True, ssl=self._context
+            resolver=_Pinned(addresses), use_dns_cache=False, force_close=True, ssl=await self._trusted()
         )
         async with (
             aiohttp.ClientSession(

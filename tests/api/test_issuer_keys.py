@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from prometheus_client.registry import REGISTRY
 
 from api.certificates import Authority
 from api.egress import egress
@@ -275,12 +276,16 @@ async def test_no_more_issuers_are_kept_than_fit_and_no_more_are_asked_at_once()
 async def test_what_comes_of_questions_is_counted_and_logged_without_the_jwt(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = world.issuer.jwt()
+    def counted(outcome: str) -> float:
+        return REGISTRY.get_sample_value("counterfoil_issuer_fetches_total", {"outcome": outcome}) or 0
+
+    text, before = world.issuer.jwt(), (counted("fetched"), counted("status"))
     await world.says(text)
     world.break_down()
     world.seconds += HOUR
     await world.says(text)
-    out = capsys.readouterr().out
+    assert (counted("fetched"), counted("status")) == (before[0] + 1, before[1] + 1)
+    out = "".join(capsys.readouterr())
     assert "issuer_keys_fetched" in out
     assert "reason=status" in out
     assert text.rpartition(".")[2] not in out

@@ -15,6 +15,7 @@ from api.service import settings_for
 from counterfoil import egress as module
 from counterfoil.egress import LONGEST_REPLY, Egress, EgressFailed, trusted
 from counterfoil.settings import BadSetting
+from counterfoil_api.main import _prepared
 
 METADATA = "169.254.169.254"
 
@@ -212,3 +213,13 @@ def test_j41_a_file_of_authorities_that_cannot_be_used_is_named_at_the_start(tmp
         settings = settings_for("postgresql://a@b/c", EGRESS_CA_FILE=str(tmp_path / name))
         with pytest.raises(BadSetting, match="EGRESS_CA_FILE cannot be used"):
             trusted(settings)
+        with pytest.raises(SystemExit, match="EGRESS_CA_FILE cannot be used"):
+            _prepared(settings)
+
+
+async def test_j41_a_file_of_authorities_that_is_gone_since_lets_no_server_be_believed(
+    authority: Authority, server: OidcIssuer, tmp_path: Path
+) -> None:
+    gone = settings_for("postgresql://a@b/c", EGRESS_ALLOWED=at(server), EGRESS_CA_FILE=str(tmp_path / "gone.pem"))
+    assert await failure(Egress(gone), f"{server.url}/keys") == "connection"
+    assert (server.asked, authority.file.exists()) == ([], True)
