@@ -101,7 +101,7 @@ def expected(state: Token | Small, at: datetime, around: Surroundings = ALONE) -
 
 def _token(token: Token, at: datetime, around: Surroundings) -> dict[str, object]:
     denied, until = flaw(token, token.generation, at, around), token.previous_until
-    graced = until is not None and until > at and token.standing != "revoked"
+    graced = until is not None and until > at and status(token, at, around) != "revoked"
     return {
         "id": token.id, "account": token.account, "number": token.number,
         "owner.type": token.owner.type, "owner.id": token.owner.id,
@@ -109,7 +109,7 @@ def _token(token: Token, at: datetime, around: Surroundings) -> dict[str, object
         "name": token.name, "description": token.description, "scopes": token.scopes,
         "effective_scopes": around.left_of(token.scopes), "metadata": token.metadata,
         "networks": token.networks, "rate_limit": token.rate_limit, "max_uses": token.max_uses,
-        "status": status(token, at), "refused": None if denied is None else PROBLEMS[type(denied)],
+        "status": status(token, at, around), "refused": None if denied is None else PROBLEMS[type(denied)],
         "duration": token.duration, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
         "generation": token.generation, "previous_secret_until": until if graced else None, "stub": token.stub,
         "reason": token.reason, "dialect": token.dialect, **_times(token),

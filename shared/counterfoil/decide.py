@@ -81,7 +81,7 @@ def decide(token: Token | None, command: TokenCommand, at: datetime, around: Sur
         case Exchange():
             return [exchanged(token, command, at, around)]
         case Sweep():
-            return _sweep(token, at)
+            return _sweep(token, at, around)
         case Change():
             return _change(token, command, at, around)
     raise TypeError(f"no such command: {type(command).__name__}")
@@ -96,6 +96,10 @@ def _change(token: Token, command: Change, at: datetime, around: Surroundings) -
         return [Erased()]  # always: a blank state does not mean that every earlier event is blank
     if token.standing == "revoked":
         raise AlreadyRevoked
+    if around.owner == "removed":
+        raise AlreadyRevoked(
+            "The user who owned this token was removed, which revoked it for good; issue a new one for another owner."
+        )
     match command:
         case Update():
             return _update(token, command, at, around)
@@ -383,10 +387,12 @@ def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:
     return [Revoked(job=command.job, private=Private(reason=reason))]
 
 
-def _sweep(token: Token, at: datetime) -> list[Event]:
+def _sweep(token: Token, at: datetime, around: Surroundings) -> list[Event]:
     left = pending(token)
     if not left or token.expires_at is None:
         return []
+    if around.owner == "removed":  # nobody is waiting for this expiry: the token is put away instead
+        return [Revoked(job=None, private=Private(reason="The user who owned this token was removed."))]
     if token.expires_at <= at:
         return [Expired(expires_at=token.expires_at)]
     overdue = [t for t in left if token.expires_at - timedelta(seconds=t) <= at]

@@ -38,7 +38,8 @@ def past(
         token = evolve(token, fact)
     if token is None:
         return None
-    around, then = _surroundings(owner, of_account), status(token, at)
+    around = _surroundings(owner, of_account)
+    then = status(token, at, around)
     denied = flaw(token, token.generation, at, around)
     return Past(token, around, then, at, _decider((*changes, *owner, *of_account), then, denied))
 

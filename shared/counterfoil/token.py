@@ -182,6 +182,8 @@ def flaw(token: Accepted, generation: int, at: datetime, around: Surroundings = 
             return SecretRetired()
     if (token.epoch if generation == token.generation else token.previous_epoch) < around.epoch:
         return SecretEnded()
+    if around.owner == "removed":
+        return OwnerDisabled("The user who owned this token was removed; issue a token for another owner instead.")
     if around.owner != "active":
         return OwnerDisabled()
     if token.expires_at is not None and token.expires_at <= at:
@@ -222,9 +224,12 @@ def good_until(token: Accepted, generation: int) -> datetime | None:
     return min(ends, default=None)
 
 
-def status(token: Token, at: datetime) -> Status:
-    """Return the status as people know it; expiry counts from its instant, whether or not the sweep has been."""
-    if token.standing == "revoked":
+def status(token: Token, at: datetime, around: Surroundings = ALONE) -> Status:
+    """Return the status as people know it; expiry counts from its instant, whether or not the sweep has been.
+
+    A token whose user was removed is revoked: nobody can ever use it again.
+    """
+    if token.standing == "revoked" or around.owner == "removed":
         return "revoked"
     if token.expires_at is not None and token.expires_at <= at:
         return "expired"

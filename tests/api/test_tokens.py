@@ -266,5 +266,6 @@ async def test_no_call_gives_a_token_an_expiry_that_has_passed(admin: Caller) ->
         assert "2020-01-01T00:00:00+00:00 has passed" in refused.json["detail"]
     assert (await admin.get(path)).json["revision"] == 1
     imported = {"name": "dead elsewhere", "secret": token_urlsafe(), "expires_at": past}
-    assert (await admin.post("/v1/tokens/import", {"tokens": [imported]})).json["imported"] == 1
-    assert [each["status"] for each in (await admin.get("/v1/tokens", name="dead*")).json["items"]] == ["expired"]
+    (told,) = (await admin.post("/v1/tokens/import", {"tokens": [imported]})).json["results"]
+    assert told["problem"]["type"].endswith("bad-expiry")
+    assert (await admin.get("/v1/tokens", name="dead*")).json["items"] == []

@@ -109,6 +109,19 @@ async def test_alerts_name_what_has_expired(shell: Shell, service: Service) -> N
     assert (alert["kind"], alert["token"]["id"]) == ("expired", token["id"])
 
 
+async def test_alerts_say_whose_owner_is_disabled(shell: Shell) -> None:
+    user = json.loads((await shell("user", "create", "away@example.org", "--role", "member", "--json")).out)["user"][
+        "id"
+    ]
+    await issued(shell, "away", "--owner", f"user:{user}", "--duration", "20h")
+    assert (await shell("user", "disable", user, "--reason", "on leave")).code == 0
+    assert f"user:{user} (disabled)" in (await shell("alerts", "--within", "1d")).out
+    (alert,) = (await shell("alerts", "--within", "1d", "--json")).out.splitlines()
+    assert json.loads(alert)["owner_status"] == "disabled"
+    assert (await shell("user", "remove", user, "--reason", "left")).code == 0
+    assert (await shell("alerts", "--within", "1d")).out == ""
+
+
 async def test_lists_and_alerts_show_what_one_creator_made(shell: Shell) -> None:
     token, secret = await issued(shell, "minter", "--scope", "tokens.create")
     for name, life in (("child", "20h"), ("younger child", "forever")):

@@ -1,15 +1,36 @@
 """On whose behalf a token acts: it is never given, and never does, more than the user may do who owns it."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Create, Exchange, Held, Update
-from counterfoil.events import Created, Exchanged, Updated
+from counterfoil.commands import (
+    Create,
+    Erase,
+    Exchange,
+    Held,
+    Renew,
+    Resume,
+    Revoke,
+    Rotate,
+    Suspend,
+    TokenCommand,
+    Update,
+)
+from counterfoil.events import Created, Erased, Exchanged, Private, Revoked, Updated
 from counterfoil.principal import Owner
-from counterfoil.refusals import BeyondCaller, BeyondOwner, Refusal, UnknownUser, UserGone
-from counterfoil.token import Surroundings
+from counterfoil.refusals import (
+    AlreadyRevoked,
+    BeyondCaller,
+    BeyondOwner,
+    OwnerDisabled,
+    Refusal,
+    UnknownUser,
+    UserGone,
+)
+from counterfoil.token import Surroundings, flaw, status
 from pure.stories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
 
 MEMBER = Surroundings(owner_holds=("own.*", "invoices.read"))
@@ -86,3 +107,31 @@ def test_a_bearer_holds_no_more_than_the_user_may_do_when_it_is_bought() -> None
         bought(given(WIDE), MEMBER, scopes=("tokens.read",))
     earlier = Held(scopes=("all",), audience=(), expires_at=ENDS)
     assert bought(given(WIDE), MEMBER, held=earlier) == ("own.*", "invoices.read")
+
+
+GONE = Surroundings(owner="removed")
+
+
+@pytest.mark.parametrize("at", [NOON, ENDS])
+def test_a_token_whose_user_was_removed_is_revoked_and_neither_active_nor_expired(at: datetime) -> None:
+    token = given(CREATED).token
+    assert status(token, at, GONE) == "revoked"
+    assert status(token, at, Surroundings(owner="disabled")) == status(token, at)
+    refused = flaw(token, 1, at, GONE)
+    assert isinstance(refused, OwnerDisabled)
+    assert "was removed" in refused.detail
+
+
+@pytest.mark.parametrize(
+    "command",
+    [asks(Update, name="x"), asks(Renew), asks(Rotate, secret=SECRET), asks(Suspend), asks(Resume)],
+    ids=lambda command: type(command).__name__,
+)
+def test_nothing_brings_a_token_back_whose_user_was_removed(command: TokenCommand) -> None:
+    with pytest.raises(AlreadyRevoked, match="was removed"):
+        given(CREATED).when(command, NOON, GONE)
+
+
+def test_a_token_whose_user_was_removed_may_still_be_revoked_and_erased() -> None:
+    assert given(CREATED).when(asks(Revoke, reason="left"), NOON, GONE) == [Revoked(private=Private(reason="left"))]
+    assert given(CREATED).when(asks(Erase), NOON, GONE) == [Erased()]

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from counterfoil.commands import Renew, Sweep
-from counterfoil.events import Created, Event, Expired, Expiring
-from counterfoil.token import evolve, pending
+from counterfoil.events import Created, Event, Expired, Expiring, Private, Revoked
+from counterfoil.token import Surroundings, evolve, pending
 from pure.stories import (
     BORN,
     CREATED,
@@ -130,3 +130,25 @@ def test_notice_leaves_the_revision_and_the_expiry_does_not() -> None:
 
 def test_there_is_nothing_to_sweep_without_thresholds_but_the_expiry() -> None:
     assert swept(replace(CREATED, thresholds=()), ENDS - SECOND, ENDS) == [(ENDS, EXPIRED)]
+
+
+LEFT = Revoked(job=None, private=Private(reason="The user who owned this token was removed."))
+
+
+@pytest.mark.parametrize("at", [ENDS - 30 * DAY, ENDS - SECOND, ENDS, LATER])
+def test_nobody_is_told_of_the_expiry_of_a_token_whose_user_was_removed(at: datetime) -> None:
+    removed = Surroundings(owner="removed")
+    assert given(CREATED).when(SWEEP, at, removed) == [LEFT]
+    assert given(CREATED, (at, LEFT)).when(SWEEP, at, removed) == []
+    assert given(CREATED, (at, LEFT)).token.next_due_at is None
+
+
+@pytest.mark.parametrize("announced", [EXPIRED, REVOKED])
+def test_of_a_removed_users_token_that_is_over_nothing_is_said(announced: Event) -> None:
+    assert given(CREATED, (ENDS, announced)).when(SWEEP, LATER, Surroundings(owner="removed")) == []
+
+
+def test_a_disabled_users_tokens_are_announced_as_they_may_be_enabled_again() -> None:
+    disabled = Surroundings(owner="disabled")
+    assert given(CREATED).when(SWEEP, ENDS - 30 * DAY, disabled) == [notice(30)]
+    assert given(CREATED).when(SWEEP, ENDS, disabled) == [EXPIRED]

@@ -109,7 +109,8 @@ def test_what_refused_it_may_have_been_said_of_its_owner_or_its_account(
 ) -> None:
     then = past(story((BORN, CREATED)), NOON, owner=of("user", *owner), of_account=of("account", *of_account))
     assert then is not None
-    assert (then.status, type(then.decided_by.event)) == ("active", decided_by)
+    expected = "revoked" if decided_by is UserRemoved else "active"
+    assert (then.status, type(then.decided_by.event)) == (expected, decided_by)
     assert (flaw(then.token, 1, NOON, then.around) is None) is (decided_by is Created)
 
 

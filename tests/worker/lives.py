@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from secrets import token_urlsafe
 from uuid import UUID
 
 import asyncpg
@@ -12,9 +12,11 @@ import uuid_utils.compat as uuids
 
 from counterfoil.commands import Create
 from counterfoil.door import Door
-from counterfoil.foreign import by_value
 from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.secret import Peppers
+from counterfoil.refusals import AlreadyExists
+from counterfoil.secret import Peppers, mint
+from counterfoil.subjects.account import CreateAccount
+from counterfoil.subjects.user_commands import CreateUser, DisableUser, RemoveUser
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
 
@@ -23,14 +25,40 @@ ROOT = Principal(actor=Actor("user", UUID(int=1)), account=ACCOUNT, scopes=("all
 PEPPERS = Peppers({1: b"p" * 32})
 
 
-async def born(door: Door, *, ends_in: float, thresholds: Iterable[int] = (), at: datetime | None = None) -> Token:
-    """Create a token that ends in so many seconds from now; imported, so that a past end is allowed."""
+async def hired(door: Door) -> Owner:
+    """A user of the account, which is made where there is none yet."""
+    with suppress(AlreadyExists):
+        await door.execute(CreateAccount(account=ACCOUNT, id=ACCOUNT, by=ROOT, name="Acme"))
+    user = uuids.uuid7()
+    await door.execute(
+        CreateUser(
+            account=ACCOUNT, id=user, by=ROOT, number=user.int % 2**62, email=f"{user}@example.org",
+            role="member", password_hash="$argon2id$nobody",
+        )
+    )  # fmt: skip
+    return Owner("user", str(user))
+
+
+async def left(door: Door, owner: Owner, command: type[DisableUser | RemoveUser] = RemoveUser) -> None:
+    """Remove a user, or only disable them."""
+    await door.execute(command(account=ACCOUNT, id=UUID(owner.id), by=ROOT, reason="left"))
+
+
+async def born(
+    door: Door,
+    *,
+    ends_in: float,
+    thresholds: Iterable[int] = (),
+    at: datetime | None = None,
+    owner: Owner = Owner("service", "billing"),  # noqa: B008 - it is frozen
+) -> Token:
+    """Create a token that ends in so many seconds from now, or has ended so long ago."""
     token_id = uuids.uuid7()
     created = await door.execute(
         Create(
-            account=ACCOUNT, token_id=token_id, by=ROOT, number=token_id.int % 2**62, owner=Owner("service", "billing"),
-            name="soon", secret=PEPPERS.minted(by_value(token_urlsafe())), thresholds=tuple(thresholds),
-            expires_at=(at or datetime.now(UTC)) + timedelta(seconds=ends_in),
+            account=ACCOUNT, token_id=token_id, by=ROOT, number=token_id.int % 2**62, owner=owner,
+            name="soon", secret=PEPPERS.minted(mint("service")), thresholds=tuple(thresholds),
+            expires_at=(at or datetime.now(UTC)) + timedelta(seconds=ends_in), may_have_expired=True,
         )
     )  # fmt: skip
     return created.token

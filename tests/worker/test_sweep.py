@@ -12,9 +12,10 @@ from counterfoil.commands import Renew, Revoke, Suspend
 from counterfoil.door import Door
 from counterfoil.postgres import due
 from counterfoil.postgres.connection import open_pool
+from counterfoil.subjects.user_commands import DisableUser
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.sweep import PAGE, Sweeper
-from worker.lives import ACCOUNT, ROOT, born, lived_longer, many_born, told, told_of
+from worker.lives import ACCOUNT, ROOT, born, hired, left, lived_longer, many_born, told, told_of
 
 HOUR = 3600.0
 
@@ -204,3 +205,38 @@ async def test_active_tokens_are_counted_by_how_soon_they_expire(
     await door.execute(Renew(account=ACCOUNT, token_id=eternal.id, by=ROOT, duration="forever"))
     pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
     assert await due.expiring(pool) == {"1d": 2, "7d": 1, "30d": 1, "90d": 1, "later": 1, "never": 1}
+
+
+async def test_the_expiry_of_a_removed_users_token_is_announced_to_nobody(
+    database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
+) -> None:
+    owner = await hired(door)
+    near = await born(door, ends_in=60, thresholds=(60,), owner=owner)
+    await lived_longer(database.app_url, near)
+    over, said = await born(door, ends_in=-1, owner=owner), await born(door, ends_in=-1)
+    await left(door, owner)
+    assert await sweeper.sweep() == 3
+    assert [await told_of(database.app_url, each) for each in (near, over, said)] == [["revoked"]] * 2 + [["expired"]]
+    pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
+    assert (await sweeper.sweep(), await due.lag_seconds(pool)) == (0, 0)
+
+
+async def test_a_disabled_users_token_is_announced_as_before(database: Database, door: Door, sweeper: Sweeper) -> None:
+    owner = await hired(door)
+    token = await born(door, ends_in=-1, owner=owner)
+    await left(door, owner, DisableUser)
+    assert await sweeper.sweep() == 1
+    assert await told_of(database.app_url, token) == ["expired"]
+
+
+async def test_a_removed_users_tokens_are_not_counted_as_active(
+    database: Database, door: Door, stack: AsyncExitStack
+) -> None:
+    pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
+    removed, disabled = await hired(door), await hired(door)
+    for owner in (removed, disabled):
+        await born(door, ends_in=HOUR, owner=owner)
+    assert (await due.expiring(pool))["1d"] == 2
+    await left(door, disabled, DisableUser)
+    await left(door, removed)
+    assert (await due.expiring(pool))["1d"] == 1

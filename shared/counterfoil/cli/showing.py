@@ -148,10 +148,16 @@ def show_alerts(alerts: Sequence[Alert]) -> None:
         ("no.", "name", "expires", "uses in 7 days", "owner", "announced"),
         (
             (str(a.token.number), a.token.name or "(erased)", _until(a.token.expires_at), str(a.recent_uses),
-             f"{a.token.owner.type}:{a.token.owner.id}", time_of(a.at) or "no notice")
+             _owner_of(a), time_of(a.at) or "no notice")
             for a in alerts
         ),
     )  # fmt: skip
+
+
+def _owner_of(alert: Alert) -> str:
+    """Return the owner, and whether they are disabled: then nobody is waiting for the token."""
+    owner = f"{alert.token.owner.type}:{alert.token.owner.id}"
+    return owner if alert.owner_status == "active" else f"{owner} ({alert.owner_status})"
 
 
 def time_of(moment: datetime | None) -> str:

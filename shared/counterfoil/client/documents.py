@@ -143,7 +143,8 @@ class Introspection(msgspec.Struct, frozen=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired (`kind` is expiring or expired).
 
-    At `at` the notice of `threshold_seconds` was raised; both are None where none was.
+    At `at` the notice of `threshold_seconds` was raised; both are None where none was. `owner_status` is disabled where
+    the user who owns it is, else active.
     """
 
     kind: str
@@ -151,6 +152,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     threshold_seconds: int | None
     left_seconds: int
     recent_uses: int
+    owner_status: str = "active"
     token: Token
 
 

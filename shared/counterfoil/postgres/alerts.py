@@ -129,6 +129,7 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, 
                        and t.standing <> 'revoked'
                        and t.noticed is null
                        and {NO_SESSION}
+                       and not {surroundings.removed("t")}
                        and ($3::text is null or (t.owner_type, t.owner_id) = ($3::text, $4::text))
                        and ($5::uuid is null or t.creator_id = $5::uuid)
                      limit {MOST_COUNTED:d}) as found""",
@@ -199,6 +200,7 @@ async def _of_group(
                   and {group.condition}
                   and t.standing <> 'revoked'
                   and {NO_SESSION}
+                  and not {surroundings.removed("t")}
                   and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))
                   and ($8::uuid is null or t.creator_id = $8::uuid)) as a
         where $3::text is null

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.surroundings import removed
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -52,10 +53,12 @@ async def lag_seconds(pool: Pool) -> float:
 async def expiring(pool: Pool) -> dict[str, int]:
     """Return how many active tokens expire within a day, then within 7, 30 and 90 days, later, and never.
 
+    Those of users who were removed are not active.
+
     Each token is counted once, in the nearest span. This reads every token: ask once a minute, not once a request.
     """
     row = await pool.fetchrow(
-        """
+        f"""
         select count(*) filter (where ends <= '1 day') as "1d",
                count(*) filter (where ends > '1 day' and ends <= '7 days') as "7d",
                count(*) filter (where ends > '7 days' and ends <= '30 days') as "30d",
@@ -63,8 +66,9 @@ async def expiring(pool: Pool) -> dict[str, int]:
                count(*) filter (where ends > '90 days') as later,
                count(*) filter (where ends is null) as never
           from (select expires_at - statement_timestamp() as ends
-                  from token
-                 where standing = 'active') as active
+                  from token t
+                 where standing = 'active'
+                   and not {removed("t")}) as active
          where ends is null or ends > '0'"""
     )
     return dict(row) if row else {}

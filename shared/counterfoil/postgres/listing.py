@@ -30,6 +30,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A time may be a duration: of an expiry it is that long from now, of all else that long ago. A token has all of the
     `metadata`, value by value; there is no index on it, so a filter by it alone reads every token of the account.
     `unused_since` finds those that have been there since then without being used, never used ones among them.
+    By `status`, tokens of users who were removed are revoked ones; no `standing` finds them.
     `search` is a part of the name, whatever its case; with `sessions` false there are none that a login made.
     `creator` is the id of the user or token that made them.
     """
@@ -80,12 +81,13 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
     "number": ("t.number", "bigint"),
     "standing": ("t.standing", "text"),
 }
+_OWNER_REMOVED: Final = surroundings.removed("t")
 # One moment for the whole statement: what is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
-    "revoked": "t.standing = 'revoked'",
-    "expired": f"t.standing <> 'revoked' and ({EXPIRY}) <= statement_timestamp()",
-    "suspended": f"t.standing = 'suspended' and ({EXPIRY}) > statement_timestamp()",
-    "active": f"t.standing = 'active' and ({EXPIRY}) > statement_timestamp()",
+    "revoked": f"(t.standing = 'revoked' or {_OWNER_REMOVED})",
+    "expired": f"t.standing <> 'revoked' and ({EXPIRY}) <= statement_timestamp() and not {_OWNER_REMOVED}",
+    "suspended": f"t.standing = 'suspended' and ({EXPIRY}) > statement_timestamp() and not {_OWNER_REMOVED}",
+    "active": f"t.standing = 'active' and ({EXPIRY}) > statement_timestamp() and not {_OWNER_REMOVED}",
 }
 
 
@@ -217,6 +219,8 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         value = getattr(wanted, name)
         if value is not None:
             found.append(condition.format(given(value)))
+    if wanted.standing is not None:
+        found.append(f"not {_OWNER_REMOVED}")
     if wanted.metadata is not None:
         found.append(f"t.metadata::jsonb @> {given(msgspec.json.encode(wanted.metadata).decode())}::text::jsonb")
     if wanted.expires_after is not None:

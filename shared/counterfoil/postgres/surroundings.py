@@ -58,6 +58,17 @@ def joined(token: str = "t") -> str:  # noqa: S107 - an alias
                           offset 0) as q on true"""
 
 
+def removed(token: str = "t") -> str:  # noqa: S107 - an alias
+    """Return the condition that the user who owned a token was removed, by one look at a primary key."""
+    return f"""exists (select
+                   from subject o
+                  where o.account_id = {token}.account_id
+                    and o.subject_id = case when {token}.owner_type = 'user' and {token}.owner_id ~ '{_OWNER}'
+                                            then {token}.owner_id::uuid end
+                    and o.kind = 'user'
+                    and o.standing = 'removed')"""
+
+
 class _Details(msgspec.Struct, frozen=True):
     policy: Policy = UNBOUND
     epoch: int = 0

@@ -47,7 +47,9 @@ async def one(
     """
     within = reach(asker, scope, instead=instead)
     listed = await one_token(ledger.readers, asker.account, token_id=token_id, number=number)
-    if listed is None or listed.token.standing == "revoked" or is_session(listed.token.dialect):
+    if listed is None or is_session(listed.token.dialect):
+        raise NotFound
+    if listed.token.standing == "revoked" or listed.around.owner == "removed":
         raise NotFound
     if any(each is not None and listed.token.owner != each for each in (within, owner)):
         raise NotFound

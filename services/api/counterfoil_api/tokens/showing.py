@@ -20,6 +20,7 @@ def token_document(
 ) -> TokenDocument:
     """A token as it is at this moment, with what surrounds it; its creator by name, where names are known."""
     denied = flaw(token, token.generation, at, around) or used_up(token.bounds, around)
+    standing = status(token, at, around)
     return TokenDocument(
         id=token.id,
         number=token.number,
@@ -35,7 +36,7 @@ def token_document(
         rate_limit=token.rate_limit,
         max_uses=token.max_uses,
         uses_left=None if token.max_uses is None else max(token.max_uses - around.used, 0),
-        status=status(token, at),
+        status=standing,
         refused=kind_of(denied).name if denied else None,
         duration=token.duration,
         expires_at=token.expires_at,
@@ -44,7 +45,7 @@ def token_document(
         last_exchanged_at=token.last_exchanged_at,
         last_used_at=_later(last_used_at, token.last_exchanged_at),
         generation=token.generation,
-        previous_secret_until=None if token.standing == "revoked" else _still_to_come(token.previous_until, at),
+        previous_secret_until=None if standing == "revoked" else _still_to_come(token.previous_until, at),
         stub=token.stub,
         revision=token.revision,
         reason=token.reason,
@@ -82,6 +83,7 @@ def alert_document(alert: Alert) -> AlertDocument:
         threshold_seconds=alert.threshold,
         left_seconds=math.floor((expires_at - listed.at).total_seconds()),
         recent_uses=alert.recent_uses,
+        owner_status="active" if listed.around.owner == "active" else "disabled",
         token=listed_document(listed),
     )
 

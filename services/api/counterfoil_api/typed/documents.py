@@ -347,6 +347,10 @@ class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
     threshold_seconds: Annotated[int | None, Meta(description="The notice that was crossed; 0 is the expiry.")]
     left_seconds: Annotated[int, Meta(description="Until the expiry; negative when it has passed.")]
     recent_uses: Annotated[int, Meta(description="Verifications of seven days, and one if it was exchanged then.")]
+    owner_status: Annotated[
+        Literal["active", "disabled"],
+        Meta(description="Disabled where the user who owns it is: then nothing breaks unless they are enabled again."),
+    ]
     token: TokenDocument
 
 
