@@ -14,12 +14,13 @@ from uuid_utils.compat import uuid7
 
 from .charter import FIRST, WithExamples
 from .commands import Create, Revoke, TokenCommand
+from .emails import checked_email
 from .issuing import Wish, creation, fresh_secret
 from .principal import Owner, Principal
 from .secret import Peppers, Secret, mint
 from .subjects.catalogue import ComposeSet, named
 from .subjects.small import SubjectCommand
-from .subjects.user import checked_email, held, owner_of
+from .subjects.user import held, owner_of
 from .subjects.user_commands import CreateUser
 from .token import FOUNDING
 

@@ -76,7 +76,7 @@ class Taken:
     callers: dict[Key, Standing] = field(default_factory=dict)
     accepted: set[tuple[UUID, UUID, bytes]] = field(default_factory=set)
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
-    emails: dict[UUID, dict[str, UUID]] = field(default_factory=dict)
+    emails: dict[UUID, dict[str, frozenset[UUID]]] = field(default_factory=dict)
     """By account."""
 
 

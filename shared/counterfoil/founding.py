@@ -25,6 +25,7 @@ from .charter import FIRST, AnotherFounding, Charter, WithExamples, present, rea
 from .commands import Renew
 from .door import Door
 from .duration import FOREVER, length
+from .emails import canonical, checked_email
 from .examples import PASSWORD_BYTES
 from .fold import Together
 from .issuing import Wish, creation
@@ -37,7 +38,7 @@ from .scopes import EVERYTHING
 from .secret import Peppers, Secret, mint
 from .settings import Settings
 from .subjects.account import CreateAccount
-from .subjects.user import checked_email, login_of, owner_of
+from .subjects.user import login_of, owner_of
 from .subjects.user_commands import CreateUser
 from .token import FOUNDING
 
@@ -88,7 +89,7 @@ async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = 
 
 
 def _refuse_another(charter: Charter | None, name: str, email: str) -> None:
-    if charter is None or (charter.account_name, charter.admin_email) != (name, email):
+    if charter is None or (charter.account_name, canonical(charter.admin_email)) != (name, canonical(email)):
         raise AnotherFounding(AnotherFounding.__doc__)
 
 

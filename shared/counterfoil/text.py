@@ -27,11 +27,12 @@ PATTERN: Final = rf"^[^{NEVER}]*$"
 """What texts look like, for the API's document: what shows nothing, or holds a secret, is refused all the same."""
 NAME_PATTERN: Final = rf"^[^{NEVER}]*[^\s{NEVER}][^{NEVER}]*$"
 """A text that is not blank."""
-# What shows nothing wherever it stands: blanks, the blank Braille cell, and what Unicode calls ignorable.
-_UNSEEN: Final = re.compile(
-    "[\\s\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u2800\u3164\ufe00-\ufe0f"
-    "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+IGNORABLE: Final = (
+    "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u2800\u3164\ufe00-\ufe0f"
+    "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+"""What shows nothing wherever it stands, beside blanks: the blank Braille cell, and what Unicode calls ignorable."""
+_UNSEEN: Final = re.compile(rf"[\s{IGNORABLE}]+")
 # What is cut off at both ends. Variation selectors and tags stay: an emoji may end with them.
 _AROUND: Final = "\xad\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064" + "".join(
     character for character in map(chr, range(0x3001)) if character.isspace()

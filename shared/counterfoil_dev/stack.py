@@ -61,7 +61,7 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         postgres = ending.enter_context(embedded_postgres(state))
         valkey = ending.enter_context(embedded_valkey(state))
         environment = _environment(state, url=url, postgres=postgres, valkey=valkey)
-        for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION)):
+        for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION, tell=tell)):
             tell(f"migrated {name}")
         _found(state, environment=environment, url=url)
         tell("starting API, worker and sealer")

@@ -9,7 +9,7 @@ import msgspec
 import typer
 from hypothesis import strategies as st
 
-from counterfoil import bounds, codec, cursor, duration, foreign, logging, moments, scopes, secret, text
+from counterfoil import bounds, codec, cursor, duration, emails, foreign, logging, moments, scopes, secret, text
 from counterfoil.auditing.account_log import AccountLog
 from counterfoil.cli import export_file, importing, options, whoami
 from counterfoil.client import failures, log, spelling, wire
@@ -31,7 +31,7 @@ from counterfoil.refusals import (
     WeakSecret,
 )
 from counterfoil.settings import VARIABLES, BadSetting, Settings
-from counterfoil.subjects import account, user
+from counterfoil.subjects import account
 from counterfoil.subjects.account import Policy
 from fuzz.parser import ID, SECRET, Parser, oneof
 
@@ -108,8 +108,8 @@ CORE: dict[str, Parser] = {
         oneof(f"https://a:b@c?token={SECRET}", f"Bearer {JWT}"),
         known=("bearer ", "https://", "eyJ", "?token=", "cfl_a_"),
     ),
-    "counterfoil.subjects.user:checked_email": Parser(
-        user.checked_email, oneof("a@b.example", "é@x.y"), (BadEmail, BadText)
+    "counterfoil.emails:checked_email": Parser(
+        emails.checked_email, oneof("a@b.example", "é@x.y"), (BadEmail, BadText)
     ),
     "counterfoil.password:checked_password": Parser(
         lambda given: checked_password(given, "a@b.example"), oneof("correct horse battery"), (BadPassword,)

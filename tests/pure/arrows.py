@@ -11,9 +11,8 @@ PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_wo
 
 PURE = frozenset({
     "bounds", "builtin_scopes", "callers", "codec", "commands", "comparing", "decide", "destinations", "duration",
-    "events", "exchange",
-    "foreign", "glob", "history", "issuing", "moments", "opaque_ids", "password", "principal", "refusals", "replays",
-    "scopes", "secret", "subjects", "suspension", "text", "token", "trust",
+    "emails", "events", "exchange", "foreign", "glob", "history", "issuing", "moments", "opaque_ids", "password",
+    "principal", "refusals", "replays", "scopes", "secret", "subjects", "suspension", "text", "token", "trust",
 })  # fmt: skip
 IN_MEMORY = frozenset(
     {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}
@@ -29,8 +28,8 @@ FLOORS = ("pure", "in memory", "postgres", "use", "edge")
 
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools",
-    "difflib", "hashlib", "hmac", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "types", "typing",
-    "unicodedata", "uuid", "zlib",
+    "difflib", "hashlib", "hmac", "idna", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "types",
+    "typing", "unicodedata", "uuid", "zlib",
 })  # fmt: skip
 CLOCKS = frozenset({"now", "utcnow", "today"})
 SERVERS = {"pure": {"asyncpg", "aiohttp", "dramatiq", "redis"}, "postgres": {"aiohttp", "dramatiq", "redis"}}

@@ -68,8 +68,8 @@ class House:
         return by, before
 
     @property
-    def emails(self) -> dict[str, UUID]:
-        return {user.name: user.id for user in self.people.values() if user.name}
+    def emails(self) -> dict[str, frozenset[UUID]]:
+        return {user.name: frozenset({user.id}) for user in self.people.values() if user.name}
 
 
 roles = st.sampled_from(tuple(ROLE_SCOPES))

@@ -10,7 +10,7 @@ import typer
 
 from counterfoil.refusals import Misconfigured
 
-from .complaints import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, settings
+from .complaints import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, remark, settings
 from .output import say
 
 
@@ -23,7 +23,7 @@ def migrate() -> None:
     told = settings("migrate")
     try:
         with database_at_hand():
-            names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url)))
+            names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url), tell=remark))
     except (EditedMigration, DatabaseAhead, TableHeld, UnknownRole) as error:
         raise ended(REFUSED, str(error)) from None
     say("".join(f"applied {name}\n" for name in names) or "nothing to apply\n")

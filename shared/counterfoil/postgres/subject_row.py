@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from counterfoil import emails
 from counterfoil.fold import Key, Row, Taken
 from counterfoil.subjects import SMALL
 from counterfoil.subjects.small import Small
@@ -83,18 +84,23 @@ async def administrators(connection: Connection, accounts: Iterable[UUID]) -> di
     return {account: frozenset(row["subject_id"] for row in rows if row["account_id"] == account) for account in wanted}
 
 
-async def holders(connection: Connection, emails: Sequence[tuple[UUID, str]]) -> dict[UUID, dict[str, UUID]]:
-    """Return by account which of its users has each of these e-mail addresses, whatever its case."""
+async def holders(connection: Connection, wanted: Sequence[tuple[UUID, str]]) -> dict[UUID, dict[str, frozenset[UUID]]]:
+    """Return by account which of its users has each of these e-mail addresses, in whatever spelling."""
     rows = await connection.fetch(
         """
         select s.account_id, w.email, s.subject_id
-          from unnest($1::uuid[], $2::text[]) as w(account_id, email)
-          join subject s on s.account_id = w.account_id and s.kind = 'user' and lower(s.name) = lower(w.email)""",
-        *zip(*emails, strict=True),
+          from unnest($1::uuid[], $2::text[], $3::bytea[]) as w(account_id, email, email_key)
+          join subject s
+            on s.account_id = w.account_id
+           and s.kind = 'user'
+           and (s.email_key = w.email_key or lower(s.name) = lower(w.email))
+         where s.name is not null""",
+        *zip(*((account, email, emails.key(email)) for account, email in wanted), strict=True),
     )
-    found: dict[UUID, dict[str, UUID]] = {}
+    found: dict[UUID, dict[str, frozenset[UUID]]] = {}
     for row in rows:
-        found.setdefault(row["account_id"], {})[row["email"]] = row["subject_id"]
+        held = found.setdefault(row["account_id"], {})
+        held[row["email"]] = held.get(row["email"], frozenset()) | {row["subject_id"]}
     return found
 
 
@@ -111,15 +117,17 @@ async def save(connection: Connection, rows: Iterable[tuple[str, Small, bytes]])
     """Write states, each with its kind and leaf hash, over whatever stood there."""
     await connection.execute(
         f"""
-        insert into subject ({COLUMNS})
-        select {COLUMNS}
+        insert into subject ({COLUMNS}, email_key)
+        select {COLUMNS}, email_key
           from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[],
                       $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[],
-                      $13::bytea[]) as x({COLUMNS})
+                      $13::bytea[], $14::bytea[]) as x({COLUMNS}, email_key)
             on conflict (account_id, subject_id) do update
            set name = excluded.name, standing = excluded.standing, details = excluded.details,
                updated_at = excluded.updated_at, revision = excluded.revision, version = excluded.version,
-               at = excluded.at, leaf = excluded.leaf""",
+               at = excluded.at, leaf = excluded.leaf,
+               email_key = case when subject.name is not distinct from excluded.name
+                                then subject.email_key else excluded.email_key end""",
         *zip(*(_cells(kind, state, leaf) for kind, state, leaf in rows), strict=True),
     )
 
@@ -129,5 +137,5 @@ def _cells(kind: str, state: Small, leaf: bytes) -> tuple[object, ...]:
     return (
         state.account, state.id, kind, state.number, state.name, state.standing,
         msgspec.json.encode(details, order="sorted").decode(), state.created_at, state.updated_at, state.revision,
-        state.version, state.at, leaf,
+        state.version, state.at, leaf, emails.key(state.name) if kind == "user" and state.name is not None else None,
     )  # fmt: skip

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from counterfoil import glob
+from counterfoil import emails, glob, text
 from counterfoil.principal import NIL
 from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
@@ -28,6 +32,10 @@ _FIRST: Final = """
          order by created_at, subject_id
          limit 1"""
 
+# Two ways to a row: its key, and for rows that an older process wrote, or that have none, its name.
+_NAMED_SO: Final = "(s.email_key = $2 or lower(s.name) in (lower($3), lower($4)))"
+_SPELT: Final = "lower(s.name) = lower($3) as spelt, s.email_key is not null as keyed"
+
 
 class KnownUser(msgspec.Struct, frozen=True):
     """A user, their account's policy, and the hash of their password: argon2id's own text."""
@@ -41,37 +49,54 @@ class KnownUser(msgspec.Struct, frozen=True):
 
 
 async def user_by_email(pool: Pool, account: UUID, email: str) -> tuple[UUID, KnownUser | None]:
-    """Return the account (NIL if there is none) and its user with this address, whatever its case and their standing.
+    """Return the account (NIL if there is none) and its user with this address, in whatever spelling and standing.
 
     One statement, whichever of them is missing: time does not tell which.
     """
-    row = await pool.fetchrow(
+    rows = await pool.fetch(
         f"""
-        select a.details as account_details, p.hash, {listed("s")}
+        select a.details as account_details, p.hash, {_SPELT}, {listed("s")}
           from subject a
           left join (subject s join password p on (p.account_id, p.user_id) = (s.account_id, s.subject_id))
-            on s.account_id = $1 and s.kind = 'user' and lower(s.name) = lower($2)
+            on s.account_id = $1 and s.kind = 'user' and {_NAMED_SO}
          where (a.account_id, a.subject_id) = ($1, $1)""",
-        account, email,
+        account, *_spellings(email),
     )  # fmt: skip
-    if row is None:
+    if not rows:
         return NIL, None
-    return account, None if row["hash"] is None else _known(row)
+    row = _meant(rows, email)
+    return account, None if row is None else _known(row)
 
 
 async def users_by_email(pool: Pool, email: str) -> list[KnownUser]:
-    """Return the users of all accounts who have this e-mail address, whatever its case and their standing."""
+    """Return the users of all accounts who have this e-mail address, in whatever spelling and standing."""
     rows = await pool.fetch(
         f"""
-        select a.details as account_details, p.hash, {listed("s")}
+        select a.details as account_details, p.hash, {_SPELT}, {listed("s")}
           from subject s
           join password p on (p.account_id, p.user_id) = (s.account_id, s.subject_id)
           join subject a on (a.account_id, a.subject_id) = (s.account_id, s.account_id)
-         where s.kind = 'user' and lower(s.name) = lower($1)
+         where s.kind = 'user' and {_NAMED_SO} and $1::uuid is null
          order by s.account_id""",
-        email,
-    )
-    return [_known(row) for row in rows]
+        None, *_spellings(email),
+    )  # fmt: skip
+    by_account = (list(group) for _, group in groupby(rows, key=itemgetter("account_id")))
+    return [_known(row) for group in by_account if (row := _meant(group, email)) is not None]
+
+
+def _spellings(email: str) -> tuple[bytes, str, str]:
+    plain = email.replace("\0", "")
+    return emails.key(email), plain, text.normal(plain)
+
+
+def _meant(rows: Iterable[asyncpg.Record], email: str) -> asyncpg.Record | None:
+    """Return the one of these rows whose address this is; of two who have it, who has it in this very spelling.
+
+    Rows are only candidates: an older process may have changed a name, and not its key.
+    """
+    form = emails.canonical(email)
+    found = [row for row in rows if row["name"] is not None and emails.canonical(row["name"]) == form]
+    return min(found, key=lambda row: (not row["spelt"], not row["keyed"]), default=None)
 
 
 def _known(row: asyncpg.Record) -> KnownUser:
@@ -107,7 +132,8 @@ async def users_of(
     pool: Pool, account: UUID, wanted: UserFilter, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[User]:
     """Return up to `limit` users after a place (when the last one was added, and their id), in the order of adding."""
-    email = None if wanted.email is None else glob.read(wanted.email, field="email").like
+    pattern = None if wanted.email is None else glob.read(unicodedata.normalize("NFC", wanted.email), field="email")
+    key = None if pattern is None or not pattern.is_exact else emails.key(pattern.prefix)
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
@@ -118,27 +144,39 @@ async def users_of(
                and ($2::timestamptz is null or (s.created_at, s.subject_id) > ($2, $3::uuid))
                and ($4::text is null or s.details::json ->> 'role' = $4)
                and ($5::text is null or s.standing = $5)
-               and ($6::text is null or lower(s.name) like lower($6))
+               and ($6::text is null or lower(s.name) like lower($6) or s.email_key = $7)
              order by s.created_at, s.subject_id
-             limit $7""",
-            account, *(after or (None, None)), wanted.role, wanted.standing, email, limit,
+             limit $8""",
+            account, *(after or (None, None)), wanted.role, wanted.standing, pattern and pattern.like, key, limit,
         )  # fmt: skip
     return [user for row in rows if isinstance(user := state_of(row), User)]
 
 
 async def one_user(pool: Pool, account: UUID, named: UUID | int | str) -> User | None:
-    """Return one user of this account, by their id, their number or their e-mail address, whatever its case."""
-    match named:
-        case UUID():
-            condition = "s.subject_id = $2"
-        case int():
-            condition = "s.number = $2"
-        case str():
-            condition = "lower(s.name) = lower($2)"
+    """Return one user of this account, by their id, their number or their e-mail address, in whatever spelling."""
+    if isinstance(named, str):
+        return await _one_so(pool, account, named)
+    condition = "s.subject_id = $2" if isinstance(named, UUID) else "s.number = $2"
     async with tenant(pool, account) as connection:
         row = await connection.fetchrow(
             f"select {listed('s')} from subject s where s.account_id = $1 and s.kind = 'user' and {condition}",
             account, named,
         )  # fmt: skip
+    return _user(row)
+
+
+async def _one_so(pool: Pool, account: UUID, email: str) -> User | None:
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {_SPELT}, {listed("s")}
+              from subject s
+             where s.account_id = $1 and s.kind = 'user' and {_NAMED_SO}""",
+            account, *_spellings(email),
+        )  # fmt: skip
+    return _user(_meant(rows, email))
+
+
+def _user(row: asyncpg.Record | None) -> User | None:
     user = None if row is None else state_of(row)
     return user if isinstance(user, User) else None

@@ -50,7 +50,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     administrators: frozenset[UUID] = frozenset()
-    emails: dict[str, UUID] = {}
+    emails: dict[str, frozenset[UUID]] = {}
 
 
 S = TypeVar("S", bound=Small)

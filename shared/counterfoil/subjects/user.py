@@ -5,16 +5,15 @@ Password hashes, seeds and the digests of recovery codes are kept beside the log
 
 from __future__ import annotations
 
-import re
-from typing import Final
 from uuid import UUID
 
 from msgspec import UNSET
 
 from counterfoil import scopes, text
+from counterfoil.emails import checked_email
 from counterfoil.events import Event, Fact, Private
 from counterfoil.principal import Actor, Owner, Principal, refuse_beyond, refuse_passing
-from counterfoil.refusals import AlreadyExists, BadEmail, EmailTaken, LastAdministrator, NotFound, UserGone
+from counterfoil.refusals import AlreadyExists, EmailTaken, LastAdministrator, NotFound, UserGone
 
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
 from .user_commands import (
@@ -41,10 +40,6 @@ from .user_events import (
     UserRemoved,
     UserUpdated,
 )
-
-EMAIL_PATTERN: Final = r"(?![0-9A-Fa-f-]{36}/)[^@\s:]+@[^@\s:]+"
-"""What RFC 7617 lets somebody log in with, and what is no ACCOUNT/ADDRESS."""
-_EMAIL: Final = re.compile(EMAIL_PATTERN)
 
 
 class User(Small, frozen=True, kw_only=True):
@@ -148,8 +143,8 @@ def _change(user: User, command: SubjectCommand, around: Around) -> list[Event]:
 
 def _update(user: User, command: UpdateUser, around: Around) -> list[Event]:
     email = UNSET if command.email is UNSET else checked_email(command.email)
-    if email is not UNSET:
-        _refuse_taken(email, user.id, around)
+    if command.email is not UNSET:
+        _refuse_taken(command.email, user.id, around)
     role = UNSET if command.role in (UNSET, user.role) else command.role
     granted = UNSET if command.scopes is UNSET else scopes.checked(command.scopes)
     granted = UNSET if granted == user.scopes else granted
@@ -170,7 +165,7 @@ def _refuse_beyond(caller: Principal, user: UUID, wanted: tuple[str, ...]) -> No
 
 
 def _refuse_taken(email: str, user: UUID, around: Around) -> None:
-    if around.emails.get(email, user) != user:
+    if around.emails.get(email, frozenset()) - {user}:
         raise EmailTaken
 
 
@@ -209,10 +204,3 @@ def _changes(user: User, fact: Fact) -> dict[str, object]:
         case RecoveryCodeUsed(index=index):
             return {"recovery_codes": tuple(left for left in user.recovery_codes if left != index)}
     raise unexpected(fact)
-
-
-def checked_email(email: str) -> str:
-    """Return the address as given, or raise BadEmail or BadText. One that is not in its normal form is refused."""
-    if text.checked("email", email, text.NAME_LIMIT) != email or not _EMAIL.fullmatch(email):
-        raise BadEmail(field="email")
-    return email

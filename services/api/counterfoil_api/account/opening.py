@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
+from counterfoil.emails import checked_email
 from counterfoil.fold import Together
 from counterfoil.password import checked_password
 from counterfoil.postgres.catalogue import family
 from counterfoil.principal import SYSTEM, Principal, refuse_passing
 from counterfoil.refusals import BadEmail, BadPassword, BadText, BeyondCaller, ScopeMissing
 from counterfoil.subjects.account import CreateAccount
-from counterfoil.subjects.user import checked_email
 from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_api.account.accounts import AccountDocument, account_document, own_account, shown
 from counterfoil_api.auth.principals import need

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from counterfoil.emails import canonical
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Actor, Owner, Principal
@@ -101,5 +102,5 @@ def _end(found: Found, approach: Approach) -> datetime | None:
 async def _refuse_another(ledger: Ledger, seen: Seen, email: str) -> None:
     """Refuse a secret beside the address of anybody but its owner, like one that no token has."""
     owner = None if seen.owner.user is None else await one_user(ledger.readers, seen.account, seen.owner.user)
-    if owner is None or owner.name is None or owner.name.casefold() != email.casefold():
+    if owner is None or owner.name is None or canonical(owner.name) != canonical(email):
         raise UnknownSecret

@@ -9,7 +9,6 @@ A network that tries one password on many people is limited like one that guesse
 out before they are computed count, too. Whoever is at home in a network is not limited by this.
 """
 
-import unicodedata
 from asyncio import Lock
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from counterfoil.attempts import Attempts
+from counterfoil.emails import canonical
 from counterfoil.principal import NIL
 from counterfoil.secret import Peppers
 from counterfoil_api.edge.addresses import Address, network_of, site_of
@@ -36,8 +36,6 @@ _DAY_MS: Final = 86_400_000
 _AT_HOME_MS: Final = 90 * _DAY_MS
 _MOST: Final = 100
 _MOST_HOMES: Final = 100_000
-_NEWER: Final = "\u0264\u019b"
-"""Letters whose capitals came with Unicode 16."""
 _TOO_MANY: Final = "Too many logins failed; wait as long as Retry-After says."
 
 
@@ -117,7 +115,7 @@ class Logins:
         one person at one network queue up here: twenty right passwords at once are no failure.
         """
         network = network_of(address)
-        person = self._peppers.hmac(b"login", account.bytes + folded(email).encode()).hex()[:32]
+        person = self._peppers.hmac(b"login", account.bytes + canonical(email).encode(errors="replace")).hex()[:32]
         here, home = f"here:{person}:{network}", f"home:{person}:{network}"
         line = self._lines.setdefault(here, _Line())
         if line.length >= _LINE_LIMIT:
@@ -190,14 +188,3 @@ async def _place(line: _Line) -> AsyncIterator[None]:
             yield
     finally:
         line.length -= 1
-
-
-def folded(email: str) -> str:
-    """One spelling for all that the database may take for one address: each is as many tries as the others together.
-
-    Coarser than any collation: who shares a spelling with somebody else shares no more than their waits.
-    """
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", email.strip()).casefold())
-    # The database may know letters, and capitals of letters, that Python does not know yet.
-    known = ("?" if letter in _NEWER or unicodedata.category(letter) == "Cn" else letter for letter in apart)
-    return "".join(letter for letter in known if not unicodedata.combining(letter))

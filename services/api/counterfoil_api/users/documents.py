@@ -8,7 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil import text
-from counterfoil.subjects.user import EMAIL_PATTERN, User, login_of
+from counterfoil.emails import EMAIL_PATTERN
+from counterfoil.subjects.user import User, login_of
 from counterfoil.subjects.user_events import Role
 from counterfoil_api.typed.documents import Duration, Given, Issued, Name, Scopes
 

@@ -4,7 +4,6 @@ import re
 from typing import Annotated, Final
 from uuid import UUID
 
-from counterfoil import text
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import BadReference, NotFound, ScopeMissing
@@ -24,6 +23,7 @@ UserRef = Annotated[
         "7",
     ),
 ]
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
 _GREATEST_NUMBER: Final = 2**63 - 1
 _FORMS: Final = "Name a user by an id, a number such as 2, an e-mail address or the word self."
@@ -107,8 +107,8 @@ def _named(asker: Principal, ref: str) -> UUID | int | str | None:
         return user_id
     if _NUMBER.fullmatch(ref):
         return number if (number := int(ref)) <= _GREATEST_NUMBER else None
-    if "@" in ref and ref.isprintable():
-        return text.normal(ref)
+    if "@" in ref and not _CONTROL.search(ref):
+        return ref
     raise BadReference(_FORMS)
 
 

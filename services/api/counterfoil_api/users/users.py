@@ -10,6 +10,7 @@ from msgspec import UNSET
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
+from counterfoil.emails import checked_email
 from counterfoil.fold import Outcome
 from counterfoil.password import checked_password
 from counterfoil.postgres.timeline import events_of
@@ -33,7 +34,7 @@ from counterfoil.refusals import (
     UserGone,
 )
 from counterfoil.subjects.small import SubjectCommand
-from counterfoil.subjects.user import checked_email, owner_of
+from counterfoil.subjects.user import owner_of
 from counterfoil.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.subjects.user_events import Role
 from counterfoil_api.account.actors import names

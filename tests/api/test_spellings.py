@@ -1,0 +1,125 @@
+"""One address in many spellings is one user."""
+
+from itertools import count
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+
+from api.people import PASSWORD, Person, person
+from api.service import Caller, basic
+from counterfoil.settings import Settings
+
+_NUMBERS = count(1)
+LOCAL = "jos\u00e9"
+DOMAIN = "b\u00fccher.example"
+
+
+async def jose(admin: Caller, email: str = "") -> Person:
+    """A new user of an address with letters that can be written in many ways."""
+    email = email or f"{LOCAL}{next(_NUMBERS)}@{DOMAIN}"
+    made = await admin.post("/v1/users", {"email": email, "role": "member", "password": PASSWORD})
+    assert made.status == 201, made.body
+    user = made.json["user"]
+    assert user["email"] == email
+    return Person(user["id"], user["number"], email, user["login"], PASSWORD, admin)
+
+
+def spellings(email: str) -> list[str]:
+    """Other ways to write this address."""
+    local = email.partition("@")[0]
+    return [
+        email.upper(), email.replace("\u00e9", "e\u0301"), email.replace("\u00fc", "u\u0308"),
+        f"{local}@xn--bcher-kva.example", f"{local}@b\u00fc\u200bcher.example", f"{local}@b\u00fccher\u3002example.",
+    ]  # fmt: skip
+
+
+async def test_a_user_logs_in_with_every_spelling_of_their_address(admin: Caller) -> None:
+    known = await jose(admin)
+    login = known.login.removesuffix(known.email)
+    for spelt in spellings(known.email):
+        answer = await Caller(admin.session, basic(f"{login}{spelt}", PASSWORD)).get("/v1/users/self")
+        assert (answer.status, ascii(spelt)) == (200, ascii(spelt))
+        assert (answer.json["id"], answer.json["email"]) == (known.id, known.email)
+
+
+async def test_no_spelling_of_an_address_makes_a_second_user(admin: Caller, stranger: Caller) -> None:
+    known, other = await jose(admin), await person(admin)
+    taken = [spelt for spelt in spellings(known.email) if "\u200b" not in spelt]
+    for spelt in taken:
+        made = await admin.post("/v1/users", {"email": spelt, "role": "member"})
+        assert (made.status, made.problem) == (409, "email-taken"), ascii(spelt)
+        moved = await admin.patch(f"/v1/users/{other.id}", {"email": spelt})
+        assert (moved.status, moved.problem) == (409, "email-taken"), ascii(spelt)
+    assert (await stranger.post("/v1/users", {"email": taken[0], "role": "member"})).status == 201
+
+
+async def test_a_user_changes_the_spelling_of_their_own_address_and_frees_it_by_leaving(admin: Caller) -> None:
+    known = await jose(admin)
+    spelt = known.email.replace(DOMAIN, "xn--bcher-kva.example")
+    assert (await admin.patch(f"/v1/users/{known.id}", {"email": spelt})).json["email"] == spelt
+    assert (await admin.post("/v1/users", {"email": known.email, "role": "member"})).problem == "email-taken"
+    await admin.post(f"/v1/users/{known.id}/remove", {"reason": "left"})
+    assert (await jose(admin, known.email)).id != known.id
+
+
+async def test_a_user_is_named_and_listed_by_every_spelling_of_their_address(admin: Caller) -> None:
+    known = await jose(admin)
+    for spelt in spellings(known.email):
+        found = await admin.get(f"/v1/users/{quote(spelt)}")
+        assert (found.status, ascii(spelt)) == (200, ascii(spelt))
+        assert found.json["id"] == known.id
+        assert [each["id"] for each in (await admin.get("/v1/users", email=spelt)).json["items"]] == [known.id]
+        owned = await admin.issue(owner={"type": "user", "id": spelt}, scopes=["own.read"])
+        assert owned["token"]["owner"]["id"] == known.id
+    decomposed = known.email.replace("\u00e9", "e\u0301").replace(DOMAIN, "*")
+    assert [each["id"] for each in (await admin.get("/v1/users", email=decomposed)).json["items"]] == [known.id]
+
+
+@pytest.mark.parametrize(
+    ("email", "told"),
+    [("a:b@example.org", "colon"), ("a@exam\u200bple.org", "U+200B"), ("a\u00ad@example.org", "U+00AD")],
+)
+async def test_an_address_that_could_not_log_in_or_hides_something_is_refused(
+    admin: Caller, email: str, told: str
+) -> None:
+    refused = await admin.post("/v1/users", {"email": email, "role": "member"})
+    assert (refused.status, refused.problem) == (422, "bad-email")
+    assert told in refused.json["detail"]
+    assert refused.json["field"] == "email"
+
+
+async def test_an_address_from_before_colons_were_refused_is_mended_by_another_one(
+    admin: Caller, api_settings: Settings
+) -> None:
+    known = await person(admin)
+    connection = await asyncpg.connect(api_settings.database_url)
+    await connection.execute(
+        "update subject set name = 'a:b@example.org', email_key = null where subject_id = $1", known.id
+    )
+    assert (await Caller(admin.session, basic("a:b@example.org", PASSWORD)).get("/v1/users/self")).status == 401
+    assert (await admin.patch(f"/v1/users/{known.number}", {"email": known.email})).json["email"] == known.email
+    assert (await known.asks().get("/v1/users/self")).status == 200
+    assert (
+        await connection.fetchval("select octet_length(email_key) from subject where subject_id = $1", known.id) == 32
+    )
+    await connection.close()
+
+
+async def test_what_a_process_of_before_the_keys_writes_meanwhile_is_found_and_taken(
+    admin: Caller, api_settings: Settings
+) -> None:
+    renamed, unkeyed = await jose(admin), await jose(admin)
+    before, email = renamed.email, f"{LOCAL}{next(_NUMBERS)}@{DOMAIN}"
+    connection = await asyncpg.connect(api_settings.database_url)
+    await connection.execute("update subject set name = $2 where subject_id = $1", renamed.id, email)
+    await connection.execute("update subject set email_key = null where subject_id = $1", unkeyed.id)
+    await connection.close()
+    assert (await admin.get(f"/v1/users/{quote(email.upper())}")).json["id"] == renamed.id
+    assert (await admin.get(f"/v1/users/{quote(before)}")).status == 404
+    assert (await admin.get(f"/v1/users/{quote(unkeyed.email)}")).json["id"] == unkeyed.id
+    for taken in (email, unkeyed.email):
+        assert (await admin.post("/v1/users", {"email": taken, "role": "member"})).problem == "email-taken"
+    login = renamed.login.removesuffix(before)
+    assert (await Caller(admin.session, basic(f"{login}{email}", PASSWORD)).get("/v1/users/self")).status == 200
+    assert (await Caller(admin.session, basic(f"{login}{before}", PASSWORD)).get("/v1/users/self")).status == 401
