@@ -5,14 +5,20 @@ Only common passwords of full length are named: a shorter one is refused for its
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from itertools import product
 from typing import Final
 
+from .emails import canonical
 from .refusals import BadPassword
 
 LEAST_CHARACTERS: Final = 12
 MOST_BYTES: Final = 1_024
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_SPACES: Final = {ord(each): " " for each in map(chr, range(0x3001)) if unicodedata.category(each) == "Zs"}
+_UNASSIGNED: Final = ("Cn", "Cs")
 _FIRST: Final = (
     "password", "passw0rd", "p@ssword", "p@ssw0rd", "qwerty", "qwertyuiop", "letmein", "welcome", "iloveyou", "monkey",
     "dragon", "sunshine", "princess", "football", "baseball", "superman", "batman", "trustno1", "master", "shadow",
@@ -43,16 +49,31 @@ _ROWS: Final = (
 )  # fmt: skip
 
 
+def one_spelling(password: str) -> str:
+    """Return the password as it is hashed and compared: any space is U+0020 (RFC 8265 4.2.2), and an é is one é.
+
+    It is composed with compatibility mappings (NFKC), as NIST SP 800-63B has it and as all hashes were made.
+    """
+    # Composing takes quadratic time, and a longer one is nobody's.
+    return password if len(password) > 4 * MOST_BYTES else unicodedata.normalize("NFKC", password.translate(_SPACES))
+
+
 def checked_password(password: str, email: str) -> str:
     """Return the password as given, or raise BadPassword, which does not repeat it."""
-    if len(password) < LEAST_CHARACTERS:
+    said = one_spelling(password)
+    if len(said) < LEAST_CHARACTERS:
         raise BadPassword(f"A password has at least {LEAST_CHARACTERS} characters.", field="password")
     if len(password.encode(errors="replace")) > MOST_BYTES:
         raise BadPassword(f"A password has at most {MOST_BYTES} bytes.", field="password")
-    if not password.isprintable():  # it could not travel in an Authorization header (RFC 7617)
+    if _CONTROL.search(said):  # it could not travel in an Authorization header (RFC 7617 2)
         raise BadPassword("A password must not contain control characters.", field="password")
-    folded = password.casefold()
-    if folded in {email.casefold(), email.casefold().partition("@")[0]}:
+    if any(unicodedata.category(each) in _UNASSIGNED for each in said):  # a later Unicode may compose it differently
+        raise BadPassword(
+            f"A password must not contain characters that Unicode {unicodedata.unidata_version} does not know.",
+            field="password",
+        )
+    folded, address = said.casefold(), canonical(email)
+    if canonical(password) in {address, address.rpartition("@")[0]}:
         raise BadPassword("A password must not be the user's e-mail address; choose another one.", field="password")
     if folded in _COMMON or _is_pattern(folded):
         raise BadPassword("This password is on the list of common passwords; choose another one.", field="password")

@@ -1,10 +1,12 @@
 """Passwords: long enough, and not what everybody tries first."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.password import LEAST_CHARACTERS, MOST_BYTES, checked_password
+from counterfoil.password import LEAST_CHARACTERS, MOST_BYTES, checked_password, one_spelling
 from counterfoil.refusals import BadPassword
 
 EMAIL = "Ada.Lovelace@example.org"
@@ -24,7 +26,7 @@ def test_any_characters_will_do_if_there_are_enough(password: str) -> None:
         "", "short", "x1$Kq9!vPz2", "tab\tin the middle", "nul\x00in the middle", "password1234", "PassWord1234",
         "Passw0rd2025!", "administrator", "correcthorsebatterystaple", "aaaaaaaaaaaa", "abababababab", "abcabcabcabca",
         "123412341234", "abcdefghijklmn", "nmlkjihgfedcb", "qwertyuiopas", "123456789012", "ada.lovelace@example.org",
-        "ADA.LOVELACE", "z" * (MOST_BYTES + 1), "\ud800" * 12,
+        "ADA.LOVELACE", "z" * (MOST_BYTES + 1), "new\u0378 letters", "\ud800" * 12,
     ],
 )  # fmt: skip
 def test_what_is_refused_is_not_repeated(password: str) -> None:
@@ -42,10 +44,33 @@ def test_whatever_is_accepted_is_of_good_length_and_can_be_sent(password: str) -
         return
     assert len(accepted) >= LEAST_CHARACTERS
     assert len(accepted.encode()) <= MOST_BYTES
-    assert accepted.isprintable()
+    assert not any(each < " " or each == "\x7f" for each in accepted)
+    assert one_spelling(one_spelling(accepted)) == one_spelling(accepted)
 
 
 def test_the_longest_and_the_shortest_are_accepted() -> None:
     longest = ("0123456789abcdef" * (MOST_BYTES // 16))[:MOST_BYTES]
     assert checked_password(longest, EMAIL) == longest
     assert checked_password("x1$Kq9!vPz2&", EMAIL)
+
+
+@pytest.mark.parametrize("space", "\u00a0\u1680\u2000\u2002\u200a\u202f\u205f\u3000")
+def test_other_spaces_are_accepted_and_are_spaces(space: str) -> None:
+    password = f"correct{space}mule{space}nail"
+    assert checked_password(password, EMAIL) == password
+    assert one_spelling(password) == "correct mule nail"
+
+
+def test_what_was_hashed_before_spaces_were_mapped_is_spelt_as_it_was() -> None:
+    for password in (*GOOD, "\ufb01ne \uff2dule, cafe\u0301", "\u00bd a cup of it"):
+        assert one_spelling(password) == unicodedata.normalize("NFKC", password)
+
+
+def test_an_address_is_no_password_in_any_spelling() -> None:
+    for password in ("jos\u00e9@xn--bcher-kva.example", "JOSE\u0301@b\u00fccher.example", "a long local part"):
+        with pytest.raises(BadPassword, match="e-mail"):
+            checked_password(password, "A Long Local Part@x" if " " in password else "jos\u00e9@b\u00fccher.example")
+
+
+def test_what_is_too_long_to_be_a_password_is_not_composed() -> None:
+    assert one_spelling(long := "e\u0301" * (2 * MOST_BYTES + 1)) == long

@@ -21,6 +21,7 @@ _LONGEST = 8_192
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _IN_ACCOUNT = re.compile(rf"({_ID.pattern})/(?P<email>.*)")
 # More than the b64token of RFC 6750: secrets that were imported are made of whatever their makers liked.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VISIBLE = re.compile(r"[!-~]+")
 
 
@@ -138,8 +139,8 @@ def _user_and_password(value: str) -> tuple[str, str]:
     except (binascii.Error, ValueError):
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.") from None
     user, colon, password = text.partition(":")
-    # RFC 7617: neither part may hold control characters.
-    if not colon or not text.isprintable():
+    # RFC 7617 2: neither part may hold control characters, which are those of ASCII (RFC 5234 CTL).
+    if not colon or _CONTROL.search(text):
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.")
     return user, password
 

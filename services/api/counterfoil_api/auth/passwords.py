@@ -1,12 +1,12 @@
 """Users' passwords: slow on purpose, and never in the way of everybody else."""
 
 import asyncio
-import unicodedata
 from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from counterfoil.password import one_spelling
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.users import KnownUser, rehash, user_by_email
 from counterfoil.principal import Principal
@@ -54,7 +54,7 @@ class Passwords:
     async def hashed(self, password: str, account: UUID) -> str:
         """The hash of a new password, in its turn among those of this account."""
         async with self._turns.turn(str(account), at_home=True):
-            return await to_its_end(self._hasher.hash, _one_spelling(password))
+            return await to_its_end(self._hasher.hash, one_spelling(password))
 
     async def _known(self, account: UUID, given: PasswordGiven, login: Login) -> KnownUser:
         try:
@@ -89,11 +89,6 @@ class Passwords:
 
     def _verify(self, user: KnownUser | None, password: str) -> bool:
         try:
-            return self._hasher.verify(user.password_hash if user else self._nobodys, _one_spelling(password))
+            return self._hasher.verify(user.password_hash if user else self._nobodys, one_spelling(password))
         except (VerificationError, InvalidHashError):
             return False
-
-
-def _one_spelling(password: str) -> str:
-    """The password as NIST SP 800-63B has it hashed: keyboards spell one é in two ways."""
-    return unicodedata.normalize("NFKC", password)

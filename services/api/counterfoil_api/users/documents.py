@@ -22,7 +22,7 @@ Password = Annotated[
     str,
     Meta(
         description="12 characters to 1,024 bytes, of whatever kind; without it one is made up and shown once.",
-        extra_json_schema={"pattern": text.PATTERN, "minLength": 12, "maxLength": 1_024},
+        extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]*$", "minLength": 12, "maxLength": 1_024},
     ),
 ]
 
