@@ -109,6 +109,7 @@ def _token(token: Token, at: datetime, around: Surroundings) -> dict[str, object
         "name": token.name, "description": token.description, "scopes": token.scopes,
         "effective_scopes": around.left_of(token.scopes), "metadata": token.metadata,
         "networks": token.networks, "rate_limit": token.rate_limit, "max_uses": token.max_uses,
+        "trust": token.trust,
         "status": status(token, at, around), "refused": None if denied is None else PROBLEMS[type(denied)],
         "duration": token.duration, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
         "generation": token.generation, "previous_secret_until": until if graced else None, "stub": token.stub,

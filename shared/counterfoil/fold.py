@@ -153,11 +153,11 @@ class Fold:
         at = self.taken.clock if row.state is None else max(self.taken.clock, row.state.at)
         try:
             self._refuse_less(command)
+            if (digest := _once(command, row.state)) is not None and (*key, digest) in self.taken.accepted:
+                return AlreadyAccepted()  # before it is counted as a use of the token
             events = self._decided(row.state, command, at)
             if isinstance(command, Create) and not self.taken.opened.keys().isdisjoint(command.known_as):
                 return SecretTaken()
-            if (digest := _once(command, row.state)) is not None and (*key, digest) in self.taken.accepted:
-                return AlreadyAccepted()
             changed, facts = _folded(row, command, events, at)
         except Refusal as refusal:
             return refusal

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from . import glob, text
+from . import glob, secret, text
 from .refusals import BadText, BadTrust, TrustRefused
 
 CONDITION_LIMIT: Final = 20
@@ -85,6 +85,8 @@ def checked_trust(trust: Trust) -> Trust:
         )
     for name, values in trust.claims.items():
         _refuse_condition(name, values)
+    if any(map(secret.stands_in, (trust.issuer, trust.audience, *trust.claims))):
+        raise BadTrust("The trust contains the secret or a bearer of a token; remove it, and rotate that token.")
     _refuse_everybody(trust)
     return trust
 

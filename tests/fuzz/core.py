@@ -9,7 +9,7 @@ import msgspec
 import typer
 from hypothesis import strategies as st
 
-from counterfoil import bounds, codec, cursor, duration, emails, foreign, logging, moments, scopes, secret, text
+from counterfoil import bounds, codec, cursor, duration, emails, foreign, logging, moments, scopes, secret, text, trust
 from counterfoil.auditing.account_log import AccountLog
 from counterfoil.cli import export_file, importing, options, whoami
 from counterfoil.client import failures, log, spelling, wire
@@ -28,6 +28,7 @@ from counterfoil.refusals import (
     BadScope,
     BadSecret,
     BadText,
+    BadTrust,
     WeakSecret,
 )
 from counterfoil.settings import VARIABLES, BadSetting, Settings
@@ -137,6 +138,14 @@ CORE: dict[str, Parser] = {
         oneof("192.0.2.0/24,2001:db8::/32", "10.0.0.1"),
         (BadNetwork,),
         ("counterfoil.bounds:_parsed", "counterfoil.bounds:_canonical"),
+    ),
+    "counterfoil.trust:checked_trust": Parser(
+        lambda given: trust.checked_trust(
+            trust.Trust(issuer="https://gitlab.com", audience="us", claims={"project_path": (given,)})
+        ),
+        oneof("acme/*", r"acme/a\*"),
+        (BadTrust,),
+        ("counterfoil.trust:_refuse_condition", "counterfoil.glob:Glob.is_exact", "counterfoil.glob:Glob.literal"),
     ),
     "counterfoil.bounds:rate": Parser(bounds.rate, oneof("600/1m", "1/1s"), (BadRateLimit,)),
     "counterfoil.cursor:Cursors.place": Parser(

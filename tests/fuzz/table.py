@@ -45,6 +45,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil_api.tokens.references:found",
         "counterfoil_api.tokens.references:is_reference",
         "counterfoil_api.users.references:_named",
+        "counterfoil_api.oauth.assertions:_id_of",
     }
 )
 """Read on the way of a request, which `test_service.py` makes of every operation."""
@@ -67,6 +68,7 @@ OURS: Final = {
     "counterfoil.client.wire:Wire.__init__": "the address that the program has stated",
     "counterfoil.client.tokens:Tokens.unannounced": "a number in the answer of the ledger that the program has named",
     "counterfoil.charter:read": "a file that we wrote",
+    "counterfoil.trust:ends_of": "claims that a trusted issuer signed and `checked` has read before",
     **{
         f"counterfoil_api.dialects.canvus.streams:{name}": "an event that was sealed in our log"
         for name in ("Subscription._began", "Subscription._changed", "_name_in")

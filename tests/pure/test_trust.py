@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from counterfoil.refusals import BadTrust, TrustRefused
+from counterfoil.secret import mint
 from counterfoil.trust import Assertion, Trust, checked_trust, ends_of, matched
 from pure.stories import NOON
 
@@ -166,6 +167,7 @@ def test_a_trust_is_kept_as_it_is_stated() -> None:
         ({"audience": ""}, "1 to 255 visible"),
         ({"audience": "a b"}, "1 to 255 visible"),
         ({"audience": "a" * 256}, "1 to 255 visible"),
+        ({"audience": mint("user").plain}, "secret or a bearer"),
         ({"claims": {}}, "everybody for whom this issuer signs could use the token"),
         ({"claims": {f"c{n}": ("v",) for n in range(21)}}, "1 to 20 conditions"),
         ({"claims": {"iss": (GITHUB,)}}, "none of aud, exp, iat, iss, jti, nbf"),

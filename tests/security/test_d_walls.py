@@ -25,6 +25,7 @@ PAST_THE_WALL = {
     "log_state.log_state": "counts for the metrics and for readiness, of the whole log",
     "lookup.Lookup._fetch_digests": "who is this? the account is known only afterwards",
     "lookup.Lookup._fetch_ids": "gathered over accounts, each id with its own",
+    "lookup.Lookup.by_trust": "an exchange names the token alone; the account is known only afterwards",
     "numbers.Numbers._fetch": "gathered over accounts, each with its own counter, which the reader may not see",
     "one_time.accept": "a login: seeds are nothing that the reader may see",
     "one_time.place_of": "a login: recovery codes are nothing that the reader may see",

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from counterfoil import commands, subjects
 from counterfoil.codec import seal
@@ -17,16 +18,25 @@ from counterfoil.subjects import KINDS, TYPE_OF
 from counterfoil.subjects.key_events import NewKey, PublishKey
 from counterfoil.subjects.small import Around
 from counterfoil.token import Token
+from counterfoil.trust import Trust
 from pure.stories import ACCOUNT, ADMIN, CREATED, NOON, SECRET, TOKEN, given
 from security.scanner import Scanner
 
 MARKER = mint("service")
 PLAIN = MARKER.plain
+TRUST = Trust(issuer="https://id.example", audience="us", claims={"sub": ("repo:acme/app",)})
+TRUSTING = replace(CREATED, stub="", trust=TRUST)
 PLACES: dict[Any, list[Any]] = {
     "text": [PLAIN, f"see {PLAIN}.", f"{PLAIN}.*", f"90d {PLAIN}"],
     "texts": [(PLAIN,), (f"{PLAIN}.*", "a.b"), (f"x {PLAIN}",)],
     "metadata": [{PLAIN: "x"}, {"note": f"x{PLAIN}x"}],
     "owner": [Owner("service", PLAIN), Owner("service", f"a:{PLAIN}")],
+    "trust": [
+        replace(TRUST, issuer=f"https://id.example/{PLAIN}"),
+        replace(TRUST, audience=PLAIN),
+        replace(TRUST, claims={PLAIN: ("a",)}),
+        replace(TRUST, claims={"sub": (f"a{PLAIN}*",)}),
+    ],
 }
 USUAL = {
     "number": 1, "owner": Owner("application", "ada"), "name": "nightly", "secret": SECRET, "grace_seconds": 0,
@@ -37,13 +47,14 @@ USUAL = {
 FREE = {
     "name": "text", "description": "text", "reason": "text", "duration": "text", "scopes": "texts", "audience": "texts",
     "metadata": "metadata", "owner": "owner", "networks": "texts", "undescribed": "texts", "rate_limit": "text",
+    "trust": "trust",
 }  # fmt: skip
 """Fields of commands that callers write as they like."""
 CHOSEN = {
     "account", "token_id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
     "grace_seconds", "known_as", "job", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
     "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
-    "counted",
+    "counted", "assertion",
 }  # fmt: skip
 """Fields that hold ids, numbers, times, or words of our own choice."""
 ASKED = [each for each in (*commands.TokenCommand.__subclasses__(), *commands.Change.__subclasses__())
@@ -61,6 +72,8 @@ def sealed(event: Any) -> bytes:
 
 def outcomes(state: Token | None, command: type[commands.TokenCommand], said: dict[str, Any]) -> list[bytes]:
     fields = {name: USUAL[name] for name in command.__struct_fields__ if name in USUAL}
+    if "trust" in said:  # in place of a secret
+        fields, state = fields | ({"secret": None} if "secret" in fields else {}), state and given(TRUSTING).token
     asked = command(account=ACCOUNT, token_id=TOKEN, by=ADMIN, **{**fields, **said})
     try:
         return [sealed(event) for event in decide(state, asked, NOON)]
@@ -99,7 +112,7 @@ ALLOWED = {
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",
-    "networks", "rate_limit", "log", "forgets_use", "ended_early", "max_uses",
+    "networks", "rate_limit", "log", "forgets_use", "ended_early", "max_uses", "trust", "assertion",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
                 facts([("bearer", value.access_token.plain), ("scopes", value.scope), ("id", str(value.jti)),
                         ("expires", f"in {span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
     if isinstance(value, Issued) and not as_json:
-        remark("Keep the secret now: it is not shown again.")
+        remark(_afterwards(value))
         if value.ended_early is not None:
             remark(f"An earlier secret, which was to be good until {time_of(value.ended_early)}, has ended now.")
     if isinstance(value, Token | Issued):
@@ -39,8 +39,17 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
 
 
 def show_secret(value: Issued | Bearer) -> None:
-    """Print the secret or the bearer and nothing else."""
-    say((value.secret if isinstance(value, Issued) else value.access_token).plain + "\n")
+    """Print the secret or the bearer and nothing else; the id of a token that has no secret, by which JWTs name it."""
+    if isinstance(value, Issued) and value.token.trust is not None:
+        say(f"{value.token.id}\n")
+    else:
+        say((value.secret if isinstance(value, Issued) else value.access_token).plain + "\n")
+
+
+def _afterwards(issued: Issued) -> str:
+    if issued.token.trust is not None:
+        return f"It has no secret: exchange a JWT at /v1/oauth/token, with client_id={issued.token.id}."
+    return "Keep the secret now: it is not shown again."
 
 
 def _warn_of(token: Token) -> None:
@@ -69,6 +78,7 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
         ("networks", " ".join(token.networks)), ("rate limit", token.rate_limit or ""),
         ("uses", _uses(token)),
+        *_trust_told(token),
         ("created", f"{time_of(token.created_at)} by {actor_of(token.creator)}"),
         ("last used", "" if at else time_of(token.last_used_at) or "never"),
         ("last exchanged", time_of(token.last_exchanged_at) or "never"),
@@ -81,6 +91,15 @@ def _told(token: Token) -> list[tuple[str, str]]:
         whose = "" if subject.kind == "token" else f" of {subject.kind} {subject.id}"
         lines.append(("as of", f"{time_of(at)}, decided by {event.type} (version {event.version}{whose})"))
     return [(name, value) for name, value in lines if value]
+
+
+def _trust_told(token: Token) -> list[tuple[str, str]]:
+    if token.trust is None:
+        return []
+    claims = (f"{name}={value}" for name, values in token.trust.claims.items() for value in values)
+    once = ", each JWT once" if token.trust.once else ""
+    by = f" by {actor_of(token.trust_by)}" if token.trust_by else ""
+    return [("trusts", f"{token.trust.issuer} for {token.trust.audience}{once}{by}"), ("if", " ".join(claims))]
 
 
 def _standing(token: Token) -> str:

@@ -31,6 +31,7 @@ from .options import (
     Scopes,
 )
 from .showing import show, show_secret
+from .trusting import Once, TrustAudience, TrustClaims, TrustIssuer, trust
 
 app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
 app.command("list")(reading.tokens)
@@ -87,6 +88,10 @@ def create(
     networks: Networks = None,
     rate_limit: RateLimit = None,
     max_uses: MaxUses = None,
+    trust_issuer: TrustIssuer = None,
+    trust_audience: TrustAudience = None,
+    trust_claim: TrustClaims = None,
+    once: Once = False,
     duration: Duration = None,
     expires_at: ExpiresAt = None,
     key: Key = None,
@@ -94,14 +99,15 @@ def create(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Issue a token. Its secret is printed once, now."""
+    """Issue a token. Its secret is printed once, now; with a trust it has none, and --quiet prints its id."""
     whose, more = options.owner(owner), options.metadata(metadata)
+    trusted = trust(trust_issuer, trust_audience, trust_claim, once=once)
     _issued(
         lambda ledger, key: ledger.create(
             name, scopes=scopes or (), scope_sets=scope_set or (), owner=whose, description=description,
             metadata=more, networks=options.networks(networks) or (),
             rate_limit=None if rate_limit == "none" else rate_limit,
-            max_uses=options.stated_number(max_uses), duration=duration, expires_at=expires_at,
+            max_uses=options.stated_number(max_uses), trust=trusted, duration=duration, expires_at=expires_at,
             idempotency_key=key,
         ),
         key, credentials, as_json=as_json, quiet=quiet,
@@ -182,17 +188,22 @@ def patch(
     networks: Networks = None,
     rate_limit: RateLimit = None,
     max_uses: MaxUses = None,
+    trust_issuer: TrustIssuer = None,
+    trust_audience: TrustAudience = None,
+    trust_claim: TrustClaims = None,
+    once: Once = False,
     if_match: IfMatch = None,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is said of a token; scopes, metadata and networks are replaced as a whole."""
+    """Change what is said of a token; scopes, metadata, networks and the trust are replaced as a whole."""
     more = options.metadata(metadata)
+    trusted = trust(trust_issuer, trust_audience, trust_claim, once=once)
     _shown(
         lambda ledger: ledger.patch(
             ref, name=name, description=description, scopes=scopes, metadata=more,
-            networks=options.networks(networks), rate_limit=rate_limit,
+            networks=options.networks(networks), rate_limit=rate_limit, trust=trusted,
             max_uses=options.number(max_uses), if_match=if_match, idempotency_key=key,
         ),
         credentials, as_json=as_json,

@@ -8,6 +8,8 @@ A call either happened once or not at all: every change carries one Idempotency-
 over all tries, so that a connection cut in the middle loses no secret. See `failures` for what may be raised.
 """
 
+from counterfoil.trust import Trust
+
 from .bulk_documents import Imported, ImportReport, Job, Plan
 from .client import Client
 from .documents import (
@@ -88,6 +90,7 @@ __all__ = [
     "SecretNoLongerAvailable",
     "StaleRevision",
     "Token",
+    "Trust",
     "Unavailable",
     "Unintelligible",
     "Unreachable",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+
+from counterfoil.trust import Trust
 
 
 class Secret:
@@ -19,6 +21,9 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(…)"
+
+
+_NONE: Final = Secret("")
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -108,18 +113,20 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: str | None = None
     max_uses: int | None = None
     uses_left: int | None = None
+    trust: Trust | None = None
+    trust_by: Actor | None = None
     as_of: AsOf | None = None
     warnings: tuple[Advice, ...] = ()
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A token with its new secret: the only time that it is shown.
+    """A token with its new secret: the only time that it is shown. That of a token that a trust opens is empty.
 
     `ended_early` is when a secret from an earlier grace, which this rotation ended, would have ended by itself.
     """
 
     token: Token
-    secret: Secret
+    secret: Secret = _NONE
     ended_early: datetime | None = None
 
 

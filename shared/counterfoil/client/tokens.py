@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from counterfoil.trust import Trust
+
 from . import spelling
 from .calls import Calls
 from .documents import Alert, Bearer, Happening, Introspection, Issued, Token
@@ -29,6 +31,7 @@ class Tokens(Calls):
         networks: Sequence[str] = (),
         rate_limit: str | None = None,
         max_uses: int | None = None,
+        trust: Trust | None = None,
         duration: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
@@ -37,11 +40,12 @@ class Tokens(Calls):
 
         `networks` (CIDR) say from where it may be used, `rate_limit` (such as 600/1m) how often,
         `max_uses` how often in all.
+        With a `trust` it has no secret: JWTs of an issuer open it.
         """
         body = spelling.body(
             name=name, scopes=scopes, scope_sets=scope_sets or None, owner=spelling.owner(owner),
             description=description, metadata=metadata, networks=networks or None, rate_limit=rate_limit,
-            max_uses=max_uses, duration=duration, expires_at=expires_at,
+            max_uses=max_uses, trust=trust, duration=duration, expires_at=expires_at,
         )  # fmt: skip
         return spelling.read(await self.change("/v1/tokens", body, key=idempotency_key), Issued)
 
@@ -73,13 +77,14 @@ class Tokens(Calls):
         networks: Sequence[str] | None = None,
         rate_limit: str | None = None,
         max_uses: int | Literal["none"] | None = None,
+        trust: Trust | None = None,
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
         """Change what is said of a token; what is None stays. No networks: anywhere; `none` lifts a limit."""
         body = spelling.body(
             name=name, description=description, scopes=scopes, metadata=metadata, networks=networks,
-            rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses),
+            rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses), trust=trust,
         )  # fmt: skip
         answer = await self.change(spelling.path_of(ref), body, method="PATCH", key=idempotency_key, if_match=if_match)
         return spelling.read(answer, Token)

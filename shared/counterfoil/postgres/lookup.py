@@ -14,9 +14,10 @@ from counterfoil.bounds import UNBOUNDED, Bounds
 from counterfoil.gather import Gather
 from counterfoil.postgres import signing_keys, surroundings
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.token_row import words
+from counterfoil.postgres.token_row import trust_of, words
 from counterfoil.principal import Owner
 from counterfoil.token import ALONE, Standing, Surroundings
+from counterfoil.trust import Trust
 
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
        t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit, t.max_uses,
@@ -57,6 +58,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Under which pepper the secret was found, after a look-up by digests."""
 
 
+class Trusting(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that a trust opens, dead or alive, at the moment `at` of the database's clock."""
+
+    account: UUID
+    id: UUID
+    trust: Trust
+    at: datetime
+
+
 class Lookup:
     """Look-ups of tokens, gathered: exact at every moment, because nothing is remembered."""
 
@@ -75,6 +85,22 @@ class Lookup:
         """Return a token of this account."""
         row = await self._by_id.get((account, token_id))
         return None if row is None else seen_of(row, None, ring=row["ring"])
+
+    async def by_trust(self, token_id: UUID) -> Trusting | None:
+        """Return the token with this id, of whichever account, if a trust opens it."""
+        row = await self._pool.fetchrow(
+            """
+            select t.account_id, t.token_id, t.trust, clock_timestamp() as at
+              from token t
+             where t.token_id = $1 and t.trust is not null
+             order by t.created_at
+             limit 1""",
+            token_id,
+        )
+        trust = None if row is None else trust_of(row["trust"])
+        if row is None or trust is None:
+            return None
+        return Trusting(account=row["account_id"], id=row["token_id"], trust=trust, at=row["at"])
 
     async def _fetch_digests(self, wanted: list[tuple[bytes, ...]]) -> dict[tuple[bytes, ...], asyncpg.Record]:
         rows = await self._pool.fetch(

@@ -45,6 +45,10 @@ class Known:
         """What all processes may know them by; without the pepper it leads nowhere."""
         return digest_of(self._sources.peppers, given)
 
+    def belongs(self, given: Given, account: UUID, token: UUID) -> None:
+        """Remember whose a JWT of another issuer is, which no look-up tells."""
+        self._whose.keep(plain_hash(given), (account, token), _KEPT_SECONDS)
+
     async def whose(self, given: Given) -> tuple[UUID, UUID]:
         """The account and the token that they belong to, which never changes; (NIL, NIL) if to none."""
         key = plain_hash(given)

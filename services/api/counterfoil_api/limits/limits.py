@@ -27,6 +27,7 @@ class Limits:
     quotas: Quotas
     marks: Marks
     guard: Guard
+    known: Known
     logins: Logins
     allowance: Allowance
 
@@ -45,6 +46,7 @@ async def open_limits(settings: Settings, *, readers: Pool, sources: Sources) ->
             attempts=attempts,
             quotas=quotas,
             marks=marks,
+            known=known,
             guard=Guard(quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=guesses),
             logins=Logins(quotas, sources.peppers, attempts, guesses),
             allowance=Allowance(quotas, _quota(settings.rate_limit), attempts, CountedUses(readers)),

@@ -11,14 +11,17 @@ from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied,
 from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.edge.complaints import (
+    AssertionRefused,
     CredentialsMissing,
     CredentialsRefused,
     CredentialsRepeated,
     ExchangeRefused,
+    IssuerUnavailable,
     TargetRefused,
     UnsupportedGrantType,
 )
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.oauth import assertions
 from counterfoil_api.oauth.client_authentication import CLIENTS
 from counterfoil_api.oauth.oauth_errors import OAUTH
 from counterfoil_api.oauth.token_requests import ACCESS_TOKEN, CLIENT, EXCHANGE, OAuthBearer, TokenRequest, TokenType
@@ -34,7 +37,7 @@ api = Api("oauth", CLIENTS)
     spelling=OAUTH,
     refusals=(
         *(CredentialsMissing, CredentialsRepeated, UnsupportedGrantType, ExchangeRefused, TargetRefused),
-        *(BeyondAudience, BadScope, BeyondCaller, EntryTooLarge),
+        *(BeyondAudience, BadScope, BeyondCaller, EntryTooLarge, AssertionRefused, IssuerUnavailable),
     ),
     asks=TokenRequest(
         grant_type=EXCHANGE,
@@ -53,6 +56,9 @@ async def grant_bearer(
     token's secret or a bearer as subject_token, gives never more than that holds (scope, audience, lifetime), and names
     whose actor_token came along in `act`. It needs no client authentication, since it gives nobody anything that the
     subject_token does not; wrong client authentication is refused all the same.
+
+    A token that has a `trust` needs no secret: with its id as client_id, a JWT of the trusted issuer (of type
+    urn:ietf:params:oauth:token-type:jwt or …:id_token) that meets its conditions gives a bearer.
     """
     if form.grant_type == CLIENT:
         return _shown(await _for_client(ledger, client, _wanted(form, address)))
@@ -79,6 +85,8 @@ async def _for_client(ledger: Ledger, approach: Approach | None, wanted: Wanted)
 
 async def _exchanged(ledger: Ledger, form: TokenRequest, address: Address | None) -> Bought:
     wanted = _wanted(form, address)
+    if (assertion := await assertions.presented(ledger, form)) is not None:
+        return await assertions.exchanged(ledger, form, assertion, wanted)
     try:
         subject, acting = form.subject, form.actor
         actor = None if acting is None else await _actor(ledger, acting, address)

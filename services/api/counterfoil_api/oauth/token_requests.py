@@ -16,6 +16,7 @@ from counterfoil_api.typed.documents import BearerDocument
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 CLIENT: Final = "client_credentials"
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - the name of a type
 JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 TokenType = Literal["urn:ietf:params:oauth:token-type:access_token", "urn:ietf:params:oauth:token-type:jwt"]
 _TYPES: Final = (ACCESS_TOKEN, JWT)
@@ -38,7 +39,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     scope: Annotated[str, Meta(description="Scopes with a space between them; without it all there are.")] | None = None
     audience: tuple[str, ...] = ()
     resource: tuple[str, ...] = ()
-    subject_token: Annotated[str, Meta(description="A token's secret, or a bearer.")] = ""
+    subject_token: Annotated[str, Meta(description="A token's secret, a bearer, or a trusted JWT.")] = ""
     subject_token_type: str = ""
     actor_token: Annotated[str, Meta(description="Who acts on the subject's behalf.")] = ""
     actor_token_type: str = ""

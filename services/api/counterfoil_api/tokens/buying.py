@@ -1,5 +1,6 @@
-"""Buying a bearer: with a token's secret or with a bearer, for oneself or on behalf of somebody."""
+"""Buying a bearer: with a token's secret, a bearer or a trusted JWT, for oneself or on behalf of somebody."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -11,8 +12,10 @@ from counterfoil.bounds import Address
 from counterfoil.commands import Exchange, ExchangeSecret, Held
 from counterfoil.events import Exchanged
 from counterfoil.fold import Outcome
+from counterfoil.postgres.lookup import Trusting
 from counterfoil.principal import Actor, Principal
 from counterfoil.refusals import Busy, Denied, Refusal, Unavailable, Uncounted, UnknownSecret
+from counterfoil.trust import Assertion, matched
 from counterfoil_api.auth.bearers import Act, Claims, chain
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
 from counterfoil_api.auth.verification import believed, find, refuse_networks
@@ -124,6 +127,29 @@ async def with_bearer(ledger: Ledger, given: BearerGiven, wanted: Wanted) -> Bou
     await ledger.limits.allowance.spend(itself, wanted.address)
     claims = _claims(ledger.settings.public_url, await _counted(ledger, command), act)
     return Bought(ring.sign(claims), claims)
+
+
+async def with_assertion(ledger: Ledger, token: Trusting, claims: Mapping[str, object], wanted: Wanted) -> Bought:
+    """Buy with the verified claims of a JWT. The door asks again whether they fit the trust that the token has then."""
+    trust = token.trust
+    matched(trust, claims, token.at)  # what does not fit costs the token nothing
+    itself = Principal(actor=Actor("token", token.id), account=token.account, scopes=())
+    ring = await ledger.keys.ring()
+    command = Exchange(
+        account=token.account,
+        token_id=token.id,
+        by=itself,
+        generation=0,
+        assertion=Assertion(issuer=trust.issuer, audience=trust.audience, claims=dict(claims)),
+        jti=uuid7(),
+        lifetime_seconds=_lifetime(ledger, wanted),
+        audience=wanted.audience,
+        scopes=wanted.scopes,
+        address=wanted.address,
+    )  # the door says which limits of the token count: those of a JWT that is refused do not
+    await ledger.limits.allowance.spend(itself, wanted.address)
+    bought = _claims(ledger.settings.public_url, await _counted(ledger, command), None)
+    return Bought(ring.sign(bought), bought)
 
 
 async def _note_use(ledger: Ledger, given: SecretGiven, wanted: Wanted) -> None:

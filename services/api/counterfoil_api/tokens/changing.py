@@ -17,12 +17,14 @@ from counterfoil.refusals import (
     BadReference,
     BadScope,
     BadText,
+    BadTrust,
     BeyondCaller,
     BeyondOwner,
     BeyondPolicy,
     EntryTooLarge,
     NotFound,
     NothingToRenew,
+    NoTrust,
     RenewsItself,
     ScopeMissing,
 )
@@ -57,7 +59,7 @@ _TARGET = (ScopeMissing, NotFound, BadReference)
     scope="tokens.update",
     refusals=(
         *(*_TARGET, AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy),
-        *(BadText, BadScope, BadMetadata, *_BOUNDS),
+        *(BadText, BadScope, BadMetadata, *_BOUNDS, BadTrust, NoTrust),
     ),
     asks=CHANGES,
     answers=TOKEN,
@@ -73,7 +75,8 @@ async def update_token(
 ) -> Tagged[TokenDocument]:
     """Change what is said of a token.
 
-    Scopes are replaced as a whole. Nobody changes a token that holds more than they do, or gives it more.
+    Scopes are replaced as a whole. Nobody changes a token that holds more than they do, or gives it more. Another
+    `trust` ends the bearers that were bought under the one before; a token that has a secret can have none.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.update")
     foreign = None if body.scopes is UNSET else await undescribed(ledger, asker, body.scopes)
@@ -90,6 +93,7 @@ async def update_token(
         networks=body.networks,
         rate_limit=body.rate_limit,
         max_uses=body.max_uses,
+        trust=UNSET if body.trust is UNSET else body.trust.trust,
     )
     return await _changed(ledger, listed, command, key, foreign=foreign)
 

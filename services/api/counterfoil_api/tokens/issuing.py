@@ -24,6 +24,7 @@ from counterfoil.refusals import (
     BadReference,
     BadScope,
     BadText,
+    BadTrust,
     BeyondCaller,
     BeyondOwner,
     BeyondPolicy,
@@ -31,6 +32,7 @@ from counterfoil.refusals import (
     KeyTooShort,
     LifetimeRequired,
     LifetimeUnwanted,
+    NoSecret,
     NotFound,
     PreviousSecretGood,
     ScopeMissing,
@@ -49,7 +51,7 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.references import TokenRef, permitted
 from counterfoil_api.tokens.showing import token_document
 from counterfoil_api.tokens.warnings import warned
-from counterfoil_api.tokens.wishes import Turn, issue, rotate
+from counterfoil_api.tokens.wishes import Turn, issue, rotate, trusting
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import Copy, Issued, NewToken, OwnerGiven, Rotation, TokenDocument
 from counterfoil_api.typed.examples import ISSUED, NEW_TOKEN, ROTATION
@@ -68,7 +70,7 @@ _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 @api.post(
     "/v1/tokens",
     scope="tokens.create",
-    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, *_OWNER, *_WORDS, *_SECRET_ONCE),
+    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, *_OWNER, *_WORDS, BadTrust, *_SECRET_ONCE),
     asks=NEW_TOKEN,
     answers=ISSUED,
 )
@@ -79,6 +81,7 @@ async def create_token(
 
     The reply shows its secret, this once. A token has no more than its issuer: scopes and lifetime. Without `owner`
     it acts on behalf of its issuer's owner. A user is named by their id, number or e-mail address, and has to exist.
+    With a `trust` it has no secret: at /v1/oauth/token, JWTs of the trusted issuer are exchanged for bearers.
     """
     owner = await _owner(ledger, asker, body.owner)
     scopes = await expanded(ledger, asker, body.scopes, body.scope_sets)
@@ -91,6 +94,7 @@ async def create_token(
         networks=body.networks,
         rate_limit=body.rate_limit,
         max_uses=body.max_uses,
+        trust=None if body.trust is None else body.trust.trust,
         duration=body.duration,
         expires_at=body.expires_at,
     )
@@ -136,6 +140,7 @@ async def clone_token(
         networks=original.networks if body.networks is UNSET else body.networks,
         rate_limit=original.rate_limit if body.rate_limit is UNSET else body.rate_limit,
         max_uses=original.max_uses if body.max_uses is UNSET else body.max_uses,
+        trust=original.trust,
         duration=duration,
         expires_at=expires_at,
         cloned_from=original.id,
@@ -148,7 +153,7 @@ async def clone_token(
     scope="tokens.rotate",
     refusals=(
         *(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
-        *(LifetimeRequired, LifetimeUnwanted, PreviousSecretGood, *_SECRET_ONCE),
+        *(LifetimeRequired, LifetimeUnwanted, PreviousSecretGood, NoSecret, *_SECRET_ONCE),
     ),
     asks=ROTATION,
     answers=ISSUED,
@@ -209,10 +214,13 @@ def _ended_early(outcome: Outcome) -> datetime | UnsetType:
 async def _made(ledger: Ledger, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
     foreign = await undescribed(ledger, asker, wish.scopes)
 
-    def shown(outcome: Outcome, secret: str) -> Issued:
+    def shown(outcome: Outcome, secret: str | UnsetType = UNSET) -> Issued:
         return Issued(token=warned(_document(outcome), foreign), secret=secret)
 
-    issued = await issue(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
+    if wish.trust is None:
+        issued = await issue(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
+    else:
+        issued = await trusting(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
     return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
 
 

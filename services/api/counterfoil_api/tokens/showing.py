@@ -10,9 +10,10 @@ from counterfoil.events import Fact
 from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
 from counterfoil.token import Surroundings, Token, flaw, status, used_up
+from counterfoil.trust import Trust
 from counterfoil_api.account.actors import Names, actor_document, bare
 from counterfoil_api.edge.problems import kind_of
-from counterfoil_api.typed.documents import AlertDocument, EventDocument, OwnerDocument, TokenDocument
+from counterfoil_api.typed.documents import AlertDocument, EventDocument, OwnerDocument, TokenDocument, TrustDocument
 
 
 def token_document(
@@ -36,6 +37,8 @@ def token_document(
         rate_limit=token.rate_limit,
         max_uses=token.max_uses,
         uses_left=None if token.max_uses is None else max(token.max_uses - around.used, 0),
+        trust=_trust_document(token.trust),
+        trust_by=None if token.trust_by is None else bare(token.trust_by),
         status=standing,
         refused=kind_of(denied).name if denied else None,
         duration=token.duration,
@@ -51,6 +54,12 @@ def token_document(
         reason=token.reason,
         dialect=token.dialect,
     )
+
+
+def _trust_document(trust: Trust | None) -> TrustDocument | None:
+    if trust is None:
+        return None
+    return TrustDocument(issuer=trust.issuer, audience=trust.audience, claims=trust.claims, once=trust.once)
 
 
 def listed_document(listed: Listed, known: Names | None = None) -> TokenDocument:

@@ -73,6 +73,29 @@ async def issue(
     return await _with_secret(ledger, command, secret, retry, shown, kind=kind, beside=beside(token_id))
 
 
+async def trusting(
+    ledger: Ledger,
+    asker: Principal,
+    wish: Wish,
+    retry: Retry | None,
+    shown: Callable[[Outcome], T],
+    *,
+    kind: type[T],
+    foreign: Undescribed,
+) -> T:
+    """Issue a token that a trust opens in place of a secret."""
+    command = creation(
+        wish,
+        asker,
+        ledger.peppers,
+        token_id=uuid7(),
+        secret=None,
+        thresholds=ledger.settings.thresholds,
+        undescribed=foreign.scopes,
+    )
+    return await answered(ledger, command, retry, shown, kind=kind, holds_secret=False)
+
+
 async def rotate(
     ledger: Ledger,
     asker: Principal,

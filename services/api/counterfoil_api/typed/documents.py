@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil import glob, moments, text
+from counterfoil import glob, moments, text, trust
 from counterfoil.token import Status
 
 # The ledger itself checks these, and says better what is wrong; here they are only described.
@@ -83,6 +83,9 @@ MaxUses = Annotated[
     int,
     Meta(ge=1, le=1_000_000_000, description="Uses in all, counted from when this is set; null is any number."),
 ]
+TrustedValue = Annotated[
+    str, Meta(description=glob.MEANING, extra_json_schema={"pattern": glob.PATTERN, "minLength": 1, "maxLength": 255})
+]
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +105,40 @@ class OwnerGiven(Given, frozen=True, kw_only=True):
     ]
 
 
+class TrustGiven(Given, frozen=True, kw_only=True):
+    """In place of a secret: whose JWTs open the token, for which audience, and what their claims must say."""
+
+    issuer: Annotated[
+        str,
+        Meta(
+            description="What the JWT has as `iss`; its keys are found by OpenID Connect Discovery.",
+            examples=["https://token.actions.githubusercontent.com"],
+            extra_json_schema={"pattern": trust.ISSUER, "maxLength": 255},
+        ),
+    ]
+    audience: Annotated[
+        str,
+        Meta(description="What the JWT has in `aud`.", extra_json_schema={"pattern": trust.VISIBLE, "maxLength": 255}),
+    ]
+    claims: Annotated[
+        dict[str, TrustedValue | tuple[TrustedValue, ...]],
+        Meta(
+            description="For each claim the values of which one has to fit. Nested claims are named with dots.",
+            examples=[{"repository": ["acme/app"], "ref": ["refs/heads/main"]}],
+            extra_json_schema={
+                "minProperties": 1, "maxProperties": trust.CONDITION_LIMIT, "propertyNames": {"pattern": trust.VISIBLE},
+            },
+        ),
+    ]  # fmt: skip
+    once: Annotated[bool, Meta(description="Whether each JWT, known by its `jti`, is accepted once.")] = False
+
+    @property
+    def trust(self) -> trust.Trust:
+        """What the ledger keeps."""
+        claims = {name: (said,) if isinstance(said, str) else said for name, said in self.claims.items()}
+        return trust.Trust(issuer=self.issuer, audience=self.audience, claims=claims, once=self.once)
+
+
 class NewToken(Given, frozen=True, kw_only=True):
     """A token to be issued. Without scopes it may do nothing; without a lifetime it never expires."""
 
@@ -114,6 +151,7 @@ class NewToken(Given, frozen=True, kw_only=True):
     networks: Networks = ()
     rate_limit: RateLimit | None = None
     max_uses: MaxUses | None = None
+    trust: TrustGiven | None = None
     duration: Duration | None = None
     expires_at: Moment | None = None
 
@@ -128,6 +166,7 @@ class TokenChanges(Given, frozen=True, kw_only=True):
     networks: Networks | UnsetType = UNSET
     rate_limit: RateLimit | UnsetType | None = UNSET
     max_uses: MaxUses | UnsetType | None = UNSET
+    trust: TrustGiven | UnsetType = UNSET
 
 
 class Renewal(Given, frozen=True, kw_only=True):
@@ -214,6 +253,15 @@ class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):
     jti: UUID
 
 
+class TrustDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What opens a token that has no secret."""
+
+    issuer: str
+    audience: str
+    claims: dict[str, tuple[str, ...]]
+    once: bool
+
+
 class OwnerDocument(msgspec.Struct, frozen=True):
     """On whose behalf a token acts."""
 
@@ -296,6 +344,11 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit: Annotated[str | None, Meta(description="How often it may be used; null is any number of times.")]
     max_uses: Annotated[int | None, Meta(description="How often it may be used in all; null is any number of times.")]
     uses_left: Annotated[int | None, Meta(description="What is left of `max_uses`; null for a past moment.")]
+    trust: Annotated[TrustDocument | None, Meta(description="Whose JWTs open it; null for a token with a secret.")]
+    trust_by: Annotated[
+        ActorDocument | None,
+        Meta(description="Who stated the trust, or gave it scopes, last: its bearers may no more than they still may."),
+    ]
     status: Status
     refused: Annotated[
         str | None, Meta(description="The problem that its secret is answered with at this moment; null: it is good.")
@@ -319,10 +372,10 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
-    """A token together with its new secret, which is shown this once."""
+    """A token together with its new secret, which is shown this once; one that a trust opens has none."""
 
     token: TokenDocument
-    secret: str
+    secret: str | UnsetType = UNSET
     ended_early: Annotated[
         datetime | UnsetType,
         Meta(description="When a secret from an earlier grace, which this rotation ended, would have ended by itself."),

@@ -1,0 +1,48 @@
+"""Tokens that trust an issuer of the tests, and JWTs that are exchanged for their bearers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from api.oauth import EXCHANGE, JWT, TOKEN, anybody
+from api.oidc_issuer import AUDIENCE, OidcIssuer
+from api.service import Answer, Caller
+
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
+CLAIMS: dict[str, object] = {"repository": ["acme/app"], "ref": ["refs/heads/main"]}
+
+
+def trust_in(trusted: OidcIssuer, /, **changed: object) -> dict[str, object]:
+    return {"issuer": trusted.url, "audience": AUDIENCE, "claims": CLAIMS, **changed}
+
+
+@dataclass(frozen=True)
+class Trusting:
+    """Who issues such tokens, and whom they trust."""
+
+    admin: Caller
+    issuer: OidcIssuer
+
+    async def issue(self, by: Caller | None = None, /, *, trust: dict[str, object] | None = None, **fields: Any) -> Any:
+        """A token with a trust, by the administrator."""
+        wanted = {"scopes": ["deploy.*"], **fields, "trust": trust_in(self.issuer, **(trust or {}))}
+        return (await (by or self.admin).issue(**wanted))["token"]
+
+    async def exchange(self, token: Any, jwt: str | None = None, **fields: str) -> Answer:
+        """Exchange a JWT without being anybody."""
+        asked = {
+            "grant_type": EXCHANGE, "client_id": token if isinstance(token, str) else token["id"],
+            "subject_token": self.issuer.jwt() if jwt is None else jwt, "subject_token_type": JWT, **fields,
+        }  # fmt: skip
+        return await anybody(self.admin).form(TOKEN, **asked)
+
+    async def bearer(self, token: Any, jwt: str | None = None, **fields: str) -> Caller:
+        """Whoever has the bearer that a JWT bought."""
+        answer = await self.exchange(token, jwt, **fields)
+        assert answer.status == 200, answer.body
+        return self.admin.with_token(answer.json["access_token"])
+
+    async def refused(self, token: Any, jwt: str | None = None, **fields: str) -> str:
+        """What is said to a JWT that buys nothing."""
+        answer = await self.exchange(token, jwt, **fields)
+        assert (answer.status, answer.json["error"]) == (400, "invalid_request"), answer.body
+        return str(answer.json["error_description"])
