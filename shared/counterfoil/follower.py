@@ -13,6 +13,7 @@ from typing import TypeAlias
 from .postgres import followers as sql
 from .postgres.connection import Pool
 from .postgres.followers import LoggedEvent, Transaction
+from .postgres.schema_changes import repeated
 
 Apply: TypeAlias = Callable[[Transaction, Sequence[LoggedEvent]], Awaitable[None]]
 
@@ -41,6 +42,7 @@ class Follower:
     from_now: bool = False
 
 
+@repeated
 async def follow(pool: Pool, follower: Follower) -> int:
     """Handle the next batch, and return how many events it had; 0 also while another worker is at it.
 

@@ -19,6 +19,7 @@ from counterfoil.door import Door
 from counterfoil.fold import Outcome
 from counterfoil.postgres import jobs as sql
 from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.schema_changes import OUTDATED
 from counterfoil.principal import SYSTEM, Principal
 from counterfoil.refusals import Refusal, Unavailable
 from counterfoil.subjects.job import FinishJob, Job, StartJob
@@ -81,7 +82,7 @@ class Jobs:
             while (turn := await self._turn(ends)) and not self._over(ends):
                 done += turn
             self._postponed = False
-        except LOST as error:
+        except (*LOST, *OUTDATED) as error:
             if not self._postponed:  # once, and not with every call
                 log.warning("jobs_postponed", error=type(error).__name__)
             self._postponed = True

@@ -17,6 +17,7 @@ import structlog
 from counterfoil.fold import AGAIN, Command, Outcome
 from counterfoil.idempotency import Claim
 from counterfoil.postgres import batch as sql
+from counterfoil.postgres.schema_changes import OUTDATED
 from counterfoil.refusals import Busy, OutcomeUnknown, Overloaded, Refusal
 
 from .batch import Batch, Job, Reply, lane_of
@@ -35,9 +36,8 @@ ROUNDS: Final = 3
 _PASSING: Final = (
     asyncpg.UniqueViolationError,  # another process made the same thing first: decide again on what it made
     asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
     asyncpg.QueryCanceledError,
-    asyncpg.InvalidCachedStatementError,  # a migration changed a table under a prepared statement
+    *OUTDATED,  # a migration has changed something under the statement
 )
 """Errors that are worth another try: what caused them may be gone by then."""
 

@@ -15,12 +15,14 @@ from counterfoil.subjects import KINDS
 
 from .connection import Pool
 from .periods import ALWAYS, Period, during
+from .schema_changes import repeated
 from .tenant import tenant
 
 # As in the index event_of_account: tokens have timelines of their own, and reads a list.
 _KINDS: Final = "kind <> 'token' and kind <> 'log'"
 
 
+@repeated
 async def account_events(
     pool: Pool,
     account: UUID,
@@ -47,6 +49,7 @@ async def account_events(
     return _facts(rows)
 
 
+@repeated
 async def histories(pool: Pool, account: UUID, until: Mapping[UUID, int]) -> list[Fact]:
     """Return all that happened to each of these subjects, up to a version; one subject after the other, in order."""
     async with tenant(pool, account) as connection:

@@ -13,6 +13,7 @@ import msgspec
 from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.listing import EXPIRY, NO_SESSION, Listed
+from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
@@ -23,6 +24,7 @@ KEPT: Final = timedelta(days=30)
 SOON: Final = timedelta(days=1)
 """Of tokens that expire within so long, something is always said, also where no notice was raised."""
 MOST_COUNTED: Final = 1_000
+_TABLES: Final = ("event", "subject", "token", "token_use")
 _RECENT: Final = timedelta(days=7)
 _SPANS: Final = (timedelta(0), SOON, timedelta(days=7), timedelta(days=30), timedelta(days=90))
 """What lies within the first of these that fits is equally pressing; beyond the last one all is."""
@@ -64,6 +66,7 @@ class _Group(NamedTuple):
     values: tuple[object, object]
 
 
+@repeated
 async def alerts_of(
     pool: Pool,
     account: UUID,
@@ -83,13 +86,14 @@ async def alerts_of(
     crossing its next notice or by much use: who must see all of them begins again at the first page now and then.
     """
     condition = "t.noticed = $9 and t.expires_at > now() - $10::interval"
-    async with tenant(pool, account) as connection:
+    async with tenant(pool, account, *_TABLES) as connection:
         # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
         notices = await _notices(connection, account, since=int(str(after[0])) if after else 0)
         groups = [_Group(notice, condition, (notice, kept)) for notice in notices]
         return await _of_groups(connection, _Whose(account, owner, creator), groups, after, limit=limit)
 
 
+@repeated
 async def expiring_within(
     pool: Pool,
     account: UUID,
@@ -111,10 +115,11 @@ async def expiring_within(
     edges = [-kept, *(span for span in _SPANS if span < window), window]
     condition = f"({EXPIRY}) > $9 and ({EXPIRY}) <= $10"
     groups = [_Group(n, condition, (at + start, at + end)) for n, (start, end) in enumerate(pairwise(edges))]
-    async with tenant(pool, account) as connection:
+    async with tenant(pool, account, *_TABLES) as connection:
         return await _of_groups(connection, _Whose(account, owner, creator), groups, after, limit=limit)
 
 
+@repeated
 async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, creator: UUID | None = None) -> int:
     """Return how many tokens expire within a day and were announced by no notice; at most MOST_COUNTED."""
     async with tenant(pool, account) as connection:

@@ -12,6 +12,7 @@ import msgspec
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.forgetting import BATCH, in_batches
 from counterfoil.postgres.periods import ALWAYS, Period, during
+from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant import tenant
 
 KEPT: Final = timedelta(days=90)
@@ -52,6 +53,7 @@ async def add(pool: Pool, rows: Sequence[Row]) -> None:
     )
 
 
+@repeated
 async def attempts_of(
     pool: Pool,
     account: UUID,

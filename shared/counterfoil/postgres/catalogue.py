@@ -10,12 +10,14 @@ from counterfoil.subjects.account import Account
 from counterfoil.subjects.small import Small
 
 from .connection import Pool
+from .schema_changes import repeated
 from .subject_row import COLUMNS, state_of
 from .tenant import tenant
 
 S = TypeVar("S", bound=Small)
 
 
+@repeated
 async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after: str | None, limit: int) -> list[S]:
     """Return up to `limit` active subjects of a kind whose name comes after this one, in the order of their names."""
     async with tenant(pool, account) as connection:
@@ -34,6 +36,7 @@ async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after
     return [state for state in map(state_of, rows) if isinstance(state, kind[1])]
 
 
+@repeated
 async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> list[S]:
     """Return the active ones among these subjects, of this kind."""
     async with tenant(pool, account) as connection:

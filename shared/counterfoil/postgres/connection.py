@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
+from .schema_changes import SteadyConnection
 from .session import PATIENCE_SECONDS, arrange, open_session
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -65,7 +66,14 @@ async def open_pool(url: str, *, size: int, by_key: bool = False) -> Pool:
     """
     arranged = partial(arrange, url=url, settings=SETTINGS if by_key else _READER)
     return await asyncpg.create_pool(
-        url, min_size=0, max_size=size, init=arranged, command_timeout=20, timeout=PATIENCE_SECONDS, reset=_taken_back
+        url,
+        min_size=0,
+        max_size=size,
+        init=arranged,
+        command_timeout=20,
+        timeout=PATIENCE_SECONDS,
+        reset=_taken_back,
+        connection_class=SteadyConnection,
     )
 
 

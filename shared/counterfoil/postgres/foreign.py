@@ -11,6 +11,7 @@ from counterfoil.foreign import Algorithm
 from counterfoil.subjects import KINDS
 
 from .connection import Pool
+from .schema_changes import repeated
 from .tenant import tenant
 
 
@@ -39,6 +40,7 @@ async def holders(pool: Pool, digests: Iterable[bytes]) -> dict[bytes, tuple[UUI
     return {row["digest"]: (row["account_id"], row["token_id"]) for row in rows}
 
 
+@repeated
 async def creations(pool: Pool, account: UUID, tokens: Iterable[UUID]) -> dict[UUID, Fact]:
     """Return the first event of each of these tokens of one account."""
     async with tenant(pool, account) as connection:

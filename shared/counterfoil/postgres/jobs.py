@@ -14,6 +14,7 @@ from counterfoil.subjects.job import Job
 
 from .connection import Pool
 from .forgetting import BATCH, in_batches
+from .schema_changes import repeated
 from .subject_row import COLUMNS, state_of
 from .tenant import tenant
 
@@ -111,6 +112,7 @@ async def progress(pool: Pool, job: Job) -> Progress:
     return Progress(**dict(row))
 
 
+@repeated
 async def job_by_id(pool: Pool, account: UUID, job_id: UUID) -> Job | None:
     """Return a job of this account."""
     async with tenant(pool, account) as connection:
@@ -121,6 +123,7 @@ async def job_by_id(pool: Pool, account: UUID, job_id: UUID) -> Job | None:
     return state if isinstance(state, Job) else None
 
 
+@repeated
 async def latest_jobs(
     pool: Pool, account: UUID, *, creator: UUID | None, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Job]:

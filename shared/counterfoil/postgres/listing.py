@@ -15,6 +15,7 @@ from counterfoil.moments import Moment
 from counterfoil.postgres import surroundings
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.periods import instant
+from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant import tenant
 from counterfoil.postgres.token_row import listed, token_of
 from counterfoil.postgres.use import last_use
@@ -107,6 +108,7 @@ _PLAIN: Final[dict[str, str]] = {
 """Filters that are one value in one condition."""
 
 
+@repeated
 async def page_of(
     pool: Pool, account: UUID, wanted: Filter, *, sort: Sort, descending: bool, after: list[object] | None, limit: int
 ) -> list[Listed]:
@@ -133,6 +135,7 @@ async def page_of(
     return [_listed(row) for row in rows]
 
 
+@repeated
 async def numbered_page(
     pool: Pool, account: UUID, wanted: Filter, *, sort: Sort, descending: bool, offset: int, limit: int
 ) -> tuple[list[Listed], int]:
@@ -146,7 +149,7 @@ async def numbered_page(
     direction = "desc" if descending else "asc"
     # Those that were made together go by their numbers; in any other order an index ends with the id.
     order = f"order by {key} {direction}, {'t.number' if sort == 'created' else 't.token_id'} {direction}"
-    async with tenant(pool, account) as connection:
+    async with tenant(pool, account, "subject", "token", "token_use") as connection:
         # Only those of the page are read whole.
         rows = await connection.fetch(
             f"""
@@ -164,6 +167,7 @@ async def numbered_page(
     return [_listed(row) for row in rows], total
 
 
+@repeated
 async def owner_known(pool: Pool, account: UUID, owner: Owner) -> bool:
     """Say whether any token ever belonged to this owner."""
     async with tenant(pool, account) as connection:
@@ -174,6 +178,7 @@ async def owner_known(pool: Pool, account: UUID, owner: Owner) -> bool:
     return known
 
 
+@repeated
 async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number: int | None = None) -> Listed | None:
     """Return one token of this account, by its id or its number."""
     name, value = ("token_id", token_id) if token_id is not None else ("number", number)

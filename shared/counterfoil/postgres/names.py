@@ -12,6 +12,7 @@ from counterfoil.principal import Owner
 from counterfoil.token import SESSION
 
 from .connection import Pool
+from .schema_changes import repeated
 from .tenant import tenant
 
 
@@ -28,6 +29,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     session: bool = False
 
 
+@repeated
 async def names_of(pool: Pool, account: UUID, ids: Iterable[UUID]) -> dict[UUID, Named]:
     """Return those of these ids that are a token or a user of this account; one query, however many they are."""
     wanted = list(set(ids))

@@ -10,10 +10,12 @@ from counterfoil.codec import entry_of, fact_of
 from counterfoil.events import Fact
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.periods import ALWAYS, Period, during
+from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant import tenant
 from counterfoil.subjects import KINDS
 
 
+@repeated
 async def reads_of(
     pool: Pool,
     account: UUID,

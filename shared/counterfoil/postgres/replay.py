@@ -21,6 +21,7 @@ from .session import open_session
 from .subject_row import COLUMNS as SUBJECT_COLUMNS
 from .subject_row import state_of
 
+_TABLES: Final = ("event", "secret", "subject", "token")
 _PREFETCH: Final = 1_000
 """Rows in memory at a time, of each cursor."""
 _SETTINGS: Final = {
@@ -94,6 +95,8 @@ async def snapshot(url: str) -> AsyncIterator[Snapshot]:
     connection = await open_session(url, _SETTINGS)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            # Before the snapshot is taken: a table that a migration rewrites is empty in every older one.
+            await connection.execute(f"lock table {', '.join(_TABLES)} in access share mode")
             await _refuse_part(connection)
             yield Snapshot(connection)
     finally:
@@ -116,7 +119,7 @@ async def _refuse_part(connection: Connection) -> None:
                                   and pg_get_expr(p.polqual, p.polrelid) = 'true'
                                   and pg_has_role(r.role, 'usage')))
          order by c.relname""",
-        ["event", "secret", "subject", "token"],
+        list(_TABLES),
     )
     if tables:
         hidden = ", ".join(row["relname"] for row in tables)

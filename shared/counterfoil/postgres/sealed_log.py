@@ -19,7 +19,8 @@ import msgspec
 from counterfoil.principal import Actor
 
 from .connection import Connection, Pool
-from .tenant import Tenant, tenant
+from .schema_changes import repeated
+from .tenant import Tenant, moment, tenant
 
 LOOKED_AT: Final = 10_000
 """Positions, or versions of one subject, that one window looks at, at most."""
@@ -143,6 +144,7 @@ class Window(NamedTuple):
     reached: int
 
 
+@repeated
 async def head_of(pool: Pool, account: UUID | None) -> int:
     """Return the last position of an account's log, or of the whole log; 0 if it is empty."""
     async with _reading(pool, account) as connection:
@@ -168,6 +170,7 @@ async def last_positions(pool: Pool, *, after: int, until: int) -> dict[UUID, in
     return {account: position for account, position in rows}  # noqa: C416 - a record is no tuple to mypy
 
 
+@repeated
 async def window(
     pool: Pool,
     account: UUID | None,
@@ -238,10 +241,10 @@ async def _head(connection: Tenant, account: UUID | None) -> int:
 async def _reading(pool: Pool, account: UUID | None) -> AsyncIterator[Tenant]:
     """Lend a connection that sees one moment: one account's rows, or everybody's."""
     if account is not None:
-        async with tenant(pool, account) as connection:
+        async with tenant(pool, account, "event", "sealed") as connection:
             yield connection
         return
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with moment(pool, "event", "head", "sealed") as connection:
         yield connection
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from .connection import Pool
 from .listing import LAST_USED, Filter, conditions
+from .schema_changes import repeated
 from .tenant import tenant
 
 PART: Final = 500
@@ -23,7 +24,7 @@ _SHOWN: Final = 20
 # The set: which tokens, and with which secrets. Exchanges, verifications and changes of words leave it as it is.
 _SET: Final = """
        select count(*) as tokens,
-              sha256(coalesce(string_agg(uuid_send(w.token_id) || int4send(w.generation), ''::bytea
+              sha256(coalesce(string_agg(uuid_send(w.token_id) || int4send(w.generation::integer), ''::bytea
                                          order by w.token_id), ''::bytea)) as digest
          from wanted w"""
 
@@ -119,6 +120,7 @@ def _wanted(wanted: Filter, arguments: list[object]) -> str:
           where {meant})"""
 
 
+@repeated
 async def look(pool: Pool, account: UUID, wanted: Filter, *, itself: UUID) -> Look:
     """Return what a filter finds, and whether `itself` is among it; nothing of it is kept in memory."""
     arguments: list[object] = [account, itself]
@@ -136,6 +138,7 @@ def _look(row: asyncpg.Record) -> Look:
     return msgspec.convert({**dict(row), **lists}, Look, strict=False, builtin_types=(bytes,))
 
 
+@repeated
 async def stage(pool: Pool, account: UUID, wanted: Filter, *, job: UUID, digest: bytes) -> tuple[int, bytes]:
     """Freeze what a filter finds in parts, if it is what the digest says; return how many it finds, and their digest.
 

@@ -11,6 +11,8 @@ import asyncpg
 
 from counterfoil.refusals import Misconfigured
 
+from .schema_changes import SteadyConnection
+
 if TYPE_CHECKING:
     from .connection import Connection
 
@@ -32,7 +34,9 @@ async def open_session(url: str, settings: Mapping[str, str], *, command_timeout
 
     Raises Misconfigured if the database, or the pooler before it, will not keep them.
     """
-    connection = await asyncpg.connect(url, timeout=PATIENCE_SECONDS, command_timeout=command_timeout)
+    connection = await asyncpg.connect(
+        url, timeout=PATIENCE_SECONDS, command_timeout=command_timeout, connection_class=SteadyConnection
+    )
     try:
         await arrange(connection, url=url, settings=settings)
     except BaseException:

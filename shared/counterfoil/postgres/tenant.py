@@ -6,7 +6,7 @@ foreign; without an account it shows nothing at all. What grants.py gives this r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
@@ -15,24 +15,54 @@ import asyncpg
 
 from .connection import Pool
 from .grants import READER, SETTING
+from .schema_changes import OUTDATED
 
 Tenant: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 @asynccontextmanager
-async def tenant(pool: Pool, account: UUID) -> AsyncIterator[Tenant]:
-    """Lend a connection that sees one account's rows, as of one moment, and can change nothing.
+async def tenant(pool: Pool, account: UUID, *at_one_moment: str) -> AsyncIterator[Tenant]:
+    """Lend a connection that sees one account's rows, and can change nothing.
+
+    It is good for one statement, or for several that see the tables named here `at_one_moment`. Whoever calls this is
+    `repeated` (see `schema_changes`): a migration may make the transaction fail.
 
     Role and account last as long as the transaction does, so that no pool and no pooler can carry them to the next one.
     """
+    # This goes as text: made of a number, an id can be nothing but an id.
+    alone = f"set local role {READER}; set local {SETTING} = '{UUID(int=account.int)}'"
+    async with _transaction(pool, f"{_begin(at_one_moment)}; {alone}") as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def moment(pool: Pool, *tables: str) -> AsyncIterator[Tenant]:
+    """Lend a connection that sees these tables at one moment, all accounts, and can change nothing."""
+    async with _transaction(pool, _begin(tables)) as connection:
+        yield connection
+
+
+def _begin(at_one_moment: Sequence[str]) -> str:
+    """Return SQL that begins a transaction which sees these tables as they are at one moment.
+
+    A table that a migration has rewritten is empty in every snapshot that is older (PostgreSQL 13.6), so they are
+    locked before the first statement takes the snapshot. One statement alone takes its own when it has its locks.
+    """
+    if not at_one_moment:
+        return "begin isolation level read committed, read only"
+    tables = ", ".join(sorted(at_one_moment))
+    return f"begin isolation level repeatable read, read only; lock table {tables} in access share mode"
+
+
+@asynccontextmanager
+async def _transaction(pool: Pool, begin: str) -> AsyncIterator[Tenant]:
     async with pool.acquire() as connection:
         try:
-            # This goes as text: made of a number, an id can be nothing but an id.
-            await connection.execute(
-                f"begin isolation level repeatable read, read only; set local role {READER};"
-                f" set local {SETTING} = '{UUID(int=account.int)}'"
-            )
+            await connection.execute(begin)
             yield connection
+        except OUTDATED:
+            await connection.reload_schema_state()  # asyncpg forgets by itself what failed, but for cursors
+            raise
         finally:
             await _end(connection)
 

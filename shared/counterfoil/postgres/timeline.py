@@ -11,10 +11,12 @@ import asyncpg
 from counterfoil.codec import entry_of, fact_of
 from counterfoil.events import Fact
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant import Tenant, tenant
 from counterfoil.subjects import KINDS
 
 
+@repeated
 async def events_of(
     pool: Pool,
     account: UUID,
@@ -39,6 +41,7 @@ async def events_of(
     return _facts(rows)
 
 
+@repeated
 async def changes_until(
     pool: Pool, account: UUID, token_id: UUID, *, at: datetime | None = None, version: int | None = None
 ) -> list[Fact]:
@@ -46,7 +49,7 @@ async def changes_until(
 
     Of its exchanges only the last is read, however many there are: each just replaces the time of the one before.
     """
-    async with tenant(pool, account) as connection:
+    async with tenant(pool, account, "event") as connection:
         if version is None:
             version = await _version_at(connection, account, token_id, at or datetime.max.replace(tzinfo=UTC))
         rows = await connection.fetch(
@@ -66,6 +69,7 @@ async def changes_until(
     return _facts(rows)
 
 
+@repeated
 async def happened_until(pool: Pool, account: UUID, subject_id: UUID, kind: str, at: datetime) -> list[Fact]:
     """Return all that happened to an account, a user or the like up to a moment, in order: they are few."""
     async with tenant(pool, account) as connection:
@@ -80,6 +84,7 @@ async def happened_until(pool: Pool, account: UUID, subject_id: UUID, kind: str,
     return _facts(rows)
 
 
+@repeated
 async def version_at(pool: Pool, account: UUID, token_id: UUID, at: datetime) -> int:
     """Return the version that a token had at a moment, 0 before its creation."""
     async with tenant(pool, account) as connection:
@@ -114,6 +119,7 @@ async def _version_at(connection: Tenant, account: UUID, token_id: UUID, at: dat
     return version
 
 
+@repeated
 async def moment_of(pool: Pool, account: UUID, token_id: UUID, version: int) -> datetime | None:
     """Return when this version came about, or None if the token has not come that far."""
     async with tenant(pool, account) as connection:

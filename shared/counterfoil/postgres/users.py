@@ -19,6 +19,7 @@ from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
 
 from .connection import Pool
+from .schema_changes import repeated
 from .subject_row import listed, state_of
 from .surroundings import around_all
 from .tenant import tenant
@@ -128,6 +129,7 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     email: str | None = None
 
 
+@repeated
 async def users_of(
     pool: Pool, account: UUID, wanted: UserFilter, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[User]:
@@ -152,6 +154,7 @@ async def users_of(
     return [user for row in rows if isinstance(user := state_of(row), User)]
 
 
+@repeated
 async def one_user(pool: Pool, account: UUID, named: UUID | int | str) -> User | None:
     """Return one user of this account, by their id, their number or their e-mail address, in whatever spelling."""
     if isinstance(named, str):

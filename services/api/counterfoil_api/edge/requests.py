@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from counterfoil.logging import request_id
 from counterfoil.postgres.connection import LOST
+from counterfoil.postgres.schema_changes import OUTDATED
 from counterfoil.refusals import Overloaded, Refusal
 from counterfoil_api.edge.addresses import CLIENT, Address, client_of
 from counterfoil_api.edge.complaints import (
@@ -113,6 +114,9 @@ def refusal_of(error: Exception) -> Refusal:
             return ExpectationFailed()
     if isinstance(error, LOST) and not isinstance(error, ValueError):
         log.warning("database_away", error=type(error).__name__)
+        return Overloaded()
+    if isinstance(error, OUTDATED):  # again and again: somebody is changing the schema all the time
+        log.warning("schema_changes", error=type(error).__name__)
         return Overloaded()
     log.error("request_failed", exc_info=error)
     return InternalError()

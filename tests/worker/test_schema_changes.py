@@ -1,0 +1,64 @@
+"""A migration beside a running worker costs at most one repetition: no call fails, and nothing is done twice."""
+
+import asyncio
+
+import asyncpg
+import pytest
+import uuid_utils.compat as uuids
+from structlog.testing import capture_logs
+
+from counterfoil.door import Door
+from counterfoil.follower import follow
+from counterfoil.postgres.connection import open_pool
+from counterfoil.postgres.followers import begin
+from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.selection import look, stage
+from counterfoil.subjects.job import AcceptJob
+from counterfoil_dev.postgres import Database
+from counterfoil_worker.forgetting import Forgetter
+from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.sweep import Sweeper
+from postgres.sealing import seal_all
+from worker.counting import counting, make_tables
+from worker.lives import ACCOUNT, ROOT, born, told_of
+
+CHANGES = [
+    ("token", "name", "varchar(200)"), ("token", "generation", "bigint"), ("subject", "details", "varchar(900000)"),
+    ("event", "entry", "varchar(900000)"), ("job_part", "part", "bigint"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "column", "kind"), CHANGES)
+async def test_a_column_of_another_type_stops_no_work(database: Database, table: str, column: str, kind: str) -> None:
+    await make_tables(database)
+    owner = await asyncpg.connect(database.owner_url)
+    async with await open_pool(database.app_url, size=4) as pool, Door(database.app_url) as door:
+        sweeper, jobs, forgetter = Sweeper(pool, door), Jobs(pool, door), Forgetter(pool)
+        follower = counting()
+        await begin(pool, follower.name, at_head=False)
+        handled = 0
+        for turn in range(2):
+            expired, ended = await born(door, ends_in=1.0), await born(door, ends_in=3600.0)
+            wanted, job = Filter(owner_id="billing"), uuids.uuid7()
+            plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
+            total, _ = await stage(pool, ACCOUNT, wanted, job=job, digest=plan)
+            await door.execute(
+                AcceptJob(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}")
+            )
+            with capture_logs() as lines:
+                while not await told_of(database.app_url, expired):  # its second has to pass
+                    await sweeper.sweep()
+                    await asyncio.sleep(0.1)
+                for _ in range(2):
+                    await jobs.work()
+                await forgetter.forget()
+                size = await seal_all(database.app_url)
+                while some := await follow(pool, follower):
+                    handled += some
+            assert await told_of(database.app_url, expired) == ["expired", "revoked"]
+            assert await owner.fetchval("select standing from token where token_id = $1", ended.id) == "revoked"
+            assert handled == size
+            assert not [line for line in lines if line["log_level"] in ("error", "critical")]
+            if not turn:
+                await owner.execute(f"alter table {table} alter column {column} type {kind}")
+    await owner.close()
