@@ -168,6 +168,7 @@ async def one_user(pool: Pool, account: UUID, named: UUID | int | str) -> User |
     return _user(row)
 
 
+@repeated
 async def _one_so(pool: Pool, account: UUID, email: str) -> User | None:
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
