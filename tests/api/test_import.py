@@ -109,6 +109,14 @@ async def test_what_is_over_elsewhere_is_refused_and_a_rehearsal_says_so(admin: 
     assert not await active(admin, text)
 
 
+async def test_a_repeat_finishes_also_where_a_token_is_over_by_then(admin: Caller) -> None:
+    made = datetime.now(UTC) - timedelta(days=90, seconds=-3)
+    brief = item(secret=plain(), created_at=made.isoformat(), duration="90d")
+    assert (await imported(admin, brief))[0]["status"] == "imported"
+    await asyncio.sleep(3.2)
+    assert (await imported(admin, brief))[0]["status"] == "already"
+
+
 async def test_rotating_gives_a_secret_of_ours_and_grace_for_the_old_one(admin: Caller) -> None:
     text = plain()
     token = await one(admin, secret=text)

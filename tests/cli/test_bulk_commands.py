@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,22 @@ async def test_a_file_is_imported_line_by_line_and_again_without_harm(shell: She
     ]  # fmt: skip
     for secret in good:
         assert (await shell("token", "show", "self", COUNTERFOIL_TOKEN=secret)).code == 0
+
+
+@pytest.mark.parametrize("dry_run", [("--dry-run",), ()])
+async def test_what_is_over_elsewhere_is_refused_with_its_line(
+    shell: Shell, tmp_path: Path, dry_run: tuple[str, ...]
+) -> None:
+    file = tmp_path / "tokens.csv"
+    file.write_text(
+        "name,owner,duration,created_at,secret\n"
+        f"fresh,service:backup,90d,{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d},{secrets.token_hex(20)}\n"
+        f"over,service:backup,90d,2024-02-01,{secrets.token_hex(20)}\n"
+    )
+    said = await shell("token", "import", str(file), *dry_run)
+    assert (said.code, said.out.endswith(" 0 already, 1 refused\n")) == (1, True)
+    assert said.err.startswith("line 3: This token expired on 2024-05-01, 90d after it was made")
+    assert said.err.endswith("(duration)\n")
 
 
 async def test_a_table_is_imported_by_its_heads(shell: Shell, tmp_path: Path) -> None:
