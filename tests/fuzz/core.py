@@ -110,7 +110,10 @@ CORE: dict[str, Parser] = {
         known=("bearer ", "https://", "eyJ", "?token=", "cfl_a_"),
     ),
     "counterfoil.emails:checked_email": Parser(
-        emails.checked_email, oneof("a@b.example", "é@x.y"), (BadEmail, BadText)
+        emails.checked_email,
+        oneof("a@b.example", "é@x.y", "a@xn--bcher-kva.example", "a@x\u200c\u3002y"),
+        (BadEmail, BadText),
+        ("counterfoil.emails:_invisible", "counterfoil.emails:_mapped", "counterfoil.emails:_mapped_domain"),
     ),
     "counterfoil.password:checked_password": Parser(
         lambda given: checked_password(given, "a@b.example"), oneof("correct horse battery"), (BadPassword,)
