@@ -34,7 +34,7 @@ from counterfoil.principal import NIL, Actor, Owner
 from counterfoil.subjects import KINDS, TYPE_OF
 from counterfoil.subjects.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
 from counterfoil.subjects.catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
-from counterfoil.subjects.job import JobAccepted, JobCancelled, JobFinished, JobStarted
+from counterfoil.subjects.job import Children, JobAccepted, JobCancelled, JobFinished, JobStarted
 from counterfoil.subjects.key_events import (
     BearersLengthened,
     KeyActivated,
@@ -95,6 +95,8 @@ LIVES: dict[str, list[Event]] = {
         JobStarted(),
         JobFinished(revoked=9_998, failed=1),
         JobCancelled(),
+        JobAccepted(plan="cd" * 32, total=0, children=Children(made_by=OTHER, owner=Owner("service", "ci"))),
+        JobAccepted(plan="ef" * 32, total=1, children=Children()),
     ],
     "log": [
         Read(

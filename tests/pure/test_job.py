@@ -5,14 +5,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from counterfoil.events import Event, Fact, Private, Subject
+from counterfoil.principal import Owner
 from counterfoil.refusals import AlreadyExists, BadText, NotFound, StaleRevision
 from counterfoil.subjects import TYPE_OF, decide, evolve
 from counterfoil.subjects.account import EndSecrets
 from counterfoil.subjects.job import (
     AcceptJob,
     CancelJob,
+    Children,
     FinishJob,
     Job,
     JobAccepted,
@@ -26,6 +29,7 @@ from pure.stories import ACCOUNT, ADMIN, NOON
 
 ID = UUID(int=0x10B)
 PLAN = "ab" * 32
+OWNER = Owner("service", "ci")
 SAID = Private(reason="leaked", description='{"name":"ci-*"}')
 ACCEPTED = JobAccepted(plan=PLAN, total=3, private=SAID)
 
@@ -61,6 +65,7 @@ FINISHED = JobFinished(revoked=2, failed=1)
     ("history", "command", "events"),
     [
         ((), accept(), [ACCEPTED]),
+        ((), accept(children=Children(owner=OWNER)), [structs.replace(ACCEPTED, children=Children(owner=OWNER))]),
         ((ACCEPTED,), accept(), []),
         ((ACCEPTED, JobCancelled()), accept(), []),
         ((ACCEPTED,), asks(StartJob), [JobStarted()]),
@@ -104,6 +109,10 @@ def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
     assert (job.creator, job.reason, job.description, job.total) == (ADMIN.actor, "leaked", SAID.description, 3)
     assert (job.standing, job.revoked, job.failed, job.revision) == ("finished", 2, 1, 3)
     assert (job.started_at, job.ended_at) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=3))
+    assert job.children is None
+    whole = after(structs.replace(ACCEPTED, children=Children(made_by=ID)))
+    assert whole is not None
+    assert whole.children == Children(made_by=ID)
     erased = after(JobAccepted(plan=PLAN, total=3))
     assert erased is not None
     assert (erased.standing, erased.reason, erased.description) == ("accepted", None, "")

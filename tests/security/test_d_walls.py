@@ -11,6 +11,8 @@ PLACE = Path(postgres.__file__).parent
 # what borrows one from a pool is asked for by somebody.
 PAST_THE_WALL = {
     "catalogue.family": "an account shows those that it opened, which lie beyond its own wall",
+    "descent.moment": "the number of a transaction, and no rows",
+    "descent.settled": "whether transactions are over, and no rows",
     "due.expiring": "counts for the metrics, of all accounts",
     "due.lag_seconds": "the worker's, of all accounts",
     "due.tokens_due": "the worker's, of all accounts",

@@ -34,7 +34,7 @@ WORDS: Final = frozenset({
     "policy.default_lifetime", "policy.notices[]", "policy.networks[]",
     "policy.catalogue_closed", "shut_me_out", "administrator.password",
     "password", "code", "grant_type", "subject_token_type", "actor_token_type", "requested_token_type", "dry_run",
-    "digest.algorithm", "type", "url", "source", "everything", "unused_since",
+    "digest.algorithm", "type", "url", "source", "everything", "unused_since", "with_children",
     "networks[]", "rate_limit", "max_uses",
     "metadata[]", "within", "since", "until", "after", "kind[]", "type[]", "accounts",
     "follow", "ends_previous", "trust.issuer", "trust.audience", "trust.claims", "trust.once",

@@ -16,9 +16,10 @@ from structlog.testing import capture_logs
 from counterfoil.commands import Revoke
 from counterfoil.door import Door, waiting
 from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.descent import PART
 from counterfoil.postgres.jobs import forget_unaccepted, open_jobs, part_of, progress
 from counterfoil.postgres.listing import Filter
-from counterfoil.postgres.selection import PART, look, stage
+from counterfoil.postgres.selection import look, stage
 from counterfoil.subjects.job import AcceptJob, CancelJob, Job
 from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
@@ -45,9 +46,9 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 
 async def staged(pool: Pool, job: UUID, wanted: Filter = EVERYTHING) -> int:
     plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
-    total, digest = await stage(pool, ACCOUNT, wanted, job=job, digest=plan)
-    assert digest == plan
-    return total
+    found = await stage(pool, ACCOUNT, wanted, job=job, digest=plan)
+    assert found.digest == plan
+    return found.tokens
 
 
 async def accepted(pool: Pool, door: Door, job: UUID | None = None, wanted: Filter = EVERYTHING) -> Job:

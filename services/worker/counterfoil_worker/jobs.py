@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from counterfoil.commands import Revoke
 from counterfoil.door import Door
 from counterfoil.fold import Outcome
+from counterfoil.postgres import descent
 from counterfoil.postgres import jobs as sql
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.schema_changes import OUTDATED
@@ -32,6 +33,9 @@ _SHIFT_SECONDS: Final = 20.0
 """So long one call works; the next one goes on."""
 _AT_ONCE: Final = 2
 """Parts that one process works on at a time: while one is noted as done, the door is busy with the other."""
+_SETTLING_SECONDS: Final = 1.0
+"""How long a job waits for transactions of others before the next one has its turn."""
+_LOOK_SECONDS: Final = 0.01
 _REST_SECONDS: Final = 30.0
 """A part that could not be done as a whole is left alone for so long, so that it costs and complains little."""
 
@@ -168,14 +172,31 @@ class Jobs:
         far = await sql.progress(self._pool, job)
         if far.left or self._stopping:
             return
-        if far.done != job.total:  # parts are missing: who reads that it is finished relies on all being revoked
+        if far.planned != job.total:  # parts are missing: who reads that it is finished relies on all being revoked
             if not self._known[job.id].complained:  # once, and not with every call
-                log.error("job_incomplete", account=job.account, job=job.id, total=job.total, done=far.done)
+                log.error("job_incomplete", account=job.account, job=job.id, total=job.total, done=far.planned)
             self._known[job.id].complained = True
+            return
+        if not await self._ended_with_children(job, far.parts):
             return
         command = FinishJob(account=job.account, id=job.id, by=_system(job), revoked=far.revoked, failed=far.failed)
         if (await self._door.execute(command)).facts:
-            log.info("job_finished", job=job.id, total=job.total, revoked=far.revoked, failed=far.failed)
+            log.info("job_finished", job=job.id, total=far.total, revoked=far.revoked, failed=far.failed)
+
+    async def _ended_with_children(self, job: Job, parts: int) -> bool:
+        """Say whether nothing is left that the job's tokens made; else it has further parts, or is looked at again.
+
+        All that was staged is revoked and makes nothing any more. What a transaction made that had asked before that,
+        and is not committed yet, is waited for.
+        """
+        if job.children is None:
+            return True
+        since, until = await descent.moment(self._pool), time.monotonic() + _SETTLING_SECONDS
+        while not await descent.settled(self._pool, since):
+            if self._over(until):
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return await descent.stage_children(self._pool, job, parts=parts) == 0
 
 
 def _command(job: Job, token: UUID) -> Revoke:

@@ -36,7 +36,7 @@ from .options import (
 )
 from .output import json_of, say, say_json
 from .reading import PAGE
-from .showing import facts, time_of
+from .showing import facts, show_planned, time_of
 from .tables import table
 
 app = typer.Typer(help="Bulk revocations: watch them, cancel them.", no_args_is_help=True)
@@ -61,6 +61,9 @@ def revoke_all(
     created_before: CreatedBefore = None,
     expires_after: ExpiresAfter = None,
     expires_before: ExpiresBefore = None,
+    with_children: Annotated[
+        bool, typer.Option("--with-children", help="Also what these made, what that made, and so on.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--everything", help="Every token of the account.")] = False,
     execute: Annotated[
         bool, typer.Option("--execute", help="Revoke the tokens; without this the command only shows them.")
@@ -79,6 +82,7 @@ def revoke_all(
         "status": status, "scope": scope, "metadata": metadata, "unused_since": unused_for,
         "created_after": created_after, "created_before": created_before, "expires_after": expires_after,
         "expires_before": expires_before, "everything": everything or None,
+        "with_children": with_children or None,
     }  # fmt: skip
     said = {field: value for field, value in wanted.items() if value is not None}
     if not execute:
@@ -178,18 +182,9 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
             ("owner", "tokens", "used in 7 days"),
             ((f"{o.owner.type}:{o.owner.id}", f"{o.tokens:,}", f"{o.used_in_week:,}") for o in plan.owners),
         )
-        table(
-            ("no.", "name", "owner", "last used"),
-            (
-                (
-                    str(t.number),
-                    t.name or "(erased)",
-                    f"{t.owner.type}:{t.owner.id}",
-                    time_of(t.last_used_at) or "never",
-                )
-                for t in plan.used_last
-            ),
-        )
+        show_planned(plan.used_last)
+    if plan.left_alone:
+        warn(f"{plan.left_alone:,} tokens that these made belong to owners whose tokens you may not end: left alone")
     if plan.includes_yourself:
         warn("the token that you are using is among them.")
     if not plan.tokens:

@@ -170,6 +170,10 @@ OwnerText = Annotated[
     str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"On whose behalf it acts: {_OWNERS}")
 ]
 OwnerFilter = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"Only those of {_OWNERS}")]
+WithChildren = Annotated[
+    bool, typer.Option("--with-children", help="Also end what it made, what that made, and so on.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would end; nothing is changed.")]
 CreatorFilter = Annotated[
     str | None,
     typer.Option(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from counterfoil.client import Alert, Bearer, Happening, Issued, Token
-from counterfoil.client.documents import Actor
+from counterfoil.client import Alert, Bearer, Children, Happening, Issued, Token
+from counterfoil.client.documents import Actor, TokenPlanned
 
 from .complaints import printable, remark, warn
 from .output import json_of, say, say_json
@@ -36,6 +36,39 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
             remark(f"An earlier secret, which was to be good until {time_of(value.ended_early)}, has ended now.")
     if isinstance(value, Token | Issued):
         _warn_of(value if isinstance(value, Token) else value.token)
+
+
+def show_children(children: Children | None, maker: str, *, as_json: bool) -> None:
+    """Say what was made by whoever is ended: what lives on, or what ends, and what was left alone."""
+    if as_json or children is None:
+        return
+    if children.living:
+        warn(
+            f"{children.living:,} tokens that it made live on; see them with: counterfoil token list --creator {maker};"
+            " repeat this command with --with-children to end them, and what they made"
+        )
+    if children.sample:
+        show_planned(children.sample)
+    if children.ending is not None and children.revocation is None:
+        remark(f"Nothing was changed. {children.ending:,} tokens that it made, at any depth, would end with it.")
+    if children.revocation is not None:
+        remark(
+            f"{children.ending:,} tokens that it made, at any depth, are being revoked; watch it with:"
+            f" counterfoil token revocations watch {children.revocation}"
+        )
+    if children.left_alone:
+        warn(f"{children.left_alone:,} tokens that it made belong to owners whose tokens you may not end: left alone")
+
+
+def show_planned(tokens: Sequence[TokenPlanned]) -> None:
+    """Print tokens that would end, as a table."""
+    table(
+        ("no.", "name", "owner", "last used"),
+        (
+            (str(t.number), t.name or "(erased)", f"{t.owner.type}:{t.owner.id}", time_of(t.last_used_at) or "never")
+            for t in tokens
+        ),
+    )
 
 
 def show_secret(value: Issued | Bearer) -> None:

@@ -17,6 +17,7 @@ from .completing import scope_sets
 from .options import (
     AsJson,
     Credentials,
+    DryRun,
     Duration,
     ExpiresAt,
     IfMatch,
@@ -29,8 +30,9 @@ from .options import (
     RateLimit,
     Ref,
     Scopes,
+    WithChildren,
 )
-from .showing import show, show_secret
+from .showing import show, show_children, show_secret
 from .trusting import Once, TrustAudience, TrustClaims, TrustIssuer, trust
 
 app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
@@ -260,12 +262,21 @@ def revoke(
     ref: Ref,
     *,
     reason: Annotated[str, typer.Option(help="The reason, for the log.")],
+    with_children: WithChildren = False,
+    dry_run: DryRun = False,
     if_match: IfMatch = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a token for ever."""
-    _shown(lambda ledger: ledger.revoke(ref, reason=reason, if_match=if_match), credentials, as_json=as_json)
+    """End a token for ever, and with --with-children all that it made."""
+    ended = ask(
+        lambda ledger: ledger.revoke(
+            ref, reason=reason, with_children=with_children, dry_run=dry_run, if_match=if_match
+        ),
+        credentials=credentials, as_json=as_json,
+    )  # fmt: skip
+    show(ended, as_json=as_json)
+    show_children(ended.children, f"token:{ended.number}", as_json=as_json)
 
 
 @app.command()

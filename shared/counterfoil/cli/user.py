@@ -12,10 +12,10 @@ from . import own_login
 from .asking import ask, fresh_key
 from .complaints import told_again_by
 from .completing import user_refs
-from .options import AsJson, Credentials, Key, Limit, whole
+from .options import AsJson, Credentials, DryRun, Key, Limit, WithChildren, whole
 from .person import chosen
 from .reading import listed
-from .showing import show_events
+from .showing import show_children, show_events
 from .user_showing import show_user, show_users, show_with_password
 
 app = typer.Typer(help="Add, look at, change and end users.", no_args_is_help=True)
@@ -130,11 +130,21 @@ def enable(ref: Who, *, if_match: IfMatch = None, credentials: Credentials = Non
 
 @app.command()
 def remove(
-    ref: Who, *, reason: Reason, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
+    ref: Who,
+    *,
+    reason: Reason,
+    with_children: WithChildren = False,
+    dry_run: DryRun = False,
+    if_match: IfMatch = None,
+    credentials: Credentials = None,
+    as_json: AsJson = False,
 ) -> None:
-    """End a user and all their tokens for ever."""
+    """End a user and all their tokens for ever, and with --with-children all that they made, also if they left."""
     removed = ask(
-        lambda ledger: ledger.remove_user(ref, reason=reason, if_match=if_match),
+        lambda ledger: ledger.remove_user(
+            ref, reason=reason, with_children=with_children, dry_run=dry_run, if_match=if_match
+        ),
         credentials=credentials, as_json=as_json,
     )  # fmt: skip
     show_user(removed, as_json=as_json)
+    show_children(removed.children, f"user:{removed.number or removed.id}", as_json=as_json)

@@ -23,7 +23,8 @@ class Bulk(Calls):
     async def plan_revocation(self, **wanted: Stated) -> Plan:
         """Return what a bulk revocation would revoke, and what would break; nothing is changed.
 
-        Filters as in `list`; `everything=True` for every token of the account.
+        Filters as in `list`; `everything=True` for every token of the account; `with_children=True` for what those made
+        as well.
         """
         call = Call(
             "POST", f"{_JOBS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from .documents import Actor, Owner
+from .documents import Actor, Owner, TokenPlanned
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,16 +28,6 @@ class OwnerPlanned(msgspec.Struct, frozen=True, kw_only=True):
     used_in_week: int
 
 
-class TokenPlanned(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the tokens that are meant."""
-
-    id: UUID
-    number: int
-    name: str | None
-    owner: Owner
-    last_used_at: datetime | None
-
-
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What would be revoked; `plan` stands for exactly these tokens."""
 
@@ -47,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     includes_yourself: bool
     owners: tuple[OwnerPlanned, ...]
     used_last: tuple[TokenPlanned, ...]
+    left_alone: int = 0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +60,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     ended_at: datetime | None
     revision: int
+    with_children: bool = False
 
     @property
     def over(self) -> bool:

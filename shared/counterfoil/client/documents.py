@@ -82,6 +82,31 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class TokenPlanned(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the tokens that are meant."""
+
+    id: UUID
+    number: int
+    name: str | None
+    owner: Owner
+    last_used_at: datetime | None
+
+
+class Children(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token or a user made, when they are ended.
+
+    `living` tokens are not revoked and live on; or, with children, `ending` are revoked by the job `revocation`, and
+    `left_alone` belong to owners whose tokens the caller may not end. A dry run has a `sample`.
+    """
+
+    living: int | None = None
+    list: str | None = None
+    ending: int | None = None
+    left_alone: int | None = None
+    sample: tuple[TokenPlanned, ...] = ()
+    revocation: UUID | None = None
+
+
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token as it is, or was; `revision` is what `if_match` takes."""
 
@@ -117,6 +142,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     trust_by: Actor | None = None
     as_of: AsOf | None = None
     warnings: tuple[Advice, ...] = ()
+    children: Children | None = None
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -244,6 +270,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     revision: int
     login: str | None = None
+    children: Children | None = None
 
 
 class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):

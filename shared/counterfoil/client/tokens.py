@@ -162,11 +162,21 @@ class Tokens(Calls):
         )  # fmt: skip
         return spelling.read(await self.change(spelling.path_of(ref, "clone"), body, key=idempotency_key), Issued)
 
-    async def revoke(self, ref: Ref, *, reason: str, if_match: int | None = None) -> Token:
-        """End a token for ever; doing so twice is as good as once."""
-        return spelling.read(
-            await self.change(spelling.path_of(ref, "revoke"), spelling.body(reason=reason), if_match=if_match), Token
-        )
+    async def revoke(
+        self,
+        ref: Ref,
+        *,
+        reason: str,
+        with_children: bool = False,
+        dry_run: bool = False,
+        if_match: int | None = None,
+    ) -> Token:
+        """End a token for ever, and with children all that it made; doing so twice is as good as once.
+
+        The reply's `children` say what it made. A dry run only looks.
+        """
+        body = spelling.body(reason=reason, with_children=with_children or None, dry_run=dry_run or None)
+        return spelling.read(await self.change(spelling.path_of(ref, "revoke"), body, if_match=if_match), Token)
 
     async def token_events(
         self, ref: Ref, *, sort: str = "version", limit: int | None = None

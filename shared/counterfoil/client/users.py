@@ -73,9 +73,20 @@ class Users(Calls):
         """Have a user and their tokens accepted again."""
         return spelling.read(await self.change(_path(ref, "enable"), spelling.body(), if_match=if_match), User)
 
-    async def remove_user(self, ref: Ref, *, reason: str, if_match: int | None = None) -> User:
-        """End a user and their tokens for ever."""
-        body = spelling.body(reason=reason)
+    async def remove_user(
+        self,
+        ref: Ref,
+        *,
+        reason: str,
+        with_children: bool = False,
+        dry_run: bool = False,
+        if_match: int | None = None,
+    ) -> User:
+        """End a user and their tokens for ever, and with children all that they made, also if they left before.
+
+        The reply's `children` say what they made. A dry run only looks.
+        """
+        body = spelling.body(reason=reason, with_children=with_children or None, dry_run=dry_run or None)
         return spelling.read(await self.change(_path(ref, "remove"), body, if_match=if_match), User)
 
     async def change_password(

@@ -13,6 +13,7 @@ import msgspec
 from counterfoil.subjects.job import Job
 
 from .connection import Pool
+from .descent import planned_parts
 from .forgetting import BATCH, in_batches
 from .schema_changes import repeated
 from .subject_row import COLUMNS, state_of
@@ -27,8 +28,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a job is."""
+    """How far a job is: `total` tokens in `parts`; `planned` of them were done of those that it was accepted with."""
 
+    total: int
+    parts: int
+    planned: int
     done: int
     revoked: int
     failed: int
@@ -99,13 +103,16 @@ async def progress(pool: Pool, job: Job) -> Progress:
     """Return how far a job is."""
     row = await pool.fetchrow(
         """
-        select coalesce(sum(cardinality(p.token_ids)) filter (where p.done_at is not null), 0) as done,
+        select coalesce(sum(cardinality(p.token_ids)), 0) as total, count(*) as parts,
+               coalesce(sum(cardinality(p.token_ids)) filter (where p.done_at is not null and p.part < $3), 0)
+               as planned,
+               coalesce(sum(cardinality(p.token_ids)) filter (where p.done_at is not null), 0) as done,
                coalesce(sum(p.revoked), 0) as revoked, coalesce(sum(cardinality(p.failed)), 0) as failed,
                coalesce((array_agg(p.failed[1]) filter (where p.failed[1] is not null))[1:20], '{}') as some_failed,
                count(*) filter (where p.done_at is null) as left, statement_timestamp() as at
           from job_part p
          where (p.account_id, p.job_id) = ($1, $2)""",
-        job.account, job.id,
+        job.account, job.id, planned_parts(job),
     )  # fmt: skip
     if row is None:
         raise LookupError("an aggregate has a row")

@@ -9,15 +9,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from counterfoil.subjects.job import Children
+
 from .connection import Pool
+from .descent import DESCENT, LONGEST_SECONDS, PART, made_by, whose
 from .listing import LAST_USED, Filter, conditions
 from .schema_changes import repeated
 from .tenant import tenant
 
-PART: Final = 500
-"""Tokens that are done together."""
-LONGEST_SECONDS: Final = 100
-"""How long a million tokens may be looked at."""
 _OWNERS: Final = 20
 _SHOWN: Final = 20
 
@@ -47,7 +46,7 @@ _LOOK: Final = f""",
            from wanted w
           order by w.used desc nulls last, w.number
           limit {_SHOWN:d})
-select s.tokens, s.digest, u.*,
+select s.tokens, s.digest, u.*, (select o.tokens from others o) as left_alone,
        (select coalesce(json_agg(o), '[]') from owners o)::text as owners,
        (select coalesce(json_agg(l), '[]') from latest l)::text as used_last
   from ({_SET}) as s,
@@ -56,14 +55,14 @@ select s.tokens, s.digest, u.*,
                coalesce(bool_or(m.token_id = $2), false) as includes
           from marked m) as u"""
 
-# Here the second argument is the job, the third the digest that the set has to have.
+# Here the second argument is the job, the third the digest that the set has to have; null: any.
 # In the order of the parts, so that two who freeze the same never wait in a circle.
 _STAGE: Final = f""",
        whole as materialized ({_SET}),
        numbered as (
          select w.token_id, (row_number() over (order by w.token_id) - 1) / {PART:d} as part
            from wanted w
-          where (select s.digest from whole s) = $3),
+          where $3::bytea is null or (select s.digest from whole s) = $3),
        frozen as (
          insert into job_part (account_id, job_id, part, token_ids)
          select $1, $2, n.part, array_agg(n.token_id order by n.token_id)
@@ -72,7 +71,7 @@ _STAGE: Final = f""",
           order by n.part
              on conflict (account_id, job_id, part)
              do update set staged_at = excluded.staged_at where job_part.done_at is null)
-select s.tokens, s.digest
+select s.tokens, s.digest, (select o.tokens from others o) as left_alone
   from whole s"""
 
 
@@ -97,10 +96,14 @@ class TokenMeant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """What a filter finds: how many, a digest of exactly which, and what is used of them."""
+    """What a filter finds: how many, a digest of exactly which, and what is used of them.
+
+    Of what those made, `left_alone` tokens belong to owners whose tokens are not meant.
+    """
 
     digest: bytes
     tokens: int
+    left_alone: int
     used_in_hour: int
     used_in_day: int
     used_in_week: int
@@ -110,21 +113,47 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     used_last: list[TokenMeant]
 
 
-def _wanted(wanted: Filter, arguments: list[object]) -> str:
+_WHAT: Final = f"t.token_id, t.number, t.generation, t.name, t.owner_type, t.owner_id, {LAST_USED} as used"
+
+
+def _wanted(wanted: Filter, children: Children | None, arguments: list[object]) -> str:
     """Return the common table of the tokens that are meant, none of them revoked; the first argument is the account."""
-    meant = " and ".join(["t.account_id = $1", "t.standing <> 'revoked'", *conditions(wanted, arguments)])
+    meant = " and ".join(["t.account_id = $1", *conditions(wanted, arguments)])
+    if children is not None:
+        return _family(meant, children, arguments)
     return f"""
   with wanted as materialized (
-         select t.token_id, t.number, t.generation, t.name, t.owner_type, t.owner_id, {LAST_USED} as used
+         select {_WHAT}
            from token t
-          where {meant})"""
+          where {meant}
+            and t.standing <> 'revoked'),
+       others as (select 0::bigint as tokens)"""
+
+
+def _family(meant: str, children: Children, arguments: list[object]) -> str:
+    """Return the same table with all that those made, at any depth: what a revoked one made lives on."""
+    owner = children.owner
+    arguments += [children.made_by, owner and owner.type, owner and owner.id]
+    n = len(arguments)
+    return f"""
+  with recursive family (token_id) as (
+         (select t.token_id from token t where {meant}
+           {made_by(n - 2)})
+          {DESCENT}),
+       living as materialized (
+         select {_WHAT}, {whose(n - 1)} as meant
+           from family f
+           join token t on (t.account_id, t.token_id) = ($1, f.token_id)
+          where t.standing <> 'revoked'),
+       wanted as materialized (select * from living l where l.meant),
+       others as (select count(*) as tokens from living l where not l.meant)"""
 
 
 @repeated
-async def look(pool: Pool, account: UUID, wanted: Filter, *, itself: UUID) -> Look:
+async def look(pool: Pool, account: UUID, wanted: Filter, *, itself: UUID, children: Children | None = None) -> Look:
     """Return what a filter finds, and whether `itself` is among it; nothing of it is kept in memory."""
     arguments: list[object] = [account, itself]
-    found = _wanted(wanted, arguments)
+    found = _wanted(wanted, children, arguments)
     async with tenant(pool, account) as connection:
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
         row = await connection.fetchrow(found + _LOOK, *arguments, timeout=LONGEST_SECONDS + 5)
@@ -138,18 +167,28 @@ def _look(row: asyncpg.Record) -> Look:
     return msgspec.convert({**dict(row), **lists}, Look, strict=False, builtin_types=(bytes,))
 
 
+class Staged(msgspec.Struct, frozen=True, kw_only=True):
+    """How many tokens a filter found, the digest of exactly which, and how many of what those made are not meant."""
+
+    tokens: int
+    digest: bytes
+    left_alone: int
+
+
 @repeated
-async def stage(pool: Pool, account: UUID, wanted: Filter, *, job: UUID, digest: bytes) -> tuple[int, bytes]:
-    """Freeze what a filter finds in parts, if it is what the digest says; return how many it finds, and their digest.
+async def stage(
+    pool: Pool, account: UUID, wanted: Filter, *, job: UUID, digest: bytes | None, children: Children | None = None
+) -> Staged:
+    """Freeze what a filter finds in parts, if it is what the digest says; without a digest whatever it finds.
 
     All of it in one statement, and so at one moment. Doing it twice for one job freezes the same, and has it kept for
     another day: what was frozen long ago may be forgotten at any moment before the job is accepted.
     """
     arguments: list[object] = [account, job, digest]
-    found = _wanted(wanted, arguments)
+    found = _wanted(wanted, children, arguments)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
         row = await connection.fetchrow(found + _STAGE, *arguments, timeout=LONGEST_SECONDS + 5)
     if row is None:
         raise LookupError("an aggregate has a row")
-    return row["tokens"], row["digest"]
+    return Staged(**dict(row))

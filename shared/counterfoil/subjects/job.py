@@ -1,17 +1,21 @@
 """A job: something that is done to many tokens at once, accepted as a whole and carried out part by part.
 
 Which tokens those are is frozen when the job is accepted, and kept beside the log; of each of them its own events tell
-what became of it.
+what became of it. A job with children goes on to whatever those tokens made, and what that made, until nothing is left.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from counterfoil import text
 from counterfoil.events import Event, Fact, Private
-from counterfoil.principal import Actor
+from counterfoil.principal import Actor, Owner
 from counterfoil.refusals import AlreadyExists, NotFound
 
 from .small import Around, Small, SubjectCommand, born, grown, no_command, refuse_stale, unexpected
@@ -19,11 +23,22 @@ from .small import Around, Small, SubjectCommand, born, grown, no_command, refus
 OPEN: Final = frozenset({"accepted", "running"})
 
 
+class Children(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job revokes besides its plan: what those tokens made, and what that made, whenever it was made.
+
+    With `made_by`, also what this user or token made. With `owner`, this owner's tokens alone: others are left alone.
+    """
+
+    made_by: UUID | None = None
+    owner: Owner | None = None
+
+
 class JobAccepted(Event, frozen=True, kw_only=True):
     """All tokens of a plan, so many of them, are to be revoked; the reason and the filter are private."""
 
     plan: str
     total: int
+    children: Children | UnsetType = UNSET
 
 
 class JobStarted(Event, frozen=True, kw_only=True):
@@ -56,6 +71,7 @@ class AcceptJob(SubjectCommand, frozen=True, kw_only=True):
     total: int
     reason: str
     description: str = ""
+    children: Children | None = None
 
 
 class StartJob(SubjectCommand, frozen=True, kw_only=True):
@@ -84,6 +100,7 @@ class Job(Small, frozen=True, kw_only=True):
     creator: Actor
     reason: str | None
     description: str
+    children: Children | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     revoked: int | None = None
@@ -113,17 +130,18 @@ def _accept(job: Job | None, command: AcceptJob) -> list[Event]:
     if job is not None:
         return []
     said = Private(reason=text.checked_reason(command.reason), description=command.description)
-    return [JobAccepted(plan=command.plan, total=command.total, private=said)]
+    children = UNSET if command.children is None else command.children
+    return [JobAccepted(plan=command.plan, total=command.total, children=children, private=said)]
 
 
 def evolve(job: Job | None, fact: Fact) -> Job:
     """Return the state after one more thing happened."""
     match fact.event:
-        case JobAccepted(plan=plan, total=total, private=said) if job is None:
+        case JobAccepted(plan=plan, total=total, children=children, private=said) if job is None:
             reason, filtered = (said and said.reason) or None, (said and said.description) or ""
             return born(
                 Job, fact, standing="accepted", plan=plan, total=total, creator=fact.by, reason=reason,
-                description=filtered,
+                description=filtered, children=None if children is UNSET else children,
             )  # fmt: skip
         case JobStarted() if job is not None:
             return grown(job, fact, standing="running", started_at=fact.at)

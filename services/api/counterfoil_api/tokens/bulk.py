@@ -14,9 +14,10 @@ from uuid_utils.compat import uuid7
 from counterfoil.cursor import BadCursor
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
+from counterfoil.postgres.descent import LONGEST_SECONDS
 from counterfoil.postgres.jobs import job_by_id, latest_jobs, progress
 from counterfoil.postgres.listing import Filter
-from counterfoil.postgres.selection import LONGEST_SECONDS, look, stage
+from counterfoil.postgres.selection import look, stage
 from counterfoil.principal import Principal
 from counterfoil.refusals import (
     AlreadyExists,
@@ -29,7 +30,7 @@ from counterfoil.refusals import (
     UnknownUser,
 )
 from counterfoil.subjects.catalogue import named
-from counterfoil.subjects.job import AcceptJob, CancelJob, Job
+from counterfoil.subjects.job import AcceptJob, CancelJob, Children, Job
 from counterfoil.text import checked_reason
 from counterfoil_api.account.reads import is_for
 from counterfoil_api.auth.principals import reach
@@ -80,11 +81,12 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
 
     The plan that is answered stands for exactly these tokens with the secrets that they have. It changes when a token
     comes, goes or is rotated, or begins or ceases to fit the filter. Being used, renamed, suspended or renewed changes
-    nothing else.
+    nothing else. With `with_children` it stands for what these tokens made as well, at any depth: of other owners than
+    the caller may end, they are counted and left alone.
     """
-    wanted = await _wanted(ledger, asker, body.filter)
-    async with _turn(ledger):
-        found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id)
+    wanted, children = await _wanted(ledger, asker, body.filter), _children(asker, body.filter)
+    async with turn(ledger):
+        found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id, children=children)
     if not is_for(asker, reach(asker, _SCOPE)):
         ledger.witness.note(asker, "list", shown=len(found.used_last))
     return plan_document(found)
@@ -104,15 +106,17 @@ async def revoke_many(
     """Have all tokens of a plan revoked by a job, if they are still exactly those.
 
     The answer says that it was accepted: from then on it goes on to its end, whatever becomes of processes, or of
-    whoever asked for it. Each token's log tells of the job and the reason.
+    whoever asked for it. Each token's log tells of the job and the reason. With `with_children` it goes on to what they
+    made in the meantime, and is finished when nothing of it is left.
     """
     wanted, reason = await _wanted(ledger, asker, body.filter), checked_reason(body.reason)
+    children = _children(asker, body.filter)
     job_id = await _job_id(ledger, asker, key)
     job = None if key is None else await job_by_id(ledger.readers, asker.account, job_id)
     if job is None:
         command = AcceptJob(
-            account=asker.account, id=job_id, by=asker, plan=body.plan, reason=reason, description=_text(wanted),
-            total=await _staged(ledger, asker, wanted, job_id, body.plan),
+            account=asker.account, id=job_id, by=asker, plan=body.plan, reason=reason, description=described(wanted),
+            total=await _staged(ledger, asker, (wanted, children), job_id, body.plan), children=children,
         )  # fmt: skip
         await answered(ledger, command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
         job = await _permitted(ledger, asker, str(job_id))
@@ -170,6 +174,10 @@ async def _wanted(ledger: Ledger, asker: Principal, given: Selection) -> Filter:
     return wanted
 
 
+def _children(asker: Principal, given: Selection) -> Children | None:
+    return Children(owner=reach(asker, _SCOPE)) if given.with_children else None
+
+
 async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:
     """One job for each request under an Idempotency-Key; without a key always another one.
 
@@ -184,7 +192,7 @@ async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:
 
 
 @asynccontextmanager
-async def _turn(ledger: Ledger) -> AsyncIterator[None]:
+async def turn(ledger: Ledger) -> AsyncIterator[None]:
     """Look in one's turn: a look holds a reading connection for up to minutes, and everybody else reads with these."""
     try:
         async with asyncio.timeout(_TURN_SECONDS):
@@ -197,15 +205,19 @@ async def _turn(ledger: Ledger) -> AsyncIterator[None]:
         ledger.looks.release()
 
 
-async def _staged(ledger: Ledger, asker: Principal, wanted: Filter, job_id: UUID, plan: str) -> int:
-    async with _turn(ledger):
-        tokens, digest = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=bytes.fromhex(plan))
-    if digest.hex() != plan:
-        raise PlanChanged(tokens=tokens, plan=digest.hex())
-    return tokens
+async def _staged(
+    ledger: Ledger, asker: Principal, meant: tuple[Filter, Children | None], job_id: UUID, plan: str
+) -> int:
+    (wanted, children), digest = meant, bytes.fromhex(plan)
+    async with turn(ledger):
+        found = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=digest, children=children)
+    if found.digest != digest:
+        raise PlanChanged(tokens=found.tokens, plan=found.digest.hex())
+    return found.tokens
 
 
-def _text(wanted: Filter) -> str:
+def described(wanted: Filter) -> str:
+    """A filter as a job keeps it."""
     return msgspec.json.encode(wanted).decode()
 
 

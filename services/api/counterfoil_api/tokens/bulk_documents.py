@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil_api.tokens.filters import TokenFilter
-from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit, OwnerDocument, Why
+from counterfoil_api.typed.documents import ActorDocument, Cursor, Given, Limit, OwnerDocument, TokenPlanned, Why
 from counterfoil_api.typed.reading import path_type
 
 Plan = Annotated[
@@ -34,6 +34,9 @@ class Selection(TokenFilter, frozen=True, kw_only=True):
     """
 
     everything: bool = False
+    with_children: Annotated[
+        bool, Meta(description="Also what these tokens made, and what that made, before it is done.")
+    ] = False
 
 
 class PlanRequest(Given, frozen=True, kw_only=True):
@@ -67,16 +70,6 @@ class OwnerPlanned(msgspec.Struct, frozen=True, kw_only=True):
     used_in_week: int
 
 
-class TokenPlanned(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the tokens that are meant."""
-
-    id: UUID
-    number: int
-    name: str | None
-    owner: OwnerDocument
-    last_used_at: datetime | None
-
-
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What would be revoked, and what would break. Nothing was changed.
 
@@ -86,6 +79,9 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: Plan
     tokens: int
+    left_alone: Annotated[
+        int, Meta(description="Tokens that these made and that are not meant: of other owners than the caller may end.")
+    ]
     used: Used
     includes_yourself: bool
     owners: list[OwnerPlanned]
@@ -100,6 +96,9 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     filter: Annotated[dict[str, Any] | None, Meta(description="Null when it was erased.")]
     plan: Plan
+    with_children: Annotated[
+        bool, Meta(description="It revokes also what its tokens made; `total` grows by what is found.")
+    ]
     total: int
     done: int
     revoked: int

@@ -8,8 +8,8 @@ from counterfoil.postgres.jobs import Progress
 from counterfoil.postgres.selection import Look
 from counterfoil.subjects.job import Job
 from counterfoil_api.account.actors import bare
-from counterfoil_api.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, TokenPlanned, Used
-from counterfoil_api.typed.documents import OwnerDocument
+from counterfoil_api.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, Used
+from counterfoil_api.typed.documents import OwnerDocument, TokenPlanned
 
 Status = Literal["accepted", "running", "finished", "cancelled"]
 
@@ -19,20 +19,26 @@ def plan_document(found: Look) -> PlanDocument:
     return PlanDocument(
         plan=found.digest.hex(),
         tokens=found.tokens,
+        left_alone=found.left_alone,
         used=Used(hour=found.used_in_hour, day=found.used_in_day, week=found.used_in_week, never=found.never_used),
         includes_yourself=found.includes,
         owners=[
             OwnerPlanned(owner=OwnerDocument(each.type, each.id), tokens=each.tokens, used_in_week=each.used_in_week)
             for each in found.owners
         ],
-        used_last=[
-            TokenPlanned(
-                id=each.id, number=each.number, name=each.name, owner=OwnerDocument(each.owner_type, each.owner_id),
-                last_used_at=each.last_used_at,
-            )
-            for each in found.used_last
-        ],
-    )  # fmt: skip
+        used_last=sample(found),
+    )
+
+
+def sample(found: Look) -> list[TokenPlanned]:
+    """Twenty of the tokens that were found at most, those that were used last."""
+    return [
+        TokenPlanned(
+            id=each.id, number=each.number, name=each.name, owner=OwnerDocument(each.owner_type, each.owner_id),
+            last_used_at=each.last_used_at,
+        )
+        for each in found.used_last
+    ]  # fmt: skip
 
 
 def job_document(job: Job, far: Progress) -> JobDocument:
@@ -43,7 +49,8 @@ def job_document(job: Job, far: Progress) -> JobDocument:
         reason=job.reason,
         filter=msgspec.json.decode(job.description) if job.description else None,
         plan=job.plan,
-        total=job.total,
+        with_children=job.children is not None,
+        total=job.total if job.children is None else max(job.total, far.total),
         done=far.done,
         revoked=far.revoked,
         already=far.done - far.revoked - far.failed,

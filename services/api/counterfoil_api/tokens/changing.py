@@ -1,9 +1,10 @@
 """Tokens are changed: update, renew, suspend, resume and revoke them; no secret is ever shown here."""
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from counterfoil.commands import Change, Renew, Resume, Revoke, Suspend, Update
-from counterfoil.fold import Outcome
+from counterfoil.fold import Outcome, Together
 from counterfoil.postgres.listing import Listed
 from counterfoil.principal import Principal
 from counterfoil.refusals import (
@@ -30,15 +31,16 @@ from counterfoil.refusals import (
 )
 from counterfoil_api.account.described import Undescribed, undescribed
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens import children
 from counterfoil_api.tokens.references import TokenRef, permitted
-from counterfoil_api.tokens.showing import token_document
+from counterfoil_api.tokens.showing import listed_document, token_document
 from counterfoil_api.tokens.warnings import warned
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.documents import (
+    Ending,
     Renewal,
     Resumption,
-    Revocation,
     Suspension,
     TokenChanges,
     TokenDocument,
@@ -201,13 +203,17 @@ async def resume_token(
     answers=TOKEN,
 )
 async def revoke_token(
-    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Revocation], if_match: IfMatch
+    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Ending], if_match: IfMatch
 ) -> Tagged[TokenDocument]:
-    """End a token for ever.
+    """End a token for ever, and with `with_children` all that it made.
 
     Once this is answered, this service and whoever asks it accept neither its secrets nor the bearers that they
     bought. Who checks bearers by their signature alone goes on until they end. Revoking again changes nothing, the
     reason included.
+
+    What it made lives on, and the reply says how much that is. With `with_children` a job revokes it, at any depth and
+    whenever it was made; a caller who may end the tokens of one owner alone leaves those of others alone. With
+    `dry_run` nothing is changed, and the reply says what would be.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.revoke")
     command = Revoke(
@@ -217,11 +223,25 @@ async def revoke_token(
         revisions=if_match,
         reason=body.reason,
     )
-    return await _changed(ledger, listed, command, None)
+    maker = children.Maker(listed.token.id, f"token:{listed.token.number}")
+    if body.dry_run:
+        document, made = listed_document(listed), await children.shown(ledger, asker, maker, body)
+    elif body.with_children:
+        both, made = await children.ended_with(ledger, asker, maker, body, command)
+        document = (await _changed(ledger, listed, both, None)).body
+    else:
+        document = (await _changed(ledger, listed, command, None)).body
+        made = await children.shown(ledger, asker, maker, body)
+    return Tagged(replace(document, children=made), document.revision)
 
 
 async def _changed(
-    ledger: Ledger, before: Listed, command: Change, retry: Retry | None, *, foreign: Undescribed | None = None
+    ledger: Ledger,
+    before: Listed,
+    command: Change | Together,
+    retry: Retry | None,
+    *,
+    foreign: Undescribed | None = None,
 ) -> Tagged[TokenDocument]:
     def shown(outcome: Outcome) -> TokenDocument:
         used = before.last_used_at

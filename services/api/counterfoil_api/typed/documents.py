@@ -214,6 +214,15 @@ class Revocation(Given, frozen=True, kw_only=True):
     reason: Why
 
 
+class Ending(Revocation, frozen=True, kw_only=True):
+    """Why, and whether what it made ends with it; in a dry run nothing is changed."""
+
+    with_children: Annotated[
+        bool, Meta(description="Also revoke what it made, what that made, and so on, whenever it was made.")
+    ] = False
+    dry_run: Annotated[bool, Meta(description="Only show what would end; nothing is changed.")] = False
+
+
 class Copy(Given, frozen=True, kw_only=True):
     """What is to be different in the copy; everything else is as in the original, but for the secret."""
 
@@ -325,6 +334,37 @@ class WarningDocument(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class TokenPlanned(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the tokens that are meant."""
+
+    id: UUID
+    number: int
+    name: str | None
+    owner: OwnerDocument
+    last_used_at: datetime | None
+
+
+class ChildrenDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token or a user made, in the reply that ends them.
+
+    Without `with_children`: how many tokens that it made are not revoked, and where to list them. With it: how many are
+    revoked at any depth, how many of them the caller may not end, and the job that does it.
+    """
+
+    living: Annotated[int | UnsetType, Meta(description="Not revoked, and accepted as before.")] = UNSET
+    list: Annotated[str | UnsetType, Meta(examples=["/v1/tokens?creator=token:7"])] = UNSET
+    ending: Annotated[
+        int | UnsetType, Meta(description="Found until now; what is made until they are revoked is revoked as well.")
+    ] = UNSET
+    left_alone: Annotated[
+        int | UnsetType, Meta(description="They belong to owners whose tokens the caller may not end.")
+    ] = UNSET
+    sample: Annotated[
+        tuple[TokenPlanned, ...] | UnsetType, Meta(description="Twenty at most, in a dry run: those used last.")
+    ] = UNSET
+    revocation: Annotated[UUID | UnsetType, Meta(description="The job: `/v1/revocations/{job}`.")] = UNSET
+
+
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A token as everybody may see it who may see it at all: never with its secret."""
 
@@ -369,6 +409,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Annotated[
         tuple[WarningDocument, ...] | UnsetType, Meta(description="In the reply that issues it or changes its scopes.")
     ] = UNSET
+    children: Annotated[ChildrenDocument | UnsetType, Meta(description="In the reply that revokes it.")] = UNSET
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):

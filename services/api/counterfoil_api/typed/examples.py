@@ -7,13 +7,13 @@ from uuid import UUID
 from counterfoil_api.typed.documents import (
     ActorDocument,
     BearerDocument,
+    Ending,
     ExchangeRequest,
     Issued,
     NewToken,
     OwnerDocument,
     OwnerGiven,
     Renewal,
-    Revocation,
     Rotation,
     Suspension,
     TokenChanges,
@@ -36,7 +36,7 @@ CHANGES: Final = TokenChanges(scopes=("archive.read",))
 RENEWAL: Final = Renewal(duration="30d")
 ROTATION: Final = Rotation(grace="24h")
 SUSPENSION: Final = Suspension(reason="The backup host is being rebuilt.")
-REVOCATION: Final = Revocation(reason="The backup host was retired.")
+REVOCATION: Final = Ending(reason="The backup host was retired.")
 TOKEN: Final = TokenDocument(
     id=_ID,
     number=42,

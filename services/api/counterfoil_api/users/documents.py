@@ -11,7 +11,7 @@ from counterfoil import text
 from counterfoil.emails import EMAIL_PATTERN
 from counterfoil.subjects.user import User, login_of
 from counterfoil.subjects.user_events import Role
-from counterfoil_api.typed.documents import Duration, Given, Issued, Name, Scopes
+from counterfoil_api.typed.documents import ChildrenDocument, Duration, Given, Issued, Name, Scopes
 
 _ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
 Email = Annotated[
@@ -82,6 +82,7 @@ class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
     login: Annotated[
         str | None, Meta(description="The user-id of Basic authentication; null once they are removed.")
     ] = None
+    children: Annotated[ChildrenDocument | UnsetType, Meta(description="In the reply that removes them.")] = UNSET
 
 
 class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):

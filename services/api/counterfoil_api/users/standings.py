@@ -1,5 +1,7 @@
 """Users come and go: disable, enable and remove them, and give them another password."""
 
+from msgspec.structs import replace
+
 from counterfoil.fold import Outcome
 from counterfoil.principal import Principal
 from counterfoil.refusals import (
@@ -11,12 +13,14 @@ from counterfoil.refusals import (
     SecretNoLongerAvailable,
     UserGone,
 )
+from counterfoil.subjects.user import owner_of
 from counterfoil.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
 from counterfoil_api.edge.complaints import PasswordNeeded
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.tokens import children
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Resumption, Revocation
+from counterfoil_api.typed.documents import Ending, Resumption, Revocation
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.typed.replies import Tagged
 from counterfoil_api.users.documents import NewPassword, UserDocument, UserWithPassword, user_document
@@ -70,25 +74,38 @@ async def enable_user(
     instead_of=("DELETE /v1/users/{user}",),
     scope="users.remove",
     refusals=(*TARGET, BeyondCaller, LastAdministrator, BadText),
-    asks=Revocation(reason="Left the company."),
+    asks=Ending(reason="Left the company."),
 )
 async def remove_user(
     ledger: Ledger,
     asker: Asker[Principal],
     *,
     user: UserRef,
-    body: Body[Revocation],
+    body: Body[Ending],
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
-    """Refuse a user, and every token that acts on their behalf, for ever.
+    """Refuse a user, and every token that acts on their behalf, for ever; with `with_children` end all that they made.
 
     Their e-mail address, password and one-time codes are forgotten; the address may be used anew. Removing again
     changes nothing.
+
+    What they made for others lives on, and the reply says how much that is. With `with_children` (and the scope
+    `tokens.revoke`) a job revokes it and their own tokens, and all that those made. So it does for a user who was
+    removed before. With `dry_run` nothing is changed, and the reply says what would be.
     """
     found = await permitted_user(ledger, asker, user, scope="users.remove")
     command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
-    return await changed(ledger, command, key)
+    maker = children.Maker(found.id, f"user:{found.id}", owner_of(found.id))
+    if body.with_children and not body.dry_run:
+        both, made = await children.ended_with(ledger, asker, maker, body, command)
+        return await changed(ledger, both, key, made)  # an answer that is kept names the job that was accepted
+    if body.dry_run:
+        document = user_document(found, await ledger.default_account.id())
+    else:
+        document = (await changed(ledger, command, key)).body
+    made = await children.shown(ledger, asker, maker, body)
+    return Tagged(replace(document, children=made), document.revision)
 
 
 @api.post(

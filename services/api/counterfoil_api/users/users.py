@@ -6,12 +6,13 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from counterfoil.cursor import BadCursor
 from counterfoil.emails import checked_email
-from counterfoil.fold import Outcome
+from counterfoil.fold import Outcome, Together
 from counterfoil.password import checked_password
 from counterfoil.postgres.timeline import events_of
 from counterfoil.postgres.users import UserFilter, users_of
@@ -44,7 +45,7 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.showing import event_document
 from counterfoil_api.typed.answering import answered
 from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.documents import Cursor, EventPage, Given, Glob, Limit
+from counterfoil_api.typed.documents import ChildrenDocument, Cursor, EventPage, Given, Glob, Limit
 from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.typed.replies import Made, Tagged
 from counterfoil_api.typed.retries import Retry
@@ -209,12 +210,17 @@ def chosen(given: str | None, email: str) -> str:
     return secrets.token_urlsafe(_PASSWORD_BYTES) if given is None else checked_password(given, email)
 
 
-async def changed(ledger: Ledger, command: SubjectCommand, key: Retry | None) -> Tagged[UserDocument]:
-    """The user after a command, with their revision."""
+async def changed(
+    ledger: Ledger,
+    command: SubjectCommand | Together,
+    key: Retry | None,
+    children: ChildrenDocument | UnsetType = UNSET,
+) -> Tagged[UserDocument]:
+    """The user after a command, with their revision, and what is known of what they made."""
     default = await ledger.default_account.id()
 
     def shown(outcome: Outcome) -> UserDocument:
-        return user_document(outcome.state, default)
+        return replace(user_document(outcome.state, default), children=children)
 
     document = await answered(ledger, command, key, shown, kind=UserDocument, holds_secret=False)
     return Tagged(document, document.revision)

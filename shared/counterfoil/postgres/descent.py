@@ -1,0 +1,138 @@
+"""What tokens made, and what that made: how many there are, and those that a job has still to revoke."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from counterfoil.principal import Owner
+from counterfoil.subjects.job import Job
+
+from .connection import Pool
+from .schema_changes import repeated
+from .tenant import tenant
+
+PART: Final = 500
+"""Tokens that are done together."""
+LONGEST_SECONDS: Final = 100
+"""How long a million tokens may be looked at."""
+DESCENT: Final = """
+          union
+         select c.token_id
+           from family f
+           join token c on (c.account_id, c.creator_id) = ($1, f.token_id) and c.creator_kind = 'token'"""
+"""The recursive part of a common table `family (token_id)` of the account $1; `union` visits nothing twice."""
+
+
+def whose(first: int) -> str:
+    """Return the condition on a token `t` that it is of the owner whose type and id are these arguments, or of any."""
+    return f"(${first}::text is null or (t.owner_type, t.owner_id) = (${first}::text, ${first + 1}::text))"
+
+
+def made_by(argument: int) -> str:
+    """Return what begins `family` besides: what a user or token made, and the tokens that act on that user's behalf."""
+    return f"""
+          union all
+         select t.token_id from token t where (t.account_id, t.creator_id) = ($1, ${argument}::uuid)
+          union all
+         select t.token_id
+           from token t
+          where (t.account_id, t.owner_type, t.owner_id) = ($1, 'user', ${argument}::uuid::text)"""
+
+
+# The fourth and fifth argument are the owner. What was staged before is left out, also what could not be revoked.
+_STAGE: Final = f"""
+  with recursive known as materialized (
+         select u.token_id
+           from job_part p, unnest(p.token_ids) as u(token_id)
+          where (p.account_id, p.job_id) = ($1, $2)),
+       family (token_id) as (
+         (select k.token_id from known k {made_by(3)})
+          {DESCENT}),
+       numbered as (
+         select t.token_id, $6 + (row_number() over (order by t.token_id) - 1) / {PART:d} as part
+           from family f
+           join token t on (t.account_id, t.token_id) = ($1, f.token_id)
+          where t.standing <> 'revoked'
+            and {whose(4)}
+            and not exists (select from known k where k.token_id = t.token_id)),
+       staged as (
+         insert into job_part (account_id, job_id, part, token_ids)
+         select $1, $2, n.part, array_agg(n.token_id order by n.token_id)
+           from numbered n
+          group by n.part
+      returning cardinality(token_ids) as tokens)
+select coalesce(sum(s.tokens), 0)::bigint
+  from staged s"""
+
+
+@repeated
+async def children_of(
+    pool: Pool, account: UUID, creator: UUID, *, owner: Owner | None, but: Owner | None = None
+) -> int:
+    """Return how many tokens this user or token made that are not revoked, whoever's or this owner's."""
+    async with tenant(pool, account) as connection:
+        found: int = await connection.fetchval(
+            f"""
+            select count(*)
+              from token t
+             where (t.account_id, t.creator_id) = ($1, $2)
+               and t.standing <> 'revoked'
+               and {whose(3)}
+               and ($5::text is null or (t.owner_type, t.owner_id) <> ($5::text, $6::text))""",
+            account, creator, owner and owner.type, owner and owner.id, but and but.type, but and but.id,
+        )  # fmt: skip
+    return found
+
+
+async def moment(pool: Pool) -> str:
+    """Return a transaction id that is greater than those of all transactions which began to write before."""
+    found: str = await pool.fetchval("select pg_current_xact_id()::text")
+    return found
+
+
+async def settled(pool: Pool, since: str) -> bool:
+    """Say whether all transactions are over that began to write before this moment.
+
+    Whoever decides at the door has a transaction id before they look at who asks. So once a revocation is committed,
+    and all that had begun by then is over, whatever the revoked token could make is there to be seen.
+    """
+    found: bool = await pool.fetchval("select pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8", since)
+    return found
+
+
+@repeated
+async def stage_children(pool: Pool, job: Job, *, parts: int) -> int | None:
+    """Freeze, as further parts of the job, what its tokens made that is neither revoked nor frozen; return how many.
+
+    None: somebody else does it just now, or has begun further parts since there were so many, all of them done.
+    """
+    children = job.children
+    if children is None:
+        return 0
+    owner = children.owner
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
+        # Two that stage at once would count a token twice. Whoever comes later sees what the first one staged.
+        if not await connection.fetchval("select pg_try_advisory_xact_lock(hashtextextended($1, 0))", str(job.id)):
+            return None
+        row = await connection.fetchrow(
+            """
+            select count(*) as parts, count(*) filter (where p.done_at is null) as left,
+                   coalesce(max(p.part), -1) as last
+              from job_part p
+             where (p.account_id, p.job_id) = ($1, $2)""",
+            job.account, job.id,
+        )  # fmt: skip
+        if row is None or row["parts"] != parts or row["left"]:
+            return None
+        found: int = await connection.fetchval(
+            _STAGE, job.account, job.id, children.made_by, owner and owner.type, owner and owner.id,
+            max(row["last"] + 1, planned_parts(job)), timeout=LONGEST_SECONDS + 5,
+        )  # fmt: skip
+    return found
+
+
+def planned_parts(job: Job) -> int:
+    """Return how many parts a job was accepted with; those that come after them are found later."""
+    return -(-job.total // PART)
