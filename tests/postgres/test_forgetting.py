@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from counterfoil.postgres import attempts, claims, forgetting, jobs
+from counterfoil.postgres import assertions, attempts, claims, forgetting, jobs
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.forgetting import BATCH
 from counterfoil_dev.postgres import Database
@@ -38,6 +38,9 @@ OLD = {
     "attempts": """insert into attempt (account_id, minute, kind, subject_id, network, count, last_at)
                    select $1, now() - $2 * interval '91 days', n::text, $1, 'unix', 1, now()
                      from generate_series(1, $3::integer) as n""",
+    "assertions": """insert into accepted_assertion (account_id, token_id, digest, expires_at)
+                     select $1, $1, sha256(n::text::bytea), clock_timestamp() - $2 * interval '61 minutes'
+                       from generate_series(1, $3::integer) as n""",
     "parts": """insert into job_part (account_id, job_id, part, token_ids, staged_at)
                 select $1, $1, n, '{}', now() - $2 * interval '25 hours'
                   from generate_series(1, $3::integer) as n""",
@@ -46,6 +49,7 @@ KINDS: dict[str, tuple[str, Callable[[Pool], Awaitable[int]]]] = {
     "replies": ("idempotency", claims.forget),
     "secrets": ("idempotency", claims.forget_secrets),
     "attempts": ("attempt", attempts.forget),
+    "assertions": ("accepted_assertion", assertions.forget),
     "parts": ("job_part", jobs.forget_unaccepted),
 }
 

@@ -146,7 +146,7 @@ async def with_assertion(ledger: Ledger, token: Trusting, claims: Mapping[str, o
         audience=wanted.audience,
         scopes=wanted.scopes,
         address=wanted.address,
-    )  # the door says which limits of the token count: those of a JWT that is refused do not
+    )  # the door says which limits of the token count: of a JWT that is not believed none
     await ledger.limits.allowance.spend(itself, wanted.address)
     bought = _claims(ledger.settings.public_url, await _counted(ledger, command), None)
     return Bought(ring.sign(bought), bought)
