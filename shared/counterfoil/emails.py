@@ -26,8 +26,8 @@ _INVISIBLE: Final = re.compile(f"[{text.IGNORABLE}\u061c\u200e\u200f\u202a-\u202
 _JOINERS: Final = "\u200c\u200d"
 """They may stand in a domain, where the letters beside them need them (RFC 5892 Appendix A)."""
 _UNASSIGNED: Final = ("Cn", "Co", "Cs")
-_LONGEST: Final = 1_000
-"""Characters of the longest text whose canonical form is computed: composing takes quadratic time."""
+_LONGEST: Final = 512
+"""Characters of the longest text that is mapped: addresses are shorter, and strangers send what takes long to map."""
 _ROUNDS: Final = 3
 """Mappings may yield what is mapped again; a third round changes nothing."""
 _LABEL_BYTES: Final = 63
@@ -63,10 +63,8 @@ def canonical(email: str) -> str:
     The local part is folded to lower case and composed with compatibility mappings (NFKC), the domain mapped as UTS 46
     says and written in its own letters; what is invisible is left out. `ß` and `ss` stay two.
     """
-    if len(email) > _LONGEST:
-        return email
     for _ in range(_ROUNDS):
-        email = _mapped(email)
+        email = email if len(email) > _LONGEST else _mapped(email)
     return email
 
 
