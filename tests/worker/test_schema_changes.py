@@ -41,7 +41,7 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
             expired, ended = await born(door, ends_in=1.0), await born(door, ends_in=3600.0)
             wanted, job = Filter(owner_id="billing"), uuids.uuid7()
             plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
-            total, _ = await stage(pool, ACCOUNT, wanted, job=job, digest=plan)
+            total = (await stage(pool, ACCOUNT, wanted, job=job, digest=plan)).tokens
             await door.execute(
                 AcceptJob(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}")
             )
