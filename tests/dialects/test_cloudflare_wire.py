@@ -49,6 +49,14 @@ async def test_a_key_is_good_beside_the_address_of_its_own_user_alone(
         assert (answer.status, answer.json) == (401, refusal)
 
 
+async def test_a_key_is_good_beside_another_spelling_of_the_address(access: Access, native: Caller) -> None:
+    made = await native.post("/v1/users", {"email": "keys@b\u00fccher.example", "role": "member"})
+    owner = {"type": "user", "id": made.json["user"]["id"]}
+    key = (await native.issue(scopes=["own.*"], owner=owner))["secret"]
+    for email, status in (("KEYS@xn--bcher-kva.example", 200), ("keys@bucher.example", 401)):
+        assert (await with_headers(access, X_Auth_Email=email, X_Auth_Key=key).get(access.tokens)).status == status
+
+
 async def test_what_is_no_credentials_is_said_to_be_none(access: Access, here: Account) -> None:
     token, email = here.admin_token, here.admin_email
     for headers, status, code in (
