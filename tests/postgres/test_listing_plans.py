@@ -14,7 +14,10 @@ import pytest_asyncio
 
 from counterfoil.postgres.alerts import expiring_within, unannounced
 from counterfoil.postgres.connection import Connection, Pool, open_pool
+from counterfoil.postgres.descent import children_of
 from counterfoil.postgres.listing import Filter, Sort, numbered_page, page_of
+from counterfoil.postgres.selection import Look, look
+from counterfoil.subjects.job import Children
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 
 MANY = 100_000
@@ -56,6 +59,14 @@ class Explaining:
         said = await self._connection.fetchval(f"explain (analyze, buffers, format json) {query}", *arguments)
         self.plan = json.loads(said)[0]["Plan"]
         return []
+
+    async def fetchval(self, query: str, *arguments: object) -> int:
+        await self.fetch(query, *arguments)
+        return 0
+
+    async def fetchrow(self, query: str, *arguments: object, **_: object) -> dict[str, object]:
+        await self.fetch(query, *arguments)
+        return {**dict.fromkeys(Look.__struct_fields__, 0), "digest": b"", "owners": "[]", "used_last": "[]"}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -149,6 +160,24 @@ async def test_filters_begin_where_the_index_says(crowded: Database, wanted: Fil
     await connection.close()
     assert index in indexes(explaining.plan)
     assert buffers(explaining.plan) < FEW_BUFFERS
+
+
+@pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
+async def test_what_one_made_is_found_through_the_index_at_any_depth(crowded: Database, planned: str) -> None:
+    """A thousand of a hundred thousand, and nothing that those made."""
+    connection = await asyncpg.connect(crowded.app_url)
+    await connection.execute(f"set plan_cache_mode = {planned}")
+    explaining = Explaining(connection)
+    pool = cast("Pool", explaining)
+    await children_of(pool, ACCOUNT, CREATOR, owner=None)
+    assert indexes(explaining.plan) == {"token_by_creator"}
+    assert buffers(explaining.plan) < 2 * FEW_BUFFERS
+    await look(pool, ACCOUNT, Filter(creator=CREATOR), itself=ACCOUNT, children=Children(made_by=CREATOR))
+    read = [(node["Node Type"], node["Relation Name"]) for node in nodes(explaining.plan) if "Relation Name" in node]
+    assert ("Seq Scan", "token") not in read
+    assert {"token_by_creator", "token_by_owner"} <= indexes(explaining.plan)
+    assert buffers(explaining.plan) < 30 * FEW_BUFFERS
+    await connection.close()
 
 
 def indexes(plan: dict[str, Any]) -> set[str]:

@@ -143,7 +143,7 @@ def _family(meant: str, children: Children, arguments: list[object]) -> str:
        living as materialized (
          select {_WHAT}, {whose(n - 1)} as meant
            from family f
-           join token t on (t.account_id, t.token_id) = ($1, f.token_id)
+          cross join lateral (select x.* from token x where (x.account_id, x.token_id) = ($1, f.token_id) offset 0) as t
           where t.standing <> 'revoked'),
        wanted as materialized (select * from living l where l.meant),
        others as (select count(*) as tokens from living l where not l.meant)"""
