@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from counterfoil.postgres import assertions
-from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.connection import Connection, Pool, connect, open_pool
 from counterfoil_dev.postgres import Database
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
@@ -21,25 +21,28 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
         yield opened
 
 
-async def test_a_jwt_is_remembered_for_its_account_and_token_alone(pool: Pool) -> None:
-    async with pool.acquire() as connection, connection.transaction():
-        await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time() + 60)])
-        keys = [(ONE, ONE, DIGEST), (ONE, OTHER, DIGEST), (OTHER, ONE, DIGEST), (ONE, ONE, b"\x02" * 32)]
-        assert await assertions.accepted(connection, keys) == {keys[0]}
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    opened = await connect(database.app_url)
+    yield opened
+    await opened.close()
 
 
-async def test_a_jwt_is_forgotten_once_it_has_ended_by_any_clock(pool: Pool) -> None:
+async def test_a_jwt_is_remembered_for_its_account_and_token_alone(connection: Connection) -> None:
+    await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time() + 60)])
+    keys = [(ONE, ONE, DIGEST), (ONE, OTHER, DIGEST), (OTHER, ONE, DIGEST), (ONE, ONE, b"\x02" * 32)]
+    assert await assertions.accepted(connection, keys) == {keys[0]}
+
+
+async def test_a_jwt_is_forgotten_once_it_has_ended_by_any_clock(pool: Pool, connection: Connection) -> None:
     ends = {bytes([n]) * 32: time.time() + hours * 3_600 for n, hours in enumerate((-30, -1.1, -0.9, 0, 24))}
-    async with pool.acquire() as connection:
-        await assertions.keep(connection, [(ONE, ONE, digest, end) for digest, end in ends.items()])
+    await assertions.keep(connection, [(ONE, ONE, digest, end) for digest, end in ends.items()])
     assert await assertions.forget(pool) == 2
-    async with pool.acquire() as connection:
-        left = await assertions.accepted(connection, [(ONE, ONE, digest) for digest in ends])
+    left = await assertions.accepted(connection, [(ONE, ONE, digest) for digest in ends])
     assert {digest for _, _, digest in left} == set([*ends][2:])
 
 
-async def test_a_jwt_cannot_be_remembered_twice(pool: Pool) -> None:
-    async with pool.acquire() as connection:
+async def test_a_jwt_cannot_be_remembered_twice(connection: Connection) -> None:
+    await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time())])
+    with pytest.raises(asyncpg.UniqueViolationError):
         await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time())])
-        with pytest.raises(asyncpg.UniqueViolationError):
-            await assertions.keep(connection, [(ONE, ONE, DIGEST, time.time())])
