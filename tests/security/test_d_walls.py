@@ -13,6 +13,7 @@ PAST_THE_WALL = {
     "catalogue.family": "an account shows those that it opened, which lie beyond its own wall",
     "descent.moment": "the number of a transaction, and no rows",
     "descent.settled": "whether transactions are over, and no rows",
+    "counted_use.take": "gathered over accounts, each with its own subject; counts alone, which the reader may not see",
     "due.expiring": "counts for the metrics, of all accounts",
     "due.lag_seconds": "the worker's, of all accounts",
     "due.tokens_due": "the worker's, of all accounts",
