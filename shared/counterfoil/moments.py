@@ -1,4 +1,7 @@
-"""Moments as filters state them: a time, a date, or a duration, which is that long from now, or that long ago."""
+"""Moments as callers state them: a time, a date, or in filters a duration, which is that long from now, or ago.
+
+A time without its zone is refused wherever one is stated, in the same words: it could be any of 26 hours.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ MEANING: Final = "A time such as 2027-03-01T12:00:00Z, a date (from its first in
 """For the API's document; what a duration means depends on what is compared."""
 EXAMPLE: Final = "2027-03-01T12:00:00Z"
 DATE_EXAMPLE: Final = "2027-03-01"
+_OFFSET_EXAMPLE: Final = "2027-03-01T14:00:00+02:00"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY_AND_HOUR: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}.*")
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -31,10 +36,22 @@ def stated(text: str) -> datetime | None:
         return None
 
 
+def zoneless(text: str) -> str | None:
+    """Return what is wrong with a time that has no zone, and what would be right; None if this is no such time."""
+    try:
+        if not _DAY_AND_HOUR.fullmatch(text) or datetime.fromisoformat(text).tzinfo is not None:
+            return None
+    except ValueError:
+        return None
+    return f"{text!r} has no time zone; write the time with its zone, such as {EXAMPLE} or {_OFFSET_EXAMPLE}"
+
+
 def read(text: str) -> Moment:
     """Return what a text states, a time in UTC, or raise a ValueError that says what would be right."""
     if (moment := stated(text)) is not None:
         return moment
+    if (wrong := zoneless(text)) is not None:
+        raise ValueError(wrong)
     try:
         length(text)
     except BadDuration:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from api.service import Caller
+from counterfoil import moments
 from counterfoil_api.application import routes
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.typed.forms import fields_in, kinds_of
@@ -92,7 +93,7 @@ def test_no_field_that_may_hold_a_secret_is_repeated(shape: type) -> None:
          "`expires_at` is `tomorrow`; it has to be a moment such as 2027-03-01T12:00:00Z, or a date"),
         ({"name": "a", "expires_at": "2027-02-30"}, "expires_at", "`expires_at` is `2027-02-30`; it has to be"),
         ({"name": "a", "expires_at": "2027-01-31T09:30:00"}, "expires_at",
-         "`expires_at` is `2027-01-31T09:30:00`; it has to be a moment such as 2027-03-01T12:00:00Z"),
+         "`expires_at` is refused: '2027-01-31T09:30:00' has no time zone; write the time with its zone"),
         ({"name": "a", "scope": ["a.b"]}, "scope", "There is no field `scope`; did you mean `scopes`?"),
         ({"name": "a", "metadata": {"a": 1}}, "metadata",
          "`metadata` is an object with a value of another kind; it has to be an object whose values are text"),
@@ -149,3 +150,23 @@ def test_a_json_document_is_read_alike_whether_or_not_it_is_read_twice() -> None
     for shape in set(SHAPES.values()):
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
             assert fields_in(shape).keys() == set(shape.__struct_fields__)
+
+
+NAIVE = "2026-03-01T12:00:00"
+
+
+async def test_a_time_without_its_zone_is_refused_in_the_same_words_everywhere(admin: Caller) -> None:
+    ref = (await admin.issue())["token"]["id"]
+    imported = {"name": "x", "secret": "s" * 30, "created_at": NAIVE}
+    for answer in (
+        await admin.post("/v1/tokens", {"name": "x", "expires_at": NAIVE}),
+        await admin.post(f"/v1/tokens/{ref}/renew", {"expires_at": NAIVE}),
+        await admin.post("/v1/tokens/import", {"tokens": [imported]}),
+        await admin.get("/v1/tokens", created_before=NAIVE),
+        await admin.get(f"/v1/tokens/{ref}", as_of=NAIVE),
+        await admin.get("/v1/account/events", since=NAIVE),
+        await admin.get("/v1/events", until=NAIVE),
+        await admin.post("/v1/revocations/plan", {"filter": {"created_after": NAIVE}}),
+    ):
+        assert answer.status == 422
+        assert str(answer.json["detail"]).endswith(f"{moments.zoneless(NAIVE)}.")

@@ -10,6 +10,7 @@ import typer
 
 from cli.shell import Shell
 from cli.test_user_commands import added
+from counterfoil import moments
 from counterfoil.cli.running import command
 
 NOBODY = "01a20070-9783-75f2-ab79-af3b16925535"
@@ -70,7 +71,7 @@ async def test_nobody_at_home_is_said_before_it_is_given_up(shell: Shell) -> Non
         (("token", "create"), "Missing argument"), (("token", "create", "x", "--colour", "red"), "--colour"),
         (("token", "create", "x", "--owner", "backup"), "write it like service:backup, application:shop or user:2."),
         (("token", "show", "1", "--as-of", "soon"), "T12:00:00Z, or like 3 for a version."),
-        (("token", "create", "x", "--expires-at", "soon"), "'soon' is no moment; write it like 2026-"),
+        (("token", "create", "x", "--expires-at", "soon"), "'soon' is no moment; write it like 2027-"),
         (("token", "rotate", "1"), "--grace 24h"), (("token", "show", "../keys"), "'../keys' does not name a token"),
         (("token", "revocations", "watch", "12"), "'12' is not the id of a bulk revocation"),
         (("user", "password"), "--email"),
@@ -84,6 +85,24 @@ async def test_a_call_that_is_wrong_is_a_document_with_json(shell: Shell, words:
     document = json.loads(said.err)
     assert (document["exit_code"], document["error"]["type"]) == (2, "usage")
     assert wrong in document["error"]["title"] + document["error"].get("detail", "")
+
+
+NAIVE = "2027-03-01T12:00:00"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("token", "create", "x", "--expires-at", NAIVE), ("token", "list", "--expires-before", NAIVE),
+        ("token", "show", "1", "--as-of", NAIVE), ("events", "replay", "--since", NAIVE),
+        ("attempts", "--since", NAIVE),
+    ],
+)  # fmt: skip
+async def test_a_time_without_its_zone_is_refused_as_the_api_does(shell: Shell, words: tuple[str, ...]) -> None:
+    said = await shell(*words, "--json")
+    assert (said.code, said.out) == (2, "")
+    error = json.loads(said.err)["error"]
+    assert str(moments.zoneless(NAIVE)) in error["title"] + error.get("detail", "")
 
 
 async def test_help_speaks_of_no_types_of_a_programming_language(shell: Shell) -> None:

@@ -1,6 +1,7 @@
 """What a service does with its tokens, through the client and the real API."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import asyncpg
@@ -8,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from client.running import Service
+from counterfoil import moments
 from counterfoil.client import Client, Conflict, Denied, Forbidden, Invalid, NotFound, StaleRevision
 
 
@@ -153,5 +155,21 @@ async def test_a_reference_never_leads_elsewhere(ledger: Client, ref: str) -> No
 
 
 async def test_a_moment_needs_a_time_zone(ledger: Client) -> None:
-    with pytest.raises(ValueError, match="time zone"):
-        await ledger.get("self", as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+    naive = datetime(2026, 1, 1, 12)  # noqa: DTZ001 - that is the point
+    words = re.escape(str(moments.zoneless("2026-01-01T12:00:00")))
+    with pytest.raises(ValueError, match=words):
+        await ledger.get("self", as_of=naive)
+    with pytest.raises(ValueError, match=words):
+        await ledger.create("x", expires_at=naive)
+    with pytest.raises(ValueError, match=words):
+        await anext(ledger.list(created_before=naive))
+    with pytest.raises(ValueError, match=words):
+        await ledger.import_tokens([{"name": "x", "secret": "s" * 30, "created_at": naive}])
+    with pytest.raises(Invalid, match=words):  # the API's own
+        await anext(ledger.list(created_before=naive.isoformat()))
+
+
+async def test_the_reply_shows_which_moment_was_understood(ledger: Client) -> None:
+    given = datetime(2036, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    made = await ledger.create("with a zone", expires_at=given)
+    assert (made.token.expires_at, str(made.token.expires_at)) == (given, "2036-01-01 10:00:00+00:00")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -17,12 +17,11 @@ from .completing import token_refs
 
 
 def moment(text: str) -> datetime:
-    """Return an RFC 3339 moment; a time without a zone is UTC."""
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no moment; write it like 2026-03-01T12:00:00Z.") from None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    """Return what a time with its zone or a date states: the rule is the API's."""
+    if (read := moments.stated(text)) is not None:
+        return read
+    wrong = moments.zoneless(text) or f"{text!r} is no moment; write it like {moments.EXAMPLE}"
+    raise typer.BadParameter(f"{wrong}.")
 
 
 def whole(text: str) -> int:
@@ -39,6 +38,8 @@ def moment_or_version(text: str) -> datetime | int:
     try:
         return moment(text)
     except typer.BadParameter as error:
+        if moments.zoneless(text):
+            raise
         raise typer.BadParameter(f"{error.message.rstrip('.')}, or like 3 for a version.") from None
 
 
@@ -47,10 +48,7 @@ def when(text: str) -> datetime | str:
     try:
         return moments.read(text)
     except ValueError as error:
-        try:
-            return moment(text)
-        except typer.BadParameter:
-            raise typer.BadParameter(f"{error}.") from None
+        raise typer.BadParameter(f"{error}.") from None
 
 
 def span(text: str) -> str:

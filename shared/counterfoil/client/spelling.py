@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from counterfoil import moments
+
 from .documents import Secret
 from .failures import Unintelligible
 from .wire import Answer
@@ -40,8 +42,22 @@ def job_of(ref: UUID | str) -> UUID:
 
 
 def body(**fields: object) -> bytes:
-    """Return a JSON body of the fields that are said; None is not."""
+    """Return a JSON body of the fields that are said; None is not. Raises ValueError for a time without its zone."""
+    for value in fields.values():
+        _refuse_zoneless(value)
     return msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
+
+
+def _refuse_zoneless(value: object) -> None:
+    match value:
+        case datetime():
+            text(value)
+        case Mapping():
+            for each in value.values():
+                _refuse_zoneless(each)
+        case list() | tuple():
+            for each in value:
+                _refuse_zoneless(each)
 
 
 def limit(given: str | int | None) -> object:
@@ -65,7 +81,7 @@ def text(value: str | int | datetime | UUID) -> str:
     """Return a value as a query has it; a moment must know its time zone."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise ValueError("a time needs a time zone; write it like datetime.now(UTC)")
+            raise ValueError(moments.zoneless(value.isoformat()))
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)
 

@@ -208,8 +208,9 @@ async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime,
         return at, version
     named = moments.stated(as_of)
     if named is None:
+        wrong = moments.zoneless(as_of)
         raise InvalidRequest(
-            f"Write a past time like {moments.EXAMPLE} or {moments.DATE_EXAMPLE}, or a version like 3.",
+            f"{wrong or f'Write a past time like {moments.EXAMPLE} or {moments.DATE_EXAMPLE}, or a version like 3'}.",
             where="query", field="as_of",
         )  # fmt: skip
     if in_utc(named, where="query", field="as_of") > listed.at:

@@ -6,11 +6,13 @@ word or a moment.
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Final
 
 import msgspec
 
+from counterfoil import moments
 from counterfoil.secret import stands_in
 from counterfoil_api.edge.complaints import InvalidRequest
 from counterfoil_api.typed.forms import fields_in, form_of, kinds_of, said_of
@@ -23,6 +25,7 @@ _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
 _UNKNOWN: Final = "Object contains unknown field "
 _HARMLESS: Final = re.compile(r"[A-Za-z0-9_.:+-]{1,16}|[0-9:.+-]{4,}[ Tt]?[0-9:.+-]*[Zz]?")
 _LONGEST: Final = 40
+_NOTHING: Final = object()
 _MAY_HOLD_A_SECRET: Final = frozenset(
     {"secret", "password", "code", "value", "token", "client_secret", "subject_token", "actor_token", "assertion"}
 )
@@ -40,6 +43,8 @@ def misread(error: msgspec.ValidationError, shape: type, *, where: str, given: o
     if said.startswith(_UNKNOWN):
         return _unknown(said.removeprefix(_UNKNOWN).strip("`"), path, _hint(shape, path), where=where)
     hint = _hint(shape, path)
+    if wrong := _zoneless(hint, given, path):
+        return InvalidRequest(wrong, where=where, **_facts(path))
     what = "an object with a value of another kind" if value else _what(given, path)
     told = f"{f'`{path}`' if path else f'The {where}'} is {what}; it has to be {form_of(hint)}."
     return InvalidRequest(told, where=where, **_facts(path))
@@ -83,8 +88,21 @@ def _hint(shape: object, path: str) -> object:
     return shape
 
 
+def _zoneless(hint: object, given: object, path: str) -> str:
+    """What is wrong with a time without its zone, where a time has to be; "" if there is none."""
+    value = _at_path(given, path)[1]
+    wrong = moments.zoneless(value) if isinstance(value, str) and datetime in kinds_of(hint) else None
+    return f"`{path}` is refused: {wrong}." if wrong else ""
+
+
 def _what(given: object, path: str) -> str:
     """What stands at this path, as far as it may be repeated."""
+    name, value = _at_path(given, path)
+    return "not right" if value is _NOTHING else _shown(value, secret=name in _MAY_HOLD_A_SECRET)
+
+
+def _at_path(given: object, path: str) -> tuple[str, object]:
+    """What stands at this path, after the name that it has there."""
     name = ""
     for step, number in _STEP.findall(path):
         name = step or name
@@ -93,8 +111,8 @@ def _what(given: object, path: str) -> str:
         elif isinstance(given, list) and number:
             given = given[int(number)]
         else:
-            return "not right"
-    return _shown(given, secret=name in _MAY_HOLD_A_SECRET)
+            return name, _NOTHING
+    return name, given
 
 
 def _shown(value: object, *, secret: bool) -> str:
