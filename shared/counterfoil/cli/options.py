@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -89,8 +90,8 @@ def number(given: str | None) -> int | Literal["none"] | None:
     """Return a number, or the word none, which lifts one."""
     if given is None or given == "none":
         return given  # type: ignore[return-value] # the word itself
-    if not given.isascii() or not given.isdigit():
-        raise typer.BadParameter(f"{given!r} is no number; write one such as 100, or none.")
+    if not re.fullmatch(r"[0-9]{1,18}", given):  # any more digits are too many for the ledger, and for int()
+        raise typer.BadParameter(f"{given[:40]!r} is no number; write one such as 100, or none.")
     return int(given)
 
 
