@@ -140,3 +140,5 @@ async def test_the_command_line_shows_changes_and_clones_what_is_trusted(job: Jo
             await job.run(f"counterfoil token create other {wrong}")
     with pytest.raises(AssertionError, match="no secret to rotate"):
         await job.run(f"counterfoil token rotate {token} --grace 0s")
+    found = await job.run(f"counterfoil token list --issuer {job.trusting.issuer.url} --json")
+    assert len(found.splitlines()) == 3

@@ -337,3 +337,14 @@ async def test_its_bearer_buys_another_that_is_no_more(trusting: Trusting) -> No
     first = (await trusting.exchange(token, scope="deploy.run")).json["access_token"]
     second = await bearer(trusting.admin, first)
     assert (await claims(trusting.admin, second))["scope"] == "deploy.run"
+
+
+async def test_tokens_are_found_by_the_issuer_that_they_trust(trusting: Trusting) -> None:
+    token = await trusting.issue(name="found by its issuer")
+    other = (await trusting.admin.issue(trust=trust_in(trusting.issuer, issuer="https://other.example")))["token"]
+    listed = await trusting.admin.get("/v1/tokens", issuer="https://other.example")
+    assert [each["id"] for each in listed.json["items"]] == [other["id"]]
+    listed = await trusting.admin.get("/v1/tokens", issuer=trusting.issuer.url, name="found by*")
+    assert [each["id"] for each in listed.json["items"]] == [token["id"]]
+    plan = await trusting.admin.post("/v1/revocations/plan", {"filter": {"issuer": "https://other.example"}})
+    assert plan.json["tokens"] == 1

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dialects.test_story import Known, Stage, stage, there
+from dialects.speakers import Known
+from dialects.test_story import Stage, stage, there
 
 __all__ = ["stage"]
 TRUST = {"issuer": "https://ci.example.org", "audience": "us", "claims": {"sub": "repo:acme/app"}}

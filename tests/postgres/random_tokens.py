@@ -14,6 +14,7 @@ from counterfoil.moments import Moment
 from counterfoil.postgres.listing import Filter
 from counterfoil.principal import Actor, Owner
 from counterfoil.token import Status, Token, status
+from counterfoil.trust import Trust
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -24,13 +25,15 @@ NAMES = ["nightly", "nightly build", "100%", "1000", "a_b", "axb", "a\\b", "a*b"
          "İ", "nightly'; --", "NIGHTLY", " lead", None]  # fmt: skip
 SCOPES = ["mail.send", "mail.*", "mail", "all", 'a"b', "a.b"]
 METADATA = [{}, {"env": "prod"}, {"env": "prod", "team": "a"}, {"env": "test"}, {"e\\": '"'}]
+ISSUERS = ["https://id.example", 'https://id.example/"', None]
 MOMENTS = [NOW + hours * HOUR for hours in (-900, -50, -3, -1, 1, 2, 60, 900)]
 LATEST, EARLIEST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
 
 
 def random_token(account: UUID, number: int) -> Token:
     """A token as it may come to stand in the table, with times that often coincide."""
-    born = CHANCE.choice(MOMENTS[:4])
+    born, issuer = CHANCE.choice(MOMENTS[:4]), CHANCE.choice(ISSUERS)
+    trust = None if issuer is None else Trust(issuer=issuer, audience="us", claims={"sub": ("a",)})
     return Token(
         account=account, id=uuid7(), number=number, creator=CREATORS[number % 3], name=CHANCE.choice(NAMES),
         description="", metadata=CHANCE.choice(METADATA),
@@ -42,7 +45,7 @@ def random_token(account: UUID, number: int) -> Token:
         last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, epoch=0,
         previous_until=None, previous_epoch=0, stub="cfl_user_ab",
         dialect=CHANCE.choice(["native", "vendor", "vendor.session"]), cloned_from=None, reason=None,
-        revision=1, version=1, at=born,
+        revision=1, version=1, at=born, trust=trust, trust_by=None if trust is None else CREATORS[0],
     )  # fmt: skip
 
 
@@ -79,6 +82,7 @@ def fits(token: Token, wanted: Filter) -> bool:
             wanted.owner_type in (None, token.owner.type),
             wanted.owner_id in (None, token.owner.id),
             wanted.creator in (None, token.creator.id),
+            wanted.issuer is None or (token.trust is not None and token.trust.issuer == wanted.issuer),
             wanted.scope is None or wanted.scope in token.scopes,
             wanted.metadata is None or wanted.metadata.items() <= token.metadata.items(),
             within(token.created_at, past(wanted.created_after), past(wanted.created_before)),
@@ -124,6 +128,7 @@ CHOICES: dict[str, Sequence[Any]] = {
     "owner_type": ["user", "service", "application"],
     "owner_id": ["a", "b", "zebra"],
     "creator": [*(creator.id for creator in CREATORS), OTHER],
+    "issuer": [*ISSUERS[:2], "https://id.exampl"],
     "scope": [*SCOPES, "mail.s", 'a"', ""],
     "metadata": [{}, *METADATA[1:], {"team": "a"}, {"env": ""}, {"nobody": "has it"}],
     "unused_since": [*MOMENTS, *AWAY],

@@ -28,6 +28,7 @@ from .options import (
     Credentials,
     ExpiresAfter,
     ExpiresBefore,
+    IssuerFilter,
     Key,
     Limit,
     MetadataFilter,
@@ -52,6 +53,7 @@ def revoke_all(
     *,
     owner: OwnerFilter = None,
     creator: CreatorFilter = None,
+    issuer: IssuerFilter = None,
     name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
@@ -79,7 +81,7 @@ def revoke_all(
     whose = options.owner(owner)
     wanted: dict[str, str | bool | datetime | list[str] | None] = {
         "owner_type": whose and whose[0], "owner_id": whose and whose[1], "creator": creator, "name": name,
-        "status": status, "scope": scope, "metadata": metadata, "unused_since": unused_for,
+        "issuer": issuer, "status": status, "scope": scope, "metadata": metadata, "unused_since": unused_for,
         "created_after": created_after, "created_before": created_before, "expires_after": expires_after,
         "expires_before": expires_before, "everything": everything or None,
         "with_children": with_children or None,

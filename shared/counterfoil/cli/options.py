@@ -181,6 +181,9 @@ CreatorFilter = Annotated[
         help="Only those that this user or token made: user:2, user:grace@example.org, token:7, or an id.",
     ),
 ]
+IssuerFilter = Annotated[
+    str | None, typer.Option("--issuer", metavar="URL", help="Only those that trust the JWTs of this issuer.")
+]
 Duration = Annotated[str | None, typer.Option("--duration", help="Its lifetime: 90d, 2h45m or forever.")]
 ExpiresAt = Annotated[
     datetime | None,

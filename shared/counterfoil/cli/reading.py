@@ -25,6 +25,7 @@ from .options import (
     Credentials,
     ExpiresAfter,
     ExpiresBefore,
+    IssuerFilter,
     Limit,
     MetadataFilter,
     OwnerFilter,
@@ -51,6 +52,7 @@ def tokens(
     owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
     owner_id: Annotated[str | None, typer.Option(help="Whose, of whatever type.")] = None,
     creator: CreatorFilter = None,
+    issuer: IssuerFilter = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
     metadata: MetadataFilter = None,
     unused_for: UnusedFor = None,
@@ -74,9 +76,9 @@ def tokens(
     """List tokens. Secrets are never shown."""
     given = {
         "name": name, "status": status, "owner_type": owner_type, "owner_id": owner_id, "creator": creator,
-        "scope": scope, "metadata": metadata, "unused_since": unused_for, "created_after": created_after,
-        "created_before": created_before, "expires_after": expires_after, "expires_before": expires_before,
-        "last_used_after": last_used_after, "last_used_before": last_used_before,
+        "issuer": issuer, "scope": scope, "metadata": metadata, "unused_since": unused_for,
+        "created_after": created_after, "created_before": created_before, "expires_after": expires_after,
+        "expires_before": expires_before, "last_used_after": last_used_after, "last_used_before": last_used_before,
     }  # fmt: skip
     if (whose := owner_of(owner)) is not None:
         given |= {"owner_type": whose[0], "owner_id": whose[1]}

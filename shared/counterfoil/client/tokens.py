@@ -58,7 +58,8 @@ class Tokens(Calls):
         """Yield tokens, fetching page after page, up to `limit`.
 
         Filters: name (a glob, in which a backslash escapes), status, owner_type, owner_id, creator (user:2, token:7 or
-        an id), scope, metadata (a mapping), created_after, created_before, expires_after, expires_before,
+        an id), issuer (whose JWTs they trust), scope, metadata (a mapping),
+        created_after, created_before, expires_after, expires_before,
         last_used_after, last_used_before, unused_since;
         sort (created, name, expires, …; `-` reverses). A time may also be a duration such as "7d": of an expiry that
         long from now, of all else that long ago.

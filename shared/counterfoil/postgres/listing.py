@@ -33,7 +33,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `unused_since` finds those that have been there since then without being used, never used ones among them.
     By `status`, tokens of users who were removed are revoked ones; no `standing` finds them.
     `search` is a part of the name, whatever its case; with `sessions` false there are none that a login made.
-    `creator` is the id of the user or token that made them.
+    `creator` is the id of the user or token that made them; `issuer` is whose JWTs they trust.
     """
 
     name: str | None = None
@@ -41,6 +41,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner_type: str | None = None
     owner_id: str | None = None
     creator: UUID | None = None
+    issuer: str | None = None
     scope: str | None = None
     metadata: dict[str, str] | None = None
     created_after: Moment | None = None
@@ -99,6 +100,7 @@ _PLAIN: Final[dict[str, str]] = {
     "owner_type": "t.owner_type = {}",
     "owner_id": "t.owner_id = {}",
     "creator": "t.creator_id = {}::uuid",
+    "issuer": "t.trust::json ->> 'issuer' = {}",
     "scope": "t.scopes::jsonb ? {}",
     "standing": "t.standing = any({}::text[])",
     "sessions": f"({IS_SESSION}) = {{}}::boolean",

@@ -31,7 +31,7 @@ _TIMES = tuple(name for name in Filter.__struct_fields__ if name.endswith(("_aft
 class TokenFilter(Given, frozen=True, kw_only=True):
     """Which tokens; times are half-open: from `…_after` on, up to but without `…_before`.
 
-    A filter by metadata or by scope alone reads every token of the account; one by name, owner, creator or expiry
+    A filter by metadata, scope or issuer alone reads every token of the account; one by name, owner, creator or expiry
     narrows that. `creator` is the user or token that made them, and may have been removed or revoked since.
     """
 
@@ -49,6 +49,7 @@ class TokenFilter(Given, frozen=True, kw_only=True):
         | None
     ) = None
     creator: ActorRef | None = None
+    issuer: Annotated[str, Meta(max_length=255, description="Whose JWTs they trust.")] | None = None
     scope: Annotated[str, Meta(max_length=128)] | None = None
     metadata: Annotated[
         tuple[Pair, ...], Meta(max_length=METADATA_LIMIT, description="KEY=VALUE; all that are given have to hold.")
@@ -83,8 +84,8 @@ async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, sco
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
         name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
-        creator=await creator_meant(ledger, asker, given.creator, within=within, where=where), scope=given.scope,
-        metadata=_metadata(given.metadata, where),
+        creator=await creator_meant(ledger, asker, given.creator, within=within, where=where), issuer=given.issuer,
+        scope=given.scope, metadata=_metadata(given.metadata, where),
     )  # fmt: skip
     wanted = replace(wanted, **_moments(given, where))
     if within is None:
