@@ -5,7 +5,6 @@ Pure: no clock, no randomness, no IO. An empty list means "nothing to do", which
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,13 +39,13 @@ from .events import (
     Updated,
 )
 from .exchange import exchanged
+from .owners import checked_owner
 from .principal import Owner, Principal, refuse_beyond, refuse_beyond_bounds, refuse_beyond_life
 from .refusals import (
     AlreadyExists,
     AlreadyRevoked,
     BadDuration,
     BadExpiry,
-    BadOwner,
     BeyondOwner,
     LifetimeRequired,
     LifetimeUnwanted,
@@ -67,7 +66,6 @@ from .suspension import resumed, suspended
 from .token import ALONE, Surroundings, Token, flaw, pending, previous_is_good, refuse_beyond_token, status
 from .trust import Trust, checked_trust
 
-_OWNER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 GRACE_LIMIT_SECONDS: Final = 366 * 86_400
 
 
@@ -117,13 +115,7 @@ def _change(token: Token, command: Change, at: datetime, around: Surroundings) -
 def _create(token: Token | None, command: Create, at: datetime, around: Surroundings) -> list[Event]:
     if token is not None:
         raise AlreadyExists
-    if not _OWNER_ID.fullmatch(command.owner.id) or secret.stands_in(command.owner.id):
-        raise BadOwner(
-            "An owner's id has 1 to 128 of the characters A-Z a-z 0-9 . _ : - and is no personal data and no secret;"
-            " write one such as billing.",
-            field="owner.id",
-        )
-    owner, granted = _canonical(command.owner), scopes.checked(command.scopes)
+    owner, granted = checked_owner(command.owner), scopes.checked(command.scopes)
     _refuse_unknown(owner, around)
     policy, (scheme, stub) = around.policy, _opened_by(command)
     life, expires_at = _life(command, at, policy)
@@ -184,11 +176,6 @@ def _opened_by(command: Create) -> tuple[str, str]:
     if (command.secret is None) == (command.trust is None):
         raise TypeError("a token is created with a secret or with a trust")
     return (secret.OWN, "") if command.secret is None else (command.secret.scheme, command.secret.stub)
-
-
-def _canonical(owner: Owner) -> Owner:
-    """Return the owner, a user's id in its one spelling: no other could be disabled with the user."""
-    return owner if owner.user is None else Owner("user", str(owner.user))
 
 
 def _refuse_unknown(owner: Owner, around: Surroundings) -> None:

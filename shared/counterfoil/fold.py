@@ -19,14 +19,14 @@ from .callers import TokenAsking, UserAsking, maker_of
 from .codec import Sealed
 from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCommand
 from .events import Event, Fact, Subject
-from .principal import SYSTEM, Actor, Principal
+from .principal import SYSTEM, Actor, Owner, Principal
 from .refusals import AlreadyAccepted, Refusal, SecretTaken, UnknownSecret
 from .replays import refuse_replay
 from .secret import Minted
 from .subjects.small import Around, Small, SubjectCommand
 from .subjects.user import User
 from .subjects.user_commands import lessens_administrators
-from .token import ALONE, Surroundings, Token
+from .token import ALONE, Room, Surroundings, Token, room_after
 from .trust import ends_of
 
 
@@ -78,6 +78,8 @@ class Taken:
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
     emails: dict[UUID, dict[str, frozenset[UUID]]] = field(default_factory=dict)
     """By account."""
+    rooms: dict[tuple[UUID, Owner], Room] = field(default_factory=dict)
+    """How many tokens the owners have whose quota limits that, where they may come to have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ class Fold:
             if isinstance(command, Create) and not self.taken.opened.keys().isdisjoint(command.known_as):
                 return SecretTaken()
             changed, facts = _folded(row, command, events, at)
+            self._refuse_full(row.state, changed.state)
         except Refusal as refusal:
             return refusal
         self._keep(key, changed, command, facts)
@@ -182,7 +185,11 @@ class Fold:
     def _all_or_none(self, together: Together) -> Answer:
         taken, writes = self.taken, self.writes
         self.taken = replace(
-            taken, rows=dict(taken.rows), opened=dict(taken.opened), administrators=dict(taken.administrators)
+            taken,
+            rows=dict(taken.rows),
+            opened=dict(taken.opened),
+            administrators=dict(taken.administrators),
+            rooms=dict(taken.rooms),
         )
         self.writes = Writes(list(writes.facts), dict(writes.rows), list(writes.secrets), list(writes.small))
         outcomes: list[Outcome] = []
@@ -286,6 +293,12 @@ class Fold:
             self.writes.secrets.append((row.state, command.secret))
         if isinstance(command, Create):
             self.taken.opened |= dict.fromkeys(command.known_as, (*key, 1))
+
+    def _refuse_full(self, before: Token | Small | None, after: Token | Small | None) -> None:
+        """Count a token of an owner who may have so many alone, or raise OwnerQuotaExceeded."""
+        if isinstance(after, Token) and (room := self.taken.rooms.get((after.account, after.owner))) is not None:
+            was = before if isinstance(before, Token) else None
+            self.taken.rooms[after.account, after.owner] = room_after(room, was, after)
 
     def _count(self, user: User) -> None:
         others = self.taken.administrators[user.account] - {user.id}

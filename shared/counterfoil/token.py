@@ -32,6 +32,7 @@ from .principal import Actor, Owner, Principal, on_behalf, refuse_beyond, refuse
 from .refusals import (
     Denied,
     OwnerDisabled,
+    OwnerQuotaExceeded,
     SecretEnded,
     SecretRetired,
     TokenExpired,
@@ -143,7 +144,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     `owner` is the standing of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
     owners who are no users of ours. `maker` is who stated a token's trust, with all that they hold at this moment; None
     is nobody who still may anything. `quota` is that of its owner, `used` and `owner_used` how often the token and all
-    tokens of its owner were used, where that is limited. `room` is known where the owner may come to have one more.
+    tokens of its owner were used, where that is limited.
     """
 
     policy: Policy = UNBOUND
@@ -154,7 +155,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     quota: OwnerQuota | None = None
     used: int = 0
     owner_used: int = 0
-    room: Room | None = None
 
     def limits(self, bounds: Bounds) -> Limits:
         """Return what a use of a token with these bounds is counted against."""
@@ -206,6 +206,24 @@ def used_up(bounds: Bounds, around: Surroundings) -> UsesExhausted | None:
     if most is not None and around.owner_used >= most:
         return UsesExhausted(OWNER_USED_UP, of="owner")
     return None
+
+
+def lives(token: Token, at: datetime) -> bool:
+    """Say whether a token counts as one that its owner has: not revoked, not expired, and no session."""
+    ended = token.standing == "revoked" or (token.expires_at is not None and token.expires_at <= at)
+    return not ended and not is_session(token.dialect)
+
+
+def room_after(room: Room, before: Token | None, after: Token) -> Room:
+    """Return what room is left after a token of the owner changed, or raise OwnerQuotaExceeded if there is none."""
+    more = lives(after, room.at) - (before is not None and lives(before, room.at))
+    if more > 0 and room.live >= room.max_tokens:
+        raise OwnerQuotaExceeded(
+            f"{after.owner.type}:{after.owner.id} has {room.live} live tokens, and its quota allows {room.max_tokens};"
+            " revoke one of them, or raise the quota's max_tokens.",
+            max_tokens=room.max_tokens, live=room.live,
+        )  # fmt: skip
+    return replace(room, live=room.live + more)
 
 
 def is_session(dialect: str) -> bool:

@@ -68,6 +68,8 @@ def test_each_part_of_a_path_says_what_it_names() -> None:
         ("revocations", "job"): "A bulk revocation's id.",
         ("scopes", "scope"): "A scope",
         ("scope-sets", "name"): "The name of a set of scopes.",
+        ("owners", "owner_type"): "What the owner is.",
+        ("owners", "owner_id"): "The owner's id; a user's number or e-mail address",
     }
 
 

@@ -196,6 +196,12 @@ CORE: dict[str, Parser] = {
         (typer.BadParameter,),
         ("counterfoil.cli.options:moment",),
     ),
+    "counterfoil.cli.options:stated_owner": Parser(
+        options.stated_owner,
+        oneof("service:backup", "user:2"),
+        (typer.BadParameter,),
+        ("counterfoil.cli.options:owner",),
+    ),
     "counterfoil.cli.options:number": Parser(
         options.number, oneof("1", "50"), (typer.BadParameter,), ("counterfoil.cli.options:stated_number",)
     ),

@@ -24,7 +24,7 @@ BY_SERVICE: Final = frozenset(
     {
         "counterfoil.subjects.catalogue:_describe",
         "counterfoil.principal:Owner.user",
-        "counterfoil.decide:_create",
+        "counterfoil.owners:checked_owner",
         "counterfoil.glob:Glob.matches",
         "counterfoil.glob:read",
         "counterfoil_api.dialects.cloudflare.api:by_attempt",
@@ -89,6 +89,7 @@ OURS: Final = {
     "counterfoil_api.tokens.reading:list_events": _PLACE,
     "counterfoil_api.account.account_events:list_account_events": _PLACE,
     "counterfoil_api.account.opening:list_accounts": _PLACE,
+    "counterfoil_api.account.owner_quotas:_owner": "what `owner_meant` and the core read",
     "counterfoil_api.account.reads:list_reads": _PLACE,
     "counterfoil_api.edge.surroundings:_loopback": "API_HOST and PUBLIC_URL",
     "counterfoil_api.edge.surroundings:in_the_clear": "PUBLIC_URL, which the settings have read before",

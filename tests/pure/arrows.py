@@ -11,7 +11,8 @@ PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_wo
 
 PURE = frozenset({
     "bounds", "builtin_scopes", "callers", "codec", "commands", "comparing", "decide", "destinations", "duration",
-    "emails", "events", "exchange", "foreign", "glob", "history", "issuing", "moments", "opaque_ids", "password",
+    "emails", "events", "exchange", "foreign", "glob", "history", "issuing", "moments", "opaque_ids", "owners",
+    "password",
     "principal", "refusals", "replays", "scopes", "secret", "subjects", "suspension", "text", "token", "trust",
 })  # fmt: skip
 IN_MEMORY = frozenset(

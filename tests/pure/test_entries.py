@@ -43,6 +43,7 @@ from counterfoil.subjects.key_events import (
     KeyRemoved,
     KeyRetired,
 )
+from counterfoil.subjects.owner_quota import QuotaLifted, QuotaSet
 from counterfoil.subjects.pepper import PepperActivated, PepperIntroduced, PepperRetired
 from counterfoil.subjects.reads import LogRange, Read
 from counterfoil.subjects.user_events import (
@@ -107,6 +108,10 @@ LIVES: dict[str, list[Event]] = {
             reader=Actor("user", OTHER), calls={"whole_log": 3}, shown=0, tokens=(OTHER,), seconds=3_600,
             log=LogRange(first=1, last=9_007_199_254_740_992, filters={"none": 1, "type": 2}),
         ),
+    ],
+    "owner_quota": [
+        QuotaSet(owner=Owner("service", "billing"), rate_limit="600/1m", max_uses=None, max_tokens=20),
+        QuotaLifted(),
     ],
     "key": [
         KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"}),

@@ -110,6 +110,10 @@ def _fields(info: Any, path: str = "") -> Iterator[str]:
             yield path
 
 
+CHOICES = {"owner_type": "service"}
+"""What stands in a path and is one of few words."""
+
+
 def random_things(like: Things) -> Things:
     """Things that nobody has, of every kind, and as long as these."""
     kinds = ("scope", "set", "owner", "email")
@@ -161,7 +165,10 @@ def question(place: Place, asked: str, own: Things, variant: str = "") -> Questi
     if variant in ("If-Match", "Idempotency-Key"):
         headers[variant] = '"1"' if variant == "If-Match" else secrets.token_hex(16)
     for name in re.findall(r"{(\w+)}", path):
-        value = asked if (place.where, place.name) == ("path", name) else own[NAMES[f"path {name}"][0]]
+        if (place.where, place.name) == ("path", name):
+            value = asked
+        else:
+            value = CHOICES.get(name) or own[NAMES[f"path {name}"][0]]
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     if variant == "as_of":
         path += "?as_of=1"

@@ -20,6 +20,8 @@ from security.sweep import Place, Things, places, question, random_things, unkno
 PLACES = places(routes())
 # A secret or a bearer is found, whosever it is: who presents one learns nothing by that which its use would not tell.
 AT_WORK = [place for place in PLACES if place.where != "body" and place.kind not in ("secret", "bearer")]
+NAMED = ("scope", "set", "owner")
+"""What an account calls as it likes: asked to change one that is not there, it makes it."""
 _TURNS = count(1)
 
 
@@ -33,6 +35,7 @@ async def things_of(caller: Caller, place: Place | None = None) -> Things:
     scope, scope_set = f"swept.{name}", name
     assert (await caller.ask("PUT", f"/v1/scopes/{scope}", b'{"sentence":"x"}')).status == 200
     assert (await caller.ask("PUT", f"/v1/scope-sets/{name}", b'{"scopes":["swept.x"]}')).status == 200
+    assert (await caller.ask("PUT", f"/v1/owners/service/{name}/quota", b'{"max_tokens":1000}')).status == 200
     cursor = (await caller.get("/v1/tokens", limit=1)).json["next_cursor"]
     found |= {"bearer": exchanged.json["access_token"], "owner": name, "scope": scope, "set": scope_set}
     if place is None or "user" in place.kind or place.kind == "email" or "{user}" in place.route.path:
@@ -51,7 +54,7 @@ async def things_of(caller: Caller, place: Place | None = None) -> Things:
 
 async def state_of(owner: Caller, things: Things) -> list[bytes]:
     """All that the other account has, as it sees it."""
-    paths = [f"/v1/tokens/{things['token']}", "/v1/scopes", "/v1/scope-sets"]
+    paths = [f"/v1/tokens/{things['token']}", "/v1/scopes", "/v1/scope-sets", "/v1/owner-quotas"]
     paths += [f"/v1/users/{things['user']}"] if "user" in things.of else []
     paths += [f"/v1/revocations/{things['job']}"] if "job" in things.of else []
     return [(await owner.get(path)).body for path in paths]
@@ -113,10 +116,10 @@ async def test_d17_the_whole_api_answers_about_foreign_things_as_about_none(
             seen.append((answer.status, asked.shown(answer)))
         assert seen[0] == seen[1]
         assert seen[0][0] < 500
-        if place.where == "path" and place.kind not in ("scope", "set"):
+        if place.where == "path" and place.kind not in NAMED:
             assert seen[0][0] == 404
     assert await state_of(admin, foreign) == before
-    if cursor or (place.where == "path" and place.kind not in ("scope", "set")):
+    if cursor or (place.where == "path" and place.kind not in NAMED):
         asked = question(place, foreign[place.kind], foreign)
         assert (await asked.put(admin)).status in (200, 201, 409), (
             "a question that finds nothing anywhere proves nothing"
@@ -158,7 +161,7 @@ async def test_d17_a_foreign_thing_is_as_much_work_as_none(
 async def test_d17_a_foreign_thing_takes_as_long_as_none(admin: Caller, stranger: Caller) -> None:
     foreign, own = await things_of(admin), await things_of(stranger)
     never, sums = random_things(foreign), [0.0, 0.0]
-    for place in [each for each in PLACES if each.where == "path" and each.kind not in ("scope", "set")]:
+    for place in [each for each in PLACES if each.where == "path" and each.kind not in NAMED]:
         questions = [question(place, things[place.kind], own) for things in (foreign, never)]
         took: list[list[float]] = [[], []]
         for turn in range(20):  # in turns, and each first as often as the other: what disturbs one disturbs both

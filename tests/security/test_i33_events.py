@@ -112,7 +112,8 @@ ALLOWED = {
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",
-    "networks", "rate_limit", "children", "log", "forgets_use", "ended_early", "max_uses", "trust", "assertion",
+    "networks", "rate_limit", "children", "log", "forgets_use", "ended_early", "max_uses", "max_tokens", "trust",
+    "assertion",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "path user": ("user", "user number"),
     "path scope": ("scope",),
     "path name": ("set",),
+    "path owner_id": ("owner",),
     "owner_id": ("owner", "user"),
     "owner.id": ("owner", "user"),
     "path job": ("job",),
@@ -28,7 +29,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
 """What names something that an account has, and the kinds of things that may be named there."""
 WORDS: Final = frozenset({
     "name", "description", "metadata", "reason", "sentence", "documentation", "status", "standing", "role", "kind",
-    "sort", "limit", "as_of", "owner_type", "owner.type", "duration", "lifetime", "grace", "expires_at", "expires_in",
+    "sort", "limit", "as_of", "owner_type", "path owner_type", "max_tokens",
+    "owner.type", "duration", "lifetime", "grace", "expires_at", "expires_in",
     "created_at", "created_after", "created_before", "expires_after", "expires_before", "last_used_after",
     "last_used_before", "audience", "audience[]", "resource[]", "token_type_hint", "policy.max_lifetime",
     "policy.default_lifetime", "policy.notices[]", "policy.networks[]",

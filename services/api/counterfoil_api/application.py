@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from counterfoil.settings import Settings
 from counterfoil_api import health
-from counterfoil_api.account import account_events, accounts, catalogue, opening, reads
+from counterfoil_api.account import account_events, accounts, catalogue, opening, owner_quotas, reads
 from counterfoil_api.auth.principals import authenticate, note_forbidden
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
@@ -39,7 +39,7 @@ description = Api("description")
 _PARTS = (
     *(issuing.api, importing.api, bulk.api, reading.api, changing.api, exchange.api, introspection.api, alerts.api),
     *(token_endpoint.api, revocation.api, burning.api),
-    *(accounts.api, opening.api, catalogue.api, reads.api, tried.api, account_events.api, events.api),
+    *(accounts.api, opening.api, catalogue.api, owner_quotas.api, reads.api, tried.api, account_events.api, events.api),
     *(users.api, standings.api, own_login.api),
     *(listing.api, wellknown.api, description, health.api),
 )

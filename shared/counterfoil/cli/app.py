@@ -19,6 +19,7 @@ from . import (
     keys,
     own_account,
     own_login,
+    owner_quotas,
     pepper,
     reading,
     reads,
@@ -56,6 +57,7 @@ account.app.command()(own_account.policy)
 account.app.command()(own_account.events)
 account.app.command()(own_account.end_secrets)
 app.add_typer(catalogue.app, name="scope")
+app.add_typer(owner_quotas.app, name="owner")
 app.add_typer(keys.app, name="keys")
 app.add_typer(pepper.app, name="pepper")
 app.add_typer(audit.app, name="audit")

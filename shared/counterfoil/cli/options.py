@@ -69,8 +69,11 @@ def time_filter(name: str, says: str) -> typer.models.OptionInfo:
 
 def owner(text: str | None) -> tuple[str, str] | None:
     """Return the two parts of TYPE:ID."""
-    if text is None:
-        return None
+    return None if text is None else stated_owner(text)
+
+
+def stated_owner(text: str) -> tuple[str, str]:
+    """Return the two parts of TYPE:ID."""
     kind, colon, name = text.partition(":")
     if not colon or not name:
         raise typer.BadParameter(f"{text!r} is no TYPE:ID; write it like service:backup, application:shop or user:2.")

@@ -10,7 +10,7 @@ import msgspec
 
 from . import spelling
 from .calls import Calls
-from .documents import Account, AccountEvent, Attempt, Dialect, Policy, Scope, ScopeSet
+from .documents import Account, AccountEvent, Attempt, Dialect, OwnerQuota, Policy, Scope, ScopeSet
 from .wire import Call
 
 
@@ -99,6 +99,36 @@ class OwnAccount(Calls):
     async def forget_scope_set(self, name: str) -> ScopeSet:
         """Take a set out of the catalogue."""
         return spelling.read(await self.change(_path("scope-sets", name), b"", method="DELETE"), ScopeSet)
+
+    async def owner_quotas(self, *, limit: int | None = None) -> AsyncIterator[OwnerQuota]:
+        """Yield the quotas of owners, by the owner's type and id."""
+        async for each in self.pages("/v1/owner-quotas", {}, OwnerQuota, limit=limit):
+            yield each
+
+    async def owner_quota(self, owner: tuple[str, str]) -> OwnerQuota:
+        """Return the quota of an owner, which is a type (user, application or service) and an id."""
+        return spelling.read(await self.wire.ask(Call("GET", _quota(owner))), OwnerQuota)
+
+    async def set_owner_quota(
+        self,
+        owner: tuple[str, str],
+        *,
+        rate_limit: str | None = None,
+        max_uses: int | None = None,
+        max_tokens: int | None = None,
+        if_match: int | None = None,
+    ) -> OwnerQuota:
+        """Give an owner a quota in place of any other; what is None is any number."""
+        body = spelling.body(rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens)
+        return spelling.read(await self.change(_quota(owner), body, method="PUT", if_match=if_match), OwnerQuota)
+
+    async def lift_owner_quota(self, owner: tuple[str, str], *, if_match: int | None = None) -> OwnerQuota:
+        """Take an owner's quota away."""
+        return spelling.read(await self.change(_quota(owner), b"", method="DELETE", if_match=if_match), OwnerQuota)
+
+
+def _quota(owner: tuple[str, str]) -> str:
+    return f"/v1/owners/{quote(owner[0], safe='')}/{quote(owner[1], safe='')}/quota"
 
 
 def _path(collection: str, name: str) -> str:

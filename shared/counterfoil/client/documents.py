@@ -244,6 +244,20 @@ class ScopeSet(msgspec.Struct, frozen=True, kw_only=True):
     revision: int | None = None
 
 
+class OwnerQuota(msgspec.Struct, frozen=True, kw_only=True):
+    """How often all of an owner's tokens may be used, and how many of them may live; None is any number."""
+
+    owner: Owner
+    rate_limit: str | None
+    max_uses: int | None
+    uses_left: int | None
+    max_tokens: int | None
+    tokens: int
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A vendor's API that the service can speak, and does if it is `on`; `base_url` is for the vendor's client."""
 

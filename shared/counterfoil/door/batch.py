@@ -14,10 +14,11 @@ from uuid import UUID
 
 from msgspec import structs
 
-from counterfoil.commands import Create, Exchange, ExchangeSecret, Rotate, TokenCommand
+from counterfoil.commands import Create, Exchange, ExchangeSecret, Renew, Rotate, TokenCommand
 from counterfoil.fold import AGAIN, Answer, Command, Fold, Key, Outcome, Taken, Together, key_of
 from counterfoil.idempotency import Claim
-from counterfoil.postgres import assertions, beside, callers, claims, subject_row
+from counterfoil.owners import spelt
+from counterfoil.postgres import assertions, beside, callers, claims, owner_quotas, subject_row
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.principal import Principal
@@ -179,6 +180,8 @@ class Batch:
             taken.callers = await callers.standing(connection, asking, owning)
         if asserted := list(_asserted(commands, taken)):
             taken.accepted = await assertions.accepted(connection, asserted)
+        if owners := set(_growing(commands, taken)):
+            taken.rooms = await owner_quotas.hold_rooms(connection, owners)
         self.new = frozenset(key for key, row in taken.rows.items() if row.state is None)
         return Fold(taken)
 
@@ -277,6 +280,17 @@ def _trusting(commands: Iterable[Command], taken: Taken) -> Iterator[tuple[Excha
         row = taken.rows.get((command.account, command.token_id)) if isinstance(command, Exchange) else None
         if isinstance(command, Exchange) and row and isinstance(row.state, Token) and row.state.trust is not None:
             yield command, row.state
+
+
+def _growing(commands: Iterable[Command], taken: Taken) -> Iterator[owner_quotas.OwnerKey]:
+    """Yield the owners who may come to have a live token more."""
+    for command in commands:
+        if isinstance(command, Create):
+            yield command.account, spelt(command.owner)
+        elif isinstance(command, Renew) or (isinstance(command, Rotate) and (command.duration or command.expires_at)):
+            row = taken.rows.get(key_of(command))
+            if row is not None and isinstance(row.state, Token):
+                yield command.account, row.state.owner
 
 
 def _asked(claim: Claim) -> tuple[UUID, bytes, timedelta, bytes | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.subjects.owner_quota import LiftQuota, SetQuota
 from counterfoil.subjects.small import SubjectCommand
 from counterfoil.subjects.user_commands import (
     ChangePassword,
@@ -13,7 +14,7 @@ from counterfoil.subjects.user_commands import (
     UseRecoveryCode,
 )
 
-from . import one_time, signing_keys
+from . import one_time, owner_quotas, signing_keys
 from .connection import Connection
 
 
@@ -53,6 +54,10 @@ async def keep(connection: Connection, command: SubjectCommand) -> None:
             await signing_keys.forget(connection, command.account, kid)
             if successor is not None:
                 await signing_keys.keep(connection, command.account, successor)
+        case SetQuota():
+            await owner_quotas.keep(connection, command)
+        case LiftQuota():
+            await owner_quotas.forget(connection, command)
         case _:
             pass
 

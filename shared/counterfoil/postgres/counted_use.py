@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.tenant import Tenant
 
 Limited = tuple[UUID, UUID]
 """An account, and a token of it or the quota of an owner."""
@@ -31,3 +32,12 @@ async def take(pool: Pool, wanted: Iterable[tuple[UUID, UUID, int, int]]) -> dic
         *zip(*sorted(wanted), strict=True),
     )
     return {(row["account_id"], row["subject_id"]): row["granted"] for row in rows}
+
+
+async def used(connection: Tenant, account: UUID, subjects: list[UUID]) -> dict[UUID, int]:
+    """Return how many uses were counted of each of these subjects; one that is left out was never counted."""
+    rows = await connection.fetch(
+        "select subject_id, used from counted_use where account_id = $1 and subject_id = any($2::uuid[])",
+        account, subjects,
+    )  # fmt: skip
+    return {row["subject_id"]: row["used"] for row in rows}

@@ -151,7 +151,7 @@ async def numbered_page(
     direction = "desc" if descending else "asc"
     # Those that were made together go by their numbers; in any other order an index ends with the id.
     order = f"order by {key} {direction}, {'t.number' if sort == 'created' else 't.token_id'} {direction}"
-    async with tenant(pool, account, "subject", "token", "token_use") as connection:
+    async with tenant(pool, account, "counted_use", "owner_quota", "subject", "token", "token_use") as connection:
         # Only those of the page are read whole.
         rows = await connection.fetch(
             f"""

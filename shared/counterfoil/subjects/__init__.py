@@ -8,7 +8,19 @@ from typing import Any, Final, NamedTuple
 from counterfoil.events import TOKEN_EVENTS, Event, Fact
 from counterfoil.refusals import NotFound
 
-from . import account, catalogue, job, key, key_events, pepper, reads, user, user_commands, user_events
+from . import (
+    account,
+    catalogue,
+    job,
+    key,
+    key_events,
+    owner_quota,
+    pepper,
+    reads,
+    user,
+    user_commands,
+    user_events,
+)
 from .small import Around, Small, SubjectCommand, unexpected
 
 
@@ -38,6 +50,9 @@ SMALL: Final = {
     ),
     "job": Kind(job.Job, job.EVENTS, job.COMMANDS, job.decide, job.evolve),
     "pepper": Kind(pepper.PepperSet, pepper.EVENTS, pepper.COMMANDS, pepper.decide, pepper.evolve),
+    "owner_quota": Kind(
+        owner_quota.QuotaOfOwner, owner_quota.EVENTS, owner_quota.COMMANDS, owner_quota.decide, owner_quota.evolve
+    ),
     "log": Kind(reads.Log, reads.EVENTS, reads.COMMANDS, reads.decide, reads.evolve),
 }
 """The kinds beside tokens; a new one is a module and a line here."""

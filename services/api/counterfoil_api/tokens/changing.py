@@ -26,6 +26,7 @@ from counterfoil.refusals import (
     NotFound,
     NothingToRenew,
     NoTrust,
+    OwnerQuotaExceeded,
     RenewsItself,
     ScopeMissing,
 )
@@ -112,6 +113,7 @@ async def update_token(
         BadExpiry,
         NothingToRenew,
         RenewsItself,
+        OwnerQuotaExceeded,
     ),
     asks=RENEWAL,
     answers=TOKEN,

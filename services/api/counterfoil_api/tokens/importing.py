@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -13,12 +14,14 @@ from counterfoil import foreign
 from counterfoil.bounds import UNBOUNDED, Address, Bounds
 from counterfoil.commands import Create
 from counterfoil.decide import decide
-from counterfoil.events import Created, Fact
+from counterfoil.events import Created, Event, Fact, Subject
 from counterfoil.fold import Outcome
 from counterfoil.foreign import ALGORITHMS, Algorithm, ForeignDigest, ForeignSecret
 from counterfoil.issuing import Wish, creation
+from counterfoil.owners import spelt
 from counterfoil.postgres.foreign import creations, holders
 from counterfoil.postgres.liveness import database_time
+from counterfoil.postgres.owner_quotas import rooms
 from counterfoil.postgres.users import one_user
 from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import (
@@ -35,7 +38,7 @@ from counterfoil.scopes import SCOPE_LIMIT
 from counterfoil.subjects.account import Policy
 from counterfoil.subjects.user import User
 from counterfoil.text import normal
-from counterfoil.token import Surroundings
+from counterfoil.token import Surroundings, Token, evolve, room_after
 from counterfoil_api.account.accounts import own_account
 from counterfoil_api.account.described import undescribed
 from counterfoil_api.auth.credentials import SecretGiven
@@ -149,17 +152,29 @@ async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -
     """Say what would become of them."""
     policy, at = (await own_account(ledger, asker)).policy, await database_time(ledger.readers)
     owners = await _users(ledger, asker, commands)
+    full = await rooms(ledger.readers, asker.account, {spelt(each.owner) for each in commands})
     answers: list[Answer] = []
     taken: set[bytes] = set()
     for command in commands:
         try:
-            decide(None, command, at, _around(policy, owners.get(command.owner.user)))
+            (created,) = decide(None, command, at, _around(policy, owners.get(command.owner.user)))
+            if (room := full.get(key := spelt(command.owner))) is not None:
+                full[key] = room_after(room, None, _born(command, created, at))
         except Refusal as refusal:
             answers.append(refusal)
             continue
         answers.append(Imported(status="imported") if taken.isdisjoint(command.known_as) else SecretTaken())
         taken.update(command.known_as)
     return answers
+
+
+def _born(command: Create, created: Event, at: datetime) -> Token:
+    """The token that would be there."""
+    subject = Subject("token", command.token_id)
+    by = command.by.actor
+    return evolve(
+        None, Fact(account=command.account, subject=subject, version=1, type="created", at=at, by=by, event=created)
+    )
 
 
 async def _users(ledger: Ledger, asker: Principal, commands: list[Create]) -> dict[UUID | None, User]:

@@ -34,6 +34,7 @@ from counterfoil.refusals import (
     LifetimeUnwanted,
     NoSecret,
     NotFound,
+    OwnerQuotaExceeded,
     PreviousSecretGood,
     ScopeMissing,
     SecretNoLongerAvailable,
@@ -63,7 +64,7 @@ from counterfoil_api.users.references import owner_meant
 api = Api("tokens")
 
 _WORDS = (*(BadText, BadScope, BadMetadata, BadDuration, BadExpiry, BadNetwork, BadRateLimit, BadQuota, EntryTooLarge),)
-_OWNER = (BadOwner, UnknownUser, UserGone)
+_OWNER = (BadOwner, UnknownUser, UserGone, OwnerQuotaExceeded)
 _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 
 
@@ -153,7 +154,7 @@ async def clone_token(
     scope="tokens.rotate",
     refusals=(
         *(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
-        *(LifetimeRequired, LifetimeUnwanted, PreviousSecretGood, NoSecret, *_SECRET_ONCE),
+        *(OwnerQuotaExceeded, LifetimeRequired, LifetimeUnwanted, PreviousSecretGood, NoSecret, *_SECRET_ONCE),
     ),
     asks=ROTATION,
     answers=ISSUED,

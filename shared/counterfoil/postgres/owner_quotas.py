@@ -1,0 +1,107 @@
+"""Quotas of owners beside the log: what look-ups join, and what keeps an owner from having too many tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+from uuid import UUID
+
+from counterfoil.owners import checked_owner
+from counterfoil.principal import Owner
+from counterfoil.subjects.owner_quota import LiftQuota, SetQuota
+from counterfoil.token import SESSION, Room
+
+from . import counted_use
+from .connection import Connection, Pool
+from .schema_changes import repeated
+from .tenant import Tenant, tenant
+
+OwnerKey = tuple[UUID, Owner]
+"""An account and an owner there."""
+
+_LIMITED: Final = """
+        select q.account_id, q.owner_type, q.owner_id, q.max_tokens
+          from owner_quota q
+         where (q.account_id, q.owner_type, q.owner_id)
+            in (select * from unnest($1::uuid[], $2::text[], $3::text[]))
+           and q.max_tokens is not null
+         order by q.account_id, q.owner_type, q.owner_id"""
+
+
+async def hold_rooms(connection: Connection, owners: Iterable[OwnerKey]) -> dict[OwnerKey, Room]:
+    """Hold the quotas of these owners, as far as they limit tokens, and return how many live by then.
+
+    Whoever else may add a token to one of them waits, in key order, so that nobody waits in a circle.
+    """
+    # Two statements: what is counted is counted after the rows are held, and so with all that was committed till then.
+    rows = await connection.fetch(f"{_LIMITED} for update of q", *_columns(owners))
+    most = {(row["account_id"], Owner(row["owner_type"], row["owner_id"])): row["max_tokens"] for row in rows}
+    return await _rooms(connection, most) if most else {}
+
+
+@repeated
+async def rooms(pool: Pool, account: UUID, owners: Collection[Owner]) -> dict[Owner, Room]:
+    """Return the same as of this moment, without holding anybody up."""
+    keys = [(account, owner) for owner in owners]
+    async with tenant(pool, account, "owner_quota", "token") as connection:
+        rows = await connection.fetch(_LIMITED, *_columns(keys))
+        most = {(account, Owner(row["owner_type"], row["owner_id"])): row["max_tokens"] for row in rows}
+        found = await _rooms(connection, most) if most else {}
+    return {owner: room for (_, owner), room in found.items()}
+
+
+@repeated
+async def taken(pool: Pool, account: UUID, quotas: dict[UUID, Owner]) -> dict[UUID, tuple[int, int]]:
+    """Return how many tokens live of the owner of each quota, sessions apart, and how many uses were counted."""
+    async with tenant(pool, account, "counted_use", "token") as connection:
+        live = await _rooms(connection, {(account, owner): 0 for owner in quotas.values()})
+        used = await counted_use.used(connection, account, list(quotas))
+    return {quota: (live[account, owner].live, used.get(quota, 0)) for quota, owner in quotas.items()}
+
+
+async def _rooms(connection: Connection | Tenant, most: dict[OwnerKey, int]) -> dict[OwnerKey, Room]:
+    rows = await connection.fetch(
+        f"""
+          with now as materialized (select clock_timestamp() as at)
+        select k.account_id, k.owner_type, k.owner_id, n.at, l.live
+          from unnest($1::uuid[], $2::text[], $3::text[]) as k(account_id, owner_type, owner_id)
+         cross join now n
+         cross join lateral (select count(*) as live
+                               from token t
+                              where t.account_id = k.account_id
+                                and t.owner_id = k.owner_id
+                                and t.owner_type = k.owner_type
+                                and t.standing <> 'revoked'
+                                and (t.expires_at is null or t.expires_at > n.at)
+                                and right(t.dialect, {len(SESSION):d}) <> '{SESSION}') as l""",
+        *_columns(most),
+    )
+    keys = {(row["account_id"], Owner(row["owner_type"], row["owner_id"])): row for row in rows}
+    return {key: Room(most[key], row["live"], row["at"]) for key, row in keys.items()}
+
+
+async def keep(connection: Connection, command: SetQuota) -> None:
+    """Write the row that look-ups join."""
+    owner = checked_owner(command.owner)
+    await connection.execute(
+        """
+        insert into owner_quota (account_id, owner_type, owner_id, subject_id, rate_limit, max_uses, max_tokens)
+        values ($1, $2, $3, $4, $5, $6, $7)
+            on conflict (account_id, owner_type, owner_id) do update
+           set rate_limit = excluded.rate_limit, max_uses = excluded.max_uses, max_tokens = excluded.max_tokens""",
+        command.account, owner.type, owner.id, command.id, command.rate_limit, command.max_uses, command.max_tokens,
+    )  # fmt: skip
+
+
+async def forget(connection: Connection, command: LiftQuota) -> None:
+    """Take the row away."""
+    owner = checked_owner(command.owner)
+    await connection.execute(
+        "delete from owner_quota where (account_id, owner_type, owner_id) = ($1, $2, $3)",
+        command.account, owner.type, owner.id,
+    )  # fmt: skip
+
+
+def _columns(owners: Iterable[OwnerKey]) -> tuple[list[UUID], list[str], list[str]]:
+    wanted = list(owners)
+    return [account for account, _ in wanted], [owner.type for _, owner in wanted], [owner.id for _, owner in wanted]
