@@ -133,7 +133,7 @@ def _job(job: Job) -> dict[str, object]:
     return {
         "id": job.id, "status": job.standing, "reason": job.reason,
         "filter": _filter(job.description),
-        "plan": job.plan, "total": job.total, "created_at": job.created_at,
+        "plan": job.plan, "total": job.total, "with_children": job.children is not None, "created_at": job.created_at,
         "created_by.kind": job.creator.kind, "created_by.id": job.creator.id,
         "started_at": job.started_at, "ended_at": job.ended_at, "revision": job.revision, **counted,
     }  # fmt: skip

@@ -130,7 +130,7 @@ async def test_what_is_made_while_the_job_runs_ends_as_well(admin: Caller, worke
     latest, _ = await minted(later, owner=ELSEWHERE)
     assert ended["children"]["ending"] == 1
     job = await finished(admin, worker, ended["children"]["revocation"])
-    assert (job["total"], job["revoked"]) == (3, 3)
+    assert (job["total"], job["found"], job["done"], job["revoked"]) == (1, 2, 3, 3)
     assert await statuses(admin, [late, latest]) == ["revoked"] * 2
 
 
@@ -245,7 +245,7 @@ async def test_many_are_planned_and_revoked_with_what_they_made(admin: Caller, w
     job = (await admin.post("/v1/revocations", body)).json
     late, _ = await minted(lines[1][2][1])
     done = await finished(admin, worker, job["id"])
-    assert (done["total"], done["revoked"]) == (7, 7)
+    assert (done["total"], done["found"], done["revoked"]) == (6, 1, 7)
     assert await statuses(admin, [late, *(token for line in lines for token, _ in line)]) == ["revoked"] * 7
 
 

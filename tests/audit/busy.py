@@ -134,8 +134,16 @@ async def _bulk(admin: Caller, database: Database) -> None:
         assert ordered.status == 201, ordered.body
         if name == "bulk-0":
             await _done(admin, f"/v1/revocations/{ordered.json['id']}/cancel")
+    await _descended(admin)
     async with await open_pool(database.app_url, size=4) as pool, Door(database.app_url) as door:
         await Jobs(pool, door).work()
+
+
+async def _descended(admin: Caller) -> None:
+    minter = await admin.issue(name="minter", scopes=["tokens.create"])
+    child = await admin.with_token(minter["secret"]).issue(name="child", scopes=["tokens.create"], duration="2d")
+    await _done(admin, f"/v1/tokens/{minter['token']['id']}/revoke", reason="leaked", with_children=True)
+    await admin.with_token(child["secret"]).issue(name="found later", duration="1d")
 
 
 async def _erased(admin: Caller, database: Database) -> None:

@@ -203,7 +203,7 @@ def _scope(**changes: object) -> Lie:
         (_without("weekly"), [("token", "events-without-document", "")]),
         (of_list("/v1/tokens", _invented), [("token", "document-without-events", "")]),
         (of_list("/v1/tokens", lambda items: [{**each, "refused": None} for each in items]),
-         [("token", "document-differs", "refused")] * 5),
+         [("token", "document-differs", "refused")] * 8),
         (of_list("/v1/users", lambda items: items[1:]), [("user", "events-without-document", "")]),
         (_scope(sentence="Harmless."), [("scope", "document-differs", "sentence")]),
         (of_list("/v1/scope-sets", lambda items: [each for each in items if each["built_in"]]),

@@ -11,7 +11,7 @@ from counterfoil.principal import NIL, Actor
 from counterfoil.subjects import evolve
 from counterfoil.subjects.account import AccountCreated, Policy, PolicyChanged, SecretsEnded
 from counterfoil.subjects.catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
-from counterfoil.subjects.job import JobAccepted, JobFinished, JobStarted
+from counterfoil.subjects.job import Children, JobAccepted, JobFinished, JobStarted
 from counterfoil.subjects.reads import Read
 from counterfoil.subjects.small import Small
 from counterfoil.subjects.user_events import TotpEnrolled, UserCreated, UserRemoved
@@ -52,6 +52,7 @@ STATES: list[Token | Small] = [
     small("scope", ScopeDescribed(scope="mail.send", private=CREATED.private)),
     small("scope_set", SetComposed(scopes=("mail.send",), private=CREATED.private)),
     small("job", JobAccepted(plan="ab", total=2)),
+    small("job", JobAccepted(plan="ab", total=2, children=Children()), JobStarted()),
     small("job", JobAccepted(plan="ab", total=2), JobStarted(), JobFinished(revoked=1, failed=1)),
 ]
 

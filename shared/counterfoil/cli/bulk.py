@@ -118,8 +118,8 @@ def list_jobs(*, limit: Limit = None, credentials: Credentials = None, as_json: 
     table(
         ("job", "status", "tokens", "done", "failed", "accepted", "reason"),
         (
-            (str(job.id), job.status, str(job.total), str(job.done), str(job.failed), time_of(job.created_at),
-             job.reason or "(erased)")
+            (str(job.id), job.status, str(job.total + job.found), str(job.done), str(job.failed),
+             time_of(job.created_at), job.reason or "(erased)")
             for job in jobs
         ),
     )  # fmt: skip
@@ -143,7 +143,7 @@ def cancel(job: JobId, *, credentials: Credentials = None, as_json: AsJson = Fal
 def _watched(job: Job, credentials: Path | None, *, as_json: bool) -> Job:
     async def watch(ledger: Client) -> Job:
         seen = job
-        with _bar(job.total) as moved:
+        with _bar(job.total + job.found) as moved:
             while not seen.over:
                 await asyncio.sleep(_LOOK_SECONDS)
                 try:
@@ -202,7 +202,7 @@ def _show_job(job: Job, *, as_json: bool) -> None:
     else:
         facts([
             ("job", str(job.id)), ("status", job.status),
-            ("tokens", f"{job.total:,}"), ("revoked", f"{job.revoked:,}"),
+            ("tokens", f"{job.total + job.found:,}"), ("revoked", f"{job.revoked:,}"),
             ("already", f"{job.already:,}" if job.already else ""), ("failed", f"{job.failed:,}" if job.failed else ""),
             ("took", _took(job)),
         ])  # fmt: skip

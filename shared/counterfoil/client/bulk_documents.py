@@ -41,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A bulk revocation, and how far it is."""
+    """A bulk revocation, and how far it is: with children, `found` tokens were found since it was accepted."""
 
     id: UUID
     status: str
@@ -61,6 +61,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
     revision: int
     with_children: bool = False
+    found: int = 0
 
     @property
     def over(self) -> bool:

@@ -96,10 +96,9 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     filter: Annotated[dict[str, Any] | None, Meta(description="Null when it was erased.")]
     plan: Plan
-    with_children: Annotated[
-        bool, Meta(description="It revokes also what its tokens made; `total` grows by what is found.")
-    ]
-    total: int
+    with_children: Annotated[bool, Meta(description="It revokes also what its tokens made.")]
+    total: Annotated[int, Meta(description="Tokens that it was accepted with.")]
+    found: Annotated[int, Meta(description="Tokens that were made by them and found since.")]
     done: int
     revoked: int
     already: int
