@@ -64,7 +64,14 @@ REFUSED: dict[str, Ask] = {
     "an exchange beyond its scopes": as_bearer("POST", "/v1/exchange", b'{"scopes": ["other.scope"]}'),
     "an exchange for a malformed scope": as_bearer("POST", "/v1/exchange", b'{"scopes": ["a b"]}'),
     "a client's grant beyond its scopes": client(grant_type="client_credentials", scope="other.scope"),
+    "a client's grant of another kind": client(grant_type="password"),
+    "a client's grant for no scope": client(grant_type="client_credentials", scope=""),
+    "a client's grant for a target that is none": client(grant_type="client_credentials", resource="orders"),
+    "a client's grant for no time": client(grant_type="client_credentials", expires_in="0"),
+    "a client's exchange of nothing": client(grant_type=EXCHANGE),
     "a token exchange beyond the scopes": subject(scope="other.scope"),
+    "a token exchange for no scope": subject(scope=""),
+    "a token exchange with an actor that is none": subject(actor_token="x", actor_token_type=ACCESS_TOKEN),
 }
 
 

@@ -1,5 +1,7 @@
 """From credentials to the principal who asks, exactly as of this moment: nothing is remembered."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from counterfoil.emails import canonical
@@ -32,6 +34,17 @@ async def judge(ledger: Ledger, approach: Approach) -> None:
     given = approach.credentials
     if not isinstance(given, PasswordGiven):
         await ledger.limits.guard.over(approach, lambda: believed(ledger, given))
+
+
+@asynccontextmanager
+async def judging(ledger: Ledger, approach: Approach | None) -> AsyncIterator[None]:
+    """Judge these credentials, if there are any, before what is done within this block is refused."""
+    try:
+        yield
+    except Refusal:
+        if approach is not None:
+            await judge(ledger, approach)
+        raise
 
 
 def note_forbidden(ledger: Ledger, approach: Approach, asker: object, refusal: Refusal) -> None:

@@ -1,6 +1,7 @@
 """RFC 6749 3.2: bearers for every OAuth client, by client credentials or by token exchange (RFC 8693)."""
 
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType, structs
@@ -9,7 +10,7 @@ from counterfoil.bounds import Address
 from counterfoil.principal import Principal
 from counterfoil.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
 from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven
-from counterfoil_api.auth.principals import authenticate
+from counterfoil_api.auth.principals import authenticate, judging
 from counterfoil_api.edge.complaints import (
     AssertionRefused,
     CredentialsMissing,
@@ -30,6 +31,8 @@ from counterfoil_api.typed.api import Api
 from counterfoil_api.typed.reading import Form, From, Perhaps
 
 api = Api("oauth", CLIENTS)
+
+_NEEDED: Final = "client_credentials needs a token's id as client_id and its secret as client_secret."
 
 
 @api.post(
@@ -60,11 +63,12 @@ async def grant_bearer(
     A token that has a `trust` needs no secret: with its id as client_id, a JWT of the trusted issuer (of type
     urn:ietf:params:oauth:token-type:jwt or …:id_token) that meets its conditions gives a bearer.
     """
+    async with judging(ledger, client):
+        if form.grant_type not in (CLIENT, EXCHANGE):
+            raise UnsupportedGrantType
+        issued_token_type = UNSET if form.grant_type == CLIENT else form.issued_token_type
     if form.grant_type == CLIENT:
-        return _shown(await _for_client(ledger, client, _wanted(form, address)))
-    if form.grant_type != EXCHANGE:
-        raise UnsupportedGrantType
-    issued_token_type = form.issued_token_type
+        return _shown(await _for_client(ledger, client, form, address))
     if client is not None:
         await authenticate(ledger, client)
     return _shown(await _exchanged(ledger, form, address), issued_token_type)
@@ -74,24 +78,27 @@ def _wanted(form: TokenRequest, address: Address | None) -> Wanted:
     return Wanted(audience=form.targets, scopes=form.scopes, lifetime_seconds=form.expires_in, address=address)
 
 
-async def _for_client(ledger: Ledger, approach: Approach | None, wanted: Wanted) -> Bought:
-    if approach is None:
-        raise CredentialsMissing("client_credentials needs a token's id as client_id and its secret as client_secret.")
-    given = approach.credentials
-    if not isinstance(given, SecretGiven):
-        raise CredentialsRefused("client_credentials needs a token's id as client_id and its secret as client_secret.")
+async def _for_client(ledger: Ledger, approach: Approach | None, form: TokenRequest, address: Address | None) -> Bought:
+    async with judging(ledger, approach):
+        wanted = _wanted(form, address)
+        if approach is None:
+            raise CredentialsMissing(_NEEDED)
+        given = approach.credentials
+        if not isinstance(given, SecretGiven):
+            raise CredentialsRefused(_NEEDED)
     return await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
 
 
 async def _exchanged(ledger: Ledger, form: TokenRequest, address: Address | None) -> Bought:
-    wanted = _wanted(form, address)
     if (assertion := await assertions.presented(ledger, form)) is not None:
-        return await assertions.exchanged(ledger, form, assertion, wanted)
+        return await assertions.exchanged(ledger, form, assertion, _wanted(form, address))
     try:
-        subject, acting = form.subject, form.actor
-        actor = None if acting is None else await _actor(ledger, acting, address)
-        wanted = replace(wanted, actor=actor)
+        subject = form.subject
         approach = Approach(subject, address=address)
+        async with judging(ledger, approach):
+            wanted = _wanted(form, address)
+            actor = None if (acting := form.actor) is None else await _actor(ledger, acting, address)
+        wanted = replace(wanted, actor=actor)
         return await ledger.limits.guard.over(approach, lambda: _bought(ledger, subject, wanted))
     except (Denied, CredentialsRefused) as refusal:
         # RFC 8693 2.2.2: whatever is wrong with either token is `invalid_request`.

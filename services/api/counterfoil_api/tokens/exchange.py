@@ -5,9 +5,9 @@ from uuid import UUID
 from msgspec import UNSET
 
 from counterfoil.duration import seconds
-from counterfoil.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge, Refusal
+from counterfoil.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge
 from counterfoil_api.auth.credentials import Approach, SecretGiven
-from counterfoil_api.auth.principals import judge
+from counterfoil_api.auth.principals import judging
 from counterfoil_api.edge.complaints import CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.tokens.buying import Wanted, with_secret
@@ -26,11 +26,8 @@ async def exchange_token(ledger: Ledger, approach: Presented[Approach], body: Bo
     The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
     is first; without an audience it is for this service. A bearer is exchanged for a lesser one at `/v1/oauth/token`.
     """
-    try:
+    async with judging(ledger, approach):
         given, wanted = _secret(approach), _wanted(body, approach)
-    except Refusal:
-        await judge(ledger, approach)
-        raise
     bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
     claims = bought.claims
     return BearerDocument(
