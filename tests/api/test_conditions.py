@@ -1,10 +1,12 @@
 """If-Match and If-None-Match: what they accept, what they mean, and that no bytes of strangers break them."""
 
+import asyncio
 import contextlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from api.service import Caller
 from counterfoil_api.edge.complaints import InvalidPrecondition
@@ -85,6 +87,36 @@ async def test_a_weak_tag_hides_no_other_refusal(admin: Caller, stranger: Caller
     refused = await admin.patch(f"/v1/tokens/{token}", {"name": "b"}, If_Match=secretlike)
     assert refused.problem == "stale-revision"
     assert "s3cr3t" not in refused.body.decode()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [['"1",'], [',"1"'], ['"1"', ""], ["", '"1"'], ["", ' , "9"', ",", '"1" ,'], ['"9"', '"1-9c1185a5c5e9fc54",,']],
+)
+async def test_a_header_of_several_lines_is_one_list_and_empty_lines_are_nothing(
+    admin: Caller, lines: list[str]
+) -> None:
+    token = (await admin.issue())["token"]["id"]
+    sent = CIMultiDict([("Authorization", admin.credentials), *(("If-Match", line) for line in lines)])
+    async with admin.session.patch(f"/v1/tokens/{token}", json={"description": "a"}, headers=sent) as answer:
+        assert (answer.status, answer.headers["ETag"]) == (200, '"2"'), await answer.text()
+
+
+async def test_a_304_hides_no_use_by_introspection_or_by_the_token_itself(admin: Caller) -> None:
+    issued = await admin.issue()
+    path = f"/v1/tokens/{issued['token']['id']}"
+    tags = [(await admin.get(path)).headers["ETag"]]
+    for use in (
+        lambda: admin.form("/v1/introspect", token=issued["secret"]),
+        lambda: admin.with_token(issued["secret"]).get("/v1/tokens/self"),
+    ):
+        assert (await use()).status == 200
+        async with asyncio.timeout(20):
+            while (seen := await admin.ask("GET", path, headers={"If-None-Match": ", ".join(tags)})).status == 304:  # noqa: ASYNC110 - it is written once a second
+                await asyncio.sleep(0.05)
+        assert seen.json["last_used_at"] is not None
+        tags.append(seen.headers["ETag"])
+    assert len(set(tags)) == 3
 
 
 async def readable(admin: Caller) -> list[str]:
