@@ -266,7 +266,7 @@ async def test_a_user_who_is_demoted_disabled_or_removed_trusts_nobody_with_what
         "email": "maker@trusting.example.org", "role": "member", "scopes": ["deploy.*", "tokens.create"],
         "password": "a password of some length",
     })).json["user"]  # fmt: skip
-    maker = Caller(trusting.admin.session, basic("maker@trusting.example.org", "a password of some length"))
+    maker = Caller(trusting.admin.session, basic(user["login"], "a password of some length"))
     token = await trusting.issue(maker, owner={"type": "service", "id": "ci"})
     assert token["trust_by"] == {"kind": "user", "id": user["id"]}
     assert (await trusting.exchange(token)).json["scope"] == "deploy.*"
