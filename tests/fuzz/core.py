@@ -82,7 +82,7 @@ CORE: dict[str, Parser] = {
         moments.read,
         oneof("2026-03-01T12:00:00Z", "2026-03-01T12:00:00+02:00", "2026-03-01", "7d"),
         (ValueError,),
-        ("counterfoil.moments:stated",),
+        ("counterfoil.moments:stated", "counterfoil.moments:zoneless"),
     ),
     "counterfoil.scopes:checked": Parser(
         lambda given: scopes.checked(given.split(" ")),

@@ -15,7 +15,7 @@ BY_DOCUMENTS: Final = frozenset(
     for name in (
         *("reading:_converter", "reading:_decoded", "reading:_query_reader", "retries:by_key"),
         *("reading:_typed", "reading:converted", "misreadings:misread", "misreadings:named"),
-        *("misreadings:_hint", "misreadings:_shown", "misreadings:_unknown", "misreadings:_what"),
+        *("misreadings:_hint", "misreadings:_shown", "misreadings:_unknown", "misreadings:_at_path"),
     )
 )
 """Read within what `test_documents.py` reads, for every operation."""
