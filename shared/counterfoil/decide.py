@@ -46,6 +46,7 @@ from .refusals import (
     AlreadyRevoked,
     BadDuration,
     BadExpiry,
+    BeyondCaller,
     BeyondOwner,
     LifetimeRequired,
     LifetimeUnwanted,
@@ -246,6 +247,8 @@ def _stated(token: Token, command: Update, trust: Trust | UnsetType, around: Sur
     if token.trust is None:
         raise NoTrust
     checked_trust(trust)
+    if command.by.actor.kind == "token" and command.by.actor.id == token.id:  # it would answer for itself
+        raise BeyondCaller("A token cannot state its own trust; a user or another token must do it.")
     refuse_beyond_life(command.by, token.expires_at)
     same = (trust, command.by.actor) == (token.trust, token.trust_by) and token.epoch >= around.epoch
     return UNSET if same else trust

@@ -185,7 +185,7 @@ class AlreadyAccepted(Denied):
 
 
 class MakerGone(Denied):
-    """Whoever stated this token's trust is disabled, removed or revoked; state its trust again (PATCH)."""
+    """Whoever stated this token's trust is disabled, gone, suspended or expired; state its trust again (PATCH)."""
 
 
 class Forbidden(Refusal):

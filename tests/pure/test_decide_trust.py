@@ -178,6 +178,13 @@ def test_nobody_states_a_trust_of_what_is_beyond_them() -> None:
             given(TRUSTING).when(asks(Update, trust=OTHER, by=by))
 
 
+def test_a_token_answers_for_no_trust_of_its_own() -> None:
+    itself = Principal(actor=Actor("token", TOKEN), account=ADMIN.account, scopes=("all",))
+    with pytest.raises(BeyondCaller, match="cannot state its own trust"):
+        given(TRUSTING).when(asks(Update, trust=TRUST, by=itself))
+    assert given(TRUSTING).when(asks(Update, name="other", by=itself))
+
+
 def test_who_gives_it_more_scopes_answers_for_it_and_who_takes_some_does_not() -> None:
     another = replace(ANOTHER, scopes=("all",))
     wider = given(TRUSTING).then(asks(Update, scopes=("deploy.*", "own.read", "mail.send"), by=another))
