@@ -100,6 +100,15 @@ async def test_a_token_has_one_rate_limit_here_and_natively_over_both_processes(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_token_has_one_number_of_uses_here_and_natively_over_both_processes(pair: Pair, dialect: str) -> None:
+    secret, present = await of_admin(pair, max_uses=4), DIALECTS[dialect]
+    assert [status(dialect, await present(pair, secret, process=n % 2)) for n in range(2)] == [200, 200]
+    assert [(await natively(pair, secret, process=n)).status for n in range(2)] == [200, 200]
+    assert status(dialect, await present(pair, secret, process=1)) == 401
+    assert (await natively(pair, secret)).problem == "uses-exhausted"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_token_is_good_from_its_networks_alone(pair: Pair, dialect: str) -> None:
     secret, present = await of_admin(pair, networks=[OFFICE]), DIALECTS[dialect]
     assert status(dialect, await present(pair, secret, at=HERE)) == 200
