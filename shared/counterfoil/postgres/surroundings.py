@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -23,9 +24,11 @@ COLUMNS: Final = (
     # Only where uses are limited are they looked up: most tokens have no row there.
     "case when t.max_uses is not null then (select c.used from counted_use c"
     " where c.account_id = t.account_id and c.subject_id = t.token_id) end as used, "
-    "q.subject_id as quota_id, q.rate_limit as quota_rate_limit, q.max_uses as quota_max_uses, "
-    "q.max_tokens as quota_max_tokens, case when q.max_uses is not null then (select c.used from counted_use c"
-    " where c.account_id = q.account_id and c.subject_id = q.subject_id) end as quota_used, "
+    # One text of all that a quota says, and no join: of the many tokens without one no more than a null is read.
+    "(select json_build_array(x.subject_id, x.rate_limit, x.max_uses, x.max_tokens,"
+    " (select c.used from counted_use c where c.account_id = x.account_id and c.subject_id = x.subject_id))::text"
+    " from owner_quota x where x.account_id = t.account_id and x.owner_type = t.owner_type"
+    " and x.owner_id = t.owner_id) as quota, "
     "a.details as account_details, "
     # What has this id may be no user. Asked in the join, the planner would read all users of the account.
     "case when o.kind = 'user' then o.standing else 'active' end as owner_standing, "
@@ -33,15 +36,13 @@ COLUMNS: Final = (
 )
 """What `t`, a token, and what is `joined` to it show."""
 BLANK: Final = (
-    "null::bigint as used, null::uuid as quota_id, null::text as quota_rate_limit, null::bigint as quota_max_uses, "
-    "null::bigint as quota_max_tokens, null::bigint as quota_used, "
+    "null::bigint as used, null::text as quota, "
     "null::text as account_details, null::text as owner_standing, null::text as owner_details"
 )
 
 
 def joined(token: str = "t") -> str:  # noqa: S107 - an alias
-    """Return the joins to a token's account, owner and owner's quota, all by primary key: they give COLUMNS."""
-    # `offset 0` keeps the quota a look-up for each token: planned while there are none, it would be read as a whole.
+    """Return the joins to a token's account and owner, both by primary key: they give COLUMNS."""
     # An account's own row has its id twice. Said plainly, the planner would look for account_id alone and filter the
     # rest of all its subjects by `subject_id = account_id`; it does not see through coalesce.
     return f"""
@@ -49,13 +50,7 @@ def joined(token: str = "t") -> str:  # noqa: S107 - an alias
                           and a.subject_id = coalesce({token}.account_id, {token}.account_id)
        left join subject o on o.account_id = {token}.account_id
                           and o.subject_id = case when {token}.owner_type = 'user' and {token}.owner_id ~ '{_OWNER}'
-                                                  then {token}.owner_id::uuid end
-       left join lateral (select x.account_id, x.subject_id, x.rate_limit, x.max_uses, x.max_tokens
-                            from owner_quota x
-                           where x.account_id = {token}.account_id
-                             and x.owner_type = {token}.owner_type
-                             and x.owner_id = {token}.owner_id
-                          offset 0) as q on true"""
+                                                  then {token}.owner_id::uuid end"""
 
 
 def removed(token: str = "t") -> str:  # noqa: S107 - an alias
@@ -81,16 +76,18 @@ def surroundings_of(row: asyncpg.Record) -> Surroundings:
         around = replace(around, owner_holds=_held(owner))
     if (used := row["used"]) is not None:
         around = replace(around, used=used)
-    return around if row["quota_id"] is None else replace(around, quota=_quota(row), owner_used=row["quota_used"] or 0)
-
-
-def _quota(row: asyncpg.Record) -> OwnerQuota:
-    return OwnerQuota(row["quota_id"], row["quota_rate_limit"], row["quota_max_uses"], row["quota_max_tokens"])
+    if (text := row["quota"]) is None:
+        return around
+    quota, rate_limit, max_uses, max_tokens, owner_used = _read_quota(text)
+    return replace(around, quota=OwnerQuota(quota, rate_limit, max_uses, max_tokens), owner_used=owner_used or 0)
 
 
 def around_all(details: str | None) -> Surroundings:
     """Return what the details of an account say of all its tokens."""
     return _surroundings(details, "active")
+
+
+_read_quota: Final = msgspec.json.Decoder(tuple[UUID, str | None, int | None, int | None, int | None]).decode
 
 
 class _Person(msgspec.Struct, frozen=True):
