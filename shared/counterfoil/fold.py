@@ -20,7 +20,7 @@ from .codec import Sealed
 from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCommand
 from .events import Event, Fact, Subject
 from .principal import SYSTEM, Actor, Owner, Principal
-from .refusals import AlreadyAccepted, Refusal, SecretTaken, UnknownSecret
+from .refusals import AlreadyAccepted, Busy, Refusal, SecretTaken, UnknownSecret
 from .replays import refuse_replay
 from .secret import Minted
 from .subjects.small import Around, Small, SubjectCommand
@@ -65,6 +65,7 @@ class Taken:
     `opened` says which token and generation a digest opens, `clock` is the database's, `around` what surrounds a token
     that is exchanged. Whoever asks, and whoever is to own a token, is known by `callers`, as they are now, and what
     surrounds all tokens of an account by `accounts`. `accepted` are JWTs that opened a token and may do so once.
+    `descending` are tokens that make nothing for an owner while a job ends what their own makers made.
     """
 
     clock: datetime
@@ -74,6 +75,7 @@ class Taken:
     around: dict[Key, Surroundings] = field(default_factory=dict)
     accounts: dict[UUID, Surroundings] = field(default_factory=dict)
     callers: dict[Key, Standing] = field(default_factory=dict)
+    descending: set[tuple[Key, Owner]] = field(default_factory=set)
     accepted: set[tuple[UUID, UUID, bytes]] = field(default_factory=set)
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
     emails: dict[UUID, dict[str, frozenset[UUID]]] = field(default_factory=dict)
@@ -155,6 +157,7 @@ class Fold:
         at = self.taken.clock if row.state is None else max(self.taken.clock, row.state.at)
         try:
             self._refuse_less(command)
+            self._refuse_descending(command)
             if (digest := _once(command, row.state)) is not None and (*key, digest) in self.taken.accepted:
                 return AlreadyAccepted()  # before it is counted as a use of the token
             events = self._decided(row.state, command, at)
@@ -232,6 +235,16 @@ class Fold:
             standing = UserAsking(row.state)  # whose row is held: what this very batch made of them counts
         if standing is not None and not _needs_no_recheck(command):
             standing.refuse_less(command.by, self.taken.clock)
+
+    def _refuse_descending(self, command: TokenCommand | SubjectCommand) -> None:
+        """Raise Busy for whoever would make, while a job ends their own makers with all children, one child more.
+
+        Else somebody who mints from child to child could keep ahead of the job for ever.
+        """
+        if isinstance(command, Create) and ((command.account, command.by.actor.id), command.owner) in (
+            self.taken.descending
+        ):
+            raise Busy("What made this token is being revoked with all that it made; try again in a moment.")
 
     def _decided(
         self, state: Token | Small | None, command: TokenCommand | SubjectCommand, at: datetime

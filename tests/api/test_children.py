@@ -123,15 +123,19 @@ async def test_twelve_hundred_children_end_with_their_maker(admin: Caller, worke
     assert (await admin.get("/v1/tokens", creator=f"token:{token['number']}", status="active")).json["items"] == []
 
 
-async def test_what_is_made_while_the_job_runs_ends_as_well(admin: Caller, worker: Jobs) -> None:
-    line = await line_of(admin, 1)
+async def test_nothing_is_made_by_what_the_job_has_still_to_end(admin: Caller, worker: Jobs) -> None:
+    line = await line_of(admin, 2)
     ended = await revoked(admin, line[0][0], with_children=True)
-    late, later = await minted(line[1][1], owner=ELSEWHERE)  # the child still may: the job has not come to it
-    latest, _ = await minted(later, owner=ELSEWHERE)
-    assert ended["children"]["ending"] == 1
+    assert ended["children"]["ending"] == 2
+    for _, minting in line[1:]:  # they are good: the job has not come to them
+        assert (await minting.get("/v1/tokens/self")).status == 200
+        refused = await minting.post("/v1/tokens", {"name": "late", "owner": ELSEWHERE, "scopes": ["a.b"]})
+        assert (refused.status, refused.problem, refused.headers["Retry-After"]) == (503, "busy", "1")
+        assert "is being revoked" in refused.json["detail"]
+    _, unrelated = await minted(admin)
+    await minted(unrelated)
     job = await finished(admin, worker, ended["children"]["revocation"])
-    assert (job["total"], job["found"], job["done"], job["revoked"]) == (1, 2, 3, 3)
-    assert await statuses(admin, [late, latest]) == ["revoked"] * 2
+    assert (job["total"], job["found"], job["done"], job["revoked"]) == (2, 0, 2, 2)
 
 
 async def minting_on(minting: Caller) -> tuple[list[Any], Answer]:
@@ -197,6 +201,9 @@ async def test_who_may_end_the_tokens_of_one_owner_leaves_those_of_others_alone(
     assert [each["id"] for each in shown["children"]["sample"]] == [child["id"]]
     ended = await revoked(owner, token, with_children=True)
     assert (ended["children"]["ending"], ended["children"]["left_alone"]) == (1, 1)
+    # What would not end may be made meanwhile.
+    assert (await others.post("/v1/tokens", {"name": "late", "owner": own, "scopes": ["a.b"]})).problem == "busy"
+    await others.issue(name="stays", owner=ELSEWHERE)
     await finished(owner, worker, ended["children"]["revocation"])
     assert await statuses(admin, [token, other, child]) == ["revoked", "active", "revoked"]
 

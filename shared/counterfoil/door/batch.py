@@ -21,7 +21,7 @@ from counterfoil.owners import spelt
 from counterfoil.postgres import assertions, beside, callers, claims, owner_quotas, subject_row
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import Connection, Pool
-from counterfoil.principal import Principal
+from counterfoil.principal import Owner, Principal
 from counterfoil.refusals import KeyReused, Overloaded, Refusal, SecretNoLongerAvailable
 from counterfoil.secret import Minted
 from counterfoil.subjects import KIND_OF
@@ -173,7 +173,9 @@ class Batch:
         # Statements after the rows were taken and the clock was read: who ended before that moment is seen to. The
         # account's epoch is read before them: a secret made for somebody whose own was ended since is of the old one.
         if accounts := {c.account for c in asked} | {c.account for c in commands if isinstance(c, Create | Rotate)}:
-            taken.accounts, self.peppers = await callers.accounts(connection, accounts)
+            taken.accounts, self.peppers, ending = await callers.accounts(connection, accounts)
+            if makers := set(_makers_in(commands, ending)):
+                taken.descending = await callers.descending(connection, makers)
         asking = [*(command.by for command in asked), *_acting(commands), *_makers(commands, taken)]
         owning = [(c.account, c.owner.user) for c in commands if isinstance(c, Create) and c.owner.user]
         if asking or owning:
@@ -249,6 +251,13 @@ def _pepper_of(command: Command) -> int | None:
         case EnrolTotp(pepper_id=pepper_id):
             return pepper_id
     return None
+
+
+def _makers_in(commands: Iterable[Command], accounts: frozenset[UUID]) -> Iterator[tuple[UUID, UUID, Owner]]:
+    """Yield the tokens that are to make a token in one of these accounts, with the owner of that."""
+    for command in commands:
+        if isinstance(command, Create) and command.account in accounts and command.by.actor.kind == "token":
+            yield command.account, command.by.actor.id, command.owner
 
 
 def _acting(commands: Iterable[Command]) -> Iterator[Principal]:

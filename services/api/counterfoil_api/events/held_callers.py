@@ -59,7 +59,7 @@ async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refus
     """Return for each caller why they are let in no more, or None if they still are: one look for all of them."""
     asking = [part for each in held for part in each.parts]
     async with pool.acquire() as connection:
-        accounts, _ = await callers.accounts(connection, {each.asker.account for each in held})
+        accounts, *_ = await callers.accounts(connection, {each.asker.account for each in held})
         found = await callers.standing(connection, asking, ())
     at = await database_time(pool)
     ring = await keys.ring()
