@@ -164,6 +164,10 @@ async def patiently(owner: asyncpg.Connection, statement: str) -> None:
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 await owner.execute("rollback")
                 await asyncio.sleep(0.1)
+                if statement.startswith("create index concurrently"):  # what was begun of it stays, invalid
+                    await owner.execute("set lock_timeout = 0")
+                    await owner.execute("drop index concurrently if exists padding")
+                    await owner.execute("set lock_timeout = '300ms'")
             else:
                 return
 
