@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres, embedded_postgres
@@ -18,6 +19,9 @@ _TEMPLATE = "migrated"
 _NUMBERS = count(1)
 
 hash_quickly()
+# Properties are judged by what they find, not by how fast a busy machine found it.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
