@@ -142,8 +142,8 @@ async def _bulk(admin: Caller, database: Database) -> None:
 async def _descended(admin: Caller) -> None:
     minter = await admin.issue(name="minter", scopes=["tokens.create"])
     child = await admin.with_token(minter["secret"]).issue(name="child", scopes=["tokens.create"], duration="2d")
+    await admin.with_token(child["secret"]).issue(name="grandchild", duration="1d")
     await _done(admin, f"/v1/tokens/{minter['token']['id']}/revoke", reason="leaked", with_children=True)
-    await admin.with_token(child["secret"]).issue(name="found later", duration="1d")
 
 
 async def _erased(admin: Caller, database: Database) -> None:
