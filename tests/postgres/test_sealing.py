@@ -218,13 +218,16 @@ async def test_the_watermark_does_not_age_while_short_transactions_overlap(datab
     ):
         await one.execute("begin; select pg_current_xact_id()")
         stood: list[datetime] = []
-        for old, new in [(one, other), (other, one)] * 4:  # one of the two is open at every moment
+        for old, new in [(one, other), (other, one)] * 100:  # one of the two is open at every moment
             await new.execute("begin; select pg_current_xact_id()")
             await sealing.step()
             await old.execute("rollback")
             await sealing.step()
             stood.append((await head(tenant))["watermark_at"])
-        assert stood == sorted(set(stood))
+            if len(set(stood)) == 8:  # others write in this server, too: not every turn moves it
+                break
+        assert stood == sorted(stood)
+        assert len(set(stood)) == 8
 
 
 # Beyond what comes next, and just beyond: a server that goes on counting reaches both one day.
