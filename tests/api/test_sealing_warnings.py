@@ -1,7 +1,8 @@
 """Whoever asks whether the service is ready is told when its log is not being sealed; ready it is all the same."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -38,14 +39,23 @@ async def ready(anybody: Caller) -> Answer:
     return answer
 
 
+async def warns_no_more(anybody: Caller, seal: Callable[[], Awaitable[object]]) -> bool:
+    """Seal until nothing is warned of: whatever else writes in this server at that moment is waited for."""
+    for _ in range(200):
+        await seal()
+        if not (await ready(anybody)).json["warnings"]:
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
 async def number(anybody: Caller, name: str) -> float:
     lines = (await anybody.get("/metrics")).body.decode().splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith(f"counterfoil_{name} ")))
 
 
 async def test_a_sealer_that_does_not_run_is_a_warning(anybody: Caller, database: Database, owner: Connection) -> None:
-    await seal_all(database.app_url)
-    assert (await ready(anybody)).json["warnings"] == []
+    assert await warns_no_more(anybody, lambda: seal_all(database.app_url))
     await owner.execute("update head set passed_at = clock_timestamp() - interval '100 s'")
     (warning,) = (await ready(anybody)).json["warnings"]
     assert warning.startswith("No sealer has given a sign of life for 10")
@@ -80,6 +90,5 @@ async def test_a_transaction_left_open_is_a_warning(anybody: Caller, database: D
     assert re.match(r"A transaction that writes has been open for 4\d\d s or more\. Find it in", warning)
     assert await number(anybody, "seal_watermark_age_seconds") >= 400
     await owner.execute("rollback")
-    await sealing.step()
-    assert (await ready(anybody)).json["warnings"] == []
+    assert await warns_no_more(anybody, sealing.step)
     await connection.close()
