@@ -19,6 +19,7 @@ from .callers import TokenAsking, UserAsking, maker_of
 from .codec import Sealed
 from .commands import Create, Exchange, ExchangeSecret, Revoke, Rotate, TokenCommand
 from .events import Event, Fact, Subject
+from .owners import spelt
 from .principal import SYSTEM, Actor, Owner, Principal
 from .refusals import AlreadyAccepted, Busy, Refusal, SecretTaken, UnknownSecret
 from .replays import refuse_replay
@@ -241,7 +242,7 @@ class Fold:
 
         Else somebody who mints from child to child could keep ahead of the job for ever.
         """
-        if isinstance(command, Create) and ((command.account, command.by.actor.id), command.owner) in (
+        if isinstance(command, Create) and ((command.account, command.by.actor.id), spelt(command.owner)) in (
             self.taken.descending
         ):
             raise Busy("What made this token is being revoked with all that it made; try again in a moment.")

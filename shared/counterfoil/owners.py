@@ -23,6 +23,15 @@ def checked_owner(owner: Owner) -> Owner:
     return spelt(owner)
 
 
+def can_be(owner: Owner) -> bool:
+    """Say whether it may be an owner: what may not, perhaps a secret in its place, is no question to the database."""
+    try:
+        checked_owner(owner)
+    except BadOwner:
+        return False
+    return True
+
+
 def spelt(owner: Owner) -> Owner:
     """Return the owner, a user's id in its one spelling."""
     return owner if owner.user is None else Owner("user", str(owner.user))

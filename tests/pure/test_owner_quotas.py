@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from counterfoil import subjects
 from counterfoil.bounds import OwnerQuota
 from counterfoil.events import Event, Fact, Subject
-from counterfoil.owners import checked_owner, spelt
+from counterfoil.owners import can_be, checked_owner, spelt
 from counterfoil.principal import Owner
 from counterfoil.refusals import BadOwner, BadQuota, BadRateLimit, NotFound, OwnerQuotaExceeded, StaleRevision
+from counterfoil.secret import mint
 from counterfoil.subjects import TYPE_OF
 from counterfoil.subjects.account import EndSecrets
 from counterfoil.subjects.owner_quota import LiftQuota, QuotaLifted, QuotaOfOwner, QuotaSet, SetQuota, decide, evolve
@@ -133,3 +134,9 @@ def test_no_more_tokens_come_to_life_than_a_quota_allows(
     left = room_after(room, was, now)
     assert left.live <= max(live, most)
     assert left.live - live == lives(now, NOON) - (was is not None and lives(was, NOON))
+
+
+def test_a_secret_in_an_owners_place_can_be_none() -> None:
+    assert can_be(Owner("service", "billing"))
+    assert not can_be(Owner("service", mint("service").plain))
+    assert not can_be(Owner("service", "with a blank"))

@@ -17,7 +17,7 @@ from msgspec import structs
 from counterfoil.commands import Create, Exchange, ExchangeSecret, Renew, Rotate, TokenCommand
 from counterfoil.fold import AGAIN, Answer, Command, Fold, Key, Outcome, Taken, Together, key_of
 from counterfoil.idempotency import Claim
-from counterfoil.owners import spelt
+from counterfoil.owners import can_be, spelt
 from counterfoil.postgres import assertions, beside, callers, claims, owner_quotas, subject_row
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import Connection, Pool
@@ -256,8 +256,10 @@ def _pepper_of(command: Command) -> int | None:
 def _makers_in(commands: Iterable[Command], accounts: frozenset[UUID]) -> Iterator[tuple[UUID, UUID, Owner]]:
     """Yield the tokens that are to make a token in one of these accounts, with the owner of that."""
     for command in commands:
-        if isinstance(command, Create) and command.account in accounts and command.by.actor.kind == "token":
-            yield command.account, command.by.actor.id, command.owner
+        if not isinstance(command, Create) or command.account not in accounts or not can_be(command.owner):
+            continue
+        if command.by.actor.kind == "token":
+            yield command.account, command.by.actor.id, spelt(command.owner)
 
 
 def _acting(commands: Iterable[Command]) -> Iterator[Principal]:

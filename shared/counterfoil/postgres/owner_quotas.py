@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 from uuid import UUID
 
-from counterfoil.owners import checked_owner
+from counterfoil.owners import can_be, checked_owner
 from counterfoil.principal import Owner
-from counterfoil.refusals import BadOwner
 from counterfoil.subjects.owner_quota import LiftQuota, SetQuota
 from counterfoil.token import SESSION, Room
 
@@ -105,13 +104,5 @@ async def forget(connection: Connection, command: LiftQuota) -> None:
 
 def _columns(owners: Iterable[OwnerKey]) -> tuple[list[UUID], list[str], list[str]]:
     # What can be no owner has no quota and is refused later on: a secret that stands in its place is in no question.
-    wanted = [(account, owner) for account, owner in owners if _can_be(owner)]
+    wanted = [(account, owner) for account, owner in owners if can_be(owner)]
     return [account for account, _ in wanted], [owner.type for _, owner in wanted], [owner.id for _, owner in wanted]
-
-
-def _can_be(owner: Owner) -> bool:
-    try:
-        checked_owner(owner)
-    except BadOwner:
-        return False
-    return True
