@@ -272,6 +272,8 @@ async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(a
     assert await statuses(admin, [made, *deep]) == ["active"] * 3
     later = (await admin.post(path, {**left, "with_children": True})).json
     assert (later["children"]["ending"], later["children"]["left_alone"]) == (5, 0)
+    refused = await making.post("/v1/tokens", {"name": "late", "owner": ELSEWHERE, "scopes": ["a.b"]})
+    assert refused.problem == "busy"  # the user made it, and the job has not come to it
     job = await finished(admin, worker, later["children"]["revocation"])
     assert (job["revoked"], job["failed"]) == (5, 0)
     assert await statuses(admin, [own, given, made, *deep]) == ["revoked"] * 5
