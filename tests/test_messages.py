@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from counterfoil.refusals import Refusal
-from counterfoil_api.edge.problems import KINDS
+from counterfoil.core.refusals import Refusal
+from counterfoil_api.http.problems import KINDS
 from messages.found import every_message
 
 MESSAGES = list(every_message())

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from .principal import Principal
-from .refusals import BadText, KeyTooShort
-from .secret import Peppers
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadText, KeyTooShort
+from counterfoil.core.secret import Peppers
 
 KEY_LIMIT: Final = 255
 SECRET_KEY_LENGTH: Final = 22
@@ -47,7 +47,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Claim:
+class IdempotencyClaim:
     """One request's claim to a key: what the ledger stores of it, and how its answer is kept.
 
     Keys of one principal never meet those of another.
@@ -98,7 +98,7 @@ def claim(
     request: tuple[bytes, ...],
     holds_secret: bool,
     attempt: Attempt | None = None,
-) -> Claim:
+) -> IdempotencyClaim:
     """Return the claim that a request lays to its key; `request` is all that makes it the same one: method, path, body.
 
     With other scopes it is another one: a bearer that holds less than its token gets no answer of the token's.
@@ -117,7 +117,7 @@ def claim(
     if attempt is not None:
         first, repeat = body, peppers.hmac(b"repeat", *request, *scopes)
         body, other = (repeat, first) if attempt.number else (first, repeat)
-    return Claim(
+    return IdempotencyClaim(
         account=by.account,
         key_digest=peppers.hmac(b"key", *whose),
         body_digest=body,

@@ -14,8 +14,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from counterfoil.core.text import escaped
 from counterfoil.settings import LogFormat, LogLevel
-from counterfoil.text import escaped
 
 REDACTED: Final = "[redacted]"
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.readings import (
+from counterfoil.server_urls import postgres_url, redis_url
+from counterfoil.setting_parsers import (
     account_id,
     bearer,
     destinations,
@@ -27,7 +28,6 @@ from counterfoil.readings import (
     whole,
     whole_seconds,
 )
-from counterfoil.server_urls import postgres_url, redis_url
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -11,8 +11,8 @@ from api.service import Caller, founded, served, settings_for
 from api.shelf import Shelf, believe, things
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.edge.requests import edge
-from counterfoil_api.typed.api import Mount
+from counterfoil_api.http.requests import edge
+from counterfoil_api.operations.api import Mount
 from counterfoil_dev.postgres import OWNER, Postgres
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from api.certificates import Authority
 from api.service import settings_for
-from counterfoil.egress import Egress
+from counterfoil.uses.egress import Egress
 
 
 @dataclass

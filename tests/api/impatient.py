@@ -9,10 +9,10 @@ from aiohttp import web
 
 from api.service import served
 from api.shelf import Nothing, Search, Shelf, Thing, believe, things
-from counterfoil_api.edge.bounds import BOUNDS, Bounds
-from counterfoil_api.edge.requests import edge
-from counterfoil_api.typed.api import Api, Mount
-from counterfoil_api.typed.reading import Body, Query
+from counterfoil_api.http.request_limits import BOUNDS, Bounds
+from counterfoil_api.http.requests import edge
+from counterfoil_api.operations.api import Api, Mount
+from counterfoil_api.operations.reading import Body, Query
 
 PROBLEM = "urn:counterfoil:problem:"
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

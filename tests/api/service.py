@@ -12,10 +12,10 @@ import msgspec
 from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
 
-from counterfoil.duration import FOREVER
-from counterfoil.founding import found
+from counterfoil.core.duration import FOREVER
 from counterfoil.settings import Settings
-from counterfoil_api.edge.serving import Runner
+from counterfoil.uses.found_account import found
+from counterfoil_api.http.server import Runner
 from postgres.sealing import sealed_beside
 
 PROBLEM = "urn:counterfoil:problem:"

@@ -7,13 +7,13 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
-from counterfoil.refusals import Overloaded, ScopeMissing
-from counterfoil_api.auth.credentials import Approach, PasswordGiven, SecretGiven
-from counterfoil_api.edge.complaints import CredentialsRefused
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
-from counterfoil_api.typed.replies import Made, Page, Tagged, encode
-from counterfoil_api.typed.streaming import NDJSON, Streamed
+from counterfoil.core.refusals import Overloaded, ScopeMissing
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, SecretGiven
+from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.replies import Made, Page, Tagged, encode
+from counterfoil_api.operations.streaming import NDJSON, Streamed
 
 
 class Owner(msgspec.Struct, forbid_unknown_fields=True):
@@ -148,7 +148,7 @@ async def list_lines(shelf: Shelf, query: Query[Search]) -> Streamed[Search]:
     return Streamed(NDJSON, Lines(shelf, query.name, query.limit), {"Log-Head": "7"}, compress=query.name == "small")
 
 
-async def believe(_: Shelf, approach: Approach) -> str:
+async def believe(_: Shelf, approach: PresentedCredentials) -> str:
     match approach.credentials:
         case SecretGiven("good"):
             return "token"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from api.service import served
-from counterfoil_api.edge.addresses import CLIENT, Address, Proxies, _hop, address_of, client_of
-from counterfoil_api.edge.requests import edge
-from counterfoil_api.edge.serving import Runner
+from counterfoil_api.http.addresses import CLIENT, Address, Proxies, _hop, address_of, client_of
+from counterfoil_api.http.requests import edge
+from counterfoil_api.http.server import Runner
 
 PEER = ipaddress.ip_address("10.0.0.1")
 OURS = Proxies(["10.0.0.0/8", "fd00::/8"])

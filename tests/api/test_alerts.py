@@ -9,11 +9,11 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from api.service import Caller
-from counterfoil.commands import Create, Sweep
+from counterfoil.core.principal import SYSTEM, Actor, Owner, Principal
+from counterfoil.core.scopes import EVERYTHING
+from counterfoil.core.secret import Peppers, mint
+from counterfoil.core.subjects.token.commands import Create, Sweep
 from counterfoil.door import Door
-from counterfoil.principal import SYSTEM, Actor, Owner, Principal
-from counterfoil.scopes import EVERYTHING
-from counterfoil.secret import Peppers, mint
 from counterfoil.settings import Settings
 
 PEPPERS = Peppers({1: b"p" * 32})

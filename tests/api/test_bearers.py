@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
+from counterfoil.core.secret import stands_in
 from counterfoil.logging import scrub
-from counterfoil.secret import stands_in
 from counterfoil_api.auth.bearers import Claims, key_ring, public_jwk
-from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.http.errors import CredentialsRefused
 
 ISSUER = "https://tokens.example.org"
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
@@ -70,9 +70,9 @@ def test_a_bearer_has_one_signature_that_we_believe() -> None:
 
 def test_a_bearer_of_ours_is_found_in_any_text_and_in_no_log() -> None:
     bearer = RING.sign(CLAIMS)
-    for around in ("{}", "see {}.", "x{}x", f"{bearer[:111]}{{}}", "cfl_user_" + "A" * 46 + "{}"):
-        assert stands_in(around.format(bearer))
-        assert bearer[-86:] not in scrub(around.format(bearer))
+    for context in ("{}", "see {}.", "x{}x", f"{bearer[:111]}{{}}", "cfl_user_" + "A" * 46 + "{}"):
+        assert stands_in(context.format(bearer))
+        assert bearer[-86:] not in scrub(context.format(bearer))
 
 
 def test_a_stranger_verifies_our_bearers_with_our_published_keys() -> None:

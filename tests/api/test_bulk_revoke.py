@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from api.service import Answer, Caller
-from counterfoil.door import Door, waiting
+from counterfoil.door import Door, queue
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.settings import Settings
-from counterfoil_api.tokens import bulk
+from counterfoil_api.native.tokens import bulk
 from counterfoil_dev.postgres import OWNER, Postgres
 from counterfoil_worker.jobs import Jobs
 
@@ -186,7 +186,7 @@ async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Call
 async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
     admin: Caller, worker: Jobs, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
     name, *_ = await several(admin, 2)
     plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
     parts = "select array_agg(distinct job_id) from job_part where staged_at > $1"

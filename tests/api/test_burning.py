@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 
 from api.oauth import anybody, bearer
 from api.service import Answer, Caller, served, settings_for
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.tokens.burning import BEAT_SECONDS, until_beat
+from counterfoil_api.native.tokens.leak_reports import BEAT_SECONDS, until_beat
 
 
 async def burn(admin: Caller, body: Any) -> Answer:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from api.service import Caller, basic, founded, served, settings_for
-from counterfoil.scopes import SCOPE_LIMIT
+from counterfoil.core.scopes import SCOPE_LIMIT
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 

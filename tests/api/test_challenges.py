@@ -4,7 +4,7 @@ import pytest
 
 from api.proxy import Asked
 from api.service import Caller, basic
-from counterfoil.secret import checksum
+from counterfoil.core.secret import checksum
 
 _BODY = "cfl_user_" + "0" * 43
 NOBODYS = _BODY + checksum(_BODY)

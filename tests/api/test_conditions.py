@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from api.service import Caller
-from counterfoil_api.edge.complaints import InvalidPrecondition
-from counterfoil_api.typed.conditions import etag, expectation
+from counterfoil_api.http.errors import InvalidPrecondition
+from counterfoil_api.operations.etags import etag, expectation
 
 
 @given(st.lists(st.integers(1, 10**15), min_size=1), st.sampled_from([",", ", ", " ,\t", ", ,"]))

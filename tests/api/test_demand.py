@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.secret import mint
-from counterfoil_api.edge.complaints import ProxyMisconfigured
-from counterfoil_api.forwarding.demand import Demand, demand_of
+from counterfoil.core.secret import mint
+from counterfoil_api.http.errors import ProxyMisconfigured
+from counterfoil_api.native.forward_auth.demand import Demand, demand_of
 
 ID = "01a20070-8de1-7662-8ce2-f3250b57a6ef"
 AUDIENCE = "https://app.example"

@@ -10,9 +10,9 @@ from multidict import CIMultiDict
 
 from api.proxy import Asked, bearer, issued
 from api.service import Answer, Caller, basic, served, settings_for
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from counterfoil_api.application import make_app
-from counterfoil_api.forwarding.forward import IDENTITY
+from counterfoil_api.native.forward_auth.forward import IDENTITY
 
 AUDIENCE = "https://app.example"
 

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 
 from api.proxy import Asked, bearer, issued
 from api.service import Caller, founded, served, settings_for
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from counterfoil_api.application import make_app
 from counterfoil_api.limits import guard
 from counterfoil_api.limits.quotas import Quota

@@ -14,8 +14,8 @@ from api.service import Caller, founded, served, settings_for
 from api.test_service import answered
 from counterfoil_api.application import make_app, routes
 from counterfoil_api.auth import signing_keys
-from counterfoil_api.typed.api import Route
-from counterfoil_api.typed.reading import Source
+from counterfoil_api.operations.api import Route
+from counterfoil_api.operations.reading import Source
 from counterfoil_dev.postgres import Database
 
 READS_BY_POST = {"/v1/introspect", "/v1/revocations/plan"}

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from counterfoil.refusals import Overloaded
+from counterfoil.core.refusals import Overloaded
 from counterfoil_api.auth.hashing import AT_ONCE, MOST, MOST_OF_ONE, HashingTurns, to_its_end
 
 

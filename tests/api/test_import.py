@@ -15,9 +15,9 @@ from aiohttp import ClientSession
 from api.moving import active, digest, imported, item, one, plain, why
 from api.proxy import Asked, bearer
 from api.service import Caller, basic
-from counterfoil import foreign
-from counterfoil.door import waiting
-from counterfoil.secret import Peppers
+from counterfoil.core import imported_secrets
+from counterfoil.core.secret import Peppers
+from counterfoil.door import queue
 from counterfoil.settings import Settings
 from counterfoil_dev.postgres import Database, Postgres
 
@@ -155,7 +155,7 @@ async def held(database: Database, statement: str, *arguments: object) -> AsyncI
 async def test_what_cannot_be_imported_now_is_the_answer_of_the_call(
     admin: Caller, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
     items = [item(secret=plain()) for _ in range(3)]
     async with held(postgres_server.database("api"), "lock table event in access exclusive mode"):
         answer = await admin.post("/v1/tokens/import", {"tokens": items})
@@ -167,16 +167,16 @@ async def test_what_cannot_be_imported_now_is_the_answer_of_the_call(
 async def test_what_was_cut_off_halfway_is_not_known_and_finished_by_repeating_it(
     admin: Caller, postgres_server: Postgres, api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
-    items = [item(secret=plain()) for _ in range(waiting.BATCH_LIMIT + 20)]
-    last = Peppers(api_settings.peppers).minted(foreign.by_value(items[-1]["secret"])).digest
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
+    items = [item(secret=plain()) for _ in range(queue.BATCH_LIMIT + 20)]
+    last = Peppers(api_settings.peppers).minted(imported_secrets.by_value(items[-1]["secret"])).digest
     taken = "insert into secret values ($1, gen_random_uuid(), gen_random_uuid(), 1, 1, 'sha256')"
     async with held(postgres_server.database("api"), taken, last):
         answer = await admin.post("/v1/tokens/import", {"tokens": items})
     assert (answer.status, answer.problem) == (503, "outcome-unknown")
     assert "repeat the call" in answer.json["detail"]
     again = [each["status"] for each in await imported(admin, *items)]
-    assert (set(again[: waiting.BATCH_LIMIT]), again[-1]) == ({"already"}, "imported")
+    assert (set(again[: queue.BATCH_LIMIT]), again[-1]) == ({"already"}, "imported")
     assert {each["status"] for each in await imported(admin, *items)} == {"already"}
 
 

@@ -15,12 +15,12 @@ from prometheus_client.registry import REGISTRY
 from api.certificates import Authority
 from api.egress import egress
 from api.oidc_issuer import AUDIENCE, DISCOVERY, OidcIssuer, oidc_issuer
-from counterfoil import egress as module
-from counterfoil.egress import Egress
+from counterfoil.uses import egress as module
+from counterfoil.uses.egress import Egress
 from counterfoil_api.auth.issuers.fetching import FetchedKeys, fetched_keys
 from counterfoil_api.auth.issuers.issuers import AT_ONCE, MOST_ISSUERS, Issuers
 from counterfoil_api.auth.issuers.keys import KeySet, key_set_of
-from counterfoil_api.edge.complaints import AssertionRefused, IssuerUnavailable
+from counterfoil_api.http.errors import AssertionRefused, IssuerUnavailable
 
 HOUR = 3_600
 

@@ -12,7 +12,7 @@ from api.forged_jwts import AT, CONTROLS, FORGED, Maker, published
 from api.oidc_issuer import AUDIENCE, OidcIssuer, oidc_issuer
 from api.service import settings_for
 from counterfoil_api.auth.issuers import Issuers, open_issuers
-from counterfoil_api.edge.complaints import AssertionRefused
+from counterfoil_api.http.errors import AssertionRefused
 
 
 @pytest.fixture(scope="session")

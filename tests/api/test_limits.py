@@ -15,20 +15,20 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from api.service import served, settings_for
-from counterfoil.attempts import Attempts
+from counterfoil.core.principal import NIL
+from counterfoil.core.secret import Peppers
 from counterfoil.postgres.connection import Pool
-from counterfoil.principal import NIL
-from counterfoil.secret import Peppers
+from counterfoil.uses.attempts import Attempts
 from counterfoil_api.application import make_app
 from counterfoil_api.auth.credentials import SecretGiven
-from counterfoil_api.edge.complaints import RateLimited
+from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.limits import counting
+from counterfoil_api.limits.counters import PATIENCE_SECONDS, PREFIX, Tally, open_tally
 from counterfoil_api.limits.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step
-from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.expiring_map import ExpiringMap
 from counterfoil_api.limits.logins import Logins
-from counterfoil_api.limits.marks import Marks
 from counterfoil_api.limits.quotas import Quota, Quotas
-from counterfoil_api.limits.tally import PATIENCE_SECONDS, PREFIX, Tally, open_tally
+from counterfoil_api.limits.seen_secrets import Marks
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.state import temporary_state
 from counterfoil_dev.valkey import Valkey, embedded_valkey
@@ -221,7 +221,7 @@ def test_a_process_alone_remembers_so_much_and_no_more() -> None:
         assert TAKE.here(cells, f"k{number}", (1, HOUR, 1), 0)[0] == 1
     assert TAKE.here(cells, "k99", (1, HOUR, 1), 0)[0] == 0
     assert TAKE.here(cells, "k0", (1, HOUR, 1), 0)[0] == 1
-    fading: Fading[int, int] = Fading(10)
+    fading: ExpiringMap[int, int] = ExpiringMap(10)
     for number in range(100):
         fading.keep(number, number, 60)
     assert (len(fading), fading.get(0), fading.get(99)) == (10, None, 99)

@@ -9,7 +9,7 @@ import pytest
 
 from api.people import person
 from api.service import Caller
-from counterfoil.cursor import Cursors
+from counterfoil.core.cursor import Cursors
 from counterfoil.postgres.listing import Filter
 from counterfoil.settings import Settings
 from counterfoil_api.ledger import _derived

@@ -13,7 +13,7 @@ import pytest
 from api.people import person
 from api.service import Answer, Caller
 from counterfoil.settings import Settings
-from counterfoil_api.events import replaying
+from counterfoil_api.native.events import replaying
 from postgres.sealing import seal_all
 
 Lines = list[dict[str, Any]]

@@ -7,7 +7,7 @@ import pytest
 
 from api.service import Caller
 from counterfoil_api.application import routes
-from counterfoil_api.typed.methods import WrongMethods
+from counterfoil_api.operations.methods import WrongMethods
 
 TRIED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

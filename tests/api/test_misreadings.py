@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from api.service import Caller
-from counterfoil import moments
+from counterfoil.core import moments
 from counterfoil_api.application import routes
-from counterfoil_api.edge.complaints import InvalidRequest
-from counterfoil_api.typed.forms import fields_in, kinds_of
-from counterfoil_api.typed.reading import Source, converted
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.operations.forms import fields_in, kinds_of
+from counterfoil_api.operations.reading import Source, converted
 
 LEAKS = re.compile(
     r"\||RFC3339 encoded|Expected `|msgspec|`(str|int|array|object|null|float|bool)`|\bNone\b|\bdict\b|<class|Struct\b"

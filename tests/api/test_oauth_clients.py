@@ -9,7 +9,7 @@ import pytest
 
 from api.oauth import TOKEN, anybody, as_client, error
 from api.service import Answer, Caller, basic
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 
 INTROSPECT, REVOKE = "/v1/introspect", "/v1/oauth/revoke"
 SCOPES = ["tokens.introspect", "tokens.revoke", "a.b"]

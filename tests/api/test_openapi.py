@@ -5,7 +5,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.shelf import things
 from counterfoil_api.application import routes
-from counterfoil_api.typed.openapi import document
+from counterfoil_api.operations.openapi import document
 
 DOCUMENT = msgspec.to_builtins(document(things.routes, version="1", url="https://tokens.example.org"))
 

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
 from api.service import Caller, founded, served
-from counterfoil.commands import Create
+from counterfoil.core.principal import SYSTEM, Owner
+from counterfoil.core.secret import Peppers, mint
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.door import Door
-from counterfoil.principal import SYSTEM, Owner
-from counterfoil.secret import Peppers, mint
 from counterfoil.settings import Settings
-from counterfoil.subjects.account import CreateAccount
-from counterfoil.subjects.user_commands import CreateUser
 from counterfoil_api.application import make_app
 
 DAYS_BEHIND = (0, 3, 0, -3, 3, 0, -3)

@@ -5,10 +5,10 @@ import re
 
 import msgspec
 
-from counterfoil import refusals
-from counterfoil.refusals import BadScope, Refusal, StaleRevision
-from counterfoil_api.edge import complaints
-from counterfoil_api.edge.problems import KINDS, problem, problem_document
+from counterfoil.core import refusals
+from counterfoil.core.refusals import BadScope, Refusal, StaleRevision
+from counterfoil_api.http import errors
+from counterfoil_api.http.problems import KINDS, problem, problem_document
 
 
 def answers(kind: type[Refusal]) -> set[type[Refusal]]:
@@ -96,14 +96,14 @@ def test_the_last_filter_takes_secrets_out() -> None:
 
 
 def test_who_is_not_believed_is_told_how_to_ask() -> None:
-    assert problem(complaints.CredentialsMissing()).headers["WWW-Authenticate"] == 'Bearer realm="counterfoil"'
+    assert problem(errors.CredentialsMissing()).headers["WWW-Authenticate"] == 'Bearer realm="counterfoil"'
     assert problem(refusals.TokenExpired()).headers["WWW-Authenticate"] == (
         'Bearer realm="counterfoil", error="invalid_token", error_description="The token has expired"'
     )
     assert problem(refusals.ScopeMissing(scope="tokens.read")).headers["WWW-Authenticate"] == (
         'Bearer realm="counterfoil", error="insufficient_scope", error_description="Missing scope", scope="tokens.read"'
     )
-    assert 'error="invalid_request"' in problem(complaints.CredentialsInQuery()).headers["WWW-Authenticate"]
+    assert 'error="invalid_request"' in problem(errors.CredentialsInQuery()).headers["WWW-Authenticate"]
     assert problem(refusals.Overloaded()).headers["Retry-After"] == "1"
 
 

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 from api.people import person
 from api.service import Answer, Caller
+from counterfoil.core.principal import Actor, Principal
 from counterfoil.door import Door
-from counterfoil.principal import Actor, Principal
 from counterfoil.settings import Settings
-from counterfoil.witness import Witness
+from counterfoil.uses.access_log import AccessLog
 
 
 async def reads(admin: Caller, reader: str, *, least: int) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ async def test_i37_reading_the_log_is_an_event_before_it_is_answered(admin: Call
 async def test_reads_of_the_log_tell_the_range(admin: Caller, ours: dict[str, str], api_settings: Settings) -> None:
     _, reader = await auditor(admin)
     asker = Principal(actor=Actor("token", UUID(reader)), account=UUID(ours["account"]), scopes=())
-    async with Door(api_settings.database_url) as door, Witness(door) as witness:
+    async with Door(api_settings.database_url) as door, AccessLog(door) as witness:
         await witness.tell_log(asker, first=1, last=20, shown=3, filters=("type",))
         await witness.tell_log(asker, first=1, last=90, shown=90, whole=True)
         await witness.tell(asker, "reads", shown=1)

@@ -7,9 +7,9 @@ import pytest
 
 from api.people import Person, person
 from api.service import Caller
-from counterfoil.commands import Sweep
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.subjects.token.commands import Sweep
 from counterfoil.door import Door
-from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
 
 STATUSES = ("active", "suspended", "expired", "revoked")

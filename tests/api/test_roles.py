@@ -13,14 +13,14 @@ from aiohttp import ClientSession
 
 from api.people import Person, person
 from api.service import Answer, Caller, founded
-from counterfoil.commands import Sweep
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.subjects.token.commands import Sweep
+from counterfoil.core.subjects.user_events import ROLE_SCOPES
 from counterfoil.door import Door
-from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
-from counterfoil.subjects.user_events import ROLE_SCOPES
 from counterfoil_api.application import routes
-from counterfoil_api.typed.api import Route
-from counterfoil_api.typed.reading import Source
+from counterfoil_api.operations.api import Route
+from counterfoil_api.operations.reading import Source
 
 MAY = {
     "tokens.create": "administrator member",

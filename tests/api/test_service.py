@@ -19,9 +19,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client import REGISTRY
 
 from api.service import Answer, Caller, founded, served, settings_for
+from counterfoil.core.refusals import Misconfigured
 from counterfoil.postgres.migrate import migrate
 from counterfoil.postgres.peppers import announced
-from counterfoil.refusals import Misconfigured
 from counterfoil.settings import Settings
 from counterfoil_api import metrics
 from counterfoil_api.application import make_app, routes

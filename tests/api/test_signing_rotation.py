@@ -12,20 +12,20 @@ from msgspec.structs import replace
 
 from api.service import Caller, served, settings_for
 from api.test_bearers import CLAIMS, ISSUER
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, SigningKey
 from counterfoil.door import Door
-from counterfoil.keys.rotation import due
-from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.signing_keys import StoredRing, stored_ring
-from counterfoil.principal import NIL, SYSTEM
 from counterfoil.settings import BadSetting
-from counterfoil.subjects.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, SigningKey
-from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.uses.key_encryption import Sealing
+from counterfoil.uses.rotate_keys import due
 from counterfoil_api.application import make_app
 from counterfoil_api.auth import signing_keys
 from counterfoil_api.auth.bearers import key_ring
 from counterfoil_api.auth.signing_keys import Keys
-from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.http.errors import CredentialsRefused
 from counterfoil_dev.postgres import Database
 from pure.stories import NOON
 

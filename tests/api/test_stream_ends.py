@@ -13,9 +13,9 @@ from api.service import Caller, founded, served, settings_for
 from api.streams import BOUNDED_SECONDS, SSE, Following, following
 from counterfoil.postgres.sealed_log import Window
 from counterfoil_api.application import make_app
-from counterfoil_api.events import replaying
-from counterfoil_api.events.readings import Reading
 from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.events import replaying
+from counterfoil_api.native.events.readings import Reading
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all, sealed_beside
 

@@ -18,15 +18,15 @@ from api.oauth import ACCESS_TOKEN, bearer
 from api.service import Caller, founded, served, settings_for
 from api.streams import BOUNDED_SECONDS, following
 from bench.followers import Follower, session_of, write
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.subjects.signing_key_events import RemoveKey
+from counterfoil.core.subjects.signing_keys import RING
 from counterfoil.door import Door
-from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres import sealing as postgres_sealing
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.subjects.key import RING
-from counterfoil.subjects.key_events import RemoveKey
+from counterfoil.uses.key_encryption import Sealing
 from counterfoil_api.application import make_app
-from counterfoil_api.edge.bounds import BOUNDS, Bounds
-from counterfoil_api.events import live as streams
+from counterfoil_api.http.request_limits import BOUNDS, Bounds
+from counterfoil_api.native.events import live as streams
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all, sealed_beside
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from api.shelf import Shelf
 from api.test_openapi import DOCUMENT
-from counterfoil_api.edge.seal import SEAL
+from counterfoil_api.http.security_headers import SEAL
 
 BOUNDED_SECONDS = 10
 

@@ -18,12 +18,12 @@ from structlog.testing import capture_logs
 from api.certificates import Authority
 from api.service import settings_for
 from counterfoil.settings import BadSetting, Settings
-from counterfoil_api.edge.bounds import BOUNDS, Bounds
-from counterfoil_api.edge.requests import edge
-from counterfoil_api.edge.seal import strict
-from counterfoil_api.edge.serving import Runner
-from counterfoil_api.edge.surroundings import in_the_clear
-from counterfoil_api.edge.tls import Pair, tls
+from counterfoil_api.http.process import in_the_clear
+from counterfoil_api.http.request_limits import BOUNDS, Bounds
+from counterfoil_api.http.requests import edge
+from counterfoil_api.http.security_headers import strict
+from counterfoil_api.http.server import Runner
+from counterfoil_api.http.tls import Pair, tls
 from counterfoil_dev.postgres import Database
 
 

@@ -13,10 +13,10 @@ from aiohttp import ClientSession
 from api.moving import digest, plain
 from api.people import person
 from api.service import Caller, basic
-from counterfoil.commands import Erase
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.subjects.token.commands import Erase
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
-from counterfoil.principal import SYSTEM
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.jobs import Jobs
 

@@ -8,14 +8,14 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from counterfoil import codec
-from counterfoil.auditing.account_log import AccountLog
-from counterfoil.chain import Finding
-from counterfoil.events import Created, Event, Fact, Private, Subject
-from counterfoil.principal import Owner
-from counterfoil.subjects import TYPE_OF
-from counterfoil.subjects.user_events import UserCreated
-from counterfoil.token import Token
+from counterfoil.core import codec
+from counterfoil.core.chain import Finding
+from counterfoil.core.events import Created, Event, Fact, Private, Subject
+from counterfoil.core.principal import Owner
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.subjects.user_events import UserCreated
+from counterfoil.uses.audit.account_log import AccountLog
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, RESUMED, REVOKED, SUSPENDED
 
 ONE, OTHER, STRANGER = UUID(int=0x71), UUID(int=0x72), UUID(int=0xBAD)

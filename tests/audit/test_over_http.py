@@ -13,13 +13,13 @@ from aiohttp import ClientSession
 from api.service import Caller, founded, served, settings_for
 from audit.busy import Account, busy
 from audit.doctoring import Lie, doctored, of_list, of_log
-from counterfoil.auditing.over_http import PAUSES_SECONDS, replay
-from counterfoil.auditing.tally import Tally
-from counterfoil.chain import Finding
 from counterfoil.client import Client, Forbidden
-from counterfoil.comparing import PROBLEMS
+from counterfoil.core.chain import Finding
+from counterfoil.uses.audit.expected_documents import PROBLEMS
+from counterfoil.uses.audit.over_http import PAUSES_SECONDS, replay
+from counterfoil.uses.audit.progress import Tally
 from counterfoil_api.application import make_app
-from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.http.problems import kind_of
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 from postgres.sealing import seal_all
 

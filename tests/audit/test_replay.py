@@ -8,16 +8,16 @@ import asyncpg
 import pytest
 import uuid_utils.compat as uuids
 
-from counterfoil import codec
-from counterfoil.audit import replay
-from counterfoil.auditing.tally import Tally
-from counterfoil.chain import Finding
-from counterfoil.commands import Create, Erase, Renew, Resume, Suspend
+from counterfoil.core import codec
+from counterfoil.core.chain import Finding
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.refusals import Misconfigured
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.subjects.token.commands import Create, Erase, Renew, Resume, Suspend
+from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.door import Door
-from counterfoil.principal import SYSTEM
-from counterfoil.refusals import Misconfigured
-from counterfoil.subjects.account import CreateAccount
-from counterfoil.subjects.user_commands import CreateUser
+from counterfoil.uses.audit.progress import Tally
+from counterfoil.uses.audit.whole_log import replay
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres
 from door.asking import ACCOUNT, ADMIN, create, exchange, revoke, rotate, update
 

@@ -25,10 +25,10 @@ from aiohttp import ClientSession, encode_basic_auth
 from rich.console import Console
 from rich.table import Table
 
-from counterfoil.charter import WithExamples
-from counterfoil.duration import FOREVER
-from counterfoil.founding import found
+from counterfoil.core.duration import FOREVER
 from counterfoil.settings import Settings
+from counterfoil.uses.credentials_file import WithExamples
+from counterfoil.uses.found_account import found
 from counterfoil_dev.postgres import embedded_postgres
 from counterfoil_dev.state import State
 

@@ -6,11 +6,11 @@ from uuid import UUID
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from counterfoil.commands import Create
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.scopes import EVERYTHING
+from counterfoil.core.subjects.token.commands import Create
 from counterfoil.door import Door
 from counterfoil.postgres.token_row import COLUMNS
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.scopes import EVERYTHING
 from counterfoil_dev.postgres import Database
 
 from .sample import PEPPERS, digest, secret

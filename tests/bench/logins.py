@@ -23,8 +23,8 @@ from aiohttp import ClientSession, encode_basic_auth
 from rich.console import Console
 from rich.table import Table
 
-from counterfoil.founding import found
 from counterfoil.settings import Settings
+from counterfoil.uses.found_account import found
 from counterfoil_dev.postgres import embedded_postgres
 from counterfoil_dev.state import State
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from typing import Final
 
-from counterfoil.secret import PREFIXES, Peppers, Secret, checksum
+from counterfoil.core.secret import PREFIXES, Peppers, Secret, checksum
 
 PEPPER: Final = hashlib.sha256(b"a bench's pepper").digest()
 PEPPERS: Final = Peppers({1: PEPPER})

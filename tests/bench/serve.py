@@ -10,7 +10,7 @@ from aiohttp import web
 from counterfoil import logging
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.edge.serving import Runner
+from counterfoil_api.http.server import Runner
 from counterfoil_api.ledger import open_ledger
 
 from .twin import ledger_in_memory

@@ -4,6 +4,7 @@ Commands are decided, folded and sealed by the code that stands behind the real 
 """
 
 import gc
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,30 +12,32 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
-from counterfoil.commands import TokenCommand
+from counterfoil.core.refusals import Refusal
+from counterfoil.core.subjects.token.commands import TokenCommand
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.unit_of_work import RETRY, Command, Locked, Outcome, Row, UnitOfWork
 from counterfoil.door import Door
 from counterfoil.door.batch import Reply
-from counterfoil.fold import AGAIN, Command, Fold, Outcome, Row, Taken
-from counterfoil.idempotency import Claim
+from counterfoil.idempotency import IdempotencyClaim
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Lookup, Seen
 from counterfoil.postgres.numbers import Numbers
 from counterfoil.postgres.token_row import COLUMNS, token_of
-from counterfoil.refusals import Refusal
 from counterfoil.settings import Settings
-from counterfoil.token import Token
-from counterfoil.use import Uses
+from counterfoil.uses.last_used import Uses
 from counterfoil_api.ledger import Ledger, open_ledger
 
 
 class MemoryDoor(Door):
     """Answers at once, and forgets everything when the process ends."""
 
-    def __init__(self, taken: Taken) -> None:
+    def __init__(self, taken: Locked) -> None:
         super().__init__("")
         self._taken = taken
 
-    async def execute(self, command: Command, claim: Claim | None = None, reply: Reply | None = None) -> Outcome:
+    async def execute(
+        self, command: Command, claim: IdempotencyClaim | None = None, reply: Reply | None = None
+    ) -> Outcome:
         """Carry out a command, without a key: no bench sends one."""
         assert claim is None
         assert reply is None
@@ -42,11 +45,11 @@ class MemoryDoor(Door):
         taken.clock = datetime.now(UTC)
         if isinstance(command, TokenCommand):
             taken.rows.setdefault((command.account, command.token_id), Row(None, None))
-        fold = Fold(taken)
+        fold = UnitOfWork(taken, salt=os.urandom)
         answer = fold.answer(command)
         if isinstance(answer, Refusal):
             raise answer
-        assert answer != AGAIN
+        assert answer != RETRY
         for state, minted in fold.writes.secrets:
             taken.opened[minted.digest] = (state.account, state.id, state.generation)
         return answer
@@ -55,7 +58,7 @@ class MemoryDoor(Door):
 class MemoryLookup(Lookup):
     """Finds tokens where the memory door keeps them."""
 
-    def __init__(self, taken: Taken) -> None:
+    def __init__(self, taken: Locked) -> None:
         self._taken = taken
 
     async def by_digests(self, digests: tuple[bytes, ...]) -> Seen | None:
@@ -99,8 +102,8 @@ async def ledger_in_memory(settings: Settings) -> AsyncIterator[Ledger]:
         )
 
 
-async def _read(pool: Pool) -> Taken:
-    taken = Taken(clock=datetime.now(UTC))
+async def _read(pool: Pool) -> Locked:
+    taken = Locked(clock=datetime.now(UTC))
     for row in await pool.fetch(f"select {', '.join(COLUMNS)} from token"):
         taken.rows[row["account_id"], row["token_id"]] = Row(token_of(row), row["leaf"])
     for row in await pool.fetch("select digest, account_id, token_id, generation from secret"):

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from cli.shell import Shell
 from client.running import Service
-from counterfoil.door import Door, waiting
+from counterfoil.door import Door, queue
 from counterfoil.postgres.connection import open_pool
 from counterfoil_worker.jobs import Jobs
 
@@ -168,7 +168,7 @@ async def test_more_than_one_call_holds(shell: Shell, tmp_path: Path, service: S
 async def test_an_import_outlasts_a_database_that_is_away(
     shell: Shell, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
     file = tmp_path / "tokens.ndjson"
     file.write_text("".join(json.dumps(token(secret=secrets.token_hex(20))) + "\n" for _ in range(3)))
     owner = await asyncpg.connect(service.database.owner_url)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cli.shell import Shell
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 
 
 async def test_whoever_finds_secrets_ends_them_without_a_login(shell: Shell, tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ import asyncpg
 import pytest
 from argon2 import PasswordHasher
 
-from counterfoil import founding
-from counterfoil.charter import AnotherFounding
-from counterfoil.examples import TEMPLATES
-from counterfoil.founding import found
-from counterfoil.refusals import BadDuration, BadEmail
-from counterfoil.secret import Peppers, recognised
+from counterfoil.core.refusals import BadDuration, BadEmail
+from counterfoil.core.secret import Peppers, recognised
 from counterfoil.settings import Settings
+from counterfoil.uses import found_account
+from counterfoil.uses.credentials_file import AnotherFounding
+from counterfoil.uses.example_tokens import TEMPLATES
+from counterfoil.uses.found_account import found
 
 EMAIL = "admin@counterfoil.example"
 PEPPER = b"p" * 32
@@ -112,7 +112,7 @@ async def test_the_file_of_an_earlier_founding_is_good_as_it_is(place: Place) ->
     del said["admin_user_number"]
     place.file.write_text(json.dumps(said))
     assert not await place.found(examples=True)
-    await founding.renew_token(place.settings, file=place.file)
+    await found_account.renew_token(place.settings, file=place.file)
     assert json.loads(place.file.read_text()) == {**said, "admin_user_number": 1}
 
 
@@ -121,7 +121,7 @@ async def test_the_file_of_an_earlier_founding_is_good_as_it_is(place: Place) ->
 async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
     place: Place, monkeypatch: pytest.MonkeyPatch, committed: bool, examples: bool
 ) -> None:
-    whole = founding._execute
+    whole = found_account._execute
 
     async def cut(*given: Any) -> None:
         if committed:
@@ -129,7 +129,7 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(founding, "_execute", cut)
+        patched.setattr(found_account, "_execute", cut)
         with pytest.raises(KeyboardInterrupt):
             await place.found(examples=examples)
     assert not place.file.exists()
@@ -144,7 +144,7 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
 async def test_a_full_disk_loses_no_credentials_of_an_account_that_is_there(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = founding._execute
+    whole = found_account._execute
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -155,7 +155,7 @@ async def test_a_full_disk_loses_no_credentials_of_an_account_that_is_there(
             await whole(*given)
             patched.setattr(os, "fdopen", full)
 
-        patched.setattr(founding, "_execute", filling)
+        patched.setattr(found_account, "_execute", filling)
         with pytest.raises(OSError, match="No space left"):
             await place.found()
     assert await place.found()
@@ -222,14 +222,14 @@ async def test_the_first_token_lives_as_long_as_was_said_and_is_renewed_on_the_s
         return span
 
     assert timedelta(days=89) < (await left() or timedelta(0)) <= timedelta(days=90)
-    ends = await founding.renew_token(place.settings, file=place.file, lifetime="30d")
+    ends = await found_account.renew_token(place.settings, file=place.file, lifetime="30d")
     assert ends is not None
     assert timedelta(days=29) < (await left() or timedelta(0)) <= timedelta(days=30)
     assert json.loads(place.file.read_text()) == {**said, "admin_token_lifetime": "30d"}
     assert place.file.stat().st_mode & 0o777 == 0o600
-    await founding.renew_token(place.settings, file=place.file)
+    await found_account.renew_token(place.settings, file=place.file)
     assert json.loads(place.file.read_text())["admin_token_lifetime"] == "30d"
-    await founding.renew_token(place.settings, file=place.file, lifetime="forever")
+    await found_account.renew_token(place.settings, file=place.file, lifetime="forever")
     assert await left() is None
 
 
@@ -242,4 +242,4 @@ async def test_a_first_token_without_a_sensible_lifetime_is_not_begun(place: Pla
 
 async def test_there_is_no_token_to_renew_without_a_file(place: Place) -> None:
     with pytest.raises(AnotherFounding, match="account create"):
-        await founding.renew_token(place.settings, file=place.file)
+        await found_account.renew_token(place.settings, file=place.file)

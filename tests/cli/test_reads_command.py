@@ -4,10 +4,10 @@ import json
 from uuid import UUID
 
 from cli.shell import Shell
+from counterfoil.core.principal import Actor, Principal
 from counterfoil.door import Door
-from counterfoil.principal import Actor, Principal
 from counterfoil.settings import Settings
-from counterfoil.witness import Witness
+from counterfoil.uses.access_log import AccessLog
 
 
 async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:
@@ -28,7 +28,7 @@ async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:
 async def test_reads_of_the_log_tell_the_positions_and_the_filters(shell: Shell, settings: Settings) -> None:
     me = json.loads((await shell("whoami", "--json")).out)
     asker = Principal(actor=Actor("token", UUID(me["token"]["id"])), account=UUID(me["account"]), scopes=())
-    async with Door(settings.database_url) as door, Witness(door) as witness:
+    async with Door(settings.database_url) as door, AccessLog(door) as witness:
         await witness.tell_log(asker, first=3, last=20, filters=("type",))
         await witness.tell_log(asker, first=91, last=90, whole=True)
     whole, own = [json.loads(line)["log"] for line in (await shell("reads", "--json")).out.splitlines()]

@@ -10,10 +10,10 @@ from aiohttp import ClientSession
 
 from api.service import Caller, basic, served
 from cli.shell import Shell
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.subjects.user_commands import CreateUser, DisableUser, EnrolTotp, UpdateUser
 from counterfoil.door import Door
-from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
-from counterfoil.subjects.user_commands import CreateUser, DisableUser, EnrolTotp, UpdateUser
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 

@@ -11,14 +11,14 @@ from uuid import UUID
 import asyncpg
 from aiohttp import web
 
-from counterfoil.commands import Sweep
+from counterfoil.core.duration import FOREVER
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.subjects.token.commands import Sweep
 from counterfoil.door import Door
-from counterfoil.duration import FOREVER
-from counterfoil.founding import found
-from counterfoil.principal import SYSTEM
 from counterfoil.settings import Settings
+from counterfoil.uses.found_account import found
 from counterfoil_api.application import make_app
-from counterfoil_api.edge.serving import Runner
+from counterfoil_api.http.server import Runner
 from counterfoil_dev.postgres import Database
 
 

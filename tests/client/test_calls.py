@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from client.running import Service
-from counterfoil import moments
 from counterfoil.client import Client, Conflict, Denied, Forbidden, Invalid, NotFound, StaleRevision
+from counterfoil.core import moments
 
 
 async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, service: Service) -> None:

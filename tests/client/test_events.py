@@ -12,7 +12,7 @@ from api.service import served
 from client.cutting import Proxy, cut
 from client.running import Service, environment_of
 from counterfoil.client import Client, Denied, Forbidden, Invalid, LogEvent
-from counterfoil.codec import commitment, entry_of
+from counterfoil.core.codec import commitment, entry_of
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 from postgres.sealing import seal_all, sealed_beside

@@ -8,16 +8,7 @@ from typing import Any
 import pytest
 
 from client.scripted import ID, PAUSE, entry, line, refusal, said, scripted
-from counterfoil.client import (
-    Client,
-    Denied,
-    Invalid,
-    Refused,
-    Unavailable,
-    Unintelligible,
-    Unreachable,
-    streaming,
-)
+from counterfoil.client import Client, Denied, Invalid, Refused, Unavailable, Unintelligible, Unreachable, streaming
 
 PATIENT = {"timeout_seconds": 20.0, "refused_seconds": 5.0}
 WHOLE = said(*map(line, range(1, 6)), head=5)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from counterfoil.charter import WithExamples
-from counterfoil.duration import FOREVER
-from counterfoil.founding import found
+from counterfoil.core.duration import FOREVER
 from counterfoil.settings import Settings
+from counterfoil.uses.credentials_file import WithExamples
+from counterfoil.uses.found_account import found
 
 Account = WithExamples
 

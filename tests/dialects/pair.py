@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from api.service import Caller, served, settings_for
 from counterfoil_api.application import make_app
-from counterfoil_api.limits import tally
+from counterfoil_api.limits import counters
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from dialects.accounts import Account, opened
@@ -65,7 +65,7 @@ async def pair_of(database: Database, valkey: Valkey, directory: Path) -> AsyncI
         await redis.flushdb()
     account = await opened(settings, "pair", directory)
     with pytest.MonkeyPatch.context() as patience:
-        patience.setattr(tally, "PATIENCE_SECONDS", 60.0)
+        patience.setattr(counters, "PATIENCE_SECONDS", 60.0)
         async with (
             served(make_app(settings)) as one,
             served(make_app(settings)) as other,

@@ -9,23 +9,23 @@ import msgspec
 from aiohttp import web
 from uuid_utils.compat import uuid7
 
-from counterfoil.commands import Create, Revoke
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import NotFound, Refusal, ScopeMissing
+from counterfoil.core.secret import HEX, SecretShape
+from counterfoil.core.subjects.token.commands import Create, Revoke
 from counterfoil.postgres.listing import Filter, page_of
-from counterfoil.principal import Principal
-from counterfoil.refusals import NotFound, Refusal, ScopeMissing
-from counterfoil.secret import HEX, SecretShape
-from counterfoil_api.auth.credentials import Approach, SecretGiven
+from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.auth.principals import need
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.edge.addresses import client_of
-from counterfoil_api.edge.complaints import CredentialsMissing
-from counterfoil_api.edge.problems import KINDS, kind_of, refusal_response
+from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.errors import CredentialsMissing
+from counterfoil_api.http.problems import KINDS, kind_of, refusal_response
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.answering import executed
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conventions import Conventions
-from counterfoil_api.typed.reading import Asker, Body, Fields, path_type
-from counterfoil_api.typed.replies import New, Nothing
+from counterfoil_api.operations.answering import executed
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.conventions import Conventions
+from counterfoil_api.operations.reading import Asker, Body, Fields, path_type
+from counterfoil_api.operations.replies import New, Nothing
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-class Spelling:
+class ErrorFormat:
     media_type = "application/json"
     shape: type = Failure
     headers: Mapping[str, str] = MappingProxyType({"X-Pretend": "1"})
@@ -65,11 +65,11 @@ class Spelling:
         return msgspec.to_builtins(found, str_keys=False)  # type: ignore[no-any-return]
 
 
-def credentials(request: web.Request, _: bytes) -> Approach:
+def credentials(request: web.Request, _: bytes) -> PresentedCredentials:
     given = request.headers.get("X-Key")
     if given is None:
         raise CredentialsMissing
-    return Approach(SecretGiven(given), address=client_of(request))
+    return PresentedCredentials(SecretGiven(given), address=client_of(request))
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +91,7 @@ api = Api(
     "keys",
     Conventions(
         prefix="/pretend/api",
-        spelling=Spelling(),
+        spelling=ErrorFormat(),
         envelope=Envelope,
         credentials=credentials,
         lenient=True,

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.core.opaque_ids import OpaqueIds
 from counterfoil_api.dialects.canvus.ids import id_of, token_of
 
 OPAQUE = OpaqueIds(b"k" * 32)

@@ -17,7 +17,7 @@ from api.people import person
 from api.service import Caller, basic, served, settings_for
 from counterfoil_api.application import make_app
 from counterfoil_api.dialects.canvus.streams import Subscription
-from counterfoil_api.edge.bounds import BOUNDS, Bounds
+from counterfoil_api.http.request_limits import BOUNDS, Bounds
 from counterfoil_dev.postgres import Database
 from dialects.accounts import Account, opened
 from postgres.sealing import seal_all, sealed_beside

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from api.service import Answer, Caller, basic
 from counterfoil.settings import Settings
 from counterfoil_api.dialects.register import DIALECTS
-from counterfoil_api.typed.api import Route
-from counterfoil_api.typed.reading import Source
+from counterfoil_api.operations.api import Route
+from counterfoil_api.operations.reading import Source
 from dialects.accounts import Account, opened
 from dialects.shapes import broken, dialect_of, refused
 from dialects.speakers import SPEAKERS, Speaker, Virtuozzo

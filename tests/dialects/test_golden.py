@@ -74,12 +74,12 @@ def test_what_differs_is_found() -> None:
 def filled(text: str, told: dict[str, str]) -> str:
     """A text with what its names stand for."""
 
-    def known_as(match: re.Match[str]) -> str:
+    def imported_digests(match: re.Match[str]) -> str:
         name = match[1]
         secret = name.removeprefix("basic::")
         return basic("", told[secret]).removeprefix("Basic ") if secret != name else told[name]
 
-    return re.sub(r"\{([a-z_:]+)\}", known_as, text)
+    return re.sub(r"\{([a-z_:]+)\}", imported_digests, text)
 
 
 def found(answer: Any, place: str) -> str:

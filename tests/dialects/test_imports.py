@@ -4,7 +4,7 @@ import pytest
 from aiohttp import ClientSession
 
 from api.service import Caller
-from counterfoil.secret import SecretShape
+from counterfoil.core.secret import SecretShape
 from counterfoil_api.dialects.register import shapes
 from dialects.accounts import Account
 from dialects.speakers import SPEAKERS, Speaker

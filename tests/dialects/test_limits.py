@@ -9,7 +9,7 @@ import pytest
 from pyotp import TOTP
 
 from api.service import Answer, basic
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from dialects.pair import GUESSES, HERE, THERE, Pair, pair_of

@@ -6,7 +6,7 @@ import pytest
 
 from api.people import person
 from api.service import Caller
-from counterfoil.scopes import missing
+from counterfoil.core.scopes import missing
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, KEPT, LIST, OF_APPLICATIONS, PATCH, POST, shown
 from dialects.accounts import Account
 from dialects.test_losant import made, refused

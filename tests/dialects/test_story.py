@@ -9,9 +9,9 @@ import pytest
 from aiohttp import ClientSession
 
 from api.service import Caller, served, settings_for
-from counterfoil.audit import replay
-from counterfoil.auditing.tally import Tally
-from counterfoil.chain import Finding
+from counterfoil.core.chain import Finding
+from counterfoil.uses.audit.progress import Tally
+from counterfoil.uses.audit.whole_log import replay
 from counterfoil_api.application import make_app
 from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_dev.postgres import Database

@@ -19,11 +19,11 @@ from uuid_utils.compat import uuid7
 
 from api.people import Person, person
 from api.service import Answer, Caller
-from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.core.opaque_ids import OpaqueIds
 from counterfoil_api.dialects.canvus.ids import id_of
 from counterfoil_api.dialects.register import DIALECTS
-from counterfoil_api.typed.api import Route
-from counterfoil_api.typed.reading import Source
+from counterfoil_api.operations.api import Route
+from counterfoil_api.operations.reading import Source
 from counterfoil_dev.postgres import Postgres
 from dialects.accounts import Account
 from dialects.shapes import broken, dialect_of, refused

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from api.service import Answer, Caller, basic
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from dialects.accounts import Account
 from dialects.cloudflare import of_account
 

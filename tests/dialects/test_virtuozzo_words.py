@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from structlog.testing import capture_logs
 
 from api.people import PASSWORD, person
-from counterfoil.refusals import BadExpiry, BadScope
+from counterfoil.core.refusals import BadExpiry, BadScope
 from counterfoil_api.dialects.virtuozzo import dates, methods
 from counterfoil_dev.postgres import Postgres
 from dialects.jelastic import AUTHENTICATION, World, world

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from api.service import Caller, served, settings_for
-from counterfoil.audit import replay
-from counterfoil.auditing.tally import Tally
+from counterfoil.uses.audit.progress import Tally
+from counterfoil.uses.audit.whole_log import replay
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from dialects.accounts import opened

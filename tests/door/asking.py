@@ -6,11 +6,11 @@ from uuid import UUID
 
 import uuid_utils.compat as uuids
 
-from counterfoil.commands import Create, ExchangeSecret, Revoke, Rotate, Update
-from counterfoil.fold import Outcome
-from counterfoil.idempotency import Attempt, Claim, claim
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.secret import Minted, Peppers, mint
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.secret import Minted, Peppers, mint
+from counterfoil.core.subjects.token.commands import Create, ExchangeSecret, Revoke, Rotate, Update
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil.idempotency import Attempt, IdempotencyClaim, claim
 
 ACCOUNT = UUID(int=0xACC)
 ADMIN = Principal(actor=Actor("user", UUID(int=0xAD)), account=ACCOUNT, scopes=("all",))
@@ -52,7 +52,9 @@ def revoke(made: Create, reason: str = "no longer needed") -> Revoke:
     return Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason=reason)
 
 
-def claim_of(key: str, body: bytes = b"{}", *, holds_secret: bool = True, attempt: Attempt | None = None) -> Claim:
+def claim_of(
+    key: str, body: bytes = b"{}", *, holds_secret: bool = True, attempt: Attempt | None = None
+) -> IdempotencyClaim:
     request = (b"POST", b"/", body)
     return claim(PEPPERS, ADMIN, key.ljust(22, "."), request=request, holds_secret=holds_secret, attempt=attempt)
 

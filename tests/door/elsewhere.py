@@ -13,13 +13,13 @@ from typing import Any
 
 import structlog
 
+from counterfoil.core.unit_of_work import Command
 from counterfoil.door import Door
-from counterfoil.fold import Command
-from counterfoil.idempotency import Claim
-from counterfoil.postgres import batch, claims
+from counterfoil.idempotency import IdempotencyClaim
+from counterfoil.postgres import batch, idempotency_keys
 from door.asking import answer
 
-Asks = Sequence[tuple[Command, Claim | None]]
+Asks = Sequence[tuple[Command, IdempotencyClaim | None]]
 Start = Callable[..., Awaitable["Elsewhere"]]
 
 _LENGTH_BYTES = 4
@@ -81,7 +81,7 @@ def _say(what: object) -> None:
 
 def _stand_still_after(step: str) -> None:
     """Let a step of the batch say that it is done, and never return."""
-    room = next(room for room in (batch, claims) if hasattr(room, step))
+    room = next(room for room in (batch, idempotency_keys) if hasattr(room, step))
     real = getattr(room, step)
 
     async def done_and_no_further(*args: Any, **said: Any) -> None:

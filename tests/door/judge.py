@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from counterfoil import codec, fold
-from counterfoil.events import Created, Fact, Rotated
-from counterfoil.fold import Key, Outcome, Row
+from counterfoil.core import codec, unit_of_work
+from counterfoil.core.events import Created, Fact, Rotated
+from counterfoil.core.subjects import KINDS
+from counterfoil.core.unit_of_work import Key, Outcome, Row
 from counterfoil.postgres import subject_row, token_row
-from counterfoil.subjects import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _replayed(events: Sequence[asyncpg.Record]) -> tuple[dict[Key, Row], list[Fa
         for event in history:
             fact = _fact(event, row.leaf)
             facts.append(fact)
-            row = Row(fold.evolve(row.state, fact), codec.leaf_hash(event["entry"].encode()))
+            row = Row(unit_of_work.evolve(row.state, fact), codec.leaf_hash(event["entry"].encode()))
         rows[key] = row
     return rows, facts
 

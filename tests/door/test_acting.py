@@ -8,12 +8,12 @@ import pytest
 import uuid_utils.compat as uuids
 from msgspec.structs import replace
 
-from counterfoil.commands import Create, Exchange, Revoke, Suspend
+from counterfoil.core.events import Exchanged
+from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked, TokenSuspended, UnknownSecret
+from counterfoil.core.subjects.token.commands import Create, Exchange, Revoke, Suspend
+from counterfoil.core.unit_of_work import Command
 from counterfoil.door import Door
-from counterfoil.events import Exchanged
-from counterfoil.fold import Command
-from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import Refusal, SecretRetired, TokenRevoked, TokenSuspended, UnknownSecret
 from door.asking import ADMIN, create, exchange, revoke, rotate
 
 

@@ -4,19 +4,19 @@ import asyncio
 
 import pytest
 
-from counterfoil.commands import Create
+from counterfoil.core.refusals import NotFound
+from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
-from counterfoil.idempotency import Attempt, Claim
+from counterfoil.idempotency import Attempt, IdempotencyClaim
 from counterfoil.postgres.connection import Connection
-from counterfoil.refusals import NotFound
 from counterfoil_dev.postgres import Database
 from door.asking import answer, claim_of, create, rotate, update
 from door.elsewhere import Start
 from door.judge import judged
 
 
-def attempt(number: int, *, ago: float = 0, key: str = "key", holds_secret: bool = True) -> Claim:
+def attempt(number: int, *, ago: float = 0, key: str = "key", holds_secret: bool = True) -> IdempotencyClaim:
     """An attempt that has just come, or so many seconds ago: a client waits before it repeats."""
     came = asyncio.get_running_loop().time() - ago
     return claim_of(key, holds_secret=holds_secret, attempt=Attempt(number, came))
@@ -112,7 +112,7 @@ async def test_a_first_attempt_and_its_repeats_at_once_have_one_effect(door: Doo
 async def test_attempts_in_two_processes_at_once_have_one_effect(database: Database, elsewhere: Start) -> None:
     processes = [await elsewhere(database.app_url) for _ in range(2)]
     for turn in range(10):
-        asked: list[list[tuple[Create, Claim]]] = [
+        asked: list[list[tuple[Create, IdempotencyClaim]]] = [
             [(create(), attempt(number, ago=ago, key=f"key {turn} {key}")) for key in range(10)]
             for number, ago in ((0, 0.4), (1, 0))
         ]

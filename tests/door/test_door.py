@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from counterfoil import door as doors
+from counterfoil.core.refusals import EntryTooLarge, NotFound, Overloaded, TokenExpired, TokenRevoked
+from counterfoil.core.unit_of_work import Command, Outcome
 from counterfoil.door import Door
 from counterfoil.door.batch import Batch
-from counterfoil.fold import Command, Outcome
 from counterfoil.postgres.connection import Connection
-from counterfoil.refusals import EntryTooLarge, NotFound, Overloaded, TokenExpired, TokenRevoked
 from counterfoil_dev.postgres import Database
 from door.asking import claim_of, create, exchange, revoke, rotate, update
 from door.judge import judged
@@ -166,4 +166,4 @@ async def test_memory_does_not_grow_with_what_went_through(door: Door) -> None:
 
     before = await ask(5)
     assert await ask(40) < before + 500
-    assert door._waiting.over
+    assert door._queue.over

@@ -6,13 +6,13 @@ import pytest
 import uuid_utils.compat as uuids
 from msgspec.structs import replace
 
-from counterfoil.commands import Create
+from counterfoil.core.principal import SYSTEM, Actor, Principal
+from counterfoil.core.refusals import SecretEnded
+from counterfoil.core.subjects.account import CreateAccount, EndSecrets
+from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection
-from counterfoil.principal import SYSTEM, Actor, Principal
-from counterfoil.refusals import SecretEnded
-from counterfoil.subjects.account import CreateAccount, EndSecrets
 from door.asking import create, exchange, rotate
 
 ACCOUNT = uuids.uuid7()

@@ -6,12 +6,12 @@ import time
 import asyncpg
 import pytest
 
-from counterfoil.door import Door, waiting
+from counterfoil.core.refusals import Busy
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil.door import Door, queue
 from counterfoil.door.batch import Batch
-from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Connection
-from counterfoil.refusals import Busy
-from counterfoil.subjects.account import CreateAccount
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, create, exchange, update
 from door.elsewhere import Start
@@ -93,7 +93,7 @@ async def test_a_held_account_does_not_spin_either(database: Database, owner: Co
 async def test_many_held_rows_are_each_busy_within_the_patience(
     door: Door, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
     tokens = [create() for _ in range(30)]
     await asyncio.gather(*(door.execute(token) for token in tokens))
     await _hold(owner, *(token.token_id for token in tokens))

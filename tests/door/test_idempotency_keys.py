@@ -6,13 +6,13 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
+from counterfoil.core.principal import Actor
+from counterfoil.core.refusals import Busy, KeyReused, NotFound, SecretNoLongerAvailable
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
 from counterfoil.idempotency import claim
-from counterfoil.postgres import claims
+from counterfoil.postgres import idempotency_keys as claims
 from counterfoil.postgres.connection import Connection, open_pool
-from counterfoil.principal import Actor
-from counterfoil.refusals import Busy, KeyReused, NotFound, SecretNoLongerAvailable
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, PEPPERS, answer, claim_of, create, exchange, revoke, rotate, update
 from door.elsewhere import Start

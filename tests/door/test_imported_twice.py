@@ -6,26 +6,26 @@ from uuid import UUID
 import pytest
 import uuid_utils.compat as uuids
 
-from counterfoil.commands import Create, ExchangeSecret
+from counterfoil.core.imported_secrets import ALGORITHMS, Algorithm, ImportedSecret
+from counterfoil.core.secret import Peppers
+from counterfoil.core.subjects.token.commands import Create, ExchangeSecret
+from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.door import Door
-from counterfoil.fold import Together
-from counterfoil.foreign import ALGORITHMS, Algorithm, ForeignSecret
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.lookup import Lookup
-from counterfoil.secret import Peppers
 from counterfoil_dev.postgres import Database
 from door.asking import create
 
 KEYS = {1: b"p" * 32, 2: b"q" * 32}
 PEPPERS = Peppers(KEYS)
-SECRET = ForeignSecret("old_5d41402abc4b2a76b9719d911017c592", ALGORITHMS)
+SECRET = ImportedSecret("old_5d41402abc4b2a76b9719d911017c592", ALGORITHMS)
 EARLIER, LATER = (UUID(f"01a20000-0000-7000-8000-00000000000{n}") for n in (1, 2))
 
 
 def imported(token_id: UUID, algorithm: Algorithm, pepper: int = 2) -> Create:
     known = replace(SECRET, algorithms=(algorithm,))
     peppers = Peppers({n: KEYS[n] for n in range(1, pepper + 1)})
-    return create(token_id=token_id, secret=peppers.minted(known), known_as=PEPPERS.digests(known))
+    return create(token_id=token_id, secret=peppers.minted(known), imported_digests=PEPPERS.digests(known))
 
 
 async def opened(door: Door, database: Database) -> tuple[UUID, UUID]:
@@ -51,5 +51,5 @@ async def test_it_opens_the_older_one_by_the_databases_clock_whatever_the_ids_sa
 async def test_of_two_as_old_as_each_other_it_opens_the_one_by_sha256(
     door: Door, database: Database, pepper: int
 ) -> None:
-    await door.execute(Together((imported(EARLIER, "sha512"), imported(LATER, "sha256", pepper))))
+    await door.execute(AllOrNothing((imported(EARLIER, "sha512"), imported(LATER, "sha256", pepper))))
     assert await opened(door, database) == (LATER, LATER)

@@ -9,17 +9,17 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from counterfoil.audit import replay
-from counterfoil.auditing.tally import Tally
+from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.refusals import Overloaded
+from counterfoil.core.subjects import access
+from counterfoil.core.subjects.access import LogRange, NoteAccess, Read
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
+from counterfoil.postgres.access_log import reads_of
 from counterfoil.postgres.connection import Connection, Pool, open_pool
-from counterfoil.postgres.reads import reads_of
-from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import Overloaded
-from counterfoil.subjects import reads
-from counterfoil.subjects.reads import LogRange, NoteReads, Read
-from counterfoil.witness import Witness
+from counterfoil.uses.access_log import AccessLog
+from counterfoil.uses.audit.progress import Tally
+from counterfoil.uses.audit.whole_log import replay
 from counterfoil_dev.postgres import Database
 
 ACCOUNT = UUID(int=0xACC)
@@ -68,7 +68,7 @@ class Counting:
     def __init__(self, door: Door) -> None:
         self._door, self.asked, self.shut = door, 0, False
 
-    async def execute(self, command: NoteReads) -> Outcome:
+    async def execute(self, command: NoteAccess) -> Outcome:
         self.asked += 1
         if self.shut:
             raise Overloaded
@@ -79,7 +79,7 @@ async def test_the_first_read_is_in_the_log_before_it_is_answered_and_the_rest_o
     door: Door, readers: Pool
 ) -> None:
     counting = Counting(door)
-    async with Witness(counting, pause_seconds=SOON) as witness:
+    async with AccessLog(counting, pause_seconds=SOON) as witness:
         await witness.tell_log(ADA, first=1, last=500, shown=500, filters=("type", "since"), tokens=(TOKEN,))
         first = Read(
             reader=ADA.actor, calls={"log": 1}, shown=500, tokens=(TOKEN,), seconds=0,
@@ -97,8 +97,8 @@ async def test_the_first_read_is_in_the_log_before_it_is_answered_and_the_rest_o
 async def test_what_was_read_in_the_hour_is_one_event_when_it_is_over(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=1))
-    async with Witness(door, pause_seconds=SOON) as witness:
+    monkeypatch.setattr(access, "HOUR", timedelta(seconds=1))
+    async with AccessLog(door, pause_seconds=SOON) as witness:
         await witness.tell_log(ADA, first=1, last=10, shown=10)
         await witness.tell_log(ADA, first=11, last=20, shown=10, filters=("actor",), tokens=(TOKEN,))
         await witness.tell_log(ADA, first=5, last=6, shown=2)
@@ -112,9 +112,9 @@ async def test_a_stream_that_goes_on_for_hours_is_one_event_an_hour(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own events come back to it as lines; with one an hour they cannot chase each other."""
-    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=0.5))
+    monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.5))
     loop = asyncio.get_running_loop()
-    async with Witness(door, pause_seconds=SOON) as witness:
+    async with AccessLog(door, pause_seconds=SOON) as witness:
         began = loop.time()
         await witness.tell_log(ADA, first=1, last=0)
         seen = 0
@@ -137,8 +137,8 @@ async def test_several_processes_write_one_event_an_hour(
 ) -> None:
     async with (
         Door(database.app_url) as other,
-        Witness(door, pause_seconds=SOON) as here,
-        Witness(other, pause_seconds=SOON) as there,
+        AccessLog(door, pause_seconds=SOON) as here,
+        AccessLog(other, pause_seconds=SOON) as there,
     ):
         await asyncio.gather(
             *(each.tell_log(ADA, first=n, last=n, shown=1) for n in range(20) for each in (here, there))
@@ -147,7 +147,7 @@ async def test_several_processes_write_one_event_an_hour(
         assert only.calls == {"log": 1}
     assert len(await written(readers)) == 1
     await an_hour_goes_by(owner)
-    async with Witness(door) as next_one:
+    async with AccessLog(door) as next_one:
         await next_one.tell_log(BOB, first=1, last=1)
         await next_one.tell_log(ADA, first=1, last=1)
     assert [read.reader for read in await written(readers)] == [ADA.actor, BOB.actor, ADA.actor]
@@ -156,8 +156,8 @@ async def test_several_processes_write_one_event_an_hour(
 async def test_what_the_other_process_keeps_back_is_written_when_the_hour_of_the_ledger_is_over(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=1.5))
-    async with Witness(door, pause_seconds=SOON) as here, Witness(door, pause_seconds=SOON) as there:
+    monkeypatch.setattr(access, "HOUR", timedelta(seconds=1.5))
+    async with AccessLog(door, pause_seconds=SOON) as here, AccessLog(door, pause_seconds=SOON) as there:
         await here.tell_log(ADA, first=1, last=1, shown=1)
         await asyncio.sleep(0.5)
         await there.tell_log(ADA, first=2, last=2, shown=1)  # is told that there is one, and for how long
@@ -168,14 +168,14 @@ async def test_what_the_other_process_keeps_back_is_written_when_the_hour_of_the
 
 async def test_many_streams_of_one_reader_that_begin_together_ask_once(door: Door, readers: Pool) -> None:
     counting = Counting(door)
-    async with Witness(counting) as witness:
+    async with AccessLog(counting) as witness:
         await asyncio.gather(*(witness.tell_log(ADA, first=1, last=9) for _ in range(200)))
         assert counting.asked == 1
     assert len(await written(readers)) == 1
 
 
 async def test_readers_accounts_and_the_whole_log_have_an_hour_each(door: Door, readers: Pool) -> None:
-    async with Witness(door) as witness:
+    async with AccessLog(door) as witness:
         for _ in range(3):
             for asker in (ADA, BOB, ABROAD):
                 await witness.tell_log(asker, first=1, last=9)
@@ -191,7 +191,7 @@ async def test_readers_accounts_and_the_whole_log_have_an_hour_each(door: Door, 
 
 
 async def test_an_audit_finds_the_hour_of_a_reader_in_the_events(door: Door, database: Database) -> None:
-    async with Witness(door) as witness:
+    async with AccessLog(door) as witness:
         await witness.tell(ADA, "events", shown=1)
         await witness.tell_log(ADA, first=1, last=9)
         await witness.tell_log(ADA, first=1, last=9, whole=True)
@@ -204,7 +204,7 @@ async def test_i37_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted
     door: Door, readers: Pool, owner: Connection
 ) -> None:
     counting = Counting(door)
-    async with Witness(counting, pause_seconds=3_600) as witness:
+    async with AccessLog(counting, pause_seconds=3_600) as witness:
         counting.shut = True
         refused = await asyncio.gather(
             *(witness.tell_log(ADA, first=1, last=9, shown=9) for _ in range(3)), return_exceptions=True
@@ -222,10 +222,10 @@ async def test_i37_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted
 async def test_what_was_gathered_outlasts_a_ledger_that_cannot_be_written(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counterfoil.log_reads._REST_SECONDS", SOON)
-    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=0.3))
+    monkeypatch.setattr("counterfoil.uses.log_access._REST_SECONDS", SOON)
+    monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.3))
     counting = Counting(door)
-    async with Witness(counting, pause_seconds=SOON) as witness:
+    async with AccessLog(counting, pause_seconds=SOON) as witness:
         await witness.tell_log(ADA, first=1, last=1)
         witness.note_log(ADA, first=2, last=3, shown=2)
         counting.shut, asked = True, counting.asked
@@ -242,9 +242,9 @@ async def test_what_was_gathered_outlasts_a_ledger_that_cannot_be_written(
 async def test_who_goes_away_while_the_event_is_written_is_counted_once(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reads, "HOUR", timedelta(seconds=0.5))
+    monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.5))
     counting = Counting(door)
-    async with Witness(counting, pause_seconds=SOON) as witness:
+    async with AccessLog(counting, pause_seconds=SOON) as witness:
         gone = asyncio.create_task(witness.tell_log(ADA, first=1, last=1, shown=1))
         while not counting.asked:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
@@ -258,7 +258,7 @@ async def test_a_service_that_ends_within_the_hour_says_in_its_own_log_what_it_c
     door: Door, readers: Pool
 ) -> None:
     with capture_logs() as logs:
-        async with Witness(door) as witness:
+        async with AccessLog(door) as witness:
             await witness.tell_log(ADA, first=1, last=1)
             witness.note_log(ADA, first=2, last=70, shown=60)
     assert len(await written(readers)) == 1

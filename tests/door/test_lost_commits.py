@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.codec import Sealed
+from counterfoil.core.codec import Sealed
+from counterfoil.core.events import Fact
 from counterfoil.door import Door
-from counterfoil.events import Fact
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import Connection, connect
 from counterfoil_dev.postgres import Database

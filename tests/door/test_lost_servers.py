@@ -10,10 +10,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from counterfoil.door import Door, waiting
-from counterfoil.fold import Command, Outcome
-from counterfoil.idempotency import Claim
-from counterfoil.refusals import OutcomeUnknown, Overloaded
+from counterfoil.core.refusals import OutcomeUnknown, Overloaded
+from counterfoil.core.unit_of_work import Command, Outcome
+from counterfoil.door import Door, queue
+from counterfoil.idempotency import IdempotencyClaim
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange
 from door.elsewhere import Start
@@ -87,7 +87,7 @@ async def test_a_process_killed_between_two_statements_leaves_nothing_half_done(
     made = create()
     outcomes = [await door.execute(made)]
     doomed = await elsewhere(database.app_url, still_after=step)
-    asks: list[tuple[Command, Claim | None]] = [(create(), claim_of("doomed")), (exchange(made), None)]
+    asks: list[tuple[Command, IdempotencyClaim | None]] = [(create(), claim_of("doomed")), (exchange(made), None)]
     doomed.send(asks)
     assert await doomed.hear() == "reached"
     await doomed.kill()
@@ -123,7 +123,7 @@ async def test_a_server_killed_under_load_loses_nothing_that_was_acknowledged(
 async def test_a_database_that_is_away_is_overloaded_in_time_and_comes_back_by_itself(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
     async with Door(own.app_url) as door:
         outcomes = [await door.execute(create())]
         own_server.child.kill()
@@ -140,7 +140,7 @@ async def test_a_database_that_is_away_is_overloaded_in_time_and_comes_back_by_i
 async def test_a_door_that_closes_while_the_database_is_away_lets_nobody_hang(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
     async with asyncio.timeout(10), Door(own.app_url) as door:
         await door.execute(create())
         own_server.child.kill()
@@ -152,7 +152,7 @@ async def test_a_door_that_closes_while_the_database_is_away_lets_nobody_hang(
 async def test_a_frozen_server_is_overloaded_for_those_who_wait(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
     async with Door(own.app_url) as door:
         made = create()
         outcomes = [await door.execute(made)]
@@ -181,7 +181,7 @@ async def test_a_frozen_server_is_overloaded_for_those_who_wait(
 async def test_a_server_that_refuses_us_is_asked_calmly_until_it_is_put_right(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch, spoil: str, mend: str
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 1.0)
     tries = 0
     connect = asyncpg.connect
 

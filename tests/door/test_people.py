@@ -10,15 +10,12 @@ import pytest
 import uuid_utils.compat as uuids
 from msgspec.structs import replace
 
-from counterfoil.door import Door
-from counterfoil.fold import Command, Outcome, Together
-from counterfoil.postgres.connection import Connection
-from counterfoil.principal import SYSTEM, Actor, Principal
-from counterfoil.refusals import Busy, CallerGone, EmailTaken, LastAdministrator, NotFound, UnknownUser, UserGone
-from counterfoil.subjects.account import CreateAccount
-from counterfoil.subjects.small import SubjectCommand
-from counterfoil.subjects.user import User, owner_of
-from counterfoil.subjects.user_commands import (
+from counterfoil.core.principal import SYSTEM, Actor, Principal
+from counterfoil.core.refusals import Busy, CallerGone, EmailTaken, LastAdministrator, NotFound, UnknownUser, UserGone
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.user import User, owner_of
+from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     DisableUser,
@@ -28,6 +25,9 @@ from counterfoil.subjects.user_commands import (
     UpdateUser,
     UseRecoveryCode,
 )
+from counterfoil.core.unit_of_work import AllOrNothing, Command, Outcome
+from counterfoil.door import Door
+from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import create
 from door.elsewhere import Start
@@ -231,10 +231,10 @@ async def test_an_owner_is_a_user_of_the_account_and_may_come_with_the_token(doo
             await door.execute(create(account=boss.account, by=asking(boss), owner=owner_of(nobody)))
     new = user(boss.account, by=asking(boss))
     own = create(account=boss.account, by=asking(boss), owner=owner_of(new.id))
-    assert len((await door.execute(Together((new, own)))).facts) == 2
+    assert len((await door.execute(AllOrNothing((new, own)))).facts) == 2
     gone = RemoveUser(account=boss.account, id=new.id, by=asking(boss), reason="x")
     with pytest.raises(UserGone):
-        await door.execute(Together((gone, replace(own, token_id=uuids.uuid7()))))
+        await door.execute(AllOrNothing((gone, replace(own, token_id=uuids.uuid7()))))
     # Which left nothing of either.
     await door.execute(create(account=boss.account, by=asking(boss), owner=owner_of(new.id)))
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from counterfoil.commands import Create
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import Overloaded
+from counterfoil.core.secret import Peppers, mint
+from counterfoil.core.subjects import peppers
+from counterfoil.core.subjects.peppers import PEPPER_SET, ActivatePepper, IntroducePeppers, RetirePepper
+from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.unit_of_work import AllOrNothing, Command, Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Command, Outcome, Together
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import Overloaded
-from counterfoil.secret import Peppers, mint
-from counterfoil.subjects import pepper
-from counterfoil.subjects.pepper import PEPPER_SET, ActivatePepper, IntroducePeppers, RetirePepper
 from counterfoil_dev.postgres import Database
 from door.asking import create, rotate
 from door.judge import judged
@@ -42,7 +42,7 @@ async def test_nothing_is_minted_under_a_retired_pepper_and_neighbours_go_on(doo
     asked: list[Command] = [
         late,
         sleeper,
-        Together((under(2), under(1))),
+        AllOrNothing((under(2), under(1))),
         under(2),
         rotate(made, secret=under(2).secret),
     ]
@@ -56,7 +56,7 @@ async def test_who_missed_for_long_that_another_pepper_signs_mints_nothing(
     door: Door, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes = [*await turned(door), await door.execute(under(1))]
-    monkeypatch.setattr(pepper, "SETTLED_SECONDS", 0)
+    monkeypatch.setattr(peppers, "SETTLED_SECONDS", 0)
     with pytest.raises(Overloaded, match="another pepper signs by now"):
         await door.execute(under(1))
     outcomes += [await door.execute(under(2)), await door.execute(ActivatePepper(**ABOUT, number=1))]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
+from counterfoil.core.unit_of_work import Command, Outcome
 from counterfoil.door import Door
 from counterfoil.door.batch import Batch
-from counterfoil.fold import Command, Outcome
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, update

@@ -7,12 +7,12 @@ import asyncpg
 import pytest
 
 from counterfoil import door as doors
-from counterfoil.codec import Sealed
+from counterfoil.core.codec import Sealed
+from counterfoil.core.refusals import OutcomeUnknown
 from counterfoil.door import Door
-from counterfoil.door.line import Line
+from counterfoil.door.connection import DoorConnection
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.connection import connect
-from counterfoil.refusals import OutcomeUnknown
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, revoke
 from door.judge import judged
@@ -102,7 +102,7 @@ async def test_what_is_done_already_is_told_when_the_replicas_know_it_too(own: D
 
 
 async def test_a_rollback_too_many_puts_no_commit_in_doubt(own: Database) -> None:
-    async with Line(own.app_url) as line:
+    async with DoorConnection(own.app_url) as line:
         assert await line.ready()
         assert await line.survives(RuntimeError("before anything began"))
         assert line.replicated

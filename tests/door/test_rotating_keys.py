@@ -3,18 +3,18 @@
 import asyncio
 from typing import Any
 
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import Refusal
+from counterfoil.core.subjects.peppers import PEPPER_SET, ActivatePepper, IntroducePeppers
+from counterfoil.core.subjects.signing_key_events import ActivateKey, NewKey, PublishKey, RemoveKey
+from counterfoil.core.subjects.signing_keys import RING, Ring
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
-from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.peppers import stored_pepper_set
 from counterfoil.postgres.signing_keys import stored_ring
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import Refusal
-from counterfoil.subjects.key import RING, Ring
-from counterfoil.subjects.key_events import ActivateKey, NewKey, PublishKey, RemoveKey
-from counterfoil.subjects.pepper import PEPPER_SET, ActivatePepper, IntroducePeppers
-from counterfoil.subjects.small import SubjectCommand
+from counterfoil.uses.key_encryption import Sealing
 from counterfoil_dev.postgres import Database
 
 SEALING = Sealing(b"k" * 32)

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.fold import Outcome
-from counterfoil.refusals import Unavailable
+from counterfoil.core.refusals import Unavailable
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, rotate
 from door.elsewhere import Asks, Elsewhere

@@ -7,27 +7,27 @@ import pytest
 import uuid_utils.compat as uuids
 from msgspec.structs import replace
 
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.refusals import AlreadyExists, EmailTaken
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.unit_of_work import AllOrNothing, Command
 from counterfoil.door import Door
-from counterfoil.fold import Command, Together
 from counterfoil.postgres.connection import Connection
-from counterfoil.principal import SYSTEM
-from counterfoil.refusals import AlreadyExists, EmailTaken
-from counterfoil.subjects.account import CreateAccount
 from counterfoil_dev.postgres import Database
 from door.asking import claim_of, create
 from door.elsewhere import Start
 from door.test_people import user
 
 
-def opening(email: str, account: UUID | None = None) -> Together:
+def opening(email: str, account: UUID | None = None) -> AllOrNothing:
     account = account or uuids.uuid7()
     named = CreateAccount(account=account, id=account, by=replace(SYSTEM, account=account), name="Acme")
-    return Together((named, *joining(email, account).commands))
+    return AllOrNothing((named, *joining(email, account).commands))
 
 
-def joining(email: str, account: UUID) -> Together:
+def joining(email: str, account: UUID) -> AllOrNothing:
     by = replace(SYSTEM, account=account)
-    return Together((user(account, by=by, email=email), create(account=account, by=by)))
+    return AllOrNothing((user(account, by=by, email=email), create(account=account, by=by)))
 
 
 async def accounts(owner: Connection) -> list[tuple[str, int]]:

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from counterfoil import commands
-from counterfoil.fold import Command, Outcome
-from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import Refusal
+from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.refusals import Refusal
+from counterfoil.core.subjects.token import commands
+from counterfoil.core.unit_of_work import Command, Outcome
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import ACCOUNT, ADMIN, claim_of, create, minted
 from door.elsewhere import Asks, Elsewhere

@@ -2,18 +2,18 @@
 
 import asyncio
 
-from counterfoil.door.batch import Job
-from counterfoil.door.waiting import Waiting
+from counterfoil.door.batch import QueuedCommand
+from counterfoil.door.queue import Queue
 from door.asking import create
 
 
-def _job(lane: str) -> Job:
+def _job(lane: str) -> QueuedCommand:
     loop = asyncio.get_running_loop()
-    return Job(create(), claim=None, reply=None, future=loop.create_future(), since=loop.time(), lane=lane)
+    return QueuedCommand(create(), claim=None, reply=None, future=loop.create_future(), since=loop.time(), lane=lane)
 
 
 async def test_a_lane_waits_alone_only_when_its_batch_is_over() -> None:
-    waiting = Waiting()
+    waiting = Queue()
     jobs = [_job("a"), _job("a")]
     for job in jobs:
         waiting.join(job)

@@ -8,14 +8,14 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
+from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.refusals import Overloaded
+from counterfoil.core.subjects.access import NAMED_LIMIT, NoteAccess, Read
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
+from counterfoil.postgres.access_log import reads_of
 from counterfoil.postgres.connection import Pool, open_pool
-from counterfoil.postgres.reads import reads_of
-from counterfoil.principal import Actor, Principal
-from counterfoil.refusals import Overloaded
-from counterfoil.subjects.reads import NAMED_LIMIT, NoteReads, Read
-from counterfoil.witness import Witness
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_dev.postgres import Database
 
 ACCOUNT = UUID(int=0xACC)
@@ -38,7 +38,7 @@ async def written(pool: Pool, account: UUID = ACCOUNT) -> list[Read]:
 
 async def test_a_burst_is_one_event_a_reader_and_a_clean_end_loses_none(door: Door, readers: Pool) -> None:
     token = uuid7()
-    async with Witness(door, pause_seconds=NEVER) as witness:
+    async with AccessLog(door, pause_seconds=NEVER) as witness:
         for _ in range(500):
             witness.note(ADA, "list", shown=50)
         witness.note(ADA, "token", shown=1, tokens=(token,))
@@ -51,7 +51,7 @@ async def test_a_burst_is_one_event_a_reader_and_a_clean_end_loses_none(door: Do
 
 
 async def test_the_first_read_is_written_soon_and_nobody_has_to_end_for_it(door: Door, readers: Pool) -> None:
-    async with Witness(door, pause_seconds=0.05) as witness:
+    async with AccessLog(door, pause_seconds=0.05) as witness:
         witness.note(ADA, "list", shown=1)
         async with asyncio.timeout(10):
             while not await written(readers):  # noqa: ASYNC110 - another connection tells us nothing
@@ -60,7 +60,7 @@ async def test_the_first_read_is_written_soon_and_nobody_has_to_end_for_it(door:
 
 async def test_who_never_stops_is_written_about_ever_more_seldom(door: Door, readers: Pool) -> None:
     loop, times = asyncio.get_running_loop(), 0
-    async with Witness(door, pause_seconds=0.05) as witness:
+    async with AccessLog(door, pause_seconds=0.05) as witness:
         end = loop.time() + 2.0
         while loop.time() < end:
             witness.note(ADA, "list", shown=1)
@@ -72,20 +72,20 @@ async def test_who_never_stops_is_written_about_ever_more_seldom(door: Door, rea
 
 
 async def test_what_is_told_is_in_the_log_before_the_answer(door: Door, readers: Pool) -> None:
-    async with Witness(door, pause_seconds=NEVER) as witness:
+    async with AccessLog(door, pause_seconds=NEVER) as witness:
         await asyncio.gather(*(witness.tell(ADA, "events", shown=2) for _ in range(20)))
         assert [(read.calls, read.shown) for read in await written(readers)] == [({"events": 1}, 2)] * 20
 
 
 async def test_accounts_see_their_own_reads_alone(door: Door, readers: Pool) -> None:
     stranger = Principal(actor=ADA.actor, account=UUID(int=2), scopes=("all",))
-    async with Witness(door) as witness:
+    async with AccessLog(door) as witness:
         await witness.tell(stranger, "events", shown=3)
     assert (len(await written(readers)), len(await written(readers, stranger.account))) == (0, 1)
 
 
 async def test_pages_of_reads_follow_each_other_without_gap_or_overlap(door: Door, readers: Pool) -> None:
-    async with Witness(door) as witness:
+    async with AccessLog(door) as witness:
         await asyncio.gather(*(witness.tell(who, "past", shown=n) for n in range(10) for who in (ADA, BOB)))
     everything = await reads_of(readers, ACCOUNT, limit=100)
     assert [fact.at for fact in everything] == sorted((fact.at for fact in everything), reverse=True)
@@ -105,7 +105,7 @@ class Stubborn:
     def __init__(self, door: Door, times: int) -> None:
         self._door, self.left = door, times
 
-    async def execute(self, command: NoteReads) -> Outcome:
+    async def execute(self, command: NoteAccess) -> Outcome:
         if self.left:
             self.left -= 1
             raise Overloaded
@@ -114,7 +114,7 @@ class Stubborn:
 
 async def test_what_could_not_be_written_is_kept_for_the_next_time(door: Door, readers: Pool) -> None:
     stubborn = Stubborn(door, times=3)
-    async with Witness(stubborn, pause_seconds=0.02) as witness:
+    async with AccessLog(stubborn, pause_seconds=0.02) as witness:
         witness.note(ADA, "list", shown=1)
         async with asyncio.timeout(10):
             while stubborn.left:
@@ -126,13 +126,13 @@ async def test_what_could_not_be_written_is_kept_for_the_next_time(door: Door, r
 
 
 async def test_what_cannot_be_logged_is_not_shown(door: Door) -> None:
-    async with Witness(Stubborn(door, times=1)) as witness:
+    async with AccessLog(Stubborn(door, times=1)) as witness:
         with pytest.raises(Overloaded):
             await witness.tell(ADA, "events", shown=1)
 
 
 async def test_memory_and_events_are_bounded_however_much_is_read(door: Door, readers: Pool) -> None:
-    async with Witness(door, pause_seconds=NEVER) as witness:
+    async with AccessLog(door, pause_seconds=NEVER) as witness:
         for _ in range(3 * NAMED_LIMIT):
             witness.note(ADA, "token", shown=1, tokens=(uuid7(),))
     (read,) = await written(readers)

@@ -9,15 +9,27 @@ import msgspec
 import typer
 from hypothesis import strategies as st
 
-from counterfoil import bounds, codec, cursor, duration, emails, foreign, logging, moments, scopes, secret, text, trust
-from counterfoil.auditing.account_log import AccountLog
+from counterfoil import logging
 from counterfoil.cli import export_file, importing, options, whoami
 from counterfoil.client import failures, log, spelling, wire
-from counterfoil.destinations import DestinationRefused, destination_of
-from counterfoil.opaque_ids import OpaqueIds
-from counterfoil.password import checked_password
-from counterfoil.principal import NIL
-from counterfoil.refusals import (
+from counterfoil.core import (
+    bounds,
+    codec,
+    cursor,
+    duration,
+    emails,
+    imported_secrets,
+    moments,
+    scopes,
+    secret,
+    text,
+    trust,
+)
+from counterfoil.core.destinations import DestinationRefused, destination_of
+from counterfoil.core.opaque_ids import OpaqueIds
+from counterfoil.core.password import checked_password
+from counterfoil.core.principal import NIL
+from counterfoil.core.refusals import (
     BadDuration,
     BadEmail,
     BadMetadata,
@@ -31,9 +43,10 @@ from counterfoil.refusals import (
     BadTrust,
     WeakSecret,
 )
+from counterfoil.core.subjects import account
+from counterfoil.core.subjects.account import Policy
 from counterfoil.settings import VARIABLES, BadSetting, Settings
-from counterfoil.subjects import account
-from counterfoil.subjects.account import Policy
+from counterfoil.uses.audit.account_log import AccountLog
 from fuzz.parser import ID, SECRET, Parser, oneof
 
 DIRECTORY = TemporaryDirectory()
@@ -75,96 +88,106 @@ def _settings(pair: str) -> Settings:
 
 
 CORE: dict[str, Parser] = {
-    "counterfoil.duration:length": Parser(
-        duration.length, DURATIONS, (BadDuration,), ("counterfoil.duration:seconds",), known=("1h",)
+    "counterfoil.core.duration:length": Parser(
+        duration.length, DURATIONS, (BadDuration,), ("counterfoil.core.duration:seconds",), known=("1h",)
     ),
-    "counterfoil.moments:read": Parser(
+    "counterfoil.core.moments:read": Parser(
         moments.read,
         oneof("2026-03-01T12:00:00Z", "2026-03-01T12:00:00+02:00", "2026-03-01", "7d"),
         (ValueError,),
-        ("counterfoil.moments:stated", "counterfoil.moments:zoneless"),
+        ("counterfoil.core.moments:stated", "counterfoil.core.moments:zoneless"),
     ),
-    "counterfoil.scopes:checked": Parser(
+    "counterfoil.core.scopes:checked": Parser(
         lambda given: scopes.checked(given.split(" ")),
         st.lists(SCOPES).map(" ".join),
         (BadScope,),
-        ("counterfoil.scopes:well_formed",),
+        ("counterfoil.core.scopes:well_formed",),
         known=("a.",),
     ),
-    "counterfoil.opaque_ids:OpaqueIds.number_of24": Parser(
+    "counterfoil.core.opaque_ids:OpaqueIds.number_of24": Parser(
         lambda given: IDS.number_of24("token", NIL, given), oneof(IDS.number24("token", NIL, 7), "0" * 24)
     ),
-    "counterfoil.secret:recognised": Parser(secret.recognised, oneof(SECRET, "cfl_user_" + "a" * 49), known=("cfl_",)),
-    "counterfoil.secret:stands_in": Parser(secret.stands_in, oneof(f"see {SECRET}!", "cfl_")),
-    "counterfoil.text:checked_name": Parser(text.checked_name, oneof("nightly-export", "a" * 255), (BadText,)),
-    "counterfoil.text:checked_metadata": Parser(
+    "counterfoil.core.secret:recognised": Parser(
+        secret.recognised, oneof(SECRET, "cfl_user_" + "a" * 49), known=("cfl_",)
+    ),
+    "counterfoil.core.secret:stands_in": Parser(secret.stands_in, oneof(f"see {SECRET}!", "cfl_")),
+    "counterfoil.core.text:checked_name": Parser(text.checked_name, oneof("nightly-export", "a" * 255), (BadText,)),
+    "counterfoil.core.text:checked_metadata": Parser(
         lambda given: text.checked_metadata(dict([given.partition("=")[::2]])),
         oneof("team=billing", "a/b:c=ü"),
         (BadMetadata, BadText),
     ),
-    "counterfoil.text:escaped": Parser(text.escaped, oneof("a\x1b[2Jb", "a")),
+    "counterfoil.core.text:escaped": Parser(text.escaped, oneof("a\x1b[2Jb", "a")),
     "counterfoil.logging:request_id": Parser(logging.request_id, oneof("build-4711-a", ID)),
     "counterfoil.logging:scrub": Parser(
         logging.scrub,
         oneof(f"https://a:b@c?token={SECRET}", f"Bearer {JWT}"),
         known=("bearer ", "https://", "eyJ", "?token=", "cfl_a_"),
     ),
-    "counterfoil.emails:checked_email": Parser(
+    "counterfoil.core.emails:checked_email": Parser(
         emails.checked_email,
         oneof("a@b.example", "é@x.y", "a@xn--bcher-kva.example", "a@x\u200c\u3002y"),
         (BadEmail, BadText),
-        ("counterfoil.emails:_invisible", "counterfoil.emails:_mapped", "counterfoil.emails:_mapped_domain"),
+        (
+            "counterfoil.core.emails:_invisible",
+            "counterfoil.core.emails:_mapped",
+            "counterfoil.core.emails:_mapped_domain",
+        ),
     ),
-    "counterfoil.password:checked_password": Parser(
+    "counterfoil.core.password:checked_password": Parser(
         lambda given: checked_password(given, "a@b.example"), oneof("correct horse battery"), (BadPassword,)
     ),
-    "counterfoil.foreign:by_value": Parser(
-        foreign.by_value,
+    "counterfoil.core.imported_secrets:by_value": Parser(
+        imported_secrets.by_value,
         oneof("ghp_16C7e42F292c6912E7710c838347Ae178B4a", SECRET),
         (BadSecret, WeakSecret),
-        ("counterfoil.foreign:could_be_foreign",),
+        ("counterfoil.core.imported_secrets:could_be_foreign",),
     ),
-    "counterfoil.foreign:by_digest": Parser(
-        lambda given: foreign.by_digest("sha256", given),
+    "counterfoil.core.imported_secrets:by_digest": Parser(
+        lambda given: imported_secrets.by_digest("sha256", given),
         oneof("9f" * 32, KEY),
         (BadSecret,),
-        ("counterfoil.foreign:_decoded",),
+        ("counterfoil.core.imported_secrets:_decoded",),
     ),
-    "counterfoil.subjects.account:_canonical": Parser(
+    "counterfoil.core.subjects.account:_canonical": Parser(
         lambda given: (canonical := account._canonical(tuple(given.split(",")))) and Policy(networks=canonical),
         oneof("192.0.2.0/24,2001:db8::/32", "10.0.0.1"),
         (BadPolicy,),
-        ("counterfoil.subjects.account:_networks",),
+        ("counterfoil.core.subjects.account:_networks",),
     ),
-    "counterfoil.bounds:checked_networks": Parser(
+    "counterfoil.core.bounds:checked_networks": Parser(
         lambda given: bounds.admits(bounds.checked_networks(tuple(given.split(","))), None),
         oneof("192.0.2.0/24,2001:db8::/32", "10.0.0.1"),
         (BadNetwork,),
-        ("counterfoil.bounds:_parsed", "counterfoil.bounds:_canonical"),
+        ("counterfoil.core.bounds:_parsed", "counterfoil.core.bounds:_canonical"),
     ),
-    "counterfoil.trust:checked_trust": Parser(
+    "counterfoil.core.trust:checked_trust": Parser(
         lambda given: trust.checked_trust(
             trust.Trust(issuer="https://gitlab.com", audience="us", claims={"project_path": (given,)})
         ),
         oneof("acme/*", r"acme/a\*"),
         (BadTrust,),
-        ("counterfoil.trust:_refuse_condition", "counterfoil.glob:Glob.is_exact", "counterfoil.glob:Glob.literal"),
+        (
+            "counterfoil.core.trust:_refuse_condition",
+            "counterfoil.core.glob:Glob.is_exact",
+            "counterfoil.core.glob:Glob.literal",
+        ),
     ),
-    "counterfoil.bounds:rate": Parser(bounds.rate, oneof("600/1m", "1/1s"), (BadRateLimit,)),
-    "counterfoil.cursor:Cursors.place": Parser(
+    "counterfoil.core.bounds:rate": Parser(bounds.rate, oneof("600/1m", "1/1s"), (BadRateLimit,)),
+    "counterfoil.core.cursor:Cursors.place": Parser(
         lambda given: CURSORS.place(UUID(ID), QUESTION, given),
         st.just(CURSORS.made(UUID(ID), QUESTION, ["a", 1, None])),
         (cursor.BadCursor,),
         known=("AAAA",),
     ),
-    "counterfoil.codec:entry_of": Parser(
+    "counterfoil.core.codec:entry_of": Parser(
         codec.entry_of,
         st.just(ENTRY),
         (msgspec.DecodeError, UnicodeDecodeError),
         in_bytes=True,
         known=(ENTRY[: ENTRY.index("reason")], ENTRY[: ENTRY.index("x")]),
     ),
-    "counterfoil.auditing.account_log:AccountLog.add": Parser(
+    "counterfoil.uses.audit.account_log:AccountLog.add": Parser(
         lambda given: list(AccountLog(UUID(ID)).add(given)), st.just(LINE), in_bytes=True, known=(LINE[:20],)
     ),
     "counterfoil.settings:Settings.from_environment": Parser(
@@ -177,17 +200,17 @@ CORE: dict[str, Parser] = {
         ),
         (BadSetting,),
         (
-            *(f"counterfoil.readings:{name}" for name in READINGS),
+            *(f"counterfoil.setting_parsers:{name}" for name in READINGS),
             *(f"counterfoil.server_urls:{name}" for name in URLS),
             "counterfoil.settings:Variable.value_of",
         ),
         known=("PEPPERS=1:", "TRUSTED_PROXIES=", "NOTICE_THRESHOLDS=", "API_PORT=", "PUBLIC_URL=http://"),
     ),
-    "counterfoil.destinations:destination_of": Parser(
+    "counterfoil.core.destinations:destination_of": Parser(
         destination_of,
         oneof("https://idp.example.org:8443/a?b=c", "https://[::1]/", "https://192.0.2.1", "https://a_b.example"),
         (DestinationRefused,),
-        ("counterfoil.destinations:_address_in",),
+        ("counterfoil.core.destinations:_address_in",),
         known=("https://", "https://[", "https://127."),
     ),
     "counterfoil.cli.options:moment_or_version": Parser(

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from counterfoil import secret
+from counterfoil.core import secret
 
 ID = "01a20070-9783-75f2-ab79-af3b16925535"
 SECRET = secret.mint("service").plain

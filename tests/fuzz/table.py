@@ -11,22 +11,27 @@ PARSERS: Final[dict[str, Parser]] = {**CORE, **VENDORS, **WEB}
 """Called one by one."""
 
 BY_DOCUMENTS: Final = frozenset(
-    f"counterfoil_api.typed.{name}"
+    f"counterfoil_api.operations.{name}"
     for name in (
         *("reading:_converter", "reading:_decoded", "reading:_query_reader", "retries:by_key"),
-        *("reading:_typed", "reading:converted", "misreadings:misread", "misreadings:named"),
-        *("misreadings:_hint", "misreadings:_shown", "misreadings:_unknown", "misreadings:_at_path"),
+        *("reading:_typed", "reading:converted", "validation_errors:misread", "validation_errors:named"),
+        *(
+            "validation_errors:_hint",
+            "validation_errors:_shown",
+            "validation_errors:_unknown",
+            "validation_errors:_at_path",
+        ),
     )
 )
 """Read within what `test_documents.py` reads, for every operation."""
 
 BY_SERVICE: Final = frozenset(
     {
-        "counterfoil.subjects.catalogue:_describe",
-        "counterfoil.principal:Owner.user",
-        "counterfoil.owners:checked_owner",
-        "counterfoil.glob:Glob.matches",
-        "counterfoil.glob:read",
+        "counterfoil.core.subjects.scope_catalogue:_describe",
+        "counterfoil.core.principal:Owner.user",
+        "counterfoil.core.owners:checked_owner",
+        "counterfoil.core.glob:Glob.matches",
+        "counterfoil.core.glob:read",
         "counterfoil_api.dialects.cloudflare.api:by_attempt",
         "counterfoil_api.dialects.cloudflare.service_tokens:_id",
         "counterfoil_api.dialects.cloudflare.service_tokens:account",
@@ -34,18 +39,18 @@ BY_SERVICE: Final = frozenset(
         "counterfoil_api.dialects.losant.operations:_place",
         "counterfoil_api.dialects.canvus.users:user_meant",
         "counterfoil_api.dialects.scalingo:_id",
-        "counterfoil.text:checked",
-        "counterfoil_api.tokens.alerts:list_alerts",
-        "counterfoil_api.tokens.bulk:_permitted",
-        "counterfoil_api.tokens.reading:_moment",
-        "counterfoil_api.tokens.reading:_owner_of",
+        "counterfoil.core.text:checked",
+        "counterfoil_api.native.tokens.alerts:list_alerts",
+        "counterfoil_api.native.tokens.bulk:_permitted",
+        "counterfoil_api.native.tokens.reading:_moment",
+        "counterfoil_api.native.tokens.reading:_owner_of",
         "counterfoil_api.auth.one_time:OneTimeCodes.accepts",
         "counterfoil_api.auth.one_time:OneTimeCodes.confirm",
-        "counterfoil_api.events.readings:_meant",
-        "counterfoil_api.tokens.references:found",
-        "counterfoil_api.tokens.references:is_reference",
-        "counterfoil_api.users.references:_named",
-        "counterfoil_api.oauth.assertions:_id_of",
+        "counterfoil_api.native.events.readings:_meant",
+        "counterfoil_api.native.tokens.references:found",
+        "counterfoil_api.native.tokens.references:is_reference",
+        "counterfoil_api.native.users.references:_named",
+        "counterfoil_api.native.oauth.assertions:_id_of",
     }
 )
 """Read on the way of a request, which `test_service.py` makes of every operation."""
@@ -53,9 +58,9 @@ BY_SERVICE: Final = frozenset(
 _PLACE: Final = "the place in a cursor, which we signed"
 _ANSWER: Final = "our own answer, kept encrypted under an Idempotency-Key"
 OURS: Final = {
-    "counterfoil.chain:Chain._form": "an entry that `entry_of` has read before",
-    "counterfoil.codec:fact_of": "an entry that `entry_of` has read before; what does not fit is a finding",
-    "counterfoil.comparing:_filter": "a filter in an event; test_comparing.py gives it what is no JSON",
+    "counterfoil.core.chain:Chain._form": "an entry that `entry_of` has read before",
+    "counterfoil.core.codec:fact_of": "an entry that `entry_of` has read before; what does not fit is a finding",
+    "counterfoil.uses.audit.expected_documents:_filter": "a filter in an event; tests/pure gives it what is no JSON",
     "counterfoil.cli.asking:_read": "a file of the person who calls",
     "counterfoil.cli.asking:ask_with": "the address that the person who calls has stated",
     "counterfoil.cli.export_file:_remembered": "a file that we wrote",
@@ -67,36 +72,36 @@ OURS: Final = {
     "counterfoil.cli.whoami:_told": "the answer of the ledger that the person who calls has named",
     "counterfoil.client.wire:Wire.__init__": "the address that the program has stated",
     "counterfoil.client.tokens:Tokens.unannounced": "a number in the answer of the ledger that the program has named",
-    "counterfoil.charter:read": "a file that we wrote",
-    "counterfoil.trust:ends_of": "claims that a trusted issuer signed and `checked` has read before",
+    "counterfoil.uses.credentials_file:read": "a file that we wrote",
+    "counterfoil.core.trust:ends_of": "claims that a trusted issuer signed and `checked` has read before",
     **{
         f"counterfoil_api.dialects.canvus.streams:{name}": "an event that was sealed in our log"
         for name in ("Subscription._began", "Subscription._changed", "_name_in")
     },
     "counterfoil_api.dialects.canvus.sessions:_kind": "what is left of a token, by the database's time",
     "counterfoil_api.dialects.cloudflare.updates:_offset": "digits in a token's metadata, or it counts as none",
-    "counterfoil_api.edge.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
-    "counterfoil.egress:_max_age": "up to nine digits, as the expression before it has found them",
-    "counterfoil_api.typed.answering:answered": _ANSWER,
-    "counterfoil_api.typed.answering:recalled": _ANSWER,
-    "counterfoil_api.tokens.bulk:_staged": _ANSWER,
-    "counterfoil_api.tokens.bulk:list_revocations": _PLACE,
-    "counterfoil_api.tokens.bulk_showing:job_document": "a filter that we stored",
-    "counterfoil_api.tokens.exchange:exchange_token": "an id of ours",
-    "counterfoil_api.tokens.issuing:_recalled": _ANSWER,
+    "counterfoil_api.http.addresses:Proxies.__init__": "TRUSTED_PROXIES, which the settings have read before",
+    "counterfoil.uses.egress:_max_age": "up to nine digits, as the expression before it has found them",
+    "counterfoil_api.operations.answering:answered": _ANSWER,
+    "counterfoil_api.operations.answering:recalled": _ANSWER,
+    "counterfoil_api.native.tokens.bulk:_staged": _ANSWER,
+    "counterfoil_api.native.tokens.bulk:list_revocations": _PLACE,
+    "counterfoil_api.native.tokens.bulk_showing:job_document": "a filter that we stored",
+    "counterfoil_api.native.tokens.exchange:exchange_token": "an id of ours",
+    "counterfoil_api.native.tokens.issuing:_recalled": _ANSWER,
     "counterfoil_api.auth.bearers:_low": "a bearer that we have just signed",
     "counterfoil_api.auth.bearers:public_key": "a key that we published",
-    "counterfoil_api.tokens.reading:list_events": _PLACE,
-    "counterfoil_api.account.account_events:list_account_events": _PLACE,
-    "counterfoil_api.account.opening:list_accounts": _PLACE,
-    "counterfoil_api.account.owner_quotas:_owner": "what `owner_meant` and the core read",
-    "counterfoil_api.account.reads:list_reads": _PLACE,
-    "counterfoil_api.edge.surroundings:_loopback": "API_HOST and PUBLIC_URL",
-    "counterfoil_api.edge.surroundings:in_the_clear": "PUBLIC_URL, which the settings have read before",
-    "counterfoil_api.events.log_watch:LogWatch._hear": "what the sealer announces; digits, or it is ignored",
-    "counterfoil_api.limits.tally:_numbers": "what our script in Valkey answers",
-    "counterfoil_api.oauth.token_endpoint:_shown": "an id of ours",
-    "counterfoil_api.users.users:list_user_events": _PLACE,
-    "counterfoil_api.users.users:list_users": _PLACE,
-    "counterfoil_api.oauth.wellknown:mount": "PUBLIC_URL, which the settings have read before",
+    "counterfoil_api.native.tokens.reading:list_events": _PLACE,
+    "counterfoil_api.native.account.account_events:list_account_events": _PLACE,
+    "counterfoil_api.native.account.opening:list_accounts": _PLACE,
+    "counterfoil_api.native.account.owner_quotas:_owner": "what `owner_meant` and the core read",
+    "counterfoil_api.native.account.reads:list_reads": _PLACE,
+    "counterfoil_api.http.process:_loopback": "API_HOST and PUBLIC_URL",
+    "counterfoil_api.http.process:in_the_clear": "PUBLIC_URL, which the settings have read before",
+    "counterfoil_api.native.events.log_watch:LogWatch._hear": "what the sealer announces; digits, or it is ignored",
+    "counterfoil_api.limits.counters:_numbers": "what our script in Valkey answers",
+    "counterfoil_api.native.oauth.token_endpoint:_shown": "an id of ours",
+    "counterfoil_api.native.users.users:list_user_events": _PLACE,
+    "counterfoil_api.native.users.users:list_users": _PLACE,
+    "counterfoil_api.native.oauth.wellknown:mount": "PUBLIC_URL, which the settings have read before",
 }

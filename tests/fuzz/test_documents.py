@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from counterfoil.refusals import Refusal
+from counterfoil.core.refusals import Refusal
 from counterfoil_api.application import routes
-from counterfoil_api.edge.complaints import (
+from counterfoil_api.http.errors import (
     CredentialsInQuery,
     InvalidPrecondition,
     InvalidRequest,
     MalformedRequest,
     UnsupportedMediaType,
 )
-from counterfoil_api.typed.reading import Parameter, Source, reader
+from counterfoil_api.operations.reading import Parameter, Source, reader
 from fuzz.parser import ID, SECRET
 from fuzz.shapes import ODD, foreign, foreign_bytes
 from fuzz.test_parsers import BYTES_PER_BYTE, SHORT

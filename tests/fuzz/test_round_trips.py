@@ -10,15 +10,15 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from counterfoil import codec, duration, foreign, scopes, secret
-from counterfoil.cursor import BadCursor
+from counterfoil.core import codec, duration, imported_secrets, scopes, secret
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.subjects import account
 from counterfoil.settings import Settings
-from counterfoil.subjects import account
 from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, SecretGiven, credentials
-from counterfoil_api.edge.addresses import Proxies, address_of
-from counterfoil_api.forwarding.demand import Demand, demand_of
-from counterfoil_api.typed.conditions import etag, expectation
-from counterfoil_api.typed.fields import fields_of, form_of
+from counterfoil_api.http.addresses import Proxies, address_of
+from counterfoil_api.native.forward_auth.demand import Demand, demand_of
+from counterfoil_api.operations.etags import etag, expectation
+from counterfoil_api.operations.form_fields import fields_of, form_of
 from fuzz.core import CURSORS, ENTRY, SETTINGS
 from fuzz.web import BEARER, RING
 
@@ -128,7 +128,7 @@ def test_demands(owner: UUID, wanted: list[str], audience: str) -> None:
 @given(st.binary(min_size=32, max_size=32))
 def test_digests(digest: bytes) -> None:
     for text in (digest.hex(), digest.hex().upper(), base64.b64encode(digest).decode(), _url(digest)):
-        assert foreign.by_digest("sha256", text).digest == digest
+        assert imported_secrets.by_digest("sha256", text).digest == digest
 
 
 def _url(digest: bytes) -> str:

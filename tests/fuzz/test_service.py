@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from api.service import PROBLEM, Answer, Caller
 from counterfoil_api.application import routes
-from counterfoil_api.typed.api import Route
-from counterfoil_api.typed.reading import Source
+from counterfoil_api.operations.api import Route
+from counterfoil_api.operations.reading import Source
 from fuzz.parser import ID
 from fuzz.shapes import ODD, foreign, foreign_bytes
 from fuzz.test_documents import WORDS, documents, fields

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from counterfoil.opaque_ids import OpaqueIds
-from counterfoil.principal import NIL
-from counterfoil.refusals import BadExpiry, BadScope, BadText
+from counterfoil.core.opaque_ids import OpaqueIds
+from counterfoil.core.principal import NIL
+from counterfoil.core.refusals import BadExpiry, BadScope, BadText
 from counterfoil_api.dialects.canvus import ids
 from counterfoil_api.dialects.losant import operations
 from counterfoil_api.dialects.virtuozzo import dates, methods, tokens
-from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.http.errors import InvalidRequest
 from fuzz.parser import Parser, oneof
 
 _IDS: Final = OpaqueIds(b"k" * 32)

@@ -11,8 +11,8 @@ from counterfoil_api.auth import bearers, credentials
 from counterfoil_api.auth.issuers import assertion
 from counterfoil_api.auth.issuers.keys import key_set_of
 from counterfoil_api.dialects.register import client_headers
-from counterfoil_api.edge import addresses, cross_site
-from counterfoil_api.edge.complaints import (
+from counterfoil_api.http import addresses, cross_site
+from counterfoil_api.http.errors import (
     AssertionRefused,
     CredentialsInQuery,
     CredentialsMissing,
@@ -24,12 +24,12 @@ from counterfoil_api.edge.complaints import (
     TargetRefused,
     UnknownScheme,
 )
-from counterfoil_api.events import following
-from counterfoil_api.events.documents import LogQuery
-from counterfoil_api.forwarding import demand, proof
-from counterfoil_api.oauth import client_authentication
-from counterfoil_api.oauth.token_requests import TokenRequest
-from counterfoil_api.typed import accepting, conditions, fields
+from counterfoil_api.native.events import following
+from counterfoil_api.native.events.documents import LogQuery
+from counterfoil_api.native.forward_auth import demand, proof
+from counterfoil_api.native.oauth import client_authentication
+from counterfoil_api.native.oauth.token_requests import TokenRequest
+from counterfoil_api.operations import accepting, etags, form_fields
 from fuzz.parser import BASIC, ID, SECRET, Parser, oneof
 
 RING = bearers.key_ring("https://tokens.example", ec.generate_private_key(ec.SECP256R1()))
@@ -64,18 +64,18 @@ WEB: dict[str, Parser] = {
         ),
         known=("Bearer ", "Basic ", "Basic YTph"),
     ),
-    "counterfoil_api.oauth.client_authentication:form_encoded": Parser(
+    "counterfoil_api.native.oauth.client_authentication:form_encoded": Parser(
         lambda pair: client_authentication.form_encoded(*pair.split(":", 1)) if ":" in pair else None,
         oneof(f"{ID}:{SECRET}", f"{ID.replace('-', '%2D')}:%63fl_a%2Bb%2Fc", "a%40example.org:p+w"),
         (CredentialsRefused,),
-        ("counterfoil_api.oauth.client_authentication:_decoded",),
+        ("counterfoil_api.native.oauth.client_authentication:_decoded",),
         known=(f"{ID}:%zz", f"{ID}:%ff", f"{ID}:%00"),
     ),
-    "counterfoil_api.edge.cross_site:is_cross_site": Parser(
+    "counterfoil_api.http.cross_site:is_cross_site": Parser(
         lambda lines: cross_site.is_cross_site(_headers_of(lines)),
         oneof("Sec-Fetch-Site: cross-site", "Origin: https://a.example\nHost: a.example"),
         (),
-        ("counterfoil_api.edge.cross_site:_host",),
+        ("counterfoil_api.http.cross_site:_host",),
         known=("Origin: https://[", "Origin: null", "Origin: "),
     ),
     "counterfoil_api.auth.credentials:credentials_of": Parser(
@@ -83,14 +83,14 @@ WEB: dict[str, Parser] = {
         oneof(f"Authorization: Bearer {SECRET}", f"authorization: Basic {BASIC}\nAuthorization: Basic {BASIC}"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
     ),
-    "counterfoil_api.forwarding.proof:proof_of": Parser(
+    "counterfoil_api.native.forward_auth.proof:proof_of": Parser(
         lambda lines: proof.proof_of(_headers_of(lines), (proof.OWN, *client_headers())),
         oneof(f"X-Client-Id: {ID}\nX-Client-Secret: {SECRET}", f"CF-Access-Client-Id: {ID}.access\nAuthorization: a"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
-        ("counterfoil_api.forwarding.proof:pair",),
+        ("counterfoil_api.native.forward_auth.proof:pair",),
         known=("X-Client-Id: ",),
     ),
-    "counterfoil_api.forwarding.demand:demand_of": Parser(
+    "counterfoil_api.native.forward_auth.demand:demand_of": Parser(
         demand.demand_of,
         oneof(
             f"/v1/forward?account={ID}&scope=a.b&audience=https://x",
@@ -98,46 +98,46 @@ WEB: dict[str, Parser] = {
             f"/v1/forward/account/{ID}/scope/a%20b/audience/https%3A%2F%2Fx/-",
         ),
         (ProxyMisconfigured,),
-        ("counterfoil_api.forwarding.demand:_spelt", "counterfoil_api.forwarding.demand:_demand"),
+        ("counterfoil_api.native.forward_auth.demand:_spelt", "counterfoil_api.native.forward_auth.demand:_demand"),
         known=("/v1/forward?", "/v1/forward/", "/v1/forward/account/"),
     ),
-    "counterfoil_api.typed.fields:fields_of": Parser(
-        lambda given: fields.fields_of(given, where="query"),
+    "counterfoil_api.operations.form_fields:fields_of": Parser(
+        lambda given: form_fields.fields_of(given, where="query"),
         oneof("a=b&c=%C3%A9", "limit=5"),
         (InvalidRequest, CredentialsInQuery),
-        ("counterfoil_api.typed.fields:_pairs_of",),
+        ("counterfoil_api.operations.form_fields:_pairs_of",),
         known=("a=",),
     ),
-    "counterfoil_api.typed.fields:form_of": Parser(
-        lambda given: fields.form_of(given, frozenset({"audience"})),
+    "counterfoil_api.operations.form_fields:form_of": Parser(
+        lambda given: form_fields.form_of(given, frozenset({"audience"})),
         oneof("audience=a&audience=b&c=d", "a=b"),
         (InvalidRequest,),
     ),
-    "counterfoil_api.typed.conditions:expectation": Parser(
-        conditions.expectation,
+    "counterfoil_api.operations.etags:expectation": Parser(
+        etags.expectation,
         oneof('"1", "2"', "*", '"x" ,, "9"'),
         (InvalidPrecondition,),
-        tuple(f"counterfoil_api.typed.conditions:{name}" for name in ("tags_of", "Tag.own", "Tag.revision")),
+        tuple(f"counterfoil_api.operations.etags:{name}" for name in ("tags_of", "Tag.own", "Tag.revision")),
         known=('"1"',),
     ),
-    "counterfoil_api.events.following:resumed": Parser(
+    "counterfoil_api.native.events.following:resumed": Parser(
         lambda given: following.resumed(LogQuery(), given), oneof("17", "0", "latest"), (InvalidRequest,)
     ),
-    "counterfoil_api.typed.accepting:preferred": Parser(
+    "counterfoil_api.operations.accepting:preferred": Parser(
         lambda given: (accepting.preferred(given, ("a/b", "a/c")), accepting.accepts(given, "gzip")),
         oneof("a/c;q=0.5, */*", "gzip;q=0, *", "text/html;level=1;q=0.9,a/*"),
-        covers=("counterfoil_api.typed.accepting:_wanted",),
+        covers=("counterfoil_api.operations.accepting:_wanted",),
         known=("a/b;q=", "gzip;q=0."),
     ),
-    "counterfoil_api.edge.addresses:address_of": Parser(
+    "counterfoil_api.http.addresses:address_of": Parser(
         addresses.address_of, oneof("192.0.2.1", "::ffff:1.2.3.4", "fe80::1%eth0")
     ),
-    "counterfoil_api.edge.addresses:Proxies.client": Parser(
+    "counterfoil_api.http.addresses:Proxies.client": Parser(
         _trusting,
         oneof("192.0.2.1, 10.0.0.2", "[2001:db8::1]:443,10.0.0.2", "10.1.1.1:99\n10.1.1.1"),
-        covers=("counterfoil_api.edge.addresses:_around",),
+        covers=("counterfoil_api.http.addresses:_around",),
     ),
-    "counterfoil_api.oauth.token_requests:_is_absolute": Parser(
+    "counterfoil_api.native.oauth.token_requests:_is_absolute": Parser(
         lambda given: TokenRequest(grant_type="", resource=tuple(given.split("\n"))).targets,
         oneof("https://api.example", "urn:a:b", "https://[::1]:8/x"),
         (TargetRefused,),

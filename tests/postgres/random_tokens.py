@@ -9,12 +9,12 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from counterfoil.duration import length
-from counterfoil.moments import Moment
+from counterfoil.core.duration import length
+from counterfoil.core.moments import Moment
+from counterfoil.core.principal import Actor, Owner
+from counterfoil.core.subjects.token.state import Status, Token, status
+from counterfoil.core.trust import Trust
 from counterfoil.postgres.listing import Filter
-from counterfoil.principal import Actor, Owner
-from counterfoil.token import Status, Token, status
-from counterfoil.trust import Trust
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)

@@ -11,13 +11,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from counterfoil import commands
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.secret import Peppers, Secret, mint
+from counterfoil.core.subjects.token import commands
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import Pool, open_pool
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.secret import Peppers, Secret, mint
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
 
 PEPPERS = Peppers({1: b"pepper of a test" * 2})

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from counterfoil.commands import Renew, Revoke, Rotate, Suspend, Sweep
-from counterfoil.postgres import use
+from counterfoil.core.principal import SYSTEM, Owner
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects.token.commands import Renew, Revoke, Rotate, Suspend, Sweep
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.postgres import last_used
 from counterfoil.postgres.alerts import Alert, alerts_of, expiring_within, unannounced
-from counterfoil.principal import SYSTEM, Owner
-from counterfoil.secret import mint
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
 from postgres.tenant import PEPPERS, Tenant, tenant_of
 
@@ -43,7 +43,7 @@ async def sweep(tenant: Tenant, token: Token) -> Token:
 
 async def used(tenant: Tenant, token: Token, times: int, *, days_ago: int = 0, generation: int = 1) -> None:
     at = datetime.now(UTC) - days_ago * DAY
-    await use.add(tenant.pool, [(token.account, token.id, at.date(), generation, times, at)])
+    await last_used.add(tenant.pool, [(token.account, token.id, at.date(), generation, times, at)])
 
 
 async def alerts(tenant: Tenant, **asked: Any) -> list[Alert]:

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from counterfoil import commands
+from counterfoil.core.subjects.token import commands
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.grants import PRIVILEGES, READABLE, READER
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres

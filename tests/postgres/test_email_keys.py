@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from counterfoil.emails import key
+from counterfoil.core.emails import key
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.email_keys import Keyed, assigned
 from counterfoil.postgres.migrate import known_migrations, migrate

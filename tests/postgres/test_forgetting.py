@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from counterfoil.postgres import assertions, attempts, claims, forgetting, jobs
+from counterfoil.postgres import assertions, attempts, bulk_revocations, forgetting, idempotency_keys
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.forgetting import BATCH
 from counterfoil_dev.postgres import Database
@@ -46,11 +46,11 @@ OLD = {
                   from generate_series(1, $3::integer) as n""",
 }
 KINDS: dict[str, tuple[str, Callable[[Pool], Awaitable[int]]]] = {
-    "replies": ("idempotency", claims.forget),
-    "secrets": ("idempotency", claims.forget_secrets),
+    "replies": ("idempotency", idempotency_keys.forget),
+    "secrets": ("idempotency", idempotency_keys.forget_secrets),
     "attempts": ("attempt", attempts.forget),
     "assertions": ("accepted_assertion", assertions.forget),
-    "parts": ("job_part", jobs.forget_unaccepted),
+    "parts": ("job_part", bulk_revocations.forget_unaccepted),
 }
 
 
@@ -83,15 +83,15 @@ async def test_what_there_is_no_time_for_is_left_for_the_next_call(
 ) -> None:
     monkeypatch.setattr(forgetting, "LONGEST_SECONDS", 0)
     await owner.execute(OLD["replies"], ACCOUNT, 1, MANY)
-    assert [await claims.forget(pool) for _ in range(4)] == [BATCH, BATCH, 5, 0]
+    assert [await idempotency_keys.forget(pool) for _ in range(4)] == [BATCH, BATCH, 5, 0]
 
 
 async def test_a_row_that_somebody_holds_is_passed_over(owner: Connection, pool: Pool) -> None:
     await owner.execute(OLD["replies"], ACCOUNT, 1, 10)
     async with owner.transaction():
         await owner.fetch("select from idempotency limit 1 for update")
-        assert await claims.forget(pool) == 9
-    assert await claims.forget(pool) == 1
+        assert await idempotency_keys.forget(pool) == 9
+    assert await idempotency_keys.forget(pool) == 1
 
 
 @pytest.mark.parametrize("kind", ["replies", "secrets", "attempts"])

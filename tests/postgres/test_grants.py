@@ -7,7 +7,7 @@ from uuid_utils.compat import uuid7
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.grants import PRIVILEGES, READER, UnknownRole
 from counterfoil.postgres.migrate import migrate
-from counterfoil.postgres.tenant import tenant
+from counterfoil.postgres.tenant_connection import tenant
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
 from postgres.tenant import tenant_of
 from postgres.test_second_wall import WITHOUT_ROWS_OF_ACCOUNTS, seen

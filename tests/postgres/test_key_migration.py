@@ -4,16 +4,16 @@ import json
 
 import asyncpg
 
-from counterfoil.audit import replay
-from counterfoil.auditing.tally import Tally
-from counterfoil.codec import seal
-from counterfoil.events import Fact, Subject
-from counterfoil.keys.sealing import Sealing
+from counterfoil.core.codec import seal
+from counterfoil.core.events import Fact, Subject
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.subjects.signing_key_events import KeyCreated
+from counterfoil.core.subjects.signing_keys import RING
 from counterfoil.postgres.migrate import known_migrations, migrate
 from counterfoil.postgres.signing_keys import stored_ring
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.subjects.key import RING
-from counterfoil.subjects.key_events import KeyCreated
+from counterfoil.uses.audit.progress import Tally
+from counterfoil.uses.audit.whole_log import replay
+from counterfoil.uses.key_encryption import Sealing
 from counterfoil_dev.postgres import APPLICATION, OWNER, Postgres
 from pure.stories import NOON
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
-from counterfoil.cursor import Cursors
+from counterfoil.core.cursor import Cursors
+from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.token.state import Token, status
 from counterfoil.postgres import token_row
 from counterfoil.postgres.connection import Pool, open_pool
+from counterfoil.postgres.last_used import add
 from counterfoil.postgres.listing import Filter, Listed, Sort, numbered_page, one, owner_known, page_of
-from counterfoil.postgres.use import add
-from counterfoil.principal import Owner
-from counterfoil.token import Token, status
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 from postgres.random_tokens import ACCOUNT, CHOICES, KEYS, OTHER, TOKENS, USES, fits, random_token, used
 

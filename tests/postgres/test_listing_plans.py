@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from counterfoil.core.subjects.bulk_revocation import Children
 from counterfoil.postgres.alerts import expiring_within, unannounced
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.descent import children_of
 from counterfoil.postgres.listing import Filter, Sort, numbered_page, page_of
 from counterfoil.postgres.selection import Look, look
-from counterfoil.subjects.job import Children
 from counterfoil_dev.postgres import OWNER, Database, Postgres
 
 MANY = 100_000

@@ -8,12 +8,12 @@ from typing import Any, cast
 import asyncpg
 from uuid_utils.compat import uuid7
 
-from counterfoil.commands import Resume, Revoke, Rotate, Suspend
+from counterfoil.core.secret import Peppers, Secret, mint
+from counterfoil.core.subjects.token.commands import Resume, Revoke, Rotate, Suspend
+from counterfoil.core.subjects.token.state import Token, refusal_for
 from counterfoil.door import Door
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.postgres.lookup import Lookup, Seen
-from counterfoil.secret import Peppers, Secret, mint
-from counterfoil.token import Token, flaw
 from counterfoil_dev.postgres import Database
 from postgres.tenant import PEPPERS, Tenant, tenant_of
 
@@ -184,7 +184,7 @@ async def check(each: Watched, lookup: Lookup) -> None:
     seen = await lookup.by_digests(PEPPERS.digests(secret))
     assert seen is not None
     assert seen.presented is not None
-    good = flaw(seen, seen.presented, seen.at) is None
+    good = refusal_for(seen, seen.presented, seen.at) is None
     if retired:
         assert not good
     elif steps == each.steps and steps % 2 == 0:

@@ -9,11 +9,11 @@ import asyncpg
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from counterfoil import commands
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects.token import commands
 from counterfoil.idempotency import claim
 from counterfoil.postgres import batch
 from counterfoil.postgres.connection import Connection, connect
-from counterfoil.secret import mint
 from counterfoil_dev.postgres import Database
 from postgres.tenant import PEPPERS, Tenant, tenant_of
 

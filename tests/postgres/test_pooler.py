@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
+from counterfoil.core.refusals import Misconfigured
 from counterfoil.postgres import session
 from counterfoil.postgres.connection import Connection, connect, open_pool, refuse_unfit
 from counterfoil.postgres.migrate import migrate
 from counterfoil.postgres.replay import snapshot
 from counterfoil.postgres.session import backend_of, open_session
-from counterfoil.refusals import Misconfigured
 from counterfoil_dev.postgres import APPLICATION, OWNER, Database, Postgres
 from counterfoil_dev.state import State, temporary_state
 from postgres.pooler import Pooler, needs_pgbouncer, pgbouncer

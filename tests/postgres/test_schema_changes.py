@@ -8,10 +8,10 @@ from pathlib import Path
 import asyncpg
 
 import counterfoil
-from counterfoil.audit import replay
-from counterfoil.auditing.tally import Tally
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
+from counterfoil.uses.audit.progress import Tally
+from counterfoil.uses.audit.whole_log import replay
 from counterfoil_dev.postgres import Database
 from door.asking import create
 

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from counterfoil import commands
+from counterfoil.core.subjects.token import commands
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres import sealed_log
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, Window, head_of, window
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all
 from postgres.tenant import Tenant, tenant_of

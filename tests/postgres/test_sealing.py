@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from counterfoil import commands
+from counterfoil.core.subjects.token import commands
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.placing import HeadOutOfStep, VersionOutOfOrder
 from counterfoil.postgres.sealing import CHANNEL, Sealing, connect_sealer
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all
 from postgres.tenant import Tenant, tenant_of

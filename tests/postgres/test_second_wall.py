@@ -13,15 +13,15 @@ import pytest
 import pytest_asyncio
 from uuid_utils.compat import uuid7
 
-from counterfoil import commands
+from counterfoil.core.subjects.token import commands
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.alerts import alerts_of
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.grants import PRIVILEGES, READABLE, READER
+from counterfoil.postgres.last_used import add
 from counterfoil.postgres.listing import Filter, one, page_of
-from counterfoil.postgres.tenant import Tenant, tenant
+from counterfoil.postgres.tenant_connection import Tenant, tenant
 from counterfoil.postgres.timeline import changes_until, events_of, version_at
-from counterfoil.postgres.use import add
-from counterfoil.token import Token
 from counterfoil_dev.postgres import APPLICATION, Database
 from postgres import tenant as tenants
 from postgres.sealing import seal_all

@@ -11,7 +11,11 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
-from counterfoil.commands import (
+from counterfoil.core.events import Private
+from counterfoil.core.history import Past, past
+from counterfoil.core.refusals import Refusal
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects.token.commands import (
     Erase,
     Renew,
     Resume,
@@ -22,13 +26,9 @@ from counterfoil.commands import (
     TokenCommand,
     Update,
 )
-from counterfoil.events import Private
-from counterfoil.history import Past, past
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.postgres.timeline import changes_until, events_of, moment_of, version_at
-from counterfoil.refusals import Refusal
-from counterfoil.secret import mint
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database
 from postgres.reference import Entry, moment, read, replayed
 from postgres.tenant import PEPPERS, Tenant, tenant_of
@@ -76,8 +76,8 @@ def random_moment(log: Sequence[Entry]) -> datetime:
     """A moment just before, at or after an event or an expiry, or anywhere in a life."""
     ends = [end for entry in log if (end := moment(entry.data.get("expires_at"))) is not None]
     near = random.choice([*(entry.at for entry in log), *ends])
-    around = near + random.choice([-1, 0, 1]) * MICROSECOND
-    return random.choice([around, log[0].at + random.uniform(-0.05, 1.5) * (log[-1].at - log[0].at)])
+    context = near + random.choice([-1, 0, 1]) * MICROSECOND
+    return random.choice([context, log[0].at + random.uniform(-0.05, 1.5) * (log[-1].at - log[0].at)])
 
 
 FIELDS = ("name", "description", "metadata", "scopes", "standing", "status", "duration", "expires_at", "created_at",

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from counterfoil.commands import Revoke
+from counterfoil.core.subjects.token.commands import Revoke
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.forgetting import BATCH
+from counterfoil.postgres.last_used import FIRST, Place, add, forget, last_use
 from counterfoil.postgres.listing import one
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.migrate import migrate
-from counterfoil.postgres.use import FIRST, Place, add, forget, last_use
-from counterfoil.token import Token
-from counterfoil.use import PRECISION_SECONDS, Uses
+from counterfoil.uses.last_used import PRECISION_SECONDS, Uses
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import temporary_state
 from postgres.tenant import BILLING, Tenant, tenant_of
@@ -203,7 +203,7 @@ async def verifying(database: Database, tokens: list[Token], *, rounds: int, flu
 async def test_nothing_is_counted_twice_however_a_stop_meets_a_write(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counterfoil.use.PRECISION_SECONDS", 0)
+    monkeypatch.setattr("counterfoil.uses.last_used.PRECISION_SECONDS", 0)
     async with tenant_of(database) as tenant:
         token = await tenant.issue()
         for _ in range(50):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.lookup import Lookup
-from counterfoil.use import Uses
+from counterfoil.uses.last_used import Uses
 
 
 async def verify(url: str, account: UUID, rounds: int, flush_every: int, tokens: list[UUID]) -> None:

@@ -14,11 +14,11 @@ from aiohttp import ClientError, ClientSession, web
 from api.service import Answer, Caller, founded, served, settings_for
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.edge.addresses import CLIENT
-from counterfoil_api.forwarding.demand import PATH
+from counterfoil_api.http.addresses import CLIENT
+from counterfoil_api.native.forward_auth.demand import PATH
 from counterfoil_dev.postgres import OWNER, Postgres
 from proxies.application import Application, make_application
-from proxies.running import COMMANDS, HOST, Proxy, Surroundings, certify, running
+from proxies.running import COMMANDS, HOST, Context, Proxy, certify, running
 
 
 @dataclass(slots=True)
@@ -111,19 +111,17 @@ def tls(directory: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="session")
-def around(
-    api: Api, application: Application, ours: dict[str, str], directory: Path, tls: ssl.SSLContext
-) -> Surroundings:
+def context(api: Api, application: Application, ours: dict[str, str], directory: Path, tls: ssl.SSLContext) -> Context:
     assert tls.get_ca_certs()  # the certificate is there
-    return Surroundings(port_of(api.url), port_of(application.url), ours["account"], directory)
+    return Context(port_of(api.url), port_of(application.url), ours["account"], directory)
 
 
 @pytest_asyncio.fixture(scope="session", params=tuple(COMMANDS))
 async def front(
-    request: pytest.FixtureRequest, around: Surroundings, application: Application, api: Api, tls: ssl.SSLContext
+    request: pytest.FixtureRequest, context: Context, application: Application, api: Api, tls: ssl.SSLContext
 ) -> AsyncIterator[Front]:
     async with ClientSession() as session:
-        with running(request.param, around) as proxy:
+        with running(request.param, context) as proxy:
             front = Front(proxy, application, api, session, tls)
             await front.ready()
             yield front

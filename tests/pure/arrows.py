@@ -9,32 +9,29 @@ from pathlib import Path
 ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
-PURE = frozenset({
-    "bounds", "builtin_scopes", "callers", "codec", "commands", "comparing", "decide", "destinations", "duration",
-    "emails", "events", "exchange", "foreign", "glob", "history", "issuing", "moments", "opaque_ids", "owners",
-    "password",
-    "principal", "refusals", "replays", "scopes", "secret", "subjects", "suspension", "text", "token", "trust",
-})  # fmt: skip
-IN_MEMORY = frozenset(
-    {"chain", "cursor", "fold", "gather", "idempotency", "logging", "readings", "repeating", "server_urls", "settings"}
+ROOMS = (
+    ("counterfoil.core", "core"),
+    ("counterfoil.postgres", "postgres"),
+    ("counterfoil.door", "door"),
+    ("counterfoil.uses", "uses"),
+    ("counterfoil.client", "uses"),
+    ("counterfoil.cli", "edge"),
+    ("counterfoil.", "settings"),
+    ("counterfoil", "settings"),
+    ("counterfoil_", "edge"),
 )
-"""Not pure (they read the environment, draw salts, hold futures), but they ask no server for anything."""
-USE = frozenset({
-    "attempts", "audit", "auditing", "charter", "client", "counted_uses", "door", "egress", "examples",
-    "follower", "founding", "keys",
-    "log_reads", "noted_reads", "recovering", "sealer", "use", "witness",
-})  # fmt: skip
-"""What may import all but the edges."""
-FLOORS = ("pure", "in memory", "postgres", "use", "edge")
+"""The floor of each folder: the first prefix that fits. Modules beside the folders only read the environment."""
+FLOORS = ("core", "settings", "postgres", "door", "uses", "edge")
 
 PURE_STANDS_ON = frozenset({
-    "__future__", "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools",
+    "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum",
+    "functools",
     "difflib", "hashlib", "hmac", "idna", "ipaddress", "itertools", "math", "msgspec", "re", "struct", "types",
     "typing", "unicodedata", "uuid", "zlib",
 })  # fmt: skip
 CLOCKS = frozenset({"now", "utcnow", "today"})
-SERVERS = {"pure": {"asyncpg", "aiohttp", "dramatiq", "redis"}, "postgres": {"aiohttp", "dramatiq", "redis"}}
-SERVERS["in memory"] = SERVERS["pure"]
+_ALL_SERVERS = frozenset({"asyncpg", "aiohttp", "dramatiq", "redis"})
+SERVERS = {"core": _ALL_SERVERS, "settings": _ALL_SERVERS, "postgres": _ALL_SERVERS - {"asyncpg"}}
 
 # A statement, not a word: `begin` and `commit` are the door's to say, "update" is also a verb of ours.
 SQL = re.compile(
@@ -54,17 +51,11 @@ class Module:
     @property
     def floor(self) -> str:
         """Where it stands."""
-        top, _, rest = self.name.partition(".")
-        room = rest.partition(".")[0]
-        if top != "counterfoil" or room == "cli":
-            return "edge"
-        if room in PURE or not room:
-            return "pure"
-        if room in IN_MEMORY or room == "postgres":
-            return "postgres" if room == "postgres" else "in memory"
-        if room in USE:
-            return "use"
-        raise LookupError(f"{self.name} stands in no room: place it in arrows.py")
+        return next(floor for prefix, floor in ROOMS if _is_in(self.name, prefix))
+
+
+def _is_in(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) if prefix.endswith((".", "_")) else name == prefix or name.startswith(f"{prefix}.")
 
 
 def modules(root: Path) -> dict[str, Module]:
@@ -103,8 +94,8 @@ def _arrows(module: Module, known: dict[str, Module]) -> Iterator[str]:
         top = target.partition(".")[0]
         if top in SERVERS.get(module.floor, ()):
             yield f"is {module.floor} and imports {target}"
-        if module.floor == "pure" and top not in {*PURE_STANDS_ON, "counterfoil", *_drawn_by(module)}:
-            yield f"is pure and imports {target}"
+        if module.floor == "core" and top not in {*PURE_STANDS_ON, "counterfoil", *_drawn_by(module)}:
+            yield f"is core and imports {target}"
         if target in known and FLOORS.index(known[target].floor) > FLOORS.index(module.floor):
             yield f"({module.floor}) imports {target} ({known[target].floor})"
         if target in known and _edge(target) not in {None, _edge(module.name)} and _edge(module.name) != "cli":
@@ -117,17 +108,17 @@ def _edge(name: str) -> str | None:
 
 
 def _drawn_by(module: Module) -> set[str]:
-    return {"secrets"} if module.name == "counterfoil.secret" else set()
+    return {"secrets"} if module.name == "counterfoil.core.secret" else set()
 
 
 def _impurities(module: Module) -> Iterator[str]:
-    if module.floor == "pure":
+    if module.floor == "core":
         called = {
             node.func.attr
             for node in ast.walk(module.tree)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
-        yield from (f"is pure and asks the clock: {clock}()" for clock in called & CLOCKS)
+        yield from (f"is core and asks the clock: {clock}()" for clock in called & CLOCKS)
 
 
 def _statements(module: Module) -> Iterator[str]:

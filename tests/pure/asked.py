@@ -7,7 +7,8 @@ from uuid import UUID
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from counterfoil.commands import (
+from counterfoil.core.principal import SYSTEM, Owner
+from counterfoil.core.subjects.token.commands import (
     Create,
     Erase,
     Exchange,
@@ -21,7 +22,6 @@ from counterfoil.commands import (
     TokenCommand,
     Update,
 )
-from counterfoil.principal import SYSTEM, Owner
 from pure.stories import ACCOUNT, BORN, NEXT, SECRET
 
 TOKENS = tuple(UUID(int=n) for n in range(1, 4))

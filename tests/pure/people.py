@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.principal import Principal
-from counterfoil.subjects import TYPE_OF
-from counterfoil.subjects.small import Around, SubjectCommand
-from counterfoil.subjects.user import User, evolve, principal_of
-from counterfoil.subjects.user_commands import (
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import Principal
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.user import User, evolve, principal_of
+from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     DisableUser,
@@ -19,10 +19,7 @@ from counterfoil.subjects.user_commands import (
     UpdateUser,
     UseRecoveryCode,
 )
-from counterfoil.subjects.user_events import (
-    Role,
-    UserCreated,
-)
+from counterfoil.core.subjects.user_events import Role, UserCreated
 from pure.stories import ACCOUNT, ADMIN, BORN, NOON, SECOND
 
 ADA, BOB, EVE = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from counterfoil.commands import TokenCommand
-from counterfoil.decide import decide
-from counterfoil.events import Created, Event, Fact, Private, Resumed, Revoked, Rotated, Subject, Suspended
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.secret import Minted
-from counterfoil.subjects import TYPE_OF
-from counterfoil.token import ALONE, Surroundings, Token, evolve
+from counterfoil.core.events import Created, Event, Fact, Private, Resumed, Revoked, Rotated, Subject, Suspended
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.secret import Minted
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.token.commands import TokenCommand
+from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.state import ALONE, Context, Token, evolve
 
 ACCOUNT, TOKEN, JTI = UUID(int=0xACC), UUID(int=0x70), UUID(int=0xB)
 
@@ -52,8 +52,8 @@ class Given:
         assert self.state is not None
         return self.state
 
-    def when(self, command: TokenCommand, at: datetime = NOON, around: Surroundings = ALONE) -> list[Event]:
-        return decide(self.state, command, at, around)
+    def when(self, command: TokenCommand, at: datetime = NOON, context: Context = ALONE) -> list[Event]:
+        return decide(self.state, command, at, context)
 
     def then(self, command: TokenCommand, at: datetime = NOON) -> Token:
         """The state after what was asked has happened."""

@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.bounds import NETWORK_LIMIT
-from counterfoil.commands import Create, Update
-from counterfoil.decide import decide as decide_token
-from counterfoil.events import Created, Event, Fact, Private, Subject
-from counterfoil.refusals import AlreadyExists, BadPolicy, BadText, BeyondPolicy, NotFound, SecretEnded, StaleRevision
-from counterfoil.subjects import TYPE_OF
-from counterfoil.subjects.account import (
+from counterfoil.core.bounds import NETWORK_LIMIT
+from counterfoil.core.events import Created, Event, Fact, Private, Subject
+from counterfoil.core.refusals import (
+    AlreadyExists,
+    BadPolicy,
+    BadText,
+    BeyondPolicy,
+    NotFound,
+    SecretEnded,
+    StaleRevision,
+)
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.account import (
     THRESHOLD_LIMIT,
     UNBOUND,
     Account,
@@ -33,8 +39,10 @@ from counterfoil.subjects.account import (
     decide,
     evolve,
 )
-from counterfoil.subjects.small import Around, SubjectCommand
-from counterfoil.token import Surroundings, flaw
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.token.commands import Create, Update
+from counterfoil.core.subjects.token.decide import decide as decide_token
+from counterfoil.core.subjects.token.state import Context, refusal_for
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, HOUR, NOON, SECOND, SECRET, TOKEN, given, rotated
 
 NOW = Around(at=NOON)
@@ -160,7 +168,7 @@ def create(**life: Any) -> Create:
 
 
 def issued(policy: Policy, **life: Any) -> Created:
-    [event] = decide_token(None, create(**life), NOON, Surroundings(policy))
+    [event] = decide_token(None, create(**life), NOON, Context(policy))
     assert isinstance(event, Created)
     return event
 
@@ -194,13 +202,13 @@ def test_ending_the_secrets_ends_those_made_so_far_and_no_later_one() -> None:
         decide(after(MADE), asks(EndSecrets, reason=" "), NOW)
     ended = after(MADE, event)
     assert (ended.valid_after, ended.epoch, ended.revision) == (BORN + 2 * SECOND, 1, 2)
-    around = Surroundings(epoch=ended.epoch)
+    context = Context(epoch=ended.epoch)
     for born in (BORN, BORN + DAY):  # whatever the clock was when it was made
-        assert isinstance(flaw(given((born, CREATED)).token, 1, NOON, around), SecretEnded)
-        assert flaw(given((born, replace(CREATED, epoch=1))).token, 1, NOON, around) is None
+        assert isinstance(refusal_for(given((born, CREATED)).token, 1, NOON, context), SecretEnded)
+        assert refusal_for(given((born, replace(CREATED, epoch=1))).token, 1, NOON, context) is None
     anew = given(CREATED, (BORN + HOUR, replace(rotated(2, BORN + 2 * DAY), epoch=1))).token
-    assert flaw(anew, 2, BORN + DAY, around) is None
-    assert isinstance(flaw(anew, 1, BORN + DAY, around), SecretEnded)  # its grace does not outlive the end
+    assert refusal_for(anew, 2, BORN + DAY, context) is None
+    assert isinstance(refusal_for(anew, 1, BORN + DAY, context), SecretEnded)  # its grace does not outlive the end
 
 
 def test_what_cannot_come_there_is_a_bug_and_no_refusal() -> None:
@@ -218,13 +226,13 @@ def test_a_closed_catalogue_refuses_scopes_that_it_does_not_describe() -> None:
     changing = Update(account=ACCOUNT, token_id=TOKEN, by=ADMIN, scopes=scopes, undescribed=strange)
     creating = create(scopes=scopes, undescribed=strange)
     for policy in (Policy(), closed):
-        around = Surroundings(policy)
+        context = Context(policy)
         for command, history in ((creating, ()), (changing, (CREATED,))):
             if policy is not closed:
-                assert given(*history).when(command, NOON, around)
+                assert given(*history).when(command, NOON, context)
                 continue
             with pytest.raises(BeyondPolicy, match=r"does not describe payroll\.read; describe them") as refused:
-                given(*history).when(command, NOON, around)
+                given(*history).when(command, NOON, context)
             assert refused.value.facts == {"undescribed": ["payroll.read"]}
     held = replace(CREATED, scopes=scopes)
-    assert given(held).when(changing, NOON, Surroundings(closed)) == [], "what it holds already is not asked again"
+    assert given(held).when(changing, NOON, Context(closed)) == [], "what it holds already is not asked again"

@@ -1,13 +1,15 @@
-"""Imports run one way: pure ← in memory ← postgres ← door, audit … ← cli, api, worker."""
+"""Imports run one way: core ← settings ← postgres ← door ← uses ← cli, api, worker."""
 
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
-from pure.arrows import PURE, USE, modules, turned
+from pure.arrows import FLOORS, modules, turned
 
 ROOT = Path(__file__).parents[2]
+CORE = "shared/counterfoil/core"
+POSTGRES = "shared/counterfoil/postgres"
 
 
 def test_no_arrow_turns_and_only_postgres_speaks_sql() -> None:
@@ -15,52 +17,45 @@ def test_no_arrow_turns_and_only_postgres_speaks_sql() -> None:
 
 
 def test_the_rooms_were_read() -> None:
-    known = modules(ROOT)
-    assert {f"counterfoil.{name}" for name in PURE | USE} <= set(known)
-    assert {module.floor for module in known.values()} >= {"pure", "postgres"}
+    assert {module.floor for module in modules(ROOT).values()} == set(FLOORS)
 
 
-def test_every_pure_module_is_measured_to_the_last_branch() -> None:
+def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
     settings = ConfigParser()
     settings.read(Path(__file__).with_name("coverage.ini"))
-    measured = {line.removeprefix("*/counterfoil/") for line in settings["run"]["include"].split()}
-    known = modules(ROOT).values()
-    rooms = {
-        m.name.split(".")[1] + ("/*" if m.package.count(".") else "")
-        for m in known
-        if m.floor == "pure" and "." in m.name
-    }
-    assert measured == {f"{room}.py" for room in rooms}
+    measured = set(settings["run"]["include"].split())
+    folders = {m.package.replace(".", "/") for m in modules(ROOT).values() if m.floor == "core"}
+    assert measured == {f"*/{folder}/*.py" for folder in folders}
     assert settings["report"]["fail_under"] == "100"
 
 
 @pytest.mark.parametrize(
     ("path", "source", "complaint"),
     [
-        ("shared/counterfoil/token.py", "import asyncpg", "is pure and imports asyncpg"),
-        ("shared/counterfoil/decide.py", "from .postgres import batch", "(pure) imports counterfoil.postgres.batch"),
-        ("shared/counterfoil/decide.py", "def f():\n  from counterfoil import door", "(pure) imports counterfoil.door"),
-        ("shared/counterfoil/decide.py", "import secrets", "is pure and imports secrets"),
-        ("shared/counterfoil/codec.py", "import os.path", "is pure and imports os.path"),
-        ("shared/counterfoil/token.py", "at = datetime.now(UTC)", "asks the clock: now()"),
-        ("shared/counterfoil/settings.py", "from redis.asyncio import Redis", "is in memory and imports redis.asyncio"),
-        ("shared/counterfoil/postgres/batch.py", "from ..door import Door", "(postgres) imports counterfoil.door"),
+        (f"{CORE}/token.py", "import asyncpg", "is core and imports asyncpg"),
+        (f"{CORE}/decide.py", "from ..postgres import batch", "(core) imports counterfoil.postgres.batch"),
+        (f"{CORE}/decide.py", "def f():\n  from counterfoil.door import door", "(core) imports counterfoil.door.door"),
+        (f"{CORE}/decide.py", "import secrets", "is core and imports secrets"),
+        (f"{CORE}/codec.py", "import os.path", "is core and imports os.path"),
+        (f"{CORE}/token.py", "at = datetime.now(UTC)", "asks the clock: now()"),
+        ("shared/counterfoil/settings.py", "from redis.asyncio import Redis", "is settings and imports redis.asyncio"),
+        (f"{POSTGRES}/batch.py", "from ..door.door import Door", "(postgres) imports counterfoil.door.door"),
         ("shared/counterfoil/postgres/batch.py", "import aiohttp", "is postgres and imports aiohttp"),
-        ("shared/counterfoil/door.py", "import counterfoil_api.main", "(use) imports counterfoil_api.main (edge)"),
-        ("shared/counterfoil/door.py", "from .cli import app", "(use) imports counterfoil.cli.app (edge)"),
+        ("shared/counterfoil/door/door.py", "import counterfoil_api.main", "(door) imports counterfoil_api.main (edge)"),
+        ("shared/counterfoil/door/door.py", "from ..cli import app", "(door) imports counterfoil.cli.app (edge)"),
         ("services/api/counterfoil_api/main.py", "from counterfoil_worker import sweep", "another edge"),
         ("services/worker/counterfoil_worker/sweep.py", "from counterfoil_api.main import run", "another edge"),
         ("services/api/counterfoil_api/main.py", "import counterfoil.cli.app", "another edge"),
         ("services/api/counterfoil_api/main.py", "import counterfoil_dev", "another edge"),
-        ("shared/counterfoil/door.py", 'S = "select 1"', "speaks SQL: select 1"),
-        ("shared/counterfoil/audit.py", 'S = f"""\n  select token_id\n    from {table}"""', "speaks SQL: select"),
+        ("shared/counterfoil/door/door.py", 'S = "select 1"', "speaks SQL: select 1"),
+        ("shared/counterfoil/uses/audit.py", 'S = f"""\n  select token_id\n    from {table}"""', "speaks SQL: select"),
         ("services/api/counterfoil_api/main.py", "run('Insert into token values (1)')", "speaks SQL: Insert into"),
-        ("shared/counterfoil/door.py", "S = 'update token set name = $1'", "speaks SQL: update token set"),
-        ("shared/counterfoil/door.py", "S = 'with due as (select 1) delete'", "speaks SQL: with due as"),
+        ("shared/counterfoil/door/door.py", "S = 'update token set name = $1'", "speaks SQL: update token set"),
+        ("shared/counterfoil/door/door.py", "S = 'with due as (select 1) delete'", "speaks SQL: with due as"),
     ],
 )  # fmt: skip
 def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, complaint: str) -> None:
-    for name in ("postgres/batch", "door", "cli/app"):
+    for name in ("postgres/batch", "door/door", "cli/app"):
         plant(tmp_path, f"shared/counterfoil/{name}.py", "")
     plant(tmp_path, "shared/counterfoil_dev/__init__.py", "")
     plant(tmp_path, "services/api/counterfoil_api/main.py", "")
@@ -73,16 +68,19 @@ def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, co
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("shared/counterfoil/postgres/batch.py", "import asyncpg\nfrom .. import token\nS = 'select 1 from token'"),
-        ("shared/counterfoil/door.py", '"""Select what is due from the rows."""\nX = "commit"\nY = "Update the token"'),
-        ("shared/counterfoil/door.py", "from .postgres.batch import run\nX = 'select a reader'"),
+        ("shared/counterfoil/postgres/batch.py", "import asyncpg\nfrom ..core import token\nS = 'select 1 from token'"),
+        (
+            "shared/counterfoil/door/door.py",
+            '"""Select what is due from the rows."""\nX = "commit"\nY = "Update the token"',
+        ),
+        ("shared/counterfoil/door/door.py", "from ..postgres.batch import run\nX = 'select a reader'"),
         ("shared/counterfoil/cli/serving.py", "import counterfoil_api.main, counterfoil_worker.sweep"),
-        ("shared/counterfoil/secret.py", "import secrets, hmac, msgspec"),
+        (f"{CORE}/secret.py", "import secrets, hmac, msgspec"),
         ("shared/counterfoil_dev/postgres.py", "S = 'create role owner login'"),
     ],
 )
 def test_an_arrow_that_points_down_is_none_of_our_business(tmp_path: Path, path: str, source: str) -> None:
-    plant(tmp_path, "shared/counterfoil/token.py", "")
+    plant(tmp_path, f"{CORE}/token.py", "")
     plant(tmp_path, path, source)
     assert turned(tmp_path) == []
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.bounds import (
+from counterfoil.core.bounds import (
     NETWORK_LIMIT,
     QUOTA_LIMIT,
     UNBOUNDED,
@@ -24,10 +24,9 @@ from counterfoil.bounds import (
     checked_rate,
     rate,
 )
-from counterfoil.commands import Create, Renew, Resume, Rotate, Update
-from counterfoil.events import Suspended, Updated
-from counterfoil.principal import Principal, refuse_beyond_bounds
-from counterfoil.refusals import (
+from counterfoil.core.events import Suspended, Updated
+from counterfoil.core.principal import Principal, refuse_beyond_bounds
+from counterfoil.core.refusals import (
     BadNetwork,
     BadQuota,
     BadRateLimit,
@@ -36,9 +35,10 @@ from counterfoil.refusals import (
     Uncounted,
     UsesExhausted,
 )
-from counterfoil.secret import mint
-from counterfoil.subjects.user import decide as decide_user
-from counterfoil.token import Surroundings, used_up
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects.token.commands import Create, Renew, Resume, Rotate, Update
+from counterfoil.core.subjects.token.state import Context, used_up
+from counterfoil.core.subjects.user import decide as decide_user
 from pure import people, stories
 from pure.stories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
 from pure.test_decide_exchange import exchange
@@ -254,22 +254,22 @@ QUOTA = OwnerQuota(UUID(int=0x0A), "60/1m", 100, 7)
 def test_an_exchange_is_counted_as_a_use_and_refused_where_none_is_left() -> None:
     of_five, asked = stories.given(replace(CREATED, max_uses=5)), exchange()
     with pytest.raises(Uncounted) as refused:
-        of_five.when(asked, around=Surroundings(quota=QUOTA, used=4, owner_used=99))
+        of_five.when(asked, context=Context(quota=QUOTA, used=4, owner_used=99))
     counted = refused.value.limits
     assert counted == Limits(None, 5, QUOTA)
     # By then the use is counted, perhaps as the last one.
-    assert of_five.when(replace(asked, counted=counted), around=Surroundings(quota=QUOTA, used=5, owner_used=100))
+    assert of_five.when(replace(asked, counted=counted), context=Context(quota=QUOTA, used=5, owner_used=100))
     with pytest.raises(UsesExhausted, match="This token was used"):
-        of_five.when(asked, around=Surroundings(quota=QUOTA, used=5))
+        of_five.when(asked, context=Context(quota=QUOTA, used=5))
     with pytest.raises(UsesExhausted, match="The tokens of this owner") as refused_for_owner:
-        of_five.when(asked, around=Surroundings(quota=QUOTA, owner_used=100))
+        of_five.when(asked, context=Context(quota=QUOTA, owner_used=100))
     assert refused_for_owner.value.facts == {"of": "owner"}
 
 
 def test_uses_are_used_up_where_they_are_limited_and_nowhere_else() -> None:
-    assert used_up(UNBOUNDED, Surroundings(used=9, owner_used=9)) is None
-    assert used_up(Bounds(max_uses=10), Surroundings(quota=OwnerQuota(TOKEN), used=9, owner_used=9)) is None
-    assert used_up(Bounds(max_uses=9), Surroundings(used=9)) is not None
+    assert used_up(UNBOUNDED, Context(used=9, owner_used=9)) is None
+    assert used_up(Bounds(max_uses=10), Context(quota=OwnerQuota(TOKEN), used=9, owner_used=9)) is None
+    assert used_up(Bounds(max_uses=9), Context(used=9)) is not None
 
 
 def test_no_use_is_counted_twice_while_its_limits_change() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from counterfoil.builtin_scopes import KNOWN, WORDS, stray
-from counterfoil.refusals import BadScope
-from counterfoil.scopes import checked
+from counterfoil.core.builtin_scopes import KNOWN, WORDS, stray
+from counterfoil.core.refusals import BadScope
+from counterfoil.core.scopes import checked
 
 
 @pytest.mark.parametrize("scope", sorted({*WORDS, "own.rotate", "self.read", "own.suspend", "audit.*", "self.*"}))

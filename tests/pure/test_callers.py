@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.callers import TokenAsking, UserAsking
-from counterfoil.refusals import (
+from counterfoil.core.caller_recheck import TokenCaller, UserCaller
+from counterfoil.core.refusals import (
     CallerChanged,
     CallerGone,
     OwnerDisabled,
@@ -13,96 +13,96 @@ from counterfoil.refusals import (
     TokenRevoked,
     TokenSuspended,
 )
-from counterfoil.subjects.small import born
-from counterfoil.subjects.user import User
-from counterfoil.subjects.user_events import UserCreated
-from counterfoil.token import ALONE, Surroundings, Token
+from counterfoil.core.subjects.subject import born
+from counterfoil.core.subjects.token.state import ALONE, Context, Token
+from counterfoil.core.subjects.user import User
+from counterfoil.core.subjects.user_events import UserCreated
 from pure.stories import ADMIN, CREATED, ENDS, ITSELF, NOON, REVOKED, SECOND, SUSPENDED, fact, given
 
 
 class Held:
     """A look-up's row: a token, and what surrounds it."""
 
-    def __init__(self, token: Token, around: Surroundings = ALONE) -> None:
-        self.token, self.around = token, around
+    def __init__(self, token: Token, context: Context = ALONE) -> None:
+        self.token, self.context = token, context
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.token, name)
 
 
-def asking(token: Token, around: Surroundings = ALONE) -> TokenAsking:
-    return TokenAsking(Held(token, around))  # type: ignore[arg-type] # it has all of a token
+def asking(token: Token, context: Context = ALONE) -> TokenCaller:
+    return TokenCaller(Held(token, context))  # type: ignore[arg-type] # it has all of a token
 
 
 def test_a_token_asks_while_it_holds_all_that_it_came_with() -> None:
     token = replace(given(CREATED).token, scopes=("tokens.read", "mail.send"))
-    asking(token).refuse_less(replace(ITSELF, scopes=("mail.send",)), NOON)
+    asking(token).refuse_reduced(replace(ITSELF, scopes=("mail.send",)), NOON)
     with pytest.raises(CallerChanged):
-        asking(token).refuse_less(replace(ITSELF, scopes=("tokens.read", "tokens.revoke")), NOON)
+        asking(token).refuse_reduced(replace(ITSELF, scopes=("tokens.read", "tokens.revoke")), NOON)
 
 
 def test_a_token_whose_bounds_were_narrowed_meanwhile_asks_again() -> None:
     narrowed = replace(given(CREATED).token, networks=("192.0.2.0/24",))
     with pytest.raises(CallerChanged):
-        asking(narrowed).refuse_less(ITSELF, NOON)
-    asking(narrowed).refuse_less(replace(ITSELF, scopes=("tokens.read",), bounds=narrowed.bounds), NOON)
+        asking(narrowed).refuse_reduced(ITSELF, NOON)
+    asking(narrowed).refuse_reduced(replace(ITSELF, scopes=("tokens.read",), bounds=narrowed.bounds), NOON)
 
 
 @pytest.mark.parametrize(
-    ("token", "around", "refusal"),
+    ("token", "context", "refusal"),
     [
         (given(CREATED, REVOKED).token, ALONE, TokenRevoked),
         (given(CREATED, SUSPENDED).token, ALONE, TokenSuspended),
-        (given(CREATED).token, Surroundings(owner="disabled"), OwnerDisabled),
-        (given(CREATED).token, Surroundings(owner="removed"), OwnerDisabled),
-        (given(CREATED).token, Surroundings(epoch=1), SecretEnded),
+        (given(CREATED).token, Context(owner="disabled"), OwnerDisabled),
+        (given(CREATED).token, Context(owner="removed"), OwnerDisabled),
+        (given(CREATED).token, Context(epoch=1), SecretEnded),
     ],
 )
 def test_a_token_that_ended_meanwhile_asks_for_nothing(
-    token: Token, around: Surroundings, refusal: type[Exception]
+    token: Token, context: Context, refusal: type[Exception]
 ) -> None:
     with pytest.raises(refusal):
-        asking(token, around).refuse_less(ITSELF, NOON)
+        asking(token, context).refuse_reduced(ITSELF, NOON)
 
 
 def test_a_token_asks_with_the_generation_that_it_came_with() -> None:
     token = replace(given(CREATED).token, generation=3)
-    asking(token).refuse_less(replace(ITSELF, scopes=(), generation=3), NOON)
+    asking(token).refuse_reduced(replace(ITSELF, scopes=(), generation=3), NOON)
     with pytest.raises(Exception, match="replaced"):
-        asking(token).refuse_less(replace(ITSELF, generation=1), NOON)
+        asking(token).refuse_reduced(replace(ITSELF, generation=1), NOON)
     with pytest.raises(TokenExpired):
-        asking(token).refuse_less(ITSELF, ENDS)
+        asking(token).refuse_reduced(ITSELF, ENDS)
 
 
 def test_a_bearer_asks_until_its_own_end() -> None:
     token, bearer = given(CREATED).token, replace(ITSELF, scopes=(), expires_at=NOON)
-    asking(token).refuse_less(bearer, NOON - SECOND)
+    asking(token).refuse_reduced(bearer, NOON - SECOND)
     with pytest.raises(TokenExpired):
-        asking(token).refuse_less(bearer, NOON)
+        asking(token).refuse_reduced(bearer, NOON)
 
 
-def asked(standing: str, *held: str, generation: int = 1) -> UserAsking:
+def asked(standing: str, *held: str, generation: int = 1) -> UserCaller:
     """A user who may do just this, since their role gives nothing."""
     user = born(User, fact(UserCreated(role="member"), version=1), role="member", scopes=held, generation=generation)
-    return UserAsking(replace(user, standing=standing))
+    return UserCaller(replace(user, standing=standing))
 
 
 def test_a_user_asks_with_what_they_log_in_with_now() -> None:
     by = replace(ADMIN, scopes=(), generation=1)
-    asked("active", generation=1).refuse_less(by, NOON)
+    asked("active", generation=1).refuse_reduced(by, NOON)
     with pytest.raises(CallerGone):
-        asked("active", generation=2).refuse_less(by, NOON)
+        asked("active", generation=2).refuse_reduced(by, NOON)
 
 
 def test_a_user_asks_while_they_hold_all_that_they_came_with() -> None:
-    asked("active", "all").refuse_less(ADMIN, NOON)
-    asked("active", "all").refuse_less(replace(ADMIN, scopes=("own.read",)), NOON)
+    asked("active", "all").refuse_reduced(ADMIN, NOON)
+    asked("active", "all").refuse_reduced(replace(ADMIN, scopes=("own.read",)), NOON)
     for left in (("mail.send",), ()):
         with pytest.raises(CallerChanged):
-            asked("active", *left).refuse_less(replace(ADMIN, scopes=("own.read", "tokens.read")), NOON)
+            asked("active", *left).refuse_reduced(replace(ADMIN, scopes=("own.read", "tokens.read")), NOON)
 
 
 @pytest.mark.parametrize("standing", ["disabled", "removed"])
 def test_a_user_who_is_gone_asks_for_nothing(standing: str) -> None:
     with pytest.raises(CallerGone):
-        asked(standing, "all").refuse_less(ADMIN, NOON)
+        asked(standing, "all").refuse_reduced(ADMIN, NOON)

@@ -9,13 +9,13 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.principal import Principal
-from counterfoil.refusals import BadLink, BadScope, BadText, BeyondCaller, NotFound, StaleRevision
-from counterfoil.scopes import missing
-from counterfoil.subjects import KIND_OF, TYPE_OF, decide, evolve
-from counterfoil.subjects.account import EndSecrets
-from counterfoil.subjects.catalogue import (
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, NotFound, StaleRevision
+from counterfoil.core.scopes import missing
+from counterfoil.core.subjects import KIND_OF, TYPE_OF, decide, evolve
+from counterfoil.core.subjects.account import EndSecrets
+from counterfoil.core.subjects.scope_catalogue import (
     ComposeSet,
     DescribeScope,
     ForgetScope,
@@ -28,7 +28,7 @@ from counterfoil.subjects.catalogue import (
     decide_set,
     named,
 )
-from counterfoil.subjects.small import Around, Small, SubjectCommand
+from counterfoil.core.subjects.subject import Around, SubjectCommand, SubjectState
 from pure.stories import ACCOUNT, ADMIN, NOON, holding
 
 NOW = Around(at=NOON)
@@ -39,8 +39,8 @@ def asks(command: type[SubjectCommand], *, by: Principal = ADMIN, **fields: Any)
     return command(account=ACCOUNT, id=ID, by=by, **fields)
 
 
-def after(*commands: SubjectCommand) -> Small | None:
-    state: Small | None = None
+def after(*commands: SubjectCommand) -> SubjectState | None:
+    state: SubjectState | None = None
     for command in commands:
         for event in decide(state, command, NOW):
             version = state.version + 1 if state else 1

@@ -1,9 +1,9 @@
 """What an event changed: each field before and after, whatever kind of subject it is of."""
 
-from counterfoil.events import Private
-from counterfoil.subjects.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
-from counterfoil.subjects.changes import changes_of
-from counterfoil.subjects.user_events import PasswordChanged, UserUpdated
+from counterfoil.core.events import Private
+from counterfoil.core.subjects.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
+from counterfoil.core.subjects.changes import changes_of
+from counterfoil.core.subjects.user_events import PasswordChanged, UserUpdated
 from pure.people import ADA, BOB, born, fact
 from pure.test_account import fact as account_fact
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from counterfoil.codec import ENTRY_LIMIT, canonical, commitment, entry_of, fact_of, leaf_hash, seal
-from counterfoil.events import Created, Erased, Private, Revoked, Rotated
-from counterfoil.refusals import EntryTooLarge
-from counterfoil.subjects import KINDS
+from counterfoil.core.codec import ENTRY_LIMIT, canonical, commitment, entry_of, fact_of, leaf_hash, seal
+from counterfoil.core.events import Created, Erased, Private, Revoked, Rotated
+from counterfoil.core.refusals import EntryTooLarge
+from counterfoil.core.subjects import KINDS
 from pure.stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
 
 SALT = bytes(range(32))

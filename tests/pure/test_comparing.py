@@ -5,23 +5,28 @@ from typing import Any
 
 import pytest
 
-from counterfoil.comparing import LEEWAY, Difference, differences, expected, is_listed
-from counterfoil.events import Event, Fact, Private, Rotated, Subject
-from counterfoil.principal import NIL, Actor
-from counterfoil.subjects import evolve
-from counterfoil.subjects.account import AccountCreated, Policy, PolicyChanged, SecretsEnded
-from counterfoil.subjects.catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
-from counterfoil.subjects.job import Children, JobAccepted, JobFinished, JobStarted
-from counterfoil.subjects.reads import Read
-from counterfoil.subjects.small import Small
-from counterfoil.subjects.user_events import TotpEnrolled, UserCreated, UserRemoved
-from counterfoil.token import ALONE, Surroundings, Token
+from counterfoil.core.events import Event, Fact, Private, Rotated, Subject
+from counterfoil.core.principal import NIL, Actor
+from counterfoil.core.subjects import evolve
+from counterfoil.core.subjects.access import Read
+from counterfoil.core.subjects.account import AccountCreated, Policy, PolicyChanged, SecretsEnded
+from counterfoil.core.subjects.bulk_revocation import (
+    BulkRevocationAccepted,
+    BulkRevocationFinished,
+    BulkRevocationStarted,
+    Children,
+)
+from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
+from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.state import ALONE, Context, Token
+from counterfoil.core.subjects.user_events import TotpEnrolled, UserCreated, UserRemoved
+from counterfoil.uses.audit.expected_documents import LEEWAY, Difference, differences, expected, is_listed
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, HOUR, NOON, REVOKED, SECOND, SUSPENDED, given
 
 
-def small(kind: str, *events: Event) -> Small:
+def small(kind: str, *events: Event) -> SubjectState:
     """The state of a small subject after these events."""
-    state: Small | None = None
+    state: SubjectState | None = None
     for version, event in enumerate(events, 1):
         fact = Fact(
             account=ACCOUNT, subject=Subject(kind, NIL), version=version, type="", at=BORN, by=ADMIN.actor, event=event
@@ -44,28 +49,33 @@ def document(shown: dict[str, object]) -> SimpleNamespace:
 
 
 TOKEN = given(CREATED).token
-STATES: list[Token | Small] = [
+STATES: list[Token | SubjectState] = [
     TOKEN,
     small("account", AccountCreated(private=CREATED.private)),
     small("account", AccountCreated(), PolicyChanged(policy=Policy(thresholds=(604_800,), catalogue_closed=True))),
     small("user", UserCreated(number=1, role="member", private=CREATED.private), TotpEnrolled(recovery_codes=10)),
     small("scope", ScopeDescribed(scope="mail.send", private=CREATED.private)),
     small("scope_set", SetComposed(scopes=("mail.send",), private=CREATED.private)),
-    small("job", JobAccepted(plan="ab", total=2)),
-    small("job", JobAccepted(plan="ab", total=2, children=Children()), JobStarted()),
-    small("job", JobAccepted(plan="ab", total=2), JobStarted(), JobFinished(revoked=1, failed=1)),
+    small("job", BulkRevocationAccepted(plan="ab", total=2)),
+    small("job", BulkRevocationAccepted(plan="ab", total=2, children=Children()), BulkRevocationStarted()),
+    small(
+        "job",
+        BulkRevocationAccepted(plan="ab", total=2),
+        BulkRevocationStarted(),
+        BulkRevocationFinished(revoked=1, failed=1),
+    ),
 ]
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_is_shown_as_the_state_says_differs_in_nothing(state: Token | Small) -> None:
+def test_what_is_shown_as_the_state_says_differs_in_nothing(state: Token | SubjectState) -> None:
     assert differences(state, document(expected(state, NOON)), NOON) == []
 
 
 @pytest.mark.parametrize(
     ("state", "field"), [(state, field) for state in STATES for field in expected(state, NOON)], ids=str
 )
-def test_a_field_that_shows_something_else_is_named(state: Token | Small, field: str) -> None:
+def test_a_field_that_shows_something_else_is_named(state: Token | SubjectState, field: str) -> None:
     shown = expected(state, NOON)
     lie = document({**shown, field: "a lie"})
     assert differences(state, lie, NOON) == [Difference(field, "a lie", shown[field])]
@@ -87,7 +97,7 @@ def test_how_many_a_job_revoked_is_known_when_it_is_over() -> None:
     ("said", "shown"), [('{"owner":"a"}', {"owner": "a"}), ("{", "{"), ("[" * 5_000, "[" * 5_000), ("", None)]
 )
 def test_a_filter_in_an_event_that_is_no_json_stands_for_itself(said: str, shown: object) -> None:
-    state = small("job", JobAccepted(plan="ab", total=2, private=Private(description=said)))
+    state = small("job", BulkRevocationAccepted(plan="ab", total=2, private=Private(description=said)))
     assert expected(state, NOON)["filter"] == shown
 
 
@@ -97,26 +107,26 @@ def test_what_came_from_private_parts_that_nobody_has_is_not_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "around", "status", "refused"),
+    ("events", "context", "status", "refused"),
     [
         ((), ALONE, "active", None),
         ((SUSPENDED,), ALONE, "suspended", "token-suspended"),
         ((REVOKED,), ALONE, "revoked", "token-revoked"),
-        ((), Surroundings(epoch=1), "active", "secret-ended"),
-        ((), Surroundings(owner="disabled", owner_holds=("own.*",)), "active", "owner-disabled"),
+        ((), Context(epoch=1), "active", "secret-ended"),
+        ((), Context(owner="disabled", owner_holds=("own.*",)), "active", "owner-disabled"),
     ],
 )
 def test_status_and_problem_are_those_of_the_ledger(
-    events: tuple[Event, ...], around: Surroundings, status: str, refused: str | None
+    events: tuple[Event, ...], context: Context, status: str, refused: str | None
 ) -> None:
-    shown = expected(given(CREATED, *events).token, NOON, around)
+    shown = expected(given(CREATED, *events).token, NOON, context)
     assert (shown["status"], shown["refused"]) == (status, refused)
 
 
 def test_a_token_does_what_its_owner_may() -> None:
-    around = Surroundings(owner_holds=("mail.send",))
+    context = Context(owner_holds=("mail.send",))
     assert expected(TOKEN, NOON)["effective_scopes"] == ("tokens.read",)
-    assert expected(TOKEN, NOON, around)["effective_scopes"] == ()
+    assert expected(TOKEN, NOON, context)["effective_scopes"] == ()
 
 
 @pytest.mark.parametrize(
@@ -157,5 +167,5 @@ def test_lists_leave_out_what_was_forgotten_and_nothing_else() -> None:
 
 def test_a_kind_that_the_api_does_not_show_is_told_apart() -> None:
     log = small("log", Read(reader=Actor("user", NIL), calls={}, shown=0, tokens=(), seconds=0))
-    with pytest.raises(TypeError, match="nothing of a Log"):
+    with pytest.raises(TypeError, match="nothing of an Access"):
         expected(log, NOON)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.cursor import BadCursor, Cursors
+from counterfoil.core.cursor import BadCursor, Cursors
 from counterfoil.postgres.listing import Filter
 
 ACCOUNT, OTHER = UUID(int=1), UUID(int=2)

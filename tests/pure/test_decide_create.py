@@ -8,13 +8,22 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Create
-from counterfoil.events import Created, Private
-from counterfoil.principal import Owner
-from counterfoil.refusals import BadDuration, BadExpiry, BadMetadata, BadOwner, BadScope, BadText, BeyondCaller, Refusal
-from counterfoil.secret import mint
-from counterfoil.subjects.account import Policy
-from counterfoil.token import Surroundings, flaw, status
+from counterfoil.core.events import Created, Private
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import (
+    BadDuration,
+    BadExpiry,
+    BadMetadata,
+    BadOwner,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    Refusal,
+)
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects.account import Policy
+from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.state import Context, refusal_for, status
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
 
 
@@ -51,7 +60,7 @@ def test_without_scopes_it_holds_none_and_without_a_life_it_never_expires() -> N
     assert token.scopes == ()
     assert token.expires_at is None
     assert token.next_due_at is None
-    assert flaw(token, 1, datetime(9998, 1, 1, tzinfo=UTC)) is None
+    assert refusal_for(token, 1, datetime(9998, 1, 1, tzinfo=UTC)) is None
 
 
 def test_forever_is_kept_as_said_and_never_expires() -> None:
@@ -77,8 +86,8 @@ def test_the_duration_of_what_was_made_elsewhere_counts_from_then() -> None:
     assert (token.duration, token.expires_at, token.lived_from) == ("90d", NOON + 60 * DAY, NOON)
     assert given().then(create(duration="forever", made_at=NOON - DAY), NOON).expires_at is None
     assert given().then(create(expires_at=NOON + DAY, made_at=NOON - DAY), NOON).expires_at == NOON + DAY
-    around = Surroundings(Policy(default_lifetime="2d"))
-    (created,) = given().when(create(duration=None, made_at=NOON - DAY), NOON, around)
+    context = Context(Policy(default_lifetime="2d"))
+    (created,) = given().when(create(duration=None, made_at=NOON - DAY), NOON, context)
     assert isinstance(created, Created)
     assert created.expires_at == NOON + 2 * DAY
 
@@ -101,8 +110,8 @@ def test_nothing_was_made_elsewhere_in_the_future() -> None:
 
 def test_the_exact_instant_of_expiry_is_already_too_late() -> None:
     token = given().then(create(expires_at=ENDS))
-    assert flaw(token, 1, ENDS) is not None
-    assert flaw(token, 1, ENDS - timedelta(microseconds=1)) is None
+    assert refusal_for(token, 1, ENDS) is not None
+    assert refusal_for(token, 1, ENDS - timedelta(microseconds=1)) is None
 
 
 def test_an_expiry_is_kept_in_utc() -> None:
@@ -173,4 +182,4 @@ def test_a_child_never_outlives_its_caller(life: dict[str, Any]) -> None:
 @pytest.mark.parametrize("life", [{"duration": "1d"}, {"expires_at": NOON + DAY}, {"duration": "1h"}])
 def test_a_child_may_live_as_long_as_its_caller(life: dict[str, Any]) -> None:
     token = given().then(create(**life, by=holding(expires_at=NOON + DAY)), NOON)
-    assert flaw(token, 1, NOON + DAY) is not None
+    assert refusal_for(token, 1, NOON + DAY) is not None

@@ -8,10 +8,8 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Exchange, Held, Revoke
-from counterfoil.decide import decide
-from counterfoil.events import Exchanged
-from counterfoil.refusals import (
+from counterfoil.core.events import Exchanged
+from counterfoil.core.refusals import (
     BadScope,
     BadText,
     BeyondAudience,
@@ -24,8 +22,10 @@ from counterfoil.refusals import (
     TokenSuspended,
     UnknownSecret,
 )
-from counterfoil.subjects.account import Policy
-from counterfoil.token import Surroundings
+from counterfoil.core.subjects.account import Policy
+from counterfoil.core.subjects.token.commands import Exchange, Held, Revoke
+from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.state import Context
 from pure.stories import (
     ANOTHER,
     BORN,
@@ -179,11 +179,11 @@ def test_nobody_acts_for_another_account() -> None:
 
 
 def test_the_networks_of_the_account_count_when_buying_too() -> None:
-    around = Surroundings(Policy(networks=("192.0.2.0/24",)))
+    context = Context(Policy(networks=("192.0.2.0/24",)))
     for address in (None, ip_address("198.51.100.1")):
         with pytest.raises(NetworkForbidden):
-            decide(given(WIDE).state, exchange(address=address), NOON, around)
-    assert decide(given(WIDE).state, exchange(address=ip_address("192.0.2.9")), NOON, around)
+            decide(given(WIDE).state, exchange(address=address), NOON, context)
+    assert decide(given(WIDE).state, exchange(address=ip_address("192.0.2.9")), NOON, context)
 
 
 @pytest.mark.parametrize(

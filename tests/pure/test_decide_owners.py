@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import (
+from counterfoil.core.events import Created, Erased, Exchanged, Private, Revoked, Updated
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import (
+    AlreadyRevoked,
+    BeyondCaller,
+    BeyondOwner,
+    OwnerDisabled,
+    Refusal,
+    UnknownUser,
+    UserGone,
+)
+from counterfoil.core.subjects.token.commands import (
     Create,
     Erase,
     Exchange,
@@ -19,21 +30,10 @@ from counterfoil.commands import (
     TokenCommand,
     Update,
 )
-from counterfoil.events import Created, Erased, Exchanged, Private, Revoked, Updated
-from counterfoil.principal import Owner
-from counterfoil.refusals import (
-    AlreadyRevoked,
-    BeyondCaller,
-    BeyondOwner,
-    OwnerDisabled,
-    Refusal,
-    UnknownUser,
-    UserGone,
-)
-from counterfoil.token import Surroundings, flaw, status
+from counterfoil.core.subjects.token.state import Context, refusal_for, status
 from pure.stories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
 
-MEMBER = Surroundings(owner_holds=("own.*", "invoices.read"))
+MEMBER = Context(owner_holds=("own.*", "invoices.read"))
 WIDE = replace(CREATED, scopes=("all",))
 
 
@@ -41,9 +41,9 @@ def create(*scopes: str) -> Create:
     return asks(Create, number=7, owner=CREATED.owner, name="nightly", secret=SECRET, scopes=scopes)
 
 
-def bought(story: Given, around: Surroundings, **wanted: Any) -> object:
+def bought(story: Given, context: Context, **wanted: Any) -> object:
     command = asks(Exchange, generation=1, jti=JTI, lifetime_seconds=60, **wanted)
-    (event,) = story.when(command, NOON, around)
+    (event,) = story.when(command, NOON, context)
     assert isinstance(event, Exchanged)
     return event.scopes
 
@@ -73,19 +73,17 @@ ADA = Owner("user", "019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
 
 
 @pytest.mark.parametrize(
-    ("owner", "around", "refusal"),
+    ("owner", "context", "refusal"),
     [
-        (ADA, Surroundings(), UnknownUser),
-        (replace(ADA, id="ada"), Surroundings(), UnknownUser),
-        (replace(ADA, id="2"), Surroundings(), UnknownUser),
+        (ADA, Context(), UnknownUser),
+        (replace(ADA, id="ada"), Context(), UnknownUser),
+        (replace(ADA, id="2"), Context(), UnknownUser),
         (ADA, replace(MEMBER, owner="removed"), UserGone),
     ],
 )
-def test_no_token_is_issued_for_a_user_who_is_not_there(
-    owner: Owner, around: Surroundings, refusal: type[Refusal]
-) -> None:
+def test_no_token_is_issued_for_a_user_who_is_not_there(owner: Owner, context: Context, refusal: type[Refusal]) -> None:
     with pytest.raises(refusal) as refused:
-        given().when(replace(create(), owner=owner), NOON, around)
+        given().when(replace(create(), owner=owner), NOON, context)
     assert refused.value.facts == {"field": "owner.id"}
 
 
@@ -96,28 +94,28 @@ def test_a_token_is_issued_for_a_user_who_is_disabled_but_will_come_back() -> No
 
 
 def test_a_token_whose_owner_is_no_user_of_ours_is_bound_by_its_caller_alone() -> None:
-    assert len(given().when(create("all"), NOON, Surroundings())) == 1
+    assert len(given().when(create("all"), NOON, Context())) == 1
 
 
 def test_a_bearer_holds_no_more_than_the_user_may_do_when_it_is_bought() -> None:
     assert bought(given(WIDE), MEMBER) == ("own.*", "invoices.read")
     assert bought(given(WIDE), MEMBER, scopes=("own.read",)) == ("own.read",)
-    assert bought(given(WIDE), Surroundings(owner_holds=())) == ()
+    assert bought(given(WIDE), Context(owner_holds=())) == ()
     with pytest.raises(BeyondCaller):
         bought(given(WIDE), MEMBER, scopes=("tokens.read",))
     earlier = Held(scopes=("all",), audience=(), expires_at=ENDS)
     assert bought(given(WIDE), MEMBER, held=earlier) == ("own.*", "invoices.read")
 
 
-GONE = Surroundings(owner="removed")
+GONE = Context(owner="removed")
 
 
 @pytest.mark.parametrize("at", [NOON, ENDS])
 def test_a_token_whose_user_was_removed_is_revoked_and_neither_active_nor_expired(at: datetime) -> None:
     token = given(CREATED).token
     assert status(token, at, GONE) == "revoked"
-    assert status(token, at, Surroundings(owner="disabled")) == status(token, at)
-    refused = flaw(token, 1, at, GONE)
+    assert status(token, at, Context(owner="disabled")) == status(token, at)
+    refused = refusal_for(token, 1, at, GONE)
     assert isinstance(refused, OwnerDisabled)
     assert "was removed" in refused.detail
 

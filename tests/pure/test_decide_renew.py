@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Renew
-from counterfoil.events import Expired, Expiring, Renewed
-from counterfoil.refusals import BadDuration, BadExpiry, BeyondCaller, NothingToRenew, Refusal, RenewsItself
-from counterfoil.token import flaw
+from counterfoil.core.events import Expired, Expiring, Renewed
+from counterfoil.core.refusals import BadDuration, BadExpiry, BeyondCaller, NothingToRenew, Refusal, RenewsItself
+from counterfoil.core.subjects.token.commands import Renew
+from counterfoil.core.subjects.token.state import refusal_for
 from pure.stories import (
     ANOTHER,
     BORN,
@@ -80,7 +80,7 @@ def test_a_token_is_only_renewed_to_a_moment_still_to_come(history: Any) -> None
     for at, gone in ((LATER, ENDS), (LATER, LATER), (ENDS - HOUR, BORN)):
         with pytest.raises(BadExpiry, match="has passed"):
             given(*history).when(asks(Renew, expires_at=gone), at)
-    assert flaw(given(CREATED).then(asks(Renew, expires_at=LATER + HOUR), LATER), 1, LATER) is None
+    assert refusal_for(given(CREATED).then(asks(Renew, expires_at=LATER + HOUR), LATER), 1, LATER) is None
 
 
 @pytest.mark.parametrize("life", [{}, {"duration": "1h"}, {"duration": "forever"}, {"expires_at": NOON + HOUR}])

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Renew, Rotate, Update
-from counterfoil.events import Exchanged, Renewed, Updated
-from counterfoil.refusals import (
+from counterfoil.core.events import Exchanged, Renewed, Updated
+from counterfoil.core.refusals import (
     BadDuration,
     BadExpiry,
     BeyondCaller,
@@ -16,7 +15,8 @@ from counterfoil.refusals import (
     PreviousSecretEnded,
     PreviousSecretGood,
 )
-from counterfoil.token import Surroundings, flaw, good_until
+from counterfoil.core.subjects.token.commands import Renew, Rotate, Update
+from counterfoil.core.subjects.token.state import Context, good_until, refusal_for
 from pure.stories import (
     CREATED,
     DAY,
@@ -44,7 +44,7 @@ def rotate(grace: int = 0, **fields: Any) -> Rotate:
 
 
 def answer(history: tuple[Any, ...], generation: int, at: Any) -> str:
-    found = flaw(given(*history).token, generation, at)
+    found = refusal_for(given(*history).token, generation, at)
     assert found is None or isinstance(found, Denied)
     return type(found).__name__ if found else "good"
 
@@ -97,7 +97,7 @@ def test_a_rotation_without_a_grace_states_that_it_leaves_the_new_secret_alone()
 def test_a_rotation_after_a_grace_cuts_nothing_short(stated: bool) -> None:
     after = given(*IN_GRACE).when(rotate(3600, ends_previous=stated), GRACE_ENDS)
     assert after == [rotated(3, GRACE_ENDS + HOUR)]
-    ended_with_all_others = given(*IN_GRACE).when(rotate(3600, ends_previous=stated), NOON, Surroundings(epoch=1))
+    ended_with_all_others = given(*IN_GRACE).when(rotate(3600, ends_previous=stated), NOON, Context(epoch=1))
     assert ended_with_all_others == [replace(rotated(3, GRACE_ENDS), epoch=1)]
 
 
@@ -122,7 +122,7 @@ def test_rotating_changes_secret_and_grace_and_nothing_else() -> None:
 
 
 def test_a_new_secret_is_of_the_epoch_in_which_it_is_made() -> None:
-    (event,) = given(CREATED).when(rotate(3600), NOON, Surroundings(epoch=3))
+    (event,) = given(CREATED).when(rotate(3600), NOON, Context(epoch=3))
     token = given(CREATED, (NOON, event)).token
     assert (token.epoch, token.previous_epoch) == (3, 0)
 
@@ -141,8 +141,8 @@ def test_an_expired_token_gets_a_new_secret_and_a_new_life_together() -> None:
 
 def test_the_secret_of_an_expired_token_never_revives_whatever_grace_is_asked() -> None:
     token = given(CREATED).then(rotate(3600, duration="1d"), LATER)
-    assert flaw(token, 2, LATER) is None
-    assert type(flaw(token, 1, LATER)).__name__ == "SecretRetired"
+    assert refusal_for(token, 2, LATER) is None
+    assert type(refusal_for(token, 1, LATER)).__name__ == "SecretRetired"
 
 
 def test_the_new_life_of_an_expired_token_lies_ahead() -> None:
@@ -220,7 +220,7 @@ def test_a_previous_secret_that_has_ended_is_not_brought_back(history: tuple[Any
 
 def test_a_previous_secret_that_was_ended_with_all_others_is_not_moved() -> None:
     with pytest.raises(PreviousSecretEnded):
-        given(*IN_GRACE).when(asks(Update, previous_until=LATER), NOON + SECOND, Surroundings(epoch=1))
+        given(*IN_GRACE).when(asks(Update, previous_until=LATER), NOON + SECOND, Context(epoch=1))
 
 
 def test_a_new_life_has_no_grace_whatever_moment_is_asked_for() -> None:

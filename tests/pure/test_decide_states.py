@@ -4,8 +4,10 @@ from itertools import product
 
 import pytest
 
-from counterfoil import commands, refusals
-from counterfoil.commands import (
+from counterfoil.core import refusals
+from counterfoil.core.events import Expired
+from counterfoil.core.subjects.token import commands
+from counterfoil.core.subjects.token.commands import (
     Change,
     Create,
     Erase,
@@ -19,9 +21,8 @@ from counterfoil.commands import (
     TokenCommand,
     Update,
 )
-from counterfoil.decide import decide
-from counterfoil.events import Expired
-from counterfoil.token import flaw, status
+from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.state import refusal_for, status
 from pure.stories import (
     ANOTHER,
     CREATED,
@@ -113,7 +114,7 @@ def test_every_command_stands_in_the_table() -> None:
 def test_verification_follows_the_same_table_as_exchange(state: str) -> None:
     history, at = STATES[state]
     answer = expected(state, "exchange")
-    found = flaw(given(*history).token, 1, at)
+    found = refusal_for(given(*history).token, 1, at)
     assert (found is None) if answer == "Exchanged" else type(found).__name__ == answer
 
 

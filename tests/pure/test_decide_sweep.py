@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Renew, Sweep
-from counterfoil.events import Created, Event, Expired, Expiring, Private, Revoked
-from counterfoil.token import Surroundings, evolve, pending
+from counterfoil.core.events import Created, Event, Expired, Expiring, Private, Revoked
+from counterfoil.core.subjects.token.commands import Renew, Sweep
+from counterfoil.core.subjects.token.state import Context, evolve, pending
 from pure.stories import (
     BORN,
     CREATED,
@@ -137,7 +137,7 @@ LEFT = Revoked(job=None, private=Private(reason="The user who owned this token w
 
 @pytest.mark.parametrize("at", [ENDS - 30 * DAY, ENDS - SECOND, ENDS, LATER])
 def test_nobody_is_told_of_the_expiry_of_a_token_whose_user_was_removed(at: datetime) -> None:
-    removed = Surroundings(owner="removed")
+    removed = Context(owner="removed")
     assert given(CREATED).when(SWEEP, at, removed) == [LEFT]
     assert given(CREATED, (at, LEFT)).when(SWEEP, at, removed) == []
     assert given(CREATED, (at, LEFT)).token.next_due_at is None
@@ -145,10 +145,10 @@ def test_nobody_is_told_of_the_expiry_of_a_token_whose_user_was_removed(at: date
 
 @pytest.mark.parametrize("announced", [EXPIRED, REVOKED])
 def test_of_a_removed_users_token_that_is_over_nothing_is_said(announced: Event) -> None:
-    assert given(CREATED, (ENDS, announced)).when(SWEEP, LATER, Surroundings(owner="removed")) == []
+    assert given(CREATED, (ENDS, announced)).when(SWEEP, LATER, Context(owner="removed")) == []
 
 
 def test_a_disabled_users_tokens_are_announced_as_they_may_be_enabled_again() -> None:
-    disabled = Surroundings(owner="disabled")
+    disabled = Context(owner="disabled")
     assert given(CREATED).when(SWEEP, ENDS - 30 * DAY, disabled) == [notice(30)]
     assert given(CREATED).when(SWEEP, ENDS, disabled) == [EXPIRED]

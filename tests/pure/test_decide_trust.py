@@ -8,13 +8,12 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.bounds import Bounds
-from counterfoil.callers import UserAsking, maker_of
-from counterfoil.chain import Chain
-from counterfoil.commands import Create, Exchange, Held, Rotate, Update
-from counterfoil.events import Asserted, Created, Exchanged, Updated
-from counterfoil.principal import Actor, Owner, Principal, handed_on
-from counterfoil.refusals import (
+from counterfoil.core.bounds import Bounds
+from counterfoil.core.caller_recheck import UserCaller, maker_of
+from counterfoil.core.chain import Chain
+from counterfoil.core.events import Asserted, Created, Exchanged, Updated
+from counterfoil.core.principal import Actor, Owner, Principal, handed_on
+from counterfoil.core.refusals import (
     BadTrust,
     BeyondCaller,
     MakerGone,
@@ -31,11 +30,12 @@ from counterfoil.refusals import (
     TrustRefused,
     UnknownSecret,
 )
-from counterfoil.subjects.small import born
-from counterfoil.subjects.user import User
-from counterfoil.subjects.user_events import UserCreated
-from counterfoil.token import ALONE, Surroundings, Token
-from counterfoil.trust import Assertion
+from counterfoil.core.subjects.subject import born
+from counterfoil.core.subjects.token.commands import Create, Exchange, Held, Rotate, Update
+from counterfoil.core.subjects.token.state import ALONE, Context, Token
+from counterfoil.core.subjects.user import User
+from counterfoil.core.subjects.user_events import UserCreated
+from counterfoil.core.trust import Assertion
 from pure.stories import (
     ADMIN,
     ANOTHER,
@@ -62,7 +62,7 @@ ONCE = replace(TRUSTING, trust=replace(TRUST, once=True))
 OTHER = replace(TRUST, audience="https://other.example")
 ASSERTION = Assertion(issuer=GITHUB, audience=US, claims=CLAIMS)
 MAKER = replace(ADMIN, owner=Owner("user", str(ADMIN.actor.id)))
-AROUND = Surroundings(maker=MAKER)
+AROUND = Context(maker=MAKER)
 BOUGHT = Asserted(
     issuer=GITHUB, jti=ASSERTION.digest.hex() if ASSERTION.digest else None,
     claims={"sub": str(CLAIMS["sub"]), "repository": "acme/app", "ref": "refs/heads/main"},
@@ -78,8 +78,8 @@ def exchange(**fields: Any) -> Exchange:
     return asks(Exchange, **{"generation": 0, "jti": JTI, "lifetime_seconds": 3_600, "assertion": ASSERTION, **fields})
 
 
-def bearer(story: Given, around: Surroundings = AROUND, **fields: Any) -> Exchanged:
-    [event] = story.when(exchange(**fields), NOON, around)
+def bearer(story: Given, context: Context = AROUND, **fields: Any) -> Exchanged:
+    [event] = story.when(exchange(**fields), NOON, context)
     assert isinstance(event, Exchanged)
     return event
 
@@ -164,7 +164,7 @@ def test_the_same_trust_again_changes_nothing_unless_it_is_somebody_else_who_ans
 
 
 def test_a_trust_ends_with_all_secrets_and_is_good_again_when_it_is_stated_again() -> None:
-    later = Surroundings(epoch=1, maker=MAKER)
+    later = Context(epoch=1, maker=MAKER)
     with pytest.raises(SecretEnded, match="state its trust again"):
         given(TRUSTING).when(exchange(), NOON, later)
     again = given(TRUSTING).when(asks(Update, trust=TRUST), NOON, later)
@@ -196,13 +196,13 @@ def test_who_gives_it_more_scopes_answers_for_it_and_who_takes_some_does_not() -
 
 def test_a_bearer_is_cut_to_what_the_maker_holds_at_that_moment() -> None:
     less = replace(MAKER, scopes=("deploy.run", "mail.send"))
-    assert bearer(given(TRUSTING), Surroundings(maker=less)).scopes == ("deploy.run",)
+    assert bearer(given(TRUSTING), Context(maker=less)).scopes == ("deploy.run",)
     with pytest.raises(BeyondCaller):
-        given(TRUSTING).when(exchange(scopes=("deploy.*",)), NOON, Surroundings(maker=less))
-    assert bearer(given(TRUSTING), Surroundings(maker=replace(MAKER, scopes=()))).scopes == ()
+        given(TRUSTING).when(exchange(scopes=("deploy.*",)), NOON, Context(maker=less))
+    assert bearer(given(TRUSTING), Context(maker=replace(MAKER, scopes=()))).scopes == ()
     # A bearer that was bought buys no more than that either.
     held = Held(("deploy.*",), ("mail",), NOON + HOUR)
-    again = bearer(given(TRUSTING), Surroundings(maker=less), assertion=None, generation=1, held=held)
+    again = bearer(given(TRUSTING), Context(maker=less), assertion=None, generation=1, held=held)
     assert again.scopes == ("deploy.run",)
 
 
@@ -213,12 +213,12 @@ def test_a_maker_who_is_gone_gives_nothing() -> None:
 
 def test_a_bearer_outlives_neither_its_token_nor_the_maker_and_comes_from_where_the_maker_may_be() -> None:
     passing = replace(MAKER, expires_at=NOON + HOUR / 2, bounds=Bounds(networks=("192.0.2.0/24",)))
-    around, inside = Surroundings(maker=passing), ip_address("192.0.2.9")
-    assert bearer(given(TRUSTING), around, address=inside).expires_at == NOON + HOUR / 2
+    context, inside = Context(maker=passing), ip_address("192.0.2.9")
+    assert bearer(given(TRUSTING), context, address=inside).expires_at == NOON + HOUR / 2
     with pytest.raises(TokenNetworkForbidden):
-        given(TRUSTING).when(exchange(address=ip_address("198.51.100.1")), NOON, around)
+        given(TRUSTING).when(exchange(address=ip_address("198.51.100.1")), NOON, context)
     short = replace(TRUSTING, expires_at=NOON + HOUR / 4)
-    assert bearer(given(short), around, address=inside).expires_at == NOON + HOUR / 4
+    assert bearer(given(short), context, address=inside).expires_at == NOON + HOUR / 4
 
 
 def test_a_maker_hands_on_to_others_only_what_takes_no_more_than_they_hold() -> None:
@@ -235,13 +235,13 @@ def test_a_maker_is_who_they_are_at_that_moment() -> None:
     maker = maker_of(asking(token), by, NOON)
     assert maker == replace(by, scopes=("deploy.run",), owner=token.owner, expires_at=token.expires_at)
     assert maker_of(asking(given(CREATED, REVOKED).token), by, NOON) is None
-    assert maker_of(asking(token, Surroundings(owner="removed")), by, NOON) is None
+    assert maker_of(asking(token, Context(owner="removed")), by, NOON) is None
     assert maker_of(None, by, NOON) is None
     user = born(User, fact(UserCreated(role="member"), version=1), role="member", scopes=("mail.send",), generation=1)
-    made = maker_of(UserAsking(user), replace(by, actor=Actor("user", user.id)), NOON)
+    made = maker_of(UserCaller(user), replace(by, actor=Actor("user", user.id)), NOON)
     assert made is not None
     assert (made.scopes, made.owner) == (user.held, Owner("user", str(user.id)))
-    assert maker_of(UserAsking(replace(user, standing="disabled")), by, NOON) is None
+    assert maker_of(UserCaller(replace(user, standing="disabled")), by, NOON) is None
 
 
 def test_an_audit_looks_for_no_secret_of_a_token_that_has_a_trust() -> None:

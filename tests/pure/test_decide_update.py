@@ -5,10 +5,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Change, Erase, Renew, Resume, Revoke, Rotate, Suspend, Update
-from counterfoil.events import Erased, Private, Revoked, Suspended, Updated
-from counterfoil.refusals import AlreadyRevoked, BadMetadata, BadScope, BadText, BeyondCaller, Refusal, StaleRevision
-from counterfoil.secret import Minted
+from counterfoil.core.events import Erased, Private, Revoked, Suspended, Updated
+from counterfoil.core.refusals import (
+    AlreadyRevoked,
+    BadMetadata,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    Refusal,
+    StaleRevision,
+)
+from counterfoil.core.secret import Minted
+from counterfoil.core.subjects.token.commands import Change, Erase, Renew, Resume, Revoke, Rotate, Suspend, Update
 from pure.stories import ADMIN, CREATED, ENDS, LATER, NOON, RESUMED, REVOKED, SUSPENDED, asks, given, holding
 
 SHORT = {"expires_at": NOON}

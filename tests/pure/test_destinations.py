@@ -2,7 +2,7 @@
 
 import pytest
 
-from counterfoil.destinations import (
+from counterfoil.core.destinations import (
     Allowed,
     Destination,
     DestinationRefused,

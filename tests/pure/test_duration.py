@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.duration import LONGEST, expiry, length, seconds, spelt
-from counterfoil.refusals import BadDuration, BadExpiry
+from counterfoil.core.duration import LONGEST, expiry, length, seconds, spelt
+from counterfoil.core.refusals import BadDuration, BadExpiry
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MICROSECOND, SECOND, MINUTE, HOUR, DAY = (

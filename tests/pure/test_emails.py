@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from counterfoil.emails import canonical, checked_email, key
-from counterfoil.refusals import BadEmail, BadText
+from counterfoil.core.emails import canonical, checked_email, key
+from counterfoil.core.refusals import BadEmail, BadText
 
 SPELLINGS = [
     ["jos\u00e9@example.org", "jose\u0301@example.org", "JOS\u00c9@EXAMPLE.ORG", " jos\u00e9@example.org. "],

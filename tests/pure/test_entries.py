@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.codec import Sealed, entry_of, fact_of, leaf_hash, seal
-from counterfoil.events import (
+from counterfoil.core.codec import Sealed, entry_of, fact_of, leaf_hash, seal
+from counterfoil.core.events import (
     Asserted,
     Created,
     Erased,
@@ -30,12 +30,21 @@ from counterfoil.events import (
     Suspended,
     Updated,
 )
-from counterfoil.principal import NIL, Actor, Owner
-from counterfoil.subjects import KINDS, TYPE_OF
-from counterfoil.subjects.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
-from counterfoil.subjects.catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
-from counterfoil.subjects.job import Children, JobAccepted, JobCancelled, JobFinished, JobStarted
-from counterfoil.subjects.key_events import (
+from counterfoil.core.principal import NIL, Actor, Owner
+from counterfoil.core.subjects import KINDS, TYPE_OF
+from counterfoil.core.subjects.access import LogRange, Read
+from counterfoil.core.subjects.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
+from counterfoil.core.subjects.bulk_revocation import (
+    BulkRevocationAccepted,
+    BulkRevocationCancelled,
+    BulkRevocationFinished,
+    BulkRevocationStarted,
+    Children,
+)
+from counterfoil.core.subjects.owner_quota import QuotaLifted, QuotaSet
+from counterfoil.core.subjects.peppers import PepperActivated, PepperIntroduced, PepperRetired
+from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
+from counterfoil.core.subjects.signing_key_events import (
     BearersLengthened,
     KeyActivated,
     KeyCreated,
@@ -43,10 +52,7 @@ from counterfoil.subjects.key_events import (
     KeyRemoved,
     KeyRetired,
 )
-from counterfoil.subjects.owner_quota import QuotaLifted, QuotaSet
-from counterfoil.subjects.pepper import PepperActivated, PepperIntroduced, PepperRetired
-from counterfoil.subjects.reads import LogRange, Read
-from counterfoil.subjects.user_events import (
+from counterfoil.core.subjects.user_events import (
     PasswordChanged,
     RecoveryCodeUsed,
     TotpEnrolled,
@@ -57,7 +63,7 @@ from counterfoil.subjects.user_events import (
     UserRemoved,
     UserUpdated,
 )
-from counterfoil.trust import Trust
+from counterfoil.core.trust import Trust
 
 GOLDEN = Path(__file__).with_name("entries.jsonl")
 ACCOUNT, OTHER = UUID("019b0000-0000-7000-8000-00000000acc0"), UUID("019b0000-0000-7000-8000-000000000bee")
@@ -92,12 +98,14 @@ LIVES: dict[str, list[Event]] = {
     ],
     "scope_set": [SetComposed(scopes=("a", "b.*"), private=Private(name="readers", description="")), SetForgotten()],
     "job": [
-        JobAccepted(plan="ab" * 32, total=10_000, private=Private(reason="leaked", description='{"name":"ci-*"}')),
-        JobStarted(),
-        JobFinished(revoked=9_998, failed=1),
-        JobCancelled(),
-        JobAccepted(plan="cd" * 32, total=0, children=Children(made_by=OTHER, owner=Owner("service", "ci"))),
-        JobAccepted(plan="ef" * 32, total=1, children=Children()),
+        BulkRevocationAccepted(
+            plan="ab" * 32, total=10_000, private=Private(reason="leaked", description='{"name":"ci-*"}')
+        ),
+        BulkRevocationStarted(),
+        BulkRevocationFinished(revoked=9_998, failed=1),
+        BulkRevocationCancelled(),
+        BulkRevocationAccepted(plan="cd" * 32, total=0, children=Children(made_by=OTHER, owner=Owner("service", "ci"))),
+        BulkRevocationAccepted(plan="ef" * 32, total=1, children=Children()),
     ],
     "log": [
         Read(

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.events import UNREVISED, Erased, Event, Exchanged, Expired, Expiring, Private, Renewed, Updated
-from counterfoil.subjects import TYPE_OF
-from counterfoil.token import evolve, is_session, stands_for_its_owner
+from counterfoil.core.events import UNREVISED, Erased, Event, Exchanged, Expired, Expiring, Private, Renewed, Updated
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.token.state import evolve, is_session, stands_for_its_owner
 from pure.stories import (
     CREATED,
     ENDS,

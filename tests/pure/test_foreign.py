@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from counterfoil.commands import Create, Revoke
-from counterfoil.decide import decide
-from counterfoil.events import Created, Private, Revoked
-from counterfoil.foreign import ForeignSecret, by_digest, by_value, could_be_foreign
-from counterfoil.principal import Owner
-from counterfoil.refusals import BadSecret, WeakSecret
-from counterfoil.secret import OWN, Peppers, mint
+from counterfoil.core.events import Created, Private, Revoked
+from counterfoil.core.imported_secrets import ImportedSecret, by_digest, by_value, could_be_imported
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import BadSecret, WeakSecret
+from counterfoil.core.secret import OWN, Peppers, mint
+from counterfoil.core.subjects.token.commands import Create, Revoke
+from counterfoil.core.subjects.token.decide import decide
 from pure.stories import CREATED, JTI, NOON, asks, given
 
 PEPPERS = Peppers({1: b"p" * 32, 2: b"q" * 32})
@@ -28,7 +28,7 @@ VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_by_value_and_by_digest_meet_in_one_place(algorithm: Any) -> None:
     digest = hashlib.new(algorithm, PLAIN.encode())
-    presented = PEPPERS.digests(ForeignSecret(PLAIN, (algorithm,)))
+    presented = PEPPERS.digests(ImportedSecret(PLAIN, (algorithm,)))
     for text in (
         digest.hexdigest(),
         digest.hexdigest().upper(),
@@ -104,14 +104,14 @@ def test_random_secrets_are_imported(alphabet: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_ours_or_signed_or_unreadable_is_not_imported(text: str) -> None:
-    assert not could_be_foreign(text)
+    assert not could_be_imported(text)
     with pytest.raises(BadSecret) as refused:
         by_value(text)
     assert text not in str(refused.value)
 
 
 def test_a_text_with_two_dots_may_be_one_if_it_is_not_signed() -> None:
-    assert could_be_foreign("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")
+    assert could_be_imported("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")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_is_no_digest(algorithm: Any, text: str) -> None:
 
 @drawn(st.text(max_size=2_000))
 def test_any_other_text_is_refused_without_being_repeated(text: str) -> None:
-    if could_be_foreign(text):
+    if could_be_imported(text):
         return  # see above
     with pytest.raises((BadSecret, WeakSecret)) as refused:
         by_value(text)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from counterfoil.gather import LIMIT, Gather
+from counterfoil.postgres.gather import LIMIT, Gather
 
 
 class Query:

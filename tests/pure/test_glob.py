@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.glob import Glob, literal, read
-from counterfoil.refusals import BadText
+from counterfoil.core.glob import Glob, literal, read
+from counterfoil.core.refusals import BadText
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.events import Created, Event, Exchanged, Expired, Fact, Renewed, Subject
-from counterfoil.history import past
-from counterfoil.subjects.account import AccountCreated, SecretsEnded
-from counterfoil.subjects.user_events import UserCreated, UserDisabled, UserEnabled, UserRemoved
-from counterfoil.token import flaw
+from counterfoil.core.events import Created, Event, Exchanged, Expired, Fact, Renewed, Subject
+from counterfoil.core.history import past
+from counterfoil.core.subjects.account import AccountCreated, SecretsEnded
+from counterfoil.core.subjects.token.state import refusal_for
+from counterfoil.core.subjects.user_events import UserCreated, UserDisabled, UserEnabled, UserRemoved
 from pure.stories import (
     ACCOUNT,
     ADMIN,
@@ -111,11 +111,11 @@ def test_what_refused_it_may_have_been_said_of_its_owner_or_its_account(
     assert then is not None
     expected = "revoked" if decided_by is UserRemoved else "active"
     assert (then.status, type(then.decided_by.event)) == (expected, decided_by)
-    assert (flaw(then.token, 1, NOON, then.around) is None) is (decided_by is Created)
+    assert (refusal_for(then.token, 1, NOON, then.context) is None) is (decided_by is Created)
 
 
 def test_what_it_could_do_was_no_more_than_its_owner_could() -> None:
     wide = replace(CREATED, scopes=("all",))
     then = past(story((BORN, wide)), NOON, owner=of("user", HIRED), of_account=of("account", BEGUN))
     assert then is not None
-    assert then.around.left_of(then.token.scopes) == ("own.*", "scopes.read")
+    assert then.context.left_of(then.token.scopes) == ("own.*", "scopes.read")

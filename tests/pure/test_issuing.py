@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.foreign import by_value
-from counterfoil.issuing import Wish, creation, fresh_secret
-from counterfoil.principal import NIL, Actor, Owner, Principal
-from counterfoil.secret import HEX, Peppers, SecretShape
+from counterfoil.core.imported_secrets import by_value
+from counterfoil.core.principal import NIL, Actor, Owner, Principal
+from counterfoil.core.secret import HEX, Peppers, SecretShape
+from counterfoil.uses.issue import Wish, creation, fresh_secret
 
 ASKER = Principal(actor=Actor("system", NIL), account=UUID(int=7), scopes=("*",))
 PEPPERS = Peppers({1: b"p" * 32})
@@ -30,7 +30,7 @@ def test_a_command_has_all_that_is_wished_for() -> None:
     for name in {each.name for each in fields(Wish)} - {"shape"}:
         assert getattr(command, name) == getattr(wish, name), name
     assert (command.account, command.by, command.token_id) == (ASKER.account, ASKER, UUID(int=1))
-    assert (command.number, command.thresholds, command.undescribed, command.known_as) == (4, (7,), ("x",), ())
+    assert (command.number, command.thresholds, command.undescribed, command.imported_digests) == (4, (7,), ("x",), ())
     assert command.secret == PEPPERS.minted(secret)
 
 
@@ -38,9 +38,9 @@ def test_a_secret_from_elsewhere_is_known_by_its_digests() -> None:
     secret = by_value("an-old-secret-of-24-characters")
     digests = PEPPERS.digests(secret)
     command = creation(
-        Wish(name="moved", owner=OWNER), ASKER, PEPPERS, token_id=UUID(int=1), secret=secret, known_as=digests
+        Wish(name="moved", owner=OWNER), ASKER, PEPPERS, token_id=UUID(int=1), secret=secret, imported_digests=digests
     )
-    assert (command.known_as, command.secret and command.secret.digest) == (digests, digests[0])
+    assert (command.imported_digests, command.secret and command.secret.digest) == (digests, digests[0])
 
 
 @pytest.mark.parametrize(("shape", "prefix"), [(None, "cfl_app_"), (SHAPE, "acme_")])

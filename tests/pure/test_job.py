@@ -7,31 +7,31 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
-from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.principal import Owner
-from counterfoil.refusals import AlreadyExists, BadText, NotFound, StaleRevision
-from counterfoil.subjects import TYPE_OF, decide, evolve
-from counterfoil.subjects.account import EndSecrets
-from counterfoil.subjects.job import (
-    AcceptJob,
-    CancelJob,
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import AlreadyExists, BadText, NotFound, StaleRevision
+from counterfoil.core.subjects import TYPE_OF, decide, evolve
+from counterfoil.core.subjects.account import EndSecrets
+from counterfoil.core.subjects.bulk_revocation import (
+    AcceptBulkRevocation,
+    BulkRevocation,
+    BulkRevocationAccepted,
+    BulkRevocationCancelled,
+    BulkRevocationFinished,
+    BulkRevocationStarted,
+    CancelBulkRevocation,
     Children,
-    FinishJob,
-    Job,
-    JobAccepted,
-    JobCancelled,
-    JobFinished,
-    JobStarted,
-    StartJob,
+    FinishBulkRevocation,
+    StartBulkRevocation,
 )
-from counterfoil.subjects.small import Around, SubjectCommand
+from counterfoil.core.subjects.subject import Around, SubjectCommand
 from pure.stories import ACCOUNT, ADMIN, NOON
 
 ID = UUID(int=0x10B)
 PLAN = "ab" * 32
 OWNER = Owner("service", "ci")
 SAID = Private(reason="leaked", description='{"name":"ci-*"}')
-ACCEPTED = JobAccepted(plan=PLAN, total=3, private=SAID)
+ACCEPTED = BulkRevocationAccepted(plan=PLAN, total=3, private=SAID)
 
 
 def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
@@ -39,7 +39,10 @@ def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
 
 
 def accept(**fields: Any) -> SubjectCommand:
-    return asks(AcceptJob, **{"plan": PLAN, "total": 3, "reason": "leaked", "description": '{"name":"ci-*"}', **fields})
+    return asks(
+        AcceptBulkRevocation,
+        **{"plan": PLAN, "total": 3, "reason": "leaked", "description": '{"name":"ci-*"}', **fields},
+    )
 
 
 def fact(event: Event, version: int) -> Fact:
@@ -50,15 +53,15 @@ def fact(event: Event, version: int) -> Fact:
     )  # fmt: skip
 
 
-def after(*history: Event) -> Job | None:
+def after(*history: Event) -> BulkRevocation | None:
     job = None
     for version, event in enumerate(history, start=1):
         job = evolve(job, fact(event, version))
-    assert job is None or isinstance(job, Job)
+    assert job is None or isinstance(job, BulkRevocation)
     return job
 
 
-FINISHED = JobFinished(revoked=2, failed=1)
+FINISHED = BulkRevocationFinished(revoked=2, failed=1)
 
 
 @pytest.mark.parametrize(
@@ -67,17 +70,17 @@ FINISHED = JobFinished(revoked=2, failed=1)
         ((), accept(), [ACCEPTED]),
         ((), accept(children=Children(owner=OWNER)), [structs.replace(ACCEPTED, children=Children(owner=OWNER))]),
         ((ACCEPTED,), accept(), []),
-        ((ACCEPTED, JobCancelled()), accept(), []),
-        ((ACCEPTED,), asks(StartJob), [JobStarted()]),
-        ((ACCEPTED, JobStarted()), asks(StartJob), []),
-        ((ACCEPTED, JobCancelled()), asks(StartJob), []),
-        ((ACCEPTED, JobStarted()), asks(FinishJob, revoked=2, failed=1), [FINISHED]),
-        ((ACCEPTED,), asks(FinishJob, revoked=2, failed=1), [FINISHED]),
-        ((ACCEPTED, JobStarted(), FINISHED), asks(FinishJob, revoked=3, failed=0), []),
-        ((ACCEPTED, JobCancelled()), asks(FinishJob, revoked=3, failed=0), []),
-        ((ACCEPTED,), asks(CancelJob), [JobCancelled()]),
-        ((ACCEPTED, JobStarted(), FINISHED), asks(CancelJob), []),
-        ((ACCEPTED, JobCancelled()), asks(CancelJob), []),
+        ((ACCEPTED, BulkRevocationCancelled()), accept(), []),
+        ((ACCEPTED,), asks(StartBulkRevocation), [BulkRevocationStarted()]),
+        ((ACCEPTED, BulkRevocationStarted()), asks(StartBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationCancelled()), asks(StartBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationStarted()), asks(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED,), asks(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED, BulkRevocationStarted(), FINISHED), asks(FinishBulkRevocation, revoked=3, failed=0), []),
+        ((ACCEPTED, BulkRevocationCancelled()), asks(FinishBulkRevocation, revoked=3, failed=0), []),
+        ((ACCEPTED,), asks(CancelBulkRevocation), [BulkRevocationCancelled()]),
+        ((ACCEPTED, BulkRevocationStarted(), FINISHED), asks(CancelBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationCancelled()), asks(CancelBulkRevocation), []),
     ],
 )
 def test_what_happens_when_it_is_asked(
@@ -93,9 +96,9 @@ def test_what_happens_when_it_is_asked(
         ((ACCEPTED,), accept(reason="another"), AlreadyExists),
         ((), accept(reason=""), BadText),
         ((), accept(reason="a\x00b"), BadText),
-        ((), asks(StartJob), NotFound),
-        ((), asks(CancelJob), NotFound),
-        ((ACCEPTED,), asks(CancelJob, revisions=frozenset({7})), StaleRevision),
+        ((), asks(StartBulkRevocation), NotFound),
+        ((), asks(CancelBulkRevocation), NotFound),
+        ((ACCEPTED,), asks(CancelBulkRevocation, revisions=frozenset({7})), StaleRevision),
     ],
 )
 def test_what_is_refused(history: tuple[Event, ...], command: SubjectCommand, refusal: type[Exception]) -> None:
@@ -104,7 +107,7 @@ def test_what_is_refused(history: tuple[Event, ...], command: SubjectCommand, re
 
 
 def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
-    job = after(ACCEPTED, JobStarted(), FINISHED)
+    job = after(ACCEPTED, BulkRevocationStarted(), FINISHED)
     assert job is not None
     assert (job.creator, job.reason, job.description, job.total) == (ADMIN.actor, "leaked", SAID.description, 3)
     assert (job.standing, job.revoked, job.failed, job.revision) == ("finished", 2, 1, 3)
@@ -113,19 +116,21 @@ def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
     whole = after(structs.replace(ACCEPTED, children=Children(made_by=ID)))
     assert whole is not None
     assert whole.children == Children(made_by=ID)
-    erased = after(JobAccepted(plan=PLAN, total=3))
+    erased = after(BulkRevocationAccepted(plan=PLAN, total=3))
     assert erased is not None
     assert (erased.standing, erased.reason, erased.description) == ("accepted", None, "")
 
 
-@pytest.mark.parametrize("history", [(JobStarted(),), (FINISHED,), (JobCancelled(),), (ACCEPTED, ACCEPTED)])
+@pytest.mark.parametrize(
+    "history", [(BulkRevocationStarted(),), (FINISHED,), (BulkRevocationCancelled(),), (ACCEPTED, ACCEPTED)]
+)
 def test_what_cannot_have_happened(history: tuple[Event, ...]) -> None:
     with pytest.raises(ValueError, match="cannot come here"):
         after(*history)
 
 
 def test_a_job_knows_no_command_of_another_kind() -> None:
-    from counterfoil.subjects import job  # noqa: PLC0415 - beside the registry, which would never ask it
+    from counterfoil.core.subjects import bulk_revocation as job  # noqa: PLC0415 - beside the registry, which would never ask it
 
     with pytest.raises(TypeError):
         job.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), Around(at=NOON))

@@ -6,12 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import AlreadyExists, BadText, InUse, NotFound, StaleRevision, TooEarly
-from counterfoil.subjects import TYPE_OF
-from counterfoil.subjects.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, decide, evolve
-from counterfoil.subjects.key_events import (
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import AlreadyExists, BadText, InUse, NotFound, StaleRevision, TooEarly
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.signing_key_events import (
     ActivateKey,
     BearersLengthened,
     KeyActivated,
@@ -24,7 +23,8 @@ from counterfoil.subjects.key_events import (
     PublishKey,
     RemoveKey,
 )
-from counterfoil.subjects.small import Around, SubjectCommand
+from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, decide, evolve
+from counterfoil.core.subjects.subject import Around, SubjectCommand
 from pure.stories import NOON
 
 JWK = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from counterfoil.moments import read, zoneless
+from counterfoil.core.moments import read, zoneless
 
 
 @pytest.mark.parametrize(

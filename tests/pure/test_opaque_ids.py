@@ -5,7 +5,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.core.opaque_ids import OpaqueIds
 
 IDS = OpaqueIds(b"k" * 32)
 ACCOUNT, OTHER = UUID(int=1), UUID(int=2)

@@ -9,18 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from counterfoil import subjects
-from counterfoil.bounds import OwnerQuota
-from counterfoil.events import Event, Fact, Subject
-from counterfoil.owners import can_be, checked_owner, spelt
-from counterfoil.principal import Owner
-from counterfoil.refusals import BadOwner, BadQuota, BadRateLimit, NotFound, OwnerQuotaExceeded, StaleRevision
-from counterfoil.secret import mint
-from counterfoil.subjects import TYPE_OF
-from counterfoil.subjects.account import EndSecrets
-from counterfoil.subjects.owner_quota import LiftQuota, QuotaLifted, QuotaOfOwner, QuotaSet, SetQuota, decide, evolve
-from counterfoil.subjects.small import Around
-from counterfoil.token import Room, lives, room_after
+from counterfoil.core import subjects
+from counterfoil.core.bounds import OwnerQuota
+from counterfoil.core.events import Event, Fact, Subject
+from counterfoil.core.owners import can_be, checked_owner, spelt
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import BadOwner, BadQuota, BadRateLimit, NotFound, OwnerQuotaExceeded, StaleRevision
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.account import EndSecrets
+from counterfoil.core.subjects.owner_quota import (
+    LiftQuota,
+    QuotaLifted,
+    QuotaOfOwner,
+    QuotaSet,
+    SetQuota,
+    decide,
+    evolve,
+)
+from counterfoil.core.subjects.subject import Around
+from counterfoil.core.subjects.token.state import Room, lives, room_after
 from pure import stories
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, ENDS, NOON, REVOKED, SUSPENDED
 

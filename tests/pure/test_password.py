@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.password import LEAST_CHARACTERS, MOST_BYTES, checked_password, one_spelling
-from counterfoil.refusals import BadPassword
+from counterfoil.core.password import LEAST_CHARACTERS, MOST_BYTES, checked_password, one_spelling
+from counterfoil.core.refusals import BadPassword
 
 EMAIL = "Ada.Lovelace@example.org"
 GOOD = (

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.events import Event, Fact, Subject
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
-from counterfoil.secret import Peppers, mint
-from counterfoil.subjects import TYPE_OF
-from counterfoil.subjects.pepper import (
+from counterfoil.core.events import Event, Fact, Subject
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.core.secret import Peppers, mint
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.peppers import (
     PEPPER_SET,
     SETTLED_SECONDS,
     ActivatePepper,
@@ -25,7 +25,7 @@ from counterfoil.subjects.pepper import (
     decide,
     evolve,
 )
-from counterfoil.subjects.small import Around, SubjectCommand
+from counterfoil.core.subjects.subject import Around, SubjectCommand
 from pure.stories import NOON
 
 ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}

@@ -3,8 +3,16 @@
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.principal import NIL, SYSTEM, Owner, on_behalf, refuse_beyond, refuse_beyond_life, refuse_beyond_scopes
-from counterfoil.refusals import BeyondCaller
+from counterfoil.core.principal import (
+    NIL,
+    SYSTEM,
+    Owner,
+    on_behalf,
+    refuse_beyond,
+    refuse_beyond_life,
+    refuse_beyond_scopes,
+)
+from counterfoil.core.refusals import BeyondCaller
 from pure.stories import ADMIN, ANOTHER, DAY, NOON, holding
 
 

@@ -10,10 +10,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from msgspec.structs import replace
 
-from counterfoil.codec import entry_of, fact_of, leaf_hash, seal
-from counterfoil.commands import Exchange, TokenCommand
-from counterfoil.decide import decide
-from counterfoil.events import (
+from counterfoil.core.codec import entry_of, fact_of, leaf_hash, seal
+from counterfoil.core.events import (
     UNREVISED,
     Created,
     Erased,
@@ -27,11 +25,13 @@ from counterfoil.events import (
     Rotated,
     Updated,
 )
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import Refusal, SecretRetired, TokenRevoked
-from counterfoil.scopes import missing
-from counterfoil.subjects import KINDS
-from counterfoil.token import Token, evolve, flaw, good_until
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked
+from counterfoil.core.scopes import missing
+from counterfoil.core.subjects import KINDS
+from counterfoil.core.subjects.token.commands import Exchange, TokenCommand
+from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.state import Token, evolve, good_until, refusal_for
 from pure.asked import STEPS, TOKENS
 from pure.stories import ACCOUNT, ADMIN, BORN, DAY, fact, holding
 
@@ -68,7 +68,7 @@ class Ledger:
     def caller(self, who: int) -> Principal:
         """One of the callers, or one of the tokens they made, if it is good at this moment."""
         token = self.tokens.get(TOKENS[who - 4]) if who >= 4 else None
-        if token is None or flaw(token, token.generation, self.at):
+        if token is None or refusal_for(token, token.generation, self.at):
             return self.callers[who % len(self.callers)]
         actor, end = Actor("token", token.id), good_until(token, token.generation)
         return Principal(actor=actor, account=ACCOUNT, scopes=token.scopes, expires_at=end)
@@ -142,8 +142,8 @@ def no_secret_comes_back(before: Token | None, after: Token, at: datetime) -> No
     if before is None:
         return
     for generation in range(before.generation + 1):
-        if isinstance(flaw(before, generation, at), SecretRetired | TokenRevoked):
-            assert isinstance(flaw(after, generation, at), SecretRetired | TokenRevoked)
+        if isinstance(refusal_for(before, generation, at), SecretRetired | TokenRevoked):
+            assert isinstance(refusal_for(after, generation, at), SecretRetired | TokenRevoked)
 
 
 def no_bearer_is_more_than_what_bought_it(event: Exchanged, command: Exchange) -> None:
@@ -170,7 +170,11 @@ def test_whatever_is_asked_the_laws_hold(steps: Steps) -> None:
         notice_is_given_once(facts)
         the_chain_holds(ledger.entries[token_id])
     for token in ledger.tokens.values():
-        good = [generation for generation in range(token.generation + 2) if flaw(token, generation, ledger.at) is None]
+        good = [
+            generation
+            for generation in range(token.generation + 2)
+            if refusal_for(token, generation, ledger.at) is None
+        ]
         assert good in ([], [token.generation], [token.generation - 1, token.generation])
 
 

@@ -5,32 +5,42 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.events import Event, Fact, Subject
-from counterfoil.principal import SYSTEM, Actor
-from counterfoil.subjects.account import AccountCreated
-from counterfoil.subjects.reads import HOUR, NAMED_LIMIT, Log, LogRange, NoteReads, Read, decide, evolve, log_of
-from counterfoil.subjects.small import Around
+from counterfoil.core.events import Event, Fact, Subject
+from counterfoil.core.principal import SYSTEM, Actor
+from counterfoil.core.subjects.access import (
+    HOUR,
+    NAMED_LIMIT,
+    Access,
+    LogRange,
+    NoteAccess,
+    Read,
+    access_id_of,
+    decide,
+    evolve,
+)
+from counterfoil.core.subjects.account import AccountCreated
+from counterfoil.core.subjects.subject import Around
 from pure.stories import ACCOUNT, NOON
 
 ADA, TOKEN = Actor("user", UUID(int=0xADA)), Actor("token", UUID(int=0xADA))
 NOW = Around(at=NOON)
 
 
-def noting(reader: Actor = ADA, **said: object) -> NoteReads:
-    fields = {"calls": {"list": 2, "token": 1}, "shown": 7, "id": log_of(ACCOUNT, reader), **said}
-    return NoteReads(account=ACCOUNT, by=SYSTEM, reader=reader, **fields)  # type: ignore[arg-type] # as a test says
+def noting(reader: Actor = ADA, **said: object) -> NoteAccess:
+    fields = {"calls": {"list": 2, "token": 1}, "shown": 7, "id": access_id_of(ACCOUNT, reader), **said}
+    return NoteAccess(account=ACCOUNT, by=SYSTEM, reader=reader, **fields)  # type: ignore[arg-type] # as a test says
 
 
 def fact(event: Event, version: int, at: datetime = NOON) -> Fact:
-    subject = Subject("log", log_of(ACCOUNT, ADA))
+    subject = Subject("log", access_id_of(ACCOUNT, ADA))
     return Fact(account=ACCOUNT, subject=subject, version=version, type="read", at=at, by=SYSTEM.actor, event=event)
 
 
-def by_position(first: int, last: int, which: str = "log", **filters: int) -> NoteReads:
+def by_position(first: int, last: int, which: str = "log", **filters: int) -> NoteAccess:
     return noting(calls={which: 1}, log=LogRange(first=first, last=last, filters=filters or {"none": 1}))
 
 
-def decided(log: Log | None, command: NoteReads, at: datetime) -> tuple[list[Event], Log | None]:
+def decided(log: Access | None, command: NoteAccess, at: datetime) -> tuple[list[Event], Access | None]:
     events = decide(log, command, Around(at=at))
     for event in events:
         log = evolve(log, fact(event, log.version + 1 if log else 1, at))
@@ -39,14 +49,14 @@ def decided(log: Log | None, command: NoteReads, at: datetime) -> tuple[list[Eve
 
 def test_each_reader_has_one_log_in_each_account() -> None:
     readers = [(account, reader) for account in (ACCOUNT, UUID(int=7)) for reader in (ADA, TOKEN)]
-    logs = [log_of(*each) for each in readers]
-    assert logs == [log_of(*each) for each in readers]
+    logs = [access_id_of(*each) for each in readers]
+    assert logs == [access_id_of(*each) for each in readers]
     assert len(set(logs)) == 4
     assert {(log.version, log.variant) for log in logs} == {(8, "specified in RFC 4122")}
 
 
 def test_a_read_is_an_event_and_adds_up() -> None:
-    log: Log | None = None
+    log: Access | None = None
     for version in (1, 2):
         (event,) = decide(log, noting(tokens=(UUID(int=1),), seconds=3), NOW)
         assert event == Read(reader=ADA, calls={"list": 2, "token": 1}, shown=7, tokens=(UUID(int=1),), seconds=3)
@@ -62,7 +72,7 @@ def test_an_event_names_so_many_tokens_and_no_more() -> None:
 
 def test_reads_in_the_log_of_another_are_a_bug() -> None:
     with pytest.raises(TypeError, match="no such command"):
-        decide(None, noting(id=log_of(ACCOUNT, TOKEN)), NOW)
+        decide(None, noting(id=access_id_of(ACCOUNT, TOKEN)), NOW)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact(AccountCreated(), 1))
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from counterfoil import refusals
-from counterfoil.refusals import BeyondCaller, Refusal, StaleRevision, Uncounted
+from counterfoil.core import refusals
+from counterfoil.core.refusals import BeyondCaller, Refusal, StaleRevision, Uncounted
 
 EVERY = [kind for kind in vars(refusals).values() if isinstance(kind, type) and issubclass(kind, Refusal)]
 FAMILIES = [kind for kind in EVERY if kind.__base__ is Refusal]

@@ -2,7 +2,7 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from counterfoil.repeating import Repeating
+from counterfoil.uses.repeating import Repeating
 
 
 async def test_it_is_done_again_and_again_and_a_last_time_at_the_end() -> None:

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.commands import Create, Rotate
-from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import BeyondCaller, Refusal, SecretNoLongerAvailable
-from counterfoil.replays import refuse_replay
-from counterfoil.subjects.small import Small, born
-from counterfoil.subjects.user import User, owner_of
-from counterfoil.subjects.user_commands import ChangePassword, CreateUser
-from counterfoil.subjects.user_events import UserCreated
-from counterfoil.token import ALONE, Surroundings, Token, good_until
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import BeyondCaller, Refusal, SecretNoLongerAvailable
+from counterfoil.core.replays import refuse_replay
+from counterfoil.core.subjects.subject import SubjectState, born
+from counterfoil.core.subjects.token.commands import Create, Rotate
+from counterfoil.core.subjects.token.state import ALONE, Context, Token, good_until
+from counterfoil.core.subjects.user import User, owner_of
+from counterfoil.core.subjects.user_commands import ChangePassword, CreateUser
+from counterfoil.core.subjects.user_events import UserCreated
 from pure.stories import (
     ACCOUNT,
     ADMIN,
@@ -47,10 +47,10 @@ def rotate(by: Principal) -> Rotate:
     return asks(Rotate, by=by, secret=NEXT, grace_seconds=0)
 
 
-def refusal(command: Any, state: Token | Small | None, *, around: Surroundings = ALONE, at: Any = NOON) -> object:
+def refusal(command: Any, state: Token | SubjectState | None, *, context: Context = ALONE, at: Any = NOON) -> object:
     """The kind of refusal; None if the secret may be shown."""
     try:
-        refuse_replay(command, state, at, around)
+        refuse_replay(command, state, at, context)
     except Refusal as refused:
         return type(refused)
     return None
@@ -69,21 +69,21 @@ def test_whoever_reaches_less_far_than_the_token_is_not_shown_its_secret(ask: An
 
 
 @pytest.mark.parametrize(
-    ("state", "around", "at", "created", "replaced"),
+    ("state", "context", "at", "created", "replaced"),
     [
         (given(CREATED, REVOKED).token, ALONE, NOON, GONE, GONE),
         (given(CREATED, SUSPENDED).token, ALONE, NOON, None, None),
         (TOKEN, ALONE, LATER, GONE, GONE),
-        (TOKEN, Surroundings(owner="disabled"), NOON, GONE, GONE),
-        (TOKEN, Surroundings(epoch=1), NOON, GONE, GONE),
+        (TOKEN, Context(owner="disabled"), NOON, GONE, GONE),
+        (TOKEN, Context(epoch=1), NOON, GONE, GONE),
         (None, ALONE, NOON, GONE, GONE),
     ],
 )
 def test_the_secret_of_what_is_over_is_not_shown(
-    state: Token | None, around: Surroundings, at: Any, created: object, replaced: object
+    state: Token | None, context: Context, at: Any, created: object, replaced: object
 ) -> None:
-    assert refusal(create(ADMIN), state, around=around, at=at) is created
-    assert refusal(rotate(ADMIN), state, around=around, at=at) is replaced
+    assert refusal(create(ADMIN), state, context=context, at=at) is created
+    assert refusal(rotate(ADMIN), state, context=context, at=at) is replaced
 
 
 def test_a_token_that_replaced_its_secret_is_told_so_again_by_the_former_one_in_its_grace() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.refusals import BadScope
-from counterfoil.scopes import SCOPE_LIMIT, checked, contains, meet, missing, well_formed
-from counterfoil.secret import mint
+from counterfoil.core.refusals import BadScope
+from counterfoil.core.scopes import SCOPE_LIMIT, checked, contains, meet, missing, well_formed
+from counterfoil.core.secret import mint
 
 WORDS = st.sampled_from(["a", "b", "A", "all", "a-b", "tokens"])
 SCOPES = st.one_of(

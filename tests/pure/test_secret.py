@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import counterfoil
-from counterfoil.secret import (
+from counterfoil.core.secret import (
     HEX,
     OWN,
     PREFIXES,
@@ -85,9 +85,9 @@ def test_other_peoples_secrets_are_not_ours(text: str) -> None:
     assert recognised(text) is None
 
 
-@pytest.mark.parametrize("around", ["{}", "see {}.", "x{}x", "cfl_{}", "{}{}", "cfl_user_" + "0" * 49 + " {}"])
-def test_a_secret_is_seen_wherever_it_stands(around: str) -> None:
-    assert stands_in(around.format(KNOWN.plain, KNOWN.plain))
+@pytest.mark.parametrize("context", ["{}", "see {}.", "x{}x", "cfl_{}", "{}{}", "cfl_user_" + "0" * 49 + " {}"])
+def test_a_secret_is_seen_wherever_it_stands(context: str) -> None:
+    assert stands_in(context.format(KNOWN.plain, KNOWN.plain))
 
 
 @given(AROUND, AROUND, st.sampled_from([KNOWN.plain, BEARER]))

@@ -5,15 +5,15 @@ from uuid import UUID
 
 import pytest
 
-from counterfoil.codec import entry_of, fact_of, seal
-from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.refusals import AlreadyExists, BadText, StaleRevision
-from counterfoil.subjects import KIND_OF, KINDS, SMALL, TYPE_OF, decide, evolve
-from counterfoil.subjects.account import AccountCreated, CreateAccount
-from counterfoil.subjects.key_events import KeyCreated, NewKey, PublishKey
-from counterfoil.subjects.small import Around, SubjectCommand
-from counterfoil.subjects.user_commands import CreateUser
-from counterfoil.subjects.user_events import UserCreated
+from counterfoil.core.codec import entry_of, fact_of, seal
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.refusals import AlreadyExists, BadText, StaleRevision
+from counterfoil.core.subjects import KIND_OF, KINDS, SMALL, TYPE_OF, decide, evolve
+from counterfoil.core.subjects.account import AccountCreated, CreateAccount
+from counterfoil.core.subjects.signing_key_events import KeyCreated, NewKey, PublishKey
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.user_commands import CreateUser
+from counterfoil.core.subjects.user_events import UserCreated
 from pure.stories import ADMIN, NOON
 
 ID = UUID(int=0xACC)

@@ -7,10 +7,10 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from counterfoil.commands import Renew, Resume, Rotate, Suspend, Update
-from counterfoil.events import Created, Event, Private, Resumed, Suspended
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import BeyondCaller
+from counterfoil.core.events import Created, Event, Private, Resumed, Suspended
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.refusals import BeyondCaller
+from counterfoil.core.subjects.token.commands import Renew, Resume, Rotate, Suspend, Update
 from pure.stories import ADMIN, ANOTHER, CREATED, NEXT, SUSPENDED, asks, given
 
 ADA = Owner("user", "ada")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterfoil.refusals import BadMetadata, BadText
-from counterfoil.secret import mint
-from counterfoil.text import (
+from counterfoil.core.refusals import BadMetadata, BadText
+from counterfoil.core.secret import mint
+from counterfoil.core.text import (
     MARKS_LIMIT,
     METADATA_LIMIT,
     checked,

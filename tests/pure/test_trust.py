@@ -8,9 +8,9 @@ from hypothesis import given as anything
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from counterfoil.refusals import BadTrust, TrustRefused
-from counterfoil.secret import mint
-from counterfoil.trust import Assertion, Trust, checked_trust, ends_of, matched
+from counterfoil.core.refusals import BadTrust, TrustRefused
+from counterfoil.core.secret import mint
+from counterfoil.core.trust import Assertion, Trust, checked_trust, ends_of, matched
 from pure.stories import NOON
 
 GITHUB = "https://token.actions.githubusercontent.com"

@@ -7,9 +7,9 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.events import Event, Fact, Private, Subject
-from counterfoil.principal import SYSTEM
-from counterfoil.refusals import (
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.refusals import (
     AlreadyExists,
     BadEmail,
     BadScope,
@@ -21,12 +21,12 @@ from counterfoil.refusals import (
     StaleRevision,
     UserGone,
 )
-from counterfoil.subjects import decide as decide_any
-from counterfoil.subjects import evolve as evolve_any
-from counterfoil.subjects.account import AccountCreated
-from counterfoil.subjects.small import Around, SubjectCommand
-from counterfoil.subjects.user import decide, evolve, login_of
-from counterfoil.subjects.user_commands import (
+from counterfoil.core.subjects import decide as decide_any
+from counterfoil.core.subjects import evolve as evolve_any
+from counterfoil.core.subjects.account import AccountCreated
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.user import decide, evolve, login_of
+from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     DisableUser,
@@ -38,7 +38,7 @@ from counterfoil.subjects.user_commands import (
     UseRecoveryCode,
     lessens_administrators,
 )
-from counterfoil.subjects.user_events import (
+from counterfoil.core.subjects.user_events import (
     PasswordChanged,
     RecoveryCodeUsed,
     TotpEnrolled,

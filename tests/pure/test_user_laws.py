@@ -10,15 +10,13 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from counterfoil.events import Event
-from counterfoil.principal import Principal
-from counterfoil.refusals import (
-    Refusal,
-)
-from counterfoil.scopes import missing
-from counterfoil.subjects.small import Around, SubjectCommand
-from counterfoil.subjects.user import User, decide, evolve, held, owner_of, principal_of
-from counterfoil.subjects.user_commands import (
+from counterfoil.core.events import Event
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import Refusal
+from counterfoil.core.scopes import missing
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.user import User, decide, evolve, held, owner_of, principal_of
+from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
     DisableUser,
@@ -29,10 +27,7 @@ from counterfoil.subjects.user_commands import (
     UpdateUser,
     UseRecoveryCode,
 )
-from counterfoil.subjects.user_events import (
-    ROLE_SCOPES,
-    Role,
-)
+from counterfoil.core.subjects.user_events import ROLE_SCOPES, Role
 from pure.people import ADA, ENROLMENT, PEOPLE, after, asks, born, fact
 from pure.stories import NOON
 
@@ -56,9 +51,9 @@ class House:
         if asker is None or asker.standing != "active":
             return None
         by, before = principal_of(asker), self.people.get(command.id)
-        around = Around(at=NOON, administrators=self.administrators, emails=self.emails)
+        context = Around(at=NOON, administrators=self.administrators, emails=self.emails)
         try:
-            events = decide(before, replace(command, by=by), around)
+            events = decide(before, replace(command, by=by), context)
         except Refusal:
             return None
         for event in events:

@@ -3,22 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from counterfoil.principal import Actor, Owner, Principal, refuse_beyond
-from counterfoil.refusals import (
-    BeyondCaller,
-)
-from counterfoil.subjects.small import SubjectCommand
-from counterfoil.subjects.user import decide
-from counterfoil.subjects.user_commands import (
-    DisableUser,
-    RemoveUser,
-    UpdateUser,
-)
-from counterfoil.subjects.user_events import (
-    ROLE_SCOPES,
-    TotpEnrolled,
-    UserUpdated,
-)
+from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond
+from counterfoil.core.refusals import BeyondCaller
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.user import decide
+from counterfoil.core.subjects.user_commands import DisableUser, RemoveUser, UpdateUser
+from counterfoil.core.subjects.user_events import ROLE_SCOPES, TotpEnrolled, UserUpdated
 from pure.people import ADA, BOB, NOW, OTHERS, after, asks, born, create, itself
 from pure.stories import ACCOUNT, NOON, holding
 

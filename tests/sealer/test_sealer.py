@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from counterfoil.sealer import Sealer
+from counterfoil.uses.seal_log import Sealer
 from counterfoil_dev.postgres import Database, Postgres
 from postgres.sealing import seal_all
 from postgres.tenant import Tenant, tenant_of

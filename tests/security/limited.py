@@ -11,11 +11,11 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from api.service import Caller, basic, founded, served, settings_for
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.limits import tally
-from counterfoil_api.limits.tally import PREFIX
+from counterfoil_api.limits import counters
+from counterfoil_api.limits.counters import PREFIX
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 
@@ -68,7 +68,7 @@ async def limited(database: Database, valkey: Valkey, directory: Path) -> AsyncI
         REQUEST_TIMEOUT="5m",
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patience:
-        patience.setattr(tally, "PATIENCE_SECONDS", 60.0)
+        patience.setattr(counters, "PATIENCE_SECONDS", 60.0)
         async with _opened(settings, limits, directory) as place:
             yield place
 

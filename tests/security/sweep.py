@@ -13,9 +13,9 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from api.service import Answer, Caller
-from counterfoil.secret import mint
-from counterfoil_api.typed.api import Route
-from counterfoil_api.typed.reading import Source
+from counterfoil.core.secret import mint
+from counterfoil_api.operations.api import Route
+from counterfoil_api.operations.reading import Source
 from security.vocabulary import NAMES, PROOFS, WORDS
 
 Where = Literal["path", "query", "body", "form"]

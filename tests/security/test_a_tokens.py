@@ -5,8 +5,8 @@ import re
 from aiohttp import ClientSession
 
 from api.service import Caller, served, settings_for
+from counterfoil.core.secret import PREFIXES, Secret, base62, checksum, mint, recognised
 from counterfoil.postgres.connection import Connection
-from counterfoil.secret import PREFIXES, Secret, base62, checksum, mint, recognised
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from postgres.tenant import PEPPERS, tenant_of

@@ -13,15 +13,15 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 
 from api.service import Caller, basic, founded, served, settings_for
-from counterfoil.audit import replay
-from counterfoil.auditing.tally import Tally
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.core.secret import Peppers
+from counterfoil.core.subjects.peppers import PEPPER_SET, ActivatePepper, RetirePepper
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.postgres.peppers import left
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import InUse, Misconfigured, NotFound, TooEarly
-from counterfoil.secret import Peppers
-from counterfoil.subjects.pepper import PEPPER_SET, ActivatePepper, RetirePepper
+from counterfoil.uses.audit.progress import Tally
+from counterfoil.uses.audit.whole_log import replay
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 

@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from api.service import Caller, basic
+from counterfoil.core.secret import Peppers, Secret, checksum, mint
 from counterfoil.postgres.connection import Connection
-from counterfoil.secret import Peppers, Secret, checksum, mint
 from counterfoil.settings import Settings
 from counterfoil_dev.postgres import Database
 from postgres.tenant import PEPPERS, tenant_of

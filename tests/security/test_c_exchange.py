@@ -12,8 +12,8 @@ from aiohttp import ClientSession
 from api.oauth import ACCESS_TOKEN, ISSUER, bearer, claims, error, exchanged
 from api.people import PASSWORD
 from api.service import Answer, Caller, basic, founded
-from counterfoil.scopes import missing
-from counterfoil.secret import mint
+from counterfoil.core.scopes import missing
+from counterfoil.core.secret import mint
 from counterfoil.settings import Settings
 
 INVALID = (400, "invalid_request")

@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 
 from api.service import Caller, served, settings_for
 from counterfoil_api.application import make_app, routes
-from counterfoil_api.typed.api import Api
+from counterfoil_api.operations.api import Api
 from counterfoil_dev.postgres import Database
 from security.overhearing import Said, Wire, overheard
 from security.sweep import Place, Things, places, question, random_things, unknown, variants

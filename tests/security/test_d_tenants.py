@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from api.service import Caller
 from api.test_tenants import shown
-from counterfoil.subjects.key import RING
-from counterfoil.subjects.pepper import PEPPER_SET
+from counterfoil.core.subjects.peppers import PEPPER_SET
+from counterfoil.core.subjects.signing_keys import RING
 
 
 async def test_d18_foreign_ids_in_filters_find_what_random_ones_find(admin: Caller, stranger: Caller) -> None:

@@ -68,4 +68,4 @@ def _asks_a_pool(node: ast.AST) -> bool:
 def test_d17_whoever_reads_past_the_second_wall_says_why() -> None:
     found = set(reading())
     assert {"lookup.Lookup._fetch_ids", "users.user_by_email"} <= found, "the search itself works"
-    assert found - set(PAST_THE_WALL) == set(), "read through counterfoil.postgres.tenant, or say why not"
+    assert found - set(PAST_THE_WALL) == set(), "read through counterfoil.postgres.tenant_connection, or say why not"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from counterfoil.core.secret import mint
 from counterfoil.postgres.lookup import Lookup
-from counterfoil.secret import mint
-from counterfoil_api.limits.tally import PREFIX
+from counterfoil_api.limits.counters import PREFIX
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from security.limited import LIMIT, THERE, Place, guesses, limited, look

@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from api.service import Answer, Caller, founded, served, settings_for
-from counterfoil.secret import mint
+from counterfoil.core.secret import mint
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey

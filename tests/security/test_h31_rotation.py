@@ -18,12 +18,12 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from api.service import Caller, basic, founded, settings_for
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring
+from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.door import Door
-from counterfoil.keys.sealing import Sealing
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.subjects.key import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring
-from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
-from counterfoil.subjects.small import SubjectCommand
+from counterfoil.uses.key_encryption import Sealing
 from counterfoil_dev.postgres import Database
 from security.processes import ISSUER, several
 

@@ -12,11 +12,11 @@ import pytest
 from aiohttp import ClientSession
 
 from api.service import Caller, basic, founded, settings_for
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.subjects.peppers import HEARD_SECONDS, PEPPER_SET, ActivatePepper, RetirePepper
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.peppers import Left, announced, left
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.subjects.pepper import HEARD_SECONDS, PEPPER_SET, ActivatePepper, RetirePepper
 from counterfoil_dev.postgres import Database
 from security.processes import several
 from security.test_b7_peppers import BOTH, NEW, OLD

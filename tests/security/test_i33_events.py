@@ -7,18 +7,19 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from counterfoil import commands, subjects
-from counterfoil.codec import seal
-from counterfoil.decide import decide
-from counterfoil.events import Fact, Private, Subject
-from counterfoil.principal import Owner
-from counterfoil.refusals import Refusal
-from counterfoil.secret import Peppers, mint, stands_in
-from counterfoil.subjects import KINDS, TYPE_OF
-from counterfoil.subjects.key_events import NewKey, PublishKey
-from counterfoil.subjects.small import Around
-from counterfoil.token import Token
-from counterfoil.trust import Trust
+from counterfoil.core import subjects
+from counterfoil.core.codec import seal
+from counterfoil.core.events import Fact, Private, Subject
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import Refusal
+from counterfoil.core.secret import Peppers, mint, stands_in
+from counterfoil.core.subjects import KINDS, TYPE_OF
+from counterfoil.core.subjects.signing_key_events import NewKey, PublishKey
+from counterfoil.core.subjects.subject import Around
+from counterfoil.core.subjects.token import commands
+from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.trust import Trust
 from pure.stories import ACCOUNT, ADMIN, CREATED, NOON, SECRET, TOKEN, given
 from security.scanner import Scanner
 
@@ -52,7 +53,7 @@ FREE = {
 """Fields of commands that callers write as they like."""
 CHOSEN = {
     "account", "token_id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
-    "grace_seconds", "known_as", "job", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
+    "grace_seconds", "imported_digests", "job", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
     "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
     "counted", "assertion",
 }  # fmt: skip

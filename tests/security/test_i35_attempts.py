@@ -11,11 +11,11 @@ from aiohttp import ClientSession
 from uuid_utils.compat import uuid7
 
 from api.service import Caller, basic, founded, served, settings_for
-from counterfoil.attempts import SUBJECTS_A_MINUTE, Attempts
+from counterfoil.core.principal import NIL
+from counterfoil.core.secret import mint
 from counterfoil.postgres import attempts as sql
 from counterfoil.postgres.connection import Pool, open_pool
-from counterfoil.principal import NIL
-from counterfoil.secret import mint
+from counterfoil.uses.attempts import SUBJECTS_A_MINUTE, Attempts
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from security.scanner import Scanner

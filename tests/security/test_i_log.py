@@ -10,9 +10,9 @@ import pytest
 import structlog
 
 from api.service import Caller
+from counterfoil.core.secret import mint
 from counterfoil.logging import configure
 from counterfoil.postgres.connection import Connection
-from counterfoil.secret import mint
 from counterfoil.settings import LogFormat
 
 FORMATS = get_args(LogFormat)

@@ -14,11 +14,11 @@ from aiohttp import ClientSession
 
 from api.people import person
 from api.service import Caller, basic, founded, served, settings_for
+from counterfoil.core.secret import mint
 from counterfoil.postgres.connection import Connection, Pool, open_pool
-from counterfoil.secret import mint
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.auth.recognition import Recognition
+from counterfoil_api.auth.secret_formats import SecretFormats
 from counterfoil_dev.postgres import Database
 
 IMPORT = "/v1/tokens/import"
@@ -52,7 +52,7 @@ class Counting:
 async def test_a3_where_nothing_was_imported_garbage_costs_one_question_a_second_at_most(database: Database) -> None:
     async with await open_pool(database.app_url, size=2) as pool:
         counting = Counting(pool)
-        recognition = Recognition(counting)  # type: ignore[arg-type] # as much of a pool as it needs
+        recognition = SecretFormats(counting)  # type: ignore[arg-type] # as much of a pool as it needs
         slips = [mint("service").plain[:-1] + "!", "short", "x" * 2_000, "eyJh.b.c"]
         assert [await recognition.of(slip) for slip in slips] == [None] * 4
         assert counting.asked == 0

@@ -12,9 +12,9 @@ from api.certificates import Authority
 from api.egress import Names, egress
 from api.oidc_issuer import OidcIssuer, oidc_issuer
 from api.service import settings_for
-from counterfoil import egress as module
-from counterfoil.egress import LONGEST_REPLY, Egress, EgressFailed, trusted
 from counterfoil.settings import BadSetting
+from counterfoil.uses import egress as module
+from counterfoil.uses.egress import LONGEST_REPLY, Egress, EgressFailed, trusted
 from counterfoil_api.main import _prepared
 
 METADATA = "169.254.169.254"

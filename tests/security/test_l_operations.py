@@ -11,8 +11,8 @@ import counterfoil
 import counterfoil_api
 import counterfoil_worker
 from api.service import Caller
-from counterfoil.commands import Sweep
-from counterfoil.events import Expired, Expiring
+from counterfoil.core.events import Expired, Expiring
+from counterfoil.core.subjects.token.commands import Sweep
 from pure.stories import CREATED, ENDS, THRESHOLDS, asks, given
 
 LATE = {"a minute": timedelta(minutes=1), "a day": timedelta(days=1), "a month": timedelta(days=30)}

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from counterfoil.duration import FOREVER
-from counterfoil.founding import renew_token
+from counterfoil.core.duration import FOREVER
 from counterfoil.settings import Settings
+from counterfoil.uses.found_account import renew_token
 from counterfoil_dev.running import running_service
 from security.dialect_traffic import speak_dialects
 from security.import_traffic import move_in

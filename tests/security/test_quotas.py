@@ -11,11 +11,11 @@ from aiohttp import ClientSession
 
 from api.proxy import Asked
 from api.service import Answer, Caller, founded, served, settings_for
-from counterfoil.bounds import Limits
-from counterfoil.counted_uses import CountedUses
+from counterfoil.core.bounds import Limits
+from counterfoil.core.refusals import UsesExhausted
 from counterfoil.postgres import counted_use
 from counterfoil.postgres.connection import open_pool
-from counterfoil.refusals import UsesExhausted
+from counterfoil.uses.counted_uses import CountedUses
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 from security.processes import several

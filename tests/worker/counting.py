@@ -9,8 +9,8 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from counterfoil.follower import Follower
 from counterfoil.postgres.followers import LoggedEvent, Transaction
+from counterfoil.uses.follower import Follower
 from counterfoil_dev.postgres import APPLICATION, Database
 
 log = structlog.get_logger()

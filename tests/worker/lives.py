@@ -10,14 +10,14 @@ from uuid import UUID
 import asyncpg
 import uuid_utils.compat as uuids
 
-from counterfoil.commands import Create
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.refusals import AlreadyExists
+from counterfoil.core.secret import Peppers, mint
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.subjects.user_commands import CreateUser, DisableUser, RemoveUser
 from counterfoil.door import Door
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import AlreadyExists
-from counterfoil.secret import Peppers, mint
-from counterfoil.subjects.account import CreateAccount
-from counterfoil.subjects.user_commands import CreateUser, DisableUser, RemoveUser
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
 
 ACCOUNT = UUID(int=7)

@@ -10,16 +10,22 @@ from uuid import UUID
 import pytest
 import uuid_utils.compat as uuids
 
-from counterfoil.commands import Create, Revoke
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.secret import Peppers, mint
+from counterfoil.core.subjects.bulk_revocation import (
+    AcceptBulkRevocation,
+    BulkRevocation,
+    CancelBulkRevocation,
+    Children,
+    StartBulkRevocation,
+)
+from counterfoil.core.subjects.token.commands import Create, Revoke
 from counterfoil.door import Door
+from counterfoil.postgres.bulk_revocations import progress
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.descent import moment, settled, stage_children
-from counterfoil.postgres.jobs import progress
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import stage
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.secret import Peppers, mint
-from counterfoil.subjects.job import AcceptJob, CancelJob, Children, Job, StartJob
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.jobs import Jobs
@@ -68,16 +74,16 @@ async def tree(door: Door, width: int, depth: int) -> list[UUID]:
     return found
 
 
-async def accepted(pool: Pool, door: Door, root: UUID, owner: Owner | None = None) -> Job:
+async def accepted(pool: Pool, door: Door, root: UUID, owner: Owner | None = None) -> BulkRevocation:
     """The job that comes with the revocation of this token."""
     job_id, children = uuids.uuid7(), Children(made_by=root, owner=owner)
     found = await stage(pool, ACCOUNT, Filter(creator=root), job=job_id, digest=None, children=children)
     await door.execute(Revoke(account=ACCOUNT, token_id=root, by=ROOT, reason="leaked"))
-    command = AcceptJob(
+    command = AcceptBulkRevocation(
         account=ACCOUNT, id=job_id, by=ROOT, plan="00", total=found.tokens, reason="leaked", children=children
     )
     state = (await door.execute(command)).state
-    assert isinstance(state, Job)
+    assert isinstance(state, BulkRevocation)
     return state
 
 
@@ -115,8 +121,8 @@ async def test_what_comes_between_looks_is_found_part_by_part(door: Door, pool: 
 async def test_a_cancelled_job_goes_on_to_no_children(door: Door, pool: Pool) -> None:
     root, child = await tree(door, width=1, depth=1)
     job = await accepted(pool, door, root)
-    await door.execute(StartJob(account=ACCOUNT, id=job.id, by=ROOT))
-    await door.execute(CancelJob(account=ACCOUNT, id=job.id, by=ROOT))
+    await door.execute(StartBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
+    await door.execute(CancelBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
     assert await Jobs(pool, door).work() == 0
     standing = "select standing from token where token_id = $1"
     assert await pool.fetchval(standing, child) == "active"

@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from counterfoil.core.events import Fact, Resumed, Subject
+from counterfoil.core.principal import SYSTEM
 from counterfoil.door import Door
-from counterfoil.events import Fact, Resumed, Subject
-from counterfoil.follower import Follower, PositionOutOfOrder, refuse_disorder
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.followers import LoggedEvent, Transaction, followings
-from counterfoil.principal import SYSTEM
+from counterfoil.uses.follower import Follower, PositionOutOfOrder, refuse_disorder
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker import followers as running_followers

@@ -13,15 +13,15 @@ import pytest
 import uuid_utils.compat as uuids
 from structlog.testing import capture_logs
 
-from counterfoil.commands import Revoke
-from counterfoil.door import Door, waiting
+from counterfoil.core.subjects.bulk_revocation import AcceptBulkRevocation, BulkRevocation, CancelBulkRevocation
+from counterfoil.core.subjects.token.commands import Revoke
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.door import Door, queue
+from counterfoil.postgres.bulk_revocations import forget_unaccepted, open_jobs, part_of, progress
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.descent import PART
-from counterfoil.postgres.jobs import forget_unaccepted, open_jobs, part_of, progress
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
-from counterfoil.subjects.job import AcceptJob, CancelJob, Job
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker import jobs as working
@@ -51,14 +51,16 @@ async def staged(pool: Pool, job: UUID, wanted: Filter = EVERYTHING) -> int:
     return found.tokens
 
 
-async def accepted(pool: Pool, door: Door, job: UUID | None = None, wanted: Filter = EVERYTHING) -> Job:
+async def accepted(pool: Pool, door: Door, job: UUID | None = None, wanted: Filter = EVERYTHING) -> BulkRevocation:
     """A job that revokes all there is, or what is wanted."""
     job = job or uuids.uuid7()
     total = await staged(pool, job, wanted)
     outcome = await door.execute(
-        AcceptJob(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}")
+        AcceptBulkRevocation(
+            account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}"
+        )
     )
-    assert isinstance(outcome.state, Job)
+    assert isinstance(outcome.state, BulkRevocation)
     return outcome.state
 
 
@@ -87,7 +89,7 @@ async def until_over(pool: Pool, *, seconds: float = 120) -> None:
             await asyncio.sleep(0.01)
 
 
-async def state_of(database: Database, job: Job) -> tuple[str, int | None, int | None]:
+async def state_of(database: Database, job: BulkRevocation) -> tuple[str, int | None, int | None]:
     async with await open_pool(database.app_url, size=1) as pool:
         row = await pool.fetchrow("select standing, details::json as d from subject where subject_id = $1", job.id)
         far = await progress(pool, job)
@@ -169,7 +171,7 @@ async def test_a_cancelled_job_stops_after_what_is_in_hand(
     job = await accepted(pool, door)
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
         await until_revoked(database.app_url, 1)
-        await door.execute(CancelJob(account=ACCOUNT, id=job.id, by=ROOT))
+        await door.execute(CancelBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
         assert worker.stop() == 0
     said = await revocations(database.app_url)
     assert 0 < said.total() < len(tokens)
@@ -260,7 +262,7 @@ async def test_a_job_whose_parts_are_gone_is_never_called_finished(database: Dat
 async def test_held_tokens_hold_up_neither_others_nor_later_parts_nor_later_jobs(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 3.0)
     tokens = await many_born(door, 2 * PART + 1, ends_in=3_600)
     job = await accepted(pool, door)
     others = await many_born(door, 5, ends_in=3_600)
@@ -284,7 +286,7 @@ async def test_held_tokens_hold_up_neither_others_nor_later_parts_nor_later_jobs
 async def test_a_job_that_uses_up_the_whole_shift_is_not_the_first_of_the_next_one(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
     monkeypatch.setattr(working, "_SHIFT_SECONDS", 1.0)
     monkeypatch.setattr(working, "_REST_SECONDS", 0)
     tokens = await many_born(door, 1, ends_in=3_600)

@@ -7,13 +7,13 @@ import pytest
 import uuid_utils.compat as uuids
 from structlog.testing import capture_logs
 
+from counterfoil.core.subjects.bulk_revocation import AcceptBulkRevocation
 from counterfoil.door import Door
-from counterfoil.follower import follow
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.followers import begin
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
-from counterfoil.subjects.job import AcceptJob
+from counterfoil.uses.follower import follow
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.forgetting import Forgetter
 from counterfoil_worker.jobs import Jobs
@@ -43,7 +43,9 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
             plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
             total = (await stage(pool, ACCOUNT, wanted, job=job, digest=plan)).tokens
             await door.execute(
-                AcceptJob(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}")
+                AcceptBulkRevocation(
+                    account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}"
+                )
             )
             with capture_logs() as lines:
                 while not await told_of(database.app_url, expired):  # its second has to pass

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
-from counterfoil.token import Token
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from worker.lives import born, told

@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from counterfoil.commands import Renew, Revoke, Suspend
+from counterfoil.core.subjects.token.commands import Renew, Revoke, Suspend
+from counterfoil.core.subjects.user_commands import DisableUser
 from counterfoil.door import Door
 from counterfoil.postgres import due
 from counterfoil.postgres.connection import open_pool
-from counterfoil.subjects.user_commands import DisableUser
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.sweep import PAGE, Sweeper
 from worker.lives import ACCOUNT, ROOT, born, hired, left, lived_longer, many_born, told, told_of

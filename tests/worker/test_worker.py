@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
-from counterfoil.token import Token
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from worker.lives import ACCOUNT, born, cut_everybody, many_born, told, told_of

@@ -13,34 +13,75 @@ from msgspec import Meta
 
 from counterfoil.settings import Settings
 from counterfoil_api import health
-from counterfoil_api.account import account_events, accounts, catalogue, opening, owner_quotas, reads
 from counterfoil_api.auth.principals import authenticate, note_forbidden
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.dialects.register import DIALECTS, client_headers, routes_of, shapes, spelling_under, switched_on
-from counterfoil_api.edge.addresses import Proxies
-from counterfoil_api.edge.bounds import BOUNDS, Bounds
-from counterfoil_api.edge.requests import edge
-from counterfoil_api.edge.seal import strict
-from counterfoil_api.events import operations as events
-from counterfoil_api.forwarding import forward, forward_document
-from counterfoil_api.forwarding.proof import OWN
+from counterfoil_api.dialects.register import (
+    DIALECTS,
+    client_headers,
+    error_format_under,
+    routes_of,
+    shapes,
+    switched_on,
+)
+from counterfoil_api.http.addresses import Proxies
+from counterfoil_api.http.request_limits import BOUNDS, Bounds
+from counterfoil_api.http.requests import edge
+from counterfoil_api.http.security_headers import strict
 from counterfoil_api.ledger import Ledger, open_ledger
-from counterfoil_api.limits import tried
 from counterfoil_api.metrics import observe_request
-from counterfoil_api.oauth import introspection, revocation, token_endpoint, wellknown
-from counterfoil_api.tokens import alerts, bulk, burning, changing, exchange, importing, issuing, reading
-from counterfoil_api.typed.api import Api, Mount, Route
-from counterfoil_api.typed.openapi import document
-from counterfoil_api.users import own_login, standings, users
+from counterfoil_api.native.account import (
+    account_events,
+    accounts,
+    attempts_api,
+    catalogue,
+    opening,
+    owner_quotas,
+    reads,
+)
+from counterfoil_api.native.events import operations as events
+from counterfoil_api.native.forward_auth import forward, forward_document
+from counterfoil_api.native.forward_auth.proof import OWN
+from counterfoil_api.native.oauth import introspection, revocation, token_endpoint, wellknown
+from counterfoil_api.native.tokens import (
+    alerts,
+    bulk,
+    exchange,
+    importing,
+    issuing,
+    leak_reports,
+    reading,
+    token_lifecycle,
+)
+from counterfoil_api.native.users import login, user_lifecycle, users
+from counterfoil_api.operations.api import Api, Mount, Route
+from counterfoil_api.operations.openapi import document
 
 description = Api("description")
 
 _PARTS = (
-    *(issuing.api, importing.api, bulk.api, reading.api, changing.api, exchange.api, introspection.api, alerts.api),
-    *(token_endpoint.api, revocation.api, burning.api),
-    *(accounts.api, opening.api, catalogue.api, owner_quotas.api, reads.api, tried.api, account_events.api, events.api),
-    *(users.api, standings.api, own_login.api),
+    *(
+        issuing.api,
+        importing.api,
+        bulk.api,
+        reading.api,
+        token_lifecycle.api,
+        exchange.api,
+        introspection.api,
+        alerts.api,
+    ),
+    *(token_endpoint.api, revocation.api, leak_reports.api),
+    *(
+        accounts.api,
+        opening.api,
+        catalogue.api,
+        owner_quotas.api,
+        reads.api,
+        attempts_api.api,
+        account_events.api,
+        events.api,
+    ),
+    *(users.api, user_lifecycle.api, login.api),
     *(listing.api, wellknown.api, description, health.api),
 )
 
@@ -69,7 +110,7 @@ def make_app(
     spoken that the settings switch on; tokens of all of them are recognised.
     """
     spoken = switched_on(settings.dialects, dialects)
-    outermost = edge(observe_request, Proxies(settings.trusted_proxies).client_of, spelling_under(spoken))
+    outermost = edge(observe_request, Proxies(settings.trusted_proxies).client_of, error_format_under(spoken))
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[BOUNDS] = Bounds(connections=settings.max_connections, request_seconds=settings.request_timeout_seconds)
     app.on_response_prepare.extend(strict(settings.public_url))

@@ -7,16 +7,16 @@ from typing import Literal
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from counterfoil.core.refusals import Misconfigured, Overloaded
 from counterfoil.postgres import liveness
 from counterfoil.postgres.log_state import log_state
-from counterfoil.refusals import Misconfigured, Overloaded
-from counterfoil_api.auth.credentials import Approach, BearerGiven, SecretGiven
-from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused
+from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.metrics import exposition, gauge
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.reading import Perhaps
-from counterfoil_api.typed.replies import Page
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Maybe
+from counterfoil_api.operations.replies import Page
 
 api = Api("health")
 
@@ -54,13 +54,13 @@ async def get_readiness(ledger: Ledger) -> Readiness:
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(ledger.readers)
         await ledger.keys.ring()
-        await ledger.pepper_watch.settled()
+        await ledger.pepper_sync.settled()
         await ledger.default_account.id()
         warnings = (await log_state(ledger.readers)).warnings
     return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone", warnings)
 
 
-def _expect(password: str | None, approach: Approach | None) -> None:
+def _expect(password: str | None, approach: PresentedCredentials | None) -> None:
     """Refuse whoever does not bring the password, where there is one."""
     if password is None:
         return
@@ -73,7 +73,7 @@ def _expect(password: str | None, approach: Approach | None) -> None:
 
 
 @api.get("/metrics", refusals=(CredentialsMissing,))
-async def get_metrics(ledger: Ledger, approach: Perhaps[Approach]) -> Page:
+async def get_metrics(ledger: Ledger, approach: Maybe[PresentedCredentials]) -> Page:
     """Read the numbers, for Prometheus.
 
     They speak of all accounts, so that no credentials of one are asked for. Where the operator has set METRICS_TOKEN,

@@ -10,33 +10,33 @@ import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from counterfoil.cursor import Cursors
+from counterfoil.core.cursor import Cursors
+from counterfoil.core.opaque_ids import OpaqueIds
+from counterfoil.core.refusals import Misconfigured, Unavailable
+from counterfoil.core.secret import Peppers, SecretShape
+from counterfoil.core.subjects.peppers import PEPPER_SET
+from counterfoil.core.subjects.signing_keys import RING
 from counterfoil.door import Door
-from counterfoil.keys.rekeying import Rekeying
-from counterfoil.opaque_ids import OpaqueIds
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.postgres.lookup import Lookup
 from counterfoil.postgres.numbers import Numbers
-from counterfoil.refusals import Misconfigured, Unavailable
-from counterfoil.secret import Peppers, SecretShape
 from counterfoil.settings import Settings
-from counterfoil.subjects.key import RING
-from counterfoil.subjects.pepper import PEPPER_SET
-from counterfoil.use import Uses
-from counterfoil.witness import Witness
+from counterfoil.uses.access_log import AccessLog
+from counterfoil.uses.last_used import Uses
+from counterfoil.uses.redigest import Redigest
 from counterfoil_api.auth.default_account import DefaultAccount
-from counterfoil_api.auth.following import following
 from counterfoil_api.auth.issuers import Issuers, open_issuers
+from counterfoil_api.auth.key_watch import following
 from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.auth.passwords import Passwords
-from counterfoil_api.auth.peppers import PepperWatch
-from counterfoil_api.auth.recognition import Recognition
+from counterfoil_api.auth.pepper_sync import PepperSync
+from counterfoil_api.auth.secret_formats import SecretFormats
 from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.auth.verification import Sources
 from counterfoil_api.dialects.owners import Owners
-from counterfoil_api.events.streams import Streams
 from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
+from counterfoil_api.native.events.streams import Streams
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Ledger(Sources):
     settings: Settings
     door: Door
     readers: Pool
-    witness: Witness
+    witness: AccessLog
     numbers: Numbers
     user_numbers: Numbers
     limits: Limits
@@ -84,23 +84,21 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
         door = await stack.enter_async_context(Door(settings.database_url, observe=observe_batch))
         await stack.enter_async_context(gauged(door, readers))
         peppers = Peppers(settings.peppers, mac_key=_derived(settings.key_encryption_key, b"counterfoil replies"))
-        pepper_watch = PepperWatch(readers, door, peppers)
+        pepper_sync = PepperSync(readers, door, peppers)
         keys = Keys(
             readers, door, issuer=settings.public_url, encryption_key=settings.key_encryption_key,
             bearer_seconds=settings.bearer_lifetime_seconds, rotation_seconds=settings.signing_key_rotation_seconds,
         )  # fmt: skip
-        await _learn(keys, pepper_watch)
+        await _learn(keys, pepper_sync)
         await stack.enter_async_context(
-            following(
-                settings.database_url, tuple(settings.peppers), {RING: keys.heard, PEPPER_SET: pepper_watch.heard}
-            )
+            following(settings.database_url, tuple(settings.peppers), {RING: keys.heard, PEPPER_SET: pepper_sync.heard})
         )
         sources = Sources(
             lookup=Lookup(by_key),
-            recognition=Recognition(by_key, shapes),
-            again=await stack.enter_async_context(Rekeying(readers, peppers)),
+            recognition=SecretFormats(by_key, shapes),
+            again=await stack.enter_async_context(Redigest(readers, peppers)),
             peppers=peppers,
-            pepper_watch=pepper_watch,
+            pepper_sync=pepper_sync,
             keys=keys,
             uses=await stack.enter_async_context(Uses(readers)),
         )
@@ -119,11 +117,11 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             recognition=sources.recognition,
             again=sources.again,
             uses=sources.uses,
-            witness=await stack.enter_async_context(Witness(door)),
+            witness=await stack.enter_async_context(AccessLog(door)),
             numbers=Numbers(readers),
             user_numbers=Numbers(readers, "user"),
             peppers=peppers,
-            pepper_watch=pepper_watch,
+            pepper_sync=pepper_sync,
             limits=limits,
             default_account=default_account,
             passwords=Passwords(readers, default_account, limits.logins, codes),
@@ -139,12 +137,12 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
         )
 
 
-async def _learn(keys: Keys, pepper_watch: PepperWatch) -> None:
+async def _learn(keys: Keys, pepper_sync: PepperSync) -> None:
     """Find out at once whether our keys are those of this database, if it can be asked."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await keys.ring()
-            await pepper_watch.settled()
+            await pepper_sync.settled()
     except Misconfigured:
         raise
     except (*LOST, asyncpg.PostgresError, Unavailable) as error:

@@ -17,12 +17,12 @@ from gunicorn.config import Config  # type: ignore[import-untyped] # likewise
 from gunicorn.glogging import Logger  # type: ignore[import-untyped] # likewise
 from msgspec.structs import replace
 
-from counterfoil.egress import trusted
 from counterfoil.logging import configure
 from counterfoil.settings import BadSetting, Settings
+from counterfoil.uses.egress import trusted
 from counterfoil_api.auth.startup import refuse_wrong_keys
-from counterfoil_api.edge.surroundings import in_the_clear, make_room
-from counterfoil_api.edge.tls import tls
+from counterfoil_api.http.process import in_the_clear, make_room
+from counterfoil_api.http.tls import tls
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 def _runner(settings: Settings) -> web.AppRunner:
     # Imported late: what counts for Prometheus looks at the environment once, when it is imported.
     from counterfoil_api.application import make_app  # noqa: PLC0415 - see above
-    from counterfoil_api.edge.serving import Runner  # noqa: PLC0415 - see above
+    from counterfoil_api.http.server import Runner  # noqa: PLC0415 - see above
 
     return Runner(make_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
 

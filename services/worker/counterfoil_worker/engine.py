@@ -12,9 +12,9 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from counterfoil.door import Door
-from counterfoil.follower import Follower
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.settings import Settings
+from counterfoil.uses.follower import Follower
 from counterfoil_worker.actors import declare
 from counterfoil_worker.clock import Clock
 from counterfoil_worker.followers import Followers

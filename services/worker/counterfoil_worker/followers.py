@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 
-from counterfoil.follower import Follower, PositionOutOfOrder, follow
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.followers import begin, followings
+from counterfoil.uses.follower import Follower, PositionOutOfOrder, follow
 
 log = structlog.get_logger()
 

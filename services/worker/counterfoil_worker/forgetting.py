@@ -8,17 +8,17 @@ from typing import Final
 import asyncpg
 import structlog
 
-from counterfoil.postgres import assertions, attempts, claims, jobs, use
+from counterfoil.postgres import assertions, attempts, bulk_revocations, idempotency_keys, last_used
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.forgetting import LONGEST_SECONDS
 
 log = structlog.get_logger()
 
 _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType({
-    "secrets": claims.forget_secrets,
-    "replies": claims.forget,
+    "secrets": idempotency_keys.forget_secrets,
+    "replies": idempotency_keys.forget,
     "attempts": attempts.forget,
-    "job_parts": jobs.forget_unaccepted,
+    "job_parts": bulk_revocations.forget_unaccepted,
     "assertions": assertions.forget,
 })  # fmt: skip
 _REST_SECONDS: Final = 86_400.0
@@ -30,7 +30,7 @@ class Forgetter:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._place = use.FIRST
+        self._place = last_used.FIRST
         self._rests_until = 0.0
 
     async def forget(self) -> None:
@@ -50,9 +50,9 @@ class Forgetter:
         """Go on through the tokens for some seconds; the next call begins where this one ended."""
         forgotten, ends = 0, time.monotonic() + LONGEST_SECONDS
         while self._rests_until < time.monotonic() < ends:
-            some, place = await use.forget(pool, after=self._place)
+            some, place = await last_used.forget(pool, after=self._place)
             forgotten += some
             if place is None:
                 self._rests_until = time.monotonic() + _REST_SECONDS
-            self._place = place or use.FIRST
+            self._place = place or last_used.FIRST
         return forgotten

@@ -14,16 +14,16 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from counterfoil.commands import Revoke
+from counterfoil.core.principal import SYSTEM, Principal
+from counterfoil.core.refusals import Refusal, Unavailable
+from counterfoil.core.subjects.bulk_revocation import BulkRevocation, FinishBulkRevocation, StartBulkRevocation
+from counterfoil.core.subjects.token.commands import Revoke
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.fold import Outcome
+from counterfoil.postgres import bulk_revocations as sql
 from counterfoil.postgres import descent
-from counterfoil.postgres import jobs as sql
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.schema_changes import OUTDATED
-from counterfoil.principal import SYSTEM, Principal
-from counterfoil.refusals import Refusal, Unavailable
-from counterfoil.subjects.job import FinishJob, Job, StartJob
 
 log = structlog.get_logger()
 
@@ -112,20 +112,20 @@ class Jobs:
                 log.warning("job_postponed", account=job.account, job=job.id, error=type(error).__name__)
         return done
 
-    async def _open(self) -> list[Job]:
+    async def _open(self) -> list[BulkRevocation]:
         """Return the open jobs, first the one that waited longest: a shift may be over before all had their turn."""
         jobs = await sql.open_jobs(self._pool)
         self._known = {job.id: self._known.get(job.id, _Known()) for job in jobs}
         return sorted(jobs, key=lambda job: self._known[job.id].turn)
 
-    async def _work_on(self, job: Job, ends: float) -> int:
+    async def _work_on(self, job: BulkRevocation, ends: float) -> int:
         if job.standing == "accepted":
-            await self._door.execute(StartJob(account=job.account, id=job.id, by=_system(job)))
+            await self._door.execute(StartBulkRevocation(account=job.account, id=job.id, by=_system(job)))
         done = await self._together(job, min(ends, time.monotonic() + _TURN_SECONDS))
         await self._finish(job)
         return done
 
-    async def _together(self, job: Job, until: float) -> int:
+    async def _together(self, job: BulkRevocation, until: float) -> int:
         """Work on parts side by side, and on all of them to the end: nothing goes on behind whoever asked for it."""
         found = await asyncio.gather(*(self._parts(job, until) for _ in range(_AT_ONCE)), return_exceptions=True)
         done = 0
@@ -135,7 +135,7 @@ class Jobs:
             done += each
         return done
 
-    async def _parts(self, job: Job, until: float) -> int:
+    async def _parts(self, job: BulkRevocation, until: float) -> int:
         known, done = self._known[job.id], 0
         while not self._over(until):
             async with sql.part_of(self._pool, job, last=list(known.left)) as taken:
@@ -150,7 +150,7 @@ class Jobs:
             done += len(part.tokens) - left
         return done
 
-    async def _revoke(self, job: Job, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
+    async def _revoke(self, job: BulkRevocation, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
         """Revoke them all at once, so that they share transactions; one answer each, so that none stops the others.
 
         Return those that cannot be revoked, and how many have no answer yet: a refusal is one, a failure is not.
@@ -168,7 +168,7 @@ class Jobs:
             _tell(job, later)
         return failed, len(later)
 
-    async def _finish(self, job: Job) -> None:
+    async def _finish(self, job: BulkRevocation) -> None:
         far = await sql.progress(self._pool, job)
         if far.left or self._stopping:
             return
@@ -179,11 +179,13 @@ class Jobs:
             return
         if not await self._ended_with_children(job, far.parts):
             return
-        command = FinishJob(account=job.account, id=job.id, by=_system(job), revoked=far.revoked, failed=far.failed)
+        command = FinishBulkRevocation(
+            account=job.account, id=job.id, by=_system(job), revoked=far.revoked, failed=far.failed
+        )
         if (await self._door.execute(command)).facts:
             log.info("job_finished", job=job.id, total=far.total, revoked=far.revoked, failed=far.failed)
 
-    async def _ended_with_children(self, job: Job, parts: int) -> bool:
+    async def _ended_with_children(self, job: BulkRevocation, parts: int) -> bool:
         """Say whether nothing is left that the job's tokens made; else it has further parts, or is looked at again.
 
         All that was staged is revoked and makes nothing any more. What a transaction made that had asked before that,
@@ -199,16 +201,16 @@ class Jobs:
         return await descent.stage_children(self._pool, job, parts=parts) == 0
 
 
-def _command(job: Job, token: UUID) -> Revoke:
+def _command(job: BulkRevocation, token: UUID) -> Revoke:
     by = Principal(actor=job.creator, account=job.account, scopes=())
     return Revoke(account=job.account, token_id=token, by=by, reason=job.reason or "(erased)", job=job.id)
 
 
-def _system(job: Job) -> Principal:
+def _system(job: BulkRevocation) -> Principal:
     return replace(SYSTEM, account=job.account)
 
 
-def _tell(job: Job, later: Sequence[BaseException]) -> None:
+def _tell(job: BulkRevocation, later: Sequence[BaseException]) -> None:
     """Say in one line what is left for later; the door has told of each failure already."""
     tell = log.info if all(isinstance(each, Unavailable) for each in later) else log.error
     errors = sorted({type(each).__name__ for each in later})

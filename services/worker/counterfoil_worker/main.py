@@ -9,10 +9,10 @@ import redis
 import structlog
 from dramatiq import Worker
 
-from counterfoil.follower import Follower
 from counterfoil.logging import configure
 from counterfoil.postgres.connection import refuse_unfit
 from counterfoil.settings import Settings
+from counterfoil.uses.follower import Follower
 from counterfoil_worker.broker import broker_of
 from counterfoil_worker.engine import Engine
 from counterfoil_worker.followers import FOLLOWERS

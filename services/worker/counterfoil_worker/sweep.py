@@ -10,15 +10,15 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from counterfoil.commands import Sweep
+from counterfoil.core.duration import spelt
+from counterfoil.core.events import Expiring, Fact
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.refusals import Unavailable
+from counterfoil.core.subjects.token.commands import Sweep
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.duration import spelt
-from counterfoil.events import Expiring, Fact
-from counterfoil.fold import Outcome
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.due import Due, tokens_due
-from counterfoil.principal import SYSTEM
-from counterfoil.refusals import Unavailable
 
 log = structlog.get_logger()
 

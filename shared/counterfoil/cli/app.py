@@ -7,28 +7,28 @@ from typing import Annotated
 
 import typer
 
-from . import (
-    account,
+from counterfoil.cli import (
+    account_commands,
+    account_setup,
     attempts,
     audit,
-    burn,
     catalogue,
     dialects,
     events,
     followers,
     keys,
-    own_account,
-    own_login,
+    login,
     owner_quotas,
     pepper,
     reading,
     reads,
+    report_leak,
     serving,
     token,
     user,
     whoami,
 )
-from .output import say
+from counterfoil.cli.output import say
 
 # Pretty tracebacks print local variables, and secrets among them.
 app = typer.Typer(
@@ -39,23 +39,23 @@ app = typer.Typer(
 )
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
-app.command()(own_login.login)
+app.command()(login.login)
 app.command()(whoami.whoami)
 app.command()(reading.alerts)
 app.command()(reads.reads)
 app.command()(attempts.attempts)
-app.command()(burn.burn)
+app.command()(report_leak.burn)
 app.command()(dialects.dialects)
 app.command()(serving.migrate)
 app.command()(serving.api)
 app.command()(serving.worker)
 app.command()(serving.sealer)
 app.add_typer(events.app, name="events")
-app.add_typer(account.app, name="account")
-account.app.command()(own_account.show)
-account.app.command()(own_account.policy)
-account.app.command()(own_account.events)
-account.app.command()(own_account.end_secrets)
+app.add_typer(account_setup.app, name="account")
+account_setup.app.command()(account_commands.show)
+account_setup.app.command()(account_commands.policy)
+account_setup.app.command()(account_commands.events)
+account_setup.app.command()(account_commands.end_secrets)
 app.add_typer(catalogue.app, name="scope")
 app.add_typer(owner_quotas.app, name="owner")
 app.add_typer(keys.app, name="keys")

@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 import typer
 
+from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, ended, printable, remark, warn
+from counterfoil.cli.output import json_of
 from counterfoil.client import Client, Failure, OutcomeUnknown, Password, Refused, Unavailable, Unreachable
-
-from .complaints import REFUSED, UNREACHABLE, USAGE, ended, printable, remark, warn
-from .output import json_of
 
 T = TypeVar("T")
 DEFAULT: Final = Path(".counterfoil/credentials.json")

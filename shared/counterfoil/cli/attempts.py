@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
+from counterfoil.cli.options import WHOSE, AsJson, Credentials, Limit, Since, Until
+from counterfoil.cli.reading import listed
+from counterfoil.cli.showing import actor_of, time_of
+from counterfoil.cli.tables import table
 from counterfoil.client.documents import Attempt
-
-from .options import WHOSE, AsJson, Credentials, Limit, Since, Until
-from .reading import listed
-from .showing import actor_of, time_of
-from .tables import table
 
 
 def attempts(

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .asking import ask
-from .complaints import REFUSED, database_at_hand, printable, settings
-from .options import Credentials
-from .output import json_of, say, say_json
+from counterfoil.cli.asking import ask
+from counterfoil.cli.errors import REFUSED, database_at_hand, printable, settings
+from counterfoil.cli.options import Credentials
+from counterfoil.cli.output import json_of, say, say_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from counterfoil.auditing.tally import Tally
-    from counterfoil.chain import Finding
     from counterfoil.client import Client
+    from counterfoil.core.chain import Finding
+    from counterfoil.uses.audit.progress import Tally
 
 app = typer.Typer(help="Audits, on the server itself (DATABASE_URL) or over HTTP.", no_args_is_help=True)
 
@@ -59,19 +59,19 @@ def replay(
 
 
 async def _asked(ledger: Client, *, as_json: bool) -> Tally:
-    from counterfoil.auditing.over_http import replay  # noqa: PLC0415 - other commands fold nothing
+    from counterfoil.uses.audit.over_http import replay  # noqa: PLC0415 - other commands fold nothing
 
     return await _replayed(lambda tally: replay(ledger, tally), as_json=as_json)
 
 
 async def _read(url: str, *, as_json: bool) -> Tally:
-    from counterfoil.audit import replay  # noqa: PLC0415 - client commands need no database
+    from counterfoil.uses.audit.whole_log import replay  # noqa: PLC0415 - client commands need no database
 
     return await _replayed(lambda tally: replay(url, tally), as_json=as_json)
 
 
 async def _replayed(replay: Callable[[Tally], AsyncIterator[Finding]], *, as_json: bool) -> Tally:
-    from counterfoil.auditing.tally import Tally  # noqa: PLC0415 - as above
+    from counterfoil.uses.audit.progress import Tally  # noqa: PLC0415 - as above
 
     with _progress() as bar:
         task = bar.add_task("auditing", total=None)

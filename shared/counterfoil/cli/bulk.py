@@ -13,14 +13,11 @@ from typing import Annotated, Final
 
 import typer
 
-from counterfoil import glob
-from counterfoil.client import Client, Denied, Job, Plan
-
-from . import options
-from .asking import ask
-from .complaints import REFUSED, remark, warn
-from .completing import jobs, token_names
-from .options import (
+from counterfoil.cli import options
+from counterfoil.cli.asking import ask
+from counterfoil.cli.completing import jobs, token_names
+from counterfoil.cli.errors import REFUSED, remark, warn
+from counterfoil.cli.options import (
     AsJson,
     CreatedAfter,
     CreatedBefore,
@@ -35,10 +32,12 @@ from .options import (
     OwnerFilter,
     UnusedFor,
 )
-from .output import json_of, say, say_json
-from .reading import PAGE
-from .showing import facts, show_planned, time_of
-from .tables import table
+from counterfoil.cli.output import json_of, say, say_json
+from counterfoil.cli.reading import PAGE
+from counterfoil.cli.showing import facts, show_planned, time_of
+from counterfoil.cli.tables import table
+from counterfoil.client import Client, Denied, Job, Plan
+from counterfoil.core import glob
 
 app = typer.Typer(help="Bulk revocations: watch them, cancel them.", no_args_is_help=True)
 

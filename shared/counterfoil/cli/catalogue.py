@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
+from counterfoil.cli.asking import ask
+from counterfoil.cli.completing import scope_sets
+from counterfoil.cli.options import AsJson, Credentials, Limit
+from counterfoil.cli.output import say_json
+from counterfoil.cli.reading import listed
+from counterfoil.cli.showing import facts
+from counterfoil.cli.tables import table
 from counterfoil.client import Scope, ScopeSet
-
-from .asking import ask
-from .completing import scope_sets
-from .options import AsJson, Credentials, Limit
-from .output import say_json
-from .reading import listed
-from .showing import facts
-from .tables import table
 
 app = typer.Typer(help="What scopes mean, and sets of them that are granted together.", no_args_is_help=True)
 

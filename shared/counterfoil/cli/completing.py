@@ -14,9 +14,8 @@ from typing import Final
 
 import typer
 
+from counterfoil.cli.asking import place
 from counterfoil.client import Client, Failure
-
-from .asking import place
 
 Offer = tuple[str, str]
 """A word, and what helps to choose it."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from counterfoil.cli.asking import ask
+from counterfoil.cli.options import AsJson, Credentials
+from counterfoil.cli.output import say_json
+from counterfoil.cli.tables import table
 from counterfoil.client import Client
-
-from .asking import ask
-from .options import AsJson, Credentials
-from .output import say_json
-from .tables import table
 
 
 def dialects(*, credentials: Credentials = None, as_json: AsJson = False) -> None:

@@ -9,16 +9,25 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+from counterfoil.cli.asking import ask
+from counterfoil.cli.errors import UNREACHABLE, ended, printable, remark
+from counterfoil.cli.export_file import opened
+from counterfoil.cli.exporting import exported
+from counterfoil.cli.log_filters import (
+    AllAccounts,
+    ByActor,
+    LogFilters,
+    OfKind,
+    OfSubject,
+    OfToken,
+    OfType,
+    OfUser,
+    chosen,
+)
+from counterfoil.cli.log_showing import Show, shown_until
+from counterfoil.cli.options import AsJson, Credentials, Since, Until, whole
+from counterfoil.cli.output import say, say_json
 from counterfoil.client import Client, LogEvent
-
-from .asking import ask
-from .complaints import UNREACHABLE, ended, printable, remark
-from .export_file import opened
-from .exporting import exported
-from .log_filters import AllAccounts, ByActor, LogFilters, OfKind, OfSubject, OfToken, OfType, OfUser, chosen
-from .log_showing import Show, shown_until
-from .options import AsJson, Credentials, Since, Until, whole
-from .output import say, say_json
 
 app = typer.Typer(
     help="The log itself: every event of the account, in order, each at its position. Of one token alone, with names "

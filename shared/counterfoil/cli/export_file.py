@@ -16,11 +16,10 @@ from typing import Final, Literal
 import msgspec
 import typer
 
+from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, ended
+from counterfoil.cli.log_filters import LogFilters
+from counterfoil.cli.log_showing import CSV_HEADS, csv_line, csv_row
 from counterfoil.client import LogEvent, Unintelligible, log
-
-from .complaints import NOT_SHOWN, REFUSED, USAGE, ended
-from .log_filters import LogFilters
-from .log_showing import CSV_HEADS, csv_line, csv_row
 
 Form = Literal["ndjson", "csv"]
 _LONGEST_LINE: Final = 1 << 22

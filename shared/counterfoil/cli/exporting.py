@@ -10,11 +10,10 @@ from typing import Final, NamedTuple
 
 import typer
 
+from counterfoil.cli.asking import ask
+from counterfoil.cli.errors import UNREACHABLE, ended, printable, remark
+from counterfoil.cli.export_file import ExportFile
 from counterfoil.client import Client
-
-from .asking import ask
-from .complaints import UNREACHABLE, ended, printable, remark
-from .export_file import ExportFile
 
 _AT_ONCE: Final = 1 << 16
 """Bytes that are written together."""

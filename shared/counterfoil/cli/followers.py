@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from .complaints import REFUSED, database_at_hand, ended, settings
-from .options import AsJson
-from .output import json_of, say, say_json
-from .showing import span, time_of
-from .tables import table
+from counterfoil.cli.errors import REFUSED, database_at_hand, ended, settings
+from counterfoil.cli.options import AsJson
+from counterfoil.cli.output import json_of, say, say_json
+from counterfoil.cli.showing import span, time_of
+from counterfoil.cli.tables import table
 
 if TYPE_CHECKING:
     from counterfoil.postgres.followers import Following

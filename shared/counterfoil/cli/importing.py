@@ -12,12 +12,11 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
+from counterfoil.cli.asking import ask
+from counterfoil.cli.errors import REFUSED, USAGE, ended, printable, remark
+from counterfoil.cli.options import AsJson, Credentials
+from counterfoil.cli.output import say, say_json
 from counterfoil.client import Client, Imported, Invalid
-
-from .asking import ask
-from .complaints import REFUSED, USAGE, ended, printable, remark
-from .options import AsJson, Credentials
-from .output import say, say_json
 
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 900_000

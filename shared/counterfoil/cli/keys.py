@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.subjects.key import RING, Ring, SigningKey
-from counterfoil.subjects.key_events import ActivateKey, PublishKey, RemoveKey
-from counterfoil.subjects.small import SubjectCommand
-
-from .complaints import REFUSED, USAGE, database_at_hand, ended, settings
-from .options import AsJson
-from .output import json_of, say
-from .showing import time_of
-from .tables import table
+from counterfoil.cli.errors import REFUSED, USAGE, database_at_hand, ended, settings
+from counterfoil.cli.options import AsJson
+from counterfoil.cli.output import json_of, say
+from counterfoil.cli.showing import time_of
+from counterfoil.cli.tables import table
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
+from counterfoil.core.subjects.signing_keys import RING, Ring, SigningKey
+from counterfoil.core.subjects.subject import SubjectCommand
 
 if TYPE_CHECKING:
-    from counterfoil.keys.sealing import Sealing
+    from counterfoil.uses.key_encryption import Sealing
 
     Asked = Callable[[Ring | None, Sealing], SubjectCommand]
 
@@ -113,9 +112,9 @@ def _asked(asked: Asked | None) -> Ring | None:
 
 async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring | None:
     from counterfoil.door import Door  # noqa: PLC0415 - client commands need no door
-    from counterfoil.keys.sealing import Sealing  # noqa: PLC0415 - likewise
     from counterfoil.postgres.connection import connect  # noqa: PLC0415 - likewise
     from counterfoil.postgres.signing_keys import stored_ring  # noqa: PLC0415 - likewise
+    from counterfoil.uses.key_encryption import Sealing  # noqa: PLC0415 - likewise
 
     connection, sealing = await connect(url), Sealing(encryption_key)
     try:

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from counterfoil import moments
+from counterfoil.cli.completing import token_refs, user_refs
+from counterfoil.cli.options import WHOSE
 from counterfoil.client import Client, LogReader, spelling
-from counterfoil.duration import length
-
-from .completing import token_refs, user_refs
-from .options import WHOSE
+from counterfoil.core import moments
+from counterfoil.core.duration import length
 
 OfToken = Annotated[
     str | None,

@@ -11,12 +11,11 @@ from typing import Final, Protocol
 
 import msgspec
 
+from counterfoil.cli.errors import printable
+from counterfoil.cli.output import encodable, printable_json, say
+from counterfoil.cli.showing import actor_of, says, time_of
+from counterfoil.cli.tables import GrowingTable
 from counterfoil.client import LogEvent
-
-from .complaints import printable
-from .output import encodable, printable_json, say
-from .showing import actor_of, says, time_of
-from .tables import GrowingTable
 
 HEADS: Final = ("position", "at", "what", "of", "by", "says", "version")
 _ID: Final = "token 00000000-0000-0000-0000-000000000000"

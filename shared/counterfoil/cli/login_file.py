@@ -7,11 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from counterfoil.cli.asking import Place
+from counterfoil.cli.errors import USAGE, ended
+from counterfoil.cli.output import OutputFailed, json_of
 from counterfoil.client import Secret
-
-from .asking import Place
-from .complaints import USAGE, ended
-from .output import OutputFailed, json_of
 
 
 def refuse_to_write(file: Path) -> None:

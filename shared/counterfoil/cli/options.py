@@ -10,11 +10,10 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from counterfoil import moments
-from counterfoil.duration import length
-from counterfoil.refusals import BadDuration
-
-from .completing import token_refs
+from counterfoil.cli.completing import token_refs
+from counterfoil.core import moments
+from counterfoil.core.duration import length
+from counterfoil.core.refusals import BadDuration
 
 
 def moment(text: str) -> datetime:

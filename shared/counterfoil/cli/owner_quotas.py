@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
+from counterfoil.cli import options
+from counterfoil.cli.asking import ask
+from counterfoil.cli.options import AsJson, Credentials, IfMatch, Limit
+from counterfoil.cli.output import say_json
+from counterfoil.cli.reading import listed
+from counterfoil.cli.showing import facts
+from counterfoil.cli.tables import table
 from counterfoil.client import OwnerQuota
-
-from . import options
-from .asking import ask
-from .options import AsJson, Credentials, IfMatch, Limit
-from .output import say_json
-from .reading import listed
-from .showing import facts
-from .tables import table
 
 app = typer.Typer(help="Owners of tokens, and their quotas.", no_args_is_help=True)
 quota = typer.Typer(help="How often an owner's tokens may be used, and how many may live.", no_args_is_help=True)

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.secret import Peppers
-from counterfoil.subjects.pepper import HEARD_SECONDS, PEPPER_SET, ActivatePepper, Pepper, PepperSet, RetirePepper
-
-from .complaints import REFUSED, database_at_hand, ended, settings
-from .options import AsJson, whole
-from .output import json_of, say
-from .showing import time_of
-from .tables import table
+from counterfoil.cli.errors import REFUSED, database_at_hand, ended, settings
+from counterfoil.cli.options import AsJson, whole
+from counterfoil.cli.output import json_of, say
+from counterfoil.cli.showing import time_of
+from counterfoil.cli.tables import table
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.secret import Peppers
+from counterfoil.core.subjects.peppers import HEARD_SECONDS, PEPPER_SET, ActivatePepper, Pepper, PepperSet, RetirePepper
 
 if TYPE_CHECKING:
     from counterfoil.postgres.connection import Pool

@@ -11,13 +11,10 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from counterfoil import glob
-from counterfoil.client import Client
-
-from .asking import ask
-from .complaints import warn
-from .completing import token_names
-from .options import (
+from counterfoil.cli.asking import ask
+from counterfoil.cli.completing import token_names
+from counterfoil.cli.errors import warn
+from counterfoil.cli.options import (
     AsJson,
     CreatedAfter,
     CreatedBefore,
@@ -35,9 +32,11 @@ from .options import (
     moment_or_version,
     time_filter,
 )
-from .options import owner as owner_of
-from .output import say_json
-from .showing import show, show_alerts, show_events, show_tokens
+from counterfoil.cli.options import owner as owner_of
+from counterfoil.cli.output import say_json
+from counterfoil.cli.showing import show, show_alerts, show_events, show_tokens
+from counterfoil.client import Client
+from counterfoil.core import glob
 
 T = TypeVar("T")
 PAGE: Final = 50

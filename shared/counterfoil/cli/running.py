@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 import typer
 
-from .app import app
-from .complaints import NOT_SHOWN, REFUSED, USAGE, ended
-from .output import OutputFailed, ReaderGone, open_streams, say
+from counterfoil.cli.app import app
+from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, ended
+from counterfoil.cli.output import OutputFailed, ReaderGone, open_streams, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

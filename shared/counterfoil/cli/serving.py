@@ -8,10 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from counterfoil.refusals import Misconfigured
-
-from .complaints import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, remark, settings
-from .output import say
+from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, remark, settings
+from counterfoil.cli.output import say
+from counterfoil.core.refusals import Misconfigured
 
 
 def migrate() -> None:
@@ -60,7 +59,7 @@ def sealer(
 ) -> None:
     """Give every committed event its place in the log; of several sealers one works and the others stand by."""
     from counterfoil.postgres.placing import LogBroken  # noqa: PLC0415 - each command loads what it needs
-    from counterfoil.sealer import run  # noqa: PLC0415 - likewise
+    from counterfoil.uses.seal_log import run  # noqa: PLC0415 - likewise
 
     told = settings("sealer")
     if check:

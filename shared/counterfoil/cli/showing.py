@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from counterfoil.cli.errors import printable, remark, warn
+from counterfoil.cli.output import json_of, say, say_json
+from counterfoil.cli.tables import table
 from counterfoil.client import Alert, Bearer, Children, Happening, Issued, Token
 from counterfoil.client.documents import Actor, TokenPlanned
-
-from .complaints import printable, remark, warn
-from .output import json_of, say, say_json
-from .tables import table
 
 _NEAR: Final = timedelta(days=7)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from .complaints import printable, remark
-from .output import encodable, say
+from counterfoil.cli.errors import printable, remark
+from counterfoil.cli.output import encodable, say
 
 _GAP: Final = 2
 _LONGEST: Final = 64

@@ -8,13 +8,11 @@ from typing import Annotated
 
 import typer
 
-from counterfoil.client import Bearer, Client, Issued, Token
-
-from . import bulk, importing, options, reading, whoami
-from .asking import ask, fresh_key
-from .complaints import told_again_by, warn
-from .completing import scope_sets
-from .options import (
+from counterfoil.cli import bulk, importing, options, reading, whoami
+from counterfoil.cli.asking import ask, fresh_key
+from counterfoil.cli.completing import scope_sets
+from counterfoil.cli.errors import told_again_by, warn
+from counterfoil.cli.options import (
     AsJson,
     Credentials,
     DryRun,
@@ -32,8 +30,9 @@ from .options import (
     Scopes,
     WithChildren,
 )
-from .showing import show, show_children, show_secret
-from .trusting import Once, TrustAudience, TrustClaims, TrustIssuer, trust
+from counterfoil.cli.showing import show, show_children, show_secret
+from counterfoil.cli.trusting import Once, TrustAudience, TrustClaims, TrustIssuer, trust
+from counterfoil.client import Bearer, Client, Issued, Token
 
 app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
 app.command("list")(reading.tokens)

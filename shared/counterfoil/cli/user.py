@@ -6,21 +6,20 @@ from typing import Annotated
 
 import typer
 
-from counterfoil import glob
-
-from . import own_login
-from .asking import ask, fresh_key
-from .complaints import told_again_by
-from .completing import user_refs
-from .options import AsJson, Credentials, DryRun, Key, Limit, WithChildren, whole
-from .person import chosen
-from .reading import listed
-from .showing import show_children, show_events
-from .user_showing import show_user, show_users, show_with_password
+from counterfoil.cli import login
+from counterfoil.cli.asking import ask, fresh_key
+from counterfoil.cli.completing import user_refs
+from counterfoil.cli.errors import told_again_by
+from counterfoil.cli.options import AsJson, Credentials, DryRun, Key, Limit, WithChildren, whole
+from counterfoil.cli.password_prompt import chosen
+from counterfoil.cli.reading import listed
+from counterfoil.cli.showing import show_children, show_events
+from counterfoil.cli.user_showing import show_user, show_users, show_with_password
+from counterfoil.core import glob
 
 app = typer.Typer(help="Add, look at, change and end users.", no_args_is_help=True)
-app.command("password")(own_login.password)
-app.add_typer(own_login.totp, name="totp")
+app.command("password")(login.password)
+app.add_typer(login.totp, name="totp")
 
 Who = Annotated[
     str,

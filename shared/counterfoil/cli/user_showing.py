@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterfoil.cli.errors import remark
+from counterfoil.cli.output import say, say_json
+from counterfoil.cli.showing import facts, time_of
+from counterfoil.cli.tables import table
 from counterfoil.client import Enrolled, User, UserWithPassword
-
-from .complaints import remark
-from .output import say, say_json
-from .showing import facts, time_of
-from .tables import table
 
 
 def show_user(user: User, *, as_json: bool) -> None:

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from counterfoil.cli.asking import ask, ask_with, place
+from counterfoil.cli.options import AsJson, Credentials
+from counterfoil.cli.output import say_json
+from counterfoil.cli.password_prompt import told
+from counterfoil.cli.showing import facts, time_of
 from counterfoil.client import Client, Introspection, Token, User
-from counterfoil.scopes import meet, missing
-
-from .asking import ask, ask_with, place
-from .options import AsJson, Credentials
-from .output import say_json
-from .person import told
-from .showing import facts, time_of
+from counterfoil.core.scopes import meet, missing
 
 
 class Self(msgspec.Struct, frozen=True, kw_only=True):

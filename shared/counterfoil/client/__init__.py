@@ -8,11 +8,9 @@ A call either happened once or not at all: every change carries one Idempotency-
 over all tries, so that a connection cut in the middle loses no secret. See `failures` for what may be raised.
 """
 
-from counterfoil.trust import Trust
-
-from .bulk_documents import Imported, ImportReport, Job, Plan
-from .client import Client
-from .documents import (
+from counterfoil.client.bulk_documents import Imported, ImportReport, Job, Plan
+from counterfoil.client.client import Client
+from counterfoil.client.documents import (
     Account,
     Alert,
     Attempt,
@@ -34,8 +32,8 @@ from .documents import (
     User,
     UserWithPassword,
 )
-from .events import LogReader
-from .failures import (
+from counterfoil.client.events import LogReader
+from counterfoil.client.failures import (
     Conflict,
     Denied,
     Failure,
@@ -50,9 +48,10 @@ from .failures import (
     Unintelligible,
     Unreachable,
 )
-from .log import LogEvent, PrivatePart
-from .reads import LogRange, Reading
-from .wire import Password
+from counterfoil.client.log import LogEvent, PrivatePart
+from counterfoil.client.reads import LogRange, Reading
+from counterfoil.client.wire import Password
+from counterfoil.core.trust import Trust
 
 __all__ = [
     "Account",

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from . import spelling
-from .calls import Calls
-from .documents import Account, AccountEvent, Attempt, Dialect, OwnerQuota, Policy, Scope, ScopeSet
-from .wire import Call
+from counterfoil.client import spelling
+from counterfoil.client.calls import Calls
+from counterfoil.client.documents import Account, AccountEvent, Attempt, Dialect, OwnerQuota, Policy, Scope, ScopeSet
+from counterfoil.client.wire import Call
 
 
 class _Dialects(msgspec.Struct, frozen=True):

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from . import spelling
-from .bulk_documents import ImportReport, Job, Plan
-from .calls import Calls
-from .spelling import Stated
-from .wire import Call
+from counterfoil.client import spelling
+from counterfoil.client.bulk_documents import ImportReport, Job, Plan
+from counterfoil.client.calls import Calls
+from counterfoil.client.spelling import Stated
+from counterfoil.client.wire import Call
 
 _PATIENCE_SECONDS: Final = 120.0
 """To look at a million tokens takes a while."""

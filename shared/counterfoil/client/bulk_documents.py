@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from .documents import Actor, Owner, TokenPlanned
+from counterfoil.client.documents import Actor, Owner, TokenPlanned
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):

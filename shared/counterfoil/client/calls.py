@@ -6,9 +6,9 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, TypeVar
 
-from . import spelling
-from .spelling import Stated
-from .wire import Answer, Call, Wire
+from counterfoil.client import spelling
+from counterfoil.client.spelling import Stated
+from counterfoil.client.wire import Answer, Call, Wire
 
 T = TypeVar("T")
 _PAGE: Final = 200

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Self
 
-from .account import OwnAccount
-from .bulk import Bulk
-from .events import Events
-from .leaks import Leaks
-from .reads import Reads
-from .tokens import Tokens
-from .users import Users
-from .wire import Password, Wire
+from counterfoil.client.account import OwnAccount
+from counterfoil.client.bulk import Bulk
+from counterfoil.client.events import Events
+from counterfoil.client.leaks import Leaks
+from counterfoil.client.reads import Reads
+from counterfoil.client.tokens import Tokens
+from counterfoil.client.users import Users
+from counterfoil.client.wire import Password, Wire
 
 
 class Client(Tokens, Bulk, OwnAccount, Events, Reads, Users, Leaks):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.trust import Trust
+from counterfoil.core.trust import Trust
 
 
 class Secret:

@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from . import log, spelling
-from .calls import Calls
-from .failures import Unintelligible
-from .log import LogEvent, Mark
-from .losses import Lost
-from .spelling import Ref
-from .streaming import Interrupted, Lines, reply
-from .wire import Answer, Call, Tries, Wire, failure
+from counterfoil.client import log, spelling
+from counterfoil.client.calls import Calls
+from counterfoil.client.failures import Unintelligible
+from counterfoil.client.log import LogEvent, Mark
+from counterfoil.client.losses import Lost
+from counterfoil.client.spelling import Ref
+from counterfoil.client.streaming import Interrupted, Lines, reply
+from counterfoil.client.wire import Answer, Call, Tries, Wire, failure
 
 _PATH: Final = "/v1/events"
 _NDJSON: Final = "application/x-ndjson"

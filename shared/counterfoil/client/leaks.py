@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from . import spelling
-from .calls import Calls
-from .wire import Call
+from counterfoil.client import spelling
+from counterfoil.client.calls import Calls
+from counterfoil.client.wire import Call
 
 MOST: Final = 1_000
 """Secrets in one report."""

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from .documents import Actor
-from .spelling import puzzled
+from counterfoil.client.documents import Actor
+from counterfoil.client.spelling import puzzled
 
 _DIGITS: Final = 20
 

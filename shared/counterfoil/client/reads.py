@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from . import spelling
-from .calls import Calls
-from .documents import Actor
+from counterfoil.client import spelling
+from counterfoil.client.calls import Calls
+from counterfoil.client.documents import Actor
 
 
 class LogRange(msgspec.Struct, frozen=True, kw_only=True):

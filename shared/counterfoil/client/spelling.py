@@ -10,11 +10,10 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil import moments
-
-from .documents import Secret
-from .failures import Unintelligible
-from .wire import Answer
+from counterfoil.client.documents import Secret
+from counterfoil.client.failures import Unintelligible
+from counterfoil.client.wire import Answer
+from counterfoil.core import moments
 
 T = TypeVar("T")
 Ref = UUID | int | str

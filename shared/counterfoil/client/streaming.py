@@ -10,9 +10,9 @@ from typing import Final
 
 import aiohttp
 
-from .failures import Unintelligible
-from .losses import CUT_OFF, Lost, lost
-from .wire import Answer, Call, Wire
+from counterfoil.client.failures import Unintelligible
+from counterfoil.client.losses import CUT_OFF, Lost, lost
+from counterfoil.client.wire import Answer, Call, Wire
 
 SILENCE_SECONDS: Final = 30.0
 """A server that is there sends a line, or that there is none, at least every ten."""

@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from counterfoil.trust import Trust
-
-from . import spelling
-from .calls import Calls
-from .documents import Alert, Bearer, Happening, Introspection, Issued, Token
-from .spelling import Ref, Stated
-from .wire import Call
+from counterfoil.client import spelling
+from counterfoil.client.calls import Calls
+from counterfoil.client.documents import Alert, Bearer, Happening, Introspection, Issued, Token
+from counterfoil.client.spelling import Ref, Stated
+from counterfoil.client.wire import Call
+from counterfoil.core.trust import Trust
 
 
 class Tokens(Calls):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import quote
 
-from . import spelling
-from .calls import Calls
-from .documents import Enrolled, Enrolment, Happening, LoggedIn, User, UserWithPassword
-from .spelling import Ref
-from .wire import Call
+from counterfoil.client import spelling
+from counterfoil.client.calls import Calls
+from counterfoil.client.documents import Enrolled, Enrolment, Happening, LoggedIn, User, UserWithPassword
+from counterfoil.client.spelling import Ref
+from counterfoil.client.wire import Call
 
 
 class Users(Calls):

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from .failures import Failure, OutcomeUnknown, Refused, Unreachable, refused
-from .losses import CUT_OFF, Lost, lost
+from counterfoil.client.failures import Failure, OutcomeUnknown, Refused, Unreachable, refused
+from counterfoil.client.losses import CUT_OFF, Lost, lost
 
 USER_AGENT: Final = "counterfoil-client"
 _AGAIN: Final = frozenset({429, 502, 503, 504})

@@ -14,15 +14,14 @@ from typing import Final, Self
 import asyncpg
 import structlog
 
-from counterfoil.fold import AGAIN, Command, Outcome
-from counterfoil.idempotency import Claim
+from counterfoil.core.refusals import Busy, OutcomeUnknown, Overloaded, Refusal
+from counterfoil.core.unit_of_work import RETRY, Command, Outcome
+from counterfoil.door.batch import Batch, QueuedCommand, Reply, lane_of
+from counterfoil.door.connection import DoorConnection
+from counterfoil.door.queue import Queue, refuse
+from counterfoil.idempotency import IdempotencyClaim
 from counterfoil.postgres import batch as sql
 from counterfoil.postgres.schema_changes import OUTDATED
-from counterfoil.refusals import Busy, OutcomeUnknown, Overloaded, Refusal
-
-from .batch import Batch, Job, Reply, lane_of
-from .line import Line
-from .waiting import Waiting, refuse
 
 log = structlog.get_logger()
 
@@ -55,21 +54,21 @@ class Door:
     def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = _unobserved) -> None:
         self._url = url
         self._observe = observe
-        self._waiting = Waiting()
+        self._queue = Queue()
         self._lines: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._closing = False
 
     async def __aenter__(self) -> Self:
-        picks = [self._waiting.pick] * COMMITTERS + [self._waiting.pick_alone]
+        picks = [self._queue.pick] * COMMITTERS + [self._queue.pick_alone]
         self._lines = [asyncio.create_task(self._serve(pick)) for pick in picks]
-        self._watcher = asyncio.create_task(self._waiting.watch())
+        self._watcher = asyncio.create_task(self._queue.watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Commit what is waiting, then close."""
         self._closing = True
-        self._waiting.wake()
+        self._queue.wake()
         await asyncio.gather(*self._lines)
         if self._watcher is not None:
             self._watcher.cancel()
@@ -77,19 +76,21 @@ class Door:
     @property
     def queued(self) -> int:
         """How many commands are waiting for a batch."""
-        return len(self._waiting)
+        return len(self._queue)
 
-    async def execute(self, command: Command, claim: Claim | None = None, reply: Reply | None = None) -> Outcome:
+    async def execute(
+        self, command: Command, claim: IdempotencyClaim | None = None, reply: Reply | None = None
+    ) -> Outcome:
         """Carry out a command; returns only after its commit was acknowledged, and raises its Refusal.
 
         With a claim to an Idempotency-Key, `reply` makes the answer to keep; who repeats the key gets that answer.
         Cancelling the caller does not cancel the command.
         """
-        if self._closing or len(self._waiting) >= QUEUE_LIMIT:
+        if self._closing or len(self._queue) >= QUEUE_LIMIT:
             raise Overloaded
         loop = asyncio.get_running_loop()
-        job = Job(command, claim, reply, loop.create_future(), loop.time(), lane_of(command))
-        self._waiting.join(job)
+        job = QueuedCommand(command, claim, reply, loop.create_future(), loop.time(), lane_of(command))
+        self._queue.join(job)
         try:
             return await job.future
         except asyncio.CancelledError:
@@ -98,47 +99,47 @@ class Door:
             raise
 
     async def _serve(self, pick: Callable[[], Batch | None]) -> None:
-        async with Line(self._url) as line:
-            while not (self._closing and self._waiting.over):
+        async with DoorConnection(self._url) as line:
+            while not (self._closing and self._queue.over):
                 if batch := pick():
                     await self._carry(line, batch)
                 elif line.in_transaction:
                     await line.rest()
                 else:
-                    await self._waiting.news()
-        self._waiting.wake()  # the other lines may be waiting to be told that all is done
+                    await self._queue.news()
+        self._queue.wake()  # the other lines may be waiting to be told that all is done
 
-    async def _carry(self, line: Line, batch: Batch) -> None:
+    async def _carry(self, line: DoorConnection, batch: Batch) -> None:
         try:
             if await line.ready():
                 await self._commit(line, batch)
             else:
-                self._waiting.ride_again(batch.jobs)
+                self._queue.ride_again(batch.jobs)
         except Exception as error:
             # A bug of ours. The line must outlive it, and nobody may be left waiting for an answer.
             log.exception("line_failed")
             refuse(batch.jobs, error)
         finally:
-            self._waiting.done(batch)
+            self._queue.done(batch)
 
-    async def _commit(self, line: Line, batch: Batch) -> None:
+    async def _commit(self, line: DoorConnection, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            await batch.run(line.connection, self._waiting if batch.patience else ())
+            await batch.run(line.connection, self._queue if batch.patience else ())
         except Exception as error:  # noqa: BLE001 - whatever broke the batch, its jobs must each get an answer
             if await line.survives(error):
                 await self._halve(line, batch, error)
             elif batch.phase == "open":
                 log.warning("batch_lost", jobs=len(batch.jobs), error=type(error).__name__)
-                self._waiting.ride_again(batch.jobs)
+                self._queue.ride_again(batch.jobs)
             else:
                 await self._settle(batch)
         else:
             self._answer(batch, certain=line.replicated)
             self._observe(batch, began - batch.jobs[0].since, loop.time() - began)
 
-    async def _halve(self, line: Line, batch: Batch, error: Exception) -> None:
+    async def _halve(self, line: DoorConnection, batch: Batch, error: Exception) -> None:
         jobs = batch.jobs
         if isinstance(error, asyncpg.LockNotAvailableError):
             self._let_each_wait(batch)
@@ -148,10 +149,10 @@ class Door:
                 if await line.ready():
                     await self._commit(line, Batch(half, batch.patience))
                 else:
-                    self._waiting.ride_again(half)
+                    self._queue.ride_again(half)
         elif isinstance(error, _PASSING) and jobs[0].rounds < ROUNDS:
             jobs[0].rounds += 1
-            self._waiting.ride_again(jobs)
+            self._queue.ride_again(jobs)
         elif isinstance(error, Refusal):  # of a row that is only looked at as it is written
             refuse(jobs, error)
         else:
@@ -162,11 +163,11 @@ class Door:
         """Learn what became of a COMMIT that was not answered, and act on it."""
         written = batch.fold.writes.facts if batch.fold else []
         if not written:
-            self._waiting.ride_again(batch.jobs)
+            self._queue.ride_again(batch.jobs)
             return
         loop = asyncio.get_running_loop()
         until = loop.time() + SETTLING_SECONDS
-        async with Line(self._url) as line:
+        async with DoorConnection(self._url) as line:
             while loop.time() < until:
                 if not await line.ready():
                     continue
@@ -180,19 +181,19 @@ class Door:
                     self._answer(batch, certain=line.replicated)
                     return
                 if fate == "aborted":
-                    self._waiting.ride_again(batch.jobs)
+                    self._queue.ride_again(batch.jobs)
                     return
                 await asyncio.sleep(0.05)
         refuse(batch.jobs, OutcomeUnknown())
 
     def _answer(self, batch: Batch, *, certain: bool) -> None:
         for job, answer in batch.answers.items():
-            if answer == AGAIN:
+            if answer == RETRY:
                 job.rounds += 1
                 if job.rounds < ROUNDS or batch.patience == "":
-                    self._waiting.ride_again([job])
+                    self._queue.ride_again([job])
                 else:
-                    self._waiting.stand_aside(job)
+                    self._queue.stand_aside(job)
             elif isinstance(answer, Refusal):
                 refuse([job], answer)
             elif not certain:  # nothing to do is no answer either: what was done may be what the replicas lack
@@ -207,5 +208,5 @@ class Door:
             return
         aside = [job for job in batch.jobs if batch.may_wait_for_a_key(job)]
         for job in aside:
-            self._waiting.stand_aside(job)
-        self._waiting.ride_again([job for job in batch.jobs if job not in aside])
+            self._queue.stand_aside(job)
+        self._queue.ride_again([job for job in batch.jobs if job not in aside])

@@ -9,14 +9,13 @@ from uuid import UUID
 
 import asyncpg
 
-from counterfoil.codec import entry_of, fact_of
-from counterfoil.events import Fact
-from counterfoil.subjects import KINDS
-
-from .connection import Pool
-from .periods import ALWAYS, Period, during
-from .schema_changes import repeated
-from .tenant import tenant
+from counterfoil.core.codec import entry_of, fact_of
+from counterfoil.core.events import Fact
+from counterfoil.core.subjects import KINDS
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.periods import ALWAYS, Period, during
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.tenant_connection import tenant
 
 # As in the index event_of_account: tokens have timelines of their own, and reads a list.
 _KINDS: Final = "kind <> 'token' and kind <> 'log'"

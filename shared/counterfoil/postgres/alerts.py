@@ -10,14 +10,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil.postgres import surroundings
+from counterfoil.core.principal import Owner
+from counterfoil.postgres import token_context
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.last_used import last_use
 from counterfoil.postgres.listing import EXPIRY, NO_SESSION, Listed
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.tenant import Tenant, tenant
+from counterfoil.postgres.tenant_connection import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
-from counterfoil.postgres.use import last_use
-from counterfoil.principal import Owner
 
 KEPT: Final = timedelta(days=30)
 """How long an expiry that has come is still an alert."""
@@ -134,7 +134,7 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, 
                        and t.standing <> 'revoked'
                        and t.noticed is null
                        and {NO_SESSION}
-                       and not {surroundings.removed("t")}
+                       and not {token_context.removed("t")}
                        and ($3::text is null or (t.owner_type, t.owner_id) = ($3::text, $4::text))
                        and ($5::uuid is null or t.creator_id = $5::uuid)
                      limit {MOST_COUNTED:d}) as found""",
@@ -205,7 +205,7 @@ async def _of_group(
                   and {group.condition}
                   and t.standing <> 'revoked'
                   and {NO_SESSION}
-                  and not {surroundings.removed("t")}
+                  and not {token_context.removed("t")}
                   and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))
                   and ($8::uuid is null or t.creator_id = $8::uuid)) as a
         where $3::text is null
@@ -223,10 +223,10 @@ select {listed("t")}, r.recent_uses, now() as clock,
                      and e.type in ('expiring', 'expired')
                    order by e.version desc
                    limit 1) end as announced_at,
-       {surroundings.COLUMNS}
+       {token_context.COLUMNS}
   from ranked r
   join token t on (t.account_id, t.token_id) = ($1, r.token_id)
-       {surroundings.joined("t")}
+       {token_context.joined("t")}
  order by r.recent_uses desc, t.expires_at, t.token_id""",
         whose.account, _RECENT, unused, expires_at, token_id, *whose.values, *group.values,
     )  # fmt: skip
@@ -237,7 +237,7 @@ def _alert(row: asyncpg.Record, rank: int) -> Alert:
     place = [str(rank), str(-row["recent_uses"]), row["expires_at"].isoformat(), str(row["token_id"])]
     return Alert(
         listed=Listed(
-            token_of(row), surroundings.surroundings_of(row), row["last_used_at"], row["clock"], list[object](place)
+            token_of(row), token_context.context_of(row), row["last_used_at"], row["clock"], list[object](place)
         ),
         threshold=row["noticed"],
         expires_at=row["expires_at"],

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from .connection import Connection, Pool
-from .forgetting import BATCH, in_batches
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.forgetting import BATCH, in_batches
 
 _KEPT: Final = "1 hour"
 """Longer than a JWT is good, by whatever clock."""

@@ -13,7 +13,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.forgetting import BATCH, in_batches
 from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.tenant import tenant
+from counterfoil.postgres.tenant_connection import tenant
 
 KEPT: Final = timedelta(days=90)
 

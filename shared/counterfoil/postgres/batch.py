@@ -7,13 +7,12 @@ from typing import Final, Literal
 
 import asyncpg
 
-from counterfoil.codec import Sealed
-from counterfoil.events import Fact
-from counterfoil.fold import Key, Row, Taken, Writes
-from counterfoil.token import Token
-
-from . import surroundings, token_row
-from .connection import Connection, Pool
+from counterfoil.core.codec import Sealed
+from counterfoil.core.events import Fact
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.unit_of_work import Changes, Key, Locked, Row
+from counterfoil.postgres import token_context, token_row
+from counterfoil.postgres.connection import Connection, Pool
 
 Patience = Literal["skip locked", ""]
 Fate = Literal["committed", "aborted", "in progress"]
@@ -42,11 +41,11 @@ select pg_current_xact_id()::text as xid, clock_timestamp() as clock,
        r.account_id as wanted_account, r.token_id as wanted_token, r.digest, r.presented,
        r.digest is not null or (select true from token x
                                  where (x.account_id, x.token_id) = (r.account_id, r.token_id)) is true as there,
-       {token_row.blank()}, {surroundings.BLANK}
+       {token_row.blank()}, {token_context.BLANK}
   from (select) as one left join resolved r on true
  union all
-select null, clock_timestamp(), null, null, null, null, null, {token_row.listed("t")}, {surroundings.COLUMNS}
-  from taken t {surroundings.joined("t")}"""
+select null, clock_timestamp(), null, null, null, null, null, {token_row.listed("t")}, {token_context.COLUMNS}
+  from taken t {token_context.joined("t")}"""
 
 
 _TAKE: Final[dict[Patience, str]] = {"skip locked": _take("skip locked"), "": _take("")}
@@ -75,7 +74,7 @@ _APPEND: Final = f"""
 
 async def take(
     connection: Connection, ids: Iterable[Key], digests: Iterable[bytes], *, patience: Patience = "skip locked"
-) -> tuple[str, Taken]:
+) -> tuple[str, Locked]:
     """Lock the rows of these tokens, and of those that these digests open; return them with the transaction's id.
 
     With `skip locked`, rows held by others are named and left; without, this waits for them (see lock_timeout).
@@ -84,19 +83,19 @@ async def take(
     records = await connection.fetch(
         _TAKE[patience], [account for account, _ in wanted], [token for _, token in wanted], list(digests)
     )
-    taken = Taken(clock=max(record["clock"] for record in records))
+    taken = Locked(clock=max(record["clock"] for record in records))
     for record in records:
         if record["token_id"] is not None:
             key = (record["account_id"], record["token_id"])
             taken.rows[key] = Row(token_row.token_of(record), record["leaf"])
-            taken.around[key] = surroundings.surroundings_of(record)
+            taken.context[key] = token_context.context_of(record)
     for record in records:
         if record["wanted_token"] is not None:
             _sort_in(taken, record)
     return records[0]["xid"], taken
 
 
-def _sort_in(taken: Taken, wanted: asyncpg.Record) -> None:
+def _sort_in(taken: Locked, wanted: asyncpg.Record) -> None:
     key = (wanted["wanted_account"], wanted["wanted_token"])
     if wanted["digest"] is not None:
         taken.opened[wanted["digest"]] = (*key, wanted["presented"])
@@ -108,7 +107,7 @@ def _sort_in(taken: Taken, wanted: asyncpg.Record) -> None:
         taken.rows[key] = Row(None, None)
 
 
-async def append(connection: Connection, taken: Taken, writes: Writes) -> None:
+async def append(connection: Connection, taken: Locked, writes: Changes) -> None:
     """Insert the events and bring the rows up to them, in one statement."""
     events = (
         (fact.account, fact.subject.kind, fact.subject.id, fact.version, fact.type, fact.at,
@@ -132,7 +131,7 @@ async def append(connection: Connection, taken: Taken, writes: Writes) -> None:
     )
 
 
-def _tokens(taken: Taken, writes: Writes, *, exchanged_only: bool) -> Iterator[tuple[Token, bytes]]:
+def _tokens(taken: Locked, writes: Changes, *, exchanged_only: bool) -> Iterator[tuple[Token, bytes]]:
     for key, only in writes.rows.items():
         row = taken.rows[key]
         if only == exchanged_only and isinstance(row.state, Token) and row.leaf is not None:

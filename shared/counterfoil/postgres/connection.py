@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
-from .schema_changes import SteadyConnection
-from .session import PATIENCE_SECONDS, arrange, open_session
+from counterfoil.postgres.schema_changes import SteadyConnection
+from counterfoil.postgres.session import PATIENCE_SECONDS, arrange, open_session
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"

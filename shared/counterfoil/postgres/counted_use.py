@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.tenant import Tenant
+from counterfoil.postgres.tenant_connection import Tenant
 
 Limited = tuple[UUID, UUID]
 """An account, and a token of it or the quota of an owner."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from counterfoil.principal import Owner
-from counterfoil.subjects.job import Job
-
-from .connection import Pool
-from .schema_changes import repeated
-from .tenant import tenant
+from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.bulk_revocation import BulkRevocation
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.tenant_connection import tenant
 
 PART: Final = 500
 """Tokens that are done together."""
@@ -110,7 +109,7 @@ async def settled(pool: Pool, since: str) -> bool:
 
 
 @repeated
-async def stage_children(pool: Pool, job: Job, *, parts: int) -> int | None:
+async def stage_children(pool: Pool, job: BulkRevocation, *, parts: int) -> int | None:
     """Freeze, as further parts of the job, what its tokens made that is neither revoked nor frozen; return how many.
 
     None: somebody else does it just now, or has begun further parts since there were so many, all of them done.
@@ -141,6 +140,6 @@ async def stage_children(pool: Pool, job: Job, *, parts: int) -> int | None:
     return found
 
 
-def planned_parts(job: Job) -> int:
+def planned_parts(job: BulkRevocation) -> int:
     """Return how many parts a job was accepted with; those that come after them are found later."""
     return -(-job.total // PART)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.postgres.connection import Pool
-from counterfoil.postgres.surroundings import removed
+from counterfoil.postgres.token_context import removed
 
 
 class Due(msgspec.Struct, frozen=True):

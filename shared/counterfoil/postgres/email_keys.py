@@ -12,9 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
-from counterfoil import emails
-
-from .connection import Connection
+from counterfoil.core import emails
+from counterfoil.postgres.connection import Connection
 
 _CHUNK: Final = 500
 

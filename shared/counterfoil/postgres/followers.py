@@ -8,11 +8,10 @@ from typing import Final, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 
-from counterfoil.codec import entry_of, fact_of
-from counterfoil.events import Fact
-from counterfoil.subjects import KINDS
-
-from .connection import Pool
+from counterfoil.core.codec import entry_of, fact_of
+from counterfoil.core.events import Fact
+from counterfoil.core.subjects import KINDS
+from counterfoil.postgres.connection import Pool
 
 Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 """A connection that is in a transaction."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from .connection import Pool
+from counterfoil.postgres.connection import Pool
 
 BATCH: Final = 10_000
 """Rows that one statement may take."""

@@ -7,9 +7,8 @@ from typing import Final, Self
 import asyncpg
 import structlog
 
-from counterfoil.refusals import Misconfigured
-
-from .connection import LOST, Connection, connect
+from counterfoil.core.refusals import Misconfigured
+from counterfoil.postgres.connection import LOST, Connection, connect
 
 log = structlog.get_logger()
 

@@ -10,17 +10,17 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil import glob
-from counterfoil.moments import Moment
-from counterfoil.postgres import surroundings
+from counterfoil.core import glob
+from counterfoil.core.moments import Moment
+from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.token.state import SESSION, Context, Standing, Status, Token
+from counterfoil.postgres import token_context
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.last_used import last_use
 from counterfoil.postgres.periods import instant
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.tenant import tenant
+from counterfoil.postgres.tenant_connection import tenant
 from counterfoil.postgres.token_row import listed, token_of
-from counterfoil.postgres.use import last_use
-from counterfoil.principal import Owner
-from counterfoil.token import SESSION, Standing, Status, Surroundings, Token
 
 Sort = Literal["created", "name", "expires", "updated", "last_used", "number", "standing"]
 
@@ -61,7 +61,7 @@ class Listed(msgspec.Struct, frozen=True):
     """A token with what surrounds it, and when it was last used: exchanged or verified, whichever is later."""
 
     token: Token
-    around: Surroundings
+    context: Context
     last_used_at: datetime | None
     at: datetime
     place: list[object]
@@ -83,7 +83,7 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
     "number": ("t.number", "bigint"),
     "standing": ("t.standing", "text"),
 }
-_OWNER_REMOVED: Final = surroundings.removed("t")
+_OWNER_REMOVED: Final = token_context.removed("t")
 # One moment for the whole statement: what is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
     "revoked": f"(t.standing = 'revoked' or {_OWNER_REMOVED})",
@@ -127,8 +127,8 @@ async def page_of(
         rows = await connection.fetch(
             f"""
             select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock,
-                   {surroundings.COLUMNS}
-              from token t {surroundings.joined("t")}
+                   {token_context.COLUMNS}
+              from token t {token_context.joined("t")}
              where {" and ".join(holding)}
              order by {key} {direction}, t.token_id {direction}
              limit {limit:d}""",
@@ -156,10 +156,10 @@ async def numbered_page(
         rows = await connection.fetch(
             f"""
             select {listed("t")}, {LAST_USED} as last_used_at, ({key})::text as place, statement_timestamp() as clock,
-                   {surroundings.COLUMNS}
+                   {token_context.COLUMNS}
               from (select t.token_id from token t where {holding} {order} limit {limit:d} offset {offset:d}) as p
               join token t on t.account_id = $1 and t.token_id = p.token_id
-                   {surroundings.joined("t")}
+                   {token_context.joined("t")}
              {order}""",
             *arguments,
         )
@@ -188,8 +188,8 @@ async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number
         row = await connection.fetchrow(
             f"""
             select {listed("t")}, {LAST_USED} as last_used_at, t.token_id::text as place,
-                   statement_timestamp() as clock, {surroundings.COLUMNS}
-              from token t {surroundings.joined("t")}
+                   statement_timestamp() as clock, {token_context.COLUMNS}
+              from token t {token_context.joined("t")}
              where t.account_id = $1 and t.{name} = $2""",
             account,
             value,
@@ -199,7 +199,7 @@ async def one(pool: Pool, account: UUID, *, token_id: UUID | None = None, number
 
 def _listed(row: asyncpg.Record) -> Listed:
     return Listed(
-        token_of(row), surroundings.surroundings_of(row), row["last_used_at"], row["clock"],
+        token_of(row), token_context.context_of(row), row["last_used_at"], row["clock"],
         [row["place"], str(row["token_id"])],
     )  # fmt: skip
 

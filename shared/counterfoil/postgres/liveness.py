@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .connection import Pool
+from counterfoil.postgres.connection import Pool
 
 
 async def ask(pool: Pool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from .connection import Pool
+from counterfoil.postgres.connection import Pool
 
 _COUNTED: Final = 5_000
 """How many events are looked at from either end of what may not be sealed."""

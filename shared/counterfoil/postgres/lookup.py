@@ -10,19 +10,19 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil.bounds import UNBOUNDED, Bounds
-from counterfoil.gather import Gather
-from counterfoil.postgres import signing_keys, surroundings
+from counterfoil.core.bounds import UNBOUNDED, Bounds
+from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.token.state import ALONE, Context, Standing
+from counterfoil.core.trust import Trust
+from counterfoil.postgres import signing_keys, token_context
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.gather import Gather
 from counterfoil.postgres.token_row import trust_of, words
-from counterfoil.principal import Owner
-from counterfoil.token import ALONE, Standing, Surroundings
-from counterfoil.trust import Trust
 
 COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
        t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit, t.max_uses,
        t.dialect, t.created_at, clock_timestamp() as at,
-       {surroundings.COLUMNS}"""
+       {token_context.COLUMNS}"""
 
 
 _AGE: Final = itemgetter("created_at")
@@ -50,7 +50,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = "native"
     created_at: datetime
     at: datetime
-    around: Surroundings = ALONE
+    context: Context = ALONE
     presented: int | None
     ring: int | None = None
     """At which version the signing keys were, after a look-up by id."""
@@ -109,7 +109,7 @@ class Lookup:
               from unnest($1::bytea[]) as p(digest)
               join secret s on s.digest = p.digest
               join token t on (t.account_id, t.token_id) = (s.account_id, s.token_id)
-              {surroundings.joined("t")}""",
+              {token_context.joined("t")}""",
             list({digest: None for digests in wanted for digest in digests}),
         )
         found = {row["digest"]: row for row in rows}
@@ -124,7 +124,7 @@ class Lookup:
             select {COLUMNS}, {signing_keys.VERSION} as ring
               from unnest($1::uuid[], $2::uuid[]) as k(account_id, token_id)
               join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
-              {surroundings.joined("t")}""",
+              {token_context.joined("t")}""",
             *zip(*ids, strict=True),
         )
         return {(row["account_id"], row["token_id"]): row for row in rows}
@@ -134,15 +134,15 @@ def seen_of(
     row: asyncpg.Record, presented: int | None, *, ring: int | None = None, pepper_id: int | None = None
 ) -> Seen:
     """Return what a row of this module's columns shows: the scopes are those that its owner leaves it."""
-    around = surroundings.surroundings_of(row)
+    context = token_context.context_of(row)
     return Seen(
         account=row["account_id"], id=row["token_id"], number=row["number"],
-        owner=Owner(row["owner_type"], row["owner_id"]), scopes=around.left_of(words(row["scopes"])),
+        owner=Owner(row["owner_type"], row["owner_id"]), scopes=context.left_of(words(row["scopes"])),
         standing=row["standing"], expires_at=row["expires_at"], generation=row["generation"],
         epoch=row["epoch"], previous_until=row["previous_until"], previous_epoch=row["previous_epoch"],
         bounds=_bounds(row), dialect=row["dialect"],
         created_at=row["created_at"], at=row["at"],
-        around=around, presented=presented,
+        context=context, presented=presented,
         ring=ring, pepper_id=pepper_id,
     )  # fmt: skip
 

@@ -8,12 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.principal import Owner
-from counterfoil.token import SESSION
-
-from .connection import Pool
-from .schema_changes import repeated
-from .tenant import tenant
+from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.token.state import SESSION
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.tenant_connection import tenant
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ from itertools import count
 from typing import Final, Literal
 from uuid import UUID
 
-from counterfoil.gather import Gather
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.gather import Gather
 
 Numbered = Literal["token", "user"]
 _RETURNED_LIMIT: Final = 1_000

@@ -8,9 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.refusals import NotFound
-
-from .connection import Connection, Pool
+from counterfoil.core.refusals import NotFound
+from counterfoil.postgres.connection import Connection, Pool
 
 _CONFIRMED_WITHIN: Final = "1 hour"
 

@@ -6,15 +6,14 @@ from collections.abc import Collection, Iterable
 from typing import Final
 from uuid import UUID
 
-from counterfoil.owners import can_be, checked_owner
-from counterfoil.principal import Owner
-from counterfoil.subjects.owner_quota import LiftQuota, SetQuota
-from counterfoil.token import SESSION, Room
-
-from . import counted_use
-from .connection import Connection, Pool
-from .schema_changes import repeated
-from .tenant import Tenant, tenant
+from counterfoil.core.owners import can_be, checked_owner
+from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.owner_quota import LiftQuota, SetQuota
+from counterfoil.core.subjects.token.state import SESSION, Room
+from counterfoil.postgres import counted_use
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.tenant_connection import Tenant, tenant
 
 OwnerKey = tuple[UUID, Owner]
 """An account and an owner there."""

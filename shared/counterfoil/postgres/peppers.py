@@ -8,11 +8,10 @@ from typing import Final
 
 import msgspec
 
-from counterfoil.principal import NIL
-from counterfoil.subjects.pepper import PEPPER_SET, Pepper, PepperSet
-
-from .connection import Connection, Pool
-from .subject_row import COLUMNS, state_of
+from counterfoil.core.principal import NIL
+from counterfoil.core.subjects.peppers import PEPPER_SET, Pepper, PepperSet
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.subject_row import COLUMNS, state_of
 
 _ANNOUNCED: Final = "counterfoil, peppers "
 

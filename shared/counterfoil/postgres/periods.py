@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from counterfoil.duration import length
-from counterfoil.moments import Moment
+from counterfoil.core.duration import length
+from counterfoil.core.moments import Moment
 
 
 class Period(msgspec.Struct, frozen=True):

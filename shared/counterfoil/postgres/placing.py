@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from .connection import Connection
+from counterfoil.postgres.connection import Connection
 
 
 class LogBroken(Exception):  # noqa: N818 - a complaint

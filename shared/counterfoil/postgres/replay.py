@@ -10,16 +10,15 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil.chain import StateRow, Stored
-from counterfoil.refusals import Misconfigured
-from counterfoil.subjects.small import Small
-from counterfoil.token import Token
-
-from . import token_row
-from .connection import Connection
-from .session import open_session
-from .subject_row import COLUMNS as SUBJECT_COLUMNS
-from .subject_row import state_of
+from counterfoil.core.chain import StateRow, Stored
+from counterfoil.core.refusals import Misconfigured
+from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.postgres import token_row
+from counterfoil.postgres.connection import Connection
+from counterfoil.postgres.session import open_session
+from counterfoil.postgres.subject_row import COLUMNS as SUBJECT_COLUMNS
+from counterfoil.postgres.subject_row import state_of
 
 _TABLES: Final = ("event", "secret", "subject", "token")
 _PREFETCH: Final = 1_000
@@ -133,7 +132,7 @@ def _token(row: asyncpg.Record) -> Token | None:
         return None
 
 
-def _small(row: asyncpg.Record) -> Small | None:
+def _small(row: asyncpg.Record) -> SubjectState | None:
     try:
         return state_of(row)
     except msgspec.DecodeError:

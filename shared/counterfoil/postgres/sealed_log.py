@@ -16,11 +16,10 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.principal import Actor
-
-from .connection import Connection, Pool
-from .schema_changes import repeated
-from .tenant import Tenant, moment, tenant
+from counterfoil.core.principal import Actor
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.tenant_connection import Tenant, moment, tenant
 
 LOOKED_AT: Final = 10_000
 """Positions, or versions of one subject, that one window looks at, at most."""

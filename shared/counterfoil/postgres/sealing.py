@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from .connection import SETTINGS, Connection
-from .placing import HeadOutOfStep, place
-from .session import open_session
+from counterfoil.postgres.connection import SETTINGS, Connection
+from counterfoil.postgres.placing import HeadOutOfStep, place
+from counterfoil.postgres.session import open_session
 
 CHANNEL: Final = "counterfoil_sealed"
 """Where the new size of the log is announced, once for each commit of the sealer."""

@@ -9,13 +9,12 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil.subjects.job import Children
-
-from .connection import Pool
-from .descent import DESCENT, LONGEST_SECONDS, PART, made_by, whose
-from .listing import LAST_USED, Filter, conditions
-from .schema_changes import repeated
-from .tenant import tenant
+from counterfoil.core.subjects.bulk_revocation import Children
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.descent import DESCENT, LONGEST_SECONDS, PART, made_by, whose
+from counterfoil.postgres.listing import LAST_USED, Filter, conditions
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.tenant_connection import tenant
 
 _OWNERS: Final = 20
 _SHOWN: Final = 20

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from counterfoil.refusals import Misconfigured
-
-from .schema_changes import SteadyConnection
+from counterfoil.core.refusals import Misconfigured
+from counterfoil.postgres.schema_changes import SteadyConnection
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from counterfoil.postgres.connection import Connection
 
 PATIENCE_SECONDS: Final = 5.0
 """How long it may take to connect, and how long a pooler may take to find a second session for us."""

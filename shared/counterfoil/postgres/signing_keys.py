@@ -8,12 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.principal import NIL
-from counterfoil.subjects.key import RING, Ring
-from counterfoil.subjects.key_events import NewKey
-
-from .connection import Connection, Pool
-from .subject_row import listed, state_of
+from counterfoil.core.principal import NIL
+from counterfoil.core.subjects.signing_key_events import NewKey
+from counterfoil.core.subjects.signing_keys import RING, Ring
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.subject_row import listed, state_of
 
 VERSION: Final = f"(select v.version from subject v where (v.account_id, v.subject_id) = ('{NIL}', '{RING}'))"
 """At which version the keys are: one row by its primary key, in whatever statement asks for it."""

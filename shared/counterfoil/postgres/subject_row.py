@@ -10,18 +10,17 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil import emails
-from counterfoil.fold import Key, Row, Taken
-from counterfoil.subjects import SMALL
-from counterfoil.subjects.small import Small
-
-from .batch import Patience
-from .connection import Connection
+from counterfoil.core import emails
+from counterfoil.core.subjects import SMALL
+from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.unit_of_work import Key, Locked, Row
+from counterfoil.postgres.batch import Patience
+from counterfoil.postgres.connection import Connection
 
 COLUMNS: Final = (
     "account_id, subject_id, kind, number, name, standing, details, created_at, updated_at, revision, version, at, leaf"
 )
-_OWN_FIELDS: Final = frozenset(Small.__struct_fields__)
+_OWN_FIELDS: Final = frozenset(SubjectState.__struct_fields__)
 
 
 def listed(alias: str) -> str:
@@ -29,7 +28,7 @@ def listed(alias: str) -> str:
     return ", ".join(f"{alias}.{column}" for column in COLUMNS.split(", "))
 
 
-async def take(connection: Connection, keys: Sequence[Key], taken: Taken, *, patience: Patience) -> None:
+async def take(connection: Connection, keys: Sequence[Key], taken: Locked, *, patience: Patience) -> None:
     """Lock these subjects and add them to what was taken; with `skip locked`, those held by others are named."""
     accounts, ids = zip(*keys, strict=True)
     found = await connection.fetch(
@@ -104,7 +103,7 @@ async def holders(connection: Connection, wanted: Sequence[tuple[UUID, str]]) ->
     return found
 
 
-def state_of(row: asyncpg.Record) -> Small:
+def state_of(row: asyncpg.Record) -> SubjectState:
     """Return the state in a row that has all COLUMNS. Raises msgspec.ValidationError if its details are none."""
     own = msgspec.json.decode(row["details"])
     shared = {field: row[field] for field in _OWN_FIELDS - {"account", "id"}}
@@ -113,7 +112,7 @@ def state_of(row: asyncpg.Record) -> Small:
     )
 
 
-async def save(connection: Connection, rows: Iterable[tuple[str, Small, bytes]]) -> None:
+async def save(connection: Connection, rows: Iterable[tuple[str, SubjectState, bytes]]) -> None:
     """Write states, each with its kind and leaf hash, over whatever stood there."""
     await connection.execute(
         f"""
@@ -132,7 +131,7 @@ async def save(connection: Connection, rows: Iterable[tuple[str, Small, bytes]])
     )
 
 
-def _cells(kind: str, state: Small, leaf: bytes) -> tuple[object, ...]:
+def _cells(kind: str, state: SubjectState, leaf: bytes) -> tuple[object, ...]:
     details = {field: getattr(state, field) for field in state.__struct_fields__ if field not in _OWN_FIELDS}
     return (
         state.account, state.id, kind, state.number, state.name, state.standing,

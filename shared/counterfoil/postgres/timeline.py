@@ -8,12 +8,12 @@ from uuid import UUID
 
 import asyncpg
 
-from counterfoil.codec import entry_of, fact_of
-from counterfoil.events import Fact
+from counterfoil.core.codec import entry_of, fact_of
+from counterfoil.core.events import Fact
+from counterfoil.core.subjects import KINDS
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.schema_changes import repeated
-from counterfoil.postgres.tenant import Tenant, tenant
-from counterfoil.subjects import KINDS
+from counterfoil.postgres.tenant_connection import Tenant, tenant
 
 
 @repeated

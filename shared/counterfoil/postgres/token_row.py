@@ -9,9 +9,9 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from counterfoil.principal import Actor, Owner
-from counterfoil.token import Token
-from counterfoil.trust import Trust
+from counterfoil.core.principal import Actor, Owner
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.trust import Trust
 
 _TYPES: Final = {
     "account_id": "uuid", "token_id": "uuid", "number": "bigint", "owner_type": "text", "owner_id": "text",

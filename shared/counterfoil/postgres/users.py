@@ -13,16 +13,15 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from counterfoil import emails, glob, text
-from counterfoil.principal import NIL
-from counterfoil.subjects.account import Policy
-from counterfoil.subjects.user import User
-
-from .connection import Pool
-from .schema_changes import repeated
-from .subject_row import listed, state_of
-from .surroundings import around_all
-from .tenant import tenant
+from counterfoil.core import emails, glob, text
+from counterfoil.core.principal import NIL
+from counterfoil.core.subjects.account import Policy
+from counterfoil.core.subjects.user import User
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.subject_row import listed, state_of
+from counterfoil.postgres.tenant_connection import tenant
+from counterfoil.postgres.token_context import around_all
 
 _NAMED: Final = "select account_id from subject where (account_id, subject_id) = ($1, $1) and kind = 'account'"
 _FIRST: Final = """

@@ -10,11 +10,11 @@ from uuid import UUID
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from counterfoil.bounds import Address
-from counterfoil.foreign import looks_signed
-from counterfoil.secret import stands_in
-from counterfoil_api.edge.addresses import client_of
-from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
+from counterfoil.core.bounds import Address
+from counterfoil.core.imported_secrets import looks_signed
+from counterfoil.core.secret import stands_in
+from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
 
 OTP_HEADER = "X-Authorization-OTP"
 _LONGEST = 8_192
@@ -64,7 +64,7 @@ Credentials = SecretGiven | BearerGiven | PasswordGiven
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Approach:
+class PresentedCredentials:
     """How somebody comes to us: their credentials, the one-time code beside them, and the address they come from.
 
     A bearer has to be for the `audience`, a path below our own URL. With `as_owner` what a login gave for a time, or an
@@ -94,12 +94,14 @@ def basic(user: str, password: str) -> Credentials:
     return password_of(user, password) if user else token(password)
 
 
-def approach_of(request: web.Request, pair: Pair = basic) -> Approach:
+def approach_of(request: web.Request, pair: Pair = basic) -> PresentedCredentials:
     """What a request says of who is asking."""
     given = request.headers.getall(OTP_HEADER, ())
     if len(given) > 1:
         raise CredentialsRefused("Send one one-time code, in one X-Authorization-OTP header.")
-    return Approach(credentials_of(request.headers, pair), given[0].strip() if given else None, client_of(request))
+    return PresentedCredentials(
+        credentials_of(request.headers, pair), given[0].strip() if given else None, client_of(request)
+    )
 
 
 def credentials_of(headers: CIMultiDictProxy[str], pair: Pair = basic) -> Credentials:

@@ -4,10 +4,10 @@ from time import monotonic
 from typing import Final
 from uuid import UUID
 
+from counterfoil.core.principal import NIL
+from counterfoil.core.refusals import Misconfigured
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.users import first_account
-from counterfoil.principal import NIL
-from counterfoil.refusals import Misconfigured
 
 _KEPT_SECONDS: Final = 60.0
 """It never changes, but of two accounts that are founded at the same moment the later one may be seen first."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, ParamSpec, TypeVar
 
-from counterfoil.refusals import Overloaded
+from counterfoil.core.refusals import Overloaded
 
 AT_ONCE: Final = 2
 """Hashes computed at a time: each takes a core and 64 MiB for a tenth of a second or two."""

@@ -11,15 +11,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pyotp import TOTP, random_base32
 
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import Denied, NotFound
+from counterfoil.core.secret import Peppers, Secret
+from counterfoil.core.subjects.user import User, principal_of
+from counterfoil.core.subjects.user_commands import EnrolTotp, UseRecoveryCode
 from counterfoil.door import Door
 from counterfoil.postgres import one_time as sql
 from counterfoil.postgres.connection import Pool
-from counterfoil.principal import Principal
-from counterfoil.refusals import Denied, NotFound
-from counterfoil.secret import Peppers, Secret
-from counterfoil.subjects.user import User, principal_of
-from counterfoil.subjects.user_commands import EnrolTotp, UseRecoveryCode
-from counterfoil_api.edge.complaints import BadCode
+from counterfoil_api.http.errors import BadCode
 
 ISSUER: Final = "Counterfoil"
 RECOVERY_CODES: Final = 10

@@ -6,17 +6,17 @@ from uuid import UUID
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from counterfoil.password import one_spelling
+from counterfoil.core.password import one_spelling
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import NetworkForbidden, Overloaded
+from counterfoil.core.subjects.user import User, principal_of
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.users import KnownUser, rehash, user_by_email
-from counterfoil.principal import Principal
-from counterfoil.refusals import NetworkForbidden, Overloaded
-from counterfoil.subjects.user import User, principal_of
-from counterfoil_api.auth.credentials import Approach, PasswordGiven
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.hashing import HashingTurns, to_its_end
 from counterfoil_api.auth.one_time import OneTimeCodes
-from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired
+from counterfoil_api.http.errors import CredentialsRefused, OtpRequired
 from counterfoil_api.limits.logins import Login, Logins
 
 
@@ -33,7 +33,7 @@ class Passwords:
         # Somebody unknown costs as much time as somebody known, so that time does not tell who is known.
         self._nobodys = self._hasher.hash("nobody's password")
 
-    async def principal(self, given: PasswordGiven, approach: Approach) -> Principal:
+    async def principal(self, given: PasswordGiven, approach: PresentedCredentials) -> Principal:
         """The user of the account that is named, or else of the default one, with this address, password and code.
 
         `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;

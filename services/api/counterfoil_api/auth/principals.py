@@ -4,29 +4,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from counterfoil.emails import canonical
+from counterfoil.core.emails import canonical
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.refusals import Refusal, ScopeMissing, UnknownSecret
+from counterfoil.core.subjects.token.state import good_until, stands_for_its_owner
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user
-from counterfoil.principal import Actor, Owner, Principal
-from counterfoil.refusals import Refusal, ScopeMissing, UnknownSecret
-from counterfoil.token import good_until, stands_for_its_owner
 from counterfoil_api.auth.bearers import chain, header_of
-from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
+from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, PresentedCredentials, SecretGiven
 from counterfoil_api.auth.verification import Found, believed, refuse_audience, refuse_networks
-from counterfoil_api.edge.addresses import network_of
-from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.http.addresses import network_of
+from counterfoil_api.http.problems import kind_of
 from counterfoil_api.ledger import Ledger
 
 
-async def authenticate(ledger: Ledger, approach: Approach) -> Principal:
+async def authenticate(ledger: Ledger, approach: PresentedCredentials) -> Principal:
     """The principal who comes with these credentials from this address, or the refusal that says why there is none."""
     asker = await ledger.limits.guard.over(approach, lambda: _believed(ledger, approach))
-    await ledger.pepper_watch.settled()  # for what they may have minted; only now, since the malformed cost no question
+    await ledger.pepper_sync.settled()  # for what they may have minted; only now, since the malformed cost no question
     await ledger.limits.allowance.spend(asker, approach.address)
     return asker
 
 
-async def judge(ledger: Ledger, approach: Approach) -> None:
+async def judge(ledger: Ledger, approach: PresentedCredentials) -> None:
     """Judge a token's credentials that came with something to refuse: what is wrong with them is said first.
 
     If nothing is, their use is noted.
@@ -37,7 +37,7 @@ async def judge(ledger: Ledger, approach: Approach) -> None:
 
 
 @asynccontextmanager
-async def judging(ledger: Ledger, approach: Approach | None) -> AsyncIterator[None]:
+async def judging(ledger: Ledger, approach: PresentedCredentials | None) -> AsyncIterator[None]:
     """Judge these credentials, if there are any, before what is done within this block is refused."""
     try:
         yield
@@ -47,19 +47,19 @@ async def judging(ledger: Ledger, approach: Approach | None) -> AsyncIterator[No
         raise
 
 
-def note_forbidden(ledger: Ledger, approach: Approach, asker: object, refusal: Refusal) -> None:
+def note_forbidden(ledger: Ledger, approach: PresentedCredentials, asker: object, refusal: Refusal) -> None:
     """Record that somebody asked for what they may not do."""
     if isinstance(asker, Principal):
         network = network_of(approach.address)
         ledger.limits.attempts.note(asker.account, kind_of(refusal).name, asker.actor.id, network=network)
 
 
-async def _believed(ledger: Ledger, approach: Approach) -> Principal:
+async def _believed(ledger: Ledger, approach: PresentedCredentials) -> Principal:
     match approach.credentials:
         case SecretGiven() | BearerGiven() as given:
             return await _by_token(ledger, given, approach)
         case PasswordGiven() as given:
-            await ledger.pepper_watch.settled()  # recovery codes are digested as secrets are
+            await ledger.pepper_sync.settled()  # recovery codes are digested as secrets are
             return await ledger.passwords.principal(given, approach)
 
 
@@ -82,7 +82,7 @@ def reach(asker: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Own
     return asker.owner
 
 
-async def _by_token(ledger: Ledger, given: SecretGiven | BearerGiven, approach: Approach) -> Principal:
+async def _by_token(ledger: Ledger, given: SecretGiven | BearerGiven, approach: PresentedCredentials) -> Principal:
     found = await believed(ledger, given)
     seen = found.seen
     if approach.email is not None:
@@ -97,14 +97,14 @@ async def _by_token(ledger: Ledger, given: SecretGiven | BearerGiven, approach: 
         generation=found.generation,
         expires_at=_end(found, approach),
         bounds=seen.bounds,
-        quota=seen.around.quota,
+        quota=seen.context.quota,
         delegated=found.act is not None,
         acting=tuple((actor.client_id, actor.generation) for actor in chain(found.act)),
         signed_with=header_of(given.text) if isinstance(given, BearerGiven) else "",
     )
 
 
-def _end(found: Found, approach: Approach) -> datetime | None:
+def _end(found: Found, approach: PresentedCredentials) -> datetime | None:
     """When what somebody presents ends; where they may do what outlives it, when that does for which it stands."""
     for_audience = approach.audience and found.act is None
     if not approach.as_owner or (found.claims is not None and not for_audience):

@@ -8,18 +8,18 @@ from typing import Final
 
 import structlog
 
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import Refusal, StaleRevision, Unavailable
+from counterfoil.core.subjects.signing_key_events import LengthenBearers, PublishKey
+from counterfoil.core.subjects.signing_keys import RING, Ring
 from counterfoil.door import Door
-from counterfoil.gather import Gather
-from counterfoil.keys.rotation import due
-from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.gather import Gather
 from counterfoil.postgres.signing_keys import StoredRing, stored_ring
-from counterfoil.principal import NIL, SYSTEM
-from counterfoil.refusals import Refusal, StaleRevision, Unavailable
-from counterfoil.subjects.key import RING, Ring
-from counterfoil.subjects.key_events import LengthenBearers, PublishKey
+from counterfoil.uses.key_encryption import Sealing
+from counterfoil.uses.rotate_keys import due
 from counterfoil_api.auth.bearers import Claims, KeyRing, PublicJwk, key_ring, public_key
-from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.http.errors import CredentialsRefused
 
 log = structlog.get_logger()
 

@@ -5,14 +5,14 @@ from typing import Final
 
 import asyncpg
 
+from counterfoil.core.refusals import Misconfigured, Unavailable
+from counterfoil.core.secret import Peppers
 from counterfoil.door import Door
-from counterfoil.keys.peppering import settle
-from counterfoil.keys.sealing import Sealing
 from counterfoil.postgres.connection import LOST, connect
 from counterfoil.postgres.signing_keys import stored_ring
-from counterfoil.refusals import Misconfigured, Unavailable
-from counterfoil.secret import Peppers
 from counterfoil.settings import Settings
+from counterfoil.uses.key_encryption import Sealing
+from counterfoil.uses.pepper_introduction import settle
 
 _PATIENCE_SECONDS: Final = 3.0
 

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from counterfoil.bounds import Address, admits
-from counterfoil.keys.rekeying import Rekeying
+from counterfoil.core.bounds import Address, admits
+from counterfoil.core.refusals import Denied, NetworkForbidden, TokenNetworkForbidden, UnknownSecret
+from counterfoil.core.scopes import meet
+from counterfoil.core.secret import Peppers
+from counterfoil.core.subjects.token.state import good_until, refusal_for, used_up
 from counterfoil.postgres.lookup import Lookup, Seen
-from counterfoil.refusals import Denied, NetworkForbidden, TokenNetworkForbidden, UnknownSecret
-from counterfoil.scopes import meet
-from counterfoil.secret import Peppers
-from counterfoil.token import flaw, good_until, used_up
-from counterfoil.use import Uses
+from counterfoil.uses.last_used import Uses
+from counterfoil.uses.redigest import Redigest
 from counterfoil_api.auth.bearers import Act, Claims, chain
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
-from counterfoil_api.auth.peppers import PepperWatch
-from counterfoil_api.auth.recognition import Recognised, Recognition
+from counterfoil_api.auth.pepper_sync import PepperSync
+from counterfoil_api.auth.secret_formats import Recognised, SecretFormats
 from counterfoil_api.auth.signing_keys import Keys
-from counterfoil_api.edge.complaints import CredentialsRefused
+from counterfoil_api.http.errors import CredentialsRefused
 
 Given = SecretGiven | BearerGiven
 
@@ -31,10 +31,10 @@ class Sources:
     """What credentials are checked with."""
 
     lookup: Lookup
-    recognition: Recognition
-    again: Rekeying
+    recognition: SecretFormats
+    again: Redigest
     peppers: Peppers
-    pepper_watch: PepperWatch
+    pepper_sync: PepperSync
     keys: Keys
     uses: Uses
 
@@ -50,7 +50,7 @@ class Found:
     generation: int
     claims: Claims | None = None
     secret: Recognised | None = None
-    flaw: Denied | CredentialsRefused | None = None
+    refusal_for: Denied | CredentialsRefused | None = None
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -78,8 +78,8 @@ async def find(sources: Sources, given: Given, *, account: UUID | None = None) -
     found = await look(sources, given, account=account)
     if found is None:
         return None
-    if found.flaw is not None:
-        raise found.flaw
+    if found.refusal_for is not None:
+        raise found.refusal_for
     if found.secret is not None and found.seen.pepper_id is not None:
         sources.again.note(found.secret, found.seen.pepper_id)
     note_use(sources, found)
@@ -139,7 +139,7 @@ async def refuse_networks(sources: Sources, found: Found, address: Address | Non
 
 
 def _refuse_network(seen: Seen, address: Address | None) -> None:
-    if not seen.around.policy.admits(address):
+    if not seen.context.policy.admits(address):
         raise NetworkForbidden
     if not admits(seen.bounds.networks, address):
         raise TokenNetworkForbidden
@@ -149,13 +149,13 @@ async def _by_secret(sources: Sources, given: SecretGiven, account: UUID | None)
     """The token of the first reading that opens one; where none does, and one could, a missing pepper is a doubt."""
     recognised = [each for reading in given.readings if (each := await sources.recognition.of(reading.plain))]
     for secret in recognised:
-        await sources.pepper_watch.settled()
+        await sources.pepper_sync.settled()
         seen = await sources.lookup.by_digests(sources.peppers.digests(secret))
         named = seen is not None and given.client in (None, seen.id) and account in (None, seen.account)
         if seen is not None and seen.presented is not None and named:
-            return Found(seen, seen.presented, secret=secret, flaw=_flaw(seen, seen.presented))
+            return Found(seen, seen.presented, secret=secret, refusal_for=_refusal_for(seen, seen.presented))
     if recognised:
-        sources.pepper_watch.refuse_in_doubt()
+        sources.pepper_sync.refuse_in_doubt()
     return None
 
 
@@ -168,18 +168,18 @@ async def _by_bearer(sources: Sources, text: str, account: UUID | None) -> Found
     if seen is None or claims.exp <= seen.at.timestamp():
         return None
     await sources.keys.confirm(text, seen.ring)  # as of the very statement that found the token
-    wrong = _flaw(seen, claims.generation) or await _flaw_of_actors(sources, claims)
-    return Found(seen, claims.generation, claims, flaw=wrong)
+    wrong = _refusal_for(seen, claims.generation) or await _refusal_for_actors(sources, claims)
+    return Found(seen, claims.generation, claims, refusal_for=wrong)
 
 
-def _flaw(seen: Seen, generation: int) -> Denied | None:
-    return flaw(seen, generation, seen.at, seen.around) or used_up(seen.bounds, seen.around)
+def _refusal_for(seen: Seen, generation: int) -> Denied | None:
+    return refusal_for(seen, generation, seen.at, seen.context) or used_up(seen.bounds, seen.context)
 
 
-async def _flaw_of_actors(sources: Sources, claims: Claims) -> CredentialsRefused | None:
+async def _refusal_for_actors(sources: Sources, claims: Claims) -> CredentialsRefused | None:
     """A bearer ends with its own time, with its token, and with any token that acts in it."""
     for actor in chain(claims.act):
         acting = await sources.lookup.by_id(claims.account, actor.client_id)
-        if acting is None or flaw(acting, actor.generation, acting.at, acting.around):
+        if acting is None or refusal_for(acting, actor.generation, acting.at, acting.context):
             return CredentialsRefused("A token that acts in this bearer token is no longer valid.")
     return None

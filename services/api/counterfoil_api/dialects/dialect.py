@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from counterfoil.secret import SecretShape
-from counterfoil_api.typed.api import Api
+from counterfoil.core.secret import SecretShape
+from counterfoil_api.operations.api import Api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

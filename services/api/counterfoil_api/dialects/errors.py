@@ -7,8 +7,8 @@ from types import MappingProxyType
 import msgspec
 from aiohttp import web
 
-from counterfoil.refusals import Refusal
-from counterfoil_api.edge.problems import KINDS, kind_of, refusal_response, scrubbed
+from counterfoil.core.refusals import Refusal
+from counterfoil_api.http.problems import KINDS, kind_of, refusal_response, scrubbed
 
 
 class DialectErrors(ABC):

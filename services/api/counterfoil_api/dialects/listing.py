@@ -5,11 +5,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from counterfoil.principal import Principal
+from counterfoil.core.principal import Principal
 from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.reading import Asker
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker
 
 api = Api("dialects")
 

@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass, replace
 
-from counterfoil.bounds import Address
-from counterfoil.fold import Outcome
-from counterfoil.issuing import Wish
+from counterfoil.core.bounds import Address
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BeyondPolicy, NotFound
+from counterfoil.core.secret import SecretShape
+from counterfoil.core.subjects.token.state import BOUNDED, SESSION, Token
+from counterfoil.core.subjects.user import User, owner_of
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.users import one_user
-from counterfoil.principal import Principal
-from counterfoil.refusals import BeyondPolicy, NotFound
-from counterfoil.secret import SecretShape
-from counterfoil.subjects.user import User, owner_of
-from counterfoil.token import BOUNDED, SESSION, Token
-from counterfoil_api.account.described import Undescribed
-from counterfoil_api.auth.credentials import Approach, PasswordGiven
+from counterfoil.uses.issue import Wish
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import issue
+from counterfoil_api.native.account.described import Undescribed
+from counterfoil_api.native.tokens.wishes import issue
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,7 +49,7 @@ async def log_in(
 
     Raises what every password may be refused with: CredentialsRefused, OtpRequired, RateLimited, NetworkForbidden.
     """
-    asker = await authenticate(ledger, Approach(given, otp, address))
+    asker = await authenticate(ledger, PresentedCredentials(given, otp, address))
     return await begin(ledger, asker, kind, scopes=scopes)
 
 

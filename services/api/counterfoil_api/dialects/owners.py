@@ -4,10 +4,10 @@ from math import inf
 from typing import Final
 from uuid import UUID
 
+from counterfoil.core.principal import Owner
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.listing import owner_known
-from counterfoil.principal import Owner
-from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
 
@@ -17,7 +17,7 @@ class Owners:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._known: Fading[tuple[UUID, Owner], bool] = Fading(_MOST)
+        self._known: ExpiringMap[tuple[UUID, Owner], bool] = ExpiringMap(_MOST)
 
     async def known(self, account: UUID, owner: Owner) -> bool:
         """Say whether any token of the account ever belonged to this owner."""

@@ -5,13 +5,13 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Final
 
-from counterfoil.secret import SecretShape
+from counterfoil.core.secret import SecretShape
 from counterfoil_api.dialects import canvus, cloudflare, losant, scalingo, virtuozzo
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.edge.problems import Spelling
+from counterfoil_api.http.problems import ErrorFormat
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.api import Api, Route
-from counterfoil_api.typed.openapi import document
+from counterfoil_api.operations.api import Api, Route
+from counterfoil_api.operations.openapi import document
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
     canvus.DIALECT,
@@ -38,7 +38,7 @@ def client_headers(known: Iterable[Dialect] = DIALECTS) -> tuple[tuple[str, str]
     return tuple(each.client_headers for each in known if each.client_headers is not None)
 
 
-def spelling_under(dialects: Iterable[Dialect]) -> Callable[[str], Spelling | None]:
+def error_format_under(dialects: Iterable[Dialect]) -> Callable[[str], ErrorFormat | None]:
     """How refusals are spelt under a path: under that of a dialect as its clients expect, else in problem documents."""
     by_name = {each.name: each.api.conventions.spelling for each in dialects}
     return lambda path: by_name.get(path[1:].partition("/")[0])

@@ -14,29 +14,37 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace as with_fields
 
-from counterfoil.fold import Outcome
-from counterfoil.issuing import Wish
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import (
+    BadText,
+    BeyondCaller,
+    BeyondPolicy,
+    LifetimeRequired,
+    NotFound,
+    Refusal,
+    ScopeMissing,
+)
+from counterfoil.core.secret import URL_SAFE, SecretShape
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.users import one_user
-from counterfoil.principal import Principal
-from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, LifetimeRequired, NotFound, Refusal, ScopeMissing
-from counterfoil.secret import URL_SAFE, SecretShape
-from counterfoil.token import Token
-from counterfoil_api.auth.credentials import Approach, PasswordGiven, SecretGiven, approach_of
+from counterfoil.uses.issue import Wish
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, SecretGiven, approach_of
 from counterfoil_api.auth.principals import judge
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.times import milliseconds
-from counterfoil_api.edge import complaints
-from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.http import errors as complaints
+from counterfoil_api.http.problems import kind_of
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.buying import Wanted, with_secret
-from counterfoil_api.tokens.wishes import Turn, issue, rotate
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conventions import Conventions
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Presented, path_type
-from counterfoil_api.typed.replies import New, Nothing
+from counterfoil_api.native.tokens.token_exchange import BearerRequest, with_secret
+from counterfoil_api.native.tokens.wishes import Turn, issue, rotate
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.conventions import Conventions
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Presented, path_type
+from counterfoil_api.operations.replies import New, Nothing
 
 NAME: Final = "scalingo"
 SHAPE: Final = SecretShape("tk-us-", URL_SAFE, 48)
@@ -81,7 +89,7 @@ class ScalingoErrors(DialectErrors):
         return ScalingoError(error=message_of(refusal), code=kind.name)
 
 
-def _approach(request: web.Request, _: bytes) -> Approach:
+def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     approach, asked = approach_of(request), (request.method, request.path)
     basic = request.headers["Authorization"][:6].lower() == "basic "
     match approach.credentials:
@@ -91,7 +99,7 @@ def _approach(request: web.Request, _: bytes) -> Approach:
             )
         case PasswordGiven() if asked != _CREATE:
             raise complaints.CredentialsRefused("A password can only create a token, which is exchanged for a bearer.")
-    return Approach(approach.credentials, approach.otp, approach.address, audience=_AUDIENCE, as_owner=True)
+    return PresentedCredentials(approach.credentials, approach.otp, approach.address, audience=_AUDIENCE, as_owner=True)
 
 
 _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -189,13 +197,13 @@ async def create_token(
 
 
 @api.post("/tokens/exchange", only_reads=True)
-async def exchange_token(ledger: Ledger, approach: Presented[Approach]) -> BearerDocument:
+async def exchange_token(ledger: Ledger, approach: Presented[PresentedCredentials]) -> BearerDocument:
     """Exchange a token for a bearer that is good for an hour."""
     given = approach.credentials
     if not isinstance(given, SecretGiven):
         await judge(ledger, approach)
         raise complaints.CredentialsRefused("Send the token as the password of an empty user.")
-    wanted = Wanted(audience=(f"{ledger.settings.public_url}{_AUDIENCE}",), address=approach.address)
+    wanted = BearerRequest(audience=(f"{ledger.settings.public_url}{_AUDIENCE}",), address=approach.address)
     bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
     return BearerDocument(token=bought.text)
 

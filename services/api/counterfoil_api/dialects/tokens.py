@@ -6,18 +6,18 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from counterfoil.commands import Change, Revoke
-from counterfoil.fold import Outcome, Together
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import NotFound
+from counterfoil.core.subjects.token.commands import Change, Revoke
+from counterfoil.core.subjects.token.state import is_session
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort, numbered_page
 from counterfoil.postgres.listing import one as one_token
-from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import NotFound
-from counterfoil.token import is_session
-from counterfoil_api.account.reads import is_for, is_own
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.answering import answered
-from counterfoil_api.typed.retries import Retry
+from counterfoil_api.native.account.reads import is_for, is_own
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ async def one(
     listed = await one_token(ledger.readers, asker.account, token_id=token_id, number=number)
     if listed is None or is_session(listed.token.dialect):
         raise NotFound
-    if listed.token.standing == "revoked" or listed.around.owner == "removed":
+    if listed.token.standing == "revoked" or listed.context.owner == "removed":
         raise NotFound
     if any(each is not None and listed.token.owner != each for each in (within, owner)):
         raise NotFound
@@ -110,7 +110,7 @@ async def change(
     kind: type[T],
 ) -> T:
     """Carry out changes of one token, all or none, and answer with what `shown` makes of it."""
-    command = commands[0] if len(commands) == 1 else Together(commands)
+    command = commands[0] if len(commands) == 1 else AllOrNothing(commands)
     return await answered(ledger, command, retry, shown, kind=kind, holds_secret=False)
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from time import monotonic
 from typing import Final
 
-from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.expiring_map import ExpiringMap
 
 MOST_CELLS: Final = 100_000
 """What one process counts on its own; beyond that, the least of the oldest counts goes."""
@@ -34,7 +34,7 @@ class Cells:
     def __init__(self, most: int = MOST_CELLS) -> None:
         self._most = most
         self._cells: OrderedDict[str, Cell] = OrderedDict()
-        self.notes: Fading[str, bool] = Fading(most)
+        self.notes: ExpiringMap[str, bool] = ExpiringMap(most)
 
     def __len__(self) -> int:
         return len(self._cells)

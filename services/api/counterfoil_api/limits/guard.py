@@ -13,18 +13,26 @@ from math import ceil
 from typing import Final, TypeVar
 from uuid import UUID
 
-from counterfoil.attempts import Attempts
-from counterfoil.principal import NIL
-from counterfoil.refusals import Denied, Forbidden, Refusal, SecretEnded, SecretRetired, TokenRevoked, UnknownSecret
-from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven
+from counterfoil.core.principal import NIL
+from counterfoil.core.refusals import (
+    Denied,
+    Forbidden,
+    Refusal,
+    SecretEnded,
+    SecretRetired,
+    TokenRevoked,
+    UnknownSecret,
+)
+from counterfoil.uses.attempts import Attempts
+from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, PresentedCredentials, SecretGiven
 from counterfoil_api.auth.verification import Given
-from counterfoil_api.edge.addresses import network_of
-from counterfoil_api.edge.complaints import CredentialsRefused, RateLimited
-from counterfoil_api.edge.problems import kind_of
-from counterfoil_api.limits.fading import Fading
+from counterfoil_api.http.addresses import network_of
+from counterfoil_api.http.errors import CredentialsRefused, RateLimited
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.limits.expiring_map import ExpiringMap
 from counterfoil_api.limits.known import Known, plain_hash
-from counterfoil_api.limits.marks import Marks
 from counterfoil_api.limits.quotas import Quota, Quotas
+from counterfoil_api.limits.seen_secrets import Marks
 
 T = TypeVar("T")
 
@@ -52,10 +60,12 @@ class Guard:
         self._attempts = attempts
         self._known = known
         self._guesses = guesses
-        self._suspects: Fading[str, bool] = Fading(_MOST)
-        self._ended: Fading[Place, Denied] = Fading(_MOST)
+        self._suspects: ExpiringMap[str, bool] = ExpiringMap(_MOST)
+        self._ended: ExpiringMap[Place, Denied] = ExpiringMap(_MOST)
 
-    async def over(self, approach: Approach, check: Callable[[], Awaitable[T]], *, account: UUID | None = None) -> T:
+    async def over(
+        self, approach: PresentedCredentials, check: Callable[[], Awaitable[T]], *, account: UUID | None = None
+    ) -> T:
         """Return what `check` makes of these credentials; what it refuses is counted, and may come to be too much.
 
         Where the check is for one account alone, what was said of a death is not repeated for another.

@@ -3,11 +3,11 @@
 from typing import Final
 from uuid import UUID
 
-from counterfoil.principal import NIL
-from counterfoil.secret import Peppers
+from counterfoil.core.principal import NIL
+from counterfoil.core.secret import Peppers
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
 from counterfoil_api.auth.verification import Given, Sources, could_be_secret, look
-from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
 _KEPT_SECONDS: Final = 300.0
@@ -35,7 +35,7 @@ class Known:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._whose: Fading[int, tuple[UUID, UUID]] = Fading(_MOST)
+        self._whose: ExpiringMap[int, tuple[UUID, UUID]] = ExpiringMap(_MOST)
 
     async def recognises(self, given: SecretGiven) -> bool:
         """Say whether a text may be a secret; nothing else is ever looked up."""

@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from counterfoil.attempts import Attempts
-from counterfoil.counted_uses import CountedUses
 from counterfoil.postgres.connection import Pool
 from counterfoil.settings import Settings
+from counterfoil.uses.attempts import Attempts
+from counterfoil.uses.counted_uses import CountedUses
 from counterfoil_api.auth.verification import Sources
+from counterfoil_api.limits.counters import Tally, open_tally
 from counterfoil_api.limits.guard import Guard
 from counterfoil_api.limits.known import Known
 from counterfoil_api.limits.logins import Logins
-from counterfoil_api.limits.marks import Marks
 from counterfoil_api.limits.quotas import Allowance, Quota, Quotas
-from counterfoil_api.limits.tally import Tally, open_tally
+from counterfoil_api.limits.seen_secrets import Marks
 from counterfoil_api.metrics import observe_attempt
 
 

@@ -20,14 +20,14 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from counterfoil.attempts import Attempts
-from counterfoil.emails import canonical
-from counterfoil.principal import NIL
-from counterfoil.secret import Peppers
-from counterfoil_api.edge.addresses import Address, network_of, site_of
-from counterfoil_api.edge.complaints import RateLimited
+from counterfoil.core.emails import canonical
+from counterfoil.core.principal import NIL
+from counterfoil.core.secret import Peppers
+from counterfoil.uses.attempts import Attempts
+from counterfoil_api.http.addresses import Address, network_of, site_of
+from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.limits.counting import CLEAR, NOTE, NOTED, RETURN, TURN
-from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.expiring_map import ExpiringMap
 from counterfoil_api.limits.quotas import Quota, Quotas
 
 log = structlog.get_logger()
@@ -105,7 +105,7 @@ class Logins:
         self._peppers = peppers
         self._attempts = attempts
         self._lines: WeakValueDictionary[str, _Line] = WeakValueDictionary()
-        self._homes: Fading[str, bool] = Fading(_MOST_HOMES)
+        self._homes: ExpiringMap[str, bool] = ExpiringMap(_MOST_HOMES)
 
     @asynccontextmanager
     async def turn(self, account: UUID, email: str, address: Address | None) -> AsyncIterator[Login]:

@@ -8,17 +8,17 @@ from math import ceil
 from typing import Final
 from uuid import UUID
 
-from counterfoil.attempts import Attempts
-from counterfoil.bounds import UNLIMITED, Limits, rate
-from counterfoil.counted_uses import CountedUses
-from counterfoil.principal import Principal
-from counterfoil.refusals import UsesExhausted
-from counterfoil_api.edge.addresses import Address, network_of
-from counterfoil_api.edge.complaints import RateLimited
-from counterfoil_api.edge.problems import kind_of
+from counterfoil.core.bounds import UNLIMITED, Limits, rate
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import UsesExhausted
+from counterfoil.uses.attempts import Attempts
+from counterfoil.uses.counted_uses import CountedUses
+from counterfoil_api.http.addresses import Address, network_of
+from counterfoil_api.http.errors import RateLimited
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.limits.counters import Tally
 from counterfoil_api.limits.counting import GIVE_BACK, TAKE
-from counterfoil_api.limits.fading import Fading
-from counterfoil_api.limits.tally import Tally
+from counterfoil_api.limits.expiring_map import ExpiringMap
 
 POLICY: Final = "principal"
 TOKEN_POLICY: Final = "token"  # noqa: S105 - the name of a policy
@@ -54,7 +54,7 @@ class Quotas:
 
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
-        self._used_up: Fading[str, Quota] = Fading(_MOST_FULL)
+        self._used_up: ExpiringMap[str, Quota] = ExpiringMap(_MOST_FULL)
 
     async def take(self, key: str, quota: Quota, *, cost: int = 1) -> Left:
         """Take one, if there is one: not one more than there are, over all processes."""

@@ -5,6 +5,6 @@ Usage, with the time of the database at which the token was looked up:
     claims = await ledger.issuers.verified(text, issuer=trust.issuer, audience=trust.audience, at=seen.at)
 """
 
-from .issuers import Issuers, open_issuers
+from counterfoil_api.auth.issuers.issuers import Issuers, open_issuers
 
 __all__ = ["Issuers", "open_issuers"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from counterfoil_api.auth.issuers.strict_json import decoded
-from counterfoil_api.edge.complaints import AssertionRefused
+from counterfoil_api.http.errors import AssertionRefused
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
 """Signatures that are accepted; none of them can be made with a public key."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from counterfoil_api.edge.complaints import AssertionRefused
+from counterfoil_api.http.errors import AssertionRefused
 
 LEEWAY_SECONDS: Final = 60
 """By how much an issuer's clock may be ahead of ours; a JWT's end is exact."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from counterfoil.egress import Egress, EgressFailed
+from counterfoil.uses.egress import Egress, EgressFailed
 from counterfoil_api.auth.issuers.keys import KeySet, key_set_of
 from counterfoil_api.auth.issuers.strict_json import decoded
 from counterfoil_api.metrics import observe_issuer_fetch

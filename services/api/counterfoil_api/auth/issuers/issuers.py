@@ -9,14 +9,14 @@ from math import ceil
 from time import monotonic
 from typing import Final
 
-from counterfoil.egress import Egress
 from counterfoil.settings import Settings
+from counterfoil.uses.egress import Egress
 from counterfoil_api.auth.issuers.assertion import read
 from counterfoil_api.auth.issuers.claims import checked
 from counterfoil_api.auth.issuers.fetching import FetchedKeys, KeysNotFetched, fetched_keys
 from counterfoil_api.auth.issuers.held_keys import HeldKeys
 from counterfoil_api.auth.issuers.keys import KeySet
-from counterfoil_api.edge.complaints import AssertionRefused, IssuerUnavailable
+from counterfoil_api.http.errors import AssertionRefused, IssuerUnavailable
 
 MOST_ISSUERS: Final = 256
 """More are not kept in memory: the one that was needed longest ago is asked again when it is needed."""

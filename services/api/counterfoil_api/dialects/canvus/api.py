@@ -5,15 +5,15 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from counterfoil.refusals import OutcomeUnknown, Refusal
-from counterfoil.secret import URL_SAFE, SecretShape
-from counterfoil_api.auth.credentials import Approach, token
+from counterfoil.core.refusals import OutcomeUnknown, Refusal
+from counterfoil.core.secret import URL_SAFE, SecretShape
+from counterfoil_api.auth.credentials import PresentedCredentials, token
 from counterfoil_api.dialects.errors import DialectErrors, message_of
-from counterfoil_api.edge.addresses import client_of
-from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRepeated
-from counterfoil_api.edge.problems import kind_of
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conventions import Conventions
+from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.conventions import Conventions
 
 NAME: Final = "canvus"
 SHAPE: Final = SecretShape("", URL_SAFE, 43)
@@ -49,13 +49,13 @@ class CanvusErrors(DialectErrors):
         return 400 if status == 422 else status
 
 
-def _approach(request: web.Request, _: bytes) -> Approach:
+def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     given = request.headers.getall(HEADER, ())
     if not given:
         raise CredentialsMissing(f"Send an access token in the header {HEADER}.")
     if len(given) > 1:
         raise CredentialsRepeated(f"Send one {HEADER} header, not several.")
-    return Approach(token(given[0].strip()), address=client_of(request), as_owner=True)
+    return PresentedCredentials(token(given[0].strip()), address=client_of(request), as_owner=True)
 
 
 api = Api(

@@ -7,12 +7,12 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil.subjects.user import User
-from counterfoil.token import Token
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.subjects.user import User
 from counterfoil_api.dialects.canvus.ids import id_of
 from counterfoil_api.dialects.times import milliseconds
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import path_type
+from counterfoil_api.operations.reading import path_type
 
 UserNumber = Annotated[str, path_type("A user's number.", "^[1-9][0-9]{0,18}$", "1001")]
 TokenId = Annotated[str, path_type("A token's id.", "^[A-Za-z0-9]{80}$", "JDJhJDA0" * 10)]

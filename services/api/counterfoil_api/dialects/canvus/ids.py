@@ -8,8 +8,8 @@ import re
 from typing import Final
 from uuid import UUID
 
-from counterfoil.opaque_ids import OpaqueIds
-from counterfoil.principal import NIL
+from counterfoil.core.opaque_ids import OpaqueIds
+from counterfoil.core.principal import NIL
 
 _KIND: Final = "canvus token"
 _TAG: Final = 7

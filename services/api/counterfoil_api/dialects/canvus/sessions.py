@@ -5,22 +5,22 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from counterfoil.bounds import Address
-from counterfoil.commands import Revoke
+from counterfoil.core.bounds import Address
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import NotFound
+from counterfoil.core.subjects.token.commands import Revoke
+from counterfoil.core.subjects.token.state import is_session
 from counterfoil.postgres.listing import one
 from counterfoil.postgres.liveness import database_time
-from counterfoil.principal import Principal
-from counterfoil.refusals import NotFound
-from counterfoil.token import is_session
-from counterfoil_api.auth.credentials import Approach, password_of, token
+from counterfoil_api.auth.credentials import PresentedCredentials, password_of, token
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
 from counterfoil_api.dialects.logins import Kind, begin, log_in
-from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused, OtpRequired, RateLimited
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Body, From, Headers, Perhaps
-from counterfoil_api.typed.replies import JSON, Page
+from counterfoil_api.operations.reading import Body, ClientAddress, Headers, Maybe
+from counterfoil_api.operations.replies import JSON, Page
 
 _DAY: Final = 86_400
 _REFUSALS: Final = (CredentialsRefused, OtpRequired, RateLimited, NotFound)
@@ -33,7 +33,9 @@ class OneTimeCode(msgspec.Struct, frozen=True, kw_only=True, rename={"code": "X-
 
 
 @api.post("/users/login", refusals=_REFUSALS)
-async def log_in_user(ledger: Ledger, address: From, *, body: Body[Login], headers: Headers[OneTimeCode]) -> LoggedIn:
+async def log_in_user(
+    ledger: Ledger, address: ClientAddress, *, body: Body[Login], headers: Headers[OneTimeCode]
+) -> LoggedIn:
     """Log in with a password, or go on with a token: either gives a new token, which ends by itself after a day."""
     if body.token is not UNSET:
         asker = await _holder(ledger, body.token, address)
@@ -47,7 +49,9 @@ async def log_in_user(ledger: Ledger, address: From, *, body: Body[Login], heade
 
 
 @api.post("/users/logout", refusals=_REFUSALS)
-async def log_out(ledger: Ledger, approach: Perhaps[Approach], address: From, *, body: Body[Logout]) -> Page:
+async def log_out(
+    ledger: Ledger, approach: Maybe[PresentedCredentials], address: ClientAddress, *, body: Body[Logout]
+) -> Page:
     """End the login that is named, or else the one that asks. An access token is ended by deleting it, and not here."""
     if body.token is not UNSET:
         asker = await _holder(ledger, body.token, address)
@@ -63,7 +67,7 @@ async def log_out(ledger: Ledger, approach: Perhaps[Approach], address: From, *,
 
 
 async def _holder(ledger: Ledger, text: str, address: Address | None) -> Principal:
-    return await authenticate(ledger, Approach(token(text), address=address, as_owner=True))
+    return await authenticate(ledger, PresentedCredentials(token(text), address=address, as_owner=True))
 
 
 async def _kind(ledger: Ledger, asker: Principal) -> Kind:

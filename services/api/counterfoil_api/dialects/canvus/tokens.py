@@ -6,29 +6,29 @@ from uuid import UUID
 from msgspec import UNSET
 from msgspec.structs import replace as with_fields
 
-from counterfoil.bounds import Address
-from counterfoil.commands import Update
-from counterfoil.fold import Outcome
-from counterfoil.issuing import Wish
+from counterfoil.core.bounds import Address
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
+from counterfoil.core.subjects.token.commands import Update
+from counterfoil.core.text import NAME_LIMIT, checked
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import head_of
-from counterfoil.principal import Principal
-from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
-from counterfoil.text import NAME_LIMIT, checked
+from counterfoil.uses.issue import Wish
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import AccessToken, Described, TokenId, UserNumber, token_document
 from counterfoil_api.dialects.canvus.ids import token_of
 from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, Watched
 from counterfoil_api.dialects.canvus.users import user_meant
-from counterfoil_api.edge.complaints import InvalidRequest, TooManyStreams
-from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.http.errors import InvalidRequest, TooManyStreams
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import issue
-from counterfoil_api.typed.reading import Asker, Body, From, IdempotencyKey, Query
-from counterfoil_api.typed.replies import JSON, Page, encode
-from counterfoil_api.typed.streaming import Streamed
+from counterfoil_api.native.events.held_callers import HeldCaller
+from counterfoil_api.native.tokens.wishes import issue
+from counterfoil_api.operations.reading import Asker, Body, ClientAddress, IdempotencyKey, Query
+from counterfoil_api.operations.replies import JSON, Page, encode
+from counterfoil_api.operations.streaming import Streamed
 
 _PATH: Final = "/users/{user}/access-tokens"
 _MOST: Final = 10_000
@@ -38,7 +38,7 @@ _TARGET: Final = (ScopeMissing, NotFound)
 
 @api.get(_PATH, scope="tokens.read", refusals=(*_TARGET, TooManyStreams))
 async def list_access_tokens(
-    ledger: Ledger, asker: Asker[Principal], address: From, *, user: UserNumber, query: Query[Subscribing]
+    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, user: UserNumber, query: Query[Subscribing]
 ) -> Streamed[list[AccessToken]]:
     """List the access tokens of a user, the oldest first. With `subscribe`, go on with every change."""
     owner = (await user_meant(ledger, asker, user, scope="tokens.read")).owner
@@ -53,7 +53,7 @@ async def list_access_tokens(
 async def get_access_token(
     ledger: Ledger,
     asker: Asker[Principal],
-    address: From,
+    address: ClientAddress,
     *,
     user: UserNumber,
     token_id: TokenId,

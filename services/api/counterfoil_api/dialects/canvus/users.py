@@ -6,11 +6,11 @@ import re
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import NotFound
+from counterfoil.core.scopes import meet
+from counterfoil.core.subjects.user import owner_of
 from counterfoil.postgres.users import one_user
-from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import NotFound
-from counterfoil.scopes import meet
-from counterfoil.subjects.user import owner_of
 from counterfoil_api.auth.principals import need, reach
 from counterfoil_api.ledger import Ledger
 

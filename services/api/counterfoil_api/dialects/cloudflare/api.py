@@ -8,17 +8,24 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from counterfoil.core.secret import HEX, SecretShape
 from counterfoil.idempotency import Attempt
-from counterfoil.secret import HEX, SecretShape
-from counterfoil_api.auth.credentials import Approach, BearerGiven, PasswordGiven, SecretGiven, credentials_of, token
+from counterfoil_api.auth.credentials import (
+    BearerGiven,
+    PasswordGiven,
+    PresentedCredentials,
+    SecretGiven,
+    credentials_of,
+    token,
+)
 from counterfoil_api.dialects.cloudflare.documents import Result
 from counterfoil_api.dialects.cloudflare.errors import CloudflareErrors
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.edge.addresses import client_of
-from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conventions import Conventions
-from counterfoil_api.typed.retries import Retry, asked, by_key
+from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.conventions import Conventions
+from counterfoil_api.operations.retries import Retry, asked, by_key
 
 NAME: Final = "cloudflare"
 SHAPE: Final = SecretShape("", HEX, 64)
@@ -30,7 +37,7 @@ _COUNT: Final = re.compile(r"[0-9]{1,4}")
 _KEYS: Final = ("X-Auth-Key", "X-Auth-User-Service-Key")
 
 
-def approach(request: web.Request, _: bytes) -> Approach:
+def approach(request: web.Request, _: bytes) -> PresentedCredentials:
     """Read who asks: a bearer token, or a token's secret as a key, with its owner's e-mail address where that is due.
 
     Raises CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme.
@@ -42,16 +49,16 @@ def approach(request: web.Request, _: bytes) -> Approach:
     if not keys:
         if request.headers.get("Authorization", "Bearer ")[:7].lower() != "bearer ":
             raise UnknownScheme
-        return Approach(credentials_of(request.headers), address=address, as_owner=True)
+        return PresentedCredentials(credentials_of(request.headers), address=address, as_owner=True)
     (name, key), email = keys[0], request.headers.getall(_EMAIL, ())
     given = token(key.strip(" "))
     if not isinstance(given, SecretGiven):
         raise CredentialsRefused
     if name != _KEYS[0]:
-        return Approach(given, address=address, as_owner=True)
+        return PresentedCredentials(given, address=address, as_owner=True)
     if len(email) != 1:
         raise CredentialsMissing("Send X-Auth-Email, once, together with X-Auth-Key.")
-    return Approach(given, address=address, as_owner=True, email=email[0].strip(" "))
+    return PresentedCredentials(given, address=address, as_owner=True, email=email[0].strip(" "))
 
 
 def by_attempt(request: web.Request, raw: bytes) -> Retry | None:

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil.duration import FOREVER, seconds
-from counterfoil.token import Token
+from counterfoil.core.duration import FOREVER, seconds
+from counterfoil.core.subjects.token.state import Token
 from counterfoil_api.dialects.cloudflare.errors import Message
 
 T = TypeVar("T")

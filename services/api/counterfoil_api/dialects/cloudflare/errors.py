@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from counterfoil.refusals import Conflict, NotFound, Refusal
+from counterfoil.core.refusals import Conflict, NotFound, Refusal
 from counterfoil_api.dialects.errors import DialectErrors, message_of
-from counterfoil_api.edge import complaints
-from counterfoil_api.edge.problems import kind_of
+from counterfoil_api.http import errors as complaints
+from counterfoil_api.http.problems import kind_of
 
 DOCUMENTATION: Final = "/cloudflare/openapi.json"
 _HEADERS: Final = (

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
 
-from counterfoil.commands import Change, Renew, Suspend
-from counterfoil.fold import Outcome
-from counterfoil.glob import literal
-from counterfoil.issuing import Wish
-from counterfoil.postgres.listing import Filter, Listed
-from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import (
+from counterfoil.core.glob import literal
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import (
     BadDuration,
     BadExpiry,
     BadText,
@@ -23,6 +19,10 @@ from counterfoil.refusals import (
     ScopeMissing,
     SecretNoLongerAvailable,
 )
+from counterfoil.core.subjects.token.commands import Change, Renew, Suspend
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil.postgres.listing import Filter, Listed
+from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.cloudflare.api import DIALECT, NAME, SHAPE
@@ -39,12 +39,12 @@ from counterfoil_api.dialects.cloudflare.documents import (
     duration_of,
     with_secret,
 )
-from counterfoil_api.edge.complaints import NoSuchPath
+from counterfoil_api.http.errors import NoSuchPath
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Turn, issue, rotate
-from counterfoil_api.typed.answering import recalled
-from counterfoil_api.typed.reading import path_type
-from counterfoil_api.typed.retries import Retry
+from counterfoil_api.native.tokens.wishes import Turn, issue, rotate
+from counterfoil_api.operations.answering import recalled
+from counterfoil_api.operations.reading import path_type
+from counterfoil_api.operations.retries import Retry
 
 READS: Final = (ScopeMissing, NotFound)
 CREATES: Final = (ScopeMissing, BeyondCaller, BeyondPolicy, BadText, BadDuration, SecretNoLongerAvailable)

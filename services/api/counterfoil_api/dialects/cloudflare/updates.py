@@ -7,12 +7,12 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
-from counterfoil.commands import Change, Renew, Resume, Suspend, Update
-from counterfoil.fold import Outcome, Together
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import Busy, NotFound, StaleRevision
+from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Suspend, Update
+from counterfoil.core.subjects.token.state import Token, status
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Listed
-from counterfoil.principal import Principal
-from counterfoil.refusals import Busy, NotFound, StaleRevision
-from counterfoil.token import Token, status
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects.cloudflare import accounts, service_tokens, zones
 from counterfoil_api.dialects.cloudflare.api import SHAPE, api
@@ -25,10 +25,10 @@ from counterfoil_api.dialects.cloudflare.documents import (
 )
 from counterfoil_api.dialects.cloudflare.service_tokens import AccountId, Place, ServiceTokenId, ZoneId
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Turn, rotate
-from counterfoil_api.typed.answering import answered
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey
-from counterfoil_api.typed.retries import Retry
+from counterfoil_api.native.tokens.wishes import Turn, rotate
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
+from counterfoil_api.operations.retries import Retry
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
 _TRIES: Final = 4
@@ -106,7 +106,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
     if not rotates:
         return await answered(
             ledger,
-            Together((said, *beside)),
+            AllOrNothing((said, *beside)),
             retry,
             lambda outcome: document(outcome.token, used),
             kind=ServiceToken,

@@ -5,18 +5,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from counterfoil.principal import Principal
-from counterfoil.refusals import Denied, ScopeMissing
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import Denied, ScopeMissing
 from counterfoil_api.auth.principals import need
 from counterfoil_api.auth.verification import find
 from counterfoil_api.dialects.cloudflare import accounts, service_tokens
 from counterfoil_api.dialects.cloudflare.api import CLIENT_HEADERS, api
 from counterfoil_api.dialects.cloudflare.documents import Moment, moment
 from counterfoil_api.dialects.cloudflare.service_tokens import AccountId
-from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest
-from counterfoil_api.forwarding.proof import pair
+from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Asker, Headers
+from counterfoil_api.native.forward_auth.proof import pair
+from counterfoil_api.operations.reading import Asker, Headers
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ async def verify_service_token(
         if found is None:
             return Verdict(active=False)
         await ledger.limits.allowance.use(
-            found.seen.account, found.seen.id, found.seen.around.limits(found.seen.bounds)
+            found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds)
         )
     except (Denied, CredentialsRefused):
         return Verdict(active=False)

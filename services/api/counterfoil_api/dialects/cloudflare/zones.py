@@ -1,6 +1,6 @@
 """Service tokens of a zone: those that belong to it."""
 
-from counterfoil.principal import Principal
+from counterfoil.core.principal import Principal
 from counterfoil_api.dialects.cloudflare import service_tokens
 from counterfoil_api.dialects.cloudflare.api import api
 from counterfoil_api.dialects.cloudflare.documents import (
@@ -12,8 +12,8 @@ from counterfoil_api.dialects.cloudflare.documents import (
 )
 from counterfoil_api.dialects.cloudflare.service_tokens import ServiceTokenId, ZoneId, zone
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Query
-from counterfoil_api.typed.replies import New
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
+from counterfoil_api.operations.replies import New
 
 TOKENS = "/zones/{zone_id}/access/service_tokens"
 TOKEN = f"{TOKENS}/{{service_token_id}}"

@@ -5,15 +5,15 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from counterfoil import refusals
-from counterfoil.refusals import Refusal
-from counterfoil_api.auth.credentials import Approach, PasswordGiven, approach_of
+from counterfoil.core import refusals
+from counterfoil.core.refusals import Refusal
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, approach_of
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
-from counterfoil_api.edge import complaints
-from counterfoil_api.edge.problems import kind_of
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conventions import Conventions
+from counterfoil_api.http import errors
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.conventions import Conventions
 
 NAME: Final = "losant"
 _TYPES: Final = {
@@ -51,16 +51,16 @@ class LosantErrors(DialectErrors):
         kind = _TYPES.get(status) or ("Internal" if status >= 500 else "Validation")
         if type(refusal) is refusals.NotFound and refusal.detail == refusals.NotFound.__doc__:
             return LosantError(type=kind, message="API Token was not found")
-        if isinstance(refusal, complaints.OtpRequired):
+        if isinstance(refusal, errors.OtpRequired):
             return LosantError(type=kind, message="Two-factor authentication code required; send it as twoFactorCode.")
         return LosantError(type=kind, message=message_of(refusal))
 
 
-def _approach(request: web.Request, _: bytes) -> Approach:
+def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     approach = approach_of(request)
     if isinstance(approach.credentials, PasswordGiven):
-        raise complaints.CredentialsRefused("A password is good at /auth/user alone; send the token that it gives.")
-    return Approach(approach.credentials, address=approach.address, as_owner=True)
+        raise errors.CredentialsRefused("A password is good at /auth/user alone; send the token that it gives.")
+    return PresentedCredentials(approach.credentials, address=approach.address, as_owner=True)
 
 
 api = Api("tokens", Conventions(

@@ -6,18 +6,18 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from counterfoil.opaque_ids import OpaqueIds
+from counterfoil.core.opaque_ids import OpaqueIds
+from counterfoil.core.principal import Actor, Principal
 from counterfoil.postgres.names import Named, names_of
-from counterfoil.principal import Actor, Principal
-from counterfoil_api.account.actors import visible
 from counterfoil_api.dialects.losant.documents import TOKEN, USER, Creator
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.limits.fading import Fading
+from counterfoil_api.limits.expiring_map import ExpiringMap
+from counterfoil_api.native.account.actors import visible
 
 _MOST: Final = 10_000
 _NAME_SECONDS: Final = 60.0
 """For so long a name is believed that was changed since."""
-_asking: Final[Fading[tuple[UUID, UUID], Creator]] = Fading(_MOST)
+_asking: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
 
 
 async def creator_asking(ledger: Ledger, asker: Principal) -> Mapping[UUID, Creator]:

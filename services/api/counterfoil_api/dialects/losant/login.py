@@ -4,22 +4,22 @@ from typing import Final
 
 from msgspec import UNSET
 
-from counterfoil.refusals import BeyondCaller
-from counterfoil_api.auth.credentials import Approach, password_of
+from counterfoil.core.refusals import BeyondCaller
+from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.dialects.logins import Kind, begin
 from counterfoil_api.dialects.losant.api import NAME, api
 from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
 from counterfoil_api.dialects.losant.scopes import kept, of_login
-from counterfoil_api.edge.complaints import CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.http.errors import CredentialsRefused, OtpRequired, RateLimited
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Body, From
+from counterfoil_api.operations.reading import Body, ClientAddress
 
 _DAY_SECONDS: Final = 86_400
 
 
 @api.post("/auth/user", refusals=(CredentialsRefused, OtpRequired, RateLimited, BeyondCaller))
-async def authenticate_user(ledger: Ledger, address: From, *, body: Body[Login]) -> LoggedIn:
+async def authenticate_user(ledger: Ledger, address: ClientAddress, *, body: Body[Login]) -> LoggedIn:
     """Log in with an e-mail address, a password and perhaps a code.
 
     The token is good for a day, or for `tokenTTL` seconds. Without `requestedScopes`, or with `all.User`, it may do
@@ -28,7 +28,7 @@ async def authenticate_user(ledger: Ledger, address: From, *, body: Body[Login])
     words = None if body.requested_scopes is UNSET else body.requested_scopes
     wanted = None if words is None else kept(words, field="requestedScopes", of_applications=False)
     given = password_of(body.email, body.password)
-    asker = await authenticate(ledger, Approach(given, body.two_factor_code or None, address))
+    asker = await authenticate(ledger, PresentedCredentials(given, body.two_factor_code or None, address))
     kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)
     session = await begin(ledger, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
     user = session.user

@@ -6,16 +6,16 @@ from typing import Annotated, Final
 
 from msgspec import UNSET
 
-from counterfoil import glob
-from counterfoil.commands import Change, Resume, Suspend, Update
-from counterfoil.fold import Outcome
-from counterfoil.issuing import Wish
+from counterfoil.core import glob
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, Refusal, ScopeMissing
+from counterfoil.core.subjects.token.commands import Change, Resume, Suspend, Update
+from counterfoil.core.subjects.token.state import Standing
+from counterfoil.core.subjects.user import owner_of
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort
 from counterfoil.postgres.users import one_user
-from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, Refusal, ScopeMissing
-from counterfoil.subjects.user import owner_of
-from counterfoil.token import Standing
+from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.losant.api import DIALECT, NAME, api
@@ -35,9 +35,9 @@ from counterfoil_api.dialects.losant.documents import (
 )
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, kept
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import issue
-from counterfoil_api.typed.reading import Asker, Body, IdempotencyKey, Query, path_type
-from counterfoil_api.typed.replies import New
+from counterfoil_api.native.tokens.wishes import issue
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query, path_type
+from counterfoil_api.operations.replies import New
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{24}")
 _SORTS: Final[dict[SortField, Sort]] = {

@@ -7,9 +7,9 @@ an application, `all.Application`, is `losant.application.*`, and `devices.get` 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from counterfoil.principal import Principal
+from counterfoil.core.principal import Principal
 from counterfoil_api.dialects.losant.words import WORDS
-from counterfoil_api.edge.complaints import InvalidRequest
+from counterfoil_api.http.errors import InvalidRequest
 
 _PREFIX: Final = "losant."
 _PARTS: Final = ("read", "cli", "bounded")

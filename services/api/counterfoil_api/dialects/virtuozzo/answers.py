@@ -5,8 +5,8 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from counterfoil.subjects.user import User
-from counterfoil.token import Token
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.subjects.user import User
 from counterfoil_api.dialects.virtuozzo.api import Answer
 from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import Item, items

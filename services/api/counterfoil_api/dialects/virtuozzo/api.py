@@ -10,18 +10,18 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from counterfoil.refusals import Refusal, ScopeMissing
-from counterfoil.secret import HEX, SecretShape
-from counterfoil_api.auth.credentials import Approach, token
+from counterfoil.core.refusals import Refusal, ScopeMissing
+from counterfoil.core.secret import HEX, SecretShape
+from counterfoil_api.auth.credentials import PresentedCredentials, token
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.virtuozzo.methods import PREFIX
-from counterfoil_api.edge.addresses import client_of
-from counterfoil_api.edge.complaints import CredentialsMissing, CredentialsRepeated, OtpRequired, PasswordNeeded
-from counterfoil_api.edge.problems import kind_of
-from counterfoil_api.typed.api import Api
-from counterfoil_api.typed.conventions import Conventions
-from counterfoil_api.typed.reading import form_and_query
-from counterfoil_api.typed.retries import Retry, by_key
+from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated, OtpRequired, PasswordNeeded
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.conventions import Conventions
+from counterfoil_api.operations.reading import form_and_query
+from counterfoil_api.operations.retries import Retry, by_key
 
 NAME: Final = "virtuozzo"
 SHAPE: Final = SecretShape("", HEX, 40)
@@ -71,14 +71,14 @@ def _code(refusal: Refusal) -> int:
     return _BY_STATUS.get(status, SERVER_ERROR if status >= 500 else INVALID_PARAMETER)
 
 
-def _credentials(request: web.Request, raw: bytes) -> Approach:
+def _credentials(request: web.Request, raw: bytes) -> PresentedCredentials:
     """The parameter `session`: the session of a signin, or a token."""
     given = [each for each in form_and_query(request, raw).get("session", ()) if each]
     if not given:
         raise CredentialsMissing("Give a session or a token as the parameter session.")
     if len(given) > 1:
         raise CredentialsRepeated("Give one session, or one token.")
-    return Approach(token(given[0]), address=client_of(request), as_owner=True)
+    return PresentedCredentials(token(given[0]), address=client_of(request), as_owner=True)
 
 
 def _retry(request: web.Request, raw: bytes) -> Retry | None:

@@ -1,17 +1,17 @@
 """Who calls, and what they may: a session may do what its user may, a token what its methods allow."""
 
-from counterfoil.bounds import Address
+from counterfoil.core.bounds import Address
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import ScopeMissing
+from counterfoil.core.subjects.token.state import is_session
+from counterfoil.core.subjects.user import User
 from counterfoil.postgres.listing import Listed, one
 from counterfoil.postgres.users import one_user
-from counterfoil.principal import Owner, Principal
-from counterfoil.refusals import ScopeMissing
-from counterfoil.subjects.user import User
-from counterfoil.token import is_session
-from counterfoil_api.auth.credentials import Approach, PasswordGiven
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects.virtuozzo.methods import scope_of
 from counterfoil_api.dialects.virtuozzo.parameters import Change
-from counterfoil_api.edge.complaints import CredentialsRefused, PasswordNeeded
+from counterfoil_api.http.errors import CredentialsRefused, PasswordNeeded
 from counterfoil_api.ledger import Ledger
 
 
@@ -54,7 +54,7 @@ async def confirm(ledger: Ledger, asker: Principal, given: Change, address: Addr
         raise PasswordNeeded("Confirm the change with the user's password, as the parameter password.")
     shown = PasswordGiven(user.name, given.password, asker.account)
     try:
-        await ledger.passwords.principal(shown, Approach(shown, given.code or None, address))
+        await ledger.passwords.principal(shown, PresentedCredentials(shown, given.code or None, address))
     except CredentialsRefused:
         raise wrong_password() from None
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from counterfoil.refusals import BadExpiry
+from counterfoil.core.refusals import BadExpiry
 
 FORM: Final = "%Y-%m-%d %H:%M:%S"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}:[0-9]{2})?")

@@ -12,14 +12,14 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from counterfoil.principal import Principal
-from counterfoil.refusals import Misconfigured, NotFound, OutcomeUnknown, Overloaded, ScopeMissing
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import Misconfigured, NotFound, OutcomeUnknown, Overloaded, ScopeMissing
 from counterfoil_api.dialects.virtuozzo.api import api
 from counterfoil_api.dialects.virtuozzo.callers import session_of
 from counterfoil_api.dialects.virtuozzo.methods import scope_of
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Asker, Fields, path_type
-from counterfoil_api.typed.replies import Page
+from counterfoil_api.operations.reading import Asker, Fields, path_type
+from counterfoil_api.operations.replies import Page
 
 WITHHELD: Final = frozenset({"session", "password"})
 """Parameters that are for us alone."""

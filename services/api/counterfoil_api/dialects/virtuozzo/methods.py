@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from counterfoil.refusals import BadScope
-from counterfoil.scopes import missing, well_formed
+from counterfoil.core.refusals import BadScope
+from counterfoil.core.scopes import missing, well_formed
 
 PREFIX: Final = "virtuozzo."
 """What every method's scope begins with; the method follows in small letters."""

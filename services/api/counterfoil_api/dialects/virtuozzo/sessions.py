@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from counterfoil.commands import Revoke
-from counterfoil.fold import Together
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import NotFound, ScopeMissing
+from counterfoil.core.subjects.token.commands import Revoke
+from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.listing import Filter, Listed, numbered_page
-from counterfoil.principal import Principal
-from counterfoil.refusals import NotFound, ScopeMissing
 from counterfoil_api.auth.credentials import password_of
 from counterfoil_api.dialects.logins import Kind, log_in
 from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
@@ -15,9 +15,9 @@ from counterfoil_api.dialects.virtuozzo.callers import session_of, user_of, with
 from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import words
 from counterfoil_api.dialects.virtuozzo.parameters import Nothing, SessionsToEnd, Signin
-from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, OtpRequired, RateLimited
+from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest, OtpRequired, RateLimited
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Asker, Fields, From
+from counterfoil_api.operations.reading import Asker, ClientAddress, Fields
 
 _KIND: Final = Kind(dialect=NAME, seconds=86_400)
 _PATH: Final = "/users/authentication/rest"
@@ -25,7 +25,7 @@ _MOST: Final = 500
 
 
 @api.both(f"{_PATH}/signin", refusals=(CredentialsRefused, OtpRequired, RateLimited))
-async def sign_in(ledger: Ledger, address: From, *, fields: Fields[Signin]) -> UserAnswer:
+async def sign_in(ledger: Ledger, address: ClientAddress, *, fields: Fields[Signin]) -> UserAnswer:
     """Begin a session, which may do what the user may; it lasts a day, or until it is signed out."""
     try:
         begun = await log_in(
@@ -106,4 +106,4 @@ async def _end(ledger: Ledger, asker: Principal, sessions: list[Listed]) -> None
         for each in sessions
     )
     if commands:
-        await ledger.door.execute(Together(commands))
+        await ledger.door.execute(AllOrNothing(commands))

@@ -4,20 +4,20 @@ from collections.abc import AsyncIterator
 from typing import Final, TypeVar
 from uuid import UUID
 
-from counterfoil.postgres.catalogue import by_name
-from counterfoil.principal import Principal
-from counterfoil.refusals import BadScope, ScopeMissing
-from counterfoil.subjects.catalogue import Scope, ScopeSet
-from counterfoil.subjects.small import Small
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadScope, ScopeMissing
+from counterfoil.core.subjects.scope_catalogue import Scope, ScopeSet
+from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.postgres.scope_catalogue import by_name
 from counterfoil_api.dialects.virtuozzo.answers import PermissionsAnswer, Template, TemplatesAnswer
 from counterfoil_api.dialects.virtuozzo.api import api
 from counterfoil_api.dialects.virtuozzo.callers import within
 from counterfoil_api.dialects.virtuozzo.methods import KNOWN, PREFIX, item, items, number
 from counterfoil_api.dialects.virtuozzo.parameters import Nothing, Search
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.typed.reading import Asker, Fields
+from counterfoil_api.operations.reading import Asker, Fields
 
-S = TypeVar("S", bound=Small)
+S = TypeVar("S", bound=SubjectState)
 _PAGE: Final = 200
 
 

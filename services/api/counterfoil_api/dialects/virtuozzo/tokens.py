@@ -5,14 +5,9 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
-from counterfoil.commands import Change as TokenChange
-from counterfoil.commands import Renew, Revoke, Update
-from counterfoil.duration import spelt
-from counterfoil.fold import Outcome, Together
-from counterfoil.issuing import Wish
-from counterfoil.postgres.listing import Filter, Listed
-from counterfoil.principal import Principal
-from counterfoil.refusals import (
+from counterfoil.core.duration import spelt
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import (
     BadExpiry,
     BadScope,
     BadText,
@@ -25,7 +20,12 @@ from counterfoil.refusals import (
     ScopeMissing,
     SecretNoLongerAvailable,
 )
-from counterfoil.token import status
+from counterfoil.core.subjects.token.commands import Change as TokenChange
+from counterfoil.core.subjects.token.commands import Renew, Revoke, Update
+from counterfoil.core.subjects.token.state import status
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome
+from counterfoil.postgres.listing import Filter, Listed
+from counterfoil.uses.issue import Wish
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, ApiToken, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
@@ -34,10 +34,10 @@ from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
 from counterfoil_api.dialects.virtuozzo.methods import items, scope_of, scopes_of, words
 from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, TokenChanges, TokensToEnd, TokensToSee
 from counterfoil_api.dialects.virtuozzo.templates import template_named
-from counterfoil_api.edge.complaints import CredentialsRefused, InvalidRequest, PasswordNeeded
+from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest, PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.tokens.wishes import Turn, issue, rotate
-from counterfoil_api.typed.reading import Asker, Fields, From, IdempotencyKey
+from counterfoil_api.native.tokens.wishes import Turn, issue, rotate
+from counterfoil_api.operations.reading import Asker, ClientAddress, Fields, IdempotencyKey
 
 _PATH: Final = "/users/authentication/rest"
 _EDIT, _REGENERATE, _DELETE, _LIST = (
@@ -79,7 +79,7 @@ class Allowed(NamedTuple):
     ),
 )  # fmt: skip
 async def create_token(
-    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[NewToken], key: IdempotencyKey
+    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[NewToken], key: IdempotencyKey
 ) -> TokenAnswer:
     """Make a token; its key is shown this once."""
     await within(ledger, asker, "users.authentication.CreateToken", "tokens.create")
@@ -98,7 +98,12 @@ async def create_token(
 
 @api.both(f"{_PATH}/edittoken", scope="tokens.update", refusals=(*_CHANGE, *_WORDS, NotFound, RenewsItself))
 async def edit_token(
-    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[TokenChanges], key: IdempotencyKey
+    ledger: Ledger,
+    asker: Asker[Principal],
+    address: ClientAddress,
+    *,
+    fields: Fields[TokenChanges],
+    key: IdempotencyKey,
 ) -> TokenAnswer:
     """Change a token's description, its methods or its expiry; its key stays."""
     await within(ledger, asker, _EDIT, "tokens.update")
@@ -125,7 +130,7 @@ async def edit_token(
 
 @api.both(f"{_PATH}/regeneratetoken", scope="tokens.rotate", refusals=(*_CHANGE, BeyondPolicy, NotFound, *_ONCE))
 async def regenerate_token(
-    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[OneToken], key: IdempotencyKey
+    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[OneToken], key: IdempotencyKey
 ) -> TokenAnswer:
     """Replace a token's key, shown this once; the one before is good no more.
 
@@ -144,7 +149,7 @@ async def regenerate_token(
 
 @api.both(f"{_PATH}/deletetokens", scope="tokens.revoke", refusals=(*_CHANGE, NotFound))
 async def delete_tokens(
-    ledger: Ledger, asker: Asker[Principal], address: From, *, fields: Fields[TokensToEnd]
+    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[TokensToEnd]
 ) -> Answer:
     """End tokens for ever: all that are named, or none if one of them is not there."""
     await within(ledger, asker, _DELETE, "tokens.revoke")
@@ -158,7 +163,7 @@ async def delete_tokens(
         for each in found
     ]
     for first in range(0, len(commands), _AT_ONCE):
-        await ledger.door.execute(Together(tuple(commands[first : first + _AT_ONCE])))
+        await ledger.door.execute(AllOrNothing(tuple(commands[first : first + _AT_ONCE])))
     return Answer()
 
 

@@ -1,0 +1,73 @@
+"""What one process does, every process hears of within a second: rotations of keys and of peppers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from counterfoil.core.principal import NIL
+from counterfoil.core.refusals import Misconfigured, Refusal
+from counterfoil.postgres.connection import LOST, Connection, connect
+from counterfoil.postgres.peppers import announce
+from counterfoil.postgres.subject_row import versions
+
+log = structlog.get_logger()
+
+EVERY_SECONDS: Final = 1.0
+
+Hear = Callable[[int | None, float, datetime], Awaitable[None]]
+"""Told of a version, as of when on the loop's clock, and what the database's clock showed."""
+
+
+@asynccontextmanager
+async def following(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> AsyncIterator[None]:
+    """Tell each listener once a second at which version its subject is, for as long as this lasts.
+
+    The connection is our own, and says which peppers we have: whoever would let another one sign can see who lacks it.
+    """
+    task = asyncio.create_task(_follow(url, peppers, listeners))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> None:
+    while True:
+        try:
+            connection = await connect(url)
+            try:
+                await announce(connection, peppers)
+                await _listen(connection, listeners)
+            finally:
+                connection.terminate()
+        except (*LOST, asyncpg.PostgresError, Misconfigured):
+            pass  # the door needs the database, too, and says once what keeps it away
+        except Exception:  # this task must outlive whatever is wrong today
+            log.exception("following_failed")
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def _listen(connection: Connection, listeners: Mapping[UUID, Hear]) -> None:
+    complaint = ""
+    while True:
+        as_of = monotonic()
+        found = await versions(connection, NIL, listeners)
+        try:
+            for subject, hear in listeners.items():
+                version, at = found[subject]
+                await hear(version, as_of, at)
+            complaint = ""
+        except Refusal as refusal:
+            if refusal.detail != complaint:
+                log.error("cannot_follow", what_to_do=refusal.detail)  # noqa: TRY400 - a complaint, not a crash
+            complaint = refusal.detail
+        await asyncio.sleep(EVERY_SECONDS)

@@ -1,0 +1,147 @@
+"""Where steps are done: in Valkey while it answers, else in this process alone; never an outage, and never slow."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
+from itertools import chain, count
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from counterfoil.postgres.gather import Gather
+from counterfoil_api.limits.counting import NOTE, Cells, Step, milliseconds
+from counterfoil_api.metrics import LIMITS_SHARED
+
+log = structlog.get_logger()
+
+PREFIX: Final = "counterfoil:limits:"
+PATIENCE_SECONDS: Final = 1.0
+"""Whoever waits longer for a count is kept waiting for nothing."""
+_GRACE_SECONDS: Final = 0.05
+_PAUSE_SECONDS: Final = 1
+_LOST: Final = (RedisError, OSError, TimeoutError)
+
+Ask = tuple[int, Step, str, tuple[int, ...]]
+
+
+class Tally:
+    """Does steps. Those that are asked for together travel together, and nothing waits for a Valkey that was lost."""
+
+    def __init__(self, valkey: Redis | None) -> None:
+        self._valkey = valkey
+        self._cells = Cells()
+        self._asks: Gather[Ask, list[int]] = Gather(self._fetch)
+        self._serials = count()
+        self._shared = valkey is not None
+        LIMITS_SHARED.set(self._shared)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all processes count together at this moment, or did a second ago."""
+        return self._shared
+
+    async def do(self, step: Step, key: str, *args: int) -> list[int]:
+        """Do one step, where it can be done now."""
+        if self._shared:
+            try:
+                return await self._asks.get((next(self._serials), step, PREFIX + key, args)) or []
+            except _LOST as error:
+                self._lost(error)
+        return step.here(self._cells, key, args, milliseconds())
+
+    async def watch(self) -> None:
+        """Look again and again, in nobody's way, whether Valkey counts."""
+        while self._valkey is not None:
+            try:
+                # A step, since a full one still answers a ping.
+                await self._fetch([(0, NOTE, f"{PREFIX}watched", (_PAUSE_SECONDS * 10_000,))])
+            except _LOST as error:
+                self._lost(error)
+            else:
+                self._found()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
+        """Ask, with patience: to give up a Valkey that is merely busy begins every count anew."""
+        asking = asyncio.ensure_future(self._asked(asks))
+        try:
+            # Not `asyncio.timeout`: after a pause of our own it would throw away an answer that has long been there.
+            for seconds in (PATIENCE_SECONDS, _GRACE_SECONDS):
+                if (await asyncio.wait({asking}, timeout=seconds))[0]:
+                    return asking.result()
+        finally:
+            asking.cancel()
+        raise TimeoutError
+
+    async def _asked(self, asks: list[Ask]) -> dict[Ask, list[int]]:
+        assert self._valkey is not None  # noqa: S101 - nobody else calls
+        alike: dict[tuple[Step, int], list[Ask]] = {}
+        for ask in asks:
+            alike.setdefault((ask[1], len(ask[3])), []).append(ask)
+        answers: dict[Ask, list[int]] = {}
+        for (step, width), same in alike.items():
+            keys, args = (ask[2] for ask in same), chain.from_iterable(ask[3] for ask in same)
+            said: bytes = await self._valkey.eval(_together(step), len(same), *keys, width, *args)
+            answers |= zip(same, _numbers(said), strict=True)
+        return answers
+
+    def _lost(self, error: Exception) -> None:
+        if self._shared:
+            log.warning("limits_alone", error=type(error).__name__)
+            self._shared = False
+            LIMITS_SHARED.set(0)
+
+    def _found(self) -> None:
+        if not self._shared:
+            log.info("limits_shared")
+            self._shared = True
+            LIMITS_SHARED.set(1)
+
+
+@lru_cache
+def _together(step: Step) -> str:
+    """One script for many asks of one step. It answers in one text: as thousands of numbers it takes long to read."""
+    return f"""
+local function step(KEYS, ARGV)
+{step.lua}
+end
+local width, said = tonumber(ARGV[1]), {{}}
+for i, key in ipairs(KEYS) do
+  local args = {{}}
+  for j = 1, width do args[j] = ARGV[1 + (i - 1) * width + j] end
+  for _, number in ipairs(step({{key}}, args)) do said[#said + 1] = string.format('%.0f', number) end
+  said[#said + 1] = ';'
+end
+return table.concat(said, ' ')"""
+
+
+def _numbers(said: bytes) -> list[list[int]]:
+    return [[int(number) for number in each.split()] for each in said.split(b";")[:-1]]
+
+
+@asynccontextmanager
+async def open_tally(url: str) -> AsyncIterator[Tally]:
+    """Count in the Valkey at this address, or alone if there is none."""
+    if not url:
+        yield Tally(None)
+        return
+    valkey = Redis.from_url(
+        url,
+        socket_connect_timeout=None,  # our own patience rules
+        socket_timeout=None,
+        retry=Retry(NoBackoff(), 1),  # for a connection that went stale
+    )
+    tally = Tally(valkey)
+    watching = asyncio.create_task(tally.watch())
+    try:
+        yield tally
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await valkey.aclose()

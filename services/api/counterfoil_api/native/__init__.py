@@ -1,0 +1,1 @@
+"""Counterfoil's own API, under /v1, /oauth and /.well-known."""

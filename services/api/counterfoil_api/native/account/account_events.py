@@ -1,0 +1,114 @@
+"""What happened in the account beside its tokens: its policy, its users, its catalogue, and its jobs."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.events import Fact
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import ScopeMissing
+from counterfoil.core.subjects.changes import Changes, changes_of
+from counterfoil.postgres.account_events import account_events, histories
+from counterfoil_api.auth.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.actors import Names, names
+from counterfoil_api.native.account.periods import PeriodQuery, period_of
+from counterfoil_api.native.documents import ActorDocument, Cursor, EventDocument, Limit
+from counterfoil_api.native.tokens.showing import event_document
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Query
+
+api = Api("audit")
+
+_MOST_FOLDED: Final = 1_000
+"""Of a subject with more events than these, it is not told what each one changed."""
+_SAID_OF_PEOPLE: Final = frozenset({"name"})
+
+
+class AccountEventQuery(PeriodQuery, frozen=True, kw_only=True):
+    """A page of a period."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One field, as it was and as it became."""
+
+    before: Any
+    after: Any
+
+
+class AccountEventDocument(EventDocument, frozen=True, kw_only=True):
+    """One thing that happened to the account, a user, a scope, a set of scopes or a bulk revocation."""
+
+    subject: ActorDocument
+    changes: Annotated[
+        dict[str, ChangeDocument] | None,
+        Meta(description="By field, such as policy.networks; null for a subject that has over 1,000 events by then."),
+    ]
+
+
+class AccountEventPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some events, and where the next ones begin."""
+
+    items: list[AccountEventDocument]
+    next_cursor: str | None
+
+
+@api.get("/v1/account/events", scope="audit.read", refusals=(ScopeMissing, BadCursor))
+async def list_account_events(
+    ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountEventQuery]
+) -> AccountEventPage:
+    """List what happened in the account beside its tokens, the newest first: who changed what, from what to what.
+
+    That is the account's name, policy and ended secrets, its users, its catalogue of scopes, and its bulk revocations.
+    E-mail addresses and reasons that were given about users are shown to who may see users.
+    """
+    need(asker, "audit.read")
+    question = ["account events", query.since, query.until]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
+    facts = await account_events(
+        ledger.readers, asker.account, period=period_of(query), after=after, limit=query.limit + 1
+    )
+    page, more = facts[: query.limit], None
+    if len(facts) > query.limit:
+        last = page[-1]
+        more = ledger.cursors.made(asker.account, question, [last.at, last.subject.id, last.version])
+    changes = await _changes(ledger, asker, page)
+    known = await names(ledger, asker, (each for fact in page for each in (fact.by.id, fact.subject.id)))
+    await ledger.witness.tell(asker, "events", shown=len(page))
+    items = [_document(asker, fact, changes.get((fact.subject.id, fact.version)), known) for fact in page]
+    return AccountEventPage(items=items, next_cursor=more)
+
+
+async def _changes(ledger: Ledger, asker: Principal, page: list[Fact]) -> dict[tuple[UUID, int], Changes]:
+    until: dict[UUID, int] = {}
+    for fact in page:
+        if fact.version <= _MOST_FOLDED:
+            until[fact.subject.id] = max(fact.version, until.get(fact.subject.id, 0))
+    history = await histories(ledger.readers, asker.account, until)
+    return {(subject, version): changes for subject, version, changes in changes_of(history)}
+
+
+def _document(asker: Principal, fact: Fact, changes: Changes | None, known: Names) -> AccountEventDocument:
+    told, named = event_document(fact, known), known.get(fact.subject.id)
+    hidden: frozenset[str] = frozenset()
+    if fact.subject.kind == "user" and asker.lacks("users.read"):
+        told, hidden = msgspec.structs.replace(told, private=None), _SAID_OF_PEOPLE
+    return AccountEventDocument(
+        version=told.version, type=told.type, at=told.at, by=told.by, data=told.data, private=told.private,
+        subject=ActorDocument(
+            kind=fact.subject.kind, id=fact.subject.id, number=named.number if named else None,
+            name=named.name if named else None,
+        ),
+        changes=None if changes is None else {
+            field: ChangeDocument(before=before, after=after)
+            for field, (before, after) in changes.items() if field not in hidden
+        },
+    )  # fmt: skip

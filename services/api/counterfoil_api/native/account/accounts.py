@@ -1,0 +1,169 @@
+"""The asker's own account: its policy, and the end of all its secrets at once."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from counterfoil.core.duration import seconds, spelt
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadDuration, BadPolicy, BadText, NotFound, ScopeMissing, ShutsYouOut
+from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil.postgres.scope_catalogue import those
+from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.auth.principals import authenticate, need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.documents import Duration, Given, Name, Revocation, Span
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.replies import Tagged
+from counterfoil_api.operations.retries import Retry
+
+api = Api("accounts")
+
+Network = Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])]
+
+
+class PolicyDocument(Given, frozen=True, kw_only=True):
+    """What an account asks of its tokens: lifetimes, notices before an expiry, and the networks it is used from.
+
+    Nothing of it is retroactive: tokens that live longer already go on to their end. `notices` null means those of
+    the installation, an empty `networks` means from anywhere. With `catalogue_closed`, scopes that are not
+    Counterfoil's own are granted only if the catalogue describes them.
+    """
+
+    max_lifetime: Duration | None = None
+    default_lifetime: Duration | None = None
+    notices: tuple[Span, ...] | None = None
+    networks: tuple[Network, ...] = ()
+    catalogue_closed: bool = False
+
+
+class AccountDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An account. At `valid_after` all secrets that it had were ended; those made since are good."""
+
+    id: UUID
+    name: str | None
+    parent: UUID | None
+    policy: PolicyDocument
+    valid_after: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
+class AccountChanges(Given, frozen=True, kw_only=True):
+    """What to change; the policy is replaced as a whole. `shut_me_out` allows networks that you are not in."""
+
+    name: Name | UnsetType = UNSET
+    policy: PolicyDocument | UnsetType = UNSET
+    shut_me_out: bool = False
+
+
+@api.get("/v1/account", scope="account.read", refusals=(ScopeMissing,))
+async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[AccountDocument]:
+    """Look at the account that you are in."""
+    need(asker, "account.read")
+    account = await own_account(ledger, asker)
+    return Tagged(account_document(account), account.revision)
+
+
+@api.patch(
+    "/v1/account",
+    scope="account.update",
+    refusals=(ScopeMissing, BadPolicy, BadText, ShutsYouOut),
+    asks=AccountChanges(policy=PolicyDocument(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
+)
+async def update_account(
+    ledger: Ledger,
+    approach: Presented[PresentedCredentials],
+    *,
+    body: Body[AccountChanges],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[AccountDocument]:
+    """Change the account's name or its policy.
+
+    Networks that you are not in yourself are refused, unless you say that you mean it.
+    """
+    asker = await authenticate(ledger, approach)
+    need(asker, "account.update")
+    policy = UNSET if body.policy is UNSET else _policy(body.policy)
+    command = ChangeAccount(
+        account=asker.account, id=asker.account, by=asker, revisions=if_match, name=body.name, policy=policy
+    )
+    if policy is not UNSET and not body.shut_me_out and not _admits(policy, approach):
+        raise ShutsYouOut
+    return await _changed(ledger, command, key)
+
+
+@api.post(
+    "/v1/account/end-secrets",
+    scope="account.end_secrets",
+    refusals=(ScopeMissing, BadText),
+    asks=Revocation(reason="The vault of the build cluster was copied."),
+)
+async def end_secrets(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[Revocation], key: IdempotencyKey
+) -> Tagged[AccountDocument]:
+    """End every secret and every bearer of the account at once, also your own.
+
+    Tokens stay as they are, and may be given new secrets by rotating them; users log in as before.
+    """
+    need(asker, "account.end_secrets")
+    command = EndSecrets(account=asker.account, id=asker.account, by=asker, reason=body.reason)
+    return await _changed(ledger, command, key)
+
+
+async def _changed(ledger: Ledger, command: SubjectCommand, key: Retry | None) -> Tagged[AccountDocument]:
+    document = await answered(ledger, command, key, shown, kind=AccountDocument, holds_secret=False)
+    return Tagged(document, document.revision)
+
+
+def shown(outcome: Outcome) -> AccountDocument:
+    """How the account is answered that a command ended in."""
+    if not isinstance(outcome.state, Account):
+        raise TypeError("an account command ends in an account")
+    return account_document(outcome.state)
+
+
+def account_document(account: Account) -> AccountDocument:
+    """How an account is shown."""
+    policy = account.policy
+    notices = None if policy.thresholds is None else tuple(spelt(threshold) for threshold in policy.thresholds)
+    return AccountDocument(
+        id=account.id, name=account.name, parent=account.parent, valid_after=account.valid_after,
+        policy=PolicyDocument(
+            max_lifetime=policy.max_lifetime, default_lifetime=policy.default_lifetime, notices=notices,
+            networks=policy.networks, catalogue_closed=policy.catalogue_closed is True,
+        ),
+        created_at=account.created_at, updated_at=account.updated_at, revision=account.revision,
+    )  # fmt: skip
+
+
+async def own_account(ledger: Ledger, asker: Principal) -> Account:
+    """The account that the asker is in."""
+    found = await those(ledger.readers, asker.account, [asker.account], Account)
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def _admits(policy: Policy, approach: PresentedCredentials) -> bool:
+    return checked(policy).admits(approach.address)
+
+
+def _policy(given: PolicyDocument) -> Policy:
+    try:
+        notices = None if given.notices is None else tuple(seconds(notice) for notice in given.notices)
+    except BadDuration as refusal:
+        raise BadPolicy(refusal.detail, field="notices") from None
+    return Policy(
+        max_lifetime=given.max_lifetime, default_lifetime=given.default_lifetime, thresholds=notices,
+        networks=given.networks, catalogue_closed=given.catalogue_closed,
+    )  # fmt: skip

@@ -1,0 +1,52 @@
+"""References to a user or a token of the account, by which lists of reads and attempts are filtered."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from msgspec import Meta
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadReference, NotFound, UnknownUser
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.tokens.references import found
+from counterfoil_api.native.users.references import user_meant
+
+ActorRef = Annotated[
+    str,
+    Meta(
+        max_length=260,
+        description="The id of a user or a token, a user's e-mail address, or `user:2` and `token:7` by number.",
+        examples=["user:grace@example.org"],
+    ),
+]
+_NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
+
+
+async def actor_meant(ledger: Ledger, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
+    """The id of the user or token that is meant. Raises UnknownUser if nobody is, BadReference for what names none."""
+    if ref.isdigit():
+        raise UnknownUser(
+            f"{ref[:20]} may be a user or a token; write user:{ref[:20]} or token:{ref[:20]}.", field=field, **where
+        )
+    kind, _, name = ref.partition(":")
+    if kind == "token":
+        meant = await _token(ledger, asker, name)
+    elif kind == "user":
+        meant = await _user(ledger, asker, name)
+    else:
+        meant = await _user(ledger, asker, ref) or (None if "@" in ref else await _token(ledger, asker, ref))
+    if meant is None:
+        raise UnknownUser(_NOBODY, field=field, **where)
+    return meant
+
+
+async def _user(ledger: Ledger, asker: Principal, name: str) -> UUID | None:
+    user = await user_meant(ledger, asker, name)
+    return None if user is None else user.id
+
+
+async def _token(ledger: Ledger, asker: Principal, name: str) -> UUID | None:
+    try:
+        return (await found(ledger, asker, name)).token.id
+    except (NotFound, BadReference):
+        return None

@@ -1,0 +1,105 @@
+"""What was tried in vain: the failures that concern an account, by the minute."""
+
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.refusals import Denied, Forbidden, ScopeMissing, SecretTaken, UnknownUser
+from counterfoil.postgres.attempts import Attempted, attempts_of
+from counterfoil_api.auth.principals import need
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.http.problems import KINDS as PROBLEMS
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
+from counterfoil_api.native.account.actors import Names, actor_document, names
+from counterfoil_api.native.account.periods import PeriodQuery, period_of
+from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Query
+
+api = Api("audit")
+
+
+KINDS: Final = sorted(
+    {"login-failed", "rate-limited", kind_of(SecretTaken()).name}
+    | {kind.name for refusal, kind in PROBLEMS.items() if issubclass(refusal, Denied | Forbidden)}
+)
+"""What can be tried in vain on an account."""
+
+
+class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
+    """Attempts of every kind, or of one; about everybody, or one user or token."""
+
+    kind: Annotated[str, Meta(max_length=40, extra_json_schema={"enum": KINDS})] | None = None
+    subject: ActorRef | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """How often one thing was tried in vain within one minute."""
+
+    minute: datetime
+    kind: Annotated[str, Meta(description="login-failed, or the last part of the type of the problem answered.")]
+    subject: Annotated[UUID | None, Meta(description="The token or user; null where too many to be told apart.")]
+    named: Annotated[
+        ActorDocument | None, Meta(description="What it is called now; null if it is gone or may not be seen.")
+    ]
+    network: Annotated[str, Meta(description="Where the latest came from: a /24 or a /64, never an address.")]
+    count: int
+    last_at: datetime
+
+
+class AttemptPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some attempts, and where the next ones begin."""
+
+    items: list[AttemptDocument]
+    next_cursor: str | None
+
+
+@api.get("/v1/attempts", scope="audit.read", refusals=(ScopeMissing, BadCursor, UnknownUser))
+async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
+    """List what was tried in vain on the account, the latest first.
+
+    Each row counts one kind of failure of one token or user within a minute. Rows are a second late and are kept for 90
+    days. What belongs to no account, such as unknown secrets, is in no account's list.
+    """
+    need(asker, "audit.read")
+    if query.kind is not None and query.kind not in KINDS:
+        says = f"{query.kind!r} is not a kind of attempt; write one of {', '.join(KINDS)}."
+        raise InvalidRequest(says, field="kind", where="query")
+    subject = None if query.subject is None else await actor_meant(ledger, asker, query.subject, field="subject")
+    question = ["attempts", query.kind, subject, query.since, query.until]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    found = await attempts_of(
+        ledger.readers,
+        asker.account,
+        kind=query.kind,
+        subject=subject,
+        period=period_of(query),
+        after=place,
+        limit=query.limit + 1,
+    )
+    page, more = found[: query.limit], None
+    if len(found) > query.limit:
+        more = ledger.cursors.made(asker.account, question, page[-1].place)
+    known = await names(ledger, asker, (each.subject for each in page if each.subject is not None))
+    return AttemptPage(items=[_document(each, known) for each in page], next_cursor=more)
+
+
+def _document(each: Attempted, known: Names) -> AttemptDocument:
+    return AttemptDocument(
+        minute=each.minute, kind=each.kind, subject=each.subject, named=_named(each.subject, known),
+        network=each.network, count=each.count, last_at=each.last_at,
+    )  # fmt: skip
+
+
+def _named(subject: UUID | None, known: Names) -> ActorDocument | None:
+    named = None if subject is None else known.get(subject)
+    return None if named is None or subject is None else actor_document(Actor(named.kind, subject), known)

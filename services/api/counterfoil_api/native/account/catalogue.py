@@ -1,0 +1,237 @@
+"""The account's catalogue of scopes, and sets of scopes that are granted together."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.core import text
+from counterfoil.core.builtin_scopes import WORDS
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
+from counterfoil.core.subjects import scope_catalogue as core
+from counterfoil.core.subjects.scope_catalogue import named
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.text import normal
+from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil_api.auth.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.builtin_scopes import SETS
+from counterfoil_api.native.account.described import refuse_undescribed
+from counterfoil_api.native.documents import SCOPE, Cursor, Given, Limit, Scopes
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
+from counterfoil_api.operations.replies import Tagged
+
+api = Api("scopes")
+
+Sentence = Annotated[
+    str,
+    Meta(
+        max_length=500, examples=["Read invoices, but not who pays them."], extra_json_schema={"pattern": text.PATTERN}
+    ),
+]
+
+
+ScopeName = Annotated[str, path_type("A scope, such as invoices.read.", SCOPE, "invoices.read")]
+SetName = Annotated[str, path_type("The name of a set of scopes.", "^[^/]{1,255}$", "accounting")]
+
+
+class ScopeGiven(Given, frozen=True, kw_only=True):
+    """What a scope means, in a sentence, and where more is to be read."""
+
+    sentence: Sentence
+    documentation: Annotated[str, Meta(max_length=2_048, examples=["https://docs.example/invoices"])] | None = None
+
+
+class SetGiven(Given, frozen=True, kw_only=True):
+    """Scopes that are granted together."""
+
+    sentence: Sentence = ""
+    scopes: Annotated[Scopes, Meta(extra_json_schema={"minItems": 1})]
+
+
+class ScopeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A scope of the catalogue; those of Counterfoil itself are built in and have no revision."""
+
+    scope: str
+    sentence: str
+    documentation: str | None = None
+    built_in: bool = False
+    revision: int | None = None
+
+
+class SetDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of the catalogue."""
+
+    name: str
+    sentence: str
+    scopes: tuple[str, ...]
+    built_in: bool = False
+    revision: int | None = None
+
+
+class ScopePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Scopes by name; the built-in ones come with the first page."""
+
+    items: list[ScopeDocument]
+    next_cursor: str | None
+
+
+class SetPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Sets by name; the built-in ones come with the first page."""
+
+    items: list[SetDocument]
+    next_cursor: str | None
+
+
+class CatalogueQuery(Given, frozen=True, kw_only=True):
+    """A page."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read", refusals=(ScopeMissing, BadCursor))
+async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> ScopePage:
+    """List the scopes of the catalogue."""
+    need(asker, "scopes.read")
+    after = _after(ledger, asker, "scopes", query)
+    found = await by_name(ledger.readers, asker.account, ("scope", core.Scope), after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    built_in = (
+        [] if after is not None else [ScopeDocument(scope=w, sentence=s, built_in=True) for w, s in WORDS.items()]
+    )
+    more = ledger.cursors.made(asker.account, "scopes", [page[-1].name]) if len(found) > query.limit else None
+    return ScopePage(items=[*built_in, *(_scope(each) for each in page)], next_cursor=more)
+
+
+@api.route(
+    "PUT",
+    "/v1/scopes/{scope}",
+    instead_of=("POST /v1/scopes",),
+    scope="scopes.update",
+    refusals=(ScopeMissing, BadScope, BadText, BadLink),
+)
+async def describe_scope(
+    ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
+) -> Tagged[ScopeDocument]:
+    """Say what a scope means.
+
+    The catalogue describes; it neither grants a scope nor keeps one from being granted.
+    """
+    need(asker, "scopes.update")
+    command = core.DescribeScope(
+        account=asker.account, id=named(asker.account, "scope", scope), by=asker, revisions=if_match,
+        scope=scope, sentence=body.sentence, documentation=body.documentation,
+    )  # fmt: skip
+    return await _described(ledger, command)
+
+
+@api.route("DELETE", "/v1/scopes/{scope}", scope="scopes.update", refusals=(ScopeMissing, NotFound))
+async def forget_scope(
+    ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
+) -> Tagged[ScopeDocument]:
+    """Take a scope out of the catalogue; who holds it still does."""
+    need(asker, "scopes.update")
+    subject = named(asker.account, "scope", scope)
+    command = core.ForgetScope(account=asker.account, id=subject, by=asker, revisions=if_match)
+    return await _described(ledger, command)
+
+
+@api.get(
+    "/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read", refusals=(ScopeMissing, BadCursor)
+)
+async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> SetPage:
+    """List the sets of scopes that are granted together."""
+    need(asker, "scopes.read")
+    after = _after(ledger, asker, "sets", query)
+    found = await by_name(
+        ledger.readers, asker.account, ("scope_set", core.ScopeSet), after=after, limit=query.limit + 1
+    )
+    page = found[: query.limit]
+    built_in = [] if after is not None else list(SETS.values())
+    more = ledger.cursors.made(asker.account, "sets", [page[-1].name]) if len(found) > query.limit else None
+    shown = (SetDocument(name=name, sentence=said, scopes=held, built_in=True) for name, said, held in built_in)
+    return SetPage(items=[*shown, *(_set(each) for each in page)], next_cursor=more)
+
+
+@api.route(
+    "PUT",
+    "/v1/scope-sets/{name}",
+    instead_of=("POST /v1/scope-sets",),
+    scope="scopes.update",
+    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, BadScope, BadText),
+)
+async def compose_scope_set(
+    ledger: Ledger, asker: Asker[Principal], *, name: SetName, body: Body[SetGiven], if_match: IfMatch
+) -> Tagged[SetDocument]:
+    """Put scopes together under a name, to be granted by it; what was granted by it before stays as it is.
+
+    Others issue tokens by the set, so whoever changes it holds all that is in it, before and after: `own.…` scopes with
+    power over everybody's tokens. The names of roles, of built-in sets and of Counterfoil's scopes are reserved.
+    """
+    need(asker, "scopes.update")
+    name = normal(name)
+    await refuse_undescribed(ledger, asker, body.scopes)
+    command = core.ComposeSet(
+        account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
+        name=name, sentence=body.sentence, scopes=body.scopes,
+    )  # fmt: skip
+    return await _composed(ledger, command)
+
+
+@api.route("DELETE", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(ScopeMissing, BeyondCaller, NotFound))
+async def forget_scope_set(
+    ledger: Ledger, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
+) -> Tagged[SetDocument]:
+    """Take a set out of the catalogue; whoever does so holds all that is in it."""
+    need(asker, "scopes.update")
+    subject = named(asker.account, "scope_set", normal(name))
+    command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=if_match)
+    return await _composed(ledger, command)
+
+
+async def expanded(ledger: Ledger, asker: Principal, scopes: tuple[str, ...], sets: Iterable[str]) -> tuple[str, ...]:
+    """The scopes, and those of the named sets; a set that is not there is refused, never just empty."""
+    wanted = dict.fromkeys(map(normal, sets))
+    if not wanted:
+        return scopes
+    ids = [named(asker.account, "scope_set", name) for name in wanted if name not in SETS]
+    own = {each.name: each.scopes for each in await those(ledger.readers, asker.account, ids, core.ScopeSet)}
+    known = own | {name: held for name, _, held in SETS.values()}
+    if unknown := [name for name in wanted if name not in known]:
+        raise BadScope(f"There is no set of scopes called {unknown[0][:100]!r}.", field="scope_sets")
+    return tuple(dict.fromkeys((*scopes, *(scope for name in wanted for scope in known[name]))))
+
+
+async def _described(ledger: Ledger, command: SubjectCommand) -> Tagged[ScopeDocument]:
+    state = (await ledger.door.execute(command)).state
+    if not isinstance(state, core.Scope):
+        raise TypeError("a command about a scope ends in one")
+    return Tagged(_scope(state), state.revision)
+
+
+async def _composed(ledger: Ledger, command: SubjectCommand) -> Tagged[SetDocument]:
+    state = (await ledger.door.execute(command)).state
+    if not isinstance(state, core.ScopeSet):
+        raise TypeError("a command about a set ends in one")
+    return Tagged(_set(state), state.revision)
+
+
+def _scope(state: core.Scope) -> ScopeDocument:
+    return ScopeDocument(
+        scope=state.name or "", sentence=state.sentence, documentation=state.documentation, revision=state.revision
+    )
+
+
+def _set(state: core.ScopeSet) -> SetDocument:
+    return SetDocument(name=state.name or "", sentence=state.sentence, scopes=state.scopes, revision=state.revision)
+
+
+def _after(ledger: Ledger, asker: Principal, what: str, query: CatalogueQuery) -> str | None:
+    if query.cursor is None:
+        return None
+    return str(ledger.cursors.place(asker.account, what, query.cursor)[0])

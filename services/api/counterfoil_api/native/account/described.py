@@ -1,0 +1,40 @@
+"""Which scopes the account's catalogue describes: others are marked, and refused where the catalogue is closed."""
+
+from typing import NamedTuple
+
+from counterfoil.core.builtin_scopes import KNOWN
+from counterfoil.core.principal import Principal
+from counterfoil.core.scopes import EVERYTHING, SCOPE_LIMIT, containers, missing, well_formed
+from counterfoil.core.subjects.scope_catalogue import Scope, named
+from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.accounts import own_account
+
+
+class Undescribed(NamedTuple):
+    """Scopes that the account's catalogue does not describe, and whether there is a catalogue at all."""
+
+    scopes: tuple[str, ...]
+    catalogue: bool
+
+
+async def undescribed(ledger: Ledger, asker: Principal, scopes: tuple[str, ...]) -> Undescribed:
+    """Which of these scopes the catalogue does not describe; ours are, and a branch describes what lies on it.
+
+    They are those of one token or user: beyond as many as one may have, which are refused anyway, nothing is asked.
+    """
+    # What is no scope at all is refused by the core, and never taken apart here.
+    foreign = tuple(scope for scope in dict.fromkeys(scopes) if scope not in KNOWN and well_formed(scope))[:SCOPE_LIMIT]
+    if not foreign:
+        return Undescribed((), catalogue=False)
+    names = {name for scope in foreign for name in containers(scope)} - {EVERYTHING}
+    ids = [named(asker.account, "scope", name) for name in names]
+    found = [scope.name or "" for scope in await those(ledger.readers, asker.account, ids, Scope)]
+    catalogue = bool(found or await by_name(ledger.readers, asker.account, ("scope", Scope), after=None, limit=1))
+    return Undescribed(missing(found, foreign), catalogue)
+
+
+async def refuse_undescribed(ledger: Ledger, asker: Principal, scopes: tuple[str, ...]) -> None:
+    """Raise BeyondPolicy for what a closed catalogue does not describe, where the door does not ask for it."""
+    if lacking := (await undescribed(ledger, asker, scopes)).scopes:
+        (await own_account(ledger, asker)).policy.refuse_undescribed(lacking)

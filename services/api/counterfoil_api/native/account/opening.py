@@ -1,0 +1,115 @@
+"""Opening further accounts, each a tenant of its own, and listing those that were opened."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+from uuid_utils.compat import uuid7
+
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.emails import checked_email
+from counterfoil.core.password import checked_password
+from counterfoil.core.principal import SYSTEM, Principal, refuse_passing
+from counterfoil.core.refusals import BadEmail, BadPassword, BadText, BeyondCaller, ScopeMissing
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.subjects.user_commands import CreateUser
+from counterfoil.core.unit_of_work import AllOrNothing
+from counterfoil.postgres.scope_catalogue import family
+from counterfoil_api.auth.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.accounts import AccountDocument, account_document, own_account, shown
+from counterfoil_api.native.documents import Cursor, Given, Limit, Name
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
+from counterfoil_api.operations.replies import Made
+
+api = Api("accounts")
+
+
+class FirstAdministrator(Given, frozen=True, kw_only=True):
+    """Who will look after the new account; they should change the password at once."""
+
+    email: Annotated[str, Meta(max_length=255)]
+    password: Annotated[str, Meta(max_length=1_024)]
+
+
+class NewAccount(Given, frozen=True, kw_only=True):
+    """An account to be opened, with its first administrator."""
+
+    name: Name
+    administrator: FirstAdministrator
+
+
+class AccountQuery(Given, frozen=True, kw_only=True):
+    """A page."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class AccountPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Your account and those that it opened, in the order in which they came to be."""
+
+    items: list[AccountDocument]
+    next_cursor: str | None
+
+
+_EXAMPLE = NewAccount(
+    name="Payments",
+    administrator=FirstAdministrator(email="ada@payments.example", password="four words and a 4th"),  # noqa: S106 - nobody's
+)
+
+
+@api.get("/v1/accounts", scope="accounts.read", refusals=(ScopeMissing, BadCursor))
+async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
+    """List your account and those that it opened."""
+    need(asker, "accounts.read")
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, "accounts by creation", query.cursor)
+    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
+    found = await family(ledger.readers, asker.account, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    more = (
+        ledger.cursors.made(asker.account, "accounts by creation", [page[-1].created_at, page[-1].id])
+        if len(found) > query.limit
+        else None
+    )
+    return AccountPage(items=[account_document(each) for each in page], next_cursor=more)
+
+
+@api.post(
+    "/v1/accounts",
+    scope="accounts.create",
+    refusals=(ScopeMissing, BeyondCaller, BadText, BadEmail, BadPassword),
+    asks=_EXAMPLE,
+)
+async def create_account(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewAccount], key: IdempotencyKey
+) -> Made[AccountDocument]:
+    """Open an account beside yours, with its first administrator.
+
+    It is a tenant of its own: nothing of yours reaches into it. Its users log in as `ACCOUNT/ADDRESS`: its id, a slash
+    and their e-mail address, which may be somebody else's in another account. Only an account that was founded on the
+    server opens others, and who may do so only for a time opens none.
+    """
+    need(asker, "accounts.create")
+    refuse_passing(asker)  # its administrator outlives every token that expires, and logs in from anywhere
+    if (await own_account(ledger, asker)).parent is not None:
+        raise BeyondCaller(
+            "Only an account that was created on the server (`counterfoil account create`) may open others."
+        )
+    account, user, first = uuid7(), uuid7(), body.administrator
+    password = checked_password(first.password, checked_email(first.email))
+    hashed = await ledger.passwords.hashed(password, asker.account)
+    opened = CreateAccount(account=account, id=account, by=asker, name=body.name, parent=asker.account)
+    administrator = CreateUser(
+        account=account, id=user, by=replace(SYSTEM, account=account), number=1,
+        email=first.email, role="administrator", password_hash=hashed,
+    )  # fmt: skip
+    # Together, so that no account is left behind without anybody in it.
+    both = AllOrNothing((opened, administrator))
+    made = await answered(ledger, both, key, shown, kind=AccountDocument, holds_secret=False)
+    return Made(made, made.revision, "/v1/account")

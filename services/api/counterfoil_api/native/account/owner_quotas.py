@@ -1,0 +1,211 @@
+"""Quotas of owners: how often all of an owner's tokens may be used, and how many of them may live."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from counterfoil.core.bounds import QUOTA_LIMIT
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.owners import checked_owner
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import (
+    BadOwner,
+    BadQuota,
+    BadRateLimit,
+    BadReference,
+    NotFound,
+    ScopeMissing,
+    UnknownUser,
+)
+from counterfoil.core.subjects.owner_quota import LiftQuota, QuotaOfOwner, SetQuota
+from counterfoil.core.subjects.scope_catalogue import named
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil.postgres import owner_quotas as sql
+from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil_api.auth.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.documents import Cursor, Given, Limit, OwnerDocument, OwnerGiven, RateLimit
+from counterfoil_api.native.users.references import owner_meant
+from counterfoil_api.operations.answering import executed
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
+from counterfoil_api.operations.replies import Tagged
+
+api = Api("owners")
+
+KIND = "owner_quota"
+OwnerType = Annotated[str, path_type("What the owner is.", "^(user|application|service)$", "service")]
+OwnerId = Annotated[
+    str, path_type("The owner's id; a user's number or e-mail address, too.", "^[^/]{1,255}$", "billing")
+]
+Number = Annotated[int, Meta(ge=1, le=QUOTA_LIMIT)]
+
+
+class QuotaGiven(Given, frozen=True, kw_only=True):
+    """What an owner may do and have; at least one limit. What is null is any number."""
+
+    rate_limit: RateLimit | None = None
+    max_uses: Annotated[Number | None, Meta(description="Uses of all the owner's tokens together.")] = None
+    max_tokens: Annotated[Number | None, Meta(description="Tokens that live: not revoked, not expired, no login.")] = (
+        None
+    )
+
+
+class QuotaDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The quota of an owner, and how much of it is taken."""
+
+    owner: OwnerDocument
+    rate_limit: Annotated[str | None, Meta(description="Calls with all the owner's tokens; null is any number.")]
+    max_uses: int | None
+    uses_left: Annotated[int | None, Meta(description="What is left of `max_uses`.")]
+    max_tokens: int | None
+    tokens: Annotated[int, Meta(description="How many tokens live: not revoked, not expired, no login.")]
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+
+
+class QuotaPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some quotas, and where the next ones begin."""
+
+    items: list[QuotaDocument]
+    next_cursor: str | None
+
+
+class QuotaQuery(Given, frozen=True, kw_only=True):
+    """A page."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.get("/v1/owner-quotas", scope="account.read", refusals=(ScopeMissing, BadCursor))
+async def list_owner_quotas(ledger: Ledger, asker: Asker[Principal], *, query: Query[QuotaQuery]) -> QuotaPage:
+    """List the quotas of owners, by the owner's type and id."""
+    need(asker, "account.read")
+    after = None
+    if query.cursor is not None:
+        after = str(ledger.cursors.place(asker.account, "quotas", query.cursor)[0])
+    found = await by_name(ledger.readers, asker.account, (KIND, QuotaOfOwner), after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    more = ledger.cursors.made(asker.account, "quotas", [page[-1].name]) if len(found) > query.limit else None
+    return QuotaPage(items=await _documents(ledger, page), next_cursor=more)
+
+
+@api.get(
+    "/v1/owners/{owner_type}/{owner_id}/quota",
+    scope="account.read",
+    refusals=(ScopeMissing, NotFound, BadReference, BadOwner, UnknownUser),
+)
+async def get_owner_quota(
+    ledger: Ledger, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
+) -> Tagged[QuotaDocument]:
+    """Show an owner's quota."""
+    need(asker, "account.read")
+    owner = await _owner(ledger, asker, owner_type, owner_id)
+    found = await those(ledger.readers, asker.account, [_subject(asker, owner)], QuotaOfOwner)
+    if not found:
+        raise NotFound("This owner has no quota.")
+    (document,) = await _documents(ledger, found)
+    return Tagged(document, document.revision)
+
+
+@api.route(
+    "PUT",
+    "/v1/owners/{owner_type}/{owner_id}/quota",
+    instead_of=("POST /v1/owners/{owner_type}/{owner_id}/quota", "PATCH /v1/owners/{owner_type}/{owner_id}/quota"),
+    scope="account.update",
+    refusals=(ScopeMissing, BadReference, BadOwner, UnknownUser, BadRateLimit, BadQuota),
+    asks=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
+)
+async def set_owner_quota(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    owner_type: OwnerType,
+    owner_id: OwnerId,
+    body: Body[QuotaGiven],
+    if_match: IfMatch,
+) -> Tagged[QuotaDocument]:
+    """Give an owner a quota, in place of any other.
+
+    `rate_limit` and `max_uses` count the uses of all the owner's tokens and their bearers together, beside the limits
+    of each token. `max_tokens` limits how many of them live: one more is neither issued, cloned nor imported, and no
+    expired one is renewed (409 `owner-quota-exceeded`). Tokens beyond a new quota live on. A user's own password is no
+    token, and logins are not counted.
+    """
+    need(asker, "account.update")
+    owner = await _owner(ledger, asker, owner_type, owner_id)
+    command = SetQuota(
+        account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner,
+        rate_limit=body.rate_limit, max_uses=body.max_uses, max_tokens=body.max_tokens,
+    )  # fmt: skip
+    return await _shown(ledger, await executed(ledger, command))
+
+
+@api.route(
+    "DELETE",
+    "/v1/owners/{owner_type}/{owner_id}/quota",
+    scope="account.update",
+    refusals=(ScopeMissing, NotFound, BadReference, BadOwner, UnknownUser),
+)
+async def lift_owner_quota(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    owner_type: OwnerType,
+    owner_id: OwnerId,
+    if_match: IfMatch,
+) -> Tagged[QuotaDocument]:
+    """Take an owner's quota away. Uses that were counted stay counted, for another quota with `max_uses`."""
+    need(asker, "account.update")
+    owner = await _owner(ledger, asker, owner_type, owner_id)
+    command = LiftQuota(account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner)
+    return await _shown(ledger, await executed(ledger, command))
+
+
+async def _owner(ledger: Ledger, asker: Principal, kind: str, given: str) -> Owner:
+    try:
+        meant = msgspec.convert({"type": kind, "id": given}, OwnerGiven)
+    except msgspec.ValidationError:
+        raise BadOwner("An owner is a user, an application or a service.", field="owner_type") from None
+    owner = await owner_meant(ledger, asker, meant)
+    if owner is None:
+        raise UnknownUser(field="owner_id")
+    return checked_owner(owner)
+
+
+def _subject(asker: Principal, owner: Owner) -> UUID:
+    return named(asker.account, KIND, f"{owner.type}:{owner.id}")
+
+
+async def _shown(ledger: Ledger, outcome: Outcome) -> Tagged[QuotaDocument]:
+    if not isinstance(outcome.state, QuotaOfOwner):
+        raise TypeError("a command about a quota ends in one")
+    (document,) = await _documents(ledger, [outcome.state])
+    return Tagged(document, document.revision)
+
+
+async def _documents(ledger: Ledger, states: list[QuotaOfOwner]) -> list[QuotaDocument]:
+    if not states:
+        return []
+    account = states[0].account
+    taken = await sql.taken(ledger.readers, account, {state.id: state.owner for state in states})
+    return [_document(state, *taken[state.id]) for state in states]
+
+
+def _document(state: QuotaOfOwner, live: int, made: int) -> QuotaDocument:
+    return QuotaDocument(
+        owner=OwnerDocument(state.owner.type, state.owner.id),
+        rate_limit=state.rate_limit,
+        max_uses=state.max_uses,
+        uses_left=None if state.max_uses is None else max(state.max_uses - made, 0),
+        max_tokens=state.max_tokens,
+        tokens=live,
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+        revision=state.revision,
+    )

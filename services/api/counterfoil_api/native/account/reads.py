@@ -1,0 +1,123 @@
+"""Reads: who looked at tokens that are not their own, and at the log."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta
+
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.events import Fact
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.refusals import ScopeMissing, UnknownUser
+from counterfoil.core.subjects.access import Read, access_id_of
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.postgres.access_log import reads_of
+from counterfoil_api.auth.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
+from counterfoil_api.native.account.actors import Names, actor_document, names
+from counterfoil_api.native.account.periods import PeriodQuery, period_of
+from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Query
+
+api = Api("audit")
+
+
+class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
+    """Everybody's reads, or those of one reader."""
+
+    reader: ActorRef | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class LogRangeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The positions of the log that were read, from the lowest to the highest; `last` below `first`: nothing was there.
+
+    `filters` counts the calls that used each filter, `none` those that used none.
+    """
+
+    first: int
+    last: int
+    filters: dict[str, int]
+
+
+class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reader has read in the `seconds` before `at`: how often of which kind, and how many rows they saw."""
+
+    at: datetime
+    reader: ActorDocument
+    calls: Annotated[
+        dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads, log, whole_log.")
+    ]
+    shown: int
+    tokens: Annotated[tuple[UUID, ...], Meta(description="Those asked for by name, a hundred at most.")]
+    seconds: int
+    log: Annotated[LogRangeDocument | None, Meta(description="What of the log; null for all other reads.")]
+    version: Annotated[int, Meta(description="In this reader's own count.")]
+
+
+class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some reads, and where the next ones begin."""
+
+    items: list[ReadDocument]
+    next_cursor: str | None
+
+
+@api.get("/v1/reads", scope="audit.read", refusals=(ScopeMissing, BadCursor, UnknownUser))
+async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[ReadQuery]) -> ReadPage:
+    """List who has read what, the newest first.
+
+    Reading the log, a past state or this list is an event before it is answered; lists and look-ups are counted and
+    become one within about a second. Nobody's look at their own tokens is an event. Of `/v1/events` the first read of
+    an hour is an event before it is answered, and the rest of the hour becomes one when it is over.
+    """
+    need(asker, "audit.read")
+    reader = None if query.reader is None else await actor_meant(ledger, asker, query.reader, field="reader")
+    question: list[Any] = ["reads", reader, query.since, query.until]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    logs = None if reader is None else _logs(asker.account, reader)
+    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
+    facts = await reads_of(
+        ledger.readers, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
+    )
+    page, more = facts[: query.limit], None
+    if len(facts) > query.limit:
+        more = ledger.cursors.made(asker.account, question, [page[-1].at, page[-1].subject.id, page[-1].version])
+    await ledger.witness.tell(asker, "reads", shown=len(page))
+    known = await names(ledger, asker, (event.reader.id for event in map(_read, page)))
+    return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
+
+
+def is_own(asker: Principal, token: Token) -> bool:
+    """Whether a token is the asker itself, or acts on behalf of the same owner."""
+    return asker.actor == Actor("token", token.id) or is_for(asker, token.owner)
+
+
+def is_for(asker: Principal, owner: Owner | None) -> bool:
+    """Whether somebody asks on behalf of this owner."""
+    return owner is not None and asker.owner == owner
+
+
+def _logs(account: UUID, reader: UUID) -> list[UUID]:
+    return [access_id_of(account, Actor("user", reader)), access_id_of(account, Actor("token", reader))]
+
+
+def _read(fact: Fact) -> Read:
+    if not isinstance(fact.event, Read):
+        raise TypeError("a log holds reads")
+    return fact.event
+
+
+def _document(fact: Fact, known: Names) -> ReadDocument:
+    event = _read(fact)
+    return ReadDocument(
+        at=fact.at, reader=actor_document(event.reader, known), calls=event.calls, shown=event.shown,
+        tokens=event.tokens, seconds=event.seconds, version=fact.version,
+        log=None if event.log is UNSET else LogRangeDocument(
+            first=event.log.first, last=event.log.last, filters=event.log.filters
+        ),
+    )  # fmt: skip

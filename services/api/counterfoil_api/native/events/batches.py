@@ -1,0 +1,107 @@
+"""Events as streams send them, encoded once for all streams of the same form, sight and filter."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, NamedTuple
+
+from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
+from counterfoil_api.native.events.lines import Sight, lines, place
+
+Form = Literal["ndjson", "sse"]
+
+PIECE_BYTES: Final = 64 * 2**10
+"""A stream sends so much at a time, or one event: that is what a reader who does not read keeps in memory."""
+_EVENT_BYTES: Final = 1_000
+"""What one event takes beside its texts."""
+
+
+class Shape(NamedTuple):
+    """How a stream shows events: all streams with the same one send the same bytes."""
+
+    form: Form
+    sight: Sight
+    wanted: LogFilter
+
+
+class Piece(NamedTuple):
+    """Some bytes of a stream, the position up to which they show everything, and how many events they show."""
+
+    data: bytes
+    reached: int
+    shown: int
+
+
+class Batch:
+    """All events beyond `after` up to `reached`, as they were read together."""
+
+    def __init__(self, after: int, reached: int, events: list[SealedEvent], grown: Callable[[int], None]) -> None:
+        self.after, self.reached = after, reached
+        self.weight = 0
+        self._events, self._grown = events, grown
+        self._pieces: dict[Shape, list[Piece]] = {}
+        self._grow(sum(_EVENT_BYTES + len(event.entry) + len(event.private or "") for event in events))
+
+    def piece_after(self, position: int, shape: Shape) -> Piece:
+        """Return the piece that follows a position of this batch, which is not its last one."""
+        pieces = self._pieces.get(shape)
+        if pieces is None:
+            pieces = self._pieces[shape] = list(pieces_of(self._events, self.reached, shape))
+            self._grow(sum(len(piece.data) for piece in pieces))
+        at = bisect_right(pieces, position, key=_reached)
+        if position == (pieces[at - 1].reached if at else self.after):
+            return pieces[at]
+        rest = [event for event in self._events if position < event.position <= pieces[at].reached]
+        return next(iter(pieces_of(rest, pieces[at].reached, shape)))
+
+    def events_after(self, position: int) -> tuple[list[SealedEvent], int]:
+        """Return the events that follow a position of this batch, and where it ends."""
+        return [event for event in self._events if event.position > position], self.reached
+
+    def _grow(self, weight: int) -> None:
+        self.weight += weight
+        self._grown(weight)
+
+
+def pieces_of(events: Iterable[SealedEvent], reached: int, shape: Shape) -> Iterable[Piece]:
+    """Yield what a stream of this shape sends of these events, at least one piece; the last one ends at `reached`."""
+    parts: list[bytes] = []
+    size = position = 0
+    for event in events:
+        if not shape.wanted.admits(event):
+            continue
+        part = _encoded(event, shape)
+        if parts and size + len(part) > PIECE_BYTES:
+            yield Piece(b"".join(parts), position, len(parts))
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+        position = event.position
+    yield Piece(b"".join(parts), reached, len(parts))
+
+
+def opening(form: Form, position: int) -> bytes:
+    """Return what a stream begins with: how soon to come again, and from where on."""
+    return b"" if form == "ndjson" else b"retry: 1000\nid: %d\n\n" % position
+
+
+def keep_alive(form: Form, position: int) -> bytes:
+    """Return what says that nothing is there beyond what was looked at."""
+    return place(position) if form == "ndjson" else b": keep-alive\nid: %d\n\n" % position
+
+
+def ending(form: Form, reason: str) -> bytes:
+    """Return the last line of a stream whose reader need not come again."""
+    if form == "ndjson":
+        return b'{"end":"%b"}\n' % reason.encode()
+    return b'event: end\ndata: {"reason":"%b"}\n\n' % reason.encode()
+
+
+def _encoded(event: SealedEvent, shape: Shape) -> bytes:
+    line = lines((event,), shape.sight)
+    return line if shape.form == "ndjson" else b"id: %d\ndata: %b\n" % (event.position, line)
+
+
+def _reached(piece: Piece) -> int:
+    return piece.reached

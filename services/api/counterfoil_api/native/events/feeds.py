@@ -1,0 +1,236 @@
+"""What was sealed lately, read once for all streams of this process that follow the same log.
+
+A feed keeps the batches that it has read last. A stream whose position lies before them reads from the database until
+it has come to them. The position says everything: a stream misses nothing and gets nothing twice, whatever is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final, Self
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, head_of, last_positions, window
+from counterfoil_api.native.events.batches import Batch, Piece, Shape
+from counterfoil_api.native.events.log_watch import LogWatch
+
+log = structlog.get_logger()
+
+KEPT_BYTES: Final = 32 * 2**20
+"""What the feeds of a process keep together, encoded lines included."""
+_BATCH: Final = 1_000
+_READS_AT_ONCE: Final = 2
+_FAR: Final = 10_000
+"""Positions of the whole log. A feed that is further behind asks for its own head."""
+_PAUSE_SECONDS: Final = 1.0
+
+Wake = Callable[[], None]
+
+
+class Feed:
+    """One account's log, or the whole one (None), as it grows."""
+
+    def __init__(self, pool: Pool, account: UUID | None, *, turns: asyncio.Semaphore, kept: Kept) -> None:
+        self.account = account
+        self.reached: int | None = None
+        """How far it was read; None until that is known."""
+        self.listeners: set[Wake] = set()
+        self._pool, self._turns, self._kept = pool, turns, kept
+        self._batches: deque[Batch] = deque()
+        self._target, self._asks = 0, False
+        self._wake = asyncio.Event()
+        self._task = asyncio.create_task(self._read_on())
+
+    @property
+    def start(self) -> int | None:
+        """The position after which it has everything."""
+        return self._batches[0].after if self._batches else self.reached
+
+    def piece_after(self, position: int, shape: Shape) -> Piece:
+        """Return what follows this position, which is not before its start, and before what it has reached."""
+        return self._batches[bisect_right(self._batches, position, key=_reached)].piece_after(position, shape)
+
+    def events_after(self, position: int) -> tuple[list[SealedEvent], int]:
+        """Return the events that follow this position in one batch, and where that ends; likewise."""
+        return self._batches[bisect_right(self._batches, position, key=_reached)].events_after(position)
+
+    def grow(self, target: int | None) -> None:
+        """Read on up to this position, or up to wherever the log ends now."""
+        if target is None:
+            self._asks = True
+        else:
+            self._target = max(target, self._target)
+        self._wake.set()
+
+    def drop_oldest(self) -> None:
+        """Forget a batch; who still needs it finds it in the database."""
+        self._batches.popleft()
+
+    async def close(self) -> None:
+        """Stop reading, and keep nothing."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        self._kept.forget(self)
+
+    async def _read_on(self) -> None:
+        # Whatever was sealed before this feed was there, nobody has told it of.
+        self.grow(None)
+        away = False
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._read()
+                away = False
+            except Exception as error:  # this task must outlive whatever is wrong today
+                if not away:
+                    expected = isinstance(error, (*LOST, asyncpg.PostgresError))
+                    log.warning("log_not_read", error=type(error).__name__, exc_info=None if expected else error)
+                away = True
+                await asyncio.sleep(_PAUSE_SECONDS)
+                self.grow(None)
+
+    async def _read(self) -> None:
+        if self._asks:
+            self._asks = False  # before the answer: who asks meanwhile may know of more than it says
+            async with self._turns:
+                head = await head_of(self._pool, self.account)
+            self._target = max(head, self._target)
+            if self.reached is None:
+                self.reached = head
+                self._tell()
+        while self.reached is not None and self.reached < self._target:
+            async with self._turns:
+                found = await window(
+                    self._pool, self.account, after=self.reached, until=self._target, filter=LogFilter(), limit=_BATCH
+                )
+            if found.reached == self.reached:
+                raise TimeoutError("what was announced is not there yet")  # a replica that is behind, perhaps
+            batch = Batch(self.reached, found.reached, found.events, self._kept.grown)
+            self.reached = found.reached
+            self._batches.append(batch)
+            self._kept.add(self, batch)
+            self._tell()
+
+    def _tell(self) -> None:
+        for wake in self.listeners:
+            wake()
+
+
+class Kept:
+    """What all feeds keep, the oldest first, and never more than so many bytes of it."""
+
+    def __init__(self, most: int = KEPT_BYTES) -> None:
+        self.weight = 0
+        self._most = most
+        self._order: deque[tuple[Feed, Batch]] = deque()
+
+    def add(self, feed: Feed, batch: Batch) -> None:
+        """Keep one more; it is the newest of its feed."""
+        self._order.append((feed, batch))
+        self._shrink()
+
+    def grown(self, weight: int) -> None:
+        """Learn that a batch takes more than it did."""
+        self.weight += weight
+        self._shrink()
+
+    def forget(self, feed: Feed) -> None:
+        """Drop all that one feed has kept."""
+        self.weight -= sum(batch.weight for each, batch in self._order if each is feed)
+        self._order = deque(pair for pair in self._order if pair[0] is not feed)
+
+    def _shrink(self) -> None:
+        while self.weight > self._most and self._order:
+            feed, batch = self._order.popleft()
+            feed.drop_oldest()
+            self.weight -= batch.weight
+
+
+class Feeds:
+    """The feeds that somebody follows, woken when the sealer has sealed something for them."""
+
+    def __init__(self, pool: Pool, watch: LogWatch, *, replaced: Callable[[], None]) -> None:
+        self._pool, self._watch, self._replaced = pool, watch, replaced
+        self._kept = Kept()
+        self._turns = asyncio.Semaphore(_READS_AT_ONCE)
+        self._feeds: dict[UUID | None, Feed] = {}
+        self._outdated: set[Feed] = set()
+        """Of a log that was replaced, until their last reader leaves."""
+        self._closing: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._spread())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        for feed in (*self._feeds.values(), *self._outdated):
+            await feed.close()
+        await asyncio.gather(*self._closing)
+
+    def follow(self, account: UUID | None, wake: Wake) -> Feed:
+        """Return the feed of a log; `wake` is called whenever it has more."""
+        feed = self._feeds.get(account)
+        if feed is None:
+            feed = self._feeds[account] = Feed(self._pool, account, turns=self._turns, kept=self._kept)
+        feed.listeners.add(wake)
+        return feed
+
+    def leave(self, feed: Feed, wake: Wake) -> None:
+        """Follow no more; the last one closes the feed."""
+        if wake not in feed.listeners:
+            return
+        feed.listeners.discard(wake)
+        if not feed.listeners:
+            if self._feeds.get(feed.account) is feed:
+                del self._feeds[feed.account]
+            self._outdated.discard(feed)
+            closing = asyncio.create_task(feed.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _spread(self) -> None:
+        size: int | None = None
+        while True:
+            before, size = size, await self._watch.other_than(size)
+            if before is not None and size < before:
+                log.error("log_replaced", what_to_do="find out who restored the database; all streams were cut")
+                self._outdated.update(self._feeds.values())
+                self._feeds.clear()
+                self._replaced()
+                continue
+            ends = await self._ends(before, size)
+            for account, feed in self._feeds.items():
+                if account is None:
+                    feed.grow(size)
+                elif ends is None or account in ends:
+                    feed.grow(None if ends is None else ends[account])
+
+    async def _ends(self, before: int | None, size: int) -> Mapping[UUID, int] | None:
+        """Return how far each account has come that has anything new; None where each has to ask for itself."""
+        if not self._feeds.keys() - {None}:
+            return {}
+        if before is None or size - before > _FAR:
+            return None
+        try:
+            return await last_positions(self._pool, after=before, until=size)
+        except (*LOST, asyncpg.PostgresError):
+            return None
+
+
+def _reached(batch: Batch) -> int:
+    return batch.reached

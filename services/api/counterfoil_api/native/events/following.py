@@ -1,0 +1,56 @@
+"""The log as it grows: an answer that does not end while its reader reads and is let in."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.events.batches import Form
+from counterfoil_api.native.events.documents import LogPage, LogQuery
+from counterfoil_api.native.events.held_callers import HeldCaller
+from counterfoil_api.native.events.readings import Reading
+from counterfoil_api.native.events.stream import Stream
+from counterfoil_api.operations.streaming import EVENT_STREAM, NDJSON, Streamed
+
+_POSITION: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_MEDIA_TYPES: Final[Mapping[Form, str]] = {"ndjson": NDJSON, "sse": EVENT_STREAM}
+
+
+def live_form(query: LogQuery, media_type: str) -> Form | None:
+    """Return the form of the live stream that is asked for, if one is."""
+    form: Form | None = "sse" if media_type == EVENT_STREAM else "ndjson" if query.follow == "true" else None
+    if form is not None and query.limit is not None:
+        raise InvalidRequest(
+            "A live stream has no limit; leave out limit, or leave out follow=true and text/event-stream for a page.",
+            where="query", field="limit",
+        )  # fmt: skip
+    return form
+
+
+def resumed(query: LogQuery, last_event_id: str) -> LogQuery:
+    """Return the query of a reader who goes on after the last event that they have seen, if they say which."""
+    if not last_event_id:
+        return query
+    if _POSITION.fullmatch(last_event_id) is None:
+        raise InvalidRequest(
+            "Last-Event-ID is the position of the last event that was seen, such as 17.",
+            where="header", field="Last-Event-ID",
+        )  # fmt: skip
+    return replace(query, after=last_event_id)
+
+
+async def follow(
+    ledger: Ledger, reading: Reading, form: Form, caller: HeldCaller, headers: Mapping[str, str]
+) -> Streamed[LogPage]:
+    """Begin a live stream, or raise TooManyStreams."""
+    stream = Stream(ledger.streams, ledger.witness, reading, form, caller)
+    try:
+        await reading.tell(ledger, last=reading.head)
+    except BaseException:
+        await stream.aclose()
+        raise
+    # nginx would keep what it is sent until there is more of it.
+    return Streamed(_MEDIA_TYPES[form], stream, {**headers, "X-Accel-Buffering": "no"})

@@ -1,0 +1,95 @@
+"""Those whose streams are open, looked at again: what ends a credential ends its streams too.
+
+A caller goes on as long as a new request with the same credential from the same address would be let in to read the
+same. More or less of other permissions, another rate limit or a later expiry end nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from counterfoil.core.bounds import UNBOUNDED, Address, admits
+from counterfoil.core.caller_recheck import TokenCaller, UserCaller
+from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.refusals import CallerGone, NetworkForbidden, Refusal, TokenNetworkForbidden
+from counterfoil.core.subjects.token.state import ALONE, Context
+from counterfoil.postgres import caller_recheck
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.liveness import database_time
+from counterfoil_api.auth.bearers import KeyRing
+from counterfoil_api.auth.signing_keys import Keys
+
+Key = tuple[UUID, UUID]
+
+READS_LOG: Final = "audit.read"
+READS_USERS: Final = "users.read"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCaller:
+    """Who reads a stream, and from where; of their scopes those that the stream needs."""
+
+    asker: Principal
+    address: Address | None
+
+    @classmethod
+    def of(cls, asker: Principal, address: Address | None, scopes: tuple[str, ...]) -> HeldCaller:
+        """Return the caller of a stream that needs these scopes."""
+        # The expiry of a token is that of today, which may be later than it was; a bearer's is fixed.
+        expires_at = asker.expires_at if asker.signed_with else None
+        return cls(replace(asker, scopes=scopes, bounds=UNBOUNDED, expires_at=expires_at), address)
+
+    @property
+    def parts(self) -> Iterator[Principal]:
+        """The caller, and the tokens that act in the caller's bearer."""
+        yield self.asker
+        for token, generation in self.asker.acting:
+            yield Principal(
+                actor=Actor("token", token), account=self.asker.account, scopes=(), generation=generation
+            )  # fmt: skip
+
+
+async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refusal | None]:
+    """Return for each caller why they are let in no more, or None if they still are: one look for all of them."""
+    asking = [part for each in held for part in each.parts]
+    async with pool.acquire() as connection:
+        accounts, *_ = await caller_recheck.accounts(connection, {each.asker.account for each in held})
+        found = await caller_recheck.standing(connection, asking, ())
+    at = await database_time(pool)
+    ring = await keys.ring()
+    return [_why_gone(each, found, accounts, ring=ring, at=at) for each in held]
+
+
+def _why_gone(
+    caller: HeldCaller,
+    found: Mapping[Key, TokenCaller | UserCaller],
+    accounts: Mapping[UUID, Context],
+    *,
+    ring: KeyRing,
+    at: datetime,
+) -> Refusal | None:
+    asker = caller.asker
+    if asker.signed_with and asker.signed_with not in ring.verifying:
+        return CallerGone()
+    if not accounts.get(asker.account, ALONE).policy.admits(caller.address):
+        return NetworkForbidden()
+    try:
+        for part in caller.parts:
+            standing = found.get((part.account, part.actor.id))
+            if standing is None:
+                return CallerGone()
+            if isinstance(standing, TokenCaller):
+                networks = standing.token.bounds.networks
+                if not admits(networks, caller.address):
+                    return TokenNetworkForbidden()
+                part = replace(part, bounds=standing.token.bounds)  # noqa: PLW2901 - where from was seen to above
+            standing.refuse_reduced(part, at)
+    except Refusal as refusal:
+        return refusal
+    return None

@@ -1,0 +1,161 @@
+"""What every live stream is: chunks from a position of the log on, without an end of their own.
+
+What a stream shows of the events is said by its kind: the log itself, or what a dialect makes of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from time import monotonic
+from typing import Final, Self
+from uuid import UUID
+
+import asyncpg
+
+from counterfoil.core.refusals import Overloaded
+from counterfoil.postgres.connection import LOST
+from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, window
+from counterfoil_api.native.events.batches import Piece
+from counterfoil_api.native.events.feeds import Feed
+from counterfoil_api.native.events.held_callers import HeldCaller
+from counterfoil_api.native.events.streams import CREDENTIAL, STOPPING, Streams
+
+TRUSTED_SECONDS: Final = 4.0
+"""No event is shown unless its reader was let in again so lately."""
+UNCONFIRMED_SECONDS: Final = 60.0
+"""A stream whose caller nobody could ask about for so long is cut."""
+_WINDOW: Final = 250
+_PAUSE_SECONDS: Final = 1.0
+
+
+class LiveStream(ABC):
+    """The chunks of one stream. It keeps its position: what follows is in the feed or in the log.
+
+    `silence_seconds` is how long nothing is sent before there is a line that says so. It also finds out that nobody is
+    there any more.
+    """
+
+    silence_seconds: float = 5.0
+
+    def __init__(
+        self, streams: Streams, caller: HeldCaller, log: UUID | None, wanted: LogFilter, *, after: int, first: bytes
+    ) -> None:
+        self.account: UUID = caller.asker.account
+        """Whose place it takes."""
+        self.caller = caller
+        self._streams, self._log, self._wanted = streams, log, wanted
+        self._position = after
+        self._wake = asyncio.Event()
+        self._ended: str | None = None
+        self._said_last = False
+        self._confirmed = self._spoke = monotonic()
+        self._first = first
+        streams.enter(self)
+        self._feed = streams.feeds.follow(log, self._wake.set)
+
+    @abstractmethod
+    async def _from_feed(self, feed: Feed) -> Piece:
+        """Return what follows the position in what was read for all streams."""
+
+    @abstractmethod
+    async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
+        """Return what follows the position, and was read for this stream alone."""
+
+    @abstractmethod
+    def _keep_alive(self) -> bytes:
+        """Return what says that nothing is there beyond the position."""
+
+    @abstractmethod
+    def _ending(self) -> bytes:
+        """Return the last line of a stream whose credential ended; nothing where there is none."""
+
+    @abstractmethod
+    def _looked(self, piece: Piece) -> None:
+        """Learn that a piece is about to be shown, or that it shows nothing."""
+
+    def confirm(self, as_of: float) -> None:
+        """Learn that the caller was still let in at this time of `monotonic`."""
+        self._confirmed = as_of
+        self._wake.set()
+
+    def end(self, reason: str) -> None:
+        """Send nothing more but a last line."""
+        self._ended = self._ended or reason
+        self._wake.set()
+
+    async def aclose(self) -> None:
+        """Give back what it holds, however it ended."""
+        self._streams.leave(self, self._ended or "reader-gone")
+        self._streams.feeds.leave(self._feed, self._wake.set)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        while not self._is_over():
+            self._wake.clear()
+            piece = await self._piece() if self._trusted() else None
+            if self._is_over():  # while the database was read
+                break
+            if piece is not None and self._take(piece):
+                self._spoke = monotonic()
+                return piece.data
+            if monotonic() >= self._spoke + self.silence_seconds:
+                self._spoke = monotonic()
+                return self._keep_alive()
+            if piece is None:
+                await self._pause()
+        return self._last()
+
+    def _is_over(self) -> bool:
+        return self._ended is not None
+
+    def _trusted(self) -> bool:
+        unconfirmed = monotonic() - self._confirmed
+        if unconfirmed > UNCONFIRMED_SECONDS:
+            self.end("unconfirmed")
+        return unconfirmed < TRUSTED_SECONDS
+
+    def _last(self) -> bytes:
+        if self._ended == CREDENTIAL and not self._said_last:
+            self._said_last = True
+            if last := self._ending():
+                return last
+        if self._ended in (CREDENTIAL, STOPPING):
+            raise StopAsyncIteration
+        raise Overloaded  # whoever reads sees that this was not the end, and comes again
+
+    async def _piece(self) -> Piece | None:
+        """Return what follows the position, or None if nothing does yet."""
+        feed = self._feed
+        if feed.start is None or feed.reached is None or self._position >= feed.reached:
+            return None
+        if self._position >= feed.start:
+            return await self._from_feed(feed)
+        try:
+            async with self._streams.catching_up:
+                found = await window(
+                    self._streams.readers, self._log, after=self._position, until=feed.start,
+                    filter=self._wanted, limit=_WINDOW,
+                )  # fmt: skip
+        except (*LOST, asyncpg.PostgresError):
+            return None
+        return await self._from_log(found.events, found.reached)
+
+    def _take(self, piece: Piece) -> bool:
+        """Go on to the end of a piece, and say whether it shows anything."""
+        self._looked(piece)
+        self._position = piece.reached
+        return bool(piece.data)
+
+    async def _pause(self) -> None:
+        """Wait for news, or for the time of the next line."""
+        seconds = min(_PAUSE_SECONDS, self._spoke + self.silence_seconds - monotonic())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.01)):
+                await self._wake.wait()

@@ -1,0 +1,80 @@
+"""Learn how long the log is, over one connection, however many streams of this process wait for news."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final, Self
+
+import asyncpg
+import structlog
+
+from counterfoil.core.refusals import Misconfigured
+from counterfoil.postgres.connection import LOST, Connection, connect
+from counterfoil.postgres.sealed_log import size_of
+from counterfoil.postgres.sealing import CHANNEL
+
+log = structlog.get_logger()
+
+EVERY_SECONDS: Final = 1.0
+"""A notification that is lost, or that a pooler does not pass on, costs so much time and no event."""
+
+
+class LogWatch:
+    """Knows the size of the whole log: the sealer announces it, and a question each second finds what was not heard."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._size: int | None = None
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def other_than(self, size: int | None) -> int:
+        """Return the size of the log as soon as it is known to be another one than this."""
+        while self._size is None or self._size == size:
+            await self._changed.wait()
+        return self._size
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                connection = await connect(self._url)
+                try:
+                    await connection.add_listener(CHANNEL, self._hear)
+                    while True:
+                        await self._ask(connection)
+                        await asyncio.sleep(EVERY_SECONDS)
+                finally:
+                    connection.terminate()
+            except (*LOST, asyncpg.PostgresError, Misconfigured):
+                pass  # the door needs the database, too, and says once what keeps it away
+            except Exception:  # this task must outlive whatever is wrong today
+                log.exception("log_watch_failed")
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def _ask(self, connection: Connection) -> None:
+        known = self._size or 0
+        size = await size_of(connection)
+        # What was announced meanwhile is newer than this answer. What was known before the question is not: a log that
+        # is shorter than that is another one.
+        self._learn(size if size < known else max(size, self._size or 0))
+
+    def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        if isinstance(payload, str) and payload.isdecimal():
+            self._learn(max(int(payload), self._size or 0))
+
+    def _learn(self, size: int) -> None:
+        if size != self._size:
+            self._size = size
+            changed, self._changed = self._changed, asyncio.Event()
+            changed.set()

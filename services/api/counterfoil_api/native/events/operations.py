@@ -1,0 +1,69 @@
+"""GET /v1/events: the log, as a page or line by line."""
+
+from typing import Final
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import OperatorOnly, ScopeMissing, UnknownUser
+from counterfoil_api.http.errors import BeyondLog, TooManyStreams
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.events.documents import LogHeaders, LogPage, LogQuery
+from counterfoil_api.native.events.following import follow, live_form, resumed
+from counterfoil_api.native.events.held_callers import READS_LOG, READS_USERS, HeldCaller
+from counterfoil_api.native.events.lines import printable
+from counterfoil_api.native.events.readings import reading_of
+from counterfoil_api.native.events.replaying import page, replay
+from counterfoil_api.operations.accepting import accepts, preferred
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, ClientAddress, Headers, Query
+from counterfoil_api.operations.replies import JSON, encode
+from counterfoil_api.operations.streaming import EVENT_STREAM, NDJSON, Streamed
+
+api = Api("audit")
+
+_DEFAULT_LIMIT: Final = 50
+
+
+@api.get(
+    "/v1/events",
+    scope="audit.read",
+    refusals=(ScopeMissing, OperatorOnly, BeyondLog, UnknownUser, TooManyStreams),
+    streams=(NDJSON, EVENT_STREAM),
+    headers=("Log-Head",),
+)
+async def read_log(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    address: ClientAddress,
+    *,
+    query: Query[LogQuery],
+    headers: Headers[LogHeaders],
+) -> Streamed[LogPage]:
+    """Read the log: everything that happened in the account, in one order, from any position on.
+
+    Positions count from 1 without a gap, and never change. The order is causal: the events of one subject are in order,
+    and an event comes after all that its cause could see. Without `limit` the answer is NDJSON, one line an event, up
+    to `Log-Head`; its last line is at that position, `{"position":N}` alone where a filter hides the event there. An
+    answer that breaks off is resumed after the position of its last whole line. With `limit`, or with
+    `Accept: application/json`, it is one page. To read it is an event itself, at most one an hour and reader.
+
+    With `follow=true` the NDJSON does not end at the head, and with `Accept: text/event-stream` the answer is
+    Server-Sent Events, each with its position as id and a line as data. What is sealed is sent at once. Every five
+    seconds in which nothing is sent, `{"position":N}`, or a comment and an id, says that everything up to N was looked
+    at. When the credential ends, the last line is `{"end":"credential-ended"}`, or an event `end`; any other end is a
+    reason to come again with the last position.
+    """
+    media_type = preferred(headers.accept, (NDJSON, JSON, EVENT_STREAM))
+    form = live_form(query, media_type)
+    if form == "sse":
+        query = resumed(query, headers.last_event_id)
+    reading = await reading_of(ledger, asker, query)
+    told = {"Log-Head": str(reading.head), "Vary": "Accept, Accept-Encoding"}
+    caller = HeldCaller.of(asker, address, (READS_LOG, READS_USERS) if reading.sight.users else (READS_LOG,))
+    if form is not None:
+        return await follow(ledger, reading, form, caller, told)
+    compress = accepts(headers.accept_encoding, "gzip")
+    if query.limit is None and media_type == NDJSON:
+        await reading.tell(ledger, last=reading.head)
+        return Streamed(NDJSON, replay(ledger, reading, caller), told, compress)
+    found = await page(ledger, reading, query.limit or _DEFAULT_LIMIT)
+    return Streamed(JSON, printable(encode(found)), told, compress)

@@ -1,0 +1,67 @@
+"""What is in the log already: a page of it, or all of it line by line."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from counterfoil.postgres.sealed_log import SealedEvent
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.events.documents import LogPage
+from counterfoil_api.native.events.held_callers import HeldCaller
+from counterfoil_api.native.events.lines import document, lines, place
+from counterfoil_api.native.events.readings import Reading
+
+_WINDOW: Final = 1_000
+_CHUNK: Final = 100
+"""Events that are written together: some 64 KB."""
+_PATIENCE_SECONDS: Final = 2.0
+"""How long a page looks for what a filter hides. It may be empty then, and still lead on."""
+_LOOK_SECONDS: Final = 1.5
+"""Between two looks at the caller."""
+_SILENCE_SECONDS: Final = 5.0
+"""How long a reader hears nothing while a filter hides everything."""
+
+
+async def page(ledger: Ledger, reading: Reading, limit: int) -> LogPage:
+    """At most so many events; where they are hard to find, fewer, and how far the search came."""
+    until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    events: list[SealedEvent] = []
+    after = reading.after
+    while after < reading.head and len(events) < limit:
+        found = await reading.window(ledger, after=after, limit=limit - len(events))
+        events += found.events
+        after = found.reached
+        if asyncio.get_running_loop().time() > until:
+            break
+    await reading.tell(ledger, last=after, shown=len(events))
+    return LogPage(items=[document(event, reading.sight) for event in events], after=after, head=reading.head)
+
+
+async def replay(ledger: Ledger, reading: Reading, caller: HeldCaller) -> AsyncGenerator[bytes, None]:
+    """Everything up to the head, in chunks of lines. The last line is always at the head, whatever a filter hides.
+
+    A log may take minutes to read: it breaks off when the caller would be let in no more, or when the process ends.
+    """
+    loop = asyncio.get_running_loop()
+    after, told = reading.after, reading.after
+    spoke = looked = loop.time()
+
+    async def look() -> None:
+        nonlocal looked
+        if loop.time() - looked > _LOOK_SECONDS:
+            await ledger.streams.refuse_gone(caller)
+            looked = loop.time()
+
+    while after < reading.head:
+        await look()
+        found = await reading.window(ledger, after=after, limit=_WINDOW)
+        for begin in range(0, len(found.events), _CHUNK):
+            await look()  # a slow reader takes minutes over one window
+            yield lines(found.events[begin : begin + _CHUNK], reading.sight)
+        if found.events:
+            told, spoke = found.events[-1].position, loop.time()
+        reading.note(ledger, first=after + 1, last=found.reached, shown=len(found.events))
+        after = found.reached
+        if told < after and (after == reading.head or loop.time() - spoke > _SILENCE_SECONDS):
+            yield place(after)
+            told, spoke = after, loop.time()

@@ -1,0 +1,41 @@
+"""One live stream of the log: what its reader gets, from a position on."""
+
+from __future__ import annotations
+
+from counterfoil.postgres.sealed_log import SealedEvent
+from counterfoil.uses.access_log import AccessLog
+from counterfoil_api.native.events.batches import Form, Piece, Shape, ending, keep_alive, opening, pieces_of
+from counterfoil_api.native.events.feeds import Feed
+from counterfoil_api.native.events.held_callers import HeldCaller
+from counterfoil_api.native.events.live import LiveStream
+from counterfoil_api.native.events.readings import Reading
+from counterfoil_api.native.events.streams import CREDENTIAL, Streams
+
+
+class Stream(LiveStream):
+    """Events as lines or as Server-Sent Events."""
+
+    def __init__(self, streams: Streams, witness: AccessLog, reading: Reading, form: Form, caller: HeldCaller) -> None:
+        self._witness, self._reading = witness, reading
+        self._shape = Shape(form, reading.sight, reading.wanted)
+        first = opening(form, reading.after)
+        super().__init__(streams, caller, reading.account, reading.wanted, after=reading.after, first=first)
+
+    async def _from_feed(self, feed: Feed) -> Piece:
+        return feed.piece_after(self._position, self._shape)
+
+    async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
+        # Of a long window the first piece: the rest is read again, rather than kept for a reader who may not read.
+        return next(iter(pieces_of(events, reached, self._shape)))
+
+    def _keep_alive(self) -> bytes:
+        return keep_alive(self._shape.form, self._position)
+
+    def _ending(self) -> bytes:
+        return ending(self._shape.form, CREDENTIAL)
+
+    def _looked(self, piece: Piece) -> None:
+        self._witness.note_log(
+            self._reading.asker, first=self._position + 1, last=piece.reached, shown=piece.shown,
+            whole=self._reading.account is None,
+        )  # fmt: skip

@@ -1,0 +1,117 @@
+"""The live streams of one process: how many an account may have, who reads them, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Self
+from uuid import UUID
+
+from counterfoil.core.refusals import Overloaded
+from counterfoil.postgres.connection import Pool
+from counterfoil.uses.repeating import Repeating
+from counterfoil_api.auth.signing_keys import Keys
+from counterfoil_api.http.errors import TooManyStreams
+from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
+from counterfoil_api.native.events.feeds import Feeds
+from counterfoil_api.native.events.held_callers import HeldCaller, gone
+from counterfoil_api.native.events.log_watch import LogWatch
+
+if TYPE_CHECKING:
+    from counterfoil_api.native.events.live import LiveStream
+
+LOOK_SECONDS: Final = 1.5
+"""Between two looks at all callers."""
+_LOOK_PATIENCE_SECONDS: Final = 10.0
+_CATCHING_UP_AT_ONCE: Final = 2
+_RETRY_SECONDS: Final = 5
+
+CREDENTIAL: Final = "credential-ended"
+STOPPING: Final = "shutting-down"
+REPLACED: Final = "log-replaced"
+
+
+class Streams:
+    """Every live stream of this process, the feeds that they share, and the look at their callers."""
+
+    def __init__(self, url: str, *, readers: Pool, by_key: Pool, keys: Keys, most: int) -> None:
+        self.stopping = asyncio.Event()
+        """Set once the process is asked to stop: whatever has no end of its own ends then."""
+        self.readers = readers
+        self.catching_up = asyncio.Semaphore(_CATCHING_UP_AT_ONCE)
+        """Turns of streams that read from the database, so that they leave connections to everybody else."""
+        self._by_key, self._keys, self._most = by_key, keys, most
+        self._watch = LogWatch(url)
+        self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
+        self._open: set[LiveStream] = set()
+        self._accounts: Counter[UUID] = Counter()
+        self._looking = Repeating(self._look, seconds=LOOK_SECONDS, complaint="streams_not_confirmed")
+
+    async def __aenter__(self) -> Self:
+        await self._watch.__aenter__()
+        await self.feeds.__aenter__()
+        self._looking.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+        await self._looking.stop()
+        await self.feeds.__aexit__()
+        await self._watch.__aexit__()
+
+    def enter(self, stream: LiveStream) -> None:
+        """Give a stream one of its account's places, or raise TooManyStreams."""
+        account = stream.account
+        if self._accounts[account] >= self._most:
+            raise TooManyStreams(
+                f"Your account has {self._most} live streams open here, which is the most; end one, or wait.",
+                retry_after=_RETRY_SECONDS,
+            )
+        self._accounts[account] += 1
+        self._open.add(stream)
+        STREAMS.inc()
+
+    def leave(self, stream: LiveStream, reason: str) -> None:
+        """Take the place back, once."""
+        if stream not in self._open:
+            return
+        self._open.discard(stream)
+        self._accounts[stream.account] -= 1
+        if not self._accounts[stream.account]:
+            del self._accounts[stream.account]
+        STREAMS.dec()
+        STREAMS_ENDED.labels(reason).inc()
+
+    async def refuse_gone(self, caller: HeldCaller) -> None:
+        """Raise why a caller who is still being answered would be let in no more; once the process ends, Overloaded."""
+        if self.stopping.is_set():
+            raise Overloaded
+        (why,) = await gone(self._by_key, self._keys, [caller])
+        if why is not None:
+            raise why
+
+    def stop(self) -> None:
+        """End all streams, because the process ends."""
+        self.stopping.set()
+        self._end_all(STOPPING)
+
+    def _replaced(self) -> None:
+        self._end_all(REPLACED)
+
+    def _end_all(self, reason: str) -> None:
+        for stream in self._open:
+            stream.end(reason)
+
+    async def _look(self) -> None:
+        looked_at = list(self._open)
+        if not looked_at:
+            return
+        as_of = monotonic()
+        async with asyncio.timeout(_LOOK_PATIENCE_SECONDS):
+            found = await gone(self._by_key, self._keys, [stream.caller for stream in looked_at])
+        for stream, why in zip(looked_at, found, strict=True):
+            if why is None:
+                stream.confirm(as_of)
+            else:
+                stream.end(CREDENTIAL)

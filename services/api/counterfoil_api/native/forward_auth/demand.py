@@ -1,0 +1,90 @@
+"""What a proxy demands of whoever it asks about: whose token, which scopes, and a bearer for which audience.
+
+It stands in the address that the proxy was given, never in what its client sent. There are two forms, since proxies
+differ in what they make of that address:
+
+    /v1/forward?account=ID&scope=invoices.read&audience=https://app.example      asked as it stands: nginx, Traefik
+    /v1/forward/account/ID/scope/invoices.read/audience/https%3A%2F%2Fapp.example/-     with more behind it: Envoy
+
+What follows the `-` is the path and query that a stranger typed. It is cut off before anything is read. A value that is
+nothing but `-` is written `%2D` there.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote
+from uuid import UUID
+
+from counterfoil.core.builtin_scopes import stray
+from counterfoil.core.refusals import Refusal
+from counterfoil.core.scopes import well_formed
+from counterfoil_api.http.errors import ProxyMisconfigured
+from counterfoil_api.operations.form_fields import fields_of
+
+PATH = "/v1/forward"
+
+_NAMES = ("account", "scope", "audience")
+_MOST_SCOPES = 20
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_AUDIENCE = re.compile(r"[!-~]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What has to be true of a token or bearer that passes; without an audience, a bearer has to be for ourselves."""
+
+    account: UUID
+    scopes: tuple[str, ...]
+    audience: str | None
+
+
+def demand_of(target: str) -> Demand:
+    """What the target of a proxy's request demands, or `ProxyMisconfigured`."""
+    path, _, query = target.partition("?")
+    if path == PATH:
+        return _queried(query)
+    # The first `-`, as it was sent: nothing that is decoded, normalised or appended can come before it.
+    segments, dash, _ = f"{path}/".partition("/-/")
+    if not dash or not segments.startswith(f"{PATH}/"):
+        raise ProxyMisconfigured(
+            "Write what is required as ?account=ID&scope=invoices.read, or as path segments that end with /-."
+        )
+    return _spelt(segments.removeprefix(f"{PATH}/"))
+
+
+@lru_cache(maxsize=256)
+def _queried(query: str) -> Demand:
+    try:
+        return _demand(fields_of(query, where="query") if query else {})
+    except Refusal as refusal:
+        raise ProxyMisconfigured(refusal.detail) from None
+
+
+@lru_cache(maxsize=256)
+def _spelt(path: str) -> Demand:
+    segments = path.split("/")
+    pairs = [(name, unquote(value)) for name, value in zip(segments[::2], segments[1::2], strict=False)]
+    fields = dict(pairs)
+    if len(segments) % 2 or len(fields) != len(pairs):
+        raise ProxyMisconfigured(
+            "Path segments before the /- are pairs such as account/ID/scope/invoices.read, each name once."
+        )
+    return _demand(fields)
+
+
+def _demand(fields: Mapping[str, str]) -> Demand:
+    account, scopes, audience = (fields.get(name) for name in _NAMES)
+    if not fields.keys() <= set(_NAMES):
+        raise ProxyMisconfigured("The URL may name account, scope and audience, and nothing else.")
+    # The proxy that asks has no credentials of its own: without an account, everybody's tokens would pass.
+    if account is None or not _UUID.fullmatch(account):
+        raise ProxyMisconfigured("Name the account whose tokens may pass: account=ID.")
+    if scopes is None or not all(map(well_formed, wanted := scopes.split(" "))) or len(wanted) > _MOST_SCOPES:
+        raise ProxyMisconfigured("Name the scopes that are needed, with a space between them: scope=invoices.read.")
+    if wrong := next(filter(None, map(stray, wanted)), None):
+        raise ProxyMisconfigured(wrong)
+    if audience is not None and not _AUDIENCE.fullmatch(audience):
+        raise ProxyMisconfigured("An audience is visible ASCII, such as https://api.example.org.")
+    return Demand(UUID(account), tuple(dict.fromkeys(wanted)), audience)

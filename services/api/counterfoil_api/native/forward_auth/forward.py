@@ -1,0 +1,116 @@
+"""Forward authentication: a proxy asks about each request that it holds, and lets it pass or not.
+
+nginx `auth_request`, Traefik `forwardAuth` and Envoy `ext_authz` bring the request's headers here under any method and
+understand three answers: 200, 401 and 403. Everything else is therefore a 403 that says why, an outage included.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC
+from urllib.parse import quote
+
+from aiohttp import web
+
+from counterfoil.core.bounds import Address
+from counterfoil.core.refusals import Refusal, ScopeMissing
+from counterfoil.core.scopes import missing
+from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.auth.principals import judge
+from counterfoil_api.auth.verification import Found, believed, refuse_audience, refuse_networks
+from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.http.request_limits import in_time
+from counterfoil_api.http.requests import refusal_of
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.forward_auth.demand import PATH, Demand, demand_of
+from counterfoil_api.native.forward_auth.proof import PairNames, Proof, proof_of
+from counterfoil_api.operations.replies import NO_STORE
+
+_NAMES = ("Account", "Token", "Owner", "Owner-Type", "Actor", "Scopes", "Expires")
+IDENTITY = tuple(f"X-Counterfoil-{name}" for name in _NAMES)
+"""The headers of a 200, every one of them each time: a proxy overwrites with them what its client sent."""
+
+_PATIENCE_SECONDS = 4.0  # a little less than proxies have, so that it is us who say why
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+_LONGEST_SCOPES = 2_048  # what every proxy's buffer holds; a thousand scopes would be 128 kB
+
+
+def mount(app: web.Application, ledger: Ledger, pairs: tuple[PairNames, ...]) -> None:
+    """Answer under every method, at the path itself and at whatever a proxy appends to it.
+
+    A client id and its secret may come under any of these `pairs` of names.
+    """
+    for path in (PATH, f"{PATH}/{{original:(?s:.*)}}"):
+        app.router.add_route("*", path, _answers(ledger, pairs), expect_handler=_expect_nothing)
+
+
+def _answers(ledger: Ledger, pairs: tuple[PairNames, ...]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            async with in_time(_PATIENCE_SECONDS, changes=False):
+                demand = await _demanded(ledger, request, pairs)
+                passed = await _passed(ledger, demand, proof_of(request.headers, pairs), client_of(request))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass
+            raise _denial(error) from None
+        return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, passed)})
+
+    return answer
+
+
+async def _expect_nothing(_: web.Request) -> None:
+    """A body is never asked for, whatever the client expects."""
+
+
+def _denial(error: Exception) -> Refusal:
+    """The refusal in one of the two forms that a proxy passes on."""
+    refusal = refusal_of(error)
+    kind = kind_of(refusal)
+    if kind.status in (401, 403):
+        return refusal
+    later = {name: fact for name, fact in refusal.facts.items() if name == "retry_after"}
+    return NotVerified(reason=kind.name, **later)
+
+
+async def _demanded(ledger: Ledger, request: web.Request, pairs: tuple[PairNames, ...]) -> Demand:
+    """What the proxy demands; where that cannot be read nobody passes, and good credentials were used all the same."""
+    try:
+        return demand_of(request.raw_path)
+    except ProxyMisconfigured:
+        with suppress(Refusal):
+            await judge(ledger, PresentedCredentials(proof_of(request.headers, pairs), address=client_of(request)))
+        raise
+
+
+async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Found:
+    approach = PresentedCredentials(proof, address=address)
+    passed = await ledger.limits.guard.over(
+        approach, lambda: _known(ledger, demand, proof, address), account=demand.account
+    )
+    seen = passed.seen
+    await ledger.limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), address)
+    if missing(passed.scopes, demand.scopes):
+        wanted = " ".join(demand.scopes)
+        raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)
+    return passed
+
+
+async def _known(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Found:
+    found = await believed(ledger, proof, account=demand.account)
+    refuse_audience(found, demand.audience or ledger.settings.public_url)
+    await refuse_networks(ledger, found, address)
+    return found
+
+
+def _identity(demand: Demand, passed: Found) -> dict[str, str]:
+    seen, scopes = passed.seen, " ".join(passed.scopes)
+    values = (
+        str(seen.account),
+        str(seen.id),
+        quote(seen.owner.id, safe=_VISIBLE),
+        seen.owner.type,
+        str(passed.act.client_id if passed.act else ""),
+        scopes if len(scopes) <= _LONGEST_SCOPES else " ".join(demand.scopes),
+        f"{passed.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if passed.until else "",
+    )
+    return dict(zip(IDENTITY, values, strict=True))

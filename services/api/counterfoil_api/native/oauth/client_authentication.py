@@ -1,0 +1,92 @@
+"""How OAuth clients authenticate (RFC 6749 2.3.1): by the Authorization header, or by two parameters of the form."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from aiohttp import web
+
+from counterfoil.core.refusals import Refusal
+from counterfoil_api.auth.credentials import (
+    Credentials,
+    PresentedCredentials,
+    SecretGiven,
+    approach_of,
+    basic,
+    client_secret,
+    is_id,
+    is_visible,
+)
+from counterfoil_api.http.addresses import client_of
+from counterfoil_api.http.errors import CredentialsRepeated
+from counterfoil_api.operations.conventions import SCHEMES, Conventions
+from counterfoil_api.operations.reading import form_and_query
+
+_STRAY_PERCENT: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
+
+CLIENT_ID: Final = "A token's id; the Authorization header may hold it instead."
+CLIENT_SECRET: Final = "Its secret; or both as Basic authentication, but not in both places."  # noqa: S105 - a description
+
+_SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "token": SCHEMES["token"],
+        "client": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "OAuth's client_secret_basic: a token's id and secret, each form-encoded (RFC 6749 2.3.1). "
+            "What was not encoded is understood as well. Or what Basic authentication holds elsewhere in this "
+            "API, which is not decoded: an e-mail address and a password, or an empty user and a token's secret.",
+        },
+    }
+)
+
+
+def client_approach(request: web.Request, raw: bytes) -> PresentedCredentials:
+    """Who a client says it is: in the header or in the form, but not in both (RFC 6749 2.3)."""
+    fields: dict[str, list[str]] = {}
+    with suppress(Refusal):  # whoever reads the form says what is wrong with it, once it is known who asks
+        fields = form_and_query(request, raw)
+    client, secret = (fields.get(name, [""])[0] for name in ("client_id", "client_secret"))
+    if secret:  # without a value it counts as not sent (RFC 6749 3.2)
+        if "Authorization" in request.headers:
+            raise CredentialsRepeated
+        return PresentedCredentials(client_secret(client, secret), address=client_of(request))
+    approach = approach_of(request, form_encoded)
+    given = approach.credentials
+    named = given.client if isinstance(given, SecretGiven) else None
+    if client and named is not None and client.lower() != str(named):
+        raise CredentialsRepeated
+    return approach
+
+
+def form_encoded(user: str, password: str) -> Credentials:
+    """What Basic authentication holds here: a token's id and its secret may each be form-encoded (RFC 6749 2.3.1).
+
+    A secret that can be read in two ways is looked up as the decoded text first, and then as the text that was sent.
+    Both are looked for at the named token alone, so that neither is ever the secret of another one.
+    """
+    client = _decoded(user)
+    if client is None or not is_id(client):
+        return basic(user, password)
+    decoded = _decoded(password)
+    if decoded is None or decoded == password or not is_visible(decoded):
+        return client_secret(client, password)
+    return replace(client_secret(client, decoded), raw=password if is_visible(password) else None)
+
+
+def _decoded(text: str) -> str | None:
+    """What a form-encoded text stands for (RFC 6749, Appendix B); None if it is not form-encoded."""
+    if _STRAY_PERCENT.search(text):
+        return None
+    try:
+        return unquote_plus(text, errors="strict")
+    except UnicodeDecodeError:
+        return None
+
+
+CLIENTS: Final = Conventions(credentials=client_approach, schemes=_SCHEMES)
+"""The conventions of OAuth's own endpoints."""

@@ -1,0 +1,108 @@
+"""RFC 7662: is this token or bearer good, at this very moment?"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import Denied, ScopeMissing
+from counterfoil_api.auth.bearers import Act
+from counterfoil_api.auth.credentials import token
+from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.verification import Found, find
+from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
+from counterfoil_api.native.oauth.oauth_errors import OAUTH
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Form
+
+api = Api("bearers", CLIENTS)
+
+
+class Introspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is asked about; fields that we do not know are ignored (RFC 6749 3.1)."""
+
+    token: Annotated[str, Meta(min_length=1, description="A token's secret, or a bearer.")]
+    token_type_hint: Annotated[str, Meta(description="Not needed: one look tells.")] = ""
+    client_id: Annotated[str, Meta(description=CLIENT_ID)] = ""
+    client_secret: Annotated[str, Meta(description=CLIENT_SECRET)] = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Active, and what it may do; or inactive, and nothing else."""
+
+    active: bool
+    scope: str | None = None
+    client_id: UUID | None = None
+    sub: str | None = None
+    aud: str | tuple[str, ...] | None = None
+    iss: str | None = None
+    exp: int | None = None
+    iat: int | None = None
+    jti: str | None = None
+    token_type: Literal["Bearer"] | None = None
+    account: UUID | None = None
+    owner_type: str | None = None
+    generation: int | None = None
+    act: Act | None = None
+
+
+_INACTIVE = Verdict(active=False)
+
+
+@api.post(
+    "/v1/introspect",
+    spelling=OAUTH,
+    scope="tokens.introspect",
+    only_reads=True,
+    refusals=(ScopeMissing,),
+    asks=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
+    answers=Verdict(
+        active=True,
+        scope="archive.read archive.copy",
+        sub="backup",
+        token_type="Bearer",  # noqa: S106 - the name of a type
+    ),
+)
+async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: Form[Introspection]) -> Verdict:
+    """Ask whether a token's secret or a bearer is good.
+
+    The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like
+    everything else that is not good.
+    """
+    need(asker, "tokens.introspect")
+    try:
+        found = await find(ledger, token(form.token), account=asker.account)
+        if found is None:
+            return _INACTIVE
+        await ledger.limits.allowance.use(
+            found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds)
+        )
+    except (Denied, CredentialsRefused):
+        return _INACTIVE
+    return _verdict(found)
+
+
+def _verdict(found: Found) -> Verdict:
+    seen, until, claims = found.seen, found.until, found.claims
+    verdict = Verdict(
+        active=True,
+        scope=" ".join(found.scopes),
+        client_id=seen.id,
+        sub=seen.owner.id,
+        exp=None if until is None else int(until.timestamp()),
+        iat=int(seen.created_at.timestamp()),
+        token_type="Bearer",  # noqa: S106 - the name of a type
+        account=seen.account,
+        owner_type=seen.owner.type,
+        generation=found.generation,
+    )
+    if claims is None:
+        return verdict
+    return replace(
+        verdict, sub=claims.sub, aud=claims.aud, iss=claims.iss, iat=claims.iat, jti=claims.jti, act=claims.act
+    )

@@ -1,0 +1,139 @@
+"""RFC 6749 3.2: bearers for every OAuth client, by client credentials or by token exchange (RFC 8693)."""
+
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType, structs
+
+from counterfoil.core.bounds import Address
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
+from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
+from counterfoil_api.auth.principals import authenticate, judging
+from counterfoil_api.http.errors import (
+    AssertionRefused,
+    CredentialsMissing,
+    CredentialsRefused,
+    CredentialsRepeated,
+    ExchangeRefused,
+    IssuerUnavailable,
+    TargetRefused,
+    UnsupportedGrantType,
+)
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.oauth import assertions
+from counterfoil_api.native.oauth.client_authentication import CLIENTS
+from counterfoil_api.native.oauth.oauth_errors import OAUTH
+from counterfoil_api.native.oauth.token_requests import (
+    ACCESS_TOKEN,
+    CLIENT,
+    EXCHANGE,
+    OAuthBearer,
+    TokenRequest,
+    TokenType,
+)
+from counterfoil_api.native.tokens.token_exchange import BearerRequest, IssuedBearer, with_bearer, with_secret
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import ClientAddress, Form, Maybe
+
+api = Api("oauth", CLIENTS)
+
+_NEEDED: Final = "client_credentials needs a token's id as client_id and its secret as client_secret."
+
+
+@api.post(
+    "/v1/oauth/token",
+    spelling=OAUTH,
+    refusals=(
+        *(CredentialsMissing, CredentialsRepeated, UnsupportedGrantType, ExchangeRefused, TargetRefused),
+        *(BeyondAudience, BadScope, BeyondCaller, EntryTooLarge, AssertionRefused, IssuerUnavailable),
+    ),
+    asks=TokenRequest(
+        grant_type=EXCHANGE,
+        subject_token="cfl_service_4dQp…",  # noqa: S106 - nobody's
+        subject_token_type=ACCESS_TOKEN,
+        scope="archive.read",
+        audience=("https://archive.example.org",),
+    ),
+)
+async def grant_bearer(
+    ledger: Ledger, client: Maybe[PresentedCredentials], address: ClientAddress, *, form: Form[TokenRequest]
+) -> OAuthBearer:
+    """Get a bearer the OAuth way: RFC 6749 4.4 (client credentials) or RFC 8693 (token exchange).
+
+    With `client_credentials` a token's id is the client_id, and its secret the client_secret. Token exchange takes a
+    token's secret or a bearer as subject_token, gives never more than that holds (scope, audience, lifetime), and names
+    whose actor_token came along in `act`. It needs no client authentication, since it gives nobody anything that the
+    subject_token does not; wrong client authentication is refused all the same.
+
+    A token that has a `trust` needs no secret: with its id as client_id, a JWT of the trusted issuer (of type
+    urn:ietf:params:oauth:token-type:jwt or …:id_token) that meets its conditions gives a bearer.
+    """
+    async with judging(ledger, client):
+        if form.grant_type not in (CLIENT, EXCHANGE):
+            raise UnsupportedGrantType
+        issued_token_type = UNSET if form.grant_type == CLIENT else form.issued_token_type
+    if form.grant_type == CLIENT:
+        return _shown(await _for_client(ledger, client, form, address))
+    if client is not None:
+        await authenticate(ledger, client)
+    return _shown(await _exchanged(ledger, form, address), issued_token_type)
+
+
+def _wanted(form: TokenRequest, address: Address | None) -> BearerRequest:
+    return BearerRequest(audience=form.targets, scopes=form.scopes, lifetime_seconds=form.expires_in, address=address)
+
+
+async def _for_client(
+    ledger: Ledger, approach: PresentedCredentials | None, form: TokenRequest, address: Address | None
+) -> IssuedBearer:
+    async with judging(ledger, approach):
+        wanted = _wanted(form, address)
+        if approach is None:
+            raise CredentialsMissing(_NEEDED)
+        given = approach.credentials
+        if not isinstance(given, SecretGiven):
+            raise CredentialsRefused(_NEEDED)
+    return await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
+
+
+async def _exchanged(ledger: Ledger, form: TokenRequest, address: Address | None) -> IssuedBearer:
+    if (assertion := await assertions.presented(ledger, form)) is not None:
+        return await assertions.exchanged(ledger, form, assertion, _wanted(form, address))
+    try:
+        subject = form.subject
+        approach = PresentedCredentials(subject, address=address)
+        async with judging(ledger, approach):
+            wanted = _wanted(form, address)
+            actor = None if (acting := form.actor) is None else await _actor(ledger, acting, address)
+        wanted = replace(wanted, actor=actor)
+        return await ledger.limits.guard.over(approach, lambda: _bought(ledger, subject, wanted))
+    except (Denied, CredentialsRefused) as refusal:
+        # RFC 8693 2.2.2: whatever is wrong with either token is `invalid_request`.
+        raise ExchangeRefused(refusal.detail) from None
+
+
+async def _bought(ledger: Ledger, subject: SecretGiven | BearerGiven, wanted: BearerRequest) -> IssuedBearer:
+    if isinstance(subject, SecretGiven):
+        return await with_secret(ledger, subject, wanted)
+    return await with_bearer(ledger, subject, wanted)
+
+
+async def _actor(ledger: Ledger, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
+    """Who acts; as good as whoever asks for anything, so that a bearer for another service is no proof of it."""
+    actor = await authenticate(ledger, PresentedCredentials(acting, address=address))
+    if actor.delegated:
+        raise CredentialsRefused("The actor_token is a bearer token that has an actor itself; send one without.")
+    return structs.replace(actor, scopes=())  # to act takes none
+
+
+def _shown(bought: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
+    claims = bought.claims
+    return OAuthBearer(
+        access_token=bought.text,
+        issued_token_type=issued_token_type,
+        expires_in=claims.exp - claims.iat,
+        scope=claims.scope,
+        jti=UUID(claims.jti),
+    )

@@ -1,0 +1,75 @@
+"""What anybody may read: the keys that bearers are verified with, and where OAuth's endpoints are (RFC 8414)."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from counterfoil.core.refusals import Overloaded
+from counterfoil_api.auth.bearers import PublicJwk
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.oauth.token_requests import CLIENT, EXCHANGE
+from counterfoil_api.operations.api import Api, Mount
+
+api = Api("bearers")
+
+_METADATA: Final = "/.well-known/oauth-authorization-server"
+
+
+class Jwks(msgspec.Struct, frozen=True):
+    """A key set, as RFC 7517 publishes it."""
+
+    keys: list[PublicJwk]
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """An authorization server as RFC 8414 describes it; which scopes there are is each account's own business."""
+
+    issuer: str
+    token_endpoint: str
+    jwks_uri: str
+    introspection_endpoint: str
+    revocation_endpoint: str
+    service_documentation: str
+    grant_types_supported: tuple[str, ...] = (CLIENT, EXCHANGE)
+    response_types_supported: tuple[str, ...] = ()
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic", "client_secret_post", "none")
+    introspection_endpoint_auth_methods_supported: tuple[str, ...] = (
+        *("client_secret_basic", "client_secret_post"),
+        "Bearer",  # what RFC 8414 allows for this endpoint alone
+    )
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic", "client_secret_post")
+
+
+@api.get("/.well-known/jwks.json", cache="public, max-age=300", refusals=(Overloaded,))
+async def get_jwks(ledger: Ledger) -> Jwks:
+    """Read the keys that verify our bearers.
+
+    While the database does not answer, they are those of up to five minutes ago.
+    """
+    return Jwks(await ledger.keys.published())
+
+
+@api.get(_METADATA, cache="public, max-age=300")
+async def get_metadata(ledger: Ledger) -> Metadata:
+    """Read where everything of OAuth is (RFC 8414)."""
+    issuer = ledger.settings.public_url
+    return Metadata(
+        issuer=issuer,
+        token_endpoint=f"{issuer}/v1/oauth/token",
+        jwks_uri=f"{issuer}/.well-known/jwks.json",
+        introspection_endpoint=f"{issuer}/v1/introspect",
+        revocation_endpoint=f"{issuer}/v1/oauth/revoke",
+        service_documentation=f"{issuer}/openapi.json",
+    )
+
+
+def mount(app: web.Application, mounting: Mount[Any], public_url: str) -> None:
+    """Answer where RFC 8414 3 looks for an issuer with a path: between its host and that path."""
+    path = urlsplit(public_url).path
+    if path:
+        (route,) = (each for each in api.routes if each.path == _METADATA)
+        answer = mounting.answer(route)
+        for method in ("GET", "HEAD"):
+            app.router.add_route(method, _METADATA + path, answer)

@@ -1,0 +1,87 @@
+"""Alerts: what operators must hear of before it breaks."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
+
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.duration import length
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import BadDuration, BadReference, ScopeMissing, UnknownUser
+from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
+from counterfoil.postgres.liveness import database_time
+from counterfoil_api.auth.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.actor_references import ActorRef
+from counterfoil_api.native.documents import AlertPage, Cursor, Given, Limit, Span
+from counterfoil_api.native.tokens.filters import creator_meant
+from counterfoil_api.native.tokens.showing import alert_document
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Query
+
+api = Api("alerts")
+
+_QUESTION = "alerts"
+Window = Annotated[Span, Meta(description="How far ahead, such as 7d.")]
+
+
+class AlertQuery(Given, frozen=True, kw_only=True):
+    """A page at a time: of the announced expiries, or of all `within` a window."""
+
+    within: Window | None = None
+    creator: ActorRef | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor, BadDuration, BadReference, UnknownUser))
+async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AlertQuery]) -> AlertPage:
+    """List expiries that were announced or have come, or those of the tokens within the asker's reach.
+
+    With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
+    days, whether or not a notice was raised. The most pressing come first: by notice, or with `within` by whether they
+    have expired or do so within a day, 7, 30, 90 days or later; among these the token that is used most. An alert goes
+    away when its token is renewed or revoked, and 30 days after the expiry. With `creator`, only those of tokens that
+    this user or token made.
+    """
+    reach = _reach(asker)
+    creator = await creator_meant(ledger, asker, query.creator, within=reach, where="query")
+    question = [_QUESTION, reach, query.within, creator]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    # All pages of a window are of the moment in which the first was asked for.
+    at = await database_time(ledger.readers) if place is None else datetime.fromisoformat(str(place[-1]))
+    if query.within is None:
+        alerts = await alerts_of(
+            ledger.readers, asker.account, owner=reach, creator=creator, after=place, limit=query.limit + 1
+        )
+    else:
+        alerts = await expiring_within(
+            ledger.readers, asker.account, _length(query.within), at=at, owner=reach, creator=creator, after=place,
+            limit=query.limit + 1,
+        )  # fmt: skip
+    page = alerts[: query.limit]
+    if reach is None:
+        ledger.witness.note(asker, "alerts", shown=len(page))
+    more = None
+    if len(alerts) > query.limit:
+        more = ledger.cursors.made(asker.account, question, [*page[-1].listed.place, at.isoformat()])
+    return AlertPage(
+        items=[alert_document(alert) for alert in page], next_cursor=more,
+        unannounced=await unannounced(ledger.readers, asker.account, owner=reach, creator=creator),
+    )  # fmt: skip
+
+
+def _length(window: str) -> timedelta:
+    try:
+        return length(window)
+    except BadDuration as refusal:
+        raise BadDuration(refusal.detail, field="within") from None
+
+
+def _reach(asker: Principal) -> Owner | None:
+    """Whose alerts: everybody's (None), or those of the asker's own tokens, which `own.read` shows anyway."""
+    if asker.owner is None or asker.lacks("own.read") or not asker.lacks("alerts.read"):
+        need(asker, "alerts.read")
+        return None
+    return asker.owner

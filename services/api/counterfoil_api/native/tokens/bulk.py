@@ -1,0 +1,246 @@
+"""Bulk revocation: look at what a filter finds, have exactly that revoked by a job, watch it, cancel it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import (
+    AlreadyExists,
+    BadReference,
+    BadText,
+    NotFound,
+    Overloaded,
+    PlanChanged,
+    ScopeMissing,
+    UnknownUser,
+)
+from counterfoil.core.subjects.bulk_revocation import (
+    AcceptBulkRevocation,
+    BulkRevocation,
+    CancelBulkRevocation,
+    Children,
+)
+from counterfoil.core.subjects.scope_catalogue import named
+from counterfoil.core.text import checked_reason
+from counterfoil.door.batch import recall
+from counterfoil.idempotency import claim
+from counterfoil.postgres.bulk_revocations import job_by_id, latest_jobs, progress
+from counterfoil.postgres.descent import LONGEST_SECONDS
+from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.selection import look, stage
+from counterfoil_api.auth.principals import reach
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.reads import is_for
+from counterfoil_api.native.documents import Resumption
+from counterfoil_api.native.tokens.bulk_documents import (
+    LEAKED,
+    REQUEST,
+    JobDocument,
+    JobPage,
+    JobQuery,
+    JobRef,
+    PlanDocument,
+    PlanRequest,
+    RevocationRequest,
+    Selection,
+)
+from counterfoil_api.native.tokens.bulk_showing import job_document, plan_document
+from counterfoil_api.native.tokens.filters import wanted_by
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.replies import Made, Tagged
+from counterfoil_api.operations.retries import Retry
+
+api = Api("bulk revocation")
+
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PATIENCE_SECONDS: Final = LONGEST_SECONDS + 10.0
+_SCOPE: Final = "tokens.revoke"
+_TURN_SECONDS: Final = 2.0
+"""How long somebody waits for their turn to look: most looks take milliseconds."""
+_RETRY_SECONDS: Final = 10
+_TOO_MANY: Final = "Too many bulk revocations are being planned; nothing was changed, try again."
+
+
+@api.post(
+    "/v1/revocations/plan",
+    scope=_SCOPE,
+    refusals=(ScopeMissing, BadText, UnknownUser),
+    asks=PlanRequest(filter=LEAKED),
+    patience_seconds=_PATIENCE_SECONDS,
+    only_reads=True,
+)
+async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body[PlanRequest]) -> PlanDocument:
+    """Look at what a bulk revocation would revoke, and at what would break; nothing is changed.
+
+    The plan that is answered stands for exactly these tokens with the secrets that they have. It changes when a token
+    comes, goes or is rotated, or begins or ceases to fit the filter. Being used, renamed, suspended or renewed changes
+    nothing else. With `with_children` it stands for what these tokens made as well, at any depth: of other owners than
+    the caller may end, they are counted and left alone.
+    """
+    wanted, children = await _wanted(ledger, asker, body.filter), _children(asker, body.filter)
+    async with turn(ledger):
+        found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id, children=children)
+    if not is_for(asker, reach(asker, _SCOPE)):
+        ledger.witness.note(asker, "list", shown=len(found.used_last))
+    return plan_document(found)
+
+
+@api.post(
+    "/v1/revocations",
+    instead_of=("DELETE /v1/tokens",),
+    scope=_SCOPE,
+    refusals=(ScopeMissing, PlanChanged, AlreadyExists, BadText, UnknownUser),
+    asks=REQUEST,
+    patience_seconds=_PATIENCE_SECONDS,
+)
+async def revoke_many(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
+) -> Made[JobDocument]:
+    """Have all tokens of a plan revoked by a job, if they are still exactly those.
+
+    The answer says that it was accepted: from then on it goes on to its end, whatever becomes of processes, or of
+    whoever asked for it. Each token's log tells of the job and the reason. With `with_children` it goes on to what they
+    made in the meantime, and is finished when nothing of it is left.
+    """
+    wanted, reason = await _wanted(ledger, asker, body.filter), checked_reason(body.reason)
+    children = _children(asker, body.filter)
+    job_id = await _job_id(ledger, asker, key)
+    job = None if key is None else await job_by_id(ledger.readers, asker.account, job_id)
+    if job is None:
+        command = AcceptBulkRevocation(
+            account=asker.account, id=job_id, by=asker, plan=body.plan, reason=reason, description=described(wanted),
+            total=await _staged(ledger, asker, (wanted, children), job_id, body.plan), children=children,
+        )  # fmt: skip
+        await answered(ledger, command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
+        job = await _permitted(ledger, asker, str(job_id))
+    elif key is not None:
+        key.replayed = True
+    return Made(await _shown(ledger, job), job.revision, f"/v1/revocations/{job.id}")
+
+
+@api.get("/v1/revocations", scope=_SCOPE, refusals=(ScopeMissing, BadCursor))
+async def list_revocations(ledger: Ledger, asker: Asker[Principal], *, query: Query[JobQuery]) -> JobPage:
+    """List bulk revocations, the latest first; who may revoke their own tokens alone sees those that they asked for."""
+    creator = None if reach(asker, _SCOPE) is None else asker.actor.id
+    place: Any = None if query.cursor is None else ledger.cursors.place(asker.account, "jobs", query.cursor)
+    before = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
+    jobs = await latest_jobs(ledger.readers, asker.account, creator=creator, before=before, limit=query.limit + 1)
+    page, more = jobs[: query.limit], None
+    if len(jobs) > query.limit:
+        more = ledger.cursors.made(asker.account, "jobs", [page[-1].created_at.isoformat(), str(page[-1].id)])
+    return JobPage(items=[await _shown(ledger, job) for job in page], next_cursor=more)
+
+
+@api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(ScopeMissing, NotFound, BadReference))
+async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
+    """Look at how far a bulk revocation is."""
+    found = await _permitted(ledger, asker, job)
+    return Tagged(await _shown(ledger, found), found.revision)
+
+
+@api.post(
+    "/v1/revocations/{job}/cancel",
+    instead_of=("DELETE /v1/revocations/{job}",),
+    scope=_SCOPE,
+    refusals=(ScopeMissing, NotFound, BadReference),
+)
+async def cancel_revocation(
+    ledger: Ledger, asker: Asker[Principal], *, job: JobRef, _: Body[Resumption], if_match: IfMatch
+) -> Tagged[JobDocument]:
+    """Leave the rest of the tokens as they are; those that were revoked stay so.
+
+    What a worker has in hand at this moment, some hundred tokens, is still revoked. Of a job that is over nothing is
+    changed.
+    """
+    found = await _permitted(ledger, asker, job)
+    command = CancelBulkRevocation(account=asker.account, id=found.id, by=asker, revisions=if_match)
+    found = _job((await ledger.door.execute(command)).state)
+    return Tagged(await _shown(ledger, found), found.revision)
+
+
+async def _wanted(ledger: Ledger, asker: Principal, given: Selection) -> Filter:
+    wanted = await wanted_by(ledger, asker, given, scope=_SCOPE, where="body")
+    if given.empty != given.everything:
+        raise InvalidRequest(
+            "Name the tokens by filters such as owner, or set `everything`, but not both.", where="body", field="filter"
+        )
+    return wanted
+
+
+def _children(asker: Principal, given: Selection) -> Children | None:
+    return Children(owner=reach(asker, _SCOPE)) if given.with_children else None
+
+
+async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:
+    """One job for each request under an Idempotency-Key; without a key always another one.
+
+    Another request under the same key is KeyReused before anything is looked at. Nor would it ever meet what the first
+    one froze: its job would be another one.
+    """
+    if key is None:
+        return uuid7()
+    claimed = claim(ledger.peppers, asker, key.key, request=key.request, holds_secret=False)
+    await recall(ledger.readers, claimed)
+    return named(asker.account, "job", (claimed.key_digest + claimed.body_digest).hex())
+
+
+@asynccontextmanager
+async def turn(ledger: Ledger) -> AsyncIterator[None]:
+    """Look in one's turn: a look holds a reading connection for up to minutes, and everybody else reads with these."""
+    try:
+        async with asyncio.timeout(_TURN_SECONDS):
+            await ledger.looks.acquire()
+    except TimeoutError:
+        raise Overloaded(_TOO_MANY, retry_after=_RETRY_SECONDS) from None
+    try:
+        yield
+    finally:
+        ledger.looks.release()
+
+
+async def _staged(
+    ledger: Ledger, asker: Principal, meant: tuple[Filter, Children | None], job_id: UUID, plan: str
+) -> int:
+    (wanted, children), digest = meant, bytes.fromhex(plan)
+    async with turn(ledger):
+        found = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=digest, children=children)
+    if found.digest != digest:
+        raise PlanChanged(tokens=found.tokens, plan=found.digest.hex())
+    return found.tokens
+
+
+def described(wanted: Filter) -> str:
+    """A filter as a job keeps it."""
+    return msgspec.json.encode(wanted).decode()
+
+
+async def _permitted(ledger: Ledger, asker: Principal, ref: str) -> BulkRevocation:
+    within = reach(asker, _SCOPE)
+    if _ID.fullmatch(ref) is None:
+        raise BadReference("Name a bulk revocation by its id, such as 01a20070-9783-75f2-ab79-af3b16925535.")
+    job = await job_by_id(ledger.readers, asker.account, UUID(ref))
+    if job is None or (within is not None and job.creator != asker.actor):
+        raise NotFound
+    return job
+
+
+async def _shown(ledger: Ledger, job: BulkRevocation) -> JobDocument:
+    return job_document(job, await progress(ledger.readers, job))
+
+
+def _job(state: object) -> BulkRevocation:
+    if not isinstance(state, BulkRevocation):
+        raise TypeError("a command about a job ends in one")
+    return state

@@ -1,0 +1,73 @@
+"""From plans and jobs to the documents that travel."""
+
+from typing import Literal, cast
+
+import msgspec
+
+from counterfoil.core.subjects.bulk_revocation import BulkRevocation
+from counterfoil.postgres.bulk_revocations import Progress
+from counterfoil.postgres.selection import Look
+from counterfoil_api.native.account.actors import bare
+from counterfoil_api.native.documents import OwnerDocument, TokenPlanned
+from counterfoil_api.native.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, Used
+
+Status = Literal["accepted", "running", "finished", "cancelled"]
+
+
+def plan_document(found: Look) -> PlanDocument:
+    """What a filter found."""
+    return PlanDocument(
+        plan=found.digest.hex(),
+        tokens=found.tokens,
+        left_alone=found.left_alone,
+        used=Used(hour=found.used_in_hour, day=found.used_in_day, week=found.used_in_week, never=found.never_used),
+        includes_yourself=found.includes,
+        owners=[
+            OwnerPlanned(owner=OwnerDocument(each.type, each.id), tokens=each.tokens, used_in_week=each.used_in_week)
+            for each in found.owners
+        ],
+        used_last=sample(found),
+    )
+
+
+def sample(found: Look) -> list[TokenPlanned]:
+    """Twenty of the tokens that were found at most, those that were used last."""
+    return [
+        TokenPlanned(
+            id=each.id, number=each.number, name=each.name, owner=OwnerDocument(each.owner_type, each.owner_id),
+            last_used_at=each.last_used_at,
+        )
+        for each in found.used_last
+    ]  # fmt: skip
+
+
+def job_document(job: BulkRevocation, far: Progress) -> JobDocument:
+    """A job as it is at this moment."""
+    return JobDocument(
+        id=job.id,
+        status=cast("Status", job.standing),
+        reason=job.reason,
+        filter=msgspec.json.decode(job.description) if job.description else None,
+        plan=job.plan,
+        with_children=job.children is not None,
+        total=job.total,
+        found=0 if job.children is None else max(0, far.total - job.total),
+        done=far.done,
+        revoked=far.revoked,
+        already=far.done - far.revoked - far.failed,
+        failed=far.failed,
+        some_failed=list(far.some_failed),
+        per_second=_rate(job, far),
+        created_at=job.created_at,
+        created_by=bare(job.creator),
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        revision=job.revision,
+    )
+
+
+def _rate(job: BulkRevocation, far: Progress) -> float | None:
+    if job.started_at is None:
+        return None
+    seconds = ((job.ended_at or far.at) - job.started_at).total_seconds()
+    return round(far.done / seconds, 1) if seconds > 0 else None

@@ -1,0 +1,71 @@
+"""What a token or a user made, when they are ended: shown, and where that is asked for ended with them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.subjects.bulk_revocation import AcceptBulkRevocation, Children
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.token.commands import TokenCommand
+from counterfoil.core.text import checked_reason
+from counterfoil.core.unit_of_work import AllOrNothing
+from counterfoil.postgres.descent import children_of
+from counterfoil.postgres.listing import Filter
+from counterfoil.postgres.selection import look, stage
+from counterfoil_api.auth.principals import reach
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.reads import is_for
+from counterfoil_api.native.documents import ChildrenDocument, Ending
+from counterfoil_api.native.tokens.bulk import described, turn
+from counterfoil_api.native.tokens.bulk_showing import sample
+
+_SCOPE = "tokens.revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """The user or token that is ended: `ref` is what the filter `creator` takes.
+
+    The tokens that act on behalf of `itself` end with it anyway.
+    """
+
+    id: UUID
+    ref: str
+    itself: Owner | None = None
+
+
+async def shown(ledger: Ledger, asker: Principal, maker: Maker, asked: Ending) -> ChildrenDocument:
+    """What would end with it, or what lives on. Raises ScopeMissing for who may end nothing but itself."""
+    if asked.with_children:
+        children = Children(made_by=maker.id, owner=reach(asker, _SCOPE))
+        async with turn(ledger):
+            found = await look(
+                ledger.readers, asker.account, Filter(creator=maker.id), itself=asker.actor.id, children=children
+            )
+        if not is_for(asker, children.owner):
+            ledger.witness.note(asker, "list", shown=len(found.used_last))
+        return ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, sample=tuple(sample(found)))
+    within = asker.owner if asker.lacks(_SCOPE) else None
+    living = await children_of(ledger.readers, asker.account, maker.id, owner=within, but=maker.itself)
+    return ChildrenDocument(living=living, list=f"/v1/tokens?creator={maker.ref}")
+
+
+async def ended_with(
+    ledger: Ledger, asker: Principal, maker: Maker, asked: Ending, ends: TokenCommand | SubjectCommand
+) -> tuple[AllOrNothing, ChildrenDocument]:
+    """The command that ends it together with a job for all that it made, and what is known of that by now.
+
+    Both are accepted, or neither. From then on it makes nothing any more, and the job goes on until nothing is left.
+    """
+    children, wanted, job_id = Children(made_by=maker.id, owner=reach(asker, _SCOPE)), Filter(creator=maker.id), uuid7()
+    reason = checked_reason(asked.reason)
+    async with turn(ledger):
+        found = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=None, children=children)
+    job = AcceptBulkRevocation(
+        account=asker.account, id=job_id, by=asker, plan=found.digest.hex(), reason=reason, total=found.tokens,
+        description=described(wanted), children=children,
+    )  # fmt: skip
+    document = ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, revocation=job_id)
+    return AllOrNothing((ends, job)), document

@@ -1,0 +1,60 @@
+"""Exchange: a long-lived token buys a short-lived bearer."""
+
+from uuid import UUID
+
+from msgspec import UNSET
+
+from counterfoil.core.duration import seconds
+from counterfoil.core.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge
+from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
+from counterfoil_api.auth.principals import judging
+from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.documents import BearerDocument, ExchangeRequest
+from counterfoil_api.native.tokens.token_exchange import BearerRequest, with_secret
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.examples import BEARER, EXCHANGE
+from counterfoil_api.operations.reading import Body, Presented
+
+api = Api("bearers")
+
+
+@api.post("/v1/exchange", refusals=(BadScope, BadDuration, BeyondCaller, EntryTooLarge), asks=EXCHANGE, answers=BEARER)
+async def exchange_token(
+    ledger: Ledger, approach: Presented[PresentedCredentials], body: Body[ExchangeRequest]
+) -> BearerDocument:
+    """Exchange a token's secret for a bearer.
+
+    The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
+    is first; without an audience it is for this service. A bearer is exchanged for a lesser one at `/v1/oauth/token`.
+    """
+    async with judging(ledger, approach):
+        given, wanted = _secret(approach), _wanted(body, approach)
+    bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
+    claims = bought.claims
+    return BearerDocument(
+        access_token=bought.text,
+        expires_in=claims.exp - claims.iat,
+        scope=claims.scope,
+        jti=UUID(claims.jti),
+    )
+
+
+def _wanted(body: ExchangeRequest, approach: PresentedCredentials) -> BearerRequest:
+    lifetime = None if body.lifetime is None else seconds(body.lifetime, field="lifetime")
+    if lifetime == 0:
+        raise BadDuration(
+            f"A lifetime of {body.lifetime} is too short; give at least 1s, such as 5m.", field="lifetime"
+        )
+    return BearerRequest(
+        audience=(body.audience,) if isinstance(body.audience, str) else body.audience,
+        scopes=None if body.scopes is UNSET else body.scopes,
+        lifetime_seconds=lifetime,
+        address=approach.address,
+    )
+
+
+def _secret(approach: PresentedCredentials) -> SecretGiven:
+    if not isinstance(approach.credentials, SecretGiven):
+        raise CredentialsRefused("Only a token's secret can be exchanged for a bearer token; send the secret.")
+    return approach.credentials

@@ -1,0 +1,155 @@
+"""Which tokens are meant: the filters of the list, by which many are revoked at once as well."""
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from counterfoil.core.builtin_scopes import stray
+from counterfoil.core.moments import MEANING, Moment, read
+from counterfoil.core.principal import NIL, Owner, Principal
+from counterfoil.core.refusals import ScopeMissing, UnknownUser
+from counterfoil.core.subjects.token.state import Status
+from counterfoil.core.text import METADATA_LIMIT, normal
+from counterfoil.postgres.listing import Filter
+from counterfoil_api.auth.principals import reach
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
+from counterfoil_api.native.documents import Ago, Ahead, Given, Glob
+from counterfoil_api.native.users.references import user_meant
+
+Where = Literal["query", "body"]
+Pair = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_.:/-]{1,64}=", "maxLength": 1_065})]
+Unused = Annotated[Ago, Meta(description=f"Those that were there then and were not used since. {MEANING} 90d ago.")]
+_TIMES = tuple(name for name in Filter.__struct_fields__ if name.endswith(("_after", "_before", "_since")))
+
+
+class TokenFilter(Given, frozen=True, kw_only=True):
+    """Which tokens; times are half-open: from `…_after` on, up to but without `…_before`.
+
+    A filter by metadata, scope or issuer alone reads every token of the account; one by name, owner, creator or expiry
+    narrows that. `creator` is the user or token that made them, and may have been removed or revoked since.
+    """
+
+    name: Glob | None = None
+    status: Status | None = None
+    owner_type: Literal["user", "application", "service"] | None = None
+    owner_id: (
+        Annotated[
+            str,
+            Meta(
+                max_length=255,
+                description="With the owner_type user: the id, number or e-mail address of one, or `self`.",
+            ),
+        ]
+        | None
+    ) = None
+    creator: ActorRef | None = None
+    issuer: Annotated[str, Meta(max_length=255, description="Whose JWTs they trust.")] | None = None
+    scope: Annotated[str, Meta(max_length=128)] | None = None
+    metadata: Annotated[
+        tuple[Pair, ...], Meta(max_length=METADATA_LIMIT, description="KEY=VALUE; all that are given have to hold.")
+    ] = ()
+    created_after: Ago | None = None
+    created_before: Ago | None = None
+    expires_after: Ahead | None = None
+    expires_before: Ahead | None = None
+    last_used_after: Ago | None = None
+    last_used_before: Ago | None = None
+    unused_since: Unused | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether every token is meant."""
+        return all(getattr(self, name) in (None, ()) for name in TokenFilter.__struct_fields__)
+
+
+async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
+    """What is meant, within the asker's reach: with `own.…` instead of the scope, the tokens of their own owner alone.
+
+    Raises ScopeMissing for who has neither or names another owner, UnknownUser for a user who is none, InvalidRequest
+    for what is no moment, no metadata or no scope of ours.
+    """
+    within, owner_id = reach(asker, scope), given.owner_id
+    if given.owner_type == "user" and owner_id is not None:
+        user = await user_meant(ledger, asker, owner_id)
+        if user is None and within is None:
+            raise UnknownUser(where=where, field="owner_id")
+        owner_id = owner_id if user is None else str(user.id)
+    if given.scope is not None and (wrong := stray(given.scope)):
+        raise InvalidRequest(wrong, where=where, field="scope")
+    wanted = Filter(
+        name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
+        creator=await creator_meant(ledger, asker, given.creator, within=within, where=where), issuer=given.issuer,
+        scope=given.scope, metadata=_metadata(given.metadata, where),
+    )  # fmt: skip
+    wanted = replace(wanted, **_moments(given, where))
+    if within is None:
+        return wanted
+    if wanted.owner_type not in (None, within.type) or wanted.owner_id not in (None, within.id):
+        raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
+    return replace(wanted, owner_type=within.type, owner_id=within.id)
+
+
+async def creator_meant(
+    ledger: Ledger, asker: Principal, ref: str | None, *, within: Owner | None, where: Where
+) -> UUID | None:
+    """The id of the user or token that made what is meant.
+
+    Raises UnknownUser where there is none; with a reach of one owner nobody is told that, and nothing is found.
+    """
+    if ref is None:
+        return None
+    try:
+        return await actor_meant(ledger, asker, ref, field="creator", where=where)
+    except UnknownUser:
+        if within is None or ref.isdigit():
+            raise
+        return NIL
+
+
+def _composed(name: str | None) -> str | None:
+    """Names are kept composed; blanks around a glob stay, since they may follow what it leaves open."""
+    return None if name is None else unicodedata.normalize("NFC", name)
+
+
+def _moments(given: TokenFilter, where: Where) -> dict[str, Moment]:
+    stated = {name: getattr(given, name) for name in _TIMES}
+    return {name: moment(text, where=where, field=name) for name, text in stated.items() if text is not None}
+
+
+def moment(text: str, *, where: Where, field: str) -> Moment:
+    """What a filter states as a moment."""
+    try:
+        return read(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{error}.", where=where, field=field) from None
+
+
+def _metadata(pairs: tuple[str, ...], where: Where) -> dict[str, str] | None:
+    wanted: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or wanted.setdefault(key, said := normal(value)) != said:
+            raise InvalidRequest(
+                f"{pair!r} is not metadata to look for; state KEY=VALUE, such as env=production, each key once.",
+                where=where,
+                field="metadata",
+            )
+    return wanted or None
+
+
+def in_utc(moment: datetime, *, where: Where, field: str) -> datetime:
+    """The same moment in UTC. Near the ends of the calendar one with an offset is none at all there."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidRequest(
+            "A time must lie between the years 1 and 9999 in UTC, such as 2027-03-01T12:00:00Z.",
+            where=where,
+            field=field,
+        ) from None

@@ -1,0 +1,269 @@
+"""New secrets: create, clone and rotate, each answered once with the secret and never again."""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from counterfoil.core.duration import seconds
+from counterfoil.core.events import Rotated
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.refusals import (
+    AlreadyRevoked,
+    BadDuration,
+    BadExpiry,
+    BadMetadata,
+    BadNetwork,
+    BadOwner,
+    BadQuota,
+    BadRateLimit,
+    BadReference,
+    BadScope,
+    BadText,
+    BadTrust,
+    BeyondCaller,
+    BeyondOwner,
+    BeyondPolicy,
+    EntryTooLarge,
+    KeyTooShort,
+    LifetimeRequired,
+    LifetimeUnwanted,
+    NoSecret,
+    NotFound,
+    OwnerQuotaExceeded,
+    PreviousSecretGood,
+    ScopeMissing,
+    SecretNoLongerAvailable,
+    SecretRetired,
+    UnknownUser,
+    UserGone,
+)
+from counterfoil.core.subjects.token.state import Token, refusal_for
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil.door.batch import recall
+from counterfoil.idempotency import claim
+from counterfoil.uses.issue import Wish
+from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
+from counterfoil_api.auth.principals import authenticate, reach
+from counterfoil_api.auth.verification import look, refuse_networks
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.catalogue import expanded
+from counterfoil_api.native.account.described import undescribed
+from counterfoil_api.native.documents import Copy, Issued, NewToken, OwnerGiven, Rotation, TokenDocument
+from counterfoil_api.native.tokens.references import TokenRef, permitted
+from counterfoil_api.native.tokens.showing import token_document
+from counterfoil_api.native.tokens.warnings import warned
+from counterfoil_api.native.tokens.wishes import Turn, issue, rotate, trusting
+from counterfoil_api.native.users.references import owner_meant
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.examples import ISSUED, NEW_TOKEN, ROTATION
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.replies import Made, Tagged
+from counterfoil_api.operations.retries import Retry
+
+api = Api("tokens")
+
+_WORDS = (*(BadText, BadScope, BadMetadata, BadDuration, BadExpiry, BadNetwork, BadRateLimit, BadQuota, EntryTooLarge),)
+_OWNER = (BadOwner, UnknownUser, UserGone, OwnerQuotaExceeded)
+_SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
+
+
+@api.post(
+    "/v1/tokens",
+    scope="tokens.create",
+    refusals=(ScopeMissing, BeyondCaller, BeyondOwner, BeyondPolicy, *_OWNER, *_WORDS, BadTrust, *_SECRET_ONCE),
+    asks=NEW_TOKEN,
+    answers=ISSUED,
+)
+async def create_token(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+) -> Made[Issued]:
+    """Issue a token.
+
+    The reply shows its secret, this once. A token has no more than its issuer: scopes and lifetime. Without `owner`
+    it acts on behalf of its issuer's owner. A user is named by their id, number or e-mail address, and has to exist.
+    With a `trust` it has no secret: at /v1/oauth/token, JWTs of the trusted issuer are exchanged for bearers.
+    """
+    owner = await _owner(ledger, asker, body.owner)
+    scopes = await expanded(ledger, asker, body.scopes, body.scope_sets)
+    wish = Wish(
+        name=body.name,
+        owner=owner,
+        description=body.description,
+        scopes=scopes,
+        metadata=body.metadata,
+        networks=body.networks,
+        rate_limit=body.rate_limit,
+        max_uses=body.max_uses,
+        trust=None if body.trust is None else body.trust.trust,
+        duration=body.duration,
+        expires_at=body.expires_at,
+    )
+    return await _made(ledger, asker, wish, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/clone",
+    scope="tokens.create",
+    refusals=(
+        ScopeMissing,
+        BeyondCaller,
+        BeyondOwner,
+        BeyondPolicy,
+        NotFound,
+        BadReference,
+        *_OWNER,
+        *_WORDS,
+        *_SECRET_ONCE,
+    ),
+    asks=Copy(name="nightly-backup-2"),
+    answers=ISSUED,
+)
+async def clone_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
+) -> Made[Issued]:
+    """Issue another token like this one.
+
+    What the body states is different in the copy. A copy lives as long as the original was meant to; the copy of a
+    token that was given an expiry without a duration ends with it.
+    """
+    reach(asker, "tokens.create")
+    original = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    given = OwnerGiven(type=original.owner.type, id=original.owner.id) if body.owner is UNSET else body.owner
+    owner = await _owner(ledger, asker, given)
+    duration, expires_at = _life_like(original, body)
+    wish = Wish(
+        name=(original.name or "") if body.name is UNSET else body.name,
+        owner=owner,
+        description=original.description if body.description is UNSET else body.description,
+        scopes=original.scopes if body.scopes is UNSET else body.scopes,
+        metadata=original.metadata if body.metadata is UNSET else body.metadata,
+        networks=original.networks if body.networks is UNSET else body.networks,
+        rate_limit=original.rate_limit if body.rate_limit is UNSET else body.rate_limit,
+        max_uses=original.max_uses if body.max_uses is UNSET else body.max_uses,
+        trust=original.trust,
+        duration=duration,
+        expires_at=expires_at,
+        cloned_from=original.id,
+    )
+    return await _made(ledger, asker, wish, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/rotate",
+    scope="tokens.rotate",
+    refusals=(
+        *(ScopeMissing, BeyondCaller, BeyondPolicy, NotFound, BadReference, AlreadyRevoked, BadDuration, BadExpiry),
+        *(OwnerQuotaExceeded, LifetimeRequired, LifetimeUnwanted, PreviousSecretGood, NoSecret, *_SECRET_ONCE),
+    ),
+    asks=ROTATION,
+    answers=ISSUED,
+)
+async def rotate_token(
+    ledger: Ledger,
+    approach: Presented[PresentedCredentials],
+    *,
+    ref: TokenRef,
+    body: Body[Rotation],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[Issued]:
+    """Replace a token's secret.
+
+    `grace` says how long the previous secret stays good; `0s` ends it, and the bearers that it bought, at once.
+    At most two secrets are good at once: to cut an earlier grace short, state `ends_previous`.
+    The lifetime stays as it is. An expired token needs a new one, and its previous secret stays dead. A token may
+    rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
+    """
+    try:
+        asker = await authenticate(ledger, approach)
+    except SecretRetired:
+        issued = await _recalled(ledger, approach, key)
+        return Tagged(issued, issued.token.revision)
+    listed = await permitted(ledger, asker, ref, scope="tokens.rotate")
+    turn = Turn(
+        grace_seconds=_grace_seconds(body.grace),
+        ends_previous=body.ends_previous,
+        duration=body.duration,
+        expires_at=body.expires_at,
+        revisions=if_match,
+    )
+
+    def shown(outcome: Outcome, secret: str) -> Issued:
+        document = _document(outcome, last_used_at=listed.last_used_at)
+        return Issued(token=document, secret=secret, ended_early=_ended_early(outcome))
+
+    issued = await rotate(ledger, asker, listed.token, key, shown, kind=Issued, turn=turn)
+    return Tagged(issued, issued.token.revision)
+
+
+def _grace_seconds(text: str) -> int:
+    try:
+        return seconds(text)
+    except BadDuration:
+        raise BadDuration(
+            f"{text!r} is not how long the previous secret stays good; state a duration such as 24h, or 0s for none.",
+            field="grace",
+        ) from None
+
+
+def _ended_early(outcome: Outcome) -> datetime | UnsetType:
+    event = outcome.facts[-1].event
+    return event.ended_early if isinstance(event, Rotated) else UNSET
+
+
+async def _made(ledger: Ledger, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
+    foreign = await undescribed(ledger, asker, wish.scopes)
+
+    def shown(outcome: Outcome, secret: str | UnsetType = UNSET) -> Issued:
+        return Issued(token=warned(_document(outcome), foreign), secret=secret)
+
+    if wish.trust is None:
+        issued = await issue(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
+    else:
+        issued = await trusting(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
+    return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
+
+
+def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> TokenDocument:
+    return token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=last_used_at)
+
+
+async def _recalled(ledger: Ledger, approach: PresentedCredentials, retry: Retry | None) -> Issued:
+    """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
+    given = approach.credentials
+    found = await look(ledger, given) if isinstance(given, SecretGiven) else None
+    if found is None or retry is None:
+        raise SecretRetired
+    await refuse_networks(ledger, found, approach.address)
+    seen = found.seen
+    if refusal_for(seen, seen.generation, seen.at, seen.context):  # what is told again would open nothing, or not now
+        raise SecretRetired
+    asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
+    claimed = claim(ledger.peppers, asker, retry.key, request=retry.request, holds_secret=True)
+    outcome = await recall(ledger.readers, claimed)
+    if outcome is None or outcome.reply is None:
+        raise SecretRetired
+    retry.replayed = True
+    issued = msgspec.json.decode(outcome.reply, type=Issued)
+    # Its own rotation and no other's: of another token, or after this one, it could not have been told by this secret.
+    if (issued.token.id, issued.token.generation) != (seen.id, found.generation + 1):
+        raise SecretRetired
+    return issued
+
+
+def _life_like(original: Token, body: Copy) -> tuple[str | None, datetime | None]:
+    if body.duration is not None or body.expires_at is not None:
+        return body.duration, body.expires_at
+    return (original.duration, None) if original.duration is not None else (None, original.expires_at)
+
+
+async def _owner(ledger: Ledger, asker: Principal, given: OwnerGiven | None) -> Owner:
+    """On whose behalf the token is to act; who issues for their own owner alone does not learn who else there is."""
+    within = reach(asker, "tokens.create")
+    owner = asker.owner if given is None else await owner_meant(ledger, asker, given)
+    if within is not None and owner != within:
+        raise BeyondCaller("This caller may issue tokens for its own owner alone; leave the owner out.")
+    if owner is None:
+        raise NotFound if given is None else UnknownUser(field="owner.id")
+    return owner

@@ -1,0 +1,89 @@
+"""Burning: whoever finds a secret ends it, without being anybody here; and is not told whether it was one."""
+
+import asyncio
+from typing import Annotated, Final
+
+import msgspec
+import structlog
+from msgspec import Meta
+
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil_api.http.addresses import network_of
+from counterfoil_api.http.errors import InvalidRequest, RateLimited
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.quotas import Quota
+from counterfoil_api.native.tokens.revoke_by_secret import end_all
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Body, ClientAddress
+from counterfoil_api.operations.replies import Accepted
+
+log = structlog.get_logger()
+api = Api("leaks")
+
+MOST: Final = 1_000
+_LONGEST_BODY: Final = 2 * 1024 * 1024
+BEAT_SECONDS: Final = 0.5
+_IN_A_BEAT: Final = 250
+"""Answers are given on the beat, and no sooner than so many tokens are ended: time tells nobody whether any were."""
+_REASON: Final = "Its secret was reported as leaked."
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A secret as secret scanners report it; what else they say of it is read by nobody, and not kept."""
+
+    token: Annotated[str, Meta(max_length=4_096)]
+    type: str = ""
+    url: str = ""
+    source: str = ""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How many were read."""
+
+    received: int
+
+
+Found = Annotated[str, Meta(max_length=4_096)] | Finding
+
+
+@api.post("/v1/burn", longest_body=_LONGEST_BODY, refusals=(RateLimited,), asks=["cfl_service_4dQp…"])
+async def burn_secrets(ledger: Ledger, address: ClientAddress, *, body: Body[list[Found]]) -> Accepted[Report]:
+    """Report up to 1,000 leaked secrets; every token that one of them opens is revoked.
+
+    Nobody need log in: who holds a secret could do worse with it. The answer comes when all is done, and is the same
+    whatever there was to do. A secret that a rotation replaced ends nothing; nor does a bearer, which its receivers
+    hold rightly. Elements are secrets, or objects with a `token` as secret scanners send them.
+    """
+    if len(body) > MOST:
+        raise InvalidRequest(
+            f"A report may have at most {MOST:,} secrets; send the others in another report.", where="body"
+        )
+    await _spend(ledger, network_of(address))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    secrets = frozenset(each.token if isinstance(each, Finding) else each for each in body)
+    ended = await end_all(ledger, secrets, by=SYSTEM, reason=_REASON)
+    log.info("leaks_reported", received=len(body), ended=ended)
+    await asyncio.sleep(until_beat(loop.time() - began, len(body)))
+    return Accepted(Report(len(body)))
+
+
+def until_beat(elapsed_seconds: float, reported: int) -> float:
+    """How long an answer to so many waits: for the beat by which all of them could have been ended, or the next one.
+
+    It is always more than nothing: the clock of a busy loop may stand still, and an answer at once would tell.
+    """
+    least = BEAT_SECONDS * (1 + reported // _IN_A_BEAT)
+    return max(least - elapsed_seconds, BEAT_SECONDS - elapsed_seconds % BEAT_SECONDS)
+
+
+async def _spend(ledger: Ledger, network: str) -> None:
+    """Count a report of this network, or refuse it."""
+    if ledger.settings.burn_limit is None:
+        return
+    left = await ledger.limits.quotas.take(f"burn:{network}", Quota(*ledger.settings.burn_limit))
+    if not left.granted:
+        ledger.limits.attempts.note(NIL, "rate-limited", network=network)
+        raise RateLimited(
+            "Your network sent too many reports; wait as long as Retry-After says.", retry_after=left.whole_seconds
+        )

@@ -1,0 +1,218 @@
+"""Tokens as they are and as they were: list them, look at one, now or at a past moment."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from counterfoil.core import moments
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.history import Past, past
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import BadReference, BadText, NotFound, ScopeMissing, UnknownUser
+from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
+from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.actors import Names, names
+from counterfoil_api.native.account.reads import is_for, is_own
+from counterfoil_api.native.documents import (
+    AsOf,
+    Cursor,
+    EventPage,
+    Given,
+    Limit,
+    SubjectDocument,
+    TokenDocument,
+    TokenPage,
+)
+from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, wanted_by
+from counterfoil_api.native.tokens.references import TokenRef, permitted
+from counterfoil_api.native.tokens.showing import event_document, listed_document, token_document
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.examples import TOKEN, TOKENS
+from counterfoil_api.operations.reading import Asker, Query
+from counterfoil_api.operations.replies import Tagged
+
+api = Api("tokens")
+
+Order = Literal[
+    "created", "name", "expires", "updated", "last_used", "number",
+    "-created", "-name", "-expires", "-updated", "-last_used", "-number",
+]  # fmt: skip
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_LAST_VERSION = 2**62
+
+
+class TokenQuery(TokenFilter, frozen=True, kw_only=True):
+    """Which tokens, in which order; times are half-open: from `…_after` on, up to but without `…_before`."""
+
+    sort: Order = "created"
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class PastQuery(Given, frozen=True, kw_only=True):
+    """Now, unless a past moment is named."""
+
+    as_of: (
+        Annotated[
+            str,
+            Meta(
+                max_length=64,
+                description="A past moment (RFC 3339) or a version of the token.",
+                examples=["2026-03-01T00:00:00Z"],
+                extra_json_schema={"pattern": "^([1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?)$"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class EventQuery(Given, frozen=True, kw_only=True):
+    """The oldest events first, or with `-version` the newest."""
+
+    sort: Literal["version", "-version"] = "version"
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.get(
+    "/v1/tokens",
+    scope="tokens.read",
+    refusals=(ScopeMissing, BadCursor, BadText, UnknownUser),
+    answers=TOKENS,
+)
+async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
+    """List the tokens of the account, or of those the ones within the asker's reach."""
+    wanted = await wanted_by(ledger, asker, query, scope="tokens.read", where="query")
+    question: list[Any] = ["tokens by creation", wanted, query.sort]
+    sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
+    listed = await page_of(
+        ledger.readers,
+        asker.account,
+        wanted,
+        sort=sort,
+        descending=query.sort.startswith("-"),
+        after=_place(ledger, asker, question, query.cursor),
+        limit=query.limit + 1,
+    )
+    page = listed[: query.limit]
+    if not is_for(asker, _owner_of(wanted)):
+        ledger.witness.note(asker, "list", shown=len(page))
+    more = ledger.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
+    known = await names(ledger, asker, (each.token.creator.id for each in page))
+    return TokenPage(items=[listed_document(each, known) for each in page], next_cursor=more)
+
+
+def _owner_of(wanted: Filter) -> Owner | None:
+    if wanted.owner_type is None or wanted.owner_id is None:
+        return None
+    return msgspec.convert({"type": wanted.owner_type, "id": wanted.owner_id}, Owner)
+
+
+@api.get(
+    "/v1/tokens/{ref}",
+    scope="tokens.read",
+    refusals=(ScopeMissing, NotFound, BadReference),
+    answers=TOKEN,
+)
+async def get_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
+) -> Tagged[TokenDocument]:
+    """Look at a token, now or as it was.
+
+    A token may always look at itself. With `as_of` the reply names the event that decided what it was
+    good for.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.read")
+    own, tokens = is_own(asker, listed.token), (listed.token.id,)
+    if query.as_of is None:
+        document = listed_document(listed, await names(ledger, asker, (listed.token.creator.id,)))
+        if not own:
+            ledger.witness.note(asker, "token", shown=1, tokens=tokens)
+    else:
+        document = await _past_document(ledger, asker, listed, query.as_of)
+        if not own:
+            await ledger.witness.tell(asker, "past", shown=1, tokens=tokens)
+    return Tagged(document, document.revision)
+
+
+@api.get(
+    "/v1/tokens/{ref}/events",
+    scope="tokens.read",
+    refusals=(ScopeMissing, NotFound, BadReference, BadCursor),
+)
+async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]) -> EventPage:
+    """List what happened to a token."""
+    token = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    descending = query.sort == "-version"
+    question: list[Any] = ["events", token.id, query.sort]
+    place = _place(ledger, asker, question, query.cursor)
+    after = place[0] if place else (_LAST_VERSION if descending else 0)
+    facts = await events_of(
+        ledger.readers,
+        token.account,
+        token.id,
+        after=msgspec.convert(after, int),
+        limit=query.limit + 1,
+        descending=descending,
+    )
+    page = facts[: query.limit]
+    if not is_own(asker, token):
+        await ledger.witness.tell(asker, "events", shown=len(page), tokens=(token.id,))
+    more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
+    known = await names(ledger, asker, (fact.by.id for fact in page))
+    return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
+
+
+def _place(ledger: Ledger, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
+    return None if cursor is None else ledger.cursors.place(asker.account, question, cursor)
+
+
+async def _past_document(ledger: Ledger, asker: Principal, listed: Listed, as_of: str) -> TokenDocument:
+    token = listed.token
+    at, version = await _moment(ledger, listed, as_of)
+    changes = await changes_until(ledger.readers, token.account, token.id, at=at, version=version)
+    user = token.owner.user
+    owner = [] if user is None else await happened_until(ledger.readers, token.account, user, "user", at)
+    of_account = await happened_until(ledger.readers, token.account, token.account, "account", at)
+    then = past(changes, at, owner=owner, of_account=of_account)
+    if then is None:
+        raise NotFound("This token did not exist at that time.")
+    known = await names(ledger, asker, (token.creator.id, then.decided_by.by.id))
+    document = token_document(then.token, at=at, context=then.context, last_used_at=None, known=known)
+    # The log knows exchanges, not verifications: when a token was last used in the past, and how often, is not to be
+    # told from it.
+    return replace(document, last_used_at=None, uses_left=None, as_of=_as_of(then, known))
+
+
+def _as_of(then: Past, known: Names) -> AsOf:
+    fact = then.decided_by
+    subject = SubjectDocument(kind=fact.subject.kind, id=fact.subject.id)
+    told = event_document(fact, known)
+    if subject.kind != "token":  # what was said of a person is for those who may see people
+        told = replace(told, private=None)
+    return AsOf(at=then.at, subject=subject, decided_by=told)
+
+
+async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime, int | None]:
+    if _VERSION.fullmatch(as_of):
+        version = int(as_of)
+        at = await moment_of(ledger.readers, listed.token.account, listed.token.id, version)
+        if at is None:
+            raise NotFound("The token has not reached this version yet.")
+        return at, version
+    named = moments.stated(as_of)
+    if named is None:
+        wrong = moments.zoneless(as_of)
+        raise InvalidRequest(
+            f"{wrong or f'Write a past time like {moments.EXAMPLE} or {moments.DATE_EXAMPLE}, or a version like 3'}.",
+            where="query", field="as_of",
+        )  # fmt: skip
+    if in_utc(named, where="query", field="as_of") > listed.at:
+        raise InvalidRequest("This time is in the future; state a past one.", where="query", field="as_of")
+    return named, None

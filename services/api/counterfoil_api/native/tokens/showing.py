@@ -1,0 +1,105 @@
+"""From the ledger's state to the documents that travel."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from counterfoil.core.events import Fact
+from counterfoil.core.subjects.token.state import Context, Token, refusal_for, status, used_up
+from counterfoil.core.trust import Trust
+from counterfoil.postgres.alerts import Alert
+from counterfoil.postgres.listing import Listed
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.native.account.actors import Names, actor_document, bare
+from counterfoil_api.native.documents import AlertDocument, EventDocument, OwnerDocument, TokenDocument, TrustDocument
+
+
+def token_document(
+    token: Token, *, at: datetime, context: Context, last_used_at: datetime | None, known: Names | None = None
+) -> TokenDocument:
+    """A token as it is at this moment, with what surrounds it; its creator by name, where names are known."""
+    denied = refusal_for(token, token.generation, at, context) or used_up(token.bounds, context)
+    standing = status(token, at, context)
+    return TokenDocument(
+        id=token.id,
+        number=token.number,
+        account=token.account,
+        owner=OwnerDocument(token.owner.type, token.owner.id),
+        creator=bare(token.creator) if known is None else actor_document(token.creator, known),
+        name=token.name,
+        description=token.description,
+        scopes=token.scopes,
+        effective_scopes=context.left_of(token.scopes),
+        metadata=token.metadata,
+        networks=token.networks,
+        rate_limit=token.rate_limit,
+        max_uses=token.max_uses,
+        uses_left=None if token.max_uses is None else max(token.max_uses - context.used, 0),
+        trust=_trust_document(token.trust),
+        trust_by=None if token.trust_by is None else bare(token.trust_by),
+        status=standing,
+        refused=kind_of(denied).name if denied else None,
+        duration=token.duration,
+        expires_at=token.expires_at,
+        created_at=token.created_at,
+        updated_at=token.updated_at,
+        last_exchanged_at=token.last_exchanged_at,
+        last_used_at=_later(last_used_at, token.last_exchanged_at),
+        generation=token.generation,
+        previous_secret_until=None if standing == "revoked" else _still_to_come(token.previous_until, at),
+        stub=token.stub,
+        revision=token.revision,
+        reason=token.reason,
+        dialect=token.dialect,
+    )
+
+
+def _trust_document(trust: Trust | None) -> TrustDocument | None:
+    if trust is None:
+        return None
+    return TrustDocument(issuer=trust.issuer, audience=trust.audience, claims=trust.claims, once=trust.once)
+
+
+def listed_document(listed: Listed, known: Names | None = None) -> TokenDocument:
+    """A token as it was read."""
+    return token_document(
+        listed.token, at=listed.at, context=listed.context, last_used_at=listed.last_used_at, known=known
+    )
+
+
+def event_document(fact: Fact, known: Names) -> EventDocument:
+    """An event as the log tells it, with what who did it is called now."""
+    data: dict[str, Any] = msgspec.to_builtins(fact.event)
+    private = data.pop("private", None)
+    return EventDocument(
+        version=fact.version,
+        type=fact.type,
+        at=fact.at,
+        by=actor_document(fact.by, known),
+        data=data,
+        private=private,
+    )
+
+
+def alert_document(alert: Alert) -> AlertDocument:
+    """An alert as it is at this moment."""
+    listed, expires_at = alert.listed, alert.expires_at
+    return AlertDocument(
+        kind="expiring" if expires_at > listed.at else "expired",
+        at=alert.at,
+        threshold_seconds=alert.threshold,
+        left_seconds=math.floor((expires_at - listed.at).total_seconds()),
+        recent_uses=alert.recent_uses,
+        owner_status="active" if listed.context.owner == "active" else "disabled",
+        token=listed_document(listed),
+    )
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((moment for moment in (one, other) if moment is not None), default=None)
+
+
+def _still_to_come(moment: datetime | None, at: datetime) -> datetime | None:
+    return moment if moment is not None and moment > at else None

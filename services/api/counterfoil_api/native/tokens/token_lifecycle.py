@@ -1,0 +1,247 @@
+"""Tokens are changed: update, renew, suspend, resume and revoke them; no secret is ever shown here."""
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import (
+    AlreadyRevoked,
+    BadDuration,
+    BadExpiry,
+    BadMetadata,
+    BadNetwork,
+    BadQuota,
+    BadRateLimit,
+    BadReference,
+    BadScope,
+    BadText,
+    BadTrust,
+    BeyondCaller,
+    BeyondOwner,
+    BeyondPolicy,
+    EntryTooLarge,
+    NotFound,
+    NothingToRenew,
+    NoTrust,
+    OwnerQuotaExceeded,
+    RenewsItself,
+    ScopeMissing,
+)
+from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome
+from counterfoil.postgres.listing import Listed
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.described import Undescribed, undescribed
+from counterfoil_api.native.documents import Ending, Renewal, Resumption, Suspension, TokenChanges, TokenDocument
+from counterfoil_api.native.tokens import children
+from counterfoil_api.native.tokens.references import TokenRef, permitted
+from counterfoil_api.native.tokens.showing import listed_document, token_document
+from counterfoil_api.native.tokens.warnings import warned
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
+from counterfoil_api.operations.replies import Tagged
+from counterfoil_api.operations.retries import Retry
+
+api = Api("tokens")
+
+_BOUNDS = (BadNetwork, BadRateLimit, BadQuota, EntryTooLarge)
+_TARGET = (ScopeMissing, NotFound, BadReference)
+
+
+@api.patch(
+    "/v1/tokens/{ref}",
+    scope="tokens.update",
+    refusals=(
+        *(*_TARGET, AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy),
+        *(BadText, BadScope, BadMetadata, *_BOUNDS, BadTrust, NoTrust),
+    ),
+    asks=CHANGES,
+    answers=TOKEN,
+)
+async def update_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: TokenRef,
+    body: Body[TokenChanges],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Change what is said of a token.
+
+    Scopes are replaced as a whole. Nobody changes a token that holds more than they do, or gives it more. Another
+    `trust` ends the bearers that were bought under the one before; a token that has a secret can have none.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.update")
+    foreign = None if body.scopes is UNSET else await undescribed(ledger, asker, body.scopes)
+    command = Update(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=if_match,
+        name=body.name,
+        description=body.description,
+        scopes=body.scopes,
+        metadata=body.metadata,
+        undescribed=() if foreign is None else foreign.scopes,
+        networks=body.networks,
+        rate_limit=body.rate_limit,
+        max_uses=body.max_uses,
+        trust=UNSET if body.trust is UNSET else body.trust.trust,
+    )
+    return await _changed(ledger, listed, command, key, foreign=foreign)
+
+
+@api.post(
+    "/v1/tokens/{ref}/renew",
+    scope="tokens.renew",
+    refusals=(
+        *_TARGET,
+        AlreadyRevoked,
+        BeyondCaller,
+        BeyondPolicy,
+        BadDuration,
+        BadExpiry,
+        NothingToRenew,
+        RenewsItself,
+        OwnerQuotaExceeded,
+    ),
+    asks=RENEWAL,
+    answers=TOKEN,
+)
+async def renew_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: TokenRef,
+    body: Body[Renewal],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Move a token's expiry; its secret stays.
+
+    With neither `duration` nor `expires_at` the token lives its own duration again, from now on.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.renew")
+    command = Renew(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=if_match,
+        duration=body.duration,
+        expires_at=body.expires_at,
+    )
+    return await _changed(ledger, listed, command, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/suspend",
+    scope="tokens.suspend",
+    refusals=(*_TARGET, AlreadyRevoked, BadText),
+    asks=SUSPENSION,
+    answers=TOKEN,
+)
+async def suspend_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: TokenRef,
+    body: Body[Suspension],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Refuse a token until it is resumed."""
+    listed = await permitted(ledger, asker, ref, scope="tokens.suspend")
+    command = Suspend(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=if_match,
+        reason=body.reason,
+    )
+    return await _changed(ledger, listed, command, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/resume",
+    scope="tokens.resume",
+    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller),
+    answers=TOKEN,
+)
+async def resume_token(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    ref: TokenRef,
+    _: Body[Resumption],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[TokenDocument]:
+    """Accept a suspended token again.
+
+    Who holds no more than `own.resume` resumes what was suspended with no more than `own.suspend`; a suspension with
+    `tokens.suspend` is undone with `tokens.resume` alone.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.resume")
+    command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match)
+    return await _changed(ledger, listed, command, key)
+
+
+@api.post(
+    "/v1/tokens/{ref}/revoke",
+    instead_of=("DELETE /v1/tokens/{ref}",),
+    scope="tokens.revoke",
+    refusals=(*_TARGET, BadText),
+    asks=REVOCATION,
+    answers=TOKEN,
+)
+async def revoke_token(
+    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Ending], if_match: IfMatch
+) -> Tagged[TokenDocument]:
+    """End a token for ever, and with `with_children` all that it made.
+
+    Once this is answered, this service and whoever asks it accept neither its secrets nor the bearers that they
+    bought. Who checks bearers by their signature alone goes on until they end. Revoking again changes nothing, the
+    reason included.
+
+    What it made lives on, and the reply says how much that is. With `with_children` a job revokes it, at any depth and
+    whenever it was made; a caller who may end the tokens of one owner alone leaves those of others alone. With
+    `dry_run` nothing is changed, and the reply says what would be.
+    """
+    listed = await permitted(ledger, asker, ref, scope="tokens.revoke")
+    command = Revoke(
+        account=asker.account,
+        token_id=listed.token.id,
+        by=asker,
+        revisions=if_match,
+        reason=body.reason,
+    )
+    maker = children.Maker(listed.token.id, f"token:{listed.token.number}")
+    if body.dry_run:
+        document, made = listed_document(listed), await children.shown(ledger, asker, maker, body)
+    elif body.with_children:
+        both, made = await children.ended_with(ledger, asker, maker, body, command)
+        document = (await _changed(ledger, listed, both, None)).body
+    else:
+        document = (await _changed(ledger, listed, command, None)).body
+        made = await children.shown(ledger, asker, maker, body)
+    return Tagged(replace(document, children=made), document.revision)
+
+
+async def _changed(
+    ledger: Ledger,
+    before: Listed,
+    command: Change | AllOrNothing,
+    retry: Retry | None,
+    *,
+    foreign: Undescribed | None = None,
+) -> Tagged[TokenDocument]:
+    def shown(outcome: Outcome) -> TokenDocument:
+        used = before.last_used_at
+        document = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=used)
+        return document if foreign is None else warned(document, foreign)
+
+    document = await answered(ledger, command, retry, shown, kind=TokenDocument, holds_secret=False)
+    return Tagged(document, document.revision)

@@ -1,0 +1,19 @@
+"""What was done as it was asked for and deserves a second look, said in the reply."""
+
+from msgspec.structs import replace
+
+from counterfoil_api.native.account.described import Undescribed
+from counterfoil_api.native.documents import TokenDocument, WarningDocument
+
+
+def warned(document: TokenDocument, foreign: Undescribed) -> TokenDocument:
+    """The document with what deserves a second look."""
+    warnings = []
+    if document.expires_at is None and document.duration is None:
+        detail = "No lifetime was given and the account's policy has none: this token never expires. Renew it with one."
+        warnings.append(WarningDocument(code="never-expires", detail=detail))
+    if foreign.scopes and foreign.catalogue:
+        shown = ", ".join(foreign.scopes[:5])
+        detail = f"The account's catalogue of scopes does not describe {shown}; check the spelling."
+        warnings.append(WarningDocument(code="scopes-undescribed", detail=detail))
+    return replace(document, warnings=tuple(warnings))

@@ -1,0 +1,134 @@
+"""What travels about users: the bodies that callers send, and the documents that they get; no hash, no seed."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from counterfoil.core import text
+from counterfoil.core.emails import EMAIL_PATTERN
+from counterfoil.core.subjects.user import User, login_of
+from counterfoil.core.subjects.user_events import Role
+from counterfoil_api.native.documents import ChildrenDocument, Duration, Given, Issued, Name, Scopes
+
+_ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
+Email = Annotated[
+    str,
+    Meta(examples=["ada@example.org"], extra_json_schema={"pattern": _ADDRESS, "maxLength": 255}),
+]
+Password = Annotated[
+    str,
+    Meta(
+        description="12 characters to 1,024 bytes, of whatever kind; without it one is made up and shown once.",
+        extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]*$", "minLength": 12, "maxLength": 1_024},
+    ),
+]
+
+
+class NewUser(Given, frozen=True, kw_only=True):
+    """A user to be added; `scopes` are what they may do beyond their role."""
+
+    email: Email
+    role: Role
+    scopes: Scopes = ()
+    password: Password | None = None
+
+
+class UserChanges(Given, frozen=True, kw_only=True):
+    """What to change; a field that is not there stays as it is."""
+
+    email: Email | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    scopes: Scopes | UnsetType = UNSET
+
+
+class NewPassword(Given, frozen=True, kw_only=True):
+    """Another password; without one it is made up and shown once."""
+
+    password: Password | None = None
+
+
+class OneTimeCode(Given, frozen=True, kw_only=True):
+    """The six digits that the authenticator shows now."""
+
+    code: Annotated[str, Meta(max_length=32, examples=["492039"])]
+
+
+class NewLogin(Given, frozen=True, kw_only=True):
+    """A token for oneself, which may do all that one may, or only `scopes`."""
+
+    name: Name = "login"
+    duration: Duration = "8h"
+    scopes: Scopes | UnsetType = UNSET
+
+
+class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A user. `totp` says that a one-time code is asked of them; `recovery_codes` are how many are left."""
+
+    id: UUID
+    number: int | None
+    account: UUID
+    email: str | None
+    role: Role
+    scopes: tuple[str, ...]
+    standing: Literal["active", "disabled", "removed"]
+    totp: bool
+    recovery_codes: int
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+    login: Annotated[
+        str | None, Meta(description="The user-id of Basic authentication; null once they are removed.")
+    ] = None
+    children: Annotated[ChildrenDocument | UnsetType, Meta(description="In the reply that removes them.")] = UNSET
+
+
+class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """A user, and the password that was made up for them: it is shown this once. Null if it was given."""
+
+    user: UserDocument
+    password: str | None
+
+
+class UserPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some users, and where the next ones begin."""
+
+    items: list[UserDocument]
+    next_cursor: str | None
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """A seed for an authenticator, as text, as an address and as a QR code (SVG); shown this once."""
+
+    secret: str
+    uri: str
+    qr: str
+
+
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+    """A user from whom one-time codes are asked from now on, and the codes for when the authenticator is lost."""
+
+    user: UserDocument
+    recovery_codes: list[str]
+
+
+class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Who logged in, and the token that they got; its secret is shown this once."""
+
+    user: UserDocument
+    issued: Issued
+
+
+def user_document(state: object, default_account: UUID) -> UserDocument:
+    """How a user is shown; those of the default account log in with their e-mail address alone."""
+    if not isinstance(state, User):
+        raise TypeError("a command about a user ends in one")
+    standing: Literal["active", "disabled", "removed"] = state.standing  # type: ignore[assignment] # one of these
+    return UserDocument(
+        id=state.id, number=state.number, account=state.account, email=state.name,
+        login=None if state.name is None else login_of(state.name, state.account, default_account), role=state.role,
+        scopes=state.scopes, standing=standing, totp=state.totp, recovery_codes=len(state.recovery_codes),
+        created_at=state.created_at, updated_at=state.updated_at, revision=state.revision,
+    )  # fmt: skip

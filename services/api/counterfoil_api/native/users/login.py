@@ -1,0 +1,102 @@
+"""One's own login: one-time codes, and a short-lived token to ask with instead of the password."""
+
+import io
+
+import segno
+from msgspec import UNSET
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import (
+    BadDuration,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    BeyondOwner,
+    BeyondPolicy,
+    KeyTooShort,
+    NotFound,
+    SecretNoLongerAvailable,
+    UserGone,
+)
+from counterfoil.core.subjects.user import owner_of
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil.uses.issue import Wish
+from counterfoil_api.http.errors import BadCode, PasswordNeeded
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.described import undescribed
+from counterfoil_api.native.documents import Issued, Resumption
+from counterfoil_api.native.tokens.showing import token_document
+from counterfoil_api.native.tokens.wishes import issue
+from counterfoil_api.native.users.documents import Enrolled, Enrolment, LoggedIn, NewLogin, OneTimeCode, user_document
+from counterfoil_api.native.users.references import oneself
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
+from counterfoil_api.operations.replies import Made, Tagged
+
+api = Api("users")
+
+
+@api.post("/v1/users/self/totp", refusals=(PasswordNeeded, NotFound))
+async def begin_totp(ledger: Ledger, asker: Asker[Principal], *, _: Body[Resumption]) -> Enrolment:
+    """Begin to use one-time codes: a seed for your authenticator, shown this once.
+
+    It takes your password, and a code if you use them already. Nothing changes until a code of the new seed is
+    confirmed, within an hour.
+    """
+    begun = await ledger.codes.begin(await oneself(ledger, asker))
+    uri = begun.provisioning_uri()
+    return Enrolment(secret=begun.secret, uri=uri, qr=_qr(uri))
+
+
+@api.post(
+    "/v1/users/self/totp/confirm",
+    refusals=(PasswordNeeded, NotFound, BadCode, UserGone),
+    asks=OneTimeCode(code="492039"),
+)
+async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[OneTimeCode]) -> Tagged[Enrolled]:
+    """Confirm the new seed with a code of it; from now on your password takes a code beside it.
+
+    The reply shows ten recovery codes, this once: each is good for one login. The code that confirms is good for none.
+    """
+    default = await ledger.default_account.id()  # first: once codes are made, nothing may keep them from being shown
+    enrolled, codes = await ledger.codes.confirm(asker, await oneself(ledger, asker), body.code)
+    return Tagged(Enrolled(user=user_document(enrolled, default), recovery_codes=codes), enrolled.revision)
+
+
+@api.post(
+    "/v1/login",
+    refusals=(
+        *(PasswordNeeded, NotFound, BeyondCaller, BeyondOwner, BeyondPolicy, BadScope, BadText, BadDuration),
+        *(KeyTooShort, SecretNoLongerAvailable),
+    ),
+    asks=NewLogin(duration="1h"),
+)
+async def log_in(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewLogin], key: IdempotencyKey
+) -> Made[LoggedIn]:
+    """Get a token for yourself with your password and one-time code; without a duration it lives for eight hours.
+
+    It may do all that you may, or only `scopes`. What outlives it, such as a user or a password, takes the password.
+    """
+    user = await oneself(ledger, asker)
+    document = user_document(user, await ledger.default_account.id())
+    scopes = asker.scopes if body.scopes is UNSET else body.scopes
+    # What somebody holds already is theirs, however strange it is to the catalogue.
+    foreign = await undescribed(ledger, asker, () if body.scopes is UNSET else scopes)
+    wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, duration=body.duration)
+
+    def shown(outcome: Outcome, secret: str) -> LoggedIn:
+        token = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=None)
+        return LoggedIn(user=document, issued=Issued(token=token, secret=secret))
+
+    made = await issue(ledger, asker, wish, key, shown, kind=LoggedIn, foreign=foreign)
+    token = made.issued.token
+    return Made(made, token.revision, f"/v1/tokens/{token.id}")
+
+
+def _qr(uri: str) -> str:
+    """The QR code as an SVG element for a page: no script, no style, nothing from elsewhere."""
+    drawn = io.BytesIO()
+    segno.make(uri, error="m").save(drawn, kind="svg", xmldecl=False, svgns=True, scale=4, border=4, svgclass=None,
+                                    lineclass=None)  # fmt: skip
+    return drawn.getvalue().decode().strip()

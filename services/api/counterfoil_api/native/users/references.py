@@ -1,0 +1,124 @@
+"""Which user is meant, wherever one can be named: by an id, a number, an e-mail address, or `self`."""
+
+import re
+from typing import Annotated, Final
+from uuid import UUID
+
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import BadReference, NotFound, ScopeMissing
+from counterfoil.core.subjects.user import User, owner_of
+from counterfoil.postgres.users import one_user
+from counterfoil_api.auth.principals import need
+from counterfoil_api.http.errors import PasswordNeeded
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.documents import OwnerGiven
+from counterfoil_api.operations.reading import path_type
+
+SELF: Final = "self"
+UserRef = Annotated[
+    str,
+    path_type(
+        "A user's id, their number, their e-mail address, or `self`: who asks.",
+        r"^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[^@/\s:]+@[^@/\s:]+)$",
+        "7",
+    ),
+]
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_GREATEST_NUMBER: Final = 2**63 - 1
+_FORMS: Final = "Name a user by an id, a number such as 2, an e-mail address or the word self."
+
+
+async def permitted_user(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> User:
+    """The user who is meant, for who holds the scope.
+
+    To look at oneself takes none; a token may look at its owner if it may look at its owner's tokens. A user of
+    another account is answered exactly like one who never was.
+    """
+    if asker.lacks(scope):
+        # Whoever is meant: that somebody else may not be seen does not tell whether there is such a user.
+        found = await _meant(ledger, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
+        if found is None or asker.owner != owner_of(found.id):
+            need(asker, scope)
+        else:
+            return found
+    return await _found(ledger, asker, ref)
+
+
+def is_oneself(asker: Principal, ref: str) -> bool:
+    """Whether somebody who gave their password speaks of themselves."""
+    return asker.actor.kind == "user" and ref.lower() in (SELF, str(asker.actor.id))
+
+
+async def oneself(ledger: Ledger, asker: Principal) -> User:
+    """The user who gave their password; no token is good for what this is asked for."""
+    if asker.actor.kind != "user":
+        raise PasswordNeeded
+    return await _found(ledger, asker, SELF)
+
+
+async def user_meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
+    """The user of the asker's account who is meant, removed ones among them; None if nobody is named so.
+
+    An e-mail address is a person's: by their own everybody names themselves, others take the scope users.read.
+    """
+    try:
+        found = await _meant(ledger, asker, ref)
+    except BadReference:  # in a body or a query that is no path which is not there
+        return None
+    if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
+        raise ScopeMissing(
+            "Naming another user by e-mail address needs the scope users.read; use the user's id.",
+            scope="users.read",
+        )
+    return found
+
+
+async def owner_meant(ledger: Ledger, asker: Principal, given: OwnerGiven) -> Owner | None:
+    """On whose behalf a token is to act; None if that is a user and nobody is named so.
+
+    An id is taken as it is: the door looks whether it is that of a user, and what became of them.
+    """
+    owner = Owner(given.type, given.id)
+    if given.type != "user":
+        return owner
+    if owner.user is not None:
+        return owner_of(owner.user)
+    found = await user_meant(ledger, asker, given.id)
+    return None if found is None else owner_of(found.id)
+
+
+async def _found(ledger: Ledger, asker: Principal, ref: str) -> User:
+    found = await _meant(ledger, asker, ref)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
+    named = _named(asker, ref)
+    return None if named is None else await one_user(ledger.readers, asker.account, named)
+
+
+def _named(asker: Principal, ref: str) -> UUID | int | str | None:
+    if ref == SELF:
+        return _self_of(asker)
+    if (user_id := Owner("user", ref).user) is not None:
+        return user_id
+    if _NUMBER.fullmatch(ref):
+        return number if (number := int(ref)) <= _GREATEST_NUMBER else None
+    if "@" in ref and not _CONTROL.search(ref):
+        return ref
+    raise BadReference(_FORMS)
+
+
+def _sees_oneself(asker: Principal) -> bool:
+    if asker.owner is None or asker.owner.user is None:
+        return False
+    return asker.actor.kind == "user" or not asker.lacks("own.read")
+
+
+def _self_of(asker: Principal) -> UUID:
+    if asker.owner is None or asker.owner.user is None:
+        raise BadReference("The caller is no user and has no user as its owner, so `self` names none; use a user's id.")
+    return asker.owner.user

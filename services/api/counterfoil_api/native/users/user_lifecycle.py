@@ -1,0 +1,174 @@
+"""Users come and go: disable, enable and remove them, and give them another password."""
+
+from msgspec.structs import replace
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import (
+    BadPassword,
+    BadText,
+    BeyondCaller,
+    KeyTooShort,
+    LastAdministrator,
+    SecretNoLongerAvailable,
+    UserGone,
+)
+from counterfoil.core.subjects.user import owner_of
+from counterfoil.core.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
+from counterfoil.core.unit_of_work import Outcome
+from counterfoil_api.http.errors import PasswordNeeded
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.documents import Ending, Resumption, Revocation
+from counterfoil_api.native.tokens import children
+from counterfoil_api.native.users.documents import NewPassword, UserDocument, UserWithPassword, user_document
+from counterfoil_api.native.users.references import SELF, UserRef, is_oneself, oneself, permitted_user
+from counterfoil_api.native.users.users import TARGET, changed, chosen
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
+from counterfoil_api.operations.replies import Tagged
+
+api = Api("users")
+
+_LEAVE = Revocation(reason="On leave until spring.")
+
+
+@api.post(
+    "/v1/users/{user}/disable",
+    scope="users.disable",
+    refusals=(*TARGET, BeyondCaller, LastAdministrator, UserGone, BadText),
+    asks=_LEAVE,
+)
+async def disable_user(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: UserRef,
+    body: Body[Revocation],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[UserDocument]:
+    """Refuse a user, and every token that acts on their behalf, until they are enabled."""
+    found = await permitted_user(ledger, asker, user, scope="users.disable")
+    command = DisableUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
+    return await changed(ledger, command, key)
+
+
+@api.post("/v1/users/{user}/enable", scope="users.disable", refusals=(*TARGET, BeyondCaller, UserGone))
+async def enable_user(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: UserRef,
+    _: Body[Resumption],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[UserDocument]:
+    """Accept a user again, and their tokens, but for those that were revoked meanwhile."""
+    found = await permitted_user(ledger, asker, user, scope="users.disable")
+    command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=if_match)
+    return await changed(ledger, command, key)
+
+
+@api.post(
+    "/v1/users/{user}/remove",
+    instead_of=("DELETE /v1/users/{user}",),
+    scope="users.remove",
+    refusals=(*TARGET, BeyondCaller, LastAdministrator, BadText),
+    asks=Ending(reason="Left the company."),
+)
+async def remove_user(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: UserRef,
+    body: Body[Ending],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[UserDocument]:
+    """Refuse a user, and every token that acts on their behalf, for ever; with `with_children` end all that they made.
+
+    Their e-mail address, password and one-time codes are forgotten; the address may be used anew. Removing again
+    changes nothing.
+
+    What they made for others lives on, and the reply says how much that is. With `with_children` (and the scope
+    `tokens.revoke`) a job revokes it and their own tokens, and all that those made. So it does for a user who was
+    removed before. With `dry_run` nothing is changed, and the reply says what would be.
+    """
+    found = await permitted_user(ledger, asker, user, scope="users.remove")
+    command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
+    maker = children.Maker(found.id, f"user:{found.id}", owner_of(found.id))
+    if body.with_children and not body.dry_run:
+        both, made = await children.ended_with(ledger, asker, maker, body, command)
+        return await changed(ledger, both, key, made)  # an answer that is kept names the job that was accepted
+    if body.dry_run:
+        document = user_document(found, await ledger.default_account.id())
+    else:
+        document = (await changed(ledger, command, key)).body
+    made = await children.shown(ledger, asker, maker, body)
+    return Tagged(replace(document, children=made), document.revision)
+
+
+@api.post(
+    "/v1/users/{user}/password",
+    scope="users.reset",
+    refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone, BadPassword, KeyTooShort, SecretNoLongerAvailable),
+    asks=NewPassword(),
+)
+async def change_password(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: UserRef,
+    body: Body[NewPassword],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[UserWithPassword]:
+    """Change your own password, or reset somebody's.
+
+    Your own takes no scope, but your present password: Basic authentication. Without a password one is made up, and
+    shown this once. It ends no token, neither those of a login: revoke them (`/v1/revocations`).
+    """
+    if user == SELF or is_oneself(asker, user):
+        found = await oneself(ledger, asker)
+    else:
+        found = await permitted_user(ledger, asker, user, scope="users.reset")
+    password = chosen(body.password, found.name or "")
+    command = ChangePassword(
+        account=asker.account, id=found.id, by=asker, revisions=if_match,
+        password_hash=await ledger.passwords.hashed(password, asker.account),
+    )  # fmt: skip
+    made_up, default = password if body.password is None else None, await ledger.default_account.id()
+
+    def shown(outcome: Outcome) -> UserWithPassword:
+        return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
+
+    holds_secret = made_up is not None
+    changed = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    return Tagged(changed, changed.user.revision)
+
+
+@api.post(
+    "/v1/users/{user}/totp/remove",
+    instead_of=("DELETE /v1/users/self/totp",),
+    scope="users.reset",
+    refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone),
+)
+async def remove_totp(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: UserRef,
+    _: Body[Resumption],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[UserDocument]:
+    """Ask a user for no one-time code any more.
+
+    Your own takes no scope, but your password and a code. The recovery codes open nothing any more.
+    """
+    if user == SELF or is_oneself(asker, user):
+        found = await oneself(ledger, asker)
+    else:
+        found = await permitted_user(ledger, asker, user, scope="users.reset")
+    command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=if_match)
+    return await changed(ledger, command, key)

@@ -1,0 +1,226 @@
+"""Users: add, list, look at and change them, and read what happened to them."""
+
+import secrets
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+from uuid_utils.compat import uuid7
+
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.emails import checked_email
+from counterfoil.core.password import checked_password
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import (
+    BadEmail,
+    BadPassword,
+    BadReference,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    BeyondPolicy,
+    EmailTaken,
+    EntryTooLarge,
+    KeyTooShort,
+    LastAdministrator,
+    NotFound,
+    ScopeMissing,
+    SecretNoLongerAvailable,
+    UserGone,
+)
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.user import owner_of
+from counterfoil.core.subjects.user_commands import CreateUser, UpdateUser
+from counterfoil.core.subjects.user_events import Role
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome
+from counterfoil.postgres.timeline import events_of
+from counterfoil.postgres.users import UserFilter, users_of
+from counterfoil_api.auth.principals import need
+from counterfoil_api.ledger import Ledger
+from counterfoil_api.native.account.actors import names
+from counterfoil_api.native.account.described import refuse_undescribed
+from counterfoil_api.native.documents import ChildrenDocument, Cursor, EventPage, Given, Glob, Limit
+from counterfoil_api.native.tokens.showing import event_document
+from counterfoil_api.native.users.documents import (
+    NewUser,
+    UserChanges,
+    UserDocument,
+    UserPage,
+    UserWithPassword,
+    user_document,
+)
+from counterfoil_api.native.users.references import UserRef, permitted_user
+from counterfoil_api.operations.answering import answered
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.replies import Made, Tagged
+from counterfoil_api.operations.retries import Retry
+
+api = Api("users")
+
+TARGET: Final = (ScopeMissing, NotFound, BadReference)
+_PASSWORD_BYTES: Final = 18
+
+
+class UserQuery(Given, frozen=True, kw_only=True):
+    """Which users, the first that were added first."""
+
+    email: Glob | None = None
+    role: Role | None = None
+    standing: Literal["active", "disabled", "removed"] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class HappeningQuery(Given, frozen=True, kw_only=True):
+    """A page of events, the oldest first."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+@api.post(
+    "/v1/users",
+    scope="users.create",
+    refusals=(
+        *(
+            ScopeMissing,
+            BeyondCaller,
+            BeyondPolicy,
+            EmailTaken,
+            BadEmail,
+            BadPassword,
+            BadScope,
+            BadText,
+            EntryTooLarge,
+        ),
+        *(KeyTooShort, SecretNoLongerAvailable),
+    ),
+    asks=NewUser(email="ada@example.org", role="operator"),
+)
+async def create_user(
+    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewUser], key: IdempotencyKey
+) -> Made[UserWithPassword]:
+    """Add a user.
+
+    Nobody gives more than they hold, and who holds it only for a time adds nobody. Without a password one is made up,
+    and shown this once. An e-mail address names one user of the account; `login` is what they log in with.
+    """
+    need(asker, "users.create")
+    password = chosen(body.password, checked_email(body.email))
+    await refuse_undescribed(ledger, asker, body.scopes)
+    command = CreateUser(
+        account=asker.account, id=uuid7(), by=asker, email=body.email,
+        role=body.role, scopes=body.scopes, password_hash=await ledger.passwords.hashed(password, asker.account),
+    )  # fmt: skip
+    made_up, default = password if body.password is None else None, await ledger.default_account.id()
+
+    def shown(outcome: Outcome) -> UserWithPassword:
+        return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
+
+    holds_secret = made_up is not None
+    made = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
+
+
+@api.get("/v1/users", scope="users.read", refusals=(ScopeMissing, BadCursor, BadText))
+async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
+    """List the users of the account."""
+    need(asker, "users.read")
+    wanted = UserFilter(role=query.role, standing=query.standing, email=query.email)
+    question: list[Any] = ["users by creation", wanted]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
+    found = await users_of(ledger.readers, asker.account, wanted, after=after, limit=query.limit + 1)
+    page = found[: query.limit]
+    more = (
+        ledger.cursors.made(asker.account, question, [page[-1].created_at, page[-1].id])
+        if len(found) > query.limit
+        else None
+    )
+    default = await ledger.default_account.id()
+    return UserPage(items=[user_document(user, default) for user in page], next_cursor=more)
+
+
+@api.get("/v1/users/{user}", scope="users.read", refusals=TARGET)
+async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: UserRef) -> Tagged[UserDocument]:
+    """Look at a user; at oneself without any scope."""
+    found = await permitted_user(ledger, asker, user, scope="users.read")
+    return Tagged(user_document(found, await ledger.default_account.id()), found.revision)
+
+
+@api.patch(
+    "/v1/users/{user}",
+    scope="users.update",
+    refusals=(
+        *(*TARGET, BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadScope, BadText),
+        EntryTooLarge,
+    ),
+    asks=UserChanges(role="auditor"),
+)
+async def update_user(
+    ledger: Ledger,
+    asker: Asker[Principal],
+    *,
+    user: UserRef,
+    body: Body[UserChanges],
+    if_match: IfMatch,
+    key: IdempotencyKey,
+) -> Tagged[UserDocument]:
+    """Change a user's e-mail address, role or scopes.
+
+    Scopes are replaced as a whole. Nobody changes a user who may do more than they do, or gives one more. Tokens that
+    act on the user's behalf, and their bearers, do no more than the user from this answer on.
+    """
+    found = await permitted_user(ledger, asker, user, scope="users.update")
+    if body.scopes is not UNSET:
+        await refuse_undescribed(ledger, asker, body.scopes)
+    command = UpdateUser(
+        account=asker.account, id=found.id, by=asker, revisions=if_match, email=body.email, role=body.role,
+        scopes=body.scopes,
+    )  # fmt: skip
+    return await changed(ledger, command, key)
+
+
+@api.get("/v1/users/{user}/events", scope="users.read", refusals=(*TARGET, BadCursor))
+async def list_user_events(
+    ledger: Ledger, asker: Asker[Principal], *, user: UserRef, query: Query[HappeningQuery]
+) -> EventPage:
+    """List what happened to a user."""
+    found = await permitted_user(ledger, asker, user, scope="users.read")
+    question: list[Any] = ["user events", found.id]
+    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    after = 0 if place is None else msgspec.convert(place[0], int)
+    facts = await events_of(
+        ledger.readers, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
+    )  # fmt: skip
+    page = facts[: query.limit]
+    if asker.owner != owner_of(found.id):  # who reads the log of others is told of in the log
+        await ledger.witness.tell(asker, "events", shown=len(page))
+    more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
+    known = await names(ledger, asker, (fact.by.id for fact in page))
+    return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
+
+
+def chosen(given: str | None, email: str) -> str:
+    """The password that was given, if it is a good one, or a new one."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES) if given is None else checked_password(given, email)
+
+
+async def changed(
+    ledger: Ledger,
+    command: SubjectCommand | AllOrNothing,
+    key: Retry | None,
+    children: ChildrenDocument | UnsetType = UNSET,
+) -> Tagged[UserDocument]:
+    """The user after a command, with their revision, and what is known of what they made."""
+    default = await ledger.default_account.id()
+
+    def shown(outcome: Outcome) -> UserDocument:
+        return replace(user_document(outcome.state, default), children=children)
+
+    document = await answered(ledger, command, key, shown, kind=UserDocument, holds_secret=False)
+    return Tagged(document, document.revision)

@@ -1,0 +1,263 @@
+"""Typed handlers as HTTP operations: the signature says what is read, the return type what is answered.
+
+    @api.post("/v1/tokens", refusals=(ScopeMissing,))
+    async def create(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
+
+The first parameter is what the handler works with. Signatures are looked at once, when the application is made;
+the same look feeds the OpenAPI document, so the two cannot disagree.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from inspect import getdoc, signature
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from aiohttp import web
+
+from counterfoil.core.refusals import Forbidden, Refusal, StaleRevision
+from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.http.cross_site import refuse_cross_site
+from counterfoil_api.http.problems import SPELLING, ErrorFormat
+from counterfoil_api.http.request_limits import bounds_of, in_time
+from counterfoil_api.operations.conventions import OURS, Conventions
+from counterfoil_api.operations.etags import MATCH, field, refuse_weak, seen
+from counterfoil_api.operations.methods import WrongMethods
+from counterfoil_api.operations.reading import Parameter, Source, replayed
+from counterfoil_api.operations.replies import NO_STORE, REPLAYED, writer
+from counterfoil_api.operations.taking import credentials_in, taker
+
+Context = TypeVar("Context")
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
+Authenticate = Callable[[Context, PresentedCredentials], Awaitable[object]]
+Note = Callable[[Context, PresentedCredentials, object, Refusal], None]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation: how it is reached, what it reads, what it answers."""
+
+    method: str
+    path: str
+    call: Callable[..., Awaitable[object]]
+    parameters: tuple[Parameter, ...]
+    returns: type
+    tag: str
+    summary: str
+    description: str
+    refusals: tuple[type[Refusal], ...]
+    scope: str | None
+    asks: object
+    answers: object
+    cache: str
+    longest_body: int | None = None
+    patience_seconds: float | None = None
+    spelling: ErrorFormat | None = None
+    instead_of: tuple[str, ...] = ()
+    only_reads: bool = False
+    streams: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    conventions: Conventions = OURS
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something, so that an answer which never came leaves a doubt."""
+        return not self.only_reads
+
+    @property
+    def acts_for_somebody(self) -> bool:
+        """Whether it may change something with the credentials of a request."""
+        return self.changes and self.reads(Source.ASKER, Source.APPROACH, Source.PERHAPS)
+
+    def reads(self, *sources: Source) -> bool:
+        """Whether any parameter comes from one of these."""
+        return any(parameter.source in sources for parameter in self.parameters)
+
+
+class Api:
+    """The operations of one part of the service, and the conventions that they share."""
+
+    def __init__(self, tag: str, conventions: Conventions = OURS) -> None:
+        self.tag = tag
+        self.conventions = conventions
+        self.routes: list[Route] = []
+
+    def get(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes nothing."""
+        return self.route("GET", path, only_reads=True, **told)
+
+    def post(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that may change something."""
+        return self.route("POST", path, **told)
+
+    def patch(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes some fields."""
+        return self.route("PATCH", path, **told)
+
+    def put(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that changes some fields, or all of them."""
+        return self.route("PUT", path, **told)
+
+    def delete(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that ends something."""
+        return self.route("DELETE", path, **told)
+
+    def both(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """An operation that GET and POST ask for alike, for APIs whose every call is either."""
+
+        def declare(call: Handler) -> Handler:
+            self.route("GET", path, **told)(call)
+            return self.route("POST", path, **told)(call)
+
+        return declare
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        refusals: tuple[type[Refusal], ...] = (),
+        scope: str | None = None,
+        asks: object = None,
+        answers: object = None,
+        cache: str = NO_STORE,
+        longest_body: int | None = None,
+        patience_seconds: float | None = None,
+        spelling: ErrorFormat | None = None,
+        instead_of: tuple[str, ...] = (),
+        only_reads: bool = False,
+        streams: tuple[str, ...] = (),
+        headers: tuple[str, ...] = (),
+    ) -> Callable[[Handler], Handler]:
+        """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
+
+        `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
+        `spelling` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
+        place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what changes nothing;
+        `streams` are the media types that it may answer with beside JSON, and `headers` those that it
+        adds to its answers.
+        """
+
+        def declare(call: Handler) -> Handler:
+            summary, _, description = (getdoc(call) or "").partition("\n")
+            whole = f"{self.conventions.prefix}{path}"
+            route = Route(
+                method=method,
+                path=whole,
+                call=call,
+                parameters=_parameters(call, whole),
+                returns=get_type_hints(call, include_extras=True)["return"],
+                tag=self.tag,
+                summary=summary.rstrip("."),
+                description=description.strip(),
+                refusals=refusals,
+                scope=scope,
+                asks=asks,
+                answers=answers,
+                cache=cache,
+                longest_body=longest_body,
+                patience_seconds=patience_seconds,
+                spelling=spelling or self.conventions.spelling,
+                conventions=self.conventions,
+                only_reads=only_reads,
+                instead_of=instead_of,
+                streams=streams,
+                headers=headers,
+            )
+            self.routes.append(route)
+            return call
+
+        return declare
+
+
+@dataclass(frozen=True, slots=True)
+class Mount(Generic[Context]):
+    """What turns routes into aiohttp handlers: the context they work with, and who believes credentials.
+
+    `note` is told when somebody who was believed may not do what they ask for.
+    """
+
+    context: Context
+    authenticate: Authenticate[Context]
+    note: Note[Context] = lambda *_: None
+
+    def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
+        """Add every route to the application."""
+        routes = tuple(routes)
+        paths = frozenset(route.path for route in routes)
+        for route in routes:
+            answer, path = self.answer(route), _apart(route.path, paths)
+            app.router.add_route(route.method, path, answer)
+            if route.method == "GET" and not route.changes:
+                app.router.add_route("HEAD", path, answer)
+        for each in dict.fromkeys(route.path for route in routes):  # after all of them: it answers whatever they do not
+            app.router.add_route("*", _apart(each, paths), WrongMethods(each, routes).answer)
+
+    def answer(self, route: Route) -> Answer:
+        """The handler of one route, with nothing left to find out per request."""
+        context, authenticate, note, call = self.context, self.authenticate, self.note, route.call
+        conventions = route.conventions
+        take = taker(route.parameters, conventions, longest_body=route.longest_body)
+        more = route.spelling.headers if route.spelling else {}
+        write = writer(route.returns, cache=route.cache, more=more, envelope=conventions.envelope)
+        asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
+        shown = credentials_in(route.parameters)
+        retry = next((each.name for each in route.parameters if each.source is Source.IDEMPOTENCY_KEY), "")
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if route.spelling is not None:
+                request[SPELLING] = route.spelling
+            if route.acts_for_somebody:
+                refuse_cross_site(request)
+            given, wrong = await take(request)
+            changes = route.changes and not getattr(given.get("body"), "dry_run", False)
+            seconds = route.patience_seconds or bounds_of(request.app).request_seconds
+            async with in_time(seconds, changes=changes and asker is None and wrong is None) as under_way:
+                if wrong is not None:
+                    if (approach := given.get(shown)) is not None:  # who asks is judged before what they ask
+                        await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                    raise wrong
+                if asker is not None:
+                    approach = given[asker]
+                    given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                    under_way.changes = changes  # nothing was changed before
+                try:
+                    response = write(await call(context, **given))
+                except Forbidden as refusal:
+                    if asker is not None:
+                        note(context, approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
+                    raise
+                except StaleRevision:
+                    refuse_weak(field(request, MATCH))
+                    raise
+            if replayed(given.get(retry)):
+                response.headers[REPLAYED] = "true"
+            return response if route.changes else seen(request, response)
+
+        return answer
+
+
+def _apart(path: str, paths: frozenset[str]) -> str:
+    """The path as aiohttp's router takes it: `/v1/tokens/{ref}` is not the place of `/v1/tokens/import` as well."""
+    above, _, last = path.rpartition("/")
+    beside = (other.rpartition("/") for other in paths)
+    words = sorted(word for place, _, word in beside if place == above and not word.startswith("{"))
+    if not words or not last.startswith("{"):
+        return path
+    return f"{above}/{last.removesuffix('}')}:(?!(?:{'|'.join(words)})$)[^/]+}}"
+
+
+def _parameters(call: Callable[..., object], path: str) -> tuple[Parameter, ...]:
+    hints = get_type_hints(call, include_extras=True)
+    names = list(signature(call).parameters)[1:]
+    return tuple(_parameter(name, hints[name], path) for name in names)
+
+
+def _parameter(name: str, hint: Any, path: str) -> Parameter:  # noqa: ANN401 - a type form of any shape
+    if f"{{{name}}}" in path:
+        return Parameter(name, Source.PATH, hint)
+    if get_origin(hint) is Annotated:
+        inner, source = get_args(hint)[:2]
+        if isinstance(source, Source):
+            return Parameter(name, source, inner)
+    raise TypeError(f"{name} says neither where it comes from nor is it part of {path}")

@@ -1,0 +1,82 @@
+"""Examples for the OpenAPI document; being typed, they cannot fall behind the types."""
+
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from counterfoil_api.native.documents import (
+    ActorDocument,
+    BearerDocument,
+    Ending,
+    ExchangeRequest,
+    Issued,
+    NewToken,
+    OwnerDocument,
+    OwnerGiven,
+    Renewal,
+    Rotation,
+    Suspension,
+    TokenChanges,
+    TokenDocument,
+    TokenPage,
+)
+
+_BORN: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+_ID: Final = UUID("019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
+
+NEW_TOKEN: Final = NewToken(
+    name="nightly-backup",
+    owner=OwnerGiven(type="service", id="backup"),
+    description="Copies the archive every night.",
+    scopes=("archive.read", "archive.copy"),
+    metadata={"team": "storage"},
+    duration="90d",
+)
+CHANGES: Final = TokenChanges(scopes=("archive.read",))
+RENEWAL: Final = Renewal(duration="30d")
+ROTATION: Final = Rotation(grace="24h")
+SUSPENSION: Final = Suspension(reason="The backup host is being rebuilt.")
+REVOCATION: Final = Ending(reason="The backup host was retired.")
+TOKEN: Final = TokenDocument(
+    id=_ID,
+    number=42,
+    account=UUID("019ca8be-1f00-7000-8000-5d1f60a7c233"),
+    owner=OwnerDocument("service", "backup"),
+    creator=ActorDocument(
+        kind="user", id=UUID("019ca8be-1f10-7000-8000-0b7e44d2a961"), number=2, name="ada@example.org"
+    ),
+    name="nightly-backup",
+    description="Copies the archive every night.",
+    scopes=("archive.read", "archive.copy"),
+    effective_scopes=("archive.read", "archive.copy"),
+    metadata={"team": "storage"},
+    networks=("192.0.2.0/24",),
+    rate_limit=None,
+    max_uses=None,
+    uses_left=None,
+    trust=None,
+    trust_by=None,
+    status="active",
+    refused=None,
+    duration="90d",
+    expires_at=datetime(2026, 5, 30, 9, 30, tzinfo=UTC),
+    created_at=_BORN,
+    updated_at=_BORN,
+    last_exchanged_at=None,
+    last_used_at=None,
+    generation=1,
+    previous_secret_until=None,
+    stub="cfl_service_4dQp…",
+    revision=1,
+    reason=None,
+    dialect="native",
+)
+ISSUED: Final = Issued(token=TOKEN, secret="cfl_service_4dQp…")  # noqa: S106 - nobody's
+TOKENS: Final = TokenPage(items=[TOKEN], next_cursor=None)
+EXCHANGE: Final = ExchangeRequest(audience="https://archive.example.org", scopes=("archive.read",))
+BEARER: Final = BearerDocument(
+    access_token="eyJ…",  # noqa: S106 - nobody's
+    expires_in=3600,
+    scope="archive.read",
+    jti=_ID,
+)

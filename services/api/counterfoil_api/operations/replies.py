@@ -1,0 +1,169 @@
+"""What a handler's return type says of the reply, and how it is written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Generic, TypeVar, get_args, get_origin
+
+import msgspec
+from aiohttp import web
+
+from counterfoil_api.operations.etags import etag
+from counterfoil_api.operations.streaming import Streamed
+
+T = TypeVar("T")
+
+JSON = "application/json"
+NO_STORE = "no-store"
+REPLAYED = "Idempotency-Replayed"
+"""Beside an answer that was given before, under the same Idempotency-Key."""
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged(Generic[T]):
+    """A document and the revision that it shows, which travels as its ETag."""
+
+    body: T
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Generic[T]):
+    """Something that was not there before, and where it is now."""
+
+    body: T
+    revision: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class New(Generic[T]):
+    """Something that was not there before, in an API that says neither its revision nor where it is."""
+
+    body: T
+
+
+class Nothing:
+    """It was done, and there is nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Generic[T]):
+    """It was taken in; what came of it is not said here."""
+
+    body: T
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A reply that is not JSON of ours."""
+
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyShape:
+    """What a return type promises: the body, the status, and the headers beside it."""
+
+    body: type
+    status: int
+    headers: tuple[str, ...]
+
+
+Write = Callable[[object], web.StreamResponse]
+Wrap = Callable[[object], object]
+
+
+def reply_shape(returned: type, envelope: type | None = None) -> ReplyShape:
+    """What the return type of a handler promises, its body in an envelope if there is one."""
+    shape = _shape(returned)
+    return shape if envelope is None or _has(shape.body, envelope) else replace(shape, body=_within(envelope, shape))
+
+
+def _has(body: type, envelope: type) -> bool:
+    """Whether a handler has put its answer into the envelope itself, or has none."""
+    return body in (Page, Nothing) or issubclass(get_origin(body) or body, envelope)
+
+
+def _within(envelope: type, shape: ReplyShape) -> type:
+    return envelope[shape.body]  # type: ignore[index,no-any-return] # an envelope is a generic struct
+
+
+def _shape(returned: type) -> ReplyShape:
+    origin = get_origin(returned)
+    if origin is New:
+        return ReplyShape(get_args(returned)[0], 201, ())
+    if returned is Nothing:
+        return ReplyShape(Nothing, 204, ())
+    if origin is Tagged:
+        return ReplyShape(get_args(returned)[0], 200, ("ETag",))
+    if origin is Made:
+        return ReplyShape(get_args(returned)[0], 201, ("ETag", "Location"))
+    if origin is Accepted:
+        return ReplyShape(get_args(returned)[0], 202, ())
+    if origin is Streamed:
+        return ReplyShape(get_args(returned)[0], 200, ())
+    return ReplyShape(returned, 200, ())
+
+
+def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE, envelope: type | None = None) -> Write:
+    """How what a handler returns becomes a response; `more` are headers beside its own."""
+    fixed = {"Content-Type": JSON, "Cache-Control": cache, **more}
+    origin = get_origin(returned)
+    if origin is Streamed:
+        return lambda reply: _streamed(reply, cache)
+    if returned is Page:
+        return lambda reply: _page(reply, cache)
+    if returned is Nothing:
+        return lambda _: web.Response(status=204, headers={"Cache-Control": cache, **more})
+    wrap = _wrapping(returned, envelope)
+    if origin is Tagged:
+        return lambda reply: _tagged(reply, fixed, wrap)
+    if origin is Made:
+        return lambda reply: _made(reply, fixed, wrap)
+    if origin is New:
+        return lambda reply: _new(reply, fixed, wrap)
+    if origin is Accepted:
+        return lambda reply: _accepted(reply, fixed, wrap)
+    return lambda reply: web.Response(body=encode(wrap(reply)), headers=fixed)
+
+
+def _wrapping(returned: type, envelope: type | None) -> Wrap:
+    if envelope is None or _has(_shape(returned).body, envelope):
+        return lambda body: body
+    return lambda body: envelope(result=body)
+
+
+def _tagged(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
+    assert isinstance(reply, Tagged)  # noqa: S101 - the handler's signature said so
+    return web.Response(body=encode(wrap(reply.body)), headers={**fixed, "ETag": etag(reply.revision)})
+
+
+def _made(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
+    assert isinstance(reply, Made)  # noqa: S101 - the handler's signature said so
+    headers = {**fixed, "ETag": etag(reply.revision), "Location": reply.location}
+    return web.Response(body=encode(wrap(reply.body)), status=201, headers=headers)
+
+
+def _new(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
+    assert isinstance(reply, New)  # noqa: S101 - the handler's signature said so
+    return web.Response(body=encode(wrap(reply.body)), status=201, headers=fixed)
+
+
+def _accepted(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
+    assert isinstance(reply, Accepted)  # noqa: S101 - the handler's signature said so
+    return web.Response(body=encode(wrap(reply.body)), status=202, headers=fixed)
+
+
+def _page(reply: object, cache: str) -> web.Response:
+    assert isinstance(reply, Page)  # noqa: S101 - the handler's signature said so
+    return web.Response(body=reply.content, headers={"Content-Type": reply.content_type, "Cache-Control": cache})
+
+
+def _streamed(reply: object, cache: str) -> web.StreamResponse:
+    assert isinstance(reply, Streamed)  # noqa: S101 - the handler's signature said so
+    return reply.response(cache=cache)

@@ -1,0 +1,99 @@
+"""How the types and parameters of routes are written in an OpenAPI document."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from counterfoil.core.refusals import KeyTooShort
+from counterfoil.idempotency import SECRET_KEY_LENGTH
+from counterfoil_api.http.problems import Problem
+from counterfoil_api.operations.api import Route
+from counterfoil_api.operations.reading import Parameter, Source
+from counterfoil_api.operations.replies import Nothing, Page, reply_shape
+
+Json = dict[str, Any]
+
+_SCHEMA = "#/components/schemas/{name}"
+_TAG = r'"[1-9][0-9]{0,15}(-[0-9a-f]{16})?"'
+_TAGS = rf"^(\*|{_TAG}( *, *{_TAG})*)$"
+_SEEN = rf"^(\*|(W/)?{_TAG}( *, *(W/)?{_TAG})*)$"
+
+
+class Schemas:
+    """The schema of every type that travels, by one name each."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
+        types += [reply_shape(route.returns, route.conventions.envelope).body for route in routes]
+        types += [route.spelling.shape for route in routes if route.spelling is not None]
+        distinct = [each for each in dict.fromkeys([*types, Problem]) if each not in (Page, Nothing)]
+        found, self.components = msgspec.json.schema_components(distinct, ref_template=_SCHEMA)
+        self._by_type = dict(zip(distinct, found, strict=True))
+
+    def of(self, shape: type) -> Json:
+        """Where the schema of a type is."""
+        return self._by_type[shape]
+
+    def fields(self, shape: type) -> tuple[Mapping[str, Json], list[str]]:
+        """The properties of a struct, and which of them are required."""
+        if "$ref" not in self.of(shape):  # no struct: an array, which cannot be left out
+            return {}, ["[]"]
+        whole = self.components[self.of(shape)["$ref"].rpartition("/")[2]]
+        return whole["properties"], whole.get("required", [])
+
+
+def _travels(parameter: Parameter) -> bool:
+    return parameter.source in (Source.BODY, Source.FORM, Source.QUERY, Source.HEADERS, Source.FIELDS)
+
+
+def is_conditional(route: Route) -> bool:
+    """Whether it may answer that the caller has the document already."""
+    return not route.changes and "ETag" in reply_shape(route.returns).headers
+
+
+def parameters_of(route: Route, schemas: Schemas) -> list[Json]:
+    """The parameters of an operation."""
+    guards = KeyTooShort in route.refusals
+    written = [each for parameter in route.parameters for each in _written(parameter, schemas, guards=guards)]
+    if is_conditional(route):
+        says = "The ETag that you have: if the document is still the same, the answer is 304."
+        written.append(_parameter("If-None-Match", "header", {"type": "string", "pattern": _SEEN}, says))
+    return written
+
+
+def _written(parameter: Parameter, schemas: Schemas, *, guards: bool) -> list[Json]:
+    """The parameters of an operation that one parameter of its handler stands for."""
+    match parameter.source:
+        case Source.PATH:
+            schema = msgspec.json.schema(parameter.type)
+            return [_parameter(parameter.name, "path", schema, schema.pop("description", ""), required=True)]
+        case Source.IF_MATCH:
+            says = "Only if it still has one of these revisions: entity tags, or `*`."
+            return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]
+        case Source.IDEMPOTENCY_KEY:
+            says = "Repeating a request under its key gives the first answer again, for 24 hours."
+            if guards:
+                says += (
+                    f" Where the answer holds a secret: for ten minutes, and {SECRET_KEY_LENGTH} characters at least."
+                )
+            schema = {"type": "string", "pattern": "^[!#-~]{1,255}$", "minLength": SECRET_KEY_LENGTH if guards else 1}
+            return [_parameter("Idempotency-Key", "header", schema, says)]
+        case Source.QUERY | Source.HEADERS | Source.FIELDS:
+            place = "header" if parameter.source is Source.HEADERS else "query"
+            properties, required = schemas.fields(parameter.type)
+            return [
+                _parameter(name, place, schema, schema.get("description", ""), required=name in required)
+                for name, schema in properties.items()
+                if name != "Accept"  # which a document has no parameter for: the media types of the answer say it
+            ]
+    return []
+
+
+def _parameter(name: str, place: str, schema: Json, says: str, *, required: bool = False) -> Json:
+    written: Json = {"name": name, "in": place, "schema": schema}
+    if says:
+        written["description"] = says
+    if required:
+        written["required"] = True
+    return written

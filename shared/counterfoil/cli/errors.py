@@ -1,0 +1,122 @@
+"""How a command ends badly: one message for people, one exit code for programs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from counterfoil.cli.output import OutputFailed, abandon, json_of
+
+if TYPE_CHECKING:
+    from counterfoil.settings import Command, Settings
+
+OK: Final = 0
+REFUSED: Final = 1
+"""The ledger said no, or an audit found something."""
+USAGE: Final = 2
+"""The command line, the environment or a file is not right; nothing was asked."""
+UNREACHABLE: Final = 3
+"""No answer, or none that can be relied on; repeating may help."""
+NOT_SHOWN: Final = 4
+"""What was asked is done, but its answer could not be written to the output."""
+
+_SECRETS: Final = re.compile(r"cfl_[a-z]+_\w+|eyJ[\w-]+(?:\.[\w-]+)+")
+_TYPES: Final = {REFUSED: "refused", USAGE: "usage", UNREACHABLE: "unreachable", NOT_SHOWN: "not-shown"}
+
+
+def ended(code: int, message: str, *, advice: str = "", **facts: str) -> typer.Exit:
+    """Say on stderr what is wrong and what to do, and return the exception that ends the command with this code.
+
+    With --json it is a document, with the facts beside the message.
+    """
+    message = _SECRETS.sub("…", message)  # typed in the wrong place it would go on into logs
+    if wants_json():
+        error = {"type": _TYPES[code], "title": message, **({"detail": advice} if advice else {}), **facts}
+        remark(json_of({"error": error, "exit_code": code}))
+    else:
+        lines = [f"counterfoil: {message}", *(f"  {line}" for line in advice.splitlines())]
+        remark(printable("\n".join(lines)))
+    return typer.Exit(code)
+
+
+def wants_json() -> bool:
+    """Say whether the command was called with --json, also where the rest of the call is wrong."""
+    words = sys.argv[1:]
+    return "--json" in words[: words.index("--") if "--" in words else None]
+
+
+@contextmanager
+def told_again_by(key: str) -> Iterator[None]:
+    """Surround a change whose answer holds a secret: where the answer is lost, name the key that repeats it."""
+    again = "Within ten minutes, repeat the same command with this option; it happens once"
+    option = f":\n--idempotency-key {key}"
+    try:
+        yield
+    except OutputFailed as failed:
+        advice = f"{again}, and shows the same secret{option}"
+        raise ended(NOT_SHOWN, f"this is done, but not shown: {failed}.", advice=advice, idempotency_key=key) from None
+    except KeyboardInterrupt:
+        advice = f"{again}, whatever happened{option}"
+        raise ended(UNREACHABLE, "interrupted: this may have happened.", advice=advice, idempotency_key=key) from None
+
+
+def warn(message: str) -> None:
+    """Say something on stderr that does not end the command."""
+    remark(f"counterfoil: warning: {printable(message)}")
+
+
+def remark(line: str) -> None:
+    """Say a line on stderr; where nobody can read that, the exit code alone tells."""
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        abandon(2)
+
+
+def printable(text: str) -> str:
+    """Return the text with every character that could steer a terminal written out instead."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def settings(command: Command) -> Settings:
+    """Return what the environment tells a command, or end it with what is wrong about that; log as it wishes."""
+    from counterfoil.logging import configure  # noqa: PLC0415 - client commands log nothing
+    from counterfoil.settings import BadSetting, Settings  # noqa: PLC0415 - and have no settings
+
+    try:
+        told = Settings.from_environment(command=command)
+    except BadSetting as error:
+        raise ended(USAGE, str(error)) from None
+    configure(told.log_format, told.log_level)
+    return told
+
+
+@contextmanager
+def database_at_hand() -> Iterator[None]:
+    """Turn what may go wrong between a command and its database into a message and an exit code."""
+    import asyncpg  # noqa: PLC0415 - 70 ms that client commands need not wait for
+
+    from counterfoil.core.refusals import Misconfigured, Refusal, Unavailable  # noqa: PLC0415 - likewise
+    from counterfoil.postgres.connection import LOST  # noqa: PLC0415 - likewise
+
+    try:
+        yield
+    except Misconfigured as refusal:
+        raise ended(USAGE, refusal.detail) from None
+    except Refusal as refusal:
+        code = UNREACHABLE if isinstance(refusal, Unavailable) else REFUSED
+        raise ended(code, refusal.detail) from None
+    except LOST as error:
+        if isinstance(error, OSError) and error.filename:
+            raise ended(USAGE, f"{error.filename} cannot be used: {error.strerror}.") from None
+        raise ended(UNREACHABLE, f"the database cannot be reached: {error}") from None
+    except asyncpg.PostgresError as error:
+        raise ended(UNREACHABLE, f"the database refuses: {error}") from None

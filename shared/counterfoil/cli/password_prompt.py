@@ -1,0 +1,90 @@
+"""Somebody who asks with their password: prompted for, or read from standard input, and never a word of the command."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hmac
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from counterfoil.cli.asking import ask_with, where
+from counterfoil.cli.errors import USAGE, ended
+from counterfoil.client import Client, Denied, Password, Refused, User
+
+T = TypeVar("T")
+_PASSWORD_BYTES: Final = 18
+
+
+class Person:
+    """A user at a terminal, or a program that writes a line for each thing that is asked."""
+
+    def __init__(self, email: str, *, credentials: Path | None, as_json: bool) -> None:
+        self._email = email
+        self._url = where(credentials)
+        self._as_json = as_json
+        self._password = told(f"Password of {email}: ")
+
+    def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
+        """Return what the ledger answers; a one-time code, each good for one call, is asked for if the ledger does."""
+        return self._ask(self._password, call)
+
+    def made_up(self, key: str) -> str:
+        """Return a new password; only who has the present one and the key can make up the same again."""
+        made = hmac.digest(key.encode(), self._password.encode(), "sha256")
+        return base64.urlsafe_b64encode(made[:_PASSWORD_BYTES]).decode()
+
+    def change_password(self, new: str, *, key: str, repeated: bool) -> User:
+        """Change one's own password. If an earlier try came through, the present one opens nothing any more."""
+        if repeated and (user := self._ask(new, _user_if_known)):
+            return user
+        return self.ask(lambda ledger: ledger.change_password(password=new, idempotency_key=key)).user
+
+    def _ask(self, password: str, call: Callable[[Client], Awaitable[T]]) -> T:
+        async def once(ledger: Client) -> T | Refused:
+            try:
+                return await call(ledger)
+            except Refused as refused:
+                if refused.name == "otp-required":
+                    return refused
+                raise
+
+        answer = ask_with(self._url, Password(self._email, password), once, as_json=self._as_json)
+        if not isinstance(answer, Refused):
+            return answer
+        code = told("One-time code, or a recovery code: ")
+        return ask_with(self._url, Password(self._email, password, code), call, as_json=self._as_json)
+
+
+async def _user_if_known(ledger: Client) -> User | None:
+    try:
+        return await ledger.user()
+    except Denied as denied:
+        if denied.name == "credentials-refused":
+            return None
+        raise
+
+
+def told(prompt: str) -> str:
+    """Return a line that is not shown while it is typed; without a terminal, the next line of standard input."""
+    try:
+        line = getpass.getpass(prompt, sys.stderr) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ended(USAGE, f"the answer to {prompt.rstrip(': ')!r} is not in {sys.stdin.encoding}.") from None
+    except OSError as error:
+        raise ended(USAGE, f"standard input cannot be read: {error.strerror}.") from None
+    if not line:
+        raise ended(
+            USAGE, f"no answer was given to {prompt.rstrip(': ')!r}; type one, or pipe it in as a line of its own."
+        )
+    return line
+
+
+def chosen(prompt: str) -> str:
+    """Return a new password; at a terminal it is typed twice."""
+    password = told(prompt)
+    if sys.stdin.isatty() and told("Once more: ") != password:
+        raise ended(USAGE, "the two passwords differ; type the same one twice")
+    return password

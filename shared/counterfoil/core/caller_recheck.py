@@ -1,0 +1,93 @@
+"""Those who ask, as they stand when it is decided: between a request's authentication and the door, much can end.
+
+Whoever may do less by then than when they came is refused, and asks again: so no decision needs to know which of their
+scopes they were let in for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from counterfoil.core.bounds import Bounds
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import CallerChanged, CallerGone, Refusal, TokenExpired
+from counterfoil.core.scopes import missing
+from counterfoil.core.subjects.token.state import Accepted, Context, refusal_for
+from counterfoil.core.subjects.user import User, owner_of
+
+
+class HeldToken(Accepted, Protocol):
+    """A token as far as its acceptance and its scopes go."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]: ...
+    @property
+    def context(self) -> Context: ...
+    @property
+    def bounds(self) -> Bounds: ...
+    @property
+    def owner(self) -> Owner: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCaller:
+    """A token that asks."""
+
+    token: HeldToken
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """All that it may do."""
+        return self.token.scopes
+
+    def refuse_reduced(self, by: Principal, at: datetime) -> None:
+        """Raise Denied if the token is good no more, CallerChanged if it may do less than the caller was believed."""
+        generation = self.token.generation if by.generation is None else by.generation
+        if denied := refusal_for(self.token, generation, at, self.token.context):
+            raise denied
+        if by.expires_at is not None and by.expires_at <= at:  # a bearer ends before its token
+            raise TokenExpired
+        if not by.bounds.within(self.token.bounds):
+            raise CallerChanged
+        _refuse_less(by, self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class UserCaller:
+    """A user who asks."""
+
+    user: User
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """All that they may do."""
+        return self.user.held
+
+    def refuse_reduced(self, by: Principal, _: datetime) -> None:
+        """Raise CallerGone if the user was disabled, or given another password, CallerChanged if they may do less."""
+        if self.user.standing != "active" or by.generation not in (None, self.user.generation):
+            raise CallerGone
+        _refuse_less(by, self.held)
+
+
+def maker_of(standing: TokenCaller | UserCaller | None, by: Principal, at: datetime) -> Principal | None:
+    """Return who made something, with all that they may do at this moment; None if that is nothing any more."""
+    try:
+        if standing is None:
+            return None
+        standing.refuse_reduced(by, at)
+    except Refusal:
+        return None
+    if isinstance(standing, UserCaller):
+        return replace(by, scopes=standing.held, owner=owner_of(standing.user.id))
+    token = standing.token
+    return replace(by, scopes=standing.held, owner=token.owner, expires_at=token.expires_at, bounds=token.bounds)
+
+
+def _refuse_less(by: Principal, held: tuple[str, ...]) -> None:
+    if missing(held, by.scopes):
+        raise CallerChanged

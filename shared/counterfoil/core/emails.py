@@ -1,0 +1,144 @@
+"""E-mail addresses: what one may be, and the one form in which all its spellings are looked up.
+
+An address is shown as it was given, and found by its canonical form, whatever its case, its composition (NFC, NFD) and
+how its domain is written (`bücher.example` or `xn--bcher-kva.example`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import Final
+
+import idna
+from idna.core import valid_contextj
+
+from counterfoil.core import text
+from counterfoil.core.refusals import BadEmail
+
+EMAIL_PATTERN: Final = r"(?![0-9A-Fa-f-]{36}/)[^@\s:]+@[^@\s:]+"
+"""What RFC 7617 lets somebody log in with, and what is no ACCOUNT/ADDRESS."""
+_EMAIL: Final = re.compile(EMAIL_PATTERN)
+_AT: Final = re.compile("[@\ufe6b\uff20]")
+"""The sign itself, and what compatibility mappings make of it."""
+_INVISIBLE: Final = re.compile(f"[{text.IGNORABLE}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_JOINERS: Final = "\u200c\u200d"
+"""They may stand in a domain, where the letters beside them need them (RFC 5892 Appendix A)."""
+_UNASSIGNED: Final = ("Cn", "Co", "Cs")
+_LONGEST: Final = 512
+"""Characters of the longest text that is mapped: addresses are shorter, and strangers send what takes long to map."""
+_ROUNDS: Final = 3
+"""Mappings may yield what is mapped again; a third round changes nothing."""
+_LABEL_BYTES: Final = 63
+_ACE: Final = "xn--"
+
+
+def checked_email(email: str) -> str:
+    """Return the address as it is shown (composed, else as given), or raise BadEmail or BadText."""
+    said = text.checked("email", email, text.NAME_LIMIT)
+    form = canonical(said)
+    if ":" in said or ":" in form:
+        raise BadEmail(
+            "An e-mail address with a colon cannot log in, since the first colon of Basic credentials ends the user-id"
+            " (RFC 7617); use another address, such as grace@example.org.",
+            field="email",
+        )
+    if said != unicodedata.normalize("NFC", email) or not _EMAIL.fullmatch(said) or form.count("@") != 1:
+        raise BadEmail(field="email")
+    if unseen := _invisible(said):
+        raise BadEmail(f"An e-mail address has no invisible characters; remove U+{ord(unseen):04X}.", field="email")
+    if unknown := next((each for each in said if unicodedata.category(each) in _UNASSIGNED), ""):
+        # Its case and its composition are not known yet: the look-up key would change with a later Unicode.
+        raise BadEmail(
+            f"U+{ord(unknown):04X} is no character of Unicode {unicodedata.unidata_version}; use another address.",
+            field="email",
+        )
+    return said
+
+
+def canonical(email: str) -> str:
+    """Return the form by which an address is looked up: the same for all its spellings. Any text has one.
+
+    The local part is folded to lower case and composed with compatibility mappings (NFKC), the domain mapped as UTS 46
+    says and written in its own letters; what is invisible is left out. `ß` and `ss` stay two.
+    """
+    for _ in range(_ROUNDS):
+        email = email if len(email) > _LONGEST else _mapped(email)
+    return email
+
+
+def key(email: str) -> bytes:
+    """Return what stands for the canonical form in an index: SHA-256, since an address may be longer than a page."""
+    return hashlib.sha256(canonical(email).encode(errors="replace")).digest()
+
+
+def _mapped(email: str) -> str:
+    email = email.strip()
+    signs = list(_AT.finditer(email))
+    if not signs:
+        return _folded(email)
+    local, domain = email[: signs[-1].start()], email[signs[-1].end() :]
+    return f"{_folded(local)}@{_mapped_domain(domain)}"
+
+
+def _folded(part: str) -> str:
+    composed = unicodedata.normalize("NFKC", _INVISIBLE.sub("", part))
+    return unicodedata.normalize("NFKC", "".join(map(_lower, composed)))
+
+
+def _lower(character: str) -> str:
+    """Return the simple case folding, by which a character stays one: ẞ becomes ß and not ss."""
+    folded = character.casefold()
+    return folded if len(folded) == 1 else character.lower()
+
+
+def _mapped_domain(domain: str) -> str:
+    plain = "".join(each for each in domain if each in _JOINERS or not _INVISIBLE.match(each))
+    try:
+        mapped = idna.uts46_remap(plain, std3_rules=False)
+    except idna.IDNAError:  # nobody has such a domain
+        return _folded(domain)
+    return ".".join(_label(_joined(label)) for label in mapped.rstrip(".").split("."))
+
+
+def _label(label: str) -> str:
+    """Return a label in its own letters, if it is an A-label, and as it is otherwise."""
+    if not label.startswith(_ACE) or len(label) > _LABEL_BYTES:
+        return label
+    try:
+        letters = label.removeprefix(_ACE).encode("ascii").decode("punycode")
+        stable = not letters.isascii() and _mapped_domain(letters) == letters
+    except UnicodeError:  # idna.IDNAError is one too
+        return label
+    return letters if stable and _ACE + letters.encode("punycode").decode("ascii") == label else label
+
+
+def _joined(label: str) -> str:
+    """Return a label without the joiners that its letters do not need."""
+    if label.isascii():
+        return label
+    return "".join(each for at, each in enumerate(label) if each not in _JOINERS or _is_needed(label, at))
+
+
+def _is_needed(label: str, at: int) -> bool:
+    try:
+        return valid_contextj(label, at)
+    except ValueError:  # of a character that this Unicode does not know
+        return False
+
+
+def _invisible(email: str) -> str:
+    """Return the first invisible character that has no business in an address, or nothing."""
+    local, _, domain = email.rpartition("@")
+    if found := _INVISIBLE.search(local):
+        return found[0]
+    return next(
+        (
+            each
+            for label in domain.split(".")
+            for at, each in enumerate(label)
+            if _INVISIBLE.match(each) and not _is_needed(label, at)
+        ),
+        "",
+    )

@@ -1,0 +1,70 @@
+"""Globs, by which lists find names: `*` is any text, `?` one character, and a backslash takes that meaning away."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from counterfoil.core.refusals import BadText
+
+MEANING: Final = r"A glob: * is any text, ? one character; \* \? and \\ are the characters themselves."
+"""For help texts and the API's document."""
+PATTERN: Final = r"^([^\\]|\\[*?\\])*$"
+_PART: Final = re.compile(r"\\(?P<escaped>[*?\\])|(?P<wild>[*?])|(?P<plain>[^\\])", re.DOTALL)
+_SPECIAL: Final = re.compile(r"[*?\\]")
+_WILD: Final = {"*": "%", "?": "_"}
+_LIKE: Final = re.compile(r"\\?.", re.DOTALL)
+
+
+class Glob(NamedTuple):
+    """A glob as SQL has it: the text before its first wildcard, and its LIKE pattern."""
+
+    prefix: str
+    like: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Say whether it has no wildcard."""
+        return len(_LIKE.findall(self.like)) == len(self.prefix)
+
+    @property
+    def literal(self) -> str:
+        """Its text without the wildcards."""
+        return "".join(part[-1] for part in _LIKE.findall(self.like) if part not in _WILD.values())
+
+    def matches(self, text: str) -> bool:
+        """Say whether a text is one that the glob means, in time that grows with the two lengths alone."""
+        ends = {0}
+        for part in _LIKE.findall(self.like):
+            if part == "%":
+                ends = set(range(min(ends, default=len(text) + 1), len(text) + 1))
+            else:
+                ends = {end + 1 for end in ends if text[end : end + 1] == part[-1] or (part == "_" and end < len(text))}
+        return len(text) in ends
+
+
+def read(glob: str, *, field: str) -> Glob:
+    """Return what a glob means, or raise BadText if a backslash in it escapes nothing."""
+    prefix, like, literal = "", "", True
+    end = 0
+    while part := _PART.match(glob, end):
+        end = part.end()
+        if wild := part["wild"]:
+            literal = False
+            like += _WILD[wild]
+            continue
+        character = part["escaped"] or part["plain"]
+        like += f"\\{character}" if character in "\\%_" else character
+        prefix += character if literal else ""
+    if end < len(glob):
+        raise BadText(
+            f"The backslash at character {end + 1} of {field} escapes nothing: write \\\\ for a backslash, "
+            r"\* for a star, \? for a question mark.",
+            field=field,
+        )
+    return Glob(prefix, like)
+
+
+def literal(text: str) -> str:
+    """Return the glob that finds this very text."""
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)

@@ -1,0 +1,74 @@
+"""What a token was and could do at a past moment, and which event decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
+
+import msgspec
+
+from counterfoil.core.events import Created, Fact, Renewed, Resumed, Revoked, Suspended
+from counterfoil.core.refusals import Denied, OwnerDisabled, SecretEnded
+from counterfoil.core.subjects import account, user
+from counterfoil.core.subjects.account import SecretsEnded
+from counterfoil.core.subjects.token.state import Context, Status, Token, evolve, refusal_for, status
+from counterfoil.core.subjects.user_events import UserDisabled, UserRemoved
+
+
+class Past(msgspec.Struct, frozen=True):
+    """The state at a moment with what surrounded it, its status, and the event that decided what it was good for."""
+
+    token: Token
+    context: Context
+    status: Status
+    at: datetime
+    decided_by: Fact
+
+
+def past(
+    changes: Sequence[Fact], at: datetime, *, owner: Sequence[Fact] = (), of_account: Sequence[Fact] = ()
+) -> Past | None:
+    """Return what these changes (all up to `at`, the oldest first) came to; None before the creation.
+
+    `owner` are those of the user on whose behalf it acts, `of_account` those of its account, likewise up to `at`.
+    """
+    token: Token | None = None
+    for fact in changes:
+        token = evolve(token, fact)
+    if token is None:
+        return None
+    context = _surroundings(owner, of_account)
+    then = status(token, at, context)
+    denied = refusal_for(token, token.generation, at, context)
+    return Past(token, context, then, at, _decider((*changes, *owner, *of_account), then, denied))
+
+
+def _surroundings(owner: Sequence[Fact], of_account: Sequence[Fact]) -> Context:
+    return surrounded_by(
+        reduce(account.evolve, of_account, None) if of_account else None,
+        reduce(user.evolve, owner, None) if owner else None,
+    )
+
+
+def surrounded_by(tenant: account.Account | None, person: user.User | None) -> Context:
+    """Return what a token's account, and the user on whose behalf it acts, add to it, as far as they are known."""
+    context = Context() if tenant is None else Context(tenant.policy, tenant.epoch)
+    if person is None:
+        return context
+    return msgspec.structs.replace(context, owner=person.standing, owner_holds=person.held)
+
+
+def _decider(facts: Sequence[Fact], then: Status, denied: Denied | None) -> Fact:
+    """Return the event that it rests on: for an expired token the one that set its expiry."""
+    deciding: tuple[type, ...] = {
+        "revoked": (Revoked,),
+        "suspended": (Suspended,),
+        "expired": (Created, Renewed),
+        "active": (Created, Renewed, Resumed),
+    }[then]
+    if isinstance(denied, OwnerDisabled):
+        deciding = (UserDisabled, UserRemoved)
+    elif isinstance(denied, SecretEnded):
+        deciding = (SecretsEnded,)
+    return next(fact for fact in reversed(facts) if isinstance(fact.event, deciding))

@@ -1,0 +1,180 @@
+"""Who is asking, and what they may hand on."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, Literal, NoReturn
+from uuid import UUID
+
+import msgspec
+from msgspec import structs
+
+from counterfoil.core.bounds import UNBOUNDED, Bounds, OwnerQuota
+from counterfoil.core.refusals import BeyondCaller
+from counterfoil.core.scopes import EVERYTHING, contains, meet, missing
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{32}")
+NIL: Final = UUID(int=0)
+"""The account of the system itself."""
+
+
+class Actor(msgspec.Struct, frozen=True, order=True):
+    """By whom: what an event remembers of a principal. The id is opaque."""
+
+    kind: Literal["user", "token", "system"]
+    id: UUID
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """On whose behalf a token acts; the id is opaque and no personal data."""
+
+    type: Literal["user", "application", "service"]
+    id: str
+
+    @property
+    def user(self) -> UUID | None:
+        """Whose user id this may be, however it is spelt; None for what is no id of a user of ours."""
+        bare = self.id.replace("-", "")
+        return UUID(bare) if self.type == "user" and _UUID.fullmatch(bare) else None
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """A user or a token, as authenticated for one request.
+
+    `owner` is on whose behalf it asks, a user on their own. `expires_at` is when what was presented stops being good:
+    for a bearer its own end, not that of its token. `generation` is that of the secret, or the password, behind it.
+    `bounds` say from where and how often a token may be used, `quota` what all tokens of its owner may; a user has
+    neither.
+    """
+
+    actor: Actor
+    account: UUID
+    scopes: tuple[str, ...]
+    owner: Owner | None = None
+    expires_at: datetime | None = None
+    generation: int | None = None
+    bounds: Bounds = UNBOUNDED
+    quota: OwnerQuota | None = None
+    delegated: bool = False
+    """Whether somebody else acts, with a bearer that they were given in this one's name."""
+    acting: tuple[tuple[UUID, int], ...] = ()
+    """The tokens that act in the bearer, each with the generation of its secret: it ends with any of them."""
+    signed_with: str = ""
+    """By which signing key the bearer is known: it ends with that key."""
+
+    def lacks(self, scope: str) -> bool:
+        """Say whether the principal may not do what this scope allows."""
+        return bool(missing(self.scopes, (scope,)))
+
+
+ANYBODY: Final = Owner("user", "*")
+"""In whose hands a grant may come of which it is not known yet who will have it: nobody's own owner."""
+SYSTEM: Final = Principal(actor=Actor("system", NIL), account=NIL, scopes=(EVERYTHING,))
+
+
+def refuse_beyond_scopes(held: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    """Raise BeyondCaller unless these scopes are all held."""
+    _refuse_lacking(missing(held, wanted))
+
+
+def refuse_beyond(caller: Principal, wanted: tuple[str, ...], *, owner: Owner) -> None:
+    """Raise BeyondCaller unless the caller may put these scopes into the hands of this owner.
+
+    `own.read` in somebody else's hands opens the tokens of somebody else: that takes `tokens.read`. Who holds that
+    holds `own.read` too, for whomever; but since it shows a user to themselves, for another user it takes `users.read`.
+    """
+    others = owner != caller.owner
+    lacking = missing(caller.scopes, wanted)
+    if others:
+        lacking = tuple(scope for scope in wanted if scope in lacking or scope.startswith("own."))
+    another = others and owner.type == "user"
+    _refuse_lacking(tuple(s for s in lacking if not _held_wider(caller.scopes, s, others=others, another_user=another)))
+
+
+def handed_on(maker: Principal, scopes: tuple[str, ...], *, owner: Owner) -> tuple[str, ...]:
+    """Return what is left of these scopes if the maker put them into the hands of this owner at this moment."""
+    left = on_behalf(maker.scopes, scopes)
+    return left if maker.owner == owner else tuple(scope for scope in left if _may_hand_on(maker, scope, owner))
+
+
+def _may_hand_on(maker: Principal, scope: str, owner: Owner) -> bool:
+    try:
+        refuse_beyond(maker, (scope,), owner=owner)
+    except BeyondCaller:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)  # a thousand scopes are long: not too many of them
+def on_behalf(holds: tuple[str, ...], scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a token with these scopes may do on behalf of a user who holds those: never more than they may."""
+    both = meet(holds, scopes)
+    wider = (scope for scope in scopes if scope not in both and _held_wider(holds, scope))
+    return (*both, *wider)
+
+
+def _held_wider(held: tuple[str, ...], scope: str, *, others: bool = False, another_user: bool = False) -> bool:
+    """Say whether `tokens.rotate` is held, which gives `own.rotate`; and either of them gives `self.rotate`."""
+    whose, _, verb = scope.partition(".")
+    if whose == "self" and not others and not missing(held, (f"own.{verb}",)):
+        return True
+    if whose not in ("own", "self"):
+        return False
+    shows_a_user = another_user and contains(scope, "own.read")
+    return not missing(held, (f"tokens.{verb}", *(("users.read",) if shows_a_user else ())))
+
+
+def _refuse_lacking(lacking: tuple[str, ...]) -> None:
+    if lacking:
+        shown = ", ".join(lacking[:5])
+        raise BeyondCaller(
+            f"The caller does not hold {shown}; use a caller that does, or leave it out.", missing=list(lacking[:20])
+        )
+
+
+def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:
+    """Raise BeyondCaller if this expiry lies after the caller's own."""
+    if caller.expires_at is None:
+        return
+    if expires_at is None or expires_at > caller.expires_at:
+        raise BeyondCaller(
+            f"The caller itself expires earlier; state an expiry no later than {caller.expires_at.isoformat()}.",
+            latest=caller.expires_at.isoformat(),
+        )
+
+
+def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:
+    """Raise BeyondCaller if these bounds allow other networks, more calls or more uses than those of the caller."""
+    if wanted.within(caller.bounds):
+        return
+    if not wanted.within(Bounds(networks=caller.bounds.networks)):
+        where = ", ".join(caller.bounds.networks[:5])
+        raise BeyondCaller(
+            f"The caller may be used from {where} only; state networks within its own.",
+            networks=list(caller.bounds.networks),
+        )
+    if not wanted.within(structs.replace(caller.bounds, max_uses=None)):
+        _refuse_rate(caller)
+    raise BeyondCaller(
+        f"The caller itself may be used {caller.bounds.max_uses} times; state no more uses than its own.",
+        max_uses=caller.bounds.max_uses,
+    )
+
+
+def _refuse_rate(caller: Principal) -> NoReturn:
+    raise BeyondCaller(
+        f"The caller itself is limited to {caller.bounds.rate_limit}; state a rate limit no wider than its own.",
+        rate_limit=caller.bounds.rate_limit,
+    )
+
+
+def refuse_passing(caller: Principal) -> None:
+    """Raise BeyondCaller if the caller is good for a time, for some uses or from some networks alone: a user is not."""
+    if caller.expires_at is not None or caller.bounds.networks or caller.bounds.max_uses is not None:
+        raise BeyondCaller(
+            "This caller expires, or is bound to networks or to a number of uses, and a user is not; use your e-mail "
+            "address and password, or a token without these limits.",
+            needs="password",
+        )

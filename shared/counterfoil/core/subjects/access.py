@@ -1,0 +1,135 @@
+"""Reads: who looked at tokens that are not their own, or at the log itself; what only looks leaves a trace as well.
+
+One subject for each reader, so that no two readers ever wait for the same row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from counterfoil.core.events import Event, Fact
+from counterfoil.core.principal import Actor
+from counterfoil.core.subjects.subject import Around, SubjectCommand, SubjectState, born, grown, no_command, unexpected
+
+NAMED_LIMIT: Final = 100
+"""Tokens that one event names; of more only the count is kept."""
+
+HOUR: Final = timedelta(hours=1)
+"""Reads of the log by one reader are at most one event in this time."""
+
+What = Literal["list", "token", "past", "events", "alerts", "reads"]
+"""Lists of tokens, one as it is, one as it was, its events, alerts, and these reads themselves."""
+WhichLog = Literal["log", "whole_log"]
+"""The log by position: the part of the reader's own account, or that of all accounts. Each has positions of its own."""
+
+
+class LogRange(msgspec.Struct, frozen=True, kw_only=True):
+    """The positions that somebody read, from the lowest to the highest; nothing was there if `last` is below `first`.
+
+    `filters` counts the calls that used each filter; those that used none stand under `none`.
+    """
+
+    first: int
+    last: int
+    filters: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def joined(self, other: LogRange) -> LogRange:
+        """Return the range that holds both."""
+        filters = self.filters | {name: self.filters.get(name, 0) + calls for name, calls in other.filters.items()}
+        if other.last < other.first:
+            return replace(self, filters=filters)
+        if self.last < self.first:
+            return replace(other, filters=filters)
+        return LogRange(first=min(self.first, other.first), last=max(self.last, other.last), filters=filters)
+
+
+class Read(Event, frozen=True, kw_only=True):
+    """Somebody asked so often for this, in the `seconds` before, and was shown so many rows.
+
+    `tokens` are those that were asked for by name. `log` is the range of a read of the log by position.
+    """
+
+    reader: Actor
+    calls: dict[str, int]
+    shown: int
+    tokens: tuple[UUID, ...]
+    seconds: int
+    log: LogRange | UnsetType = UNSET
+
+
+EVENTS: Final[dict[str, type[Event]]] = {"read": Read}
+
+
+class NoteAccess(SubjectCommand, frozen=True, kw_only=True):
+    """Note what somebody has read; `id` is `log_of` the account and the reader.
+
+    With a range of the log, `calls` has one key, which says of which log; this comes to nothing within the hour after
+    the event before, and the caller asks again later.
+    """
+
+    reader: Actor
+    calls: dict[str, int]
+    shown: int
+    tokens: tuple[UUID, ...] = ()
+    seconds: int = 0
+    log: LogRange | None = None
+
+
+COMMANDS: Final = (NoteAccess,)
+
+
+class Access(SubjectState, frozen=True, kw_only=True):
+    """What one reader has read so far: calls of every kind, and rows.
+
+    `log_read_at` is when an event last said that they read the log by position, by which log.
+    """
+
+    reader: Actor
+    calls: int
+    shown: int
+    log_read_at: dict[str, datetime] = msgspec.field(default_factory=dict)
+
+
+def access_id_of(account: UUID, reader: Actor) -> UUID:
+    """Return the id under which the reads of one reader stand: a UUIDv8 made of nothing but the two."""
+    made = hashlib.sha256(b"counterfoil reads\0" + account.bytes + reader.id.bytes + reader.kind.encode()).digest()
+    return UUID(int=int.from_bytes(made[:16]) & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+
+
+def decide(log: Access | None, command: SubjectCommand, context: Around) -> list[Event]:
+    """Return what happens if this is asked of this log; that somebody read is not to be refused."""
+    if not isinstance(command, NoteAccess) or command.id != access_id_of(command.account, command.reader):
+        raise no_command(command)
+    if command.log is not None and log is not None and _said_lately(log, command, context.at):
+        return []
+    return [
+        Read(
+            reader=command.reader, calls=command.calls, shown=command.shown,
+            tokens=command.tokens[:NAMED_LIMIT], seconds=command.seconds, log=command.log or UNSET,
+        )
+    ]  # fmt: skip
+
+
+def _said_lately(log: Access, command: NoteAccess, at: datetime) -> bool:
+    return any(at < log.log_read_at[which] + HOUR for which in command.calls if which in log.log_read_at)
+
+
+def evolve(log: Access | None, fact: Fact) -> Access:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case Read(reader=reader, calls=calls, shown=shown, log=said):
+            read_at = {} if said is UNSET else dict.fromkeys(calls, fact.at)
+            if log is None:
+                return born(Access, fact, reader=reader, calls=sum(calls.values()), shown=shown, log_read_at=read_at)
+            return grown(
+                log, fact, calls=log.calls + sum(calls.values()), shown=log.shown + shown,
+                log_read_at=log.log_read_at | read_at,
+            )  # fmt: skip
+    raise unexpected(fact)

@@ -1,0 +1,119 @@
+"""The quota of an owner: how often all of the owner's tokens may be used, and how many of them may live.
+
+Nothing of it is retroactive: what lives beyond a new `max_tokens` lives on, and no more is added.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from counterfoil.core.bounds import OwnerQuota, checked_number, checked_rate
+from counterfoil.core.events import Event, Fact
+from counterfoil.core.owners import checked_owner
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import BadQuota, NotFound
+from counterfoil.core.subjects.subject import (
+    Around,
+    SubjectCommand,
+    SubjectState,
+    born,
+    grown,
+    no_command,
+    refuse_stale,
+    unexpected,
+)
+
+
+class QuotaSet(Event, frozen=True, kw_only=True):
+    """Another quota holds for an owner from now on; None is any number."""
+
+    owner: Owner
+    rate_limit: str | None
+    max_uses: int | None
+    max_tokens: int | None
+
+
+class QuotaLifted(Event, frozen=True, kw_only=True):
+    """The owner has no quota any more."""
+
+
+EVENTS: Final[dict[str, type[Event]]] = {"set": QuotaSet, "lifted": QuotaLifted}
+
+
+class SetQuota(SubjectCommand, frozen=True, kw_only=True):
+    """Give an owner a quota in place of any other; what is None is any number."""
+
+    owner: Owner
+    rate_limit: str | None = None
+    max_uses: int | None = None
+    max_tokens: int | None = None
+
+
+class LiftQuota(SubjectCommand, frozen=True, kw_only=True):
+    """Take an owner's quota away."""
+
+    owner: Owner
+
+
+COMMANDS: Final = (SetQuota, LiftQuota)
+
+
+class QuotaOfOwner(SubjectState, frozen=True, kw_only=True):
+    """The present quota of an owner; `name` is the owner as TYPE:ID."""
+
+    owner: Owner
+    rate_limit: str | None = None
+    max_uses: int | None = None
+    max_tokens: int | None = None
+
+    @property
+    def quota(self) -> OwnerQuota:
+        """What it says."""
+        return OwnerQuota(self.id, self.rate_limit, self.max_uses, self.max_tokens)
+
+
+def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: Around) -> list[Event]:
+    """Return what happens if this is asked of this quota, or raise a Refusal."""
+    match command:
+        case SetQuota():
+            return _set(state, command)
+        case LiftQuota():
+            if state is None or state.standing != "active":
+                raise NotFound("This owner has no quota.")
+            refuse_stale(state, command)
+            return [QuotaLifted()]
+    raise no_command(command)
+
+
+def _set(state: QuotaOfOwner | None, command: SetQuota) -> list[Event]:
+    if state is not None:
+        refuse_stale(state, command)
+    said = QuotaSet(
+        owner=checked_owner(command.owner),
+        rate_limit=checked_rate(command.rate_limit),
+        max_uses=checked_number(command.max_uses, field="max_uses"),
+        max_tokens=checked_number(command.max_tokens, field="max_tokens"),
+    )
+    wanted = OwnerQuota(command.id, said.rate_limit, said.max_uses, said.max_tokens)
+    if wanted == OwnerQuota(command.id):
+        raise BadQuota("A quota limits something: state rate_limit, max_uses or max_tokens.")
+    if state is not None and state.standing == "active" and state.quota == wanted:
+        return []
+    return [said]
+
+
+def evolve(state: QuotaOfOwner | None, fact: Fact) -> QuotaOfOwner:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case QuotaSet(owner=owner, rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens):
+            if state is None:
+                state = born(QuotaOfOwner, fact, owner=owner)
+                state = replace(state, name=f"{owner.type}:{owner.id}", revision=0)
+            return grown(
+                state, fact, standing="active", rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens
+            )
+        case QuotaLifted() if state is not None:
+            return grown(state, fact, standing="lifted")
+    raise unexpected(fact)

@@ -1,0 +1,207 @@
+"""The peppers, as far as the database may know them: which there are, which one signs, and which verify no more.
+
+One subject holds them all, so that one row decides which of them signs. The keys themselves are in the environment; the
+log has a check value of each, by which a process notices that it was given another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from counterfoil.core.events import Event, Fact
+from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.core.subjects.subject import Around, SubjectCommand, SubjectState, born, grown, no_command, unexpected
+
+PEPPER_SET: Final = UUID(int=2)
+"""The one subject, in the account of the system itself."""
+HEARD_SECONDS: Final = 5
+"""What a process knows of the peppers is never older than this; usually it is a second."""
+SETTLED_SECONDS: Final = 30
+"""So long after another pepper was activated the one before may be retired: nothing is minted under it any more."""
+
+
+class PepperIntroduced(Event, frozen=True, kw_only=True):
+    """A pepper verifies from now on; `check` is an HMAC under it of something that everybody knows."""
+
+    number: int
+    check: str
+
+
+class PepperActivated(Event, frozen=True, kw_only=True):
+    """New secrets are kept under this pepper from now on, and under no other."""
+
+    number: int
+
+
+class PepperRetired(Event, frozen=True, kw_only=True):
+    """What is kept under this pepper alone opens nothing any more; `left` secrets were good, or could be again."""
+
+    number: int
+    left: int
+
+
+EVENTS: Final[dict[str, type[Event]]] = {
+    "introduced": PepperIntroduced,
+    "activated": PepperActivated,
+    "retired": PepperRetired,
+}
+
+
+class IntroducePeppers(SubjectCommand, frozen=True, kw_only=True):
+    """Say which peppers a process was given, by their check values; of the very first the highest signs."""
+
+    checks: dict[int, str]
+
+
+class ActivatePepper(SubjectCommand, frozen=True, kw_only=True):
+    """Keep new secrets under this pepper."""
+
+    number: int
+
+
+class RetirePepper(SubjectCommand, frozen=True, kw_only=True):
+    """Let a pepper verify no more, for good; `left` secrets with a future have it alone, which takes `force`."""
+
+    number: int
+    left: int
+    force: bool = False
+
+
+COMMANDS: Final = (IntroducePeppers, ActivatePepper, RetirePepper)
+
+
+class Pepper(msgspec.Struct, frozen=True, kw_only=True):
+    """One pepper; it has stood so since `at`."""
+
+    number: int
+    check: str
+    standing: Literal["verifying", "signing", "retired"]
+    at: datetime
+
+    def is_over(self, at: datetime) -> bool:
+        """Say whether nothing new is kept under this pepper any more: who still would has slept through its end."""
+        heard = self.at + timedelta(seconds=SETTLED_SECONDS)
+        return self.standing == "retired" or (self.standing == "verifying" and heard <= at)
+
+
+class PepperSet(SubjectState, frozen=True, kw_only=True):
+    """The present state of all peppers, in the order in which they came."""
+
+    peppers: tuple[Pepper, ...] = ()
+
+    def pepper(self, number: int) -> Pepper | None:
+        """Return the pepper with this number."""
+        return next((pepper for pepper in self.peppers if pepper.number == number), None)
+
+    @property
+    def signing(self) -> Pepper | None:
+        """The one under which new secrets are kept."""
+        return next((pepper for pepper in self.peppers if pepper.standing == "signing"), None)
+
+    @property
+    def retired(self) -> frozenset[int]:
+        """Those that verify no more."""
+        return frozenset(pepper.number for pepper in self.peppers if pepper.standing == "retired")
+
+    def lacks(self, checks: Mapping[int, str]) -> bool:
+        """Say whether a process was given a pepper that nobody was given before."""
+        return any(self.pepper(number) is None for number in checks)
+
+    def refuse_others(self, checks: Mapping[int, str]) -> None:
+        """Raise Misconfigured unless a process with these peppers can verify, and mint, what the others do."""
+        for number, check in checks.items():
+            known = self.pepper(number)
+            if known is not None and known.check != check and known.standing != "retired":
+                raise Misconfigured(
+                    f"PEPPERS: {number} is not the key that this database knows under that number."
+                    " Set it to that one, and give a new key a number of its own."
+                )
+        signing = self.signing
+        if signing is not None and signing.number not in checks:
+            raise Misconfigured(f"PEPPERS lacks {signing.number}, which new secrets use. Add it.")
+
+
+def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: Around) -> list[Event]:
+    """Return what happens if this is asked of the peppers, or raise a Refusal."""
+    if isinstance(command, IntroducePeppers):
+        return _introduced(pepper_set, command)
+    if pepper_set is None:
+        raise NotFound
+    match command:
+        case ActivatePepper(number=number):
+            pepper = _standing(pepper_set, number)
+            if pepper.standing == "retired":
+                raise InUse(f"Pepper {number} was retired, which is final; activate another one.")
+            return [] if pepper.standing == "signing" else [PepperActivated(number=number)]
+        case RetirePepper():
+            return _retired(pepper_set, command, context.at)
+    raise no_command(command)
+
+
+def _introduced(pepper_set: PepperSet | None, command: IntroducePeppers) -> list[Event]:
+    if pepper_set is not None:
+        pepper_set.refuse_others(command.checks)
+    new = sorted(number for number in command.checks if pepper_set is None or pepper_set.pepper(number) is None)
+    events: list[Event] = [PepperIntroduced(number=number, check=command.checks[number]) for number in new]
+    return [*events, PepperActivated(number=new[-1])] if pepper_set is None else events
+
+
+def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list[Event]:
+    pepper = _standing(pepper_set, command.number)
+    if pepper.standing == "retired":
+        return []
+    if pepper.standing == "signing":
+        raise InUse(f"New secrets use pepper {pepper.number}; activate another one first.")
+    if not command.force:
+        due = pepper.at + timedelta(seconds=SETTLED_SECONDS)
+        if at < due:
+            raise TooEarly(f"Some processes may not know of the last change yet; try again at {due:%H:%M:%S} UTC.")
+        if command.left:
+            raise InUse(
+                f"{command.left:,} secrets and recovery codes use pepper {pepper.number} alone and would stop"
+                " working. Each secret moves to the new pepper when it is next used; the secret of an expired token"
+                " counts until the token is revoked."
+            )
+    return [PepperRetired(number=command.number, left=command.left)]
+
+
+def _standing(pepper_set: PepperSet, number: int) -> Pepper:
+    pepper = pepper_set.pepper(number)
+    if pepper is None:
+        raise NotFound(f"Pepper {number} does not exist: no process was ever started with it in PEPPERS.")
+    return pepper
+
+
+def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case PepperIntroduced(number=number, check=check) if pepper_set is None or pepper_set.pepper(number) is None:
+            new = Pepper(number=number, check=check, standing="verifying", at=fact.at)
+            return (
+                born(PepperSet, fact, peppers=(new,))
+                if pepper_set is None
+                else grown(pepper_set, fact, peppers=(*pepper_set.peppers, new))
+            )
+        case PepperActivated(number=number) if pepper_set is not None and pepper_set.pepper(number) is not None:
+            return grown(
+                pepper_set, fact, peppers=tuple(_turned(pepper, number, fact.at) for pepper in pepper_set.peppers)
+            )
+        case PepperRetired(number=number) if pepper_set is not None and pepper_set.pepper(number) is not None:
+            ended = (
+                replace(each, standing="retired", at=fact.at) if each.number == number else each
+                for each in pepper_set.peppers
+            )  # fmt: skip
+            return grown(pepper_set, fact, peppers=tuple(ended))
+    raise unexpected(fact)
+
+
+def _turned(pepper: Pepper, signing: int, at: datetime) -> Pepper:
+    if pepper.number == signing:
+        return replace(pepper, standing="signing", at=at)
+    return replace(pepper, standing="verifying", at=at) if pepper.standing == "signing" else pepper

@@ -1,0 +1,214 @@
+"""An account's catalogue of scopes: what each one means, where that is documented, and sets that are granted together.
+
+It describes and does not grant: who holds a scope is told by tokens and users alone. But others issue tokens by a set
+later, so whoever changes one holds all that is in it, before and after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import Final
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from counterfoil.core import scopes, text
+from counterfoil.core.events import Event, Fact, Private
+from counterfoil.core.principal import ANYBODY, refuse_beyond
+from counterfoil.core.refusals import BadLink, BadScope, BadText, NotFound
+from counterfoil.core.subjects.subject import (
+    Around,
+    SubjectCommand,
+    SubjectState,
+    born,
+    grown,
+    no_command,
+    refuse_stale,
+    unexpected,
+)
+from counterfoil.core.subjects.user_events import ROLE_SCOPES
+
+SENTENCE_LIMIT: Final = 500
+RESERVED: Final = frozenset(
+    {*ROLE_SCOPES, *(f"{role}s" for role in ROLE_SCOPES), "verifier", "issuer", "reader", "all", "tokens", "own",
+     "self", "users", "alerts", "account", "accounts", "audit", "scopes"}
+)  # fmt: skip
+"""Roles, built-in sets, and first words of our own scopes: a set of such a name could be taken for one of them."""
+_LINK: Final = re.compile(r"https?://[!-~]{1,2000}")
+
+
+class ScopeDescribed(Event, frozen=True, kw_only=True):
+    """What a scope means was said, anew or again; the sentence is private (as `description`)."""
+
+    scope: str
+    documentation: str | None = None
+
+
+class ScopeForgotten(Event, frozen=True, kw_only=True):
+    """It is no longer in the catalogue; who holds it still does."""
+
+
+class SetComposed(Event, frozen=True, kw_only=True):
+    """Scopes that are granted together were put together, anew or again; name and sentence are private."""
+
+    scopes: tuple[str, ...]
+
+
+class SetForgotten(Event, frozen=True, kw_only=True):
+    """The set is no longer in the catalogue; what was granted through it stays."""
+
+
+SCOPE_EVENTS: Final[dict[str, type[Event]]] = {"described": ScopeDescribed, "forgotten": ScopeForgotten}
+SET_EVENTS: Final[dict[str, type[Event]]] = {"composed": SetComposed, "forgotten": SetForgotten}
+
+
+class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
+    """Say what a scope means, in a sentence, and where more is to be read (an http address)."""
+
+    scope: str
+    sentence: str
+    documentation: str | None = None
+
+
+class ForgetScope(SubjectCommand, frozen=True, kw_only=True):
+    """Take a scope out of the catalogue."""
+
+
+class ComposeSet(SubjectCommand, frozen=True, kw_only=True):
+    """Put scopes together under a name."""
+
+    name: str
+    sentence: str = ""
+    scopes: tuple[str, ...]
+
+
+class ForgetSet(SubjectCommand, frozen=True, kw_only=True):
+    """Take a set out of the catalogue."""
+
+
+SCOPE_COMMANDS: Final = (DescribeScope, ForgetScope)
+SET_COMMANDS: Final = (ComposeSet, ForgetSet)
+
+
+class Scope(SubjectState, frozen=True, kw_only=True):
+    """One scope of the catalogue; `name` is the scope itself."""
+
+    sentence: str = ""
+    documentation: str | None = None
+
+
+class ScopeSet(SubjectState, frozen=True, kw_only=True):
+    """Scopes that are granted together."""
+
+    sentence: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+def named(account: UUID, kind: str, name: str) -> UUID:
+    """Return the id that a name has in its account: a UUIDv8 (RFC 9562), so that one name is one subject."""
+    number = int.from_bytes(
+        hashlib.sha256(account.bytes + kind.encode() + b"\x00" + name.encode()).digest()[:16], "big"
+    )
+    number = number & ~(0xF << 76) | 0x8 << 76  # version 8
+    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)  # the RFC's variant
+
+
+def decide_scope(scope: Scope | None, command: SubjectCommand, _: Around) -> list[Event]:
+    """Return what happens if this is asked of this scope, or raise a Refusal."""
+    match command:
+        case DescribeScope():
+            return _describe(scope, command)
+        case ForgetScope():
+            _refuse_absent(scope, command)
+            return [ScopeForgotten()]
+    raise no_command(command)
+
+
+def decide_set(found: ScopeSet | None, command: SubjectCommand, _: Around) -> list[Event]:
+    """Return what happens if this is asked of this set, or raise a Refusal."""
+    match command:
+        case ComposeSet():
+            return _compose(found, command)
+        case ForgetSet():
+            _refuse_absent(found, command)
+            _refuse_beyond(command, found)
+            return [SetForgotten()]
+    raise no_command(command)
+
+
+def _describe(scope: Scope | None, command: DescribeScope) -> list[Event]:
+    if scope is not None:
+        refuse_stale(scope, command)
+    (wanted,) = scopes.checked((command.scope,))
+    sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
+    link = None if command.documentation is None else text.checked("documentation", command.documentation, 2_048)
+    if link is not None and not _LINK.fullmatch(link):
+        raise BadLink(field="documentation")
+    if scope is not None and (scope.standing, scope.sentence, scope.documentation) == ("active", sentence, link):
+        return []
+    return [ScopeDescribed(scope=wanted, documentation=link, private=Private(description=sentence))]
+
+
+def _compose(found: ScopeSet | None, command: ComposeSet) -> list[Event]:
+    if found is not None:
+        refuse_stale(found, command)
+    name, wanted = text.checked_name(command.name), scopes.checked(command.scopes)
+    if not wanted:
+        raise BadScope("A set of scopes has at least one scope, such as invoices.read.", field="scopes")
+    _refuse_reserved(name)
+    _refuse_beyond(command, found, wanted)
+    sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
+    if found is not None and (found.standing, found.sentence, found.scopes) == ("active", sentence, wanted):
+        return []
+    return [SetComposed(scopes=wanted, private=Private(name=name, description=sentence))]
+
+
+def _refuse_beyond(command: SubjectCommand, found: ScopeSet | None, wanted: tuple[str, ...] = ()) -> None:
+    """Raise BeyondCaller unless the caller holds what is in the set and what will be, in whoever's hands it comes."""
+    there = found.scopes if found is not None and found.standing == "active" else ()
+    refuse_beyond(command.by, (*there, *wanted), owner=ANYBODY)
+
+
+def _refuse_reserved(name: str) -> None:
+    # Only letters, digits and dots tell names apart here, in any case: "Admini-strator" is taken for a role too.
+    bare = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum() or c == ".")
+    if bare.partition(".")[0] in RESERVED:
+        raise BadText(
+            f"{name!r} could be mistaken for a role, a scope or a set of Counterfoil; choose another name, such as"
+            " 'billing'.",
+            field="name",
+        )
+
+
+def _refuse_absent(state: SubjectState | None, command: SubjectCommand) -> None:
+    if state is None or state.standing != "active":
+        raise NotFound
+    refuse_stale(state, command)
+
+
+def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case ScopeDescribed(scope=name, documentation=link, private=said):
+            sentence = (said and said.description) or ""
+            if scope is None:
+                return replace(born(Scope, fact, sentence=sentence, documentation=link), name=name)
+            return grown(scope, fact, standing="active", sentence=sentence, documentation=link)
+        case ScopeForgotten() if scope is not None:
+            return grown(scope, fact, standing="forgotten")
+    raise unexpected(fact)
+
+
+def evolve_set(found: ScopeSet | None, fact: Fact) -> ScopeSet:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case SetComposed(scopes=granted, private=said):
+            sentence = (said and said.description) or ""
+            if found is None:
+                return born(ScopeSet, fact, sentence=sentence, scopes=granted)
+            return grown(found, fact, standing="active", sentence=sentence, scopes=granted)
+        case SetForgotten() if found is not None:
+            return grown(found, fact, standing="forgotten")
+    raise unexpected(fact)

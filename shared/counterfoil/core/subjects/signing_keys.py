@@ -1,0 +1,203 @@
+"""The signing keys: one subject holds them all, so that one row decides which of them signs.
+
+A key is published (it can be fetched, and does not sign yet), then active (it signs), then retired (it only verifies),
+then removed (it verifies nothing). One is active from the first moment on, and never two.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from counterfoil.core import text
+from counterfoil.core.events import Event, Fact, Private
+from counterfoil.core.refusals import AlreadyExists, InUse, NotFound, TooEarly
+from counterfoil.core.subjects.signing_key_events import (
+    ActivateKey,
+    BearersLengthened,
+    KeyActivated,
+    KeyCreated,
+    KeyPublished,
+    KeyRemoved,
+    KeyRetired,
+    LengthenBearers,
+    NewKey,
+    PublishKey,
+    RemoveKey,
+)
+from counterfoil.core.subjects.subject import (
+    Around,
+    SubjectCommand,
+    SubjectState,
+    born,
+    grown,
+    no_command,
+    refuse_stale,
+    unexpected,
+)
+
+RING: Final = UUID(int=1)
+"""The one subject, in the account of the system itself."""
+PUBLISHED_SECONDS: Final = 600
+"""So long a key is published before it signs: longer than anybody may keep the key set, see `wellknown`."""
+SKEW_SECONDS: Final = 300
+"""What clocks may differ by, and what a process may take to hear of a rotation: a retired key verifies so much longer
+than the longest bearer lives."""
+
+Standing = Literal["published", "active", "retired", "removed"]
+_BEFORE: Final[dict[type[Event], tuple[Standing, ...]]] = {
+    KeyActivated: ("published",),
+    KeyRetired: ("active",),
+    KeyRemoved: ("published", "active", "retired"),
+}
+
+
+class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
+    """One key, and when it came to what."""
+
+    kid: str
+    jwk: dict[str, str]
+    standing: Standing
+    published_at: datetime
+    activated_at: datetime | None = None
+    retired_at: datetime | None = None
+    removed_at: datetime | None = None
+
+
+class Ring(SubjectState, frozen=True, kw_only=True):
+    """The present state of all keys, the oldest first; no bearer lives longer than `bearer_seconds`."""
+
+    keys: tuple[SigningKey, ...]
+    bearer_seconds: int = 0
+
+    def key(self, kid: str) -> SigningKey | None:
+        """Return the key with this id."""
+        return next((key for key in self.keys if key.kid == kid), None)
+
+    def first(self, standing: Standing) -> SigningKey | None:
+        """Return the oldest key that stands so: there is never more than one that is active, and one that waits."""
+        return next((key for key in self.keys if key.standing == standing), None)
+
+    def activation(self, key: SigningKey) -> datetime:
+        """Return from when on a published key may sign."""
+        return key.published_at + timedelta(seconds=PUBLISHED_SECONDS)
+
+    def removal(self, key: SigningKey) -> datetime | None:
+        """Return from when on nothing that a key signed can be good any more; None while it signs or waits."""
+        if key.retired_at is None:
+            return None
+        return key.retired_at + timedelta(seconds=self.bearer_seconds + SKEW_SECONDS)
+
+
+def decide(ring: Ring | None, command: SubjectCommand, context: Around) -> list[Event]:
+    """Return what happens if this is asked of the keys, or raise a Refusal."""
+    if isinstance(command, PublishKey) and ring is None:
+        return [KeyCreated(kid=command.key.kid, jwk=command.key.jwk)]
+    if ring is None:
+        raise NotFound
+    refuse_stale(ring, command)
+    match command:
+        case PublishKey(key=new):
+            return [_published(ring, new)]
+        case ActivateKey():
+            return _activated(ring, command, context.at)
+        case RemoveKey():
+            return _removed(ring, command, context.at)
+        case LengthenBearers(seconds=seconds):
+            return [BearersLengthened(seconds=seconds)] if seconds > ring.bearer_seconds else []
+    raise no_command(command)
+
+
+def _published(ring: Ring, new: NewKey) -> KeyPublished:
+    if ring.key(new.kid) is not None:
+        raise AlreadyExists
+    if waiting := ring.first("published"):
+        raise InUse(f"The key {waiting.kid} is published already and does not sign yet; activate or remove it first.")
+    return KeyPublished(kid=new.kid, jwk=new.jwk)
+
+
+def _activated(ring: Ring, command: ActivateKey, at: datetime) -> list[Event]:
+    key = _standing(ring, command.kid)
+    if key.standing == "active":
+        return []
+    if key.standing != "published":
+        raise InUse(f"The key {key.kid} is {key.standing}; it cannot sign again. Publish a new key.")
+    due = ring.activation(key)
+    if at < due and not command.emergency:
+        raise TooEarly(
+            f"Some services may not have fetched this key yet; activate it after {due:%H:%M:%S} UTC.", due=due
+        )
+    return [*_retired(ring), KeyActivated(kid=key.kid)]
+
+
+def _removed(ring: Ring, command: RemoveKey, at: datetime) -> list[Event]:
+    key = _standing(ring, command.kid)
+    if key.standing == "removed":
+        return []
+    if not command.reason:
+        due = ring.removal(key)
+        if due is None:
+            raise InUse("This key is not retired; retire it first, or give a reason to remove it in an emergency.")
+        if at < due:
+            raise TooEarly(f"Bearer tokens of this key are valid until {due:%Y-%m-%d %H:%M:%S} UTC; wait.", due=due)
+        return [KeyRemoved(kid=key.kid)]
+    events: list[Event] = [KeyRemoved(kid=key.kid, private=Private(reason=text.checked_reason(command.reason)))]
+    return events if key.standing != "active" else [*events, *_succession(ring, command.successor)]
+
+
+def _succession(ring: Ring, successor: NewKey | None) -> list[Event]:
+    if successor is not None:
+        if ring.key(successor.kid) is not None:
+            raise AlreadyExists
+        return [KeyPublished(kid=successor.kid, jwk=successor.jwk), KeyActivated(kid=successor.kid)]
+    if waiting := ring.first("published"):
+        return [KeyActivated(kid=waiting.kid)]
+    raise InUse("This key signs, and no other key is published to replace it; publish one first.")
+
+
+def _retired(ring: Ring) -> list[Event]:
+    active = ring.first("active")
+    return [] if active is None else [KeyRetired(kid=active.kid)]
+
+
+def _standing(ring: Ring, kid: str) -> SigningKey:
+    key = ring.key(kid)
+    if key is None:
+        raise NotFound
+    return key
+
+
+def evolve(ring: Ring | None, fact: Fact) -> Ring:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case KeyCreated(kid=kid, jwk=jwk) if ring is None:
+            first = SigningKey(kid=kid, jwk=jwk, standing="active", published_at=fact.at, activated_at=fact.at)
+            return born(Ring, fact, keys=(first,))
+        case KeyPublished(kid=kid, jwk=jwk) if ring is not None and ring.key(kid) is None:
+            new = SigningKey(kid=kid, jwk=jwk, standing="published", published_at=fact.at)
+            return grown(ring, fact, keys=(*ring.keys, new))
+        case KeyActivated() | KeyRetired() | KeyRemoved() if ring is not None:
+            return grown(ring, fact, keys=_changed(ring, fact))
+        case BearersLengthened(seconds=seconds) if ring is not None:
+            return grown(ring, fact, bearer_seconds=seconds)
+    raise unexpected(fact)
+
+
+def _changed(ring: Ring, fact: Fact) -> tuple[SigningKey, ...]:
+    event = fact.event
+    kid: str = event.kid  # type: ignore[attr-defined] # of those events that have one
+    key = ring.key(kid)
+    if key is None or key.standing not in _BEFORE[type(event)]:
+        raise unexpected(fact)
+    match event:
+        case KeyActivated():
+            after = replace(key, standing="active", activated_at=fact.at)
+        case KeyRetired():
+            after = replace(key, standing="retired", retired_at=fact.at)
+        case _:
+            after = replace(key, standing="removed", removed_at=fact.at)
+    return tuple(after if each is key else each for each in ring.keys)

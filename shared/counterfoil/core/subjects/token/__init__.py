@@ -1,0 +1,1 @@
+"""The token: its commands, its state, and the decisions about it."""

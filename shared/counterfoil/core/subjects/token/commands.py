@@ -1,0 +1,180 @@
+"""What may be asked of a token, in the imperative.
+
+Randomness and identity enter here and nowhere deeper: a command carries the ids, numbers and minted secrets that its
+events will use. Time does not: the door reads the clock after it holds the row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from counterfoil.core.bounds import UNLIMITED, Address, Limits
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.secret import Minted
+from counterfoil.core.trust import Assertion, Trust
+
+
+class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Something asked of one token of one account by one caller."""
+
+    account: UUID
+    token_id: UUID
+    by: Principal
+
+
+class Create(TokenCommand, frozen=True, kw_only=True):
+    """Bring a token into being. Neither a duration nor an expiry: it never expires.
+
+    A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired. A duration
+    counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
+    `undescribed` are its scopes that the account's catalogue does not describe. `known_as` are the digests that a
+    secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
+    A token has either a secret or a trust.
+    """
+
+    number: int = 0
+    owner: Owner
+    name: str
+    secret: Minted | None
+    trust: Trust | None = None
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    duration: str | None = None
+    expires_at: datetime | None = None
+    thresholds: tuple[int, ...] = ()
+    dialect: str = "native"
+    cloned_from: UUID | None = None
+    networks: tuple[str, ...] = ()
+    rate_limit: str | None = None
+    max_uses: int | None = None
+    imported_digests: tuple[bytes, ...] = ()
+    undescribed: tuple[str, ...] = ()
+    may_have_expired: bool = False
+    made_at: datetime | None = None
+
+
+class Change(TokenCommand, frozen=True, kw_only=True):
+    """A command that may insist on the revision it was based on: HTTP's If-Match."""
+
+    revisions: frozenset[int] | None = None
+
+
+class Update(Change, frozen=True, kw_only=True):
+    """Change what is said of it; what is UNSET stays. `undescribed` as for Create.
+
+    `previous_until` moves the end of its previous secret while that is still good; a moment that has passed ends it.
+    """
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    undescribed: tuple[str, ...] = ()
+    networks: tuple[str, ...] | UnsetType = UNSET
+    rate_limit: str | UnsetType | None = UNSET
+    max_uses: int | UnsetType | None = UNSET
+    trust: Trust | UnsetType = UNSET
+    previous_until: datetime | UnsetType = UNSET
+
+
+class Renew(Change, frozen=True, kw_only=True):
+    """Move its expiry; with neither a duration nor an expiry it lives its own duration again from now."""
+
+    duration: str | None = None
+    expires_at: datetime | None = None
+
+
+class Rotate(Change, frozen=True, kw_only=True):
+    """Replace its secret; the present one stays good for `grace_seconds`, or `previous_until` a moment.
+
+    At most two secrets are good at once: what is left of an earlier grace is cut short only where it `ends_previous`,
+    or leaves no grace itself. An expired token needs a new life too. With `forgets_use` it counts as never exchanged
+    afterwards.
+    """
+
+    secret: Minted
+    grace_seconds: int = 0
+    previous_until: datetime | None = None
+    ends_previous: bool = False
+    forgets_use: bool = False
+    duration: str | None = None
+    expires_at: datetime | None = None
+
+
+class Suspend(Change, frozen=True, kw_only=True):
+    """Refuse it for now."""
+
+    reason: str = ""
+
+
+class Resume(Change, frozen=True, kw_only=True):
+    """Accept it again."""
+
+
+class Revoke(Change, frozen=True, kw_only=True):
+    """End it for ever, with a reason for those who will ask. `job` is the accepted job that this is a part of.
+
+    With the `generation` of a secret that was presented, only if that one could still open it, now or ever.
+    """
+
+    reason: str
+    job: UUID | None = None
+    generation: int | None = None
+
+
+class Erase(Change, frozen=True, kw_only=True):
+    """Forget its names and free text."""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a bearer holds that is exchanged for another one, which is never more than it."""
+
+    scopes: tuple[str, ...]
+    audience: tuple[str, ...]
+    expires_at: datetime
+
+
+class Exchange(TokenCommand, frozen=True, kw_only=True):
+    """Buy a bearer with the secret of this generation, or with a bearer of it. `scopes=None` asks for all there are.
+
+    `actors` are the tokens that act on the owner's behalf, the present one first, who then is the one who asks.
+    `counted` is what this call was counted against already.
+    With an `assertion` a JWT buys it, under the token's trust, and the generation is the present one.
+    """
+
+    generation: int
+    assertion: Assertion | None = None
+    jti: UUID
+    lifetime_seconds: int
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] | None = None
+    held: Held | None = None
+    actors: tuple[UUID, ...] = ()
+    address: Address | None = None
+    counted: Limits = UNLIMITED
+
+
+class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """Exchange whichever token one of these digests opens; the door finds it while taking its row.
+
+    `client` is whose secret it has to be, where that was said; `counted` as for Exchange.
+    """
+
+    digests: tuple[bytes, ...]
+    client: UUID | None = None
+    jti: UUID
+    lifetime_seconds: int
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] | None = None
+    actor: Principal | None = None
+    address: Address | None = None
+    counted: Limits = UNLIMITED
+
+
+class Sweep(TokenCommand, frozen=True, kw_only=True):
+    """Say what time has brought: notice of a coming expiry, or the expiry itself."""

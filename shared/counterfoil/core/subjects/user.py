@@ -1,0 +1,214 @@
+"""A user: a person with a role, who logs in with a password and perhaps a one-time code.
+
+Password hashes, seeds and the digests of recovery codes are kept beside the log, never in it.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import UNSET
+
+from counterfoil.core import scopes, text
+from counterfoil.core.emails import checked_email
+from counterfoil.core.events import Event, Fact, Private
+from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond, refuse_passing
+from counterfoil.core.refusals import AlreadyExists, EmailTaken, LastAdministrator, NotFound, UserGone
+from counterfoil.core.subjects.subject import (
+    Around,
+    SubjectCommand,
+    SubjectState,
+    born,
+    grown,
+    no_command,
+    refuse_stale,
+    unexpected,
+)
+from counterfoil.core.subjects.user_commands import (
+    ChangePassword,
+    CreateUser,
+    DisableUser,
+    EnableUser,
+    EnrolTotp,
+    RemoveTotp,
+    RemoveUser,
+    UpdateUser,
+    UseRecoveryCode,
+)
+from counterfoil.core.subjects.user_events import (
+    ROLE_SCOPES,
+    PasswordChanged,
+    RecoveryCodeUsed,
+    Role,
+    TotpEnrolled,
+    TotpRemoved,
+    UserCreated,
+    UserDisabled,
+    UserEnabled,
+    UserRemoved,
+    UserUpdated,
+)
+
+
+class User(SubjectState, frozen=True, kw_only=True):
+    """The present state of a user; `name` is the e-mail address, `recovery_codes` those not yet spent.
+
+    `generation` counts what they log in with: another password or another second factor is another one.
+    """
+
+    role: Role
+    scopes: tuple[str, ...] = ()
+    totp: bool = False
+    recovery_codes: tuple[int, ...] = ()
+    generation: int = 1
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """All that they may do."""
+        return held(self.role, self.scopes)
+
+
+def held(role: Role, granted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a user of this role with these scopes may do."""
+    return tuple(dict.fromkeys((*ROLE_SCOPES[role], *granted)))
+
+
+def owner_of(user: UUID) -> Owner:
+    """Return a user as the owner of tokens."""
+    return Owner("user", str(user))
+
+
+def login_of(email: str, account: UUID, default: UUID) -> str:
+    """Return what the user with this address logs in with: the address, outside the default account after ACCOUNT/."""
+    return email if account == default else f"{account}/{email}"
+
+
+def principal_of(user: User) -> Principal:
+    """Return a user as one who asks, having shown what they log in with now."""
+    return Principal(
+        actor=Actor("user", user.id), account=user.account, scopes=user.held, owner=owner_of(user.id),
+        generation=user.generation,
+    )  # fmt: skip
+
+
+def decide(user: User | None, command: SubjectCommand, context: Around) -> list[Event]:
+    """Return what happens if this is asked of this user, or raise a Refusal."""
+    if isinstance(command, CreateUser):
+        return _create(user, command, context)
+    if user is None:
+        raise NotFound
+    refuse_stale(user, command)
+    if user.standing == "removed":
+        if isinstance(command, RemoveUser):
+            return []
+        raise UserGone
+    return _change(user, command, context)
+
+
+def _create(user: User | None, command: CreateUser, context: Around) -> list[Event]:
+    if user is not None:
+        raise AlreadyExists
+    _refuse_taken(command.email, command.id, context)
+    granted = scopes.checked(command.scopes)
+    _refuse_beyond(command.by, command.id, held(command.role, granted))
+    return [
+        UserCreated(
+            number=command.number, role=command.role, scopes=granted, private=Private(name=checked_email(command.email))
+        )
+    ]  # fmt: skip
+
+
+def _change(user: User, command: SubjectCommand, context: Around) -> list[Event]:
+    if command.by.actor.id != user.id:  # nobody has power over who may do more than they do
+        refuse_beyond(command.by, user.held, owner=owner_of(user.id))
+        if not isinstance(command, DisableUser | RemoveUser):  # what a passing caller ends does not outlive it
+            refuse_passing(command.by)
+    match command:
+        case UpdateUser():
+            return _update(user, command, context)
+        case ChangePassword():
+            return [PasswordChanged()]
+        case DisableUser(reason=reason):
+            if user.standing == "disabled":
+                return []
+            _refuse_last(user, context)
+            return [UserDisabled(private=Private(reason=text.checked_reason(reason)))]
+        case EnableUser():
+            return [] if user.standing == "active" else [UserEnabled()]
+        case RemoveUser(reason=reason):
+            _refuse_last(user, context)
+            return [UserRemoved(private=Private(reason=text.checked_reason(reason)))]
+        case EnrolTotp(recovery_digests=digests):
+            return [TotpEnrolled(recovery_codes=len(digests))]
+        case RemoveTotp():
+            return [TotpRemoved()] if user.totp else []
+        case UseRecoveryCode(index=index):
+            if index not in user.recovery_codes:
+                raise NotFound
+            return [RecoveryCodeUsed(index=index)]
+    raise no_command(command)
+
+
+def _update(user: User, command: UpdateUser, context: Around) -> list[Event]:
+    email = UNSET if command.email is UNSET else checked_email(command.email)
+    if command.email is not UNSET:
+        _refuse_taken(command.email, user.id, context)
+    role = UNSET if command.role in (UNSET, user.role) else command.role
+    granted = UNSET if command.scopes is UNSET else scopes.checked(command.scopes)
+    granted = UNSET if granted == user.scopes else granted
+    if role is not UNSET or granted is not UNSET:
+        wanted = held(user.role if role is UNSET else role, user.scopes if granted is UNSET else granted)
+        _refuse_beyond(command.by, user.id, wanted)
+        if role is not UNSET and role != "administrator":
+            _refuse_last(user, context)
+    said = None if email in (UNSET, user.name) else Private(name=email)
+    if (role, granted, said) == (UNSET, UNSET, None):
+        return []
+    return [UserUpdated(role=role, scopes=granted, private=said)]
+
+
+def _refuse_beyond(caller: Principal, user: UUID, wanted: tuple[str, ...]) -> None:
+    refuse_beyond(caller, wanted, owner=owner_of(user))
+    refuse_passing(caller)
+
+
+def _refuse_taken(email: str, user: UUID, context: Around) -> None:
+    if context.emails.get(email, frozenset()) - {user}:
+        raise EmailTaken
+
+
+def _refuse_last(user: User, context: Around) -> None:
+    if user.role == "administrator" and user.standing == "active" and context.administrators <= {user.id}:
+        raise LastAdministrator
+
+
+def evolve(user: User | None, fact: Fact) -> User:
+    """Return the state after one more thing happened."""
+    if user is None:
+        if isinstance(fact.event, UserCreated):
+            event = fact.event
+            return born(User, fact, number=event.number, role=event.role, scopes=event.scopes)
+        raise unexpected(fact)
+    return grown(user, fact, **_changes(user, fact))
+
+
+def _changes(user: User, fact: Fact) -> dict[str, object]:
+    match fact.event:
+        case UserUpdated(role=role, scopes=granted, private=said):
+            told = {"role": role, "scopes": granted, "name": said.name if said else UNSET}
+            return {field: value for field, value in told.items() if value is not UNSET}
+        case PasswordChanged():
+            return {"generation": user.generation + 1}
+        case UserDisabled():
+            return {"standing": "disabled"}
+        case UserEnabled():
+            return {"standing": "active"}
+        case UserRemoved():
+            return {"standing": "removed", "name": None, "totp": False, "recovery_codes": ()}
+        case TotpEnrolled(recovery_codes=count):
+            return {"totp": True, "recovery_codes": tuple(range(count)), "generation": user.generation + 1}
+        case TotpRemoved():
+            return {"totp": False, "recovery_codes": (), "generation": user.generation + 1}
+        case RecoveryCodeUsed(index=index):
+            return {"recovery_codes": tuple(left for left in user.recovery_codes if left != index)}
+    raise unexpected(fact)

@@ -1,0 +1,86 @@
+"""What may be asked of a user, in the imperative; hashes and digests in a command are kept beside the log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.user_events import Role
+
+
+class CreateUser(SubjectCommand, frozen=True, kw_only=True):
+    """Add a user, with the argon2id hash of a password that is kept beside the log, never in it.
+
+    A `number` is taken when the command goes to the door.
+    """
+
+    number: int = 0
+    email: str
+    role: Role
+    scopes: tuple[str, ...] = ()
+    password_hash: str
+
+
+class UpdateUser(SubjectCommand, frozen=True, kw_only=True):
+    """Change their e-mail address, role or scopes; what is UNSET stays."""
+
+    email: str | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+
+
+class ChangePassword(SubjectCommand, frozen=True, kw_only=True):
+    """Give them another password: their own doing or a reset."""
+
+    password_hash: str
+
+
+class DisableUser(SubjectCommand, frozen=True, kw_only=True):
+    """Refuse them and all their tokens for now."""
+
+    reason: str
+
+
+class EnableUser(SubjectCommand, frozen=True, kw_only=True):
+    """Accept them again."""
+
+
+class RemoveUser(SubjectCommand, frozen=True, kw_only=True):
+    """Refuse them and all their tokens for ever."""
+
+    reason: str
+
+
+class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
+    """Demand a one-time code from now on; encrypted seed and HMACs of recovery codes are kept beside the log.
+
+    `last_step` is that of the code by which they enrolled: it opens nothing any more.
+    """
+
+    sealed_seed: bytes
+    last_step: int
+    recovery_digests: tuple[bytes, ...]
+    pepper_id: int
+
+
+class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):
+    """Demand no one-time code any more."""
+
+
+class UseRecoveryCode(SubjectCommand, frozen=True, kw_only=True):
+    """Spend one of their recovery codes: the one with this digest, and none that took its place meanwhile."""
+
+    index: int
+    digest: bytes
+
+
+COMMANDS: Final = (
+    CreateUser, UpdateUser, ChangePassword, DisableUser, EnableUser, RemoveUser, EnrolTotp, RemoveTotp, UseRecoveryCode,
+)  # fmt: skip
+
+
+def lessens_administrators(command: SubjectCommand) -> bool:
+    """Say whether a command could leave an account without an administrator."""
+    return isinstance(command, UpdateUser | DisableUser | RemoveUser)

@@ -1,0 +1,82 @@
+"""What can happen to a user, in the past tense, and the roles that one can have."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import UNSET, UnsetType
+
+from counterfoil.core.events import Event
+from counterfoil.core.scopes import EVERYTHING
+
+Role = Literal["administrator", "operator", "auditor", "member"]
+
+_READS: Final = ("tokens.read", "alerts.read", "users.read", "account.read", "scopes.read")
+ROLE_SCOPES: Final[dict[Role, tuple[str, ...]]] = {
+    "administrator": (EVERYTHING,),
+    "operator": (*_READS, "tokens.suspend", "tokens.revoke"),
+    "auditor": (*_READS, "audit.read"),
+    "member": ("own.*", "scopes.read"),
+}
+"""What each role may do; a user may be given scopes beyond it."""
+
+
+class UserCreated(Event, frozen=True, kw_only=True):
+    """A user came to be; the e-mail address is private (as `name`). Of the first few there is no number."""
+
+    number: int | None = None
+    role: Role
+    scopes: tuple[str, ...] = ()
+
+
+class UserUpdated(Event, frozen=True, kw_only=True):
+    """Their e-mail address (private), role or scopes changed."""
+
+    role: Role | UnsetType = UNSET
+    scopes: tuple[str, ...] | UnsetType = UNSET
+
+
+class PasswordChanged(Event, frozen=True, kw_only=True):
+    """They have another password; `by` says whether it was changed by themselves or reset for them."""
+
+
+class UserDisabled(Event, frozen=True, kw_only=True):
+    """They and all their tokens are refused for now."""
+
+
+class UserEnabled(Event, frozen=True, kw_only=True):
+    """They are accepted again, and their tokens, but for those that were revoked."""
+
+
+class UserRemoved(Event, frozen=True, kw_only=True):
+    """They and all their tokens are refused for ever; the e-mail address is free again."""
+
+
+class TotpEnrolled(Event, frozen=True, kw_only=True):
+    """From now on their password needs a one-time code beside it, or one of so many recovery codes."""
+
+    recovery_codes: int
+
+
+class TotpRemoved(Event, frozen=True, kw_only=True):
+    """Their password is enough again."""
+
+
+class RecoveryCodeUsed(Event, frozen=True, kw_only=True):
+    """They logged in with this one of their recovery codes, which opens nothing any more."""
+
+    index: int
+
+
+# These words are sealed in every entry. They are never renamed and never reused.
+EVENTS: Final[dict[str, type[Event]]] = {
+    "created": UserCreated,
+    "updated": UserUpdated,
+    "password_changed": PasswordChanged,
+    "disabled": UserDisabled,
+    "enabled": UserEnabled,
+    "removed": UserRemoved,
+    "totp_enrolled": TotpEnrolled,
+    "totp_removed": TotpRemoved,
+    "recovery_code_used": RecoveryCodeUsed,
+}

@@ -1,0 +1,166 @@
+"""Jobs over many tokens, and their parts: found, held while somebody works on them, and noted as done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from counterfoil.core.subjects.bulk_revocation import BulkRevocation
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.descent import planned_parts
+from counterfoil.postgres.forgetting import BATCH, in_batches
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.subject_row import COLUMNS, state_of
+from counterfoil.postgres.tenant_connection import tenant
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Some tokens of a job, held by whoever took them."""
+
+    number: int
+    tokens: Sequence[UUID]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a job is: `total` tokens in `parts`; `planned` of them were done of those that it was accepted with."""
+
+    total: int
+    parts: int
+    planned: int
+    done: int
+    revoked: int
+    failed: int
+    some_failed: Sequence[UUID]
+    left: int
+    at: datetime
+
+
+async def open_jobs(pool: Pool) -> list[BulkRevocation]:
+    """Return the jobs that are not over, the oldest first."""
+    rows = await pool.fetch(
+        f"""
+        select {COLUMNS}
+          from subject
+         where kind = 'job'
+           and standing in ('accepted', 'running')
+         order by created_at"""
+    )
+    return [state for state in map(state_of, rows) if isinstance(state, BulkRevocation)]
+
+
+@asynccontextmanager
+async def part_of(
+    pool: Pool, job: BulkRevocation, *, last: Sequence[int] = ()
+) -> AsyncIterator[tuple[asyncpg.pool.PoolConnectionProxy, Part] | None]:
+    """Hold a part that is not done, as long as the job is open; others pass over it, and a crash lets it go.
+
+    Those in `last` are taken in that order, when no other is left.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(
+            """
+            select p.part, p.token_ids
+              from job_part p
+             where (p.account_id, p.job_id) = ($1, $2)
+               and p.done_at is null
+               and exists (select from subject s
+                            where (s.account_id, s.subject_id) = ($1, $2)
+                              and s.standing in ('accepted', 'running'))
+             order by array_position($3::integer[], p.part) nulls first, p.part
+             limit 1
+               for update of p skip locked""",
+            job.account, job.id, last,
+        )  # fmt: skip
+        yield None if row is None else (connection, Part(number=row["part"], tokens=row["token_ids"]))
+
+
+async def part_done(
+    connection: asyncpg.pool.PoolConnectionProxy, job: BulkRevocation, part: Part, *, failed: Sequence[UUID]
+) -> None:
+    """Note that a part is done; how many of it this job revoked is counted in the log, whoever did it and when."""
+    await connection.execute(
+        """
+        update job_part
+           set done_at = clock_timestamp(), failed = $4,
+               revoked = (select count(*)
+                            from event e
+                           where e.account_id = $1
+                             and e.subject_id = any($5::uuid[])
+                             and e.type = 'revoked'
+                             and e.entry::json #>> '{data,job}' = $6)
+         where (account_id, job_id, part) = ($1, $2, $3)""",
+        job.account, job.id, part.number, failed, part.tokens, str(job.id),
+    )  # fmt: skip
+
+
+async def progress(pool: Pool, job: BulkRevocation) -> Progress:
+    """Return how far a job is."""
+    row = await pool.fetchrow(
+        """
+        select coalesce(sum(cardinality(p.token_ids)), 0) as total, count(*) as parts,
+               coalesce(sum(cardinality(p.token_ids)) filter (where p.done_at is not null and p.part < $3), 0)
+               as planned,
+               coalesce(sum(cardinality(p.token_ids)) filter (where p.done_at is not null), 0) as done,
+               coalesce(sum(p.revoked), 0) as revoked, coalesce(sum(cardinality(p.failed)), 0) as failed,
+               coalesce((array_agg(p.failed[1]) filter (where p.failed[1] is not null))[1:20], '{}') as some_failed,
+               count(*) filter (where p.done_at is null) as left, statement_timestamp() as at
+          from job_part p
+         where (p.account_id, p.job_id) = ($1, $2)""",
+        job.account, job.id, planned_parts(job),
+    )  # fmt: skip
+    if row is None:
+        raise LookupError("an aggregate has a row")
+    return Progress(**dict(row))
+
+
+@repeated
+async def job_by_id(pool: Pool, account: UUID, job_id: UUID) -> BulkRevocation | None:
+    """Return a job of this account."""
+    async with tenant(pool, account) as connection:
+        row = await connection.fetchrow(
+            f"select {COLUMNS} from subject where (account_id, subject_id, kind) = ($1, $2, 'job')", account, job_id
+        )
+    state = None if row is None else state_of(row)
+    return state if isinstance(state, BulkRevocation) else None
+
+
+@repeated
+async def latest_jobs(
+    pool: Pool, account: UUID, *, creator: UUID | None, before: tuple[datetime, UUID] | None, limit: int
+) -> list[BulkRevocation]:
+    """Return jobs of this account, or those of one creator, the latest first."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {COLUMNS}
+              from subject
+             where account_id = $1
+               and kind = 'job'
+               and ($2::text is null or details::json #>> '{{creator,id}}' = $2)
+               and ($3::timestamptz is null or (created_at, subject_id) < ($3, $4::uuid))
+             order by created_at desc, subject_id desc
+             limit $5""",
+            account, None if creator is None else str(creator), before and before[0], before and before[1], limit,
+        )  # fmt: skip
+    return [state for state in map(state_of, rows) if isinstance(state, BulkRevocation)]
+
+
+async def forget_unaccepted(pool: Pool) -> int:
+    """Forget parts that were frozen a day ago for a job that then was not accepted; return how many."""
+    return await in_batches(
+        pool,
+        f"""
+        delete from job_part
+         where ctid = any(array(select p.ctid
+                                  from job_part p
+                                 where p.staged_at < statement_timestamp() - interval '1 day'
+                                   and not exists (select from subject s
+                                                    where (s.account_id, s.subject_id) = (p.account_id, p.job_id))
+                                 limit {BATCH:d}
+                                   for update of p skip locked))""",
+    )

@@ -1,0 +1,113 @@
+"""Those who ask and their accounts, as they stand once the rows are held: a snapshot that is taken after that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from counterfoil.core.caller_recheck import TokenCaller, UserCaller
+from counterfoil.core.principal import NIL, Owner, Principal
+from counterfoil.core.subjects.peppers import PEPPER_SET, Pepper
+from counterfoil.core.subjects.token.state import Context
+from counterfoil.core.subjects.user import User
+from counterfoil.core.unit_of_work import Key, Standing
+from counterfoil.postgres import lookup, token_context
+from counterfoil.postgres.connection import Connection
+from counterfoil.postgres.peppers import peppers_of
+from counterfoil.postgres.subject_row import COLUMNS, state_of
+from counterfoil.postgres.tenant_connection import Tenant
+from counterfoil.postgres.token_context import around_all
+
+
+async def standing(
+    connection: Connection | Tenant, callers: Iterable[Principal], owners: Iterable[Key]
+) -> dict[Key, Standing]:
+    """Return how each of these users and tokens stands; one of whom there is nothing is left out."""
+    wanted: dict[Key, str] = dict.fromkeys(owners, "user")
+    wanted |= {(by.account, by.actor.id): by.actor.kind for by in callers if by.actor.kind != "system"}
+    found: dict[Key, Standing] = {}
+    if tokens := [key for key, kind in wanted.items() if kind == "token"]:
+        for row in await connection.fetch(
+            f"""
+            select {lookup.COLUMNS}
+              from unnest($1::uuid[], $2::uuid[]) as k(account_id, token_id)
+              join token t on (t.account_id, t.token_id) = (k.account_id, k.token_id)
+              {token_context.joined("t")}""",
+            *zip(*tokens, strict=True),
+        ):
+            found[row["account_id"], row["token_id"]] = TokenCaller(lookup.seen_of(row, None))
+    if users := [key for key, kind in wanted.items() if kind == "user"]:
+        for row in await connection.fetch(
+            f"""
+            select {COLUMNS}
+              from unnest($1::uuid[], $2::uuid[]) as k(wanted_account, wanted_id)
+              join subject s on (s.account_id, s.subject_id) = (k.wanted_account, k.wanted_id)""",
+            *zip(*users, strict=True),
+        ):
+            user = state_of(row)
+            if isinstance(user, User):
+                found[user.account, user.id] = UserCaller(user)
+    return found
+
+
+async def accounts(
+    connection: Connection | Tenant, wanted: Iterable[UUID]
+) -> tuple[dict[UUID, Context], tuple[Pepper, ...], frozenset[UUID]]:
+    """Return what surrounds the tokens of each account, and beside it, in the one question, the peppers.
+
+    The last are the accounts in which an open job ends tokens with their children.
+    """
+    rows = await connection.fetch(
+        """
+        select s.account_id, s.subject_id, s.details,
+               exists (select
+                         from subject j
+                        where j.account_id = s.account_id
+                          and j.kind = 'job'
+                          and j.standing in ('accepted', 'running')
+                          and j.details::json ->> 'children' is not null) as ends_children
+          from unnest($1::uuid[], $2::uuid[]) as k(account_id, subject_id)
+          join subject s on (s.account_id, s.subject_id) = (k.account_id, k.subject_id)""",
+        *zip((NIL, PEPPER_SET), *((account, account) for account in wanted), strict=True),
+    )
+    found = {(row["account_id"], row["subject_id"]): row["details"] for row in rows}
+    pepper_set = found.pop((NIL, PEPPER_SET), None)
+    context = {account: around_all(details) for (account, _), details in found.items()}
+    return context, peppers_of(pepper_set), frozenset(row["account_id"] for row in rows if row["ends_children"])
+
+
+async def descending(connection: Connection, makers: Iterable[tuple[UUID, UUID, Owner]]) -> set[tuple[Key, Owner]]:
+    """Return those of these tokens that may descend from what an open job ends, and would make a token that it ends.
+
+    Each is named by its account and id, with the owner of what it would make. A token whose maker, at any distance, was
+    revoked counts as one: the job revokes the makers first.
+    """
+    rows = await connection.fetch(
+        """
+        select distinct k.account_id, k.token_id, k.owner_type, k.owner_id
+          from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as k(account_id, token_id, owner_type, owner_id)
+          join subject j
+            on j.account_id = k.account_id
+           and j.kind = 'job'
+           and j.standing in ('accepted', 'running')
+         cross join lateral (select j.details::json -> 'children' as children) as c
+         where json_typeof(c.children) = 'object'
+           and coalesce(c.children #>> '{owner,type}', k.owner_type) = k.owner_type
+           and coalesce(c.children #>> '{owner,id}', k.owner_id) = k.owner_id
+           and exists (
+                 with recursive line (token_id) as (
+                        select k.token_id
+                         union
+                        select t.creator_id
+                          from line l
+                          join token t on (t.account_id, t.token_id) = (k.account_id, l.token_id)
+                         where t.creator_kind = 'token')
+               select
+                 from line l
+                 join token t on (t.account_id, t.token_id) = (k.account_id, l.token_id)
+                where t.standing = 'revoked'
+                   or t.creator_id = (c.children ->> 'made_by')::uuid
+                   or (t.owner_type, t.owner_id) = ('user', c.children ->> 'made_by'))""",
+        *zip(*((account, token, owner.type, owner.id) for account, token, owner in makers), strict=True),
+    )
+    return {((row["account_id"], row["token_id"]), Owner(row["owner_type"], row["owner_id"])) for row in rows}

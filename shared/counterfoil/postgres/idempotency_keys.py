@@ -1,0 +1,133 @@
+"""Idempotency keys: one effect for each, and the same answer again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.idempotency import REPLIES_LAST, SECRETS_LAST
+from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.forgetting import BATCH, in_batches
+
+ClaimKey = tuple[UUID, bytes]
+
+
+class Answered(msgspec.Struct):
+    """What was answered under a key before; `reply` is None once its secret may no longer be shown."""
+
+    body_digest: bytes
+    token_id: UUID | None
+    reply: bytes | None
+    at: datetime
+
+
+async def claim(connection: Connection, claims: Sequence[tuple[UUID, bytes, bytes]]) -> set[ClaimKey]:
+    """Claim keys (account, key digest, body digest) and return those that were free.
+
+    Waits for another transaction that is just claiming one of them. Sorted, so that two never wait in a circle.
+    """
+    ordered = sorted(claims)
+    won = await connection.fetch(
+        """
+        insert into idempotency (account_id, key_digest, body_digest)
+        select account_id, key_digest, body_digest
+          from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as c(account_id, key_digest, body_digest)
+            on conflict (account_id, key_digest) do nothing
+     returning account_id, key_digest""",
+        *zip(*ordered, strict=True),
+    )
+    return {(row["account_id"], row["key_digest"]) for row in won}
+
+
+async def answered(
+    connection: Connection | Pool, claims: Sequence[tuple[UUID, bytes, timedelta, bytes | None]]
+) -> dict[ClaimKey, Answered]:
+    """Return what was answered under these keys; must be a statement after the claim, to see what it lost to.
+
+    With each stands how long an answer lasts, and the body digest of what gives up the key to it. A key that is older,
+    or given up, is forgotten here and not returned: it is free again.
+    """
+    accounts, digests, lasts, replaced = zip(*claims, strict=True)
+    await connection.execute(
+        """
+        delete from idempotency i
+         using unnest($1::uuid[], $2::bytea[], $3::interval[], $4::bytea[])
+            as k(account_id, key_digest, lasts, replaced)
+         where (i.account_id, i.key_digest) = (k.account_id, k.key_digest)
+           and (i.at < statement_timestamp() - k.lasts or i.body_digest = k.replaced)""",
+        accounts, digests, lasts, replaced,
+    )  # fmt: skip
+    rows = await connection.fetch(
+        """
+        select i.account_id, i.key_digest, i.body_digest, i.token_id, i.at,
+               case when not i.holds_secret or i.at >= clock_timestamp() - $3::interval then i.reply end as reply
+          from unnest($1::uuid[], $2::bytea[]) as k(account_id, key_digest)
+          join idempotency i on (i.account_id, i.key_digest) = (k.account_id, k.key_digest)""",
+        accounts, digests, SECRETS_LAST,
+    )  # fmt: skip
+    return {
+        (row["account_id"], row["key_digest"]): Answered(row["body_digest"], row["token_id"], row["reply"], row["at"])
+        for row in rows
+    }
+
+
+async def settle(
+    connection: Connection,
+    answers: Sequence[tuple[UUID, bytes, UUID, bytes, bool]],
+    released: Sequence[ClaimKey],
+) -> None:
+    """Keep answers (account, key digest, token, sealed reply, holds a secret), and give back what was refused."""
+    if answers:
+        await connection.execute(
+            """
+            update idempotency i
+               set token_id = a.token_id, reply = a.reply, holds_secret = a.holds_secret
+              from unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::bytea[], $5::boolean[])
+                as a(account_id, key_digest, token_id, reply, holds_secret)
+             where (i.account_id, i.key_digest) = (a.account_id, a.key_digest)""",
+            *zip(*answers, strict=True),
+        )
+    if released:
+        await connection.execute(
+            """
+            delete from idempotency i
+             using unnest($1::uuid[], $2::bytea[]) as k(account_id, key_digest)
+             where (i.account_id, i.key_digest) = (k.account_id, k.key_digest)""",
+            *zip(*released, strict=True),
+        )
+
+
+async def forget_secrets(pool: Pool) -> int:
+    """Forget replies whose secret may no longer be shown; return how many."""
+    return await in_batches(
+        pool,
+        f"""
+        update idempotency
+           set reply = null
+         where ctid = any(array(select i.ctid
+                                  from idempotency i
+                                 where i.holds_secret
+                                   and i.reply is not null
+                                   and i.at < statement_timestamp() - $1::interval
+                                 limit {BATCH:d}
+                                   for update skip locked))""",
+        SECRETS_LAST,
+    )
+
+
+async def forget(pool: Pool) -> int:
+    """Forget keys whose time is over; return how many."""
+    return await in_batches(
+        pool,
+        f"""
+        delete from idempotency
+         where ctid = any(array(select i.ctid
+                                  from idempotency i
+                                 where i.at < statement_timestamp() - $1::interval
+                                 limit {BATCH:d}
+                                   for update skip locked))""",
+        REPLIES_LAST,
+    )

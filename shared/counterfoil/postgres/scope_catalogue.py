@@ -1,0 +1,66 @@
+"""Small subjects of one kind, as lists show them: accounts, scopes and sets of scopes, by name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from counterfoil.core.subjects.account import Account
+from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.subject_row import COLUMNS, state_of
+from counterfoil.postgres.tenant_connection import tenant
+
+S = TypeVar("S", bound=SubjectState)
+
+
+@repeated
+async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after: str | None, limit: int) -> list[S]:
+    """Return up to `limit` active subjects of a kind whose name comes after this one, in the order of their names."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {COLUMNS}
+              from subject
+             where account_id = $1
+               and kind = $2
+               and standing = 'active'
+               and ($3::text is null or name collate "C" > $3)
+             order by name collate "C"
+             limit $4""",
+            account, kind[0], after, limit,
+        )  # fmt: skip
+    return [state for state in map(state_of, rows) if isinstance(state, kind[1])]
+
+
+@repeated
+async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> list[S]:
+    """Return the active ones among these subjects, of this kind."""
+    async with tenant(pool, account) as connection:
+        rows = await connection.fetch(
+            f"""
+            select {COLUMNS}
+              from subject
+             where account_id = $1 and subject_id = any($2::uuid[]) and standing = 'active'""",
+            account, ids,
+        )  # fmt: skip
+    return [state for state in map(state_of, rows) if isinstance(state, kind)]
+
+
+async def family(pool: Pool, account: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Account]:
+    """Return the account and those that it opened, after a place (when the last one was opened, and its id)."""
+    # Not behind the second wall: those that an account opened are beyond it.
+    rows = await pool.fetch(
+        f"""
+        select {COLUMNS}
+          from subject
+         where kind = 'account'
+           and (account_id = $1 or details::json ->> 'parent' = $2)
+           and ($3::timestamptz is null or (created_at, account_id) > ($3, $4::uuid))
+         order by created_at, account_id
+         limit $5""",
+        account, str(account), *(after or (None, None)), limit,
+    )  # fmt: skip
+    return [state for state in map(state_of, rows) if isinstance(state, Account)]

@@ -1,0 +1,116 @@
+"""What surrounds a token: its account's policy and the standing of its owner, joined to whatever statement reads it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from msgspec.structs import replace
+
+from counterfoil.core.bounds import OwnerQuota
+from counterfoil.core.subjects.account import UNBOUND, Policy
+from counterfoil.core.subjects.token.state import ALONE, Context
+from counterfoil.core.subjects.user import held
+from counterfoil.core.subjects.user_events import Role
+
+# Owners of type user are users of ours if their id is one's; the door keeps such ids in this one spelling.
+_OWNER: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_SHORT: Final = 1_000
+"""Characters."""
+COLUMNS: Final = (
+    # Only where uses are limited are they looked up: most tokens have no row there.
+    "case when t.max_uses is not null then (select c.used from counted_use c"
+    " where c.account_id = t.account_id and c.subject_id = t.token_id) end as used, "
+    # One text of all that a quota says, and no join: of the many tokens without one no more than a null is read.
+    "(select json_build_array(x.subject_id, x.rate_limit, x.max_uses, x.max_tokens,"
+    " (select c.used from counted_use c where c.account_id = x.account_id and c.subject_id = x.subject_id))::text"
+    " from owner_quota x where x.account_id = t.account_id and x.owner_type = t.owner_type"
+    " and x.owner_id = t.owner_id) as quota, "
+    "a.details as account_details, "
+    # What has this id may be no user. Asked in the join, the planner would read all users of the account.
+    "case when o.kind = 'user' then o.standing else 'active' end as owner_standing, "
+    "case when o.kind = 'user' then o.details end as owner_details"
+)
+"""What `t`, a token, and what is `joined` to it show."""
+BLANK: Final = (
+    "null::bigint as used, null::text as quota, "
+    "null::text as account_details, null::text as owner_standing, null::text as owner_details"
+)
+
+
+def joined(token: str = "t") -> str:  # noqa: S107 - an alias
+    """Return the joins to a token's account and owner, both by primary key: they give COLUMNS."""
+    # An account's own row has its id twice. Said plainly, the planner would look for account_id alone and filter the
+    # rest of all its subjects by `subject_id = account_id`; it does not see through coalesce.
+    return f"""
+       left join subject a on a.account_id = {token}.account_id
+                          and a.subject_id = coalesce({token}.account_id, {token}.account_id)
+       left join subject o on o.account_id = {token}.account_id
+                          and o.subject_id = case when {token}.owner_type = 'user' and {token}.owner_id ~ '{_OWNER}'
+                                                  then {token}.owner_id::uuid end"""
+
+
+def removed(token: str = "t") -> str:  # noqa: S107 - an alias
+    """Return the condition that the user who owned a token was removed, by one look at a primary key."""
+    return f"""exists (select
+                   from subject o
+                  where o.account_id = {token}.account_id
+                    and o.subject_id = case when {token}.owner_type = 'user' and {token}.owner_id ~ '{_OWNER}'
+                                            then {token}.owner_id::uuid end
+                    and o.kind = 'user'
+                    and o.standing = 'removed')"""
+
+
+class _Details(msgspec.Struct, frozen=True):
+    policy: Policy = UNBOUND
+    epoch: int = 0
+
+
+def context_of(row: asyncpg.Record) -> Context:
+    """Return what surrounds the token in a row that has COLUMNS."""
+    context = _surroundings(row["account_details"], row["owner_standing"])
+    if (owner := row["owner_details"]) is not None:
+        context = replace(context, owner_holds=_held(owner))
+    if (used := row["used"]) is not None:
+        context = replace(context, used=used)
+    if (text := row["quota"]) is None:
+        return context
+    quota, rate_limit, max_uses, max_tokens, owner_used = _read_quota(text)
+    return replace(context, quota=OwnerQuota(quota, rate_limit, max_uses, max_tokens), owner_used=owner_used or 0)
+
+
+def around_all(details: str | None) -> Context:
+    """Return what the details of an account say of all its tokens."""
+    return _surroundings(details, "active")
+
+
+_read_quota: Final = msgspec.json.Decoder(tuple[UUID, str | None, int | None, int | None, int | None]).decode
+
+
+class _Person(msgspec.Struct, frozen=True):
+    role: Role
+    scopes: tuple[str, ...] = ()
+
+
+def _held(details: str) -> tuple[str, ...]:
+    # Only short ones are remembered: with many scopes each, 4,096 of them would fill the memory.
+    return _short_held(details) if len(details) <= _SHORT else _read_held(details)
+
+
+def _read_held(details: str) -> tuple[str, ...]:
+    said = msgspec.json.decode(details, type=_Person)
+    return held(said.role, said.scopes)
+
+
+_short_held = lru_cache(maxsize=4096)(_read_held)
+
+
+@lru_cache(maxsize=4096)
+def _surroundings(details: str | None, owner: str) -> Context:
+    if details is None:
+        return ALONE
+    said = msgspec.json.decode(details, type=_Details)
+    return Context(said.policy, said.epoch, owner)

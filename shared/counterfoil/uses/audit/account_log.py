@@ -1,0 +1,117 @@
+"""The log of one account as the API sends it, line by line: no place left out, and a Chain for each subject.
+
+Keeps the state of every subject, and no event: memory grows with the subjects (tokens, users, …), not with the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from counterfoil.core import codec
+from counterfoil.core.chain import Chain, Finding, Stored
+from counterfoil.core.history import surrounded_by
+from counterfoil.core.subjects.account import Account
+from counterfoil.core.subjects.token.state import Context, Token
+from counterfoil.core.subjects.user import User
+
+S = TypeVar("S", Account, User)
+
+
+class PrivatePart(msgspec.Struct, frozen=True):
+    """What stands beside an entry, and the salt with which the entry commits to it."""
+
+    text: str
+    salt: bytes
+
+
+class Line(msgspec.Struct, frozen=True):
+    """An event at its place in the account's log."""
+
+    position: int
+    entry: str
+    private: PrivatePart | None
+
+
+_lines: Final = msgspec.json.Decoder(Line)
+
+
+class AccountLog:
+    """What was read of an account's log up to `position`, and what its events came to."""
+
+    def __init__(self, account: UUID) -> None:
+        self.account = account
+        self.position = 0
+        self.chains: dict[UUID, Chain] = {}
+        self.latest: Chain | None = None
+        """Where the latest line went; None if it went nowhere."""
+
+    def add(self, text: bytes | msgspec.Raw) -> Iterator[Finding]:
+        """Check one more line and fold its event."""
+        self.latest = None
+        try:
+            line = _lines.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield self._finding("line-unreadable", position=self.position + 1)
+            return
+        comes_late = line.position <= self.position
+        if line.position != self.position + 1:
+            yield self._misplaced(line.position)
+        self.position = max(self.position, line.position)
+        try:
+            entry = codec.entry_of(line.entry)
+        except (msgspec.DecodeError, ValueError):
+            yield self._finding("entry-unreadable", position=line.position)
+            return
+        if entry.account != self.account:
+            yield self._finding(
+                "entry-of-another-account",
+                position=line.position,
+                stored=str(entry.account),
+                replayed=str(self.account),
+            )
+            return
+        chain = self.chains.get(entry.subject.id) or Chain(self.account, entry.subject.id)
+        if not comes_late or entry.version == chain.version + 1:  # what came twice is not folded twice
+            self.latest = self.chains[chain.subject] = chain
+            for finding in chain.add(_stored(entry, line)):
+                yield replace(finding, position=line.position)
+
+    def reach(self, position: int) -> Iterator[Finding]:
+        """Hear that every event up to here was sent."""
+        if position > self.position:
+            yield self._misplaced(position + 1)
+            self.position = position
+
+    def surroundings(self, token: Token) -> Context:
+        """Return what the account and the owner of a token add to it now."""
+        user = token.owner.user
+        return surrounded_by(self._state(self.account, Account), None if user is None else self._state(user, User))
+
+    def _state(self, subject: UUID, kind: type[S]) -> S | None:
+        chain = self.chains.get(subject)
+        return chain.state if chain is not None and isinstance(chain.state, kind) else None
+
+    def _misplaced(self, position: int) -> Finding:
+        due = self.position + 1
+        what = "position-gap" if position > due else "position-repeated"
+        return self._finding(what, position=position, stored=position, replayed=due)
+
+    def _finding(self, what: str, *, position: int, stored: object = None, replayed: object = None) -> Finding:
+        return Finding(
+            account=self.account, subject=self.account, kind="account", what=what, position=position,
+            stored=stored, replayed=replayed,
+        )  # fmt: skip
+
+
+def _stored(entry: codec.Entry, line: Line) -> Stored:
+    said = line.private
+    return Stored(
+        account=entry.account, kind=entry.subject.kind, subject=entry.subject.id, version=entry.version,
+        type=entry.type, at=entry.at, entry=line.entry, private=None if said is None else said.text,
+        salt=None if said is None else said.salt,
+    )  # fmt: skip

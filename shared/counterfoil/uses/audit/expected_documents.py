@@ -1,0 +1,151 @@
+"""What the API should show of a subject, told from its state, and each field in which it shows something else.
+
+Pure. What a document says that no event says is not compared: last uses, how far a running job is, what people are
+called now, and with what they log in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import reduce
+from typing import Final, NamedTuple
+
+import msgspec
+
+from counterfoil.core.duration import spelt
+from counterfoil.core.refusals import Denied, OwnerDisabled, SecretEnded, TokenExpired, TokenRevoked, TokenSuspended
+from counterfoil.core.subjects.account import Account
+from counterfoil.core.subjects.bulk_revocation import BulkRevocation
+from counterfoil.core.subjects.scope_catalogue import Scope, ScopeSet
+from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.state import ALONE, Context, Token, refusal_for, status
+from counterfoil.core.subjects.user import User
+
+LEEWAY: Final = timedelta(minutes=5)
+"""Clocks differ: what changes with time alone may be shown as it was so long ago, or as it will be so soon."""
+PRIVATE: Final = frozenset({"name", "description", "metadata", "reason", "email", "sentence", "filter"})
+"""Fields of documents that come from private parts of events."""
+SURROUNDED: Final = frozenset({"effective_scopes", "refused"})
+"""Fields of a token's document in which its owner and its account have a say."""
+PROBLEMS: Final[Mapping[type[Denied], str]] = {
+    TokenRevoked: "token-revoked", SecretEnded: "secret-ended", OwnerDisabled: "owner-disabled",
+    TokenExpired: "token-expired", TokenSuspended: "token-suspended",
+}  # fmt: skip
+"""What the API calls the refusals of a token's present secret."""
+USED_UP: Final = "uses-exhausted"
+"""The one that no event tells of."""
+
+
+class Difference(NamedTuple):
+    """A field of a document (`policy.networks` is one of a part), what it shows, and what the events say."""
+
+    field: str
+    shown: object
+    expected: object
+
+
+def is_listed(state: Token | SubjectState) -> bool:
+    """Say whether the API lists the subject: what was taken out of the catalogue is not."""
+    return state.standing == "active" if isinstance(state, Scope | ScopeSet) else True
+
+
+def differences(
+    state: Token | SubjectState, document: object, at: datetime, context: Context = ALONE, *, private: bool = True
+) -> list[Difference]:
+    """Return where a document that was shown at this moment is not what the state says.
+
+    Without `private`, fields that come from private parts are left out. `around` is what surrounds a token.
+    """
+    early, late = (expected(state, moment, context) for moment in (at - LEEWAY, at + LEEWAY))
+    said = {name: reduce(getattr, name.split("."), document) for name in early if private or name not in PRIVATE}
+    return [
+        Difference(name, shown, late[name])
+        for name, shown in said.items()
+        if shown not in (early[name], late[name]) and not _used_up(state, name, shown, late[name])
+    ]
+
+
+def _used_up(state: Token | SubjectState, name: str, shown: object, expected: object) -> bool:
+    """Say whether a token is shown as refused because its uses, which are no events, were all made."""
+    return isinstance(state, Token) and (name, shown, expected) == ("refused", USED_UP, None)
+
+
+def expected(state: Token | SubjectState, at: datetime, context: Context = ALONE) -> dict[str, object]:
+    """Return every field that the API should show of this state at this moment. Raises TypeError on other kinds."""
+    match state:
+        case Token():
+            return _token(state, at, context)
+        case Account():
+            return _account(state)
+        case User():
+            return {
+                "id": state.id, "account": state.account, "number": state.number, "email": state.name,
+                "role": state.role, "scopes": state.scopes, "standing": state.standing, "totp": state.totp,
+                "recovery_codes": len(state.recovery_codes), **_times(state),
+            }  # fmt: skip
+        case Scope():
+            return {
+                "scope": state.name, "sentence": state.sentence, "documentation": state.documentation,
+                "built_in": False, "revision": state.revision,
+            }  # fmt: skip
+        case ScopeSet():
+            return {
+                "name": state.name, "sentence": state.sentence, "scopes": state.scopes, "built_in": False,
+                "revision": state.revision,
+            }  # fmt: skip
+        case BulkRevocation():
+            return _job(state)
+    raise TypeError(f"the API shows nothing of an {type(state).__name__}")
+
+
+def _token(token: Token, at: datetime, context: Context) -> dict[str, object]:
+    denied, until = refusal_for(token, token.generation, at, context), token.previous_until
+    graced = until is not None and until > at and status(token, at, context) != "revoked"
+    return {
+        "id": token.id, "account": token.account, "number": token.number,
+        "owner.type": token.owner.type, "owner.id": token.owner.id,
+        "creator.kind": token.creator.kind, "creator.id": token.creator.id,
+        "name": token.name, "description": token.description, "scopes": token.scopes,
+        "effective_scopes": context.left_of(token.scopes), "metadata": token.metadata,
+        "networks": token.networks, "rate_limit": token.rate_limit, "max_uses": token.max_uses,
+        "trust": token.trust,
+        "status": status(token, at, context), "refused": None if denied is None else PROBLEMS[type(denied)],
+        "duration": token.duration, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
+        "generation": token.generation, "previous_secret_until": until if graced else None, "stub": token.stub,
+        "reason": token.reason, "dialect": token.dialect, **_times(token),
+    }  # fmt: skip
+
+
+def _account(account: Account) -> dict[str, object]:
+    policy = account.policy
+    notices = None if policy.thresholds is None else tuple(map(spelt, policy.thresholds))
+    return {
+        "id": account.id, "name": account.name, "parent": account.parent, "valid_after": account.valid_after,
+        "policy.max_lifetime": policy.max_lifetime, "policy.default_lifetime": policy.default_lifetime,
+        "policy.notices": notices, "policy.networks": policy.networks,
+        "policy.catalogue_closed": policy.catalogue_closed is True, **_times(account),
+    }  # fmt: skip
+
+
+def _job(job: BulkRevocation) -> dict[str, object]:
+    counted = {"revoked": job.revoked, "failed": job.failed} if job.standing == "finished" else {}
+    return {
+        "id": job.id, "status": job.standing, "reason": job.reason,
+        "filter": _filter(job.description),
+        "plan": job.plan, "total": job.total, "with_children": job.children is not None, "created_at": job.created_at,
+        "created_by.kind": job.creator.kind, "created_by.id": job.creator.id,
+        "started_at": job.started_at, "ended_at": job.ended_at, "revision": job.revision, **counted,
+    }  # fmt: skip
+
+
+def _filter(text: str) -> object:
+    """Return the filter that an event describes; text that is no JSON stands for itself, and so for a difference."""
+    try:
+        return msgspec.json.decode(text) if text else None
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
+def _times(state: Token | SubjectState) -> dict[str, object]:
+    return {"created_at": state.created_at, "updated_at": state.updated_at, "revision": state.revision}

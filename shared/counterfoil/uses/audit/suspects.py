@@ -1,0 +1,72 @@
+"""Subjects that the API does not show as the log has them, until an event explains it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from counterfoil.core.chain import Finding, as_shown
+from counterfoil.core.subjects.token.state import ALONE, Token
+from counterfoil.uses.audit.account_log import AccountLog
+from counterfoil.uses.audit.expected_documents import SURROUNDED, Difference, differences, is_listed
+
+_UNKNOWN: Final = "document-without-events"
+_MISSING: Final = "events-without-document"
+
+
+@dataclass(slots=True)
+class Suspect:
+    """A subject with what was shown of it at a moment (None: nothing), and what is not explained, field by field."""
+
+    kind: str
+    subject: UUID
+    document: object
+    at: datetime
+    found: dict[str, Finding] = field(default_factory=dict)
+
+    @property
+    def by_surroundings_alone(self) -> bool:
+        """Whether only its owner or its account may make the difference."""
+        return self.found.keys() <= SURROUNDED
+
+    def show(self, document: object, at: datetime) -> None:
+        """Take what is shown of it at a later moment, instead."""
+        self.document, self.at = document, at
+
+    def explained(self, log: AccountLog) -> bool:
+        """Hold what was shown against the state that the log has come to; say whether all of it is explained.
+
+        What one state since then explains stays so: it was shown while the subject was changing.
+        """
+        found = self._against(log)
+        if self.found and _UNKNOWN not in self.found:
+            found = {name: found[name] for name in self.found if name in found}
+        self.found = found
+        return not found
+
+    def _against(self, log: AccountLog) -> dict[str, Finding]:
+        chain = log.chains.get(self.subject)
+        if chain is not None and chain.broken:  # what it came to is not known, which was said already
+            return {}
+        if chain is None or chain.kind != self.kind or (state := chain.state) is None:
+            return {_UNKNOWN: self._finding(log, _UNKNOWN)}
+        if self.document is None:
+            return {_MISSING: self._finding(log, _MISSING)} if is_listed(state) else {}
+        context = log.surroundings(state) if isinstance(state, Token) else ALONE
+        differing = differences(state, self.document, self.at, context, private=not chain.hidden)
+        if not is_listed(state):
+            differing.append(Difference("standing", "active", state.standing))
+        return {
+            name: self._finding(log, "document-differs", field=name, stored=shown, replayed=expected)
+            for name, shown, expected in differing
+        }
+
+    def _finding(
+        self, log: AccountLog, what: str, *, field: str | None = None, stored: object = None, replayed: object = None
+    ) -> Finding:
+        return Finding(
+            account=log.account, subject=self.subject, kind=self.kind, what=what, field=field,
+            stored=as_shown(stored), replayed=as_shown(replayed),
+        )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The file of credentials that an account is founded with: written whole or not at all, for its owner's eyes alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from counterfoil.core.duration import FOREVER
+
+FIRST: Final = 1
+"""The number of the administrator, who is the first user of the account."""
+
+
+class AnotherFounding(Exception):  # noqa: N818 - a complaint
+    """This file belongs to another account or administrator; name another file."""
+
+
+class Charter(msgspec.Struct, frozen=True, kw_only=True):
+    """The credentials of a new account, as the file holds them; ids are minted first, so that all can be repeated.
+
+    `admin_login` is what the administrator logs in with: ACCOUNT/ADDRESS, or in the first account the address alone.
+    `admin_token_lifetime` is what the token was last given: a duration, or forever.
+    """
+
+    url: str
+    account: UUID
+    account_name: str
+    admin_email: str
+    admin_password: str
+    admin_token: str
+    admin_user_id: UUID
+    admin_token_id: UUID
+    admin_user_number: int = FIRST
+    admin_login: str = ""
+    admin_token_lifetime: str = FOREVER
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(account={self.account})"
+
+
+class WithExamples(Charter, frozen=True, kw_only=True):
+    """The same, with one of each thing that vendors' clients ask for: another user, an application and a zone."""
+
+    member_email: str
+    member_password: str
+    member_token: str
+    member_user_id: UUID
+    member_token_id: UUID
+    member_user_number: int
+    member_login: str = ""
+    application_id: str
+    zone_id: str
+
+
+def read(file: Path) -> Charter | None:
+    """Return what the file holds; None if there is no such file, or a torn one. Raises AnotherFounding."""
+    try:
+        found: dict[str, Any] = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return msgspec.convert(found, WithExamples if "member_email" in found else Charter)
+    except FileNotFoundError:
+        return None
+    except msgspec.ValidationError:  # whole, but not one of ours
+        raise AnotherFounding(AnotherFounding.__doc__) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # torn, so never acted on: the commands go out only after it reached the disk whole
+
+
+def present(file: Path) -> Charter:
+    """Return what the file holds. Raises AnotherFounding if it is not there."""
+    if (charter := read(file)) is None:
+        raise AnotherFounding(f"The file {file} does not exist; create it with `counterfoil account create`.")
+    return charter
+
+
+def write(file: Path, charter: Charter) -> None:
+    """Write the file whole or leave it as it is: nobody else may know what an account was founded with."""
+    part = file.with_name(file.name + ".part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as opened:
+        opened.write(msgspec.json.format(msgspec.json.encode(charter)) + b"\n")
+        opened.flush()
+        os.fsync(handle)
+    part.rename(file)
+    sync(file.parent)
+
+
+def sync(directory: Path) -> None:
+    """Have the names in a directory on disk."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def turn(directory: Path) -> Iterator[None]:
+    """Let two who found in one directory do so one after the other."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

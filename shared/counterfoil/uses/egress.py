@@ -1,0 +1,185 @@
+"""The one way in which the service calls addresses that its users name.
+
+https alone, to addresses that were looked at before (`destinations`) and to no others: a name is resolved once, and the
+connection goes to what it resolved to then. No redirects, no proxies of the environment, no cookies, no compression;
+a bound of time for all of it and a bound of size for what is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from counterfoil.core.destinations import (
+    Address,
+    Allowed,
+    Destination,
+    DestinationRefused,
+    destination_of,
+    refuse_closed_port,
+    vetted,
+)
+from counterfoil.settings import BadSetting, Settings
+
+PATIENCE_SECONDS: Final = 5.0
+"""For resolving, connecting and reading together."""
+LONGEST_REPLY: Final = 65_536
+_PART: Final = 8_192
+_RESOLVERS: Final = 16
+"""Names resolved at a time: the system's resolver takes a thread, and may hold it for long."""
+_HEADERS: Final = {"User-Agent": "counterfoil", "Accept": "application/json", "Accept-Encoding": "identity"}
+_MAX_AGE: Final = re.compile(r"max-age=\"?(\d{1,9})", re.IGNORECASE)
+_NOT_AT_ALL: Final = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+Reason = Literal["destination", "connection", "time", "status", "encoding", "size"]
+
+
+class EgressFailed(Exception):  # noqa: N818 - a complaint, named like our refusals
+    """A call that brought nothing; the message is for the service's own log, never for whoever named the address."""
+
+    def __init__(self, reason: Reason, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a GET brought, and how many seconds it may be kept according to its Cache-Control."""
+
+    content: bytes
+    max_age: int | None
+
+
+def trusted(settings: Settings) -> ssl.SSLContext:
+    """Return what servers are known by: the system's authorities, and those of EGRESS_CA_FILE; or raise BadSetting."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.egress_ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=settings.egress_ca_file)
+        except OSError as error:  # an SSLError is one, too
+            why = error.strerror if error.errno else "it has to hold certificates in PEM form"
+            raise BadSetting("EGRESS_CA_FILE", f"cannot be used ({why}).") from None
+    return context
+
+
+class Egress:
+    """Calls addresses that users name: `async with Egress(settings) as egress`."""
+
+    def __init__(self, settings: Settings, *, resolve: Resolve | None = None) -> None:
+        self._allowed = Allowed.of(settings.egress_allowed)
+        self._settings = settings
+        self._context: ssl.SSLContext | None = None
+        self._resolve = resolve or self._by_system
+        self._threads = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def get(self, url: str) -> Fetched:
+        """Return what is at an address, or raise EgressFailed."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                destination = destination_of(url)
+                return await self._got(url, await self._addresses(destination))
+        except DestinationRefused as complaint:
+            raise EgressFailed("destination", str(complaint)) from None
+        except BadSetting as complaint:  # the file was good when the process started
+            raise EgressFailed("connection", str(complaint)) from None
+        except TimeoutError:
+            raise EgressFailed("time", f"The server did not answer within {PATIENCE_SECONDS:g} seconds.") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise EgressFailed("connection", f"The connection failed ({type(error).__name__}).") from None
+
+    async def _addresses(self, destination: Destination) -> tuple[Address, ...]:
+        refuse_closed_port(destination, self._allowed)
+        if destination.address is not None:
+            return vetted(destination, [str(destination.address)], self._allowed)
+        return vetted(destination, await self._resolve(destination.host, destination.port), self._allowed)
+
+    async def _by_system(self, host: str, port: int) -> Sequence[str]:
+        def resolve() -> Sequence[str]:
+            return [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, resolve)
+
+    async def _trusted(self) -> ssl.SSLContext:
+        """Return the authorities, read once: that takes as long as some hundred requests, so not when we start."""
+        if self._context is None:
+            loop = asyncio.get_running_loop()
+            self._context = await loop.run_in_executor(self._threads, trusted, self._settings)
+        return self._context
+
+    async def _got(self, url: str, addresses: tuple[Address, ...]) -> Fetched:
+        connector = aiohttp.TCPConnector(
+            resolver=_Pinned(addresses), use_dns_cache=False, force_close=True, ssl=await self._trusted()
+        )
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+            ) as client,
+            client.get(URL(url, encoded=True), headers=_HEADERS, allow_redirects=False) as reply,
+        ):
+            return Fetched(await _content(reply), _max_age(reply))
+
+
+class _Pinned(AbstractResolver):
+    """Resolves every name to the addresses that were vetted."""
+
+    def __init__(self, addresses: tuple[Address, ...]) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the vetted addresses, whatever the name."""
+        _ = family
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address),
+                port=port,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing open."""
+
+
+async def _content(reply: aiohttp.ClientResponse) -> bytes:
+    if reply.status != 200:
+        raise EgressFailed("status", f"The server answered with the HTTP status {reply.status}.")
+    if reply.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise EgressFailed("encoding", "The server compressed its reply, which was not asked for.")
+    content = bytearray()
+    async for part in reply.content.iter_chunked(_PART):
+        content += part
+        if len(content) > LONGEST_REPLY:
+            raise EgressFailed("size", f"The reply is longer than {LONGEST_REPLY:,} bytes.")
+    return bytes(content)
+
+
+def _max_age(reply: aiohttp.ClientResponse) -> int | None:
+    stated = ",".join(reply.headers.getall("Cache-Control", []))
+    if _NOT_AT_ALL.search(stated):
+        return 0
+    found = _MAX_AGE.search(stated)
+    return int(found[1]) if found else None

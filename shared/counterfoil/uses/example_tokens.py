@@ -1,0 +1,122 @@
+"""One of each thing that vendors' clients take for granted, for the account of a first run.
+
+A user who is no administrator, with a token; an application and a zone; and Virtuozzo's templates. An application or a
+zone is there once a token ever belonged to it: each gets one that is revoked in the same transaction.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+from argon2 import PasswordHasher
+from uuid_utils.compat import uuid7
+
+from counterfoil.core.emails import checked_email
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.secret import Peppers, Secret, mint
+from counterfoil.core.subjects.scope_catalogue import ComposeSet, named
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.token.commands import Create, Revoke, TokenCommand
+from counterfoil.core.subjects.token.state import FOUNDING
+from counterfoil.core.subjects.user import held, owner_of
+from counterfoil.core.subjects.user_commands import CreateUser
+from counterfoil.uses.credentials_file import FIRST, WithExamples
+from counterfoil.uses.issue import Wish, creation, fresh_secret
+
+PASSWORD_BYTES: Final = 18
+GIVEN: Final = ("losant.application.*", "virtuozzo.*")
+"""What the member may pass on to tokens through vendors' APIs; it has power over nothing in the ledger itself."""
+TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
+    "Extended Access": ("virtuozzo.*",),
+    "IDE Plugins": (
+        "virtuozzo.users.account.getuserinfo", "virtuozzo.environment.control.getenvinfo",
+        "virtuozzo.environment.control.getenvs", "virtuozzo.environment.control.startenv",
+        "virtuozzo.environment.control.stopenv", "virtuozzo.environment.control.restartnodesbygroup",
+        "virtuozzo.environment.deployment.deployarchive", "virtuozzo.environment.deployment.getarchives",
+        "virtuozzo.environment.file.getlist", "virtuozzo.environment.file.read", "virtuozzo.storage.uploader.upload",
+    ),
+    "Marketplace": (
+        "virtuozzo.environment.control.getenvinfo", "virtuozzo.environment.control.getenvs",
+        "virtuozzo.environment.control.getregions", "virtuozzo.marketplace.app.getaddonlist",
+        "virtuozzo.marketplace.app.getlist", "virtuozzo.marketplace.app.install",
+        "virtuozzo.marketplace.app.installaddon", "virtuozzo.marketplace.jps.install",
+        "virtuozzo.marketplace.jps.uninstall",
+    ),
+    "Maven Plugin": (
+        "virtuozzo.users.account.getuserinfo", "virtuozzo.environment.control.getenvs",
+        "virtuozzo.environment.deployment.deployarchive", "virtuozzo.storage.uploader.upload",
+    ),
+}  # fmt: skip
+"""The sets of methods that Virtuozzo's dashboard offers, as scope sets."""
+_SENTENCES: Final = {
+    "Extended Access": "All methods of the Virtuozzo API.",
+    "IDE Plugins": "What an editor needs to deploy to environments, and to start and stop them.",
+    "Marketplace": "What it takes to install applications from the marketplace.",
+    "Maven Plugin": "What a build needs to deploy its archive.",
+}
+
+
+def minted(admin_email: str) -> dict[str, Any]:
+    """Return what the file of credentials names beside the administrator."""
+    return {
+        "member_email": _beside(admin_email),
+        "member_password": secrets.token_urlsafe(PASSWORD_BYTES),
+        "member_token": mint("user").plain,
+        "member_user_id": uuid7(),
+        "member_token_id": uuid7(),
+        "member_user_number": FIRST + 1,
+        "application_id": secrets.token_hex(12),
+        "zone_id": secrets.token_hex(16),
+    }
+
+
+def _beside(admin_email: str) -> str:
+    local, _, domain = admin_email.rpartition("@")
+    return checked_email(f"{'second-' if local.casefold() == 'member' else ''}member@{domain}")
+
+
+def commands(charter: WithExamples, founder: Principal, peppers: Peppers) -> tuple[TokenCommand | SubjectCommand, ...]:
+    """Return what makes all that the file names beside the administrator, once the account is there."""
+    application, zone = Owner("application", charter.application_id), Owner("service", charter.zone_id)
+    return (
+        *_member(charter, founder, peppers),
+        *_known(founder, peppers, application, name="first application", number=3),
+        *_known(founder, peppers, zone, name="first zone", number=4),
+        *(_template(founder, name) for name in TEMPLATES),
+    )
+
+
+def _member(charter: WithExamples, founder: Principal, peppers: Peppers) -> tuple[CreateUser, Create]:
+    user = CreateUser(
+        account=charter.account, id=charter.member_user_id, by=founder, email=charter.member_email,
+        number=charter.member_user_number, role="member", scopes=GIVEN,
+        password_hash=PasswordHasher().hash(charter.member_password),
+    )  # fmt: skip
+    wish = Wish(
+        name="member", owner=owner_of(charter.member_user_id), scopes=held("member", GIVEN),
+        duration=charter.admin_token_lifetime, dialect=FOUNDING,
+    )  # fmt: skip
+    token = creation(
+        wish, founder, peppers, token_id=charter.member_token_id, secret=Secret(charter.member_token), number=2
+    )
+    return user, token
+
+
+def _known(founder: Principal, peppers: Peppers, owner: Owner, *, name: str, number: int) -> tuple[Create, Revoke]:
+    token_id = uuid7()
+    wish = Wish(
+        name=name, owner=owner, duration="1d",
+        description="Makes its owner known; it was revoked as it was made, and nobody was given its secret.",
+    )  # fmt: skip
+    secret = fresh_secret(owner, None)
+    made = creation(wish, founder, peppers, token_id=token_id, secret=secret, number=number)
+    reason = "It only makes its owner known."
+    return made, Revoke(account=founder.account, token_id=token_id, by=founder, reason=reason)
+
+
+def _template(founder: Principal, name: str) -> ComposeSet:
+    return ComposeSet(
+        account=founder.account, id=named(founder.account, "scope_set", name), by=founder, name=name,
+        sentence=_SENTENCES[name], scopes=TEMPLATES[name],
+    )  # fmt: skip

@@ -1,0 +1,162 @@
+"""The first breath of an account: itself, its administrator, and a token that may do everything in it.
+
+Everything is minted and written down before anything is asked of the ledger, so that a crash at any moment
+leaves either nothing, or a file from which the same account is founded again:
+
+    FILE.new (mode 0600, on disk)  →  CreateAccount, CreateUser, Create together  →  FILE.new becomes FILE
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from argon2 import PasswordHasher
+from msgspec import structs
+from msgspec.structs import replace
+from uuid_utils.compat import uuid7
+
+from counterfoil.core import text
+from counterfoil.core.duration import FOREVER, length
+from counterfoil.core.emails import canonical, checked_email
+from counterfoil.core.principal import NIL, Actor, Principal
+from counterfoil.core.refusals import AlreadyExists, BadDuration
+from counterfoil.core.scopes import EVERYTHING
+from counterfoil.core.secret import Peppers, Secret, mint
+from counterfoil.core.subjects.account import CreateAccount
+from counterfoil.core.subjects.token.commands import Renew
+from counterfoil.core.subjects.token.state import FOUNDING
+from counterfoil.core.subjects.user import login_of, owner_of
+from counterfoil.core.subjects.user_commands import CreateUser
+from counterfoil.core.unit_of_work import AllOrNothing
+from counterfoil.door import Door
+from counterfoil.postgres.connection import connect, open_pool
+from counterfoil.postgres.users import first_account
+from counterfoil.settings import Settings
+from counterfoil.uses import example_tokens as examples_of
+from counterfoil.uses.credentials_file import (
+    FIRST,
+    AnotherFounding,
+    Charter,
+    WithExamples,
+    present,
+    read,
+    sync,
+    turn,
+    write,
+)
+from counterfoil.uses.example_tokens import PASSWORD_BYTES
+from counterfoil.uses.issue import Wish, creation
+from counterfoil.uses.pepper_introduction import settle
+
+FIRST_LIFETIME: Final = "365d"
+"""Of the first token, unless another is stated: for nine months it may issue tokens that live for 90 days."""
+
+
+async def found(
+    settings: Settings, *, name: str, email: str, file: Path, lifetime: str | None = None, examples: bool = False
+) -> bool:
+    """Found the account whose credentials the file will hold; False if it holds them already.
+
+    With examples it has one of each thing that vendors' clients ask for. May be repeated after any failure: the same
+    command finishes what was begun, as it was begun.
+    """
+    new = file.with_name(file.name + ".new")
+    with turn(file.parent):
+        if file.exists():  # noqa: ASYNC240 - nobody else waits in this process
+            _refuse_another(read(file), name, email)
+            return False
+        charter = read(new)
+        if charter is None:
+            minted = _minted(settings, name, email, FIRST_LIFETIME if lifetime is None else lifetime)
+            charter = _with_examples(minted) if examples else minted
+            write(new, charter)
+        else:
+            _refuse_another(charter, name, email)
+        await _execute(settings, charter)
+        write(new, await _with_logins(settings, charter))
+        new.rename(file)
+        sync(file.parent)
+    return True
+
+
+async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = None) -> datetime | None:
+    """Give the token in a file of credentials a life from now on, and return its end; without one, its own again."""
+    with turn(file.parent):
+        charter = present(file)
+        charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
+        command = Renew(
+            account=charter.account, token_id=charter.admin_token_id, by=_founder(charter),
+            duration=charter.admin_token_lifetime,
+        )  # fmt: skip
+        async with Door(settings.database_url) as door:
+            token = (await door.execute(command)).token
+        write(file, charter)
+    return token.expires_at
+
+
+def _refuse_another(charter: Charter | None, name: str, email: str) -> None:
+    if charter is None or (charter.account_name, canonical(charter.admin_email)) != (name, canonical(email)):
+        raise AnotherFounding(AnotherFounding.__doc__)
+
+
+def _minted(settings: Settings, name: str, email: str, lifetime: str) -> Charter:
+    text.checked_name(name)
+    if lifetime != FOREVER and not length(lifetime):
+        raise BadDuration("The token would expire at once; state a lifetime such as 90d, or forever.")
+    account = uuid7()
+    return Charter(
+        url=settings.public_url, account=account, account_name=name, admin_email=checked_email(email),
+        admin_password=secrets.token_urlsafe(PASSWORD_BYTES), admin_token=mint("user").plain,
+        admin_user_id=uuid7(), admin_token_id=uuid7(), admin_login=f"{account}/{email}",
+        admin_token_lifetime=lifetime,
+    )  # fmt: skip
+
+
+def _with_examples(charter: Charter) -> WithExamples:
+    return WithExamples(**structs.asdict(charter), **examples_of.minted(charter.admin_email))
+
+
+async def _with_logins(settings: Settings, charter: Charter) -> Charter:
+    """Return it with what its users log in with, which is known only once the account is there."""
+    async with await open_pool(settings.database_url, size=1) as pool:
+        first = await first_account(pool, settings.default_account) or NIL
+    if isinstance(charter, WithExamples):
+        charter = replace(charter, member_login=login_of(charter.member_email, charter.account, first))
+    return replace(charter, admin_login=login_of(charter.admin_email, charter.account, first))
+
+
+async def _execute(settings: Settings, charter: Charter) -> None:
+    connection, peppers = await connect(settings.database_url), Peppers(settings.peppers)
+    async with Door(settings.database_url) as door:
+        try:
+            await settle(connection, door, peppers)
+        finally:
+            await connection.close()
+        with suppress(AlreadyExists):  # an earlier try came through, and its answer was lost
+            await door.execute(_all_of_it(charter, peppers))
+
+
+def _founder(charter: Charter) -> Principal:
+    return Principal(actor=Actor("system", NIL), account=charter.account, scopes=(EVERYTHING,))
+
+
+def _all_of_it(charter: Charter, peppers: Peppers) -> AllOrNothing:
+    founder = _founder(charter)
+    account = CreateAccount(account=charter.account, id=charter.account, by=founder, name=charter.account_name)
+    administrator = CreateUser(
+        account=charter.account, id=charter.admin_user_id, by=founder, email=charter.admin_email,
+        number=FIRST, role="administrator", password_hash=PasswordHasher().hash(charter.admin_password),
+    )  # fmt: skip
+    wish = Wish(
+        name="administrator", owner=owner_of(charter.admin_user_id), scopes=(EVERYTHING,),
+        duration=charter.admin_token_lifetime, dialect=FOUNDING,
+    )  # fmt: skip
+    token = creation(
+        wish, founder, peppers, token_id=charter.admin_token_id, secret=Secret(charter.admin_token), number=1
+    )
+    examples = examples_of.commands(charter, founder, peppers) if isinstance(charter, WithExamples) else ()
+    return AllOrNothing((account, administrator, token, *examples))

@@ -1,0 +1,86 @@
+"""Issuing: the one place where a token that somebody wishes to have becomes the command that makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.secret import Digestible, Peppers, Secret, SecretShape, mint
+from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.trust import Trust
+
+NATIVE: Final = "native"
+"""What a token remembers of its maker where that was our own API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A token that somebody wishes to have; without a `shape` its secret has our own form.
+
+    With a `trust` it has no secret.
+    """
+
+    name: str
+    owner: Owner
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    rate_limit: str | None = None
+    max_uses: int | None = None
+    duration: str | None = None
+    expires_at: datetime | None = None
+    may_have_expired: bool = False
+    made_at: datetime | None = None
+    cloned_from: UUID | None = None
+    dialect: str = NATIVE
+    shape: SecretShape | None = None
+    trust: Trust | None = None
+
+
+def fresh_secret(owner: Owner, shape: SecretShape | None) -> Secret:
+    """Return a new secret of this shape; without one, of ours for such an owner."""
+    return mint(owner.type) if shape is None else shape.mint()
+
+
+def creation(
+    wish: Wish,
+    by: Principal,
+    peppers: Peppers,
+    *,
+    token_id: UUID,
+    secret: Digestible | None,
+    number: int = 0,
+    thresholds: tuple[int, ...] = (),
+    undescribed: tuple[str, ...] = (),
+    imported_digests: tuple[bytes, ...] = (),
+) -> Create:
+    """Return the command that makes this token under this secret; what else there is to say of it, see `Create`."""
+    return Create(
+        account=by.account,
+        token_id=token_id,
+        by=by,
+        number=number,
+        owner=wish.owner,
+        name=wish.name,
+        secret=None if secret is None else peppers.minted(secret),
+        trust=wish.trust,
+        imported_digests=imported_digests,
+        description=wish.description,
+        scopes=wish.scopes,
+        undescribed=undescribed,
+        metadata=wish.metadata,
+        networks=wish.networks,
+        rate_limit=wish.rate_limit,
+        max_uses=wish.max_uses,
+        duration=wish.duration,
+        expires_at=wish.expires_at,
+        may_have_expired=wish.may_have_expired,
+        made_at=wish.made_at,
+        thresholds=thresholds,
+        cloned_from=wish.cloned_from,
+        dialect=wish.dialect,
+    )

@@ -1,0 +1,78 @@
+"""Back in when everybody is locked out: done where the database is, by the system, through the same door.
+
+Whoever may run this has the database and the peppers, and could read all there is. What is done is in the log.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from msgspec.structs import replace
+
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.subjects.account import ChangeAccount
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.user import login_of
+from counterfoil.core.subjects.user_commands import ChangePassword, EnableUser, RemoveTotp, UpdateUser
+from counterfoil.core.unit_of_work import AllOrNothing
+from counterfoil.door import Door
+from counterfoil.postgres.connection import open_pool
+from counterfoil.postgres.users import KnownUser, first_account, users_by_email
+from counterfoil.settings import Settings
+
+_PASSWORD_BYTES: Final = 18
+
+
+class NobodySo(Exception):  # noqa: N818 - a complaint
+    """No user has this e-mail address; `counterfoil account create` makes an account with an administrator."""
+
+
+class SeveralSo(Exception):  # noqa: N818 - a complaint
+    """Users of several accounts have this e-mail address; say which one you mean."""
+
+
+class Recovered(NamedTuple):
+    """What to log in with."""
+
+    login: str
+    password: str
+
+
+async def recover(settings: Settings, *, email: str, account: UUID | None, any_network: bool) -> Recovered:
+    """Let the user with this address in as an administrator, and return the new password, shown once.
+
+    They are enabled, asked for no one-time code, and from anywhere if `any_network`. May be repeated after a failure.
+    Raises NobodySo, or SeveralSo if no account is named.
+    """
+    async with await open_pool(settings.database_url, size=1) as pool:
+        known = _the_one(await users_by_email(pool, email), account)
+        first = await first_account(pool, settings.default_account)
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    async with Door(settings.database_url) as door:
+        await door.execute(AllOrNothing(tuple(_commands(known, password, any_network=any_network))))
+    return Recovered(login_of(known.user.name or email, known.user.account, first or NIL), password)
+
+
+def _the_one(found: list[KnownUser], account: UUID | None) -> KnownUser:
+    meant = [known for known in found if account in (None, known.user.account)]
+    if not meant:
+        raise NobodySo(NobodySo.__doc__ if account is None else f"No user of the account {account} has this address.")
+    if len(meant) > 1:
+        accounts = "".join(f"\n  --account {known.user.account}" for known in meant)
+        raise SeveralSo(f"{SeveralSo.__doc__}{accounts}")
+    return meant[0]
+
+
+def _commands(known: KnownUser, password: str, *, any_network: bool) -> Iterator[SubjectCommand]:
+    user, by = known.user, replace(SYSTEM, account=known.user.account)
+    if any_network:
+        policy = replace(known.policy, networks=())
+        yield ChangeAccount(account=user.account, id=user.account, by=by, policy=policy)
+    yield ChangePassword(account=user.account, id=user.id, by=by, password_hash=PasswordHasher().hash(password))
+    yield RemoveTotp(account=user.account, id=user.id, by=by)
+    yield UpdateUser(account=user.account, id=user.id, by=by, role="administrator")
+    yield EnableUser(account=user.account, id=user.id, by=by)
