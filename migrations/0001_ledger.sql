@@ -69,7 +69,7 @@ create table token (
     description text not null,
     scopes text not null,
     metadata text not null,
-    standing text not null,
+    status text not null,
     duration text,
     expires_at timestamptz,
     lived_from timestamptz not null,
@@ -90,7 +90,7 @@ create table token (
     at timestamptz not null,
     leaf bytea not null,
     constraint numbers_name_one_token unique (account_id, number),
-    constraint standings_are_known check (standing in ('active', 'suspended', 'revoked')),
+    constraint statuses_are_known check (status in ('active', 'suspended', 'revoked')),
     constraint leaves_are_sha256 check (octet_length(leaf) = 32)
 ) with (fillfactor = 70);
 comment on table token is 'The state that the events of a token add up to; version, leaf, at and last_exchanged_at change on every exchange and stand in no index, so that those updates stay HOT.';

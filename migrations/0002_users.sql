@@ -1,7 +1,7 @@
 -- Accounts with policies, users with roles, and the moment from which a secret counts.
 
 alter table subject add column number bigint;
-alter table subject add column standing text not null default 'active';
+alter table subject add column status text not null default 'active';
 alter table subject add column updated_at timestamptz;
 alter table subject add column revision bigint not null default 1;
 update subject set updated_at = created_at;
@@ -12,7 +12,7 @@ alter table subject add constraint leaves_are_sha256 check (octet_length(leaf) =
 comment on table subject is 'The state of accounts, users, signing keys and the like; name is an account''s name or a user''s e-mail address, details are what a kind adds.';
 
 -- Those who could lock everyone out: counted under the account's row before one of them goes.
-create index user_active on subject (account_id, subject_id) where kind = 'user' and standing = 'active';
+create index user_active on subject (account_id, subject_id) where kind = 'user' and status = 'active';
 
 -- Again the youngest of the indexes, so that the door's statements are planned to use it: see the primary key of token.
 alter table subject drop constraint subject_pkey, add primary key (account_id, subject_id);

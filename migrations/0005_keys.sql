@@ -13,7 +13,7 @@ update subject
    set details = json_build_object(
            'bearer_seconds', 0,
            'keys', json_build_array(json_build_object(
-               'kid', details::json ->> 'kid', 'jwk', details::json -> 'jwk', 'standing', 'active',
+               'kid', details::json ->> 'kid', 'jwk', details::json -> 'jwk', 'status', 'active',
                'published_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                'activated_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))))::text
  where kind = 'key';

@@ -19,4 +19,4 @@ create table job_part (
 );
 comment on table job_part is 'The tokens of a job, frozen when it was accepted, some hundred a row; revoked counts those that this job ended.';
 create index job_part_left on job_part (account_id, job_id, part) where done_at is null;
-create index job_open on subject (account_id, subject_id) where kind = 'job' and standing in ('accepted', 'running');
+create index job_open on subject (account_id, subject_id) where kind = 'job' and status in ('accepted', 'running');

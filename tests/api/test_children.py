@@ -264,9 +264,9 @@ async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(a
     deep = [(await each.issue(owner=ELSEWHERE))["token"] for each in (making, giving)]
     path, left = f"/v1/users/{grace.id}/remove", {"reason": "Left the company."}
     shown = (await admin.post(path, {**left, "with_children": True, "dry_run": True})).json
-    assert (shown["standing"], shown["children"]["ending"], len(shown["children"]["sample"])) == ("active", 5, 5)
+    assert (shown["status"], shown["children"]["ending"], len(shown["children"]["sample"])) == ("active", 5, 5)
     gone = (await admin.post(path, left)).json
-    assert (gone["standing"], gone["children"]) == (
+    assert (gone["status"], gone["children"]) == (
         "removed", {"living": 1, "list": f"/v1/tokens?creator=user:{grace.id}"}
     )  # fmt: skip
     assert await statuses(admin, [made, *deep]) == ["active"] * 3
@@ -294,7 +294,7 @@ async def test_who_may_remove_users_needs_the_right_to_revoke_for_what_they_made
     body = {"reason": "Left.", "with_children": True}
     refused = await remover.post(f"/v1/users/{grace.id}/remove", body)
     assert (refused.problem, refused.json["scope"]) == ("scope-missing", "tokens.revoke")
-    assert (await admin.get(f"/v1/users/{grace.id}")).json["standing"] == "active"
+    assert (await admin.get(f"/v1/users/{grace.id}")).json["status"] == "active"
 
 
 @pytest.mark.parametrize("path", ["/v1/tokens/{}/revoke", "/v1/users/{}/remove"])

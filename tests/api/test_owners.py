@@ -151,6 +151,6 @@ async def test_a_user_is_named_by_their_address_wherever_one_is_named(admin: Cal
         assert (await ada.asks().get(f"/v1/users/{name}")).json["id"] == ada.id
         if not name.isdigit():  # they may have a user of this number themselves
             assert (await stranger.get(f"/v1/users/{name}")).problem == "not-found"
-    assert (await admin.post(f"/v1/users/{ada.email}/disable", {"reason": "x"})).json["standing"] == "disabled"
+    assert (await admin.post(f"/v1/users/{ada.email}/disable", {"reason": "x"})).json["status"] == "disabled"
     assert (await admin.get(f"/v1/users/{ada.email}/events")).json["items"][-1]["type"] == "disabled"
     assert (await admin.get("/v1/users/a b")).problem == "bad-reference"

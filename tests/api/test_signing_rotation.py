@@ -31,9 +31,9 @@ from pure.stories import NOON
 
 SEALING = Sealing(b"k" * 32)
 HOUR = 3_600
-ACTIVE = SigningKey(kid="a", jwk={}, standing="active", published_at=NOON, activated_at=NOON)
-WAITING = SigningKey(kid="b", jwk={}, standing="published", published_at=NOON)
-RETIRED = replace(ACTIVE, kid="c", standing="retired", retired_at=NOON)
+ACTIVE = SigningKey(kid="a", jwk={}, status="active", published_at=NOON, activated_at=NOON)
+WAITING = SigningKey(kid="b", jwk={}, status="published", published_at=NOON)
+RETIRED = replace(ACTIVE, kid="c", status="retired", retired_at=NOON)
 
 
 def ring(*keys: SigningKey) -> Ring:

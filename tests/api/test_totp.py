@@ -102,7 +102,7 @@ async def test_codes_are_removed_by_oneself_with_a_code_or_by_an_administrator(a
     assert (await ada.asks(otp=ada.code()).post("/v1/users/self/totp/remove")).json["totp"] is False
     assert (await ada.asks().get("/v1/users/self")).json["recovery_codes"] == 0
     removed = await admin.post(f"/v1/users/{eve.number}/totp/remove")
-    assert (removed.json["totp"], removed.json["standing"]) == (False, "active")
+    assert (removed.json["totp"], removed.json["status"]) == (False, "active")
     assert (await eve.asks().get("/v1/users/self")).status == 200
     await ada.enrolled()
     assert (await ada.asks(otp=codes[0]).get("/v1/users/self")).problem == "credentials-refused"

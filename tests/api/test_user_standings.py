@@ -61,12 +61,12 @@ async def test_disabling_refuses_a_user_and_their_tokens_until_they_are_enabled(
     issued = [(await ada.asks().post("/v1/login")).json["issued"] for _ in range(2)]
     kept, revoked = (admin.with_token(each["secret"]) for each in issued)
     bearer = admin.with_token((await kept.post("/v1/exchange")).json["access_token"])
-    assert (await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "on leave"})).json["standing"] == "disabled"
+    assert (await admin.post(f"/v1/users/{ada.id}/disable", {"reason": "on leave"})).json["status"] == "disabled"
     assert (await ada.asks().get("/v1/users/self")).problem == "credentials-refused"
     for asking in (kept, revoked, bearer):
         assert (await asking.get("/v1/tokens/self")).problem == "owner-disabled"
     await admin.post(f"/v1/tokens/{issued[1]['token']['id']}/revoke", {"reason": "not that one"})
-    assert (await admin.post(f"/v1/users/{ada.id}/enable")).json["standing"] == "active"
+    assert (await admin.post(f"/v1/users/{ada.id}/enable")).json["status"] == "active"
     assert (await kept.get("/v1/tokens/self")).status == 200
     assert (await bearer.get("/v1/tokens/self")).status == 200
     assert (await revoked.get("/v1/tokens/self")).problem == "token-revoked"
@@ -77,7 +77,7 @@ async def test_removing_is_final_and_frees_the_address(admin: Caller) -> None:
     ada = await person(admin)
     token = admin.with_token((await ada.asks().post("/v1/login")).json["issued"]["secret"])
     gone = await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "left"})
-    assert (gone.json["standing"], gone.json["email"]) == ("removed", None)
+    assert (gone.json["status"], gone.json["email"]) == ("removed", None)
     assert (await token.get("/v1/tokens/self")).problem == "owner-disabled"
     assert (await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "again"})).json == gone.json
     for path in ("enable", "password"):
@@ -190,6 +190,6 @@ async def test_a_change_of_a_user_under_a_key_happens_once_and_is_answered_the_s
     await admin.post(f"/v1/users/{ada.id}/enable")
     again = await admin.post(path, reason, Idempotency_Key="leave-1")
     assert (again.status, again.json) == (first.status, first.json)
-    assert (await admin.get(f"/v1/users/{ada.id}")).json["standing"] == "active"
+    assert (await admin.get(f"/v1/users/{ada.id}")).json["status"] == "active"
     other = await admin.post(path, {"reason": "another"}, Idempotency_Key="leave-1")
     assert (other.status, other.problem) == (422, "key-reused")

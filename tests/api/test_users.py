@@ -19,7 +19,7 @@ async def test_a_user_is_added_and_asks_with_the_password_that_was_made_up(admin
     grace = Caller(admin.session, basic(user["login"].replace("grace@", "Grace@"), password))  # of whatever case
     assert (await grace.get("/v1/users/self")).json == user
     assert (await admin.get(f"/v1/users/{user['number']}")).json == user
-    assert user["standing"] == "active"
+    assert user["status"] == "active"
     assert (await grace.post("/v1/users", {"email": "x@y.org", "role": "member"})).problem == "scope-missing"
 
 
@@ -83,7 +83,7 @@ async def test_users_are_listed_page_by_page_and_by_what_they_are(admin: Caller)
         if (cursor := page["next_cursor"]) is None:
             break
     assert [user.id for user in people] == [id_ for id_ in seen if id_ in {user.id for user in people}]
-    disabled = (await admin.get("/v1/users", standing="disabled", role="auditor")).json["items"]
+    disabled = (await admin.get("/v1/users", status="disabled", role="auditor")).json["items"]
     assert [user["id"] for user in disabled] == [people[1].id]
     named = (await admin.get("/v1/users", email=people[2].email.upper().replace("PERSON", "?ERSON")[:-3] + "*")).json
     assert [user["id"] for user in named["items"]] == [people[2].id]

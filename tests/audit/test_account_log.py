@@ -80,7 +80,7 @@ def test_what_holds_comes_to_the_states_that_it_says(story: Story) -> None:
     assert found == []
     assert log.position == 6
     states = {subject: chain.state for subject, chain in log.chains.items()}
-    assert {subject: state.standing for subject, state in states.items() if isinstance(state, Token)} == {
+    assert {subject: state.status for subject, state in states.items() if isinstance(state, Token)} == {
         ONE: "active",
         OTHER: "revoked",
     }

@@ -128,7 +128,7 @@ async def test_nobody_audits_who_may_not_read_the_log(audit: Audit) -> None:
         ("update token set name = 'other' where token_id = $1", [("token", "document-differs", "name")]),
         ("update token set scopes = '[\"all\"]' where token_id = $1",
          [("token", "document-differs", "effective_scopes"), ("token", "document-differs", "scopes")]),
-        ("update token set standing = 'revoked' where token_id = $1",
+        ("update token set status = 'revoked' where token_id = $1",
          [("token", "document-differs", field) for field in ("previous_secret_until", "refused", "status")]),
         ("update token set expires_at = null where token_id = $1", [("token", "document-differs", "expires_at")]),
         ("update token set owner_id = 'somebody' where token_id = $1", [("token", "document-differs", "owner.id")]),
@@ -160,7 +160,7 @@ async def test_what_was_changed_behind_the_log_is_named(
     [
         ("update subject set name = 'thief@ours.example.org' where subject_id = $1", "email"),
         ("update subject set details = replace(details, 'operator', 'administrator') where subject_id = $1", "role"),
-        ("update subject set standing = 'disabled' where subject_id = $1", "standing"),
+        ("update subject set status = 'disabled' where subject_id = $1", "status"),
         ("update subject set revision = 1 where subject_id = $1", "revision"),
     ],
 )
@@ -209,7 +209,7 @@ def _scope(**changes: object) -> Lie:
         (of_list("/v1/scope-sets", lambda items: [each for each in items if each["built_in"]]),
          [("scope_set", "events-without-document", "")]),
         (of_list("/v1/scope-sets", lambda items: [*items, {**items[-1], "name": "forgotten"}]),
-         [("scope_set", "document-differs", field) for field in ("revision", "standing")]),
+         [("scope_set", "document-differs", field) for field in ("revision", "status")]),
         (of_list("/v1/revocations", lambda items: [{**items[0], "reason": "none"}, *items[1:]]),
          [("job", "document-differs", "reason")]),
         (lambda path, answered: {**answered, "name": "theirs"} if path == "/v1/account" else answered,

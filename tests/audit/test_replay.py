@@ -93,7 +93,7 @@ async def test_an_empty_ledger_is_honest(database: Database) -> None:
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("name", "'other'"), ("standing", "'active'"), ("scopes", """'["all"]'"""), ("expires_at", "null"),
+        ("name", "'other'"), ("status", "'active'"), ("scopes", """'["all"]'"""), ("expires_at", "null"),
         ("generation", "1"), ("owner_id", "'somebody'"), ("reason", "null"), ("revision", "9"), ("number", "4711"),
         ("last_exchanged_at", "null"), ("metadata", "'{}'"), ("leaf", "sha256('x')"), ("next_due_at", "now()"),
         ("stub", "'cfl_user_AAAA'"), ("thresholds", "'[]'"), ("creator_id", "token_id"), ("version", "6"),
@@ -123,7 +123,7 @@ async def test_a_changed_address_of_a_user_is_named(database: Database, story: C
          [("version-gap", None, 4), ("column-differs", "last_exchanged_at", None)]),
         ("delete from event where subject_id = $1 and version = 5",
          [("column-differs", field, None)
-          for field in ("leaf", "standing", "updated_at", "reason", "revision", "version", "at")]),
+          for field in ("leaf", "status", "updated_at", "reason", "revision", "version", "at")]),
         ("delete from event where subject_id = $1 and version = 1", [("version-gap", None, 2),
                                                                      ("event-impossible", None, 2)]),
         ("delete from event where subject_id = $1", [("row-without-events", None, None),

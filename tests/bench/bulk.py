@@ -105,7 +105,7 @@ async def _over(server: Server, job: str) -> tuple[int, float]:
                                         - (details::json ->> 'started_at')::timestamptz)::float8 as seconds
                   from subject
                  where subject_id = $1::text::uuid
-                   and standing = 'finished'""",
+                   and status = 'finished'""",
                 job,
             )
             if row is not None:

@@ -115,7 +115,7 @@ def _seen(state: object, presented: int | None) -> Seen:
     assert isinstance(state, Token)
     return Seen(
         account=state.account, id=state.id, number=state.number, owner=state.owner, scopes=state.scopes,
-        standing=state.standing, expires_at=state.expires_at, generation=state.generation,
+        status=state.status, expires_at=state.expires_at, generation=state.generation,
         epoch=state.epoch,
         previous_until=state.previous_until, previous_epoch=state.previous_epoch,
         created_at=state.created_at, at=datetime.now(UTC), presented=presented,

@@ -84,7 +84,7 @@ async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_ask
     (hashed,) = await place.rows(f"select hash from password where user_id = '{said['member_user_id']}'")
     assert PasswordHasher().verify(hashed["hash"], said["member_password"])
     tokens = await place.rows("select * from token order by number")
-    assert [(row["number"], row["owner_type"], row["owner_id"], row["standing"]) for row in tokens] == [
+    assert [(row["number"], row["owner_type"], row["owner_id"], row["status"]) for row in tokens] == [
         (1, "user", said["admin_user_id"], "active"),
         (2, "user", said["member_user_id"], "active"),
         (3, "application", said["application_id"], "revoked"),

@@ -45,7 +45,7 @@ async def test_whoever_is_locked_out_in_every_way_is_let_in_again(
         said = await server_side("account", "recover", "--email", EMAIL, "--any-network")
         back = Caller(session, basic(EMAIL, said.out.strip()))
         me = (await back.get("/v1/users/self")).json
-        assert (me["role"], me["standing"], me["totp"]) == ("administrator", "active", False)
+        assert (me["role"], me["status"], me["totp"]) == ("administrator", "active", False)
         events = (await back.get("/v1/users/self/events")).json["items"]
         by_system = [event["type"] for event in events if event["by"]["kind"] == "system"]
         assert by_system[-5:-1] == ["password_changed", "totp_removed", "updated", "enabled"]

@@ -71,13 +71,13 @@ async def test_a_user_is_added_shown_listed_and_changed(shell: Shell) -> None:
 
 async def test_a_user_is_disabled_enabled_and_removed(shell: Shell) -> None:
     number = str((await added(shell))["number"])
-    for words, standing in (
+    for words, status in (
         (("disable", number, "--reason", "on leave"), "disabled"),
         (("enable", number), "active"),
         (("remove", number, "--reason", "left"), "removed"),
     ):
         said = await shell("user", *words, "--json")
-        assert json.loads(said.out)["standing"] == standing
+        assert json.loads(said.out)["status"] == status
     assert "(forgotten)" in (await shell("user", "show", number)).out
 
 

@@ -41,7 +41,7 @@ class Model:
     name: str
     secret: str
     maker: str
-    standing: str = "active"
+    status: str = "active"
     dead: tuple[str, ...] = ()
     events: tuple[str, ...] = ("created",)
 
@@ -77,9 +77,9 @@ class Walk:
     async def _do(self, speaker: Speaker, verb: str, token: Model) -> None:
         found = await speaker.id_of(token.known, token.name)
         if found is None:
-            assert token.standing == "revoked" or (token.maker, speaker.ids) == ("cloudflare", "opaque")
+            assert token.status == "revoked" or (token.maker, speaker.ids) == ("cloudflare", "opaque")
             return
-        if token.standing == "revoked":
+        if token.status == "revoked":
             assert await speaker.look(found) is None
             return
         match verb:
@@ -99,23 +99,23 @@ class Walk:
             case "suspend" | "resume":
                 wanted = "suspended" if verb == "suspend" else "active"
                 await (speaker.suspend if verb == "suspend" else speaker.resume)(found)
-                if token.standing != wanted:
-                    token.standing = wanted
+                if token.status != wanted:
+                    token.status = wanted
                     token.happened("suspended" if verb == "suspend" else "resumed")
             case "delete":
                 await speaker.delete(found)
-                token.standing = "revoked"
+                token.status = "revoked"
                 token.happened("revoked")
 
     async def _holds(self, token: Model) -> None:
         """The secret opens what it should and no more, an old one nothing, and the log tells what was done."""
         shown = (await self.native.get(f"/v1/tokens/{token.known.id}")).json
-        assert (shown["status"], shown["name"], shown["number"]) == (token.standing, token.name, token.known.number)
+        assert (shown["status"], shown["name"], shown["number"]) == (token.status, token.name, token.known.number)
         presented = await self.native.with_token(token.secret).get("/v1/tokens/self")
-        if token.standing == "active":
+        if token.status == "active":
             assert presented.json["id"] == token.known.id
         else:
-            assert presented.problem == f"token-{token.standing}"
+            assert presented.problem == f"token-{token.status}"
         for old in token.dead[-2:]:
             assert (await self.native.with_token(old).get("/v1/tokens/self")).status == 401
         events = (await self.native.get(f"/v1/tokens/{token.known.id}/events", limit=200)).json["items"]
@@ -125,8 +125,8 @@ class Walk:
         assert [each["version"] for each in events] == list(range(1, len(events) + 1))
 
     async def all_say_the_same(self) -> None:
-        living = {each.name for each in self.tokens if each.standing != "revoked"}
-        users = {each.name for each in self.tokens if each.standing != "revoked" and each.maker != "cloudflare"}
+        living = {each.name for each in self.tokens if each.status != "revoked"}
+        users = {each.name for each in self.tokens if each.status != "revoked" and each.maker != "cloudflare"}
         for speaker in self.speakers:
             listed = {name for name in await speaker.listed() if name.startswith(f"{self.prefix}-")}
             assert listed == (living if speaker.name == "cloudflare" else users), speaker.name

@@ -204,7 +204,7 @@ async def test_who_was_disabled_meanwhile_asks_for_nothing_more(door: Door) -> N
             await door.execute(command)
     enabled = (await door.execute(EnableUser(account=one.account, id=other.id, by=asking(one)))).state
     assert isinstance(enabled, User)
-    assert enabled.standing == "active"
+    assert enabled.status == "active"
 
 
 async def test_who_is_removed_at_the_same_moment_owns_nothing_that_comes_after(
@@ -243,7 +243,7 @@ async def administrators(database: Database, account: UUID) -> int:
     connection = await asyncpg.connect(database.owner_url)
     try:
         found: int = await connection.fetchval(
-            "select count(*) from subject where account_id = $1 and kind = 'user' and standing = 'active'"
+            "select count(*) from subject where account_id = $1 and kind = 'user' and status = 'active'"
             " and details::json ->> 'role' = 'administrator'",
             account,
         )

@@ -52,7 +52,7 @@ async def test_of_many_who_rotate_at_once_exactly_one_wins(database: Database) -
             assert len(await race(doors, [activating, removing] * (RACERS // 2))) <= 2
             after = await stored_ring(pool)
             assert after is not None
-            assert [key.kid for key in after.ring.keys if key.standing == "active"] == [waiting.kid]
+            assert [key.kid for key in after.ring.keys if key.status == "active"] == [waiting.kid]
             assert after.sealed.keys() == {waiting.kid}, "what signs no more has no private part"
             assert isinstance(after.ring, Ring)
     for door in doors:
@@ -69,7 +69,7 @@ async def test_of_many_who_introduce_and_activate_peppers_at_once_one_signs(data
     async with await open_pool(database.app_url, size=1) as pool:
         pepper_set = await stored_pepper_set(pool)
     assert pepper_set is not None
-    assert [pepper.standing for pepper in pepper_set.peppers].count("signing") == 1
+    assert [pepper.status for pepper in pepper_set.peppers].count("signing") == 1
     assert len(pepper_set.peppers) == RACERS
     for door in doors:
         await door.__aexit__()

@@ -16,8 +16,8 @@ VENDORS: Final[dict[str, Parser]] = {
     "counterfoil_api.dialects.canvus.ids:token_of": Parser(
         lambda text: ids.token_of(_IDS, NIL, text), oneof(ids.id_of(_IDS, NIL, NIL)), known=("JDJhJDA0",)
     ),
-    "counterfoil_api.dialects.losant.operations:_standings": Parser(
-        operations._standings, oneof("active", "in*", "*"), (BadText,), known=("*",)
+    "counterfoil_api.dialects.losant.operations:_statuses": Parser(
+        operations._statuses, oneof("active", "in*", "*"), (BadText,), known=("*",)
     ),
     "counterfoil_api.dialects.virtuozzo.dates:expiry": Parser(
         dates.expiry, oneof("2030-01-31 00:00:00", "2030-01-31", ""), (BadExpiry,), known=("2030-01-31 ",)

@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from counterfoil.core.duration import length
 from counterfoil.core.moments import Moment
 from counterfoil.core.principal import Actor, Owner
-from counterfoil.core.subjects.token.state import Status, Token, status
+from counterfoil.core.subjects.token.state import Status, Token, status_at
 from counterfoil.core.trust import Trust
 from counterfoil.postgres.listing import Filter
 
@@ -39,7 +39,7 @@ def random_token(account: UUID, number: int) -> Token:
         description="", metadata=CHANCE.choice(METADATA),
         owner=Owner(CHANCE.choice(["user", "service"]), CHANCE.choice("abc")),
         scopes=tuple(CHANCE.sample(SCOPES, CHANCE.randrange(4))),
-        standing=CHANCE.choice(["active", "suspended", "revoked"]),
+        status=CHANCE.choice(["active", "suspended", "revoked"]),
         duration=None, expires_at=CHANCE.choice([None, *MOMENTS]), lived_from=born, thresholds=(), noticed=None,
         next_due_at=None, created_at=born, updated_at=CHANCE.choice(MOMENTS[:4]),
         last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, epoch=0,
@@ -66,7 +66,7 @@ KEYS: dict[str, Callable[[Token], Any]] = {
     "updated": lambda token: (token.updated_at, token.id),
     "last_used": lambda token: (used(token) or EARLIEST, token.id),
     "number": lambda token: token.number,
-    "standing": lambda token: (token.standing, token.id),
+    "status": lambda token: (token.status, token.id),
 }
 
 
@@ -74,8 +74,8 @@ def fits(token: Token, wanted: Filter) -> bool:
     return all(
         [
             wanted.name is None or matches(token.name, wanted.name),
-            wanted.status is None or status(token, NOW) == wanted.status,
-            wanted.standing is None or token.standing in wanted.standing,
+            wanted.status is None or status_at(token, NOW) == wanted.status,
+            wanted.status is None or token.status in wanted.status,
             wanted.sessions in (None, token.dialect == "vendor.session"),
             wanted.search is None or (token.name is not None and wanted.search.lower() in token.name.lower()),
             wanted.numbers is None or token.number in wanted.numbers,
@@ -121,7 +121,7 @@ GLOBS = ["*", "", "night*", "*build", "n*y", "?00%", "100?", "a_b", "a?b", r"a\\
 CHOICES: dict[str, Sequence[Any]] = {
     "name": [*GLOBS, *(name.replace("\\", "\\\\") for name in NAMES if name)],
     "status": get_args(Status),
-    "standing": [("active", "suspended"), ("revoked",), ()],
+    "stored_status": [("active", "suspended"), ("revoked",), ()],
     "sessions": [True, False],
     "search": ["NIGHT", "ly b", "100%", "_", "\\", "'", "", "zzz"],
     "numbers": [(), (1, 2, 3), tuple(range(1, 5_000))],

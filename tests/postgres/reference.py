@@ -41,14 +41,14 @@ def replayed(entries: list[Entry], at: datetime) -> dict[str, Any] | None:
     """What these entries, told in order, come to at a moment."""
     if not entries:
         return None
-    state: dict[str, Any] = {"standing": "active", "revision": 0, "previous_until": None, "last_exchanged_at": None}
+    state: dict[str, Any] = {"status": "active", "revision": 0, "previous_until": None, "last_exchanged_at": None}
     for entry in entries:
         state |= changes(entry)
         if entry.type not in UNCOUNTED:
             state |= {"revision": state["revision"] + 1, "updated_at": entry.at}
     ends = moment(state["expires_at"])
     expired = ends is not None and ends <= at
-    state["status"] = "expired" if expired and state["standing"] != "revoked" else state["standing"]
+    state["status"] = "expired" if expired and state["status"] != "revoked" else state["status"]
     state["decided_by"] = max(entry.version for entry in entries if entry.type in DECIDING[state["status"]])
     return state
 
@@ -68,9 +68,9 @@ def changes(entry: Entry) -> dict[str, Any]:
         case "exchanged":
             return {"last_exchanged_at": entry.at}
         case "suspended" | "revoked":
-            return {"standing": entry.type, "reason": said.get("reason")}
+            return {"status": entry.type, "reason": said.get("reason")}
         case "resumed":
-            return {"standing": "active", "reason": None}
+            return {"status": "active", "reason": None}
         case "erased":
             return NOTHING_SAID
         case _:

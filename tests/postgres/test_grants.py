@@ -51,9 +51,9 @@ async def test_d17_migrating_again_mends_the_wall_and_touches_nothing_that_stand
 
     before = policies()
     oids = "select string_agg(oid::text, ',' order by oid) from pg_policy;"
-    standing = postgres_server.run(oids, database=database.name)
+    status = postgres_server.run(oids, database=database.name)
     await migrate(database.owner_url, app_role=APPLICATION)
-    assert postgres_server.run(oids, database=database.name) == standing
+    assert postgres_server.run(oids, database=database.name) == status
     postgres_server.run(
         """
         alter table token disable row level security;

@@ -48,7 +48,7 @@ async def test_the_key_of_an_older_database_goes_on_signing(postgres_server: Pos
     await migrate(database.owner_url, app_role=APPLICATION)
     stored = await stored_ring(owner)
     assert stored is not None
-    assert [(each.kid, each.standing, each.activated_at) for each in stored.ring.keys] == [(key.kid, "active", NOON)]
+    assert [(each.kid, each.status, each.activated_at) for each in stored.ring.keys] == [(key.kid, "active", NOON)]
     assert dict(stored.sealed) == {key.kid: key.sealed_private}
     assert [finding async for finding in replay(database.app_url, Tally(lambda *_: None))] == []
     await owner.close()

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.cursor import Cursors
 from counterfoil.core.principal import Owner
-from counterfoil.core.subjects.token.state import Token, status
+from counterfoil.core.subjects.token.state import Token, status_at
 from counterfoil.postgres import token_row
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.last_used import add
@@ -166,13 +166,13 @@ async def test_one_token_is_found_by_its_id_and_by_its_number(pool: Pool) -> Non
 async def test_what_is_listed_as_active_is_shown_as_active(database: Database) -> None:
     """Also in the very moment in which it expires."""
     ends = datetime.now(UTC) + timedelta(seconds=1)
-    tokens = [replace(random_token(ACCOUNT, n), standing="active", expires_at=ends) for n in range(1, 501)]
+    tokens = [replace(random_token(ACCOUNT, n), status="active", expires_at=ends) for n in range(1, 501)]
     seen = 0
     async with await open_pool(database.app_url, size=1) as pool:
         await kept(pool, tokens)
         while page := await page_of(
             pool, ACCOUNT, Filter(status="active"), sort="created", descending=False, after=None, limit=500
         ):
-            assert {status(each.token, each.at) for each in page} == {"active"}
+            assert {status_at(each.token, each.at) for each in page} == {"active"}
             seen += 1
     assert seen

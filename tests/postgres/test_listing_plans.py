@@ -113,7 +113,7 @@ async def test_the_first_of_numbered_pages_is_read_through_the_index(
 ) -> None:
     connection = await asyncpg.connect(crowded.app_url)
     explaining = Explaining(connection)
-    wanted = Filter(standing=("active", "suspended"), sessions=False)
+    wanted = Filter(stored_status=("active", "suspended"), sessions=False)
     await numbered_page(
         cast("Pool", explaining), ACCOUNT, wanted, sort=sort, descending=descending, offset=0, limit=100
     )

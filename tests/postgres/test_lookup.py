@@ -47,7 +47,7 @@ async def test_a_digest_leads_to_all_that_decides_whether_its_token_is_accepted(
         assert seen is not None
         assert seen == Seen(
             account=tenant.account, id=token.id, number=token.number, owner=token.owner, scopes=("mail.send",),
-            standing="active", expires_at=token.expires_at, generation=1, epoch=0,
+            status="active", expires_at=token.expires_at, generation=1, epoch=0,
             previous_until=None, previous_epoch=0, created_at=token.created_at, at=seen.at, presented=1,
             pepper_id=1,
         )  # fmt: skip

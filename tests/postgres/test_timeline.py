@@ -80,7 +80,7 @@ def random_moment(log: Sequence[Entry]) -> datetime:
     return random.choice([context, log[0].at + random.uniform(-0.05, 1.5) * (log[-1].at - log[0].at)])
 
 
-FIELDS = ("name", "description", "metadata", "scopes", "standing", "status", "duration", "expires_at", "created_at",
+FIELDS = ("name", "description", "metadata", "scopes", "status", "status", "duration", "expires_at", "created_at",
           "updated_at", "last_exchanged_at", "generation", "previous_until", "stub", "reason", "revision", "number",
           "decided_by")  # fmt: skip
 

@@ -34,7 +34,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MANY_USES = f"""
 insert into token
 select account_id, md5(n::text)::uuid, number + n, owner_type, owner_id, creator_kind, creator_id, name, description,
-       scopes, metadata, standing, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
+       scopes, metadata, status, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
        updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
        at, leaf, epoch, previous_epoch
   from token, generate_series(1, 20000) as n;
@@ -57,7 +57,7 @@ def seen(token: Token, at: datetime = NOON) -> Seen:
 
 def seen_of(account: UUID, token_id: UUID, at: datetime) -> Seen:
     return Seen(
-        account=account, id=token_id, number=1, owner=BILLING, scopes=(), standing="active", expires_at=None,
+        account=account, id=token_id, number=1, owner=BILLING, scopes=(), status="active", expires_at=None,
         generation=1, epoch=0, previous_until=None, previous_epoch=0, created_at=NOON, at=at, presented=1,
     )  # fmt: skip
 

@@ -81,10 +81,10 @@ def test_a_bearer_asks_until_its_own_end() -> None:
         asking(token).refuse_reduced(bearer, NOON)
 
 
-def asked(standing: str, *held: str, generation: int = 1) -> UserCaller:
+def asked(status: str, *held: str, generation: int = 1) -> UserCaller:
     """A user who may do just this, since their role gives nothing."""
     user = born(User, fact(UserCreated(role="member"), version=1), role="member", scopes=held, generation=generation)
-    return UserCaller(replace(user, standing=standing))
+    return UserCaller(replace(user, status=status))
 
 
 def test_a_user_asks_with_what_they_log_in_with_now() -> None:
@@ -102,7 +102,7 @@ def test_a_user_asks_while_they_hold_all_that_they_came_with() -> None:
             asked("active", *left).refuse_reduced(replace(ADMIN, scopes=("own.read", "tokens.read")), NOON)
 
 
-@pytest.mark.parametrize("standing", ["disabled", "removed"])
-def test_a_user_who_is_gone_asks_for_nothing(standing: str) -> None:
+@pytest.mark.parametrize("status", ["disabled", "removed"])
+def test_a_user_who_is_gone_asks_for_nothing(status: str) -> None:
     with pytest.raises(CallerGone):
-        asked(standing, "all").refuse_reduced(ADMIN, NOON)
+        asked(status, "all").refuse_reduced(ADMIN, NOON)

@@ -124,8 +124,8 @@ def test_forgetting_keeps_the_name_and_describing_again_brings_it_back() -> None
     again = after(describe(), asks(ForgetScope), describe("Again."))
     assert forgotten is not None
     assert again is not None
-    assert (forgotten.name, forgotten.standing, forgotten.revision) == ("a.read", "forgotten", 2)
-    assert (again.name, again.standing, again.revision) == ("a.read", "active", 3)
+    assert (forgotten.name, forgotten.status, forgotten.revision) == ("a.read", "forgotten", 2)
+    assert (again.name, again.status, again.revision) == ("a.read", "active", 3)
 
 
 @pytest.mark.parametrize("event", [ScopeForgotten(), SetForgotten()])
@@ -165,7 +165,7 @@ def test_what_cannot_have_happened_to_it(kind: str, event: Event) -> None:
 def test_a_set_that_was_forgotten_is_composed_anew() -> None:
     again = after(compose("a.read"), asks(ForgetSet), compose("b.read"))
     assert again is not None
-    assert (again.standing, again.version) == ("active", 3)
+    assert (again.status, again.version) == ("active", 3)
 
 
 SCOPES = st.lists(st.sampled_from(["a.read", "a.*", "b", "all", "tokens.read", "tokens.*"]), min_size=1, max_size=3)

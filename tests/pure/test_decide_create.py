@@ -23,7 +23,7 @@ from counterfoil.core.refusals import (
 from counterfoil.core.secret import mint
 from counterfoil.core.subjects.account import Policy
 from counterfoil.core.subjects.token.commands import Create
-from counterfoil.core.subjects.token.state import Context, refusal_for, status
+from counterfoil.core.subjects.token.state import Context, refusal_for, status_at
 from pure.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
 
 
@@ -48,7 +48,7 @@ def test_creating_says_everything_and_keeps_no_secret() -> None:
 
 def test_a_new_token_is_what_its_event_says() -> None:
     token = given().then(create(scopes=("tokens.read",), duration="90d", description="d", metadata={"k": "v"}), BORN)
-    assert (token.account, token.id, token.creator, token.standing) == (ACCOUNT, TOKEN, ADMIN.actor, "active")
+    assert (token.account, token.id, token.creator, token.status) == (ACCOUNT, TOKEN, ADMIN.actor, "active")
     assert (token.name, token.description, token.metadata) == ("nightly", "d", {"k": "v"})
     assert (token.version, token.revision, token.generation) == (1, 1, 1)
     assert token.created_at == token.updated_at == token.lived_from == token.at == BORN
@@ -78,7 +78,7 @@ def test_a_token_is_not_issued_with_an_expiry_that_has_passed(ends: datetime) ->
 
 def test_where_it_is_allowed_a_token_is_born_expired() -> None:
     created = given().then(create(expires_at=BORN - DAY, may_have_expired=True), BORN)
-    assert (status(created, BORN), created.expires_at) == ("expired", BORN - DAY)
+    assert (status_at(created, BORN), created.expires_at) == ("expired", BORN - DAY)
 
 
 def test_the_duration_of_what_was_made_elsewhere_counts_from_then() -> None:

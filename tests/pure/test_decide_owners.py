@@ -30,7 +30,7 @@ from counterfoil.core.subjects.token.commands import (
     TokenCommand,
     Update,
 )
-from counterfoil.core.subjects.token.state import Context, refusal_for, status
+from counterfoil.core.subjects.token.state import Context, refusal_for, status_at
 from pure.stories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
 
 MEMBER = Context(owner_holds=("own.*", "invoices.read"))
@@ -113,8 +113,8 @@ GONE = Context(owner="removed")
 @pytest.mark.parametrize("at", [NOON, ENDS])
 def test_a_token_whose_user_was_removed_is_revoked_and_neither_active_nor_expired(at: datetime) -> None:
     token = given(CREATED).token
-    assert status(token, at, GONE) == "revoked"
-    assert status(token, at, Context(owner="disabled")) == status(token, at)
+    assert status_at(token, at, GONE) == "revoked"
+    assert status_at(token, at, Context(owner="disabled")) == status_at(token, at)
     refused = refusal_for(token, 1, at, GONE)
     assert isinstance(refused, OwnerDisabled)
     assert "was removed" in refused.detail

@@ -22,7 +22,7 @@ from counterfoil.core.subjects.token.commands import (
     Update,
 )
 from counterfoil.core.subjects.token.decide import decide
-from counterfoil.core.subjects.token.state import refusal_for, status
+from counterfoil.core.subjects.token.state import refusal_for, status_at
 from pure.stories import (
     ANOTHER,
     CREATED,
@@ -130,23 +130,23 @@ def test_verification_follows_the_same_table_as_exchange(state: str) -> None:
 )
 def test_the_status_is_what_people_decided_and_what_time_did(state: str, shown: str) -> None:
     history, at = STATES[state]
-    assert status(given(*history).token, at) == shown
+    assert status_at(given(*history).token, at) == shown
 
 
 @pytest.mark.parametrize("state", ["expired", "expired and swept"])
 def test_renewing_an_expired_token_makes_it_active_again(state: str) -> None:
     history, at = STATES[state]
-    assert status(given(*history).then(COMMANDS["renew"], at), at) == "active"
+    assert status_at(given(*history).then(COMMANDS["renew"], at), at) == "active"
 
 
 @pytest.mark.parametrize("command", ["renew", "rotate with a new life"])
 def test_a_suspended_token_stays_suspended(command: str) -> None:
     history, at = STATES["expired while suspended"]
-    assert status(given(*history).then(COMMANDS[command], at), at) == "suspended"
+    assert status_at(given(*history).then(COMMANDS[command], at), at) == "suspended"
 
 
 def test_resuming_a_suspended_token_whose_time_has_passed_does_not_revive_it() -> None:
-    assert status(given(CREATED, SUSPENDED).then(asks(Resume), LATER), LATER) == "expired"
+    assert status_at(given(CREATED, SUSPENDED).then(asks(Resume), LATER), LATER) == "expired"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

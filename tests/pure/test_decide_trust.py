@@ -241,7 +241,7 @@ def test_a_maker_is_who_they_are_at_that_moment() -> None:
     made = maker_of(UserCaller(user), replace(by, actor=Actor("user", user.id)), NOON)
     assert made is not None
     assert (made.scopes, made.owner) == (user.held, Owner("user", str(user.id)))
-    assert maker_of(UserCaller(replace(user, standing="disabled")), by, NOON) is None
+    assert maker_of(UserCaller(replace(user, status="disabled")), by, NOON) is None
 
 
 def test_an_audit_looks_for_no_secret_of_a_token_that_has_a_trust() -> None:

@@ -101,7 +101,7 @@ def test_nobody_resumes_what_is_more_than_they_are(caller: Any) -> None:
 
 def test_resuming_forgets_why_it_was_suspended() -> None:
     token = given(CREATED, SUSPENDED, RESUMED).token
-    assert (token.standing, token.reason) == ("active", None)
+    assert (token.status, token.reason) == ("active", None)
 
 
 def test_erasing_blanks_names_and_free_text_and_nothing_else() -> None:

@@ -110,7 +110,7 @@ def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
     job = after(ACCEPTED, BulkRevocationStarted(), FINISHED)
     assert job is not None
     assert (job.creator, job.reason, job.description, job.total) == (ADMIN.actor, "leaked", SAID.description, 3)
-    assert (job.standing, job.revoked, job.failed, job.revision) == ("finished", 2, 1, 3)
+    assert (job.status, job.revoked, job.failed, job.revision) == ("finished", 2, 1, 3)
     assert (job.started_at, job.ended_at) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=3))
     assert job.children is None
     whole = after(structs.replace(ACCEPTED, children=Children(made_by=ID)))
@@ -118,7 +118,7 @@ def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
     assert whole.children == Children(made_by=ID)
     erased = after(BulkRevocationAccepted(plan=PLAN, total=3))
     assert erased is not None
-    assert (erased.standing, erased.reason, erased.description) == ("accepted", None, "")
+    assert (erased.status, erased.reason, erased.description) == ("accepted", None, "")
 
 
 @pytest.mark.parametrize(

@@ -62,11 +62,11 @@ class Story:
             self.version += 1
             self.ring = evolve(self.ring, fact(event, self.version, at))
         assert self.ring is not None
-        assert [key.standing for key in self.ring.keys].count("active") == 1, "exactly one signs, whatever is asked"
+        assert [key.status for key in self.ring.keys].count("active") == 1, "exactly one signs, whatever is asked"
         return events
 
-    def standings(self) -> dict[str, str]:
-        return {key.kid: key.standing for key in self.ring.keys} if self.ring else {}
+    def statuses(self) -> dict[str, str]:
+        return {key.kid: key.status for key in self.ring.keys} if self.ring else {}
 
 
 FIRST = (0, asks(PublishKey, key=new("a")))
@@ -80,7 +80,7 @@ def test_the_first_key_signs_at_once_and_the_next_one_waits() -> None:
     story = Story()
     assert story.ask(*FIRST) == [KeyCreated(kid="a", jwk=JWK)]
     assert story.ask(*SECOND) == [KeyPublished(kid="b", jwk=JWK)]
-    assert story.standings() == {"a": "active", "b": "published"}
+    assert story.statuses() == {"a": "active", "b": "published"}
 
 
 def test_only_one_waits_and_none_comes_twice() -> None:
@@ -96,7 +96,7 @@ def test_a_key_signs_no_earlier_than_everybody_can_have_it() -> None:
         story.ask(TURNED[0] - 1, TURNED[1])
     assert told.value.facts["due"] == NOON + timedelta(seconds=TURNED[0])
     assert story.ask(*TURNED) == [KeyRetired(kid="a"), KeyActivated(kid="b")]
-    assert story.standings() == {"a": "retired", "b": "active"}
+    assert story.statuses() == {"a": "retired", "b": "active"}
     assert story.ask(*TURNED) == []
 
 
@@ -115,7 +115,7 @@ def test_a_retired_key_is_removed_once_its_last_bearer_is_over() -> None:
     with pytest.raises(TooEarly):
         story.ask(OVER - 1, asks(RemoveKey, kid="a"))
     assert story.ask(OVER, asks(RemoveKey, kid="a")) == [KeyRemoved(kid="a")]
-    assert story.standings() == {"a": "removed", "b": "active"}
+    assert story.statuses() == {"a": "removed", "b": "active"}
     assert story.ask(OVER, asks(RemoveKey, kid="a")) == []
 
 
@@ -137,7 +137,7 @@ def test_in_an_emergency_the_one_that_waits_signs_in_the_place_of_the_one_that_i
     story = Story(FIRST, SECOND)
     removed = KeyRemoved(kid="a", private=Private(reason="stolen"))
     assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen")) == [removed, KeyActivated(kid="b")]
-    assert story.standings() == {"a": "removed", "b": "active"}
+    assert story.statuses() == {"a": "removed", "b": "active"}
 
 
 def test_in_an_emergency_a_successor_signs_without_having_waited() -> None:
@@ -146,7 +146,7 @@ def test_in_an_emergency_a_successor_signs_without_having_waited() -> None:
     assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen", successor=new("c"))) == [
         removed, KeyPublished(kid="c", jwk=JWK), KeyActivated(kid="c"),
     ]  # fmt: skip
-    assert story.standings() == {"a": "removed", "b": "published", "c": "active"}
+    assert story.statuses() == {"a": "removed", "b": "published", "c": "active"}
 
 
 def test_the_last_key_is_not_removed_without_a_successor_and_none_comes_twice() -> None:

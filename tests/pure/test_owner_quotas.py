@@ -67,9 +67,9 @@ def test_a_quota_is_set_replaced_and_lifted() -> None:
     assert decide(state, sets(max_tokens=4), AROUND) == [replace(SET, rate_limit=None, max_uses=None, max_tokens=4)]
     assert decide(state, LIFT, AROUND) == [QuotaLifted()]
     lifted = told(SET, QuotaLifted())
-    assert (lifted.standing, lifted.revision) == ("lifted", 2)
+    assert (lifted.status, lifted.revision) == ("lifted", 2)
     assert decide(lifted, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
-    assert told(SET, QuotaLifted(), SET).standing == "active"
+    assert told(SET, QuotaLifted(), SET).status == "active"
 
 
 def test_a_quota_that_is_not_there_is_not_lifted() -> None:

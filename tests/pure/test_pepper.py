@@ -50,7 +50,7 @@ def after(*asked: SubjectCommand) -> PepperSet:
             version += 1
             pepper_set = evolve(pepper_set, fact(event, version))
     assert pepper_set is not None
-    assert [pepper.standing for pepper in pepper_set.peppers].count("signing") == 1
+    assert [pepper.status for pepper in pepper_set.peppers].count("signing") == 1
     return pepper_set
 
 
@@ -59,13 +59,13 @@ TURNED = (*INTRODUCED, asks(ActivatePepper, number=2))
 LATER = Around(at=NOON + timedelta(seconds=SETTLED_SECONDS))
 
 
-def standings(pepper_set: PepperSet) -> dict[int, str]:
-    return {pepper.number: pepper.standing for pepper in pepper_set.peppers}
+def statuses(pepper_set: PepperSet) -> dict[int, str]:
+    return {pepper.number: pepper.status for pepper in pepper_set.peppers}
 
 
 def test_of_the_very_first_the_highest_signs_and_later_ones_wait_to_be_asked() -> None:
-    assert standings(after(asks(IntroducePeppers, checks=BOTH))) == {1: "verifying", 2: "signing"}
-    assert standings(after(*INTRODUCED)) == {1: "signing", 2: "verifying"}
+    assert statuses(after(asks(IntroducePeppers, checks=BOTH))) == {1: "verifying", 2: "signing"}
+    assert statuses(after(*INTRODUCED)) == {1: "signing", 2: "verifying"}
 
 
 def test_introducing_again_changes_nothing() -> None:
@@ -85,9 +85,9 @@ def test_another_key_under_a_number_and_the_lack_of_the_one_that_signs_are_notic
 
 def test_activating_one_lets_the_other_verify_and_may_be_taken_back() -> None:
     pepper_set = after(*TURNED)
-    assert standings(pepper_set) == {1: "verifying", 2: "signing"}
+    assert statuses(pepper_set) == {1: "verifying", 2: "signing"}
     assert decide(pepper_set, TURNED[2], LATER) == []
-    assert standings(after(*TURNED, asks(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
+    assert statuses(after(*TURNED, asks(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
 
 
 def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
@@ -109,7 +109,7 @@ def test_the_one_that_signs_is_never_retired() -> None:
 
 def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
     pepper_set = evolve(after(*TURNED), fact(PepperRetired(number=1, left=0), 5))
-    assert (standings(pepper_set), set(pepper_set.retired)) == ({1: "retired", 2: "signing"}, {1})
+    assert (statuses(pepper_set), set(pepper_set.retired)) == ({1: "retired", 2: "signing"}, {1})
     assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == []
     assert decide(pepper_set, asks(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
     with pytest.raises(InUse):
@@ -117,11 +117,11 @@ def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
 
 
 def test_nothing_new_is_kept_under_what_is_retired_or_signs_no_more_for_long() -> None:
-    pepper = Pepper(number=1, check="aa", standing="signing", at=NOON)
+    pepper = Pepper(number=1, check="aa", status="signing", at=NOON)
     before, then = NOON + timedelta(seconds=SETTLED_SECONDS - 1), NOON + timedelta(seconds=SETTLED_SECONDS)
     assert [pepper.is_over(at) for at in (before, then)] == [False, False]
-    assert [replace(pepper, standing="verifying").is_over(at) for at in (before, then)] == [False, True]
-    assert replace(pepper, standing="retired").is_over(NOON)
+    assert [replace(pepper, status="verifying").is_over(at) for at in (before, then)] == [False, True]
+    assert replace(pepper, status="retired").is_over(NOON)
 
 
 @pytest.mark.parametrize("command", [asks(ActivatePepper, number=7), asks(RetirePepper, number=7, left=0)])

@@ -109,7 +109,7 @@ def test_neither_a_bearer_of_the_former_secret_nor_anybody_else_is(changes: dict
         (replace(ADMIN, expires_at=LATER), USER, BeyondCaller),
         (holding("users.*"), USER, BeyondCaller),
         (replace(ADMIN, actor=replace(ADMIN.actor, id=USER.id), scopes=(), owner=owner_of(USER.id)), USER, None),
-        (ADMIN, replace(USER, standing="removed"), GONE),
+        (ADMIN, replace(USER, status="removed"), GONE),
     ],
 )
 def test_a_password_is_shown_again_to_whoever_could_give_one_now(

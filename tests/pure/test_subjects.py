@@ -38,7 +38,7 @@ ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
     (
         asks(CreateUser, number=3, email="ada@example.com", role="administrator", password_hash="$argon2id$…"),
         UserCreated(number=3, role="administrator", private=Private(name="ada@example.com")),
-        {"name": "ada@example.com", "role": "administrator", "number": 3, "standing": "active"},
+        {"name": "ada@example.com", "role": "administrator", "number": 3, "status": "active"},
     ),
     (
         asks(PublishKey, key=NewKey(kid="k1", jwk=JWK, sealed_private=b"sealed"), revisions=frozenset({0})),

@@ -72,7 +72,7 @@ def test_what_was_resumed_may_be_suspended_and_resumed_by_its_owner_again() -> N
 )  # fmt: skip
 def test_its_owner_gets_around_a_suspension_by_no_other_change(change: Any) -> None:
     changed = given(BORN, SUSPENDED).then(change)
-    assert (changed.standing, changed.suspended_by_owner) == ("suspended", False)
+    assert (changed.status, changed.suspended_by_owner) == ("suspended", False)
 
 
 @examples(st.lists(st.tuples(st.sampled_from([Suspend, Resume]), st.sampled_from([ITS_OWNER, ADMIN])), max_size=12))
@@ -87,4 +87,4 @@ def test_in_any_order_nothing_of_its_owner_ends_the_suspension_of_another(steps:
             assert (command, by) == (Resume, ITS_OWNER)
         if by is ADMIN:
             barred = command is Suspend
-        assert not barred or given(*history).token.standing == "suspended"
+        assert not barred or given(*history).token.status == "suspended"

@@ -56,7 +56,7 @@ def test_a_user_is_added_once_with_what_their_role_may_do_and_more() -> None:
     assert decide(None, create(scopes=("invoices.read",)), NOW) == [born("member", "invoices.read")]
     user = after(born("member", "invoices.read", "scopes.read"))
     assert user.held == ("own.*", "scopes.read", "invoices.read")
-    assert (user.name, user.number, user.standing, user.totp, user.revision) == (EMAIL, 3, "active", False, 1)
+    assert (user.name, user.number, user.status, user.totp, user.revision) == (EMAIL, 3, "active", False, 1)
     with pytest.raises(AlreadyExists):
         decide(user, create(), NOW)
 
@@ -115,8 +115,8 @@ def test_disabling_and_enabling_happen_once() -> None:
     assert decide(after(born(), *disabled), asks(DisableUser, reason="again"), NOW) == []
     assert decide(after(born(), *disabled), asks(EnableUser), NOW) == [UserEnabled()]
     assert decide(after(born()), asks(EnableUser), NOW) == []
-    assert after(born(), *disabled).standing == "disabled"
-    assert after(born(), *disabled, UserEnabled()).standing == "active"
+    assert after(born(), *disabled).status == "disabled"
+    assert after(born(), *disabled, UserEnabled()).status == "active"
     for command in (DisableUser, RemoveUser):
         with pytest.raises(BadText):
             decide(after(born()), asks(command, reason=" "), NOW)
@@ -124,7 +124,7 @@ def test_disabling_and_enabling_happen_once() -> None:
 
 def test_a_removed_user_leaves_neither_address_nor_second_factor() -> None:
     gone = after(born(), TotpEnrolled(recovery_codes=3), UserRemoved(private=Private(reason="left")))
-    assert (gone.standing, gone.name, gone.totp, gone.recovery_codes) == ("removed", None, False, ())
+    assert (gone.status, gone.name, gone.totp, gone.recovery_codes) == ("removed", None, False, ())
 
 
 def test_a_change_says_what_changed_and_nothing_else() -> None:

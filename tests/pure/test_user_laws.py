@@ -42,13 +42,13 @@ class House:
     @property
     def administrators(self) -> frozenset[UUID]:
         return frozenset(
-            user.id for user in self.people.values() if user.role == "administrator" and user.standing == "active"
+            user.id for user in self.people.values() if user.role == "administrator" and user.status == "active"
         )
 
     def ask(self, who: UUID, command: SubjectCommand) -> tuple[Principal, User | None] | None:
         """The caller and who was asked about, as they were before, if it was done."""
         asker = self.people.get(who)
-        if asker is None or asker.standing != "active":
+        if asker is None or asker.status != "active":
             return None
         by, before = principal_of(asker), self.people.get(command.id)
         context = Around(at=NOON, administrators=self.administrators, emails=self.emails)
@@ -98,7 +98,7 @@ steps = st.lists(st.tuples(st.sampled_from(PEOPLE), commands()), min_size=5, max
 def test_in_whatever_order_the_laws_hold(asked: list[tuple[UUID, SubjectCommand]]) -> None:
     house = House()
     for who, command in asked:
-        gone = {user.id: user for user in house.people.values() if user.standing == "removed"}
+        gone = {user.id: user for user in house.people.values() if user.status == "removed"}
         done = house.ask(who, command)
         assert house.administrators, "somebody can always help"
         assert gone.items() <= house.people.items(), "removed is final"

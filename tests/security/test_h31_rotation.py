@@ -144,7 +144,7 @@ async def test_h31_nothing_fails_to_verify_while_keys_rotate(database: Database,
             assert ground.kids == {new.kid}
             await ground.pass_seconds(LIVES_SECONDS + SKEW_SECONDS)
             ring = await ground.ask(RemoveKey, kid=old)
-            assert [key.standing for key in ring.keys] == ["removed", "active"]
+            assert [key.status for key in ring.keys] == ["removed", "active"]
             before = ground.verified
             await until(lambda: ground.verified > before + 100)
             over.set()

@@ -28,7 +28,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
 }
 """What names something that an account has, and the kinds of things that may be named there."""
 WORDS: Final = frozenset({
-    "name", "description", "metadata", "reason", "sentence", "documentation", "status", "standing", "role", "kind",
+    "name", "description", "metadata", "reason", "sentence", "documentation", "status", "role", "kind",
     "sort", "limit", "as_of", "owner_type", "path owner_type", "max_tokens",
     "owner.type", "duration", "lifetime", "grace", "expires_at", "expires_in",
     "created_at", "created_after", "created_before", "expires_after", "expires_before", "last_used_after",

@@ -113,7 +113,7 @@ async def test_what_comes_between_looks_is_found_part_by_part(door: Door, pool: 
     assert await stage_children(pool, job, parts=0) is None, "there were other parts since"
     far = await progress(pool, job)
     assert (far.total, far.planned, far.revoked, far.left) == (3, 1, 3, 0)
-    assert {row["token_id"] for row in await pool.fetch("select token_id from token where standing = 'revoked'")} == {
+    assert {row["token_id"] for row in await pool.fetch("select token_id from token where status = 'revoked'")} == {
         root, child, late, latest,
     }  # fmt: skip
 
@@ -124,8 +124,8 @@ async def test_a_cancelled_job_goes_on_to_no_children(door: Door, pool: Pool) ->
     await door.execute(StartBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
     await door.execute(CancelBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
     assert await Jobs(pool, door).work() == 0
-    standing = "select standing from token where token_id = $1"
-    assert await pool.fetchval(standing, child) == "active"
+    status = "select status from token where token_id = $1"
+    assert await pool.fetchval(status, child) == "active"
 
 
 async def test_tokens_of_other_owners_are_passed_through_and_left_alone(door: Door, pool: Pool) -> None:
@@ -134,8 +134,8 @@ async def test_tokens_of_other_owners_are_passed_through_and_left_alone(door: Do
     own = await made(door, other)
     await accepted(pool, door, root, CI)
     await Jobs(pool, door).work()
-    rows = await pool.fetch("select token_id, standing from token where token_id = any($1)", [root, other, own])
-    assert {row["token_id"]: row["standing"] for row in rows} == {root: "revoked", other: "active", own: "revoked"}
+    rows = await pool.fetch("select token_id, status from token where token_id = any($1)", [root, other, own])
+    assert {row["token_id"]: row["status"] for row in rows} == {root: "revoked", other: "active", own: "revoked"}
 
 
 async def test_a_moment_is_settled_once_all_that_had_begun_to_write_is_over(database: Database, pool: Pool) -> None:

@@ -91,10 +91,10 @@ async def until_over(pool: Pool, *, seconds: float = 120) -> None:
 
 async def state_of(database: Database, job: BulkRevocation) -> tuple[str, int | None, int | None]:
     async with await open_pool(database.app_url, size=1) as pool:
-        row = await pool.fetchrow("select standing, details::json as d from subject where subject_id = $1", job.id)
+        row = await pool.fetchrow("select status, details::json as d from subject where subject_id = $1", job.id)
         far = await progress(pool, job)
     assert row is not None
-    return row["standing"], far.done, far.revoked
+    return row["status"], far.done, far.revoked
 
 
 @asynccontextmanager
@@ -175,8 +175,8 @@ async def test_a_cancelled_job_stops_after_what_is_in_hand(
         assert worker.stop() == 0
     said = await revocations(database.app_url)
     assert 0 < said.total() < len(tokens)
-    standing, done, revoked = await state_of(database, job)
-    assert (standing, done) == ("cancelled", revoked)
+    status, done, revoked = await state_of(database, job)
+    assert (status, done) == ("cancelled", revoked)
     assert revoked == said.total()
 
 

@@ -58,7 +58,7 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
                 while some := await follow(pool, follower):
                     handled += some
             assert await told_of(database.app_url, expired) == ["expired", "revoked"]
-            assert await owner.fetchval("select standing from token where token_id = $1", ended.id) == "revoked"
+            assert await owner.fetchval("select status from token where token_id = $1", ended.id) == "revoked"
             assert handled == size
             assert not [line for line in lines if line["log_level"] in ("error", "critical")]
             if not turn:

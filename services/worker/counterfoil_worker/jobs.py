@@ -119,7 +119,7 @@ class Jobs:
         return sorted(jobs, key=lambda job: self._known[job.id].turn)
 
     async def _work_on(self, job: BulkRevocation, ends: float) -> int:
-        if job.standing == "accepted":
+        if job.status == "accepted":
             await self._door.execute(StartBulkRevocation(account=job.account, id=job.id, by=_system(job)))
         done = await self._together(job, min(ends, time.monotonic() + _TURN_SECONDS))
         await self._finish(job)

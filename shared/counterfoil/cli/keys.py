@@ -94,7 +94,7 @@ def remove(
     def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
         kid = _kid(ring, ref)
         key, waiting = (ring.key(kid), ring.first("published")) if ring else (None, None)
-        alone = key is not None and key.standing == "active" and waiting is None
+        alone = key is not None and key.status == "active" and waiting is None
         return RemoveKey(
             account=NIL, id=RING, by=SYSTEM, kid=kid, reason=reason, revisions=_as_found(ring),
             successor=sealing.new_key() if emergency and alone else None,
@@ -156,14 +156,14 @@ def _show(ring: Ring | None, *, as_json: bool) -> None:
 
 def _shown(ring: Ring, number: int, key: SigningKey) -> Shown:
     return Shown(
-        number=number, kid=key.kid, status=key.standing, published_at=key.published_at, activated_at=key.activated_at,
+        number=number, kid=key.kid, status=key.status, published_at=key.published_at, activated_at=key.activated_at,
         retired_at=key.retired_at, removed_at=key.removed_at,
-        next_at=ring.activation(key) if key.standing == "published" else _removal(ring, key),
+        next_at=ring.activation(key) if key.status == "published" else _removal(ring, key),
     )  # fmt: skip
 
 
 def _removal(ring: Ring, key: SigningKey) -> datetime | None:
-    return ring.removal(key) if key.standing == "retired" else None
+    return ring.removal(key) if key.status == "retired" else None
 
 
 def _since(key: Shown) -> datetime:

@@ -135,6 +135,6 @@ async def _execute(url: str, peppers: Peppers, asked: Asked | None, wait_seconds
 
 def _shown(pepper: Pepper, left: Left, in_environment: bool) -> Shown:
     return Shown(
-        number=pepper.number, status=pepper.standing, since=pepper.at, in_environment=in_environment,
+        number=pepper.number, status=pepper.status, since=pepper.at, in_environment=in_environment,
         secrets=left.secrets, alone=left.alone, recovery_codes=left.recovery_codes,
     )  # fmt: skip

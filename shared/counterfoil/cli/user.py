@@ -62,14 +62,14 @@ def list_(
     *,
     email: Annotated[str | None, typer.Option(help=glob.MEANING)] = None,
     role: Annotated[str | None, typer.Option(help="administrator, operator, auditor or member.")] = None,
-    standing: Annotated[str | None, typer.Option(help="active, disabled or removed.")] = None,
+    status: Annotated[str | None, typer.Option(help="active, disabled or removed.")] = None,
     limit: Limit = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
     """List users."""
     listed(
-        lambda ledger, most: ledger.users(email=email, role=role, standing=standing, limit=most),
+        lambda ledger, most: ledger.users(email=email, role=role, status=status, limit=most),
         show_users, limit, credentials, as_json=as_json,
     )  # fmt: skip
 

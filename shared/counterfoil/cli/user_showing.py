@@ -43,9 +43,9 @@ def show_enrolled(enrolled: Enrolled, *, as_json: bool) -> None:
 def show_users(users: Sequence[User]) -> None:
     """Print users as a table."""
     table(
-        ("no.", "id", "e-mail", "role", "standing", "codes", "more scopes", "added"),
+        ("no.", "id", "e-mail", "role", "status", "codes", "more scopes", "added"),
         (
-            (str(u.number or ""), str(u.id), u.email or "(forgotten)", u.role, u.standing, "yes" if u.totp else "no",
+            (str(u.number or ""), str(u.id), u.email or "(forgotten)", u.role, u.status, "yes" if u.totp else "no",
              " ".join(u.scopes), time_of(u.created_at))
             for u in users
         ),
@@ -57,7 +57,7 @@ def _told(user: User) -> list[tuple[str, str]]:
     lines = [
         ("number", str(user.number or "")), ("id", str(user.id)), ("e-mail", user.email or "(forgotten)"),
         ("logs in as", user.login or ""), ("role", user.role), ("scopes", " ".join(user.scopes)),
-        ("standing", user.standing), ("one-time codes", codes), ("added", time_of(user.created_at)),
+        ("status", user.status), ("one-time codes", codes), ("added", time_of(user.created_at)),
         ("revision", str(user.revision)),
     ]  # fmt: skip
     return [(name, value) for name, value in lines if value]

@@ -277,7 +277,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None
     role: str
     scopes: tuple[str, ...]
-    standing: str
+    status: str
     totp: bool
     recovery_codes: int
     created_at: datetime

@@ -37,11 +37,11 @@ class Users(Calls):
         *,
         email: str | None = None,
         role: str | None = None,
-        standing: str | None = None,
+        status: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[User]:
         """Yield users, the first that were added first; `email` is a glob, in which a backslash escapes."""
-        given = {"email": email, "role": role, "standing": standing}
+        given = {"email": email, "role": role, "status": status}
         query = {name: value for name, value in given.items() if value is not None}
         async for user in self.pages("/v1/users", query, User, limit=limit):
             yield user

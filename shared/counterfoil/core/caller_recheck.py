@@ -69,23 +69,23 @@ class UserCaller:
 
     def refuse_reduced(self, by: Principal, _: datetime) -> None:
         """Raise CallerGone if the user was disabled, or given another password, CallerChanged if they may do less."""
-        if self.user.standing != "active" or by.generation not in (None, self.user.generation):
+        if self.user.status != "active" or by.generation not in (None, self.user.generation):
             raise CallerGone
         _refuse_less(by, self.held)
 
 
-def maker_of(standing: TokenCaller | UserCaller | None, by: Principal, at: datetime) -> Principal | None:
+def maker_of(caller: TokenCaller | UserCaller | None, by: Principal, at: datetime) -> Principal | None:
     """Return who made something, with all that they may do at this moment; None if that is nothing any more."""
     try:
-        if standing is None:
+        if caller is None:
             return None
-        standing.refuse_reduced(by, at)
+        caller.refuse_reduced(by, at)
     except Refusal:
         return None
-    if isinstance(standing, UserCaller):
-        return replace(by, scopes=standing.held, owner=owner_of(standing.user.id))
-    token = standing.token
-    return replace(by, scopes=standing.held, owner=token.owner, expires_at=token.expires_at, bounds=token.bounds)
+    if isinstance(caller, UserCaller):
+        return replace(by, scopes=caller.held, owner=owner_of(caller.user.id))
+    token = caller.token
+    return replace(by, scopes=caller.held, owner=token.owner, expires_at=token.expires_at, bounds=token.bounds)
 
 
 def _refuse_less(by: Principal, held: tuple[str, ...]) -> None:

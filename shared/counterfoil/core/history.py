@@ -12,7 +12,7 @@ from counterfoil.core.events import Created, Fact, Renewed, Resumed, Revoked, Su
 from counterfoil.core.refusals import Denied, OwnerDisabled, SecretEnded
 from counterfoil.core.subjects import account, user
 from counterfoil.core.subjects.account import SecretsEnded
-from counterfoil.core.subjects.token.state import Context, Status, Token, evolve, refusal_for, status
+from counterfoil.core.subjects.token.state import Context, Status, Token, evolve, refusal_for, status_at
 from counterfoil.core.subjects.user_events import UserDisabled, UserRemoved
 
 
@@ -39,7 +39,7 @@ def past(
     if token is None:
         return None
     context = _surroundings(owner, of_account)
-    then = status(token, at, context)
+    then = status_at(token, at, context)
     denied = refusal_for(token, token.generation, at, context)
     return Past(token, context, then, at, _decider((*changes, *owner, *of_account), then, denied))
 
@@ -56,7 +56,7 @@ def surrounded_by(tenant: account.Account | None, person: user.User | None) -> C
     context = Context() if tenant is None else Context(tenant.policy, tenant.epoch)
     if person is None:
         return context
-    return msgspec.structs.replace(context, owner=person.standing, owner_holds=person.held)
+    return msgspec.structs.replace(context, owner=person.status, owner_holds=person.held)
 
 
 def _decider(facts: Sequence[Fact], then: Status, denied: Denied | None) -> Fact:

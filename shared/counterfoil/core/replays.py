@@ -48,7 +48,7 @@ def _is_former_secret(by: Principal, token: Token) -> bool:
 
 
 def _refuse_user(by: Principal, user: User) -> None:
-    if user.standing == "removed":
+    if user.status == "removed":
         raise SecretNoLongerAvailable(subject=str(user.id))
     if by.actor.id != user.id:
         refuse_beyond(by, user.held, owner=owner_of(user.id))

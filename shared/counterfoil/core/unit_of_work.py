@@ -78,7 +78,7 @@ class Locked:
     opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
     context: dict[Key, Context] = field(default_factory=dict)
     accounts: dict[UUID, Context] = field(default_factory=dict)
-    callers: dict[Key, Standing] = field(default_factory=dict)
+    callers: dict[Key, CallerState] = field(default_factory=dict)
     descending: set[tuple[Key, Owner]] = field(default_factory=set)
     accepted: set[tuple[UUID, UUID, bytes]] = field(default_factory=set)
     administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class Outcome:
         return self.state.id
 
 
-Standing = TokenCaller | UserCaller
+CallerState = TokenCaller | UserCaller
 """How one who asks, or is to own a token, stands at the moment when it is decided."""
 Answer = Outcome | Refusal | Literal["again"]
 
@@ -235,11 +235,11 @@ class UnitOfWork:
 
     def _refuse_less(self, command: TokenCommand | SubjectCommand) -> None:
         key = (command.by.account, command.by.actor.id)
-        standing = self.taken.callers.get(key)
+        caller = self.taken.callers.get(key)
         if (row := self.taken.rows.get(key)) is not None and isinstance(row.state, User):
-            standing = UserCaller(row.state)  # whose row is held: what this very batch made of them counts
-        if standing is not None and not _needs_no_recheck(command):
-            standing.refuse_reduced(command.by, self.taken.clock)
+            caller = UserCaller(row.state)  # whose row is held: what this very batch made of them counts
+        if caller is not None and not _needs_no_recheck(command):
+            caller.refuse_reduced(command.by, self.taken.clock)
 
     def _refuse_descending(self, command: TokenCommand | SubjectCommand) -> None:
         """Raise Busy for whoever would make, while a job ends their own makers with all children, one child more.
@@ -267,7 +267,7 @@ class UnitOfWork:
         key = key_of(command)
         context = self.taken.context.get(key, ALONE)
         if isinstance(command, Create) and (owner := self._owner(command)) is not None:
-            context = structs.replace(context, owner=owner.standing, owner_holds=owner.held)
+            context = structs.replace(context, owner=owner.status, owner_holds=owner.held)
         state = self.taken.rows[key].state if isinstance(command, Exchange) else None
         if isinstance(state, Token) and state.trust_by is not None:
             context = structs.replace(context, maker=self._maker(state.account, state.trust_by))
@@ -278,10 +278,10 @@ class UnitOfWork:
         """Return who stated a token's trust, as they stand now; what this very batch made of a user counts."""
         if actor.kind == "system":
             return SYSTEM
-        standing = self.taken.callers.get((account, actor.id))
+        caller = self.taken.callers.get((account, actor.id))
         if (row := self.taken.rows.get((account, actor.id))) is not None and isinstance(row.state, User):
-            standing = UserCaller(row.state)
-        return maker_of(standing, Principal(actor=actor, account=account, scopes=()), self.taken.clock)
+            caller = UserCaller(row.state)
+        return maker_of(caller, Principal(actor=actor, account=account, scopes=()), self.taken.clock)
 
     def _owner(self, command: Create) -> User | None:
         """Return the user who is to own a token; what this very batch made of them counts."""
@@ -320,7 +320,7 @@ class UnitOfWork:
 
     def _count(self, user: User) -> None:
         others = self.taken.administrators[user.account] - {user.id}
-        counts = user.role == "administrator" and user.standing == "active"
+        counts = user.role == "administrator" and user.status == "active"
         self.taken.administrators[user.account] = others | {user.id} if counts else others
 
 

@@ -182,7 +182,7 @@ class Batch:
         asking = [*(command.by for command in asked), *_acting(commands), *_makers(commands, taken)]
         owning = [(c.account, c.owner.user) for c in commands if isinstance(c, Create) and c.owner.user]
         if asking or owning:
-            taken.callers = await caller_recheck.standing(connection, asking, owning)
+            taken.callers = await caller_recheck.caller_states(connection, asking, owning)
         if asserted := list(_asserted(commands, taken)):
             taken.accepted = await assertions.accepted(connection, asserted)
         if owners := set(_growing(commands, taken)):

@@ -131,7 +131,7 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, 
                      where t.account_id = $1
                        and ({EXPIRY}) > now()
                        and ({EXPIRY}) <= now() + $2::interval
-                       and t.standing <> 'revoked'
+                       and t.status <> 'revoked'
                        and t.noticed is null
                        and {NO_SESSION}
                        and not {token_context.removed("t")}
@@ -203,7 +203,7 @@ async def _of_group(
                  from token t
                 where t.account_id = $1
                   and {group.condition}
-                  and t.standing <> 'revoked'
+                  and t.status <> 'revoked'
                   and {NO_SESSION}
                   and not {token_context.removed("t")}
                   and ($6::text is null or (t.owner_type, t.owner_id) = ($6::text, $7::text))

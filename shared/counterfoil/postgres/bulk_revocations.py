@@ -47,7 +47,7 @@ async def open_jobs(pool: Pool) -> list[BulkRevocation]:
         select {COLUMNS}
           from subject
          where kind = 'job'
-           and standing in ('accepted', 'running')
+           and status in ('accepted', 'running')
          order by created_at"""
     )
     return [state for state in map(state_of, rows) if isinstance(state, BulkRevocation)]
@@ -70,7 +70,7 @@ async def part_of(
                and p.done_at is null
                and exists (select from subject s
                             where (s.account_id, s.subject_id) = ($1, $2)
-                              and s.standing in ('accepted', 'running'))
+                              and s.status in ('accepted', 'running'))
              order by array_position($3::integer[], p.part) nulls first, p.part
              limit 1
                for update of p skip locked""",

@@ -10,7 +10,7 @@ from counterfoil.core.principal import NIL, Owner, Principal
 from counterfoil.core.subjects.peppers import PEPPER_SET, Pepper
 from counterfoil.core.subjects.token.state import Context
 from counterfoil.core.subjects.user import User
-from counterfoil.core.unit_of_work import Key, Standing
+from counterfoil.core.unit_of_work import CallerState, Key
 from counterfoil.postgres import lookup, token_context
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.peppers import peppers_of
@@ -19,13 +19,13 @@ from counterfoil.postgres.tenant_connection import Tenant
 from counterfoil.postgres.token_context import around_all
 
 
-async def standing(
+async def caller_states(
     connection: Connection | Tenant, callers: Iterable[Principal], owners: Iterable[Key]
-) -> dict[Key, Standing]:
+) -> dict[Key, CallerState]:
     """Return how each of these users and tokens stands; one of whom there is nothing is left out."""
     wanted: dict[Key, str] = dict.fromkeys(owners, "user")
     wanted |= {(by.account, by.actor.id): by.actor.kind for by in callers if by.actor.kind != "system"}
-    found: dict[Key, Standing] = {}
+    found: dict[Key, CallerState] = {}
     if tokens := [key for key, kind in wanted.items() if kind == "token"]:
         for row in await connection.fetch(
             f"""
@@ -64,7 +64,7 @@ async def accounts(
                          from subject j
                         where j.account_id = s.account_id
                           and j.kind = 'job'
-                          and j.standing in ('accepted', 'running')
+                          and j.status in ('accepted', 'running')
                           and j.details::json ->> 'children' is not null) as ends_children
           from unnest($1::uuid[], $2::uuid[]) as k(account_id, subject_id)
           join subject s on (s.account_id, s.subject_id) = (k.account_id, k.subject_id)""",
@@ -89,7 +89,7 @@ async def descending(connection: Connection, makers: Iterable[tuple[UUID, UUID, 
           join subject j
             on j.account_id = k.account_id
            and j.kind = 'job'
-           and j.standing in ('accepted', 'running')
+           and j.status in ('accepted', 'running')
          cross join lateral (select j.details::json -> 'children' as children) as c
          where json_typeof(c.children) = 'object'
            and coalesce(c.children #>> '{owner,type}', k.owner_type) = k.owner_type
@@ -105,7 +105,7 @@ async def descending(connection: Connection, makers: Iterable[tuple[UUID, UUID, 
                select
                  from line l
                  join token t on (t.account_id, t.token_id) = (k.account_id, l.token_id)
-                where t.standing = 'revoked'
+                where t.status = 'revoked'
                    or t.creator_id = (c.children ->> 'made_by')::uuid
                    or (t.owner_type, t.owner_id) = ('user', c.children ->> 'made_by'))""",
         *zip(*((account, token, owner.type, owner.id) for account, token, owner in makers), strict=True),

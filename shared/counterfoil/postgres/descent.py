@@ -60,7 +60,7 @@ _STAGE: Final = f"""
          select t.token_id, $6 + (row_number() over (order by t.token_id) - 1) / {PART:d} as part
            from family f
           cross join lateral (select x.* from token x where (x.account_id, x.token_id) = ($1, f.token_id) offset 0) as t
-          where t.standing <> 'revoked'
+          where t.status <> 'revoked'
             and {whose(4)}
             and not exists (select from known k where k.token_id = t.token_id)),
        staged as (
@@ -84,7 +84,7 @@ async def children_of(
             select count(*)
               from token t
              where (t.account_id, t.creator_id) = ($1, $2)
-               and t.standing <> 'revoked'
+               and t.status <> 'revoked'
                and {whose(3)}
                and ($5::text is null or (t.owner_type, t.owner_id) <> ($5::text, $6::text))""",
             account, creator, owner and owner.type, owner and owner.id, but and but.type, but and but.id,

@@ -67,7 +67,7 @@ async def expiring(pool: Pool) -> dict[str, int]:
                count(*) filter (where ends is null) as never
           from (select expires_at - statement_timestamp() as ends
                   from token t
-                 where standing = 'active'
+                 where status = 'active'
                    and not {removed("t")}) as active
          where ends is null or ends > '0'"""
     )

@@ -13,7 +13,7 @@ import msgspec
 from counterfoil.core import glob
 from counterfoil.core.moments import Moment
 from counterfoil.core.principal import Owner
-from counterfoil.core.subjects.token.state import SESSION, Context, Standing, Status, Token
+from counterfoil.core.subjects.token.state import SESSION, Context, Status, Token, TokenStatus
 from counterfoil.postgres import token_context
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.last_used import last_use
@@ -22,7 +22,7 @@ from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
 from counterfoil.postgres.token_row import listed, token_of
 
-Sort = Literal["created", "name", "expires", "updated", "last_used", "number", "standing"]
+Sort = Literal["created", "name", "expires", "updated", "last_used", "number", "status"]
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,7 +31,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A time may be a duration: of an expiry it is that long from now, of all else that long ago. A token has all of the
     `metadata`, value by value; there is no index on it, so a filter by it alone reads every token of the account.
     `unused_since` finds those that have been there since then without being used, never used ones among them.
-    By `status`, tokens of users who were removed are revoked ones; no `standing` finds them.
+    By `status`, tokens of users who were removed are revoked ones; no `stored_status` finds them.
     `search` is a part of the name, whatever its case; with `sessions` false there are none that a login made.
     `creator` is the id of the user or token that made them; `issuer` is whose JWTs they trust.
     """
@@ -51,7 +51,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_used_after: Moment | None = None
     last_used_before: Moment | None = None
     unused_since: Moment | None = None
-    standing: tuple[Standing, ...] | None = None
+    stored_status: tuple[TokenStatus, ...] | None = None
     sessions: bool | None = None
     search: str | None = None
     numbers: tuple[int, ...] | None = None
@@ -81,15 +81,15 @@ _SORTS: Final[dict[str, tuple[str, str]]] = {
     "updated": ("t.updated_at", "timestamptz"),
     "last_used": (f"coalesce({LAST_USED}, {_UNUSED})", "timestamptz"),
     "number": ("t.number", "bigint"),
-    "standing": ("t.standing", "text"),
+    "status": ("t.status", "text"),
 }
 _OWNER_REMOVED: Final = token_context.removed("t")
 # One moment for the whole statement: what is listed as active is also shown as active.
 _STATUS: Final[dict[str, str]] = {
-    "revoked": f"(t.standing = 'revoked' or {_OWNER_REMOVED})",
-    "expired": f"t.standing <> 'revoked' and ({EXPIRY}) <= statement_timestamp() and not {_OWNER_REMOVED}",
-    "suspended": f"t.standing = 'suspended' and ({EXPIRY}) > statement_timestamp() and not {_OWNER_REMOVED}",
-    "active": f"t.standing = 'active' and ({EXPIRY}) > statement_timestamp() and not {_OWNER_REMOVED}",
+    "revoked": f"(t.status = 'revoked' or {_OWNER_REMOVED})",
+    "expired": f"t.status <> 'revoked' and ({EXPIRY}) <= statement_timestamp() and not {_OWNER_REMOVED}",
+    "suspended": f"t.status = 'suspended' and ({EXPIRY}) > statement_timestamp() and not {_OWNER_REMOVED}",
+    "active": f"t.status = 'active' and ({EXPIRY}) > statement_timestamp() and not {_OWNER_REMOVED}",
 }
 
 
@@ -102,7 +102,7 @@ _PLAIN: Final[dict[str, str]] = {
     "creator": "t.creator_id = {}::uuid",
     "issuer": "t.trust::json ->> 'issuer' = {}",
     "scope": "t.scopes::jsonb ? {}",
-    "standing": "t.standing = any({}::text[])",
+    "stored_status": "t.status = any({}::text[])",
     "sessions": f"({IS_SESSION}) = {{}}::boolean",
     "search": "position(lower({}) in lower(t.name)) > 0",
     "numbers": "t.number = any({}::bigint[])",
@@ -226,7 +226,7 @@ def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
         value = getattr(wanted, name)
         if value is not None:
             found.append(condition.format(given(value)))
-    if wanted.standing is not None:
+    if wanted.stored_status is not None:
         found.append(f"not {_OWNER_REMOVED}")
     if wanted.metadata is not None:
         found.append(f"t.metadata::jsonb @> {given(msgspec.json.encode(wanted.metadata).decode())}::text::jsonb")

@@ -12,14 +12,14 @@ import msgspec
 
 from counterfoil.core.bounds import UNBOUNDED, Bounds
 from counterfoil.core.principal import Owner
-from counterfoil.core.subjects.token.state import ALONE, Context, Standing
+from counterfoil.core.subjects.token.state import ALONE, Context, TokenStatus
 from counterfoil.core.trust import Trust
 from counterfoil.postgres import signing_keys, token_context
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.gather import Gather
 from counterfoil.postgres.token_row import trust_of, words
 
-COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.standing, t.expires_at,
+COLUMNS: Final = f"""t.account_id, t.token_id, t.number, t.owner_type, t.owner_id, t.scopes, t.status, t.expires_at,
        t.generation, t.epoch, t.previous_until, t.previous_epoch, t.networks, t.rate_limit, t.max_uses,
        t.dialect, t.created_at, clock_timestamp() as at,
        {token_context.COLUMNS}"""
@@ -40,7 +40,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     owner: Owner
     scopes: tuple[str, ...]
-    standing: Standing
+    status: TokenStatus
     expires_at: datetime | None
     generation: int
     epoch: int
@@ -138,7 +138,7 @@ def seen_of(
     return Seen(
         account=row["account_id"], id=row["token_id"], number=row["number"],
         owner=Owner(row["owner_type"], row["owner_id"]), scopes=context.left_of(words(row["scopes"])),
-        standing=row["standing"], expires_at=row["expires_at"], generation=row["generation"],
+        status=row["status"], expires_at=row["expires_at"], generation=row["generation"],
         epoch=row["epoch"], previous_until=row["previous_until"], previous_epoch=row["previous_epoch"],
         bounds=_bounds(row), dialect=row["dialect"],
         created_at=row["created_at"], at=row["at"],

@@ -70,7 +70,7 @@ async def _rooms(connection: Connection | Tenant, most: dict[OwnerKey, int]) -> 
                               where t.account_id = k.account_id
                                 and t.owner_id = k.owner_id
                                 and t.owner_type = k.owner_type
-                                and t.standing <> 'revoked'
+                                and t.status <> 'revoked'
                                 and (t.expires_at is null or t.expires_at > n.at)
                                 and right(t.dialect, {len(SESSION):d}) <> '{SESSION}') as l""",
         *_columns(most),

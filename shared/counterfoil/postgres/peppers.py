@@ -62,7 +62,7 @@ async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
                  from subject m
                 cross join json_array_elements(m.details::json -> 'peppers') as p(state)
                 where (m.account_id, m.subject_id) = ($4, $5)
-                  and p.state ->> 'standing' = 'retired')
+                  and p.state ->> 'status' = 'retired')
          order by n.digest
             on conflict (digest) do nothing""",
         *zip(*digests, strict=True), NIL, PEPPER_SET,
@@ -81,7 +81,7 @@ async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
                 group by account_id, token_id, generation),
                judged as (
                select k.peppers,
-                      t.standing <> 'revoked'
+                      t.status <> 'revoked'
                       and case k.generation
                           when t.generation then t.epoch
                           when t.generation - 1 then case when t.previous_until > clock_timestamp()

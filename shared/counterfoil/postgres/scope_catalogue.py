@@ -26,7 +26,7 @@ async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after
               from subject
              where account_id = $1
                and kind = $2
-               and standing = 'active'
+               and status = 'active'
                and ($3::text is null or name collate "C" > $3)
              order by name collate "C"
              limit $4""",
@@ -43,7 +43,7 @@ async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> li
             f"""
             select {COLUMNS}
               from subject
-             where account_id = $1 and subject_id = any($2::uuid[]) and standing = 'active'""",
+             where account_id = $1 and subject_id = any($2::uuid[]) and status = 'active'""",
             account, ids,
         )  # fmt: skip
     return [state for state in map(state_of, rows) if isinstance(state, kind)]

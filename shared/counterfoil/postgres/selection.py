@@ -125,7 +125,7 @@ def _wanted(wanted: Filter, children: Children | None, arguments: list[object]) 
          select {_WHAT}
            from token t
           where {meant}
-            and t.standing <> 'revoked'),
+            and t.status <> 'revoked'),
        others as (select 0::bigint as tokens)"""
 
 
@@ -143,7 +143,7 @@ def _family(meant: str, children: Children, arguments: list[object]) -> str:
          select {_WHAT}, {whose(n - 1)} as meant
            from family f
           cross join lateral (select x.* from token x where (x.account_id, x.token_id) = ($1, f.token_id) offset 0) as t
-          where t.standing <> 'revoked'),
+          where t.status <> 'revoked'),
        wanted as materialized (select * from living l where l.meant),
        others as (select count(*) as tokens from living l where not l.meant)"""
 

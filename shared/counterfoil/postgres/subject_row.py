@@ -18,7 +18,7 @@ from counterfoil.postgres.batch import Patience
 from counterfoil.postgres.connection import Connection
 
 COLUMNS: Final = (
-    "account_id, subject_id, kind, number, name, standing, details, created_at, updated_at, revision, version, at, leaf"
+    "account_id, subject_id, kind, number, name, status, details, created_at, updated_at, revision, version, at, leaf"
 )
 _OWN_FIELDS: Final = frozenset(SubjectState.__struct_fields__)
 
@@ -76,7 +76,7 @@ async def administrators(connection: Connection, accounts: Iterable[UUID]) -> di
           from subject s
          where s.kind = 'user'
            and s.account_id = any($1::uuid[])
-           and s.standing = 'active'
+           and s.status = 'active'
            and s.details::json ->> 'role' = 'administrator'""",
         wanted := list(accounts),
     )
@@ -122,7 +122,7 @@ async def save(connection: Connection, rows: Iterable[tuple[str, SubjectState, b
                       $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::timestamptz[],
                       $13::bytea[], $14::bytea[]) as x({COLUMNS}, email_key)
             on conflict (account_id, subject_id) do update
-           set name = excluded.name, standing = excluded.standing, details = excluded.details,
+           set name = excluded.name, status = excluded.status, details = excluded.details,
                updated_at = excluded.updated_at, revision = excluded.revision, version = excluded.version,
                at = excluded.at, leaf = excluded.leaf,
                email_key = case when subject.name is not distinct from excluded.name
@@ -134,7 +134,7 @@ async def save(connection: Connection, rows: Iterable[tuple[str, SubjectState, b
 def _cells(kind: str, state: SubjectState, leaf: bytes) -> tuple[object, ...]:
     details = {field: getattr(state, field) for field in state.__struct_fields__ if field not in _OWN_FIELDS}
     return (
-        state.account, state.id, kind, state.number, state.name, state.standing,
+        state.account, state.id, kind, state.number, state.name, state.status,
         msgspec.json.encode(details, order="sorted").decode(), state.created_at, state.updated_at, state.revision,
         state.version, state.at, leaf, emails.key(state.name) if kind == "user" and state.name is not None else None,
     )  # fmt: skip

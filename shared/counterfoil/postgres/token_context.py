@@ -1,4 +1,4 @@
-"""What surrounds a token: its account's policy and the standing of its owner, joined to whatever statement reads it."""
+"""What surrounds a token: its account's policy and the status of its owner, joined to whatever statement reads it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLUMNS: Final = (
     " and x.owner_id = t.owner_id) as quota, "
     "a.details as account_details, "
     # What has this id may be no user. Asked in the join, the planner would read all users of the account.
-    "case when o.kind = 'user' then o.standing else 'active' end as owner_standing, "
+    "case when o.kind = 'user' then o.status else 'active' end as owner_standing, "
     "case when o.kind = 'user' then o.details end as owner_details"
 )
 """What `t`, a token, and what is `joined` to it show."""
@@ -61,7 +61,7 @@ def removed(token: str = "t") -> str:  # noqa: S107 - an alias
                     and o.subject_id = case when {token}.owner_type = 'user' and {token}.owner_id ~ '{_OWNER}'
                                             then {token}.owner_id::uuid end
                     and o.kind = 'user'
-                    and o.standing = 'removed')"""
+                    and o.status = 'removed')"""
 
 
 class _Details(msgspec.Struct, frozen=True):

@@ -49,7 +49,7 @@ class KnownUser(msgspec.Struct, frozen=True):
 
 
 async def user_by_email(pool: Pool, account: UUID, email: str) -> tuple[UUID, KnownUser | None]:
-    """Return the account (NIL if there is none) and its user with this address, in whatever spelling and standing.
+    """Return the account (NIL if there is none) and its user with this address, in whatever spelling and status.
 
     One statement, whichever of them is missing: time does not tell which.
     """
@@ -69,7 +69,7 @@ async def user_by_email(pool: Pool, account: UUID, email: str) -> tuple[UUID, Kn
 
 
 async def users_by_email(pool: Pool, email: str) -> list[KnownUser]:
-    """Return the users of all accounts who have this e-mail address, in whatever spelling and standing."""
+    """Return the users of all accounts who have this e-mail address, in whatever spelling and status."""
     rows = await pool.fetch(
         f"""
         select a.details as account_details, p.hash, {_SPELT}, {listed("s")}
@@ -124,7 +124,7 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which users: what is None does not matter. `email` is a glob, and of any case."""
 
     role: str | None = None
-    standing: str | None = None
+    status: str | None = None
     email: str | None = None
 
 
@@ -144,11 +144,11 @@ async def users_of(
                and s.kind = 'user'
                and ($2::timestamptz is null or (s.created_at, s.subject_id) > ($2, $3::uuid))
                and ($4::text is null or s.details::json ->> 'role' = $4)
-               and ($5::text is null or s.standing = $5)
+               and ($5::text is null or s.status = $5)
                and ($6::text is null or lower(s.name) like lower($6) or s.email_key = $7)
              order by s.created_at, s.subject_id
              limit $8""",
-            account, *(after or (None, None)), wanted.role, wanted.standing, pattern and pattern.like, key, limit,
+            account, *(after or (None, None)), wanted.role, wanted.status, pattern and pattern.like, key, limit,
         )  # fmt: skip
     return [user for row in rows if isinstance(user := state_of(row), User)]
 

@@ -19,7 +19,7 @@ def due(ring: Ring, at: datetime, every_seconds: int | None, sealing: Sealing) -
         return ActivateKey(account=NIL, id=RING, by=SYSTEM, kid=waiting.kid, revisions=revisions)
     for key in ring.keys:
         over = ring.removal(key)
-        if key.standing == "retired" and over is not None and over <= at:
+        if key.status == "retired" and over is not None and over <= at:
             return RemoveKey(account=NIL, id=RING, by=SYSTEM, kid=key.kid, revisions=revisions)
     if waiting is None and every_seconds is not None and active is not None:
         since = active.activated_at or active.published_at

@@ -67,7 +67,7 @@ class Passwords:
         if known is None:
             login.failed(there)
             raise CredentialsRefused
-        if not right or known.user.standing != "active":
+        if not right or known.user.status != "active":
             login.failed(known.user.account, known.user.id)
             raise CredentialsRefused
         return known

@@ -150,6 +150,6 @@ class Keys:
         if active is None:
             raise TypeError("one key signs")
         others = tuple(
-            public_key(key.jwk) for key in stored.ring.keys if key.standing in ("published", "retired")
+            public_key(key.jwk) for key in stored.ring.keys if key.status in ("published", "retired")
         )  # fmt: skip
         return key_ring(self._issuer, private[active.kid], others, version=stored.ring.version)

@@ -49,7 +49,7 @@ async def one(
     listed = await one_token(ledger.readers, asker.account, token_id=token_id, number=number)
     if listed is None or is_session(listed.token.dialect):
         raise NotFound
-    if listed.token.standing == "revoked" or listed.context.owner == "removed":
+    if listed.token.status == "revoked" or listed.context.owner == "removed":
         raise NotFound
     if any(each is not None and listed.token.owner != each for each in (within, owner)):
         raise NotFound
@@ -87,7 +87,9 @@ async def listed(
 ) -> tuple[list[Listed], int]:
     """Tokens within the reach of who asks, a page of them, and how many there are in all. Raises ScopeMissing."""
     within = reach(asker, scope, instead=instead)
-    wanted = replace(wanted, standing=_LIVING if wanted.standing is None else wanted.standing, sessions=False)
+    wanted = replace(
+        wanted, stored_status=_LIVING if wanted.stored_status is None else wanted.stored_status, sessions=False
+    )
     if within is not None:
         if wanted.owner_type is not None and (wanted.owner_type, wanted.owner_id) != (within.type, within.id):
             return [], 0

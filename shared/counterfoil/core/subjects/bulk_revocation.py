@@ -124,11 +124,11 @@ def decide(job: BulkRevocation | None, command: SubjectCommand, _: Around) -> li
     refuse_stale(job, command)
     match command:
         case StartBulkRevocation():
-            return [BulkRevocationStarted()] if job.standing == "accepted" else []
+            return [BulkRevocationStarted()] if job.status == "accepted" else []
         case FinishBulkRevocation(revoked=revoked, failed=failed):
-            return [BulkRevocationFinished(revoked=revoked, failed=failed)] if job.standing in OPEN else []
+            return [BulkRevocationFinished(revoked=revoked, failed=failed)] if job.status in OPEN else []
         case CancelBulkRevocation():
-            return [BulkRevocationCancelled()] if job.standing in OPEN else []
+            return [BulkRevocationCancelled()] if job.status in OPEN else []
     raise no_command(command)
 
 
@@ -148,13 +148,13 @@ def evolve(job: BulkRevocation | None, fact: Fact) -> BulkRevocation:
         case BulkRevocationAccepted(plan=plan, total=total, children=children, private=said) if job is None:
             reason, filtered = (said and said.reason) or None, (said and said.description) or ""
             return born(
-                BulkRevocation, fact, standing="accepted", plan=plan, total=total, creator=fact.by, reason=reason,
+                BulkRevocation, fact, status="accepted", plan=plan, total=total, creator=fact.by, reason=reason,
                 description=filtered, children=None if children is UNSET else children,
             )  # fmt: skip
         case BulkRevocationStarted() if job is not None:
-            return grown(job, fact, standing="running", started_at=fact.at)
+            return grown(job, fact, status="running", started_at=fact.at)
         case BulkRevocationFinished(revoked=revoked, failed=failed) if job is not None:
-            return grown(job, fact, standing="finished", ended_at=fact.at, revoked=revoked, failed=failed)
+            return grown(job, fact, status="finished", ended_at=fact.at, revoked=revoked, failed=failed)
         case BulkRevocationCancelled() if job is not None:
-            return grown(job, fact, standing="cancelled", ended_at=fact.at)
+            return grown(job, fact, status="cancelled", ended_at=fact.at)
     raise unexpected(fact)

@@ -80,7 +80,7 @@ def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: Around) -> li
         case SetQuota():
             return _set(state, command)
         case LiftQuota():
-            if state is None or state.standing != "active":
+            if state is None or state.status != "active":
                 raise NotFound("This owner has no quota.")
             refuse_stale(state, command)
             return [QuotaLifted()]
@@ -99,7 +99,7 @@ def _set(state: QuotaOfOwner | None, command: SetQuota) -> list[Event]:
     wanted = OwnerQuota(command.id, said.rate_limit, said.max_uses, said.max_tokens)
     if wanted == OwnerQuota(command.id):
         raise BadQuota("A quota limits something: state rate_limit, max_uses or max_tokens.")
-    if state is not None and state.standing == "active" and state.quota == wanted:
+    if state is not None and state.status == "active" and state.quota == wanted:
         return []
     return [said]
 
@@ -111,9 +111,7 @@ def evolve(state: QuotaOfOwner | None, fact: Fact) -> QuotaOfOwner:
             if state is None:
                 state = born(QuotaOfOwner, fact, owner=owner)
                 state = replace(state, name=f"{owner.type}:{owner.id}", revision=0)
-            return grown(
-                state, fact, standing="active", rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens
-            )
+            return grown(state, fact, status="active", rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens)
         case QuotaLifted() if state is not None:
-            return grown(state, fact, standing="lifted")
+            return grown(state, fact, status="lifted")
     raise unexpected(fact)

@@ -81,13 +81,13 @@ class Pepper(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     check: str
-    standing: Literal["verifying", "signing", "retired"]
+    status: Literal["verifying", "signing", "retired"]
     at: datetime
 
     def is_over(self, at: datetime) -> bool:
         """Say whether nothing new is kept under this pepper any more: who still would has slept through its end."""
         heard = self.at + timedelta(seconds=SETTLED_SECONDS)
-        return self.standing == "retired" or (self.standing == "verifying" and heard <= at)
+        return self.status == "retired" or (self.status == "verifying" and heard <= at)
 
 
 class PepperSet(SubjectState, frozen=True, kw_only=True):
@@ -102,12 +102,12 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
     @property
     def signing(self) -> Pepper | None:
         """The one under which new secrets are kept."""
-        return next((pepper for pepper in self.peppers if pepper.standing == "signing"), None)
+        return next((pepper for pepper in self.peppers if pepper.status == "signing"), None)
 
     @property
     def retired(self) -> frozenset[int]:
         """Those that verify no more."""
-        return frozenset(pepper.number for pepper in self.peppers if pepper.standing == "retired")
+        return frozenset(pepper.number for pepper in self.peppers if pepper.status == "retired")
 
     def lacks(self, checks: Mapping[int, str]) -> bool:
         """Say whether a process was given a pepper that nobody was given before."""
@@ -117,7 +117,7 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
         """Raise Misconfigured unless a process with these peppers can verify, and mint, what the others do."""
         for number, check in checks.items():
             known = self.pepper(number)
-            if known is not None and known.check != check and known.standing != "retired":
+            if known is not None and known.check != check and known.status != "retired":
                 raise Misconfigured(
                     f"PEPPERS: {number} is not the key that this database knows under that number."
                     " Set it to that one, and give a new key a number of its own."
@@ -136,9 +136,9 @@ def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: Aroun
     match command:
         case ActivatePepper(number=number):
             pepper = _standing(pepper_set, number)
-            if pepper.standing == "retired":
+            if pepper.status == "retired":
                 raise InUse(f"Pepper {number} was retired, which is final; activate another one.")
-            return [] if pepper.standing == "signing" else [PepperActivated(number=number)]
+            return [] if pepper.status == "signing" else [PepperActivated(number=number)]
         case RetirePepper():
             return _retired(pepper_set, command, context.at)
     raise no_command(command)
@@ -154,9 +154,9 @@ def _introduced(pepper_set: PepperSet | None, command: IntroducePeppers) -> list
 
 def _retired(pepper_set: PepperSet, command: RetirePepper, at: datetime) -> list[Event]:
     pepper = _standing(pepper_set, command.number)
-    if pepper.standing == "retired":
+    if pepper.status == "retired":
         return []
-    if pepper.standing == "signing":
+    if pepper.status == "signing":
         raise InUse(f"New secrets use pepper {pepper.number}; activate another one first.")
     if not command.force:
         due = pepper.at + timedelta(seconds=SETTLED_SECONDS)
@@ -182,7 +182,7 @@ def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
     """Return the state after one more thing happened."""
     match fact.event:
         case PepperIntroduced(number=number, check=check) if pepper_set is None or pepper_set.pepper(number) is None:
-            new = Pepper(number=number, check=check, standing="verifying", at=fact.at)
+            new = Pepper(number=number, check=check, status="verifying", at=fact.at)
             return (
                 born(PepperSet, fact, peppers=(new,))
                 if pepper_set is None
@@ -194,7 +194,7 @@ def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
             )
         case PepperRetired(number=number) if pepper_set is not None and pepper_set.pepper(number) is not None:
             ended = (
-                replace(each, standing="retired", at=fact.at) if each.number == number else each
+                replace(each, status="retired", at=fact.at) if each.number == number else each
                 for each in pepper_set.peppers
             )  # fmt: skip
             return grown(pepper_set, fact, peppers=tuple(ended))
@@ -203,5 +203,5 @@ def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
 
 def _turned(pepper: Pepper, signing: int, at: datetime) -> Pepper:
     if pepper.number == signing:
-        return replace(pepper, standing="signing", at=at)
-    return replace(pepper, standing="verifying", at=at) if pepper.standing == "signing" else pepper
+        return replace(pepper, status="signing", at=at)
+    return replace(pepper, status="verifying", at=at) if pepper.status == "signing" else pepper

@@ -146,7 +146,7 @@ def _describe(scope: Scope | None, command: DescribeScope) -> list[Event]:
     link = None if command.documentation is None else text.checked("documentation", command.documentation, 2_048)
     if link is not None and not _LINK.fullmatch(link):
         raise BadLink(field="documentation")
-    if scope is not None and (scope.standing, scope.sentence, scope.documentation) == ("active", sentence, link):
+    if scope is not None and (scope.status, scope.sentence, scope.documentation) == ("active", sentence, link):
         return []
     return [ScopeDescribed(scope=wanted, documentation=link, private=Private(description=sentence))]
 
@@ -160,14 +160,14 @@ def _compose(found: ScopeSet | None, command: ComposeSet) -> list[Event]:
     _refuse_reserved(name)
     _refuse_beyond(command, found, wanted)
     sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
-    if found is not None and (found.standing, found.sentence, found.scopes) == ("active", sentence, wanted):
+    if found is not None and (found.status, found.sentence, found.scopes) == ("active", sentence, wanted):
         return []
     return [SetComposed(scopes=wanted, private=Private(name=name, description=sentence))]
 
 
 def _refuse_beyond(command: SubjectCommand, found: ScopeSet | None, wanted: tuple[str, ...] = ()) -> None:
     """Raise BeyondCaller unless the caller holds what is in the set and what will be, in whoever's hands it comes."""
-    there = found.scopes if found is not None and found.standing == "active" else ()
+    there = found.scopes if found is not None and found.status == "active" else ()
     refuse_beyond(command.by, (*there, *wanted), owner=ANYBODY)
 
 
@@ -183,7 +183,7 @@ def _refuse_reserved(name: str) -> None:
 
 
 def _refuse_absent(state: SubjectState | None, command: SubjectCommand) -> None:
-    if state is None or state.standing != "active":
+    if state is None or state.status != "active":
         raise NotFound
     refuse_stale(state, command)
 
@@ -195,9 +195,9 @@ def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
             sentence = (said and said.description) or ""
             if scope is None:
                 return replace(born(Scope, fact, sentence=sentence, documentation=link), name=name)
-            return grown(scope, fact, standing="active", sentence=sentence, documentation=link)
+            return grown(scope, fact, status="active", sentence=sentence, documentation=link)
         case ScopeForgotten() if scope is not None:
-            return grown(scope, fact, standing="forgotten")
+            return grown(scope, fact, status="forgotten")
     raise unexpected(fact)
 
 
@@ -208,7 +208,7 @@ def evolve_set(found: ScopeSet | None, fact: Fact) -> ScopeSet:
             sentence = (said and said.description) or ""
             if found is None:
                 return born(ScopeSet, fact, sentence=sentence, scopes=granted)
-            return grown(found, fact, standing="active", sentence=sentence, scopes=granted)
+            return grown(found, fact, status="active", sentence=sentence, scopes=granted)
         case SetForgotten() if found is not None:
-            return grown(found, fact, standing="forgotten")
+            return grown(found, fact, status="forgotten")
     raise unexpected(fact)

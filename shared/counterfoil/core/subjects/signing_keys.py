@@ -48,8 +48,8 @@ SKEW_SECONDS: Final = 300
 """What clocks may differ by, and what a process may take to hear of a rotation: a retired key verifies so much longer
 than the longest bearer lives."""
 
-Standing = Literal["published", "active", "retired", "removed"]
-_BEFORE: Final[dict[type[Event], tuple[Standing, ...]]] = {
+KeyStatus = Literal["published", "active", "retired", "removed"]
+_BEFORE: Final[dict[type[Event], tuple[KeyStatus, ...]]] = {
     KeyActivated: ("published",),
     KeyRetired: ("active",),
     KeyRemoved: ("published", "active", "retired"),
@@ -61,7 +61,7 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
 
     kid: str
     jwk: dict[str, str]
-    standing: Standing
+    status: KeyStatus
     published_at: datetime
     activated_at: datetime | None = None
     retired_at: datetime | None = None
@@ -78,9 +78,9 @@ class Ring(SubjectState, frozen=True, kw_only=True):
         """Return the key with this id."""
         return next((key for key in self.keys if key.kid == kid), None)
 
-    def first(self, standing: Standing) -> SigningKey | None:
+    def first(self, status: KeyStatus) -> SigningKey | None:
         """Return the oldest key that stands so: there is never more than one that is active, and one that waits."""
-        return next((key for key in self.keys if key.standing == standing), None)
+        return next((key for key in self.keys if key.status == status), None)
 
     def activation(self, key: SigningKey) -> datetime:
         """Return from when on a published key may sign."""
@@ -122,10 +122,10 @@ def _published(ring: Ring, new: NewKey) -> KeyPublished:
 
 def _activated(ring: Ring, command: ActivateKey, at: datetime) -> list[Event]:
     key = _standing(ring, command.kid)
-    if key.standing == "active":
+    if key.status == "active":
         return []
-    if key.standing != "published":
-        raise InUse(f"The key {key.kid} is {key.standing}; it cannot sign again. Publish a new key.")
+    if key.status != "published":
+        raise InUse(f"The key {key.kid} is {key.status}; it cannot sign again. Publish a new key.")
     due = ring.activation(key)
     if at < due and not command.emergency:
         raise TooEarly(
@@ -136,7 +136,7 @@ def _activated(ring: Ring, command: ActivateKey, at: datetime) -> list[Event]:
 
 def _removed(ring: Ring, command: RemoveKey, at: datetime) -> list[Event]:
     key = _standing(ring, command.kid)
-    if key.standing == "removed":
+    if key.status == "removed":
         return []
     if not command.reason:
         due = ring.removal(key)
@@ -146,7 +146,7 @@ def _removed(ring: Ring, command: RemoveKey, at: datetime) -> list[Event]:
             raise TooEarly(f"Bearer tokens of this key are valid until {due:%Y-%m-%d %H:%M:%S} UTC; wait.", due=due)
         return [KeyRemoved(kid=key.kid)]
     events: list[Event] = [KeyRemoved(kid=key.kid, private=Private(reason=text.checked_reason(command.reason)))]
-    return events if key.standing != "active" else [*events, *_succession(ring, command.successor)]
+    return events if key.status != "active" else [*events, *_succession(ring, command.successor)]
 
 
 def _succession(ring: Ring, successor: NewKey | None) -> list[Event]:
@@ -175,10 +175,10 @@ def evolve(ring: Ring | None, fact: Fact) -> Ring:
     """Return the state after one more thing happened."""
     match fact.event:
         case KeyCreated(kid=kid, jwk=jwk) if ring is None:
-            first = SigningKey(kid=kid, jwk=jwk, standing="active", published_at=fact.at, activated_at=fact.at)
+            first = SigningKey(kid=kid, jwk=jwk, status="active", published_at=fact.at, activated_at=fact.at)
             return born(Ring, fact, keys=(first,))
         case KeyPublished(kid=kid, jwk=jwk) if ring is not None and ring.key(kid) is None:
-            new = SigningKey(kid=kid, jwk=jwk, standing="published", published_at=fact.at)
+            new = SigningKey(kid=kid, jwk=jwk, status="published", published_at=fact.at)
             return grown(ring, fact, keys=(*ring.keys, new))
         case KeyActivated() | KeyRetired() | KeyRemoved() if ring is not None:
             return grown(ring, fact, keys=_changed(ring, fact))
@@ -191,13 +191,13 @@ def _changed(ring: Ring, fact: Fact) -> tuple[SigningKey, ...]:
     event = fact.event
     kid: str = event.kid  # type: ignore[attr-defined] # of those events that have one
     key = ring.key(kid)
-    if key is None or key.standing not in _BEFORE[type(event)]:
+    if key is None or key.status not in _BEFORE[type(event)]:
         raise unexpected(fact)
     match event:
         case KeyActivated():
-            after = replace(key, standing="active", activated_at=fact.at)
+            after = replace(key, status="active", activated_at=fact.at)
         case KeyRetired():
-            after = replace(key, standing="retired", retired_at=fact.at)
+            after = replace(key, status="retired", retired_at=fact.at)
         case _:
-            after = replace(key, standing="removed", removed_at=fact.at)
+            after = replace(key, status="removed", removed_at=fact.at)
     return tuple(after if each is key else each for each in ring.keys)

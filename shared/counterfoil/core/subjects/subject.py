@@ -33,7 +33,7 @@ class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     number: int | None = None
     name: str | None
-    standing: str = "active"
+    status: str = "active"
     created_at: datetime
     updated_at: datetime
     revision: int

@@ -98,7 +98,7 @@ def decide(user: User | None, command: SubjectCommand, context: Around) -> list[
     if user is None:
         raise NotFound
     refuse_stale(user, command)
-    if user.standing == "removed":
+    if user.status == "removed":
         if isinstance(command, RemoveUser):
             return []
         raise UserGone
@@ -129,12 +129,12 @@ def _change(user: User, command: SubjectCommand, context: Around) -> list[Event]
         case ChangePassword():
             return [PasswordChanged()]
         case DisableUser(reason=reason):
-            if user.standing == "disabled":
+            if user.status == "disabled":
                 return []
             _refuse_last(user, context)
             return [UserDisabled(private=Private(reason=text.checked_reason(reason)))]
         case EnableUser():
-            return [] if user.standing == "active" else [UserEnabled()]
+            return [] if user.status == "active" else [UserEnabled()]
         case RemoveUser(reason=reason):
             _refuse_last(user, context)
             return [UserRemoved(private=Private(reason=text.checked_reason(reason)))]
@@ -178,7 +178,7 @@ def _refuse_taken(email: str, user: UUID, context: Around) -> None:
 
 
 def _refuse_last(user: User, context: Around) -> None:
-    if user.role == "administrator" and user.standing == "active" and context.administrators <= {user.id}:
+    if user.role == "administrator" and user.status == "active" and context.administrators <= {user.id}:
         raise LastAdministrator
 
 
@@ -200,11 +200,11 @@ def _changes(user: User, fact: Fact) -> dict[str, object]:
         case PasswordChanged():
             return {"generation": user.generation + 1}
         case UserDisabled():
-            return {"standing": "disabled"}
+            return {"status": "disabled"}
         case UserEnabled():
-            return {"standing": "active"}
+            return {"status": "active"}
         case UserRemoved():
-            return {"standing": "removed", "name": None, "totp": False, "recovery_codes": ()}
+            return {"status": "removed", "name": None, "totp": False, "recovery_codes": ()}
         case TotpEnrolled(recovery_codes=count):
             return {"totp": True, "recovery_codes": tuple(range(count)), "generation": user.generation + 1}
         case TotpRemoved():

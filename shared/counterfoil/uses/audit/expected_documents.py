@@ -19,7 +19,7 @@ from counterfoil.core.subjects.account import Account
 from counterfoil.core.subjects.bulk_revocation import BulkRevocation
 from counterfoil.core.subjects.scope_catalogue import Scope, ScopeSet
 from counterfoil.core.subjects.subject import SubjectState
-from counterfoil.core.subjects.token.state import ALONE, Context, Token, refusal_for, status
+from counterfoil.core.subjects.token.state import ALONE, Context, Token, refusal_for, status_at
 from counterfoil.core.subjects.user import User
 
 LEEWAY: Final = timedelta(minutes=5)
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 
 def is_listed(state: Token | SubjectState) -> bool:
     """Say whether the API lists the subject: what was taken out of the catalogue is not."""
-    return state.standing == "active" if isinstance(state, Scope | ScopeSet) else True
+    return state.status == "active" if isinstance(state, Scope | ScopeSet) else True
 
 
 def differences(
@@ -81,7 +81,7 @@ def expected(state: Token | SubjectState, at: datetime, context: Context = ALONE
         case User():
             return {
                 "id": state.id, "account": state.account, "number": state.number, "email": state.name,
-                "role": state.role, "scopes": state.scopes, "standing": state.standing, "totp": state.totp,
+                "role": state.role, "scopes": state.scopes, "status": state.status, "totp": state.totp,
                 "recovery_codes": len(state.recovery_codes), **_times(state),
             }  # fmt: skip
         case Scope():
@@ -101,7 +101,7 @@ def expected(state: Token | SubjectState, at: datetime, context: Context = ALONE
 
 def _token(token: Token, at: datetime, context: Context) -> dict[str, object]:
     denied, until = refusal_for(token, token.generation, at, context), token.previous_until
-    graced = until is not None and until > at and status(token, at, context) != "revoked"
+    graced = until is not None and until > at and status_at(token, at, context) != "revoked"
     return {
         "id": token.id, "account": token.account, "number": token.number,
         "owner.type": token.owner.type, "owner.id": token.owner.id,
@@ -110,7 +110,7 @@ def _token(token: Token, at: datetime, context: Context) -> dict[str, object]:
         "effective_scopes": context.left_of(token.scopes), "metadata": token.metadata,
         "networks": token.networks, "rate_limit": token.rate_limit, "max_uses": token.max_uses,
         "trust": token.trust,
-        "status": status(token, at, context), "refused": None if denied is None else PROBLEMS[type(denied)],
+        "status": status_at(token, at, context), "refused": None if denied is None else PROBLEMS[type(denied)],
         "duration": token.duration, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
         "generation": token.generation, "previous_secret_until": until if graced else None, "stub": token.stub,
         "reason": token.reason, "dialect": token.dialect, **_times(token),
@@ -129,9 +129,9 @@ def _account(account: Account) -> dict[str, object]:
 
 
 def _job(job: BulkRevocation) -> dict[str, object]:
-    counted = {"revoked": job.revoked, "failed": job.failed} if job.standing == "finished" else {}
+    counted = {"revoked": job.revoked, "failed": job.failed} if job.status == "finished" else {}
     return {
-        "id": job.id, "status": job.standing, "reason": job.reason,
+        "id": job.id, "status": job.status, "reason": job.reason,
         "filter": _filter(job.description),
         "plan": job.plan, "total": job.total, "with_children": job.children is not None, "created_at": job.created_at,
         "created_by.kind": job.creator.kind, "created_by.id": job.creator.id,

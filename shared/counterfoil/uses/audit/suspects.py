@@ -57,7 +57,7 @@ class Suspect:
         context = log.surroundings(state) if isinstance(state, Token) else ALONE
         differing = differences(state, self.document, self.at, context, private=not chain.hidden)
         if not is_listed(state):
-            differing.append(Difference("standing", "active", state.standing))
+            differing.append(Difference("status", "active", state.status))
         return {
             name: self._finding(log, "document-differs", field=name, stored=shown, replayed=expected)
             for name, shown, expected in differing

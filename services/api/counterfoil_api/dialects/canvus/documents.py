@@ -102,13 +102,13 @@ def user_document(user: User, at: datetime) -> UserDocument:
     return UserDocument(
         admin=user.role == "administrator",
         approved=True,
-        blocked=user.standing != "active",
+        blocked=user.status != "active",
         created_at=milliseconds(user.created_at),
         email=user.name or "",
         id=user.number or 0,
         last_login=milliseconds(at),
         name=(user.name or "").partition("@")[0],
-        state="normal" if user.standing != "removed" else "deleted",
+        state="normal" if user.status != "removed" else "deleted",
     )
 
 

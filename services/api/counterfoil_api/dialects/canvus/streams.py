@@ -169,7 +169,7 @@ class Subscription(LiveStream):
 
     async def _is_deleted(self, event: SealedEvent) -> bool:
         found = await one(self._ledger.readers, event.account, token_id=event.subject)
-        return found is None or found.token.standing == "revoked"
+        return found is None or found.token.status == "revoked"
 
 
 class _Made(msgspec.Struct, frozen=True):

@@ -59,7 +59,7 @@ async def user_meant(ledger: Ledger, asker: Principal, number: str, *, scope: st
     found = await one_user(ledger.readers, asker.account, int(number))
     if within is not None and (found is None or owner_of(found.id) != within):
         need(asker, scope)
-    if found is None or found.standing == "removed":
+    if found is None or found.status == "removed":
         raise NotFound
     owner = owner_of(found.id)
     if owner == asker.owner:

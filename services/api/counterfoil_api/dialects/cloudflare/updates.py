@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Busy, NotFound, StaleRevision
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Suspend, Update
-from counterfoil.core.subjects.token.state import Token, status
+from counterfoil.core.subjects.token.state import Token, status_at
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.auth.principals import reach
@@ -85,7 +85,7 @@ async def updated(place: Place, token_id: str, body: ServiceTokenChanges, retry:
 async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
     ledger, asker, token, used = place.ledger, place.asker, listed.token, listed.last_used_at
     rotates = body.client_secret_version is not UNSET and body.client_secret_version > _version(token)
-    expired = status(token, listed.at) == "expired"
+    expired = status_at(token, listed.at) == "expired"
     life = None if body.duration is UNSET or body.duration in (token.duration, duration_of(token)) else body.duration
     for scope in _scopes(body, rotates=rotates, renews=life is not None):
         within = reach(asker, scope)

@@ -162,7 +162,7 @@ def token_document(
         last_updated=milliseconds(token.updated_at),
         expiration_date=_moment(token.expires_at),
         scope=tuple(map(shown, token.scopes)),
-        status="active" if token.standing == "active" else "inactive",
+        status="active" if token.status == "active" else "inactive",
         token=secret,
         creator_name=creator.name,
         description=token.description,

@@ -10,7 +10,7 @@ from counterfoil.core import glob
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, Refusal, ScopeMissing
 from counterfoil.core.subjects.token.commands import Change, Resume, Suspend, Update
-from counterfoil.core.subjects.token.state import Standing
+from counterfoil.core.subjects.token.state import TokenStatus
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort
@@ -41,10 +41,10 @@ from counterfoil_api.operations.replies import New
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{24}")
 _SORTS: Final[dict[SortField, Sort]] = {
-    "name": "name", "status": "standing", "id": "number", "creationDate": "created", "lastUpdated": "updated",
+    "name": "name", "status": "status", "id": "number", "creationDate": "created", "lastUpdated": "updated",
     "expirationDate": "expires",
 }  # fmt: skip
-_STANDINGS: Final[dict[str, Standing]] = {"active": "active", "inactive": "suspended"}
+_STATUSES: Final[dict[str, TokenStatus]] = {"active": "active", "inactive": "suspended"}
 _REFUSALS: Final[tuple[type[Refusal], ...]] = (ScopeMissing, NotFound)
 
 ApplicationId = Annotated[
@@ -64,7 +64,7 @@ async def get_tokens(
         owner_type=place.owner.type,
         owner_id=place.owner.id,
         name=unicodedata.normalize("NFC", query.filter) if field == "name" else None,
-        standing=_standings(query.filter) if field == "status" else None,
+        stored_status=_statuses(query.filter) if field == "status" else None,
     )
     direction = query.sort_direction.lower() or "asc"
     found, total = await tokens.listed(
@@ -223,6 +223,6 @@ def _number(ledger: Ledger, asker: Principal, token_id: str) -> int:
     return number
 
 
-def _standings(text: str) -> tuple[Standing, ...]:
+def _statuses(text: str) -> tuple[TokenStatus, ...]:
     meant = glob.read(text, field="filter")
-    return tuple(standing for word, standing in _STANDINGS.items() if meant.matches(word))
+    return tuple(status for word, status in _STATUSES.items() if meant.matches(word))

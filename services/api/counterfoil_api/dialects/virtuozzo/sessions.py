@@ -93,7 +93,7 @@ async def _sessions(ledger: Ledger, asker: Principal) -> list[Listed]:
     """The sessions of the caller's user that still open something, in the order of their numbers."""
     if asker.owner is None:
         return []
-    wanted = Filter(owner_type=asker.owner.type, owner_id=asker.owner.id, standing=("active",), sessions=True)
+    wanted = Filter(owner_type=asker.owner.type, owner_id=asker.owner.id, stored_status=("active",), sessions=True)
     found, _ = await numbered_page(
         ledger.readers, asker.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
     )

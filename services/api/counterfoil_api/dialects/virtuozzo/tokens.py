@@ -22,7 +22,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.token.commands import Change as TokenChange
 from counterfoil.core.subjects.token.commands import Renew, Revoke, Update
-from counterfoil.core.subjects.token.state import status
+from counterfoil.core.subjects.token.state import status_at
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
@@ -188,7 +188,7 @@ async def _allowed(ledger: Ledger, asker: Principal, given: NewToken, held: tupl
 def _life_again(listed: Listed) -> str | None:
     """For how long an expired token lives again: as long as it was given before."""
     token = listed.token
-    if token.expires_at is None or status(token, listed.at) != "expired":
+    if token.expires_at is None or status_at(token, listed.at) != "expired":
         return None
     return token.duration or spelt(max(ceil((token.expires_at - token.lived_from).total_seconds()), 0))
 

@@ -60,7 +60,7 @@ async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refus
     asking = [part for each in held for part in each.parts]
     async with pool.acquire() as connection:
         accounts, *_ = await caller_recheck.accounts(connection, {each.asker.account for each in held})
-        found = await caller_recheck.standing(connection, asking, ())
+        found = await caller_recheck.caller_states(connection, asking, ())
     at = await database_time(pool)
     ring = await keys.ring()
     return [_why_gone(each, found, accounts, ring=ring, at=at) for each in held]
@@ -81,15 +81,15 @@ def _why_gone(
         return NetworkForbidden()
     try:
         for part in caller.parts:
-            standing = found.get((part.account, part.actor.id))
-            if standing is None:
+            status = found.get((part.account, part.actor.id))
+            if status is None:
                 return CallerGone()
-            if isinstance(standing, TokenCaller):
-                networks = standing.token.bounds.networks
+            if isinstance(status, TokenCaller):
+                networks = status.token.bounds.networks
                 if not admits(networks, caller.address):
                     return TokenNetworkForbidden()
-                part = replace(part, bounds=standing.token.bounds)  # noqa: PLW2901 - where from was seen to above
-            standing.refuse_reduced(part, at)
+                part = replace(part, bounds=status.token.bounds)  # noqa: PLW2901 - where from was seen to above
+            status.refuse_reduced(part, at)
     except Refusal as refusal:
         return refusal
     return None

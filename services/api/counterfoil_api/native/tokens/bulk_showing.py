@@ -45,7 +45,7 @@ def job_document(job: BulkRevocation, far: Progress) -> JobDocument:
     """A job as it is at this moment."""
     return JobDocument(
         id=job.id,
-        status=cast("Status", job.standing),
+        status=cast("Status", job.status),
         reason=job.reason,
         filter=msgspec.json.decode(job.description) if job.description else None,
         plan=job.plan,

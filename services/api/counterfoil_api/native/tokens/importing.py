@@ -188,7 +188,7 @@ async def _users(ledger: Ledger, asker: Principal, commands: list[Create]) -> di
 def _around(policy: Policy, owner: User | None) -> Context:
     if owner is None:
         return Context(policy)
-    return Context(policy, owner=owner.standing, owner_holds=owner.held)
+    return Context(policy, owner=owner.status, owner_holds=owner.held)
 
 
 async def _owners(

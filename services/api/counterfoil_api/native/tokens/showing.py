@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects.token.state import Context, Token, refusal_for, status, used_up
+from counterfoil.core.subjects.token.state import Context, Token, refusal_for, status_at, used_up
 from counterfoil.core.trust import Trust
 from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
@@ -21,7 +21,7 @@ def token_document(
 ) -> TokenDocument:
     """A token as it is at this moment, with what surrounds it; its creator by name, where names are known."""
     denied = refusal_for(token, token.generation, at, context) or used_up(token.bounds, context)
-    standing = status(token, at, context)
+    status = status_at(token, at, context)
     return TokenDocument(
         id=token.id,
         number=token.number,
@@ -39,7 +39,7 @@ def token_document(
         uses_left=None if token.max_uses is None else max(token.max_uses - context.used, 0),
         trust=_trust_document(token.trust),
         trust_by=None if token.trust_by is None else bare(token.trust_by),
-        status=standing,
+        status=status,
         refused=kind_of(denied).name if denied else None,
         duration=token.duration,
         expires_at=token.expires_at,
@@ -48,7 +48,7 @@ def token_document(
         last_exchanged_at=token.last_exchanged_at,
         last_used_at=_later(last_used_at, token.last_exchanged_at),
         generation=token.generation,
-        previous_secret_until=None if standing == "revoked" else _still_to_come(token.previous_until, at),
+        previous_secret_until=None if status == "revoked" else _still_to_come(token.previous_until, at),
         stub=token.stub,
         revision=token.revision,
         reason=token.reason,

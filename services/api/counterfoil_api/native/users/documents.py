@@ -73,7 +73,7 @@ class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None
     role: Role
     scopes: tuple[str, ...]
-    standing: Literal["active", "disabled", "removed"]
+    status: Literal["active", "disabled", "removed"]
     totp: bool
     recovery_codes: int
     created_at: datetime
@@ -125,10 +125,10 @@ def user_document(state: object, default_account: UUID) -> UserDocument:
     """How a user is shown; those of the default account log in with their e-mail address alone."""
     if not isinstance(state, User):
         raise TypeError("a command about a user ends in one")
-    standing: Literal["active", "disabled", "removed"] = state.standing  # type: ignore[assignment] # one of these
+    status: Literal["active", "disabled", "removed"] = state.status  # type: ignore[assignment] # one of these
     return UserDocument(
         id=state.id, number=state.number, account=state.account, email=state.name,
         login=None if state.name is None else login_of(state.name, state.account, default_account), role=state.role,
-        scopes=state.scopes, standing=standing, totp=state.totp, recovery_codes=len(state.recovery_codes),
+        scopes=state.scopes, status=status, totp=state.totp, recovery_codes=len(state.recovery_codes),
         created_at=state.created_at, updated_at=state.updated_at, revision=state.revision,
     )  # fmt: skip

@@ -70,7 +70,7 @@ class UserQuery(Given, frozen=True, kw_only=True):
 
     email: Glob | None = None
     role: Role | None = None
-    standing: Literal["active", "disabled", "removed"] | None = None
+    status: Literal["active", "disabled", "removed"] | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -130,7 +130,7 @@ async def create_user(
 async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
     """List the users of the account."""
     need(asker, "users.read")
-    wanted = UserFilter(role=query.role, standing=query.standing, email=query.email)
+    wanted = UserFilter(role=query.role, status=query.status, email=query.email)
     question: list[Any] = ["users by creation", wanted]
     place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])

@@ -71,7 +71,7 @@ from counterfoil.core.subjects.token.state import (
     previous_is_good,
     refusal_for,
     refuse_beyond_token,
-    status,
+    status_at,
 )
 from counterfoil.core.subjects.token.suspension import resumed, suspended
 from counterfoil.core.trust import Trust, checked_trust
@@ -102,7 +102,7 @@ def _change(token: Token, command: Change, at: datetime, context: Context) -> li
         return _revoke(token, command, at)
     if isinstance(command, Erase):
         return [Erased()]  # always: a blank state does not mean that every earlier event is blank
-    if token.standing == "revoked":
+    if token.status == "revoked":
         raise AlreadyRevoked
     if context.owner == "removed":
         raise AlreadyRevoked(
@@ -327,7 +327,7 @@ def _rotate(token: Token, command: Rotate, at: datetime, context: Context) -> li
         raise BadDuration("A grace period is between 0s and 366d; give one such as 24h.", field="grace")
     refuse_beyond_token(command.by, token)
     life_stated = command.duration is not None or command.expires_at is not None
-    if status(token, at) != "expired":
+    if status_at(token, at) != "expired":
         if life_stated:
             raise LifetimeUnwanted
         refuse_beyond_life(command.by, token.expires_at)
@@ -379,7 +379,7 @@ def _rotated(
 
 def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:
     reason = text.checked_reason(command.reason)
-    if token.standing == "revoked":
+    if token.status == "revoked":
         return []
     if command.generation is not None and isinstance(refusal_for(token, command.generation, at), SecretRetired):
         return []  # who shows a secret that was replaced knows nothing that opens the token

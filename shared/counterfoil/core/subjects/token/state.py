@@ -47,7 +47,7 @@ from counterfoil.core.trust import Trust
 OWNER_USED_UP: Final = (
     "The tokens of this owner were used as often as the owner's quota allows; its `max_uses` can be raised."
 )
-Standing = Literal["active", "suspended", "revoked"]
+TokenStatus = Literal["active", "suspended", "revoked"]
 Status = Literal["active", "suspended", "expired", "revoked"]
 SESSION: Final = ".session"
 """How the dialect of a token ends that a login made."""
@@ -62,7 +62,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     `epoch` is how often all secrets of its account had been ended when its present one was made, `previous_epoch` when
     the one before was.
-    `standing` is what people decided; `status` adds what time did. `lived_from` is when its present life was given,
+    `status` is what people decided; `status` adds what time did. `lived_from` is when its present life was given,
     `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this life, `next_due_at` when the
     sweep has something to say next.
     A token with a `trust` has no secret; `trust_by` stated that last, or gave it more scopes.
@@ -77,7 +77,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     scopes: tuple[str, ...]
     metadata: dict[str, str]
-    standing: Standing
+    status: TokenStatus
     duration: str | None
     expires_at: datetime | None
     lived_from: datetime
@@ -116,7 +116,7 @@ class Accepted(Protocol):
     """What decides whether a secret is accepted; a token's state and a look-up's row both have it."""
 
     @property
-    def standing(self) -> str: ...
+    def status(self) -> str: ...
     @property
     def expires_at(self) -> datetime | None: ...
     @property
@@ -141,7 +141,7 @@ class Context(msgspec.Struct, frozen=True):
     """What the token's account and owner add to whether it is accepted, and for what.
 
     Secrets of an earlier `epoch` were ended: counted, not timed, since no clock is right at all times and everywhere.
-    `owner` is the standing of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
+    `owner` is the status of the user on whose behalf it acts, `owner_holds` all that they may do; both say nothing of
     owners who are no users of ours. `maker` is who stated a token's trust, with all that they hold at this moment; None
     is nobody who still may anything. `quota` is that of its owner, `used` and `owner_used` how often the token and all
     tokens of its owner were used, where that is limited.
@@ -174,7 +174,7 @@ def refusal_for(token: Accepted, generation: int, at: datetime, context: Context
 
     The exact instant of expiry is already too late.
     """
-    if token.standing == "revoked":
+    if token.status == "revoked":
         return TokenRevoked()
     if generation != token.generation:
         until = token.previous_until
@@ -188,7 +188,7 @@ def refusal_for(token: Accepted, generation: int, at: datetime, context: Context
         return OwnerDisabled()
     if token.expires_at is not None and token.expires_at <= at:
         return TokenExpired()
-    if token.standing == "suspended":
+    if token.status == "suspended":
         return TokenSuspended()
     return None
 
@@ -210,7 +210,7 @@ def used_up(bounds: Bounds, context: Context) -> UsesExhausted | None:
 
 def lives(token: Token, at: datetime) -> bool:
     """Say whether a token counts as one that its owner has: not revoked, not expired, and no session."""
-    ended = token.standing == "revoked" or (token.expires_at is not None and token.expires_at <= at)
+    ended = token.status == "revoked" or (token.expires_at is not None and token.expires_at <= at)
     return not ended and not is_session(token.dialect)
 
 
@@ -242,16 +242,16 @@ def good_until(token: Accepted, generation: int) -> datetime | None:
     return min(ends, default=None)
 
 
-def status(token: Token, at: datetime, context: Context = ALONE) -> Status:
+def status_at(token: Token, at: datetime, context: Context = ALONE) -> Status:
     """Return the status as people know it; expiry counts from its instant, whether or not the sweep has been.
 
     A token whose user was removed is revoked: nobody can ever use it again.
     """
-    if token.standing == "revoked" or context.owner == "removed":
+    if token.status == "revoked" or context.owner == "removed":
         return "revoked"
     if token.expires_at is not None and token.expires_at <= at:
         return "expired"
-    return token.standing
+    return token.status
 
 
 def pending(token: Token) -> list[int]:
@@ -260,7 +260,7 @@ def pending(token: Token) -> list[int]:
     A threshold counts only if the whole life is longer than it: a day-old notice of a 1 h token helps nobody. That a
     session ends by itself is news to nobody either.
     """
-    if token.expires_at is None or token.standing == "revoked" or is_session(token.dialect):
+    if token.expires_at is None or token.status == "revoked" or is_session(token.dialect):
         return []
     life = token.expires_at - token.lived_from
     known = [0, *(t for t in token.thresholds if timedelta(seconds=t) < life)]
@@ -292,7 +292,7 @@ def _born(fact: Fact, event: Created) -> Token:
     return Token(
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
         name=said.name or None, description=said.description or "", scopes=event.scopes,
-        metadata=said.metadata or {}, standing="active", duration=event.duration, expires_at=event.expires_at,
+        metadata=said.metadata or {}, status="active", duration=event.duration, expires_at=event.expires_at,
         lived_from=fact.at, thresholds=event.thresholds, noticed=None, next_due_at=None, created_at=fact.at,
         updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
         previous_until=None, previous_epoch=event.epoch, stub=event.stub, dialect=event.dialect,
@@ -321,15 +321,15 @@ def _after(token: Token, event: TokenEvent, fact: Fact) -> Token:
             )
         case Suspended(private=said, by_owner=by_owner):
             reason = (said and said.reason) or None
-            return replace(token, standing="suspended", reason=reason, suspended_by_owner=by_owner)
+            return replace(token, status="suspended", reason=reason, suspended_by_owner=by_owner)
         case Resumed():
-            return replace(token, standing="active", reason=None, suspended_by_owner=False)
+            return replace(token, status="active", reason=None, suspended_by_owner=False)
         case Expiring(threshold=threshold):
             return replace(token, noticed=threshold)
         case Expired():
             return replace(token, noticed=0)
         case Revoked(private=said):
-            return replace(token, standing="revoked", reason=(said and said.reason) or None)
+            return replace(token, status="revoked", reason=(said and said.reason) or None)
         case Erased():
             return replace(token, name=None, description="", metadata={}, reason=None)
         case Created() | Exchanged():

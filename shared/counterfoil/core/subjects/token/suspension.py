@@ -18,7 +18,7 @@ def suspended(token: Token, command: Suspend) -> list[Event]:
     """Return the suspension, also of a token that its owner suspended: from then on the owner cannot undo it."""
     why = text.checked("reason", command.reason, text.REASON_LIMIT)
     by_owner = command.by.owner == token.owner and command.by.lacks("tokens.suspend")
-    if token.standing == "suspended" and (by_owner or not token.suspended_by_owner):
+    if token.status == "suspended" and (by_owner or not token.suspended_by_owner):
         return []
     return [Suspended(by_owner=by_owner, private=Private(reason=why) if why else None)]
 
@@ -27,7 +27,7 @@ def resumed(token: Token, command: Resume) -> list[Event]:
     """Return the resumption, or nothing if the token is not suspended."""
     refuse_beyond_token(command.by, token)
     refuse_beyond_life(command.by, token.expires_at)
-    if token.standing == "active":
+    if token.status == "active":
         return []
     if not token.suspended_by_owner and command.by.lacks("tokens.resume"):
         raise BeyondCaller(
