@@ -141,7 +141,7 @@ CORE: dict[str, Parser] = {
         imported_secrets.by_value,
         oneof("ghp_16C7e42F292c6912E7710c838347Ae178B4a", SECRET),
         (BadSecret, WeakSecret),
-        ("counterfoil.core.imported_secrets:could_be_foreign",),
+        ("counterfoil.core.imported_secrets:could_be_imported",),
     ),
     "counterfoil.core.imported_secrets:by_digest": Parser(
         lambda given: imported_secrets.by_digest("sha256", given),

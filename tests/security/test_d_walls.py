@@ -10,7 +10,7 @@ PLACE = Path(postgres.__file__).parent
 # A connection that is held, by the door or an audit, reads by the keys of its commands, or everything on purpose;
 # what borrows one from a pool is asked for by somebody.
 PAST_THE_WALL = {
-    "catalogue.family": "an account shows those that it opened, which lie beyond its own wall",
+    "scope_catalogue.family": "an account shows those that it opened, which lie beyond its own wall",
     "descent.moment": "the number of a transaction, and no rows",
     "descent.settled": "whether transactions are over, and no rows",
     "counted_use.take": "gathered over accounts, each with its own subject; counts alone, which the reader may not see",
@@ -19,11 +19,11 @@ PAST_THE_WALL = {
     "due.tokens_due": "the worker's, of all accounts",
     "followers.followings": "the operator's: how far each follower of the whole log has come",
     "followers.forget": "the operator's: a position in the whole log, and no event",
-    "foreign.algorithms": "which kinds of imported secrets there are at all, not whose",
-    "foreign.holders": "secrets are unique over all accounts; found by digests, which the reader may not see",
+    "imported_secrets.algorithms": "which kinds of imported secrets there are at all, not whose",
+    "imported_secrets.holders": "secrets are unique over all accounts; found by digests, which the reader may not see",
     "liveness.database_time": "the time, and no rows",
-    "jobs.open_jobs": "the worker's, of all accounts",
-    "jobs.progress": "by the keys of a job that was found in its account before",
+    "bulk_revocations.open_jobs": "the worker's, of all accounts",
+    "bulk_revocations.progress": "by the keys of a job that was found in its account before",
     "liveness.ask": "no rows",
     "log_state.log_state": "counts for the metrics and for readiness, of the whole log",
     "lookup.Lookup._fetch_digests": "who is this? the account is known only afterwards",
@@ -36,7 +36,7 @@ PAST_THE_WALL = {
     "peppers.left": "the operator's: how many secrets each pepper still holds, of all accounts",
     "sealed_log.last_positions": "which accounts' logs have grown, and how far; no event, and shown to nobody",
     "subject_row.versions": "by explicit keys, to tell what is outdated; versions alone",
-    "use.forget": "the worker's, of all accounts",
+    "last_used.forget": "the worker's, of all accounts",
     "users.first_account": "a login that names no account means the first of all",
     "users.user_by_email": "a login: password hashes are nothing that the reader may see",
     "users.users_by_email": "the operator's, on the server: whoever is locked out, of all accounts",

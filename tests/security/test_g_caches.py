@@ -26,7 +26,7 @@ def test_g28_nothing_that_verifies_knows_redis() -> None:
     modules = [path for package in (counterfoil, counterfoil_api) for path in Path(package.__path__[0]).rglob("*.py")]
     assert len(modules) > 50
     # But for the counters, which can refuse and have no say in what is accepted: `over` returns what its check found.
-    assert [path.name for path in modules if imported(path) & {"redis", "dramatiq"}] == ["tally.py"]
+    assert [path.name for path in modules if imported(path) & {"redis", "dramatiq"}] == ["counters.py"]
 
 
 async def test_g29_only_public_documents_may_be_cached(admin: Caller) -> None:
