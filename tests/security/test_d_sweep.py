@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from itertools import count
-from statistics import median
 from time import perf_counter
 
 import asyncpg
@@ -169,7 +168,7 @@ async def test_d17_a_foreign_thing_takes_as_long_as_none(admin: Caller, stranger
                 began = perf_counter()
                 assert (await questions[which].put(stranger)).status == 404
                 took[which].append(perf_counter() - began)
-        medians = [median(each) for each in took]
-        assert 1 / 2 < medians[0] / medians[1] < 2, (str(place), medians)
-        sums = [total + each for total, each in zip(sums, medians, strict=True)]
+        quickest = [min(each) for each in took]  # whatever else runs on the machine only adds
+        assert 1 / 2 < quickest[0] / quickest[1] < 2, (str(place), quickest)
+        sums = [total + each for total, each in zip(sums, quickest, strict=True)]
     assert 3 / 4 < sums[0] / sums[1] < 4 / 3, sums
