@@ -13,6 +13,7 @@ from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 from counterfoil_api.http.requests import edge
 from counterfoil_api.operations.api import Mount
+from counterfoil_api.operations.services import Services
 from counterfoil_dev.postgres import OWNER, Postgres
 
 
@@ -29,7 +30,7 @@ async def address(shelf: Shelf) -> AsyncIterator[str]:
         shelf.observed.append((method, route, status, problem))
 
     app = web.Application(middlewares=[edge(observe)], client_max_size=2_000)
-    Mount(shelf, believe).onto(app, things.routes)
+    Mount(Services.of(shelf), believe).onto(app, things.routes)
     async with served(app) as url:
         yield url
 

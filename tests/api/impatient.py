@@ -13,6 +13,7 @@ from counterfoil_api.http.request_limits import BOUNDS, Bounds
 from counterfoil_api.http.requests import edge
 from counterfoil_api.operations.api import Api, Mount
 from counterfoil_api.operations.reading import Body, Query
+from counterfoil_api.operations.services import Services
 
 PROBLEM = "urn:counterfoil:problem:"
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -60,7 +61,7 @@ async def tell_much(_: Shelf, query: Query[Search]) -> Thing:
 def app_with(bounds: Bounds, shelf: Shelf) -> web.Application:
     app = web.Application(middlewares=[edge(lambda *_: None)], client_max_size=2_000)
     app[BOUNDS] = bounds
-    Mount(shelf, believe).onto(app, [*things.routes, *odd.routes])
+    Mount(Services.of(shelf), believe).onto(app, [*things.routes, *odd.routes])
     return app
 
 

@@ -148,7 +148,7 @@ async def list_lines(shelf: Shelf, query: Query[Search]) -> Streamed[Search]:
     return Streamed(NDJSON, Lines(shelf, query.name, query.limit), {"Log-Head": "7"}, compress=query.name == "small")
 
 
-async def believe(_: Shelf, approach: PresentedCredentials) -> str:
+async def believe(approach: PresentedCredentials) -> str:
     match approach.credentials:
         case SecretGiven("good"):
             return "token"

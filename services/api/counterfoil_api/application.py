@@ -56,6 +56,7 @@ from counterfoil_api.native.tokens import (
 from counterfoil_api.native.users import login, user_lifecycle, users
 from counterfoil_api.operations.api import Api, Mount, Route
 from counterfoil_api.operations.openapi import document
+from counterfoil_api.operations.services import Services
 
 description = Api("description")
 
@@ -120,7 +121,8 @@ def make_app(
     async def opened(started: web.Application) -> AsyncIterator[None]:
         async with opening(settings) if opening else open_ledger(settings, shapes=shapes(dialects)) as ledger:
             ledgers.append(ledger)
-            mounting = Mount(ledger, authenticate, note_forbidden)
+            services = Services.of(ledger)
+            mounting = Mount(services, partial(authenticate, ledger), partial(note_forbidden, ledger))
             mounting.onto(started, routes())
             for dialect in spoken:
                 mounting.onto(started, routes_of(dialect))

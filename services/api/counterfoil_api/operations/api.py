@@ -3,14 +3,15 @@
     @api.post("/v1/tokens", refusals=(ScopeMissing,))
     async def create(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
 
-The first parameter is what the handler works with. Signatures are looked at once, when the application is made;
-the same look feeds the OpenAPI document, so the two cannot disagree.
+A parameter that is annotated with a plain type receives the service of that type (see `services`). Signatures are
+read once, when the application is made; the OpenAPI document is generated from the same result.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from inspect import getdoc, signature
-from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from aiohttp import web
 
@@ -24,12 +25,12 @@ from counterfoil_api.operations.etags import MATCH, field, refuse_weak, seen
 from counterfoil_api.operations.methods import WrongMethods
 from counterfoil_api.operations.reading import Parameter, Source, replayed
 from counterfoil_api.operations.replies import NO_STORE, REPLAYED, writer
+from counterfoil_api.operations.services import Services
 from counterfoil_api.operations.taking import credentials_in, taker
 
-Context = TypeVar("Context")
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
-Authenticate = Callable[[Context, PresentedCredentials], Awaitable[object]]
-Note = Callable[[Context, PresentedCredentials, object, Refusal], None]
+Authenticate = Callable[[PresentedCredentials], Awaitable[object]]
+Note = Callable[[PresentedCredentials, object, Refusal], None]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,6 +42,7 @@ class Route:
     path: str
     call: Callable[..., Awaitable[object]]
     parameters: tuple[Parameter, ...]
+    services: Mapping[str, type]
     returns: type
     tag: str
     summary: str
@@ -141,11 +143,13 @@ class Api:
         def declare(call: Handler) -> Handler:
             summary, _, description = (getdoc(call) or "").partition("\n")
             whole = f"{self.conventions.prefix}{path}"
+            services, parameters = _signature(call, whole)
             route = Route(
                 method=method,
                 path=whole,
                 call=call,
-                parameters=_parameters(call, whole),
+                parameters=parameters,
+                services=services,
                 returns=get_type_hints(call, include_extras=True)["return"],
                 tag=self.tag,
                 summary=summary.rstrip("."),
@@ -171,15 +175,15 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
-class Mount(Generic[Context]):
-    """What turns routes into aiohttp handlers: the context they work with, and who believes credentials.
+class Mount:
+    """Turns routes into aiohttp handlers, with the services that they work with and the function that authenticates.
 
-    `note` is told when somebody who was believed may not do what they ask for.
+    `note` is called when an authenticated caller is refused as forbidden.
     """
 
-    context: Context
-    authenticate: Authenticate[Context]
-    note: Note[Context] = lambda *_: None
+    services: Services
+    authenticate: Authenticate
+    note: Note = lambda *_: None
 
     def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
         """Add every route to the application."""
@@ -195,7 +199,8 @@ class Mount(Generic[Context]):
 
     def answer(self, route: Route) -> Answer:
         """The handler of one route, with nothing left to find out per request."""
-        context, authenticate, note, call = self.context, self.authenticate, self.note, route.call
+        authenticate, note = self.authenticate, self.note
+        call = partial(route.call, **{name: self.services.get(kind) for name, kind in route.services.items()})
         conventions = route.conventions
         take = taker(route.parameters, conventions, longest_body=route.longest_body)
         more = route.spelling.headers if route.spelling else {}
@@ -215,17 +220,17 @@ class Mount(Generic[Context]):
             async with in_time(seconds, changes=changes and asker is None and wrong is None) as under_way:
                 if wrong is not None:
                     if (approach := given.get(shown)) is not None:  # who asks is judged before what they ask
-                        await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                        await authenticate(approach)  # type: ignore[arg-type] # its reader gave it
                     raise wrong
                 if asker is not None:
                     approach = given[asker]
-                    given[asker] = await authenticate(context, approach)  # type: ignore[arg-type] # its reader gave it
+                    given[asker] = await authenticate(approach)  # type: ignore[arg-type] # its reader gave it
                     under_way.changes = changes  # nothing was changed before
                 try:
-                    response = write(await call(context, **given))
+                    response = write(await call(**given))
                 except Forbidden as refusal:
                     if asker is not None:
-                        note(context, approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
+                        note(approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
                     raise
                 except StaleRevision:
                     refuse_weak(field(request, MATCH))
@@ -247,10 +252,17 @@ def _apart(path: str, paths: frozenset[str]) -> str:
     return f"{above}/{last.removesuffix('}')}:(?!(?:{'|'.join(words)})$)[^/]+}}"
 
 
-def _parameters(call: Callable[..., object], path: str) -> tuple[Parameter, ...]:
+def _signature(call: Callable[..., object], path: str) -> tuple[Mapping[str, type], tuple[Parameter, ...]]:
+    """Return which parameters are services, by name and type, and how the others are read from a request."""
     hints = get_type_hints(call, include_extras=True)
-    names = list(signature(call).parameters)[1:]
-    return tuple(_parameter(name, hints[name], path) for name in names)
+    services: dict[str, type] = {}
+    parameters: list[Parameter] = []
+    for name in signature(call).parameters:
+        if f"{{{name}}}" not in path and isinstance(hints[name], type):
+            services[name] = hints[name]
+        else:
+            parameters.append(_parameter(name, hints[name], path))
+    return services, tuple(parameters)
 
 
 def _parameter(name: str, hint: Any, path: str) -> Parameter:  # noqa: ANN401 - a type form of any shape
@@ -260,4 +272,4 @@ def _parameter(name: str, hint: Any, path: str) -> Parameter:  # noqa: ANN401 - 
         inner, source = get_args(hint)[:2]
         if isinstance(source, Source):
             return Parameter(name, source, inner)
-    raise TypeError(f"{name} says neither where it comes from nor is it part of {path}")
+    raise TypeError(f"{name} is neither a service, nor a part of {path}, nor annotated with the source it is read from")

@@ -1,6 +1,6 @@
 """What anybody may read: the keys that bearers are verified with, and where OAuth's endpoints are (RFC 8414)."""
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -65,7 +65,7 @@ async def get_metadata(ledger: Ledger) -> Metadata:
     )
 
 
-def mount(app: web.Application, mounting: Mount[Any], public_url: str) -> None:
+def mount(app: web.Application, mounting: Mount, public_url: str) -> None:
     """Answer where RFC 8414 3 looks for an issuer with a path: between its host and that path."""
     path = urlsplit(public_url).path
     if path:
