@@ -9,6 +9,7 @@ from aiohttp import web
 
 from api.service import served
 from api.shelf import Nothing, Search, Shelf, Thing, believe, things
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
 from counterfoil_api.http.requests import edge
 from counterfoil_api.operations.api import Api, Mount
@@ -18,7 +19,7 @@ from counterfoil_api.operations.services import Services
 PROBLEM = "urn:counterfoil:problem:"
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-odd = Api("odd")
+odd = Api("odd", OURS)
 
 
 @odd.get("/endless")

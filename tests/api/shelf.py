@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 import msgspec
 
 from counterfoil.core.refusals import Overloaded, ScopeMissing
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, SecretGiven
 from counterfoil_api.http.errors import CredentialsRefused
 from counterfoil_api.operations.api import Api
@@ -59,7 +60,7 @@ class Shelf:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-things = Api("things")
+things = Api("things", OURS)
 
 
 @things.post("/things", refusals=(ScopeMissing,), asks=NewThing(name="a"), answers=Thing("a", "me"))

@@ -91,7 +91,7 @@ api = Api(
     "keys",
     Conventions(
         prefix="/pretend/api",
-        spelling=ErrorFormat(),
+        error_format=ErrorFormat(),
         envelope=Envelope,
         credentials=credentials,
         lenient=True,

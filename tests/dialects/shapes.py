@@ -20,7 +20,7 @@ def refused(path: str, answer: Answer) -> bool:
     """Whether this answer says no, which it has to in the dialect's own form."""
     if not _says_no(path, answer):
         return False
-    spelling = dialect_of(path).api.conventions.spelling
+    spelling = dialect_of(path).api.conventions.error_format
     assert spelling is not None
     assert answer.headers["Content-Type"] == spelling.media_type, answer
     document: msgspec.Struct = msgspec.json.decode(answer.body, type=spelling.shape)

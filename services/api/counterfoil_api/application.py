@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from counterfoil.settings import Settings
 from counterfoil_api import health
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import authenticate, note_forbidden
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
@@ -58,7 +59,7 @@ from counterfoil_api.operations.api import Api, Mount, Route
 from counterfoil_api.operations.openapi import document
 from counterfoil_api.operations.services import Services
 
-description = Api("description")
+description = Api("description", OURS)
 
 _PARTS = (
     *(

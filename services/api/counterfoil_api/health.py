@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from counterfoil.core.refusals import Misconfigured, Overloaded
 from counterfoil.postgres import liveness
 from counterfoil.postgres.log_state import log_state
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
 from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused
 from counterfoil_api.ledger import Ledger
@@ -18,7 +19,7 @@ from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Maybe
 from counterfoil_api.operations.replies import Page
 
-api = Api("health")
+api = Api("health", OURS)
 
 _PATIENCE_SECONDS = 3.0
 

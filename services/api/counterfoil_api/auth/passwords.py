@@ -15,15 +15,15 @@ from counterfoil.postgres.users import KnownUser, rehash, user_by_email
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.hashing import HashingTurns, to_its_end
+from counterfoil_api.auth.login_attempts import LoginAttempt, LoginTurns
 from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.http.errors import CredentialsRefused, OtpRequired
-from counterfoil_api.limits.logins import Login, Logins
 
 
 class Passwords:
     """Checks e-mail addresses and passwords."""
 
-    def __init__(self, pool: Pool, default: DefaultAccount, logins: Logins, codes: OneTimeCodes) -> None:
+    def __init__(self, pool: Pool, default: DefaultAccount, logins: LoginTurns, codes: OneTimeCodes) -> None:
         self._pool = pool
         self._default = default
         self._logins = logins
@@ -56,9 +56,9 @@ class Passwords:
         async with self._turns.turn(str(account), at_home=True):
             return await to_its_end(self._hasher.hash, one_spelling(password))
 
-    async def _known(self, account: UUID, given: PasswordGiven, login: Login) -> KnownUser:
+    async def _known(self, account: UUID, given: PasswordGiven, login: LoginAttempt) -> KnownUser:
         try:
-            async with self._turns.turn(login.line, at_home=login.at_home):
+            async with self._turns.turn(login.queue, at_home=login.at_home):
                 there, known = await user_by_email(self._pool, account, given.email)
                 right = await to_its_end(self._verify, known, given.password)
         except (Overloaded, asyncio.CancelledError):  # the latter where the wait was longer than a request may take
@@ -72,7 +72,7 @@ class Passwords:
             raise CredentialsRefused
         return known
 
-    async def _refuse_code(self, user: User, code: str | None, login: Login) -> None:
+    async def _refuse_code(self, user: User, code: str | None, login: LoginAttempt) -> None:
         if not user.totp:
             return
         if code is None:

@@ -6,12 +6,13 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.principal import Principal
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.dialects.register import DIALECTS
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker
 
-api = Api("dialects")
+api = Api("dialects", OURS)
 
 
 class DialectDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from counterfoil.core.secret import SecretShape
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.dialects import canvus, cloudflare, losant, scalingo, virtuozzo
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.http.problems import ErrorFormat
@@ -40,13 +41,13 @@ def client_headers(known: Iterable[Dialect] = DIALECTS) -> tuple[tuple[str, str]
 
 def error_format_under(dialects: Iterable[Dialect]) -> Callable[[str], ErrorFormat | None]:
     """How refusals are spelt under a path: under that of a dialect as its clients expect, else in problem documents."""
-    by_name = {each.name: each.api.conventions.spelling for each in dialects}
+    by_name = {each.name: each.api.conventions.error_format for each in dialects}
     return lambda path: by_name.get(path[1:].partition("/")[0])
 
 
 def routes_of(dialect: Dialect) -> list[Route]:
     """The operations of a dialect, and the one that describes them."""
-    described = Api("description")
+    described = Api("description", OURS)
 
     @described.get(dialect.openapi, cache="public, max-age=300")
     async def get_description(ledger: Ledger) -> dict[str, Any]:

@@ -112,7 +112,7 @@ _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 api = Api("tokens", Conventions(
-    prefix=_PREFIX, spelling=ScalingoErrors(), credentials=_approach, lenient=True, any_media_type=True,
+    prefix=_PREFIX, error_format=ScalingoErrors(), credentials=_approach, lenient=True, any_media_type=True,
     schemes=_SCHEMES,
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Scalingo", base=f"/{NAME}", api=api, shape=SHAPE)

@@ -71,7 +71,7 @@ class ErrorFormat(Protocol):
         """Return what refusals look like: examples by status and name."""
 
 
-SPELLING: Final = web.RequestKey("spelling", ErrorFormat)
+ERROR_FORMAT: Final = web.RequestKey("error_format", ErrorFormat)
 """Where a request keeps how its refusals are spelt, if they are no problem documents."""
 
 # Types are a promise to callers: never rename one, never give one another meaning.

@@ -11,11 +11,11 @@ from counterfoil.core.refusals import Overloaded, Refusal
 from counterfoil.logging import request_id
 from counterfoil.postgres.connection import LOST
 from counterfoil.postgres.schema_changes import OUTDATED
+from counterfoil_api.http import added_headers
 from counterfoil_api.http.addresses import CLIENT, Address, client_of
 from counterfoil_api.http.errors import BodyTooLarge, ExpectationFailed, InternalError, MethodNotAllowed, NoSuchPath
-from counterfoil_api.http.problems import SPELLING, ErrorFormat, arranged, kind_of, problem
+from counterfoil_api.http.problems import ERROR_FORMAT, ErrorFormat, arranged, kind_of, problem
 from counterfoil_api.http.security_headers import SEAL
-from counterfoil_api.limits import quotas
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ UNROUTED = "(none)"
 
 Observe = Callable[[str, str, int, float, str | None], None]
 Client = Callable[[web.Request], Address | None]
-SpellingOf = Callable[[str], ErrorFormat | None]
+ErrorFormatOf = Callable[[str], ErrorFormat | None]
 """How refusals are spelt under a path, where they are no problem documents."""
 
 
@@ -34,7 +34,7 @@ def sealed(response: web.StreamResponse, identity: str) -> None:
     headers.update(SEAL)
 
 
-def edge(observe: Observe, client: Client = client_of, spelling_of: SpellingOf = lambda _: None) -> Middleware:
+def edge(observe: Observe, client: Client = client_of, error_format_of: ErrorFormatOf = lambda _: None) -> Middleware:
     """The layer, telling `observe` (method, route, status, seconds, problem) of every answer.
 
     Everything inside finds the address of who asks, as `client` believes it, under `CLIENT`.
@@ -46,14 +46,14 @@ def edge(observe: Observe, client: Client = client_of, spelling_of: SpellingOf =
         identity = request_id(request.headers.get("X-Request-Id"))
         structlog.contextvars.bind_contextvars(request_id=identity)
         request[CLIENT] = client(request)
-        quotas.begin()
+        added_headers.begin()
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
-            response, refused = refused_response(error, request.get(SPELLING) or spelling_of(request.path))
+            response, refused = refused_response(error, request.get(ERROR_FORMAT) or error_format_of(request.path))
             challenged(response, request)
         sealed(response, identity)
-        response.headers.update(quotas.told())
+        response.headers.update(added_headers.added())
         if request.body_exists and not request.content.is_eof():
             # What was announced may never come (a proxy asks without the body, but with its length): whatever comes
             # next on this connection must not be taken for a part of it, nor a part of it for a request.
@@ -76,14 +76,14 @@ def challenged(response: web.Response, request: web.Request) -> None:
     response.headers.extend(("WWW-Authenticate", each) for each in arranged(offered, scheme))
 
 
-def refused_response(error: Exception, spelling: ErrorFormat | None = None) -> tuple[web.Response, str]:
+def refused_response(error: Exception, error_format: ErrorFormat | None = None) -> tuple[web.Response, str]:
     """The problem document of an exception, or how else it is spelt, and the name of that problem."""
     refusal = refusal_of(error)
-    if spelling is None:
+    if error_format is None:
         return problem(refusal), kind_of(refusal).name
     if type(refusal) is NoSuchPath:  # whose own words name our document
         refusal = NoSuchPath("No resource has this path; the OpenAPI document of this API lists its paths.")
-    response = spelling.response(refusal)
+    response = error_format.response(refusal)
     return response, kind_of(refusal).name
 
 

@@ -24,6 +24,7 @@ from counterfoil.core.emails import canonical
 from counterfoil.core.principal import NIL
 from counterfoil.core.secret import Peppers
 from counterfoil.uses.attempts import Attempts
+from counterfoil_api.auth.login_attempts import LoginAttempt
 from counterfoil_api.http.addresses import Address, network_of, site_of
 from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.limits.counting import CLEAR, NOTE, NOTED, RETURN, TURN
@@ -60,33 +61,6 @@ ELSEWHERE: Final = Delays(free=50, first_seconds=1, longest_seconds=900)
 """A person at all networks where they never logged in."""
 
 
-@dataclass(slots=True)
-class Login:
-    """One try: it has `passed` or `failed`, else it never was.
-
-    It waits for its turn to be computed in this line, `at_home` among those of people who logged in there before.
-    """
-
-    line: str
-    at_home: bool
-    settled: bool | None = None
-    crowded: bool = False
-    account: UUID = NIL
-    user: UUID = NIL
-
-    def passed(self) -> None:
-        """Password and code were right."""
-        self.settled = True
-
-    def failed(self, account: UUID = NIL, user: UUID = NIL) -> None:
-        """One of them was not; whose they were, if anybody's."""
-        self.settled, self.account, self.user = False, account, user
-
-    def crowded_out(self) -> None:
-        """Nothing was computed, since too many waited: the person has not failed, but their network is one of many."""
-        self.crowded = True
-
-
 class _Line:
     """Who logs in as one person from one network, one after the other."""
 
@@ -108,7 +82,7 @@ class Logins:
         self._homes: ExpiringMap[str, bool] = ExpiringMap(_MOST_HOMES)
 
     @asynccontextmanager
-    async def turn(self, account: UUID, email: str, address: Address | None) -> AsyncIterator[Login]:
+    async def turn(self, account: UUID, email: str, address: Address | None) -> AsyncIterator[LoginAttempt]:
         """One try for whoever says that they are this user of this account, or RateLimited before anything is computed.
 
         It counts as failed until it has passed, so that tries side by side are no more than tries in a row. Those of
@@ -123,7 +97,7 @@ class Logins:
         async with _place(line):
             waits: dict[str, int] = {}
             at_home, site = await self._is_home(home), site_of(address)
-            login = Login(here if at_home else site, at_home)
+            login = LoginAttempt(here if at_home else site, at_home)
             try:
                 if not at_home:  # first, since it costs least: nothing else is asked about a flood
                     await self._take_of_network(waits, f"logins:{site}")
@@ -161,10 +135,10 @@ class Logins:
             raise RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
         waits[key] = 0
 
-    async def _settle(self, login: Login, waits: dict[str, int], home: str, network: str) -> None:
+    async def _settle(self, login: LoginAttempt, waits: dict[str, int], home: str, network: str) -> None:
         if login.crowded:
             self._attempts.note(NIL, "login-limited", network=network)
-        if login.settled is False:
+        if login.succeeded is False:
             self._attempts.note(login.account, "login-failed", login.user, network=network)
             if seconds := max(waits.values()) // 1000:
                 log.warning("login_slowed", user_id=login.user, network=network, seconds=seconds)
@@ -174,8 +148,8 @@ class Logins:
                 if not login.crowded:
                     await self._quotas.give_back(key)
             else:
-                await self._tally.do(CLEAR if login.settled else RETURN, key)
-        if login.settled:
+                await self._tally.do(CLEAR if login.succeeded else RETURN, key)
+        if login.succeeded:
             self._homes.keep(home, value=True, seconds=_AT_HOME_MS / 1000)
             await self._tally.do(NOTE, home, _AT_HOME_MS)
 

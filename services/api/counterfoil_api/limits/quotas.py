@@ -1,8 +1,7 @@
 """So many in so much time: what is left of it, and how that is said (draft-ietf-httpapi-ratelimit-headers-10)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -13,6 +12,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import UsesExhausted
 from counterfoil.uses.attempts import Attempts
 from counterfoil.uses.counted_uses import CountedUses
+from counterfoil_api.http import added_headers
 from counterfoil_api.http.addresses import Address, network_of
 from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.http.problems import kind_of
@@ -73,19 +73,6 @@ class Quotas:
         await self.tally.do(GIVE_BACK, key, 1)
 
 
-_TOLD: Final[ContextVar[Mapping[str, str] | None]] = ContextVar("told", default=None)
-
-
-def begin() -> None:
-    """Begin a request, of which nothing is to be told yet: a connection's requests share their context."""
-    _TOLD.set(None)
-
-
-def told() -> Mapping[str, str]:
-    """The headers that tell the caller of this request about their quota."""
-    return _TOLD.get() or {}
-
-
 class Allowance:
     """How many requests each user and each token may make; without a quota, as many as they like.
 
@@ -142,7 +129,6 @@ class Allowance:
             "RateLimit-Policy": f'"{policy}";q={quota.most};w={quota.seconds}',
             "RateLimit": f'"{policy}";r={left.most};t={left.whole_seconds}',
         }
-        before = told()
-        _TOLD.set({name: ", ".join(filter(None, (before.get(name), text))) for name, text in said.items()})
+        added_headers.add(said)
         if not left.granted:
             raise RateLimited(retry_after=left.whole_seconds)

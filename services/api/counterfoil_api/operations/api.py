@@ -16,11 +16,10 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from aiohttp import web
 
 from counterfoil.core.refusals import Forbidden, Refusal, StaleRevision
-from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.http.cross_site import refuse_cross_site
-from counterfoil_api.http.problems import SPELLING, ErrorFormat
+from counterfoil_api.http.problems import ERROR_FORMAT, ErrorFormat
 from counterfoil_api.http.request_limits import bounds_of, in_time
-from counterfoil_api.operations.conventions import OURS, Conventions
+from counterfoil_api.operations.conventions import PLAIN, Conventions
 from counterfoil_api.operations.etags import MATCH, field, refuse_weak, seen
 from counterfoil_api.operations.methods import WrongMethods
 from counterfoil_api.operations.reading import Parameter, Source, replayed
@@ -29,8 +28,10 @@ from counterfoil_api.operations.services import Services
 from counterfoil_api.operations.taking import credentials_in, taker
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
-Authenticate = Callable[[PresentedCredentials], Awaitable[object]]
-Note = Callable[[PresentedCredentials, object, Refusal], None]
+Authenticate = Callable[[Any], Awaitable[object]]
+"""From the credentials that an API's reader returned to the caller, or the refusal."""
+Note = Callable[[Any, object, Refusal], None]
+"""Records that this caller, who presented these credentials, was refused as forbidden."""
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -54,12 +55,12 @@ class Route:
     cache: str
     longest_body: int | None = None
     patience_seconds: float | None = None
-    spelling: ErrorFormat | None = None
+    error_format: ErrorFormat | None = None
     instead_of: tuple[str, ...] = ()
     only_reads: bool = False
     streams: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
-    conventions: Conventions = OURS
+    conventions: Conventions = PLAIN
 
     @property
     def changes(self) -> bool:
@@ -79,7 +80,7 @@ class Route:
 class Api:
     """The operations of one part of the service, and the conventions that they share."""
 
-    def __init__(self, tag: str, conventions: Conventions = OURS) -> None:
+    def __init__(self, tag: str, conventions: Conventions = PLAIN) -> None:
         self.tag = tag
         self.conventions = conventions
         self.routes: list[Route] = []
@@ -125,7 +126,7 @@ class Api:
         cache: str = NO_STORE,
         longest_body: int | None = None,
         patience_seconds: float | None = None,
-        spelling: ErrorFormat | None = None,
+        error_format: ErrorFormat | None = None,
         instead_of: tuple[str, ...] = (),
         only_reads: bool = False,
         streams: tuple[str, ...] = (),
@@ -134,7 +135,7 @@ class Api:
         """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
 
         `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
-        `spelling` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
+        `error_format` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
         place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what changes nothing;
         `streams` are the media types that it may answer with beside JSON, and `headers` those that it
         adds to its answers.
@@ -161,7 +162,7 @@ class Api:
                 cache=cache,
                 longest_body=longest_body,
                 patience_seconds=patience_seconds,
-                spelling=spelling or self.conventions.spelling,
+                error_format=error_format or self.conventions.error_format,
                 conventions=self.conventions,
                 only_reads=only_reads,
                 instead_of=instead_of,
@@ -203,15 +204,15 @@ class Mount:
         call = partial(route.call, **{name: self.services.get(kind) for name, kind in route.services.items()})
         conventions = route.conventions
         take = taker(route.parameters, conventions, longest_body=route.longest_body)
-        more = route.spelling.headers if route.spelling else {}
+        more = route.error_format.headers if route.error_format else {}
         write = writer(route.returns, cache=route.cache, more=more, envelope=conventions.envelope)
         asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
         shown = credentials_in(route.parameters)
         retry = next((each.name for each in route.parameters if each.source is Source.IDEMPOTENCY_KEY), "")
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            if route.spelling is not None:
-                request[SPELLING] = route.spelling
+            if route.error_format is not None:
+                request[ERROR_FORMAT] = route.error_format
             if route.acts_for_somebody:
                 refuse_cross_site(request)
             given, wrong = await take(request)
@@ -220,17 +221,17 @@ class Mount:
             async with in_time(seconds, changes=changes and asker is None and wrong is None) as under_way:
                 if wrong is not None:
                     if (approach := given.get(shown)) is not None:  # who asks is judged before what they ask
-                        await authenticate(approach)  # type: ignore[arg-type] # its reader gave it
+                        await authenticate(approach)
                     raise wrong
                 if asker is not None:
                     approach = given[asker]
-                    given[asker] = await authenticate(approach)  # type: ignore[arg-type] # its reader gave it
+                    given[asker] = await authenticate(approach)
                     under_way.changes = changes  # nothing was changed before
                 try:
                     response = write(await call(**given))
                 except Forbidden as refusal:
                     if asker is not None:
-                        note(approach, given[asker], refusal)  # type: ignore[arg-type] # likewise
+                        note(approach, given[asker], refusal)
                     raise
                 except StaleRevision:
                     refuse_weak(field(request, MATCH))

@@ -1,60 +1,59 @@
-"""How one API speaks HTTP: where it is, how it says yes and no, and how its callers show who they are.
-
-Our own conventions are `OURS`. An API of a vendor has those that the vendor's clients expect.
-"""
+"""How one API uses HTTP: its prefix, its error format, its success envelope and its credentials."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
-from counterfoil_api.auth.credentials import PresentedCredentials, approach_of
+from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.http.problems import ErrorFormat
 from counterfoil_api.operations.retries import Retry, by_key
 
-Credentials = Callable[[web.Request, bytes], PresentedCredentials]
-"""Reads who asks from a request and the bytes of its body."""
+Credentials = Callable[[web.Request, bytes], object]
+"""Reads a caller's credentials from a request and its body; raises CredentialsMissing where the request has none."""
 Retries = Callable[[web.Request, bytes], Retry | None]
-"""Reads what makes a request the repeat of an earlier one."""
+"""Reads what marks a request as the repeat of an earlier one."""
 
-SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {
-        "token": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A token's secret, or the bearer that it was exchanged for.",
-        },
-        "password": {
-            "type": "http",
-            "scheme": "basic",
-            "description": "A user's e-mail address and password, and their one-time code as X-Authorization-OTP. "
-            "The address is looked up in the installation's first account, or in the one whose id is named before it: "
-            "ACCOUNT/ADDRESS. Or an empty user with a token's secret as the password.",
-        },
-    }
-)
+
+def no_credentials(_request: web.Request, _body: bytes) -> object:
+    """Refuse every caller: the API accepts no credentials."""
+    raise CredentialsMissing
+
+
+def first_of(*readers: Credentials) -> Credentials:
+    """Read the credentials of the first reader that finds its own in the request."""
+
+    def read(request: web.Request, body: bytes) -> object:
+        for reader in readers[:-1]:
+            try:
+                return reader(request, body)
+            except CredentialsMissing:
+                continue
+        return readers[-1](request, body)
+
+    return read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conventions:
     """The conventions of one API.
 
-    `prefix` comes before each of its paths. `spelling` is how it refuses; without one in problem documents. `envelope`
-    is a generic struct whose field `result` holds what a handler returned. `lenient` ignores query parameters that
-    are not known; `any_media_type` reads a JSON body whatever its Content-Type says. `schemes` are the security
-    schemes of its OpenAPI document.
+    `prefix` precedes each of its paths. `error_format` is the form of its refusals; None means problem documents.
+    `envelope` is a generic struct whose field `result` holds what a handler returns. `credentials` reads a caller's
+    credentials; `schemes` describe them in the OpenAPI document. `lenient` ignores unknown query parameters;
+    `any_media_type` reads a JSON body whatever its Content-Type is.
     """
 
     prefix: str = ""
-    spelling: ErrorFormat | None = None
+    error_format: ErrorFormat | None = None
     envelope: type | None = None
-    credentials: Credentials = lambda request, _: approach_of(request)
+    credentials: Credentials = no_credentials
     retry: Retries = by_key
     lenient: bool = False
     any_media_type: bool = False
-    schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SCHEMES)
+    schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-OURS: Final = Conventions()
+PLAIN = Conventions()
+"""Problem documents, and no credentials."""

@@ -207,10 +207,10 @@ def _responses(route: Route, schemas: Schemas) -> Json:
     doubt = (OutcomeUnknown,) if route.changes else ()
     site = (errors.CrossSite,) if route.acts_for_somebody else ()
     refusals = (*_ALWAYS, *own, *site, *conditional, *doubt, *route.refusals)
-    if route.spelling is None:
+    if route.error_format is None:
         said = refused(refusals, schemas)
     else:
-        said = _spelt(route.spelling, refusals, schemas, whole=route.conventions.spelling is not None)
+        said = _spelt(route.error_format, refusals, schemas, whole=route.conventions.error_format is not None)
     same = {"304": _same(route)} if is_conditional(route) else {}
     good, reply = str(shape.status), _reply(route, schemas)
     if good in said:  # in an API that refuses with the status of a good answer
@@ -238,18 +238,18 @@ def _same(route: Route) -> Json:
     }
 
 
-def _spelt(spelling: ErrorFormat, refusals: Iterable[type[Refusal]], schemas: Schemas, *, whole: bool) -> Json:
+def _spelt(error_format: ErrorFormat, refusals: Iterable[type[Refusal]], schemas: Schemas, *, whole: bool) -> Json:
     """The responses of an operation that says no in its own way.
 
     What never reaches it is a problem all the same, unless the whole API speaks so.
     """
     said = {} if whole else refused(_ALWAYS, schemas)
-    for status, examples in sorted(spelling.shown(refusals).items()):
+    for status, examples in sorted(error_format.shown(refusals).items()):
         shown = {name: {"value": example} for name, example in examples.items()}
         headers = _headers(("WWW-Authenticate", "Retry-After", "X-Request-Id"))
         response = said.setdefault(str(status), {"description": "", "headers": headers, "content": {}})
         response["description"] = "; ".join(filter(None, [response["description"], ", ".join(examples)]))
-        response["content"][spelling.media_type] = {"schema": schemas.of(spelling.shape), "examples": shown}
+        response["content"][error_format.media_type] = {"schema": schemas.of(error_format.shape), "examples": shown}
     return said
 
 

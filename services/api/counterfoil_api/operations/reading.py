@@ -17,7 +17,7 @@ from counterfoil.core.bounds import Address
 from counterfoil.core.refusals import BadText
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsMissing, InvalidRequest, MalformedRequest, UnsupportedMediaType
-from counterfoil_api.operations.conventions import OURS, Conventions
+from counterfoil_api.operations.conventions import PLAIN, Conventions
 from counterfoil_api.operations.dates import with_moments
 from counterfoil_api.operations.etags import MATCH, expectation, field
 from counterfoil_api.operations.form_fields import all_of, form_of, given_twice
@@ -80,7 +80,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def reader(parameter: Parameter, conventions: Conventions = OURS) -> Read:
+def reader(parameter: Parameter, conventions: Conventions = PLAIN) -> Read:
     """How this parameter is read, with everything that can be prepared already prepared."""
     match parameter.source:
         case Source.BODY:

@@ -26,7 +26,7 @@ class Schemas:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
         types += [reply_shape(route.returns, route.conventions.envelope).body for route in routes]
-        types += [route.spelling.shape for route in routes if route.spelling is not None]
+        types += [route.error_format.shape for route in routes if route.error_format is not None]
         distinct = [each for each in dict.fromkeys([*types, Problem]) if each not in (Page, Nothing)]
         found, self.components = msgspec.json.schema_components(distinct, ref_template=_SCHEMA)
         self._by_type = dict(zip(distinct, found, strict=True))

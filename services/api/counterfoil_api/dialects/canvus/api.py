@@ -62,7 +62,7 @@ api = Api(
     "tokens",
     Conventions(
         prefix="/canvus/api/v1",
-        spelling=CanvusErrors(),
+        error_format=CanvusErrors(),
         credentials=_approach,
         lenient=True,
         any_media_type=True,

@@ -101,7 +101,7 @@ api: Final = Api(
     "access",
     Conventions(
         prefix=_PREFIX,
-        spelling=CloudflareErrors(),
+        error_format=CloudflareErrors(),
         envelope=Result,
         credentials=approach,
         retry=by_attempt,

@@ -64,7 +64,7 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 api = Api("tokens", Conventions(
-    prefix=f"/{NAME}", spelling=LosantErrors(), credentials=_approach, lenient=True,
+    prefix=f"/{NAME}", error_format=LosantErrors(), credentials=_approach, lenient=True,
     schemes={"token": {"type": "http", "scheme": "bearer", "description": "An API token, or what a login gave."}},
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Losant", base=f"/{NAME}", api=api)

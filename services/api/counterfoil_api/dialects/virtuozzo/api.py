@@ -93,7 +93,7 @@ api = Api(
     "tokens",
     Conventions(
         prefix="/virtuozzo/1.0",
-        spelling=VirtuozzoErrors(),
+        error_format=VirtuozzoErrors(),
         credentials=_credentials,
         retry=_retry,
         lenient=True,

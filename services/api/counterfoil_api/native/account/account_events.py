@@ -13,6 +13,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import ScopeMissing
 from counterfoil.core.subjects.changes import Changes, changes_of
 from counterfoil.postgres.account_events import account_events, histories
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actors import Names, names
@@ -22,7 +23,7 @@ from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
-api = Api("audit")
+api = Api("audit", OURS)
 
 _MOST_FOLDED: Final = 1_000
 """Of a subject with more events than these, it is not told what each one changed."""

@@ -14,6 +14,7 @@ from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.scope_catalogue import those
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import authenticate, need
 from counterfoil_api.ledger import Ledger
@@ -24,7 +25,7 @@ from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMa
 from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
-api = Api("accounts")
+api = Api("accounts", OURS)
 
 Network = Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])]
 

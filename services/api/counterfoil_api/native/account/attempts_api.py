@@ -11,6 +11,7 @@ from counterfoil.core.cursor import BadCursor
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Denied, Forbidden, ScopeMissing, SecretTaken, UnknownUser
 from counterfoil.postgres.attempts import Attempted, attempts_of
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.http.problems import KINDS as PROBLEMS
@@ -23,7 +24,7 @@ from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
-api = Api("audit")
+api = Api("audit", OURS)
 
 
 KINDS: Final = sorted(

@@ -16,6 +16,7 @@ from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.text import normal
 from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.builtin_scopes import SETS
@@ -25,7 +26,7 @@ from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
 
-api = Api("scopes")
+api = Api("scopes", OURS)
 
 Sentence = Annotated[
     str,

@@ -18,6 +18,7 @@ from counterfoil.core.subjects.account import CreateAccount
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.scope_catalogue import family
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.accounts import AccountDocument, account_document, own_account, shown
@@ -27,7 +28,7 @@ from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
 from counterfoil_api.operations.replies import Made
 
-api = Api("accounts")
+api = Api("accounts", OURS)
 
 
 class FirstAdministrator(Given, frozen=True, kw_only=True):

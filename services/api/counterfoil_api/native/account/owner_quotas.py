@@ -25,6 +25,7 @@ from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres import owner_quotas as sql
 from counterfoil.postgres.scope_catalogue import by_name, those
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.documents import Cursor, Given, Limit, OwnerDocument, OwnerGiven, RateLimit
@@ -34,7 +35,7 @@ from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
 
-api = Api("owners")
+api = Api("owners", OURS)
 
 KIND = "owner_quota"
 OwnerType = Annotated[str, path_type("What the owner is.", "^(user|application|service)$", "service")]

@@ -14,6 +14,7 @@ from counterfoil.core.refusals import ScopeMissing, UnknownUser
 from counterfoil.core.subjects.access import Read, access_id_of
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.access_log import reads_of
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
@@ -23,7 +24,7 @@ from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
-api = Api("audit")
+api = Api("audit", OURS)
 
 
 class ReadQuery(PeriodQuery, frozen=True, kw_only=True):

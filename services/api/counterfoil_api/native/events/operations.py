@@ -4,6 +4,7 @@ from typing import Final
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import OperatorOnly, ScopeMissing, UnknownUser
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.errors import BeyondLog, TooManyStreams
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.events.documents import LogHeaders, LogPage, LogQuery
@@ -18,7 +19,7 @@ from counterfoil_api.operations.reading import Asker, ClientAddress, Headers, Qu
 from counterfoil_api.operations.replies import JSON, encode
 from counterfoil_api.operations.streaming import EVENT_STREAM, NDJSON, Streamed
 
-api = Api("audit")
+api = Api("audit", OURS)
 
 _DEFAULT_LIMIT: Final = 50
 

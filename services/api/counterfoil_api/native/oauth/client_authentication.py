@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from aiohttp import web
 
 from counterfoil.core.refusals import Refusal
+from counterfoil_api.auth.conventions import SCHEMES
 from counterfoil_api.auth.credentials import (
     Credentials,
     PresentedCredentials,
@@ -23,7 +24,7 @@ from counterfoil_api.auth.credentials import (
 )
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsRepeated
-from counterfoil_api.operations.conventions import SCHEMES, Conventions
+from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.reading import form_and_query
 
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9a-fA-F]{2})")

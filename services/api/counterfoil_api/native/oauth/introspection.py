@@ -56,7 +56,7 @@ _INACTIVE = Verdict(active=False)
 
 @api.post(
     "/v1/introspect",
-    spelling=OAUTH,
+    error_format=OAUTH,
     scope="tokens.introspect",
     only_reads=True,
     refusals=(ScopeMissing,),

@@ -38,7 +38,7 @@ class Done(msgspec.Struct, frozen=True):
 
 @api.post(
     "/v1/oauth/revoke",
-    spelling=OAUTH,
+    error_format=OAUTH,
     scope="tokens.revoke",
     refusals=(ScopeMissing, UnsupportedTokenType),
     asks=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's

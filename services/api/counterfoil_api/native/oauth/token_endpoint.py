@@ -44,7 +44,7 @@ _NEEDED: Final = "client_credentials needs a token's id as client_id and its sec
 
 @api.post(
     "/v1/oauth/token",
-    spelling=OAUTH,
+    error_format=OAUTH,
     refusals=(
         *(CredentialsMissing, CredentialsRepeated, UnsupportedGrantType, ExchangeRefused, TargetRefused),
         *(BeyondAudience, BadScope, BeyondCaller, EntryTooLarge, AssertionRefused, IssuerUnavailable),

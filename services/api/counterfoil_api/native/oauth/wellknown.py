@@ -8,11 +8,12 @@ from aiohttp import web
 
 from counterfoil.core.refusals import Overloaded
 from counterfoil_api.auth.bearers import PublicJwk
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.oauth.token_requests import CLIENT, EXCHANGE
 from counterfoil_api.operations.api import Api, Mount
 
-api = Api("bearers")
+api = Api("bearers", OURS)
 
 _METADATA: Final = "/.well-known/oauth-authorization-server"
 

@@ -11,6 +11,7 @@ from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadDuration, BadReference, ScopeMissing, UnknownUser
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
 from counterfoil.postgres.liveness import database_time
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef
@@ -20,7 +21,7 @@ from counterfoil_api.native.tokens.showing import alert_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
-api = Api("alerts")
+api = Api("alerts", OURS)
 
 _QUESTION = "alerts"
 Window = Annotated[Span, Meta(description="How far ahead, such as 7d.")]

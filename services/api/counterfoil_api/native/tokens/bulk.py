@@ -37,6 +37,7 @@ from counterfoil.postgres.bulk_revocations import job_by_id, latest_jobs, progre
 from counterfoil.postgres.descent import LONGEST_SECONDS
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
@@ -62,7 +63,7 @@ from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMa
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
 
-api = Api("bulk revocation")
+api = Api("bulk revocation", OURS)
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PATIENCE_SECONDS: Final = LONGEST_SECONDS + 10.0

@@ -39,6 +39,7 @@ from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.owner_quotas import rooms
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish, creation
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.auth.principals import need
 from counterfoil_api.http.addresses import network_of
@@ -53,7 +54,7 @@ from counterfoil_api.operations.answering import executed
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, ClientAddress
 
-api = Api("tokens")
+api = Api("tokens", OURS)
 
 LONGEST_BODY = 4 * 2**20
 BORN = "created_at"

@@ -43,6 +43,7 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
 from counterfoil.uses.issue import Wish
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.auth.principals import authenticate, reach
 from counterfoil_api.auth.verification import look, refuse_networks
@@ -50,18 +51,18 @@ from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.catalogue import expanded
 from counterfoil_api.native.account.described import undescribed
 from counterfoil_api.native.documents import Copy, Issued, NewToken, OwnerGiven, Rotation, TokenDocument
+from counterfoil_api.native.tokens.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import token_document
 from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.native.tokens.wishes import Turn, issue, rotate, trusting
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
 
-api = Api("tokens")
+api = Api("tokens", OURS)
 
 _WORDS = (*(BadText, BadScope, BadMetadata, BadDuration, BadExpiry, BadNetwork, BadRateLimit, BadQuota, EntryTooLarge),)
 _OWNER = (BadOwner, UnknownUser, UserGone, OwnerQuotaExceeded)

@@ -8,6 +8,7 @@ import structlog
 from msgspec import Meta
 
 from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import InvalidRequest, RateLimited
 from counterfoil_api.ledger import Ledger
@@ -18,7 +19,7 @@ from counterfoil_api.operations.reading import Body, ClientAddress
 from counterfoil_api.operations.replies import Accepted
 
 log = structlog.get_logger()
-api = Api("leaks")
+api = Api("leaks", OURS)
 
 MOST: Final = 1_000
 _LONGEST_BODY: Final = 2 * 1024 * 1024

@@ -15,6 +15,7 @@ from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadReference, BadText, NotFound, ScopeMissing, UnknownUser
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actors import Names, names
@@ -29,15 +30,15 @@ from counterfoil_api.native.documents import (
     TokenDocument,
     TokenPage,
 )
+from counterfoil_api.native.tokens.examples import TOKEN, TOKENS
 from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, wanted_by
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import event_document, listed_document, token_document
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.examples import TOKEN, TOKENS
 from counterfoil_api.operations.reading import Asker, Query
 from counterfoil_api.operations.replies import Tagged
 
-api = Api("tokens")
+api = Api("tokens", OURS)
 
 Order = Literal[
     "created", "name", "expires", "updated", "last_used", "number",

@@ -21,6 +21,7 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.uses.issue import Wish
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.errors import BadCode, PasswordNeeded
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.described import undescribed
@@ -33,7 +34,7 @@ from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
 from counterfoil_api.operations.replies import Made, Tagged
 
-api = Api("users")
+api = Api("users", OURS)
 
 
 @api.post("/v1/users/self/totp", refusals=(PasswordNeeded, NotFound))

@@ -15,6 +15,7 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.errors import PasswordNeeded
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.documents import Ending, Resumption, Revocation
@@ -27,7 +28,7 @@ from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.operations.replies import Tagged
 
-api = Api("users")
+api = Api("users", OURS)
 
 _LEAVE = Revocation(reason="On leave until spring.")
 

@@ -38,6 +38,7 @@ from counterfoil.core.subjects.user_events import Role
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.timeline import events_of
 from counterfoil.postgres.users import UserFilter, users_of
+from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actors import names
@@ -59,7 +60,7 @@ from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMa
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
 
-api = Api("users")
+api = Api("users", OURS)
 
 TARGET: Final = (ScopeMissing, NotFound, BadReference)
 _PASSWORD_BYTES: Final = 18
