@@ -1,16 +1,18 @@
-"""The README's tour does what it says, against the service that its first command starts."""
+"""The tour, in the README and in that of the command line, prints what they say, with a service that `up` runs."""
 
 import os
 import re
 import subprocess
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from counterfoil_dev.running import Service, running_service
+from readmes import TOP, Readme
 
-README = Path(__file__).parent.parent / "README.md"
-VENV = README.parent / ".venv" / "bin"
+TOUR = (Readme(TOP / "README.md"), Readme(TOP / "shared" / "counterfoil" / "cli" / "README.md"))
+VENV = TOP / ".venv" / "bin"
 _NORMAL = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"(cfl_[a-z]+_)[0-9A-Za-z]{4,49}"), r"\1SECRET"),
@@ -22,9 +24,9 @@ _NORMAL = (
 
 
 def steps() -> list[tuple[str, str]]:
-    """Every command of the README's console blocks, with what it prints."""
+    """Every command of the tour's console blocks, with what it prints."""
     found = []
-    for block in re.findall(r"^```console\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL):
+    for block in chain.from_iterable(readme.blocks("console") for readme in TOUR):
         for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, printed = step.partition("\n")
             found.append((command, printed))
@@ -44,30 +46,30 @@ def agree(promised: str, printed: str) -> bool:
 
 
 def checkout_with(service: Service, directory: Path) -> Path:
-    """A directory with what the tour finds in a checkout in which `up` is running."""
+    """Make a directory that looks like a checkout in which `up` is running."""
     (directory / ".venv").symlink_to(VENV.parent)
     (directory / ".counterfoil").symlink_to(service.root)
     return directory
 
 
 def toured(service: Service, checkout: Path) -> list[str]:
-    """Run every command, as a shell of one's own would, and return what each printed."""
+    """Run every command in one shell, and return what each printed."""
     script = "".join(f"{command}\necho '<<<>>>'\n" for command, _ in steps())
     script = script.replace("http://127.0.0.1:8080", service.url)
-    told = {
+    environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("COUNTERFOIL_")},
         "PATH": f"{VENV}:{os.environ['PATH']}",
         "COLUMNS": "140",  # tables, as in a terminal
     }
     ran = subprocess.run(
-        ["bash", "-c", script], cwd=checkout, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ["bash", "-c", script], cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, timeout=200, check=True,
     )  # fmt: skip
     return ran.stdout.replace(service.url, "http://127.0.0.1:8080").split("<<<>>>\n")
 
 
 @pytest.mark.timeout(500)
-def test_the_tour_prints_what_the_readme_says_and_does_so_again(place: Path, tmp_path: Path) -> None:
+def test_the_tour_prints_what_the_readmes_say_also_when_it_is_repeated(place: Path, tmp_path: Path) -> None:
     with running_service(place) as service:
         checkout = checkout_with(service, tmp_path)
         for printed in (toured(service, checkout), toured(service, checkout)):
@@ -81,7 +83,7 @@ def test_the_tour_prints_what_the_readme_says_and_does_so_again(place: Path, tmp
         assert not {name for name in readable if "json" in name or "env" in name}
 
 
-def test_the_tour_depends_on_no_number_and_no_place_that_others_share() -> None:
+def test_the_tour_uses_no_fixed_number_and_no_shared_folder() -> None:
     commands = "\n".join(command for command, _ in steps())
     assert "/tmp" not in commands
     assert not re.search(r"\b(show|events|rotate|revoke|renew|disable|remove) \d", commands)

@@ -20,9 +20,10 @@ from api.trusts import Trusting
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 
-README = Path(__file__).parents[2] / "README.md"
-VENV = README.parent / ".venv" / "bin"
-SECTION = README.read_text().partition("### CI without stored secrets")[2].partition("\n## ")[0]
+TOP = Path(__file__).parents[2]
+VENV = TOP / ".venv" / "bin"
+README = TOP / "services" / "api" / "counterfoil_api" / "auth" / "README.md"
+SECTION = README.read_text().partition("## CI without stored secrets")[2].partition("\n## ")[0]
 [COMMAND] = re.findall(r"^```sh\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
 GITHUB, GITLAB = (
     yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)

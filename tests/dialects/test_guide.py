@@ -15,11 +15,11 @@ from counterfoil_api.application import make_app
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_dev.postgres import OWNER, Postgres
 
-GUIDE = Path(__file__).parents[2] / "services" / "api" / "README.md"
+GUIDE = Path(__file__).parents[2] / "services" / "api" / "counterfoil_api" / "dialects" / "README.md"
 
 
 def shown() -> str:
-    section = GUIDE.read_text().partition("\n## Adding a dialect\n")[2].partition("\n## ")[0]
+    section = GUIDE.read_text().partition("\n## Adding a dialect\n")[2]
     (code,) = re.findall(r"^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     assert isinstance(code, str)
     return code

@@ -216,7 +216,7 @@ def test_an_optional_variable_left_empty_is_absent() -> None:
 
 
 def test_the_readme_documents_every_setting_and_its_default() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "services" / "README.md").read_text()
     for variable in VARIABLES:
         default = f"`{variable.default}`" if variable.default else "none"
         assert f"| `{variable.name}` | {default} | {', '.join(variable.needed_by)} | {variable.says} |" in readme
