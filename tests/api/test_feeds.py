@@ -10,9 +10,9 @@ import pytest_asyncio
 
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.sealed_log import head_of
-from counterfoil_api.native.events import feeds
-from counterfoil_api.native.events.feeds import Feed, Feeds, Kept
-from counterfoil_api.native.events.log_watch import LogWatch
+from counterfoil_api.events import feeds
+from counterfoil_api.events.feeds import Feed, Feeds, Kept
+from counterfoil_api.events.log_watch import LogWatch
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all
 from postgres.tenant import Tenant, tenant_of

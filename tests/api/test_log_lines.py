@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from counterfoil.core.codec import canonical
 from counterfoil.postgres.sealed_log import SealedEvent
-from counterfoil_api.native.events.lines import Sight, document, lines, place, printable
+from counterfoil_api.events.lines import Sight, document, lines, place, printable
 
 ACCOUNT, OTHER, SUBJECT = UUID(int=1), UUID(int=2), UUID(int=3)
 SIGHT = Sight(ACCOUNT, users=True)

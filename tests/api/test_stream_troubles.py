@@ -25,8 +25,8 @@ from counterfoil.door import Door
 from counterfoil.postgres import sealing as postgres_sealing
 from counterfoil.uses.key_encryption import Sealing
 from counterfoil_api.application import make_app
+from counterfoil_api.events import live as streams
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
-from counterfoil_api.native.events import live as streams
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all, sealed_beside
 

@@ -17,11 +17,11 @@ from counterfoil.postgres.listing import Filter, page_of
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.auth.principals import need
 from counterfoil_api.dialects.dialect import Dialect
+from counterfoil_api.handling.answering import executed
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.http.problems import KINDS, kind_of, refusal_response
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.operations.answering import executed
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.reading import Asker, Body, Fields, path_type

@@ -34,9 +34,9 @@ from counterfoil_api.auth.secret_formats import SecretFormats
 from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.auth.verification import Sources
 from counterfoil_api.dialects.owners import Owners
+from counterfoil_api.events.streams import Streams
 from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
-from counterfoil_api.native.events.streams import Streams
 
 log = structlog.get_logger()
 

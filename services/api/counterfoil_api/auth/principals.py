@@ -7,7 +7,7 @@ from datetime import datetime
 from counterfoil.core.emails import canonical
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import Refusal, ScopeMissing, UnknownSecret
-from counterfoil.core.subjects.token.state import good_until, stands_for_its_owner
+from counterfoil.core.subjects.token.state import Token, good_until, stands_for_its_owner
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user
 from counterfoil_api.auth.bearers import chain, header_of
@@ -80,6 +80,16 @@ def reach(asker: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Own
     if asker.owner is None or all(map(asker.lacks, own)):
         need(asker, scope)
     return asker.owner
+
+
+def is_own(asker: Principal, token: Token) -> bool:
+    """Whether a token is the caller itself, or acts on behalf of the same owner."""
+    return asker.actor == Actor("token", token.id) or is_for(asker, token.owner)
+
+
+def is_for(asker: Principal, owner: Owner | None) -> bool:
+    """Whether the caller acts on behalf of this owner."""
+    return owner is not None and asker.owner == owner
 
 
 async def _by_token(ledger: Ledger, given: SecretGiven | BearerGiven, approach: PresentedCredentials) -> Principal:

@@ -13,9 +13,9 @@ from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.principals import authenticate
+from counterfoil_api.handling.described import Undescribed
+from counterfoil_api.handling.wishes import issue
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.described import Undescribed
-from counterfoil_api.native.tokens.wishes import issue
 
 
 @dataclass(frozen=True, slots=True, repr=False)

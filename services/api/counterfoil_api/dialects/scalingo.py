@@ -36,11 +36,11 @@ from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.times import milliseconds
+from counterfoil_api.handling.wishes import Turn, issue, rotate
 from counterfoil_api.http import errors as complaints
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.tokens.token_exchange import BearerRequest, with_secret
-from counterfoil_api.native.tokens.wishes import Turn, issue, rotate
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Presented, path_type

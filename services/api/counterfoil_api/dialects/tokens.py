@@ -13,10 +13,9 @@ from counterfoil.core.subjects.token.state import is_session
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort, numbered_page
 from counterfoil.postgres.listing import one as one_token
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import is_for, is_own, reach
+from counterfoil_api.handling.answering import answered
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.reads import is_for, is_own
-from counterfoil_api.operations.answering import answered
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")

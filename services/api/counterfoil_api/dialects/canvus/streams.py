@@ -20,14 +20,14 @@ from counterfoil.core.principal import Owner
 from counterfoil.core.subjects.token.state import is_session
 from counterfoil.postgres.listing import Listed, one
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
+from counterfoil_api.auth.principals import is_for
 from counterfoil_api.dialects.canvus.documents import AccessToken, canvus_id, local, token_document
+from counterfoil_api.events.batches import PIECE_BYTES, Piece
+from counterfoil_api.events.feeds import Feed
+from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.events.lines import printable
+from counterfoil_api.events.live import LiveStream
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.reads import is_for
-from counterfoil_api.native.events.batches import PIECE_BYTES, Piece
-from counterfoil_api.native.events.feeds import Feed
-from counterfoil_api.native.events.held_callers import HeldCaller
-from counterfoil_api.native.events.lines import printable
-from counterfoil_api.native.events.live import LiveStream
 from counterfoil_api.operations.replies import encode
 
 _NONE: Final = "false", "0"

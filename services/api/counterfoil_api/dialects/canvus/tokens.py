@@ -22,10 +22,10 @@ from counterfoil_api.dialects.canvus.documents import AccessToken, Described, To
 from counterfoil_api.dialects.canvus.ids import token_of
 from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, Watched
 from counterfoil_api.dialects.canvus.users import user_meant
+from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.handling.wishes import issue
 from counterfoil_api.http.errors import InvalidRequest, TooManyStreams
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.events.held_callers import HeldCaller
-from counterfoil_api.native.tokens.wishes import issue
 from counterfoil_api.operations.reading import Asker, Body, ClientAddress, IdempotencyKey, Query
 from counterfoil_api.operations.replies import JSON, Page, encode
 from counterfoil_api.operations.streaming import Streamed

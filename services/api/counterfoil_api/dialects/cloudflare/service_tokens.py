@@ -39,10 +39,10 @@ from counterfoil_api.dialects.cloudflare.documents import (
     duration_of,
     with_secret,
 )
+from counterfoil_api.handling.answering import recalled
+from counterfoil_api.handling.wishes import Turn, issue, rotate
 from counterfoil_api.http.errors import NoSuchPath
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.tokens.wishes import Turn, issue, rotate
-from counterfoil_api.operations.answering import recalled
 from counterfoil_api.operations.reading import path_type
 from counterfoil_api.operations.retries import Retry
 

@@ -24,9 +24,9 @@ from counterfoil_api.dialects.cloudflare.documents import (
     duration_of,
 )
 from counterfoil_api.dialects.cloudflare.service_tokens import AccountId, Place, ServiceTokenId, ZoneId
+from counterfoil_api.handling.answering import answered
+from counterfoil_api.handling.wishes import Turn, rotate
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.tokens.wishes import Turn, rotate
-from counterfoil_api.operations.answering import answered
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
 from counterfoil_api.operations.retries import Retry
 

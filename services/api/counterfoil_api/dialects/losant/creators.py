@@ -10,9 +10,9 @@ from counterfoil.core.opaque_ids import OpaqueIds
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.postgres.names import Named, names_of
 from counterfoil_api.dialects.losant.documents import TOKEN, USER, Creator
+from counterfoil_api.handling.actors import visible
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.limits.expiring_map import ExpiringMap
-from counterfoil_api.native.account.actors import visible
 
 _MOST: Final = 10_000
 _NAME_SECONDS: Final = 60.0

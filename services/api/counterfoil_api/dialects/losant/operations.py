@@ -34,8 +34,8 @@ from counterfoil_api.dialects.losant.documents import (
     token_document,
 )
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, kept
+from counterfoil_api.handling.wishes import issue
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.tokens.wishes import issue
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query, path_type
 from counterfoil_api.operations.replies import New
 

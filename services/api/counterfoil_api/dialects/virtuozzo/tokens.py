@@ -34,9 +34,9 @@ from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
 from counterfoil_api.dialects.virtuozzo.methods import items, scope_of, scopes_of, words
 from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, TokenChanges, TokensToEnd, TokensToSee
 from counterfoil_api.dialects.virtuozzo.templates import template_named
+from counterfoil_api.handling.wishes import Turn, issue, rotate
 from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest, PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.tokens.wishes import Turn, issue, rotate
 from counterfoil_api.operations.reading import Asker, ClientAddress, Fields, IdempotencyKey
 
 _PATH: Final = "/users/authentication/rest"

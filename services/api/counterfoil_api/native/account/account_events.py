@@ -15,8 +15,8 @@ from counterfoil.core.subjects.changes import Changes, changes_of
 from counterfoil.postgres.account_events import account_events, histories
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.actors import Names, names
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
 from counterfoil_api.native.documents import ActorDocument, Cursor, EventDocument, Limit
 from counterfoil_api.native.tokens.showing import event_document

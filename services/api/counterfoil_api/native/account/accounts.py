@@ -17,9 +17,9 @@ from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import authenticate, need
+from counterfoil_api.handling.answering import answered
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.documents import Duration, Given, Name, Revocation, Span
-from counterfoil_api.operations.answering import answered
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.replies import Tagged

@@ -13,12 +13,12 @@ from counterfoil.core.refusals import Denied, Forbidden, ScopeMissing, SecretTak
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.http.problems import KINDS as PROBLEMS
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
-from counterfoil_api.native.account.actors import Names, actor_document, names
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
 from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.operations.api import Api

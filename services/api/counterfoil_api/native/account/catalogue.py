@@ -18,9 +18,9 @@ from counterfoil.core.text import normal
 from counterfoil.postgres.scope_catalogue import by_name, those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.builtin_scopes import SETS
-from counterfoil_api.native.account.described import refuse_undescribed
 from counterfoil_api.native.documents import SCOPE, Cursor, Given, Limit, Scopes
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type

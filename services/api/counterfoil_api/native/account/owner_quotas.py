@@ -27,10 +27,10 @@ from counterfoil.postgres import owner_quotas as sql
 from counterfoil.postgres.scope_catalogue import by_name, those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.answering import executed
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.documents import Cursor, Given, Limit, OwnerDocument, OwnerGiven, RateLimit
 from counterfoil_api.native.users.references import owner_meant
-from counterfoil_api.operations.answering import executed
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged

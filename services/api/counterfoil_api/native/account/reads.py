@@ -9,16 +9,15 @@ from msgspec import UNSET, Meta
 
 from counterfoil.core.cursor import BadCursor
 from counterfoil.core.events import Fact
-from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import ScopeMissing, UnknownUser
 from counterfoil.core.subjects.access import Read, access_id_of
-from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.access_log import reads_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
-from counterfoil_api.native.account.actors import Names, actor_document, names
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
 from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.operations.api import Api
@@ -91,16 +90,6 @@ async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[Re
     await ledger.witness.tell(asker, "reads", shown=len(page))
     known = await names(ledger, asker, (event.reader.id for event in map(_read, page)))
     return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
-
-
-def is_own(asker: Principal, token: Token) -> bool:
-    """Whether a token is the asker itself, or acts on behalf of the same owner."""
-    return asker.actor == Actor("token", token.id) or is_for(asker, token.owner)
-
-
-def is_for(asker: Principal, owner: Owner | None) -> bool:
-    """Whether somebody asks on behalf of this owner."""
-    return owner is not None and asker.owner == owner
 
 
 def _logs(account: UUID, reader: UUID) -> list[UUID]:

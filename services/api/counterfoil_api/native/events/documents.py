@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.subjects import KINDS
+from counterfoil_api.events.lines import LogLine
 from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.account.periods import PeriodQuery
-from counterfoil_api.native.events.lines import LogLine
 
 LATEST: Final = "latest"
 _TYPES: Final = sorted({word for events in KINDS.values() for word in events})

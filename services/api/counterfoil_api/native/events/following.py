@@ -6,11 +6,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from counterfoil_api.events.batches import Form
+from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.events.batches import Form
 from counterfoil_api.native.events.documents import LogPage, LogQuery
-from counterfoil_api.native.events.held_callers import HeldCaller
 from counterfoil_api.native.events.readings import Reading
 from counterfoil_api.native.events.stream import Stream
 from counterfoil_api.operations.streaming import EVENT_STREAM, NDJSON, Streamed

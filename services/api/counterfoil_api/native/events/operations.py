@@ -5,12 +5,12 @@ from typing import Final
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import OperatorOnly, ScopeMissing, UnknownUser
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.events.held_callers import READS_LOG, READS_USERS, HeldCaller
+from counterfoil_api.events.lines import printable
 from counterfoil_api.http.errors import BeyondLog, TooManyStreams
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.events.documents import LogHeaders, LogPage, LogQuery
 from counterfoil_api.native.events.following import follow, live_form, resumed
-from counterfoil_api.native.events.held_callers import READS_LOG, READS_USERS, HeldCaller
-from counterfoil_api.native.events.lines import printable
 from counterfoil_api.native.events.readings import reading_of
 from counterfoil_api.native.events.replaying import page, replay
 from counterfoil_api.operations.accepting import accepts, preferred

@@ -14,12 +14,12 @@ from counterfoil.core.subjects import KINDS
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import LogFilter, Window, head_of, window
 from counterfoil_api.auth.principals import need
+from counterfoil_api.events.lines import Sight, sight_of
 from counterfoil_api.http.errors import BeyondLog, CredentialsInQuery, InvalidRequest
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import actor_meant
 from counterfoil_api.native.account.periods import period_of
 from counterfoil_api.native.events.documents import LATEST, LogQuery
-from counterfoil_api.native.events.lines import Sight, sight_of
 from counterfoil_api.native.tokens.references import is_reference
 
 _TYPES: Final = frozenset(word for events in KINDS.values() for word in events)

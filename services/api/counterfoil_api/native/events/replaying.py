@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from counterfoil.postgres.sealed_log import SealedEvent
+from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.events.lines import document, lines, place
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.events.documents import LogPage
-from counterfoil_api.native.events.held_callers import HeldCaller
-from counterfoil_api.native.events.lines import document, lines, place
 from counterfoil_api.native.events.readings import Reading
 
 _WINDOW: Final = 1_000

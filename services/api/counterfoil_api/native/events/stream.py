@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from counterfoil.postgres.sealed_log import SealedEvent
 from counterfoil.uses.access_log import AccessLog
-from counterfoil_api.native.events.batches import Form, Piece, Shape, ending, keep_alive, opening, pieces_of
-from counterfoil_api.native.events.feeds import Feed
-from counterfoil_api.native.events.held_callers import HeldCaller
-from counterfoil_api.native.events.live import LiveStream
+from counterfoil_api.events.batches import Form, Piece, Shape, ending, keep_alive, opening, pieces_of
+from counterfoil_api.events.feeds import Feed
+from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.events.live import LiveStream
+from counterfoil_api.events.streams import CREDENTIAL, Streams
 from counterfoil_api.native.events.readings import Reading
-from counterfoil_api.native.events.streams import CREDENTIAL, Streams
 
 
 class Stream(LiveStream):

@@ -38,10 +38,10 @@ from counterfoil.postgres.descent import LONGEST_SECONDS
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import is_for, reach
+from counterfoil_api.handling.answering import answered
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.reads import is_for
 from counterfoil_api.native.documents import Resumption
 from counterfoil_api.native.tokens.bulk_documents import (
     LEAKED,
@@ -57,7 +57,6 @@ from counterfoil_api.native.tokens.bulk_documents import (
 )
 from counterfoil_api.native.tokens.bulk_showing import job_document, plan_document
 from counterfoil_api.native.tokens.filters import wanted_by
-from counterfoil_api.operations.answering import answered
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Tagged

@@ -7,7 +7,7 @@ import msgspec
 from counterfoil.core.subjects.bulk_revocation import BulkRevocation
 from counterfoil.postgres.bulk_revocations import Progress
 from counterfoil.postgres.selection import Look
-from counterfoil_api.native.account.actors import bare
+from counterfoil_api.handling.actors import bare
 from counterfoil_api.native.documents import OwnerDocument, TokenPlanned
 from counterfoil_api.native.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, Used
 

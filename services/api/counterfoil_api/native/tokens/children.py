@@ -14,9 +14,8 @@ from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.descent import children_of
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
-from counterfoil_api.auth.principals import reach
+from counterfoil_api.auth.principals import is_for, reach
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.reads import is_for
 from counterfoil_api.native.documents import ChildrenDocument, Ending
 from counterfoil_api.native.tokens.bulk import described, turn
 from counterfoil_api.native.tokens.bulk_showing import sample

@@ -42,15 +42,15 @@ from counterfoil.uses.issue import Wish, creation
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.answering import executed
+from counterfoil_api.handling.described import undescribed
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of, problem_document
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.accounts import own_account
-from counterfoil_api.native.account.described import undescribed
 from counterfoil_api.native.documents import OwnerGiven
 from counterfoil_api.native.tokens.import_documents import IMPORTS, Imported, ImportReport, Imports, TokenFromElsewhere
 from counterfoil_api.native.users.references import owner_meant
-from counterfoil_api.operations.answering import executed
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, ClientAddress
 

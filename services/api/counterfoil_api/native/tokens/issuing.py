@@ -47,15 +47,15 @@ from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.auth.principals import authenticate, reach
 from counterfoil_api.auth.verification import look, refuse_networks
+from counterfoil_api.handling.described import undescribed
+from counterfoil_api.handling.wishes import Turn, issue, rotate, trusting
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.catalogue import expanded
-from counterfoil_api.native.account.described import undescribed
 from counterfoil_api.native.documents import Copy, Issued, NewToken, OwnerGiven, Rotation, TokenDocument
 from counterfoil_api.native.tokens.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import token_document
 from counterfoil_api.native.tokens.warnings import warned
-from counterfoil_api.native.tokens.wishes import Turn, issue, rotate, trusting
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented

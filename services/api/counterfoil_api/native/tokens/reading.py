@@ -16,10 +16,10 @@ from counterfoil.core.refusals import BadReference, BadText, NotFound, ScopeMiss
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.principals import is_for, is_own
+from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.actors import Names, names
-from counterfoil_api.native.account.reads import is_for, is_own
 from counterfoil_api.native.documents import (
     AsOf,
     Cursor,

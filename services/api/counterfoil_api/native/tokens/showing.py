@@ -11,8 +11,8 @@ from counterfoil.core.subjects.token.state import Context, Token, refusal_for, s
 from counterfoil.core.trust import Trust
 from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
+from counterfoil_api.handling.actors import Names, actor_document, bare
 from counterfoil_api.http.problems import kind_of
-from counterfoil_api.native.account.actors import Names, actor_document, bare
 from counterfoil_api.native.documents import AlertDocument, EventDocument, OwnerDocument, TokenDocument, TrustDocument
 
 

@@ -31,15 +31,15 @@ from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revo
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.handling.answering import answered
+from counterfoil_api.handling.described import Undescribed, undescribed
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.described import Undescribed, undescribed
 from counterfoil_api.native.documents import Ending, Renewal, Resumption, Suspension, TokenChanges, TokenDocument
 from counterfoil_api.native.tokens import children
 from counterfoil_api.native.tokens.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import listed_document, token_document
 from counterfoil_api.native.tokens.warnings import warned
-from counterfoil_api.operations.answering import answered
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.operations.replies import Tagged

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from counterfoil_api.native.account.described import Undescribed
+from counterfoil_api.handling.described import Undescribed
 from counterfoil_api.native.documents import TokenDocument, WarningDocument
 
 

@@ -22,12 +22,12 @@ from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.handling.described import undescribed
+from counterfoil_api.handling.wishes import issue
 from counterfoil_api.http.errors import BadCode, PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.described import undescribed
 from counterfoil_api.native.documents import Issued, Resumption
 from counterfoil_api.native.tokens.showing import token_document
-from counterfoil_api.native.tokens.wishes import issue
 from counterfoil_api.native.users.documents import Enrolled, Enrolment, LoggedIn, NewLogin, OneTimeCode, user_document
 from counterfoil_api.native.users.references import oneself
 from counterfoil_api.operations.api import Api

@@ -40,9 +40,10 @@ from counterfoil.postgres.timeline import events_of
 from counterfoil.postgres.users import UserFilter, users_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.actors import names
+from counterfoil_api.handling.answering import answered
+from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.actors import names
-from counterfoil_api.native.account.described import refuse_undescribed
 from counterfoil_api.native.documents import ChildrenDocument, Cursor, EventPage, Given, Glob, Limit
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.native.users.documents import (
@@ -54,7 +55,6 @@ from counterfoil_api.native.users.documents import (
     user_document,
 )
 from counterfoil_api.native.users.references import UserRef, permitted_user
-from counterfoil_api.operations.answering import answered
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Tagged

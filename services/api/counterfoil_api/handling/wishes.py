@@ -15,9 +15,9 @@ from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.uses.issue import NATIVE, Wish, creation, fresh_secret
 from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil_api.handling.answering import answered
+from counterfoil_api.handling.described import Undescribed, undescribed
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.described import Undescribed, undescribed
-from counterfoil_api.operations.answering import answered
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")

@@ -17,10 +17,10 @@ import asyncpg
 from counterfoil.core.refusals import Overloaded
 from counterfoil.postgres.connection import LOST
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, window
-from counterfoil_api.native.events.batches import Piece
-from counterfoil_api.native.events.feeds import Feed
-from counterfoil_api.native.events.held_callers import HeldCaller
-from counterfoil_api.native.events.streams import CREDENTIAL, STOPPING, Streams
+from counterfoil_api.events.batches import Piece
+from counterfoil_api.events.feeds import Feed
+from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.events.streams import CREDENTIAL, STOPPING, Streams
 
 TRUSTED_SECONDS: Final = 4.0
 """No event is shown unless its reader was let in again so lately."""

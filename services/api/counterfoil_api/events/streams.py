@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Protocol, Self
 from uuid import UUID
 
 from counterfoil.core.refusals import Overloaded
 from counterfoil.postgres.connection import Pool
 from counterfoil.uses.repeating import Repeating
 from counterfoil_api.auth.signing_keys import Keys
+from counterfoil_api.events.feeds import Feeds
+from counterfoil_api.events.held_callers import HeldCaller, gone
+from counterfoil_api.events.log_watch import LogWatch
 from counterfoil_api.http.errors import TooManyStreams
 from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
-from counterfoil_api.native.events.feeds import Feeds
-from counterfoil_api.native.events.held_callers import HeldCaller, gone
-from counterfoil_api.native.events.log_watch import LogWatch
-
-if TYPE_CHECKING:
-    from counterfoil_api.native.events.live import LiveStream
 
 LOOK_SECONDS: Final = 1.5
 """Between two looks at all callers."""
@@ -30,6 +27,24 @@ _RETRY_SECONDS: Final = 5
 CREDENTIAL: Final = "credential-ended"
 STOPPING: Final = "shutting-down"
 REPLACED: Final = "log-replaced"
+
+
+class OpenStream(Protocol):
+    """A stream as its process knows it."""
+
+    @property
+    def account(self) -> UUID:
+        """The account whose place it takes."""
+
+    @property
+    def caller(self) -> HeldCaller:
+        """The caller who reads it."""
+
+    def confirm(self, as_of: float) -> None:
+        """Take note that the caller was still let in at this time."""
+
+    def end(self, reason: str) -> None:
+        """End the stream for this reason."""
 
 
 class Streams:
@@ -44,7 +59,7 @@ class Streams:
         self._by_key, self._keys, self._most = by_key, keys, most
         self._watch = LogWatch(url)
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
-        self._open: set[LiveStream] = set()
+        self._open: set[OpenStream] = set()
         self._accounts: Counter[UUID] = Counter()
         self._looking = Repeating(self._look, seconds=LOOK_SECONDS, complaint="streams_not_confirmed")
 
@@ -60,7 +75,7 @@ class Streams:
         await self.feeds.__aexit__()
         await self._watch.__aexit__()
 
-    def enter(self, stream: LiveStream) -> None:
+    def enter(self, stream: OpenStream) -> None:
         """Give a stream one of its account's places, or raise TooManyStreams."""
         account = stream.account
         if self._accounts[account] >= self._most:
@@ -72,7 +87,7 @@ class Streams:
         self._open.add(stream)
         STREAMS.inc()
 
-    def leave(self, stream: LiveStream, reason: str) -> None:
+    def leave(self, stream: OpenStream, reason: str) -> None:
         """Take the place back, once."""
         if stream not in self._open:
             return

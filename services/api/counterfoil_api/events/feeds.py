@@ -19,8 +19,8 @@ import structlog
 
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent, head_of, last_positions, window
-from counterfoil_api.native.events.batches import Batch, Piece, Shape
-from counterfoil_api.native.events.log_watch import LogWatch
+from counterfoil_api.events.batches import Batch, Piece, Shape
+from counterfoil_api.events.log_watch import LogWatch
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Literal, NamedTuple
 
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
-from counterfoil_api.native.events.lines import Sight, lines, place
+from counterfoil_api.events.lines import Sight, lines, place
 
 Form = Literal["ndjson", "sse"]
 
