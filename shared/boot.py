@@ -1,4 +1,4 @@
-"""From a clean checkout to a running service or a finished test run, with nothing but Python.
+"""Run or test Counterfoil from a clean checkout, with nothing but Python.
 
     python3 shared/boot.py up [--state DIR] [--port N]    run everything until Ctrl-C
     python3 shared/boot.py test [pytest arguments]        run the test suite
@@ -28,7 +28,7 @@ VENV = TOP / ".venv"
 DETAILS = VENV / "installation.log"
 PYTHON = VENV / "bin" / "python"
 
-# How uv and pip say that they reach nobody.
+# What uv and pip print if they cannot reach the network.
 NO_NETWORK = re.compile(
     r"error sending request|failed to fetch|failed to connect|dns error|tcp connect|network is unreachable|timed out"
     r"|newconnectionerror|connection (refused|broken|aborted|reset)|name resolution|cannot connect to proxy",
@@ -44,13 +44,13 @@ LOCKS = {
 
 
 def main(arguments: list[str]) -> None:
-    """Set up what the command needs, then become it."""
-    if arguments == ["env"]:  # for a machine that has Docker; what its Python can do is of no interest there
+    """Install what the command needs, then replace this process by it."""
+    if arguments == ["env"]:  # for a machine with Docker, whose Python may be old
         write_env(TOP / ".env")
         return
-    complaint = unfit()
-    if complaint:
-        sys.exit(complaint)
+    reason = why_unfit()
+    if reason:
+        sys.exit(reason)
     if not arguments or arguments[0] not in LOCKS or (arguments[0] == "run" and not arguments[1:]):
         sys.exit((__doc__ or "").strip())
     command, rest = arguments[0], arguments[1:]
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
 
 
 def write_env(file: Path) -> None:
-    """Write the secrets that compose.yaml needs, whole, for ourselves alone, and never over others."""
+    """Write the secrets that compose.yaml needs: completely, readable by us alone, and never over an existing file."""
     passwords = ("POSTGRES_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD", "VALKEY_PASSWORD")
     lines = [f"{name}={secrets.token_hex(24)}\n" for name in passwords]
     lines += [f"PEPPERS=1:{random_key()}\n", f"KEY_ENCRYPTION_KEY={random_key()}\n"]
@@ -67,21 +67,21 @@ def write_env(file: Path) -> None:
     with os.fdopen(os.open(str(half), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.writelines(lines)
     try:
-        os.link(str(half), str(file))  # which refuses where a file of that name is
+        os.link(str(half), str(file))  # fails if the file exists
     except FileExistsError:
-        sys.exit(f"{file} is there already and was kept: what it holds cannot be made again.")
+        sys.exit(f"{file} exists and was not changed: the secrets in it cannot be made again.")
     finally:
         half.unlink()
-    sys.stdout.write(f"wrote {file}; keep it, and apart from the backups of the database\n")
+    sys.stdout.write(f"wrote {file}; keep a copy, but not together with the backups of the database\n")
 
 
 def random_key() -> str:
-    """A key of 256 bits as settings want it."""
+    """Return a key of 256 bits in the form that settings need."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def unfit() -> str:
-    """Why this Python or machine will not do; empty if it will."""
+def why_unfit() -> str:
+    """Return why this Python or machine cannot run Counterfoil, or "" if it can."""
     if os.name != "posix":
         return "Counterfoil runs on Linux and macOS; on Windows use it inside WSL."
     if sys.version_info >= OLDEST:
@@ -95,13 +95,13 @@ def unfit() -> str:
 def become(command: str, rest: list[str]) -> None:
     """Replace this process, so that signals and exit status are the program's own."""
     environment = {**os.environ, "VIRTUAL_ENV": str(VENV), "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}"}
-    # Many processes start from the same files: who must compile all of them first takes three times as long to start.
+    # Many processes load the same files; without the compiled ones each takes three times as long to start.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if command == "up":
         program = [str(PYTHON), "-m", "counterfoil_dev", *rest]
     elif command == "test":
         os.chdir(TOP)
-        # One process a core; a test that needs the machine to itself says so with the mark `soak`.
+        # One process for each core; a test that needs the whole machine has the marker `soak`.
         program = [str(PYTHON), "-m", "pytest", "--numprocesses=auto", "--dist=loadgroup", *rest]
     else:
         os.chdir(TOP)
@@ -113,10 +113,10 @@ def become(command: str, rest: list[str]) -> None:
 
 
 def install(lock: Path) -> None:
-    """Make .venv hold what the lock names, checked against its hashes; nothing to do if it already does."""
-    import fcntl  # noqa: PLC0415 - absent on Windows, where `unfit` says so first
+    """Install what the lock names into .venv and check its hashes; do nothing if it is installed already."""
+    import fcntl  # noqa: PLC0415 - missing on Windows, which `why_unfit` refuses first
 
-    with Path(__file__).open(encoding="utf-8") as turn:  # two at once would spoil each other's work
+    with Path(__file__).open(encoding="utf-8") as turn:  # two installations at once would break each other
         fcntl.flock(turn, fcntl.LOCK_EX)
         stamp = VENV / f"installed-{digest_of(lock)}"
         if works() and stamp.exists():
@@ -133,26 +133,26 @@ def install(lock: Path) -> None:
 
 
 def why_not() -> str:
-    """Why nothing could be installed, in a sentence or two; what the installers said is in a file."""
+    """Return why nothing could be installed; the output of the installers is in a file."""
     said = DETAILS.read_text(encoding="utf-8", errors="replace") if DETAILS.exists() else ""
     if NO_NETWORK.search(said):
         return (
             "The packages that Counterfoil needs could not be fetched: the package index cannot be reached from here.\n"
-            "Connect to a network, set HTTPS_PROXY if yours has a proxy, or fill the cache of uv or pip elsewhere; then"
-            f" try again. What the installers said is in {DETAILS}."
+            "Connect to a network, set HTTPS_PROXY if it has a proxy, or fill the cache of uv or pip, then try again."
+            f" The output of the installers is in {DETAILS}."
         )
-    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing was said")
-    return f"The installation failed ({last}). What the installers said is in {DETAILS}."
+    last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "no output")
+    return f"The installation failed ({last}). The output of the installers is in {DETAILS}."
 
 
 def digest_of(lock: Path) -> str:
-    """What tells whether an installation is still the right one; a checkout that was moved needs a new one."""
+    """Return what identifies an installation: the lock, the project, and the place of the checkout."""
     content = lock.read_bytes() + (TOP / "pyproject.toml").read_bytes() + os.fsencode(TOP)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def works() -> bool:
-    """Whether .venv has a Python that starts and is new enough; an upgrade of the system may have broken it."""
+    """Return whether .venv has a Python that starts and is new enough; a system upgrade may have broken it."""
     check = f"import sys; sys.exit(sys.version_info < {OLDEST})"
     try:
         return subprocess.run([str(PYTHON), "-c", check], capture_output=True, check=False).returncode == 0  # noqa: S603
@@ -161,7 +161,7 @@ def works() -> bool:
 
 
 def make_venv() -> None:
-    """A new .venv; by uv where the system's Python comes without ensurepip, as Debian's does."""
+    """Make a new .venv, with uv if it is there: Debian's Python has no ensurepip."""
     shutil.rmtree(VENV, ignore_errors=True)
     tool = shutil.which("uv")
     if tool and succeeds([tool, "venv", "--quiet", "--python", sys.executable, str(VENV)]):
@@ -173,7 +173,7 @@ def make_venv() -> None:
 
 
 def installers(lock: Path) -> Iterator[list[str]]:
-    """The system's uv, or one put into .venv, and then pip, which is slower and takes no offence at odd networks."""
+    """Yield the installers to try: uv, the system's or one in .venv, then pip, which copes with more networks."""
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=2"]
     tool = shutil.which("uv")
     if tool:
@@ -188,7 +188,7 @@ def installers(lock: Path) -> Iterator[list[str]]:
 
 
 def installed_by(installer: list[str], lock: Path) -> bool:
-    """Install what the lock names, nothing that it does not, and nothing with another hash."""
+    """Install exactly what the lock names, with its hashes."""
     return succeeds([*installer, "--require-hashes", "-r", str(lock)])
 
 
@@ -197,7 +197,7 @@ def with_uv(tool: str) -> list[str]:
 
 
 def block_of(package: str, lock: str) -> str:
-    """The lines of one package in a lock: its pin, and the hashes indented below it."""
+    """Return the lines of one package in a lock: its version, and the hashes below it."""
     lines, taking = [], False
     for line in lock.splitlines():
         if not line.startswith((" ", "#")):
@@ -208,8 +208,8 @@ def block_of(package: str, lock: str) -> str:
 
 
 def succeeds(command: list[str]) -> bool:
-    """Run a command that may have an alternative; if it fails, what it said is kept among the details."""
-    # The system's certificates, because a company's own network may need them; and no warning about disks.
+    """Run a command and return whether it succeeded; the output of a failure goes to DETAILS."""
+    # A company's network may need the system's certificates; and no warning about disks.
     environment = {"UV_SYSTEM_CERTS": "true", "UV_LINK_MODE": "copy", **os.environ}
     done = subprocess.run(  # noqa: S603 - our own commands
         command,

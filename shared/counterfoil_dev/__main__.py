@@ -1,4 +1,4 @@
-"""`python -m counterfoil_dev`: run everything in the foreground until Ctrl-C."""
+"""`python -m counterfoil_dev`: run the whole service in the foreground until Ctrl-C."""
 
 import argparse
 import json
@@ -17,36 +17,36 @@ from counterfoil_dev.child import ChildFailed
 from counterfoil_dev.stack import PortTaken, Stack, running_stack, service_environment_of
 from counterfoil_dev.state import State, StateInUse
 
-_COMPLAINTS = (ChildFailed, DatabaseAhead, EditedMigration, NoBinaries, PortTaken, StateInUse)
+_FAILURES = (ChildFailed, DatabaseAhead, EditedMigration, NoBinaries, PortTaken, StateInUse)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run until asked to stop; 0 if we were asked, 1 with a reason if it could not run."""
-    asked = _arguments()
+    """Run until a signal stops us. Return 0 then, or 1 after printing why it could not run."""
+    arguments = _arguments()
     for number in _SIGNALS:
         signal.signal(number, _stop)
     try:
-        with running_stack(State.at(asked.state), port=asked.port, tell=_tell) as stack:
+        with running_stack(State.at(arguments.state), port=arguments.port, tell=_tell) as stack:
             _tell(_where_to_go(stack))
             stack.keep_alive()
-    except _COMPLAINTS as complaint:
-        sys.stderr.write(f"{complaint}\n")
+    except _FAILURES as failure:
+        sys.stderr.write(f"{failure}\n")
         return 1
     except SystemExit:
-        _tell("stopped; everything is kept in " + _shown(asked.state))
+        _tell("stopped; all data is kept in " + _shown(arguments.state))
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="boot.py up", description="Run Counterfoil on this machine.")
-    parser.add_argument("--state", type=Path, default=Path(".counterfoil"), help="where everything is kept")
+    parser.add_argument("--state", type=Path, default=Path(".counterfoil"), help="the directory for all data")
     parser.add_argument("--port", type=int, default=8080, help="the port of the API; 0 takes any free one")
     return parser.parse_args()
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """Leave every `with` on the way out; a second Ctrl-C does not interrupt the tidying up."""
+    """Leave every `with` block; a second Ctrl-C does not interrupt the cleanup."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise SystemExit(0)
@@ -59,7 +59,7 @@ Counterfoil is running.
 
   address      {stack.url}
   credentials  {credentials} (administrator, member, and a first token of each that {_lives(stack)})
-  settings     {_shown(service_environment_of(stack.state))} (what the processes were told)
+  settings     {_shown(service_environment_of(stack.state))} (the environment of the processes)
 {_given(stack)}  logs         {_shown(stack.state.logs)}/
 
 Ask who you are:
@@ -67,7 +67,7 @@ Ask who you are:
   TOKEN=$(python3 -c 'import json; print(json.load(open("{credentials}"))["admin_token"])')
   curl -sS -H "Authorization: Bearer $TOKEN" {stack.url}/v1/tokens/self
 
-Ctrl-C stops everything; the next `up` carries on.
+Ctrl-C stops everything; the next `up` continues with the same data.
 """
 
 
@@ -77,7 +77,7 @@ def _lives(stack: Stack) -> str:
 
 
 def _given(stack: Stack) -> str:
-    """Every setting that our own environment gave, and what became of it; no value that may be secret."""
+    """List the settings that came from our environment, and whether they are used; hide values that may be secret."""
     decided = {line.partition("=")[0] for line in service_environment_of(stack.state).read_text().splitlines()}
     given = [variable for variable in VARIABLES if os.environ.get(variable.name, "").strip()]
     passed_on = [
@@ -94,7 +94,7 @@ def _given(stack: Stack) -> str:
 
 
 def _shown(path: Path) -> str:
-    """A path as one would type it here."""
+    """Return the path as a user would type it in this directory."""
     absolute = path.absolute()
     return os.path.relpath(absolute) if absolute.is_relative_to(Path.cwd()) else str(absolute)
 

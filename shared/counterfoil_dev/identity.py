@@ -1,4 +1,4 @@
-"""Who the database servers run as: ourselves, or nobody special when we are root."""
+"""The account that the database servers run as: our own, or an unprivileged one if we are root."""
 
 import os
 import pwd
@@ -9,7 +9,7 @@ from typing import TypedDict
 
 
 class RunAs(TypedDict, total=False):
-    """The part of `subprocess.Popen`'s arguments that says who runs."""
+    """The arguments of `subprocess.Popen` that choose the account."""
 
     user: int
     group: int
@@ -25,13 +25,13 @@ class ServerUser:
 
     @property
     def run_as(self) -> RunAs:
-        """How `subprocess` is told; nothing where we stay who we are."""
+        """The arguments for `subprocess`; none if the account is our own."""
         if self.uid == os.geteuid():
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_run(self, program: Path) -> bool:
-        """Whether this account reaches the program, which a 0700 home above it prevents."""
+        """Return whether this account can run the program; a 0700 home above it prevents that."""
         try:
             run = subprocess.run(  # noqa: S603 - our own binaries
                 [program, "--version"], cwd="/", capture_output=True, check=False, **self.run_as
@@ -41,7 +41,7 @@ class ServerUser:
         return run.returncode == 0
 
     def can_enter(self, directory: Path) -> bool:
-        """Whether this account may work in the directory, whatever the directories above it forbid."""
+        """Return whether this account can work in the directory."""
         # The shell changes directory itself: `cwd` would be entered while we are still root.
         run = subprocess.run(  # noqa: S603 - a constant script
             ["/bin/sh", "-c", 'cd "$1"', "sh", directory], cwd="/", capture_output=True, check=False, **self.run_as
@@ -49,7 +49,7 @@ class ServerUser:
         return run.returncode == 0
 
     def own(self, directory: Path) -> Path:
-        """Make the directory if need be, for this account alone."""
+        """Create the directory if it is missing, for this account alone."""
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)
         if self.run_as:
@@ -58,7 +58,7 @@ class ServerUser:
 
 
 def server_user() -> ServerUser:
-    """The account for the servers."""
+    """Return the account for the servers."""
     if os.geteuid() != 0:
         return ServerUser(os.geteuid(), os.getegid())
     for name in ("postgres", "nobody"):

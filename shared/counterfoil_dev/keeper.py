@@ -1,4 +1,4 @@
-"""Keeps processes alive: what dies is started again, sooner at first, then with more patience."""
+"""Keeps processes alive: starts a dead process again, with growing delays."""
 
 import time
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from counterfoil_dev.child import Child
 FIRST_DELAY_SECONDS: Final = 0.1
 LONGEST_DELAY_SECONDS: Final = 5.0
 SETTLED_SECONDS: Final = 10.0
-"""Whoever has lived this long has recovered, and is started at once when it next dies."""
+"""A process that has lived this long has recovered; its next restart has the first delay again."""
 
 
 @dataclass(slots=True)
 class Keeper:
-    """One process and the patience we have with it."""
+    """One process, and the delay before its next restart."""
 
     child: Child
     start: Callable[[], None]
@@ -26,7 +26,7 @@ class Keeper:
     started_at: float = field(default=0.0, init=False)
 
     def look(self) -> None:
-        """See whether it lives; note its death, or start it again once the time has come."""
+        """Check the process: plan a restart if it has died, and start it when the delay is over."""
         now = self.clock()
         if self.child.alive:
             if now - self.started_at > SETTLED_SECONDS:

@@ -1,4 +1,4 @@
-"""The secrets of one state: made once, kept in a file that only its owner reads."""
+"""The secrets of one state: created once, in a file that only its owner can read."""
 
 import base64
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def secret_environment(file: Path) -> dict[str, str]:
-    """PEPPERS and KEY_ENCRYPTION_KEY as this file has them, made at the first call.
+    """Return PEPPERS and KEY_ENCRYPTION_KEY from this file; the first call creates it.
 
     Losing the file loses every token that was ever issued: what Postgres keeps is useless without it.
     """
@@ -19,7 +19,7 @@ def secret_environment(file: Path) -> dict[str, str]:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file of mode 0600 whole or not at all."""
+    """Write a file of mode 0600, completely or not at all."""
     half = file.with_name(f"{file.name}.half")
     half.unlink(missing_ok=True)
     with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:

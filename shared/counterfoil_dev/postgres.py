@@ -1,4 +1,4 @@
-"""A real Postgres for one machine: durable, behind a 0700 unix socket, with an owner and an application role."""
+"""A Postgres server on this machine: durable, behind a 0700 unix socket, with an owner and an application role."""
 
 import os
 import re
@@ -20,13 +20,13 @@ from counterfoil_dev.state import State
 OWNER, APPLICATION, DATABASE = "counterfoil_owner", "counterfoil_app", "counterfoil"
 
 _FIRST_WITH_BUILTIN_LOCALES = 17
-_DYING = re.compile(r"pre-existing shared memory block|lock file .* already exists")
-_DYING_SECONDS = 30.0
+_OLD_SERVER = re.compile(r"pre-existing shared memory block|lock file .* already exists")
+_OLD_SERVER_SECONDS = 30.0
 
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    # An acknowledged event is on disk. These are the defaults, and here they are a promise.
+    # An acknowledged event is on disk. These are Postgres' defaults; they are stated because we promise them.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -55,7 +55,7 @@ select 'create database {DATABASE} owner {OWNER}'
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One database of a server, and how each of the two roles reaches it."""
+    """One database of a server, and its address for each of the two roles."""
 
     name: str
     owner_url: str
@@ -64,22 +64,22 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server: its process, and how to reach it."""
+    """A running server: its process and its sockets."""
 
     child: Child
     programs: Path
     sockets: Path
 
     def url(self, role: str, database: str) -> str:
-        """How this role connects to this database."""
+        """Return the address of this database for this role."""
         return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
     def database(self, name: str = DATABASE) -> Database:
-        """A database of this server; the service's own by default."""
+        """Return a database of this server; by default the one of the service."""
         return Database(name, owner_url=self.url(OWNER, name), app_url=self.url(APPLICATION, name))
 
     def run(self, sql: str, *, database: str = "postgres") -> str:
-        """Run a psql script as the superuser and return what it printed."""
+        """Run a psql script as the superuser and return its output."""
         done = subprocess.run(  # noqa: S603 - our own binary
             [
                 *(self.programs / "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"),
@@ -96,28 +96,28 @@ class Postgres:
         return done.stdout
 
     def start(self) -> None:
-        """Start it (again) and wait until it takes connections.
+        """Start it and wait until it accepts connections.
 
-        After a crash it refuses to start for as long as backends of the old server are still dying.
+        After a crash it refuses to start until the backends of the old server have ended; then it is tried again.
         """
-        deadline = time.monotonic() + _DYING_SECONDS
+        deadline = time.monotonic() + _OLD_SERVER_SECONDS
         while True:
             self.begin()
             try:
                 return self.child.wait_until(self.ready)
             except ChildFailed as failure:
                 self.child.stop()
-                if not _DYING.search(str(failure)) or time.monotonic() > deadline:
+                if not _OLD_SERVER.search(str(failure)) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
     def begin(self) -> None:
-        """Start it, without waiting."""
-        _forget_strangers(self._data, self.sockets)
+        """Start it and do not wait."""
+        _remove_foreign_locks(self._data, self.sockets)
         self.child.start()
 
     def ready(self) -> bool:
-        """Whether the server says so itself, in the file that pg_ctl reads too."""
+        """Return whether the server is ready, by the file that pg_ctl reads, too."""
         lines = _postmaster_file(self._data)
         return len(lines) > 7 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
 
@@ -128,7 +128,7 @@ class Postgres:
 
 @contextmanager
 def embedded_postgres(state: State, *, options: Mapping[str, str] | None = None) -> Iterator[Postgres]:
-    """A server with its data in this state, and the two roles and the database in it."""
+    """Run a server with its data in this state, and create the roles and the database."""
     programs = postgres_programs(state)
     data = state.data("postgres") / "data"
     _initialise(state, data=data, programs=programs)
@@ -155,7 +155,7 @@ def embedded_postgres(state: State, *, options: Mapping[str, str] | None = None)
 
 
 def bare_environment() -> dict[str, str]:
-    """An environment in which nobody's locale or PG* variables change what Postgres does."""
+    """Return our environment without locale and PG* variables, which would change what Postgres does."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return {**kept, "LC_ALL": "C"}
 
@@ -166,7 +166,7 @@ def _command(programs: Path, *, data: Path, sockets: Path, options: Mapping[str,
 
 
 def _initialise(state: State, *, data: Path, programs: Path) -> None:
-    """Make the cluster beside its place and rename it: a killed initdb leaves nothing half made."""
+    """Create the cluster under another name and rename it, so that a killed initdb leaves nothing half made."""
     if data.exists():
         return
     half = data.with_name("half-made")
@@ -189,7 +189,7 @@ def _initialise(state: State, *, data: Path, programs: Path) -> None:
 
 
 def _locale(programs: Path) -> list[str]:
-    """Sorting that no upgrade of the system's C library can change."""
+    """Return a locale whose sorting no upgrade of the system's C library can change."""
     said = subprocess.check_output([programs / "postgres", "--version"], text=True)  # noqa: S603 - our own binary
     if int(said.split()[2].split(".")[0]) >= _FIRST_WITH_BUILTIN_LOCALES:
         return ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -203,19 +203,19 @@ def _postmaster_file(data: Path) -> list[str]:
         return []
 
 
-def _forget_strangers(data: Path, sockets: Path) -> None:
-    """Remove lock files whose process id has since gone to another program, or is a zombie's.
+def _remove_foreign_locks(data: Path, sockets: Path) -> None:
+    """Remove lock files whose process id now belongs to another program or to a zombie.
 
-    Postgres would believe that its old server is still running. Where the id belongs to nobody it sees so itself.
+    Postgres would believe that its old server is still running. If no process has the id, it notices that itself.
     """
     for lock in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
         lines = lock.read_text().splitlines() if lock.exists() else []
-        # With its lock Postgres would also forget how to tell that backends of the old server are alive.
-        if lines and _stranger(int(lines[0]), data) and not _inhabited(data):
+        # Without the lock Postgres could not detect that backends of the old server are alive.
+        if lines and _is_foreign(int(lines[0]), data) and not _in_use(data):
             lock.unlink()
 
 
-def _stranger(pid: int, data: Path) -> bool:
+def _is_foreign(pid: int, data: Path) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -225,8 +225,8 @@ def _stranger(pid: int, data: Path) -> bool:
     return str(data) not in command_of(pid)
 
 
-def _inhabited(data: Path) -> bool:
-    """Whether any process works in this directory, as every backend does; seen on Linux only."""
+def _in_use(data: Path) -> bool:
+    """Return whether any process works in this directory, as every backend does (Linux only)."""
     for process in Path("/proc").glob("[0-9]*/cwd"):
         try:
             if process.readlink() == data:

@@ -1,4 +1,4 @@
-"""A whole service in processes of its own, for tests, benchmarks and demonstrations."""
+"""Runs `up` in a process of its own, for tests and benchmarks."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from counterfoil_dev.child import ChildFailed
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that `up` runs elsewhere, seen from outside."""
+    """A service that another process of `up` runs."""
 
     process: subprocess.Popen[bytes]
     root: Path
@@ -29,7 +29,7 @@ class Service:
 
     @property
     def credentials(self) -> Mapping[str, Any]:
-        """What the first run wrote down for its administrator, and for vendors' clients."""
+        """The credentials that the first run wrote."""
         read: Mapping[str, Any] = json.loads((self.root / "credentials.json").read_text())
         return read
 
@@ -38,7 +38,7 @@ class Service:
         return int((self.root / "run" / f"{name}.pid").read_text().split()[0])
 
     def kill(self, name: str) -> None:
-        """End one of its processes without notice."""
+        """Kill one of its processes."""
         os.kill(self.pid(name), signal.SIGKILL)
 
 
@@ -46,11 +46,11 @@ class Service:
 def running_service(
     root: Path, *, environment: Mapping[str, str] | None = None, timeout_seconds: float = 60
 ) -> Iterator[Service]:
-    """`up` on a free port with its state in `root`, ready for requests; SIGTERM at the end."""
+    """Run `up` on a free port with its state in `root`, wait until it is ready, and stop it by SIGTERM at the end."""
     command = [sys.executable, "-m", "counterfoil_dev", "--state", str(root), "--port", "0"]
-    (root / "run" / "url").unlink(missing_ok=True)  # of a run that was killed
-    told = {**os.environ, **(environment or {})}
-    with subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ourselves
+    (root / "run" / "url").unlink(missing_ok=True)  # a killed run leaves it
+    merged = {**os.environ, **(environment or {})}
+    with subprocess.Popen(command, env=merged, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ourselves
         try:
             deadline = time.monotonic() + timeout_seconds
             while not (root / "run" / "url").exists():

@@ -1,4 +1,4 @@
-"""Everything together: servers, migrations, the first account, our processes, kept alive until asked to stop."""
+"""The whole service: servers, migrations, the first account, and our processes, which are kept alive."""
 
 import asyncio
 import http.client
@@ -26,13 +26,13 @@ from counterfoil_dev.valkey import Valkey, embedded_valkey
 _HOST = "127.0.0.1"
 
 
-class PortTaken(Exception):  # noqa: N818 - a complaint
+class PortTaken(Exception):  # noqa: N818 - named as a message
     """Another program listens on this port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running service and all that it runs on."""
+    """A running service with its servers."""
 
     state: State
     url: str
@@ -40,11 +40,11 @@ class Stack:
 
     @property
     def credentials(self) -> Path:
-        """Where the first account's administrator and token are written."""
+        """The file with the credentials of the first account."""
         return credentials_of(self.state)
 
     def keep_alive(self) -> None:
-        """Start again whatever dies; returns only by an exception, such as the one a signal raises."""
+        """Restart every process that dies, until an exception, such as that of a signal."""
         while True:
             for keeper in self.keepers:
                 keeper.look()
@@ -53,7 +53,7 @@ class Stack:
 
 @contextmanager
 def running_stack(state: State, *, port: int, tell: Callable[[str], None] = print) -> Iterator[Stack]:
-    """Hold the state and run everything in it; at the end nothing of it is left running."""
+    """Lock the state and run everything in it; stop everything at the end."""
     with ExitStack() as ending:
         ending.enter_context(state.locked())
         url = f"http://{_HOST}:{_free_port(port)}"
@@ -63,7 +63,7 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         environment = _environment(state, url=url, postgres=postgres, valkey=valkey)
         for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION, tell=tell)):
             tell(f"migrated {name}")
-        _found(state, environment=environment, url=url)
+        _create_first_account(state, environment=environment, url=url)
         tell("starting API, worker and sealer")
         processes = [_process(state, name, environment) for name in ("api", "worker", "sealer")]
         ending.callback(_stop, processes)
@@ -77,19 +77,19 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
 
 
 def credentials_of(state: State) -> Path:
-    """Where the credentials of this state's first account are."""
+    """Return the file with the credentials of the first account."""
     return state.root / "credentials.json"
 
 
 def service_environment_of(state: State) -> Path:
-    """Where the environment of this state's processes is, for a shell to read."""
+    """Return the file with the environment of the processes, which a shell can read."""
     return state.root / "service.env"
 
 
 def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) -> dict[str, str]:
-    """What our processes are told; it is written down too, so that an operator's shell can say the same."""
+    """Return the environment of our processes, and write it to a file for an operator's shell."""
     metrics = state.root / "metrics"
-    shutil.rmtree(metrics, ignore_errors=True)  # the counts of processes that are no more
+    shutil.rmtree(metrics, ignore_errors=True)  # counts of processes that have ended
     metrics.mkdir(mode=0o700)
     ours = {
         **secret_environment(state.root / "secrets.env"),
@@ -108,8 +108,8 @@ def _environment(state: State, *, url: str, postgres: Postgres, valkey: Valkey) 
     return {**os.environ, **ours}
 
 
-def _found(state: State, *, environment: dict[str, str], url: str) -> None:
-    """Make the first account, once, with all that vendors' clients ask for; afterwards only keep the address true."""
+def _create_first_account(state: State, *, environment: dict[str, str], url: str) -> None:
+    """Create the first account with examples for vendors' clients, once; later only update its address."""
     file = credentials_of(state)
     if not file.exists():
         command = (_counterfoil(), "account", "create", "first", "--admin-email", "admin@counterfoil.example")
@@ -118,7 +118,7 @@ def _found(state: State, *, environment: dict[str, str], url: str) -> None:
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise ChildFailed(f"The first account could not be made:\n{done.stderr or done.stdout}")
+            raise ChildFailed(f"The first account could not be created:\n{done.stderr or done.stdout}")
     credentials = json.loads(file.read_text(encoding="utf-8"))
     if credentials["url"] != url:
         write_private(file, json.dumps({**credentials, "url": url}, indent=2) + "\n")
@@ -135,14 +135,14 @@ def _process(state: State, name: str, environment: dict[str, str]) -> Child:
 
 
 def _counterfoil() -> Path:
-    """The command of the environment that we run in, whatever PATH says."""
+    """Return the command of our own environment, not of PATH."""
     return Path(sys.executable).with_name("counterfoil")
 
 
 def _keepers(
     postgres: Postgres, valkey: Valkey, processes: list[Child], tell: Callable[[str], None]
 ) -> tuple[Keeper, ...]:
-    # Nobody waits for a server to be ready again: its clients try until it is.
+    # We do not wait until a server is ready again: its clients try until it is.
     return (
         Keeper(postgres.child, postgres.begin, tell),
         Keeper(valkey.child, valkey.child.start, tell),
@@ -151,7 +151,7 @@ def _keepers(
 
 
 def _stop(processes: list[Child]) -> None:
-    """Ask all of them first, so that they finish their work side by side."""
+    """Ask all of them first, so that they end at the same time."""
     for process in processes:
         process.ask_to_end()
     for process in processes:

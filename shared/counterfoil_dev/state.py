@@ -1,4 +1,4 @@
-"""Where everything is kept: one directory, one supervisor at a time."""
+"""The state directory: all data of one `up`, used by one supervisor at a time."""
 
 import fcntl
 import hashlib
@@ -14,16 +14,16 @@ from counterfoil_dev.identity import ServerUser, server_user
 
 # sun_path holds 108 bytes on Linux and 104 elsewhere; this leaves room for the longest socket name.
 _LONGEST_SOCKET_DIRECTORY = 80
-_SHORT = "/tmp"  # noqa: S108 - where paths are short; what is made there has a name that nobody guesses
+_SHORT = "/tmp"  # noqa: S108 - paths are short here, and names are random
 
 
-class StateInUse(Exception):  # noqa: N818 - a complaint
+class StateInUse(Exception):  # noqa: N818 - named as a message
     """Another supervisor is using this state."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state directory, and the place beside it that the servers' own account can reach."""
+    """A state directory, and the directory that the servers' account can reach."""
 
     root: Path
     home: Path
@@ -31,7 +31,7 @@ class State:
 
     @classmethod
     def at(cls, root: Path) -> "State":
-        """The state under this directory, made if it is not there."""
+        """Return the state in this directory; create it if it is missing."""
         root = root.absolute()
         root.mkdir(parents=True, exist_ok=True)
         # Others may pass through, not look around: the servers may run as another account.
@@ -41,30 +41,30 @@ class State:
 
     @property
     def logs(self) -> Path:
-        """What each process wrote."""
+        """The directory of the logs."""
         directory = self.root / "log"
         directory.mkdir(mode=0o700, exist_ok=True)
         return directory
 
     @property
     def pids(self) -> Path:
-        """Who was started, for the next supervisor to clear away should this one be killed."""
+        """The directory of the process ids, by which the next supervisor ends what a killed one left."""
         directory = self.root / "run"
         directory.mkdir(mode=0o700, exist_ok=True)
         return directory
 
     def data(self, name: str) -> Path:
-        """A directory for one server's data, readable by that server alone."""
+        """Return the directory for one server's data, which only that server can read."""
         return self.user.own(self.home / name)
 
     def discard(self) -> None:
-        """Remove all of it, and what is kept elsewhere."""
+        """Remove all data of this state."""
         for directory in {self.root, self.home}:
             shutil.rmtree(directory, ignore_errors=True)
 
     @contextmanager
     def sockets(self, name: str) -> Iterator[Path]:
-        """A 0700 directory for unix sockets; a short one elsewhere if the state's own path is too long."""
+        """Make a 0700 directory for unix sockets, outside the state if the state's path is too long."""
         directory = self.home / "sockets" / name
         if len(os.fsencode(directory)) <= _LONGEST_SOCKET_DIRECTORY:
             directory.parent.mkdir(mode=0o711, exist_ok=True)
@@ -78,7 +78,7 @@ class State:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the state, or raise `StateInUse`; the lock dies with its process, however it dies."""
+        """Lock the state, or raise `StateInUse`; the lock ends with the process."""
         with (self.root / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,7 +96,7 @@ class State:
 
 @contextmanager
 def temporary_state(place: str | None = None) -> Iterator[State]:
-    """A state for as long as the `with` lasts; its path is short, and the servers' account can reach it."""
+    """Make a state that is removed at the end; its path is short, and the servers' account can reach it."""
     state = State.at(Path(tempfile.mkdtemp(prefix="cf-", dir=place or _SHORT)))
     try:
         yield state
@@ -105,7 +105,7 @@ def temporary_state(place: str | None = None) -> Iterator[State]:
 
 
 def _elsewhere(root: Path) -> Path:
-    """A place outside any private home, remembered in the state so that it is found again."""
+    """Return a directory outside any private home; a file in the state remembers it."""
     note = root / "servers-are-in"
     if note.exists() and (place := Path(note.read_text().strip())).is_dir():
         return place

@@ -1,4 +1,4 @@
-"""A real Valkey for one machine, behind a 0700 unix socket, its data on disk."""
+"""A Valkey server on this machine, behind a 0700 unix socket, with its data on disk."""
 
 import socket
 from collections.abc import Iterator
@@ -14,27 +14,27 @@ from counterfoil_dev.state import State
 
 @dataclass(frozen=True, slots=True)
 class Valkey:
-    """A running server: its process, and how to reach it."""
+    """A running server: its process and its socket."""
 
     child: Child
     path: Path
 
     @property
     def url(self) -> str:
-        """How redis-py connects."""
+        """The address for redis-py."""
         return self.database(0)
 
     def database(self, number: int) -> str:
-        """How redis-py connects to one of its databases."""
+        """Return the address of one of its databases for redis-py."""
         return f"unix://{quote(str(self.path), safe='/')}?db={number}"
 
     def start(self) -> None:
-        """Start it (again) and wait until it answers."""
+        """Start it and wait until it answers."""
         self.child.start()
         self.child.wait_until(self.ready)
 
     def ready(self) -> bool:
-        """Whether it answers PING; while it loads its data it does not."""
+        """Return whether it answers PING, which it does not while it loads its data."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1.0)
             try:
@@ -47,7 +47,7 @@ class Valkey:
 
 @contextmanager
 def embedded_valkey(state: State) -> Iterator[Valkey]:
-    """A server with its append-only file in this state."""
+    """Run a server with its data in this state."""
     program, data = valkey_program(state), state.data("valkey")
     with state.sockets("valkey") as sockets:
         path = sockets / "valkey.sock"

@@ -59,7 +59,7 @@ def test_an_old_python_is_told_so_and_not_with_a_syntax_error(
 ) -> None:
     ast.parse(BOOT.read_text(), feature_version=(3, 7))
     monkeypatch.setattr(sys, "version_info", (3, 9, 2))
-    assert boot.unfit().startswith("Counterfoil needs Python 3.11 or newer; this is 3.9.2.")
+    assert boot.why_unfit().startswith("Counterfoil needs Python 3.11 or newer; this is 3.9.2.")
 
 
 def test_only_the_standard_library_is_imported() -> None:
@@ -186,7 +186,7 @@ def test_without_a_network_two_sentences_say_so(tmp_path: Path, *, uv: bool) -> 
     first, second = done.stderr.splitlines()
     assert first.endswith("the package index cannot be reached from here.")
     assert "Connect to a network, set HTTPS_PROXY if" in second
-    assert second.endswith(f"What the installers said is in {log}.")
+    assert second.endswith(f"The output of the installers is in {log}.")
     assert ("uv pip install" in log.read_text()) is uv
     assert "Traceback" not in done.stdout
 
@@ -197,7 +197,7 @@ def test_another_failure_is_told_by_its_last_words(
     monkeypatch.setattr(boot, "DETAILS", tmp_path / "details.log")
     assert not boot.succeeds(["/bin/sh", "-c", "echo first; echo the hash is another; exit 1"])
     said = boot.why_not()
-    assert said == f"The installation failed (the hash is another). What the installers said is in {boot.DETAILS}."
+    assert said == f"The installation failed (the hash is another). The output of the installers is in {boot.DETAILS}."
     assert "first" in boot.DETAILS.read_text()
 
 

@@ -98,7 +98,7 @@ def test_boot_writes_the_secrets_once_for_ourselves_alone(tmp_path: Path) -> Non
     told = {**composed()["services"]["api"]["environment"], **written}
     assert Settings.from_environment(told, command="api").api_processes == 2
     again = subprocess.run(asked, capture_output=True, text=True, check=False)
-    assert (again.returncode, f"{file} is there already and was kept" in again.stderr) == (1, True)
+    assert (again.returncode, f"{file} exists and was not changed" in again.stderr) == (1, True)
     assert dict(line.split("=", 1) for line in file.read_text().splitlines()) == written
     assert [path.name for path in tmp_path.iterdir() if path.name != "shared"] == [".env"]
 
