@@ -70,7 +70,7 @@ create table token (
     scopes text not null,
     metadata text not null,
     status text not null,
-    duration text,
+    lifetime text,
     expires_at timestamptz,
     lived_from timestamptz not null,
     thresholds text not null,

@@ -51,13 +51,13 @@ async def test_an_account_shows_itself_and_takes_a_policy(chief: Caller, tenant:
 async def test_tokens_are_issued_under_the_policy(chief: Caller) -> None:
     await chief.patch("/v1/account", {"policy": {"max_lifetime": "90d", "default_lifetime": "30d", "notices": ["2h"]}})
     issued = (await chief.post("/v1/tokens", {"name": "usual"})).json["token"]
-    assert issued["duration"] == "30d"
-    for body in ({"duration": "91d"}, {"duration": "forever"}, {"expires_at": "2998-01-01T00:00:00Z"}):
+    assert issued["lifetime"] == "30d"
+    for body in ({"lifetime": "91d"}, {"lifetime": "forever"}, {"expires_at": "2998-01-01T00:00:00Z"}):
         refused = await chief.post("/v1/tokens", {"name": "long"} | body)
         assert (refused.status, refused.problem) == (403, "beyond-policy")
         assert refused.json["longest"] == "90d"
         assert (await chief.post(f"/v1/tokens/{issued['id']}/renew", body)).problem == "beyond-policy"
-    assert (await chief.post(f"/v1/tokens/{issued['id']}/renew", {"duration": "90d"})).status == 200
+    assert (await chief.post(f"/v1/tokens/{issued['id']}/renew", {"lifetime": "90d"})).status == 200
 
 
 @pytest.mark.parametrize(

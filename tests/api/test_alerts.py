@@ -65,7 +65,7 @@ async def test_alerts_come_by_notice_then_by_use_and_go_with_a_renewal(stranger:
     assert (gone["kind"], gone["threshold_seconds"], gone["left_seconds"] < 0) == ("expired", 0, True)
     assert (soon["kind"], soon["threshold_seconds"], 40 < soon["left_seconds"] < 50) == ("expiring", 50, True)
     assert soon["token"]["status"] == "active"
-    await stranger.post(f"/v1/tokens/{made['soon'][0].token_id}/renew", {"duration": "1h"})
+    await stranger.post(f"/v1/tokens/{made['soon'][0].token_id}/renew", {"lifetime": "1h"})
     await stranger.post(f"/v1/tokens/{made['gone'][0].token_id}/revoke", {"reason": "not needed"})
     assert await names() == ["busy", "idle"]
 
@@ -80,8 +80,8 @@ async def test_alerts_need_their_scope_and_end_at_the_account(admin: Caller, str
 async def test_what_expires_soon_is_answered_also_where_no_notice_was_raised(admin: Caller) -> None:
     owner = {"type": "service", "id": "alerts-within"}
     lives = {"an hour": "1h", "a day": "23h", "six days": "6d", "a month": "31d"}
-    for name, life in lives.items():
-        await admin.issue(name=name, duration=life, owner=owner)
+    for name, lifetime in lives.items():
+        await admin.issue(name=name, lifetime=lifetime, owner=owner)
     asker = await admin.holder("own.read", owner=owner)  # forever
 
     async def read(**query: object) -> list[str]:
@@ -107,7 +107,7 @@ async def test_a_window_is_a_duration_and_a_cursor_belongs_to_one(admin: Caller)
         assert (refused.problem, refused.json["field"]) == ("bad-duration", "within")
         assert repr(wrong) in refused.json["detail"]
     for _ in range(2):
-        await admin.issue(duration="1h")
+        await admin.issue(lifetime="1h")
     cursor = (await admin.get("/v1/alerts", within="1d", limit=1)).json["next_cursor"]
     assert (await admin.get("/v1/alerts", within="2d", limit=1, cursor=cursor)).problem == "bad-cursor"
     assert (await admin.get("/v1/alerts", within="1d", limit=1, cursor=cursor)).status == 200

@@ -104,14 +104,14 @@ async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Ca
 
 
 async def test_being_used_renamed_or_suspended_leaves_a_plan_as_it_is(admin: Caller) -> None:
-    name, one, two = await several(admin, 2, duration="1d")
+    name, one, two = await several(admin, 2, lifetime="1d")
     before = (await planned(admin, name=f"{name}*"))["plan"]
     ref = f"/v1/tokens/{one['token']['id']}"
     await admin.with_token(one["secret"]).post("/v1/exchange", {})
     await works(admin, two)
     await admin.patch(ref, {"name": f"{name}-renamed", "description": "x"})
     await admin.post(f"{ref}/suspend", {})
-    await admin.post(f"{ref}/renew", {"duration": "2d"})
+    await admin.post(f"{ref}/renew", {"lifetime": "2d"})
     assert (await planned(admin, name=f"{name}*"))["plan"] == before
 
 

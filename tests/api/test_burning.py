@@ -60,7 +60,7 @@ def test_every_answer_is_on_the_beat_and_none_before_the_first(elapsed: float, r
 
 
 async def test_what_could_come_back_is_ended_and_what_was_replaced_is_not(admin: Caller) -> None:
-    expired, suspended = await admin.issue(duration="1us"), await admin.issue()
+    expired, suspended = await admin.issue(lifetime="1us"), await admin.issue()
     await admin.post(f"/v1/tokens/{suspended['token']['id']}/suspend")
     rotated, bought = await admin.issue(), await admin.issue()
     await admin.post(f"/v1/tokens/{rotated['token']['id']}/rotate", {"grace": "0s"})

@@ -36,8 +36,8 @@ def codes(token: dict[str, list[dict[str, str]]]) -> list[str]:
 async def test_a_token_without_any_lifetime_is_issued_with_a_warning(alone: Caller) -> None:
     silent = (await alone.issue())["token"]
     assert codes(silent) == ["never-expires"]
-    assert codes((await alone.issue(duration="forever"))["token"]) == [], "that was said"
-    assert codes((await alone.issue(duration="90d"))["token"]) == []
+    assert codes((await alone.issue(lifetime="forever"))["token"]) == [], "that was said"
+    assert codes((await alone.issue(lifetime="90d"))["token"]) == []
     clone = (await alone.post(f"/v1/tokens/{silent['id']}/clone", {})).json["token"]
     assert codes(clone) == ["never-expires"]
     assert "warnings" not in (await alone.get(f"/v1/tokens/{silent['id']}")).json
@@ -84,17 +84,17 @@ async def test_a_proxy_that_demands_an_unknown_scope_of_ours_is_told_so(admin: C
 
 
 async def test_a_foreign_scope_is_marked_once_there_is_a_catalogue_without_it(alone: Caller) -> None:
-    life = {"duration": "1h"}
-    assert codes((await alone.issue(scopes=["payroll.read"], **life))["token"]) == [], "there is no catalogue"
+    lifetime = {"lifetime": "1h"}
+    assert codes((await alone.issue(scopes=["payroll.read"], **lifetime))["token"]) == [], "there is no catalogue"
     await alone.put("/v1/scopes/invoices.*", {"sentence": "Whatever is done with invoices."})
-    token = (await alone.issue(scopes=["payroll.read", "tokens.read", "invoices.read"], **life))["token"]
+    token = (await alone.issue(scopes=["payroll.read", "tokens.read", "invoices.read"], **lifetime))["token"]
     assert codes(token) == ["scopes-undescribed"]
     assert "does not describe payroll.read;" in token["warnings"][0]["detail"]
     path = f"/v1/tokens/{token['id']}"
     assert codes((await alone.patch(path, {"scopes": ["payroll.write"]})).json) == ["scopes-undescribed"]
     assert codes((await alone.patch(path, {"scopes": ["invoices.read"]})).json) == []
     await alone.put("/v1/scopes/payroll.read", {"sentence": "Read who earns what."})
-    assert codes((await alone.issue(scopes=["payroll.read"], **life))["token"]) == []
+    assert codes((await alone.issue(scopes=["payroll.read"], **lifetime))["token"]) == []
 
 
 async def test_a_closed_catalogue_refuses_what_it_does_not_describe(alone: Caller) -> None:

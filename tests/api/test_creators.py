@@ -122,8 +122,8 @@ async def test_within_the_reach_of_an_owner_a_creator_shows_no_more_than_their_o
 async def test_alerts_are_those_of_what_one_created(admin: Caller) -> None:
     token, minting = await minter(admin)
     for n in range(3):
-        await minting.issue(name=f"soon {n}", duration="30m")
-    await admin.issue(name="also soon", duration="30m")
+        await minting.issue(name=f"soon {n}", lifetime="30m")
+    await admin.issue(name="also soon", lifetime="30m")
     query = {"creator": f"token:{token['number']}", "within": "1h"}
     first = (await admin.get("/v1/alerts", limit=2, **query)).json
     rest = (await admin.get("/v1/alerts", limit=2, cursor=first["next_cursor"], **query)).json

@@ -65,8 +65,8 @@ async def test_without_an_audience_a_bearer_is_for_us_and_may_ask(admin: Caller)
 
 async def test_a_bearer_gives_no_more_life_than_it_has(admin: Caller) -> None:
     bearer = admin.with_token(await exchanged(await admin.holder("all")))
-    assert (await bearer.post("/v1/tokens", {"name": "x", "duration": "2h"})).problem == "beyond-caller"
-    assert (await bearer.post("/v1/tokens", {"name": "x", "duration": "30m"})).status == 201
+    assert (await bearer.post("/v1/tokens", {"name": "x", "lifetime": "2h"})).problem == "beyond-caller"
+    assert (await bearer.post("/v1/tokens", {"name": "x", "lifetime": "30m"})).status == 201
 
 
 async def test_what_cannot_be_exchanged(admin: Caller, ours: dict[str, str]) -> None:
@@ -87,12 +87,12 @@ async def test_no_scopes_asked_are_no_scopes_given(admin: Caller, introspect: In
 
 
 async def test_exchanging_ends_with_the_token(admin: Caller) -> None:
-    holder = await admin.holder(duration="10m")
+    holder = await admin.holder(lifetime="10m")
     assert (await holder.post("/v1/exchange")).json["expires_in"] <= 600
 
 
 async def test_introspection_tells_of_secrets_and_bearers(admin: Caller, introspect: Introspect) -> None:
-    issued = await admin.issue(scopes=["a.b"], duration="1h", owner={"type": "application", "id": "shop"})
+    issued = await admin.issue(scopes=["a.b"], lifetime="1h", owner={"type": "application", "id": "shop"})
     token = issued["token"]
     same = {
         "active": True, "scope": "a.b", "client_id": token["id"], "sub": "shop", "token_type": "Bearer",
@@ -113,7 +113,7 @@ async def test_what_is_not_good_is_inactive_and_nothing_else(
     theirs = (await stranger.issue())["secret"]
     bearer = await exchanged(stranger.with_token(theirs))
     typo = theirs[:-1] + ("a" if theirs[-1] != "a" else "b")
-    expired = (await admin.issue(duration="1us"))["secret"]
+    expired = (await admin.issue(lifetime="1us"))["secret"]
     for text in (theirs, bearer, typo, expired, "x", "a b", "é", "a.b.c", bearer[:-2] + "AA", "x" * 9_000):
         assert await introspect(text) == {"active": False}
 

@@ -18,7 +18,7 @@ AUDIENCE = "https://app.example"
 
 
 async def test_who_passes_is_named_in_seven_headers_every_time(proxy: Asked, admin: Caller) -> None:
-    made = await issued(admin, "invoices.*", "mail.send", duration="1h")
+    made = await issued(admin, "invoices.*", "mail.send", lifetime="1h")
     answer = await proxy.about(bearer(made["secret"]))
     assert (answer.status, answer.body) == (200, b"")
     assert {name: answer.headers[name] for name in IDENTITY} == {
@@ -51,7 +51,7 @@ async def test_all_the_scopes_are_needed(proxy: Asked, admin: Caller) -> None:
 
 
 async def test_a_bearer_has_to_be_for_whom_the_proxy_says(proxy: Asked, admin: Caller) -> None:
-    made = await issued(admin, duration="1h")
+    made = await issued(admin, lifetime="1h")
     owner = admin.with_token(made["secret"])
     for_us = (await owner.post("/v1/exchange", {})).json["access_token"]
     for_them = (await owner.post("/v1/exchange", {"audience": ["https://other.example", AUDIENCE]})).json[
@@ -114,7 +114,7 @@ async def test_of_dead_credentials_another_account_is_told_nothing(
     proxy: Asked, stranger: Caller, admin: Caller
 ) -> None:
     async def dead(kind: str) -> tuple[str, str]:
-        made = await stranger.issue(scopes=["invoices.read"], duration="4s" if kind == "expired" else "1h")
+        made = await stranger.issue(scopes=["invoices.read"], lifetime="4s" if kind == "expired" else "1h")
         bought = (await admin.with_token(made["secret"]).post("/v1/exchange", {})).json["access_token"]
         path, body = f"/v1/tokens/{made['token']['id']}", {"reason": "for the test"}
         match kind:
@@ -263,7 +263,7 @@ async def test_nothing_that_names_another_address_is_read(proxy: Asked, admin: C
 
 
 async def test_an_expired_token_passes_nowhere(proxy: Asked, admin: Caller) -> None:
-    assert (await proxy.about(bearer((await issued(admin, duration="1us"))["secret"]))).problem == "token-expired"
+    assert (await proxy.about(bearer((await issued(admin, lifetime="1us"))["secret"]))).problem == "token-expired"
 
 
 async def test_the_document_tells_of_every_method_and_header(admin: Caller) -> None:

@@ -56,8 +56,8 @@ async def described(
 
 async def prepared(admin: Caller) -> dict[str, list[str]]:
     """What paths may name: tokens in every state, users, what never was, and what is no name at all."""
-    ids = [(await admin.issue(duration="1h"))["token"]["id"] for _ in range(6)]
-    ids.append((await admin.issue(duration="1us"))["token"]["id"])
+    ids = [(await admin.issue(lifetime="1h"))["token"]["id"] for _ in range(6)]
+    ids.append((await admin.issue(lifetime="1us"))["token"]["id"])
     await admin.post(f"/v1/tokens/{ids[4]}/suspend")
     await admin.post(f"/v1/tokens/{ids[5]}/revoke", {"reason": "for the test"})
     users = [(await admin.post("/v1/users", user(name))).json["user"]["id"] for name in ("ada", "ben", "cid")]

@@ -45,7 +45,7 @@ VALUES = (
     b"{" + b",".join(b'"k%d":"v"' % number for number in range(5_000)) + b"}",
     b"{" + b",".join(b'"k":"v"' for _ in range(5_000)) + b"}",
 )
-FIELDS = ("name", "description", "scopes", "metadata", "owner", "duration", "expires_at", "nobody_knows_me")
+FIELDS = ("name", "description", "scopes", "metadata", "owner", "lifetime", "expires_at", "nobody_knows_me")
 
 
 class Running(NamedTuple):

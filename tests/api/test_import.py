@@ -90,18 +90,18 @@ async def test_the_log_says_that_it_was_imported_and_no_more_than_its_beginning(
     ]  # fmt: skip
 
 
-async def test_a_duration_counts_from_when_a_token_was_made_elsewhere(admin: Caller) -> None:
+async def test_a_lifetime_counts_from_when_a_token_was_made_elsewhere(admin: Caller) -> None:
     made = datetime.now(UTC) - timedelta(days=30)
-    token = await one(admin, secret=plain(), created_at=made.isoformat(), duration="90d")
+    token = await one(admin, secret=plain(), created_at=made.isoformat(), lifetime="90d")
     shown = (await admin.get(f"/v1/tokens/{token}")).json
-    assert shown["duration"] == "90d"
+    assert shown["lifetime"] == "90d"
     assert datetime.fromisoformat(shown["expires_at"]) == made + timedelta(days=90)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_what_is_over_elsewhere_is_refused_and_a_rehearsal_says_so(admin: Caller, dry_run: bool) -> None:
     text = plain()
-    dead = item(secret=text, created_at="2024-02-01", duration="90d")
+    dead = item(secret=text, created_at="2024-02-01", lifetime="90d")
     past = item(secret=plain(), expires_at="2024-05-01")
     answer = (await admin.post("/v1/tokens/import", {"tokens": [dead, past], "dry_run": dry_run})).json
     assert [why(each) for each in answer["results"]] == ["bad-expiry"] * 2
@@ -111,7 +111,7 @@ async def test_what_is_over_elsewhere_is_refused_and_a_rehearsal_says_so(admin: 
 
 async def test_a_repeat_finishes_also_where_a_token_is_over_by_then(admin: Caller) -> None:
     made = datetime.now(UTC) - timedelta(days=90, seconds=-3)
-    brief = item(secret=plain(), created_at=made.isoformat(), duration="90d")
+    brief = item(secret=plain(), created_at=made.isoformat(), lifetime="90d")
     assert (await imported(admin, brief))[0]["status"] == "imported"
     await asyncio.sleep(3.2)
     assert (await imported(admin, brief))[0]["status"] == "already"
@@ -129,7 +129,7 @@ async def test_rotating_gives_a_secret_of_ours_and_grace_for_the_old_one(admin: 
 
 
 async def test_repeating_an_import_finishes_it_and_doubles_nothing(admin: Caller) -> None:
-    items = [item(secret=plain(), name=f"moved-{n}", duration="30d") for n in range(20)]
+    items = [item(secret=plain(), name=f"moved-{n}", lifetime="30d") for n in range(20)]
     first = await imported(admin, *items[:12])
     again = await imported(admin, *items)
     assert [result["status"] for result in again] == ["already"] * 12 + ["imported"] * 8
@@ -229,7 +229,7 @@ async def test_a_bad_item_harms_no_neighbour_and_says_what_is_wrong(admin: Calle
         admin,
         item(secret="short"), item(secret="a" * 40), item(secret="cfl_service_" + "x" * 49), item(), item(secret=good),
         item(secret=plain(), digest=digest(good)), item(digest={"algorithm": "sha256", "value": "zz"}),
-        item(secret=plain(), scopes=["*"]), item(secret=plain(), name=""), item(secret=plain(), duration="soon"),
+        item(secret=plain(), scopes=["*"]), item(secret=plain(), name=""), item(secret=plain(), lifetime="soon"),
         item(secret=plain(), metadata={"bad key!": "x"}), item(secret=plain(), owner={"type": "user", "id": "a b"}),
     )  # fmt: skip
     assert [why(each) if each["status"] == "refused" else each["status"] for each in results] == [
@@ -240,11 +240,11 @@ async def test_a_bad_item_harms_no_neighbour_and_says_what_is_wrong(admin: Calle
 
 
 async def test_nobody_imports_more_than_they_hold(admin: Caller) -> None:
-    importer = await admin.holder("tokens.import", "invoices.*", duration="30d", owner={"type": "service", "id": "x"})
+    importer = await admin.holder("tokens.import", "invoices.*", lifetime="30d", owner={"type": "service", "id": "x"})
     results = await imported(
         importer,
-        item(secret=plain(), duration="1d"),
-        item(secret=plain(), duration="1d", scopes=["payments.read"]),
+        item(secret=plain(), lifetime="1d"),
+        item(secret=plain(), lifetime="1d", scopes=["payments.read"]),
         item(secret=plain()),
     )
     assert [each["status"] for each in results] == ["imported", "refused", "refused"]

@@ -32,9 +32,9 @@ async def shelf_of_five(admin: Caller) -> str:
     prefix = f"list-{datetime.now(UTC).timestamp()}"
     tokens: dict[str, dict[str, Any]] = {
         "a": {"scopes": ["x.y"], "owner": {"type": "service", "id": "crm"}},
-        "b": {"duration": "1h"},
-        "c_%": {"duration": "2h"},
-        "d": {"duration": "1us"},
+        "b": {"lifetime": "1h"},
+        "c_%": {"lifetime": "2h"},
+        "d": {"lifetime": "1us"},
         "e": {},
     }
     for name, fields in tokens.items():
@@ -118,9 +118,9 @@ async def test_strings_that_postgres_cannot_hold_find_nothing_and_break_nothing(
 
 
 async def test_a_timeline_tells_what_happened_in_order(admin: Caller) -> None:
-    path = f"/v1/tokens/{(await admin.issue(name='one', duration='1h'))['token']['id']}"
+    path = f"/v1/tokens/{(await admin.issue(name='one', lifetime='1h'))['token']['id']}"
     await admin.patch(path, {"name": "two"})
-    await admin.post(path + "/renew", {"duration": "2h"})
+    await admin.post(path + "/renew", {"lifetime": "2h"})
     await admin.post(path + "/revoke", {"reason": "leaked"})
     events = (await admin.get(path + "/events")).json["items"]
     assert [(each["version"], each["type"]) for each in events] == [
@@ -250,8 +250,8 @@ async def test_a_name_that_shows_nothing_is_refused(admin: Caller) -> None:
 
 async def test_a_time_filter_takes_a_duration_from_now_and_pages_on(admin: Caller) -> None:
     mark = f"soon-{datetime.now(UTC).timestamp()}"
-    for name, life in (("hour", "1h"), ("day", "23h"), ("week", "6d"), ("month", "30d")):
-        await admin.issue(name=f"{mark} {name}", duration=life)
+    for name, lifetime in (("hour", "1h"), ("day", "23h"), ("week", "6d"), ("month", "30d")):
+        await admin.issue(name=f"{mark} {name}", lifetime=lifetime)
     mine = {"name": f"{mark} *", "sort": "expires", "limit": 1}
 
     async def found(**query: object) -> list[str]:

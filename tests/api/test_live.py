@@ -119,8 +119,8 @@ async def test_streams_share_what_was_read_and_each_sees_its_own_part(admin: Cal
         await asyncio.sleep(0.2)
         for _ in range(3):
             made = (await holder.issue(scopes=["tokens.read"]))["token"]["id"]
-            assert (await admin.post(f"/v1/tokens/{made}/renew", {"duration": "90d"})).status == 200
-        assert (await admin.post(f"/v1/tokens/{its}/renew", {"duration": "90d"})).status == 200
+            assert (await admin.post(f"/v1/tokens/{made}/renew", {"lifetime": "90d"})).status == 200
+        assert (await admin.post(f"/v1/tokens/{its}/renew", {"lifetime": "90d"})).status == 200
 
 
 async def _sees_the_same_live_as_later(admin: Caller, before: int, wanted: dict[str, str]) -> None:

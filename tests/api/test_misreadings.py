@@ -126,19 +126,19 @@ async def test_a_date_is_the_start_of_its_day_wherever_a_moment_is_expected(admi
 
 
 async def test_every_fault_of_a_life_has_a_sentence_of_its_own(admin: Caller) -> None:
-    for life, field, said in (
-        ({"duration": "1d", "expires_at": "2027-01-01"}, "expires_at", "not both"),
+    for lifetime, field, said in (
+        ({"lifetime": "1d", "expires_at": "2027-01-01"}, "expires_at", "not both"),
         ({"expires_at": "9999-01-01"}, "expires_at", "years 1970 and 9999"),
         ({"expires_at": "1969-12-31"}, "expires_at", "1970"),
-        ({"duration": "soon"}, "duration", "'soon' is not a duration"),
-        ({"duration": "0s"}, "duration", "forever"),
-        ({"duration": "999999d"}, "duration", "hundred years"),
+        ({"lifetime": "soon"}, "lifetime", "'soon' is not a duration"),
+        ({"lifetime": "0s"}, "lifetime", "forever"),
+        ({"lifetime": "999999d"}, "lifetime", "hundred years"),
     ):
-        refused = await admin.post("/v1/tokens", {"name": "a", **life})
-        assert (refused.status, refused.json.get("field")) == (422, field), (life, refused.body)
+        refused = await admin.post("/v1/tokens", {"name": "a", **lifetime})
+        assert (refused.status, refused.json.get("field")) == (422, field), (lifetime, refused.body)
         assert said in refused.json["detail"]
     token = (await admin.issue())["token"]["id"]
-    rotated = await admin.post(f"/v1/tokens/{token}/rotate", {"grace": "1h", "duration": "soon"})
+    rotated = await admin.post(f"/v1/tokens/{token}/rotate", {"grace": "1h", "lifetime": "soon"})
     assert (rotated.status, rotated.problem) == (409, "lifetime-unwanted")
     exchanged = await admin.post("/v1/exchange", {"lifetime": "soon"})
     assert (exchanged.problem, exchanged.json["field"]) == ("bad-duration", "lifetime")

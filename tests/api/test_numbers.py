@@ -27,7 +27,7 @@ async def test_numbers_are_counted_for_each_account_and_do_not_jump_at_refusals_
         assert [await number(ours), await number(ours)] == [2, 3]  # the founder's is the first
         assert [await number(theirs) for _ in range(4)] == [2, 3, 4, 5]
         assert await number(ours) == 4
-        for refused in ({"name": "n", "scopes": ["a..b"]}, {"name": "\x00"}, {"name": "n", "duration": "-1h"}):
+        for refused in ({"name": "n", "scopes": ["a..b"]}, {"name": "\x00"}, {"name": "n", "lifetime": "-1h"}):
             assert (await ours.post("/v1/tokens", refused)).status == 422
         key = token_urlsafe(32)
         told = [(await ours.post("/v1/tokens", {"name": "n"}, Idempotency_Key=key)).json["token"] for _ in range(3)]

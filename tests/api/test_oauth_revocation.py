@@ -58,7 +58,7 @@ async def test_what_opens_nothing_here_is_answered_the_same(admin: Caller, stran
 
 @pytest.mark.parametrize("state", ["suspended", "in grace", "expired"])
 async def test_what_may_open_something_again_is_revoked_too(admin: Caller, state: str) -> None:
-    issued = await admin.issue(**({"duration": "1us"} if state == "expired" else {}))
+    issued = await admin.issue(**({"lifetime": "1us"} if state == "expired" else {}))
     path = f"/v1/tokens/{issued['token']['id']}"
     if state == "suspended":
         await admin.post(f"{path}/suspend")

@@ -76,7 +76,7 @@ async def test_targets_may_be_many_and_are_the_audience(admin: Caller) -> None:
 
 
 async def test_a_secret_is_exchanged_for_less(admin: Caller) -> None:
-    issued = await admin.issue(scopes=["a.*"], duration="30m")
+    issued = await admin.issue(scopes=["a.*"], lifetime="30m")
     answer = await exchanged(admin, issued["secret"], scope="a.b", expires_in="60", requested_token_type=JWT)
     assert (answer.json["expires_in"], answer.json["scope"], answer.json["issued_token_type"]) == (60, "a.b", JWT)
     longer = await exchanged(admin, issued["secret"], expires_in="99999")
@@ -110,7 +110,7 @@ async def test_a_bearer_that_its_token_has_outgrown_gives_only_what_is_left(admi
 
 async def test_who_acts_is_named_in_the_bearer_in_its_event_and_by_introspection(admin: Caller) -> None:
     subject = await admin.issue(scopes=["a.b"], owner={"type": "application", "id": "ada"})
-    actor = await admin.issue(owner={"type": "service", "id": "mailer"}, duration="10m")
+    actor = await admin.issue(owner={"type": "service", "id": "mailer"}, lifetime="10m")
     text = await bearer(admin, subject["secret"], actor_token=actor["secret"], actor_token_type=ACCESS_TOKEN)
     told, act = await claims(admin, text), {"sub": "mailer", "client_id": actor["token"]["id"], "generation": 1}
     assert (told["act"], told["sub"], told["client_id"]) == (act, "ada", subject["token"]["id"])

@@ -42,9 +42,9 @@ async def alerted(caller: Caller, tokens: set[str], **query: object) -> list[dic
 async def three(admin: Caller, owner: Person, kind: str) -> list[dict[str, Any]]:
     """An active, an expired and a suspended token of a user."""
     tokens = [
-        await owned(admin, owner, name=f"{kind} active", duration="20h"),
-        await owned(admin, owner, name=f"{kind} expired", duration="1us"),
-        await owned(admin, owner, name=f"{kind} suspended", duration="20h"),
+        await owned(admin, owner, name=f"{kind} active", lifetime="20h"),
+        await owned(admin, owner, name=f"{kind} expired", lifetime="1us"),
+        await owned(admin, owner, name=f"{kind} suspended", lifetime="20h"),
     ]
     await admin.post(f"/v1/tokens/{tokens[-1]['id']}/suspend")
     return tokens
@@ -83,7 +83,9 @@ async def test_alerts_leave_out_whose_user_left_and_say_whose_is_disabled(
 ) -> None:
     people, tokens = {kind: await person(admin) for kind in ("gone", "away", "here")}, {}
     for kind, owner in people.items():
-        tokens[kind] = [await owned(admin, owner, name=f"{kind} {life}", duration=life) for life in ("1us", "20h")]
+        tokens[kind] = [
+            await owned(admin, owner, name=f"{kind} {lifetime}", lifetime=lifetime) for lifetime in ("1us", "20h")
+        ]
     before = (await admin.get("/v1/alerts")).json["unannounced"]
     async with Door(api_settings.database_url) as door:
         for token, _ in tokens.values():
@@ -99,7 +101,7 @@ async def test_alerts_leave_out_whose_user_left_and_say_whose_is_disabled(
 
 async def test_nothing_is_announced_of_a_removed_users_token(admin: Caller, api_settings: Settings) -> None:
     ada = await person(admin)
-    token = await owned(admin, ada, name="left behind", duration="1us")
+    token = await owned(admin, ada, name="left behind", lifetime="1us")
     await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "Left."})
     async with Door(api_settings.database_url) as door:
         await door.execute(Sweep(account=UUID(token["account"]), token_id=UUID(token["id"]), by=SYSTEM))
@@ -110,7 +112,7 @@ async def test_nothing_is_announced_of_a_removed_users_token(admin: Caller, api_
 
 async def test_a_removed_users_token_is_revoked_for_whoever_would_change_it(admin: Caller) -> None:
     ada = await person(admin)
-    path = f"/v1/tokens/{(await owned(admin, ada, name='left', duration='1d'))['id']}"
+    path = f"/v1/tokens/{(await owned(admin, ada, name='left', lifetime='1d'))['id']}"
     await admin.post(f"/v1/users/{ada.id}/remove", {"reason": "Left."})
     for verb, body in (("renew", {}), ("rotate", {"grace": "0s"}), ("suspend", {}), ("resume", {})):
         refused = await admin.post(f"{path}/{verb}", body)

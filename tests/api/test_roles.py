@@ -153,7 +153,7 @@ async def test_a_members_child_reaches_no_further_than_the_member(admin: Caller)
     asks = ada.asks()
     for owner in ({"type": "user", "id": eve.id}, {"type": "service", "id": "x"}, {"type": "user", "id": str(uuid4())}):
         assert (await asks.post("/v1/tokens", {"name": "x", "owner": owner})).problem == "beyond-caller"
-    child = (await asks.post("/v1/tokens", {"name": "x", "scopes": ["own.read"], "duration": "1h"})).json
+    child = (await asks.post("/v1/tokens", {"name": "x", "scopes": ["own.read"], "lifetime": "1h"})).json
     assert child["token"]["owner"] == {"type": "user", "id": ada.id}
     for scope in ("tokens.read", "own.*", "all"):
         wider = await admin.with_token(child["secret"]).post("/v1/tokens", {"name": "y", "scopes": [scope]})
@@ -173,7 +173,7 @@ async def test_members_are_alerted_of_their_own_tokens_alone(admin: Caller, api_
     async with Door(api_settings.database_url) as door:
         for each in (ada, eve):
             owner = {"type": "user", "id": each.id}
-            token = (await admin.issue(owner=owner, scopes=["own.read"], duration="1us"))["token"]["id"]
+            token = (await admin.issue(owner=owner, scopes=["own.read"], lifetime="1us"))["token"]["id"]
             await door.execute(Sweep(account=account, token_id=UUID(token), by=SYSTEM))
             tokens.append(token)
     assert [alert["token"]["id"] for alert in (await ada.asks().get("/v1/alerts")).json["items"]] == tokens[:1]

@@ -51,7 +51,7 @@ async def beside(database: Database, tmp_path: Path) -> AsyncIterator[Beside]:
     owner = await asyncpg.connect(database.owner_url)
     async with served(make_app(settings), sealed=database.app_url) as url, ClientSession(url) as session:
         admin = Caller(session, f"Bearer {ours['admin_token']}")
-        issued = await admin.issue(scopes=["a.b"], duration="1h")
+        issued = await admin.issue(scopes=["a.b"], lifetime="1h")
         yield Beside(admin, issued["token"]["id"], issued["secret"], issued["token"]["created_at"], owner)
     await owner.close()
 

@@ -58,7 +58,7 @@ async def test_a_sealer_that_does_not_run_is_a_warning(anybody: Caller, database
     assert await warns_no_more(anybody, lambda: seal_all(database.app_url))
     await owner.execute("update head set passed_at = clock_timestamp() - interval '100 s'")
     (warning,) = (await ready(anybody)).json["warnings"]
-    assert warning.startswith("No sealer has given a sign of life for 10")
+    assert warning.startswith("No sealer has reported for 10")
     assert "Start `counterfoil sealer`" in warning
     assert await number(anybody, "seal_silence_seconds") >= 100
 

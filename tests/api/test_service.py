@@ -56,7 +56,7 @@ async def test_the_keys_are_cacheable_and_nothing_else_of_ours_is(admin: Caller)
 
 
 async def test_the_numbers_tell_of_requests_refusals_batches_and_expiries(admin: Caller) -> None:
-    await admin.issue(duration="3d")
+    await admin.issue(lifetime="3d")
     await admin.get("/v1/tokens/0")
     numbers = (await admin.get("/metrics")).body.decode()
     for line in (

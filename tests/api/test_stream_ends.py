@@ -102,12 +102,12 @@ async def test_a_stream_ends_with_whatever_its_token_loses(chief: Caller, ended:
 
 
 async def test_a_stream_goes_on_through_changes_that_do_not_concern_it(chief: Caller) -> None:
-    issued = await chief.issue(scopes=["audit.read", "tokens.read"], duration="30d")
+    issued = await chief.issue(scopes=["audit.read", "tokens.read"], lifetime="30d")
     reader, path = chief.with_token(issued["secret"]), f"/v1/tokens/{issued['token']['id']}"
     async with following(reader) as stream:
         for changed in (
             await chief.patch(path, {"scopes": ["audit.read"], "name": "another", "rate_limit": "600/1m"}),
-            await chief.post(f"{path}/renew", {"duration": "90d"}),
+            await chief.post(f"{path}/renew", {"lifetime": "90d"}),
             await chief.post(f"{path}/rotate", {"grace": "1h"}),
         ):
             assert changed.status == 200
@@ -117,12 +117,12 @@ async def test_a_stream_goes_on_through_changes_that_do_not_concern_it(chief: Ca
 
 
 async def test_streams_end_by_themselves_when_their_token_or_bearer_expires(chief: Caller) -> None:
-    short = await chief.issue(scopes=["audit.read"], duration="2s")
+    short = await chief.issue(scopes=["audit.read"], lifetime="2s")
     async with following(chief.with_token(short["secret"])) as stream:
         await refuse_to_go_on(stream, monotonic() + 2)
-    issued = await chief.issue(scopes=["audit.read"], duration="3s")
+    issued = await chief.issue(scopes=["audit.read"], lifetime="3s")
     bearer = (await chief.with_token(issued["secret"]).post("/v1/exchange", {})).json["access_token"]
-    renewed = await chief.post(f"/v1/tokens/{issued['token']['id']}/renew", {"duration": "1h"})
+    renewed = await chief.post(f"/v1/tokens/{issued['token']['id']}/renew", {"lifetime": "1h"})
     assert renewed.status == 200  # which gives the bearer no longer life
     async with following(chief.with_token(bearer)) as stream:
         await refuse_to_go_on(stream, monotonic() + 3)

@@ -15,7 +15,7 @@ REPLAYED = "Idempotency-Replayed"
 
 async def test_a_created_token_works_at_once_and_its_secret_is_shown_once(admin: Caller) -> None:
     answer = await admin.post(
-        "/v1/tokens", {"name": "first", "scopes": ["tokens.read"], "metadata": {"a": "b"}, "duration": "90d"}
+        "/v1/tokens", {"name": "first", "scopes": ["tokens.read"], "metadata": {"a": "b"}, "lifetime": "90d"}
     )
     issued = answer.json
     token = issued["token"]
@@ -23,7 +23,7 @@ async def test_a_created_token_works_at_once_and_its_secret_is_shown_once(admin:
     assert answer.headers["ETag"] == '"1"'
     assert answer.headers["Location"] == f"/v1/tokens/{token['id']}"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert (token["status"], token["generation"], token["duration"]) == ("active", 1, "90d")
+    assert (token["status"], token["generation"], token["lifetime"]) == ("active", 1, "90d")
     assert token["owner"]["type"] == "user"
     holder = admin.with_token(issued["secret"])
     seen = await holder.get("/v1/tokens/self")
@@ -42,8 +42,8 @@ async def test_a_token_without_scopes_may_look_at_itself_and_end_itself_and_no_m
 
 
 async def test_nobody_gives_more_than_they_hold(admin: Caller) -> None:
-    holder = await admin.holder("tokens.create", "archive.read", duration="1h")
-    short = {"name": "x", "duration": "30m"}
+    holder = await admin.holder("tokens.create", "archive.read", lifetime="1h")
+    short = {"name": "x", "lifetime": "30m"}
     assert (await holder.post("/v1/tokens", {**short, "scopes": ["archive.read"]})).status == 201
     assert (await holder.post("/v1/tokens", {**short, "scopes": ["archive.*"]})).problem == "beyond-caller"
     assert (await holder.post("/v1/tokens", {"name": "x"})).problem == "beyond-caller"
@@ -76,20 +76,20 @@ async def test_changes_are_made_only_to_the_revision_that_was_seen(admin: Caller
 
 
 async def test_renewing_moves_the_expiry_and_keeps_the_secret(admin: Caller) -> None:
-    issued = await admin.issue(duration="1h")
+    issued = await admin.issue(lifetime="1h")
     path, holder = f"/v1/tokens/{issued['token']['id']}", admin.with_token(issued["secret"])
-    renewed = (await admin.post(path + "/renew", {"duration": "2h"})).json
+    renewed = (await admin.post(path + "/renew", {"lifetime": "2h"})).json
     assert renewed["expires_at"] > issued["token"]["expires_at"]
     assert renewed["generation"] == 1
-    assert (await admin.post(path + "/renew")).json["duration"] == "2h"
+    assert (await admin.post(path + "/renew")).json["lifetime"] == "2h"
     assert (await holder.get("/v1/tokens/self")).status == 200
-    assert (await admin.post(path + "/renew", {"duration": "1h", "expires_at": "2030-01-01T00:00:00Z"})).status == 422
+    assert (await admin.post(path + "/renew", {"lifetime": "1h", "expires_at": "2030-01-01T00:00:00Z"})).status == 422
     assert (await admin.post(f"/v1/tokens/{(await admin.issue())['token']['id']}/renew")).status == 409
 
 
 async def test_a_token_never_renews_itself(admin: Caller) -> None:
-    holder = await admin.holder("tokens.renew", duration="1h")
-    assert (await holder.post("/v1/tokens/self/renew", {"duration": "2h"})).problem == "renews-itself"
+    holder = await admin.holder("tokens.renew", lifetime="1h")
+    assert (await holder.post("/v1/tokens/self/renew", {"lifetime": "2h"})).problem == "renews-itself"
 
 
 async def test_the_shortest_grace_is_a_second_and_not_none(admin: Caller) -> None:
@@ -110,7 +110,7 @@ async def test_rotation_states_its_grace(admin: Caller) -> None:
         refused = await admin.post(path, {"grace": unknown})
         assert (refused.problem, refused.json["field"]) == ("bad-duration", "grace")
         assert "such as 24h, or 0s" in refused.json["detail"]
-    assert (await admin.post(path, {"grace": "0s", "duration": "1h"})).problem == "lifetime-unwanted"
+    assert (await admin.post(path, {"grace": "0s", "lifetime": "1h"})).problem == "lifetime-unwanted"
     second = admin.with_token((await admin.post(path, {"grace": "1h"})).json["secret"])
     assert [(await each.get("/v1/tokens/self")).status for each in (first, second)] == [200, 200]
     third = admin.with_token((await admin.post(path, {"grace": "0s"})).json["secret"])
@@ -161,7 +161,7 @@ async def test_suspended_is_refused_until_resumed(admin: Caller) -> None:
 
 
 async def test_revoked_is_for_ever_and_revoking_twice_changes_nothing(admin: Caller) -> None:
-    path = f"/v1/tokens/{(await admin.issue(duration='1h'))['token']['id']}"
+    path = f"/v1/tokens/{(await admin.issue(lifetime='1h'))['token']['id']}"
     assert (await admin.post(path + "/revoke")).status == 422
     once = (await admin.post(path + "/revoke", {"reason": "leaked"})).json
     again = (await admin.post(path + "/revoke", {"reason": "again"})).json
@@ -172,22 +172,22 @@ async def test_revoked_is_for_ever_and_revoking_twice_changes_nothing(admin: Cal
 
 
 async def test_an_expired_token_is_refused_and_comes_back_only_with_a_lifetime(admin: Caller) -> None:
-    issued = await admin.issue(duration="1us")
+    issued = await admin.issue(lifetime="1us")
     path, holder = f"/v1/tokens/{issued['token']['id']}", admin.with_token(issued["secret"])
     assert (await admin.get(path)).json["status"] == "expired"
     assert (await holder.get("/v1/tokens/self")).problem == "token-expired"
     assert (await admin.post(path + "/rotate", {"grace": "1h"})).problem == "lifetime-required"
-    rotated = (await admin.post(path + "/rotate", {"grace": "1h", "duration": "1h"})).json
+    rotated = (await admin.post(path + "/rotate", {"grace": "1h", "lifetime": "1h"})).json
     assert (await admin.with_token(rotated["secret"]).get("/v1/tokens/self")).status == 200
     assert (await holder.get("/v1/tokens/self")).status == 401
 
 
 async def test_a_clone_is_like_its_original_but_for_the_secret(admin: Caller) -> None:
-    original = await admin.issue(name="one", scopes=["a.b"], metadata={"k": "v"}, duration="1h")
+    original = await admin.issue(name="one", scopes=["a.b"], metadata={"k": "v"}, lifetime="1h")
     clone = await admin.post(f"/v1/tokens/{original['token']['id']}/clone", {"name": "two"})
     token = clone.json["token"]
     assert clone.status == 201
-    assert (token["name"], token["scopes"], token["metadata"], token["duration"]) == ("two", ["a.b"], {"k": "v"}, "1h")
+    assert (token["name"], token["scopes"], token["metadata"], token["lifetime"]) == ("two", ["a.b"], {"k": "v"}, "1h")
     assert clone.json["secret"] != original["secret"]
     small = await admin.holder("tokens.create", "tokens.read")
     assert (await small.post(f"/v1/tokens/{original['token']['id']}/clone")).problem == "beyond-caller"
@@ -206,7 +206,7 @@ async def test_a_retried_request_gets_the_same_secret_and_happens_once(admin: Ca
     assert again.headers["ETag"] == first.headers["ETag"]
     assert [each.headers.get(REPLAYED) for each in (first, again)] == [None, "true"]
     assert (await admin.get(f"/v1/tokens/{first.json['token']['id']}/events")).json["next_cursor"] is None
-    other = await admin.post(path, {**body, "duration": "1h"}, Idempotency_Key=key)
+    other = await admin.post(path, {**body, "lifetime": "1h"}, Idempotency_Key=key)
     assert (other.problem, other.status) == ("key-reused", 422)
     assert (await admin.post(path, body, Idempotency_Key="too-short")).problem == "key-too-short"
 
@@ -253,7 +253,7 @@ async def test_a_rotation_does_not_forget_when_the_token_was_used(admin: Caller)
 async def test_no_call_gives_a_token_an_expiry_that_has_passed(admin: Caller) -> None:
     past = "2020-01-01T00:00:00Z"
     token = (await admin.issue())["token"]
-    gone = (await admin.issue(duration="1us"))["token"]
+    gone = (await admin.issue(lifetime="1us"))["token"]
     path, gone_path = f"/v1/tokens/{token['id']}", f"/v1/tokens/{gone['id']}"
     for refused in (
         await admin.post("/v1/tokens", {"name": "dead", "expires_at": past}),

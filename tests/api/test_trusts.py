@@ -64,7 +64,7 @@ async def test_a_token_with_a_trust_is_issued_without_a_secret_and_shown_with_it
 
 
 async def test_a_jwt_buys_a_bearer_with_the_scopes_of_the_trust(trusting: Trusting) -> None:
-    token = await trusting.issue(scopes=["deploy.*", "own.read"], duration="30d", owner={"type": "service", "id": "ci"})
+    token = await trusting.issue(scopes=["deploy.*", "own.read"], lifetime="30d", owner={"type": "service", "id": "ci"})
     for fields in ({}, {"subject_token_type": ID_TOKEN}):
         answer = await trusting.exchange(token, **fields)
         assert (answer.status, answer.json["scope"], answer.json["issued_token_type"]) == (
@@ -159,7 +159,7 @@ async def test_a_jwt_is_judged_by_the_trust_of_the_token_that_is_named(trusting:
 
 
 async def test_a_dead_token_gives_nothing_and_says_why(trusting: Trusting) -> None:
-    token, brief = await trusting.issue(), await trusting.issue(duration="300ms")
+    token, brief = await trusting.issue(), await trusting.issue(lifetime="300ms")
     await trusting.admin.post(f"/v1/tokens/{token['id']}/suspend", {})
     assert "suspended" in await trusting.refused(token)
     await trusting.admin.post(f"/v1/tokens/{token['id']}/resume", {})
@@ -233,8 +233,8 @@ async def test_a_repeated_request_gets_the_same_token(trusting: Trusting) -> Non
 
 
 async def test_a_child_trusts_nobody_with_more_than_its_maker_holds(trusting: Trusting) -> None:
-    maker = await trusting.admin.holder("deploy.run", "tokens.create", duration="30d")
-    wanted = {"name": "x", "scopes": ["deploy.*"], "duration": "1d", "trust": trust_in(trusting.issuer)}
+    maker = await trusting.admin.holder("deploy.run", "tokens.create", lifetime="30d")
+    wanted = {"name": "x", "scopes": ["deploy.*"], "lifetime": "1d", "trust": trust_in(trusting.issuer)}
     assert (await maker.post("/v1/tokens", wanted)).problem == "beyond-caller"
     assert (await maker.post("/v1/tokens", {**wanted, "scopes": ["deploy.run"]})).status == 201
 

@@ -150,7 +150,7 @@ def test_every_operation_on_a_user_is_tried_with_a_foreign_one() -> None:
 
 async def test_a_login_is_a_token_with_all_that_one_may(admin: Caller) -> None:
     ada = await person(admin, "operator", scopes=("invoices.read",))
-    made = await ada.asks().post("/v1/login", {"duration": "20m"})
+    made = await ada.asks().post("/v1/login", {"lifetime": "20m"})
     issued = made.json["issued"]
     mine = (await ada.asks().get("/v1/users/self")).json
     assert made.json["user"] == mine

@@ -128,7 +128,7 @@ async def test_nobody_gives_more_than_they_hold_or_rules_over_who_holds_more(adm
 
 async def test_who_asks_for_a_time_only_adds_nobody_and_resets_nothing(admin: Caller) -> None:
     ada = await person(admin)
-    passing = await admin.holder("all", duration="1h")
+    passing = await admin.holder("all", lifetime="1h")
     assert (await passing.post("/v1/users", {"email": "late@x.org", "role": "member"})).problem == "beyond-caller"
     assert (await passing.post(f"/v1/users/{ada.id}/password")).problem == "beyond-caller"
     assert (await passing.post(f"/v1/users/{ada.id}/disable", {"reason": "x"})).status == 200

@@ -77,14 +77,14 @@ REFUSED: dict[str, Ask] = {
 
 @pytest.mark.parametrize("how", REFUSED)
 async def test_good_credentials_are_used_though_the_request_is_refused(admin: Caller, how: str) -> None:
-    issued = await admin.issue(scopes=["invoices.read", "tokens.introspect"], duration="1h")
+    issued = await admin.issue(scopes=["invoices.read", "tokens.introspect"], lifetime="1h")
     answer = await REFUSED[how](admin, issued)
     assert answer.status in (400, 403, 413, 415, 422), answer.body
     assert await used(admin, issued) is not None
 
 
 async def test_a_bearer_whose_request_is_refused_uses_its_token(admin: Caller) -> None:
-    issued = await admin.issue(scopes=["invoices.read"], duration="1h")
+    issued = await admin.issue(scopes=["invoices.read"], lifetime="1h")
     text = (await admin.with_token(issued["secret"]).post("/v1/exchange", {"audience": "orders"})).json["access_token"]
     exchanged_at = await used(admin, issued)
     assert (await admin.with_token(text).get("/v1/tokens/self")).status == 401  # it is for another service

@@ -88,12 +88,12 @@ async def _users(admin: Caller) -> dict[str, str]:
 async def _tokens(admin: Caller, users: dict[str, str]) -> Any:
     nightly = await admin.issue(
         name="nightly", description="what it is for", metadata={"team": "ops"}, scopes=["mail.send", "invoices.read"],
-        duration="90d", networks=["127.0.0.0/8"], rate_limit="600/1m",
+        lifetime="90d", networks=["127.0.0.0/8"], rate_limit="600/1m",
     )  # fmt: skip
     path = f"/v1/tokens/{nightly['token']['id']}"
     await admin.patch(path, {"name": "weekly", "rate_limit": None})
     assert (await admin.with_token(nightly["secret"]).post("/v1/exchange", {})).status == 200
-    for verb, body in (("renew", {"duration": "30d"}), ("rotate", {"grace": "24h"}), ("suspend", {"reason": "leak?"}),
+    for verb, body in (("renew", {"lifetime": "30d"}), ("rotate", {"grace": "24h"}), ("suspend", {"reason": "leak?"}),
                        ("resume", {}), ("clone", {"name": "copy"})):  # fmt: skip
         await _done(admin, f"{path}/{verb}", **body)
     await admin.issue(name="of a user", owner={"type": "user", "id": users["active"]}, scopes=["mail.send", "own.read"])
@@ -141,8 +141,8 @@ async def _bulk(admin: Caller, database: Database) -> None:
 
 async def _descended(admin: Caller) -> None:
     minter = await admin.issue(name="minter", scopes=["tokens.create"])
-    child = await admin.with_token(minter["secret"]).issue(name="child", scopes=["tokens.create"], duration="2d")
-    await admin.with_token(child["secret"]).issue(name="grandchild", duration="1d")
+    child = await admin.with_token(minter["secret"]).issue(name="child", scopes=["tokens.create"], lifetime="2d")
+    await admin.with_token(child["secret"]).issue(name="grandchild", lifetime="1d")
     await _done(admin, f"/v1/tokens/{minter['token']['id']}/revoke", reason="leaked", with_children=True)
 
 

@@ -189,7 +189,7 @@ def test_nothing_is_kept_of_an_event_but_its_subjects_state() -> None:
 def test_owner_and_account_surround_a_token() -> None:
     user = UUID(int=0xA)
     token = Created(
-        number=1, owner=Owner("user", str(user)), scopes=("mail.send",), duration=None, expires_at=None,
+        number=1, owner=Owner("user", str(user)), scopes=("mail.send",), lifetime=None, expires_at=None,
         thresholds=(), stub="cfl_user_AAAA", private=Private(name="n", description="", metadata={}),
     )  # fmt: skip
     log, _ = read(Story().tell(ONE, token).tell(user, UserCreated(role="member"), kind="user").lines)

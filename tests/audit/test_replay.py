@@ -56,7 +56,7 @@ async def story(database: Database) -> Create:
         await door.execute(Suspend(account=ACCOUNT, token_id=made.token_id, by=ADMIN, reason="leaked?"))
         for other in (create(), create()):
             await door.execute(other)
-            await door.execute(Renew(account=ACCOUNT, token_id=other.token_id, by=ADMIN, duration="30d"))
+            await door.execute(Renew(account=ACCOUNT, token_id=other.token_id, by=ADMIN, lifetime="30d"))
             await door.execute(revoke(other))
     return made
 

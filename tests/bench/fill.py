@@ -61,8 +61,8 @@ async def fill(database: Database, *, tokens: int) -> UUID:
     """Make an account with so many tokens of the sample, and number 0, which may do everything in it."""
     account = uuid7()
     async with Door(database.app_url) as door:
-        await door.execute(_creation(account, 0, scopes=(EVERYTHING,), duration="forever"))
-        first = await door.execute(_creation(account, 1, scopes=("invoices.read", "invoices.write"), duration="90d"))
+        await door.execute(_creation(account, 0, scopes=(EVERYTHING,), lifetime="forever"))
+        first = await door.execute(_creation(account, 1, scopes=("invoices.read", "invoices.write"), lifetime="90d"))
     owner = await asyncpg.connect(database.owner_url)
     try:
         await owner.execute("create temporary table wanted (n integer, digest bytea)")
@@ -77,10 +77,10 @@ async def fill(database: Database, *, tokens: int) -> UUID:
     return account
 
 
-def _creation(account: UUID, n: int, *, scopes: tuple[str, ...], duration: str) -> Create:
+def _creation(account: UUID, n: int, *, scopes: tuple[str, ...], lifetime: str) -> Create:
     maker = Principal(actor=Actor("system", account), account=account, scopes=(EVERYTHING,))
     return Create(
         account=account, token_id=uuid7(), by=maker, number=1 + n, owner=Owner("service", f"service-{n}"),
-        name=f"token {n}", scopes=scopes, duration=duration, thresholds=(2_592_000, 604_800, 86_400),
+        name=f"token {n}", scopes=scopes, lifetime=lifetime, thresholds=(2_592_000, 604_800, 86_400),
         secret=PEPPERS.minted(secret(n)),
     )  # fmt: skip

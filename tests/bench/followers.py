@@ -27,7 +27,7 @@ _WRITES_A_SECOND: Final = 20
 _WRITE: Final = """
 insert into event (account_id, kind, subject_id, version, type, at, entry)
 select $1::uuid, 'token', $2::uuid, version, 'renewed', at,
-       format('{"account":"%s","at":"%s","by":{"id":"%s","kind":"user"},"data":{"duration":"90d","padding":"%s"},'
+       format('{"account":"%s","at":"%s","by":{"id":"%s","kind":"user"},"data":{"lifetime":"90d","padding":"%s"},'
               '"subject":{"id":"%s","kind":"token"},"type":"renewed","v":0,"version":%s}',
               $1, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), $1, repeat('x', 100), $2, version)
   from (select clock_timestamp() as at) now, generate_series($3::bigint, $4::bigint) as version"""

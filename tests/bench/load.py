@@ -70,7 +70,7 @@ def _request(this: Round, n: int) -> bytes:
             return _written("GET", "/v1/tokens?limit=100", this.asker)
 
 
-_NEW_TOKEN: Final = """{"name":"nightly export","owner":{"type":"service","id":"billing"},"duration":"90d",
+_NEW_TOKEN: Final = """{"name":"nightly export","owner":{"type":"service","id":"billing"},"lifetime":"90d",
 "scopes":["invoices.read","invoices.write"],"metadata":{"team":"billing"}}"""
 
 

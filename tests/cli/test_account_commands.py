@@ -6,10 +6,10 @@ from cli.shell import Shell
 
 
 async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
-    assert "longest life    any" in (await shell("account", "show")).out
+    assert "max lifetime    any" in (await shell("account", "show")).out
     said = await shell("account", "policy", "--max-lifetime", "90d", "--notice", "7d", "--notice", "36h")
     assert said.code == 0, said.err
-    assert "longest life    90d" in said.out
+    assert "max lifetime    90d" in said.out
     assert "notices         7d 36h" in said.out
     said = await shell("account", "policy", "--network", "127.0.0.0/8", "--network", "::1/128", "--json")
     assert json.loads(said.out)["policy"] == {

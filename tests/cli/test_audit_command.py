@@ -11,7 +11,7 @@ READS = ("audit.read", "tokens.read", "users.read", "account.read", "scopes.read
 
 async def _auditor(shell: Shell, *scopes: str) -> str:
     words = [word for scope in scopes for word in ("--scope", scope)]
-    made = await shell("token", "create", "the auditor's", *words, "--duration", "1h", "--quiet")
+    made = await shell("token", "create", "the auditor's", *words, "--lifetime", "1h", "--quiet")
     assert made.code == 0, made.err
     return made.out.strip()
 

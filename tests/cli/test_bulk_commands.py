@@ -103,7 +103,7 @@ async def test_a_file_is_imported_line_by_line_and_again_without_harm(shell: She
     good = [secrets.token_hex(20) for _ in range(3)]
     digest = {"algorithm": "sha256", "value": hashlib.sha256(good[2].encode()).hexdigest()}
     lines = [
-        json.dumps(token(secret=good[0])), "no json " + good[1], json.dumps(token(secret=good[1], duration="90d")), "",
+        json.dumps(token(secret=good[0])), "no json " + good[1], json.dumps(token(secret=good[1], lifetime="90d")), "",
         json.dumps(token(secret="a" * 20)), json.dumps({**token(secret=good[1]), "nmae": "x"}),
         json.dumps(token(digest=digest)),
     ]  # fmt: skip
@@ -130,21 +130,21 @@ async def test_what_is_over_elsewhere_is_refused_with_its_line(
 ) -> None:
     file = tmp_path / "tokens.csv"
     file.write_text(
-        "name,owner,duration,created_at,secret\n"
+        "name,owner,lifetime,created_at,secret\n"
         f"fresh,service:backup,90d,{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d},{secrets.token_hex(20)}\n"
         f"over,service:backup,90d,2024-02-01,{secrets.token_hex(20)}\n"
     )
     said = await shell("token", "import", str(file), *dry_run)
     assert (said.code, said.out.endswith(" 0 already, 1 refused\n")) == (1, True)
     assert said.err.startswith("line 3: This token expired on 2024-05-01, 90d after it was made")
-    assert said.err.endswith("(duration)\n")
+    assert said.err.endswith("(lifetime)\n")
 
 
 async def test_a_table_is_imported_by_its_heads(shell: Shell, tmp_path: Path) -> None:
     secret, digested = secrets.token_urlsafe(30), secrets.token_urlsafe(30)
     file = tmp_path / "tokens.csv"
     file.write_text(
-        "name,owner,scopes,duration,metadata.team,secret,sha256\n"
+        "name,owner,scopes,lifetime,metadata.team,secret,sha256\n"
         f'"nightly, old",service:backup,a.b c.*,90d,ops,{secret},\n'
         f"weekly,service:backup,,,,,{hashlib.sha256(digested.encode()).hexdigest()}\n"
         "short,service:backup\n"
@@ -192,8 +192,8 @@ async def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell, tmp_path:
 
 async def test_lists_and_bulk_revocation_are_narrowed_alike_by_metadata_use_and_time(shell: Shell) -> None:
     for name, words in (("red", ("--metadata", "team=red")), ("blue", ("--metadata", "team=blue"))):
-        await made(shell, f"narrow {name}", "--duration", "6d", *words)
-    await made(shell, "narrow late", "--duration", "30d", "--metadata", "team=red")
+        await made(shell, f"narrow {name}", "--lifetime", "6d", *words)
+    await made(shell, "narrow late", "--lifetime", "30d", "--metadata", "team=red")
     for which, expected in (
         (("--metadata", "team=red"), {"narrow red", "narrow late"}),
         (("--metadata", "team=red", "--expires-before", "7d"), {"narrow red"}),

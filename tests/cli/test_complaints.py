@@ -38,13 +38,13 @@ async def test_what_is_not_found_names_the_list_of_its_own_kind(shell: Shell) ->
 
 async def test_the_facts_of_a_refusal_are_words_and_its_advice_fits_them(shell: Shell) -> None:
     ada = await added(shell, role="member")
-    words = ("token", "create", "x", "--owner", f"user:{ada['number']}", "--duration", "1d")
+    words = ("token", "create", "x", "--owner", f"user:{ada['number']}", "--lifetime", "1d")
     refused = await shell(*words, "--scope", "b.c", "--scope", "a.b")
     assert (refused.code, "\n  missing: b.c, a.b\n" in refused.err) == (1, True), refused.err
-    brief = ("--scope", "tokens.create", "--scope", "a.b", "--owner", "user:1", "--duration", "1h", "--quiet")
+    brief = ("--scope", "tokens.create", "--scope", "a.b", "--owner", "user:1", "--lifetime", "1h", "--quiet")
     token = (await shell("token", "create", "brief", *brief)).out.strip()
-    late = await shell("token", "create", "x", "--scope", "a.b", "--duration", "1d", COUNTERFOIL_TOKEN=token)
-    assert (late.code, "State a shorter life, such as --duration 1h" in late.err) == (1, True), late.err
+    late = await shell("token", "create", "x", "--scope", "a.b", "--lifetime", "1d", COUNTERFOIL_TOKEN=token)
+    assert (late.code, "State a shorter lifetime, such as --lifetime 1h" in late.err) == (1, True), late.err
 
 
 async def test_a_kind_of_attempt_that_cannot_be_is_an_error_that_lists_those_that_can(shell: Shell) -> None:

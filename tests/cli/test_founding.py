@@ -206,8 +206,8 @@ async def test_a_file_of_something_else_is_never_overwritten(place: Place) -> No
 
 async def test_the_first_token_lives_for_a_year_unless_another_lifetime_is_stated(place: Place) -> None:
     await place.found()
-    (row,) = await place.rows("select duration, expires_at - created_at as lives from token")
-    assert (row["duration"], row["lives"]) == ("365d", timedelta(days=365))
+    (row,) = await place.rows("select lifetime, expires_at - created_at as lives from token")
+    assert (row["lifetime"], row["lives"]) == ("365d", timedelta(days=365))
     assert json.loads(place.file.read_text())["admin_token_lifetime"] == "365d"
 
 

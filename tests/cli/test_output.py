@@ -75,7 +75,7 @@ async def test_no_encoding_keeps_a_new_secret_back(shell: Shell, narrow: dict[st
 async def test_a_token_that_could_not_be_shown_is_shown_again_under_the_key_that_was_named(
     shell: Shell, service: Service, kind: str, form: tuple[str, ...]
 ) -> None:
-    words = ("token", "create", "nightly", "--duration", "90d", *form)
+    words = ("token", "create", "nightly", "--lifetime", "90d", *form)
     with output(kind) as taken:
         said = await shell(*words, stdout=taken)
     assert (said.code, "done, but not shown" in said.err) == (4, True), said.err
@@ -116,7 +116,7 @@ async def test_passwords_are_not_lost(shell: Shell) -> None:
     with output(kind) as taken:
         lost = await shell(*reset, stdout=taken)
     password = json.loads((await shell(*reset, "--json", "--idempotency-key", key_of(lost))).out)["password"]
-    log_in = ("login", "ada@example.org", "--duration", "1h")
+    log_in = ("login", "ada@example.org", "--lifetime", "1h")
     with output(kind) as taken:
         lost = await shell(*log_in, typed=f"{password}\n", stdout=taken)
     again = await shell(*log_in, "--quiet", "--idempotency-key", key_of(lost), typed=f"{password}\n")

@@ -71,7 +71,7 @@ async def test_everything_works_in_session_mode(
 
 async def _a_life(admin: Caller) -> None:
     """What a token lives through, and what is asked of it."""
-    issued = await admin.issue(scopes=["invoices.*"], duration="30d")
+    issued = await admin.issue(scopes=["invoices.*"], lifetime="30d")
     holder, ref = admin.with_token(issued["secret"]), f"/v1/tokens/{issued['token']['id']}"
     bearer = (await holder.post("/v1/exchange", {"scopes": ["invoices.read"]})).json["access_token"]
     for text in (issued["secret"], bearer):

@@ -11,7 +11,7 @@ from counterfoil.uses.access_log import AccessLog
 
 
 async def test_reads_tell_who_looked_at_what(shell: Shell) -> None:
-    made = await shell("token", "create", "watched", "--owner", "service:billing", "--duration", "1d", "--json")
+    made = await shell("token", "create", "watched", "--owner", "service:billing", "--lifetime", "1d", "--json")
     token = json.loads(made.out)["token"]["id"]
     assert (await shell("token", "events", token)).code == 0
     (read,) = [json.loads(line) for line in (await shell("reads", "--json")).out.splitlines()]

@@ -92,7 +92,7 @@ def test_where_no_terminal_is_rows_are_plain(
 async def test_every_table_fits_80_columns_and_breaks_no_id(shell: Shell, server_side: Shell, service: Service) -> None:
     ada = await added(shell, email=f"{'ada' * 15}@example.org")
     made = json.loads(
-        (await shell("token", "create", LONG, "--owner", f"user:{ada['id']}", "--duration", "1h", "--json")).out
+        (await shell("token", "create", LONG, "--owner", f"user:{ada['id']}", "--lifetime", "1h", "--json")).out
     )["token"]
     await shell("token", "create", "other", "--owner", "service:ci", *("--scope", f"jobs.{'x' * 30}", "--scope", "a.b"))
     await service.sweep(UUID(made["account"]), UUID(made["id"]))

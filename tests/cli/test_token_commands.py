@@ -27,11 +27,11 @@ async def issued(shell: Shell, *words: str) -> tuple[dict[str, Any], str]:
 async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) -> None:
     token, secret = await issued(
         shell, "nightly", "--owner", "service:backup", "--scope", "jobs.run", "--scope", "jobs.read",
-        "--metadata", "team=ops", "--duration", "90d",
+        "--metadata", "team=ops", "--lifetime", "90d",
     )  # fmt: skip
     ref = str(token["number"])
     steps = [
-        ("show", ref), ("patch", ref, "--name", "weekly", "--if-match", "1"), ("renew", ref, "--duration", "30d"),
+        ("show", ref), ("patch", ref, "--name", "weekly", "--if-match", "1"), ("renew", ref, "--lifetime", "30d"),
         ("suspend", ref, "--reason", "holidays"), ("resume", ref), ("rotate", ref, "--grace", "1h"),
         ("clone", ref, "--name", "copy"), ("show", ref, "--as-of", "1"),
     ]  # fmt: skip
@@ -79,7 +79,7 @@ async def test_networks_and_a_rate_limit_are_given_shown_and_lifted(shell: Shell
 
 
 async def test_a_script_gets_the_secret_alone(shell: Shell) -> None:
-    said = await shell("token", "create", "nightly", "--duration", "90d", "--quiet")
+    said = await shell("token", "create", "nightly", "--lifetime", "90d", "--quiet")
     assert SECRET.fullmatch(said.out.strip())
     assert said.err == ""
     bearer = await shell("token", "exchange", "-q", COUNTERFOIL_TOKEN=said.out.strip())
@@ -87,7 +87,7 @@ async def test_a_script_gets_the_secret_alone(shell: Shell) -> None:
 
 
 async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
-    said = await shell("token", "create", "nightly", "--duration", "90d", "--description", "what it is for")
+    said = await shell("token", "create", "nightly", "--lifetime", "90d", "--description", "what it is for")
     assert len(SECRET.findall(said.out)) == 1
     assert "not shown again" in said.err
     assert not SECRET.search(said.err)
@@ -100,7 +100,7 @@ async def test_people_see_tables_and_the_secret_once(shell: Shell) -> None:
 
 async def test_alerts_name_what_has_expired(shell: Shell, service: Service) -> None:
     assert (await shell("alerts")).err == "There is nothing to show.\n"
-    token, _ = await issued(shell, "nightly", "--duration", "1us")
+    token, _ = await issued(shell, "nightly", "--lifetime", "1us")
     await service.sweep(UUID(token["account"]), UUID(token["id"]))
     said = await shell("alerts")
     assert (said.code, said.err) == (0, "")
@@ -113,7 +113,7 @@ async def test_alerts_say_whose_owner_is_disabled(shell: Shell) -> None:
     user = json.loads((await shell("user", "create", "away@example.org", "--role", "member", "--json")).out)["user"][
         "id"
     ]
-    await issued(shell, "away", "--owner", f"user:{user}", "--duration", "20h")
+    await issued(shell, "away", "--owner", f"user:{user}", "--lifetime", "20h")
     assert (await shell("user", "disable", user, "--reason", "on leave")).code == 0
     assert f"user:{user} (disabled)" in (await shell("alerts", "--within", "1d")).out
     (alert,) = (await shell("alerts", "--within", "1d", "--json")).out.splitlines()
@@ -124,8 +124,8 @@ async def test_alerts_say_whose_owner_is_disabled(shell: Shell) -> None:
 
 async def test_lists_and_alerts_show_what_one_creator_made(shell: Shell) -> None:
     token, secret = await issued(shell, "minter", "--scope", "tokens.create")
-    for name, life in (("child", "20h"), ("younger child", "forever")):
-        made = await shell("token", "create", name, "--duration", life, COUNTERFOIL_TOKEN=secret)
+    for name, lifetime in (("child", "20h"), ("younger child", "forever")):
+        made = await shell("token", "create", name, "--lifetime", lifetime, COUNTERFOIL_TOKEN=secret)
         assert made.code == 0, made.err
     which = ("--creator", f"token:{token['number']}")
     listed = [json.loads(line) for line in (await shell("token", "list", *which, "--json")).out.splitlines()]
@@ -142,8 +142,8 @@ async def test_lists_and_alerts_show_what_one_creator_made(shell: Shell) -> None
 
 
 async def test_alerts_are_never_silent_about_what_expires_within_a_day(shell: Shell) -> None:
-    for name, life in (("soon", "20h"), ("sooner", "2h"), ("later", "6d")):
-        await issued(shell, name, "--duration", life)
+    for name, lifetime in (("soon", "20h"), ("sooner", "2h"), ("later", "6d")):
+        await issued(shell, name, "--lifetime", lifetime)
     silent = await shell("alerts")
     assert "2 tokens expire within a day without a notice" in silent.err
     assert "counterfoil alerts --within 1d" in silent.err
@@ -168,7 +168,7 @@ async def test_a_list_says_when_there_is_more(shell: Shell) -> None:
 
 
 async def test_a_token_near_its_end_is_warned_of(shell: Shell, service: Service) -> None:
-    token, _ = await issued(shell, "nightly", "--duration", "30d")
+    token, _ = await issued(shell, "nightly", "--lifetime", "30d")
     connection = await asyncpg.connect(service.database.owner_url)
     await connection.execute(
         "update token set created_at = created_at - interval '28 days', expires_at = expires_at - interval '28 days'"
@@ -276,6 +276,6 @@ async def test_a_token_that_never_expires_is_issued_with_a_warning_on_stderr(she
         assert "counterfoil: warning: No lifetime was given" in said.err
         assert "this token never expires" in said.err
     assert "expires         never\n" in (await shell("token", "create", "careless")).out
-    assert "warning" not in (await shell("token", "create", "meant", "--duration", "forever")).err
+    assert "warning" not in (await shell("token", "create", "meant", "--lifetime", "forever")).err
     refused = await shell("token", "create", "typo", "--scope", "tokens.raed")
     assert (refused.code, "did you mean tokens.read?" in refused.err) == (1, True)

@@ -28,7 +28,7 @@ async def added(shell: Shell, email: str = "ada@example.org", role: str = "opera
 async def test_a_token_that_expires_adds_no_user_but_the_password_in_its_file_does(
     shell: Shell, service: Service
 ) -> None:
-    words = ("--owner", "user:1", "--scope", "all", "--duration", "1h", "--quiet")
+    words = ("--owner", "user:1", "--scope", "all", "--lifetime", "1h", "--quiet")
     issued = await shell("token", "create", "passing", *words)
     whole = {**json.loads(service.credentials.read_text()), "admin_token": issued.out.strip()}
     for name, kept in {
@@ -93,7 +93,7 @@ async def test_a_login_is_a_token_for_programs_or_a_file(shell: Shell) -> None:
     assert said.code == 0, said.err
     me = await shell("user", "show", "self", "--json", COUNTERFOIL_TOKEN=said.out.strip())
     assert json.loads(me.out)["id"] == ada["id"]
-    saved = await shell("login", ada["email"], "--save", "login.json", "--duration", "5m", typed=f"{ada['password']}\n")
+    saved = await shell("login", ada["email"], "--save", "login.json", "--lifetime", "5m", typed=f"{ada['password']}\n")
     assert (saved.code, saved.out) == (0, "")
     file = shell.directory / "login.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

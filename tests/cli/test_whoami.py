@@ -29,7 +29,7 @@ async def test_credentials_say_who_they_are(shell: Shell) -> None:
     assert me["token"].endswith(", administrator")
     assert me["user"] == "admin@counterfoil.example (administrator)"
     assert me["account"].endswith(" (first)")
-    made = json.loads((await shell("token", "create", "ci", "--scope", "jobs.run", "--duration", "1d", "--json")).out)
+    made = json.loads((await shell("token", "create", "ci", "--scope", "jobs.run", "--lifetime", "1d", "--json")).out)
     token = json.loads((await shell("whoami", "--json", COUNTERFOIL_TOKEN=made["secret"])).out)
     assert (token["kind"], token["token"]["id"], token["scopes"]) == ("token", made["token"]["id"], ["jobs.run"])
     assert (token["user"], token["account_name"]) == (None, None)

@@ -19,7 +19,7 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
         scopes=["jobs.run", "jobs.read"],
         owner=("service", "backup"),
         metadata={"team": "ops"},
-        duration="90d",
+        lifetime="90d",
     )
     token = made.token.id
     assert (made.token.status, made.token.owner.id, made.token.metadata) == ("active", "backup", {"team": "ops"})
@@ -28,7 +28,7 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
     assert shown.creator.name == "administrator"  # who is looked up for a reader
     assert replace(shown, creator=made.token.creator) == made.token
     assert (await ledger.patch(token, name="weekly", if_match=made.token.revision)).name == "weekly"
-    assert (await ledger.renew(token, duration="30d")).duration == "30d"
+    assert (await ledger.renew(token, lifetime="30d")).lifetime == "30d"
     rotated = await ledger.rotate(token, grace="1h")
     assert rotated.token.generation == 2
     assert rotated.secret.plain != made.secret.plain
@@ -50,7 +50,7 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
 
 
 async def test_the_past_names_what_decided_it(ledger: Client) -> None:
-    made = await ledger.create("nightly", duration="90d")
+    made = await ledger.create("nightly", lifetime="90d")
     await ledger.suspend(made.token.id, reason="holidays")
     then = await ledger.get(made.token.id, as_of=1)
     assert then.status == "active"
@@ -78,7 +78,7 @@ async def test_alerts_tell_what_has_expired_the_most_used_first(
     monkeypatch.setattr("counterfoil.client.calls._PAGE", 1)
     account = (await ledger.account()).id
     for name in ("idle", "busy"):
-        token = (await ledger.create(name, duration="1us")).token.id
+        token = (await ledger.create(name, lifetime="1us")).token.id
         if name == "busy":
             await _use(service, token)
         await service.sweep(account, token)
@@ -101,7 +101,7 @@ async def _use(service: Service, token_id: UUID) -> None:
 
 
 async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> None:
-    made = await ledger.create("nightly", duration="1d")
+    made = await ledger.create("nightly", lifetime="1d")
     with pytest.raises(StaleRevision) as stale:
         await ledger.patch(made.token.id, name="x", if_match=7)
     assert (stale.value.name, stale.value.status, stale.value.facts) == ("stale-revision", 412, {"revision": 1})
@@ -111,7 +111,7 @@ async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> No
     with pytest.raises(NotFound):
         await ledger.get(4711)
     with pytest.raises(Invalid) as invalid:
-        await ledger.renew(made.token.id, duration="soon")
+        await ledger.renew(made.token.id, lifetime="soon")
     assert invalid.value.name == "bad-duration"
     await ledger.revoke(made.token.id, reason="done")
     with pytest.raises(Conflict) as conflict:

@@ -31,7 +31,7 @@ async def test_a_create_that_was_cut_off_is_answered_with_its_secret_and_one_eve
     shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
 ) -> None:
     proxy.failures += [cut, cut]
-    made = await shaky.create("nightly", duration="90d")
+    made = await shaky.create("nightly", lifetime="90d")
     assert proxy.connections == 3
     assert await service.tokens() == 1
     assert await service.types(made.token.id) == ["created"]
@@ -42,7 +42,7 @@ async def test_a_create_that_was_cut_off_is_answered_with_its_secret_and_one_eve
 async def test_a_rotation_that_was_cut_off_is_answered_with_its_secret_and_one_event(
     shaky: Client, ledger: Client, service: Service, proxy: Proxy, cut: Failure
 ) -> None:
-    old = await ledger.create("nightly", duration="90d")
+    old = await ledger.create("nightly", lifetime="90d")
     proxy.failures += [cut, cut]
     new = await shaky.rotate(old.token.id, grace="0s")
     assert await service.types(old.token.id) == ["created", "rotated"]

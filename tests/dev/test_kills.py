@@ -55,7 +55,7 @@ async def write(service: Service, ledger: Ledger, number: int) -> None:
     dice = random.Random(number)
     async with Client(service.url, service.credentials["admin_token"]) as client:
         while not ledger.over:
-            wish = {"scopes": ["tokens.read"], "duration": "1d", "idempotency_key": token_hex(16)}
+            wish = {"scopes": ["tokens.read"], "lifetime": "1d", "idempotency_key": token_hex(16)}
             made: Issued = await insist(client.create, "worn", **wish)
             ref, life = made.token.id, Life(made.secret.plain)
             ledger.lives[str(ref)] = life

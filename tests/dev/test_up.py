@@ -174,7 +174,7 @@ def test_whatever_is_killed_comes_back_by_itself(service: Service, name: str) ->
     service.kill(name)
     assert within(60, lambda: service.pid(name) != before)
     assert within(60, lambda: answers(service))
-    made = asked(service, "/v1/tokens", name=f"after the death of {name}", scopes=[], duration="1d")
+    made = asked(service, "/v1/tokens", name=f"after the death of {name}", scopes=[], lifetime="1d")
     assert asked(service, f"/v1/tokens/{made['token']['id']}")["status"] == "active"
 
 
@@ -187,7 +187,7 @@ def test_any_signal_takes_everything_down_and_the_next_up_carries_on(place: Path
             secrets.add((service.credentials["admin_token"], (place / "secrets.env").read_text()))
             for name, token_id in known.items():
                 assert asked(service, f"/v1/tokens/{token_id}")["name"] == name
-            known[number.name] = asked(service, "/v1/tokens", name=number.name, scopes=[], duration="1d")["token"]["id"]
+            known[number.name] = asked(service, "/v1/tokens", name=number.name, scopes=[], lifetime="1d")["token"]["id"]
             processes = family(service)
             assert len(processes) > len(SERVERS)
             service.process.send_signal(number)

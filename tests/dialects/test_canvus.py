@@ -224,7 +224,7 @@ async def test_a_login_takes_the_password_and_a_code_where_they_use_one(native: 
 async def test_a_token_that_ends_logs_in_for_no_longer_than_it_lasts(native: Caller) -> None:
     somebody = await person(native)
     owner = {"type": "user", "id": somebody.id}
-    short = await native.issue(owner=owner, scopes=["own.*"], duration="1h")
+    short = await native.issue(owner=owner, scopes=["own.*"], lifetime="1h")
     logged_in = await Caller(native.session, "").post(f"{PATH}/login", {"token": short["secret"]})
     assert logged_in.status == 200, logged_in.body
     session = (await native.with_token(logged_in.json["token"]).get("/v1/tokens/self")).json

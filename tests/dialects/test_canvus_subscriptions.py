@@ -283,10 +283,10 @@ async def test_a_login_and_a_bearer_end_their_streams_when_they_end(place: Place
         assert (await session.post(f"{PATH}/logout", {})).status == 200
         assert await stream.end() == []
 
-    issued = await place.native().issue(scopes=["own.*"], duration="3s", owner={"type": "user", "id": somebody.id})
+    issued = await place.native().issue(scopes=["own.*"], lifetime="3s", owner={"type": "user", "id": somebody.id})
     bearer = (await place.native().with_token(issued["secret"]).post("/v1/exchange", {})).json["access_token"]
     native = place.native()
-    assert (await native.post(f"/v1/tokens/{issued['token']['id']}/renew", {"duration": "1h"})).status == 200
+    assert (await native.post(f"/v1/tokens/{issued['token']['id']}/renew", {"lifetime": "1h"})).status == 200
     async with subscribed(place.canvus(bearer), path) as stream:
         since = monotonic()
         await stream.end()

@@ -87,7 +87,7 @@ async def test_a_duration_is_said_as_it_was_given(access: Access, duration: str,
 
 
 async def test_what_was_made_elsewhere_has_a_duration_in_gos_units(access: Access, native: Caller) -> None:
-    in_days = (await native.issue(duration="90d", name="days"))["token"]
+    in_days = (await native.issue(lifetime="90d", name="days"))["token"]
     until = (await native.issue(expires_at="2049-01-01T00:00:00Z", name="until"))["token"]
     never = (await native.issue(name="never"))["token"]
     assert (await access.shown(in_days))["duration"] == "2160h"

@@ -32,7 +32,7 @@ async def test_a_session_begun_with_a_password_makes_what_never_expires(native: 
 
 async def test_a_token_that_ends_makes_nothing_lasting_by_logging_in(native: Caller, here: Account) -> None:
     path = f"/canvus/api/v1/users/{here.member_user_number}/access-tokens"
-    short = await of_member(native, here, duration="1h")
+    short = await of_member(native, here, lifetime="1h")
     login = await native.post("/canvus/api/v1/users/login", {"token": short})
     assert login.status == 200, login.body
     session = login.json["token"]
@@ -54,8 +54,8 @@ async def test_a_bearer_for_the_service_makes_nothing_lasting_in_any_dialect(nat
 
 
 async def test_a_scalingo_bearer_makes_what_lasts_as_long_as_its_token(native: Caller, here: Account) -> None:
-    for life, status in (({}, 201), ({"duration": "1h"}, 403)):
-        secret = await of_member(native, here, **life)
+    for lifetime, status in (({}, 201), ({"lifetime": "1h"}, 403)):
+        secret = await of_member(native, here, **lifetime)
         exchanged = await Caller(native.session, basic("", secret)).post("/scalingo/v1/tokens/exchange")
         caller = native.with_token(exchanged.json["token"])
         assert (await caller.post("/scalingo/v1/tokens", {"name": "lasting"})).status == status
@@ -80,7 +80,7 @@ async def test_the_first_tokens_make_what_never_expires_in_dialects_alone(
     here = await opened(dialect_settings, "first", tmp_path, lifetime=None)
     native = Caller(web_session, f"Bearer {here.admin_token}")
     itself = (await native.get("/v1/tokens/self")).json
-    assert (itself["dialect"], itself["duration"]) == ("founding", "365d")
+    assert (itself["dialect"], itself["lifetime"]) == ("founding", "365d")
     assert (await native.post("/v1/tokens", {"name": "lasting"})).problem == "beyond-caller"
     made = await native.post(f"/losant/applications/{here.application_id}/tokens", {"name": "lasting"})
     assert "expirationDate" not in made.json

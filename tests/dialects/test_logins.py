@@ -45,7 +45,7 @@ async def test_a_session_lives_no_longer_than_the_policy_lets_tokens_live(native
         login = await native.post(LOGIN, given)
         assert login.status == 200, login.body
         session = (await native.with_token(login.json["token"]).get("/v1/tokens/self")).json
-    assert session["duration"] == "2h"
+    assert session["lifetime"] == "2h"
 
 
 async def test_tokens_without_an_end_take_the_policy_s_default(native: Caller, here: Account) -> None:
@@ -57,4 +57,4 @@ async def test_tokens_without_an_end_take_the_policy_s_default(native: Caller, h
         made = await member.post(path, {"description": "a month"})
         assert made.status == 200, made.body
         itself = (await native.with_token(made.json["plain_token"]).get("/v1/tokens/self")).json
-    assert itself["duration"] == "30d"
+    assert itself["lifetime"] == "30d"

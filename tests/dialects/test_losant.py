@@ -234,7 +234,7 @@ async def test_a_login_asks_for_its_code_and_may_be_short(native: Caller) -> Non
     refused(await stranger.post("/losant/auth/user", wrong), 401, "Unauthorized")
     login = await stranger.post("/losant/auth/user", given | {"twoFactorCode": ada.code(), "tokenTTL": 3600})
     assert login.status == 200, login.body
-    assert (await native.with_token(login.json["token"]).get("/v1/tokens/self")).json["duration"] == "3600s"
+    assert (await native.with_token(login.json["token"]).get("/v1/tokens/self")).json["lifetime"] == "3600s"
     for seconds in (-1, 30 * 86_400 + 1, 1.5, "60"):
         refused(await stranger.post("/losant/auth/user", given | {"tokenTTL": seconds}), 400, "Validation")
 

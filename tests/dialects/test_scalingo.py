@@ -79,7 +79,7 @@ async def test_a_bearer_makes_tokens_that_never_expire_in_both_forms_of_body(
     assert flat.status == 201
     token = (await native.get(f"/v1/tokens/{flat.json['token']['id']}")).json
     assert (token["expires_at"], token["dialect"], token["owner"]["type"]) == (None, "scalingo", "user")
-    with_life = await native.issue(name="short", duration="2h", scopes=["all"], owner=token["owner"] | {"id": "self"})
+    with_life = await native.issue(name="short", lifetime="2h", scopes=["all"], owner=token["owner"] | {"id": "self"})
     short = await exchanged(native, with_life["secret"])
     refused(await short.post(TOKENS, {"name": "longer than its maker"}), 403, code="beyond-caller")
 

@@ -48,7 +48,7 @@ NAMES: Final[dict[str, str]] = {
 WORDS: Final[dict[str, frozenset[str]]] = {
     "canvus": frozenset({"subscribe", "description", "name", "expires", "expires_at", "scopes"}),
     "cloudflare": frozenset({
-        "name", "search", "page", "per_page", "duration", "enabled", "client_secret_version",
+        "name", "search", "page", "per_page", "lifetime", "enabled", "client_secret_version",
         "previous_client_secret_expires_at",
     }),
     "losant": frozenset({
@@ -66,7 +66,7 @@ PROOFS: Final = frozenset({"email", "login", "password", "code", "twoFactorCode"
 """By which somebody shows who they are: those of another account are as good as there."""
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "canvus": {"description": "swept"},
-    "cloudflare": {"name": "swept", "duration": "24h"},
+    "cloudflare": {"name": "swept", "lifetime": "24h"},
     "losant": {"name": "swept"},
     "scalingo": {"name": "swept"},
 }
@@ -99,7 +99,7 @@ class Side:
             owner = {"type": "service", "id": self.account.zone_id}
         elif dialect == "losant":
             owner = {"type": "application", "id": self.account.application_id}
-        issued = await self.native.issue(name=name, owner=owner, duration="90d")
+        issued = await self.native.issue(name=name, owner=owner, lifetime="90d")
         token, number = issued["token"]["id"], issued["token"]["number"]
         if route.path.endswith("signoutsessions"):
             begun = await Virtuozzo.of(self.native.session, self.account)

@@ -12,7 +12,7 @@ TRUST = {"issuer": "https://ci.example.org", "audience": "us", "claims": {"sub":
 async def test_every_dialect_sees_renames_and_ends_a_token_without_a_secret_and_makes_none_for_it(stage: Stage) -> None:
     for speaker in stage.speakers.values():
         name = f"trusting for {speaker.name}"
-        made = (await stage.native.issue(name=name, trust=TRUST, duration="90d"))["token"]
+        made = (await stage.native.issue(name=name, trust=TRUST, lifetime="90d"))["token"]
         token = Known(made["id"], made["number"])
         found = await there(speaker, token, name)
         assert await speaker.look(found) == name

@@ -127,7 +127,7 @@ async def test_a_secret_beside_another_tokens_id_is_unknown_to_all(native: Calle
 
 async def test_what_ends_by_itself_ends_for_all(native: Caller, here: Account) -> None:
     judges = Judges(native, here)
-    made = await issued(native, here, duration="3s")
+    made = await issued(native, here, lifetime="3s")
     token, secret = made["token"]["id"], made["secret"]
     bearer = (await native.with_token(secret).post("/v1/exchange")).json["access_token"]
     await asyncio.sleep(3)

@@ -167,7 +167,7 @@ async def test_an_expired_token_is_regenerated_and_lives_as_long_again(all_of_it
     client = await all_of_it.member(verb)
     scopes = [f"virtuozzo.{AUTHENTICATION}.gettokens".lower()]
     owner = {"type": "user", "id": all_of_it.person.id}
-    brief = (await all_of_it.admin.issue(duration="900ms", scopes=scopes, owner=owner))["token"]["number"]
+    brief = (await all_of_it.admin.issue(lifetime="900ms", scopes=scopes, owner=owner))["token"]["number"]
     soon = datetime.now(UTC) + timedelta(seconds=2)
     given = await client.made(expiresAt=f"{soon:%Y-%m-%d %H:%M:%S}", apiList=f"{AUTHENTICATION}.GetTokens")
     await asyncio.sleep(2.1)
@@ -177,7 +177,7 @@ async def test_an_expired_token_is_regenerated_and_lives_as_long_again(all_of_it
     for number in (brief, given["id"]):
         again = (await client.change("RegenerateToken", id=number))["token"]
         native = (await all_of_it.admin.get(f"/v1/tokens/{number}")).json
-        assert (native["generation"], native["duration"]) == (2, "900ms" if number == brief else native["duration"])
+        assert (native["generation"], native["lifetime"]) == (2, "900ms" if number == brief else native["lifetime"])
         lived = datetime.fromisoformat(native["expires_at"]) - datetime.fromisoformat(native["updated_at"])
         assert timedelta(milliseconds=899) < lived <= timedelta(seconds=3)
         assert await client.using(again["key"]).auth("GetTokens")

@@ -28,7 +28,7 @@ def create(**said: Any) -> Create:
     usual: dict[str, Any] = {
         "account": ACCOUNT, "token_id": uuids.uuid7(), "by": ADMIN, "number": next(_NUMBERS),
         "owner": Owner("service", "billing"), "name": "nightly", "secret": minted(), "scopes": ("jobs.run",),
-        "duration": "90d", "thresholds": THRESHOLDS,
+        "lifetime": "90d", "thresholds": THRESHOLDS,
     }  # fmt: skip
     return Create(**usual | said)
 

@@ -125,7 +125,7 @@ async def test_time_never_runs_backwards_within_a_token(door: Door, owner: Conne
 
 
 async def test_a_token_is_refused_from_the_instant_of_its_expiry(door: Door) -> None:
-    made = create(duration="1s")
+    made = create(lifetime="1s")
     outcome = await door.execute(made)
     assert outcome.token.expires_at
     bought = []

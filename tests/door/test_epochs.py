@@ -43,7 +43,7 @@ async def test_a_secret_made_while_the_clock_was_ahead_ends_with_the_others(door
 async def test_nobody_whose_secret_was_ended_made_one_that_outlives_it(door: Door) -> None:
     await door.execute(CreateAccount(account=ACCOUNT, id=ACCOUNT, by=BY, name="Acme"))
     for _ in range(20):
-        caller = create(account=ACCOUNT, by=BY, scopes=("all",), duration="forever")
+        caller = create(account=ACCOUNT, by=BY, scopes=("all",), lifetime="forever")
         await door.execute(caller)
         asking = Principal(actor=Actor("token", caller.token_id), account=ACCOUNT, scopes=("all",), generation=1)
         made = [issue(asking) for _ in range(10)]

@@ -50,7 +50,7 @@ async def test_a_command_that_breaks_the_fold_itself_fails_alone(door: Door, dat
         *(create() for _ in range(20)),
         type(forged)(digests=forged.digests, jti=forged.jti, lifetime_seconds=10**12),  # beyond what a datetime holds
         create(number=2**70),  # beyond what a bigint holds
-        create(expires_at=datetime(2999, 1, 1, tzinfo=UTC), duration=None, number="7"),
+        create(expires_at=datetime(2999, 1, 1, tzinfo=UTC), lifetime=None, number="7"),
     ]
     answers = await asyncio.gather(*(door.execute(command) for command in asked), return_exceptions=True)
     assert [type(answer) for answer in answers[-3:]] == [OverflowError, asyncpg.DataError, asyncpg.DataError]

@@ -27,13 +27,13 @@ _ANSWERS_SECONDS = 30
 tokens = st.sampled_from(TOKENS)
 texts = st.text("aß😀 ", min_size=1, max_size=6) | st.text(max_size=4)
 scopes = st.lists(st.sampled_from(("jobs.run", "jobs.*", "mail.send", "*")), max_size=3).map(tuple)
-durations = st.sampled_from(("forever", "1ms", "20ms", "2h45m", "0.0000015s", "90d", "nonsense"))
+lifetimes = st.sampled_from(("forever", "1ms", "20ms", "2h45m", "0.0000015s", "90d", "nonsense"))
 moments = st.datetimes(
     datetime(2020, 1, 1), datetime(2100, 1, 1),  # noqa: DTZ001 - the zones are chosen apart
     timezones=st.sampled_from((UTC, timezone(timedelta(hours=5, minutes=30)))),
 )  # fmt: skip
 lives: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.just({}), durations.map(lambda text: {"duration": text}), moments.map(lambda at: {"expires_at": at})
+    st.just({}), lifetimes.map(lambda text: {"lifetime": text}), moments.map(lambda at: {"expires_at": at})
 )
 callers = st.sampled_from((ADMIN, Principal(actor=Actor("token", TOKENS[0]), account=ACCOUNT, scopes=("jobs.*",))))
 revisions = st.sampled_from((None, None, None, frozenset({1}), frozenset({2, 3})))
@@ -48,7 +48,7 @@ def asked(draw: st.DrawFn, secrets: dict[bytes, None]) -> Command:
     match word:
         case "create":
             return create(
-                **about | draw(lives) | {"name": draw(texts), "scopes": draw(scopes), "duration": None} | draw(lives)
+                **about | draw(lives) | {"name": draw(texts), "scopes": draw(scopes), "lifetime": None} | draw(lives)
             )
         case "update":
             said: dict[str, Any] = draw(

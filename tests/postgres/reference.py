@@ -62,7 +62,7 @@ def changes(entry: Entry) -> dict[str, Any]:
         case "updated":
             return data | said
         case "renewed":
-            return {"expires_at": data["expires_at"], "duration": data["duration"]}
+            return {"expires_at": data["expires_at"], "lifetime": data["lifetime"]}
         case "rotated":
             return data | ({"last_exchanged_at": None} if data.get("forgets_use") else {})
         case "exchanged":

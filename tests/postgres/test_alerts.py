@@ -80,14 +80,14 @@ async def test_an_alert_says_what_was_announced_and_when(tenant: Tenant) -> None
 
 
 async def test_only_announced_tokens_are_alerts(tenant: Tenant) -> None:
-    await tenant.issue(duration="90d", thresholds=(60,))
+    await tenant.issue(lifetime="90d", thresholds=(60,))
     await tenant.issue(expires_at=datetime.now(UTC) - HOUR)  # expired, but the sweep has not yet been
     assert await alerts(tenant) == []
 
 
 async def test_an_alert_goes_with_a_renewal_or_a_revocation_and_stays_with_a_rotation(tenant: Tenant) -> None:
     renewed, revoked, rotated = [await announced(tenant, name=name, ends_in=DAY) for name in ("a", "b", "c")]
-    await tenant.ask(Renew, renewed.id, duration="90d")
+    await tenant.ask(Renew, renewed.id, lifetime="90d")
     await tenant.ask(Revoke, revoked.id, reason="unused")
     await tenant.ask(Rotate, rotated.id, secret=PEPPERS.minted(mint("service")), grace_seconds=0)
     assert await names(tenant) == ["c"]
@@ -197,7 +197,7 @@ async def test_a_window_shows_all_that_expire_in_it_with_and_without_a_notice(te
 
 
 async def test_nobody_sees_the_near_expiries_of_another_account(tenant: Tenant, database: Database) -> None:
-    await tenant.issue(name="ours", duration="1h")
+    await tenant.issue(name="ours", lifetime="1h")
     async with tenant_of(database) as other:
         assert await near(other, 7 * DAY) == []
         assert await unannounced(other.pool, other.account) == 0

@@ -42,7 +42,7 @@ async def looking(database: Database) -> AsyncIterator[tuple[Lookup, Counting]]:
 async def test_a_digest_leads_to_all_that_decides_whether_its_token_is_accepted(database: Database) -> None:
     secret = mint("service")
     async with tenant_of(database) as tenant, looking(database) as (lookup, _):
-        token = await tenant.issue(secret=secret, scopes=("mail.send",), duration="90d")
+        token = await tenant.issue(secret=secret, scopes=("mail.send",), lifetime="90d")
         seen = await lookup.by_digests(PEPPERS.digests(secret))
         assert seen is not None
         assert seen == Seen(

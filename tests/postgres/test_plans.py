@@ -22,7 +22,7 @@ MANY = 100_000
 _FILL = f"""
 insert into token
 select gen_random_uuid(), gen_random_uuid(), n, owner_type, owner_id, creator_kind, creator_id, name, description,
-       scopes, metadata, status, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
+       scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
        updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
        at, leaf, epoch, previous_epoch
   from token, generate_series(1, {MANY}) as n;

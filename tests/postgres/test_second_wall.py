@@ -42,9 +42,9 @@ class Neighbours:
 @pytest_asyncio.fixture
 async def neighbours(database: Database) -> AsyncIterator[Neighbours]:
     async with tenants.tenant_of(database) as one_of_two, tenants.tenant_of(database) as other:
-        ours = await one_of_two.issue(name="ours", duration="12h", thresholds=(86_400,))
+        ours = await one_of_two.issue(name="ours", lifetime="12h", thresholds=(86_400,))
         other.numbers = one_of_two.numbers
-        theirs = await other.issue(name="theirs", duration="12h", thresholds=(86_400,))
+        theirs = await other.issue(name="theirs", lifetime="12h", thresholds=(86_400,))
         uses = [(token.account, token.id, token.at.date(), 1, 1, token.at) for token in (ours, theirs)]
         await add(one_of_two.pool, uses)
         await seal_all(database.app_url)

@@ -80,7 +80,7 @@ def random_moment(log: Sequence[Entry]) -> datetime:
     return random.choice([context, log[0].at + random.uniform(-0.05, 1.5) * (log[-1].at - log[0].at)])
 
 
-FIELDS = ("name", "description", "metadata", "scopes", "status", "status", "duration", "expires_at", "created_at",
+FIELDS = ("name", "description", "metadata", "scopes", "status", "status", "lifetime", "expires_at", "created_at",
           "updated_at", "last_exchanged_at", "generation", "previous_until", "stub", "reason", "revision", "number",
           "decided_by")  # fmt: skip
 
@@ -110,7 +110,7 @@ async def lived(tenant: Tenant, chance: random.Random) -> Token:
     """A token after a life of thirty random commands, some of them refused."""
     token = await tenant.issue(
         name=f"token {chance.random()}", scopes=("mail.send", "mail.read"), metadata={"team": "a"},
-        duration=chance.choice(["5ms", "50ms", "1h", "90d", None]), thresholds=(86_400, 60),
+        lifetime=chance.choice(["5ms", "50ms", "1h", "90d", None]), thresholds=(86_400, 60),
     )  # fmt: skip
     for _ in range(30):
         token = await asked_by_chance(tenant, token, chance)
@@ -122,12 +122,12 @@ async def lived(tenant: Tenant, chance: random.Random) -> Token:
 
 
 async def asked_by_chance(tenant: Tenant, token: Token, chance: random.Random) -> Token:
-    life = {"duration": chance.choice(["5ms", "50ms", "1h", "forever"])}
+    lifetime = {"lifetime": chance.choice(["5ms", "50ms", "1h", "forever"])}
     asked: list[tuple[type[TokenCommand], dict[str, Any]]] = [
         (Update, {"name": f"renamed {chance.random()}"}),
         (Update, {"description": str(chance.random()), "scopes": ("mail.read",), "metadata": {}}),
         (Update, {"previous_until": datetime.now(UTC) + timedelta(seconds=chance.choice([-1, 5, 90]))}),
-        (Renew, life),
+        (Renew, lifetime),
         (
             Rotate,
             {
@@ -143,7 +143,7 @@ async def asked_by_chance(tenant: Tenant, token: Token, chance: random.Random) -
                 "forgets_use": chance.random() < 0.5,
             },
         ),
-        (Rotate, {"secret": PEPPERS.minted(mint("service")), "grace_seconds": 0, **life}),
+        (Rotate, {"secret": PEPPERS.minted(mint("service")), "grace_seconds": 0, **lifetime}),
         (Suspend, {"reason": chance.choice(["", "under review"])}),
         (Resume, {}),
         (Sweep, {}),

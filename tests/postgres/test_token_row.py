@@ -9,7 +9,7 @@ async def test_a_row_says_all_that_the_state_says(database: Database) -> None:
     async with tenant_of(database) as tenant:
         token = await tenant.issue(
             name="ünïcode 😀", description="x" * 1_000, scopes=("a.b", "c.*"), metadata={"k": "'\"\\"},
-            duration="2h45m", thresholds=(7_200, 60),
+            lifetime="2h45m", thresholds=(7_200, 60),
         )  # fmt: skip
         (row,) = await tenant.pool.fetch(f"select {token_row.listed('t')} from token t")
     assert token_row.token_of(row) == token

@@ -34,7 +34,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MANY_USES = f"""
 insert into token
 select account_id, md5(n::text)::uuid, number + n, owner_type, owner_id, creator_kind, creator_id, name, description,
-       scopes, metadata, status, duration, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
+       scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
        updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
        at, leaf, epoch, previous_epoch
   from token, generate_series(1, 20000) as n;

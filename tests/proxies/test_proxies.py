@@ -14,7 +14,7 @@ MEGABYTE = bytes(range(256)) * 4096
 
 
 async def test_who_may_pass_arrives_with_a_name_and_without_credentials(front: Front, admin: Caller) -> None:
-    made = await issued(admin, SCOPE, "mail.*", duration="1h")
+    made = await issued(admin, SCOPE, "mail.*", lifetime="1h")
     answer = await front.ask("GET", "/a/path?and=query", {**bearer(made["secret"]), "Cookie": "theirs=1"})
     assert (answer.status, answer.headers["X-From"]) == (200, "application")
     arrived = front.application.last
@@ -69,7 +69,7 @@ async def test_every_kind_of_credentials_passes_that_fits(front: Front, admin: C
 
 
 async def test_who_may_not_is_told_how_to_ask(front: Front, admin: Caller, stranger: Caller) -> None:
-    expired = await issued(admin, duration="1us")
+    expired = await issued(admin, lifetime="1us")
     foreign = await issued(stranger)
     too_little = await issued(admin, "invoices.write")
     before = len(front.application.arrived)

@@ -37,12 +37,12 @@ _scope = st.sampled_from(["a.x", "a.y", "a.*", "a.x.z", "a.x", "b.x", "b.*", "al
 _scopes = st.sampled_from([("a.x",), ("a.*",), ()]) | st.lists(_scope, max_size=3).map(tuple)
 _texts = mostly("nightly", st.sampled_from(["weekly", "Ада", "", "a\x00b", "x" * 300]) | st.text(max_size=4))
 _metadata = mostly({}, st.dictionaries(st.sampled_from(["team", "é"]), _texts, max_size=2))
-_durations = st.sampled_from(["1h", "26h", "8d", "40d", "8d", "forever", "0s", "soon", "99999w"])
+_lifetimes = st.sampled_from(["1h", "26h", "8d", "40d", "8d", "forever", "0s", "soon", "99999w"])
 _moments = st.integers(-100, 2500).map(lambda hours: BORN + timedelta(hours=hours))
 _lives: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    _durations.map(lambda said: {"duration": said}),
+    _lifetimes.map(lambda said: {"lifetime": said}),
     _moments.map(lambda said: {"expires_at": said}),
-    st.builds(dict, duration=_durations, expires_at=_moments),
+    st.builds(dict, lifetime=_lifetimes, expires_at=_moments),
 )
 _graces = st.sampled_from([0, 3600, 10**6, -1])
 _secrets = st.sampled_from([SECRET, NEXT])
@@ -50,13 +50,15 @@ _based_on = {"revisions": mostly(None, st.frozensets(st.integers(1, 4), max_size
 
 
 def _asks(
-    command: type[TokenCommand], life: st.SearchStrategy[dict[str, Any]] | None = None, **fields: st.SearchStrategy[Any]
+    command: type[TokenCommand],
+    lifetime: st.SearchStrategy[dict[str, Any]] | None = None,
+    **fields: st.SearchStrategy[Any],
 ) -> st.SearchStrategy[TokenCommand]:
     fixed = {"account": st.just(ACCOUNT), "token_id": st.sampled_from(TOKENS), "by": st.just(SYSTEM), **fields}
     return st.builds(
         lambda said, lives: command(**said, **lives),
         st.fixed_dictionaries(fixed),
-        st.just({}) if life is None else life,
+        st.just({}) if lifetime is None else lifetime,
     )
 
 

@@ -29,7 +29,7 @@ NEXT = Minted(b"\x02" * 32, 1, "cfl_app_Cd34")
 THRESHOLDS = (30 * 86_400, 7 * 86_400, 86_400)
 
 CREATED = Created(
-    number=7, owner=Owner("application", "billing"), scopes=("tokens.read",), duration="90d", expires_at=ENDS,
+    number=7, owner=Owner("application", "billing"), scopes=("tokens.read",), lifetime="90d", expires_at=ENDS,
     thresholds=THRESHOLDS, stub=SECRET.stub, private=Private(name="nightly", description="", metadata={}),
 )  # fmt: skip
 SUSPENDED, RESUMED = Suspended(private=Private(reason="under review")), Resumed()

@@ -160,39 +160,39 @@ def test_a_network_of_one_address_admits_that_one(one: Any, other: Any) -> None:
     assert policy.admits(other) <= (other == one or getattr(other, "ipv4_mapped", None) == one)
 
 
-def create(**life: Any) -> Create:
+def create(**lifetime: Any) -> Create:
     return Create(
         account=ACCOUNT, token_id=UUID(int=1), by=ADMIN, number=1, owner=CREATED.owner, name="x",
-        secret=SECRET, thresholds=(86_400,), **life,
+        secret=SECRET, thresholds=(86_400,), **lifetime,
     )  # fmt: skip
 
 
-def issued(policy: Policy, **life: Any) -> Created:
-    [event] = decide_token(None, create(**life), NOON, Context(policy))
+def issued(policy: Policy, **lifetime: Any) -> Created:
+    [event] = decide_token(None, create(**lifetime), NOON, Context(policy))
     assert isinstance(event, Created)
     return event
 
 
 def test_the_longest_lifetime_bounds_what_is_issued_to_the_second() -> None:
     policy = Policy(max_lifetime="10d")
-    assert issued(policy, duration="10d").expires_at == NOON + 10 * DAY
-    for life in ({"duration": "forever"}, {"duration": "241h"}, {"expires_at": NOON + 10 * DAY + SECOND}, {}):
+    assert issued(policy, lifetime="10d").expires_at == NOON + 10 * DAY
+    for lifetime in ({"lifetime": "forever"}, {"lifetime": "241h"}, {"expires_at": NOON + 10 * DAY + SECOND}, {}):
         with pytest.raises(BeyondPolicy) as refused:
-            issued(policy, **life)
+            issued(policy, **lifetime)
         assert refused.value.facts == {"longest": "10d"}
 
 
 def test_the_default_lifetime_is_for_who_states_none() -> None:
     policy = Policy(max_lifetime="10d", default_lifetime="1h")
-    assert (issued(policy).duration, issued(policy).expires_at) == ("1h", NOON + HOUR)
-    assert issued(policy, duration="2h").expires_at == NOON + timedelta(hours=2)
+    assert (issued(policy).lifetime, issued(policy).expires_at) == ("1h", NOON + HOUR)
+    assert issued(policy, lifetime="2h").expires_at == NOON + timedelta(hours=2)
     assert issued(Policy(default_lifetime="forever")).expires_at is None
 
 
 def test_the_accounts_notices_replace_those_of_the_installation() -> None:
-    assert issued(UNBOUND, duration="9d").thresholds == (86_400,)
-    assert issued(Policy(thresholds=(3600,)), duration="9d").thresholds == (3600,)
-    assert issued(Policy(thresholds=()), duration="9d").thresholds == ()
+    assert issued(UNBOUND, lifetime="9d").thresholds == (86_400,)
+    assert issued(Policy(thresholds=(3600,)), lifetime="9d").thresholds == (3600,)
+    assert issued(Policy(thresholds=()), lifetime="9d").thresholds == ()
 
 
 def test_ending_the_secrets_ends_those_made_so_far_and_no_later_one() -> None:

@@ -180,7 +180,7 @@ def test_c11_nobody_changes_what_is_wider_than_they_or_makes_it_so(caller: Bound
     ("history", "command"),
     [
         ((), asks(Rotate, by=bounded(), secret=NEXT, grace_seconds=0)),
-        ((), asks(Renew, by=bounded(), duration="1d")),
+        ((), asks(Renew, by=bounded(), lifetime="1d")),
         ((Suspended(),), asks(Resume, by=bounded())),
         ((), asks(Update, by=bounded(), name="another")),
     ],

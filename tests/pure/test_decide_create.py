@@ -33,12 +33,12 @@ def create(**fields: Any) -> Create:
 
 def test_creating_says_everything_and_keeps_no_secret() -> None:
     asked = create(
-        scopes=("tokens.read",), duration="90d", thresholds=CREATED.thresholds, description="runs at night",
+        scopes=("tokens.read",), lifetime="90d", thresholds=CREATED.thresholds, description="runs at night",
         metadata={"team": "billing"}, dialect="jelastic", cloned_from=UUID(int=5),
     )  # fmt: skip
     assert given().when(asked, BORN) == [
         Created(
-            number=7, owner=Owner("application", "billing"), scopes=("tokens.read",), duration="90d", expires_at=ENDS,
+            number=7, owner=Owner("application", "billing"), scopes=("tokens.read",), lifetime="90d", expires_at=ENDS,
             thresholds=CREATED.thresholds, stub="cfl_app_Ab12", generation=1, dialect="jelastic",
             cloned_from=UUID(int=5),
             private=Private(name="nightly", description="runs at night", metadata={"team": "billing"}),
@@ -47,7 +47,7 @@ def test_creating_says_everything_and_keeps_no_secret() -> None:
 
 
 def test_a_new_token_is_what_its_event_says() -> None:
-    token = given().then(create(scopes=("tokens.read",), duration="90d", description="d", metadata={"k": "v"}), BORN)
+    token = given().then(create(scopes=("tokens.read",), lifetime="90d", description="d", metadata={"k": "v"}), BORN)
     assert (token.account, token.id, token.creator, token.status) == (ACCOUNT, TOKEN, ADMIN.actor, "active")
     assert (token.name, token.description, token.metadata) == ("nightly", "d", {"k": "v"})
     assert (token.version, token.revision, token.generation) == (1, 1, 1)
@@ -64,8 +64,8 @@ def test_without_scopes_it_holds_none_and_without_a_life_it_never_expires() -> N
 
 
 def test_forever_is_kept_as_said_and_never_expires() -> None:
-    token = given().then(create(duration="forever"))
-    assert (token.duration, token.expires_at) == ("forever", None)
+    token = given().then(create(lifetime="forever"))
+    assert (token.lifetime, token.expires_at) == ("forever", None)
 
 
 @pytest.mark.parametrize("ends", [NOON - DAY, NOON])
@@ -81,13 +81,13 @@ def test_where_it_is_allowed_a_token_is_born_expired() -> None:
     assert (status_at(created, BORN), created.expires_at) == ("expired", BORN - DAY)
 
 
-def test_the_duration_of_what_was_made_elsewhere_counts_from_then() -> None:
-    token = given().then(create(duration="90d", made_at=NOON - 30 * DAY), NOON)
-    assert (token.duration, token.expires_at, token.lived_from) == ("90d", NOON + 60 * DAY, NOON)
-    assert given().then(create(duration="forever", made_at=NOON - DAY), NOON).expires_at is None
+def test_the_lifetime_of_what_was_made_elsewhere_counts_from_then() -> None:
+    token = given().then(create(lifetime="90d", made_at=NOON - 30 * DAY), NOON)
+    assert (token.lifetime, token.expires_at, token.lived_from) == ("90d", NOON + 60 * DAY, NOON)
+    assert given().then(create(lifetime="forever", made_at=NOON - DAY), NOON).expires_at is None
     assert given().then(create(expires_at=NOON + DAY, made_at=NOON - DAY), NOON).expires_at == NOON + DAY
     context = Context(Policy(default_lifetime="2d"))
-    (created,) = given().when(create(duration=None, made_at=NOON - DAY), NOON, context)
+    (created,) = given().when(create(lifetime=None, made_at=NOON - DAY), NOON, context)
     assert isinstance(created, Created)
     assert created.expires_at == NOON + 2 * DAY
 
@@ -95,8 +95,8 @@ def test_the_duration_of_what_was_made_elsewhere_counts_from_then() -> None:
 @pytest.mark.parametrize("age", [90, 91])
 def test_what_is_over_elsewhere_does_not_live_again_here(age: int) -> None:
     with pytest.raises(BadExpiry, match="90d after it was made") as refused:
-        given().when(create(duration="90d", made_at=NOON - age * DAY), NOON)
-    assert refused.value.facts == {"field": "duration"}
+        given().when(create(lifetime="90d", made_at=NOON - age * DAY), NOON)
+    assert refused.value.facts == {"field": "lifetime"}
     imported = replace(SECRET, scheme="sha256")
     with pytest.raises(BadExpiry, match="has passed"):
         given().when(create(expires_at=NOON - DAY, secret=imported), NOON)
@@ -104,7 +104,7 @@ def test_what_is_over_elsewhere_does_not_live_again_here(age: int) -> None:
 
 def test_nothing_was_made_elsewhere_in_the_future() -> None:
     with pytest.raises(BadExpiry) as refused:
-        given().when(create(duration="90d", made_at=NOON + DAY), NOON)
+        given().when(create(lifetime="90d", made_at=NOON + DAY), NOON)
     assert refused.value.facts == {"field": "created_at"}
 
 
@@ -136,10 +136,10 @@ def test_scopes_said_twice_are_held_once() -> None:
         ({"metadata": {"key": "\u202eevil"}}, BadText),
         ({"scopes": ("*",)}, BadScope),
         ({"scopes": ("tokens.",)}, BadScope),
-        ({"duration": "0s"}, BadDuration),
-        ({"duration": "-1h"}, BadDuration),
-        ({"duration": "101w9999999d"}, BadDuration),
-        ({"duration": "90d", "expires_at": ENDS}, BadExpiry),
+        ({"lifetime": "0s"}, BadDuration),
+        ({"lifetime": "-1h"}, BadDuration),
+        ({"lifetime": "101w9999999d"}, BadDuration),
+        ({"lifetime": "90d", "expires_at": ENDS}, BadExpiry),
         ({"expires_at": datetime(2026, 5, 1)}, BadExpiry),  # noqa: DTZ001 - the missing zone is the point
         ({"expires_at": datetime(9999, 1, 1, tzinfo=UTC)}, BadExpiry),
         ({"owner": Owner("user", "")}, BadOwner),
@@ -172,14 +172,16 @@ def test_a_refusal_for_scopes_names_the_first_few() -> None:
     assert refused.value.facts == {"missing": [f"s{n}" for n in range(20)]}
 
 
-@pytest.mark.parametrize("life", [{}, {"duration": "forever"}, {"duration": "2d"}, {"expires_at": NOON + DAY + SECOND}])
-def test_a_child_never_outlives_its_caller(life: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "lifetime", [{}, {"lifetime": "forever"}, {"lifetime": "2d"}, {"expires_at": NOON + DAY + SECOND}]
+)
+def test_a_child_never_outlives_its_caller(lifetime: dict[str, Any]) -> None:
     with pytest.raises(BeyondCaller) as refused:
-        given().when(create(**life, by=holding("tokens.*", expires_at=NOON + DAY)), NOON)
+        given().when(create(**lifetime, by=holding("tokens.*", expires_at=NOON + DAY)), NOON)
     assert refused.value.facts == {"latest": "2026-01-12T12:00:00+00:00"}
 
 
-@pytest.mark.parametrize("life", [{"duration": "1d"}, {"expires_at": NOON + DAY}, {"duration": "1h"}])
-def test_a_child_may_live_as_long_as_its_caller(life: dict[str, Any]) -> None:
-    token = given().then(create(**life, by=holding(expires_at=NOON + DAY)), NOON)
+@pytest.mark.parametrize("lifetime", [{"lifetime": "1d"}, {"expires_at": NOON + DAY}, {"lifetime": "1h"}])
+def test_a_child_may_live_as_long_as_its_caller(lifetime: dict[str, Any]) -> None:
+    token = given().then(create(**lifetime, by=holding(expires_at=NOON + DAY)), NOON)
     assert refusal_for(token, 1, NOON + DAY) is not None

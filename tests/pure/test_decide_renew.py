@@ -27,35 +27,35 @@ from pure.stories import (
     rotated,
 )
 
-ENDLESS = replace(CREATED, duration=None, expires_at=None)
+ENDLESS = replace(CREATED, lifetime=None, expires_at=None)
 
 
-def test_a_stated_duration_counts_from_now() -> None:
-    moved = Renewed(expired_at=ENDS, expires_at=NOON + 2 * HOUR, duration="2h")
-    assert given(CREATED).when(asks(Renew, duration="2h")) == [moved]
+def test_a_stated_lifetime_counts_from_now() -> None:
+    moved = Renewed(expired_at=ENDS, expires_at=NOON + 2 * HOUR, lifetime="2h")
+    assert given(CREATED).when(asks(Renew, lifetime="2h")) == [moved]
 
 
-def test_a_stated_expiry_replaces_the_duration() -> None:
+def test_a_stated_expiry_replaces_the_lifetime() -> None:
     token = given(CREATED).then(asks(Renew, expires_at=LATER))
-    assert (token.expires_at, token.duration) == (LATER, None)
+    assert (token.expires_at, token.lifetime) == (LATER, None)
 
 
-def test_with_neither_it_lives_its_own_duration_again_from_now() -> None:
+def test_with_neither_it_is_renewed_for_its_own_lifetime_from_now() -> None:
     token = given(CREATED).then(asks(Renew))
-    assert (token.expires_at, token.duration) == (NOON + 90 * DAY, "90d")
+    assert (token.expires_at, token.lifetime) == (NOON + 90 * DAY, "90d")
 
 
-@pytest.mark.parametrize("created", [ENDLESS, replace(ENDLESS, duration="forever"), replace(CREATED, duration=None)])
-def test_without_a_duration_of_its_own_one_must_be_stated(created: Any) -> None:
+@pytest.mark.parametrize("created", [ENDLESS, replace(ENDLESS, lifetime="forever"), replace(CREATED, lifetime=None)])
+def test_without_a_lifetime_of_its_own_one_must_be_stated(created: Any) -> None:
     with pytest.raises(NothingToRenew):
         given(created).when(asks(Renew))
-    assert given(created).then(asks(Renew, duration="1d")).expires_at == NOON + DAY
+    assert given(created).then(asks(Renew, lifetime="1d")).expires_at == NOON + DAY
 
 
 def test_renewing_keeps_secret_grace_and_scopes() -> None:
     story = given(CREATED, rotated(2, LATER))
-    before, after = story.token, story.then(asks(Renew, duration="1w"))
-    kept = replace(before, expires_at=after.expires_at, duration="1w", lived_from=NOON, next_due_at=after.next_due_at)
+    before, after = story.token, story.then(asks(Renew, lifetime="1w"))
+    kept = replace(before, expires_at=after.expires_at, lifetime="1w", lived_from=NOON, next_due_at=after.next_due_at)
     assert replace(kept, version=3, revision=3, at=NOON, updated_at=NOON) == after
 
 
@@ -67,7 +67,7 @@ def test_a_new_life_gives_notice_again() -> None:
 
 
 def test_forever_takes_it_off_the_sweep() -> None:
-    token = given(CREATED).then(asks(Renew, duration="forever"))
+    token = given(CREATED).then(asks(Renew, lifetime="forever"))
     assert (token.expires_at, token.next_due_at) == (None, None)
 
 
@@ -83,10 +83,10 @@ def test_a_token_is_only_renewed_to_a_moment_still_to_come(history: Any) -> None
     assert refusal_for(given(CREATED).then(asks(Renew, expires_at=LATER + HOUR), LATER), 1, LATER) is None
 
 
-@pytest.mark.parametrize("life", [{}, {"duration": "1h"}, {"duration": "forever"}, {"expires_at": NOON + HOUR}])
-def test_a_token_never_renews_itself_not_even_to_less(life: dict[str, Any]) -> None:
+@pytest.mark.parametrize("lifetime", [{}, {"lifetime": "1h"}, {"lifetime": "forever"}, {"expires_at": NOON + HOUR}])
+def test_a_token_never_renews_itself_not_even_to_less(lifetime: dict[str, Any]) -> None:
     with pytest.raises(RenewsItself):
-        given(CREATED).when(asks(Renew, **life, by=ITSELF))
+        given(CREATED).when(asks(Renew, **lifetime, by=ITSELF))
 
 
 def test_another_token_may_renew_it() -> None:
@@ -98,25 +98,25 @@ def test_a_caller_revives_no_scope_that_it_lacks() -> None:
         given(CREATED).when(asks(Renew, by=holding("mail.send")))
 
 
-@pytest.mark.parametrize("life", [{}, {"duration": "forever"}, {"duration": "2d"}])
-def test_a_caller_gives_no_longer_life_than_its_own(life: dict[str, Any]) -> None:
+@pytest.mark.parametrize("lifetime", [{}, {"lifetime": "forever"}, {"lifetime": "2d"}])
+def test_a_caller_gives_no_longer_lifetime_than_its_own(lifetime: dict[str, Any]) -> None:
     caller = holding("tokens.*", expires_at=NOON + DAY)
     with pytest.raises(BeyondCaller):
-        given(CREATED).when(asks(Renew, **life, by=caller))
-    assert given(CREATED).then(asks(Renew, duration="1d", by=caller)).expires_at == caller.expires_at
+        given(CREATED).when(asks(Renew, **lifetime, by=caller))
+    assert given(CREATED).then(asks(Renew, lifetime="1d", by=caller)).expires_at == caller.expires_at
 
 
 @pytest.mark.parametrize(
-    ("life", "refusal"),
+    ("lifetime", "refusal"),
     [
-        ({"duration": "0h"}, BadDuration),
-        ({"duration": "-1h"}, BadDuration),
-        ({"duration": ""}, BadDuration),
-        ({"duration": "999999999999999999w"}, BadDuration),
-        ({"duration": "1h", "expires_at": LATER}, BadExpiry),
+        ({"lifetime": "0h"}, BadDuration),
+        ({"lifetime": "-1h"}, BadDuration),
+        ({"lifetime": ""}, BadDuration),
+        ({"lifetime": "999999999999999999w"}, BadDuration),
+        ({"lifetime": "1h", "expires_at": LATER}, BadExpiry),
         ({"expires_at": datetime(9999, 12, 31, tzinfo=UTC)}, BadExpiry),
     ],
 )
-def test_what_is_no_life_is_refused(life: dict[str, Any], refusal: type[Refusal]) -> None:
+def test_what_is_no_lifetime_is_refused(lifetime: dict[str, Any], refusal: type[Refusal]) -> None:
     with pytest.raises(refusal):
-        given(CREATED).when(asks(Renew, **life))
+        given(CREATED).when(asks(Renew, **lifetime))

@@ -110,7 +110,7 @@ def test_a_grace_never_outlives_the_token() -> None:
 def test_when_a_secret_stops_being_good_by_itself() -> None:
     assert good_until(given(*IN_GRACE).token, 1) == GRACE_ENDS
     assert good_until(given(*IN_GRACE).token, 2) == ENDS
-    endless = replace(CREATED, expires_at=None, duration=None)
+    endless = replace(CREATED, expires_at=None, lifetime=None)
     assert good_until(given(endless).token, 1) is None
     assert good_until(given(endless, rotated(2, GRACE_ENDS)).token, 1) == GRACE_ENDS
 
@@ -127,20 +127,20 @@ def test_a_new_secret_is_of_the_epoch_in_which_it_is_made() -> None:
     assert (token.epoch, token.previous_epoch) == (3, 0)
 
 
-@pytest.mark.parametrize("life", [{"duration": "1h"}, {"duration": "forever"}, {"expires_at": LATER}])
-def test_rotating_never_changes_the_life_of_a_living_token(life: dict[str, Any]) -> None:
+@pytest.mark.parametrize("lifetime", [{"lifetime": "1h"}, {"lifetime": "forever"}, {"expires_at": LATER}])
+def test_rotating_never_changes_the_life_of_a_living_token(lifetime: dict[str, Any]) -> None:
     for history in ((CREATED,), (CREATED, SUSPENDED)):
         with pytest.raises(LifetimeUnwanted):
-            given(*history).when(rotate(**life))
+            given(*history).when(rotate(**lifetime))
 
 
 def test_an_expired_token_gets_a_new_secret_and_a_new_life_together() -> None:
-    renewed = Renewed(expired_at=ENDS, expires_at=LATER + DAY, duration="1d")
-    assert given(CREATED).when(rotate(3600, duration="1d"), LATER) == [renewed, rotated(2, None)]
+    renewed = Renewed(expired_at=ENDS, expires_at=LATER + DAY, lifetime="1d")
+    assert given(CREATED).when(rotate(3600, lifetime="1d"), LATER) == [renewed, rotated(2, None)]
 
 
 def test_the_secret_of_an_expired_token_never_revives_whatever_grace_is_asked() -> None:
-    token = given(CREATED).then(rotate(3600, duration="1d"), LATER)
+    token = given(CREATED).then(rotate(3600, lifetime="1d"), LATER)
     assert refusal_for(token, 2, LATER) is None
     assert type(refusal_for(token, 1, LATER)).__name__ == "SecretRetired"
 
@@ -176,12 +176,12 @@ def test_nobody_gets_the_secret_of_a_token_that_is_more_than_they_are(caller: An
 def test_nobody_gives_an_expired_token_a_longer_life_than_their_own() -> None:
     caller = holding("tokens.*", expires_at=LATER + HOUR)
     with pytest.raises(BeyondCaller):
-        given(CREATED).when(rotate(duration="1d", by=caller), LATER)
-    given(CREATED).when(rotate(duration="1h", by=caller), LATER)
+        given(CREATED).when(rotate(lifetime="1d", by=caller), LATER)
+    given(CREATED).when(rotate(lifetime="1h", by=caller), LATER)
 
 
 def test_renewing_in_grace_leaves_the_grace_as_it_was() -> None:
-    assert given(*IN_GRACE).then(asks(Renew, duration="1w")).previous_until == GRACE_ENDS
+    assert given(*IN_GRACE).then(asks(Renew, lifetime="1w")).previous_until == GRACE_ENDS
 
 
 def test_a_rotation_forgets_the_last_exchange_only_where_it_is_asked_to() -> None:
@@ -224,7 +224,7 @@ def test_a_previous_secret_that_was_ended_with_all_others_is_not_moved() -> None
 
 
 def test_a_new_life_has_no_grace_whatever_moment_is_asked_for() -> None:
-    events = given(CREATED).when(rotate(previous_until=LATER + DAY, duration="1w"), LATER)
+    events = given(CREATED).when(rotate(previous_until=LATER + DAY, lifetime="1w"), LATER)
     assert events[-1] == rotated(2, None)
 
 

@@ -67,7 +67,7 @@ def test_a_sweeper_that_is_behind_another_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "due"),
+    ("lifetime", "due"),
     [
         (HOUR, [0]),
         (DAY, [0]),
@@ -78,10 +78,10 @@ def test_a_sweeper_that_is_behind_another_says_nothing() -> None:
         (-DAY, [0]),
     ],
 )
-def test_a_threshold_counts_only_if_the_life_is_longer_than_it(life: Any, due: list[int]) -> None:
-    token = given(replace(CREATED, expires_at=BORN + life)).token
+def test_a_threshold_counts_only_if_the_life_is_longer_than_it(lifetime: Any, due: list[int]) -> None:
+    token = given(replace(CREATED, expires_at=BORN + lifetime)).token
     assert sorted(pending(token)) == sorted(due)
-    assert token.next_due_at == BORN + life - max(due) * SECOND
+    assert token.next_due_at == BORN + lifetime - max(due) * SECOND
 
 
 def test_the_next_due_moment_is_exactly_when_the_sweep_has_something_to_say() -> None:

@@ -122,7 +122,7 @@ def test_an_erased_token_can_be_named_again() -> None:
 
 NEW_SECRET = Minted(b"", 1, "")
 CHANGES: list[tuple[type[Change], dict[str, Any]]] = [
-    (Update, {"name": "weekly"}), (Renew, {"duration": "1d"}), (Rotate, {"secret": NEW_SECRET, "grace_seconds": 0}),
+    (Update, {"name": "weekly"}), (Renew, {"lifetime": "1d"}), (Rotate, {"secret": NEW_SECRET, "grace_seconds": 0}),
     (Suspend, {}), (Resume, {}), (Revoke, {"reason": "r"}), (Erase, {}),
 ]  # fmt: skip
 

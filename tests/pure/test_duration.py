@@ -146,7 +146,7 @@ def test_the_first_and_the_last_expiry_that_can_be_stated() -> None:
     assert expiry(AT, None, last) == last
 
 
-def test_a_duration_or_an_expiry_but_not_both() -> None:
+def test_a_lifetime_or_an_expiry_but_not_both() -> None:
     for said in ("1d", "forever"):
         with pytest.raises(BadExpiry):
             expiry(AT, said, AT + DAY)

@@ -140,14 +140,14 @@ LIVES: dict[str, list[Event]] = {
     "token": [
         Created(
             number=9_007_199_254_740_992, owner=Owner("service", "billing:eu-1"), scopes=("tokens.*", "all"),
-            duration="12µs", expires_at=ENDS, thresholds=(604_800, 86_400), stub="cfl_service_Ab12",
+            lifetime="12µs", expires_at=ENDS, thresholds=(604_800, 86_400), stub="cfl_service_Ab12",
             dialect="cloudflare", cloned_from=OTHER, private=WORDS,
         ),
         Updated(private=Private(description="runs at night")),
         Updated(scopes=()),
         Expiring(threshold=86_400, expires_at=ENDS),
         Expired(expires_at=ENDS),
-        Renewed(expired_at=ENDS, expires_at=None, duration="forever"),
+        Renewed(expired_at=ENDS, expires_at=None, lifetime="forever"),
         Rotated(generation=2, previous_until=ENDS, stub="cfl_service_Cd34"),
         Exchanged(
             jti=OTHER, generation=2, audience=("https://mail.example",), scopes=("tokens.a",), expires_at=ENDS,

@@ -20,7 +20,7 @@ from pure.stories import (
 )
 
 EXCHANGED = Exchanged(jti=JTI, generation=1, audience=(), scopes=(), expires_at=NOON)
-RENEWED = Renewed(expired_at=ENDS, expires_at=NOON, duration=None)
+RENEWED = Renewed(expired_at=ENDS, expires_at=NOON, lifetime=None)
 AFTER_THE_FIRST: list[Event] = [
     Updated(scopes=()), RENEWED, rotated(2, None), EXCHANGED, SUSPENDED, RESUMED,
     Expiring(threshold=1, expires_at=ENDS), Expired(expires_at=ENDS), REVOKED, Erased(),

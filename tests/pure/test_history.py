@@ -26,7 +26,7 @@ from pure.stories import (
     rotated,
 )
 
-RENEWED = Renewed(expired_at=ENDS, expires_at=LATER + DAY, duration="101d")
+RENEWED = Renewed(expired_at=ENDS, expires_at=LATER + DAY, lifetime="101d")
 EXPIRED = Expired(expires_at=ENDS)
 ROTATED = rotated(2, None)
 

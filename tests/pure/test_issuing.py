@@ -20,7 +20,7 @@ SHAPE = SecretShape("acme_", HEX, 64)
 def test_a_command_has_all_that_is_wished_for() -> None:
     wish = Wish(
         name="nightly", owner=OWNER, description="exports", scopes=("invoices.read",), metadata={"team": "a"},
-        networks=("192.0.2.0/24",), rate_limit="60/1m", duration="90d", expires_at=datetime(2030, 1, 1, tzinfo=UTC),
+        networks=("192.0.2.0/24",), rate_limit="60/1m", lifetime="90d", expires_at=datetime(2030, 1, 1, tzinfo=UTC),
         may_have_expired=True, cloned_from=UUID(int=3), dialect="acme", shape=SHAPE,
     )  # fmt: skip
     secret = fresh_secret(wish.owner, wish.shape)

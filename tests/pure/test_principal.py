@@ -9,7 +9,7 @@ from counterfoil.core.principal import (
     Owner,
     on_behalf,
     refuse_beyond,
-    refuse_beyond_life,
+    refuse_beyond_lifetime,
     refuse_beyond_scopes,
 )
 from counterfoil.core.refusals import BeyondCaller
@@ -27,16 +27,16 @@ def test_the_system_may_do_everything_in_nobodys_account() -> None:
     assert SYSTEM.account == SYSTEM.actor.id == NIL
     assert not SYSTEM.lacks("tokens.read")
     refuse_beyond_scopes(SYSTEM.scopes, ("all",))
-    refuse_beyond_life(SYSTEM, None)
+    refuse_beyond_lifetime(SYSTEM, None)
 
 
 def test_an_end_of_ones_own_is_the_latest_that_can_be_given() -> None:
     caller = holding(expires_at=NOON)
-    refuse_beyond_life(caller, NOON)
-    refuse_beyond_life(caller, NOON - DAY)
+    refuse_beyond_lifetime(caller, NOON)
+    refuse_beyond_lifetime(caller, NOON - DAY)
     for longer in (None, NOON + DAY):
         with pytest.raises(BeyondCaller):
-            refuse_beyond_life(caller, longer)
+            refuse_beyond_lifetime(caller, longer)
 
 
 def test_whoever_holds_nothing_can_give_nothing() -> None:

@@ -56,7 +56,7 @@ class Ledger:
         """Start with a token that an administrator made."""
         born = Created(
             number=1, owner=Owner("application", "ada"), scopes=scopes, thresholds=NOTICE, stub="cfl_user_0000",
-            duration=f"{days}d" if days else None, expires_at=BORN + days * DAY if days else None,
+            lifetime=f"{days}d" if days else None, expires_at=BORN + days * DAY if days else None,
         )  # fmt: skip
         self.append(fact(born, version=1, of=token_id))
 

@@ -67,7 +67,7 @@ def test_what_was_resumed_may_be_suspended_and_resumed_by_its_owner_again() -> N
 
 
 @pytest.mark.parametrize(
-    "change", [asks(Renew, duration="1d", by=ITS_OWNER), asks(Update, name="weekly", by=ITS_OWNER),
+    "change", [asks(Renew, lifetime="1d", by=ITS_OWNER), asks(Update, name="weekly", by=ITS_OWNER),
                asks(Rotate, secret=NEXT, grace_seconds=60, by=ITS_OWNER)]
 )  # fmt: skip
 def test_its_owner_gets_around_a_suspension_by_no_other_change(change: Any) -> None:

@@ -151,7 +151,7 @@ async def test_a_version_out_of_order_stops_the_sealer_loudly(
     assert len(await places(tenant)) == 4  # the other's event is whole, and waits: nothing of that pass is sealed
     await tenant.pool.execute("update head set passed_at = passed_at - interval '1 minute'")
     said = await asyncio.to_thread(checked, database.app_url)
-    assert (said.returncode, "No sealer has given a sign of life for " in said.stderr) == (3, True), said
+    assert (said.returncode, "No sealer has reported for " in said.stderr) == (3, True), said
 
 
 async def test_a_head_out_of_step_stops_the_sealer_loudly(database: Database, tenant: Tenant, tmp_path: Path) -> None:

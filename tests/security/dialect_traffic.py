@@ -46,7 +46,7 @@ async def _scalingo(caller: Caller) -> None:
 
 async def _cloudflare(caller: Caller) -> None:
     tokens = f"{CLOUDFLARE}/{caller.credentials['account'].replace('-', '')}/access/service_tokens"
-    made = (await _told(caller, "POST", tokens, {"name": "by cloudflare", "duration": "24h"}))["result"]
+    made = (await _told(caller, "POST", tokens, {"name": "by cloudflare", "lifetime": "24h"}))["result"]
     secret = caller.know("a client secret", made["client_secret"])
     pair = {"CF_Access_Client_Id": made["client_id"], "CF_Access_Client_Secret": secret}
     assert await caller.said("POST", f"{tokens}/verify", **pair) == 200

@@ -47,7 +47,7 @@ async def test_a4_secrets_that_share_all_that_is_shown_each_open_their_own_token
 
 async def test_a5_nothing_that_is_shown_leads_to_a_secret_or_its_digest(admin: Caller, owner: Connection) -> None:
     scanner = Scanner()
-    issued = await admin.issue(duration="3d")
+    issued = await admin.issue(lifetime="3d")
     path = f"/v1/tokens/{issued['token']['id']}"
     rotated = (await admin.post(f"{path}/rotate", {"grace": "1h"})).json
     for row in await owner.fetch("select digest from secret"):

@@ -193,13 +193,13 @@ async def test_b7_what_renewing_or_resuming_would_revive_is_counted_before_a_pep
 
     async with peppered(database, BOTH, token) as admin:
         before = await alone()
-        expired, suspended, revoked, rotated = [await admin.issue(**said) for said in ({"duration": "1us"}, {}, {}, {})]
+        expired, suspended, revoked, rotated = [await admin.issue(**said) for said in ({"lifetime": "1us"}, {}, {}, {})]
         await admin.post(f"/v1/tokens/{suspended['token']['id']}/suspend")
         await admin.post(f"/v1/tokens/{revoked['token']['id']}/revoke", {"reason": "over"})
         await admin.post(f"/v1/tokens/{rotated['token']['id']}/rotate", {"grace": "0s"})
         assert await alone() - before == 3, "the expired, the suspended, and what the last was rotated to"
         assert await opens(admin, expired["secret"]) == [False]
-        assert (await admin.post(f"/v1/tokens/{expired['token']['id']}/renew", {"duration": "1d"})).status == 200
+        assert (await admin.post(f"/v1/tokens/{expired['token']['id']}/renew", {"lifetime": "1d"})).status == 200
         assert await opens(admin, expired["secret"]) == [True]
         assert await alone() - before == 3
 

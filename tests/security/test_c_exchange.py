@@ -78,7 +78,7 @@ async def rotated(story: Story) -> Answer:
 
 
 async def expired(story: Story) -> Answer:
-    return await story.person.post(f"{story.path('subject')}/renew", {"duration": "1us"})
+    return await story.person.post(f"{story.path('subject')}/renew", {"lifetime": "1us"})
 
 
 async def owner_disabled(story: Story) -> Answer:
@@ -162,7 +162,7 @@ async def test_c11_no_chain_of_exchanges_gains_scope_life_or_audience(admin: Cal
     dice, given = Random(seed), 0
     for _ in range(10):
         held = scopes(dice)
-        text = (await admin.issue(scopes=held, duration="20m"))["secret"]
+        text = (await admin.issue(scopes=held, lifetime="20m"))["secret"]
         best: dict[str, Any] = {"scope": " ".join(held), "exp": float("inf"), "aud": None}
         for _ in range(4):
             answer = await exchanged(admin, text, **asked(dice))

@@ -11,8 +11,8 @@ ODD: list[Any] = [
     [None], ["a.*"], ["a"], ["unknown.scope"], ["a.b", "all"], [["a.b"]], ["a.b "], ["tokens"], ["*.*"],
 ]  # fmt: skip
 CALLS = {
-    "create": ("POST", "/v1/tokens", {"name": "child", "duration": "10m"}),
-    "clone": ("POST", "/v1/tokens/self/clone", {"name": "child", "duration": "10m"}),
+    "create": ("POST", "/v1/tokens", {"name": "child", "lifetime": "10m"}),
+    "clone": ("POST", "/v1/tokens/self/clone", {"name": "child", "lifetime": "10m"}),
     "edit": ("PATCH", "/v1/tokens/self", {}),
     "exchange": ("POST", "/v1/exchange", {}),
 }
@@ -30,7 +30,7 @@ async def asked(caller: Caller, call: str, more: dict[str, Any]) -> tuple[int, l
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_c11_odd_scopes_are_refused_and_never_mean_everything(admin: Caller, call: str) -> None:
-    caller = await admin.holder("a.b", "tokens.*", duration="1h")
+    caller = await admin.holder("a.b", "tokens.*", lifetime="1h")
     answers = [(scopes, *await asked(caller, call, {"scopes": scopes})) for scopes in ODD]
     assert [each for each in answers if each[1] not in (403, 422)] == []
     assert (await caller.get("/v1/tokens/self")).json["scopes"] == ["a.b", "tokens.*"]
@@ -43,21 +43,21 @@ async def test_c11_odd_scopes_are_refused_and_never_mean_everything(admin: Calle
 async def test_c11_none_is_none_and_omitted_is_at_most_what_was_there(
     admin: Caller, call: str, omitted: list[str]
 ) -> None:
-    caller = await admin.holder("a.b", "tokens.*", duration="1h")
+    caller = await admin.holder("a.b", "tokens.*", lifetime="1h")
     assert (await asked(caller, call, {}))[1] == omitted
     assert (await asked(caller, call, {"scopes": []}))[1] == []
 
 
 @pytest.mark.parametrize("lifetime", [
-    {"duration": "0s"}, {"duration": "-1h"}, {"duration": ""}, {"duration": 0}, {"duration": "0"}, {"duration": "1"},
-    {"duration": "9" * 30 + "d"}, {"duration": "99999w"}, {"duration": "1e9s"}, {"duration": "nan"},
-    {"duration": "2h"}, {"duration": "forever"}, {}, {"duration": None}, {"expires_at": None},
+    {"lifetime": "0s"}, {"lifetime": "-1h"}, {"lifetime": ""}, {"lifetime": 0}, {"lifetime": "0"}, {"lifetime": "1"},
+    {"lifetime": "9" * 30 + "d"}, {"lifetime": "99999w"}, {"lifetime": "1e9s"}, {"lifetime": "nan"},
+    {"lifetime": "2h"}, {"lifetime": "forever"}, {}, {"lifetime": None}, {"expires_at": None},
     {"expires_at": "9999-12-31T23:59:59Z"}, {"expires_at": "10000-01-01T00:00:00Z"}, {"expires_at": 0},
-    {"expires_at": "2016-12-31T23:59:60Z"}, {"expires_at": "2030-02-30T00:00:00Z"}, {"duration": "inf"},
-    {"expires_at": "2100-01-01T00:00:00"}, {"duration": "1m", "expires_at": "2030-01-01T00:00:00Z"},
+    {"expires_at": "2016-12-31T23:59:60Z"}, {"expires_at": "2030-02-30T00:00:00Z"}, {"lifetime": "inf"},
+    {"expires_at": "2100-01-01T00:00:00"}, {"lifetime": "1m", "expires_at": "2030-01-01T00:00:00Z"},
 ])  # fmt: skip
 async def test_c16_no_spelling_of_a_lifetime_outlives_its_caller(admin: Caller, lifetime: dict[str, Any]) -> None:
-    caller = await admin.holder("tokens.*", duration="1h")
+    caller = await admin.holder("tokens.*", lifetime="1h")
     for path in ("/v1/tokens", "/v1/tokens/self/clone"):
         answer = await caller.post(path, {"name": "child", **lifetime})
         if answer.status == 201:  # a clone lives as long as its original was meant to, and no longer than its caller

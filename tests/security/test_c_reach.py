@@ -26,7 +26,7 @@ async def chief(session: ClientSession, settings: Settings, tmp_path: Path) -> C
 async def test_c11_who_may_open_accounts_for_a_time_opens_none_that_stays(admin: Caller) -> None:
     first = {"email": f"{token_urlsafe(8)}@theirs.example.org", "password": "four words and a 4th"}
     body = {"name": "Parked", "administrator": first}
-    passing = await admin.holder("accounts.create", duration="1h")
+    passing = await admin.holder("accounts.create", lifetime="1h")
     answer = await passing.post("/v1/accounts", body)
     assert (answer.status, answer.problem) == (403, "beyond-caller")
     bearer = (await (await admin.holder("accounts.create")).post("/v1/exchange")).json["access_token"]
@@ -98,9 +98,9 @@ async def test_c11_a_key_gives_a_bearer_no_answer_that_its_token_was_given(admin
 
 
 async def test_c11_a_key_gives_a_bearer_no_secret_that_outlives_it(admin: Caller) -> None:
-    token = admin.with_token((await admin.issue(scopes=["tokens.*", "invoices.*"], duration="24h"))["secret"])
+    token = admin.with_token((await admin.issue(scopes=["tokens.*", "invoices.*"], lifetime="24h"))["secret"])
     bearer = admin.with_token((await token.post("/v1/exchange")).json["access_token"])
-    body, key = {"name": "child", "scopes": ["invoices.read"], "duration": "23h"}, token_urlsafe(32)
+    body, key = {"name": "child", "scopes": ["invoices.read"], "lifetime": "23h"}, token_urlsafe(32)
     first = await token.post("/v1/tokens", body, Idempotency_Key=key)
     assert (await bearer.post("/v1/tokens", body)).problem == "beyond-caller"
     refused = await bearer.post("/v1/tokens", body, Idempotency_Key=key)
@@ -128,7 +128,7 @@ async def test_c11_a_key_gives_a_bearer_no_password_of_somebody_who_outlives_it(
 
 
 async def test_c11_a_former_secret_in_its_grace_is_told_the_reply_to_its_own_rotation(admin: Caller) -> None:
-    issued = await admin.issue(scopes=["self.rotate"], duration="24h")
+    issued = await admin.issue(scopes=["self.rotate"], lifetime="24h")
     holder, key = admin.with_token(issued["secret"]), token_urlsafe(32)
     bearer = admin.with_token((await holder.post("/v1/exchange")).json["access_token"])
     first = await holder.post("/v1/tokens/self/rotate", {"grace": "2h"}, Idempotency_Key=key)

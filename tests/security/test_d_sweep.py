@@ -28,7 +28,7 @@ async def things_of(caller: Caller, place: Place | None = None) -> Things:
     """New things of every kind that the caller's account has; users and jobs only if the place is about them."""
     name = f"swept-{next(_TURNS)}"
     owner = {"type": "service", "id": name}
-    issued = await caller.issue(name=name, owner=owner, scopes=["introspected"], duration="1h")
+    issued = await caller.issue(name=name, owner=owner, scopes=["introspected"], lifetime="1h")
     found = {"token": issued["token"]["id"], "token number": str(issued["token"]["number"]), "secret": issued["secret"]}
     exchanged = await caller.with_token(issued["secret"]).post("/v1/exchange")
     scope, scope_set = f"swept.{name}", name

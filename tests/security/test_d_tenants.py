@@ -11,7 +11,7 @@ from counterfoil.core.subjects.signing_keys import RING
 
 async def test_d18_foreign_ids_in_filters_find_what_random_ones_find(admin: Caller, stranger: Caller) -> None:
     owner = {"type": "service", "id": "shared-name"}
-    token = (await admin.issue(name="ours alone", owner=owner, scopes=["ours.alone"], duration="3d"))["token"]
+    token = (await admin.issue(name="ours alone", owner=owner, scopes=["ours.alone"], lifetime="3d"))["token"]
     questions: list[dict[str, str]] = [
         {"name": "ours alone"}, {"name": "ours*"}, {"owner_id": "shared-name"}, {"scope": "ours.alone"},
         {"owner_type": "service", "status": "active"},
@@ -26,7 +26,7 @@ async def test_d18_foreign_ids_in_filters_find_what_random_ones_find(admin: Call
 
 
 async def test_d18_no_cursor_of_ours_is_good_elsewhere(admin: Caller, stranger: Caller) -> None:
-    token = (await admin.issue(duration="3d"))["token"]
+    token = (await admin.issue(lifetime="3d"))["token"]
     await admin.patch(f"/v1/tokens/{token['id']}", {"name": "a second event"})
     path = f"/v1/tokens/{token['id']}/events"
     cursor = (await admin.get(path, limit="1")).json["next_cursor"]

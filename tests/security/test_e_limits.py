@@ -127,7 +127,7 @@ async def test_e20_the_dead_are_told_why_and_too_many_times_only_themselves(
 
 
 async def test_e20_a_renewed_token_is_good_at_once_however_often_it_was_refused(place: Place) -> None:
-    made = await place.admin.issue(scopes=["tokens.read"], duration="1h")
+    made = await place.admin.issue(scopes=["tokens.read"], lifetime="1h")
     ref = made["token"]["id"]
     assert (await place.admin.post(f"/v1/tokens/{ref}/suspend", {"reason": "for the test"})).status == 200
     assert (await asyncio.gather(*(look(place.caller(made["secret"])) for _ in range(70)))).count(429) == 10
@@ -137,8 +137,8 @@ async def test_e20_a_renewed_token_is_good_at_once_however_often_it_was_refused(
 
 @pytest.mark.soak
 async def test_e20_a_thousand_expired_callers_cost_a_valid_one_no_more_than_valid_callers_do(place: Place) -> None:
-    async def issued(duration: str) -> str:
-        made = await place.admin.issue(scopes=["tokens.read"], duration=duration)
+    async def issued(lifetime: str) -> str:
+        made = await place.admin.issue(scopes=["tokens.read"], lifetime=lifetime)
         return str(made["secret"])
 
     valid = await issued("1h")

@@ -43,10 +43,10 @@ USUAL = {
     "number": 1, "owner": Owner("application", "ada"), "name": "nightly", "secret": SECRET, "grace_seconds": 0,
     "reason": "x", "generation": 1, "jti": UUID(int=1), "lifetime_seconds": 60, "description": "",
     "scopes": ("a.b",), "metadata": {},
-    "audience": (), "duration": None, "expires_at": None, "revisions": None, "thresholds": (), "cloned_from": None,
+    "audience": (), "lifetime": None, "expires_at": None, "revisions": None, "thresholds": (), "cloned_from": None,
 }  # fmt: skip
 FREE = {
-    "name": "text", "description": "text", "reason": "text", "duration": "text", "scopes": "texts", "audience": "texts",
+    "name": "text", "description": "text", "reason": "text", "lifetime": "text", "scopes": "texts", "audience": "texts",
     "metadata": "metadata", "owner": "owner", "networks": "texts", "undescribed": "texts", "rate_limit": "text",
     "trust": "trust",
 }  # fmt: skip
@@ -109,7 +109,7 @@ def test_i33_every_field_of_every_command_was_thought_of() -> None:
 
 
 ALLOWED = {
-    "number", "owner", "scopes", "duration", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
+    "number", "owner", "scopes", "lifetime", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",

@@ -48,7 +48,7 @@ def test_l50_nothing_that_decides_reads_its_machines_clock() -> None:
 async def test_l50_a_skewed_clock_changes_nothing(admin: Caller, monkeypatch: pytest.MonkeyPatch, skew: float) -> None:
     honest, real = datetime.now(UTC), time.time
     good = await admin.issue(expires_at=(honest + timedelta(minutes=5)).isoformat())
-    dead = await admin.issue(duration="1us")
+    dead = await admin.issue(lifetime="1us")
     monkeypatch.setattr(time, "time", lambda: real() + skew)
     for issued, alive in ((good, True), (dead, False)):
         verdict = (await admin.form("/v1/introspect", token=issued["secret"])).json
@@ -57,7 +57,7 @@ async def test_l50_a_skewed_clock_changes_nothing(admin: Caller, monkeypatch: py
     bearer = (await admin.with_token(good["secret"]).post("/v1/exchange")).json
     assert 290 <= bearer["expires_in"] <= 300
     assert (await admin.form("/v1/introspect", token=bearer["access_token"])).json["active"] is True
-    made = (await admin.issue(duration="1h"))["token"]
+    made = (await admin.issue(lifetime="1h"))["token"]
     assert abs(datetime.fromisoformat(made["created_at"]) - honest) < timedelta(seconds=60)
 
 

@@ -108,19 +108,19 @@ async def test_nothing_brings_one_more_token_to_life_than_the_quota_allows(admin
         assert (refused.json["max_tokens"], refused.json["live"]) == (2, 2)
         assert "revoke one of them, or raise" in refused.json["detail"]
     # Live ones are changed, renewed, rotated, suspended and resumed as ever.
-    assert (await admin.post(f"{path}/renew", {"duration": "1d"})).status == 200
+    assert (await admin.post(f"{path}/renew", {"lifetime": "1d"})).status == 200
     assert (await admin.post(f"{path}/rotate", {"grace": "0s"})).status == 200
     assert (await admin.post(f"{path}/suspend", {})).status == 200
     assert (await make(admin)).problem == "owner-quota-exceeded"
     assert (await admin.post(f"{path}/resume", {})).status == 200
     # An expired one lives no more, so another one may; then it comes back neither renewed nor rotated.
-    assert (await admin.post(f"{path}/renew", {"duration": "1ms"})).status == 200
+    assert (await admin.post(f"{path}/renew", {"lifetime": "1ms"})).status == 200
     await asyncio.sleep(0.01)
     third = (await make(admin)).json["token"]
-    assert (await admin.post(f"{path}/renew", {"duration": "1d"})).problem == "owner-quota-exceeded"
-    assert (await admin.post(f"{path}/rotate", {"grace": "0s", "duration": "1d"})).problem == "owner-quota-exceeded"
+    assert (await admin.post(f"{path}/renew", {"lifetime": "1d"})).problem == "owner-quota-exceeded"
+    assert (await admin.post(f"{path}/rotate", {"grace": "0s", "lifetime": "1d"})).problem == "owner-quota-exceeded"
     assert (await admin.post(f"/v1/tokens/{third['id']}/revoke", {"reason": "room"})).status == 200
-    assert (await admin.post(f"{path}/renew", {"duration": "1d"})).status == 200
+    assert (await admin.post(f"{path}/renew", {"lifetime": "1d"})).status == 200
     assert (await admin.post(f"/v1/tokens/{second['id']}/revoke", {"reason": "room"})).status == 200
     assert (await make(admin)).status == 201
     # Somebody else is not limited.

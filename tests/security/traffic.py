@@ -91,7 +91,7 @@ def basic(user: str, password: str) -> str:
 
 async def issue(caller: Caller) -> tuple[str, str]:
     """Every way in which a secret is issued, retried and recalled; gives a token's id and its secret."""
-    body = {"name": "nightly", "scopes": ["tokens.*", "mail.send"], "duration": "90d"}
+    body = {"name": "nightly", "scopes": ["tokens.*", "mail.send"], "lifetime": "90d"}
     made = await caller.shown("/v1/tokens", body)
     path, key = f"/v1/tokens/{made['token']['id']}", caller.key()
     kept = await caller.shown("/v1/tokens", body, Idempotency_Key=key)
@@ -127,7 +127,7 @@ async def use(caller: Caller, token_id: str, secret: str) -> list[str]:
         assert await caller.said("GET", f"/v1/tokens/{token_id}", Authorization=who) == 200
     for read in ("/v1/tokens", f"/v1/tokens/{token_id}/events", f"/v1/tokens/{token_id}?as_of=1", "/v1/alerts"):
         assert await caller.said("GET", read) == 200
-    changes: dict[str, object] = {"suspend": {"reason": "a look"}, "resume": {}, "renew": {"duration": "80d"}}
+    changes: dict[str, object] = {"suspend": {"reason": "a look"}, "resume": {}, "renew": {"lifetime": "80d"}}
     for what, body in changes.items():
         assert await caller.said("POST", f"/v1/tokens/{token_id}/{what}", body, Idempotency_Key=caller.key()) == 200
     assert await caller.said("PATCH", f"/v1/tokens/{token_id}", {"name": "b"}, Idempotency_Key=caller.key()) == 200
@@ -149,7 +149,7 @@ async def misplace(caller: Caller, secret: str) -> None:
     for who in (f"Digest {secret}", secret, f"Bearer {secret}x", f"Bearer  {password}", basic(email, secret),
                 basic(secret, password), f"Basic {secret}", basic("", password)):  # fmt: skip
         assert await caller.said("GET", "/v1/tokens", Authorization=who) == 401
-    for field_name in ("name", "description", "duration", "expires_at", "scopes", "metadata", "owner", secret):
+    for field_name in ("name", "description", "lifetime", "expires_at", "scopes", "metadata", "owner", secret):
         for value in (secret, [secret], {secret: secret}, {"type": secret, "id": secret}):
             await caller.said("POST", "/v1/tokens", {"name": "x", field_name: value})
     for broken in (f'{{"name": "{secret}"', f'"{secret}"', f"{secret}", secret * 2_000):

@@ -30,7 +30,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
 WORDS: Final = frozenset({
     "name", "description", "metadata", "reason", "sentence", "documentation", "status", "role", "kind",
     "sort", "limit", "as_of", "owner_type", "path owner_type", "max_tokens",
-    "owner.type", "duration", "lifetime", "grace", "expires_at", "expires_in",
+    "owner.type", "lifetime", "grace", "expires_at", "expires_in",
     "created_at", "created_after", "created_before", "expires_after", "expires_before", "last_used_after",
     "last_used_before", "audience", "audience[]", "resource[]", "token_type_hint", "policy.max_lifetime",
     "policy.default_lifetime", "policy.notices[]", "policy.networks[]",

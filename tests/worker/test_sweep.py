@@ -86,7 +86,7 @@ async def test_after_a_renewal_the_same_threshold_counts_again(
     token = await born(door, ends_in=60, thresholds=(60,))
     await lived_longer(database.app_url, token)
     assert await sweeper.sweep() == 1
-    await door.execute(Renew(account=ACCOUNT, token_id=token.id, by=ROOT, duration="61s"))
+    await door.execute(Renew(account=ACCOUNT, token_id=token.id, by=ROOT, lifetime="61s"))
     assert await sweeper.sweep() == 0
     await asyncio.sleep(1.1)
     assert [await sweeper.sweep(), await sweeper.sweep()] == [1, 0]
@@ -202,7 +202,7 @@ async def test_active_tokens_are_counted_by_how_soon_they_expire(
     suspended = await born(door, ends_in=day / 2)
     await door.execute(Suspend(account=ACCOUNT, token_id=suspended.id, by=ROOT))
     eternal = await born(door, ends_in=day)
-    await door.execute(Renew(account=ACCOUNT, token_id=eternal.id, by=ROOT, duration="forever"))
+    await door.execute(Renew(account=ACCOUNT, token_id=eternal.id, by=ROOT, lifetime="forever"))
     pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
     assert await due.expiring(pool) == {"1d": 2, "7d": 1, "30d": 1, "90d": 1, "later": 1, "never": 1}
 

@@ -92,7 +92,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     """Which service this is, and where to go on."""
 
     name: Literal["Counterfoil"] = "Counterfoil"
-    summary: str = "An event-sourced ledger for API tokens: their whole life over HTTP, under /v1."
+    summary: str = "An event-sourced ledger for API tokens, over HTTP, under /v1."
     version: str
     openapi: Annotated[str, Meta(description="Every operation, as OpenAPI 3.1.")]
     health: Annotated[str, Meta(description="Whether the process lives.")]

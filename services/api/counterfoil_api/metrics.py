@@ -168,7 +168,7 @@ def _of_log(log: LogState) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily("counterfoil_seal_lag_seconds", "The age of the oldest of them.", log.lag_seconds)
     yield GaugeMetricFamily(
-        "counterfoil_seal_silence_seconds", "How long ago the sealer gave a sign of life.", log.silent_seconds
+        "counterfoil_seal_silence_seconds", "How long ago the sealer last reported.", log.silent_seconds
     )
     yield GaugeMetricFamily(
         "counterfoil_seal_watermark_age_seconds",

@@ -150,7 +150,8 @@ def _shown(account: Account, *, as_json: bool) -> None:
     facts([
         ("id", str(account.id)), ("name", account.name or "(erased)"),
         ("opened by", str(account.parent) if account.parent else "the server"),
-        ("longest life", ruled.max_lifetime or "any"), ("default life", ruled.default_lifetime or "forever"),
+        ("max lifetime", ruled.max_lifetime or "any"),
+        ("lifetime", f"{ruled.default_lifetime or 'forever'} unless stated"),
         ("notices", " ".join(ruled.notices) if ruled.notices is not None else "as everywhere"),
         ("networks", " ".join(ruled.networks) or "any"),
         ("catalogue", "closed" if ruled.catalogue_closed else "open"),

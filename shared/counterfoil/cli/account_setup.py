@@ -78,7 +78,7 @@ def renew_token(
         str | None, typer.Option(help="The lifetime from now on: 90d, or forever. The default is its present lifetime.")
     ] = None,
 ) -> None:
-    """Give the token in a file of credentials another life from now on; its secret stays."""
+    """Give the token in a file of credentials another lifetime from now on; its secret stays."""
     from counterfoil.uses.credentials_file import AnotherFounding  # noqa: PLC0415 - client commands need no door
     from counterfoil.uses.found_account import renew_token as renew  # noqa: PLC0415 - likewise
 

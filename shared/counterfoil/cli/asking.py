@@ -196,7 +196,7 @@ def _advice(refused: Refused) -> str | None:
     if problem == "stale-revision" and (found := _of(_LOOKS, called)):
         return f"Look at it again with `counterfoil {found}`, and repeat with its revision."
     if problem == "beyond-caller" and "latest" in refused.facts:
-        return "State a shorter life, such as --duration 1h, or use a token that lives longer."
+        return "State a shorter lifetime, such as --lifetime 1h, or use a token that lives longer."
     if problem == "beyond-caller" and "needs" in refused.facts:
         return None
     return _ADVICE.get(problem)

@@ -21,7 +21,7 @@ from counterfoil.client import Client, Imported, Invalid
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 900_000
 _DIGESTS: Final = ("sha256", "sha512")
-_TEXTS: Final = frozenset({"name", "description", "duration", "expires_at", "created_at", "secret"})
+_TEXTS: Final = frozenset({"name", "description", "lifetime", "expires_at", "created_at", "secret"})
 
 
 class Line(NamedTuple):

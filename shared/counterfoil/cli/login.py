@@ -46,7 +46,7 @@ Mine = Annotated[
 def login(
     email: Email,
     *,
-    duration: Annotated[str, typer.Option(help="How long the token lives.")] = "8h",
+    lifetime: Annotated[str, typer.Option(help="How long the token lives.")] = "8h",
     scopes: Annotated[list[str] | None, typer.Option("--scope", help="No more than this; repeatable.")] = None,
     save: Annotated[
         Path | None, typer.Option(help="Write it to this file, for --credentials, instead of showing it.")
@@ -61,7 +61,7 @@ def login(
         refuse_to_write(save)
     person, key = Person(email, credentials=credentials, as_json=as_json), key or fresh_key()
     with told_again_by(key):
-        logged_in = person.ask(lambda ledger: ledger.log_in(duration=duration, scopes=scopes, idempotency_key=key))
+        logged_in = person.ask(lambda ledger: ledger.log_in(lifetime=lifetime, scopes=scopes, idempotency_key=key))
         if save is not None:
             write(save, where(credentials), logged_in.issued.secret)
             remark(f"Wrote {save}; ask with --credentials {save}.")

@@ -186,10 +186,10 @@ CreatorFilter = Annotated[
 IssuerFilter = Annotated[
     str | None, typer.Option("--issuer", metavar="URL", help="Only those that trust the JWTs of this issuer.")
 ]
-Duration = Annotated[str | None, typer.Option("--duration", help="Its lifetime: 90d, 2h45m or forever.")]
+Lifetime = Annotated[str | None, typer.Option("--lifetime", help="Its lifetime: 90d, 2h45m or forever.")]
 ExpiresAt = Annotated[
     datetime | None,
-    typer.Option("--expires-at", parser=moment, metavar="MOMENT", help="When it expires, instead of --duration."),
+    typer.Option("--expires-at", parser=moment, metavar="MOMENT", help="When it expires, instead of --lifetime."),
 ]
 Limit = Annotated[
     int | None,

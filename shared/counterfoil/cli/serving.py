@@ -85,4 +85,4 @@ def _check_sealing(url: str) -> None:
         state = asyncio.run(look())
     if state.silence:
         raise ended(UNREACHABLE, state.silence)
-    say(f"sealed up to position {state.size}; the sealer gave a sign of life {state.silent_seconds:.0f} s ago\n")
+    say(f"sealed up to position {state.size}; the sealer last reported {state.silent_seconds:.0f} s ago\n")

@@ -87,8 +87,8 @@ def _afterwards(issued: Issued) -> str:
 def _warn_of(token: Token) -> None:
     if token.status != "active" or token.expires_at is None or token.as_of is not None:
         return
-    left, life = token.expires_at - datetime.now(UTC), token.expires_at - token.created_at
-    if left < min(_NEAR, life / 4):  # an hour's token is not near its end from its first minute on
+    left, lifetime = token.expires_at - datetime.now(UTC), token.expires_at - token.created_at
+    if left < min(_NEAR, lifetime / 4):  # an hour's token is not near its end from its first minute on
         warn(f"token {token.number} expires in {span(left)}; renew it with: counterfoil token renew {token.number}")
 
 
@@ -106,7 +106,7 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("scopes", " ".join(token.scopes) or "(none)"),
         ("effective", " ".join(token.effective_scopes) or "(none)" if token.effective_scopes != token.scopes else ""),
         ("expires", _until(token.expires_at, at)),
-        ("duration", token.duration or ""), ("description", token.description),
+        ("lifetime", token.lifetime or ""), ("description", token.description),
         ("metadata", " ".join(f"{key}={value}" for key, value in token.metadata.items())),
         ("networks", " ".join(token.networks)), ("rate limit", token.rate_limit or ""),
         ("uses", _uses(token)),

@@ -16,10 +16,10 @@ from counterfoil.cli.options import (
     AsJson,
     Credentials,
     DryRun,
-    Duration,
     ExpiresAt,
     IfMatch,
     Key,
+    Lifetime,
     MaxUses,
     Metadata,
     Networks,
@@ -93,7 +93,7 @@ def create(
     trust_audience: TrustAudience = None,
     trust_claim: TrustClaims = None,
     once: Once = False,
-    duration: Duration = None,
+    lifetime: Lifetime = None,
     expires_at: ExpiresAt = None,
     key: Key = None,
     credentials: Credentials = None,
@@ -108,7 +108,7 @@ def create(
             name, scopes=scopes or (), scope_sets=scope_set or (), owner=whose, description=description,
             metadata=more, networks=options.networks(networks) or (),
             rate_limit=None if rate_limit == "none" else rate_limit,
-            max_uses=options.stated_number(max_uses), trust=trusted, duration=duration, expires_at=expires_at,
+            max_uses=options.stated_number(max_uses), trust=trusted, lifetime=lifetime, expires_at=expires_at,
             idempotency_key=key,
         ),
         key, credentials, as_json=as_json, quiet=quiet,
@@ -125,7 +125,7 @@ def clone(
     networks: Networks = None,
     rate_limit: RateLimit = None,
     max_uses: MaxUses = None,
-    duration: Duration = None,
+    lifetime: Lifetime = None,
     expires_at: ExpiresAt = None,
     key: Key = None,
     credentials: Credentials = None,
@@ -137,7 +137,7 @@ def clone(
     _issued(
         lambda ledger, key: ledger.clone(
             ref, name=name, scopes=scopes, owner=whose, networks=options.networks(networks), rate_limit=rate_limit,
-            max_uses=options.number(max_uses), duration=duration, expires_at=expires_at, idempotency_key=key,
+            max_uses=options.number(max_uses), lifetime=lifetime, expires_at=expires_at, idempotency_key=key,
         ),
         key, credentials, as_json=as_json, quiet=quiet,
     )  # fmt: skip
@@ -158,7 +158,7 @@ def rotate(
             help="End a secret that is still good from an earlier grace: at most two are good at once.",
         ),
     ] = False,
-    duration: Duration = None,
+    lifetime: Lifetime = None,
     expires_at: ExpiresAt = None,
     if_match: IfMatch = None,
     key: Key = None,
@@ -171,7 +171,7 @@ def rotate(
         raise typer.BadParameter("Say how long the present secret stays good: --grace 24h, or --grace 0s.")
     _issued(
         lambda ledger, key: ledger.rotate(
-            ref, grace=grace, ends_previous=ends_previous, duration=duration, expires_at=expires_at,
+            ref, grace=grace, ends_previous=ends_previous, lifetime=lifetime, expires_at=expires_at,
             if_match=if_match, idempotency_key=key,
         ),
         key, credentials, as_json=as_json, quiet=quiet,
@@ -215,17 +215,17 @@ def patch(
 def renew(
     ref: Ref,
     *,
-    duration: Duration = None,
+    lifetime: Lifetime = None,
     expires_at: ExpiresAt = None,
     if_match: IfMatch = None,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move a token's expiry; its secret stays. Without a lifetime it lives its own duration again."""
+    """Move a token's expiry; its secret stays. Without a lifetime it is renewed for its own."""
     _shown(
         lambda ledger: ledger.renew(
-            ref, duration=duration, expires_at=expires_at, if_match=if_match, idempotency_key=key
+            ref, lifetime=lifetime, expires_at=expires_at, if_match=if_match, idempotency_key=key
         ),
         credentials, as_json=as_json,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """The Python client of the ledger, for services and for our own command line.
 
     async with Client("https://ledger.example", token) as ledger:
-        issued = await ledger.create("nightly backup", scopes=["backups.write"], duration="90d")
+        issued = await ledger.create("nightly backup", scopes=["backups.write"], lifetime="90d")
         keep(issued.secret.plain)
 
 A call either happened once or not at all: every change carries one Idempotency-Key, which stays the same

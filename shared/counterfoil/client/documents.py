@@ -122,7 +122,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str]
     status: str
     refused: str | None
-    duration: str | None
+    lifetime: str | None
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime

@@ -31,7 +31,7 @@ class Tokens(Calls):
         rate_limit: str | None = None,
         max_uses: int | None = None,
         trust: Trust | None = None,
-        duration: str | None = None,
+        lifetime: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
@@ -44,7 +44,7 @@ class Tokens(Calls):
         body = spelling.body(
             name=name, scopes=scopes, scope_sets=scope_sets or None, owner=spelling.owner(owner),
             description=description, metadata=metadata, networks=networks or None, rate_limit=rate_limit,
-            max_uses=max_uses, trust=trust, duration=duration, expires_at=expires_at,
+            max_uses=max_uses, trust=trust, lifetime=lifetime, expires_at=expires_at,
         )  # fmt: skip
         return spelling.read(await self.change("/v1/tokens", body, key=idempotency_key), Issued)
 
@@ -93,13 +93,13 @@ class Tokens(Calls):
         self,
         ref: Ref,
         *,
-        duration: str | None = None,
+        lifetime: str | None = None,
         expires_at: datetime | None = None,
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
-        """Move a token's expiry; with neither a duration nor an expiry it lives its own duration again."""
-        body = spelling.body(duration=duration, expires_at=expires_at)
+        """Move a token's expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime."""
+        body = spelling.body(lifetime=lifetime, expires_at=expires_at)
         return spelling.read(
             await self.change(spelling.path_of(ref, "renew"), body, key=idempotency_key, if_match=if_match), Token
         )
@@ -110,7 +110,7 @@ class Tokens(Calls):
         *,
         grace: str,
         ends_previous: bool = False,
-        duration: str | None = None,
+        lifetime: str | None = None,
         expires_at: datetime | None = None,
         if_match: int | None = None,
         idempotency_key: str | None = None,
@@ -119,7 +119,7 @@ class Tokens(Calls):
 
         At most two secrets are good at once: with `ends_previous` one from an earlier grace ends now.
         """
-        body = spelling.body(grace=grace, ends_previous=ends_previous or None, duration=duration, expires_at=expires_at)
+        body = spelling.body(grace=grace, ends_previous=ends_previous or None, lifetime=lifetime, expires_at=expires_at)
         return spelling.read(
             await self.change(spelling.path_of(ref, "rotate"), body, key=idempotency_key, if_match=if_match), Issued
         )
@@ -150,14 +150,14 @@ class Tokens(Calls):
         networks: Sequence[str] | None = None,
         rate_limit: str | None = None,
         max_uses: int | Literal["none"] | None = None,
-        duration: str | None = None,
+        lifetime: str | None = None,
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
         """Issue a token like another one, but for what is stated."""
         body = spelling.body(
             name=name, owner=spelling.owner(owner), scopes=scopes, networks=networks,
-            rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses), duration=duration,
+            rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses), lifetime=lifetime,
             expires_at=expires_at,
         )  # fmt: skip
         return spelling.read(await self.change(spelling.path_of(ref, "clone"), body, key=idempotency_key), Issued)

@@ -118,12 +118,12 @@ class Users(Calls):
         self,
         *,
         name: str = "login",
-        duration: str = "8h",
+        lifetime: str = "8h",
         scopes: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> LoggedIn:
         """Get a token for oneself, asking with one's password; without `scopes` it may do all that one may."""
-        body = spelling.body(name=name, duration=duration, scopes=scopes)
+        body = spelling.body(name=name, lifetime=lifetime, scopes=scopes)
         return spelling.read(await self.change("/v1/login", body, key=idempotency_key), LoggedIn)
 
 

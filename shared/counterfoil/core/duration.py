@@ -12,7 +12,7 @@ from counterfoil.core.refusals import BadDuration, BadExpiry
 
 FOREVER: Final = "forever"
 LONGEST: Final = timedelta(days=36_525)
-"""A hundred years: longer lives are spelled `forever`."""
+"""A hundred years: longer lifetimes are spelled `forever`."""
 LENGTH_LIMIT: Final = 64
 """Characters; 28 digits of precision are enough for all that fits."""
 
@@ -30,7 +30,7 @@ _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|
 _SHAPE: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 
-def length(text: str, *, field: str = "duration") -> timedelta:
+def length(text: str, *, field: str = "lifetime") -> timedelta:
     """Return how long the text lasts, zero or more, or raise BadDuration naming the field; `forever` has no length.
 
     Rounded up to the microsecond: what somebody states to be longer than nothing is never nothing.
@@ -43,7 +43,7 @@ def length(text: str, *, field: str = "duration") -> timedelta:
     return timedelta(microseconds=ceil(micros))
 
 
-def seconds(text: str, *, field: str = "duration") -> int:
+def seconds(text: str, *, field: str = "lifetime") -> int:
     """Return the length in whole seconds, rounded up."""
     return ceil(length(text, field=field) / timedelta(seconds=1))
 
@@ -56,29 +56,29 @@ def spelt(whole_seconds: int) -> str:
     return f"{whole_seconds}s"
 
 
-def expiry(at: datetime, duration: str | None, expires_at: datetime | None) -> datetime | None:
-    """Return when a life that starts at `at` ends; None means never, and must be said in words: `forever`.
+def expiry(at: datetime, lifetime: str | None, expires_at: datetime | None) -> datetime | None:
+    """Return when a lifetime that starts at `at` ends; None means never, and callers state it as `forever`.
 
-    A length of nothing is refused: elsewhere 0 has meant both "never" and "at once", and each surprised somebody.
+    A length of zero is refused: in other systems 0 means "never" or "at once", and either surprises somebody.
     """
     if expires_at is not None:
-        if duration is not None:
+        if lifetime is not None:
             raise BadExpiry(
-                "Give a duration such as 90d or an expiry such as 2027-03-01T12:00:00Z, not both.", field="expires_at"
+                "Give a lifetime such as 90d or an expiry such as 2027-03-01T12:00:00Z, not both.", field="expires_at"
             )
         if expires_at.tzinfo is None:
             raise BadExpiry("An expiry needs a time zone, such as the Z in 2027-03-01T12:00:00Z.", field="expires_at")
         if not _FIRST_YEAR <= expires_at.year < _LAST_YEAR:
             raise BadExpiry(
                 f"The expiry {expires_at.isoformat()} is not between the years {_FIRST_YEAR} and {_LAST_YEAR}; "
-                "for none, give the duration forever.", field="expires_at",
+                "for none, give the lifetime forever.", field="expires_at",
             )  # fmt: skip
         return expires_at.astimezone(UTC)
-    if duration is None or duration == FOREVER:
+    if lifetime is None or lifetime == FOREVER:
         return None
-    life = length(duration)
-    if not life:
+    lasts = length(lifetime)
+    if not lasts:
         raise BadDuration(
-            f"A lifetime of {duration} is zero; give one such as 90d, the word forever, or an expiry.", field="duration"
+            f"A lifetime of {lifetime} is zero; give one such as 90d, the word forever, or an expiry.", field="lifetime"
         )
-    return at + life
+    return at + lasts

@@ -45,7 +45,7 @@ class Created(Event, frozen=True, kw_only=True):
     number: int
     owner: Owner
     scopes: tuple[str, ...]
-    duration: str | None
+    lifetime: str | None
     expires_at: datetime | None
     thresholds: tuple[int, ...]
     stub: str
@@ -81,7 +81,7 @@ class Renewed(Event, frozen=True, kw_only=True):
 
     expired_at: datetime | None
     expires_at: datetime | None
-    duration: str | None
+    lifetime: str | None
 
 
 class Rotated(Event, frozen=True, kw_only=True):
@@ -136,7 +136,7 @@ class Resumed(Event, frozen=True, kw_only=True):
 
 
 class Expiring(Event, frozen=True, kw_only=True):
-    """Less than `threshold` seconds are left of this life."""
+    """Less than `threshold` seconds are left of this lifetime."""
 
     threshold: int
     expires_at: datetime

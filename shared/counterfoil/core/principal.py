@@ -134,7 +134,7 @@ def _refuse_lacking(lacking: tuple[str, ...]) -> None:
         )
 
 
-def refuse_beyond_life(caller: Principal, expires_at: datetime | None) -> None:
+def refuse_beyond_lifetime(caller: Principal, expires_at: datetime | None) -> None:
     """Raise BeyondCaller if this expiry lies after the caller's own."""
     if caller.expires_at is None:
         return

@@ -69,7 +69,7 @@ class BadDuration(Invalid):
 
 
 class BadExpiry(Invalid):
-    """An expiry is a moment such as 2027-01-31T09:30:00Z, or a date such as 2027-01-31, and no duration beside it."""
+    """An expiry is a moment such as 2027-01-31T09:30:00Z, or a date such as 2027-01-31, and no lifetime beside it."""
 
 
 class BadMetadata(Invalid):
@@ -265,11 +265,11 @@ class StaleRevision(Conflict):
 
 
 class NothingToRenew(Conflict):
-    """This token was issued without a duration, so there is none to renew it for; state a duration or an expiry."""
+    """This token was issued without a lifetime, so there is none to renew it for; state a lifetime or an expiry."""
 
 
 class LifetimeRequired(Conflict):
-    """This token has expired; rotating it needs a new duration or expiry as well."""
+    """This token has expired; rotating it needs a new lifetime or expiry as well."""
 
 
 class LifetimeUnwanted(Conflict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from counterfoil.core.principal import Actor, Principal, refuse_beyond, refuse_beyond_life, refuse_passing
+from counterfoil.core.principal import Actor, Principal, refuse_beyond, refuse_beyond_lifetime, refuse_passing
 from counterfoil.core.refusals import SecretNoLongerAvailable, TokenSuspended
 from counterfoil.core.subjects.subject import SubjectCommand, SubjectState
 from counterfoil.core.subjects.token.commands import TokenCommand
@@ -35,7 +35,7 @@ def _refuse_token(command: TokenCommand | SubjectCommand, token: Token, at: date
         raise SecretNoLongerAvailable(subject=str(token.id))
     refuse_beyond_token(command.by, token)
     if not _is_former_secret(command.by, token):
-        refuse_beyond_life(command.by, token.expires_at)
+        refuse_beyond_lifetime(command.by, token.expires_at)
 
 
 def _is_former_secret(by: Principal, token: Token) -> bool:

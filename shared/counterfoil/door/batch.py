@@ -301,7 +301,7 @@ def _growing(commands: Iterable[Command], taken: Locked) -> Iterator[owner_quota
     for command in commands:
         if isinstance(command, Create):
             yield command.account, spelt(command.owner)
-        elif isinstance(command, Renew) or (isinstance(command, Rotate) and (command.duration or command.expires_at)):
+        elif isinstance(command, Renew) or (isinstance(command, Rotate) and (command.lifetime or command.expires_at)):
             row = taken.rows.get(key_of(command))
             if row is not None and isinstance(row.state, Token):
                 yield command.account, row.state.owner

@@ -33,7 +33,7 @@ _SPANS: Final = (timedelta(0), SOON, timedelta(days=7), timedelta(days=30), time
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired.
 
-    Of its present life `threshold` is the smallest notice that was raised, in seconds, and `at` when; None: no notice.
+    `threshold` is the smallest notice raised of its present lifetime, in seconds, and `at` when; None: no notice.
     `recent_uses` counts the verifications of seven days, and one more if the token was exchanged in that time: bearers
     may be verified where nobody tells us.
     """

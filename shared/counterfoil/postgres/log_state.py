@@ -29,7 +29,7 @@ class LogState(NamedTuple):
         if self.silent_seconds < _SILENT_SECONDS:
             return None
         return (
-            f"No sealer has given a sign of life for {self.silent_seconds:.0f} s, so new events do not appear in the"
+            f"No sealer has reported for {self.silent_seconds:.0f} s, so new events do not appear in the"
             " log. Start `counterfoil sealer`, or read in its log why it stopped."
         )
 

@@ -16,7 +16,7 @@ from counterfoil.core.trust import Trust
 _TYPES: Final = {
     "account_id": "uuid", "token_id": "uuid", "number": "bigint", "owner_type": "text", "owner_id": "text",
     "creator_kind": "text", "creator_id": "uuid", "name": "text", "description": "text", "scopes": "text",
-    "metadata": "text", "status": "text", "duration": "text", "expires_at": "timestamptz",
+    "metadata": "text", "status": "text", "lifetime": "text", "expires_at": "timestamptz",
     "lived_from": "timestamptz", "thresholds": "text", "noticed": "integer", "next_due_at": "timestamptz",
     "created_at": "timestamptz", "updated_at": "timestamptz", "last_exchanged_at": "timestamptz",
     "generation": "integer", "epoch": "integer", "previous_until": "timestamptz",
@@ -68,7 +68,7 @@ def _cells(token: Token, leaf: bytes) -> tuple[object, ...]:
     return (
         token.account, token.id, token.number, token.owner.type, token.owner.id, token.creator.kind,
         token.creator.id, token.name, token.description, _text(token.scopes), _text(token.metadata),
-        token.status, token.duration, token.expires_at, token.lived_from, _text(token.thresholds),
+        token.status, token.lifetime, token.expires_at, token.lived_from, _text(token.thresholds),
         token.noticed, token.next_due_at, token.created_at, token.updated_at, token.last_exchanged_at,
         token.generation, token.epoch, token.previous_until, token.previous_epoch, token.stub, token.dialect,
         token.cloned_from, _text(token.networks), token.rate_limit, token.reason,
@@ -85,7 +85,7 @@ def token_of(row: asyncpg.Record) -> Token:
         owner=Owner(row["owner_type"], row["owner_id"]), creator=Actor(row["creator_kind"], row["creator_id"]),
         name=row["name"], description=row["description"], scopes=words(row["scopes"]),
         metadata=_metadata(row["metadata"]), status=row["status"],
-        duration=row["duration"], expires_at=row["expires_at"], lived_from=row["lived_from"],
+        lifetime=row["lifetime"], expires_at=row["expires_at"], lived_from=row["lived_from"],
         thresholds=_numbers(row["thresholds"]), noticed=row["noticed"], next_due_at=row["next_due_at"],
         created_at=row["created_at"], updated_at=row["updated_at"], last_exchanged_at=row["last_exchanged_at"],
         generation=row["generation"], epoch=row["epoch"], previous_until=row["previous_until"],

@@ -26,7 +26,7 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
     """The credentials of a new account, as the file holds them; ids are minted first, so that all can be repeated.
 
     `admin_login` is what the administrator logs in with: ACCOUNT/ADDRESS, or in the first account the address alone.
-    `admin_token_lifetime` is what the token was last given: a duration, or forever.
+    `admin_token_lifetime` is what the token was last given: such as 90d, or forever.
     """
 
     url: str

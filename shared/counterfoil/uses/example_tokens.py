@@ -95,7 +95,7 @@ def _member(charter: WithExamples, founder: Principal, peppers: Peppers) -> tupl
     )  # fmt: skip
     wish = Wish(
         name="member", owner=owner_of(charter.member_user_id), scopes=held("member", GIVEN),
-        duration=charter.admin_token_lifetime, dialect=FOUNDING,
+        lifetime=charter.admin_token_lifetime, dialect=FOUNDING,
     )  # fmt: skip
     token = creation(
         wish, founder, peppers, token_id=charter.member_token_id, secret=Secret(charter.member_token), number=2
@@ -106,7 +106,7 @@ def _member(charter: WithExamples, founder: Principal, peppers: Peppers) -> tupl
 def _known(founder: Principal, peppers: Peppers, owner: Owner, *, name: str, number: int) -> tuple[Create, Revoke]:
     token_id = uuid7()
     wish = Wish(
-        name=name, owner=owner, duration="1d",
+        name=name, owner=owner, lifetime="1d",
         description="Makes its owner known; it was revoked as it was made, and nobody was given its secret.",
     )  # fmt: skip
     secret = fresh_secret(owner, None)

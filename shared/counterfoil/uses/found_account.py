@@ -84,13 +84,13 @@ async def found(
 
 
 async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = None) -> datetime | None:
-    """Give the token in a file of credentials a life from now on, and return its end; without one, its own again."""
+    """Renew the token in a file of credentials, for this lifetime or its own again, and return its expiry."""
     with turn(file.parent):
         charter = present(file)
         charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
         command = Renew(
             account=charter.account, token_id=charter.admin_token_id, by=_founder(charter),
-            duration=charter.admin_token_lifetime,
+            lifetime=charter.admin_token_lifetime,
         )  # fmt: skip
         async with Door(settings.database_url) as door:
             token = (await door.execute(command)).token
@@ -153,7 +153,7 @@ def _all_of_it(charter: Charter, peppers: Peppers) -> AllOrNothing:
     )  # fmt: skip
     wish = Wish(
         name="administrator", owner=owner_of(charter.admin_user_id), scopes=(EVERYTHING,),
-        duration=charter.admin_token_lifetime, dialect=FOUNDING,
+        lifetime=charter.admin_token_lifetime, dialect=FOUNDING,
     )  # fmt: skip
     token = creation(
         wish, founder, peppers, token_id=charter.admin_token_id, secret=Secret(charter.admin_token), number=1

@@ -31,7 +31,7 @@ class Wish:
     networks: tuple[str, ...] = ()
     rate_limit: str | None = None
     max_uses: int | None = None
-    duration: str | None = None
+    lifetime: str | None = None
     expires_at: datetime | None = None
     may_have_expired: bool = False
     made_at: datetime | None = None
@@ -76,7 +76,7 @@ def creation(
         networks=wish.networks,
         rate_limit=wish.rate_limit,
         max_uses=wish.max_uses,
-        duration=wish.duration,
+        lifetime=wish.lifetime,
         expires_at=wish.expires_at,
         may_have_expired=wish.may_have_expired,
         made_at=wish.made_at,

@@ -67,7 +67,7 @@ async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[s
         name=f"{kind.dialect} session",
         owner=owner_of(found.id),
         scopes=asker.scopes if scopes is None else scopes,
-        duration=f"{kind.seconds}s",
+        lifetime=f"{kind.seconds}s",
         dialect=f"{kind.dialect}{'' if asker.expires_at is None else BOUNDED}{SESSION}",
         shape=kind.shape,
     )
@@ -84,5 +84,5 @@ async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[s
     except BeyondPolicy as refusal:  # no vendor's client could state how long a session is to live
         if not isinstance(longest := refusal.facts.get("longest"), str):
             raise
-        secret = await issue(ledger, asker, replace(wish, duration=longest), None, shown, kind=str, foreign=foreign)
+        secret = await issue(ledger, asker, replace(wish, lifetime=longest), None, shown, kind=str, foreign=foreign)
     return Session(secret, begun[0], found)

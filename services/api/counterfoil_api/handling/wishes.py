@@ -33,7 +33,7 @@ class Turn:
     grace_seconds: int = 0
     previous_until: datetime | None = None
     ends_previous: bool = False
-    duration: str | None = None
+    lifetime: str | None = None
     expires_at: datetime | None = None
     forgets_use: bool = False
     revisions: frozenset[int] | None = None
@@ -117,7 +117,7 @@ async def rotate(
         grace_seconds=turn.grace_seconds,
         previous_until=turn.previous_until,
         ends_previous=turn.ends_previous,
-        duration=turn.duration,
+        lifetime=turn.lifetime,
         expires_at=turn.expires_at,
         forgets_use=turn.forgets_use,
         revisions=turn.revisions,

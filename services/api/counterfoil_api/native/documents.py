@@ -55,7 +55,7 @@ Metadata = Annotated[
     dict[str, str],
     Meta(extra_json_schema={"maxProperties": 64, "propertyNames": {"pattern": "^[A-Za-z0-9_.:/-]{1,64}$"}}),
 ]
-Duration = Annotated[
+Lifetime = Annotated[
     str,
     Meta(
         description="Such as 90d, 2h45m or 300ms; or forever.",
@@ -152,7 +152,7 @@ class NewToken(Given, frozen=True, kw_only=True):
     rate_limit: RateLimit | None = None
     max_uses: MaxUses | None = None
     trust: TrustGiven | None = None
-    duration: Duration | None = None
+    lifetime: Lifetime | None = None
     expires_at: Moment | None = None
 
 
@@ -170,9 +170,9 @@ class TokenChanges(Given, frozen=True, kw_only=True):
 
 
 class Renewal(Given, frozen=True, kw_only=True):
-    """A new lifetime from now on; with neither field the token's own duration again."""
+    """A new lifetime from now on; with neither field the token's own lifetime again."""
 
-    duration: Duration | None = None
+    lifetime: Lifetime | None = None
     expires_at: Moment | None = None
 
 
@@ -194,7 +194,7 @@ class Rotation(Given, frozen=True, kw_only=True):
             " once. With a grace of 0s it ends in any case."
         ),
     ] = False
-    duration: Duration | None = None
+    lifetime: Lifetime | None = None
     expires_at: Moment | None = None
 
 
@@ -234,7 +234,7 @@ class Copy(Given, frozen=True, kw_only=True):
     networks: Networks | UnsetType = UNSET
     rate_limit: RateLimit | UnsetType | None = UNSET
     max_uses: MaxUses | UnsetType | None = UNSET
-    duration: Duration | None = None
+    lifetime: Lifetime | None = None
     expires_at: Moment | None = None
 
 
@@ -393,7 +393,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     refused: Annotated[
         str | None, Meta(description="The problem that its secret is answered with at this moment; null: it is good.")
     ]
-    duration: str | None
+    lifetime: str | None
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime

@@ -47,7 +47,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return admits(self.networks, address)
 
     def refuse_beyond(self, at: datetime, expires_at: datetime | None) -> None:
-        """Raise BeyondPolicy if a life given now would be longer than the longest."""
+        """Raise BeyondPolicy if a lifetime that starts now is longer than the policy allows."""
         if self.max_lifetime is None:
             return
         if expires_at is None or expires_at > at + length(self.max_lifetime):

@@ -111,7 +111,7 @@ def _token(token: Token, at: datetime, context: Context) -> dict[str, object]:
         "networks": token.networks, "rate_limit": token.rate_limit, "max_uses": token.max_uses,
         "trust": token.trust,
         "status": status_at(token, at, context), "refused": None if denied is None else PROBLEMS[type(denied)],
-        "duration": token.duration, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
+        "lifetime": token.lifetime, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
         "generation": token.generation, "previous_secret_until": until if graced else None, "stub": token.stub,
         "reason": token.reason, "dialect": token.dialect, **_times(token),
     }  # fmt: skip

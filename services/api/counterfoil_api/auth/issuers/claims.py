@@ -8,7 +8,7 @@ from counterfoil_api.http.errors import AssertionRefused
 
 LEEWAY_SECONDS: Final = 60
 """By how much an issuer's clock may be ahead of ours; a JWT's end is exact."""
-LONGEST_LIFE_SECONDS: Final = 86_400
+LONGEST_LIFETIME_SECONDS: Final = 86_400
 _LATEST: Final = 253_402_300_799
 """The last second of the year 9999."""
 _LONGEST_ID: Final = 1_024
@@ -55,7 +55,7 @@ def _refuse_bad_times(claims: Mapping[str, object], at: float) -> None:
     for name, moment in (("iat", issued), ("nbf", begins)):
         if moment > at + LEEWAY_SECONDS:
             raise AssertionRefused(f"The JWT is not valid yet (claim {name}); check the issuer's clock.")
-    if ends - issued > LONGEST_LIFE_SECONDS:
+    if ends - issued > LONGEST_LIFETIME_SECONDS:
         raise AssertionRefused("The JWT has to live for at most 24 hours (claims iat and exp).")
 
 

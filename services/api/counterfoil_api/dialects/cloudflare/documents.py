@@ -160,8 +160,8 @@ def moment(at: datetime) -> str:
 
 def duration_of(token: Token) -> str:
     """Return how long a token lives: as it was given, in Go's units; of one with a mere expiry, how long that is."""
-    if token.duration is not None:
-        given = token.duration
+    if token.lifetime is not None:
+        given = token.lifetime
         return _go(seconds(given)) if {"d", "w"} & set(given) else given
     if token.expires_at is None:
         return FOREVER

@@ -18,6 +18,7 @@ _HEADERS: Final = (
 )
 _CALLED: Final = {
     "expires_at": "duration",
+    "lifetime": "duration",
     "previous_until": "previous_client_secret_expires_at",
     "grace": "previous_client_secret_expires_at",
 }

@@ -132,7 +132,7 @@ async def created(place: Place, body: NewServiceToken, retry: Retry | None) -> S
         name=body.name,
         owner=place.owner,
         metadata={VERSION_OFFSET: str(offset)} if offset else {},
-        duration=body.duration,
+        lifetime=body.duration,
         dialect=NAME,
         shape=SHAPE,
     )
@@ -163,8 +163,8 @@ async def refreshed(place: Place, token_id: str, retry: Retry | None) -> Service
     token, used = listed.token, listed.last_used_at
     if token.expires_at is None:
         return document(token, used)
-    life = duration_of(token) if token.duration is None else None
-    command = Renew(account=token.account, token_id=token.id, by=place.asker, duration=life)
+    lifetime = duration_of(token) if token.lifetime is None else None
+    command = Renew(account=token.account, token_id=token.id, by=place.asker, lifetime=lifetime)
     return await tokens.change(
         place.ledger, (command,), retry, lambda outcome: document(outcome.token, used), kind=ServiceToken
     )

@@ -86,8 +86,10 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
     ledger, asker, token, used = place.ledger, place.asker, listed.token, listed.last_used_at
     rotates = body.client_secret_version is not UNSET and body.client_secret_version > _version(token)
     expired = status_at(token, listed.at) == "expired"
-    life = None if body.duration is UNSET or body.duration in (token.duration, duration_of(token)) else body.duration
-    for scope in _scopes(body, rotates=rotates, renews=life is not None):
+    lifetime = (
+        None if body.duration is UNSET or body.duration in (token.lifetime, duration_of(token)) else body.duration
+    )
+    for scope in _scopes(body, rotates=rotates, renews=lifetime is not None):
         within = reach(asker, scope)
         if within not in (None, token.owner):
             raise NotFound
@@ -101,8 +103,8 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
         previous_until=UNSET if rotates else _previous_until(listed, body),
         revisions=None if rotates else only,
     )
-    # A token that has expired is given its new life and its new secret by one command.
-    beside = tuple(_beside(asker, token, body, life=None if rotates and expired else life))
+    # A token that has expired is given its new lifetime and its new secret by one command.
+    beside = tuple(_beside(asker, token, body, lifetime=None if rotates and expired else lifetime))
     if not rotates:
         return await answered(
             ledger,
@@ -116,7 +118,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
         shape=SHAPE,
         previous_until=body.previous_client_secret_expires_at,
         ends_previous=True,
-        duration=life if expired else None,
+        lifetime=lifetime if expired else None,
         revisions=only,
     )
 
@@ -136,9 +138,9 @@ def _scopes(body: ServiceTokenChanges, *, rotates: bool, renews: bool) -> Iterat
         yield "tokens.resume" if body.enabled else "tokens.suspend"
 
 
-def _beside(asker: Principal, token: Token, body: ServiceTokenChanges, *, life: str | None) -> Iterator[Change]:
-    if life is not None:
-        yield Renew(account=asker.account, token_id=token.id, by=asker, duration=life)
+def _beside(asker: Principal, token: Token, body: ServiceTokenChanges, *, lifetime: str | None) -> Iterator[Change]:
+    if lifetime is not None:
+        yield Renew(account=asker.account, token_id=token.id, by=asker, lifetime=lifetime)
     if body.enabled is True:
         yield Resume(account=asker.account, token_id=token.id, by=asker)
     if body.enabled is False:

@@ -134,7 +134,7 @@ async def regenerate_token(
 ) -> TokenAnswer:
     """Replace a token's key, shown this once; the one before is good no more.
 
-    One that has expired lives again, for its own duration or as long as it was given before.
+    One that has expired lives again, for its own lifetime or as long as it was given before.
     """
     await within(ledger, asker, _REGENERATE, "tokens.rotate")
     await confirm(ledger, asker, fields, address)
@@ -143,7 +143,7 @@ async def regenerate_token(
     def shown(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.token, listed.last_used_at, plain))
 
-    turn = Turn(shape=SHAPE, duration=_life_again(listed))
+    turn = Turn(shape=SHAPE, lifetime=_lifetime_again(listed))
     return await rotate(ledger, asker, listed.token, key, shown, kind=TokenAnswer, turn=turn)
 
 
@@ -185,12 +185,12 @@ async def _allowed(ledger: Ledger, asker: Principal, given: NewToken, held: tupl
     return Allowed(scopes_of(words(given.api_list), held), None) if given.names_methods else None
 
 
-def _life_again(listed: Listed) -> str | None:
+def _lifetime_again(listed: Listed) -> str | None:
     """For how long an expired token lives again: as long as it was given before."""
     token = listed.token
     if token.expires_at is None or status_at(token, listed.at) != "expired":
         return None
-    return token.duration or spelt(max(ceil((token.expires_at - token.lived_from).total_seconds()), 0))
+    return token.lifetime or spelt(max(ceil((token.expires_at - token.lived_from).total_seconds()), 0))
 
 
 async def _one(ledger: Ledger, asker: Principal, text: str, method: str, scope: str) -> Listed:

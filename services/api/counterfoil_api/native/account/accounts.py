@@ -19,7 +19,7 @@ from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import authenticate, need
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import Duration, Given, Name, Revocation, Span
+from counterfoil_api.native.documents import Given, Lifetime, Name, Revocation, Span
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.replies import Tagged
@@ -38,8 +38,8 @@ class PolicyDocument(Given, frozen=True, kw_only=True):
     Counterfoil's own are granted only if the catalogue describes them.
     """
 
-    max_lifetime: Duration | None = None
-    default_lifetime: Duration | None = None
+    max_lifetime: Lifetime | None = None
+    default_lifetime: Lifetime | None = None
     notices: tuple[Span, ...] | None = None
     networks: tuple[Network, ...] = ()
     catalogue_closed: bool = False

@@ -30,10 +30,10 @@ NEW_TOKEN: Final = NewToken(
     description="Copies the archive every night.",
     scopes=("archive.read", "archive.copy"),
     metadata={"team": "storage"},
-    duration="90d",
+    lifetime="90d",
 )
 CHANGES: Final = TokenChanges(scopes=("archive.read",))
-RENEWAL: Final = Renewal(duration="30d")
+RENEWAL: Final = Renewal(lifetime="30d")
 ROTATION: Final = Rotation(grace="24h")
 SUSPENSION: Final = Suspension(reason="The backup host is being rebuilt.")
 REVOCATION: Final = Ending(reason="The backup host was retired.")
@@ -58,7 +58,7 @@ TOKEN: Final = TokenDocument(
     trust_by=None,
     status="active",
     refused=None,
-    duration="90d",
+    lifetime="90d",
     expires_at=datetime(2026, 5, 30, 9, 30, tzinfo=UTC),
     created_at=_BORN,
     updated_at=_BORN,

@@ -9,8 +9,8 @@ from msgspec import Meta
 from counterfoil.core.imported_secrets import LONGEST, Algorithm
 from counterfoil_api.native.documents import (
     Description,
-    Duration,
     Given,
+    Lifetime,
     MaxUses,
     Metadata,
     Moment,
@@ -34,7 +34,7 @@ class DigestGiven(Given, frozen=True, kw_only=True):
 class TokenFromElsewhere(Given, frozen=True, kw_only=True):
     """A token that its holder goes on using: like one to be issued, with its secret or with a digest of it.
 
-    `created_at` says when it was made elsewhere, and is kept in its metadata; a `duration` counts from then. What has
+    `created_at` says when it was made elsewhere, and is kept in its metadata; a `lifetime` counts from then. What has
     expired by now is refused.
     """
 
@@ -46,7 +46,7 @@ class TokenFromElsewhere(Given, frozen=True, kw_only=True):
     networks: Networks = ()
     rate_limit: RateLimit | None = None
     max_uses: MaxUses | None = None
-    duration: Duration | None = None
+    lifetime: Lifetime | None = None
     expires_at: Moment | None = None
     created_at: Moment | None = None
     secret: Annotated[str, Meta(max_length=LONGEST)] | None = None

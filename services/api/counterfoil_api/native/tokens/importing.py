@@ -238,7 +238,7 @@ def _same(command: Create, fact: Fact) -> Answer:
     same = (
         _spelt(command.owner) == _spelt(was.owner)
         and tuple(dict.fromkeys(command.scopes)) == was.scopes
-        and command.duration in (None, was.duration)
+        and command.lifetime in (None, was.lifetime)
         and command.expires_at in (None, was.expires_at)
         and Bounds(command.networks, command.rate_limit, command.max_uses) in (UNBOUNDED, _bounds(was))
         and (said is None or _told(command.name, command.metadata) == _told(said.name, said.metadata))
@@ -280,7 +280,7 @@ def _prepared(
     born = {} if item.created_at is None else {BORN: item.created_at.isoformat()}
     wish = Wish(
         name=item.name, owner=owner, description=item.description, scopes=item.scopes, metadata=born | item.metadata,
-        networks=item.networks, rate_limit=item.rate_limit, max_uses=item.max_uses, duration=item.duration,
+        networks=item.networks, rate_limit=item.rate_limit, max_uses=item.max_uses, lifetime=item.lifetime,
         expires_at=item.expires_at,
         made_at=item.created_at,
     )  # fmt: skip

@@ -97,7 +97,7 @@ async def create_token(
         rate_limit=body.rate_limit,
         max_uses=body.max_uses,
         trust=None if body.trust is None else body.trust.trust,
-        duration=body.duration,
+        lifetime=body.lifetime,
         expires_at=body.expires_at,
     )
     return await _made(ledger, asker, wish, key)
@@ -126,13 +126,13 @@ async def clone_token(
     """Issue another token like this one.
 
     What the body states is different in the copy. A copy lives as long as the original was meant to; the copy of a
-    token that was given an expiry without a duration ends with it.
+    token that was given an expiry without a lifetime ends with it.
     """
     reach(asker, "tokens.create")
     original = (await permitted(ledger, asker, ref, scope="tokens.read")).token
     given = OwnerGiven(type=original.owner.type, id=original.owner.id) if body.owner is UNSET else body.owner
     owner = await _owner(ledger, asker, given)
-    duration, expires_at = _life_like(original, body)
+    lifetime, expires_at = _lifetime_like(original, body)
     wish = Wish(
         name=(original.name or "") if body.name is UNSET else body.name,
         owner=owner,
@@ -143,7 +143,7 @@ async def clone_token(
         rate_limit=original.rate_limit if body.rate_limit is UNSET else body.rate_limit,
         max_uses=original.max_uses if body.max_uses is UNSET else body.max_uses,
         trust=original.trust,
-        duration=duration,
+        lifetime=lifetime,
         expires_at=expires_at,
         cloned_from=original.id,
     )
@@ -185,7 +185,7 @@ async def rotate_token(
     turn = Turn(
         grace_seconds=_grace_seconds(body.grace),
         ends_previous=body.ends_previous,
-        duration=body.duration,
+        lifetime=body.lifetime,
         expires_at=body.expires_at,
         revisions=if_match,
     )
@@ -253,10 +253,10 @@ async def _recalled(ledger: Ledger, approach: PresentedCredentials, retry: Retry
     return issued
 
 
-def _life_like(original: Token, body: Copy) -> tuple[str | None, datetime | None]:
-    if body.duration is not None or body.expires_at is not None:
-        return body.duration, body.expires_at
-    return (original.duration, None) if original.duration is not None else (None, original.expires_at)
+def _lifetime_like(original: Token, body: Copy) -> tuple[str | None, datetime | None]:
+    if body.lifetime is not None or body.expires_at is not None:
+        return body.lifetime, body.expires_at
+    return (original.lifetime, None) if original.lifetime is not None else (None, original.expires_at)
 
 
 async def _owner(ledger: Ledger, asker: Principal, given: OwnerGiven | None) -> Owner:

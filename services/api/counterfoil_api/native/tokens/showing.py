@@ -41,7 +41,7 @@ def token_document(
         trust_by=None if token.trust_by is None else bare(token.trust_by),
         status=status,
         refused=kind_of(denied).name if denied else None,
-        duration=token.duration,
+        lifetime=token.lifetime,
         expires_at=token.expires_at,
         created_at=token.created_at,
         updated_at=token.updated_at,

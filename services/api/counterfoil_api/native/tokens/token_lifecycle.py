@@ -123,7 +123,7 @@ async def renew_token(
 ) -> Tagged[TokenDocument]:
     """Move a token's expiry; its secret stays.
 
-    With neither `duration` nor `expires_at` the token lives its own duration again, from now on.
+    With neither `lifetime` nor `expires_at` the token is renewed for its own lifetime, counted from now.
     """
     listed = await permitted(ledger, asker, ref, scope="tokens.renew")
     command = Renew(
@@ -131,7 +131,7 @@ async def renew_token(
         token_id=listed.token.id,
         by=asker,
         revisions=if_match,
-        duration=body.duration,
+        lifetime=body.lifetime,
         expires_at=body.expires_at,
     )
     return await _changed(ledger, listed, command, key)

@@ -9,7 +9,7 @@ from counterfoil_api.native.documents import TokenDocument, WarningDocument
 def warned(document: TokenDocument, foreign: Undescribed) -> TokenDocument:
     """The document with what deserves a second look."""
     warnings = []
-    if document.expires_at is None and document.duration is None:
+    if document.expires_at is None and document.lifetime is None:
         detail = "No lifetime was given and the account's policy has none: this token never expires. Renew it with one."
         warnings.append(WarningDocument(code="never-expires", detail=detail))
     if foreign.scopes and foreign.catalogue:

@@ -11,7 +11,7 @@ from counterfoil.core import text
 from counterfoil.core.emails import EMAIL_PATTERN
 from counterfoil.core.subjects.user import User, login_of
 from counterfoil.core.subjects.user_events import Role
-from counterfoil_api.native.documents import ChildrenDocument, Duration, Given, Issued, Name, Scopes
+from counterfoil_api.native.documents import ChildrenDocument, Given, Issued, Lifetime, Name, Scopes
 
 _ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
 Email = Annotated[
@@ -60,7 +60,7 @@ class NewLogin(Given, frozen=True, kw_only=True):
     """A token for oneself, which may do all that one may, or only `scopes`."""
 
     name: Name = "login"
-    duration: Duration = "8h"
+    lifetime: Lifetime = "8h"
     scopes: Scopes | UnsetType = UNSET
 
 

@@ -70,12 +70,12 @@ async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[On
         *(PasswordNeeded, NotFound, BeyondCaller, BeyondOwner, BeyondPolicy, BadScope, BadText, BadDuration),
         *(KeyTooShort, SecretNoLongerAvailable),
     ),
-    asks=NewLogin(duration="1h"),
+    asks=NewLogin(lifetime="1h"),
 )
 async def log_in(
     ledger: Ledger, asker: Asker[Principal], *, body: Body[NewLogin], key: IdempotencyKey
 ) -> Made[LoggedIn]:
-    """Get a token for yourself with your password and one-time code; without a duration it lives for eight hours.
+    """Get a token for yourself with your password and one-time code; without a lifetime it lives for eight hours.
 
     It may do all that you may, or only `scopes`. What outlives it, such as a user or a password, takes the password.
     """
@@ -84,7 +84,7 @@ async def log_in(
     scopes = asker.scopes if body.scopes is UNSET else body.scopes
     # What somebody holds already is theirs, however strange it is to the catalogue.
     foreign = await undescribed(ledger, asker, () if body.scopes is UNSET else scopes)
-    wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, duration=body.duration)
+    wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
     def shown(outcome: Outcome, secret: str) -> LoggedIn:
         token = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=None)

@@ -27,9 +27,9 @@ class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Create(TokenCommand, frozen=True, kw_only=True):
-    """Bring a token into being. Neither a duration nor an expiry: it never expires.
+    """Bring a token into being. Neither a lifetime nor an expiry: it never expires.
 
-    A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired. A duration
+    A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired. A lifetime
     counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
     `undescribed` are its scopes that the account's catalogue does not describe. `known_as` are the digests that a
     secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
@@ -44,7 +44,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     description: str = ""
     scopes: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
-    duration: str | None = None
+    lifetime: str | None = None
     expires_at: datetime | None = None
     thresholds: tuple[int, ...] = ()
     dialect: str = "native"
@@ -83,9 +83,9 @@ class Update(Change, frozen=True, kw_only=True):
 
 
 class Renew(Change, frozen=True, kw_only=True):
-    """Move its expiry; with neither a duration nor an expiry it lives its own duration again from now."""
+    """Move its expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime from now."""
 
-    duration: str | None = None
+    lifetime: str | None = None
     expires_at: datetime | None = None
 
 
@@ -93,8 +93,8 @@ class Rotate(Change, frozen=True, kw_only=True):
     """Replace its secret; the present one stays good for `grace_seconds`, or `previous_until` a moment.
 
     At most two secrets are good at once: what is left of an earlier grace is cut short only where it `ends_previous`,
-    or leaves no grace itself. An expired token needs a new life too. With `forgets_use` it counts as never exchanged
-    afterwards.
+    or leaves no grace itself. An expired token needs a new lifetime too. With `forgets_use` it counts as never
+    exchanged afterwards.
     """
 
     secret: Minted
@@ -102,7 +102,7 @@ class Rotate(Change, frozen=True, kw_only=True):
     previous_until: datetime | None = None
     ends_previous: bool = False
     forgets_use: bool = False
-    duration: str | None = None
+    lifetime: str | None = None
     expires_at: datetime | None = None
 
 

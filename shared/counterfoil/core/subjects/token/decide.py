@@ -25,7 +25,7 @@ from counterfoil.core.events import (
     Updated,
 )
 from counterfoil.core.owners import checked_owner
-from counterfoil.core.principal import Owner, Principal, refuse_beyond, refuse_beyond_bounds, refuse_beyond_life
+from counterfoil.core.principal import Owner, Principal, refuse_beyond, refuse_beyond_bounds, refuse_beyond_lifetime
 from counterfoil.core.refusals import (
     AlreadyExists,
     AlreadyRevoked,
@@ -128,12 +128,12 @@ def _create(token: Token | None, command: Create, at: datetime, context: Context
     owner, granted = checked_owner(command.owner), scopes.checked(command.scopes)
     _refuse_unknown(owner, context)
     policy, (scheme, stub) = context.policy, _opened_by(command)
-    life, expires_at = _life(command, at, policy)
+    lifetime, expires_at = _lifetime(command, at, policy)
     if not command.may_have_expired:
         _refuse_past(at, expires_at)
     refuse_beyond(command.by, granted, owner=owner)
     _refuse_beyond_owner(granted, context)
-    refuse_beyond_life(command.by, expires_at)
+    refuse_beyond_lifetime(command.by, expires_at)
     bounds = _bounds(command.by, Bounds(command.networks, command.rate_limit, command.max_uses))
     policy.refuse_beyond(at, expires_at)
     policy.refuse_undescribed(command.undescribed)
@@ -142,7 +142,7 @@ def _create(token: Token | None, command: Create, at: datetime, context: Context
             number=command.number,
             owner=owner,
             scopes=granted,
-            duration=life,
+            lifetime=lifetime,
             expires_at=expires_at,
             thresholds=command.thresholds if policy.thresholds is None else policy.thresholds,
             stub=stub,
@@ -163,22 +163,22 @@ def _create(token: Token | None, command: Create, at: datetime, context: Context
     ]
 
 
-def _life(command: Create, at: datetime, policy: Policy) -> tuple[str | None, datetime | None]:
-    """Return the duration of a new token, as stated or by the policy, and its expiry."""
-    if command.duration is None and command.expires_at is None:
+def _lifetime(command: Create, at: datetime, policy: Policy) -> tuple[str | None, datetime | None]:
+    """Return the lifetime of a new token, as stated or by the policy, and its expiry."""
+    if command.lifetime is None and command.expires_at is None:
         return policy.default_lifetime, duration.expiry(at, policy.default_lifetime, None)
     if command.made_at is None:
-        return command.duration, duration.expiry(at, command.duration, command.expires_at)
+        return command.lifetime, duration.expiry(at, command.lifetime, command.expires_at)
     if command.made_at > at:
         raise BadExpiry("A token that is imported was made in the past; state when.", field="created_at")
-    expires_at = duration.expiry(command.made_at, command.duration, command.expires_at)
-    if command.duration is not None and expires_at is not None and expires_at <= at:
+    expires_at = duration.expiry(command.made_at, command.lifetime, command.expires_at)
+    if command.lifetime is not None and expires_at is not None and expires_at <= at:
         raise BadExpiry(
-            f"This token expired on {expires_at.date()}, {command.duration} after it was made; leave it out, or state"
-            " a later expires_at instead of the duration.",
-            field="duration",
+            f"This token expired on {expires_at.date()}, {command.lifetime} after it was made; leave it out, or state"
+            " a later expires_at instead of the lifetime.",
+            field="lifetime",
         )
-    return command.duration, expires_at
+    return command.lifetime, expires_at
 
 
 def _opened_by(command: Create) -> tuple[str, str]:
@@ -216,7 +216,7 @@ def _update(token: Token, command: Update, at: datetime, context: Context) -> li
             _refuse_beyond_owner(granted, context)
             context.policy.refuse_undescribed(command.undescribed)
         if scopes.missing(token.scopes, granted):  # else a caller could park its scopes in a token that outlives it
-            refuse_beyond_life(command.by, token.expires_at)
+            refuse_beyond_lifetime(command.by, token.expires_at)
     name = UNSET if command.name is UNSET else text.checked_name(command.name)
     words = command.description
     words = UNSET if words is UNSET else text.checked("description", words, text.DESCRIPTION_LIMIT)
@@ -258,14 +258,14 @@ def _stated(token: Token, command: Update, trust: Trust | UnsetType, context: Co
     checked_trust(trust)
     if command.by.actor.kind == "token" and command.by.actor.id == token.id:  # it would answer for itself
         raise BeyondCaller("A token cannot state its own trust; a user or another token must do it.")
-    refuse_beyond_life(command.by, token.expires_at)
+    refuse_beyond_lifetime(command.by, token.expires_at)
     same = (trust, command.by.actor) == (token.trust, token.trust_by) and token.epoch >= context.epoch
     return UNSET if same else trust
 
 
 def _moved(token: Token, command: Update, until: datetime, at: datetime, context: Context) -> datetime | None:
     """Return when the previous secret ends instead; one that has ended stays so, whatever is asked."""
-    refuse_beyond_life(command.by, token.expires_at)
+    refuse_beyond_lifetime(command.by, token.expires_at)
     if not previous_is_good(token, at, context):
         raise PreviousSecretEnded
     return _previous_until(until, at)
@@ -290,31 +290,31 @@ def _bounds(caller: Principal, stated: Bounds) -> Bounds:
 
 
 def _renew(token: Token, command: Renew, at: datetime, policy: Policy) -> list[Event]:
-    life, ends = command.duration, command.expires_at
-    if life is None and ends is None:
-        if token.duration is None or token.duration == duration.FOREVER:
+    lifetime, ends = command.lifetime, command.expires_at
+    if lifetime is None and ends is None:
+        if token.lifetime is None or token.lifetime == duration.FOREVER:
             raise NothingToRenew
-        life = token.duration
-    return [_renewed(token, command, at, policy, life=life, ends=ends)]
+        lifetime = token.lifetime
+    return [_renewed(token, command, at, policy, lifetime=lifetime, ends=ends)]
 
 
 def _renewed(
-    token: Token, command: Renew | Rotate, at: datetime, policy: Policy, *, life: str | None, ends: datetime | None
+    token: Token, command: Renew | Rotate, at: datetime, policy: Policy, *, lifetime: str | None, ends: datetime | None
 ) -> Renewed:
     if command.by.actor.kind == "token" and command.by.actor.id == token.id:
         raise RenewsItself
-    expires_at = duration.expiry(at, life, ends)
+    expires_at = duration.expiry(at, lifetime, ends)
     _refuse_past(at, expires_at)
     refuse_beyond_token(command.by, token)
-    refuse_beyond_life(command.by, expires_at)
+    refuse_beyond_lifetime(command.by, expires_at)
     policy.refuse_beyond(at, expires_at)
-    return Renewed(expired_at=token.expires_at, expires_at=expires_at, duration=life)
+    return Renewed(expired_at=token.expires_at, expires_at=expires_at, lifetime=lifetime)
 
 
 def _refuse_past(at: datetime, expires_at: datetime | None) -> None:
     if expires_at is not None and expires_at <= at:
         raise BadExpiry(
-            f"The expiry {expires_at.isoformat()} has passed; state one that is still to come, or a duration such as "
+            f"The expiry {expires_at.isoformat()} has passed; state one that is still to come, or a lifetime such as "
             "90d. To end a token, revoke it.",
             field="expires_at",
         )
@@ -326,20 +326,20 @@ def _rotate(token: Token, command: Rotate, at: datetime, context: Context) -> li
     if not 0 <= command.grace_seconds <= GRACE_LIMIT_SECONDS:
         raise BadDuration("A grace period is between 0s and 366d; give one such as 24h.", field="grace")
     refuse_beyond_token(command.by, token)
-    life_stated = command.duration is not None or command.expires_at is not None
+    lifetime_stated = command.lifetime is not None or command.expires_at is not None
     if status_at(token, at) != "expired":
-        if life_stated:
+        if lifetime_stated:
             raise LifetimeUnwanted
-        refuse_beyond_life(command.by, token.expires_at)
+        refuse_beyond_lifetime(command.by, token.expires_at)
         until = at + timedelta(seconds=command.grace_seconds) if command.grace_seconds else None
         if command.previous_until is not None:
             until = _previous_until(command.previous_until, at)
         return [_rotated(token, command, until, context, ended_early=_cut_short(token, command, until, at, context))]
-    if not life_stated:
+    if not lifetime_stated:
         raise LifetimeRequired
-    # The old secret died when the token expired: a new life is for the new secret alone, whatever grace is asked.
+    # The old secret ended when the token expired: the new lifetime is for the new secret alone, whatever the grace.
     return [
-        _renewed(token, command, at, context.policy, life=command.duration, ends=command.expires_at),
+        _renewed(token, command, at, context.policy, lifetime=command.lifetime, ends=command.expires_at),
         _rotated(token, command, None, context),
     ]
 

@@ -62,8 +62,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     `epoch` is how often all secrets of its account had been ended when its present one was made, `previous_epoch` when
     the one before was.
-    `status` is what people decided; `status` adds what time did. `lived_from` is when its present life was given,
-    `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this life, `next_due_at` when the
+    `status` is what people decided; `status` adds what time did. `lived_from` is when its present lifetime began,
+    `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this lifetime, `next_due_at` when the
     sweep has something to say next.
     A token with a `trust` has no secret; `trust_by` stated that last, or gave it more scopes.
     """
@@ -78,7 +78,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     metadata: dict[str, str]
     status: TokenStatus
-    duration: str | None
+    lifetime: str | None
     expires_at: datetime | None
     lived_from: datetime
     thresholds: tuple[int, ...]
@@ -255,15 +255,15 @@ def status_at(token: Token, at: datetime, context: Context = ALONE) -> Status:
 
 
 def pending(token: Token) -> list[int]:
-    """Return the thresholds of this life not yet announced, in seconds, 0 being the expiry itself.
+    """Return the thresholds of this lifetime not yet announced, in seconds, 0 being the expiry itself.
 
-    A threshold counts only if the whole life is longer than it: a day-old notice of a 1 h token helps nobody. That a
-    session ends by itself is news to nobody either.
+    A threshold counts only if the whole lifetime is longer: a notice of one day helps nobody with a 1 h token. Nor does
+    a notice that a session ends.
     """
     if token.expires_at is None or token.status == "revoked" or is_session(token.dialect):
         return []
-    life = token.expires_at - token.lived_from
-    known = [0, *(t for t in token.thresholds if timedelta(seconds=t) < life)]
+    lifetime = token.expires_at - token.lived_from
+    known = [0, *(t for t in token.thresholds if timedelta(seconds=t) < lifetime)]
     return [t for t in known if token.noticed is None or t < token.noticed]
 
 
@@ -292,7 +292,7 @@ def _born(fact: Fact, event: Created) -> Token:
     return Token(
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
         name=said.name or None, description=said.description or "", scopes=event.scopes,
-        metadata=said.metadata or {}, status="active", duration=event.duration, expires_at=event.expires_at,
+        metadata=said.metadata or {}, status="active", lifetime=event.lifetime, expires_at=event.expires_at,
         lived_from=fact.at, thresholds=event.thresholds, noticed=None, next_due_at=None, created_at=fact.at,
         updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
         previous_until=None, previous_epoch=event.epoch, stub=event.stub, dialect=event.dialect,
@@ -306,8 +306,8 @@ def _after(token: Token, event: TokenEvent, fact: Fact) -> Token:
     match event:
         case Updated():
             return _updated(_trusting(token, event, fact.by), event)
-        case Renewed(expires_at=expires_at, duration=duration):
-            return replace(token, expires_at=expires_at, duration=duration, lived_from=fact.at, noticed=None)
+        case Renewed(expires_at=expires_at, lifetime=lifetime):
+            return replace(token, expires_at=expires_at, lifetime=lifetime, lived_from=fact.at, noticed=None)
         case Rotated(generation=generation, previous_until=until, stub=stub, epoch=epoch, forgets_use=forgets):
             used = None if forgets is True else token.last_exchanged_at
             return replace(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from counterfoil.core import text
 from counterfoil.core.events import Event, Private, Resumed, Suspended
-from counterfoil.core.principal import refuse_beyond_life
+from counterfoil.core.principal import refuse_beyond_lifetime
 from counterfoil.core.refusals import BeyondCaller
 from counterfoil.core.subjects.token.commands import Resume, Suspend
 from counterfoil.core.subjects.token.state import Token, refuse_beyond_token
@@ -26,7 +26,7 @@ def suspended(token: Token, command: Suspend) -> list[Event]:
 def resumed(token: Token, command: Resume) -> list[Event]:
     """Return the resumption, or nothing if the token is not suspended."""
     refuse_beyond_token(command.by, token)
-    refuse_beyond_life(command.by, token.expires_at)
+    refuse_beyond_lifetime(command.by, token.expires_at)
     if token.status == "active":
         return []
     if not token.suspended_by_owner and command.by.lacks("tokens.resume"):
