@@ -1,27 +1,34 @@
-"""Who imports whom, and who speaks SQL: the rooms as the source says they are, read without running any of it."""
+"""The rooms and the imports between them, read from the source without running it.
+
+A room is a folder, named by the prefix of its modules. ORDER says which rooms a room may import: those before it in a
+line, and what these may import themselves.
+"""
 
 import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+CORE = "counterfoil.core"
 ROOTS = ("shared", "services/api", "services/worker")
 PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_worker")
 
-ROOMS = (
-    ("counterfoil.core", "core"),
-    ("counterfoil.postgres", "postgres"),
-    ("counterfoil.door", "door"),
-    ("counterfoil.uses", "uses"),
-    ("counterfoil.client", "uses"),
-    ("counterfoil.cli", "edge"),
-    ("counterfoil.", "settings"),
-    ("counterfoil", "settings"),
-    ("counterfoil_", "edge"),
-)
-"""The floor of each folder: the first prefix that fits. Modules beside the folders only read the environment."""
-FLOORS = ("core", "settings", "postgres", "door", "uses", "edge")
+ORDER = """
+counterfoil.core ← counterfoil ← counterfoil.postgres ← counterfoil.door ← counterfoil.uses
+counterfoil ← counterfoil.client ← counterfoil.uses
+counterfoil.uses ← counterfoil_api.metrics ← counterfoil_api.http ← counterfoil_api.operations
+counterfoil_api.operations ← counterfoil_api.auth ← counterfoil_api.limits ← counterfoil_api
+counterfoil_api.auth ← counterfoil_api.events ← counterfoil_api
+counterfoil.uses ← counterfoil_worker
+counterfoil.uses ← counterfoil_dev
+counterfoil_api ← counterfoil.cli
+counterfoil_worker ← counterfoil.cli
+"""
+"""`counterfoil` and `counterfoil_api` as rooms are the modules beside the folders of these packages."""
+
+CIRCLES_REMAIN = frozenset({"counterfoil.core", "counterfoil.postgres"})
 
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum",
@@ -31,7 +38,11 @@ PURE_STANDS_ON = frozenset({
 })  # fmt: skip
 CLOCKS = frozenset({"now", "utcnow", "today"})
 _ALL_SERVERS = frozenset({"asyncpg", "aiohttp", "dramatiq", "redis"})
-SERVERS = {"core": _ALL_SERVERS, "settings": _ALL_SERVERS, "postgres": _ALL_SERVERS - {"asyncpg"}}
+SERVERS = {
+    "counterfoil.core": _ALL_SERVERS,
+    "counterfoil": _ALL_SERVERS,
+    "counterfoil.postgres": _ALL_SERVERS - {"asyncpg"},
+}
 
 # A statement, not a word: `begin` and `commit` are the door's to say, "update" is also a verb of ours.
 SQL = re.compile(
@@ -49,13 +60,23 @@ class Module:
     tree: ast.Module
 
     @property
-    def floor(self) -> str:
-        """Where it stands."""
-        return next(floor for prefix, floor in ROOMS if _is_in(self.name, prefix))
+    def room(self) -> str:
+        """The longest name of a room that this module's name begins with."""
+        return max((room for room in below() if f"{self.name}.".startswith(f"{room}.")), key=len)
 
 
-def _is_in(name: str, prefix: str) -> bool:
-    return name.startswith(prefix) if prefix.endswith((".", "_")) else name == prefix or name.startswith(f"{prefix}.")
+@cache
+def below() -> dict[str, frozenset[str]]:
+    """Each room with all rooms that it may import."""
+    found: dict[str, set[str]] = {}
+    for line in ORDER.split("\n"):
+        rooms = [room.strip() for room in line.split("←") if room.strip()]
+        for at, room in enumerate(rooms):
+            found.setdefault(room, set()).update(rooms[:at])
+    while any(found[other] - rooms for rooms in found.values() for other in rooms):
+        for reached in found.values():
+            reached.update(*(found[other] for other in reached))
+    return {room: frozenset(others) for room, others in found.items()}
 
 
 def modules(root: Path) -> dict[str, Module]:
@@ -80,31 +101,43 @@ def imports(module: Module, known: dict[str, Module]) -> Iterator[str]:
 
 
 def turned(root: Path) -> list[str]:
-    """Every arrow that points the wrong way, every clock in the pure core, every statement outside postgres/."""
+    """Every import of a room above, every circle, every clock in the pure core, every statement outside postgres/."""
     known = modules(root)
     return [
         f"{module.name} {complaint}"
         for module in known.values()
         for complaint in (*_arrows(module, known), *_impurities(module), *_statements(module))
-    ]
+    ] + [f"{' → '.join(circle)} is a circle" for circle in circles(known)]
 
 
 def _arrows(module: Module, known: dict[str, Module]) -> Iterator[str]:
     for target in imports(module, known):
         top = target.partition(".")[0]
-        if top in SERVERS.get(module.floor, ()):
-            yield f"is {module.floor} and imports {target}"
-        if module.floor == "core" and top not in {*PURE_STANDS_ON, "counterfoil", *_drawn_by(module)}:
-            yield f"is core and imports {target}"
-        if target in known and FLOORS.index(known[target].floor) > FLOORS.index(module.floor):
-            yield f"({module.floor}) imports {target} ({known[target].floor})"
-        if target in known and _edge(target) not in {None, _edge(module.name)} and _edge(module.name) != "cli":
-            yield f"imports {target}, which is another edge"
+        if top in SERVERS.get(module.room, ()):
+            yield f"({module.room}) imports {target}"
+        if module.room == CORE and top not in {*PURE_STANDS_ON, "counterfoil", *_drawn_by(module)}:
+            yield f"({CORE}) imports {target}"
+        if target in known and known[target].room not in {module.room, *below()[module.room]}:
+            yield f"({module.room}) imports {target} ({known[target].room})"
 
 
-def _edge(name: str) -> str | None:
-    top, _, rest = name.partition(".")
-    return top if top != "counterfoil" else "cli" if rest.partition(".")[0] == "cli" else None
+def circles(known: dict[str, Module]) -> list[list[str]]:
+    """Files that import each other, perhaps by way of others: a shortest way around from each that has one."""
+    graph = {name: {*imports(module, known)} & known.keys() - {name} for name, module in known.items()}
+    found = {frozenset(way): way for name in graph if (way := _way_around(name, graph))}
+    return [way for way in found.values() if known[way[0]].room not in CIRCLES_REMAIN]
+
+
+def _way_around(start: str, graph: dict[str, set[str]]) -> list[str]:
+    ways, seen = [[start]], {start}
+    for way in ways:
+        for target in sorted(graph[way[-1]]):
+            if target == start:
+                return way
+            if target not in seen:
+                seen.add(target)
+                ways.append([*way, target])
+    return []
 
 
 def _drawn_by(module: Module) -> set[str]:
@@ -112,17 +145,19 @@ def _drawn_by(module: Module) -> set[str]:
 
 
 def _impurities(module: Module) -> Iterator[str]:
-    if module.floor == "core":
+    if module.room == CORE:
         called = {
             node.func.attr
             for node in ast.walk(module.tree)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
-        yield from (f"is core and asks the clock: {clock}()" for clock in called & CLOCKS)
+        yield from (f"({CORE}) asks the clock: {clock}()" for clock in called & CLOCKS)
 
 
 def _statements(module: Module) -> Iterator[str]:
-    if module.floor == "postgres" or module.name.startswith("counterfoil_dev"):  # which makes the very first roles
+    if module.room == "counterfoil.postgres" or module.name.startswith(
+        "counterfoil_dev"
+    ):  # which makes the very first roles
         return
     prose = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(module.tree):

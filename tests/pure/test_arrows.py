@@ -1,13 +1,15 @@
-"""Imports run one way: core ← settings ← postgres ← door ← uses ← cli, api, worker."""
+"""Imports run one way, between the rooms and inside each of them."""
 
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
-from pure.arrows import FLOORS, modules, turned
+from pure.arrows import CORE as CORE_ROOM
+from pure.arrows import below, modules, turned
 
 ROOT = Path(__file__).parents[2]
+API = "services/api/counterfoil_api"
 CORE = "shared/counterfoil/core"
 POSTGRES = "shared/counterfoil/postgres"
 
@@ -17,14 +19,14 @@ def test_no_arrow_turns_and_only_postgres_speaks_sql() -> None:
 
 
 def test_the_rooms_were_read() -> None:
-    assert {module.floor for module in modules(ROOT).values()} == set(FLOORS)
+    assert {module.room for module in modules(ROOT).values()} == set(below())
 
 
 def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
     settings = ConfigParser()
     settings.read(Path(__file__).with_name("coverage.ini"))
     measured = set(settings["run"]["include"].split())
-    folders = {m.package.replace(".", "/") for m in modules(ROOT).values() if m.floor == "core"}
+    folders = {m.package.replace(".", "/") for m in modules(ROOT).values() if m.room == CORE_ROOM}
     assert measured == {f"*/{folder}/*.py" for folder in folders}
     assert settings["report"]["fail_under"] == "100"
 
@@ -32,21 +34,24 @@ def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "complaint"),
     [
-        (f"{CORE}/token.py", "import asyncpg", "is core and imports asyncpg"),
-        (f"{CORE}/decide.py", "from ..postgres import batch", "(core) imports counterfoil.postgres.batch"),
-        (f"{CORE}/decide.py", "def f():\n  from counterfoil.door import door", "(core) imports counterfoil.door.door"),
-        (f"{CORE}/decide.py", "import secrets", "is core and imports secrets"),
-        (f"{CORE}/codec.py", "import os.path", "is core and imports os.path"),
+        (f"{CORE}/token.py", "import asyncpg", "(counterfoil.core) imports asyncpg"),
+        (f"{CORE}/decide.py", "from ..postgres import batch", "(counterfoil.core) imports counterfoil.postgres.batch"),
+        (f"{CORE}/decide.py", "def f():\n  from counterfoil.door import door", "imports counterfoil.door.door"),
+        (f"{CORE}/decide.py", "import secrets", "(counterfoil.core) imports secrets"),
+        (f"{CORE}/codec.py", "import os.path", "(counterfoil.core) imports os.path"),
         (f"{CORE}/token.py", "at = datetime.now(UTC)", "asks the clock: now()"),
-        ("shared/counterfoil/settings.py", "from redis.asyncio import Redis", "is settings and imports redis.asyncio"),
-        (f"{POSTGRES}/batch.py", "from ..door.door import Door", "(postgres) imports counterfoil.door.door"),
-        ("shared/counterfoil/postgres/batch.py", "import aiohttp", "is postgres and imports aiohttp"),
-        ("shared/counterfoil/door/door.py", "import counterfoil_api.main", "(door) imports counterfoil_api.main"),
-        ("shared/counterfoil/door/door.py", "from ..cli import app", "(door) imports counterfoil.cli.app (edge)"),
-        ("services/api/counterfoil_api/main.py", "from counterfoil_worker import sweep", "another edge"),
-        ("services/worker/counterfoil_worker/sweep.py", "from counterfoil_api.main import run", "another edge"),
-        ("services/api/counterfoil_api/main.py", "import counterfoil.cli.app", "another edge"),
-        ("services/api/counterfoil_api/main.py", "import counterfoil_dev", "another edge"),
+        ("shared/counterfoil/settings.py", "from redis.asyncio import Redis", "(counterfoil) imports redis.asyncio"),
+        (f"{POSTGRES}/batch.py", "from ..door.door import Door", "imports counterfoil.door.door"),
+        (f"{POSTGRES}/batch.py", "import aiohttp", "(counterfoil.postgres) imports aiohttp"),
+        ("shared/counterfoil/door/door.py", "import counterfoil_api.main", "imports counterfoil_api.main"),
+        ("shared/counterfoil/door/door.py", "from ..cli import app", "imports counterfoil.cli.app (counterfoil.cli)"),
+        ("services/api/counterfoil_api/main.py", "from counterfoil_worker import sweep", "(counterfoil_worker)"),
+        ("services/worker/counterfoil_worker/sweep.py", "from counterfoil_api.main import run", "(counterfoil_api)"),
+        ("services/api/counterfoil_api/main.py", "import counterfoil.cli.app", "(counterfoil.cli)"),
+        ("services/api/counterfoil_api/main.py", "import counterfoil_dev", "(counterfoil_dev)"),
+        (f"{API}/http/errors.py", "from counterfoil_api import main", "imports counterfoil_api.main"),
+        (f"{API}/auth/keys.py", "from ..limits import quotas", "imports counterfoil_api.limits.quotas"),
+        (f"{API}/limits/quotas.py", "import counterfoil_api.limits.guard", "quotas → counterfoil_api.limits.guard"),
         ("shared/counterfoil/door/door.py", 'S = "select 1"', "speaks SQL: select 1"),
         ("shared/counterfoil/uses/audit.py", 'S = f"""\n  select token_id\n    from {table}"""', "speaks SQL: select"),
         ("services/api/counterfoil_api/main.py", "run('Insert into token values (1)')", "speaks SQL: Insert into"),
@@ -57,6 +62,8 @@ def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
 def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, complaint: str) -> None:
     for name in ("postgres/batch", "door/door", "cli/app"):
         plant(tmp_path, f"shared/counterfoil/{name}.py", "")
+    plant(tmp_path, f"{API}/limits/guard.py", "from counterfoil_api.limits import quotas")
+    plant(tmp_path, f"{API}/limits/quotas.py", "")
     plant(tmp_path, "shared/counterfoil_dev/__init__.py", "")
     plant(tmp_path, "services/api/counterfoil_api/main.py", "")
     plant(tmp_path, "services/worker/counterfoil_worker/sweep.py", "")
@@ -68,7 +75,7 @@ def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, co
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("shared/counterfoil/postgres/batch.py", "import asyncpg\nfrom ..core import token\nS = 'select 1 from token'"),
+        (f"{POSTGRES}/batch.py", "import asyncpg\nfrom ..core import token\nS = 'select 1 from token'"),
         (
             "shared/counterfoil/door/door.py",
             '"""Select what is due from the rows."""\nX = "commit"\nY = "Update the token"',

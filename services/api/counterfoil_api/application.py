@@ -14,7 +14,6 @@ from msgspec import Meta
 from counterfoil.settings import Settings
 from counterfoil_api import health
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.principals import authenticate, note_forbidden
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.register import (
@@ -122,8 +121,8 @@ def make_app(
     async def opened(started: web.Application) -> AsyncIterator[None]:
         async with opening(settings) if opening else open_ledger(settings, shapes=shapes(dialects)) as ledger:
             ledgers.append(ledger)
-            services = Services.of(ledger)
-            mounting = Mount(services, partial(authenticate, ledger), partial(note_forbidden, ledger))
+            services = Services.of(ledger, ledger.callers)
+            mounting = Mount(services, ledger.callers.authenticate, ledger.callers.note_forbidden)
             mounting.onto(started, routes())
             for dialect in spoken:
                 mounting.onto(started, routes_of(dialect))

@@ -35,6 +35,7 @@ from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.auth.verification import Sources
 from counterfoil_api.dialects.owners import Owners
 from counterfoil_api.events.streams import Streams
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.limits.limits import Limits, open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
 
@@ -58,6 +59,7 @@ class Ledger(Sources):
     limits: Limits
     default_account: DefaultAccount
     passwords: Passwords
+    callers: Callers
     codes: OneTimeCodes
     cursors: Cursors
     census: Census
@@ -109,6 +111,7 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             Streams(settings.database_url, readers=readers, by_key=by_key, keys=keys, most=settings.streams_per_account)
         )
         default_account = DefaultAccount(readers, settings.default_account)
+        passwords = Passwords(readers, default_account, limits.logins, codes)
         yield Ledger(
             settings=settings,
             door=door,
@@ -124,7 +127,8 @@ async def open_ledger(settings: Settings, *, shapes: tuple[SecretShape, ...] = (
             pepper_sync=pepper_sync,
             limits=limits,
             default_account=default_account,
-            passwords=Passwords(readers, default_account, limits.logins, codes),
+            passwords=passwords,
+            callers=Callers(sources, passwords, limits, readers, settings.public_url),
             codes=codes,
             keys=keys,
             cursors=Cursors(_derived(settings.key_encryption_key, b"counterfoil cursors")),

@@ -12,7 +12,6 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
-from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.handling.described import Undescribed
 from counterfoil_api.handling.wishes import issue
 from counterfoil_api.ledger import Ledger
@@ -49,7 +48,7 @@ async def log_in(
 
     Raises what every password may be refused with: CredentialsRefused, OtpRequired, RateLimited, NetworkForbidden.
     """
-    asker = await authenticate(ledger, PresentedCredentials(given, otp, address))
+    asker = await ledger.callers.authenticate(PresentedCredentials(given, otp, address))
     return await begin(ledger, asker, kind, scopes=scopes)
 
 

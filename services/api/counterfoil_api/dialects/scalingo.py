@@ -31,7 +31,6 @@ from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, SecretGiven, approach_of
-from counterfoil_api.auth.principals import judge
 from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
@@ -201,7 +200,7 @@ async def exchange_token(ledger: Ledger, approach: Presented[PresentedCredential
     """Exchange a token for a bearer that is good for an hour."""
     given = approach.credentials
     if not isinstance(given, SecretGiven):
-        await judge(ledger, approach)
+        await ledger.callers.judge(approach)
         raise complaints.CredentialsRefused("Send the token as the password of an empty user.")
     wanted = BearerRequest(audience=(f"{ledger.settings.public_url}{_AUDIENCE}",), address=approach.address)
     bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))

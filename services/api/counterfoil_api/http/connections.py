@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import structlog
 from aiohttp import web
@@ -23,10 +24,8 @@ from counterfoil_api.http.errors import (
 )
 from counterfoil_api.http.framing import refusal_of_framing
 from counterfoil_api.http.problems import kind_of, problem
+from counterfoil_api.http.request_limits import Bounds
 from counterfoil_api.http.requests import UNROUTED, sealed
-
-if TYPE_CHECKING:
-    from counterfoil_api.http.server import Server
 
 log = structlog.get_logger()
 
@@ -40,22 +39,22 @@ _TOO_MANY = "Too many headers received"
 class Protocol(RequestHandler):
     """One connection. What cannot be parsed is answered here, and no byte of it is repeated or logged."""
 
-    __slots__ = ("_body", "_bounds", "_deaf", "_gone", "_head_bytes", "_head_timer", "_server", "_unread_timer")
+    __slots__ = ("_body", "_bounds", "_deaf", "_gone", "_has_room", "_head_bytes", "_head_timer", "_unread_timer")
 
-    def __init__(self, server: "Server", *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: web.Server, *, bounds: Bounds, has_room: Callable[[], bool]) -> None:
         super().__init__(
             server,
-            loop=loop,
+            loop=asyncio.get_running_loop(),
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_LINE,
             max_headers=MOST_HEADERS,
-            keepalive_timeout=server.bounds.idle_seconds,
-            lingering_time=server.bounds.lingering_seconds,
+            keepalive_timeout=bounds.idle_seconds,
+            lingering_time=bounds.lingering_seconds,
             # A compressed body could unfold to anything: it stays as it is, and is refused.
             auto_decompress=False,
             access_log=None,  # type: ignore[arg-type] # None is how aiohttp switches its own off
         )
-        self._server, self._bounds = server, server.bounds
+        self._bounds, self._has_room = bounds, has_room
         self._body: StreamReader = EMPTY_PAYLOAD
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -74,7 +73,7 @@ class Protocol(RequestHandler):
         """Take a connection, or refuse it where there are too many at work."""
         super().connection_made(transport)
         _give_up_on_the_silent(transport, self._bounds.unread_seconds)
-        if not self._server.has_room():
+        if not self._has_room():
             self._refuse(Overloaded("The service has too many connections; try again."))
 
     def connection_lost(self, exc: BaseException | None) -> None:

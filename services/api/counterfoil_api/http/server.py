@@ -25,16 +25,16 @@ class Server(web.Server):
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of one more connection."""
-        return Protocol(self, loop=self._loop)
+        return Protocol(self, bounds=self.bounds, has_room=self.has_room)
 
     def has_room(self) -> bool:
         """Whether the newest connection can stay; the oldest that only waits goes in its place.
 
         Whoever opens many and sends nothing thus loses them one by one, and keeps nobody out.
         """
-        if len(self._connections) <= self.bounds.connections:
+        if len(self.connections) <= self.bounds.connections:
             return True
-        for connection in self._connections:
+        for connection in self.connections:
             if isinstance(connection, Protocol) and connection.waiting:
                 connection.drop()
                 return True

@@ -13,7 +13,6 @@ from counterfoil.core.subjects.token.state import is_session
 from counterfoil.postgres.listing import one
 from counterfoil.postgres.liveness import database_time
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of, token
-from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
 from counterfoil_api.dialects.logins import Kind, begin, log_in
@@ -56,7 +55,7 @@ async def log_out(
     if body.token is not UNSET:
         asker = await _holder(ledger, body.token, address)
     elif approach is not None:
-        asker = await authenticate(ledger, approach)
+        asker = await ledger.callers.authenticate(approach)
     else:
         raise CredentialsMissing("Name a token, or send one in the header Private-Token.")
     found = await one(ledger.readers, asker.account, token_id=asker.actor.id)
@@ -67,7 +66,7 @@ async def log_out(
 
 
 async def _holder(ledger: Ledger, text: str, address: Address | None) -> Principal:
-    return await authenticate(ledger, PresentedCredentials(token(text), address=address, as_owner=True))
+    return await ledger.callers.authenticate(PresentedCredentials(token(text), address=address, as_owner=True))
 
 
 async def _kind(ledger: Ledger, asker: Principal) -> Kind:

@@ -6,7 +6,6 @@ from msgspec import UNSET
 
 from counterfoil.core.refusals import BeyondCaller
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
-from counterfoil_api.auth.principals import authenticate
 from counterfoil_api.dialects.logins import Kind, begin
 from counterfoil_api.dialects.losant.api import NAME, api
 from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
@@ -28,7 +27,7 @@ async def authenticate_user(ledger: Ledger, address: ClientAddress, *, body: Bod
     words = None if body.requested_scopes is UNSET else body.requested_scopes
     wanted = None if words is None else kept(words, field="requestedScopes", of_applications=False)
     given = password_of(body.email, body.password)
-    asker = await authenticate(ledger, PresentedCredentials(given, body.two_factor_code or None, address))
+    asker = await ledger.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
     kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)
     session = await begin(ledger, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
     user = session.user

@@ -16,7 +16,7 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
-from counterfoil_api.auth.principals import authenticate, need
+from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.documents import Given, Lifetime, Name, Revocation, Span
@@ -92,7 +92,7 @@ async def update_account(
 
     Networks that you are not in yourself are refused, unless you say that you mean it.
     """
-    asker = await authenticate(ledger, approach)
+    asker = await ledger.callers.authenticate(approach)
     need(asker, "account.update")
     policy = UNSET if body.policy is UNSET else _policy(body.policy)
     command = ChangeAccount(

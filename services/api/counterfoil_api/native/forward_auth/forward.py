@@ -15,7 +15,6 @@ from counterfoil.core.bounds import Address
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.scopes import missing
 from counterfoil_api.auth.credentials import PresentedCredentials
-from counterfoil_api.auth.principals import judge
 from counterfoil_api.auth.verification import Found, believed, refuse_audience, refuse_networks
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
@@ -78,7 +77,9 @@ async def _demanded(ledger: Ledger, request: web.Request, pairs: tuple[PairNames
         return demand_of(request.raw_path)
     except ProxyMisconfigured:
         with suppress(Refusal):
-            await judge(ledger, PresentedCredentials(proof_of(request.headers, pairs), address=client_of(request)))
+            await ledger.callers.judge(
+                PresentedCredentials(proof_of(request.headers, pairs), address=client_of(request))
+            )
         raise
 
 

@@ -10,7 +10,6 @@ from counterfoil.core.bounds import Address
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
 from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
-from counterfoil_api.auth.principals import authenticate, judging
 from counterfoil_api.http.errors import (
     AssertionRefused,
     CredentialsMissing,
@@ -70,14 +69,14 @@ async def grant_bearer(
     A token that has a `trust` needs no secret: with its id as client_id, a JWT of the trusted issuer (of type
     urn:ietf:params:oauth:token-type:jwt or …:id_token) that meets its conditions gives a bearer.
     """
-    async with judging(ledger, client):
+    async with ledger.callers.judging(client):
         if form.grant_type not in (CLIENT, EXCHANGE):
             raise UnsupportedGrantType
         issued_token_type = UNSET if form.grant_type == CLIENT else form.issued_token_type
     if form.grant_type == CLIENT:
         return _shown(await _for_client(ledger, client, form, address))
     if client is not None:
-        await authenticate(ledger, client)
+        await ledger.callers.authenticate(client)
     return _shown(await _exchanged(ledger, form, address), issued_token_type)
 
 
@@ -88,7 +87,7 @@ def _wanted(form: TokenRequest, address: Address | None) -> BearerRequest:
 async def _for_client(
     ledger: Ledger, approach: PresentedCredentials | None, form: TokenRequest, address: Address | None
 ) -> IssuedBearer:
-    async with judging(ledger, approach):
+    async with ledger.callers.judging(approach):
         wanted = _wanted(form, address)
         if approach is None:
             raise CredentialsMissing(_NEEDED)
@@ -104,7 +103,7 @@ async def _exchanged(ledger: Ledger, form: TokenRequest, address: Address | None
     try:
         subject = form.subject
         approach = PresentedCredentials(subject, address=address)
-        async with judging(ledger, approach):
+        async with ledger.callers.judging(approach):
             wanted = _wanted(form, address)
             actor = None if (acting := form.actor) is None else await _actor(ledger, acting, address)
         wanted = replace(wanted, actor=actor)
@@ -122,7 +121,7 @@ async def _bought(ledger: Ledger, subject: SecretGiven | BearerGiven, wanted: Be
 
 async def _actor(ledger: Ledger, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
     """Who acts; as good as whoever asks for anything, so that a bearer for another service is no proof of it."""
-    actor = await authenticate(ledger, PresentedCredentials(acting, address=address))
+    actor = await ledger.callers.authenticate(PresentedCredentials(acting, address=address))
     if actor.delegated:
         raise CredentialsRefused("The actor_token is a bearer token that has an actor itself; send one without.")
     return structs.replace(actor, scopes=())  # to act takes none

@@ -8,7 +8,6 @@ from counterfoil.core.duration import seconds
 from counterfoil.core.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
-from counterfoil_api.auth.principals import judging
 from counterfoil_api.http.errors import CredentialsRefused
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.documents import BearerDocument, ExchangeRequest
@@ -29,7 +28,7 @@ async def exchange_token(
     The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
     is first; without an audience it is for this service. A bearer is exchanged for a lesser one at `/v1/oauth/token`.
     """
-    async with judging(ledger, approach):
+    async with ledger.callers.judging(approach):
         given, wanted = _secret(approach), _wanted(body, approach)
     bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
     claims = bought.claims

@@ -45,7 +45,7 @@ from counterfoil.idempotency import claim
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
-from counterfoil_api.auth.principals import authenticate, reach
+from counterfoil_api.auth.principals import reach
 from counterfoil_api.auth.verification import look, refuse_networks
 from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.wishes import Turn, issue, rotate, trusting
@@ -177,7 +177,7 @@ async def rotate_token(
     rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
     """
     try:
-        asker = await authenticate(ledger, approach)
+        asker = await ledger.callers.authenticate(approach)
     except SecretRetired:
         issued = await _recalled(ledger, approach, key)
         return Tagged(issued, issued.token.revision)

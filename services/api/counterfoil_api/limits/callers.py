@@ -1,0 +1,108 @@
+"""From presented credentials to the principal who calls, within the limits, as of this moment: nothing is cached."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from counterfoil.core.emails import canonical
+from counterfoil.core.principal import Actor, Principal
+from counterfoil.core.refusals import Refusal, UnknownSecret
+from counterfoil.core.subjects.token.state import good_until, stands_for_its_owner
+from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.lookup import Seen
+from counterfoil.postgres.users import one_user
+from counterfoil_api.auth.bearers import chain, header_of
+from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, PresentedCredentials, SecretGiven
+from counterfoil_api.auth.passwords import Passwords
+from counterfoil_api.auth.verification import Found, Sources, believed, refuse_audience, refuse_networks
+from counterfoil_api.http.addresses import network_of
+from counterfoil_api.http.problems import kind_of
+from counterfoil_api.limits.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Authenticates callers. A bearer must be for an audience under `url`, the public address of the service."""
+
+    sources: Sources
+    passwords: Passwords
+    limits: Limits
+    readers: Pool
+    url: str
+
+    async def authenticate(self, presented: PresentedCredentials) -> Principal:
+        """Return the principal who presents these credentials from this address, or raise the refusal."""
+        caller = await self.limits.guard.over(presented, lambda: self._believed(presented))
+        await self.sources.pepper_sync.settled()  # for what the caller may mint; malformed credentials cost no query
+        await self.limits.allowance.spend(caller, presented.address)
+        return caller
+
+    async def judge(self, presented: PresentedCredentials) -> None:
+        """Raise the refusal of a token's credentials, if there is one; otherwise note their use.
+
+        For a request that is refused anyway: what is wrong with the credentials takes precedence.
+        """
+        given = presented.credentials
+        if not isinstance(given, PasswordGiven):
+            await self.limits.guard.over(presented, lambda: believed(self.sources, given))
+
+    @asynccontextmanager
+    async def judging(self, presented: PresentedCredentials | None) -> AsyncIterator[None]:
+        """Judge these credentials, if there are any, before a refusal within this block is raised."""
+        try:
+            yield
+        except Refusal:
+            if presented is not None:
+                await self.judge(presented)
+            raise
+
+    def note_forbidden(self, presented: PresentedCredentials, caller: object, refusal: Refusal) -> None:
+        """Record that a caller requested what they may not do."""
+        if isinstance(caller, Principal):
+            network = network_of(presented.address)
+            self.limits.attempts.note(caller.account, kind_of(refusal).name, caller.actor.id, network=network)
+
+    async def _believed(self, presented: PresentedCredentials) -> Principal:
+        match presented.credentials:
+            case SecretGiven() | BearerGiven() as given:
+                return await self._by_token(given, presented)
+            case PasswordGiven() as given:
+                await self.sources.pepper_sync.settled()  # recovery codes are digested as secrets are
+                return await self.passwords.principal(given, presented)
+
+    async def _by_token(self, given: SecretGiven | BearerGiven, presented: PresentedCredentials) -> Principal:
+        found = await believed(self.sources, given)
+        seen = found.seen
+        if presented.email is not None:
+            await self._refuse_another(seen, presented.email)
+        await refuse_networks(self.sources, found, presented.address)
+        refuse_audience(found, f"{self.url}{presented.audience}")
+        return Principal(
+            actor=Actor("token", seen.id),
+            account=seen.account,
+            scopes=found.scopes,
+            owner=seen.owner,
+            generation=found.generation,
+            expires_at=_end(found, presented),
+            bounds=seen.bounds,
+            quota=seen.context.quota,
+            delegated=found.act is not None,
+            acting=tuple((actor.client_id, actor.generation) for actor in chain(found.act)),
+            signed_with=header_of(given.text) if isinstance(given, BearerGiven) else "",
+        )
+
+    async def _refuse_another(self, seen: Seen, email: str) -> None:
+        """Refuse a secret beside the address of anybody but its owner as if no token had it."""
+        user = seen.owner.user
+        owner = None if user is None else await one_user(self.readers, seen.account, user)
+        if owner is None or owner.name is None or canonical(owner.name) != canonical(email):
+            raise UnknownSecret
+
+
+def _end(found: Found, presented: PresentedCredentials) -> datetime | None:
+    """Return when these credentials expire; for a caller whose changes may outlive them, when their token does."""
+    for_audience = presented.audience and found.act is None
+    if not presented.as_owner or (found.claims is not None and not for_audience):
+        return found.until
+    return None if stands_for_its_owner(found.seen.dialect) else good_until(found.seen, found.generation)
