@@ -35,6 +35,7 @@ place per wire. Everything else is a bug and rises to the edge.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -350,3 +351,13 @@ class Overloaded(Unavailable):
 
 class Misconfigured(Unavailable):
     """A setting of the service is wrong; its log names the setting. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuses:
+    """Marks a type with the refusals of values that have its form and are not acceptable.
+
+    `Annotated[str, Refuses((BadCursor,))]` is a text that may be refused as a BadCursor.
+    """
+
+    refusals: tuple[type[Refusal], ...]

@@ -8,6 +8,19 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core import glob, moments, text, trust
+from counterfoil.core.cursor import BadCursor
+from counterfoil.core.refusals import (
+    BadDuration,
+    BadMetadata,
+    BadNetwork,
+    BadOwner,
+    BadRateLimit,
+    BadScope,
+    BadText,
+    BadTrust,
+    Refuses,
+    UnknownUser,
+)
 from counterfoil.core.subjects.token.state import Status
 
 # The ledger itself checks these, and says better what is wrong; here they are only described.
@@ -29,9 +42,9 @@ Limit = Annotated[int, Meta(ge=1, le=200)]
 Glob = Annotated[
     str, Meta(max_length=255, description=glob.MEANING, extra_json_schema={"pattern": glob.PATTERN}, examples=["ci-*"])
 ]
-Cursor = Annotated[str, Meta(max_length=2_048, description="`next_cursor` of the page before.")]
+Cursor = Annotated[str, Meta(max_length=2_048, description="`next_cursor` of the page before."), Refuses((BadCursor,))]
 Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
-Reason = Annotated[str, Meta(max_length=1_000, extra_json_schema={"pattern": text.PATTERN})]
+Reason = Annotated[str, Meta(max_length=1_000, extra_json_schema={"pattern": text.PATTERN}), Refuses((BadText,))]
 Why = Annotated[
     str,
     Meta(
@@ -40,6 +53,7 @@ Why = Annotated[
         description="Why, for those who will ask.",
         extra_json_schema={"pattern": text.NAME_PATTERN},
     ),
+    Refuses((BadText,)),
 ]
 Name = Annotated[
     str,
@@ -47,13 +61,17 @@ Name = Annotated[
         description="What people will know it by.",
         extra_json_schema={"pattern": text.NAME_PATTERN, "minLength": 1, "maxLength": 255},
     ),
+    Refuses((BadText,)),
 ]
-Description = Annotated[str, Meta(extra_json_schema={"pattern": text.PATTERN, "maxLength": 32_767})]
-Scope = Annotated[str, Meta(extra_json_schema={"pattern": SCOPE, "maxLength": 128})]
+Description = Annotated[
+    str, Meta(extra_json_schema={"pattern": text.PATTERN, "maxLength": 32_767}), Refuses((BadText,))
+]
+Scope = Annotated[str, Meta(extra_json_schema={"pattern": SCOPE, "maxLength": 128}), Refuses((BadScope,))]
 Scopes = tuple[Scope, ...]
 Metadata = Annotated[
     dict[str, str],
     Meta(extra_json_schema={"maxProperties": 64, "propertyNames": {"pattern": "^[A-Za-z0-9_.:/-]{1,64}$"}}),
+    Refuses((BadMetadata,)),
 ]
 Lifetime = Annotated[
     str,
@@ -62,12 +80,14 @@ Lifetime = Annotated[
         examples=["90d"],
         extra_json_schema={"pattern": _DURATION, "maxLength": 64},
     ),
+    Refuses((BadDuration,)),
 ]
 
 
 Networks = Annotated[
     tuple[Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])], ...],
     Meta(max_length=100, description="From where it may be used: networks in CIDR form; none is anywhere."),
+    Refuses((BadNetwork,)),
 ]
 RateLimit = Annotated[
     str,
@@ -76,6 +96,7 @@ RateLimit = Annotated[
         examples=["600/1m"],
         extra_json_schema={"pattern": "^[1-9][0-9]{0,8}/" + _DURATION.replace("forever|", "")[1:], "maxLength": 74},
     ),
+    Refuses((BadRateLimit,)),
 ]
 
 
@@ -102,6 +123,7 @@ class OwnerGiven(Given, frozen=True, kw_only=True):
             description="A user's id, number, e-mail address or `self`; else 1 to 128 of A-Z a-z 0-9 . _ : -",
             extra_json_schema={"pattern": r"^([A-Za-z0-9._:-]{1,128}|[^@\s:]+@[^@\s:]+)$", "maxLength": 255},
         ),
+        Refuses((BadOwner, UnknownUser)),
     ]
 
 
@@ -115,6 +137,7 @@ class TrustGiven(Given, frozen=True, kw_only=True):
             examples=["https://token.actions.githubusercontent.com"],
             extra_json_schema={"pattern": trust.ISSUER, "maxLength": 255},
         ),
+        Refuses((BadTrust,)),
     ]
     audience: Annotated[
         str,

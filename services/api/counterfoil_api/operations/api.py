@@ -23,6 +23,7 @@ from counterfoil_api.operations.conventions import PLAIN, Conventions
 from counterfoil_api.operations.etags import MATCH, field, refuse_weak, seen
 from counterfoil_api.operations.methods import WrongMethods
 from counterfoil_api.operations.reading import Parameter, Source, replayed
+from counterfoil_api.operations.refusals import Executed, Refusals, refusals_of
 from counterfoil_api.operations.replies import NO_STORE, REPLAYED, writer
 from counterfoil_api.operations.services import Services
 from counterfoil_api.operations.taking import credentials_in, taker
@@ -48,7 +49,7 @@ class Route:
     tag: str
     summary: str
     description: str
-    refusals: tuple[type[Refusal], ...]
+    refusals: Refusals
     scope: str | None
     asks: object
     answers: object
@@ -119,7 +120,8 @@ class Api:
         method: str,
         path: str,
         *,
-        refusals: tuple[type[Refusal], ...] = (),
+        executes: tuple[type[Executed], ...] = (),
+        refusals: Refusals = (),
         scope: str | None = None,
         asks: object = None,
         answers: object = None,
@@ -134,6 +136,8 @@ class Api:
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
 
+        Its refusals are those of the commands that it `executes`, of its parameters' types, of a missing `scope`, and
+        the further `refusals`.
         `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
         `error_format` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
         place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what changes nothing;
@@ -155,7 +159,7 @@ class Api:
                 tag=self.tag,
                 summary=summary.rstrip("."),
                 description=description.strip(),
-                refusals=refusals,
+                refusals=refusals_of(executes, (each.type for each in parameters), scope, refusals),
                 scope=scope,
                 asks=asks,
                 answers=answers,

@@ -7,10 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.events import Fact
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import ScopeMissing
 from counterfoil.core.subjects.changes import Changes, changes_of
 from counterfoil.postgres.account_events import account_events, histories
 from counterfoil_api.auth.conventions import OURS
@@ -61,7 +59,7 @@ class AccountEventPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-@api.get("/v1/account/events", scope="audit.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/account/events", scope="audit.read")
 async def list_account_events(
     ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountEventQuery]
 ) -> AccountEventPage:

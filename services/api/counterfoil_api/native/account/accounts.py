@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.duration import seconds, spelt
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadDuration, BadPolicy, BadText, NotFound, ScopeMissing, ShutsYouOut
+from counterfoil.core.refusals import BadDuration, BadPolicy, NotFound, ShutsYouOut
 from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.unit_of_work import Outcome
@@ -66,7 +66,7 @@ class AccountChanges(Given, frozen=True, kw_only=True):
     shut_me_out: bool = False
 
 
-@api.get("/v1/account", scope="account.read", refusals=(ScopeMissing,))
+@api.get("/v1/account", scope="account.read")
 async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[AccountDocument]:
     """Look at the account that you are in."""
     need(asker, "account.read")
@@ -77,7 +77,7 @@ async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[Account
 @api.patch(
     "/v1/account",
     scope="account.update",
-    refusals=(ScopeMissing, BadPolicy, BadText, ShutsYouOut),
+    refusals=(BadPolicy, ShutsYouOut),
     asks=AccountChanges(policy=PolicyDocument(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(
@@ -106,7 +106,6 @@ async def update_account(
 @api.post(
     "/v1/account/end-secrets",
     scope="account.end_secrets",
-    refusals=(ScopeMissing, BadText),
     asks=Revocation(reason="The vault of the build cluster was copied."),
 )
 async def end_secrets(

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadReference, NotFound, UnknownUser
+from counterfoil.core.refusals import BadReference, NotFound, Refuses, UnknownUser
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.tokens.references import found
 from counterfoil_api.native.users.references import user_meant
@@ -18,6 +18,7 @@ ActorRef = Annotated[
         description="The id of a user or a token, a user's e-mail address, or `user:2` and `token:7` by number.",
         examples=["user:grace@example.org"],
     ),
+    Refuses((UnknownUser,)),
 ]
 _NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
 

@@ -7,9 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.principal import Actor, Principal
-from counterfoil.core.refusals import Denied, Forbidden, ScopeMissing, SecretTaken, UnknownUser
+from counterfoil.core.refusals import Denied, Forbidden, SecretTaken
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
@@ -64,7 +63,7 @@ class AttemptPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-@api.get("/v1/attempts", scope="audit.read", refusals=(ScopeMissing, BadCursor, UnknownUser))
+@api.get("/v1/attempts", scope="audit.read")
 async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
     """List what was tried in vain on the account, the latest first.
 

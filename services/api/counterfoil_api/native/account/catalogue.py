@@ -8,9 +8,8 @@ from msgspec import Meta
 
 from counterfoil.core import text
 from counterfoil.core.builtin_scopes import WORDS
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
+from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound
 from counterfoil.core.subjects import scope_catalogue as core
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.subjects.subject import SubjectCommand
@@ -95,7 +94,7 @@ class CatalogueQuery(Given, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-@api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read")
 async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> ScopePage:
     """List the scopes of the catalogue."""
     need(asker, "scopes.read")
@@ -114,7 +113,7 @@ async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[C
     "/v1/scopes/{scope}",
     instead_of=("POST /v1/scopes",),
     scope="scopes.update",
-    refusals=(ScopeMissing, BadScope, BadText, BadLink),
+    refusals=(BadScope, BadText, BadLink),
 )
 async def describe_scope(
     ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
@@ -131,7 +130,7 @@ async def describe_scope(
     return await _described(ledger, command)
 
 
-@api.route("DELETE", "/v1/scopes/{scope}", scope="scopes.update", refusals=(ScopeMissing, NotFound))
+@api.route("DELETE", "/v1/scopes/{scope}", scope="scopes.update", refusals=(NotFound,))
 async def forget_scope(
     ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
@@ -142,9 +141,7 @@ async def forget_scope(
     return await _described(ledger, command)
 
 
-@api.get(
-    "/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read", refusals=(ScopeMissing, BadCursor)
-)
+@api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read")
 async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> SetPage:
     """List the sets of scopes that are granted together."""
     need(asker, "scopes.read")
@@ -164,7 +161,7 @@ async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Que
     "/v1/scope-sets/{name}",
     instead_of=("POST /v1/scope-sets",),
     scope="scopes.update",
-    refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, BadScope, BadText),
+    refusals=(BeyondCaller, BeyondPolicy, BadText),
 )
 async def compose_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: SetName, body: Body[SetGiven], if_match: IfMatch
@@ -184,7 +181,7 @@ async def compose_scope_set(
     return await _composed(ledger, command)
 
 
-@api.route("DELETE", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(ScopeMissing, BeyondCaller, NotFound))
+@api.route("DELETE", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(BeyondCaller, NotFound))
 async def forget_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:

@@ -9,11 +9,10 @@ from msgspec import Meta
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.emails import checked_email
 from counterfoil.core.password import checked_password
 from counterfoil.core.principal import SYSTEM, Principal, refuse_passing
-from counterfoil.core.refusals import BadEmail, BadPassword, BadText, BeyondCaller, ScopeMissing
+from counterfoil.core.refusals import BadEmail, BadPassword, BeyondCaller
 from counterfoil.core.subjects.account import CreateAccount
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.unit_of_work import AllOrNothing
@@ -65,7 +64,7 @@ _EXAMPLE = NewAccount(
 )
 
 
-@api.get("/v1/accounts", scope="accounts.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/accounts", scope="accounts.read")
 async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
     """List your account and those that it opened."""
     need(asker, "accounts.read")
@@ -84,7 +83,7 @@ async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query
 @api.post(
     "/v1/accounts",
     scope="accounts.create",
-    refusals=(ScopeMissing, BeyondCaller, BadText, BadEmail, BadPassword),
+    refusals=(BeyondCaller, BadEmail, BadPassword),
     asks=_EXAMPLE,
 )
 async def create_account(

@@ -8,16 +8,13 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.bounds import QUOTA_LIMIT
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import (
     BadOwner,
     BadQuota,
-    BadRateLimit,
     BadReference,
     NotFound,
-    ScopeMissing,
     UnknownUser,
 )
 from counterfoil.core.subjects.owner_quota import LiftQuota, QuotaOfOwner, SetQuota
@@ -83,7 +80,7 @@ class QuotaQuery(Given, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-@api.get("/v1/owner-quotas", scope="account.read", refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/owner-quotas", scope="account.read")
 async def list_owner_quotas(ledger: Ledger, asker: Asker[Principal], *, query: Query[QuotaQuery]) -> QuotaPage:
     """List the quotas of owners, by the owner's type and id."""
     need(asker, "account.read")
@@ -99,7 +96,7 @@ async def list_owner_quotas(ledger: Ledger, asker: Asker[Principal], *, query: Q
 @api.get(
     "/v1/owners/{owner_type}/{owner_id}/quota",
     scope="account.read",
-    refusals=(ScopeMissing, NotFound, BadReference, BadOwner, UnknownUser),
+    refusals=(NotFound, BadReference, BadOwner, UnknownUser),
 )
 async def get_owner_quota(
     ledger: Ledger, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
@@ -119,7 +116,7 @@ async def get_owner_quota(
     "/v1/owners/{owner_type}/{owner_id}/quota",
     instead_of=("POST /v1/owners/{owner_type}/{owner_id}/quota", "PATCH /v1/owners/{owner_type}/{owner_id}/quota"),
     scope="account.update",
-    refusals=(ScopeMissing, BadReference, BadOwner, UnknownUser, BadRateLimit, BadQuota),
+    refusals=(BadReference, BadOwner, UnknownUser, BadQuota),
     asks=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
 )
 async def set_owner_quota(
@@ -151,7 +148,7 @@ async def set_owner_quota(
     "DELETE",
     "/v1/owners/{owner_type}/{owner_id}/quota",
     scope="account.update",
-    refusals=(ScopeMissing, NotFound, BadReference, BadOwner, UnknownUser),
+    refusals=(NotFound, BadReference, BadOwner, UnknownUser),
 )
 async def lift_owner_quota(
     ledger: Ledger,

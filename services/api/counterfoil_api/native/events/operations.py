@@ -3,7 +3,7 @@
 from typing import Final
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import OperatorOnly, ScopeMissing, UnknownUser
+from counterfoil.core.refusals import OperatorOnly
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.events.held_callers import READS_LOG, READS_USERS, HeldCaller
 from counterfoil_api.events.lines import printable
@@ -27,7 +27,7 @@ _DEFAULT_LIMIT: Final = 50
 @api.get(
     "/v1/events",
     scope="audit.read",
-    refusals=(ScopeMissing, OperatorOnly, BeyondLog, UnknownUser, TooManyStreams),
+    refusals=(OperatorOnly, BeyondLog, TooManyStreams),
     streams=(NDJSON, EVENT_STREAM),
     headers=("Log-Head",),
 )

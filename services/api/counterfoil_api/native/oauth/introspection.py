@@ -8,7 +8,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import Denied, ScopeMissing
+from counterfoil.core.refusals import Denied
 from counterfoil_api.auth.bearers import Act
 from counterfoil_api.auth.credentials import token
 from counterfoil_api.auth.principals import need
@@ -59,7 +59,6 @@ _INACTIVE = Verdict(active=False)
     error_format=OAUTH,
     scope="tokens.introspect",
     only_reads=True,
-    refusals=(ScopeMissing,),
     asks=Introspection(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
     answers=Verdict(
         active=True,

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import ScopeMissing
 from counterfoil_api.auth.credentials import BearerGiven, token
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.auth.verification import note_use
@@ -40,7 +39,7 @@ class Done(msgspec.Struct, frozen=True):
     "/v1/oauth/revoke",
     error_format=OAUTH,
     scope="tokens.revoke",
-    refusals=(ScopeMissing, UnsupportedTokenType),
+    refusals=(UnsupportedTokenType,),
     asks=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
 )
 async def revoke_presented(ledger: Ledger, asker: Asker[Principal], *, form: Form[PresentedToken]) -> Done:

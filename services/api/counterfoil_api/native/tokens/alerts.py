@@ -5,10 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.duration import length
 from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.refusals import BadDuration, BadReference, ScopeMissing, UnknownUser
+from counterfoil.core.refusals import BadDuration, BadReference
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
 from counterfoil.postgres.liveness import database_time
 from counterfoil_api.auth.conventions import OURS
@@ -36,7 +35,7 @@ class AlertQuery(Given, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-@api.get("/v1/alerts", scope="alerts.read", refusals=(ScopeMissing, BadCursor, BadDuration, BadReference, UnknownUser))
+@api.get("/v1/alerts", scope="alerts.read", refusals=(BadDuration, BadReference))
 async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AlertQuery]) -> AlertPage:
     """List expiries that were announced or have come, or those of the tokens within the asker's reach.
 

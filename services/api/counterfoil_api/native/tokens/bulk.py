@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
     AlreadyExists,
@@ -20,8 +19,6 @@ from counterfoil.core.refusals import (
     NotFound,
     Overloaded,
     PlanChanged,
-    ScopeMissing,
-    UnknownUser,
 )
 from counterfoil.core.subjects.bulk_revocation import (
     AcceptBulkRevocation,
@@ -76,7 +73,7 @@ _TOO_MANY: Final = "Too many bulk revocations are being planned; nothing was cha
 @api.post(
     "/v1/revocations/plan",
     scope=_SCOPE,
-    refusals=(ScopeMissing, BadText, UnknownUser),
+    refusals=(BadText,),
     asks=PlanRequest(filter=LEAKED),
     patience_seconds=_PATIENCE_SECONDS,
     only_reads=True,
@@ -101,7 +98,7 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
     "/v1/revocations",
     instead_of=("DELETE /v1/tokens",),
     scope=_SCOPE,
-    refusals=(ScopeMissing, PlanChanged, AlreadyExists, BadText, UnknownUser),
+    refusals=(PlanChanged, AlreadyExists),
     asks=REQUEST,
     patience_seconds=_PATIENCE_SECONDS,
 )
@@ -130,7 +127,7 @@ async def revoke_many(
     return Made(await _shown(ledger, job), job.revision, f"/v1/revocations/{job.id}")
 
 
-@api.get("/v1/revocations", scope=_SCOPE, refusals=(ScopeMissing, BadCursor))
+@api.get("/v1/revocations", scope=_SCOPE)
 async def list_revocations(ledger: Ledger, asker: Asker[Principal], *, query: Query[JobQuery]) -> JobPage:
     """List bulk revocations, the latest first; who may revoke their own tokens alone sees those that they asked for."""
     creator = None if reach(asker, _SCOPE) is None else asker.actor.id
@@ -143,7 +140,7 @@ async def list_revocations(ledger: Ledger, asker: Asker[Principal], *, query: Qu
     return JobPage(items=[await _shown(ledger, job) for job in page], next_cursor=more)
 
 
-@api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(ScopeMissing, NotFound, BadReference))
+@api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(NotFound, BadReference))
 async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
     """Look at how far a bulk revocation is."""
     found = await _permitted(ledger, asker, job)
@@ -154,7 +151,7 @@ async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: JobRef
     "/v1/revocations/{job}/cancel",
     instead_of=("DELETE /v1/revocations/{job}",),
     scope=_SCOPE,
-    refusals=(ScopeMissing, NotFound, BadReference),
+    refusals=(NotFound, BadReference),
 )
 async def cancel_revocation(
     ledger: Ledger, asker: Asker[Principal], *, job: JobRef, _: Body[Resumption], if_match: IfMatch

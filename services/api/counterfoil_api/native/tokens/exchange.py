@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec import UNSET
 
 from counterfoil.core.duration import seconds
-from counterfoil.core.refusals import BadDuration, BadScope, BeyondCaller, EntryTooLarge
+from counterfoil.core.refusals import BadDuration, BeyondCaller, EntryTooLarge
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.http.errors import CredentialsRefused
@@ -19,7 +19,7 @@ from counterfoil_api.operations.reading import Body, Presented
 api = Api("bearers", OURS)
 
 
-@api.post("/v1/exchange", refusals=(BadScope, BadDuration, BeyondCaller, EntryTooLarge), asks=EXCHANGE, answers=BEARER)
+@api.post("/v1/exchange", refusals=(BadDuration, BeyondCaller, EntryTooLarge), asks=EXCHANGE, answers=BEARER)
 async def exchange_token(
     ledger: Ledger, approach: Presented[PresentedCredentials], body: Body[ExchangeRequest]
 ) -> BearerDocument:

@@ -21,7 +21,6 @@ from counterfoil.core.refusals import (
     BadSecret,
     OutcomeUnknown,
     Refusal,
-    ScopeMissing,
     SecretTaken,
     Unavailable,
     UnknownUser,
@@ -69,7 +68,6 @@ Answer = Imported | Refusal
 @api.post(
     "/v1/tokens/import",
     scope="tokens.import",
-    refusals=(ScopeMissing,),
     asks=IMPORTS,
     longest_body=LONGEST_BODY,
 )

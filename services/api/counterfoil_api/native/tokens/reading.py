@@ -9,10 +9,9 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from counterfoil.core import moments
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.history import Past, past
 from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.refusals import BadReference, BadText, NotFound, ScopeMissing, UnknownUser
+from counterfoil.core.refusals import BadText, NotFound
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil_api.auth.conventions import OURS
@@ -84,7 +83,7 @@ class EventQuery(Given, frozen=True, kw_only=True):
 @api.get(
     "/v1/tokens",
     scope="tokens.read",
-    refusals=(ScopeMissing, BadCursor, BadText, UnknownUser),
+    refusals=(BadText,),
     answers=TOKENS,
 )
 async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
@@ -118,7 +117,6 @@ def _owner_of(wanted: Filter) -> Owner | None:
 @api.get(
     "/v1/tokens/{ref}",
     scope="tokens.read",
-    refusals=(ScopeMissing, NotFound, BadReference),
     answers=TOKEN,
 )
 async def get_token(
@@ -145,7 +143,6 @@ async def get_token(
 @api.get(
     "/v1/tokens/{ref}/events",
     scope="tokens.read",
-    refusals=(ScopeMissing, NotFound, BadReference, BadCursor),
 )
 async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]) -> EventPage:
     """List what happened to a token."""

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadReference, NotFound
+from counterfoil.core.refusals import BadReference, NotFound, Refuses
 from counterfoil.postgres.listing import Listed, one
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.ledger import Ledger
@@ -20,6 +20,7 @@ TokenRef = Annotated[
         "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
         "42",
     ),
+    Refuses((NotFound, BadReference)),
 ]
 _OWN: Final = frozenset({"tokens.read", "tokens.revoke"})
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -6,26 +6,18 @@ from msgspec.structs import replace
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
     AlreadyRevoked,
-    BadDuration,
     BadExpiry,
-    BadMetadata,
     BadNetwork,
     BadQuota,
     BadRateLimit,
-    BadReference,
-    BadScope,
-    BadText,
-    BadTrust,
     BeyondCaller,
     BeyondOwner,
     BeyondPolicy,
     EntryTooLarge,
-    NotFound,
     NothingToRenew,
     NoTrust,
     OwnerQuotaExceeded,
     RenewsItself,
-    ScopeMissing,
 )
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
@@ -48,16 +40,12 @@ from counterfoil_api.operations.retries import Retry
 api = Api("tokens", OURS)
 
 _BOUNDS = (BadNetwork, BadRateLimit, BadQuota, EntryTooLarge)
-_TARGET = (ScopeMissing, NotFound, BadReference)
 
 
 @api.patch(
     "/v1/tokens/{ref}",
     scope="tokens.update",
-    refusals=(
-        *(*_TARGET, AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy),
-        *(BadText, BadScope, BadMetadata, *_BOUNDS, BadTrust, NoTrust),
-    ),
+    refusals=(AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy, BadQuota, EntryTooLarge, NoTrust),
     asks=CHANGES,
     answers=TOKEN,
 )
@@ -98,17 +86,7 @@ async def update_token(
 @api.post(
     "/v1/tokens/{ref}/renew",
     scope="tokens.renew",
-    refusals=(
-        *_TARGET,
-        AlreadyRevoked,
-        BeyondCaller,
-        BeyondPolicy,
-        BadDuration,
-        BadExpiry,
-        NothingToRenew,
-        RenewsItself,
-        OwnerQuotaExceeded,
-    ),
+    refusals=(AlreadyRevoked, BeyondCaller, BeyondPolicy, BadExpiry, NothingToRenew, RenewsItself, OwnerQuotaExceeded),
     asks=RENEWAL,
     answers=TOKEN,
 )
@@ -140,7 +118,7 @@ async def renew_token(
 @api.post(
     "/v1/tokens/{ref}/suspend",
     scope="tokens.suspend",
-    refusals=(*_TARGET, AlreadyRevoked, BadText),
+    refusals=(AlreadyRevoked,),
     asks=SUSPENSION,
     answers=TOKEN,
 )
@@ -168,7 +146,7 @@ async def suspend_token(
 @api.post(
     "/v1/tokens/{ref}/resume",
     scope="tokens.resume",
-    refusals=(*_TARGET, AlreadyRevoked, BeyondCaller),
+    refusals=(AlreadyRevoked, BeyondCaller),
     answers=TOKEN,
 )
 async def resume_token(
@@ -194,7 +172,6 @@ async def resume_token(
     "/v1/tokens/{ref}/revoke",
     instead_of=("DELETE /v1/tokens/{ref}",),
     scope="tokens.revoke",
-    refusals=(*_TARGET, BadText),
     asks=REVOCATION,
     answers=TOKEN,
 )

@@ -7,9 +7,6 @@ from msgspec import UNSET
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
-    BadDuration,
-    BadScope,
-    BadText,
     BeyondCaller,
     BeyondOwner,
     BeyondPolicy,
@@ -66,10 +63,7 @@ async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[On
 
 @api.post(
     "/v1/login",
-    refusals=(
-        *(PasswordNeeded, NotFound, BeyondCaller, BeyondOwner, BeyondPolicy, BadScope, BadText, BadDuration),
-        *(KeyTooShort, SecretNoLongerAvailable),
-    ),
+    refusals=(PasswordNeeded, NotFound, BeyondCaller, BeyondOwner, BeyondPolicy, KeyTooShort, SecretNoLongerAvailable),
     asks=NewLogin(lifetime="1h"),
 )
 async def log_in(

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.refusals import BadReference, NotFound, ScopeMissing
+from counterfoil.core.refusals import BadReference, NotFound, Refuses, ScopeMissing
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.postgres.users import one_user
 from counterfoil_api.auth.principals import need
@@ -22,6 +22,7 @@ UserRef = Annotated[
         r"^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[^@/\s:]+@[^@/\s:]+)$",
         "7",
     ),
+    Refuses((NotFound, BadReference)),
 ]
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
     BadPassword,
-    BadText,
     BeyondCaller,
     KeyTooShort,
     LastAdministrator,
@@ -23,7 +22,7 @@ from counterfoil_api.native.documents import Ending, Resumption, Revocation
 from counterfoil_api.native.tokens import children
 from counterfoil_api.native.users.documents import NewPassword, UserDocument, UserWithPassword, user_document
 from counterfoil_api.native.users.references import SELF, UserRef, is_oneself, oneself, permitted_user
-from counterfoil_api.native.users.users import TARGET, changed, chosen
+from counterfoil_api.native.users.users import changed, chosen
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
 from counterfoil_api.operations.replies import Tagged
@@ -36,7 +35,7 @@ _LEAVE = Revocation(reason="On leave until spring.")
 @api.post(
     "/v1/users/{user}/disable",
     scope="users.disable",
-    refusals=(*TARGET, BeyondCaller, LastAdministrator, UserGone, BadText),
+    refusals=(BeyondCaller, LastAdministrator, UserGone),
     asks=_LEAVE,
 )
 async def disable_user(
@@ -54,7 +53,7 @@ async def disable_user(
     return await changed(ledger, command, key)
 
 
-@api.post("/v1/users/{user}/enable", scope="users.disable", refusals=(*TARGET, BeyondCaller, UserGone))
+@api.post("/v1/users/{user}/enable", scope="users.disable", refusals=(BeyondCaller, UserGone))
 async def enable_user(
     ledger: Ledger,
     asker: Asker[Principal],
@@ -74,7 +73,7 @@ async def enable_user(
     "/v1/users/{user}/remove",
     instead_of=("DELETE /v1/users/{user}",),
     scope="users.remove",
-    refusals=(*TARGET, BeyondCaller, LastAdministrator, BadText),
+    refusals=(BeyondCaller, LastAdministrator),
     asks=Ending(reason="Left the company."),
 )
 async def remove_user(
@@ -112,7 +111,7 @@ async def remove_user(
 @api.post(
     "/v1/users/{user}/password",
     scope="users.reset",
-    refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone, BadPassword, KeyTooShort, SecretNoLongerAvailable),
+    refusals=(PasswordNeeded, BeyondCaller, UserGone, BadPassword, KeyTooShort, SecretNoLongerAvailable),
     asks=NewPassword(),
 )
 async def change_password(
@@ -152,7 +151,7 @@ async def change_password(
     "/v1/users/{user}/totp/remove",
     instead_of=("DELETE /v1/users/self/totp",),
     scope="users.reset",
-    refusals=(*TARGET, PasswordNeeded, BeyondCaller, UserGone),
+    refusals=(PasswordNeeded, BeyondCaller, UserGone),
 )
 async def remove_totp(
     ledger: Ledger,

@@ -10,15 +10,12 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from uuid_utils.compat import uuid7
 
-from counterfoil.core.cursor import BadCursor
 from counterfoil.core.emails import checked_email
 from counterfoil.core.password import checked_password
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
     BadEmail,
     BadPassword,
-    BadReference,
-    BadScope,
     BadText,
     BeyondCaller,
     BeyondPolicy,
@@ -26,8 +23,6 @@ from counterfoil.core.refusals import (
     EntryTooLarge,
     KeyTooShort,
     LastAdministrator,
-    NotFound,
-    ScopeMissing,
     SecretNoLongerAvailable,
     UserGone,
 )
@@ -62,7 +57,6 @@ from counterfoil_api.operations.retries import Retry
 
 api = Api("users", OURS)
 
-TARGET: Final = (ScopeMissing, NotFound, BadReference)
 _PASSWORD_BYTES: Final = 18
 
 
@@ -87,18 +81,15 @@ class HappeningQuery(Given, frozen=True, kw_only=True):
     "/v1/users",
     scope="users.create",
     refusals=(
-        *(
-            ScopeMissing,
-            BeyondCaller,
-            BeyondPolicy,
-            EmailTaken,
-            BadEmail,
-            BadPassword,
-            BadScope,
-            BadText,
-            EntryTooLarge,
-        ),
-        *(KeyTooShort, SecretNoLongerAvailable),
+        BeyondCaller,
+        BeyondPolicy,
+        EmailTaken,
+        BadEmail,
+        BadPassword,
+        BadText,
+        EntryTooLarge,
+        KeyTooShort,
+        SecretNoLongerAvailable,
     ),
     asks=NewUser(email="ada@example.org", role="operator"),
 )
@@ -127,7 +118,7 @@ async def create_user(
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
-@api.get("/v1/users", scope="users.read", refusals=(ScopeMissing, BadCursor, BadText))
+@api.get("/v1/users", scope="users.read", refusals=(BadText,))
 async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
     """List the users of the account."""
     need(asker, "users.read")
@@ -146,7 +137,7 @@ async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[Us
     return UserPage(items=[user_document(user, default) for user in page], next_cursor=more)
 
 
-@api.get("/v1/users/{user}", scope="users.read", refusals=TARGET)
+@api.get("/v1/users/{user}", scope="users.read")
 async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: UserRef) -> Tagged[UserDocument]:
     """Look at a user; at oneself without any scope."""
     found = await permitted_user(ledger, asker, user, scope="users.read")
@@ -156,10 +147,7 @@ async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: UserRef) ->
 @api.patch(
     "/v1/users/{user}",
     scope="users.update",
-    refusals=(
-        *(*TARGET, BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadScope, BadText),
-        EntryTooLarge,
-    ),
+    refusals=(BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadText, EntryTooLarge),
     asks=UserChanges(role="auditor"),
 )
 async def update_user(
@@ -186,7 +174,7 @@ async def update_user(
     return await changed(ledger, command, key)
 
 
-@api.get("/v1/users/{user}/events", scope="users.read", refusals=(*TARGET, BadCursor))
+@api.get("/v1/users/{user}/events", scope="users.read")
 async def list_user_events(
     ledger: Ledger, asker: Asker[Principal], *, user: UserRef, query: Query[HappeningQuery]
 ) -> EventPage:
