@@ -17,7 +17,7 @@ PACKAGES = ("counterfoil", "counterfoil_dev", "counterfoil_api", "counterfoil_wo
 
 ORDER = """
 counterfoil.core ← counterfoil ← counterfoil.postgres ← counterfoil.door ← counterfoil.uses
-counterfoil ← counterfoil.client ← counterfoil.uses
+counterfoil ← counterfoil.documents ← counterfoil.client ← counterfoil.uses
 counterfoil.uses ← counterfoil_api.metrics ← counterfoil_api.http ← counterfoil_api.operations
 counterfoil_api.operations ← counterfoil_api.auth ← counterfoil_api.limits ← counterfoil_api
 counterfoil_api.auth ← counterfoil_api.events ← counterfoil_api
@@ -41,6 +41,7 @@ _ALL_SERVERS = frozenset({"asyncpg", "aiohttp", "dramatiq", "redis"})
 SERVERS = {
     "counterfoil.core": _ALL_SERVERS,
     "counterfoil": _ALL_SERVERS,
+    "counterfoil.documents": _ALL_SERVERS,
     "counterfoil.postgres": _ALL_SERVERS - {"asyncpg"},
 }
 

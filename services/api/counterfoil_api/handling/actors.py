@@ -6,9 +6,9 @@ from uuid import UUID
 from msgspec import UNSET
 
 from counterfoil.core.principal import Actor, Principal
+from counterfoil.documents.events import ActorDocument
 from counterfoil.postgres.names import Named, names_of
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import ActorDocument
 
 Names = Mapping[UUID, Named]
 

@@ -11,9 +11,9 @@ from msgspec import UNSET, Meta, UnsetType
 from counterfoil.core.opaque_ids import OpaqueIds
 from counterfoil.core.principal import Owner
 from counterfoil.core.subjects.token.state import Token
+from counterfoil.documents.fields import Description, Moment, Name
 from counterfoil_api.dialects.losant.scopes import shown
 from counterfoil_api.dialects.times import milliseconds
-from counterfoil_api.native.documents import Description, Moment, Name
 
 TOKEN = "token"  # noqa: S105 - the kind of an id
 USER = "user"

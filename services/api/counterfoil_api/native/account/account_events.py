@@ -1,22 +1,27 @@
 """What happened in the account beside its tokens: its policy, its users, its catalogue, and its jobs."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from counterfoil.core.events import Fact
 from counterfoil.core.principal import Principal
 from counterfoil.core.subjects.changes import Changes, changes_of
+from counterfoil.documents.events import (
+    AccountEventDocument,
+    AccountEventPage,
+    ActorDocument,
+    ChangeDocument,
+)
+from counterfoil.documents.fields import Cursor, Limit
 from counterfoil.postgres.account_events import account_events, histories
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
-from counterfoil_api.native.documents import ActorDocument, Cursor, EventDocument, Limit
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
@@ -33,30 +38,6 @@ class AccountEventQuery(PeriodQuery, frozen=True, kw_only=True):
 
     limit: Limit = 50
     cursor: Cursor | None = None
-
-
-class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One field, as it was and as it became."""
-
-    before: Any
-    after: Any
-
-
-class AccountEventDocument(EventDocument, frozen=True, kw_only=True):
-    """One thing that happened to the account, a user, a scope, a set of scopes or a bulk revocation."""
-
-    subject: ActorDocument
-    changes: Annotated[
-        dict[str, ChangeDocument] | None,
-        Meta(description="By field, such as policy.networks; null for a subject that has over 1,000 events by then."),
-    ]
-
-
-class AccountEventPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some events, and where the next ones begin."""
-
-    items: list[AccountEventDocument]
-    next_cursor: str | None
 
 
 @api.get("/v1/account/events", scope="audit.read")

@@ -1,11 +1,6 @@
 """The asker's own account: its policy, and the end of all its secrets at once."""
 
-from datetime import datetime
-from typing import Annotated
-from uuid import UUID
-
-import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
 from counterfoil.core.duration import seconds, spelt
 from counterfoil.core.principal import Principal
@@ -13,57 +8,20 @@ from counterfoil.core.refusals import BadDuration, BadPolicy, NotFound, ShutsYou
 from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil.documents.account import AccountChanges, AccountDocument, PolicyDocument
+from counterfoil.documents.token_changes import Revocation
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import Given, Lifetime, Name, Revocation, Span
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.replies import Tagged
 from counterfoil_api.operations.retries import Retry
 
 api = Api("accounts", OURS)
-
-Network = Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])]
-
-
-class PolicyDocument(Given, frozen=True, kw_only=True):
-    """What an account asks of its tokens: lifetimes, notices before an expiry, and the networks it is used from.
-
-    Nothing of it is retroactive: tokens that live longer already go on to their end. `notices` null means those of
-    the installation, an empty `networks` means from anywhere. With `catalogue_closed`, scopes that are not
-    Counterfoil's own are granted only if the catalogue describes them.
-    """
-
-    max_lifetime: Lifetime | None = None
-    default_lifetime: Lifetime | None = None
-    notices: tuple[Span, ...] | None = None
-    networks: tuple[Network, ...] = ()
-    catalogue_closed: bool = False
-
-
-class AccountDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """An account. At `valid_after` all secrets that it had were ended; those made since are good."""
-
-    id: UUID
-    name: str | None
-    parent: UUID | None
-    policy: PolicyDocument
-    valid_after: datetime | None
-    created_at: datetime
-    updated_at: datetime
-    revision: int
-
-
-class AccountChanges(Given, frozen=True, kw_only=True):
-    """What to change; the policy is replaced as a whole. `shut_me_out` allows networks that you are not in."""
-
-    name: Name | UnsetType = UNSET
-    policy: PolicyDocument | UnsetType = UNSET
-    shut_me_out: bool = False
 
 
 @api.get("/v1/account", scope="account.read")

@@ -1,14 +1,15 @@
 """What was tried in vain: the failures that concern an account, by the minute."""
 
-from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-import msgspec
 from msgspec import Meta
 
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Denied, Forbidden, SecretTaken
+from counterfoil.documents.attempts import AttemptDocument, AttemptPage
+from counterfoil.documents.events import ActorDocument
+from counterfoil.documents.fields import Cursor, Limit
 from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
@@ -19,7 +20,6 @@ from counterfoil_api.http.problems import kind_of
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
-from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
@@ -40,27 +40,6 @@ class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
     subject: ActorRef | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
-
-
-class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """How often one thing was tried in vain within one minute."""
-
-    minute: datetime
-    kind: Annotated[str, Meta(description="login-failed, or the last part of the type of the problem answered.")]
-    subject: Annotated[UUID | None, Meta(description="The token or user; null where too many to be told apart.")]
-    named: Annotated[
-        ActorDocument | None, Meta(description="What it is called now; null if it is gone or may not be seen.")
-    ]
-    network: Annotated[str, Meta(description="Where the latest came from: a /24 or a /64, never an address.")]
-    count: int
-    last_at: datetime
-
-
-class AttemptPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some attempts, and where the next ones begin."""
-
-    items: list[AttemptDocument]
-    next_cursor: str | None
 
 
 @api.get("/v1/attempts", scope="audit.read")

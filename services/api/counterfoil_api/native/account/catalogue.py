@@ -3,10 +3,6 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-import msgspec
-from msgspec import Meta
-
-from counterfoil.core import text
 from counterfoil.core.builtin_scopes import WORDS
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound
@@ -14,77 +10,23 @@ from counterfoil.core.subjects import scope_catalogue as core
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.text import normal
+from counterfoil.documents.fields import SCOPE, Cursor, Given, Limit
+from counterfoil.documents.scope_catalogue import ScopeDocument, ScopeGiven, ScopePage, SetDocument, SetGiven, SetPage
 from counterfoil.postgres.scope_catalogue import by_name, those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.builtin_scopes import SETS
-from counterfoil_api.native.documents import SCOPE, Cursor, Given, Limit, Scopes
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("scopes", OURS)
 
-Sentence = Annotated[
-    str,
-    Meta(
-        max_length=500, examples=["Read invoices, but not who pays them."], extra_json_schema={"pattern": text.PATTERN}
-    ),
-]
-
 
 ScopeName = Annotated[str, path_type("A scope, such as invoices.read.", SCOPE, "invoices.read")]
 SetName = Annotated[str, path_type("The name of a set of scopes.", "^[^/]{1,255}$", "accounting")]
-
-
-class ScopeGiven(Given, frozen=True, kw_only=True):
-    """What a scope means, in a sentence, and where more is to be read."""
-
-    sentence: Sentence
-    documentation: Annotated[str, Meta(max_length=2_048, examples=["https://docs.example/invoices"])] | None = None
-
-
-class SetGiven(Given, frozen=True, kw_only=True):
-    """Scopes that are granted together."""
-
-    sentence: Sentence = ""
-    scopes: Annotated[Scopes, Meta(extra_json_schema={"minItems": 1})]
-
-
-class ScopeDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A scope of the catalogue; those of Counterfoil itself are built in and have no revision."""
-
-    scope: str
-    sentence: str
-    documentation: str | None = None
-    built_in: bool = False
-    revision: int | None = None
-
-
-class SetDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A set of the catalogue."""
-
-    name: str
-    sentence: str
-    scopes: tuple[str, ...]
-    built_in: bool = False
-    revision: int | None = None
-
-
-class ScopePage(msgspec.Struct, frozen=True, kw_only=True):
-    """Scopes by name; the built-in ones come with the first page."""
-
-    items: list[ScopeDocument]
-    next_cursor: str | None
-
-
-class SetPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Sets by name; the built-in ones come with the first page."""
-
-    items: list[SetDocument]
-    next_cursor: str | None
 
 
 class CatalogueQuery(Given, frozen=True, kw_only=True):

@@ -16,13 +16,14 @@ from counterfoil.core.refusals import BadEmail, BadPassword, BeyondCaller
 from counterfoil.core.subjects.account import CreateAccount
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.unit_of_work import AllOrNothing
+from counterfoil.documents.account import AccountDocument
+from counterfoil.documents.fields import Cursor, Given, Limit, Name
 from counterfoil.postgres.scope_catalogue import family
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.account.accounts import AccountDocument, account_document, own_account, shown
-from counterfoil_api.native.documents import Cursor, Given, Limit, Name
+from counterfoil_api.native.account.accounts import account_document, own_account, shown
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
 from counterfoil_api.operations.replies import Made

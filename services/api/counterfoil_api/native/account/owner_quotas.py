@@ -1,13 +1,10 @@
 """Quotas of owners: how often all of an owner's tokens may be used, and how many of them may live."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
-from counterfoil.core.bounds import QUOTA_LIMIT
 from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import (
@@ -20,13 +17,15 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.owner_quota import LiftQuota, QuotaOfOwner, SetQuota
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil.documents.fields import Cursor, Given, Limit
+from counterfoil.documents.owner_quotas import QuotaDocument, QuotaGiven, QuotaPage
+from counterfoil.documents.owners import OwnerDocument, OwnerGiven
 from counterfoil.postgres import owner_quotas as sql
 from counterfoil.postgres.scope_catalogue import by_name, those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.answering import executed
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import Cursor, Given, Limit, OwnerDocument, OwnerGiven, RateLimit
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
@@ -39,38 +38,6 @@ OwnerType = Annotated[str, path_type("What the owner is.", "^(user|application|s
 OwnerId = Annotated[
     str, path_type("The owner's id; a user's number or e-mail address, too.", "^[^/]{1,255}$", "billing")
 ]
-Number = Annotated[int, Meta(ge=1, le=QUOTA_LIMIT)]
-
-
-class QuotaGiven(Given, frozen=True, kw_only=True):
-    """What an owner may do and have; at least one limit. What is null is any number."""
-
-    rate_limit: RateLimit | None = None
-    max_uses: Annotated[Number | None, Meta(description="Uses of all the owner's tokens together.")] = None
-    max_tokens: Annotated[Number | None, Meta(description="Tokens that live: not revoked, not expired, no login.")] = (
-        None
-    )
-
-
-class QuotaDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The quota of an owner, and how much of it is taken."""
-
-    owner: OwnerDocument
-    rate_limit: Annotated[str | None, Meta(description="Calls with all the owner's tokens; null is any number.")]
-    max_uses: int | None
-    uses_left: Annotated[int | None, Meta(description="What is left of `max_uses`.")]
-    max_tokens: int | None
-    tokens: Annotated[int, Meta(description="How many tokens live: not revoked, not expired, no login.")]
-    created_at: datetime
-    updated_at: datetime
-    revision: int
-
-
-class QuotaPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some quotas, and where the next ones begin."""
-
-    items: list[QuotaDocument]
-    next_cursor: str | None
 
 
 class QuotaQuery(Given, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from counterfoil.core.moments import MEANING
+from counterfoil.documents.fields import Ago, Given
 from counterfoil.postgres.periods import Period
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.native.documents import Ago, Given
 from counterfoil_api.native.tokens.filters import moment
 
 Since = Annotated[Ago, Meta(description=f"From then on. {MEANING} 7d is seven days ago.")]

@@ -1,15 +1,17 @@
 """Reads: who looked at tokens that are not their own, and at the log."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
 from counterfoil.core.events import Fact
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.subjects.access import Read, access_id_of
+from counterfoil.documents.fields import Cursor, Limit
+from counterfoil.documents.reads import LogRangeDocument, ReadDocument, ReadPage
 from counterfoil.postgres.access_log import reads_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
@@ -17,7 +19,6 @@ from counterfoil_api.handling.actors import Names, actor_document, names
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
-from counterfoil_api.native.documents import ActorDocument, Cursor, Limit
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Query
 
@@ -30,39 +31,6 @@ class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
     reader: ActorRef | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
-
-
-class LogRangeDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The positions of the log that were read, from the lowest to the highest; `last` below `first`: nothing was there.
-
-    `filters` counts the calls that used each filter, `none` those that used none.
-    """
-
-    first: int
-    last: int
-    filters: dict[str, int]
-
-
-class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What one reader has read in the `seconds` before `at`: how often of which kind, and how many rows they saw."""
-
-    at: datetime
-    reader: ActorDocument
-    calls: Annotated[
-        dict[str, int], Meta(description="By kind: list, token, past, events, alerts, reads, log, whole_log.")
-    ]
-    shown: int
-    tokens: Annotated[tuple[UUID, ...], Meta(description="Those asked for by name, a hundred at most.")]
-    seconds: int
-    log: Annotated[LogRangeDocument | None, Meta(description="What of the log; null for all other reads.")]
-    version: Annotated[int, Meta(description="In this reader's own count.")]
-
-
-class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some reads, and where the next ones begin."""
-
-    items: list[ReadDocument]
-    next_cursor: str | None
 
 
 @api.get("/v1/reads", scope="audit.read")

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.refusals import BadScope
+from counterfoil.documents.bearers import BearerDocument
 from counterfoil_api.auth.credentials import BearerGiven, SecretGiven, token
 from counterfoil_api.http.errors import InvalidRequest, TargetRefused
-from counterfoil_api.native.documents import BearerDocument
 from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET
 
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"

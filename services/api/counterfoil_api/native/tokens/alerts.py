@@ -8,13 +8,14 @@ from msgspec import Meta
 from counterfoil.core.duration import length
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadDuration, BadReference
+from counterfoil.documents.fields import Cursor, Given, Limit, Span
+from counterfoil.documents.tokens import AlertPage
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
 from counterfoil.postgres.liveness import database_time
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef
-from counterfoil_api.native.documents import AlertPage, Cursor, Given, Limit, Span
 from counterfoil_api.native.tokens.filters import creator_meant
 from counterfoil_api.native.tokens.showing import alert_document
 from counterfoil_api.operations.api import Api

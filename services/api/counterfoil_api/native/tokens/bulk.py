@@ -28,6 +28,7 @@ from counterfoil.core.subjects.bulk_revocation import (
 )
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.text import checked_reason
+from counterfoil.documents.token_changes import Resumption
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
 from counterfoil.postgres.bulk_revocations import job_by_id, latest_jobs, progress
@@ -39,7 +40,6 @@ from counterfoil_api.auth.principals import is_for, reach
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import Resumption
 from counterfoil_api.native.tokens.bulk_documents import (
     LEAKED,
     REQUEST,

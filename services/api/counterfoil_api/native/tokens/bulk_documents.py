@@ -7,7 +7,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from counterfoil_api.native.documents import ActorDocument, Cursor, Given, Limit, OwnerDocument, TokenPlanned, Why
+from counterfoil.documents.events import ActorDocument
+from counterfoil.documents.fields import Cursor, Given, Limit, Why
+from counterfoil.documents.owners import OwnerDocument
+from counterfoil.documents.tokens import TokenPlanned
 from counterfoil_api.native.tokens.filters import TokenFilter
 from counterfoil_api.operations.reading import path_type
 

@@ -5,10 +5,11 @@ from typing import Literal, cast
 import msgspec
 
 from counterfoil.core.subjects.bulk_revocation import BulkRevocation
+from counterfoil.documents.owners import OwnerDocument
+from counterfoil.documents.tokens import TokenPlanned
 from counterfoil.postgres.bulk_revocations import Progress
 from counterfoil.postgres.selection import Look
 from counterfoil_api.handling.actors import bare
-from counterfoil_api.native.documents import OwnerDocument, TokenPlanned
 from counterfoil_api.native.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, Used
 
 Status = Literal["accepted", "running", "finished", "cancelled"]

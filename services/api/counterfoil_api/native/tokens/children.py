@@ -11,12 +11,13 @@ from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.subjects.token.commands import TokenCommand
 from counterfoil.core.text import checked_reason
 from counterfoil.core.unit_of_work import AllOrNothing
+from counterfoil.documents.token_changes import Ending
+from counterfoil.documents.tokens import ChildrenDocument
 from counterfoil.postgres.descent import children_of
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
 from counterfoil_api.auth.principals import is_for, reach
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import ChildrenDocument, Ending
 from counterfoil_api.native.tokens.bulk import described, turn
 from counterfoil_api.native.tokens.bulk_showing import sample
 

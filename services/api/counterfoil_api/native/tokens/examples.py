@@ -4,22 +4,12 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from counterfoil_api.native.documents import (
-    ActorDocument,
-    BearerDocument,
-    Ending,
-    ExchangeRequest,
-    Issued,
-    NewToken,
-    OwnerDocument,
-    OwnerGiven,
-    Renewal,
-    Rotation,
-    Suspension,
-    TokenChanges,
-    TokenDocument,
-    TokenPage,
-)
+from counterfoil.documents.bearers import BearerDocument, ExchangeRequest
+from counterfoil.documents.events import ActorDocument
+from counterfoil.documents.imports import DigestGiven, Imports, TokenFromElsewhere
+from counterfoil.documents.owners import OwnerDocument, OwnerGiven
+from counterfoil.documents.token_changes import Ending, NewToken, Renewal, Rotation, Suspension, TokenChanges
+from counterfoil.documents.tokens import Issued, TokenDocument, TokenPage
 
 _BORN: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 _ID: Final = UUID("019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
@@ -79,4 +69,16 @@ BEARER: Final = BearerDocument(
     expires_in=3600,
     scope="archive.read",
     jti=_ID,
+)
+IMPORTS: Final = Imports(
+    tokens=(
+        TokenFromElsewhere(
+            name="nightly-backup",
+            owner=OwnerGiven(type="service", id="backup"),
+            scopes=("archive.read",),
+            digest=DigestGiven(
+                algorithm="sha256", value="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+            ),
+        ),
+    )
 )

@@ -6,11 +6,11 @@ from msgspec import UNSET
 
 from counterfoil.core.duration import seconds
 from counterfoil.core.refusals import BadDuration, BeyondCaller, EntryTooLarge
+from counterfoil.documents.bearers import BearerDocument, ExchangeRequest
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.http.errors import CredentialsRefused
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import BearerDocument, ExchangeRequest
 from counterfoil_api.native.tokens.examples import BEARER, EXCHANGE
 from counterfoil_api.native.tokens.token_exchange import BearerRequest, with_secret
 from counterfoil_api.operations.api import Api

@@ -14,12 +14,12 @@ from counterfoil.core.principal import NIL, Owner, Principal
 from counterfoil.core.refusals import ScopeMissing, UnknownUser
 from counterfoil.core.subjects.token.state import Status
 from counterfoil.core.text import METADATA_LIMIT, normal
+from counterfoil.documents.fields import Ago, Ahead, Given, Glob
 from counterfoil.postgres.listing import Filter
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
-from counterfoil_api.native.documents import Ago, Ahead, Given, Glob
 from counterfoil_api.native.users.references import user_meant
 
 Where = Literal["query", "body"]

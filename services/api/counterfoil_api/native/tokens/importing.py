@@ -33,6 +33,8 @@ from counterfoil.core.subjects.token.state import Context, Token, evolve, room_a
 from counterfoil.core.subjects.user import User
 from counterfoil.core.text import normal
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil.documents.imports import Imported, ImportReport, Imports, TokenFromElsewhere
+from counterfoil.documents.owners import OwnerGiven
 from counterfoil.postgres.imported_secrets import creations, holders
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.owner_quotas import rooms
@@ -47,8 +49,7 @@ from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of, problem_document
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.accounts import own_account
-from counterfoil_api.native.documents import OwnerGiven
-from counterfoil_api.native.tokens.import_documents import IMPORTS, Imported, ImportReport, Imports, TokenFromElsewhere
+from counterfoil_api.native.tokens.examples import IMPORTS
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, ClientAddress

@@ -37,6 +37,9 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.token.state import Token, refusal_for
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil.documents.owners import OwnerGiven
+from counterfoil.documents.token_changes import Copy, NewToken, Rotation
+from counterfoil.documents.tokens import Issued, TokenDocument
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
 from counterfoil.uses.issue import Wish
@@ -48,7 +51,6 @@ from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.wishes import Turn, issue, rotate, trusting
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.catalogue import expanded
-from counterfoil_api.native.documents import Copy, Issued, NewToken, OwnerGiven, Rotation, TokenDocument
 from counterfoil_api.native.tokens.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.native.tokens.references import TokenRef, permitted
 from counterfoil_api.native.tokens.showing import token_document

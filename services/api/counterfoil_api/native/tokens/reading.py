@@ -12,6 +12,9 @@ from counterfoil.core import moments
 from counterfoil.core.history import Past, past
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadText, NotFound
+from counterfoil.documents.events import EventPage, SubjectDocument
+from counterfoil.documents.fields import Cursor, Given, Limit
+from counterfoil.documents.tokens import AsOf, TokenDocument, TokenPage
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
 from counterfoil_api.auth.conventions import OURS
@@ -19,16 +22,6 @@ from counterfoil_api.auth.principals import is_for, is_own
 from counterfoil_api.handling.actors import Names, names
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import (
-    AsOf,
-    Cursor,
-    EventPage,
-    Given,
-    Limit,
-    SubjectDocument,
-    TokenDocument,
-    TokenPage,
-)
 from counterfoil_api.native.tokens.examples import TOKEN, TOKENS
 from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, wanted_by
 from counterfoil_api.native.tokens.references import TokenRef, permitted

@@ -9,11 +9,14 @@ import msgspec
 from counterfoil.core.events import Fact
 from counterfoil.core.subjects.token.state import Context, Token, refusal_for, status_at, used_up
 from counterfoil.core.trust import Trust
+from counterfoil.documents.events import EventDocument
+from counterfoil.documents.owners import OwnerDocument
+from counterfoil.documents.tokens import AlertDocument, TokenDocument
+from counterfoil.documents.trusts import TrustDocument
 from counterfoil.postgres.alerts import Alert
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.handling.actors import Names, actor_document, bare
 from counterfoil_api.http.problems import kind_of
-from counterfoil_api.native.documents import AlertDocument, EventDocument, OwnerDocument, TokenDocument, TrustDocument
 
 
 def token_document(

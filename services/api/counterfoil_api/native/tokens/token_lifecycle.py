@@ -21,12 +21,13 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
+from counterfoil.documents.token_changes import Ending, Renewal, Resumption, Suspension, TokenChanges
+from counterfoil.documents.tokens import TokenDocument
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.handling.described import Undescribed, undescribed
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import Ending, Renewal, Resumption, Suspension, TokenChanges, TokenDocument
 from counterfoil_api.native.tokens import children
 from counterfoil_api.native.tokens.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
 from counterfoil_api.native.tokens.references import TokenRef, permitted

@@ -2,8 +2,8 @@
 
 from msgspec.structs import replace
 
+from counterfoil.documents.tokens import TokenDocument, WarningDocument
 from counterfoil_api.handling.described import Undescribed
-from counterfoil_api.native.documents import TokenDocument, WarningDocument
 
 
 def warned(document: TokenDocument, foreign: Undescribed) -> TokenDocument:

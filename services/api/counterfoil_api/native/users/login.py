@@ -17,16 +17,18 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil.documents.token_changes import Resumption
+from counterfoil.documents.tokens import Issued
+from counterfoil.documents.users import Enrolled, Enrolment, LoggedIn, NewLogin, OneTimeCode
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.wishes import issue
 from counterfoil_api.http.errors import BadCode, PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import Issued, Resumption
 from counterfoil_api.native.tokens.showing import token_document
-from counterfoil_api.native.users.documents import Enrolled, Enrolment, LoggedIn, NewLogin, OneTimeCode, user_document
 from counterfoil_api.native.users.references import oneself
+from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
 from counterfoil_api.operations.replies import Made, Tagged

@@ -7,11 +7,11 @@ from uuid import UUID
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadReference, NotFound, Refuses, ScopeMissing
 from counterfoil.core.subjects.user import User, owner_of
+from counterfoil.documents.owners import OwnerGiven
 from counterfoil.postgres.users import one_user
 from counterfoil_api.auth.principals import need
 from counterfoil_api.http.errors import PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import OwnerGiven
 from counterfoil_api.operations.reading import path_type
 
 SELF: Final = "self"

@@ -14,14 +14,15 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil.documents.token_changes import Ending, Resumption, Revocation
+from counterfoil.documents.users import NewPassword, UserDocument, UserWithPassword
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.http.errors import PasswordNeeded
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import Ending, Resumption, Revocation
 from counterfoil_api.native.tokens import children
-from counterfoil_api.native.users.documents import NewPassword, UserDocument, UserWithPassword, user_document
 from counterfoil_api.native.users.references import SELF, UserRef, is_oneself, oneself, permitted_user
+from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.native.users.users import changed, chosen
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch

@@ -31,6 +31,10 @@ from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import CreateUser, UpdateUser
 from counterfoil.core.subjects.user_events import Role
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
+from counterfoil.documents.events import EventPage
+from counterfoil.documents.fields import Cursor, Given, Glob, Limit
+from counterfoil.documents.tokens import ChildrenDocument
+from counterfoil.documents.users import NewUser, UserChanges, UserDocument, UserPage, UserWithPassword
 from counterfoil.postgres.timeline import events_of
 from counterfoil.postgres.users import UserFilter, users_of
 from counterfoil_api.auth.conventions import OURS
@@ -39,17 +43,9 @@ from counterfoil_api.handling.actors import names
 from counterfoil_api.handling.answering import answered
 from counterfoil_api.handling.described import refuse_undescribed
 from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.documents import ChildrenDocument, Cursor, EventPage, Given, Glob, Limit
 from counterfoil_api.native.tokens.showing import event_document
-from counterfoil_api.native.users.documents import (
-    NewUser,
-    UserChanges,
-    UserDocument,
-    UserPage,
-    UserWithPassword,
-    user_document,
-)
 from counterfoil_api.native.users.references import UserRef, permitted_user
+from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Tagged

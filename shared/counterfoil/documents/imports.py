@@ -1,4 +1,4 @@
-"""What travels when tokens are imported: what is known of them elsewhere, and what became of each here."""
+"""Imports of tokens from another system: the request and the report."""
 
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.imported_secrets import LONGEST, Algorithm
-from counterfoil_api.native.documents import (
+from counterfoil.documents.fields import (
     Description,
     Given,
     Lifetime,
@@ -16,10 +16,10 @@ from counterfoil_api.native.documents import (
     Moment,
     Name,
     Networks,
-    OwnerGiven,
     RateLimit,
     Scopes,
 )
+from counterfoil.documents.owners import OwnerGiven
 
 MOST: Final = 1_000
 
@@ -76,17 +76,3 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     already: int
     refused: int
     results: list[Imported]
-
-
-IMPORTS: Final = Imports(
-    tokens=(
-        TokenFromElsewhere(
-            name="nightly-backup",
-            owner=OwnerGiven(type="service", id="backup"),
-            scopes=("archive.read",),
-            digest=DigestGiven(
-                algorithm="sha256", value="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-            ),
-        ),
-    )
-)

@@ -1,4 +1,4 @@
-"""What travels about users: the bodies that callers send, and the documents that they get; no hash, no seed."""
+"""Users: the bodies of requests, and the documents that callers read; no hash, no seed."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -7,24 +7,9 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil.core import text
-from counterfoil.core.emails import EMAIL_PATTERN
-from counterfoil.core.subjects.user import User, login_of
 from counterfoil.core.subjects.user_events import Role
-from counterfoil_api.native.documents import ChildrenDocument, Given, Issued, Lifetime, Name, Scopes
-
-_ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
-Email = Annotated[
-    str,
-    Meta(examples=["ada@example.org"], extra_json_schema={"pattern": _ADDRESS, "maxLength": 255}),
-]
-Password = Annotated[
-    str,
-    Meta(
-        description="12 characters to 1,024 bytes, of whatever kind; without it one is made up and shown once.",
-        extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]*$", "minLength": 12, "maxLength": 1_024},
-    ),
-]
+from counterfoil.documents.fields import Email, Given, Lifetime, Name, Password, Scopes
+from counterfoil.documents.tokens import ChildrenDocument, Issued
 
 
 class NewUser(Given, frozen=True, kw_only=True):
@@ -119,16 +104,3 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
 
     user: UserDocument
     issued: Issued
-
-
-def user_document(state: object, default_account: UUID) -> UserDocument:
-    """How a user is shown; those of the default account log in with their e-mail address alone."""
-    if not isinstance(state, User):
-        raise TypeError("a command about a user ends in one")
-    status: Literal["active", "disabled", "removed"] = state.status  # type: ignore[assignment] # one of these
-    return UserDocument(
-        id=state.id, number=state.number, account=state.account, email=state.name,
-        login=None if state.name is None else login_of(state.name, state.account, default_account), role=state.role,
-        scopes=state.scopes, status=status, totp=state.totp, recovery_codes=len(state.recovery_codes),
-        created_at=state.created_at, updated_at=state.updated_at, revision=state.revision,
-    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The documents that the API sends and receives, and that the client shares."""

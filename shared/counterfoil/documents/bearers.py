@@ -1,0 +1,33 @@
+"""Short-lived bearers: the request and the reply."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from counterfoil.documents.fields import _DURATION, Audience, Given, Scopes
+
+
+class ExchangeRequest(Given, frozen=True, kw_only=True):
+    """For whom the bearer is, and what it may do: without `scopes` all that the token may."""
+
+    audience: Audience | Annotated[tuple[Audience, ...], Meta(max_length=20)] = ()
+    scopes: Scopes | UnsetType = UNSET
+    lifetime: Annotated[
+        str | None,
+        Meta(
+            description="How long the bearer lives at most, such as 5m; what is longer than allowed is cut.",
+            extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
+        ),
+    ] = None
+
+
+class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A bearer, as RFC 6749 5.1 shows it."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the name of a type
+    expires_in: int
+    scope: str
+    jti: UUID
