@@ -6,9 +6,7 @@ import pytest
 
 from counterfoil.core.refusals import Refusal
 from counterfoil_api.http.problems import KINDS
-from messages.found import every_message
-
-MESSAGES = list(every_message())
+from messages.found import Message, every_message
 
 LEAKS = re.compile(
     r"RFC3339 encoded|msgspec|asyncpg|badly formed hexadecimal|ssl:default|Expected `|<class |object at 0x"
@@ -16,17 +14,22 @@ LEAKS = re.compile(
 """Words of a library or of Python's own, which say nothing to somebody who only called us."""
 
 
+@pytest.fixture(scope="module")
+def messages() -> list[Message]:
+    return list(every_message())
+
+
 def everything(kind: type[Refusal]) -> set[type[Refusal]]:
     return {kind}.union(*(everything(each) for each in kind.__subclasses__()))
 
 
-def test_the_list_of_messages_reaches_every_room() -> None:
-    assert {message.room for message in MESSAGES} >= {"refusals", "settings", "cli", "api", "core"}
-    assert len(MESSAGES) > 400
+def test_the_list_of_messages_reaches_every_room(messages: list[Message]) -> None:
+    assert {message.room for message in messages} >= {"refusals", "settings", "cli", "api", "core"}
+    assert len(messages) > 400
 
 
-def test_no_message_quotes_a_library() -> None:
-    assert [message for message in MESSAGES if LEAKS.search(message.text)] == []
+def test_no_message_quotes_a_library(messages: list[Message]) -> None:
+    assert [message for message in messages if LEAKS.search(message.text)] == []
 
 
 @pytest.mark.parametrize("kind", sorted(everything(Refusal), key=repr))

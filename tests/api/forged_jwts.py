@@ -17,10 +17,11 @@ from api.oidc_issuer import AUDIENCE, OidcIssuer, SigningKey, b64, part
 AT = int(time.time())
 _P256_ORDER = 0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551
 _WEAK = rsa.generate_private_key(65_537, 1_024)
-_OTHERS = [SigningKey(rsa.generate_private_key(65_537, 2_048), kid) for kid in ("enc", "wrap", "leaked", "rs512")]
+_OTHER = rsa.generate_private_key(65_537, 2_048)  # one for all others, since making one takes long
+_OTHERS = [SigningKey(_OTHER, kid) for kid in ("enc", "wrap", "leaked", "rs512")]
 _EC = ec.generate_private_key(ec.SECP256R1())
 _ED = ed25519.Ed25519PrivateKey.generate()
-_STRANGER = SigningKey(rsa.generate_private_key(65_537, 2_048), "first")
+_STRANGER = SigningKey(_OTHER, "first")
 _ONE = "AQ"
 
 Signer = Callable[[str], bytes]

@@ -41,9 +41,9 @@ def _messages_of(file: Path) -> Iterator[Message]:
 
 
 def _room(name: str) -> str:
-    if name.endswith(("refusals.py", "complaints.py")) and "/cli/" not in name:
+    if name.endswith("core/refusals.py"):
         return "refusals"
-    if name.endswith(("settings.py", "readings.py")):
+    if name.endswith(("settings.py", "setting_parsers.py")):
         return "settings"
     if "/cli/" in name:
         return "cli"
