@@ -120,7 +120,7 @@ class Api:
         method: str,
         path: str,
         *,
-        executes: tuple[type[Executed], ...] = (),
+        executes: tuple[Executed, ...] = (),
         refusals: Refusals = (),
         scope: str | None = None,
         asks: object = None,

@@ -5,7 +5,7 @@ values names theirs with a marker: `Annotated[str, Meta(…), Refuses((BadCursor
 """
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Final, Protocol
+from typing import Final, Protocol
 
 from counterfoil.core.refusals import KeyTooShort, Refusal, Refuses, ScopeMissing, SecretNoLongerAvailable
 from counterfoil_api.operations.forms import fields_in, parts
@@ -14,9 +14,11 @@ Refusals = tuple[type[Refusal], ...]
 
 
 class Executed(Protocol):
-    """A command as an operation knows it."""
+    """A class of commands, as an operation knows it."""
 
-    refusals: ClassVar[Refusals]
+    @property
+    def refusals(self) -> Refusals:
+        """What may be refused when a command of this class is decided."""
 
 
 SECRET_REPLY: Final[Refusals] = (KeyTooShort, SecretNoLongerAvailable)
@@ -24,7 +26,7 @@ SECRET_REPLY: Final[Refusals] = (KeyTooShort, SecretNoLongerAvailable)
 
 
 def refusals_of(
-    commands: Iterable[type[Executed]], hints: Iterable[object], scope: str | None, further: Refusals = ()
+    commands: Iterable[Executed], hints: Iterable[object], scope: str | None, further: Refusals = ()
 ) -> Refusals:
     """Return each refusal once: of these commands, of the types of the parameters, of a missing scope, and further."""
     found = [refusal for command in commands for refusal in command.refusals]

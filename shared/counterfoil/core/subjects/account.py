@@ -13,7 +13,15 @@ from counterfoil.core import text
 from counterfoil.core.bounds import Address, admits, checked_networks
 from counterfoil.core.duration import FOREVER, length
 from counterfoil.core.events import Event, Fact, Private
-from counterfoil.core.refusals import AlreadyExists, BadDuration, BadNetwork, BadPolicy, BeyondPolicy, NotFound
+from counterfoil.core.refusals import (
+    AlreadyExists,
+    BadDuration,
+    BadNetwork,
+    BadPolicy,
+    BeyondCaller,
+    BeyondPolicy,
+    NotFound,
+)
 from counterfoil.core.subjects.subject import (
     Around,
     SubjectCommand,
@@ -100,12 +108,16 @@ EVENTS: Final[dict[str, type[Event]]] = {
 class CreateAccount(SubjectCommand, frozen=True, kw_only=True):
     """Open an account; `id` and `account` are the same."""
 
+    refusals = (BeyondCaller,)
+
     name: str
     parent: UUID | None = None
 
 
 class ChangeAccount(SubjectCommand, frozen=True, kw_only=True):
     """Change its name or its policy as a whole; what is UNSET stays."""
+
+    refusals = (BadPolicy,)
 
     name: str | UnsetType = UNSET
     policy: Policy | UnsetType = UNSET

@@ -75,6 +75,8 @@ EVENTS: Final[dict[str, type[Event]]] = {
 class AcceptBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
     """Have all tokens of a plan revoked; `description` is the filter that they were found by."""
 
+    refusals = (AlreadyExists,)
+
     plan: str
     total: int
     reason: str

@@ -45,6 +45,8 @@ EVENTS: Final[dict[str, type[Event]]] = {"set": QuotaSet, "lifted": QuotaLifted}
 class SetQuota(SubjectCommand, frozen=True, kw_only=True):
     """Give an owner a quota in place of any other; what is None is any number."""
 
+    refusals = (BadQuota,)
+
     owner: Owner
     rate_limit: str | None = None
     max_uses: int | None = None
@@ -53,6 +55,8 @@ class SetQuota(SubjectCommand, frozen=True, kw_only=True):
 
 class LiftQuota(SubjectCommand, frozen=True, kw_only=True):
     """Take an owner's quota away."""
+
+    refusals = (NotFound,)
 
     owner: Owner
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from counterfoil.core import scopes, text
 from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.principal import ANYBODY, refuse_beyond
-from counterfoil.core.refusals import BadLink, BadScope, BadText, NotFound
+from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound
 from counterfoil.core.subjects.subject import (
     Around,
     SubjectCommand,
@@ -67,6 +67,8 @@ SET_EVENTS: Final[dict[str, type[Event]]] = {"composed": SetComposed, "forgotten
 class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
     """Say what a scope means, in a sentence, and where more is to be read (an http address)."""
 
+    refusals = (BadScope, BadText, BadLink)
+
     scope: str
     sentence: str
     documentation: str | None = None
@@ -75,9 +77,13 @@ class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
 class ForgetScope(SubjectCommand, frozen=True, kw_only=True):
     """Take a scope out of the catalogue."""
 
+    refusals = (NotFound,)
+
 
 class ComposeSet(SubjectCommand, frozen=True, kw_only=True):
     """Put scopes together under a name."""
+
+    refusals = (BeyondCaller, BeyondPolicy, BadText)
 
     name: str
     sentence: str = ""
@@ -86,6 +92,8 @@ class ComposeSet(SubjectCommand, frozen=True, kw_only=True):
 
 class ForgetSet(SubjectCommand, frozen=True, kw_only=True):
     """Take a set out of the catalogue."""
+
+    refusals = (BeyondCaller, NotFound)
 
 
 SCOPE_COMMANDS: Final = (DescribeScope, ForgetScope)

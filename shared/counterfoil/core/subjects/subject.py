@@ -6,7 +6,7 @@ Each kind is one module with its events, commands, state, `decide` and `evolve`;
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -14,11 +14,14 @@ from msgspec.structs import replace
 
 from counterfoil.core.events import Fact
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import StaleRevision
+from counterfoil.core.refusals import Refusal, StaleRevision
 
 
 class SubjectCommand(msgspec.Struct, frozen=True, kw_only=True):
     """Something asked of a small subject of one account by one caller; it may insist on revisions (If-Match)."""
+
+    refusals: ClassVar[tuple[type[Refusal], ...]] = ()
+    """What a caller may be refused when it is decided."""
 
     account: UUID
     id: UUID

@@ -6,6 +6,16 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
+from counterfoil.core.refusals import (
+    BadEmail,
+    BadText,
+    BeyondCaller,
+    BeyondPolicy,
+    EmailTaken,
+    EntryTooLarge,
+    LastAdministrator,
+    UserGone,
+)
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.subjects.user_events import Role
 
@@ -15,6 +25,8 @@ class CreateUser(SubjectCommand, frozen=True, kw_only=True):
 
     A `number` is taken when the command goes to the door.
     """
+
+    refusals = (BeyondCaller, BeyondPolicy, EmailTaken, BadEmail, BadText, EntryTooLarge)
 
     number: int = 0
     email: str
@@ -26,6 +38,8 @@ class CreateUser(SubjectCommand, frozen=True, kw_only=True):
 class UpdateUser(SubjectCommand, frozen=True, kw_only=True):
     """Change their e-mail address, role or scopes; what is UNSET stays."""
 
+    refusals = (BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadText, EntryTooLarge)
+
     email: str | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
@@ -34,11 +48,15 @@ class UpdateUser(SubjectCommand, frozen=True, kw_only=True):
 class ChangePassword(SubjectCommand, frozen=True, kw_only=True):
     """Give them another password: their own doing or a reset."""
 
+    refusals = (BeyondCaller, UserGone)
+
     password_hash: str
 
 
 class DisableUser(SubjectCommand, frozen=True, kw_only=True):
     """Refuse them and all their tokens for now."""
+
+    refusals = (BeyondCaller, LastAdministrator, UserGone)
 
     reason: str
 
@@ -46,9 +64,13 @@ class DisableUser(SubjectCommand, frozen=True, kw_only=True):
 class EnableUser(SubjectCommand, frozen=True, kw_only=True):
     """Accept them again."""
 
+    refusals = (BeyondCaller, UserGone)
+
 
 class RemoveUser(SubjectCommand, frozen=True, kw_only=True):
     """Refuse them and all their tokens for ever."""
+
+    refusals = (BeyondCaller, LastAdministrator)
 
     reason: str
 
@@ -59,6 +81,8 @@ class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
     `last_step` is that of the code by which they enrolled: it opens nothing any more.
     """
 
+    refusals = (UserGone,)
+
     sealed_seed: bytes
     last_step: int
     recovery_digests: tuple[bytes, ...]
@@ -67,6 +91,8 @@ class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
 
 class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):
     """Demand no one-time code any more."""
+
+    refusals = (BeyondCaller, UserGone)
 
 
 class UseRecoveryCode(SubjectCommand, frozen=True, kw_only=True):

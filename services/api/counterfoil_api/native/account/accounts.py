@@ -34,8 +34,9 @@ async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[Account
 
 @api.patch(
     "/v1/account",
+    executes=(ChangeAccount,),
     scope="account.update",
-    refusals=(BadPolicy, ShutsYouOut),
+    refusals=(ShutsYouOut,),
     asks=AccountChanges(policy=PolicyDocument(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from counterfoil.core.builtin_scopes import WORDS
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound
+from counterfoil.core.refusals import BadScope
 from counterfoil.core.subjects import scope_catalogue as core
-from counterfoil.core.subjects.scope_catalogue import named
+from counterfoil.core.subjects.scope_catalogue import ComposeSet, DescribeScope, ForgetScope, ForgetSet, named
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.text import normal
 from counterfoil.documents.fields import SCOPE, Cursor, Given, Limit
@@ -53,9 +53,9 @@ async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[C
 @api.route(
     "PUT",
     "/v1/scopes/{scope}",
+    executes=(DescribeScope,),
     instead_of=("POST /v1/scopes",),
     scope="scopes.update",
-    refusals=(BadScope, BadText, BadLink),
 )
 async def describe_scope(
     ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
@@ -72,7 +72,7 @@ async def describe_scope(
     return await _described(ledger, command)
 
 
-@api.route("DELETE", "/v1/scopes/{scope}", scope="scopes.update", refusals=(NotFound,))
+@api.route("DELETE", "/v1/scopes/{scope}", executes=(ForgetScope,), scope="scopes.update")
 async def forget_scope(
     ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
@@ -101,9 +101,9 @@ async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Que
 @api.route(
     "PUT",
     "/v1/scope-sets/{name}",
+    executes=(ComposeSet,),
     instead_of=("POST /v1/scope-sets",),
     scope="scopes.update",
-    refusals=(BeyondCaller, BeyondPolicy, BadText),
 )
 async def compose_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: SetName, body: Body[SetGiven], if_match: IfMatch
@@ -123,7 +123,7 @@ async def compose_scope_set(
     return await _composed(ledger, command)
 
 
-@api.route("DELETE", "/v1/scope-sets/{name}", scope="scopes.update", refusals=(BeyondCaller, NotFound))
+@api.route("DELETE", "/v1/scope-sets/{name}", executes=(ForgetSet,), scope="scopes.update")
 async def forget_scope_set(
     ledger: Ledger, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:

@@ -83,8 +83,9 @@ async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query
 
 @api.post(
     "/v1/accounts",
+    executes=(CreateAccount,),
     scope="accounts.create",
-    refusals=(BeyondCaller, BadEmail, BadPassword),
+    refusals=(BadEmail, BadPassword),
     asks=_EXAMPLE,
 )
 async def create_account(

@@ -9,9 +9,9 @@ from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import (
     BadOwner,
-    BadQuota,
     BadReference,
     NotFound,
+    Refuses,
     UnknownUser,
 )
 from counterfoil.core.subjects.owner_quota import LiftQuota, QuotaOfOwner, SetQuota
@@ -36,7 +36,9 @@ api = Api("owners", OURS)
 KIND = "owner_quota"
 OwnerType = Annotated[str, path_type("What the owner is.", "^(user|application|service)$", "service")]
 OwnerId = Annotated[
-    str, path_type("The owner's id; a user's number or e-mail address, too.", "^[^/]{1,255}$", "billing")
+    str,
+    path_type("The owner's id; a user's number or e-mail address, too.", "^[^/]{1,255}$", "billing"),
+    Refuses((BadReference, BadOwner, UnknownUser)),
 ]
 
 
@@ -63,7 +65,7 @@ async def list_owner_quotas(ledger: Ledger, asker: Asker[Principal], *, query: Q
 @api.get(
     "/v1/owners/{owner_type}/{owner_id}/quota",
     scope="account.read",
-    refusals=(NotFound, BadReference, BadOwner, UnknownUser),
+    refusals=(NotFound,),
 )
 async def get_owner_quota(
     ledger: Ledger, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
@@ -81,9 +83,9 @@ async def get_owner_quota(
 @api.route(
     "PUT",
     "/v1/owners/{owner_type}/{owner_id}/quota",
+    executes=(SetQuota,),
     instead_of=("POST /v1/owners/{owner_type}/{owner_id}/quota", "PATCH /v1/owners/{owner_type}/{owner_id}/quota"),
     scope="account.update",
-    refusals=(BadReference, BadOwner, UnknownUser, BadQuota),
     asks=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
 )
 async def set_owner_quota(
@@ -114,8 +116,8 @@ async def set_owner_quota(
 @api.route(
     "DELETE",
     "/v1/owners/{owner_type}/{owner_id}/quota",
+    executes=(LiftQuota,),
     scope="account.update",
-    refusals=(NotFound, BadReference, BadOwner, UnknownUser),
 )
 async def lift_owner_quota(
     ledger: Ledger,

@@ -8,7 +8,8 @@ from msgspec import UNSET, UnsetType, structs
 
 from counterfoil.core.bounds import Address
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadScope, BeyondAudience, BeyondCaller, Denied, EntryTooLarge
+from counterfoil.core.refusals import BadScope, BeyondAudience, Denied
+from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
 from counterfoil_api.http.errors import (
     AssertionRefused,
@@ -43,19 +44,11 @@ _NEEDED: Final = "client_credentials needs a token's id as client_id and its sec
 
 @api.post(
     "/v1/oauth/token",
+    executes=(Exchange,),
     error_format=OAUTH,
     refusals=(
-        CredentialsMissing,
-        CredentialsRepeated,
-        UnsupportedGrantType,
-        ExchangeRefused,
-        TargetRefused,
-        BeyondAudience,
-        BadScope,
-        BeyondCaller,
-        EntryTooLarge,
-        AssertionRefused,
-        IssuerUnavailable,
+        *(CredentialsMissing, CredentialsRepeated, UnsupportedGrantType, ExchangeRefused, TargetRefused),
+        *(BeyondAudience, BadScope, AssertionRefused, IssuerUnavailable),
     ),
     asks=TokenRequest(
         grant_type=EXCHANGE,

@@ -13,7 +13,6 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
-    AlreadyExists,
     BadReference,
     BadText,
     NotFound,
@@ -96,9 +95,10 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
 
 @api.post(
     "/v1/revocations",
+    executes=(AcceptBulkRevocation,),
     instead_of=("DELETE /v1/tokens",),
     scope=_SCOPE,
-    refusals=(PlanChanged, AlreadyExists),
+    refusals=(PlanChanged,),
     asks=REQUEST,
     patience_seconds=_PATIENCE_SECONDS,
 )

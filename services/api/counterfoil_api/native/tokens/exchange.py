@@ -5,7 +5,8 @@ from uuid import UUID
 from msgspec import UNSET
 
 from counterfoil.core.duration import seconds
-from counterfoil.core.refusals import BadDuration, BeyondCaller, EntryTooLarge
+from counterfoil.core.refusals import BadDuration
+from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil.documents.bearers import BearerDocument, ExchangeRequest
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
@@ -19,7 +20,13 @@ from counterfoil_api.operations.reading import Body, Presented
 api = Api("bearers", OURS)
 
 
-@api.post("/v1/exchange", refusals=(BadDuration, BeyondCaller, EntryTooLarge), asks=EXCHANGE, answers=BEARER)
+@api.post(
+    "/v1/exchange",
+    executes=(Exchange,),
+    refusals=(BadDuration,),
+    asks=EXCHANGE,
+    answers=BEARER,
+)
 async def exchange_token(
     ledger: Ledger, approach: Presented[PresentedCredentials], body: Body[ExchangeRequest]
 ) -> BearerDocument:

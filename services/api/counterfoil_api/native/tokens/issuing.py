@@ -9,7 +9,6 @@ from counterfoil.core.duration import seconds
 from counterfoil.core.events import Rotated
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import (
-    AlreadyRevoked,
     BadDuration,
     BadExpiry,
     BadMetadata,
@@ -20,21 +19,16 @@ from counterfoil.core.refusals import (
     BadScope,
     BadText,
     BeyondCaller,
-    BeyondOwner,
-    BeyondPolicy,
     EntryTooLarge,
     KeyTooShort,
-    LifetimeRequired,
-    LifetimeUnwanted,
-    NoSecret,
     NotFound,
     OwnerQuotaExceeded,
-    PreviousSecretGood,
     SecretNoLongerAvailable,
     SecretRetired,
     UnknownUser,
     UserGone,
 )
+from counterfoil.core.subjects.token.commands import Create, Rotate
 from counterfoil.core.subjects.token.state import Token, refusal_for
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.owners import OwnerGiven
@@ -58,6 +52,7 @@ from counterfoil_api.native.tokens.warnings import warned
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -70,19 +65,9 @@ _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
 
 @api.post(
     "/v1/tokens",
+    executes=(Create,),
     scope="tokens.create",
-    refusals=(
-        BeyondCaller,
-        BeyondOwner,
-        BeyondPolicy,
-        UserGone,
-        OwnerQuotaExceeded,
-        BadExpiry,
-        BadQuota,
-        EntryTooLarge,
-        KeyTooShort,
-        SecretNoLongerAvailable,
-    ),
+    refusals=SECRET_REPLY,
     asks=NEW_TOKEN,
     answers=ISSUED,
 )
@@ -115,19 +100,9 @@ async def create_token(
 
 @api.post(
     "/v1/tokens/{ref}/clone",
+    executes=(Create,),
     scope="tokens.create",
-    refusals=(
-        BeyondCaller,
-        BeyondOwner,
-        BeyondPolicy,
-        UserGone,
-        OwnerQuotaExceeded,
-        BadExpiry,
-        BadQuota,
-        EntryTooLarge,
-        KeyTooShort,
-        SecretNoLongerAvailable,
-    ),
+    refusals=SECRET_REPLY,
     asks=Copy(name="nightly-backup-2"),
     answers=ISSUED,
 )
@@ -163,20 +138,9 @@ async def clone_token(
 
 @api.post(
     "/v1/tokens/{ref}/rotate",
+    executes=(Rotate,),
     scope="tokens.rotate",
-    refusals=(
-        BeyondCaller,
-        BeyondPolicy,
-        AlreadyRevoked,
-        BadExpiry,
-        OwnerQuotaExceeded,
-        LifetimeRequired,
-        LifetimeUnwanted,
-        PreviousSecretGood,
-        NoSecret,
-        KeyTooShort,
-        SecretNoLongerAvailable,
-    ),
+    refusals=SECRET_REPLY,
     asks=ROTATION,
     answers=ISSUED,
 )

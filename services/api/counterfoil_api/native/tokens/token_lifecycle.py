@@ -5,19 +5,10 @@ from msgspec.structs import replace
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
-    AlreadyRevoked,
-    BadExpiry,
     BadNetwork,
     BadQuota,
     BadRateLimit,
-    BeyondCaller,
-    BeyondOwner,
-    BeyondPolicy,
     EntryTooLarge,
-    NothingToRenew,
-    NoTrust,
-    OwnerQuotaExceeded,
-    RenewsItself,
 )
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
@@ -45,8 +36,8 @@ _BOUNDS = (BadNetwork, BadRateLimit, BadQuota, EntryTooLarge)
 
 @api.patch(
     "/v1/tokens/{ref}",
+    executes=(Update,),
     scope="tokens.update",
-    refusals=(AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy, BadQuota, EntryTooLarge, NoTrust),
     asks=CHANGES,
     answers=TOKEN,
 )
@@ -86,8 +77,8 @@ async def update_token(
 
 @api.post(
     "/v1/tokens/{ref}/renew",
+    executes=(Renew,),
     scope="tokens.renew",
-    refusals=(AlreadyRevoked, BeyondCaller, BeyondPolicy, BadExpiry, NothingToRenew, RenewsItself, OwnerQuotaExceeded),
     asks=RENEWAL,
     answers=TOKEN,
 )
@@ -118,8 +109,8 @@ async def renew_token(
 
 @api.post(
     "/v1/tokens/{ref}/suspend",
+    executes=(Suspend,),
     scope="tokens.suspend",
-    refusals=(AlreadyRevoked,),
     asks=SUSPENSION,
     answers=TOKEN,
 )
@@ -146,8 +137,8 @@ async def suspend_token(
 
 @api.post(
     "/v1/tokens/{ref}/resume",
+    executes=(Resume,),
     scope="tokens.resume",
-    refusals=(AlreadyRevoked, BeyondCaller),
     answers=TOKEN,
 )
 async def resume_token(

@@ -7,15 +7,11 @@ from msgspec import UNSET
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
-    BeyondCaller,
-    BeyondOwner,
-    BeyondPolicy,
-    KeyTooShort,
     NotFound,
-    SecretNoLongerAvailable,
-    UserGone,
 )
+from counterfoil.core.subjects.token.commands import Create
 from counterfoil.core.subjects.user import owner_of
+from counterfoil.core.subjects.user_commands import EnrolTotp
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.token_changes import Resumption
 from counterfoil.documents.tokens import Issued
@@ -31,6 +27,7 @@ from counterfoil_api.native.users.references import oneself
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 
 api = Api("users", OURS)
@@ -50,7 +47,8 @@ async def begin_totp(ledger: Ledger, asker: Asker[Principal], *, _: Body[Resumpt
 
 @api.post(
     "/v1/users/self/totp/confirm",
-    refusals=(PasswordNeeded, NotFound, BadCode, UserGone),
+    executes=(EnrolTotp,),
+    refusals=(PasswordNeeded, NotFound, BadCode),
     asks=OneTimeCode(code="492039"),
 )
 async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[OneTimeCode]) -> Tagged[Enrolled]:
@@ -65,7 +63,8 @@ async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[On
 
 @api.post(
     "/v1/login",
-    refusals=(PasswordNeeded, NotFound, BeyondCaller, BeyondOwner, BeyondPolicy, KeyTooShort, SecretNoLongerAvailable),
+    executes=(Create,),
+    refusals=(PasswordNeeded, NotFound, *SECRET_REPLY),
     asks=NewLogin(lifetime="1h"),
 )
 async def log_in(

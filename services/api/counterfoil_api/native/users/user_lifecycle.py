@@ -5,11 +5,6 @@ from msgspec.structs import replace
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
     BadPassword,
-    BeyondCaller,
-    KeyTooShort,
-    LastAdministrator,
-    SecretNoLongerAvailable,
-    UserGone,
 )
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, DisableUser, EnableUser, RemoveTotp, RemoveUser
@@ -26,6 +21,7 @@ from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.native.users.users import changed, chosen
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Tagged
 
 api = Api("users", OURS)
@@ -35,8 +31,8 @@ _LEAVE = Revocation(reason="On leave until spring.")
 
 @api.post(
     "/v1/users/{user}/disable",
+    executes=(DisableUser,),
     scope="users.disable",
-    refusals=(BeyondCaller, LastAdministrator, UserGone),
     asks=_LEAVE,
 )
 async def disable_user(
@@ -54,7 +50,7 @@ async def disable_user(
     return await changed(ledger, command, key)
 
 
-@api.post("/v1/users/{user}/enable", scope="users.disable", refusals=(BeyondCaller, UserGone))
+@api.post("/v1/users/{user}/enable", executes=(EnableUser,), scope="users.disable")
 async def enable_user(
     ledger: Ledger,
     asker: Asker[Principal],
@@ -72,9 +68,9 @@ async def enable_user(
 
 @api.post(
     "/v1/users/{user}/remove",
+    executes=(RemoveUser,),
     instead_of=("DELETE /v1/users/{user}",),
     scope="users.remove",
-    refusals=(BeyondCaller, LastAdministrator),
     asks=Ending(reason="Left the company."),
 )
 async def remove_user(
@@ -111,8 +107,9 @@ async def remove_user(
 
 @api.post(
     "/v1/users/{user}/password",
+    executes=(ChangePassword,),
     scope="users.reset",
-    refusals=(PasswordNeeded, BeyondCaller, UserGone, BadPassword, KeyTooShort, SecretNoLongerAvailable),
+    refusals=(PasswordNeeded, BadPassword, *SECRET_REPLY),
     asks=NewPassword(),
 )
 async def change_password(
@@ -150,9 +147,10 @@ async def change_password(
 
 @api.post(
     "/v1/users/{user}/totp/remove",
+    executes=(RemoveTotp,),
     instead_of=("DELETE /v1/users/self/totp",),
     scope="users.reset",
-    refusals=(PasswordNeeded, BeyondCaller, UserGone),
+    refusals=(PasswordNeeded,),
 )
 async def remove_totp(
     ledger: Ledger,

@@ -14,17 +14,8 @@ from counterfoil.core.emails import checked_email
 from counterfoil.core.password import checked_password
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
-    BadEmail,
     BadPassword,
     BadText,
-    BeyondCaller,
-    BeyondPolicy,
-    EmailTaken,
-    EntryTooLarge,
-    KeyTooShort,
-    LastAdministrator,
-    SecretNoLongerAvailable,
-    UserGone,
 )
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.subjects.user import owner_of
@@ -48,6 +39,7 @@ from counterfoil_api.native.users.references import UserRef, permitted_user
 from counterfoil_api.native.users.showing import user_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import Made, Tagged
 from counterfoil_api.operations.retries import Retry
 
@@ -75,18 +67,9 @@ class HappeningQuery(Given, frozen=True, kw_only=True):
 
 @api.post(
     "/v1/users",
+    executes=(CreateUser,),
     scope="users.create",
-    refusals=(
-        BeyondCaller,
-        BeyondPolicy,
-        EmailTaken,
-        BadEmail,
-        BadPassword,
-        BadText,
-        EntryTooLarge,
-        KeyTooShort,
-        SecretNoLongerAvailable,
-    ),
+    refusals=(BadPassword, *SECRET_REPLY),
     asks=NewUser(email="ada@example.org", role="operator"),
 )
 async def create_user(
@@ -142,8 +125,8 @@ async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: UserRef) ->
 
 @api.patch(
     "/v1/users/{user}",
+    executes=(UpdateUser,),
     scope="users.update",
-    refusals=(BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadText, EntryTooLarge),
     asks=UserChanges(role="auditor"),
 )
 async def update_user(

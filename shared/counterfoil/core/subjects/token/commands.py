@@ -7,6 +7,7 @@ events will use. Time does not: the door reads the clock after it holds the row.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 import msgspec
@@ -14,12 +15,34 @@ from msgspec import UNSET, UnsetType
 
 from counterfoil.core.bounds import UNLIMITED, Address, Limits
 from counterfoil.core.principal import Owner, Principal
+from counterfoil.core.refusals import (
+    AlreadyRevoked,
+    BadExpiry,
+    BadQuota,
+    BeyondCaller,
+    BeyondOwner,
+    BeyondPolicy,
+    EntryTooLarge,
+    LifetimeRequired,
+    LifetimeUnwanted,
+    NoSecret,
+    NothingToRenew,
+    NoTrust,
+    OwnerQuotaExceeded,
+    PreviousSecretGood,
+    Refusal,
+    RenewsItself,
+    UserGone,
+)
 from counterfoil.core.secret import Minted
 from counterfoil.core.trust import Assertion, Trust
 
 
 class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
     """Something asked of one token of one account by one caller."""
+
+    refusals: ClassVar[tuple[type[Refusal], ...]] = ()
+    """What a caller may be refused when it is decided."""
 
     account: UUID
     token_id: UUID
@@ -35,6 +58,17 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
     A token has either a secret or a trust.
     """
+
+    refusals = (
+        BeyondCaller,
+        BeyondOwner,
+        BeyondPolicy,
+        UserGone,
+        OwnerQuotaExceeded,
+        BadExpiry,
+        BadQuota,
+        EntryTooLarge,
+    )
 
     number: int = 0
     owner: Owner
@@ -70,6 +104,8 @@ class Update(Change, frozen=True, kw_only=True):
     `previous_until` moves the end of its previous secret while that is still good; a moment that has passed ends it.
     """
 
+    refusals = (AlreadyRevoked, BeyondCaller, BeyondOwner, BeyondPolicy, BadQuota, EntryTooLarge, NoTrust)
+
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
@@ -85,6 +121,8 @@ class Update(Change, frozen=True, kw_only=True):
 class Renew(Change, frozen=True, kw_only=True):
     """Move its expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime from now."""
 
+    refusals = (AlreadyRevoked, BeyondCaller, BeyondPolicy, BadExpiry, NothingToRenew, RenewsItself, OwnerQuotaExceeded)
+
     lifetime: str | None = None
     expires_at: datetime | None = None
 
@@ -96,6 +134,18 @@ class Rotate(Change, frozen=True, kw_only=True):
     or leaves no grace itself. An expired token needs a new lifetime too. With `forgets_use` it counts as never
     exchanged afterwards.
     """
+
+    refusals = (
+        BeyondCaller,
+        BeyondPolicy,
+        AlreadyRevoked,
+        BadExpiry,
+        OwnerQuotaExceeded,
+        LifetimeRequired,
+        LifetimeUnwanted,
+        PreviousSecretGood,
+        NoSecret,
+    )
 
     secret: Minted
     grace_seconds: int = 0
@@ -109,11 +159,15 @@ class Rotate(Change, frozen=True, kw_only=True):
 class Suspend(Change, frozen=True, kw_only=True):
     """Refuse it for now."""
 
+    refusals = (AlreadyRevoked,)
+
     reason: str = ""
 
 
 class Resume(Change, frozen=True, kw_only=True):
     """Accept it again."""
+
+    refusals = (AlreadyRevoked, BeyondCaller)
 
 
 class Revoke(Change, frozen=True, kw_only=True):
@@ -146,6 +200,8 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
     `counted` is what this call was counted against already.
     With an `assertion` a JWT buys it, under the token's trust, and the generation is the present one.
     """
+
+    refusals = (BeyondCaller, EntryTooLarge)
 
     generation: int
     assertion: Assertion | None = None
