@@ -11,7 +11,7 @@ from api.service import Caller, founded, served, settings_for
 from api.shelf import Shelf, believe, things
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
-from counterfoil_api.http.requests import edge
+from counterfoil_api.http.requests import outer_layer
 from counterfoil_api.operations.api import Mount
 from counterfoil_api.operations.services import Services
 from counterfoil_dev.postgres import OWNER, Postgres
@@ -29,7 +29,7 @@ async def address(shelf: Shelf) -> AsyncIterator[str]:
     def observe(method: str, route: str, status: int, _: float, problem: str | None) -> None:
         shelf.observed.append((method, route, status, problem))
 
-    app = web.Application(middlewares=[edge(observe)], client_max_size=2_000)
+    app = web.Application(middlewares=[outer_layer(observe)], client_max_size=2_000)
     Mount(Services.of(shelf), believe).onto(app, things.routes)
     async with served(app) as url:
         yield url

@@ -11,7 +11,7 @@ from api.service import served
 from api.shelf import Nothing, Search, Shelf, Thing, believe, things
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
-from counterfoil_api.http.requests import edge
+from counterfoil_api.http.requests import outer_layer
 from counterfoil_api.operations.api import Api, Mount
 from counterfoil_api.operations.reading import Body, Query
 from counterfoil_api.operations.services import Services
@@ -60,7 +60,7 @@ async def tell_much(_: Shelf, query: Query[Search]) -> Thing:
 
 
 def app_with(bounds: Bounds, shelf: Shelf) -> web.Application:
-    app = web.Application(middlewares=[edge(lambda *_: None)], client_max_size=2_000)
+    app = web.Application(middlewares=[outer_layer(lambda *_: None)], client_max_size=2_000)
     app[BOUNDS] = bounds
     Mount(Services.of(shelf), believe).onto(app, [*things.routes, *odd.routes])
     return app

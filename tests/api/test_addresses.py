@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from api.service import served
 from counterfoil_api.http.addresses import CLIENT, Address, Proxies, _hop, address_of, client_of
-from counterfoil_api.http.requests import edge
+from counterfoil_api.http.requests import outer_layer
 from counterfoil_api.http.server import Runner
 
 PEER = ipaddress.ip_address("10.0.0.1")
@@ -76,7 +76,7 @@ async def seen(request: web.Request) -> web.Response:
 
 
 def application(*trusted: str) -> web.Application:
-    app = web.Application(middlewares=[edge(lambda *_: None, Proxies(trusted).client_of)])
+    app = web.Application(middlewares=[outer_layer(lambda *_: None, Proxies(trusted).client_of)])
     app.router.add_get("/", seen)
     return app
 

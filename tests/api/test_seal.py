@@ -12,7 +12,7 @@ from api.shelf import Shelf
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 
-SEAL = {
+HEADERS = {
     "server": "counterfoil",
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -38,7 +38,7 @@ async def test_every_answer_is_sealed_and_says_nothing_about_what_made_it(shelf:
     async with a_server(shelf, head_seconds=0.1) as where, connected(where) as (reader, writer):
         writer.write(sent)
         _, headers, _ = await answer_of(reader)
-    assert {name: headers.get(name) for name in SEAL} == SEAL
+    assert {name: headers.get(name) for name in HEADERS} == HEADERS
     assert headers["x-request-id"]
     assert "strict-transport-security" not in headers
 

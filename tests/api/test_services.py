@@ -6,7 +6,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from api.service import served
-from counterfoil_api.http.requests import edge
+from counterfoil_api.http.requests import outer_layer
 from counterfoil_api.operations.api import Api, Mount
 from counterfoil_api.operations.services import Services
 
@@ -38,7 +38,7 @@ async def test_each_handler_receives_the_services_that_it_names_in_any_order() -
         """Tell the hour."""
         return clock.hour
 
-    app = web.Application(middlewares=[edge(lambda *_: None)])
+    app = web.Application(middlewares=[outer_layer(lambda *_: None)])
     Mount(Services.of(Clock(7), Greeting("Hello")), nobody).onto(app, api.routes)
     async with served(app) as url, ClientSession(url) as session:
         assert await (await session.get("/greetings/Ada")).json() == "Hello Ada at 7"

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from api.shelf import Shelf
 from api.test_openapi import DOCUMENT
-from counterfoil_api.http.security_headers import SEAL
+from counterfoil_api.http.security_headers import SECURITY_HEADERS
 
 BOUNDED_SECONDS = 10
 
@@ -21,7 +21,7 @@ async def test_a_streamed_reply_has_the_headers_of_every_answer_and_ends(client:
         assert (answer.status, answer.headers["Content-Type"]) == (200, "application/x-ndjson")
         assert answer.headers["Transfer-Encoding"] == "chunked"
         assert (answer.headers["Log-Head"], answer.headers["Cache-Control"]) == ("7", "no-store")
-        assert SEAL.items() <= dict(answer.headers).items()
+        assert SECURITY_HEADERS.items() <= dict(answer.headers).items()
         assert answer.headers["X-Request-Id"]
     assert shelf.observed == [("GET", "/lines", 200, None)]
     assert shelf.given_back == 1

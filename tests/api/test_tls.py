@@ -20,8 +20,8 @@ from api.service import settings_for
 from counterfoil.settings import BadSetting, Settings
 from counterfoil_api.http.process import in_the_clear
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
-from counterfoil_api.http.requests import edge
-from counterfoil_api.http.security_headers import strict
+from counterfoil_api.http.requests import outer_layer
+from counterfoil_api.http.security_headers import strict_transport
 from counterfoil_api.http.server import Runner
 from counterfoil_api.http.tls import Pair, tls
 from counterfoil_dev.postgres import Database
@@ -42,9 +42,9 @@ def believing(authority: Authority, **bounds: ssl.TLSVersion) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def served_with(context: ssl.SSLContext, url: str = "https://tokens.example.org") -> AsyncIterator[int]:
-    app = web.Application(middlewares=[edge(lambda *_: None)])
+    app = web.Application(middlewares=[outer_layer(lambda *_: None)])
     app[BOUNDS] = Bounds(head_seconds=0.5)
-    app.on_response_prepare.extend(strict(url))
+    app.on_response_prepare.extend(strict_transport(url))
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()

@@ -26,8 +26,8 @@ from counterfoil_api.dialects.register import (
 )
 from counterfoil_api.http.addresses import Proxies
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
-from counterfoil_api.http.requests import edge
-from counterfoil_api.http.security_headers import strict
+from counterfoil_api.http.requests import outer_layer
+from counterfoil_api.http.security_headers import strict_transport
 from counterfoil_api.ledger import Ledger, open_ledger
 from counterfoil_api.metrics import observe_request
 from counterfoil_api.native.account import (
@@ -111,10 +111,10 @@ def make_app(
     spoken that the settings switch on; tokens of all of them are recognised.
     """
     spoken = switched_on(settings.dialects, dialects)
-    outermost = edge(observe_request, Proxies(settings.trusted_proxies).client_of, error_format_under(spoken))
+    outermost = outer_layer(observe_request, Proxies(settings.trusted_proxies).client_of, error_format_under(spoken))
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[BOUNDS] = Bounds(connections=settings.max_connections, request_seconds=settings.request_timeout_seconds)
-    app.on_response_prepare.extend(strict(settings.public_url))
+    app.on_response_prepare.extend(strict_transport(settings.public_url))
 
     ledgers: list[Ledger] = []
 

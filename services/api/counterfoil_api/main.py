@@ -21,6 +21,7 @@ from counterfoil.logging import configure
 from counterfoil.settings import BadSetting, Settings
 from counterfoil.uses.egress import trusted
 from counterfoil_api.auth.startup import refuse_wrong_keys
+from counterfoil_api.http.aiohttp_internals import gunicorn_worker
 from counterfoil_api.http.process import in_the_clear, make_room
 from counterfoil_api.http.tls import tls
 
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 SHUTDOWN_SECONDS = 15
 """How long requests under way may take to finish once the service was asked to stop."""
 _HAS_UVLOOP = find_spec("uvloop") is not None
+_WORKER = GunicornUVLoopWebWorker if _HAS_UVLOOP else GunicornWebWorker
 _BACKLOG = 1_024
 """Connections that the kernel keeps for us while we are busy; it may keep fewer (net.core.somaxconn)."""
 
@@ -121,7 +123,7 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
         for name, value in {
             "bind": _address(settings),
             "workers": settings.api_processes,
-            "worker_class": _worker(self._context),
+            "worker_class": gunicorn_worker(_WORKER, self._context),
             "backlog": _BACKLOG,
             # The context has read them; that they are named is how gunicorn learns to ask for one.
             "certfile": settings.tls_certificate,
@@ -143,11 +145,6 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
             return _runner(self._settings)
 
         return runner
-
-
-def _worker(context: ssl.SSLContext | None) -> type:
-    kind = GunicornUVLoopWebWorker if _HAS_UVLOOP else GunicornWebWorker
-    return type("Worker", (kind,), {"_create_ssl_context": staticmethod(lambda _: context)})
 
 
 class _Logger(Logger):  # type: ignore[misc] # it has no types

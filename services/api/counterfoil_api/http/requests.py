@@ -1,4 +1,4 @@
-"""The outermost layer: every request gets an id, one log line, and a problem document if it is refused."""
+"""The outermost layer: every request gets an id, one log line, and an answer in the right format if it is refused."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -15,7 +15,7 @@ from counterfoil_api.http import added_headers
 from counterfoil_api.http.addresses import CLIENT, Address, client_of
 from counterfoil_api.http.errors import BodyTooLarge, ExpectationFailed, InternalError, MethodNotAllowed, NoSuchPath
 from counterfoil_api.http.problems import ERROR_FORMAT, ErrorFormat, arranged, kind_of, problem
-from counterfoil_api.http.security_headers import SEAL
+from counterfoil_api.http.security_headers import add_security_headers
 
 log = structlog.get_logger()
 
@@ -24,25 +24,26 @@ UNROUTED = "(none)"
 Observe = Callable[[str, str, int, float, str | None], None]
 Client = Callable[[web.Request], Address | None]
 ErrorFormatOf = Callable[[str], ErrorFormat | None]
-"""How refusals are spelt under a path, where they are no problem documents."""
+"""From a path to the format of refusals under it; None means problem documents."""
 
 
-def sealed(response: web.StreamResponse, identity: str) -> None:
-    """The headers that every response carries."""
-    headers = response.headers
-    headers["X-Request-Id"] = identity
-    headers.update(SEAL)
+def add_common_headers(response: web.StreamResponse, identity: str) -> None:
+    """Add the headers that every answer carries."""
+    response.headers["X-Request-Id"] = identity
+    add_security_headers(response)
 
 
-def edge(observe: Observe, client: Client = client_of, error_format_of: ErrorFormatOf = lambda _: None) -> Middleware:
-    """The layer, telling `observe` (method, route, status, seconds, problem) of every answer.
+def outer_layer(
+    observe: Observe, client: Client = client_of, error_format_of: ErrorFormatOf = lambda _: None
+) -> Middleware:
+    """Return the layer. It calls `observe` with method, route, status, seconds and problem of every answer.
 
-    Everything inside finds the address of who asks, as `client` believes it, under `CLIENT`.
+    Everything inside finds the caller's address under `CLIENT`, as `client` determines it.
     """
 
     @web.middleware
     async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started, refused = perf_counter(), None
+        started, problem_name = perf_counter(), None
         identity = request_id(request.headers.get("X-Request-Id"))
         structlog.contextvars.bind_contextvars(request_id=identity)
         request[CLIENT] = client(request)
@@ -50,25 +51,25 @@ def edge(observe: Observe, client: Client = client_of, error_format_of: ErrorFor
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing may rise past it
-            response, refused = refused_response(error, request.get(ERROR_FORMAT) or error_format_of(request.path))
-            challenged(response, request)
-        sealed(response, identity)
+            response, problem_name = refused_response(error, request.get(ERROR_FORMAT) or error_format_of(request.path))
+            arrange_challenges(response, request)
+        add_common_headers(response, identity)
         response.headers.update(added_headers.added())
         if request.body_exists and not request.content.is_eof():
-            # What was announced may never come (a proxy asks without the body, but with its length): whatever comes
-            # next on this connection must not be taken for a part of it, nor a part of it for a request.
+            # The announced body may never arrive: a proxy may forward its length without it. The connection is closed,
+            # so that what arrives next is not taken for a part of this body, nor a part of it for a request.
             response.force_close()
         seconds, route, status = perf_counter() - started, route_of(request), response.status
-        observe(request.method, route, status, seconds, refused)
-        told = {"problem": refused} if refused else {}
-        log.info("request", method=request.method, route=route, status=status, ms=round(seconds * 1e3, 2), **told)
+        observe(request.method, route, status, seconds, problem_name)
+        facts = {"problem": problem_name} if problem_name else {}
+        log.info("request", method=request.method, route=route, status=status, ms=round(seconds * 1e3, 2), **facts)
         return response
 
     return layer
 
 
-def challenged(response: web.Response, request: web.Request) -> None:
-    """Challenge whoever was refused in the scheme that they used, before all others (RFC 9110 11.6.1)."""
+def arrange_challenges(response: web.Response, request: web.Request) -> None:
+    """Put the challenge of a 401 for the scheme that the caller used before all others (RFC 9110 11.6.1)."""
     if response.status != 401:
         return
     scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
@@ -77,24 +78,23 @@ def challenged(response: web.Response, request: web.Request) -> None:
 
 
 def refused_response(error: Exception, error_format: ErrorFormat | None = None) -> tuple[web.Response, str]:
-    """The problem document of an exception, or how else it is spelt, and the name of that problem."""
+    """Return the answer to an exception, a problem document or in this format, and the name of the problem."""
     refusal = refusal_of(error)
     if error_format is None:
         return problem(refusal), kind_of(refusal).name
-    if type(refusal) is NoSuchPath:  # whose own words name our document
+    if type(refusal) is NoSuchPath:  # its own words name the document of the native API
         refusal = NoSuchPath("No resource has this path; the OpenAPI document of this API lists its paths.")
-    response = error_format.response(refusal)
-    return response, kind_of(refusal).name
+    return error_format.response(refusal), kind_of(refusal).name
 
 
 def route_of(request: web.Request) -> str:
-    """The template of the path, never the path: paths are typed by strangers."""
+    """Return the template of the path; the path itself is never logged, since it can hold anything."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else UNROUTED
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """What is answered to an exception; one that is no answer is logged here, and only here."""
+    """Return the refusal that answers an exception; a bug is logged here, and only here."""
     match error:
         case Refusal():
             return error
@@ -109,7 +109,7 @@ def refusal_of(error: Exception) -> Refusal:
     if isinstance(error, LOST) and not isinstance(error, ValueError):
         log.warning("database_away", error=type(error).__name__)
         return Overloaded()
-    if isinstance(error, OUTDATED):  # again and again: somebody is changing the schema all the time
+    if isinstance(error, OUTDATED):  # several times in a row: the schema keeps changing
         log.warning("schema_changes", error=type(error).__name__)
         return Overloaded()
     log.error("request_failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""The headers that every answer carries, whatever it says."""
+"""The headers of every answer that keep browsers from doing more with it than showing it."""
 
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
@@ -6,27 +6,33 @@ from typing import Final
 
 from aiohttp import web
 
-SEAL: Final = MappingProxyType(
+SECURITY_HEADERS: Final = MappingProxyType(
     {
         "Server": "counterfoil",
         "X-Content-Type-Options": "nosniff",
-        # No answer of ours is a page: should a browser show one, then it loads nothing, frames nothing and tells nobody
-        # where it was; and no page of others may embed it.
+        # Answers of the API are no pages: if a browser shows one, it loads nothing, frames nothing and sends no
+        # referrer, and no page of another site may embed it. An answer with a policy of its own keeps it.
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 )
 STRICT: Final = "max-age=31536000"
-"""A year. Not `includeSubDomains`: other hosts below ours are not ours to decide about."""
+"""A year. Without `includeSubDomains`: other hosts below ours are not ours to decide about."""
 
 Prepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
-def strict(url: str) -> list[Prepare]:
-    """What makes browsers insist on https from their first answer on, where that is what clients speak."""
-    return [_strictly] if url.startswith("https:") else []
+def add_security_headers(response: web.StreamResponse) -> None:
+    """Add each security header that the response does not have."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
-async def _strictly(_: web.Request, response: web.StreamResponse) -> None:
+def strict_transport(url: str) -> list[Prepare]:
+    """Return the hook that makes browsers insist on https, if the public address is https."""
+    return [_add_strict_transport] if url.startswith("https:") else []
+
+
+async def _add_strict_transport(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Strict-Transport-Security"] = STRICT

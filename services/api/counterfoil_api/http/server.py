@@ -4,17 +4,17 @@ import asyncio
 import gc
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
-from counterfoil_api.http.connections import Protocol
+from counterfoil_api.http.aiohttp_internals import ServerRunner
+from counterfoil_api.http.connections import Connection
 from counterfoil_api.http.request_limits import Bounds, bounds_of
 
 
 class Server(web.Server):
-    """Every connection speaks our protocol, and there are no more of them than the bounds say."""
+    """A server whose connections are of our class, and no more than the bounds allow."""
 
     def __init__(self, plain: web.Server, bounds: Bounds) -> None:
-        # A commit is not undone because somebody hung up: handlers run to their end.
+        # A commit is not undone because the caller disconnected: handlers run to their end.
         super().__init__(
             plain.request_handler,
             request_factory=plain.request_factory,
@@ -23,35 +23,37 @@ class Server(web.Server):
         )
         self.bounds = bounds
 
-    def __call__(self) -> RequestHandler:
-        """Make the protocol of one more connection."""
-        return Protocol(self, bounds=self.bounds, has_room=self.has_room)
+    def __call__(self) -> Connection:
+        """Make one more connection."""
+        return Connection(self, bounds=self.bounds, has_room=self.has_room)
 
     def has_room(self) -> bool:
-        """Whether the newest connection can stay; the oldest that only waits goes in its place.
+        """Return whether the newest connection can stay; if need be, drop the oldest that waits for its caller.
 
-        Whoever opens many and sends nothing thus loses them one by one, and keeps nobody out.
+        A caller that opens many connections and sends nothing thus loses them one by one, and keeps no other out.
         """
-        if len(self.connections) <= self.bounds.connections:
+        connections = self.connections
+        if len(connections) <= self.bounds.connections:
             return True
-        for connection in self.connections:
-            if isinstance(connection, Protocol) and connection.waiting:
+        for connection in connections:
+            if isinstance(connection, Connection) and connection.waits_for_caller:
                 connection.drop()
                 return True
         return False
 
 
-class Runner(web.AppRunner):
-    """An application in our server."""
+class Runner(ServerRunner):
+    """Runs an application in our server."""
 
     async def setup(self) -> None:
-        """Make the server ready, and exempt what exists by now from garbage collection: it stays until the end.
+        """Start the server, and exempt all objects that exist by then from garbage collection.
 
-        A full collection would look at all of it again, which keeps every request waiting for 30 ms.
+        They stay until the end. A full collection would visit them again, and delay every request by 30 ms.
         """
         await super().setup()
         gc.collect()
         gc.freeze()
 
-    async def _make_server(self) -> web.Server:
-        return Server(await super()._make_server(), bounds_of(self.app))
+    def server_of(self, plain: web.Server) -> web.Server:
+        """Return our server."""
+        return Server(plain, bounds_of(self.app))

@@ -79,9 +79,11 @@ class _Streaming(web.StreamResponse):
     def __init__(self, chunks: Chunks, headers: Mapping[str, str], *, compress: bool) -> None:
         super().__init__(headers=headers)
         self._chunks, self._compress = chunks, compress
+        self._request: web.BaseRequest | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the headers, before there is any chunk."""
+        self._request = request
         try:
             if self._compress:
                 _pack(self, request)
@@ -92,7 +94,7 @@ class _Streaming(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Write the chunks and the end, or cut the connection where they fail."""
-        request = self._req
+        request = self._request
         assert request is not None  # noqa: S101 - it was prepared
         try:
             if request.method != "HEAD":
