@@ -48,7 +48,7 @@ NAMES: Final[dict[str, str]] = {
 WORDS: Final[dict[str, frozenset[str]]] = {
     "canvus": frozenset({"subscribe", "description", "name", "expires", "expires_at", "scopes"}),
     "cloudflare": frozenset({
-        "name", "search", "page", "per_page", "lifetime", "enabled", "client_secret_version",
+        "name", "search", "page", "per_page", "duration", "enabled", "client_secret_version",
         "previous_client_secret_expires_at",
     }),
     "losant": frozenset({
@@ -66,7 +66,7 @@ PROOFS: Final = frozenset({"email", "login", "password", "code", "twoFactorCode"
 """By which somebody shows who they are: those of another account are as good as there."""
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "canvus": {"description": "swept"},
-    "cloudflare": {"name": "swept", "lifetime": "24h"},
+    "cloudflare": {"name": "swept", "duration": "24h"},
     "losant": {"name": "swept"},
     "scalingo": {"name": "swept"},
 }

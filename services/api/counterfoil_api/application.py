@@ -19,7 +19,6 @@ from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.register import (
     DIALECTS,
     client_headers,
-    error_format_under,
     routes_of,
     shapes,
     switched_on,
@@ -55,6 +54,7 @@ from counterfoil_api.native.tokens import (
 )
 from counterfoil_api.native.users import login, user_lifecycle, users
 from counterfoil_api.operations.api import Api, Mount, Route
+from counterfoil_api.operations.conventions import error_format_under
 from counterfoil_api.operations.openapi import document
 from counterfoil_api.operations.services import Services
 
@@ -111,7 +111,8 @@ def make_app(
     spoken that the settings switch on; tokens of all of them are recognised.
     """
     spoken = switched_on(settings.dialects, dialects)
-    outermost = outer_layer(observe_request, Proxies(settings.trusted_proxies).client_of, error_format_under(spoken))
+    error_format_of = error_format_under(each.api.conventions for each in spoken)
+    outermost = outer_layer(observe_request, Proxies(settings.trusted_proxies).client_of, error_format_of)
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[BOUNDS] = Bounds(connections=settings.max_connections, request_seconds=settings.request_timeout_seconds)
     app.on_response_prepare.extend(strict_transport(settings.public_url))

@@ -1,6 +1,6 @@
 """Every dialect there is, and those that are switched on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Final
@@ -9,7 +9,6 @@ from counterfoil.core.secret import SecretShape
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.dialects import canvus, cloudflare, losant, scalingo, virtuozzo
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.http.problems import ErrorFormat
 from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.api import Api, Route
 from counterfoil_api.operations.openapi import document
@@ -37,12 +36,6 @@ def shapes(known: Iterable[Dialect] = DIALECTS) -> tuple[SecretShape, ...]:
 def client_headers(known: Iterable[Dialect] = DIALECTS) -> tuple[tuple[str, str], ...]:
     """Under which names third parties show a client id and its secret: whatever is protected goes on to ask."""
     return tuple(each.client_headers for each in known if each.client_headers is not None)
-
-
-def error_format_under(dialects: Iterable[Dialect]) -> Callable[[str], ErrorFormat | None]:
-    """How refusals are spelt under a path: under that of a dialect as its clients expect, else in problem documents."""
-    by_name = {each.name: each.api.conventions.error_format for each in dialects}
-    return lambda path: by_name.get(path[1:].partition("/")[0])
 
 
 def routes_of(dialect: Dialect) -> list[Route]:

@@ -1,6 +1,6 @@
 """How one API uses HTTP: its prefix, its error format, its success envelope and its credentials."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,3 +57,16 @@ class Conventions:
 
 PLAIN = Conventions()
 """Problem documents, and no credentials."""
+
+
+def error_format_under(apis: Iterable[Conventions]) -> Callable[[str], ErrorFormat | None]:
+    """Return the function from a path to its error format: all paths below the first part of an API's prefix share it.
+
+    So a path or a method that the API does not have is refused in its format as well.
+    """
+    by_root = {_root(each.prefix): each.error_format for each in apis if each.prefix}
+    return lambda path: by_root.get(_root(path))
+
+
+def _root(path: str) -> str:
+    return path[1:].partition("/")[0]

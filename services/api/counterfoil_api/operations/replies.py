@@ -1,7 +1,7 @@
 """What a handler's return type says of the reply, and how it is written."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Generic, TypeVar, get_args, get_origin
 
@@ -59,10 +59,11 @@ class Accepted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A reply that is not JSON of ours."""
+    """A reply in another media type than JSON, perhaps with headers of its own."""
 
     content: bytes
     content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,9 @@ def _accepted(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Respon
 
 def _page(reply: object, cache: str) -> web.Response:
     assert isinstance(reply, Page)  # noqa: S101 - the handler's signature said so
-    return web.Response(body=reply.content, headers={"Content-Type": reply.content_type, "Cache-Control": cache})
+    return web.Response(
+        body=reply.content, headers={"Content-Type": reply.content_type, "Cache-Control": cache, **reply.headers}
+    )
 
 
 def _streamed(reply: object, cache: str) -> web.StreamResponse:
