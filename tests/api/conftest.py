@@ -7,8 +7,8 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 
 from api.proxy import Asked
+from api.sample_app import Shelf, believe, things
 from api.service import Caller, founded, served, settings_for
-from api.shelf import Shelf, believe, things
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 from counterfoil_api.http.requests import outer_layer

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
+from api.sample_app import Nothing, Search, Shelf, Thing, believe, things
 from api.service import served
-from api.shelf import Nothing, Search, Shelf, Thing, believe, things
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
 from counterfoil_api.http.requests import outer_layer

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from api.people import person
 from api.service import Caller
+from api.user_fixtures import person
 
 
 async def events(caller: Caller, **query: object) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ async def test_sets_are_granted_by_name_and_stand_in_the_token_as_scopes(admin: 
     assert (unknown.status, unknown.problem, unknown.json["field"]) == (422, "bad-scope", "scope_sets")
 
 
-async def test_c11_a_set_gives_nobody_more_than_they_hold(admin: Caller) -> None:
+async def test_a_set_gives_nobody_more_than_they_hold(admin: Caller) -> None:
     await admin.put("/v1/scope-sets/everything", {"scopes": ["all"]})
     issued = (await admin.post("/v1/tokens", {"name": "i", "scopes": ["tokens.create", "mail.send"]})).json
     issuer = Caller(admin.session, f"Bearer {issued['secret']}")
@@ -63,7 +63,7 @@ async def test_c11_a_set_gives_nobody_more_than_they_hold(admin: Caller) -> None
     assert refused.problem == "beyond-caller"
 
 
-async def test_c11_who_may_only_edit_the_catalogue_puts_into_a_set_nothing_for_others_to_grant(admin: Caller) -> None:
+async def test_who_may_only_edit_the_catalogue_puts_into_a_set_nothing_for_others_to_grant(admin: Caller) -> None:
     path = "/v1/scope-sets/payroll"
     assert (await admin.put(path, {"scopes": ["payroll.read"]})).status == 200
     editor = await admin.holder("scopes.update", "scopes.read", "mail.send")

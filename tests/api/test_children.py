@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from api.people import person
 from api.service import Answer, Caller
+from api.user_fixtures import person
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.settings import Settings

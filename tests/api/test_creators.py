@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from api.people import person
 from api.service import Caller
+from api.user_fixtures import person
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
 from counterfoil.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
-from api.shelf import Shelf
+from api.sample_app import Shelf
 
 GOOD = {"Authorization": "Bearer good"}
 PROBLEM = "urn:counterfoil:problem:"

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from api.impatient import PROBLEM, a_server, answer_of, connected, refused
-from api.shelf import Shelf
+from api.sample_app import Shelf
 
 
 async def still_serves(where: tuple[str, int]) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from api.people import person
 from api.service import Caller
+from api.user_fixtures import person
 from counterfoil.core.cursor import Cursors
 from counterfoil.postgres.listing import Filter
 from counterfoil.settings import Settings

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from api.people import person
 from api.service import Caller
 from api.streams import SSE, following
+from api.user_fixtures import person
 from counterfoil.settings import Settings
 from postgres.sealing import sealed_beside
 

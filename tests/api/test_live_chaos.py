@@ -12,8 +12,8 @@ from bench.followers import Follower, session_of
 from counterfoil.postgres.connection import open_pool
 from counterfoil.postgres.sealed_log import head_of
 from counterfoil_dev.postgres import Database
-from sealer.chaos import storm
 from security.processes import several
+from uses.sealer_chaos import storm
 
 READS_ON_SECONDS = 60
 

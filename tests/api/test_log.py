@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from api.people import person
 from api.service import Answer, Caller
+from api.user_fixtures import person
 from counterfoil.settings import Settings
 from counterfoil_api.native.events import replaying
 from postgres.sealing import seal_all
@@ -264,7 +264,7 @@ async def test_it_needs_audit_read_and_is_an_event_before_anything_is_shown(admi
     assert reads[0]["log"]["filters"] == {"type": 1}
 
 
-async def test_d17_another_account_is_in_no_page_filter_or_error(admin: Caller, stranger: Caller, seal: Seal) -> None:
+async def test_another_account_is_in_no_page_filter_or_error(admin: Caller, stranger: Caller, seal: Seal) -> None:
     (ours,) = await named(admin, "ours alone")
     await stranger.issue(name="theirs alone")
     await seal()

@@ -27,7 +27,7 @@ async def reads_of(admin: Caller, reader: str) -> list[dict[str, Any]]:
     return [each for each in found if each["log"]]
 
 
-async def test_i37_reading_the_log_by_position_is_one_event_an_hour_before_the_first_line(
+async def test_reading_the_log_by_position_is_one_event_an_hour_before_the_first_line(
     admin: Caller, api_settings: Settings
 ) -> None:
     asker, reader = await auditor(admin)
@@ -82,7 +82,7 @@ async def test_a_refused_read_of_the_log_is_no_read(admin: Caller, api_settings:
 
 
 @pytest.mark.parametrize("form", [{"Accept": "application/json"}, NDJSON])
-async def test_i37_a_log_that_cannot_be_written_is_not_shown(
+async def test_a_log_that_cannot_be_written_is_not_shown(
     admin: Caller, api_settings: Settings, postgres_server: Postgres, form: dict[str, str]
 ) -> None:
     asker, reader = await auditor(admin)
@@ -105,7 +105,7 @@ async def test_i37_a_log_that_cannot_be_written_is_not_shown(
     assert len(await reads_of(admin, reader)) == 1
 
 
-async def test_d17_the_operator_sees_every_entry_and_the_private_parts_of_the_own_account(
+async def test_the_operator_sees_every_entry_and_the_private_parts_of_the_own_account(
     database: Database, tmp_path: Path
 ) -> None:
     plain = settings_for(database.app_url)

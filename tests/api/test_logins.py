@@ -8,8 +8,8 @@ from aiohttp import ClientSession
 from pyotp import TOTP
 from uuid_utils.compat import uuid7
 
-from api.people import PASSWORD
 from api.service import Caller, basic, founded, served, settings_for
+from api.user_fixtures import PASSWORD
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 

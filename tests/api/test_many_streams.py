@@ -15,8 +15,8 @@ from api.service import founded, settings_for
 from bench.followers import Follower, figures, milliseconds, session_of, write
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all
-from sealer.processes import sealer
 from security.processes import one, ready, several
+from uses.sealer_processes import sealer
 
 READS_ON_SECONDS = 60
 ENDS_WITHIN_SECONDS = 10

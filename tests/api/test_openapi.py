@@ -3,7 +3,7 @@
 import msgspec
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from api.shelf import things
+from api.sample_app import things
 from counterfoil_api.application import routes
 from counterfoil_api.operations.openapi import document
 

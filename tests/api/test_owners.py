@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.people import Person, person
 from api.service import Answer, Caller
+from api.user_fixtures import Person, person
 
 
 def names_of(who: Person) -> list[str]:

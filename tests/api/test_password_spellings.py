@@ -4,8 +4,8 @@ import asyncpg
 import pytest
 from argon2 import PasswordHasher
 
-from api.people import PASSWORD, person
 from api.service import Caller, basic
+from api.user_fixtures import PASSWORD, person
 from counterfoil.settings import Settings
 
 SPACES = "\u00a0\u1680\u2000\u2007\u200a\u202f\u205f\u3000"

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
-from api.people import person
 from api.service import Answer, Caller
+from api.user_fixtures import person
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.door import Door
 from counterfoil.settings import Settings
@@ -31,7 +31,7 @@ def service(name: str) -> dict[str, str]:
     return {"type": "service", "id": name}
 
 
-async def test_d19_reading_the_tokens_of_others_is_an_event(admin: Caller) -> None:
+async def test_reading_the_tokens_of_others_is_an_event(admin: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
     asker, reader = await auditor(admin)
     listed = await asker.get("/v1/tokens", limit=3)
@@ -47,7 +47,7 @@ async def test_d19_reading_the_tokens_of_others_is_an_event(admin: Caller) -> No
     assert sum(each["shown"] for each in found) >= len(listed.json["items"]) + 1
 
 
-async def test_i37_reading_the_log_is_an_event_before_it_is_answered(admin: Caller) -> None:
+async def test_reading_the_log_is_an_event_before_it_is_answered(admin: Caller) -> None:
     other = (await admin.issue(owner=service("another")))["token"]["id"]
     asker, reader = await auditor(admin)
 

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from api.people import Person, person
 from api.service import Caller
+from api.user_fixtures import Person, person
 from counterfoil.core.principal import SYSTEM
 from counterfoil.core.subjects.token.commands import Sweep
 from counterfoil.door import Door

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from api.people import Person, person
 from api.service import Answer, Caller, founded
+from api.user_fixtures import Person, person
 from counterfoil.core.principal import SYSTEM
 from counterfoil.core.subjects.token.commands import Sweep
 from counterfoil.core.subjects.user_events import ROLE_SCOPES

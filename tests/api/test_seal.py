@@ -7,8 +7,8 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from api.impatient import a_server, answer_of, connected
+from api.sample_app import Shelf
 from api.service import Caller, basic, served
-from api.shelf import Shelf
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from api.service import Caller, served, settings_for
 from api.test_bearers import CLAIMS, ISSUER
+from core.stories import NOON
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, SigningKey
@@ -27,7 +28,6 @@ from counterfoil_api.auth.bearers import key_ring
 from counterfoil_api.auth.signing_keys import Keys
 from counterfoil_api.http.errors import CredentialsRefused
 from counterfoil_dev.postgres import Database
-from pure.stories import NOON
 
 SEALING = Sealing(b"k" * 32)
 HOUR = 3_600

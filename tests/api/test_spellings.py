@@ -6,8 +6,8 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from api.people import PASSWORD, Person, person
 from api.service import Caller, basic
+from api.user_fixtures import PASSWORD, Person, person
 from counterfoil.settings import Settings
 
 _NUMBERS = count(1)

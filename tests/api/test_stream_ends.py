@@ -8,9 +8,9 @@ from time import monotonic
 import pytest
 from aiohttp import ClientPayloadError, ClientSession
 
-from api.people import person
 from api.service import Caller, founded, served, settings_for
 from api.streams import BOUNDED_SECONDS, SSE, Following, following
+from api.user_fixtures import person
 from counterfoil.postgres.sealed_log import Window
 from counterfoil_api.application import make_app
 from counterfoil_api.ledger import Ledger

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
-from api.shelf import Shelf
+from api.sample_app import Shelf
 from api.test_openapi import DOCUMENT
 from counterfoil_api.http.security_headers import SECURITY_HEADERS
 

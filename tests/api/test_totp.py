@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientSession
 from pyotp import TOTP, parse_uri
 
-from api.people import Person, person
 from api.service import Caller, basic, served
+from api.user_fixtures import Person, person
 from counterfoil.postgres import one_time as sql
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from api.people import person
 from api.service import Caller, founded, served, settings_for
+from api.user_fixtures import person
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import Database
 

@@ -10,9 +10,9 @@ from aiohttp import ClientSession
 from argon2 import PasswordHasher
 from msgspec import json
 
-from api.people import Person, person
 from api.service import Caller, basic, founded, served
 from api.test_tenants import shown
+from api.user_fixtures import Person, person
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app, routes
 

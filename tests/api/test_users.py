@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from api.people import PASSWORD, person
 from api.service import Caller, basic
+from api.user_fixtures import PASSWORD, person
 
 
 async def test_a_user_is_added_and_asks_with_the_password_that_was_made_up(admin: Caller) -> None:

@@ -6,8 +6,8 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from api.sample_app import Shelf
 from api.service import Caller
-from api.shelf import Shelf
 
 PROBLEM = "urn:counterfoil:problem:"
 

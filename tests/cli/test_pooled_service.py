@@ -15,8 +15,8 @@ from counterfoil_dev.postgres import OWNER, Database, Postgres
 from counterfoil_dev.state import State, temporary_state
 from counterfoil_dev.valkey import Valkey
 from postgres.pooler import needs_pgbouncer, pgbouncer
-from sealer.processes import sealer as sealing
 from security.processes import several
+from uses.sealer_processes import sealer as sealing
 from worker.workers import running as working
 from worker.workers import wait_until
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from aiohttp import ClientSession
 
-from api.people import PASSWORD, Person, person
 from api.service import Caller, founded, served, settings_for
+from api.user_fixtures import PASSWORD, Person, person
 from counterfoil_api.application import make_app
 from counterfoil_dev.postgres import OWNER, Postgres
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from api.people import person
 from api.service import Answer, Caller
+from api.user_fixtures import person
 from dialects.accounts import Account
 
 PATH = "/canvus/api/v1/users"

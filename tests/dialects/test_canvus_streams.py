@@ -12,8 +12,8 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from msgspec.structs import replace
 
-from api.people import Person, person
 from api.service import Caller, basic, served, settings_for
+from api.user_fixtures import Person, person
 from counterfoil_api.application import make_app
 from counterfoil_api.dialects.canvus.streams import Subscription
 from counterfoil_dev.postgres import Database

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 
-from api.people import person
 from api.service import Caller, basic, served, settings_for
+from api.user_fixtures import person
 from counterfoil_api.application import make_app
 from counterfoil_api.dialects.canvus.streams import Subscription
 from counterfoil_api.http.request_limits import BOUNDS, Bounds

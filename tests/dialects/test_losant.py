@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from api.people import person
 from api.service import Answer, Caller
+from api.user_fixtures import person
 from dialects.accounts import Account
 
 HEX24 = re.compile(r"[0-9a-f]{24}")

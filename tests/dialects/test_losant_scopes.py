@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.people import person
 from api.service import Caller
+from api.user_fixtures import person
 from counterfoil.core.scopes import missing
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, KEPT, LIST, OF_APPLICATIONS, PATCH, POST, shown
 from dialects.accounts import Account

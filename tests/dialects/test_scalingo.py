@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from aiohttp import ClientSession
 
-from api.people import person
 from api.service import Answer, Caller, basic
+from api.user_fixtures import person
 from dialects.accounts import Account
 
 TOKENS = "/scalingo/v1/tokens"

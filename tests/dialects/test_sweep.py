@@ -17,8 +17,8 @@ import pytest_asyncio
 from aiohttp import ClientSession
 from uuid_utils.compat import uuid7
 
-from api.people import Person, person
 from api.service import Answer, Caller
+from api.user_fixtures import Person, person
 from counterfoil.core.opaque_ids import OpaqueIds
 from counterfoil_api.dialects.canvus.ids import id_of
 from counterfoil_api.dialects.register import DIALECTS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from api.people import PASSWORD, person
+from api.user_fixtures import PASSWORD, person
 from counterfoil_dev.postgres import Postgres
 from dialects.jelastic import AUTHENTICATION, Jelastic, World, world
 

@@ -10,8 +10,8 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 from structlog.testing import capture_logs
 
-from api.people import PASSWORD, person
 from api.service import served
+from api.user_fixtures import PASSWORD, person
 from counterfoil_api.dialects.virtuozzo import gate
 from counterfoil_dev.postgres import Postgres
 from dialects.jelastic import Jelastic, World, world

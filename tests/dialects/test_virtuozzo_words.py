@@ -11,7 +11,7 @@ import pytest_asyncio
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from structlog.testing import capture_logs
 
-from api.people import PASSWORD, person
+from api.user_fixtures import PASSWORD, person
 from counterfoil.core.refusals import BadExpiry, BadScope
 from counterfoil_api.dialects.virtuozzo import dates, methods
 from counterfoil_dev.postgres import Postgres

@@ -11,7 +11,7 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.migrate import migrate
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
-from door.elsewhere import Elsewhere, Start
+from door.other_process import Elsewhere, Start
 from states import quick_state
 
 

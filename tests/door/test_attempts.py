@@ -12,8 +12,8 @@ from counterfoil.idempotency import Attempt, IdempotencyClaim
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import answer, claim_of, create, rotate, update
-from door.elsewhere import Start
 from door.judge import judged
+from door.other_process import Start
 
 
 def attempt(number: int, *, ago: float = 0, key: str = "key", holds_secret: bool = True) -> IdempotencyClaim:

@@ -14,8 +14,8 @@ from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, create, exchange, update
-from door.elsewhere import Start
 from door.judge import judged
+from door.other_process import Start
 
 
 async def _hold(owner: Connection, *tokens: object) -> None:

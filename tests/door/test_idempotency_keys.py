@@ -15,8 +15,8 @@ from counterfoil.postgres import idempotency_keys as claims
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil_dev.postgres import Database
 from door.asking import ADMIN, PEPPERS, answer, claim_of, create, exchange, revoke, rotate, update
-from door.elsewhere import Start
 from door.judge import judged
+from door.other_process import Start
 
 KEY = "0194f4a2-9c1b-7d3e-8f00-000000000001"
 

@@ -200,7 +200,7 @@ async def test_an_audit_finds_the_hour_of_a_reader_in_the_events(door: Door, dat
     assert tally.events == 3
 
 
-async def test_i37_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted_as_read(
+async def test_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted_as_read(
     door: Door, readers: Pool, owner: Connection
 ) -> None:
     counting = Counting(door)

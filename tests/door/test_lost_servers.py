@@ -16,8 +16,8 @@ from counterfoil.door import Door, queue
 from counterfoil.idempotency import IdempotencyClaim
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange
-from door.elsewhere import Start
 from door.judge import judged
+from door.other_process import Start
 
 
 async def _keep_asking(door: Door, outcomes: list[Outcome], until: asyncio.Event, refused: list[Exception]) -> None:

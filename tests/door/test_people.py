@@ -30,7 +30,7 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import create
-from door.elsewhere import Start
+from door.other_process import Start
 
 ENDS: list[tuple[type[SubjectCommand], dict[str, Any]]] = [
     (DisableUser, {"reason": "x"}), (RemoveUser, {"reason": "x"}), (UpdateUser, {"role": "member"}),

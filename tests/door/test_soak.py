@@ -12,8 +12,8 @@ from counterfoil.core.refusals import Unavailable
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import claim_of, create, exchange, rotate
-from door.elsewhere import Asks, Elsewhere
 from door.judge import judged
+from door.other_process import Asks, Elsewhere
 
 SECONDS = 150
 PROCESSES = 3

@@ -15,7 +15,7 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
 from door.asking import claim_of, create
-from door.elsewhere import Start
+from door.other_process import Start
 from door.test_people import user
 
 

@@ -17,8 +17,8 @@ from counterfoil.core.subjects.token import commands
 from counterfoil.core.unit_of_work import Command, Outcome
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import ACCOUNT, ADMIN, claim_of, create, minted
-from door.elsewhere import Asks, Elsewhere
 from door.judge import judged
+from door.other_process import Asks, Elsewhere
 
 TOKENS = [UUID(int=0x70 + n) for n in range(4)]
 WORDS = ["create", "update", "renew", "rotate", "suspend", "resume", "revoke", "erase", "sweep", *["exchange"] * 4]

@@ -60,7 +60,7 @@ _ANSWER: Final = "our own answer, kept encrypted under an Idempotency-Key"
 OURS: Final = {
     "counterfoil.core.chain:Chain._form": "an entry that `entry_of` has read before",
     "counterfoil.core.codec:fact_of": "an entry that `entry_of` has read before; what does not fit is a finding",
-    "counterfoil.uses.audit.expected_documents:_filter": "a filter in an event; tests/pure gives it what is no JSON",
+    "counterfoil.uses.audit.expected_documents:_filter": "a filter in an event; tests/core gives it what is no JSON",
     "counterfoil.cli.asking:_read": "a file of the person who calls",
     "counterfoil.cli.asking:ask_with": "the address that the person who calls has stated",
     "counterfoil.cli.export_file:_remembered": "a file that we wrote",

@@ -23,9 +23,7 @@ async def rows_seen(url: str) -> int:
     return sum(counts)
 
 
-async def test_d17_a_new_role_sees_nothing_though_it_was_granted_all(
-    database: Database, postgres_server: Postgres
-) -> None:
+async def test_a_new_role_sees_nothing_though_it_was_granted_all(database: Database, postgres_server: Postgres) -> None:
     async with tenant_of(database) as somebody:
         await somebody.issue()
     postgres_server.run("create role curious login;")
@@ -38,7 +36,7 @@ async def test_d17_a_new_role_sees_nothing_though_it_was_granted_all(
         postgres_server.run("drop role curious;")
 
 
-async def test_d17_migrating_again_mends_the_wall_and_touches_nothing_that_stands(
+async def test_migrating_again_mends_the_wall_and_touches_nothing_that_stands(
     database: Database, postgres_server: Postgres
 ) -> None:
     def policies() -> str:

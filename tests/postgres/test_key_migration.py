@@ -4,6 +4,7 @@ import json
 
 import asyncpg
 
+from core.stories import NOON
 from counterfoil.core.codec import seal
 from counterfoil.core.events import Fact, Subject
 from counterfoil.core.principal import NIL, SYSTEM
@@ -15,7 +16,6 @@ from counterfoil.uses.audit.progress import Tally
 from counterfoil.uses.audit.whole_log import replay
 from counterfoil.uses.key_encryption import Sealing
 from counterfoil_dev.postgres import APPLICATION, OWNER, Postgres
-from pure.stories import NOON
 
 NAME = "before_rotation"
 

@@ -168,7 +168,7 @@ async def test_windows_end_where_their_entries_grow_large(
     assert all(len(each.events) <= 4 for each in found)
 
 
-async def test_d17_another_account_is_in_no_window_and_the_whole_log_has_positions_of_its_own(
+async def test_another_account_is_in_no_window_and_the_whole_log_has_positions_of_its_own(
     database: Database, ours: Tenant
 ) -> None:
     async with tenant_of(database) as theirs:

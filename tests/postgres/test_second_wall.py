@@ -56,7 +56,7 @@ async def seen(connection: Tenant, table: str) -> set[UUID]:
     return {row["account_id"] for row in await connection.fetch(f"select account_id from {table}")}
 
 
-async def test_d17_a_statement_that_names_no_account_sees_one_all_the_same(neighbours: Neighbours) -> None:
+async def test_a_statement_that_names_no_account_sees_one_all_the_same(neighbours: Neighbours) -> None:
     both = {neighbours.ours.account, neighbours.theirs.account}
     for table in ("event", "sealed", "token", "token_use"):
         async with neighbours.pool.acquire() as connection:
@@ -66,7 +66,7 @@ async def test_d17_a_statement_that_names_no_account_sees_one_all_the_same(neigh
                 assert await seen(connection, table) == {account}
 
 
-async def test_d17_without_an_account_there_is_nothing(neighbours: Neighbours) -> None:
+async def test_without_an_account_there_is_nothing(neighbours: Neighbours) -> None:
     async with tenant(neighbours.pool, neighbours.ours.account) as connection:
         assert await seen(connection, "token")
     async with neighbours.pool.acquire() as connection, connection.transaction():
@@ -128,7 +128,7 @@ async def everything(pool: Pool, account: UUID, token: Token) -> list[object]:
     return [each for each in asked if each is not None]
 
 
-async def test_d17_a_forgotten_account_shows_nothing_foreign(neighbours: Neighbours) -> None:
+async def test_a_forgotten_account_shows_nothing_foreign(neighbours: Neighbours) -> None:
     ours, theirs = neighbours.ours, neighbours.theirs
     async with tenants.tenant_of(neighbours.database) as asking:
         asking.account = theirs.account
@@ -148,7 +148,7 @@ async def test_d17_a_forgotten_account_shows_nothing_foreign(neighbours: Neighbo
 @pytest.mark.parametrize(
     "said", ["x' or true --", "x'; set local role counterfoil_app; --", "' union select * from token"]
 )
-async def test_d17_what_callers_say_never_widens_what_they_see(neighbours: Neighbours, said: str) -> None:
+async def test_what_callers_say_never_widens_what_they_see(neighbours: Neighbours, said: str) -> None:
     account = neighbours.ours.account
     wanted = Filter(name=said, owner_id=said, scope=said)
     assert await page_of(neighbours.pool, account, wanted, sort="name", descending=False, after=None, limit=9) == []
@@ -165,7 +165,7 @@ async def test_d17_what_callers_say_never_widens_what_they_see(neighbours: Neigh
             pass
 
 
-async def test_d17_even_a_condition_from_outside_ends_at_the_wall(neighbours: Neighbours) -> None:
+async def test_even_a_condition_from_outside_ends_at_the_wall(neighbours: Neighbours) -> None:
     async with tenant(neighbours.pool, neighbours.ours.account) as connection:
         for injected in ("or true", "or account_id is not null", f"or account_id = '{neighbours.theirs.account}'"):
             rows = await connection.fetch(f"select account_id from token where name = 'x' {injected}")
@@ -177,13 +177,13 @@ async def test_d17_even_a_condition_from_outside_ends_at_the_wall(neighbours: Ne
 
 
 @pytest.mark.parametrize("table", sorted(set(PRIVILEGES) - set(READABLE)))
-async def test_d17_the_reader_may_read_nothing_else(neighbours: Neighbours, table: str) -> None:
+async def test_the_reader_may_read_nothing_else(neighbours: Neighbours, table: str) -> None:
     async with tenant(neighbours.pool, neighbours.ours.account) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.fetch(f"select from {table}")
 
 
-async def test_d17_the_reader_changes_nothing(neighbours: Neighbours) -> None:
+async def test_the_reader_changes_nothing(neighbours: Neighbours) -> None:
     for table in READABLE:
         for change in (f"update {table} set account_id = account_id", f"delete from {table}", f"truncate {table}"):
             async with tenant(neighbours.pool, neighbours.ours.account) as connection:
@@ -195,7 +195,7 @@ async def test_d17_the_reader_changes_nothing(neighbours: Neighbours) -> None:
             await connection.execute("update token set name = name")
 
 
-async def test_d17_role_and_account_end_with_the_transaction(neighbours: Neighbours) -> None:
+async def test_role_and_account_end_with_the_transaction(neighbours: Neighbours) -> None:
     async with await open_pool(neighbours.database.app_url, size=1) as pool:
         for failing in ("select 1", "select 1 / 0", "select no_such_column from token"):
             try:
@@ -210,7 +210,7 @@ async def test_d17_role_and_account_end_with_the_transaction(neighbours: Neighbo
                 assert await seen(connection, "token") == {neighbours.theirs.account}
 
 
-async def test_d17_who_gives_up_midway_leaves_nothing_behind(neighbours: Neighbours) -> None:
+async def test_who_gives_up_midway_leaves_nothing_behind(neighbours: Neighbours) -> None:
     async with await open_pool(neighbours.database.app_url, size=1) as pool:
 
         async def slow() -> None:
@@ -230,7 +230,7 @@ async def test_d17_who_gives_up_midway_leaves_nothing_behind(neighbours: Neighbo
             }  # fmt: skip
 
 
-async def test_d17_every_table_of_accounts_is_guarded(database: Database) -> None:
+async def test_every_table_of_accounts_is_guarded(database: Database) -> None:
     connection = await asyncpg.connect(database.owner_url)
     tables = await connection.fetch(
         """

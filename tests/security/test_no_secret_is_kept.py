@@ -98,7 +98,7 @@ async def found_in_stores(places: Places, scanner: Scanner) -> dict[str, set[str
     return {name: names for name, names in found.items() if names}
 
 
-async def test_b9_no_secret_is_kept_anywhere_and_a_planted_one_is_found(place: Path) -> None:
+async def test_no_secret_is_kept_anywhere_and_a_planted_one_is_found(place: Path) -> None:
     scanner = Scanner()
     with running_service(place, environment={"LOG_LEVEL": "debug"}) as service:
         places = Places.of(service)
@@ -133,7 +133,7 @@ async def planted_secrets_are_found(places: Places) -> None:
     base64.b64encode(b"x" + PLANTED.encode()).decode(), base64.b64encode(b"xx" + PLANTED.encode() + b"x").decode(),
     hashlib.sha256(PLANTED.encode()).hexdigest(),
 ])  # fmt: skip
-def test_b9_the_scanner_knows_every_spelling(spelt: str) -> None:
+def test_the_scanner_knows_every_spelling(spelt: str) -> None:
     scanner = Scanner()
     scanner.know("planted", PLANTED)
     assert scanner.found(b"\x00" + spelt.encode() + b"\xff") == {"planted"}

@@ -26,7 +26,7 @@ async def place(database: Database, valkey: Valkey, tmp_path: Path) -> AsyncIter
         yield opened
 
 
-async def test_e22_exactly_n_of_2n_calls_pass_over_two_processes(
+async def test_exactly_n_of_2n_calls_pass_over_two_processes(
     database: Database, valkey: Valkey, tmp_path: Path
 ) -> None:
     limits = valkey.database(4)
@@ -125,7 +125,7 @@ async def test_forward_authentication_counts_against_the_tokens_own_limit(place:
     assert int(answers[-1].headers["Retry-After"]) > 1
 
 
-async def test_c11_a_bearer_in_which_somebody_acts_stays_in_the_networks_of_both(place: Place) -> None:
+async def test_a_bearer_in_which_somebody_acts_stays_in_the_networks_of_both(place: Place) -> None:
     subject = await place.admin.issue(scopes=["invoices.read"])
     actor = await place.admin.issue(networks=[OFFICE])
     given = {
@@ -153,7 +153,7 @@ async def test_a_bearer_in_which_a_bounded_token_acts_buys_another_one(place: Pl
     assert [(await nobody[at].form("/v1/oauth/token", **given)).status for at in (HERE, THERE)] == [200, 403]
 
 
-async def test_c11_a_bounded_token_issues_clones_imports_and_edits_only_what_is_as_bounded(place: Place) -> None:
+async def test_a_bounded_token_issues_clones_imports_and_edits_only_what_is_as_bounded(place: Place) -> None:
     anywhere = await place.admin.issue(scopes=[])
     issued = await place.admin.issue(scopes=["tokens.*"], networks=[OFFICE], rate_limit="600/1m")
     holder, other = place.caller(issued["secret"]), f"/v1/tokens/{anywhere['token']['id']}"

@@ -29,8 +29,8 @@ from counterfoil.postgres.selection import stage
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.jobs import Jobs
-from worker.lives import ACCOUNT, ROOT
 from worker.test_jobs import revocations, state_of, until_over
+from worker.token_lifetimes import ACCOUNT, ROOT
 from worker.workers import running
 
 PEPPERS = Peppers({1: b"p" * 32})

@@ -17,7 +17,7 @@ from counterfoil_dev.valkey import Valkey
 from counterfoil_worker.actors import Work, declare
 from counterfoil_worker.broker import QUEUE, OncePerMinute, broker_of
 from counterfoil_worker.clock import Call, Clock
-from worker.lives import cut_everybody
+from worker.token_lifetimes import cut_everybody
 
 
 async def held_within(lead: Lead, seconds: float) -> bool:

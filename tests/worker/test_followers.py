@@ -23,7 +23,7 @@ from counterfoil_worker import followers as running_followers
 from counterfoil_worker.followers import Followers
 from postgres.sealing import seal_all, sealed_beside
 from worker.counting import SCRIPT, counted, counting, handled, make_tables
-from worker.lives import ACCOUNT, cut_everybody, many_born
+from worker.token_lifetimes import ACCOUNT, cut_everybody, many_born
 from worker.workers import running
 
 FACT = Fact(
@@ -145,7 +145,7 @@ async def test_runners_side_by_side_never_handle_one_batch_twice(database: Datab
 
 
 @pytest.mark.parametrize("missing", [1, 60, 120])
-async def test_i38_a_follower_refuses_a_gap_and_the_others_go_on(
+async def test_a_follower_refuses_a_gap_and_the_others_go_on(
     database: Database, door: Door, pool: Pool, owner: Connection, missing: int
 ) -> None:
     await many_born(door, 125, ends_in=3_600)

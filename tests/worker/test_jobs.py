@@ -26,7 +26,7 @@ from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
 from counterfoil_worker import jobs as working
 from counterfoil_worker.jobs import Jobs
-from worker.lives import ACCOUNT, ROOT, cut_everybody, many_born
+from worker.token_lifetimes import ACCOUNT, ROOT, cut_everybody, many_born
 from worker.workers import running
 
 EVERYTHING = Filter(owner_id="billing")

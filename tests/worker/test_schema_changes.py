@@ -20,7 +20,7 @@ from counterfoil_worker.jobs import Jobs
 from counterfoil_worker.sweep import Sweeper
 from postgres.sealing import seal_all
 from worker.counting import counting, make_tables
-from worker.lives import ACCOUNT, ROOT, born, told_of
+from worker.token_lifetimes import ACCOUNT, ROOT, born, told_of
 
 CHANGES = [
     ("token", "name", "varchar(200)"), ("token", "generation", "bigint"), ("subject", "details", "varchar(900000)"),

@@ -14,7 +14,7 @@ from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
-from worker.lives import born, told
+from worker.token_lifetimes import born, told
 from worker.workers import WorkerProcess, running, wait_until
 
 pytestmark = pytest.mark.soak

@@ -15,7 +15,7 @@ from counterfoil.postgres import due
 from counterfoil.postgres.connection import open_pool
 from counterfoil_dev.postgres import Database
 from counterfoil_worker.sweep import PAGE, Sweeper
-from worker.lives import ACCOUNT, ROOT, born, hired, left, lived_longer, many_born, told, told_of
+from worker.token_lifetimes import ACCOUNT, ROOT, born, hired, left, lived_longer, many_born, told, told_of
 
 HOUR = 3600.0
 

@@ -13,7 +13,7 @@ from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres
 from counterfoil_dev.valkey import Valkey
-from worker.lives import ACCOUNT, born, cut_everybody, many_born, told, told_of
+from worker.token_lifetimes import ACCOUNT, born, cut_everybody, many_born, told, told_of
 from worker.workers import running, wait_until
 
 

@@ -1,0 +1,287 @@
+"""Bounds: from where and how often a token may be used, and that a child's are never wider than its caller's."""
+
+import ipaddress
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from core import stories, user_fixtures
+from core.stories import ADMIN, CREATED, ITSELF, NEXT, SECRET, TOKEN, asks
+from core.test_decide_exchange import exchange
+from counterfoil.core.bounds import (
+    NETWORK_LIMIT,
+    QUOTA_LIMIT,
+    UNBOUNDED,
+    UNLIMITED,
+    Bounds,
+    Limits,
+    OwnerQuota,
+    admits,
+    checked_networks,
+    checked_number,
+    checked_rate,
+    rate,
+)
+from counterfoil.core.events import Suspended, Updated
+from counterfoil.core.principal import Principal, refuse_beyond_bounds
+from counterfoil.core.refusals import (
+    BadNetwork,
+    BadQuota,
+    BadRateLimit,
+    BeyondCaller,
+    TokenNetworkForbidden,
+    Uncounted,
+    UsesExhausted,
+)
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects.token.commands import Create, Renew, Resume, Rotate, Update
+from counterfoil.core.subjects.token.state import Context, used_up
+from counterfoil.core.subjects.user import decide as decide_user
+
+OFFICE = Bounds(("192.0.2.0/24", "2001:db8::/32"), "600/1m")
+HELD = replace(CREATED, networks=OFFICE.networks, rate_limit=OFFICE.rate_limit)
+INSIDE, OUTSIDE = ipaddress.ip_address("192.0.2.7"), ipaddress.ip_address("198.51.100.7")
+
+
+def bounded(bounds: Bounds = OFFICE, by: Principal = ADMIN) -> Principal:
+    return replace(by, bounds=bounds)
+
+
+def test_networks_are_kept_in_one_form() -> None:
+    assert checked_networks(("192.0.2.0/24", "2001:DB8::/32", "192.0.2.0/24", "198.51.100.7")) == (
+        "192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "networks",
+    [
+        *(("192.0.2.1/24",), ("",), ("office",), ("10.0.0.0/8",) * (NETWORK_LIMIT + 1)),
+        # What follows a % is a zone, which may be any text at all.
+        *(("fe80::%eth0/128",), ("::%\x1b[2J/64",), (f"::%{mint('application').plain}",)),
+    ],
+)
+def test_what_is_no_list_of_networks(networks: tuple[str, ...]) -> None:
+    with pytest.raises(BadNetwork) as refused:
+        checked_networks(networks)
+    assert refused.value.facts == {"field": "networks"}
+
+
+def test_what_was_meant_by_a_network_is_named() -> None:
+    for said, meant in (("10.0.0.1/8", "did you mean 10.0.0.0/8?"), ("10.0.0.0/99", "'10.0.0.0/99' is not a network.")):
+        with pytest.raises(BadNetwork) as refused:
+            checked_networks((said,))
+        assert meant in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("limit", "means"), [("600/1m", (600, 60)), ("1/1s", (1, 1)), ("5/1.5s", (5, 2)), ("1/1ns", (1, 1))]
+)
+def test_a_rate_limit_is_a_number_and_a_duration(limit: str, means: tuple[int, int]) -> None:
+    assert checked_rate(limit) == limit
+    assert rate(limit) == means
+
+
+@pytest.mark.parametrize(
+    "limit", ["", "600", "0/1m", "-1/1m", "600/", "600/0s", "600/forever", "6e2/1m", "1/1m/1m", "9876543210/1m"]
+)  # fmt: skip
+def test_what_is_no_rate_limit(limit: str) -> None:
+    with pytest.raises(BadRateLimit, match=r"is not a rate limit\. .* such as 600/1m") as refused:
+        checked_rate(limit)
+    assert refused.value.facts == {"field": "rate_limit"}
+
+
+def test_no_networks_are_anywhere_and_a_caller_from_nowhere_is_in_none() -> None:
+    assert checked_rate(None) is None
+    assert admits((), None)
+    assert admits(OFFICE.networks, INSIDE)
+    assert admits(OFFICE.networks, ipaddress.ip_address("::ffff:192.0.2.7"))
+    assert not admits(OFFICE.networks, OUTSIDE)
+    assert not admits(OFFICE.networks, None)
+
+
+_addresses = st.ip_addresses(v=4, network="192.0.2.0/26") | st.ip_addresses(v=6, network="2001:db8::/122")
+_networks = st.lists(
+    st.builds(
+        lambda address, spare: str(ipaddress.ip_network((address, address.max_prefixlen - spare), strict=False)),
+        _addresses, st.integers(0, 5),
+    ),
+    max_size=3,
+).map(tuple)  # fmt: skip
+_rates = st.none() | st.builds(lambda most, span: f"{most}/{span}s", st.integers(1, 9), st.integers(1, 9))
+_numbers = st.none() | st.integers(1, 9)
+_bounds = st.builds(Bounds, _networks, _rates, _numbers)
+
+
+def used(limit: str | None, at: int) -> float:
+    """How many calls may have been made after so many seconds, at most, window after window."""
+    if limit is None:
+        return float("inf")
+    most, span = rate(limit)
+    return most * (at // span + 1)
+
+
+@given(_bounds, _bounds, _addresses)
+def test_what_is_within_allows_nothing_that_the_wider_does_not(inner: Bounds, outer: Bounds, address: Any) -> None:
+    assume(inner.within(outer))
+    assert not admits(inner.networks, address) or admits(outer.networks, address)
+    if outer.rate_limit is not None:
+        (most, span), (most_outer, span_outer) = rate(inner.rate_limit or ""), rate(outer.rate_limit)
+        assert most <= most_outer
+        assert used(inner.rate_limit, span * span_outer - 1) <= used(outer.rate_limit, span * span_outer - 1)
+    assert outer.max_uses is None or (inner.max_uses or float("inf")) <= outer.max_uses
+
+
+@given(_bounds, _bounds, _bounds)
+def test_being_within_is_an_order(one: Bounds, two: Bounds, three: Bounds) -> None:
+    assert one.within(one)
+    assert one.within(UNBOUNDED)
+    assert not (one.within(two) and two.within(three)) or one.within(three)
+
+
+@given(_bounds, _bounds)
+def test_a_child_is_within_its_caller_or_refused(caller: Bounds, wanted: Bounds) -> None:
+    command = asks(
+        Create, by=bounded(caller), number=7, owner=CREATED.owner, name="n", secret=SECRET, networks=wanted.networks,
+        rate_limit=wanted.rate_limit, max_uses=wanted.max_uses,
+    )  # fmt: skip
+    try:
+        token = stories.given().then(command)
+    except BeyondCaller:
+        return
+    assert token.bounds.within(caller)
+
+
+@given(_bounds, _bounds, _bounds)
+def test_nobody_changes_what_is_wider_than_they_or_makes_it_so(caller: Bounds, was: Bounds, wanted: Bounds) -> None:
+    before = stories.given(
+        replace(
+            CREATED, networks=checked_networks(was.networks), rate_limit=was.rate_limit,
+            max_uses=was.max_uses or UNSET,
+        )
+    )  # fmt: skip
+    command = asks(
+        Update, by=bounded(caller), networks=wanted.networks, rate_limit=wanted.rate_limit, max_uses=wanted.max_uses
+    )
+    try:
+        token = before.then(command)
+    except BeyondCaller:
+        return
+    assert before.token.bounds.within(caller)
+    assert token.bounds.within(caller)
+
+
+@pytest.mark.parametrize(
+    ("history", "command"),
+    [
+        ((), asks(Rotate, by=bounded(), secret=NEXT, grace_seconds=0)),
+        ((), asks(Renew, by=bounded(), lifetime="1d")),
+        ((Suspended(),), asks(Resume, by=bounded())),
+        ((), asks(Update, by=bounded(), name="another")),
+    ],
+)
+def test_who_is_bounded_gives_new_power_to_nothing_that_is_less_so(history: Any, command: Any) -> None:
+    with pytest.raises(BeyondCaller, match=r"may be used from 192\.0\.2\.0/24, 2001:db8::/32 only"):
+        stories.given(CREATED, *history).when(command)
+    limited = replace(command, by=bounded(Bounds(rate_limit="600/1m")))
+    with pytest.raises(BeyondCaller, match="limited to 600/1m; state a rate limit no wider"):
+        stories.given(CREATED, *history).when(limited)
+    assert stories.given(HELD, *history).when(command)
+
+
+def test_who_may_be_used_so_often_gives_no_more_uses_and_raises_none() -> None:
+    few = bounded(Bounds(max_uses=5))
+    made = asks(Create, by=few, number=7, owner=CREATED.owner, name="n", secret=SECRET)
+    for wanted in (None, 6):
+        with pytest.raises(BeyondCaller, match=r"may be used 5 times; state no more uses") as refused:
+            stories.given().when(replace(made, max_uses=wanted))
+        assert refused.value.facts == {"max_uses": 5}
+    assert stories.given().then(replace(made, max_uses=5)).bounds == Bounds(max_uses=5)
+    itself = replace(ITSELF, bounds=Bounds(max_uses=5))
+    of_five = stories.given(replace(CREATED, max_uses=5))
+    assert of_five.when(asks(Update, by=itself, max_uses=4)) == [Updated(max_uses=4)]
+    for wider in (6, None):
+        with pytest.raises(BeyondCaller):
+            of_five.when(asks(Update, by=itself, max_uses=wider))
+    assert of_five.then(asks(Update, max_uses=None)).bounds == UNBOUNDED
+    assert of_five.when(asks(Update, max_uses=5)) == []
+
+
+@pytest.mark.parametrize("number", [0, -1, QUOTA_LIMIT + 1])
+def test_what_is_no_number_of_uses(number: int) -> None:
+    with pytest.raises(BadQuota, match=r"is not a quota\. A number of uses") as refused:
+        stories.given(CREATED).when(asks(Update, max_uses=number))
+    assert refused.value.facts == {"field": "max_uses"}
+    assert checked_number(QUOTA_LIMIT, field="max_uses") == QUOTA_LIMIT
+
+
+def test_a_token_narrows_itself_and_never_widens() -> None:
+    itself = bounded(by=ITSELF)
+    narrower = stories.given(HELD).when(asks(Update, by=itself, networks=("192.0.2.0/28",), rate_limit="60/1m"))
+    assert narrower == [Updated(networks=("192.0.2.0/28",), rate_limit="60/1m")]
+    for wider in ({"networks": ()}, {"networks": ("192.0.0.0/16",)}, {"rate_limit": None}, {"rate_limit": "601/1m"}):
+        with pytest.raises(BeyondCaller):
+            stories.given(HELD).when(asks(Update, by=itself, **wider))
+    assert stories.given(HELD).when(asks(Update, by=itself, networks=OFFICE.networks, rate_limit="600/1m")) == []
+
+
+def test_bounds_are_lifted_by_who_has_none() -> None:
+    token = stories.given(HELD).then(asks(Update, networks=(), rate_limit=None))
+    assert token.bounds == UNBOUNDED
+    assert stories.given(HELD).token.bounds == OFFICE
+
+
+def test_an_exchange_comes_from_where_the_token_may_be_used_and_was_counted() -> None:
+    asked = exchange(address=INSIDE, counted=Limits("600/1m"))
+    assert stories.given(HELD).when(asked)
+    for address in (OUTSIDE, None):
+        with pytest.raises(TokenNetworkForbidden):
+            stories.given(HELD).when(replace(asked, address=address))
+    for counted in (UNLIMITED, Limits("601/1m")):
+        with pytest.raises(Uncounted) as refused:
+            stories.given(HELD).when(replace(asked, counted=counted))
+        assert (refused.value.token, refused.value.limits) == (TOKEN, Limits("600/1m"))
+
+
+QUOTA = OwnerQuota(UUID(int=0x0A), "60/1m", 100, 7)
+
+
+def test_an_exchange_is_counted_as_a_use_and_refused_where_none_is_left() -> None:
+    of_five, asked = stories.given(replace(CREATED, max_uses=5)), exchange()
+    with pytest.raises(Uncounted) as refused:
+        of_five.when(asked, context=Context(quota=QUOTA, used=4, owner_used=99))
+    counted = refused.value.limits
+    assert counted == Limits(None, 5, QUOTA)
+    # By then the use is counted, perhaps as the last one.
+    assert of_five.when(replace(asked, counted=counted), context=Context(quota=QUOTA, used=5, owner_used=100))
+    with pytest.raises(UsesExhausted, match="This token was used"):
+        of_five.when(asked, context=Context(quota=QUOTA, used=5))
+    with pytest.raises(UsesExhausted, match="The tokens of this owner") as refused_for_owner:
+        of_five.when(asked, context=Context(quota=QUOTA, owner_used=100))
+    assert refused_for_owner.value.facts == {"of": "owner"}
+
+
+def test_uses_are_used_up_where_they_are_limited_and_nowhere_else() -> None:
+    assert used_up(UNBOUNDED, Context(used=9, owner_used=9)) is None
+    assert used_up(Bounds(max_uses=10), Context(quota=OwnerQuota(TOKEN), used=9, owner_used=9)) is None
+    assert used_up(Bounds(max_uses=9), Context(used=9)) is not None
+
+
+def test_no_use_is_counted_twice_while_its_limits_change() -> None:
+    was, now = Limits("60/1m", 5, QUOTA), Limits("90/1m", 6, replace(QUOTA, max_uses=99))
+    assert now.beyond(UNLIMITED) == now
+    assert now.beyond(now) == UNLIMITED
+    assert now.beyond(was) == Limits("90/1m", None, now.quota)
+    assert now.beyond(Limits("90/1m")) == Limits(None, 6, now.quota)
+
+
+def test_who_may_be_used_from_some_networks_adds_no_user_who_logs_in_from_anywhere() -> None:
+    refuse_beyond_bounds(bounded(Bounds(rate_limit="1/1m")), Bounds(rate_limit="1/1m"))
+    for bounds in (OFFICE, Bounds(max_uses=5)):
+        with pytest.raises(BeyondCaller, match="bound to networks or to a number of uses"):
+            decide_user(None, user_fixtures.create(by=bounded(bounds)), user_fixtures.NOW)

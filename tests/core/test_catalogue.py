@@ -1,0 +1,225 @@
+"""The catalogue: a name is one subject, descriptions come and go, and what is refused."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.stories import ACCOUNT, ADMIN, NOON, holding
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, NotFound, StaleRevision
+from counterfoil.core.scopes import missing
+from counterfoil.core.subjects import KIND_OF, TYPE_OF, decide, evolve
+from counterfoil.core.subjects.account import EndSecrets
+from counterfoil.core.subjects.scope_catalogue import (
+    ComposeSet,
+    DescribeScope,
+    ForgetScope,
+    ForgetSet,
+    ScopeDescribed,
+    ScopeForgotten,
+    SetComposed,
+    SetForgotten,
+    decide_scope,
+    decide_set,
+    named,
+)
+from counterfoil.core.subjects.subject import Around, SubjectCommand, SubjectState
+
+NOW = Around(at=NOON)
+ID = UUID(int=5)
+
+
+def asks(command: type[SubjectCommand], *, by: Principal = ADMIN, **fields: Any) -> SubjectCommand:
+    return command(account=ACCOUNT, id=ID, by=by, **fields)
+
+
+def after(*commands: SubjectCommand) -> SubjectState | None:
+    state: SubjectState | None = None
+    for command in commands:
+        for event in decide(state, command, NOW):
+            version = state.version + 1 if state else 1
+            fact = Fact(
+                account=ACCOUNT, subject=Subject(KIND_OF[type(command)], ID), version=version,
+                type=TYPE_OF[type(event)], at=NOON, by=ADMIN.actor, event=event,
+            )  # fmt: skip
+            state = evolve(state, fact)
+    return state
+
+
+def describe(sentence: str = "Read.", scope: str = "a.read", **fields: Any) -> SubjectCommand:
+    return asks(DescribeScope, scope=scope, sentence=sentence, **fields)
+
+
+def compose(*scopes: str, sentence: str = "", name: str = "readers", **fields: Any) -> SubjectCommand:
+    return asks(ComposeSet, name=name, sentence=sentence, scopes=scopes, **fields)
+
+
+LINK = "https://docs.example/a"
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "events"),
+    [
+        ([], describe(), [ScopeDescribed(scope="a.read", private=Private(description="Read."))]),
+        ([describe()], describe(), []),
+        (
+            [describe()],
+            describe(documentation=LINK),
+            [ScopeDescribed(scope="a.read", documentation=LINK, private=Private(description="Read."))],
+        ),
+        ([describe()], asks(ForgetScope), [ScopeForgotten()]),
+        (
+            [describe(), asks(ForgetScope)],
+            describe(),
+            [ScopeDescribed(scope="a.read", private=Private(description="Read."))],
+        ),
+        ([], compose("a.b"), [SetComposed(scopes=("a.b",), private=Private(name="readers", description=""))]),
+        ([compose("a.b")], compose("a.b", "a.b"), []),
+        (
+            [compose("a.b")],
+            compose("c"),
+            [SetComposed(scopes=("c",), private=Private(name="readers", description=""))],
+        ),
+        ([compose("a.b")], asks(ForgetSet), [SetForgotten()]),
+    ],
+)
+def test_what_happens_when_it_is_asked(
+    before: list[SubjectCommand], command: SubjectCommand, events: list[Event]
+) -> None:
+    assert decide(after(*before), command, NOW) == events
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "refusal"),
+    [
+        ([], asks(ForgetScope), NotFound),
+        ([describe(), asks(ForgetScope)], asks(ForgetScope), NotFound),
+        ([], asks(ForgetSet), NotFound),
+        ([compose("a")], describe(), NotFound),
+        ([describe()], describe("Other.", revisions=frozenset({7})), StaleRevision),
+        ([describe()], asks(ForgetScope, revisions=frozenset({7})), StaleRevision),
+        ([compose("a")], compose("b", revisions=frozenset({7})), StaleRevision),
+        ([], describe(scope="*"), BadScope),
+        ([], describe("x\n"), BadText),
+        ([], describe("x" * 501), BadText),
+        ([], describe(documentation="ftp://docs.example"), BadLink),
+        ([], describe(documentation="https://docs.example/\u202e"), BadText),
+        ([], compose(), BadScope),
+        ([], compose("a", sentence="\x00"), BadText),
+    ],
+)
+def test_what_is_refused(before: list[SubjectCommand], command: SubjectCommand, refusal: type[Exception]) -> None:
+    with pytest.raises(refusal):
+        decide(after(*before), command, NOW)
+
+
+def test_forgetting_keeps_the_name_and_describing_again_brings_it_back() -> None:
+    forgotten = after(describe(), asks(ForgetScope))
+    again = after(describe(), asks(ForgetScope), describe("Again."))
+    assert forgotten is not None
+    assert again is not None
+    assert (forgotten.name, forgotten.status, forgotten.revision) == ("a.read", "forgotten", 2)
+    assert (again.name, again.status, again.revision) == ("a.read", "active", 3)
+
+
+@pytest.mark.parametrize("event", [ScopeForgotten(), SetForgotten()])
+def test_nothing_is_forgotten_before_it_was_known(event: Event) -> None:
+    kind = "scope" if isinstance(event, ScopeForgotten) else "scope_set"
+    fact = Fact(
+        account=ACCOUNT, subject=Subject(kind, ID), version=1, type="forgotten", at=NOON, by=ADMIN.actor, event=event
+    )
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact)
+
+
+@drawn(st.uuids(), st.text(), st.text())
+def test_a_name_is_one_subject_of_its_account_and_kind(account: UUID, one: str, other: str) -> None:
+    first = named(account, "scope", one)
+    assert (first.version, first.variant) == (8, "specified in RFC 4122")
+    assert first == named(account, "scope", one)
+    assert first != named(account, "scope_set", one)
+    assert first != named(UUID(int=account.int ^ 1), "scope", one)
+    assert (first == named(account, "scope", other)) == (one == other)
+
+
+@pytest.mark.parametrize("decides", [decide_scope, decide_set])
+def test_the_catalogue_knows_no_command_of_another_kind(decides: Callable[..., list[Event]]) -> None:
+    with pytest.raises(TypeError):
+        decides(None, asks(EndSecrets, reason="x"), NOW)
+
+
+@pytest.mark.parametrize(("kind", "event"), [("scope", ScopeForgotten()), ("scope_set", SetForgotten())])
+def test_what_cannot_have_happened_to_it(kind: str, event: Event) -> None:
+    subject = Subject(kind, ID)
+    fact = Fact(account=ACCOUNT, subject=subject, version=1, type="forgotten", at=NOON, by=ADMIN.actor, event=event)
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact)
+
+
+def test_a_set_that_was_forgotten_is_composed_anew() -> None:
+    again = after(compose("a.read"), asks(ForgetSet), compose("b.read"))
+    assert again is not None
+    assert (again.status, again.version) == ("active", 3)
+
+
+SCOPES = st.lists(st.sampled_from(["a.read", "a.*", "b", "all", "tokens.read", "tokens.*"]), min_size=1, max_size=3)
+CHANGES = st.one_of(SCOPES.map(lambda scopes: compose(*scopes)), st.just(asks(ForgetSet)))
+
+
+@drawn(before=SCOPES, change=CHANGES, held=SCOPES, forgotten=st.booleans())
+def test_whoever_changes_a_set_holds_all_that_is_in_it_before_and_after(
+    before: list[str], change: SubjectCommand, held: list[str], *, forgotten: bool
+) -> None:
+    state = after(compose(*before), *([asks(ForgetSet)] if forgotten else []))
+    try:
+        changed = decide(state, replace(change, by=holding(*held)), NOW)
+    except BeyondCaller:
+        return
+    except NotFound:
+        assert forgotten
+        return
+    present = [] if forgotten else before
+    assert missing(held, (*present, *(scope for event in changed for scope in getattr(event, "scopes", ())))) == ()
+
+
+@pytest.mark.parametrize(
+    ("scopes", "held", "refused"),
+    [
+        (("payroll.read", "all"), ("scopes.update",), True),
+        (("payroll.read",), ("scopes.update", "payroll.*"), False),
+        (("own.read",), ("scopes.update", "own.*"), True),  # in others' hands it is about their tokens
+        (("own.read",), ("tokens.read", "users.read"), False),
+        (("self.rotate",), ("own.rotate",), True),
+        (("self.rotate",), ("tokens.rotate",), False),
+    ],
+)
+def test_what_its_editor_does_not_hold_comes_into_no_set(
+    scopes: tuple[str, ...], held: tuple[str, ...], *, refused: bool
+) -> None:
+    command = compose(*scopes, by=holding(*held))
+    if not refused:
+        assert decide(None, command, NOW) != []
+        return
+    with pytest.raises(BeyondCaller):
+        decide(None, command, NOW)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["administrator", "Members", "admin\u200bistrator", "ADMINI-STRATOR", "operator", "verifier", "all", "tokens",
+     "tokens.*", "Tokens.Read", "own", "\uff41\uff4c\uff4c"],
+)  # fmt: skip
+def test_a_name_that_could_be_taken_for_a_role_or_a_scope_is_reserved(name: str) -> None:
+    with pytest.raises(BadText, match="billing"):
+        decide(None, compose("a.read", name=name), NOW)
+
+
+@pytest.mark.parametrize("name", ["billing", "readers", "allotment", "payroll.read", "Account managers", "🧾"])
+def test_other_names_are_not_reserved(name: str) -> None:
+    assert decide(None, compose("a.read", name=name), NOW) != []

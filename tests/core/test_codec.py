@@ -1,0 +1,171 @@
+"""Entries: one spelling, RFC 6962 leaves, a chain a subject, and a commitment to what may be forgotten."""
+
+import base64
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
+from counterfoil.core.codec import ENTRY_LIMIT, canonical, commitment, entry_of, fact_of, leaf_hash, seal
+from counterfoil.core.events import Created, Erased, Private, Revoked, Rotated
+from counterfoil.core.refusals import EntryTooLarge
+from counterfoil.core.subjects import KINDS
+
+SALT = bytes(range(32))
+WRITTEN = fact(CREATED, version=1)
+ASCII = st.text(alphabet=st.characters(max_codepoint=127))
+WHOLE = st.integers(-(2**53), 2**53)
+JSON = st.recursive(
+    st.none() | st.booleans() | WHOLE | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ASCII, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def rfc_8785(value: object) -> bytes:
+    """The same bytes by another hand; without floats, and with ASCII keys, this is all that RFC 8785 asks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@given(JSON)
+def test_a_value_has_one_spelling(value: object) -> None:
+    assert canonical(value) == rfc_8785(value)
+
+
+def test_an_entry_is_spelt_canonically() -> None:
+    entry = seal(WRITTEN, prev=bytes(32), salt=SALT).entry
+    assert rfc_8785(json.loads(entry)) == entry
+    assert b"." not in entry.replace(b"tokens.read", b"")  # and no float anywhere
+
+
+def test_a_leaf_is_hashed_as_in_rfc_6962() -> None:
+    assert leaf_hash(b"").hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    sealed = seal(WRITTEN, prev=None, salt=SALT)
+    assert sealed.leaf == hashlib.sha256(b"\x00" + sealed.entry).digest()
+
+
+def test_the_first_entry_of_a_subject_links_to_nothing_and_the_next_to_it() -> None:
+    first = seal(WRITTEN, prev=None, salt=SALT)
+    second = seal(fact(SUSPENDED, version=2), prev=first.leaf, salt=SALT)
+    assert entry_of(first.entry).prev is None
+    assert entry_of(second.entry).prev == base64.b64encode(first.leaf).decode()
+
+
+def test_an_entry_commits_to_its_private_part_and_holds_none_of_it() -> None:
+    sealed = seal(fact(REVOKED, version=2), prev=None, salt=SALT)
+    assert sealed.private == b'{"reason":"leaked"}'
+    assert sealed.salt == SALT
+    assert b"leaked" not in sealed.entry
+    expected = hashlib.sha256(SALT + b'{"reason":"leaked"}').digest()
+    assert commitment(SALT, sealed.private) == expected
+    assert entry_of(sealed.entry).private == base64.b64encode(expected).decode()
+
+
+def test_the_same_words_with_another_salt_leave_another_commitment() -> None:
+    one, other = (seal(WRITTEN, prev=None, salt=salt).entry for salt in (SALT, bytes(32)))
+    assert one != other
+
+
+def test_without_a_private_part_no_salt_is_kept() -> None:
+    sealed = seal(fact(Erased(), version=2), prev=None, salt=SALT)
+    assert (sealed.private, sealed.salt, entry_of(sealed.entry).private) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("past", "spelt"),
+    [
+        (timedelta(0), "2026-01-01T12:00:00Z"),
+        (timedelta(microseconds=1), "2026-01-01T12:00:00.000001Z"),
+        (timedelta(milliseconds=500), "2026-01-01T12:00:00.500000Z"),
+    ],
+)
+def test_times_are_in_utc_with_microseconds_only_where_there_are_any(past: timedelta, spelt: str) -> None:
+    entry = seal(fact(SUSPENDED, version=2, at=BORN + past), prev=None, salt=SALT).entry
+    assert json.loads(entry)["at"] == spelt
+    assert entry_of(entry).at == BORN + past
+
+
+def stub_of(size: int) -> Created:
+    """An event whose entry has exactly this many bytes."""
+    short = len(seal(fact(replace(CREATED, stub=""), version=1), prev=None, salt=SALT).entry)
+    return replace(CREATED, stub="x" * (size - short))
+
+
+def test_an_entry_has_at_most_65535_bytes() -> None:
+    largest = seal(fact(stub_of(ENTRY_LIMIT), version=1), prev=None, salt=SALT)
+    assert len(largest.entry) == ENTRY_LIMIT == 65_535
+    with pytest.raises(EntryTooLarge, match="would have 65,536 bytes"):
+        seal(fact(stub_of(ENTRY_LIMIT + 1), version=1), prev=None, salt=SALT)
+
+
+def test_bytes_count_and_not_characters() -> None:
+    audience = tuple("é" * 255 for _ in range(130))
+    with pytest.raises(EntryTooLarge):
+        seal(fact(replace(CREATED, scopes=audience), version=1), prev=None, salt=SALT)
+
+
+def test_what_was_written_is_read_back() -> None:
+    sealed = seal(WRITTEN, prev=None, salt=SALT)
+    assert fact_of(entry_of(sealed.entry), sealed.private, KINDS) == WRITTEN
+    assert fact_of(entry_of(sealed.entry.decode()), (sealed.private or b"").decode(), KINDS) == WRITTEN
+
+
+def test_what_was_erased_is_read_back_without_it() -> None:
+    sealed = seal(WRITTEN, prev=None, salt=SALT)
+    assert fact_of(entry_of(sealed.entry), None, KINDS).event == replace(CREATED, private=None)
+
+
+def test_saying_an_empty_word_is_not_saying_nothing() -> None:
+    for said in (Private(), Private(description=""), Private(metadata={})):
+        sealed = seal(fact(Revoked(private=said), version=2), prev=None, salt=SALT)
+        assert fact_of(entry_of(sealed.entry), sealed.private, KINDS).event.private == said
+
+
+def test_a_field_that_came_later_has_its_default_when_old_entries_are_read() -> None:
+    old = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)
+    del old["data"]["dialect"], old["data"]["cloned_from"]
+    read = fact_of(entry_of(canonical(old)), None, KINDS).event
+    assert isinstance(read, Created)
+    assert (read.dialect, read.cloned_from) == ("native", None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"v": 1}, {"v": "0"}, {"extra": 1}, {"version": "1"}, {"at": "yesterday"}, {"account": "acme"}, {"by": None}],
+)
+def test_what_is_no_entry_is_not_read(change: dict[str, Any]) -> None:
+    written = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)
+    with pytest.raises(msgspec.ValidationError):
+        entry_of(canonical(written | change))
+    for field in written:
+        with pytest.raises(msgspec.ValidationError):
+            entry_of(canonical({key: value for key, value in written.items() if key != field}))
+
+
+def test_an_entry_that_is_nested_too_deeply_is_not_read() -> None:
+    entry = seal(WRITTEN, prev=None, salt=SALT).entry
+    with pytest.raises(msgspec.ValidationError, match="Nested"):
+        entry_of(entry.replace(b'"data":{', b'"data":{"deep":' + b"[" * 20_000 + b"]" * 20_000 + b","))
+
+
+def test_an_event_whose_data_do_not_fit_is_not_read() -> None:
+    entry = entry_of(seal(WRITTEN, prev=None, salt=SALT).entry)
+    with pytest.raises(msgspec.ValidationError):
+        fact_of(replace(entry, data={**entry.data, "number": "seven"}), None, KINDS)
+    with pytest.raises(KeyError):
+        fact_of(replace(entry, type="blessed"), None, KINDS)
+
+
+def test_an_entry_shows_who_by_an_opaque_id_alone() -> None:
+    entry = json.loads(
+        seal(fact(Rotated(generation=2, previous_until=None, stub="s"), version=2), prev=None, salt=SALT).entry
+    )
+    assert entry["by"] == {"id": str(ADMIN.actor.id), "kind": "user"}
+    assert set(entry) == {"account", "at", "by", "data", "prev", "private", "subject", "type", "v", "version"}

@@ -1,0 +1,122 @@
+"""Renewing: the expiry moves, the secret stays, and no token does it to itself."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from core.stories import (
+    ANOTHER,
+    BORN,
+    CREATED,
+    DAY,
+    ENDS,
+    HOUR,
+    ITSELF,
+    LATER,
+    NOON,
+    SUSPENDED,
+    asks,
+    given,
+    holding,
+    rotated,
+)
+from counterfoil.core.events import Expired, Expiring, Renewed
+from counterfoil.core.refusals import BadDuration, BadExpiry, BeyondCaller, NothingToRenew, Refusal, RenewsItself
+from counterfoil.core.subjects.token.commands import Renew
+from counterfoil.core.subjects.token.state import refusal_for
+
+ENDLESS = replace(CREATED, lifetime=None, expires_at=None)
+
+
+def test_a_stated_lifetime_counts_from_now() -> None:
+    moved = Renewed(expired_at=ENDS, expires_at=NOON + 2 * HOUR, lifetime="2h")
+    assert given(CREATED).when(asks(Renew, lifetime="2h")) == [moved]
+
+
+def test_a_stated_expiry_replaces_the_lifetime() -> None:
+    token = given(CREATED).then(asks(Renew, expires_at=LATER))
+    assert (token.expires_at, token.lifetime) == (LATER, None)
+
+
+def test_with_neither_it_is_renewed_for_its_own_lifetime_from_now() -> None:
+    token = given(CREATED).then(asks(Renew))
+    assert (token.expires_at, token.lifetime) == (NOON + 90 * DAY, "90d")
+
+
+@pytest.mark.parametrize("created", [ENDLESS, replace(ENDLESS, lifetime="forever"), replace(CREATED, lifetime=None)])
+def test_without_a_lifetime_of_its_own_one_must_be_stated(created: Any) -> None:
+    with pytest.raises(NothingToRenew):
+        given(created).when(asks(Renew))
+    assert given(created).then(asks(Renew, lifetime="1d")).expires_at == NOON + DAY
+
+
+def test_renewing_keeps_secret_grace_and_scopes() -> None:
+    story = given(CREATED, rotated(2, LATER))
+    before, after = story.token, story.then(asks(Renew, lifetime="1w"))
+    kept = replace(before, expires_at=after.expires_at, lifetime="1w", lived_from=NOON, next_due_at=after.next_due_at)
+    assert replace(kept, version=3, revision=3, at=NOON, updated_at=NOON) == after
+
+
+def test_a_new_life_gives_notice_again() -> None:
+    warned = (CREATED, (ENDS - DAY, Expiring(threshold=86_400, expires_at=ENDS)))
+    token = given(*warned).then(asks(Renew), ENDS - HOUR)
+    assert token.noticed is None
+    assert token.next_due_at == ENDS - HOUR + 90 * DAY - 30 * DAY
+
+
+def test_forever_takes_it_off_the_sweep() -> None:
+    token = given(CREATED).then(asks(Renew, lifetime="forever"))
+    assert (token.expires_at, token.next_due_at) == (None, None)
+
+
+def test_a_life_may_be_shortened_to_any_moment_still_to_come() -> None:
+    assert given(CREATED).then(asks(Renew, expires_at=NOON + HOUR)).expires_at == NOON + HOUR
+
+
+@pytest.mark.parametrize("history", [(CREATED,), (CREATED, (ENDS, Expired(expires_at=ENDS))), (CREATED, SUSPENDED)])
+def test_a_token_is_only_renewed_to_a_moment_still_to_come(history: Any) -> None:
+    for at, gone in ((LATER, ENDS), (LATER, LATER), (ENDS - HOUR, BORN)):
+        with pytest.raises(BadExpiry, match="has passed"):
+            given(*history).when(asks(Renew, expires_at=gone), at)
+    assert refusal_for(given(CREATED).then(asks(Renew, expires_at=LATER + HOUR), LATER), 1, LATER) is None
+
+
+@pytest.mark.parametrize("lifetime", [{}, {"lifetime": "1h"}, {"lifetime": "forever"}, {"expires_at": NOON + HOUR}])
+def test_a_token_never_renews_itself_not_even_to_less(lifetime: dict[str, Any]) -> None:
+    with pytest.raises(RenewsItself):
+        given(CREATED).when(asks(Renew, **lifetime, by=ITSELF))
+
+
+def test_another_token_may_renew_it() -> None:
+    assert given(CREATED).then(asks(Renew, by=ANOTHER)).expires_at == NOON + 90 * DAY
+
+
+def test_a_caller_revives_no_scope_that_it_lacks() -> None:
+    with pytest.raises(BeyondCaller):
+        given(CREATED).when(asks(Renew, by=holding("mail.send")))
+
+
+@pytest.mark.parametrize("lifetime", [{}, {"lifetime": "forever"}, {"lifetime": "2d"}])
+def test_a_caller_gives_no_longer_lifetime_than_its_own(lifetime: dict[str, Any]) -> None:
+    caller = holding("tokens.*", expires_at=NOON + DAY)
+    with pytest.raises(BeyondCaller):
+        given(CREATED).when(asks(Renew, **lifetime, by=caller))
+    assert given(CREATED).then(asks(Renew, lifetime="1d", by=caller)).expires_at == caller.expires_at
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "refusal"),
+    [
+        ({"lifetime": "0h"}, BadDuration),
+        ({"lifetime": "-1h"}, BadDuration),
+        ({"lifetime": ""}, BadDuration),
+        ({"lifetime": "999999999999999999w"}, BadDuration),
+        ({"lifetime": "1h", "expires_at": LATER}, BadExpiry),
+        ({"expires_at": datetime(9999, 12, 31, tzinfo=UTC)}, BadExpiry),
+    ],
+)
+def test_what_is_no_lifetime_is_refused(lifetime: dict[str, Any], refusal: type[Refusal]) -> None:
+    with pytest.raises(refusal):
+        given(CREATED).when(asks(Renew, **lifetime))

@@ -1,0 +1,166 @@
+"""Updating, suspending, resuming, revoking, erasing: what changes, what does not, and on whose strength."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from core.stories import ADMIN, CREATED, ENDS, LATER, NOON, RESUMED, REVOKED, SUSPENDED, asks, given, holding
+from counterfoil.core.events import Erased, Private, Revoked, Suspended, Updated
+from counterfoil.core.refusals import (
+    AlreadyRevoked,
+    BadMetadata,
+    BadScope,
+    BadText,
+    BeyondCaller,
+    Refusal,
+    StaleRevision,
+)
+from counterfoil.core.secret import Minted
+from counterfoil.core.subjects.token.commands import Change, Erase, Renew, Resume, Revoke, Rotate, Suspend, Update
+
+SHORT = {"expires_at": NOON}
+
+
+def test_what_is_not_said_stays() -> None:
+    before = given(CREATED).token
+    after = given(CREATED).then(asks(Update, description="runs at night"))
+    assert replace(before, description="runs at night", version=2, revision=2, at=NOON, updated_at=NOON) == after
+
+
+@pytest.mark.parametrize(
+    ("fields", "events"),
+    [
+        ({}, []),
+        ({"name": "nightly", "description": "", "scopes": ("tokens.read",), "metadata": {}}, []),
+        ({"name": "weekly"}, [Updated(private=Private(name="weekly"))]),
+        ({"name": "nightly", "description": "x"}, [Updated(private=Private(description="x"))]),
+        ({"metadata": {"a": "b"}}, [Updated(private=Private(metadata={"a": "b"}))]),
+        ({"scopes": ()}, [Updated(scopes=())]),
+        ({"scopes": ("a", "b", "a")}, [Updated(scopes=("a", "b"))]),
+    ],
+)
+def test_an_update_says_only_what_changes(fields: dict[str, Any], events: list[Updated]) -> None:
+    assert given(CREATED).when(asks(Update, **fields)) == events
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"name": " "}, BadText),
+        ({"description": "\u2066"}, BadText),
+        ({"metadata": {"": "v"}}, BadMetadata),
+        ({"scopes": ("tokens.read ",)}, BadScope),
+    ],
+)
+def test_an_update_is_held_to_the_rules_of_creating(fields: dict[str, Any], refusal: type[Refusal]) -> None:
+    with pytest.raises(refusal):
+        given(CREATED).when(asks(Update, **fields))
+
+
+def test_nobody_edits_a_token_that_holds_more_than_they_do() -> None:
+    with pytest.raises(BeyondCaller):
+        given(CREATED).when(asks(Update, name="mine", by=holding("mail.send")))
+
+
+def test_nobody_edits_a_token_into_holding_more_than_they_do() -> None:
+    with pytest.raises(BeyondCaller):
+        given(CREATED).when(asks(Update, scopes=("tokens.read", "mail.send"), by=holding("tokens.*")))
+
+
+def test_nobody_parks_scopes_in_a_token_that_outlives_them() -> None:
+    caller = holding("tokens.*", **SHORT)
+    with pytest.raises(BeyondCaller):
+        given(CREATED).when(asks(Update, scopes=("tokens.read", "tokens.renew"), by=caller))
+    for less in ((), ("tokens.read",)):
+        given(CREATED).when(asks(Update, name="weekly", scopes=less, by=caller))
+
+
+def test_suspending_needs_no_reason() -> None:
+    assert given(CREATED).when(asks(Suspend)) == [Suspended()]
+    assert given(CREATED).then(asks(Suspend)).reason is None
+
+
+def test_a_reason_is_text() -> None:
+    for command in (asks(Suspend, reason="\x1b[31m"), asks(Revoke, reason="x" * 1001)):
+        with pytest.raises(BadText):
+            given(CREATED).when(command)
+
+
+def test_taking_power_away_asks_for_no_scopes() -> None:
+    nobody = holding()
+    assert given(CREATED).when(asks(Suspend, by=nobody)) == [Suspended()]
+    assert given(CREATED).when(asks(Revoke, reason="leaked", by=nobody)) == [Revoked(private=Private(reason="leaked"))]
+
+
+@pytest.mark.parametrize("caller", [holding("mail.send"), holding("tokens.*", **SHORT)])
+def test_nobody_resumes_what_is_more_than_they_are(caller: Any) -> None:
+    with pytest.raises(BeyondCaller):
+        given(CREATED, SUSPENDED).when(asks(Resume, by=caller))
+
+
+def test_resuming_forgets_why_it_was_suspended() -> None:
+    token = given(CREATED, SUSPENDED, RESUMED).token
+    assert (token.status, token.reason) == ("active", None)
+
+
+def test_erasing_blanks_names_and_free_text_and_nothing_else() -> None:
+    created = replace(CREATED, private=Private(name="Ada's", description="of Ada", metadata={"who": "ada"}))
+    before = given(created, SUSPENDED).token
+    after = given(created, SUSPENDED).then(asks(Erase))
+    blank = replace(before, name=None, description="", metadata={}, reason=None)
+    assert after == replace(blank, version=3, revision=3, at=NOON, updated_at=NOON)
+
+
+def test_erasing_twice_says_so_twice_because_a_blank_state_may_have_a_past() -> None:
+    assert given(CREATED, SUSPENDED, Erased(), RESUMED).when(asks(Erase)) == [Erased()]
+
+
+def test_an_erased_token_can_be_named_again() -> None:
+    assert given(CREATED, Erased()).then(asks(Update, name="new")).name == "new"
+
+
+NEW_SECRET = Minted(b"", 1, "")
+CHANGES: list[tuple[type[Change], dict[str, Any]]] = [
+    (Update, {"name": "weekly"}), (Renew, {"lifetime": "1d"}), (Rotate, {"secret": NEW_SECRET, "grace_seconds": 0}),
+    (Suspend, {}), (Resume, {}), (Revoke, {"reason": "r"}), (Erase, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "fields"), CHANGES)
+def test_if_match_holds_every_change_to_the_revision_it_was_based_on(command: type[Change], fields: Any) -> None:
+    third = given(CREATED, SUSPENDED, RESUMED)
+    for fitting in (None, frozenset({3}), frozenset({1, 3})):
+        third.when(asks(command, revisions=fitting, **fields))
+    for stale in (frozenset[int](), frozenset({2}), frozenset({4})):
+        with pytest.raises(StaleRevision) as refused:
+            third.when(asks(command, revisions=stale, **fields))
+        assert refused.value.facts == {"revision": 3}
+
+
+def test_a_stale_revision_is_the_first_complaint() -> None:
+    with pytest.raises(StaleRevision):
+        given(CREATED, REVOKED).when(asks(Update, name="", revisions=frozenset({1})))
+    with pytest.raises(AlreadyRevoked):
+        given(CREATED, REVOKED).when(asks(Update, name="", revisions=frozenset({2})))
+
+
+def test_nothing_to_do_still_insists_on_the_revision() -> None:
+    with pytest.raises(StaleRevision):
+        given(CREATED, SUSPENDED).when(asks(Suspend, revisions=frozenset({1})))
+    assert given(CREATED, SUSPENDED).when(asks(Suspend, revisions=frozenset({2}))) == []
+
+
+def test_nothing_to_do_leaves_everything_as_it_was() -> None:
+    for history, command in (
+        ((CREATED, SUSPENDED), asks(Suspend, reason="another one")),
+        ((CREATED,), asks(Resume)),
+        ((CREATED, REVOKED), asks(Revoke, reason="another one")),
+    ):
+        assert given(*history).then(command, LATER) == given(*history).token
+
+
+def test_an_administrator_holds_everything_and_never_ends() -> None:
+    assert ADMIN.expires_at is None
+    assert given(CREATED).then(asks(Update, scopes=("all",))).scopes == ("all",)
+    assert given(CREATED).token.expires_at == ENDS

@@ -1,0 +1,136 @@
+"""Secrets from elsewhere: which may be imported, how they are kept, and which texts could be one."""
+
+import base64
+import hashlib
+import hmac
+import random
+import string
+from typing import Any
+
+import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
+
+from core.stories import CREATED, JTI, NOON, asks, given
+from counterfoil.core.events import Created, Private, Revoked
+from counterfoil.core.imported_secrets import ImportedSecret, by_digest, by_value, could_be_imported
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import BadSecret, WeakSecret
+from counterfoil.core.secret import OWN, Peppers, mint
+from counterfoil.core.subjects.token.commands import Create, Revoke
+from counterfoil.core.subjects.token.decide import decide
+
+PEPPERS = Peppers({1: b"p" * 32, 2: b"q" * 32})
+PLAIN = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_by_value_and_by_digest_meet_in_one_place(algorithm: Any) -> None:
+    digest = hashlib.new(algorithm, PLAIN.encode())
+    presented = PEPPERS.digests(ImportedSecret(PLAIN, (algorithm,)))
+    for text in (
+        digest.hexdigest(),
+        digest.hexdigest().upper(),
+        base64.b64encode(digest.digest()).decode(),
+        base64.urlsafe_b64encode(digest.digest()).decode().rstrip("="),
+    ):
+        known = by_digest(algorithm, text)
+        assert PEPPERS.digests(known) == presented
+        assert (PEPPERS.minted(known).scheme, PEPPERS.minted(known).stub) == (algorithm, "imported")
+    assert set(presented) <= set(PEPPERS.digests(by_value(PLAIN)))
+
+
+def test_what_is_kept_is_an_hmac_of_the_digest_under_the_newest_pepper() -> None:
+    kept = PEPPERS.minted(by_value(PLAIN))
+    plain_digest = hashlib.sha256(PLAIN.encode()).digest()
+    assert kept.digest == hmac.digest(b"q" * 32, b"sha256:" + plain_digest, "sha256")
+    assert (kept.pepper_id, kept.scheme, kept.stub) == (2, "sha256", "ghp_")
+    assert PEPPERS.minted(mint("user")).scheme == OWN
+
+
+def test_the_event_says_by_what_an_imported_secret_is_known_and_of_ours_nothing() -> None:
+    fields: dict[str, Any] = {"number": 1, "owner": Owner("service", "old"), "name": "moved"}
+    for secret, imported in ((PEPPERS.minted(by_value(PLAIN)), "sha256"), (PEPPERS.minted(mint("user")), None)):
+        (event,) = decide(None, asks(Create, secret=secret, **fields), NOON)
+        assert isinstance(event, Created)
+        assert (event.imported, event.stub) == (imported, secret.stub)
+
+
+def test_what_a_job_revokes_says_so() -> None:
+    (event,) = given(CREATED).when(asks(Revoke, reason="leaked", job=JTI))
+    assert event == Revoked(job=JTI, private=Private(reason="leaked"))
+
+
+def test_of_a_short_secret_nothing_is_shown() -> None:
+    assert by_value("aB3$xY9!kL2#mN5&").stub == "imported"
+    assert by_value("aB3$xY9!kL2#mN5&pQ7*rS1(").stub == "aB3$"
+
+
+def test_neither_prints_itself() -> None:
+    assert PLAIN[:8] not in repr(by_value(PLAIN))
+    assert hashlib.sha256(PLAIN.encode()).hexdigest()[:8] not in repr(
+        by_digest("sha256", hashlib.sha256(PLAIN.encode()).hexdigest())
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "short", "a" * 40, "abcdefghijklmnopqrstuvwxyz", "9876543210987654", "correctcorrectcorrect",
+        "1234567890123456", "deadbeefdeadbeef", "passwordpassword", "aaaaaaaabbbbbbbb", "0000000000000001",
+    ],
+)  # fmt: skip
+def test_what_anybody_could_guess_is_not_imported(text: str) -> None:
+    with pytest.raises(WeakSecret) as refused:
+        by_value(text)
+    assert text == "" or text not in str(refused.value)
+
+
+@pytest.mark.parametrize("alphabet", [string.hexdigits[:16], string.ascii_letters + string.digits, VISIBLE])
+def test_random_secrets_are_imported(alphabet: str) -> None:
+    dice = random.Random(7)  # one in a million of 20 digits looks guessable
+    for length in (20, 32, 64):
+        for _ in range(300):
+            text = "".join(dice.choice(alphabet) for _ in range(length))
+            assert by_value(text).plain == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"cfl_service_{'0' * 43}2fFPSb", f"cfl_user_{'aB3' * 16}!", f"{'x7Kq' * 300}", "with a space in it 8fJ2",
+        "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl", "Ünïcödé-sécrèt-9X2k", "tab\tin-it-9X2kQ7pL",
+    ],
+)  # fmt: skip
+def test_what_is_ours_or_signed_or_unreadable_is_not_imported(text: str) -> None:
+    assert not could_be_imported(text)
+    with pytest.raises(BadSecret) as refused:
+        by_value(text)
+    assert text not in str(refused.value)
+
+
+def test_a_text_with_two_dots_may_be_one_if_it_is_not_signed() -> None:
+    assert could_be_imported("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")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "text"),
+    [
+        ("sha256", ""), ("sha256", "00"), ("sha256", "0" * 63), ("sha256", "0" * 65), ("sha256", "g" * 64),
+        ("sha256", "0" * 128), ("sha512", "0" * 64), ("sha256", base64.b64encode(b"x" * 31).decode()),
+        ("sha512", base64.b64encode(b"x" * 63).decode()), ("sha256", "ä" * 64), ("sha256", "=" * 44),
+    ],
+)  # fmt: skip
+def test_what_is_no_digest(algorithm: Any, text: str) -> None:
+    with pytest.raises(BadSecret):
+        by_digest(algorithm, text)
+
+
+@drawn(st.text(max_size=2_000))
+def test_any_other_text_is_refused_without_being_repeated(text: str) -> None:
+    if could_be_imported(text):
+        return  # see above
+    with pytest.raises((BadSecret, WeakSecret)) as refused:
+        by_value(text)
+    assert len(text) < 5 or text not in str(refused.value)

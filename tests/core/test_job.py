@@ -1,0 +1,136 @@
+"""A job: accepted once, begun once, and over when it is finished or cancelled, whichever is first."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec import structs
+
+from core.stories import ACCOUNT, ADMIN, NOON
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import AlreadyExists, BadText, NotFound, StaleRevision
+from counterfoil.core.subjects import TYPE_OF, decide, evolve
+from counterfoil.core.subjects.account import EndSecrets
+from counterfoil.core.subjects.bulk_revocation import (
+    AcceptBulkRevocation,
+    BulkRevocation,
+    BulkRevocationAccepted,
+    BulkRevocationCancelled,
+    BulkRevocationFinished,
+    BulkRevocationStarted,
+    CancelBulkRevocation,
+    Children,
+    FinishBulkRevocation,
+    StartBulkRevocation,
+)
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+
+ID = UUID(int=0x10B)
+PLAN = "ab" * 32
+OWNER = Owner("service", "ci")
+SAID = Private(reason="leaked", description='{"name":"ci-*"}')
+ACCEPTED = BulkRevocationAccepted(plan=PLAN, total=3, private=SAID)
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=ACCOUNT, id=ID, by=ADMIN, **fields)
+
+
+def accept(**fields: Any) -> SubjectCommand:
+    return asks(
+        AcceptBulkRevocation,
+        **{"plan": PLAN, "total": 3, "reason": "leaked", "description": '{"name":"ci-*"}', **fields},
+    )
+
+
+def fact(event: Event, version: int) -> Fact:
+    at = NOON + timedelta(seconds=version)
+    return Fact(
+        account=ACCOUNT, subject=Subject("job", ID), version=version, type=TYPE_OF[type(event)], at=at,
+        by=ADMIN.actor, event=event,
+    )  # fmt: skip
+
+
+def after(*history: Event) -> BulkRevocation | None:
+    job = None
+    for version, event in enumerate(history, start=1):
+        job = evolve(job, fact(event, version))
+    assert job is None or isinstance(job, BulkRevocation)
+    return job
+
+
+FINISHED = BulkRevocationFinished(revoked=2, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("history", "command", "events"),
+    [
+        ((), accept(), [ACCEPTED]),
+        ((), accept(children=Children(owner=OWNER)), [structs.replace(ACCEPTED, children=Children(owner=OWNER))]),
+        ((ACCEPTED,), accept(), []),
+        ((ACCEPTED, BulkRevocationCancelled()), accept(), []),
+        ((ACCEPTED,), asks(StartBulkRevocation), [BulkRevocationStarted()]),
+        ((ACCEPTED, BulkRevocationStarted()), asks(StartBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationCancelled()), asks(StartBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationStarted()), asks(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED,), asks(FinishBulkRevocation, revoked=2, failed=1), [FINISHED]),
+        ((ACCEPTED, BulkRevocationStarted(), FINISHED), asks(FinishBulkRevocation, revoked=3, failed=0), []),
+        ((ACCEPTED, BulkRevocationCancelled()), asks(FinishBulkRevocation, revoked=3, failed=0), []),
+        ((ACCEPTED,), asks(CancelBulkRevocation), [BulkRevocationCancelled()]),
+        ((ACCEPTED, BulkRevocationStarted(), FINISHED), asks(CancelBulkRevocation), []),
+        ((ACCEPTED, BulkRevocationCancelled()), asks(CancelBulkRevocation), []),
+    ],
+)
+def test_what_happens_when_it_is_asked(
+    history: tuple[Event, ...], command: SubjectCommand, events: list[Event]
+) -> None:
+    assert decide(after(*history), command, Around(at=NOON)) == events
+
+
+@pytest.mark.parametrize(
+    ("history", "command", "refusal"),
+    [
+        ((ACCEPTED,), accept(plan="cd" * 32), AlreadyExists),
+        ((ACCEPTED,), accept(reason="another"), AlreadyExists),
+        ((), accept(reason=""), BadText),
+        ((), accept(reason="a\x00b"), BadText),
+        ((), asks(StartBulkRevocation), NotFound),
+        ((), asks(CancelBulkRevocation), NotFound),
+        ((ACCEPTED,), asks(CancelBulkRevocation, revisions=frozenset({7})), StaleRevision),
+    ],
+)
+def test_what_is_refused(history: tuple[Event, ...], command: SubjectCommand, refusal: type[Exception]) -> None:
+    with pytest.raises(refusal):
+        decide(after(*history), command, Around(at=NOON))
+
+
+def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
+    job = after(ACCEPTED, BulkRevocationStarted(), FINISHED)
+    assert job is not None
+    assert (job.creator, job.reason, job.description, job.total) == (ADMIN.actor, "leaked", SAID.description, 3)
+    assert (job.status, job.revoked, job.failed, job.revision) == ("finished", 2, 1, 3)
+    assert (job.started_at, job.ended_at) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=3))
+    assert job.children is None
+    whole = after(structs.replace(ACCEPTED, children=Children(made_by=ID)))
+    assert whole is not None
+    assert whole.children == Children(made_by=ID)
+    erased = after(BulkRevocationAccepted(plan=PLAN, total=3))
+    assert erased is not None
+    assert (erased.status, erased.reason, erased.description) == ("accepted", None, "")
+
+
+@pytest.mark.parametrize(
+    "history", [(BulkRevocationStarted(),), (FINISHED,), (BulkRevocationCancelled(),), (ACCEPTED, ACCEPTED)]
+)
+def test_what_cannot_have_happened(history: tuple[Event, ...]) -> None:
+    with pytest.raises(ValueError, match="cannot come here"):
+        after(*history)
+
+
+def test_a_job_knows_no_command_of_another_kind() -> None:
+    from counterfoil.core.subjects import bulk_revocation as job  # noqa: PLC0415 - beside the registry, which would never ask it
+
+    with pytest.raises(TypeError):
+        job.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), Around(at=NOON))

@@ -1,0 +1,220 @@
+"""The ring: one key signs, from the first moment on; a step comes neither too early nor without the one before."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core.stories import NOON
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import AlreadyExists, BadText, InUse, NotFound, StaleRevision, TooEarly
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.signing_key_events import (
+    ActivateKey,
+    BearersLengthened,
+    KeyActivated,
+    KeyCreated,
+    KeyPublished,
+    KeyRemoved,
+    KeyRetired,
+    LengthenBearers,
+    NewKey,
+    PublishKey,
+    RemoveKey,
+)
+from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, decide, evolve
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+
+JWK = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}
+HOUR = 3_600
+
+
+def new(kid: str) -> NewKey:
+    return NewKey(kid=kid, jwk=JWK, sealed_private=b"sealed")
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=NIL, id=RING, by=SYSTEM, **fields)
+
+
+def fact(event: Event, version: int, at: datetime) -> Fact:
+    return Fact(
+        account=NIL, subject=Subject("key", RING), version=version, type=TYPE_OF[type(event)], at=at, by=SYSTEM.actor,
+        event=event,
+    )  # fmt: skip
+
+
+class Story:
+    """The ring after what was asked of it so far, each at its second after noon."""
+
+    def __init__(self, *said: tuple[int, SubjectCommand]) -> None:
+        self.ring: Ring | None = None
+        self.version = 0
+        for seconds, command in said:
+            self.ask(seconds, command)
+
+    def ask(self, seconds: int, command: SubjectCommand) -> list[Event]:
+        at = NOON + timedelta(seconds=seconds)
+        events = decide(self.ring, command, Around(at=at))
+        for event in events:
+            self.version += 1
+            self.ring = evolve(self.ring, fact(event, self.version, at))
+        assert self.ring is not None
+        assert [key.status for key in self.ring.keys].count("active") == 1, "exactly one signs, whatever is asked"
+        return events
+
+    def statuses(self) -> dict[str, str]:
+        return {key.kid: key.status for key in self.ring.keys} if self.ring else {}
+
+
+FIRST = (0, asks(PublishKey, key=new("a")))
+SECOND = (10, asks(PublishKey, key=new("b")))
+LONG = (0, asks(LengthenBearers, seconds=HOUR))
+TURNED = (10 + PUBLISHED_SECONDS, asks(ActivateKey, kid="b"))
+OVER = TURNED[0] + HOUR + SKEW_SECONDS
+
+
+def test_the_first_key_signs_at_once_and_the_next_one_waits() -> None:
+    story = Story()
+    assert story.ask(*FIRST) == [KeyCreated(kid="a", jwk=JWK)]
+    assert story.ask(*SECOND) == [KeyPublished(kid="b", jwk=JWK)]
+    assert story.statuses() == {"a": "active", "b": "published"}
+
+
+def test_only_one_waits_and_none_comes_twice() -> None:
+    story = Story(FIRST, SECOND)
+    for kid, refusal in (("c", InUse), ("a", AlreadyExists)):
+        with pytest.raises(refusal):
+            story.ask(20, asks(PublishKey, key=new(kid)))
+
+
+def test_a_key_signs_no_earlier_than_everybody_can_have_it() -> None:
+    story = Story(FIRST, SECOND)
+    with pytest.raises(TooEarly) as told:
+        story.ask(TURNED[0] - 1, TURNED[1])
+    assert told.value.facts["due"] == NOON + timedelta(seconds=TURNED[0])
+    assert story.ask(*TURNED) == [KeyRetired(kid="a"), KeyActivated(kid="b")]
+    assert story.statuses() == {"a": "retired", "b": "active"}
+    assert story.ask(*TURNED) == []
+
+
+def test_in_an_emergency_it_signs_at_once() -> None:
+    story = Story(FIRST, SECOND)
+    assert story.ask(11, asks(ActivateKey, kid="b", emergency=True)) == [KeyRetired(kid="a"), KeyActivated(kid="b")]
+
+
+def test_a_retired_key_never_signs_again() -> None:
+    with pytest.raises(InUse):
+        Story(FIRST, SECOND, TURNED).ask(TURNED[0], asks(ActivateKey, kid="a", emergency=True))
+
+
+def test_a_retired_key_is_removed_once_its_last_bearer_is_over() -> None:
+    story = Story(FIRST, LONG, SECOND, TURNED)
+    with pytest.raises(TooEarly):
+        story.ask(OVER - 1, asks(RemoveKey, kid="a"))
+    assert story.ask(OVER, asks(RemoveKey, kid="a")) == [KeyRemoved(kid="a")]
+    assert story.statuses() == {"a": "removed", "b": "active"}
+    assert story.ask(OVER, asks(RemoveKey, kid="a")) == []
+
+
+def test_bearers_that_live_longer_keep_the_keys_longer() -> None:
+    story = Story(FIRST, LONG, SECOND, TURNED)
+    assert story.ask(TURNED[0], asks(LengthenBearers, seconds=2 * HOUR)) == [BearersLengthened(seconds=2 * HOUR)]
+    assert story.ask(TURNED[0], asks(LengthenBearers, seconds=HOUR)) == []
+    with pytest.raises(TooEarly):
+        story.ask(OVER, asks(RemoveKey, kid="a"))
+
+
+@pytest.mark.parametrize("kid", ["a", "b"])
+def test_without_an_emergency_no_key_is_removed_that_signs_or_will(kid: str) -> None:
+    with pytest.raises(InUse):
+        Story(FIRST, SECOND).ask(10**6, asks(RemoveKey, kid=kid))
+
+
+def test_in_an_emergency_the_one_that_waits_signs_in_the_place_of_the_one_that_is_gone() -> None:
+    story = Story(FIRST, SECOND)
+    removed = KeyRemoved(kid="a", private=Private(reason="stolen"))
+    assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen")) == [removed, KeyActivated(kid="b")]
+    assert story.statuses() == {"a": "removed", "b": "active"}
+
+
+def test_in_an_emergency_a_successor_signs_without_having_waited() -> None:
+    story = Story(FIRST, SECOND)
+    removed = KeyRemoved(kid="a", private=Private(reason="stolen"))
+    assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen", successor=new("c"))) == [
+        removed, KeyPublished(kid="c", jwk=JWK), KeyActivated(kid="c"),
+    ]  # fmt: skip
+    assert story.statuses() == {"a": "removed", "b": "published", "c": "active"}
+
+
+def test_the_last_key_is_not_removed_without_a_successor_and_none_comes_twice() -> None:
+    story = Story(FIRST)
+    with pytest.raises(InUse):
+        story.ask(1, asks(RemoveKey, kid="a", reason="stolen"))
+    with pytest.raises(AlreadyExists):
+        story.ask(1, asks(RemoveKey, kid="a", reason="stolen", successor=new("a")))
+
+
+def test_in_an_emergency_one_that_does_not_sign_is_just_removed() -> None:
+    story = Story(FIRST, SECOND)
+    assert story.ask(11, asks(RemoveKey, kid="b", reason="stolen")) == [
+        KeyRemoved(kid="b", private=Private(reason="stolen"))
+    ]
+    with pytest.raises(BadText):
+        story.ask(12, asks(RemoveKey, kid="a", reason=" ", successor=new("c")))
+
+
+def test_a_key_that_nobody_made_is_not_found() -> None:
+    for command in (asks(ActivateKey, kid="z"), asks(RemoveKey, kid="z")):
+        with pytest.raises(NotFound):
+            Story(FIRST).ask(1, command)
+        with pytest.raises(NotFound):
+            decide(None, command, Around(at=NOON))
+
+
+def test_of_two_who_saw_the_same_ring_one_is_refused() -> None:
+    story = Story(FIRST, SECOND)
+    revisions = frozenset({2})
+    story.ask(TURNED[0], asks(ActivateKey, kid="b", revisions=revisions))
+    with pytest.raises(StaleRevision):
+        story.ask(TURNED[0], asks(PublishKey, key=new("c"), revisions=revisions))
+
+
+def test_a_published_key_is_removed_by_nobody_unasked() -> None:
+    ring = Story(FIRST, SECOND).ring
+    assert ring is not None
+    waiting = ring.first("published")
+    assert waiting is not None
+    assert ring.removal(waiting) is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        KeyCreated(kid="c", jwk=JWK), KeyPublished(kid="a", jwk=JWK), KeyActivated(kid="a"), KeyRetired(kid="b"),
+        KeyActivated(kid="z"),
+    ],
+)  # fmt: skip
+def test_what_cannot_come_is_a_broken_log(event: Event) -> None:
+    story = Story(FIRST, SECOND)
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(story.ring, fact(event, 3, NOON))
+
+
+@pytest.mark.parametrize("event", [KeyPublished(kid="a", jwk=JWK), KeyRemoved(kid="a"), BearersLengthened(seconds=1)])
+def test_nothing_comes_before_the_first_key(event: Event) -> None:
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact(event, 1, NOON))
+
+
+def test_a_command_about_something_else_is_a_bug() -> None:
+    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+
+    with pytest.raises(TypeError, match="Bless"):
+        Story(FIRST).ask(1, Bless(account=NIL, id=UUID(int=1), by=SYSTEM))
+
+
+def test_a_new_key_does_not_print_its_private_part() -> None:
+    assert repr(new("a")) == "NewKey(a)"

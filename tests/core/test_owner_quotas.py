@@ -1,0 +1,150 @@
+"""Quotas of owners: what is decided about them, and how many tokens an owner may have."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core import stories
+from core.stories import ACCOUNT, ADMIN, BORN, CREATED, ENDS, NOON, REVOKED, SUSPENDED
+from counterfoil.core import subjects
+from counterfoil.core.bounds import OwnerQuota
+from counterfoil.core.events import Event, Fact, Subject
+from counterfoil.core.owners import can_be, checked_owner, spelt
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import BadOwner, BadQuota, BadRateLimit, NotFound, OwnerQuotaExceeded, StaleRevision
+from counterfoil.core.secret import mint
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.account import EndSecrets
+from counterfoil.core.subjects.owner_quota import (
+    LiftQuota,
+    QuotaLifted,
+    QuotaOfOwner,
+    QuotaSet,
+    SetQuota,
+    decide,
+    evolve,
+)
+from counterfoil.core.subjects.subject import Around
+from counterfoil.core.subjects.token.state import Room, lives, room_after
+
+ID, BILLING = UUID(int=0x0A), Owner("service", "billing")
+AROUND = Around(at=NOON)
+SET = QuotaSet(owner=BILLING, rate_limit="600/1m", max_uses=9, max_tokens=3)
+
+
+def told(*history: Event) -> QuotaOfOwner:
+    state: QuotaOfOwner | None = None
+    for version, event in enumerate(history, start=1):
+        state = evolve(state, fact(event, version))
+    assert state is not None
+    return state
+
+
+def fact(event: Event, version: int = 1) -> Fact:
+    return Fact(
+        account=ACCOUNT, subject=Subject("owner_quota", ID), version=version, type=TYPE_OF[type(event)], at=BORN,
+        by=ADMIN.actor, event=event,
+    )  # fmt: skip
+
+
+def sets(**fields: Any) -> SetQuota:
+    return SetQuota(account=ACCOUNT, id=ID, by=ADMIN, owner=BILLING, **fields)
+
+
+LIFT = LiftQuota(account=ACCOUNT, id=ID, by=ADMIN, owner=BILLING)
+
+
+def test_a_quota_is_set_replaced_and_lifted() -> None:
+    assert subjects.decide(None, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
+    state = told(SET)
+    assert (state.name, state.revision, state.quota) == ("service:billing", 1, OwnerQuota(ID, "600/1m", 9, 3))
+    assert decide(state, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == []
+    assert decide(state, sets(max_tokens=4), AROUND) == [replace(SET, rate_limit=None, max_uses=None, max_tokens=4)]
+    assert decide(state, LIFT, AROUND) == [QuotaLifted()]
+    lifted = told(SET, QuotaLifted())
+    assert (lifted.status, lifted.revision) == ("lifted", 2)
+    assert decide(lifted, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
+    assert told(SET, QuotaLifted(), SET).status == "active"
+
+
+def test_a_quota_that_is_not_there_is_not_lifted() -> None:
+    for state in (None, told(SET, QuotaLifted())):
+        with pytest.raises(NotFound, match="has no quota"):
+            decide(state, LIFT, AROUND)
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        *(({}, BadQuota), ({"max_uses": 0}, BadQuota), ({"max_tokens": -1}, BadQuota)),
+        ({"rate_limit": "often"}, BadRateLimit),
+    ],
+)  # fmt: skip
+def test_what_is_no_quota(fields: dict[str, Any], refusal: type[Exception]) -> None:
+    with pytest.raises(refusal):
+        decide(None, sets(**fields), AROUND)
+
+
+def test_a_quota_is_changed_and_lifted_at_the_revision_that_was_read() -> None:
+    for command in (sets(max_uses=1), LIFT):
+        with pytest.raises(StaleRevision):
+            decide(told(SET), replace(command, revisions=frozenset({7})), AROUND)
+
+
+def test_a_quota_knows_its_own_commands_and_events() -> None:
+    with pytest.raises(TypeError, match="no such command"):
+        decide(None, EndSecrets(account=ACCOUNT, id=ID, by=ADMIN, reason="x"), AROUND)
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact(QuotaLifted()))
+
+
+def test_an_owner_has_one_spelling_and_no_strange_characters() -> None:
+    user = Owner("user", "019B0000-0000-7000-8000-000000000BEE")
+    assert checked_owner(user) == spelt(Owner("user", user.id.replace("-", ""))) == Owner("user", user.id.lower())
+    assert checked_owner(BILLING) == BILLING
+    for name in ("", "a b", "a@b.example", "x" * 129):
+        with pytest.raises(BadOwner):
+            checked_owner(Owner("service", name))
+
+
+def test_tokens_live_until_they_expire_or_are_revoked_and_logins_never_count() -> None:
+    token = stories.given(CREATED).token
+    assert lives(token, NOON)
+    assert lives(stories.given(CREATED, SUSPENDED).token, NOON)
+    assert not lives(token, ENDS)
+    assert not lives(stories.given(CREATED, REVOKED).token, NOON)
+    assert not lives(replace(token, dialect="canvus.session"), NOON)
+    assert lives(replace(token, expires_at=None), ENDS)
+
+
+_moments = st.none() | st.sampled_from([BORN, NOON, ENDS])
+
+
+@given(st.integers(0, 3), st.integers(0, 3), st.none() | _moments.map(lambda at: (at,)), _moments, st.booleans())
+def test_no_more_tokens_come_to_life_than_a_quota_allows(
+    most: int, live: int, before: tuple[datetime | None] | None, after: datetime | None, revoked: bool
+) -> None:
+    room, token = Room(most, live, NOON), stories.given(CREATED, *([REVOKED] if revoked else [])).token
+    was = None if before is None else replace(stories.given(CREATED).token, expires_at=before[0])
+    now = replace(token, expires_at=after)
+    if lives(now, NOON) and (was is None or not lives(was, NOON)) and live >= most:
+        with pytest.raises(
+            OwnerQuotaExceeded, match=rf"has {live} live tokens, and its quota allows {most}"
+        ) as refused:
+            room_after(room, was, now)
+        assert refused.value.facts == {"max_tokens": most, "live": live}
+        return
+    left = room_after(room, was, now)
+    assert left.live <= max(live, most)
+    assert left.live - live == lives(now, NOON) - (was is not None and lives(was, NOON))
+
+
+def test_a_secret_in_an_owners_place_can_be_none() -> None:
+    assert can_be(Owner("service", "billing"))
+    assert not can_be(Owner("service", mint("service").plain))
+    assert not can_be(Owner("service", "with a blank"))

@@ -1,0 +1,181 @@
+"""The pepper set: one pepper signs, all verify that are not retired, and a number stands for one key for ever."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from core.stories import NOON
+from counterfoil.core.events import Event, Fact, Subject
+from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
+from counterfoil.core.secret import Peppers, mint
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.peppers import (
+    PEPPER_SET,
+    SETTLED_SECONDS,
+    ActivatePepper,
+    IntroducePeppers,
+    Pepper,
+    PepperActivated,
+    PepperIntroduced,
+    PepperRetired,
+    PepperSet,
+    RetirePepper,
+    decide,
+    evolve,
+)
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+
+ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=NIL, id=PEPPER_SET, by=SYSTEM, **fields)
+
+
+def fact(event: Event, version: int = 1, seconds: int = 0) -> Fact:
+    return Fact(
+        account=NIL, subject=Subject("pepper", PEPPER_SET), version=version, type=TYPE_OF[type(event)],
+        at=NOON + timedelta(seconds=seconds), by=SYSTEM.actor, event=event,
+    )  # fmt: skip
+
+
+def after(*asked: SubjectCommand) -> PepperSet:
+    """The pepper set once this was asked of it, at noon."""
+    pepper_set, version = None, 0
+    for command in asked:
+        for event in decide(pepper_set, command, Around(at=NOON)):
+            version += 1
+            pepper_set = evolve(pepper_set, fact(event, version))
+    assert pepper_set is not None
+    assert [pepper.status for pepper in pepper_set.peppers].count("signing") == 1
+    return pepper_set
+
+
+INTRODUCED = (asks(IntroducePeppers, checks=ONE), asks(IntroducePeppers, checks=BOTH))
+TURNED = (*INTRODUCED, asks(ActivatePepper, number=2))
+LATER = Around(at=NOON + timedelta(seconds=SETTLED_SECONDS))
+
+
+def statuses(pepper_set: PepperSet) -> dict[int, str]:
+    return {pepper.number: pepper.status for pepper in pepper_set.peppers}
+
+
+def test_of_the_very_first_the_highest_signs_and_later_ones_wait_to_be_asked() -> None:
+    assert statuses(after(asks(IntroducePeppers, checks=BOTH))) == {1: "verifying", 2: "signing"}
+    assert statuses(after(*INTRODUCED)) == {1: "signing", 2: "verifying"}
+
+
+def test_introducing_again_changes_nothing() -> None:
+    pepper_set = after(*INTRODUCED)
+    assert decide(pepper_set, INTRODUCED[1], LATER) == []
+    assert not pepper_set.lacks(BOTH)
+    assert pepper_set.lacks({**BOTH, 3: "cc"})
+
+
+@pytest.mark.parametrize("checks", [{1: "cc"}, {1: "aa", 2: "cc"}, {2: "bb"}])
+def test_another_key_under_a_number_and_the_lack_of_the_one_that_signs_are_noticed(checks: dict[int, str]) -> None:
+    pepper_set = after(*INTRODUCED)
+    with pytest.raises(Misconfigured, match="PEPPERS"):
+        decide(pepper_set, asks(IntroducePeppers, checks=checks), LATER)
+    pepper_set.refuse_others(BOTH)
+
+
+def test_activating_one_lets_the_other_verify_and_may_be_taken_back() -> None:
+    pepper_set = after(*TURNED)
+    assert statuses(pepper_set) == {1: "verifying", 2: "signing"}
+    assert decide(pepper_set, TURNED[2], LATER) == []
+    assert statuses(after(*TURNED, asks(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
+
+
+def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
+    pepper_set = after(*TURNED)
+    with pytest.raises(TooEarly):
+        decide(pepper_set, asks(RetirePepper, number=1, left=0), Around(at=NOON))
+    with pytest.raises(InUse, match="3 secrets and recovery codes use pepper 1 alone"):
+        decide(pepper_set, asks(RetirePepper, number=1, left=3), LATER)
+    assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
+    assert decide(pepper_set, asks(RetirePepper, number=1, left=3, force=True), Around(at=NOON)) == [
+        PepperRetired(number=1, left=3)
+    ]
+
+
+def test_the_one_that_signs_is_never_retired() -> None:
+    with pytest.raises(InUse):
+        decide(after(*TURNED), asks(RetirePepper, number=2, left=0, force=True), LATER)
+
+
+def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
+    pepper_set = evolve(after(*TURNED), fact(PepperRetired(number=1, left=0), 5))
+    assert (statuses(pepper_set), set(pepper_set.retired)) == ({1: "retired", 2: "signing"}, {1})
+    assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == []
+    assert decide(pepper_set, asks(IntroducePeppers, checks={1: "cc", 2: "bb"}), LATER) == []
+    with pytest.raises(InUse):
+        decide(pepper_set, asks(ActivatePepper, number=1), LATER)
+
+
+def test_nothing_new_is_kept_under_what_is_retired_or_signs_no_more_for_long() -> None:
+    pepper = Pepper(number=1, check="aa", status="signing", at=NOON)
+    before, then = NOON + timedelta(seconds=SETTLED_SECONDS - 1), NOON + timedelta(seconds=SETTLED_SECONDS)
+    assert [pepper.is_over(at) for at in (before, then)] == [False, False]
+    assert [replace(pepper, status="verifying").is_over(at) for at in (before, then)] == [False, True]
+    assert replace(pepper, status="retired").is_over(NOON)
+
+
+@pytest.mark.parametrize("command", [asks(ActivatePepper, number=7), asks(RetirePepper, number=7, left=0)])
+def test_a_pepper_that_nobody_has_is_not_found(command: SubjectCommand) -> None:
+    for pepper_set in (None, after(*TURNED)):
+        with pytest.raises(NotFound):
+            decide(pepper_set, command, LATER)
+
+
+@pytest.mark.parametrize(
+    "event", [PepperIntroduced(number=1, check="aa"), PepperActivated(number=7), PepperRetired(number=7, left=0)]
+)
+def test_what_cannot_come_is_a_broken_log(event: Event) -> None:
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(after(*TURNED), fact(event, 5))
+
+
+@pytest.mark.parametrize("event", [PepperActivated(number=1), PepperRetired(number=1, left=0)])
+def test_nothing_comes_before_the_first(event: Event) -> None:
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(None, fact(event))
+
+
+def test_a_command_about_something_else_is_a_bug() -> None:
+    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+
+    with pytest.raises(TypeError, match="Bless"):
+        decide(after(*TURNED), asks(Bless), LATER)
+
+
+KEYS = {1: b"\x01" * 32, 2: b"\x02" * 32, 3: b"\x03" * 32}
+
+
+def test_what_is_minted_and_what_verifies_follow_the_mill() -> None:
+    secret, peppers = mint("service"), Peppers(KEYS)
+    under = {number: Peppers({number: key}).minted(secret).digest for number, key in KEYS.items()}
+    peppers.follow(2, frozenset({1}))
+    assert peppers.minted(secret).pepper_id == 2
+    assert peppers.digests(secret) == (under[2], under[3]), "the one that signs first, a retired one not at all"
+    assert list(peppers.again(secret)) == [(under[3], under[2])]
+    with pytest.raises(KeyError):
+        peppers.follow(4, frozenset())
+
+
+def test_what_is_no_secret_of_a_token_stays_the_same_whichever_pepper_signs() -> None:
+    peppers = Peppers(KEYS, mac_key=b"m" * 32)
+    before = peppers.hmac(b"a")
+    peppers.follow(2, frozenset({1}))
+    assert before == peppers.hmac(b"a") == Peppers({9: b"9" * 32}, mac_key=b"m" * 32).hmac(b"a")
+    assert before != Peppers(KEYS).hmac(b"a")
+
+
+def test_a_check_value_tells_keys_apart_and_is_no_digest_of_a_secret() -> None:
+    checks = Peppers(KEYS).checks()
+    assert len(set(checks.values())) == 3
+    assert all(len(bytes.fromhex(check)) == 16 for check in checks.values())
+    assert Peppers({1: b"other" * 8}).checks()[1] != checks[1]

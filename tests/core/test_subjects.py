@@ -1,0 +1,112 @@
+"""The small subjects: accounts, users and keys are created once, and every event has one sealed word."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core.stories import ADMIN, NOON
+from counterfoil.core.codec import entry_of, fact_of, seal
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.refusals import AlreadyExists, BadText, StaleRevision
+from counterfoil.core.subjects import KIND_OF, KINDS, SMALL, TYPE_OF, decide, evolve
+from counterfoil.core.subjects.account import AccountCreated, CreateAccount
+from counterfoil.core.subjects.signing_key_events import KeyCreated, NewKey, PublishKey
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.user_commands import CreateUser
+from counterfoil.core.subjects.user_events import UserCreated
+
+ID = UUID(int=0xACC)
+JWK = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+
+
+def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
+    return command(account=ID, id=ID, by=ADMIN, **fields)
+
+
+ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
+    (
+        asks(CreateAccount, name="Acme"),
+        AccountCreated(private=Private(name="Acme")),
+        {"name": "Acme", "parent": None, "epoch": 0, "valid_after": None},
+    ),
+    (
+        asks(CreateUser, number=3, email="ada@example.com", role="administrator", password_hash="$argon2id$…"),
+        UserCreated(number=3, role="administrator", private=Private(name="ada@example.com")),
+        {"name": "ada@example.com", "role": "administrator", "number": 3, "status": "active"},
+    ),
+    (
+        asks(PublishKey, key=NewKey(kid="k1", jwk=JWK, sealed_private=b"sealed"), revisions=frozenset({0})),
+        KeyCreated(kid="k1", jwk=JWK),
+        {"name": None, "bearer_seconds": 0},
+    ),
+]
+NOW = Around(at=NOON)
+
+
+def fact(event: Event, kind: str) -> Fact:
+    subject = Subject(kind, ID)
+    return Fact(account=ID, subject=subject, version=1, type=TYPE_OF[type(event)], at=NOON, by=ADMIN.actor, event=event)
+
+
+@pytest.mark.parametrize(("command", "event", "said"), ASKED)
+def test_a_subject_is_what_its_creation_said(command: SubjectCommand, event: Event, said: Any) -> None:
+    assert decide(None, command, NOW) == [event]
+    kind = KIND_OF[type(command)]
+    made = evolve(None, fact(event, kind))
+    assert type(made) is SMALL[kind].state
+    assert {field: getattr(made, field) for field in said} == said
+    assert (made.account, made.id, made.version, made.revision, made.created_at, made.at) == (ID, ID, 1, 1, NOON, NOON)
+
+
+@pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
+def test_a_subject_is_created_once(command: SubjectCommand, event: Event) -> None:
+    made = evolve(None, fact(event, KIND_OF[type(command)]))
+    with pytest.raises((AlreadyExists, StaleRevision)):
+        decide(made, command, NOW)
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve(made, fact(event, KIND_OF[type(command)]))
+
+
+@pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
+def test_a_subject_is_read_back_from_its_entry(command: SubjectCommand, event: Event) -> None:
+    written = fact(event, KIND_OF[type(command)])
+    sealed = seal(written, prev=None, salt=bytes(32))
+    assert fact_of(entry_of(sealed.entry), sealed.private, KINDS) == written
+
+
+def test_names_and_addresses_are_text() -> None:
+    for command in (
+        asks(CreateAccount, name=" "),
+        asks(CreateUser, number=1, email="a\x00b", role="administrator", password_hash=""),
+    ):
+        with pytest.raises(BadText):
+            decide(None, command, NOW)
+
+
+def test_neither_passwords_nor_private_keys_enter_an_event() -> None:
+    for command, _, _ in ASKED:
+        [event] = decide(None, command, NOW)
+        assert "argon2id" not in repr(event)
+        assert "sealed" not in repr(event)
+
+
+def test_a_command_that_nobody_knows_is_a_bug_and_no_refusal() -> None:
+    class Bless(SubjectCommand, frozen=True, kw_only=True): ...
+
+    with pytest.raises(KeyError, match="Bless"):
+        decide(None, asks(Bless), NOW)
+
+
+def test_every_event_has_one_word_and_one_kind() -> None:
+    assert sum(len(words) for words in KINDS.values()) == len(TYPE_OF)
+    assert {event for words in KINDS.values() for event in words.values()} == every_event(Event)
+
+
+def every_event(of: type[Event]) -> set[type[Event]]:
+    return {found for event in of.__subclasses__() for found in (event, *every_event(event))}

@@ -1,0 +1,90 @@
+"""Whoever suspended a token decides who may resume it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from core.stories import ADMIN, ANOTHER, CREATED, NEXT, SUSPENDED, asks, given
+from counterfoil.core.events import Created, Event, Private, Resumed, Suspended
+from counterfoil.core.principal import Actor, Owner, Principal
+from counterfoil.core.refusals import BeyondCaller
+from counterfoil.core.subjects.token.commands import Renew, Resume, Rotate, Suspend, Update
+
+ADA = Owner("user", "ada")
+BORN: Created = replace(CREATED, owner=ADA, scopes=("mail.send",))
+ITS_OWNER = Principal(
+    actor=Actor("token", ANOTHER.actor.id), account=ADMIN.account, scopes=("own.*", "mail.send"), owner=ADA
+)
+CHIEF = replace(ITS_OWNER, scopes=("all",))
+MANAGER = replace(ANOTHER, scopes=("tokens.*", "mail.send"))
+BY_OWNER = Suspended(by_owner=True)
+
+
+def test_its_owner_resumes_what_its_owner_suspended() -> None:
+    assert given(BORN).when(asks(Suspend, by=ITS_OWNER)) == [BY_OWNER]
+    assert given(BORN, BY_OWNER).when(asks(Resume, by=ITS_OWNER)) == [Resumed()]
+
+
+@pytest.mark.parametrize("power", [ADMIN, MANAGER, CHIEF])
+def test_its_owner_does_not_resume_what_somebody_with_power_suspended(power: Principal) -> None:
+    suspended = given(BORN).when(asks(Suspend, by=power))
+    assert suspended == [Suspended()]
+    with pytest.raises(BeyondCaller) as refused:
+        given(BORN, *suspended).when(asks(Resume, by=ITS_OWNER))
+    assert refused.value.facts == {"missing": ["tokens.resume"]}
+    assert given(BORN, *suspended).when(asks(Resume, by=power)) == [Resumed()]
+
+
+def test_of_an_earlier_suspension_nobody_knows_whose_it_was_and_its_owner_does_not_resume_it() -> None:
+    with pytest.raises(BeyondCaller):
+        given(BORN, SUSPENDED).when(asks(Resume, by=ITS_OWNER))
+
+
+def test_a_suspension_by_somebody_with_power_goes_over_that_of_its_owner() -> None:
+    twice = given(BORN, BY_OWNER).when(asks(Suspend, by=ADMIN, reason="leaked"))
+    assert twice == [Suspended(private=Private(reason="leaked"))]
+    with pytest.raises(BeyondCaller):
+        given(BORN, BY_OWNER, *twice).when(asks(Resume, by=ITS_OWNER))
+
+
+def test_a_suspension_by_its_owner_weakens_none() -> None:
+    assert given(BORN, SUSPENDED).when(asks(Suspend, by=ITS_OWNER)) == []
+    assert given(BORN, BY_OWNER).when(asks(Suspend, by=ITS_OWNER)) == []
+
+
+def test_an_owner_with_the_power_to_resume_resumes_also_what_others_suspended() -> None:
+    resumes = replace(ITS_OWNER, scopes=("own.*", "tokens.resume", "mail.send"))
+    assert given(BORN, SUSPENDED).when(asks(Resume, by=resumes)) == [Resumed()]
+
+
+def test_what_was_resumed_may_be_suspended_and_resumed_by_its_owner_again() -> None:
+    again = given(BORN, SUSPENDED, Resumed())
+    assert not again.token.suspended_by_owner
+    assert again.then(asks(Suspend, by=ITS_OWNER)).suspended_by_owner
+
+
+@pytest.mark.parametrize(
+    "change", [asks(Renew, lifetime="1d", by=ITS_OWNER), asks(Update, name="weekly", by=ITS_OWNER),
+               asks(Rotate, secret=NEXT, grace_seconds=60, by=ITS_OWNER)]
+)  # fmt: skip
+def test_its_owner_gets_around_a_suspension_by_no_other_change(change: Any) -> None:
+    changed = given(BORN, SUSPENDED).then(change)
+    assert (changed.status, changed.suspended_by_owner) == ("suspended", False)
+
+
+@examples(st.lists(st.tuples(st.sampled_from([Suspend, Resume]), st.sampled_from([ITS_OWNER, ADMIN])), max_size=12))
+def test_in_any_order_nothing_of_its_owner_ends_the_suspension_of_another(steps: list[tuple[Any, Principal]]) -> None:
+    history: list[Event] = [BORN]
+    barred = False
+    for command, by in steps:
+        try:
+            history += given(*history).when(asks(command, by=by))
+        except BeyondCaller:
+            assert barred
+            assert (command, by) == (Resume, ITS_OWNER)
+        if by is ADMIN:
+            barred = command is Suspend
+        assert not barred or given(*history).token.status == "suspended"

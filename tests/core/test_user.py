@@ -1,0 +1,222 @@
+"""Users: what may be asked about one, and what becomes of them."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from core.stories import ACCOUNT, ADMIN, NOON
+from core.user_fixtures import ADA, BOB, EMAIL, ENROLMENT, NOW, OTHERS, after, asks, born, create, fact, itself
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import SYSTEM
+from counterfoil.core.refusals import (
+    AlreadyExists,
+    BadEmail,
+    BadScope,
+    BadText,
+    EmailTaken,
+    LastAdministrator,
+    NotFound,
+    Refusal,
+    StaleRevision,
+    UserGone,
+)
+from counterfoil.core.subjects import decide as decide_any
+from counterfoil.core.subjects import evolve as evolve_any
+from counterfoil.core.subjects.account import AccountCreated
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.user import decide, evolve, login_of
+from counterfoil.core.subjects.user_commands import (
+    ChangePassword,
+    CreateUser,
+    DisableUser,
+    EnableUser,
+    EnrolTotp,
+    RemoveTotp,
+    RemoveUser,
+    UpdateUser,
+    UseRecoveryCode,
+    lessens_administrators,
+)
+from counterfoil.core.subjects.user_events import (
+    PasswordChanged,
+    RecoveryCodeUsed,
+    TotpEnrolled,
+    TotpRemoved,
+    UserDisabled,
+    UserEnabled,
+    UserRemoved,
+    UserUpdated,
+)
+
+
+def test_a_user_is_added_once_with_what_their_role_may_do_and_more() -> None:
+    assert decide(None, create(scopes=("invoices.read",)), NOW) == [born("member", "invoices.read")]
+    user = after(born("member", "invoices.read", "scopes.read"))
+    assert user.held == ("own.*", "scopes.read", "invoices.read")
+    assert (user.name, user.number, user.status, user.totp, user.revision) == (EMAIL, 3, "active", False, 1)
+    with pytest.raises(AlreadyExists):
+        decide(user, create(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        ({"email": "nobody"}, BadEmail), ({"email": "a b@c"}, BadEmail), ({"email": "a@b@c"}, BadEmail),
+        ({"email": "a:b@c"}, BadEmail), ({"email": f"{ADA}/a@b"}, BadEmail),
+        ({"email": f"{'a' * 250}@b.org"}, BadText), ({"email": "a\x00@b"}, BadText), ({"scopes": ("a b",)}, BadScope),
+    ],
+)  # fmt: skip
+def test_an_odd_address_or_scope_is_refused(said: dict[str, Any], refusal: type[Refusal]) -> None:
+    with pytest.raises(refusal):
+        decide(None, create(**said), NOW)
+    if "email" in said:
+        with pytest.raises(refusal):
+            decide(after(born()), asks(UpdateUser, **said), NOW)
+
+
+def test_an_address_names_one_user() -> None:
+    taken = Around(at=NOON, emails={EMAIL: frozenset({ADA, BOB})})
+    with pytest.raises(EmailTaken):
+        decide(None, create(), taken)
+    with pytest.raises(EmailTaken):
+        decide(after(born()), asks(UpdateUser, email=EMAIL), taken)
+    assert decide(after(born()), asks(UpdateUser, email=EMAIL), Around(at=NOON, emails={EMAIL: frozenset({ADA})})) == []
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_nothing_is_asked_of_somebody_who_is_not_there(command: SubjectCommand) -> None:
+    with pytest.raises(NotFound):
+        decide(None, command, NOW)
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_whoever_was_removed_stays_so(command: SubjectCommand) -> None:
+    gone = after(born(), UserRemoved())
+    if isinstance(command, RemoveUser):
+        assert decide(gone, command, NOW) == []
+        return
+    with pytest.raises(UserGone):
+        decide(gone, command, NOW)
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_a_change_may_insist_on_a_revision(command: SubjectCommand) -> None:
+    with pytest.raises(StaleRevision) as refused:
+        decide(after(born()), replace(command, revisions=frozenset({4})), NOW)
+    assert refused.value.facts == {"revision": 1}
+
+
+def test_disabling_and_enabling_happen_once() -> None:
+    disabled = decide(after(born()), asks(DisableUser, reason="on leave"), NOW)
+    assert disabled == [UserDisabled(private=Private(reason="on leave"))]
+    assert decide(after(born(), *disabled), asks(DisableUser, reason="again"), NOW) == []
+    assert decide(after(born(), *disabled), asks(EnableUser), NOW) == [UserEnabled()]
+    assert decide(after(born()), asks(EnableUser), NOW) == []
+    assert after(born(), *disabled).status == "disabled"
+    assert after(born(), *disabled, UserEnabled()).status == "active"
+    for command in (DisableUser, RemoveUser):
+        with pytest.raises(BadText):
+            decide(after(born()), asks(command, reason=" "), NOW)
+
+
+def test_a_removed_user_leaves_neither_address_nor_second_factor() -> None:
+    gone = after(born(), TotpEnrolled(recovery_codes=3), UserRemoved(private=Private(reason="left")))
+    assert (gone.status, gone.name, gone.totp, gone.recovery_codes) == ("removed", None, False, ())
+
+
+def test_a_change_says_what_changed_and_nothing_else() -> None:
+    user = after(born())
+    assert decide(user, asks(UpdateUser), NOW) == []
+    assert decide(user, asks(UpdateUser, email=EMAIL, role="member", scopes=()), NOW) == []
+    [event] = decide(user, asks(UpdateUser, email="ada@new.org", role="auditor", scopes=("a.b",)), NOW)
+    assert event == UserUpdated(role="auditor", scopes=("a.b",), private=Private(name="ada@new.org"))
+    changed = after(born(), event)
+    assert (changed.name, changed.role, changed.scopes, changed.revision) == ("ada@new.org", "auditor", ("a.b",), 2)
+    [event] = decide(user, asks(UpdateUser, role="operator"), NOW)
+    assert event == UserUpdated(role="operator", scopes=UNSET, private=None)
+    assert after(born(), event).name == EMAIL
+
+
+def test_one_time_codes_come_with_recovery_codes_that_open_once() -> None:
+    [enrolled] = decide(after(born()), asks(EnrolTotp, **ENROLMENT), NOW)
+    assert enrolled == TotpEnrolled(recovery_codes=3)
+    user = after(born(), enrolled)
+    assert (user.totp, user.recovery_codes) == (True, (0, 1, 2))
+    [used] = decide(user, asks(UseRecoveryCode, index=1, digest=b"1" * 32), NOW)
+    assert used == RecoveryCodeUsed(index=1)
+    spent = after(born(), enrolled, used)
+    assert spent.recovery_codes == (0, 2)
+    for index in (1, 3, -1):
+        with pytest.raises(NotFound):
+            decide(spent, asks(UseRecoveryCode, index=index, digest=b"1" * 32), NOW)
+    assert decide(spent, asks(RemoveTotp), NOW) == [TotpRemoved()]
+    assert decide(after(born()), asks(RemoveTotp), NOW) == []
+    bare = after(born(), enrolled, used, TotpRemoved())
+    assert (bare.totp, bare.recovery_codes) == (False, ())
+    assert after(born(), enrolled, used, enrolled).recovery_codes == (0, 1, 2)
+
+
+def test_neither_hash_nor_seed_enters_an_event() -> None:
+    for command in (create(), asks(ChangePassword, password_hash="$argon2id$"), asks(EnrolTotp, **ENROLMENT)):
+        [event] = decide(None if isinstance(command, CreateUser) else after(born()), command, NOW)
+        assert "argon2id" not in repr(event)
+        assert "sealed" not in repr(event)
+
+
+def test_another_password_is_told_and_counted_and_changes_nothing_else() -> None:
+    assert decide(after(born()), asks(ChangePassword, password_hash=""), NOW) == [PasswordChanged()]
+    before, changed = after(born()), after(born(), PasswordChanged())
+    assert changed.generation == 2
+    same = replace(changed, generation=1, revision=1, version=1, at=before.at, updated_at=before.updated_at)
+    assert same == before
+
+
+@pytest.mark.parametrize(
+    "command", [asks(UpdateUser, role="member"), asks(DisableUser, reason="x"), asks(RemoveUser, reason="x")]
+)
+def test_the_last_active_administrator_stays(command: SubjectCommand) -> None:
+    admin = after(born("administrator"))
+    for by in (ADMIN, itself(admin), replace(SYSTEM, account=ACCOUNT)):
+        for left in (frozenset({ADA}), frozenset[UUID]()):
+            with pytest.raises(LastAdministrator):
+                decide(admin, replace(command, by=by), Around(at=NOON, administrators=left))
+        assert decide(admin, replace(command, by=by), NOW)
+    assert lessens_administrators(command)
+
+
+def test_who_is_no_administrator_or_no_active_one_may_go() -> None:
+    alone = Around(at=NOON, administrators=frozenset({BOB}))
+    assert decide(after(born()), asks(RemoveUser, reason="left"), alone)
+    disabled = after(born("administrator"), UserDisabled())
+    assert decide(disabled, asks(RemoveUser, reason="left"), alone)
+    assert decide(disabled, asks(UpdateUser, role="member"), alone)
+    assert not lessens_administrators(asks(EnableUser))
+
+
+def test_what_cannot_come_there_is_a_bug_and_no_refusal() -> None:
+    for user, event in ((None, UserEnabled()), (after(born()), born())):
+        with pytest.raises(ValueError, match="cannot come here"):
+            evolve(user, fact(event, 2))
+    with pytest.raises(TypeError, match="no such command"):
+        decide(after(born()), asks(SubjectCommand), NOW)
+
+
+def test_what_is_asked_of_a_user_is_asked_of_nothing_else() -> None:
+    account = evolve_any(None, fact_about("account", AccountCreated(private=Private(name="Acme"))))
+    with pytest.raises(NotFound):
+        decide_any(account, asks(EnableUser), NOW)
+    with pytest.raises(ValueError, match="cannot come here"):
+        evolve_any(account, fact(UserEnabled(), 2))
+
+
+def fact_about(kind: str, event: Event) -> Fact:
+    return replace(fact(event, 1), subject=Subject(kind, ADA))
+
+
+def test_a_login_names_its_account_unless_it_is_the_default_one() -> None:
+    other = UUID(int=7)
+    assert login_of(EMAIL, ACCOUNT, ACCOUNT) == EMAIL
+    assert login_of(EMAIL, ACCOUNT, other) == f"{ACCOUNT}/{EMAIL}"

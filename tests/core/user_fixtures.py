@@ -1,0 +1,71 @@
+"""Who these claims are about: three people of one account, and what is asked of them."""
+
+from typing import Any
+from uuid import UUID
+
+from core.stories import ACCOUNT, ADMIN, BORN, NOON, SECOND
+from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.principal import Principal
+from counterfoil.core.subjects import TYPE_OF
+from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.user import User, evolve, principal_of
+from counterfoil.core.subjects.user_commands import (
+    ChangePassword,
+    CreateUser,
+    DisableUser,
+    EnableUser,
+    EnrolTotp,
+    RemoveTotp,
+    RemoveUser,
+    UpdateUser,
+    UseRecoveryCode,
+)
+from counterfoil.core.subjects.user_events import Role, UserCreated
+
+ADA, BOB, EVE = UUID(int=1), UUID(int=2), UUID(int=3)
+PEOPLE = (ADA, BOB, EVE)
+EMAIL = "ada@example.org"
+NOW = Around(at=NOON, administrators=frozenset({ADA, BOB}))
+ENROLMENT: dict[str, Any] = {
+    "sealed_seed": b"sealed", "last_step": 7, "recovery_digests": (b"a" * 32, b"b" * 32, b"c" * 32), "pepper_id": 1,
+}  # fmt: skip
+
+
+def asks(command: type[SubjectCommand], *, of: UUID = ADA, by: Principal = ADMIN, **said: Any) -> SubjectCommand:
+    return command(account=ACCOUNT, id=of, by=by, **said)
+
+
+def create(**said: Any) -> SubjectCommand:
+    usual: dict[str, Any] = {"number": 3, "email": EMAIL, "role": "member", "password_hash": "$argon2id$"}
+    return asks(CreateUser, **usual | said)
+
+
+def fact(event: Event, version: int, *, of: UUID = ADA) -> Fact:
+    return Fact(
+        account=ACCOUNT, subject=Subject("user", of), version=version, type=TYPE_OF[type(event)],
+        at=BORN + version * SECOND, by=ADMIN.actor, event=event,
+    )  # fmt: skip
+
+
+def born(role: Role = "member", *scopes: str) -> UserCreated:
+    return UserCreated(number=3, role=role, scopes=scopes, private=Private(name=EMAIL))
+
+
+def after(*events: Event, of: UUID = ADA) -> User:
+    user = None
+    for version, event in enumerate(events, 1):
+        user = evolve(user, fact(event, version, of=of))
+    assert user is not None
+    return user
+
+
+def itself(user: User) -> Principal:
+    return principal_of(user)
+
+
+OTHERS: list[SubjectCommand] = [
+    asks(UpdateUser, email="x@y"), asks(ChangePassword, password_hash=""), asks(DisableUser, reason="x"),
+    asks(EnableUser), asks(RemoveUser, reason="x"), asks(EnrolTotp, **ENROLMENT), asks(RemoveTotp),
+    asks(UseRecoveryCode, index=0, digest=b"0" * 32),
+]  # fmt: skip
+"""Whatever may be asked of somebody who is there."""

@@ -1,0 +1,174 @@
+"""D17. The whole API, asked by one account about the things of another, answers as if there were no such things."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+from time import perf_counter
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession
+
+from api.service import Caller, served, settings_for
+from counterfoil_api.application import make_app, routes
+from counterfoil_api.operations.api import Api
+from counterfoil_dev.postgres import Database
+from security.overhearing import Said, Wire, overheard
+from security.sweep import Place, Things, places, question, random_things, unknown, variants
+
+PLACES = places(routes())
+# A secret or a bearer is found, whosever it is: who presents one learns nothing by that which its use would not tell.
+AT_WORK = [place for place in PLACES if place.where != "body" and place.kind not in ("secret", "bearer")]
+NAMED = ("scope", "set", "owner")
+"""What an account calls as it likes: asked to change one that is not there, it makes it."""
+_TURNS = count(1)
+
+
+async def things_of(caller: Caller, place: Place | None = None) -> Things:
+    """New things of every kind that the caller's account has; users and jobs only if the place is about them."""
+    name = f"swept-{next(_TURNS)}"
+    owner = {"type": "service", "id": name}
+    issued = await caller.issue(name=name, owner=owner, scopes=["introspected"], lifetime="1h")
+    found = {"token": issued["token"]["id"], "token number": str(issued["token"]["number"]), "secret": issued["secret"]}
+    exchanged = await caller.with_token(issued["secret"]).post("/v1/exchange")
+    scope, scope_set = f"swept.{name}", name
+    assert (await caller.ask("PUT", f"/v1/scopes/{scope}", b'{"sentence":"x"}')).status == 200
+    assert (await caller.ask("PUT", f"/v1/scope-sets/{name}", b'{"scopes":["swept.x"]}')).status == 200
+    assert (await caller.ask("PUT", f"/v1/owners/service/{name}/quota", b'{"max_tokens":1000}')).status == 200
+    cursor = (await caller.get("/v1/tokens", limit=1)).json["next_cursor"]
+    found |= {"bearer": exchanged.json["access_token"], "owner": name, "scope": scope, "set": scope_set}
+    if place is None or "user" in place.kind or place.kind == "email" or "{user}" in place.route.path:
+        made = await caller.post("/v1/users", {"email": f"{name}@swept.example", "role": "member"})
+        assert made.status == 201, made.body
+        person = made.json["user"]
+        found |= {"user": person["id"], "user number": str(person["number"]), "email": person["email"]}
+    if place is None or place.kind == "plan" or "{job}" in place.route.path:
+        chosen = {"filter": {"owner_id": name}}
+        found["plan"] = (await caller.post("/v1/revocations/plan", chosen)).json["plan"]
+        job = await caller.post("/v1/revocations", {**chosen, "plan": found["plan"], "reason": "swept"})
+        assert job.status == 201, job.body
+        found["job"] = job.json["id"]
+    return Things({**found, "cursor": cursor or ""})
+
+
+async def state_of(owner: Caller, things: Things) -> list[bytes]:
+    """All that the other account has, as it sees it."""
+    paths = [f"/v1/tokens/{things['token']}", "/v1/scopes", "/v1/scope-sets", "/v1/owner-quotas"]
+    paths += [f"/v1/users/{things['user']}"] if "user" in things.of else []
+    paths += [f"/v1/revocations/{things['job']}"] if "job" in things.of else []
+    return [(await owner.get(path)).body for path in paths]
+
+
+async def cursor_for(place: Place, owner: Caller, things: Things) -> str | None:
+    """A cursor that the other account was given by this very list, if it has a second page there."""
+    path = place.route.path.replace("{ref}", things["token"]).replace("{user}", things.of.get("user", ""))
+    more: str | None = (await owner.get(path, limit=1)).json["next_cursor"]
+    return more
+
+
+def test_everything_that_is_told_to_any_operation_was_thought_of() -> None:
+    assert unknown(routes()) == []
+    assert {place.operation for place in PLACES} == {
+        f"{route.method} {route.path}" for route in routes() if "{" in route.path
+    } | {place.operation for place in PLACES if place.where != "path"}
+
+
+def test_an_operation_that_nobody_thought_of_is_noticed() -> None:
+    strange = Api("strange")
+
+    @strange.get("/v1/vaults/{vault}")
+    async def get_vault(_ledger: object, *, vault: str) -> None:
+        """Look at a vault."""
+
+    assert unknown(strange.routes) == ["GET /v1/vaults/{vault}: path vault"]
+
+
+@pytest_asyncio.fixture(scope="session", autouse=True)
+async def numbers_apart(checked_database: Database, ours: dict[str, str]) -> None:
+    """Numbers are counted for each account by itself: let ours lie where the stranger has none."""
+    connection = await asyncpg.connect(checked_database.owner_url)
+    await connection.execute(
+        """
+        insert into number_counter as c (account_id, kind, last)
+        select $1::text::uuid, k.kind, 1000000
+          from (values ('token'), ('user')) as k(kind)
+            on conflict (account_id, kind) do update set last = excluded.last""",
+        ours["account"],
+    )
+    await connection.close()
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+async def test_the_whole_api_answers_about_foreign_things_as_about_none(
+    place: Place, admin: Caller, stranger: Caller
+) -> None:
+    foreign = await things_of(admin, place)
+    never, before = random_things(foreign), await state_of(admin, foreign)
+    cursor = await cursor_for(place, admin, foreign) if place.kind == "cursor" else None
+    foreign.of["cursor"] = cursor or foreign["cursor"]
+    for variant in variants(place):
+        seen = []
+        for thing in (foreign[place.kind], never[place.kind]):
+            own = Things() if place.where == "path" else await things_of(stranger, place)
+            asked = question(place, thing, own, variant)
+            answer = await asked.put(stranger)
+            seen.append((answer.status, asked.shown(answer)))
+        assert seen[0] == seen[1]
+        assert seen[0][0] < 500
+        if place.where == "path" and place.kind not in NAMED:
+            assert seen[0][0] == 404
+    assert await state_of(admin, foreign) == before
+    if cursor or (place.where == "path" and place.kind not in NAMED):
+        asked = question(place, foreign[place.kind], foreign)
+        assert (await asked.put(admin)).status in (200, 201, 409), (
+            "a question that finds nothing anywhere proves nothing"
+        )
+
+
+@pytest_asyncio.fixture(scope="session")
+async def wire(checked_database: Database) -> AsyncIterator[Wire]:
+    async with overheard(checked_database) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="session")
+async def listening(wire: Wire, theirs: dict[str, str]) -> AsyncIterator[Caller]:
+    """The stranger, at a service of the same database that is overheard."""
+    async with served(make_app(settings_for(wire.url))) as url, ClientSession(url) as session:
+        yield Caller(session, f"Bearer {theirs['admin_token']}")
+
+
+@pytest.mark.parametrize("place", AT_WORK, ids=str)
+async def test_a_foreign_thing_is_as_much_work_as_none(
+    place: Place, admin: Caller, stranger: Caller, listening: Caller, wire: Wire
+) -> None:
+    foreign, own = await things_of(admin, place), await things_of(stranger, place)
+    never = random_things(foreign)
+    questions = [question(place, things[place.kind], own) for things in (foreign, never)]
+    work: list[list[Said]] = [[], []]
+    for _ in range(8):  # in between there may be a clock at work, or a connection be opened
+        for asked, said in zip(questions, work, strict=True):
+            before = wire.said
+            await asked.put(listening)
+            said.append(wire.said.since(before))
+    # What is made or ended by the first is there, or gone, from then on.
+    least = [min(said[1:]) for said in work]
+    assert least[0].statements > 0 or place.where == "form"
+    assert least[0] == least[1]
+
+
+async def test_a_foreign_thing_takes_as_long_as_none(admin: Caller, stranger: Caller) -> None:
+    foreign, own = await things_of(admin), await things_of(stranger)
+    never, sums = random_things(foreign), [0.0, 0.0]
+    for place in [each for each in PLACES if each.where == "path" and each.kind not in NAMED]:
+        questions = [question(place, things[place.kind], own) for things in (foreign, never)]
+        took: list[list[float]] = [[], []]
+        for turn in range(20):  # in turns, and each first as often as the other: what disturbs one disturbs both
+            for which in (0, 1) if turn % 2 else (1, 0):
+                began = perf_counter()
+                assert (await questions[which].put(stranger)).status == 404
+                took[which].append(perf_counter() - began)
+        quickest = [min(each) for each in took]  # whatever else runs on the machine only adds
+        assert 1 / 2 < quickest[0] / quickest[1] < 2, (str(place), quickest)
+        sums = [total + each for total, each in zip(sums, quickest, strict=True)]
+    assert 3 / 4 < sums[0] / sums[1] < 4 / 3, sums

@@ -1,0 +1,71 @@
+"""D17. Whoever reads past the second wall says why."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from counterfoil import postgres
+
+PLACE = Path(postgres.__file__).parent
+# A connection that is held, by the door or an audit, reads by the keys of its commands, or everything on purpose;
+# what borrows one from a pool is asked for by somebody.
+PAST_THE_WALL = {
+    "scope_catalogue.family": "an account shows those that it opened, which lie beyond its own wall",
+    "descent.moment": "the number of a transaction, and no rows",
+    "descent.settled": "whether transactions are over, and no rows",
+    "counted_use.take": "gathered over accounts, each with its own subject; counts alone, which the reader may not see",
+    "due.expiring": "counts for the metrics, of all accounts",
+    "due.lag_seconds": "the worker's, of all accounts",
+    "due.tokens_due": "the worker's, of all accounts",
+    "followers.followings": "the operator's: how far each follower of the whole log has come",
+    "followers.forget": "the operator's: a position in the whole log, and no event",
+    "imported_secrets.algorithms": "which kinds of imported secrets there are at all, not whose",
+    "imported_secrets.holders": "secrets are unique over all accounts; found by digests, which the reader may not see",
+    "liveness.database_time": "the time, and no rows",
+    "bulk_revocations.open_jobs": "the worker's, of all accounts",
+    "bulk_revocations.progress": "by the keys of a job that was found in its account before",
+    "liveness.ask": "no rows",
+    "log_state.log_state": "counts for the metrics and for readiness, of the whole log",
+    "lookup.Lookup._fetch_digests": "who is this? the account is known only afterwards",
+    "lookup.Lookup._fetch_ids": "gathered over accounts, each id with its own",
+    "lookup.Lookup.by_trust": "an exchange names the token alone; the account is known only afterwards",
+    "numbers.Numbers._fetch": "gathered over accounts, each with its own counter, which the reader may not see",
+    "one_time.accept": "a login: seeds are nothing that the reader may see",
+    "one_time.place_of": "a login: recovery codes are nothing that the reader may see",
+    "one_time.seed_of": "a login: seeds are nothing that the reader may see",
+    "peppers.left": "the operator's: how many secrets each pepper still holds, of all accounts",
+    "sealed_log.last_positions": "which accounts' logs have grown, and how far; no event, and shown to nobody",
+    "subject_row.versions": "by explicit keys, to tell what is outdated; versions alone",
+    "last_used.forget": "the worker's, of all accounts",
+    "users.first_account": "a login that names no account means the first of all",
+    "users.user_by_email": "a login: password hashes are nothing that the reader may see",
+    "users.users_by_email": "the operator's, on the server: whoever is locked out, of all accounts",
+}
+
+
+def reading() -> Iterator[str]:
+    """Every function that borrows a connection from a pool and reads without further ado."""
+    for path in sorted(PLACE.glob("*.py")):
+        yield from _reading(ast.parse(path.read_text(encoding="utf-8")), path.stem)
+
+
+def _reading(node: ast.AST, name: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.AsyncFunctionDef):
+            yield from _reading(child, f"{name}.{child.name}")
+        elif any(_asks_a_pool(each) for each in ast.walk(child)):
+            yield name
+
+
+def _asks_a_pool(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in ("fetch", "fetchrow", "fetchval")
+        and ast.unparse(node.value).removeprefix("self.") in ("pool", "_pool")
+    )
+
+
+def test_whoever_reads_past_the_second_wall_says_why() -> None:
+    found = set(reading())
+    assert {"lookup.Lookup._fetch_ids", "users.user_by_email"} <= found, "the search itself works"
+    assert found - set(PAST_THE_WALL) == set(), "read through counterfoil.postgres.tenant_connection, or say why not"
