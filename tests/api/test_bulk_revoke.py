@@ -15,7 +15,7 @@ from api.service import Answer, Caller
 from counterfoil.door import Door, queue
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.settings import Settings
-from counterfoil_api.native.tokens import bulk
+from counterfoil_api.handling import reading
 from counterfoil_dev.postgres import OWNER, Postgres
 from counterfoil_worker.jobs import Jobs
 
@@ -206,7 +206,7 @@ async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
 async def test_looks_that_take_long_leave_the_others_connections_to_read_with(
     admin: Caller, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "_TURN_SECONDS", 0.5)
+    monkeypatch.setattr(reading, "_WAIT_SECONDS", 0.5)
     name, *_ = await several(admin, 1)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     async with owner.transaction():

@@ -12,7 +12,7 @@ from api.user_fixtures import person
 from counterfoil.core.cursor import Cursors
 from counterfoil.postgres.listing import Filter
 from counterfoil.settings import Settings
-from counterfoil_api.ledger import _derived
+from counterfoil_api.services import _derived
 
 
 async def names(caller: Caller, **query: object) -> list[str]:
@@ -93,7 +93,7 @@ async def test_a_cursor_belongs_to_its_question(admin: Caller, shelf_of_five: st
 async def test_a_cursor_from_before_lists_were_ordered_by_the_databases_clock_is_refused(
     admin: Caller, api_settings: Settings, ours: dict[str, str], sort: str
 ) -> None:
-    earlier = Cursors(_derived(api_settings.key_encryption_key, b"counterfoil cursors"))
+    earlier = Cursors(_derived(api_settings, b"counterfoil cursors"))
     token = (await admin.issue())["token"]["id"]
     cursor = earlier.made(UUID(ours["account"]), [Filter(), sort], [token, token])
     assert (await admin.get("/v1/tokens", sort=sort, cursor=cursor)).problem == "bad-cursor"

@@ -25,7 +25,7 @@ from counterfoil.postgres.peppers import announced
 from counterfoil.settings import Settings
 from counterfoil_api import metrics
 from counterfoil_api.application import make_app, routes
-from counterfoil_api.ledger import open_ledger
+from counterfoil_api.services import open_services
 from counterfoil_dev.postgres import APPLICATION, Database, Postgres, embedded_postgres
 from counterfoil_dev.state import temporary_state
 from postgres.sealing import seal_all
@@ -119,7 +119,7 @@ async def test_a_changed_encryption_key_is_named(api_settings: Settings, admin: 
         await web.AppRunner(make_app(other)).setup()
 
 
-async def test_a_ledger_that_fails_once_it_is_open_leaves_no_connection_behind(database: Database) -> None:
+async def test_services_that_fail_once_they_are_open_leave_no_connection_behind(database: Database) -> None:
     owner = await asyncpg.connect(database.owner_url)
 
     async def connected(*, wanted: bool) -> None:
@@ -128,7 +128,7 @@ async def test_a_ledger_that_fails_once_it_is_open_leaves_no_connection_behind(d
                 await asyncio.sleep(0.05)
 
     async def break_it() -> None:
-        async with open_ledger(settings_for(database.app_url)):
+        async with open_services(settings_for(database.app_url)):
             await connected(wanted=True)
             raise RuntimeError("broken")
 

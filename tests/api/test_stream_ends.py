@@ -1,9 +1,10 @@
 """How live streams end: with the credential, with the process, with the connection; and the places they give back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 from aiohttp import ClientPayloadError, ClientSession
@@ -13,9 +14,10 @@ from api.streams import BOUNDED_SECONDS, SSE, Following, following
 from api.user_fixtures import person
 from counterfoil.postgres.sealed_log import Window
 from counterfoil_api.application import make_app
-from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.events import replaying
-from counterfoil_api.native.events.readings import Reading
+from counterfoil_api.events.streams import Streams
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.native.events import operations, replaying
+from counterfoil_api.native.events.log_request import LogRequest
 from counterfoil_dev.postgres import Database
 from postgres.sealing import seal_all, sealed_beside
 
@@ -199,19 +201,25 @@ async def test_a_long_reading_breaks_off_when_its_credential_or_its_process_ends
     chief: Caller, database: Database, monkeypatch: pytest.MonkeyPatch, ended: str
 ) -> None:
     issued = await chief.issue(scopes=["audit.read"])
-    reader, real = chief.with_token(issued["secret"]), Reading.window
+    reader, real = chief.with_token(issued["secret"]), LogRequest.window
+    streams, replay = [], replaying.replay
     assert await seal_all(database.app_url) > 3
 
-    async def window(reading: Reading, ledger: Ledger, *, after: int, limit: int) -> Window:
-        found = await real(reading, ledger, after=after, limit=limit)
-        assert found.reached == reading.head  # one window is all of it
+    def replayed(reading: Reading, held: Streams, *rest: Any) -> AsyncGenerator[bytes, None]:
+        streams.append(held)
+        return replay(reading, held, *rest)
+
+    async def window(request: LogRequest, reading: Reading, *, after: int, limit: int) -> Window:
+        found = await real(request, reading, after=after, limit=limit)
+        assert found.reached == request.head  # one window is all of it
         if ended == "process":
-            ledger.streams.stopping.set()
+            streams[0].stopping.set()
         else:
             assert (await chief.post(f"/v1/tokens/{issued['token']['id']}/revoke", {"reason": "lost"})).status == 200
         return found
 
-    monkeypatch.setattr(Reading, "window", window)
+    monkeypatch.setattr(operations, "replay", replayed)
+    monkeypatch.setattr(LogRequest, "window", window)
     monkeypatch.setattr(replaying, "_CHUNK", 1)
     monkeypatch.setattr(replaying, "_LOOK_SECONDS", -1.0)
     with pytest.raises(ClientPayloadError):

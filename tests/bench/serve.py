@@ -11,11 +11,11 @@ from counterfoil import logging
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 from counterfoil_api.http.server import Runner
-from counterfoil_api.ledger import open_ledger
+from counterfoil_api.services import open_services
 
-from .twin import ledger_in_memory
+from .twin import services_in_memory
 
-OPENERS = {"postgres": open_ledger, "memory": ledger_in_memory}
+OPENERS = {"postgres": open_services, "memory": services_in_memory}
 
 
 async def serve(storage: str) -> None:

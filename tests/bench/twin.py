@@ -25,7 +25,13 @@ from counterfoil.postgres.numbers import Numbers
 from counterfoil.postgres.token_row import COLUMNS, token_of
 from counterfoil.settings import Settings
 from counterfoil.uses.last_used import Uses
-from counterfoil_api.ledger import Ledger, open_ledger
+from counterfoil_api.auth.verification import Sources
+from counterfoil_api.handling.issuing import Issuing
+from counterfoil_api.handling.writing import Writing
+from counterfoil_api.limits.callers import Callers
+from counterfoil_api.native.tokens.token_exchange import Exchanging
+from counterfoil_api.operations.services import Services
+from counterfoil_api.services import open_services
 
 
 class MemoryDoor(Door):
@@ -87,18 +93,23 @@ class MemoryNumbers(Numbers):
 
 
 @asynccontextmanager
-async def ledger_in_memory(settings: Settings) -> AsyncIterator[Ledger]:
-    """Open the real ledger, read its tokens once, and put memory in the place of its door and look-ups."""
+async def services_in_memory(settings: Settings) -> AsyncIterator[Services]:
+    """Open the real services, read its tokens once, and put memory in the place of its door and look-ups."""
     # A dictionary of rows makes full collections long, and Postgres would not: the twin goes without them.
     gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
-    async with open_ledger(settings) as real:
-        taken = await _read(real.readers)
-        yield replace(
-            real,
-            door=MemoryDoor(taken),
-            lookup=MemoryLookup(taken),
-            numbers=MemoryNumbers(len(taken.rows) + 1),
-            uses=Uses(real.readers),  # never entered: counts, and writes nothing
+    async with open_services(settings) as real:
+        pool = real.get(Writing).pool
+        taken = await _read(pool)
+        # These uses are never entered: they count, and write nothing.
+        sources = replace(real.get(Sources), lookup=MemoryLookup(taken), uses=Uses(pool))
+        numbers = MemoryNumbers(len(taken.rows) + 1)
+        writing = replace(real.get(Writing), door=MemoryDoor(taken), token_numbers=numbers)
+        yield real.replace(
+            sources,
+            writing,
+            replace(real.get(Issuing), writing=writing),
+            replace(real.get(Exchanging), sources=sources, writing=writing),
+            replace(real.get(Callers), sources=sources),
         )
 
 

@@ -16,12 +16,13 @@ from counterfoil.core.subjects.token.commands import Create, Revoke
 from counterfoil.postgres.listing import Filter, page_of
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.verification import Sources
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.handling.answering import executed
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.http.problems import KINDS, kind_of, refusal_response
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.reading import Asker, Body, Fields, path_type
@@ -103,46 +104,46 @@ PRETEND = Dialect(name="pretend", title="Pretend", base="/pretend/api", api=api,
 
 
 @api.post("/keys", refusals=(ScopeMissing,))
-async def create_key(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewKey]) -> New[Key]:
+async def create_key(writing: Writing, sources: Sources, asker: Asker[Principal], *, body: Body[NewKey]) -> New[Key]:
     """Make a key."""
     need(asker, "tokens.create")
     assert asker.owner is not None
     secret = SHAPE.mint()
     command = Create(
         account=asker.account, token_id=uuid7(), by=asker, owner=asker.owner, name=body.title, scopes=asker.scopes,
-        secret=ledger.peppers.minted(secret), dialect="pretend",
+        secret=sources.peppers.minted(secret), dialect="pretend",
     )  # fmt: skip
-    token = (await executed(ledger, command)).token
+    token = (await writing.execute(command)).token
     return New(Key(key_id=token.id.hex, title=token.name or "", key=secret.plain))
 
 
 @api.get("/keys", refusals=(ScopeMissing,))
-async def list_keys(ledger: Ledger, asker: Asker[Principal]) -> list[Key]:
+async def list_keys(reading: Reading, asker: Asker[Principal]) -> list[Key]:
     """List the keys."""
     need(asker, "tokens.read")
     found = await page_of(
-        ledger.readers, asker.account, Filter(), sort="created", descending=False, after=None, limit=100
+        reading.pool, asker.account, Filter(), sort="created", descending=False, after=None, limit=100
     )
     return [Key(key_id=each.token.id.hex, title=each.token.name or "") for each in found]
 
 
 @api.delete("/keys/{key_id}", refusals=(ScopeMissing, NotFound))
-async def delete_key(ledger: Ledger, asker: Asker[Principal], *, key_id: KeyId) -> Nothing:
+async def delete_key(writing: Writing, asker: Asker[Principal], *, key_id: KeyId) -> Nothing:
     """End a key."""
     need(asker, "tokens.revoke")
     if len(key_id) != 32 or not set(key_id) <= set(HEX):
         raise NotFound
-    await executed(ledger, Revoke(account=asker.account, token_id=UUID(key_id), by=asker, reason="deleted"))
+    await writing.execute(Revoke(account=asker.account, token_id=UUID(key_id), by=asker, reason="deleted"))
     return Nothing()
 
 
 @api.both("/say", only_reads=True)
-async def say(_: Ledger, *, fields: Fields[Word]) -> str:
+async def say(*, fields: Fields[Word]) -> str:
     """Repeat a word, and how long the secret beside it is."""
     return f"{fields.said} {len(fields.secret)}"
 
 
 @api.get("/fail")
-async def fail(_: Ledger) -> str:
+async def fail() -> str:
     """Fail."""
     raise RuntimeError("a fault of ours")

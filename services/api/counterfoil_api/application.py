@@ -23,11 +23,12 @@ from counterfoil_api.dialects.register import (
     shapes,
     switched_on,
 )
+from counterfoil_api.events.streams import Streams
 from counterfoil_api.http.addresses import Proxies
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
 from counterfoil_api.http.requests import outer_layer
 from counterfoil_api.http.security_headers import strict_transport
-from counterfoil_api.ledger import Ledger, open_ledger
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.metrics import observe_request
 from counterfoil_api.native.account import (
     account_events,
@@ -57,6 +58,7 @@ from counterfoil_api.operations.api import Api, Mount, Route
 from counterfoil_api.operations.conventions import error_format_under
 from counterfoil_api.operations.openapi import document
 from counterfoil_api.operations.services import Services
+from counterfoil_api.services import open_services
 
 description = Api("description", OURS)
 
@@ -99,16 +101,16 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     oauth: Annotated[str, Meta(description="Where everything of OAuth is (RFC 8414).")]
 
 
-Opening = Callable[[Settings], AbstractAsyncContextManager[Ledger]]
+Opening = Callable[[Settings], AbstractAsyncContextManager[Services]]
 
 
 def make_app(
     settings: Settings, *, opening: Opening | None = None, dialects: tuple[Dialect, ...] = DIALECTS
 ) -> web.Application:
-    """Build the application around a ledger of its own, opened and closed with it.
+    """Build the application. It opens its services when it starts, and closes them when it stops.
 
-    The database is not asked anything when it starts: the service may be there first. Of the `dialects` those are
-    spoken that the settings switch on; tokens of all of them are recognised.
+    It starts without a database, too. It serves the `dialects` that the settings switch on, and recognises the
+    tokens of all of them.
     """
     spoken = switched_on(settings.dialects, dialects)
     error_format_of = error_format_under(each.api.conventions for each in spoken)
@@ -116,27 +118,26 @@ def make_app(
     app = web.Application(middlewares=[outermost], client_max_size=settings.max_body_bytes)
     app[BOUNDS] = Bounds(connections=settings.max_connections, request_seconds=settings.request_timeout_seconds)
     app.on_response_prepare.extend(strict_transport(settings.public_url))
+    started: list[Services] = []
 
-    ledgers: list[Ledger] = []
-
-    async def opened(started: web.Application) -> AsyncIterator[None]:
-        async with opening(settings) if opening else open_ledger(settings, shapes=shapes(dialects)) as ledger:
-            ledgers.append(ledger)
-            services = Services.of(ledger, ledger.callers)
-            mounting = Mount(services, ledger.callers.authenticate, ledger.callers.note_forbidden)
-            mounting.onto(started, routes())
+    async def opened(_: web.Application) -> AsyncIterator[None]:
+        async with opening(settings) if opening else open_services(settings, shapes=shapes(dialects)) as services:
+            started.append(services)
+            callers = services.get(Callers)
+            mounting = Mount(services, callers.authenticate, callers.note_forbidden)
+            mounting.onto(app, routes())
             for dialect in spoken:
-                mounting.onto(started, routes_of(dialect))
-            wellknown.mount(started, mounting, settings.public_url)
-            forward.mount(started, ledger, (OWN, *client_headers(dialects)))
+                mounting.onto(app, routes_of(dialect))
+            wellknown.mount(app, mounting, settings.public_url)
+            forward.mount(app, services, (OWN, *client_headers(dialects)))
             yield
 
     async def stopping(_: web.Application) -> None:
-        for ledger in ledgers:
-            ledger.streams.stop()
+        for services in started:
+            services.get(Streams).stop()
 
     app.cleanup_ctx.append(opened)
-    app.on_shutdown.append(stopping)  # before requests under way are waited for
+    app.on_shutdown.append(stopping)  # before the server waits for requests under way
     return app
 
 
@@ -146,9 +147,9 @@ def routes() -> list[Route]:
 
 
 @description.get("/", cache="public, max-age=300")
-async def get_index(ledger: Ledger) -> Index:
+async def get_index(settings: Settings) -> Index:
     """Learn which service this is, and where it describes itself."""
-    url = ledger.settings.public_url
+    url = settings.public_url
     return Index(
         version=version("counterfoil"),
         openapi=f"{url}/openapi.json",
@@ -159,9 +160,9 @@ async def get_index(ledger: Ledger) -> Index:
 
 
 @description.get("/openapi.json", cache="public, max-age=300")
-async def get_description(ledger: Ledger) -> dict[str, Any]:
+async def get_description(settings: Settings) -> dict[str, Any]:
     """Read this document."""
-    return _document(ledger.settings.public_url)
+    return _document(settings.public_url)
 
 
 @lru_cache(maxsize=1)

@@ -10,11 +10,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from counterfoil.core.refusals import Misconfigured, Overloaded
 from counterfoil.postgres import liveness
 from counterfoil.postgres.log_state import log_state
+from counterfoil.settings import Settings
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
+from counterfoil_api.auth.verification import Sources
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused
-from counterfoil_api.ledger import Ledger
-from counterfoil_api.metrics import exposition, gauge
+from counterfoil_api.limits.limits import Limits
+from counterfoil_api.metrics import Census, exposition, gauge
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Maybe
 from counterfoil_api.operations.replies import Page
@@ -40,25 +44,25 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 @api.get("/healthz")
-async def get_liveness(_: Ledger) -> Health:
+async def get_liveness() -> Health:
     """Learn whether the process lives; it says so without asking anybody."""
     return Health("alive")
 
 
 @api.get("/readyz", refusals=(Overloaded, Misconfigured))
-async def get_readiness(ledger: Ledger) -> Readiness:
+async def get_readiness(reading: Reading, sources: Sources, limits: Limits) -> Readiness:
     """Learn whether requests would be answered: the database is there and the keys are read.
 
     Limits that each process counts alone, for want of a Valkey, are no reason not to be ready; nor is a log that is not
     being sealed, of which a warning tells.
     """
     async with asyncio.timeout(_PATIENCE_SECONDS):
-        await liveness.ask(ledger.readers)
-        await ledger.keys.ring()
-        await ledger.pepper_sync.settled()
-        await ledger.default_account.id()
-        warnings = (await log_state(ledger.readers)).warnings
-    return Readiness("ready", "shared" if ledger.limits.tally.shared else "this process alone", warnings)
+        await liveness.ask(reading.pool)
+        await sources.keys.ring()
+        await sources.pepper_sync.settled()
+        await reading.default_account.id()
+        warnings = (await log_state(reading.pool)).warnings
+    return Readiness("ready", "shared" if limits.tally.shared else "this process alone", warnings)
 
 
 def _expect(password: str | None, approach: PresentedCredentials | None) -> None:
@@ -74,14 +78,16 @@ def _expect(password: str | None, approach: PresentedCredentials | None) -> None
 
 
 @api.get("/metrics", refusals=(CredentialsMissing,))
-async def get_metrics(ledger: Ledger, approach: Maybe[PresentedCredentials]) -> Page:
+async def get_metrics(
+    reading: Reading, writing: Writing, settings: Settings, census: Census, approach: Maybe[PresentedCredentials]
+) -> Page:
     """Read the numbers, for Prometheus.
 
     They speak of all accounts, so that no credentials of one are asked for. Where the operator has set METRICS_TOKEN,
     that is the bearer token to present.
     """
-    _expect(ledger.settings.metrics_token, approach)
-    gauge(ledger.door, ledger.readers)
-    await ledger.census.refresh()
-    several = ledger.settings.prometheus_multiproc_dir is not None
-    return Page(exposition(ledger.census, several_processes=several), CONTENT_TYPE_LATEST)
+    _expect(settings.metrics_token, approach)
+    gauge(writing.door, reading.pool)
+    await census.refresh()
+    several = settings.prometheus_multiproc_dir is not None
+    return Page(exposition(census, several_processes=several), CONTENT_TYPE_LATEST)

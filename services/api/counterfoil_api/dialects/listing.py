@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.principal import Principal
+from counterfoil.settings import Settings
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.dialects.register import DIALECTS
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker
 
@@ -32,9 +32,9 @@ class DialectList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @api.get("/v1/dialects")
-async def list_dialects(ledger: Ledger, _: Asker[Principal]) -> DialectList:
+async def list_dialects(settings: Settings, _: Asker[Principal]) -> DialectList:
     """List the vendors' APIs that this service can speak, and say which of them it does. It takes no scope."""
-    url, names = ledger.settings.public_url, ledger.settings.dialects
+    url, names = settings.public_url, settings.dialects
     return DialectList(
         items=[
             DialectDocument(

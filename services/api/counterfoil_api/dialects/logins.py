@@ -13,8 +13,9 @@ from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.handling.described import Undescribed
-from counterfoil_api.handling.wishes import issue
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.issuing import Issuing
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.limits.callers import Callers
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,7 +37,9 @@ class Kind:
 
 
 async def log_in(
-    ledger: Ledger,
+    callers: Callers,
+    reading: Reading,
+    issuing: Issuing,
     given: PasswordGiven,
     kind: Kind,
     *,
@@ -48,18 +51,20 @@ async def log_in(
 
     Raises what every password may be refused with: CredentialsRefused, OtpRequired, RateLimited, NetworkForbidden.
     """
-    asker = await ledger.callers.authenticate(PresentedCredentials(given, otp, address))
-    return await begin(ledger, asker, kind, scopes=scopes)
+    asker = await callers.authenticate(PresentedCredentials(given, otp, address))
+    return await begin(reading, issuing, asker, kind, scopes=scopes)
 
 
-async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
+async def begin(
+    reading: Reading, issuing: Issuing, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None
+) -> Session:
     """Begin a session for the user who asks, after they were believed.
 
     One that begins with what ends by itself is bounded by it, whatever its holder does. It lives no longer than the
     account's policy lets tokens live.
     """
     user = asker.owner.user if asker.owner else None
-    found = await one_user(ledger.readers, asker.account, user) if user else None
+    found = await one_user(reading.pool, asker.account, user) if user else None
     if found is None:
         raise NotFound("The caller is no user; log in with an e-mail address and a password.")
     wish = Wish(
@@ -79,9 +84,9 @@ async def begin(ledger: Ledger, asker: Principal, kind: Kind, *, scopes: tuple[s
     # What a user holds already is theirs, however strange it is to the catalogue.
     foreign = Undescribed((), catalogue=False) if scopes is None else None
     try:
-        secret = await issue(ledger, asker, wish, None, shown, kind=str, foreign=foreign)
+        secret = await issuing.issue(asker, wish, None, shown, kind=str, unlisted=foreign)
     except BeyondPolicy as refusal:  # no vendor's client could state how long a session is to live
         if not isinstance(longest := refusal.facts.get("longest"), str):
             raise
-        secret = await issue(ledger, asker, replace(wish, lifetime=longest), None, shown, kind=str, foreign=foreign)
+        secret = await issuing.issue(asker, replace(wish, lifetime=longest), None, shown, kind=str, unlisted=foreign)
     return Session(secret, begun[0], found)

@@ -6,10 +6,10 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from counterfoil.core.secret import SecretShape
+from counterfoil.settings import Settings
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.dialects import canvus, cloudflare, losant, scalingo, virtuozzo
 from counterfoil_api.dialects.dialect import Dialect
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.api import Api, Route
 from counterfoil_api.operations.openapi import document
 
@@ -43,9 +43,9 @@ def routes_of(dialect: Dialect) -> list[Route]:
     described = Api("description", OURS)
 
     @described.get(dialect.openapi, cache="public, max-age=300")
-    async def get_description(ledger: Ledger) -> dict[str, Any]:
+    async def get_description(settings: Settings) -> dict[str, Any]:
         """Read the OpenAPI document of this dialect."""
-        return _document(dialect, ledger.settings.public_url)
+        return _document(dialect, settings.public_url)
 
     return [*dialect.api.routes, *described.routes]
 

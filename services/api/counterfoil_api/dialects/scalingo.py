@@ -31,15 +31,16 @@ from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, SecretGiven, approach_of
-from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.times import milliseconds
-from counterfoil_api.handling.wishes import Turn, issue, rotate
+from counterfoil_api.dialects.tokens import Tokens, owner_of
+from counterfoil_api.handling.issuing import Issuing, Turn
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http import errors as complaints
 from counterfoil_api.http.problems import kind_of
-from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.tokens.token_exchange import BearerRequest, with_secret
+from counterfoil_api.limits.callers import Callers
+from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Presented, path_type
@@ -175,65 +176,67 @@ class OneUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @api.get("/tokens", refusals=(ScopeMissing,))
-async def list_tokens(ledger: Ledger, asker: Asker[Principal]) -> ManyTokens:
+async def list_tokens(tokens: Tokens, asker: Asker[Principal]) -> ManyTokens:
     """List the tokens of the user who asks."""
     owner = asker.owner
     wanted = Filter(owner_type=owner.type, owner_id=owner.id) if owner else Filter()
-    found, _ = await tokens.listed(ledger, asker, wanted, limit=_MOST)
+    found, _ = await tokens.listed(asker, wanted, limit=_MOST)
     return ManyTokens(tokens=[_document(each.token) for each in found])
 
 
 @api.post("/tokens", refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, BadText))
 async def create_token(
-    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+    issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
 ) -> New[OneToken]:
     """Create a token, which may do what its user may."""
     name = body.token.name if body.token is not UNSET else body.name
     if name is UNSET or not name.strip():
         raise complaints.InvalidRequest("can't be blank", where="body", field="name")
-    wish = Wish(name=name, owner=tokens.owner_of(asker), scopes=asker.scopes, dialect=NAME, shape=SHAPE)
-    return New(await issue(ledger, asker, wish, key, _shown, kind=OneToken))
+    wish = Wish(name=name, owner=owner_of(asker), scopes=asker.scopes, dialect=NAME, shape=SHAPE)
+    return New(await issuing.issue(asker, wish, key, _shown, kind=OneToken))
 
 
 @api.post("/tokens/exchange", only_reads=True)
-async def exchange_token(ledger: Ledger, approach: Presented[PresentedCredentials]) -> BearerDocument:
+async def exchange_token(
+    exchanging: Exchanging, callers: Callers, approach: Presented[PresentedCredentials]
+) -> BearerDocument:
     """Exchange a token for a bearer that is good for an hour."""
     given = approach.credentials
     if not isinstance(given, SecretGiven):
-        await ledger.callers.judge(approach)
+        await callers.judge(approach)
         raise complaints.CredentialsRefused("Send the token as the password of an empty user.")
-    wanted = BearerRequest(audience=(f"{ledger.settings.public_url}{_AUDIENCE}",), address=approach.address)
-    bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
+    wanted = BearerRequest(audience=(f"{exchanging.settings.public_url}{_AUDIENCE}",), address=approach.address)
+    bought = await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
     return BearerDocument(token=bought.text)
 
 
 @api.get("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
-async def get_token(ledger: Ledger, asker: Asker[Principal], *, token_id: TokenId) -> OneToken:
+async def get_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId) -> OneToken:
     """Look at a token."""
-    return OneToken(token=_document((await tokens.look_at(ledger, asker, token_id=_id(token_id))).token))
+    return OneToken(token=_document((await tokens.look_at(asker, token_id=_id(token_id))).token))
 
 
 @api.patch("/tokens/{token_id}/renew", refusals=(ScopeMissing, NotFound, BeyondCaller, LifetimeRequired))
-async def renew_token(ledger: Ledger, asker: Asker[Principal], *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
+async def renew_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
     """Regenerate a token: the same id and a new value; the old one cannot be exchanged any more."""
-    listed = await tokens.one(ledger, asker, scope="tokens.rotate", token_id=_id(token_id))
+    listed = await tokens.one(asker, scope="tokens.rotate", token_id=_id(token_id))
     turn = Turn(shape=SHAPE, forgets_use=True)
-    return await rotate(ledger, asker, listed.token, key, _shown, kind=OneToken, turn=turn)
+    return await tokens.issuing.rotate(asker, listed.token, key, _shown, kind=OneToken, turn=turn)
 
 
 @api.delete("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
-async def delete_token(ledger: Ledger, asker: Asker[Principal], *, token_id: TokenId) -> Nothing:
+async def delete_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId) -> Nothing:
     """Delete a token."""
-    listed = await tokens.one(ledger, asker, scope="tokens.revoke", token_id=_id(token_id))
-    await tokens.revoke(ledger, asker, listed, DIALECT.title)
+    listed = await tokens.one(asker, scope="tokens.revoke", token_id=_id(token_id))
+    await tokens.revoke(asker, listed, DIALECT.title)
     return Nothing()
 
 
 @api.get("/users/self", refusals=(NotFound,))
-async def get_self(ledger: Ledger, asker: Asker[Principal]) -> OneUser:
+async def get_self(reading: Reading, asker: Asker[Principal]) -> OneUser:
     """Look at the user who asks."""
     user = asker.owner.user if asker.owner else None
-    found = await one_user(ledger.readers, asker.account, user) if user else None
+    found = await one_user(reading.pool, asker.account, user) if user else None
     if found is None:
         raise NotFound
     email = found.name or ""

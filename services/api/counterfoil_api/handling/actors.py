@@ -8,17 +8,17 @@ from msgspec import UNSET
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.documents.events import ActorDocument
 from counterfoil.postgres.names import Named, names_of
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 
 Names = Mapping[UUID, Named]
 
 
-async def names(ledger: Ledger, asker: Principal, ids: Iterable[UUID]) -> Names:
+async def names(reading: Reading, asker: Principal, ids: Iterable[UUID]) -> Names:
     """The tokens and users of the asker's account with these ids, as they are called now; one query for all of them.
 
     Each is known to who may look at it: the others are left out, like those that are gone.
     """
-    return visible(asker, await names_of(ledger.readers, asker.account, ids))
+    return visible(asker, await names_of(reading.pool, asker.account, ids))
 
 
 def visible(asker: Principal, found: Names) -> Names:

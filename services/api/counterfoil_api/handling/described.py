@@ -7,7 +7,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.scopes import EVERYTHING, SCOPE_LIMIT, containers, missing, well_formed
 from counterfoil.core.subjects.scope_catalogue import Scope, named
 from counterfoil.postgres.scope_catalogue import by_name, those
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.accounts import own_account
 
 
@@ -18,7 +18,7 @@ class Undescribed(NamedTuple):
     catalogue: bool
 
 
-async def undescribed(ledger: Ledger, asker: Principal, scopes: tuple[str, ...]) -> Undescribed:
+async def undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...]) -> Undescribed:
     """Which of these scopes the catalogue does not describe; ours are, and a branch describes what lies on it.
 
     They are those of one token or user: beyond as many as one may have, which are refused anyway, nothing is asked.
@@ -29,12 +29,12 @@ async def undescribed(ledger: Ledger, asker: Principal, scopes: tuple[str, ...])
         return Undescribed((), catalogue=False)
     names = {name for scope in foreign for name in containers(scope)} - {EVERYTHING}
     ids = [named(asker.account, "scope", name) for name in names]
-    found = [scope.name or "" for scope in await those(ledger.readers, asker.account, ids, Scope)]
-    catalogue = bool(found or await by_name(ledger.readers, asker.account, ("scope", Scope), after=None, limit=1))
+    found = [scope.name or "" for scope in await those(reading.pool, asker.account, ids, Scope)]
+    catalogue = bool(found or await by_name(reading.pool, asker.account, ("scope", Scope), after=None, limit=1))
     return Undescribed(missing(found, foreign), catalogue)
 
 
-async def refuse_undescribed(ledger: Ledger, asker: Principal, scopes: tuple[str, ...]) -> None:
+async def refuse_undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...]) -> None:
     """Raise BeyondPolicy for what a closed catalogue does not describe, where the door does not ask for it."""
-    if lacking := (await undescribed(ledger, asker, scopes)).scopes:
-        (await own_account(ledger, asker)).policy.refuse_undescribed(lacking)
+    if lacking := (await undescribed(reading, asker, scopes)).scopes:
+        (await own_account(reading, asker)).policy.refuse_undescribed(lacking)

@@ -1,7 +1,7 @@
 """Typed handlers as HTTP operations: the signature says what is read, the return type what is answered.
 
     @api.post("/v1/tokens", refusals=(ScopeMissing,))
-    async def create(ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
+    async def create(door: Door, limits: Limits, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
 
 A parameter that is annotated with a plain type receives the service of that type (see `services`). Signatures are
 read once, when the application is made; the OpenAPI document is generated from the same result.

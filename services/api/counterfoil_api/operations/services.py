@@ -23,6 +23,10 @@ class Services:
         """Offer each object under its own type."""
         return cls({type(each): each for each in objects})
 
+    def replace(self, *objects: object) -> Self:
+        """Return the same services, but these objects in place of those of their types."""
+        return type(self)({**self._by_type, **{type(each): each for each in objects}})
+
     def get(self, kind: type[T]) -> T:
         """Return the object of this type; raises LookupError where none was opened."""
         if kind not in self._by_type:

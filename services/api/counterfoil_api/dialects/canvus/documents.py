@@ -11,7 +11,7 @@ from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
 from counterfoil_api.dialects.canvus.ids import id_of
 from counterfoil_api.dialects.times import milliseconds
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.operations.reading import path_type
 
 UserNumber = Annotated[str, path_type("A user's number.", "^[1-9][0-9]{0,18}$", "1001")]
@@ -83,18 +83,18 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     user: UserDocument
 
 
-def token_document(ledger: Ledger, token: Token) -> AccessToken:
+def token_document(reading: Reading, token: Token) -> AccessToken:
     """A token as Canvus shows it, when it is asked for."""
     return AccessToken(
         created_at=local(token.created_at),
         description=token.name or "",
-        id=canvus_id(ledger, token.account, token.id),
+        id=canvus_id(reading, token.account, token.id),
     )
 
 
-def canvus_id(ledger: Ledger, account: UUID, token_id: UUID) -> str:
+def canvus_id(reading: Reading, account: UUID, token_id: UUID) -> str:
     """The id that a token has in Canvus."""
-    return id_of(ledger.opaque_ids, account, token_id)
+    return id_of(reading.opaque_ids, account, token_id)
 
 
 def user_document(user: User, at: datetime) -> UserDocument:

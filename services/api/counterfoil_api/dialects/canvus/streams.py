@@ -22,12 +22,13 @@ from counterfoil.postgres.listing import Listed, one
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
 from counterfoil_api.auth.principals import is_for
 from counterfoil_api.dialects.canvus.documents import AccessToken, canvus_id, local, token_document
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.events.batches import PIECE_BYTES, Piece
 from counterfoil_api.events.feeds import Feed
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.lines import printable
 from counterfoil_api.events.live import LiveStream
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.events.streams import Streams
 from counterfoil_api.operations.replies import encode
 
 _NONE: Final = "false", "0"
@@ -79,7 +80,8 @@ class Subscription(LiveStream):
 
     def __init__(
         self,
-        ledger: Ledger,
+        tokens: Tokens,
+        streams: Streams,
         caller: HeldCaller,
         watched: Watched,
         found: Iterable[Listed],
@@ -88,13 +90,14 @@ class Subscription(LiveStream):
         read_at: datetime,
     ) -> None:
         """Show what was `found`, and what follows `after`, where the log ended before; `read_at` is a moment after."""
-        self._ledger, self._watched, self._read_at = ledger, watched, read_at
+        self._tokens, self._watched, self._read_at = tokens, watched, read_at
         self._known = {
-            each.token.id: _Known(each.token.version, _normal(token_document(ledger, each.token))) for each in found
+            each.token.id: _Known(each.token.version, _normal(token_document(tokens.reading, each.token)))
+            for each in found
         }
         first = [known.shown for known in self._known.values()]
         line = _line(first if watched.only is None else first[0])
-        super().__init__(ledger.streams, caller, caller.asker.account, watched.filter, after=after, first=line)
+        super().__init__(streams, caller, caller.asker.account, watched.filter, after=after, first=line)
 
     async def _from_feed(self, feed: Feed) -> Piece:
         return await self._from_log(*feed.events_after(self._position))
@@ -122,9 +125,9 @@ class Subscription(LiveStream):
         if not piece.shown or is_for(asker, self._watched.owner):
             return
         if only is None:
-            self._ledger.witness.note(asker, "list", shown=piece.shown)
+            self._tokens.access_log.note(asker, "list", shown=piece.shown)
         else:
-            self._ledger.witness.note(asker, "token", shown=piece.shown, tokens=(only,))
+            self._tokens.access_log.note(asker, "token", shown=piece.shown, tokens=(only,))
 
     async def _changed(self, event: SealedEvent) -> AccessToken | None:
         """Return the token that an event changed, and remember it."""
@@ -161,14 +164,14 @@ class Subscription(LiveStream):
         token = AccessToken(
             created_at=local(event.at),
             description=_name_in(event),
-            id=canvus_id(self._ledger, event.account, event.subject),
+            id=canvus_id(self._tokens.reading, event.account, event.subject),
             state="normal",
         )
         self._known[event.subject] = _Known(event.version, token)
         return token
 
     async def _is_deleted(self, event: SealedEvent) -> bool:
-        found = await one(self._ledger.readers, event.account, token_id=event.subject)
+        found = await one(self._tokens.reading.pool, event.account, token_id=event.subject)
         return found is None or found.token.status == "revoked"
 
 

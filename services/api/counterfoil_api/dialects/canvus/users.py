@@ -12,7 +12,7 @@ from counterfoil.core.scopes import meet
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.postgres.users import one_user
 from counterfoil_api.auth.principals import need, reach
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _KNOWN: Final = 10_000
@@ -46,7 +46,7 @@ class _Numbers:
 _numbers: Final = _Numbers()
 
 
-async def user_meant(ledger: Ledger, asker: Principal, number: str, *, scope: str) -> Meant:
+async def user_meant(reading: Reading, asker: Principal, number: str, *, scope: str) -> Meant:
     """The user who is meant; who may only do this to their own tokens names nobody else, whether they exist or not.
 
     Raises ScopeMissing, NotFound.
@@ -56,7 +56,7 @@ async def user_meant(ledger: Ledger, asker: Principal, number: str, *, scope: st
         raise NotFound
     if asker.owner is not None and _numbers.are_of(asker, int(number)):
         return Meant(asker.owner, asker.scopes)
-    found = await one_user(ledger.readers, asker.account, int(number))
+    found = await one_user(reading.pool, asker.account, int(number))
     if within is not None and (found is None or owner_of(found.id) != within):
         need(asker, scope)
     if found is None or found.status == "removed":

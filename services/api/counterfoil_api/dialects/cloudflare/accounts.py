@@ -12,7 +12,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
     ServiceTokenWithSecret,
 )
 from counterfoil_api.dialects.cloudflare.service_tokens import AccountId, ServiceTokenId, account
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
 from counterfoil_api.operations.replies import New
 
@@ -22,31 +22,31 @@ TOKEN = f"{TOKENS}/{{service_token_id}}"
 
 @api.get(TOKENS, refusals=service_tokens.READS)
 async def list_service_tokens(
-    ledger: Ledger, asker: Asker[Principal], *, account_id: AccountId, query: Query[Paging]
+    tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, query: Query[Paging]
 ) -> ServiceTokens:
     """List the service tokens of the account."""
-    return await service_tokens.page(account(ledger, asker, account_id), query)
+    return await service_tokens.page(account(tokens, asker, account_id), query)
 
 
 @api.post(TOKENS, refusals=service_tokens.CREATES)
 async def create_service_token(
-    ledger: Ledger, asker: Asker[Principal], *, account_id: AccountId, body: Body[NewServiceToken], key: IdempotencyKey
+    tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, body: Body[NewServiceToken], key: IdempotencyKey
 ) -> New[ServiceTokenWithSecret]:
     """Create a service token. This is the only time that its secret is shown."""
-    return New(await service_tokens.created(account(ledger, asker, account_id), body, key))
+    return New(await service_tokens.created(account(tokens, asker, account_id), body, key))
 
 
 @api.get(TOKEN, refusals=service_tokens.READS)
 async def get_service_token(
-    ledger: Ledger, asker: Asker[Principal], *, account_id: AccountId, service_token_id: ServiceTokenId
+    tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, service_token_id: ServiceTokenId
 ) -> ServiceToken:
     """Look at a service token."""
-    return await service_tokens.looked_at(account(ledger, asker, account_id), service_token_id)
+    return await service_tokens.looked_at(account(tokens, asker, account_id), service_token_id)
 
 
 @api.delete(TOKEN, refusals=service_tokens.READS)
 async def delete_service_token(
-    ledger: Ledger,
+    tokens: Tokens,
     asker: Asker[Principal],
     *,
     account_id: AccountId,
@@ -54,12 +54,12 @@ async def delete_service_token(
     key: IdempotencyKey,
 ) -> ServiceToken:
     """Delete a service token."""
-    return await service_tokens.deleted(account(ledger, asker, account_id), service_token_id, key)
+    return await service_tokens.deleted(account(tokens, asker, account_id), service_token_id, key)
 
 
 @api.post(f"{TOKEN}/refresh", refusals=service_tokens.REFRESHES)
 async def refresh_service_token(
-    ledger: Ledger,
+    tokens: Tokens,
     asker: Asker[Principal],
     *,
     account_id: AccountId,
@@ -67,12 +67,12 @@ async def refresh_service_token(
     key: IdempotencyKey,
 ) -> ServiceToken:
     """Refresh the expiration of a service token: it lives its duration again from now on."""
-    return await service_tokens.refreshed(account(ledger, asker, account_id), service_token_id, key)
+    return await service_tokens.refreshed(account(tokens, asker, account_id), service_token_id, key)
 
 
 @api.post(f"{TOKEN}/rotate", refusals=service_tokens.ROTATES)
 async def rotate_service_token(
-    ledger: Ledger,
+    tokens: Tokens,
     asker: Asker[Principal],
     *,
     account_id: AccountId,
@@ -81,4 +81,4 @@ async def rotate_service_token(
     key: IdempotencyKey,
 ) -> ServiceTokenWithSecret:
     """Generate a new secret for a service token and end the old one, at once or at a stated moment."""
-    return await service_tokens.rotated(account(ledger, asker, account_id), service_token_id, body, key)
+    return await service_tokens.rotated(account(tokens, asker, account_id), service_token_id, body, key)

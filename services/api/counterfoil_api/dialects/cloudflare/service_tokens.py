@@ -24,7 +24,6 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.cloudflare.api import DIALECT, NAME, SHAPE
 from counterfoil_api.dialects.cloudflare.documents import (
     VERSION_OFFSET,
@@ -39,10 +38,9 @@ from counterfoil_api.dialects.cloudflare.documents import (
     duration_of,
     with_secret,
 )
-from counterfoil_api.handling.answering import recalled
-from counterfoil_api.handling.wishes import Turn, issue, rotate
+from counterfoil_api.dialects.tokens import Tokens, revocation
+from counterfoil_api.handling.issuing import Turn
 from counterfoil_api.http.errors import NoSuchPath
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.reading import path_type
 from counterfoil_api.operations.retries import Retry
 
@@ -70,35 +68,35 @@ ServiceTokenId = Annotated[
 class Place:
     """Somebody in an account or in a zone: who owns what they make, and whose tokens are there (None: everybody's)."""
 
-    ledger: Ledger
+    tokens: Tokens
     asker: Principal
     owner: Owner
     within: Owner | None
 
 
-def account(ledger: Ledger, asker: Principal, account_id: str) -> Place:
+def account(tokens: Tokens, asker: Principal, account_id: str) -> Place:
     """Return the account of whoever asks. Of any other nobody learns whether there is one. Raises NoSuchPath."""
     if not (_HEX.fullmatch(account_id) or _UUID.fullmatch(account_id)) or UUID(account_id) != asker.account:
         raise NoSuchPath
-    return Place(ledger, asker, Owner("service", asker.account.hex), None)
+    return Place(tokens, asker, Owner("service", asker.account.hex), None)
 
 
-async def zone(ledger: Ledger, asker: Principal, zone_id: str) -> Place:
+async def zone(tokens: Tokens, asker: Principal, zone_id: str) -> Place:
     """Return a zone: an owner to whom a token ever belonged. Raises NoSuchPath."""
     owner = Owner("service", zone_id.lower())
-    if not _HEX.fullmatch(zone_id) or not await ledger.owners.known(asker.account, owner):
+    if not _HEX.fullmatch(zone_id) or not await tokens.owners.known(asker.account, owner):
         raise NoSuchPath
-    return Place(ledger, asker, owner, owner)
+    return Place(tokens, asker, owner, owner)
 
 
 async def found(place: Place, token_id: str, *, scope: str) -> Listed:
     """Return the token that is meant, for whoever may do this to it. Raises NotFound, ScopeMissing."""
-    return await tokens.one(place.ledger, place.asker, scope=scope, token_id=_id(token_id), owner=place.within)
+    return await place.tokens.one(place.asker, scope=scope, token_id=_id(token_id), owner=place.within)
 
 
 async def looked_at(place: Place, token_id: str) -> ServiceToken:
     """Show one."""
-    listed = await tokens.look_at(place.ledger, place.asker, token_id=_id(token_id), owner=place.within)
+    listed = await place.tokens.look_at(place.asker, token_id=_id(token_id), owner=place.within)
     return document(listed.token, listed.last_used_at)
 
 
@@ -111,7 +109,7 @@ async def page(place: Place, query: Paging) -> ServiceTokens:
         owner_id=place.within.id if place.within else None,
     )
     skipped = (query.page - 1) * query.per_page
-    listed, total = await tokens.listed(place.ledger, place.asker, wanted, offset=skipped, limit=query.per_page)
+    listed, total = await place.tokens.listed(place.asker, wanted, offset=skipped, limit=query.per_page)
     info = ResultInfo(
         count=len(listed),
         page=query.page,
@@ -140,7 +138,7 @@ async def created(place: Place, body: NewServiceToken, retry: Retry | None) -> S
     def beside(token_id: UUID) -> tuple[Change, ...]:
         return () if body.enabled else (Suspend(account=asker.account, token_id=token_id, by=asker),)
 
-    return await issue(place.ledger, asker, wish, retry, _shown, kind=ServiceTokenWithSecret, beside=beside)
+    return await place.tokens.issuing.issue(asker, wish, retry, _shown, kind=ServiceTokenWithSecret, also=beside)
 
 
 async def deleted(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
@@ -148,13 +146,13 @@ async def deleted(place: Place, token_id: str, retry: Retry | None) -> ServiceTo
     try:
         listed = await found(place, token_id, scope="tokens.revoke")
     except NotFound:
-        earlier = await recalled(place.ledger, place.asker, retry, kind=ServiceToken) if retry else None
+        earlier = await place.tokens.writing.recall(place.asker, retry, kind=ServiceToken) if retry else None
         if earlier is None:
             raise
         return earlier
-    command = tokens.revocation(place.asker, listed, DIALECT.title)
+    command = revocation(place.asker, listed, DIALECT.title)
     gone = document(listed.token, listed.last_used_at)
-    return await tokens.change(place.ledger, (command,), retry, lambda _: gone, kind=ServiceToken)
+    return await place.tokens.change((command,), retry, lambda _: gone, kind=ServiceToken)
 
 
 async def refreshed(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
@@ -165,8 +163,8 @@ async def refreshed(place: Place, token_id: str, retry: Retry | None) -> Service
         return document(token, used)
     lifetime = duration_of(token) if token.lifetime is None else None
     command = Renew(account=token.account, token_id=token.id, by=place.asker, lifetime=lifetime)
-    return await tokens.change(
-        place.ledger, (command,), retry, lambda outcome: document(outcome.token, used), kind=ServiceToken
+    return await place.tokens.change(
+        (command,), retry, lambda outcome: document(outcome.token, used), kind=ServiceToken
     )
 
 
@@ -174,7 +172,9 @@ async def rotated(place: Place, token_id: str, body: Rotation, retry: Retry | No
     """Give one a new secret; without a moment the present one ends at once."""
     listed = await found(place, token_id, scope="tokens.rotate")
     turn = Turn(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
-    return await rotate(place.ledger, place.asker, listed.token, retry, _shown, kind=ServiceTokenWithSecret, turn=turn)
+    return await place.tokens.issuing.rotate(
+        place.asker, listed.token, retry, _shown, kind=ServiceTokenWithSecret, turn=turn
+    )
 
 
 def _id(text: str) -> UUID:

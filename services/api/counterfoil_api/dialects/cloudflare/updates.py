@@ -24,9 +24,8 @@ from counterfoil_api.dialects.cloudflare.documents import (
     duration_of,
 )
 from counterfoil_api.dialects.cloudflare.service_tokens import AccountId, Place, ServiceTokenId, ZoneId
-from counterfoil_api.handling.answering import answered
-from counterfoil_api.handling.wishes import Turn, rotate
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.handling.issuing import Turn
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
 from counterfoil_api.operations.retries import Retry
 
@@ -37,7 +36,7 @@ _TRIES: Final = 4
 
 @api.put(accounts.TOKEN, refusals=service_tokens.UPDATES)
 async def update_service_token(
-    ledger: Ledger,
+    tokens: Tokens,
     asker: Asker[Principal],
     *,
     account_id: AccountId,
@@ -50,12 +49,12 @@ async def update_service_token(
     Another duration counts from now. A client_secret_version greater than before gives it a new secret, which is shown
     in this answer alone; repeating the number does nothing.
     """
-    return await updated(service_tokens.account(ledger, asker, account_id), service_token_id, body, key)
+    return await updated(service_tokens.account(tokens, asker, account_id), service_token_id, body, key)
 
 
 @api.put(zones.TOKEN, refusals=service_tokens.UPDATES)
 async def update_service_token_of_zone(
-    ledger: Ledger,
+    tokens: Tokens,
     asker: Asker[Principal],
     *,
     zone_id: ZoneId,
@@ -68,7 +67,7 @@ async def update_service_token_of_zone(
     Another duration counts from now. A client_secret_version greater than before gives it a new secret, which is shown
     in this answer alone; repeating the number does nothing.
     """
-    return await updated(await service_tokens.zone(ledger, asker, zone_id), service_token_id, body, key)
+    return await updated(await service_tokens.zone(tokens, asker, zone_id), service_token_id, body, key)
 
 
 async def updated(place: Place, token_id: str, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
@@ -83,7 +82,7 @@ async def updated(place: Place, token_id: str, body: ServiceTokenChanges, retry:
 
 
 async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
-    ledger, asker, token, used = place.ledger, place.asker, listed.token, listed.last_used_at
+    tokens, asker, token, used = place.tokens, place.asker, listed.token, listed.last_used_at
     rotates = body.client_secret_version is not UNSET and body.client_secret_version > _version(token)
     expired = status_at(token, listed.at) == "expired"
     lifetime = (
@@ -106,8 +105,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
     # A token that has expired is given its new lifetime and its new secret by one command.
     beside = tuple(_beside(asker, token, body, lifetime=None if rotates and expired else lifetime))
     if not rotates:
-        return await answered(
-            ledger,
+        return await tokens.writing.reply(
             AllOrNothing((said, *beside)),
             retry,
             lambda outcome: document(outcome.token, used),
@@ -125,7 +123,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
     def shown(outcome: Outcome, secret: str) -> ServiceToken:
         return document(outcome.token, used, secret=secret)
 
-    return await rotate(ledger, asker, token, retry, shown, kind=ServiceToken, turn=turn, beside=(said, *beside))
+    return await tokens.issuing.rotate(asker, token, retry, shown, kind=ServiceToken, turn=turn, also=(said, *beside))
 
 
 def _scopes(body: ServiceTokenChanges, *, rotates: bool, renews: bool) -> Iterator[str]:

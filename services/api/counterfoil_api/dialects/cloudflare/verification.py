@@ -8,13 +8,14 @@ from msgspec import Meta
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Denied, ScopeMissing
 from counterfoil_api.auth.principals import need
-from counterfoil_api.auth.verification import find
+from counterfoil_api.auth.verification import Sources, find
 from counterfoil_api.dialects.cloudflare import accounts, service_tokens
 from counterfoil_api.dialects.cloudflare.api import CLIENT_HEADERS, api
 from counterfoil_api.dialects.cloudflare.documents import Moment, moment
 from counterfoil_api.dialects.cloudflare.service_tokens import AccountId
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.forward_auth.proof import pair
 from counterfoil_api.operations.reading import Asker, Headers
 
@@ -37,23 +38,27 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @api.both(f"{accounts.TOKENS}/verify", only_reads=True, refusals=(ScopeMissing,))
 async def verify_service_token(
-    ledger: Ledger, asker: Asker[Principal], *, account_id: AccountId, shown: Headers[Pair]
+    tokens: Tokens,
+    sources: Sources,
+    limits: Limits,
+    asker: Asker[Principal],
+    *,
+    account_id: AccountId,
+    shown: Headers[Pair],
 ) -> Verdict:
     """Ask whether a client id and secret are good, at this very moment.
 
     The pair is sent as the third party sent it. Being accepted counts as a use of the token: `last_seen_at`.
     """
-    service_tokens.account(ledger, asker, account_id)
+    service_tokens.account(tokens, asker, account_id)
     need(asker, "tokens.introspect")
     if not shown.client_id or not shown.client_secret:
         raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
     try:
-        found = await find(ledger, pair((shown.client_id,), (shown.client_secret,)), account=asker.account)
+        found = await find(sources, pair((shown.client_id,), (shown.client_secret,)), account=asker.account)
         if found is None:
             return Verdict(active=False)
-        await ledger.limits.allowance.use(
-            found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds)
-        )
+        await limits.allowance.use(found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds))
     except (Denied, CredentialsRefused):
         return Verdict(active=False)
     seen, until = found.seen, found.until

@@ -11,7 +11,7 @@ from counterfoil_api.dialects.cloudflare.documents import (
     ServiceTokenWithSecret,
 )
 from counterfoil_api.dialects.cloudflare.service_tokens import ServiceTokenId, ZoneId, zone
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
 from counterfoil_api.operations.replies import New
 
@@ -21,31 +21,31 @@ TOKEN = f"{TOKENS}/{{service_token_id}}"
 
 @api.get(TOKENS, refusals=service_tokens.READS)
 async def list_service_tokens_of_zone(
-    ledger: Ledger, asker: Asker[Principal], *, zone_id: ZoneId, query: Query[Paging]
+    tokens: Tokens, asker: Asker[Principal], *, zone_id: ZoneId, query: Query[Paging]
 ) -> ServiceTokens:
     """List the service tokens of a zone."""
-    return await service_tokens.page(await zone(ledger, asker, zone_id), query)
+    return await service_tokens.page(await zone(tokens, asker, zone_id), query)
 
 
 @api.post(TOKENS, refusals=service_tokens.CREATES)
 async def create_service_token_of_zone(
-    ledger: Ledger, asker: Asker[Principal], *, zone_id: ZoneId, body: Body[NewServiceToken], key: IdempotencyKey
+    tokens: Tokens, asker: Asker[Principal], *, zone_id: ZoneId, body: Body[NewServiceToken], key: IdempotencyKey
 ) -> New[ServiceTokenWithSecret]:
     """Create a service token of a zone. This is the only time that its secret is shown."""
-    return New(await service_tokens.created(await zone(ledger, asker, zone_id), body, key))
+    return New(await service_tokens.created(await zone(tokens, asker, zone_id), body, key))
 
 
 @api.get(TOKEN, refusals=service_tokens.READS)
 async def get_service_token_of_zone(
-    ledger: Ledger, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId
+    tokens: Tokens, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId
 ) -> ServiceToken:
     """Look at a service token of a zone."""
-    return await service_tokens.looked_at(await zone(ledger, asker, zone_id), service_token_id)
+    return await service_tokens.looked_at(await zone(tokens, asker, zone_id), service_token_id)
 
 
 @api.delete(TOKEN, refusals=service_tokens.READS)
 async def delete_service_token_of_zone(
-    ledger: Ledger, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId, key: IdempotencyKey
+    tokens: Tokens, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId, key: IdempotencyKey
 ) -> ServiceToken:
     """Delete a service token of a zone."""
-    return await service_tokens.deleted(await zone(ledger, asker, zone_id), service_token_id, key)
+    return await service_tokens.deleted(await zone(tokens, asker, zone_id), service_token_id, key)

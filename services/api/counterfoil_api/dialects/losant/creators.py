@@ -11,7 +11,7 @@ from counterfoil.core.principal import Actor, Principal
 from counterfoil.postgres.names import Named, names_of
 from counterfoil_api.dialects.losant.documents import TOKEN, USER, Creator
 from counterfoil_api.handling.actors import visible
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
@@ -20,32 +20,32 @@ _NAME_SECONDS: Final = 60.0
 _asking: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
 
 
-async def creator_asking(ledger: Ledger, asker: Principal) -> Mapping[UUID, Creator]:
+async def creator_asking(reading: Reading, asker: Principal) -> Mapping[UUID, Creator]:
     """Say who asks, as the creator of what is made; they see their own name in any case, so it may be remembered."""
     known = _asking.get((asker.account, asker.actor.id))
     if known is not None:
         return {asker.actor.id: known}
-    found = await creators(ledger, asker, (asker.actor,))
+    found = await creators(reading, asker, (asker.actor,))
     if asker.actor.id in found:
         _asking.keep((asker.account, asker.actor.id), found[asker.actor.id], _NAME_SECONDS)
     return found
 
 
-async def creators(ledger: Ledger, asker: Principal, actors: Iterable[Actor]) -> Mapping[UUID, Creator]:
+async def creators(reading: Reading, asker: Principal, actors: Iterable[Actor]) -> Mapping[UUID, Creator]:
     """Say who these are, by their ids in the ledger; one who is gone is left out.
 
     Everybody sees the id of a creator, as in the native API; whoever may not look at the creator sees no name. What
     was made with the token of a login was made by its user.
     """
-    found = await names_of(ledger.readers, asker.account, (each.id for each in actors))
+    found = await names_of(reading.pool, asker.account, (each.id for each in actors))
     users = {each: named.owner.user for each, named in found.items() if named.session and named.owner is not None}
-    behind = await names_of(ledger.readers, asker.account, (user for user in users.values() if user is not None))
+    behind = await names_of(reading.pool, asker.account, (user for user in users.values() if user is not None))
     seen = visible(asker, found | behind)
     made: dict[UUID, Creator] = {}
     for each in found:
         one = users.get(each) or each
         if named := (found | behind).get(one):
-            made[each] = _creator(ledger.opaque_ids, asker.account, named, shown=one in seen)
+            made[each] = _creator(reading.opaque_ids, asker.account, named, shown=one in seen)
     return made
 
 

@@ -17,7 +17,6 @@ from counterfoil.postgres.listing import Filter, Listed, Sort
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.dialects import tokens
 from counterfoil_api.dialects.losant.api import DIALECT, NAME, api
 from counterfoil_api.dialects.losant.creators import creator_asking, creators
 from counterfoil_api.dialects.losant.documents import (
@@ -34,8 +33,8 @@ from counterfoil_api.dialects.losant.documents import (
     token_document,
 )
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, kept
-from counterfoil_api.handling.wishes import issue
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query, path_type
 from counterfoil_api.operations.replies import New
 
@@ -55,10 +54,10 @@ TokenId = Annotated[str, path_type("ID associated with the API token.", f"^{_ID.
 
 @api.get("/applications/{application_id}/tokens", refusals=(*_REFUSALS, BadText))
 async def get_tokens(
-    ledger: Ledger, asker: Asker[Principal], *, application_id: ApplicationId, query: Query[ListQuery]
+    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, query: Query[ListQuery]
 ) -> TokenPage:
     """Return the API tokens of an application."""
-    place = await _place(ledger, asker, application_id, "tokens.read", instead=LIST)
+    place = await _place(tokens, asker, application_id, "tokens.read", instead=LIST)
     field = query.filter_field if query.filter else ""
     wanted = Filter(
         owner_type=place.owner.type,
@@ -68,12 +67,12 @@ async def get_tokens(
     )
     direction = query.sort_direction.lower() or "asc"
     found, total = await tokens.listed(
-        ledger, asker, wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
+        asker, wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
         offset=query.page * query.per_page, limit=query.per_page,
     )  # fmt: skip
-    known = await creators(ledger, asker, (each.token.creator for each in found))
+    known = await creators(tokens.reading, asker, (each.token.creator for each in found))
     return TokenPage(
-        items=[token_document(each.token, place, ledger.opaque_ids, known) for each in found],
+        items=[token_document(each.token, place, tokens.reading.opaque_ids, known) for each in found],
         count=len(found),
         total_count=total,
         per_page=query.per_page,
@@ -89,7 +88,7 @@ async def get_tokens(
 
 @api.post("/applications/{application_id}/tokens", refusals=(*_REFUSALS, BeyondCaller, BeyondPolicy, BadText))
 async def post_token(
-    ledger: Ledger,
+    tokens: Tokens,
     asker: Asker[Principal],
     *,
     application_id: ApplicationId,
@@ -97,7 +96,7 @@ async def post_token(
     key: IdempotencyKey,
 ) -> New[TokenDocument]:
     """Create an API token for an application; its value is shown this once."""
-    place = await _place(ledger, asker, application_id, "tokens.create", instead=POST)
+    place = await _place(tokens, asker, application_id, "tokens.create", instead=POST)
     wish = Wish(
         name=body.name,
         owner=place.owner,
@@ -107,15 +106,15 @@ async def post_token(
         may_have_expired=True,
         dialect=NAME,
     )
-    known = await creator_asking(ledger, asker)
+    known = await creator_asking(tokens.reading, asker)
 
     def shown(outcome: Outcome, secret: str) -> TokenDocument:
-        return token_document(outcome.token, place, ledger.opaque_ids, known, secret=secret)
+        return token_document(outcome.token, place, tokens.reading.opaque_ids, known, secret=secret)
 
     inactive = body.status == "inactive"
-    made = await issue(
-        ledger, asker, wish, key, shown, kind=TokenDocument,
-        beside=lambda token_id: (
+    made = await tokens.issuing.issue(
+        asker, wish, key, shown, kind=TokenDocument,
+        also=lambda token_id: (
             (Suspend(account=asker.account, token_id=token_id, by=asker),) if inactive else ()
         ),
     )  # fmt: skip
@@ -124,20 +123,20 @@ async def post_token(
 
 @api.get("/applications/{application_id}/tokens/{token_id}", refusals=_REFUSALS)
 async def get_token(
-    ledger: Ledger, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
+    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
 ) -> TokenDocument:
     """Retrieve information on an API token."""
-    place = await _place(ledger, asker, application_id, "tokens.read", instead=GET)
+    place = await _place(tokens, asker, application_id, "tokens.read", instead=GET)
     listed = await tokens.look_at(
-        ledger, asker, number=_number(ledger, asker, token_id), instead=GET, owner=place.owner
+        asker, number=_number(tokens.reading, asker, token_id), instead=GET, owner=place.owner
     )
-    known = await creators(ledger, asker, (listed.token.creator,))
-    return token_document(listed.token, place, ledger.opaque_ids, known)
+    known = await creators(tokens.reading, asker, (listed.token.creator,))
+    return token_document(listed.token, place, tokens.reading.opaque_ids, known)
 
 
 @api.patch("/applications/{application_id}/tokens/{token_id}", refusals=(*_REFUSALS, BeyondCaller, BadText))
 async def patch_token(
-    ledger: Ledger,
+    tokens: Tokens,
     asker: Asker[Principal],
     *,
     application_id: ApplicationId,
@@ -147,27 +146,27 @@ async def patch_token(
 ) -> TokenDocument:
     """Update information about an API token: its name, description or status."""
     scopes = _scopes(body)
-    place = await _place(ledger, asker, application_id, *scopes, instead=PATCH)
+    place = await _place(tokens, asker, application_id, *scopes, instead=PATCH)
     listed = await tokens.one(
-        ledger, asker, scope=scopes[0], number=_number(ledger, asker, token_id), instead=PATCH, owner=place.owner
+        asker, scope=scopes[0], number=_number(tokens.reading, asker, token_id), instead=PATCH, owner=place.owner
     )
-    known = await creators(ledger, asker, (listed.token.creator,))
+    known = await creators(tokens.reading, asker, (listed.token.creator,))
     return await tokens.change(
-        ledger, _changes(asker, listed, body), key,
-        lambda outcome: token_document(outcome.token, place, ledger.opaque_ids, known), kind=TokenDocument,
+        _changes(asker, listed, body), key,
+        lambda outcome: token_document(outcome.token, place, tokens.reading.opaque_ids, known), kind=TokenDocument,
     )  # fmt: skip
 
 
 @api.delete("/applications/{application_id}/tokens/{token_id}", refusals=_REFUSALS)
 async def delete_token(
-    ledger: Ledger, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
+    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
 ) -> Success:
     """Delete an API token."""
-    place = await _place(ledger, asker, application_id, "tokens.revoke", instead=DELETE)
+    place = await _place(tokens, asker, application_id, "tokens.revoke", instead=DELETE)
     listed = await tokens.one(
-        ledger, asker, scope="tokens.revoke", number=_number(ledger, asker, token_id), instead=DELETE, owner=place.owner
+        asker, scope="tokens.revoke", number=_number(tokens.reading, asker, token_id), instead=DELETE, owner=place.owner
     )
-    await tokens.revoke(ledger, asker, listed, DIALECT.title)
+    await tokens.revoke(asker, listed, DIALECT.title)
     return Success()
 
 
@@ -197,27 +196,27 @@ def _changes(asker: Principal, listed: Listed, body: TokenChanges) -> tuple[Chan
     return (*said, _STATUS[body.status][1](account=account, token_id=token_id, by=asker))
 
 
-async def _place(ledger: Ledger, asker: Principal, text: str, *scopes: str, instead: tuple[str, ...]) -> Place:
+async def _place(tokens: Tokens, asker: Principal, text: str, *scopes: str, instead: tuple[str, ...]) -> Place:
     """Whose tokens are meant, for who may do this to them: an application's, or those of a user with this id."""
     within = [reach(asker, scope, instead=instead) for scope in scopes]
     text = text.lower()
-    owner = await _owner(ledger, asker, text) if _ID.fullmatch(text) else None
+    owner = await _owner(tokens, asker, text) if _ID.fullmatch(text) else None
     if owner is None or any(each not in (None, owner) for each in within):
         raise NotFound("Application was not found")
     return Place(id=text, owner=owner)
 
 
-async def _owner(ledger: Ledger, asker: Principal, text: str) -> Owner | None:
-    number = ledger.opaque_ids.number_of24(USER, asker.account, text)
+async def _owner(tokens: Tokens, asker: Principal, text: str) -> Owner | None:
+    number = tokens.reading.opaque_ids.number_of24(USER, asker.account, text)
     if number is not None:
-        user = await one_user(ledger.readers, asker.account, number)
+        user = await one_user(tokens.reading.pool, asker.account, number)
         return None if user is None else owner_of(user.id)
     owner = Owner("application", text)
-    return owner if asker.owner == owner or await ledger.owners.known(asker.account, owner) else None
+    return owner if asker.owner == owner or await tokens.owners.known(asker.account, owner) else None
 
 
-def _number(ledger: Ledger, asker: Principal, token_id: str) -> int:
-    number = ledger.opaque_ids.number_of24(TOKEN, asker.account, token_id.lower())
+def _number(reading: Reading, asker: Principal, token_id: str) -> int:
+    number = reading.opaque_ids.number_of24(TOKEN, asker.account, token_id.lower())
     if number is None:
         raise NotFound
     return number

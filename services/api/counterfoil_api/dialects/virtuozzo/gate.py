@@ -14,10 +14,11 @@ from yarl import URL
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Misconfigured, NotFound, OutcomeUnknown, Overloaded, ScopeMissing
+from counterfoil.settings import Settings
 from counterfoil_api.dialects.virtuozzo.api import api
 from counterfoil_api.dialects.virtuozzo.callers import session_of
 from counterfoil_api.dialects.virtuozzo.methods import scope_of
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.operations.reading import Asker, Fields, path_type
 from counterfoil_api.operations.replies import Page
 
@@ -38,27 +39,47 @@ Parameters = Fields[dict[str, list[str]]]
 
 @api.route("GET", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)
 async def call_by_get(
-    ledger: Ledger, asker: Asker[Principal], *, group: Word, service: Word, function: Word, fields: Parameters
+    reading: Reading,
+    settings: Settings,
+    asker: Asker[Principal],
+    *,
+    group: Word,
+    service: Word,
+    function: Word,
+    fields: Parameters,
 ) -> Page:
     """Call a method of the platform, if the token allows it."""
-    return await _called(ledger, asker, "GET", (group, service, function), fields)
+    return await _called(reading, settings, asker, "GET", (group, service, function), fields=fields)
 
 
 @api.route("POST", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)
 async def call_by_post(
-    ledger: Ledger, asker: Asker[Principal], *, group: Word, service: Word, function: Word, fields: Parameters
+    reading: Reading,
+    settings: Settings,
+    asker: Asker[Principal],
+    *,
+    group: Word,
+    service: Word,
+    function: Word,
+    fields: Parameters,
 ) -> Page:
     """Call a method of the platform, if the token allows it."""
-    return await _called(ledger, asker, "POST", (group, service, function), fields)
+    return await _called(reading, settings, asker, "POST", (group, service, function), fields=fields)
 
 
 async def _called(
-    ledger: Ledger, asker: Principal, verb: str, words: tuple[str, ...], fields: Mapping[str, list[str]]
+    reading: Reading,
+    settings: Settings,
+    asker: Principal,
+    verb: str,
+    words: tuple[str, ...],
+    *,
+    fields: Mapping[str, list[str]],
 ) -> Page:
     if not all(map(_WORD.fullmatch, words)):
         raise NotFound("A method's path is GROUP/CLASS/rest/FUNCTION in small letters.")
-    await _refuse_beyond(ledger, asker, ".".join(words))
-    upstream = ledger.settings.virtuozzo_upstream
+    await _refuse_beyond(reading, asker, ".".join(words))
+    upstream = settings.virtuozzo_upstream
     if upstream is None:
         raise Misconfigured("The method is allowed, but no platform is configured to call; set VIRTUOZZO_UPSTREAM.")
     group, service, function = words
@@ -67,11 +88,11 @@ async def _called(
     return await _answer(verb, address, urlencode(shown, doseq=True), _identity(asker))
 
 
-async def _refuse_beyond(ledger: Ledger, asker: Principal, method: str) -> None:
+async def _refuse_beyond(reading: Reading, asker: Principal, method: str) -> None:
     permission = scope_of(method)
     if not asker.lacks(permission):
         return
-    if await session_of(ledger, asker) is not None:
+    if await session_of(reading, asker) is not None:
         raise ScopeMissing(f"The user may not call {method}.")
     raise ScopeMissing(f"The token does not allow {method}.", scope=permission)
 

@@ -15,8 +15,11 @@ from counterfoil_api.dialects.virtuozzo.callers import session_of, user_of, with
 from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import words
 from counterfoil_api.dialects.virtuozzo.parameters import Nothing, SessionsToEnd, Signin
+from counterfoil_api.handling.issuing import Issuing
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest, OtpRequired, RateLimited
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.reading import Asker, ClientAddress, Fields
 
 _KIND: Final = Kind(dialect=NAME, seconds=86_400)
@@ -25,11 +28,19 @@ _MOST: Final = 500
 
 
 @api.both(f"{_PATH}/signin", refusals=(CredentialsRefused, OtpRequired, RateLimited))
-async def sign_in(ledger: Ledger, address: ClientAddress, *, fields: Fields[Signin]) -> UserAnswer:
+async def sign_in(
+    callers: Callers, reading: Reading, issuing: Issuing, address: ClientAddress, *, fields: Fields[Signin]
+) -> UserAnswer:
     """Begin a session, which may do what the user may; it lasts a day, or until it is signed out."""
     try:
         begun = await log_in(
-            ledger, password_of(fields.login, fields.password), _KIND, otp=fields.code or None, address=address
+            callers,
+            reading,
+            issuing,
+            password_of(fields.login, fields.password),
+            _KIND,
+            otp=fields.code or None,
+            address=address,
         )
     except CredentialsRefused:
         raise wrong_password() from None
@@ -37,19 +48,19 @@ async def sign_in(ledger: Ledger, address: ClientAddress, *, fields: Fields[Sign
 
 
 @api.both(f"{_PATH}/signout", refusals=(NotFound,))
-async def sign_out(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Nothing]) -> Answer:
+async def sign_out(reading: Reading, writing: Writing, asker: Asker[Principal], *, _: Fields[Nothing]) -> Answer:
     """End the session that calls; a token is ended by deletetokens instead."""
-    session = await session_of(ledger, asker)
+    session = await session_of(reading, asker)
     if session is None:
         raise NotFound("This is a token and no session; end it with deletetokens.")
-    await _end(ledger, asker, [session])
+    await _end(writing, asker, [session])
     return Answer()
 
 
 @api.both(f"{_PATH}/getsessions", only_reads=True, scope="tokens.read", refusals=(ScopeMissing,))
-async def get_sessions(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Nothing]) -> SessionsAnswer:
+async def get_sessions(reading: Reading, asker: Asker[Principal], *, _: Fields[Nothing]) -> SessionsAnswer:
     """List the sessions of the user who calls."""
-    await within(ledger, asker, "users.authentication.GetSessions", "tokens.read")
+    await within(reading, asker, "users.authentication.GetSessions", "tokens.read")
     return SessionsAnswer(
         sessions=[
             Session(
@@ -59,51 +70,53 @@ async def get_sessions(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Not
                 last_used=date_of(each.last_used_at),
                 current=each.token.id == asker.actor.id,
             )
-            for each in await _sessions(ledger, asker)
+            for each in await _sessions(reading, asker)
         ]
     )
 
 
 @api.both(f"{_PATH}/signoutsessions", scope="tokens.revoke", refusals=(ScopeMissing, NotFound))
-async def sign_out_sessions(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[SessionsToEnd]) -> Answer:
+async def sign_out_sessions(
+    reading: Reading, writing: Writing, asker: Asker[Principal], *, fields: Fields[SessionsToEnd]
+) -> Answer:
     """End some sessions of the user who calls, or all of them."""
-    await within(ledger, asker, "users.authentication.SignoutSessions", "tokens.revoke")
-    sessions, wanted = await _sessions(ledger, asker), words(fields.ids)
+    await within(reading, asker, "users.authentication.SignoutSessions", "tokens.revoke")
+    sessions, wanted = await _sessions(reading, asker), words(fields.ids)
     if not wanted:
         raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
     if wanted != ("*",):
         sessions = [each for each in sessions if str(each.token.number) in wanted]
         if len(sessions) < len(wanted):
             raise NotFound
-    await _end(ledger, asker, sessions)
+    await _end(writing, asker, sessions)
     return Answer()
 
 
 @api.both("/users/account/rest/getuserinfo", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
-async def get_user_info(ledger: Ledger, asker: Asker[Principal], *, _: Fields[Nothing]) -> UserAnswer:
+async def get_user_info(reading: Reading, asker: Asker[Principal], *, _: Fields[Nothing]) -> UserAnswer:
     """Look at the user who calls, or on whose behalf a token does."""
-    await within(ledger, asker, "users.account.GetUserInfo", "tokens.read")
-    user = await user_of(ledger, asker)
+    await within(reading, asker, "users.account.GetUserInfo", "tokens.read")
+    user = await user_of(reading, asker)
     if user is None:
         raise NotFound("This token acts for no user.")
     return user_answer(user)
 
 
-async def _sessions(ledger: Ledger, asker: Principal) -> list[Listed]:
+async def _sessions(reading: Reading, asker: Principal) -> list[Listed]:
     """The sessions of the caller's user that still open something, in the order of their numbers."""
     if asker.owner is None:
         return []
     wanted = Filter(owner_type=asker.owner.type, owner_id=asker.owner.id, stored_status=("active",), sessions=True)
     found, _ = await numbered_page(
-        ledger.readers, asker.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
+        reading.pool, asker.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
     )
     return found
 
 
-async def _end(ledger: Ledger, asker: Principal, sessions: list[Listed]) -> None:
+async def _end(writing: Writing, asker: Principal, sessions: list[Listed]) -> None:
     commands = tuple(
         Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Signed out through the Virtuozzo API.")
         for each in sessions
     )
     if commands:
-        await ledger.door.execute(AllOrNothing(commands))
+        await writing.execute(AllOrNothing(commands))

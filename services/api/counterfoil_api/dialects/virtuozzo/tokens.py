@@ -26,7 +26,8 @@ from counterfoil.core.subjects.token.state import status_at
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
-from counterfoil_api.dialects import tokens
+from counterfoil_api.auth.passwords import Passwords
+from counterfoil_api.dialects.tokens import Tokens, owner_of
 from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, ApiToken, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
 from counterfoil_api.dialects.virtuozzo.callers import confirm, within
@@ -34,9 +35,9 @@ from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
 from counterfoil_api.dialects.virtuozzo.methods import items, scope_of, scopes_of, words
 from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, TokenChanges, TokensToEnd, TokensToSee
 from counterfoil_api.dialects.virtuozzo.templates import template_named
-from counterfoil_api.handling.wishes import Turn, issue, rotate
+from counterfoil_api.handling.issuing import Issuing, Turn
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest, PasswordNeeded
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.reading import Asker, ClientAddress, Fields, IdempotencyKey
 
 _PATH: Final = "/users/authentication/rest"
@@ -79,26 +80,34 @@ class Allowed(NamedTuple):
     ),
 )  # fmt: skip
 async def create_token(
-    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[NewToken], key: IdempotencyKey
+    reading: Reading,
+    issuing: Issuing,
+    passwords: Passwords,
+    asker: Asker[Principal],
+    address: ClientAddress,
+    *,
+    fields: Fields[NewToken],
+    key: IdempotencyKey,
 ) -> TokenAnswer:
     """Make a token; its key is shown this once."""
-    await within(ledger, asker, "users.authentication.CreateToken", "tokens.create")
-    await confirm(ledger, asker, fields, address)
-    allowed = await _allowed(ledger, asker, fields) or Allowed((), None)
+    await within(reading, asker, "users.authentication.CreateToken", "tokens.create")
+    await confirm(reading, passwords, asker, fields, address)
+    allowed = await _allowed(reading, asker, fields) or Allowed((), None)
     wish = Wish(
-        name=fields.description, owner=tokens.owner_of(asker), scopes=allowed.scopes, metadata=allowed.told({}),
+        name=fields.description, owner=owner_of(asker), scopes=allowed.scopes, metadata=allowed.told({}),
         expires_at=expiry(fields.expires_at), dialect=NAME, shape=SHAPE,
     )  # fmt: skip
 
     def shown(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.token, key=plain))
 
-    return await issue(ledger, asker, wish, key, shown, kind=TokenAnswer)
+    return await issuing.issue(asker, wish, key, shown, kind=TokenAnswer)
 
 
 @api.both(f"{_PATH}/edittoken", scope="tokens.update", refusals=(*_CHANGE, *_WORDS, NotFound, RenewsItself))
 async def edit_token(
-    ledger: Ledger,
+    tokens: Tokens,
+    passwords: Passwords,
     asker: Asker[Principal],
     address: ClientAddress,
     *,
@@ -106,11 +115,11 @@ async def edit_token(
     key: IdempotencyKey,
 ) -> TokenAnswer:
     """Change a token's description, its methods or its expiry; its key stays."""
-    await within(ledger, asker, _EDIT, "tokens.update")
-    await confirm(ledger, asker, fields, address)
-    listed = await _one(ledger, asker, fields.id, _EDIT, "tokens.update")
+    await within(tokens.reading, asker, _EDIT, "tokens.update")
+    await confirm(tokens.reading, passwords, asker, fields, address)
+    listed = await _one(tokens, asker, fields.id, _EDIT, "tokens.update")
     token, ends = listed.token, expiry(fields.expires_at)
-    allowed = await _allowed(ledger, asker, fields, token.scopes)
+    allowed = await _allowed(tokens.reading, asker, fields, token.scopes)
     commands: list[TokenChange] = [
         Update(
             account=asker.account, token_id=token.id, by=asker, name=fields.description or UNSET,
@@ -119,68 +128,79 @@ async def edit_token(
         )
     ]  # fmt: skip
     if ends is not None and date_of(ends) != date_of(token.expires_at):
-        await within(ledger, asker, _EDIT, "tokens.renew")
+        await within(tokens.reading, asker, _EDIT, "tokens.renew")
         commands.append(Renew(account=asker.account, token_id=token.id, by=asker, expires_at=ends))
 
     def shown(outcome: Outcome) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.token, listed.last_used_at))
 
-    return await tokens.change(ledger, tuple(commands), key, shown, kind=TokenAnswer)
+    return await tokens.change(tuple(commands), key, shown, kind=TokenAnswer)
 
 
 @api.both(f"{_PATH}/regeneratetoken", scope="tokens.rotate", refusals=(*_CHANGE, BeyondPolicy, NotFound, *_ONCE))
 async def regenerate_token(
-    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[OneToken], key: IdempotencyKey
+    tokens: Tokens,
+    passwords: Passwords,
+    asker: Asker[Principal],
+    address: ClientAddress,
+    *,
+    fields: Fields[OneToken],
+    key: IdempotencyKey,
 ) -> TokenAnswer:
     """Replace a token's key, shown this once; the one before is good no more.
 
     One that has expired lives again, for its own lifetime or as long as it was given before.
     """
-    await within(ledger, asker, _REGENERATE, "tokens.rotate")
-    await confirm(ledger, asker, fields, address)
-    listed = await _one(ledger, asker, fields.id or fields.ids, _REGENERATE, "tokens.rotate")
+    await within(tokens.reading, asker, _REGENERATE, "tokens.rotate")
+    await confirm(tokens.reading, passwords, asker, fields, address)
+    listed = await _one(tokens, asker, fields.id or fields.ids, _REGENERATE, "tokens.rotate")
 
     def shown(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.token, listed.last_used_at, plain))
 
     turn = Turn(shape=SHAPE, lifetime=_lifetime_again(listed))
-    return await rotate(ledger, asker, listed.token, key, shown, kind=TokenAnswer, turn=turn)
+    return await tokens.issuing.rotate(asker, listed.token, key, shown, kind=TokenAnswer, turn=turn)
 
 
 @api.both(f"{_PATH}/deletetokens", scope="tokens.revoke", refusals=(*_CHANGE, NotFound))
 async def delete_tokens(
-    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[TokensToEnd]
+    tokens: Tokens,
+    passwords: Passwords,
+    asker: Asker[Principal],
+    address: ClientAddress,
+    *,
+    fields: Fields[TokensToEnd],
 ) -> Answer:
     """End tokens for ever: all that are named, or none if one of them is not there."""
-    await within(ledger, asker, _DELETE, "tokens.revoke")
-    await confirm(ledger, asker, fields, address)
+    await within(tokens.reading, asker, _DELETE, "tokens.revoke")
+    await confirm(tokens.reading, passwords, asker, fields, address)
     if not words(fields.ids):
         raise InvalidRequest("Name tokens by their ids, or all with *.", where="form", field="ids")
-    found = await _several(ledger, asker, fields.ids, _DELETE, "tokens.revoke")
+    found = await _several(tokens, asker, fields.ids, _DELETE, "tokens.revoke")
     found.sort(key=lambda each: each.token.id == asker.actor.id)  # what calls can end no more once it has ended
     commands = [
         Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Deleted through the Virtuozzo API.")
         for each in found
     ]
     for first in range(0, len(commands), _AT_ONCE):
-        await ledger.door.execute(AllOrNothing(tuple(commands[first : first + _AT_ONCE])))
+        await tokens.writing.execute(AllOrNothing(tuple(commands[first : first + _AT_ONCE])))
     return Answer()
 
 
 @api.both(f"{_PATH}/gettokens", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
-async def get_tokens(ledger: Ledger, asker: Asker[Principal], *, fields: Fields[TokensToSee]) -> TokensAnswer:
+async def get_tokens(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[TokensToSee]) -> TokensAnswer:
     """Look at tokens: those that are named, or all of the caller's owner."""
-    await within(ledger, asker, _LIST, "tokens.read")
-    found = await _several(ledger, asker, fields.ids, _LIST, "tokens.read")
+    await within(tokens.reading, asker, _LIST, "tokens.read")
+    found = await _several(tokens, asker, fields.ids, _LIST, "tokens.read")
     return TokensAnswer(api_tokens=[api_token(each.token, each.last_used_at) for each in found])
 
 
-async def _allowed(ledger: Ledger, asker: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
+async def _allowed(reading: Reading, asker: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
     """What a token is to be given; None if nothing is said of it."""
     if given.token_template and given.token_template.casefold() != _CUSTOM:
         if given.names_methods:
             raise InvalidRequest("Give a template or a list of methods, not both.", where="form", field="apiList")
-        template = await template_named(ledger, asker, given.token_template)
+        template = await template_named(reading, asker, given.token_template)
         return Allowed(template.scopes, template.name)
     return Allowed(scopes_of(words(given.api_list), held), None) if given.names_methods else None
 
@@ -193,22 +213,22 @@ def _lifetime_again(listed: Listed) -> str | None:
     return token.lifetime or spelt(max(ceil((token.expires_at - token.lived_from).total_seconds()), 0))
 
 
-async def _one(ledger: Ledger, asker: Principal, text: str, method: str, scope: str) -> Listed:
+async def _one(tokens: Tokens, asker: Principal, text: str, method: str, scope: str) -> Listed:
     numbers = _numbers(words((text,)))
     if len(numbers) != 1:
         raise InvalidRequest("Name one token by its id, such as 42.", where="form", field="id")
-    return await tokens.one(ledger, asker, number=numbers[0], scope=scope, instead=(scope_of(method),))
+    return await tokens.one(asker, number=numbers[0], scope=scope, instead=(scope_of(method),))
 
 
-async def _several(ledger: Ledger, asker: Principal, ids: tuple[str, ...], method: str, scope: str) -> list[Listed]:
+async def _several(tokens: Tokens, asker: Principal, ids: tuple[str, ...], method: str, scope: str) -> list[Listed]:
     """The tokens that are named, in the order of their ids; or with a star, or nothing, all of the caller's owner."""
-    owner, named, instead = tokens.owner_of(asker), words(ids), (scope_of(method),)
+    owner, named, instead = owner_of(asker), words(ids), (scope_of(method),)
     every = named == ("*",) or not any(ids)
     wanted = Filter(owner_type=owner.type, owner_id=owner.id) if every else Filter(numbers=_numbers(named))
     found: list[Listed] = []
     while True:
         page, total = await tokens.listed(
-            ledger, asker, wanted, scope=scope, instead=instead, sort="number", offset=len(found), limit=_MOST
+            asker, wanted, scope=scope, instead=instead, sort="number", offset=len(found), limit=_MOST
         )
         found += page
         if not page or len(found) >= total:

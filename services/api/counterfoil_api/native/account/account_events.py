@@ -17,10 +17,11 @@ from counterfoil.documents.events import (
 )
 from counterfoil.documents.fields import Cursor, Limit
 from counterfoil.postgres.account_events import account_events, histories
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import Names, names
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.operations.api import Api
@@ -42,7 +43,7 @@ class AccountEventQuery(PeriodQuery, frozen=True, kw_only=True):
 
 @api.get("/v1/account/events", scope="audit.read")
 async def list_account_events(
-    ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountEventQuery]
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[AccountEventQuery]
 ) -> AccountEventPage:
     """List what happened in the account beside its tokens, the newest first: who changed what, from what to what.
 
@@ -51,28 +52,28 @@ async def list_account_events(
     """
     need(asker, "audit.read")
     question = ["account events", query.since, query.until]
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
     facts = await account_events(
-        ledger.readers, asker.account, period=period_of(query), after=after, limit=query.limit + 1
+        reading.pool, asker.account, period=period_of(query), after=after, limit=query.limit + 1
     )
     page, more = facts[: query.limit], None
     if len(facts) > query.limit:
         last = page[-1]
-        more = ledger.cursors.made(asker.account, question, [last.at, last.subject.id, last.version])
-    changes = await _changes(ledger, asker, page)
-    known = await names(ledger, asker, (each for fact in page for each in (fact.by.id, fact.subject.id)))
-    await ledger.witness.tell(asker, "events", shown=len(page))
+        more = reading.cursors.made(asker.account, question, [last.at, last.subject.id, last.version])
+    changes = await _changes(reading, asker, page)
+    known = await names(reading, asker, (each for fact in page for each in (fact.by.id, fact.subject.id)))
+    await access_log.tell(asker, "events", shown=len(page))
     items = [_document(asker, fact, changes.get((fact.subject.id, fact.version)), known) for fact in page]
     return AccountEventPage(items=items, next_cursor=more)
 
 
-async def _changes(ledger: Ledger, asker: Principal, page: list[Fact]) -> dict[tuple[UUID, int], Changes]:
+async def _changes(reading: Reading, asker: Principal, page: list[Fact]) -> dict[tuple[UUID, int], Changes]:
     until: dict[UUID, int] = {}
     for fact in page:
         if fact.version <= _MOST_FOLDED:
             until[fact.subject.id] = max(fact.version, until.get(fact.subject.id, 0))
-    history = await histories(ledger.readers, asker.account, until)
+    history = await histories(reading.pool, asker.account, until)
     return {(subject, version): changes for subject, version, changes in changes_of(history)}
 
 

@@ -14,8 +14,9 @@ from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.answering import answered
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Presented
 from counterfoil_api.operations.replies import Tagged
@@ -25,10 +26,10 @@ api = Api("accounts", OURS)
 
 
 @api.get("/v1/account", scope="account.read")
-async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[AccountDocument]:
+async def get_account(reading: Reading, asker: Asker[Principal]) -> Tagged[AccountDocument]:
     """Look at the account that you are in."""
     need(asker, "account.read")
-    account = await own_account(ledger, asker)
+    account = await own_account(reading, asker)
     return Tagged(account_document(account), account.revision)
 
 
@@ -40,7 +41,8 @@ async def get_account(ledger: Ledger, asker: Asker[Principal]) -> Tagged[Account
     asks=AccountChanges(policy=PolicyDocument(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(
-    ledger: Ledger,
+    callers: Callers,
+    writing: Writing,
     approach: Presented[PresentedCredentials],
     *,
     body: Body[AccountChanges],
@@ -51,7 +53,7 @@ async def update_account(
 
     Networks that you are not in yourself are refused, unless you say that you mean it.
     """
-    asker = await ledger.callers.authenticate(approach)
+    asker = await callers.authenticate(approach)
     need(asker, "account.update")
     policy = UNSET if body.policy is UNSET else _policy(body.policy)
     command = ChangeAccount(
@@ -59,7 +61,7 @@ async def update_account(
     )
     if policy is not UNSET and not body.shut_me_out and not _admits(policy, approach):
         raise ShutsYouOut
-    return await _changed(ledger, command, key)
+    return await _changed(writing, command, key)
 
 
 @api.post(
@@ -68,7 +70,7 @@ async def update_account(
     asks=Revocation(reason="The vault of the build cluster was copied."),
 )
 async def end_secrets(
-    ledger: Ledger, asker: Asker[Principal], *, body: Body[Revocation], key: IdempotencyKey
+    writing: Writing, asker: Asker[Principal], *, body: Body[Revocation], key: IdempotencyKey
 ) -> Tagged[AccountDocument]:
     """End every secret and every bearer of the account at once, also your own.
 
@@ -76,11 +78,11 @@ async def end_secrets(
     """
     need(asker, "account.end_secrets")
     command = EndSecrets(account=asker.account, id=asker.account, by=asker, reason=body.reason)
-    return await _changed(ledger, command, key)
+    return await _changed(writing, command, key)
 
 
-async def _changed(ledger: Ledger, command: SubjectCommand, key: Retry | None) -> Tagged[AccountDocument]:
-    document = await answered(ledger, command, key, shown, kind=AccountDocument, holds_secret=False)
+async def _changed(writing: Writing, command: SubjectCommand, key: Retry | None) -> Tagged[AccountDocument]:
+    document = await writing.reply(command, key, shown, kind=AccountDocument, holds_secret=False)
     return Tagged(document, document.revision)
 
 
@@ -105,9 +107,9 @@ def account_document(account: Account) -> AccountDocument:
     )  # fmt: skip
 
 
-async def own_account(ledger: Ledger, asker: Principal) -> Account:
+async def own_account(reading: Reading, asker: Principal) -> Account:
     """The account that the asker is in."""
-    found = await those(ledger.readers, asker.account, [asker.account], Account)
+    found = await those(reading.pool, asker.account, [asker.account], Account)
     if not found:
         raise NotFound
     return found[0]

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadReference, NotFound, Refuses, UnknownUser
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.tokens.references import found
 from counterfoil_api.native.users.references import user_meant
 
@@ -23,7 +23,7 @@ ActorRef = Annotated[
 _NOBODY: Final = "This account has no such user or token; name one by an id, or as user:2 or token:7."
 
 
-async def actor_meant(ledger: Ledger, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
+async def actor_meant(reading: Reading, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
     """The id of the user or token that is meant. Raises UnknownUser if nobody is, BadReference for what names none."""
     if ref.isdigit():
         raise UnknownUser(
@@ -31,23 +31,23 @@ async def actor_meant(ledger: Ledger, asker: Principal, ref: str, *, field: str,
         )
     kind, _, name = ref.partition(":")
     if kind == "token":
-        meant = await _token(ledger, asker, name)
+        meant = await _token(reading, asker, name)
     elif kind == "user":
-        meant = await _user(ledger, asker, name)
+        meant = await _user(reading, asker, name)
     else:
-        meant = await _user(ledger, asker, ref) or (None if "@" in ref else await _token(ledger, asker, ref))
+        meant = await _user(reading, asker, ref) or (None if "@" in ref else await _token(reading, asker, ref))
     if meant is None:
         raise UnknownUser(_NOBODY, field=field, **where)
     return meant
 
 
-async def _user(ledger: Ledger, asker: Principal, name: str) -> UUID | None:
-    user = await user_meant(ledger, asker, name)
+async def _user(reading: Reading, asker: Principal, name: str) -> UUID | None:
+    user = await user_meant(reading, asker, name)
     return None if user is None else user.id
 
 
-async def _token(ledger: Ledger, asker: Principal, name: str) -> UUID | None:
+async def _token(reading: Reading, asker: Principal, name: str) -> UUID | None:
     try:
-        return (await found(ledger, asker, name)).token.id
+        return (await found(reading, asker, name)).token.id
     except (NotFound, BadReference):
         return None

@@ -14,10 +14,10 @@ from counterfoil.postgres.attempts import Attempted, attempts_of
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import Names, actor_document, names
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.http.problems import KINDS as PROBLEMS
 from counterfoil_api.http.problems import kind_of
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
 from counterfoil_api.operations.api import Api
@@ -43,7 +43,7 @@ class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
 
 
 @api.get("/v1/attempts", scope="audit.read")
-async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
+async def list_attempts(reading: Reading, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
     """List what was tried in vain on the account, the latest first.
 
     Each row counts one kind of failure of one token or user within a minute. Rows are a second late and are kept for 90
@@ -53,11 +53,11 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     if query.kind is not None and query.kind not in KINDS:
         says = f"{query.kind!r} is not a kind of attempt; write one of {', '.join(KINDS)}."
         raise InvalidRequest(says, field="kind", where="query")
-    subject = None if query.subject is None else await actor_meant(ledger, asker, query.subject, field="subject")
+    subject = None if query.subject is None else await actor_meant(reading, asker, query.subject, field="subject")
     question = ["attempts", query.kind, subject, query.since, query.until]
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
     found = await attempts_of(
-        ledger.readers,
+        reading.pool,
         asker.account,
         kind=query.kind,
         subject=subject,
@@ -67,8 +67,8 @@ async def list_attempts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     )
     page, more = found[: query.limit], None
     if len(found) > query.limit:
-        more = ledger.cursors.made(asker.account, question, page[-1].place)
-    known = await names(ledger, asker, (each.subject for each in page if each.subject is not None))
+        more = reading.cursors.made(asker.account, question, page[-1].place)
+    known = await names(reading, asker, (each.subject for each in page if each.subject is not None))
     return AttemptPage(items=[_document(each, known) for each in page], next_cursor=more)
 
 

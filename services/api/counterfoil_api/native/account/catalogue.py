@@ -16,7 +16,8 @@ from counterfoil.postgres.scope_catalogue import by_name, those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.described import refuse_undescribed
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.builtin_scopes import SETS
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
@@ -37,16 +38,16 @@ class CatalogueQuery(Given, frozen=True, kw_only=True):
 
 
 @api.get("/v1/scopes", instead_of=("GET /v1/scopes/{scope}",), scope="scopes.read")
-async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> ScopePage:
+async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> ScopePage:
     """List the scopes of the catalogue."""
     need(asker, "scopes.read")
-    after = _after(ledger, asker, "scopes", query)
-    found = await by_name(ledger.readers, asker.account, ("scope", core.Scope), after=after, limit=query.limit + 1)
+    after = _after(reading, asker, "scopes", query)
+    found = await by_name(reading.pool, asker.account, ("scope", core.Scope), after=after, limit=query.limit + 1)
     page = found[: query.limit]
     built_in = (
         [] if after is not None else [ScopeDocument(scope=w, sentence=s, built_in=True) for w, s in WORDS.items()]
     )
-    more = ledger.cursors.made(asker.account, "scopes", [page[-1].name]) if len(found) > query.limit else None
+    more = reading.cursors.made(asker.account, "scopes", [page[-1].name]) if len(found) > query.limit else None
     return ScopePage(items=[*built_in, *(_scope(each) for each in page)], next_cursor=more)
 
 
@@ -58,7 +59,7 @@ async def list_scopes(ledger: Ledger, asker: Asker[Principal], *, query: Query[C
     scope="scopes.update",
 )
 async def describe_scope(
-    ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
+    writing: Writing, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Say what a scope means.
 
@@ -69,31 +70,29 @@ async def describe_scope(
         account=asker.account, id=named(asker.account, "scope", scope), by=asker, revisions=if_match,
         scope=scope, sentence=body.sentence, documentation=body.documentation,
     )  # fmt: skip
-    return await _described(ledger, command)
+    return await _described(writing, command)
 
 
 @api.route("DELETE", "/v1/scopes/{scope}", executes=(ForgetScope,), scope="scopes.update")
 async def forget_scope(
-    ledger: Ledger, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
+    writing: Writing, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Take a scope out of the catalogue; who holds it still does."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope", scope)
     command = core.ForgetScope(account=asker.account, id=subject, by=asker, revisions=if_match)
-    return await _described(ledger, command)
+    return await _described(writing, command)
 
 
 @api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read")
-async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> SetPage:
+async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> SetPage:
     """List the sets of scopes that are granted together."""
     need(asker, "scopes.read")
-    after = _after(ledger, asker, "sets", query)
-    found = await by_name(
-        ledger.readers, asker.account, ("scope_set", core.ScopeSet), after=after, limit=query.limit + 1
-    )
+    after = _after(reading, asker, "sets", query)
+    found = await by_name(reading.pool, asker.account, ("scope_set", core.ScopeSet), after=after, limit=query.limit + 1)
     page = found[: query.limit]
     built_in = [] if after is not None else list(SETS.values())
-    more = ledger.cursors.made(asker.account, "sets", [page[-1].name]) if len(found) > query.limit else None
+    more = reading.cursors.made(asker.account, "sets", [page[-1].name]) if len(found) > query.limit else None
     shown = (SetDocument(name=name, sentence=said, scopes=held, built_in=True) for name, said, held in built_in)
     return SetPage(items=[*shown, *(_set(each) for each in page)], next_cursor=more)
 
@@ -106,7 +105,13 @@ async def list_scope_sets(ledger: Ledger, asker: Asker[Principal], *, query: Que
     scope="scopes.update",
 )
 async def compose_scope_set(
-    ledger: Ledger, asker: Asker[Principal], *, name: SetName, body: Body[SetGiven], if_match: IfMatch
+    reading: Reading,
+    writing: Writing,
+    asker: Asker[Principal],
+    *,
+    name: SetName,
+    body: Body[SetGiven],
+    if_match: IfMatch,
 ) -> Tagged[SetDocument]:
     """Put scopes together under a name, to be granted by it; what was granted by it before stays as it is.
 
@@ -115,47 +120,47 @@ async def compose_scope_set(
     """
     need(asker, "scopes.update")
     name = normal(name)
-    await refuse_undescribed(ledger, asker, body.scopes)
+    await refuse_undescribed(reading, asker, body.scopes)
     command = core.ComposeSet(
         account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
     )  # fmt: skip
-    return await _composed(ledger, command)
+    return await _composed(writing, command)
 
 
 @api.route("DELETE", "/v1/scope-sets/{name}", executes=(ForgetSet,), scope="scopes.update")
 async def forget_scope_set(
-    ledger: Ledger, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
+    writing: Writing, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Take a set out of the catalogue; whoever does so holds all that is in it."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope_set", normal(name))
     command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=if_match)
-    return await _composed(ledger, command)
+    return await _composed(writing, command)
 
 
-async def expanded(ledger: Ledger, asker: Principal, scopes: tuple[str, ...], sets: Iterable[str]) -> tuple[str, ...]:
+async def expanded(reading: Reading, asker: Principal, scopes: tuple[str, ...], sets: Iterable[str]) -> tuple[str, ...]:
     """The scopes, and those of the named sets; a set that is not there is refused, never just empty."""
     wanted = dict.fromkeys(map(normal, sets))
     if not wanted:
         return scopes
     ids = [named(asker.account, "scope_set", name) for name in wanted if name not in SETS]
-    own = {each.name: each.scopes for each in await those(ledger.readers, asker.account, ids, core.ScopeSet)}
+    own = {each.name: each.scopes for each in await those(reading.pool, asker.account, ids, core.ScopeSet)}
     known = own | {name: held for name, _, held in SETS.values()}
     if unknown := [name for name in wanted if name not in known]:
         raise BadScope(f"There is no set of scopes called {unknown[0][:100]!r}.", field="scope_sets")
     return tuple(dict.fromkeys((*scopes, *(scope for name in wanted for scope in known[name]))))
 
 
-async def _described(ledger: Ledger, command: SubjectCommand) -> Tagged[ScopeDocument]:
-    state = (await ledger.door.execute(command)).state
+async def _described(writing: Writing, command: SubjectCommand) -> Tagged[ScopeDocument]:
+    state = (await writing.execute(command)).state
     if not isinstance(state, core.Scope):
         raise TypeError("a command about a scope ends in one")
     return Tagged(_scope(state), state.revision)
 
 
-async def _composed(ledger: Ledger, command: SubjectCommand) -> Tagged[SetDocument]:
-    state = (await ledger.door.execute(command)).state
+async def _composed(writing: Writing, command: SubjectCommand) -> Tagged[SetDocument]:
+    state = (await writing.execute(command)).state
     if not isinstance(state, core.ScopeSet):
         raise TypeError("a command about a set ends in one")
     return Tagged(_set(state), state.revision)
@@ -171,7 +176,7 @@ def _set(state: core.ScopeSet) -> SetDocument:
     return SetDocument(name=state.name or "", sentence=state.sentence, scopes=state.scopes, revision=state.revision)
 
 
-def _after(ledger: Ledger, asker: Principal, what: str, query: CatalogueQuery) -> str | None:
+def _after(reading: Reading, asker: Principal, what: str, query: CatalogueQuery) -> str | None:
     if query.cursor is None:
         return None
-    return str(ledger.cursors.place(asker.account, what, query.cursor)[0])
+    return str(reading.cursors.place(asker.account, what, query.cursor)[0])

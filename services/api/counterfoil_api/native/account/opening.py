@@ -20,9 +20,10 @@ from counterfoil.documents.account import AccountDocument
 from counterfoil.documents.fields import Cursor, Given, Limit, Name
 from counterfoil.postgres.scope_catalogue import family
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.answering import answered
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.account.accounts import account_document, own_account, shown
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
@@ -66,15 +67,15 @@ _EXAMPLE = NewAccount(
 
 
 @api.get("/v1/accounts", scope="accounts.read")
-async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
+async def list_accounts(reading: Reading, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
     """List your account and those that it opened."""
     need(asker, "accounts.read")
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, "accounts by creation", query.cursor)
+    place = None if query.cursor is None else reading.cursors.place(asker.account, "accounts by creation", query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
-    found = await family(ledger.readers, asker.account, after=after, limit=query.limit + 1)
+    found = await family(reading.pool, asker.account, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     more = (
-        ledger.cursors.made(asker.account, "accounts by creation", [page[-1].created_at, page[-1].id])
+        reading.cursors.made(asker.account, "accounts by creation", [page[-1].created_at, page[-1].id])
         if len(found) > query.limit
         else None
     )
@@ -89,7 +90,13 @@ async def list_accounts(ledger: Ledger, asker: Asker[Principal], *, query: Query
     asks=_EXAMPLE,
 )
 async def create_account(
-    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewAccount], key: IdempotencyKey
+    reading: Reading,
+    writing: Writing,
+    passwords: Passwords,
+    asker: Asker[Principal],
+    *,
+    body: Body[NewAccount],
+    key: IdempotencyKey,
 ) -> Made[AccountDocument]:
     """Open an account beside yours, with its first administrator.
 
@@ -99,13 +106,13 @@ async def create_account(
     """
     need(asker, "accounts.create")
     refuse_passing(asker)  # its administrator outlives every token that expires, and logs in from anywhere
-    if (await own_account(ledger, asker)).parent is not None:
+    if (await own_account(reading, asker)).parent is not None:
         raise BeyondCaller(
             "Only an account that was created on the server (`counterfoil account create`) may open others."
         )
     account, user, first = uuid7(), uuid7(), body.administrator
     password = checked_password(first.password, checked_email(first.email))
-    hashed = await ledger.passwords.hashed(password, asker.account)
+    hashed = await passwords.hashed(password, asker.account)
     opened = CreateAccount(account=account, id=account, by=asker, name=body.name, parent=asker.account)
     administrator = CreateUser(
         account=account, id=user, by=replace(SYSTEM, account=account), number=1,
@@ -113,5 +120,5 @@ async def create_account(
     )  # fmt: skip
     # Together, so that no account is left behind without anybody in it.
     both = AllOrNothing((opened, administrator))
-    made = await answered(ledger, both, key, shown, kind=AccountDocument, holds_secret=False)
+    made = await writing.reply(both, key, shown, kind=AccountDocument, holds_secret=False)
     return Made(made, made.revision, "/v1/account")

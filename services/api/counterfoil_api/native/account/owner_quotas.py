@@ -24,8 +24,8 @@ from counterfoil.postgres import owner_quotas as sql
 from counterfoil.postgres.scope_catalogue import by_name, those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.answering import executed
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IfMatch, Query, path_type
@@ -50,16 +50,16 @@ class QuotaQuery(Given, frozen=True, kw_only=True):
 
 
 @api.get("/v1/owner-quotas", scope="account.read")
-async def list_owner_quotas(ledger: Ledger, asker: Asker[Principal], *, query: Query[QuotaQuery]) -> QuotaPage:
+async def list_owner_quotas(reading: Reading, asker: Asker[Principal], *, query: Query[QuotaQuery]) -> QuotaPage:
     """List the quotas of owners, by the owner's type and id."""
     need(asker, "account.read")
     after = None
     if query.cursor is not None:
-        after = str(ledger.cursors.place(asker.account, "quotas", query.cursor)[0])
-    found = await by_name(ledger.readers, asker.account, (KIND, QuotaOfOwner), after=after, limit=query.limit + 1)
+        after = str(reading.cursors.place(asker.account, "quotas", query.cursor)[0])
+    found = await by_name(reading.pool, asker.account, (KIND, QuotaOfOwner), after=after, limit=query.limit + 1)
     page = found[: query.limit]
-    more = ledger.cursors.made(asker.account, "quotas", [page[-1].name]) if len(found) > query.limit else None
-    return QuotaPage(items=await _documents(ledger, page), next_cursor=more)
+    more = reading.cursors.made(asker.account, "quotas", [page[-1].name]) if len(found) > query.limit else None
+    return QuotaPage(items=await _documents(reading, page), next_cursor=more)
 
 
 @api.get(
@@ -68,15 +68,15 @@ async def list_owner_quotas(ledger: Ledger, asker: Asker[Principal], *, query: Q
     refusals=(NotFound,),
 )
 async def get_owner_quota(
-    ledger: Ledger, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
+    reading: Reading, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
 ) -> Tagged[QuotaDocument]:
     """Show an owner's quota."""
     need(asker, "account.read")
-    owner = await _owner(ledger, asker, owner_type, owner_id)
-    found = await those(ledger.readers, asker.account, [_subject(asker, owner)], QuotaOfOwner)
+    owner = await _owner(reading, asker, owner_type, owner_id)
+    found = await those(reading.pool, asker.account, [_subject(asker, owner)], QuotaOfOwner)
     if not found:
         raise NotFound("This owner has no quota.")
-    (document,) = await _documents(ledger, found)
+    (document,) = await _documents(reading, found)
     return Tagged(document, document.revision)
 
 
@@ -89,7 +89,8 @@ async def get_owner_quota(
     asks=QuotaGiven(rate_limit="6000/1m", max_tokens=20),
 )
 async def set_owner_quota(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     owner_type: OwnerType,
@@ -105,12 +106,12 @@ async def set_owner_quota(
     token, and logins are not counted.
     """
     need(asker, "account.update")
-    owner = await _owner(ledger, asker, owner_type, owner_id)
+    owner = await _owner(reading, asker, owner_type, owner_id)
     command = SetQuota(
         account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner,
         rate_limit=body.rate_limit, max_uses=body.max_uses, max_tokens=body.max_tokens,
     )  # fmt: skip
-    return await _shown(ledger, await executed(ledger, command))
+    return await _shown(reading, await writing.execute(command))
 
 
 @api.route(
@@ -120,7 +121,8 @@ async def set_owner_quota(
     scope="account.update",
 )
 async def lift_owner_quota(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     owner_type: OwnerType,
@@ -129,17 +131,17 @@ async def lift_owner_quota(
 ) -> Tagged[QuotaDocument]:
     """Take an owner's quota away. Uses that were counted stay counted, for another quota with `max_uses`."""
     need(asker, "account.update")
-    owner = await _owner(ledger, asker, owner_type, owner_id)
+    owner = await _owner(reading, asker, owner_type, owner_id)
     command = LiftQuota(account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner)
-    return await _shown(ledger, await executed(ledger, command))
+    return await _shown(reading, await writing.execute(command))
 
 
-async def _owner(ledger: Ledger, asker: Principal, kind: str, given: str) -> Owner:
+async def _owner(reading: Reading, asker: Principal, kind: str, given: str) -> Owner:
     try:
         meant = msgspec.convert({"type": kind, "id": given}, OwnerGiven)
     except msgspec.ValidationError:
         raise BadOwner("An owner is a user, an application or a service.", field="owner_type") from None
-    owner = await owner_meant(ledger, asker, meant)
+    owner = await owner_meant(reading, asker, meant)
     if owner is None:
         raise UnknownUser(field="owner_id")
     return checked_owner(owner)
@@ -149,18 +151,18 @@ def _subject(asker: Principal, owner: Owner) -> UUID:
     return named(asker.account, KIND, f"{owner.type}:{owner.id}")
 
 
-async def _shown(ledger: Ledger, outcome: Outcome) -> Tagged[QuotaDocument]:
+async def _shown(reading: Reading, outcome: Outcome) -> Tagged[QuotaDocument]:
     if not isinstance(outcome.state, QuotaOfOwner):
         raise TypeError("a command about a quota ends in one")
-    (document,) = await _documents(ledger, [outcome.state])
+    (document,) = await _documents(reading, [outcome.state])
     return Tagged(document, document.revision)
 
 
-async def _documents(ledger: Ledger, states: list[QuotaOfOwner]) -> list[QuotaDocument]:
+async def _documents(reading: Reading, states: list[QuotaOfOwner]) -> list[QuotaDocument]:
     if not states:
         return []
     account = states[0].account
-    taken = await sql.taken(ledger.readers, account, {state.id: state.owner for state in states})
+    taken = await sql.taken(reading.pool, account, {state.id: state.owner for state in states})
     return [_document(state, *taken[state.id]) for state in states]
 
 

@@ -13,10 +13,11 @@ from counterfoil.core.subjects.access import Read, access_id_of
 from counterfoil.documents.fields import Cursor, Limit
 from counterfoil.documents.reads import LogRangeDocument, ReadDocument, ReadPage
 from counterfoil.postgres.access_log import reads_of
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import Names, actor_document, names
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.native.account.periods import PeriodQuery, period_of
 from counterfoil_api.operations.api import Api
@@ -34,7 +35,9 @@ class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
 
 
 @api.get("/v1/reads", scope="audit.read")
-async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[ReadQuery]) -> ReadPage:
+async def list_reads(
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[ReadQuery]
+) -> ReadPage:
     """List who has read what, the newest first.
 
     Reading the log, a past state or this list is an event before it is answered; lists and look-ups are counted and
@@ -42,19 +45,19 @@ async def list_reads(ledger: Ledger, asker: Asker[Principal], *, query: Query[Re
     an hour is an event before it is answered, and the rest of the hour becomes one when it is over.
     """
     need(asker, "audit.read")
-    reader = None if query.reader is None else await actor_meant(ledger, asker, query.reader, field="reader")
+    reader = None if query.reader is None else await actor_meant(reading, asker, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
     logs = None if reader is None else _logs(asker.account, reader)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
     facts = await reads_of(
-        ledger.readers, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
+        reading.pool, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
     )
     page, more = facts[: query.limit], None
     if len(facts) > query.limit:
-        more = ledger.cursors.made(asker.account, question, [page[-1].at, page[-1].subject.id, page[-1].version])
-    await ledger.witness.tell(asker, "reads", shown=len(page))
-    known = await names(ledger, asker, (event.reader.id for event in map(_read, page)))
+        more = reading.cursors.made(asker.account, question, [page[-1].at, page[-1].subject.id, page[-1].version])
+    await access_log.tell(asker, "reads", shown=len(page))
+    known = await names(reading, asker, (event.reader.id for event in map(_read, page)))
     return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)
 
 

@@ -6,12 +6,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.events.batches import Form
 from counterfoil_api.events.held_callers import HeldCaller
+from counterfoil_api.events.streams import Streams
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.events.documents import LogPage, LogQuery
-from counterfoil_api.native.events.readings import Reading
+from counterfoil_api.native.events.log_request import LogRequest
 from counterfoil_api.native.events.stream import Stream
 from counterfoil_api.operations.streaming import EVENT_STREAM, NDJSON, Streamed
 
@@ -43,12 +44,18 @@ def resumed(query: LogQuery, last_event_id: str) -> LogQuery:
 
 
 async def follow(
-    ledger: Ledger, reading: Reading, form: Form, caller: HeldCaller, headers: Mapping[str, str]
+    streams: Streams,
+    access_log: AccessLog,
+    request: LogRequest,
+    form: Form,
+    caller: HeldCaller,
+    *,
+    headers: Mapping[str, str],
 ) -> Streamed[LogPage]:
     """Begin a live stream, or raise TooManyStreams."""
-    stream = Stream(ledger.streams, ledger.witness, reading, form, caller)
+    stream = Stream(streams, access_log, request, form, caller)
     try:
-        await reading.tell(ledger, last=reading.head)
+        await request.tell(access_log, last=request.head)
     except BaseException:
         await stream.aclose()
         raise

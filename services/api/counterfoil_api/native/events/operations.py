@@ -4,14 +4,17 @@ from typing import Final
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import OperatorOnly
+from counterfoil.settings import Settings
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.events.held_callers import READS_LOG, READS_USERS, HeldCaller
 from counterfoil_api.events.lines import printable
+from counterfoil_api.events.streams import Streams
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import BeyondLog, TooManyStreams
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.events.documents import LogHeaders, LogPage, LogQuery
 from counterfoil_api.native.events.following import follow, live_form, resumed
-from counterfoil_api.native.events.readings import reading_of
+from counterfoil_api.native.events.log_request import request_of
 from counterfoil_api.native.events.replaying import page, replay
 from counterfoil_api.operations.accepting import accepts, preferred
 from counterfoil_api.operations.api import Api
@@ -32,10 +35,13 @@ _DEFAULT_LIMIT: Final = 50
     headers=("Log-Head",),
 )
 async def read_log(
-    ledger: Ledger,
+    reading: Reading,
+    settings: Settings,
+    streams: Streams,
+    access_log: AccessLog,
+    *,
     asker: Asker[Principal],
     address: ClientAddress,
-    *,
     query: Query[LogQuery],
     headers: Headers[LogHeaders],
 ) -> Streamed[LogPage]:
@@ -57,14 +63,14 @@ async def read_log(
     form = live_form(query, media_type)
     if form == "sse":
         query = resumed(query, headers.last_event_id)
-    reading = await reading_of(ledger, asker, query)
-    told = {"Log-Head": str(reading.head), "Vary": "Accept, Accept-Encoding"}
-    caller = HeldCaller.of(asker, address, (READS_LOG, READS_USERS) if reading.sight.users else (READS_LOG,))
+    request = await request_of(reading, settings, asker, query)
+    told = {"Log-Head": str(request.head), "Vary": "Accept, Accept-Encoding"}
+    caller = HeldCaller.of(asker, address, (READS_LOG, READS_USERS) if request.sight.users else (READS_LOG,))
     if form is not None:
-        return await follow(ledger, reading, form, caller, told)
+        return await follow(streams, access_log, request, form, caller, headers=told)
     compress = accepts(headers.accept_encoding, "gzip")
     if query.limit is None and media_type == NDJSON:
-        await reading.tell(ledger, last=reading.head)
-        return Streamed(NDJSON, replay(ledger, reading, caller), told, compress)
-    found = await page(ledger, reading, query.limit or _DEFAULT_LIMIT)
+        await request.tell(access_log, last=request.head)
+        return Streamed(NDJSON, replay(reading, streams, access_log, request, caller), told, compress)
+    found = await page(reading, access_log, request, query.limit or _DEFAULT_LIMIT)
     return Streamed(JSON, printable(encode(found)), told, compress)

@@ -5,11 +5,13 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from counterfoil.postgres.sealed_log import SealedEvent
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.lines import document, lines, place
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.events.streams import Streams
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.events.documents import LogPage
-from counterfoil_api.native.events.readings import Reading
+from counterfoil_api.native.events.log_request import LogRequest
 
 _WINDOW: Final = 1_000
 _CHUNK: Final = 100
@@ -22,46 +24,48 @@ _SILENCE_SECONDS: Final = 5.0
 """How long a reader hears nothing while a filter hides everything."""
 
 
-async def page(ledger: Ledger, reading: Reading, limit: int) -> LogPage:
+async def page(reading: Reading, access_log: AccessLog, request: LogRequest, limit: int) -> LogPage:
     """At most so many events; where they are hard to find, fewer, and how far the search came."""
     until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     events: list[SealedEvent] = []
-    after = reading.after
-    while after < reading.head and len(events) < limit:
-        found = await reading.window(ledger, after=after, limit=limit - len(events))
+    after = request.after
+    while after < request.head and len(events) < limit:
+        found = await request.window(reading, after=after, limit=limit - len(events))
         events += found.events
         after = found.reached
         if asyncio.get_running_loop().time() > until:
             break
-    await reading.tell(ledger, last=after, shown=len(events))
-    return LogPage(items=[document(event, reading.sight) for event in events], after=after, head=reading.head)
+    await request.tell(access_log, last=after, shown=len(events))
+    return LogPage(items=[document(event, request.sight) for event in events], after=after, head=request.head)
 
 
-async def replay(ledger: Ledger, reading: Reading, caller: HeldCaller) -> AsyncGenerator[bytes, None]:
+async def replay(
+    reading: Reading, streams: Streams, access_log: AccessLog, request: LogRequest, caller: HeldCaller
+) -> AsyncGenerator[bytes, None]:
     """Everything up to the head, in chunks of lines. The last line is always at the head, whatever a filter hides.
 
     A log may take minutes to read: it breaks off when the caller would be let in no more, or when the process ends.
     """
     loop = asyncio.get_running_loop()
-    after, told = reading.after, reading.after
+    after, told = request.after, request.after
     spoke = looked = loop.time()
 
     async def look() -> None:
         nonlocal looked
         if loop.time() - looked > _LOOK_SECONDS:
-            await ledger.streams.refuse_gone(caller)
+            await streams.refuse_gone(caller)
             looked = loop.time()
 
-    while after < reading.head:
+    while after < request.head:
         await look()
-        found = await reading.window(ledger, after=after, limit=_WINDOW)
+        found = await request.window(reading, after=after, limit=_WINDOW)
         for begin in range(0, len(found.events), _CHUNK):
             await look()  # a slow reader takes minutes over one window
-            yield lines(found.events[begin : begin + _CHUNK], reading.sight)
+            yield lines(found.events[begin : begin + _CHUNK], request.sight)
         if found.events:
             told, spoke = found.events[-1].position, loop.time()
-        reading.note(ledger, first=after + 1, last=found.reached, shown=len(found.events))
+        request.note(access_log, first=after + 1, last=found.reached, shown=len(found.events))
         after = found.reached
-        if told < after and (after == reading.head or loop.time() - spoke > _SILENCE_SECONDS):
+        if told < after and (after == request.head or loop.time() - spoke > _SILENCE_SECONDS):
             yield place(after)
             told, spoke = after, loop.time()

@@ -9,17 +9,19 @@ from counterfoil_api.events.feeds import Feed
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.live import LiveStream
 from counterfoil_api.events.streams import CREDENTIAL, Streams
-from counterfoil_api.native.events.readings import Reading
+from counterfoil_api.native.events.log_request import LogRequest
 
 
 class Stream(LiveStream):
     """Events as lines or as Server-Sent Events."""
 
-    def __init__(self, streams: Streams, witness: AccessLog, reading: Reading, form: Form, caller: HeldCaller) -> None:
-        self._witness, self._reading = witness, reading
-        self._shape = Shape(form, reading.sight, reading.wanted)
-        first = opening(form, reading.after)
-        super().__init__(streams, caller, reading.account, reading.wanted, after=reading.after, first=first)
+    def __init__(
+        self, streams: Streams, witness: AccessLog, request: LogRequest, form: Form, caller: HeldCaller
+    ) -> None:
+        self._witness, self._reading = witness, request
+        self._shape = Shape(form, request.sight, request.wanted)
+        first = opening(form, request.after)
+        super().__init__(streams, caller, request.account, request.wanted, after=request.after, first=first)
 
     async def _from_feed(self, feed: Feed) -> Piece:
         return feed.piece_after(self._position, self._shape)

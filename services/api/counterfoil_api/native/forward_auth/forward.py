@@ -14,17 +14,20 @@ from aiohttp import web
 from counterfoil.core.bounds import Address
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.scopes import missing
+from counterfoil.settings import Settings
 from counterfoil_api.auth.credentials import PresentedCredentials
-from counterfoil_api.auth.verification import Found, believed, refuse_audience, refuse_networks
+from counterfoil_api.auth.verification import Found, Sources, believed, refuse_audience, refuse_networks
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.http.request_limits import in_time
 from counterfoil_api.http.requests import refusal_of
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.callers import Callers
+from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.forward_auth.demand import PATH, Demand, demand_of
 from counterfoil_api.native.forward_auth.proof import PairNames, Proof, proof_of
 from counterfoil_api.operations.replies import NO_STORE
+from counterfoil_api.operations.services import Services
 
 _NAMES = ("Account", "Token", "Owner", "Owner-Type", "Actor", "Scopes", "Expires")
 IDENTITY = tuple(f"X-Counterfoil-{name}" for name in _NAMES)
@@ -35,21 +38,33 @@ _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 _LONGEST_SCOPES = 2_048  # what every proxy's buffer holds; a thousand scopes would be 128 kB
 
 
-def mount(app: web.Application, ledger: Ledger, pairs: tuple[PairNames, ...]) -> None:
+def mount(app: web.Application, services: Services, pairs: tuple[PairNames, ...]) -> None:
     """Answer under every method, at the path itself and at whatever a proxy appends to it.
 
     A client id and its secret may come under any of these `pairs` of names.
     """
+    answers = _answers(
+        services.get(Callers), services.get(Sources), services.get(Limits), services.get(Settings), pairs
+    )
     for path in (PATH, f"{PATH}/{{original:(?s:.*)}}"):
-        app.router.add_route("*", path, _answers(ledger, pairs), expect_handler=_expect_nothing)
+        app.router.add_route("*", path, answers, expect_handler=_expect_nothing)
 
 
-def _answers(ledger: Ledger, pairs: tuple[PairNames, ...]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _answers(
+    callers: Callers, sources: Sources, limits: Limits, settings: Settings, pairs: tuple[PairNames, ...]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             async with in_time(_PATIENCE_SECONDS, changes=False):
-                demand = await _demanded(ledger, request, pairs)
-                passed = await _passed(ledger, demand, proof_of(request.headers, pairs), client_of(request))
+                demand = await _demanded(callers, request, pairs)
+                passed = await _passed(
+                    sources,
+                    limits,
+                    settings,
+                    demand,
+                    proof=proof_of(request.headers, pairs),
+                    address=client_of(request),
+                )
         except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass
             raise _denial(error) from None
         return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, passed)})
@@ -71,35 +86,35 @@ def _denial(error: Exception) -> Refusal:
     return NotVerified(reason=kind.name, **later)
 
 
-async def _demanded(ledger: Ledger, request: web.Request, pairs: tuple[PairNames, ...]) -> Demand:
+async def _demanded(callers: Callers, request: web.Request, pairs: tuple[PairNames, ...]) -> Demand:
     """What the proxy demands; where that cannot be read nobody passes, and good credentials were used all the same."""
     try:
         return demand_of(request.raw_path)
     except ProxyMisconfigured:
         with suppress(Refusal):
-            await ledger.callers.judge(
-                PresentedCredentials(proof_of(request.headers, pairs), address=client_of(request))
-            )
+            await callers.judge(PresentedCredentials(proof_of(request.headers, pairs), address=client_of(request)))
         raise
 
 
-async def _passed(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Found:
+async def _passed(
+    sources: Sources, limits: Limits, settings: Settings, demand: Demand, *, proof: Proof, address: Address | None
+) -> Found:
     approach = PresentedCredentials(proof, address=address)
-    passed = await ledger.limits.guard.over(
-        approach, lambda: _known(ledger, demand, proof, address), account=demand.account
+    passed = await limits.guard.over(
+        approach, lambda: _known(sources, settings, demand, proof, address), account=demand.account
     )
     seen = passed.seen
-    await ledger.limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), address)
+    await limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), address)
     if missing(passed.scopes, demand.scopes):
         wanted = " ".join(demand.scopes)
         raise ScopeMissing(f"This needs the scope {wanted}.", scope=wanted)
     return passed
 
 
-async def _known(ledger: Ledger, demand: Demand, proof: Proof, address: Address | None) -> Found:
-    found = await believed(ledger, proof, account=demand.account)
-    refuse_audience(found, demand.audience or ledger.settings.public_url)
-    await refuse_networks(ledger, found, address)
+async def _known(sources: Sources, settings: Settings, demand: Demand, proof: Proof, address: Address | None) -> Found:
+    found = await believed(sources, proof, account=demand.account)
+    refuse_audience(found, demand.audience or settings.public_url)
+    await refuse_networks(sources, found, address)
     return found
 
 

@@ -6,23 +6,26 @@ from uuid import UUID
 from counterfoil.core.refusals import Denied
 from counterfoil.postgres.lookup import Trusting
 from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials
+from counterfoil_api.auth.issuers import Issuers
 from counterfoil_api.auth.issuers.assertion import read
+from counterfoil_api.auth.verification import Sources
 from counterfoil_api.http.errors import AssertionRefused, CredentialsRefused, ExchangeRefused, InvalidRequest
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.oauth.token_requests import ID_TOKEN, JWT, TokenRequest
-from counterfoil_api.native.tokens.token_exchange import BearerRequest, IssuedBearer, with_assertion
+from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, IssuedBearer, with_assertion
 
 
-async def presented(ledger: Ledger, form: TokenRequest) -> BearerGiven | None:
+async def presented(sources: Sources, form: TokenRequest) -> BearerGiven | None:
     """The JWT of another issuer, if that is what is to be exchanged; a bearer of ours is none."""
     kind, text = form.subject_token_type, form.subject_token
     if kind not in (JWT, ID_TOKEN) or not form.client_id or text.count(".") != 2:
         return None
     given = BearerGiven(text)
-    return None if kind == JWT and await _is_ours(ledger, given) else given
+    return None if kind == JWT and await _is_ours(sources, given) else given
 
 
-async def exchanged(ledger: Ledger, form: TokenRequest, given: BearerGiven, wanted: BearerRequest) -> IssuedBearer:
+async def exchanged(
+    exchanging: Exchanging, issuers: Issuers, form: TokenRequest, given: BearerGiven, wanted: BearerRequest
+) -> IssuedBearer:
     """The bearer for a JWT, under the trust of the token that `client_id` names.
 
     A token that is not there is answered like a JWT that nobody trusts. What is wrong with a JWT that the trusted
@@ -33,39 +36,43 @@ async def exchanged(ledger: Ledger, form: TokenRequest, given: BearerGiven, want
             "A JWT is exchanged without an actor_token; exchange the bearer that you get.", where="form"
         )
     client = _id_of(form.client_id)
-    found = None if client is None else await ledger.lookup.by_trust(client)
+    found = None if client is None else await exchanging.sources.lookup.by_trust(client)
     approach = PresentedCredentials(given, address=wanted.address)
     try:
-        return await ledger.limits.guard.over(approach, lambda: _bought(ledger, found, given, wanted), account=client)
+        return await exchanging.limits.guard.over(
+            approach, lambda: _bought(exchanging, issuers, found, given, wanted), account=client
+        )
     except CredentialsRefused as refusal:
         raise AssertionRefused(refusal.detail) from None
     except Denied as refusal:
         raise ExchangeRefused(refusal.detail) from None
 
 
-async def _bought(ledger: Ledger, found: Trusting | None, given: BearerGiven, wanted: BearerRequest) -> IssuedBearer:
+async def _bought(
+    exchanging: Exchanging, issuers: Issuers, found: Trusting | None, given: BearerGiven, wanted: BearerRequest
+) -> IssuedBearer:
     try:
-        token, claims = await _verified(ledger, found, given)
+        token, claims = await _verified(issuers, found, given)
     except AssertionRefused as refusal:
         raise CredentialsRefused(refusal.detail) from None  # as every other credential that nobody believes
-    ledger.limits.known.belongs(given, token.account, token.id)
-    return await with_assertion(ledger, token, claims, wanted)
+    exchanging.limits.known.belongs(given, token.account, token.id)
+    return await with_assertion(exchanging, token, claims, wanted)
 
 
 async def _verified(
-    ledger: Ledger, found: Trusting | None, given: BearerGiven
+    issuers: Issuers, found: Trusting | None, given: BearerGiven
 ) -> tuple[Trusting, Mapping[str, object]]:
     """The token and the claims of the JWT; nobody learns from the answer whether there is such a token."""
     read(given.text)
     if found is None:
         raise AssertionRefused
     trust = found.trust
-    return found, await ledger.issuers.verified(given.text, issuer=trust.issuer, audience=trust.audience, at=found.at)
+    return found, await issuers.verified(given.text, issuer=trust.issuer, audience=trust.audience, at=found.at)
 
 
-async def _is_ours(ledger: Ledger, given: BearerGiven) -> bool:
+async def _is_ours(sources: Sources, given: BearerGiven) -> bool:
     try:
-        await ledger.keys.claims_of(given.text)
+        await sources.keys.claims_of(given.text)
     except CredentialsRefused:
         return False
     return True

@@ -12,9 +12,9 @@ from counterfoil.core.refusals import Denied
 from counterfoil_api.auth.bearers import Act
 from counterfoil_api.auth.credentials import token
 from counterfoil_api.auth.principals import need
-from counterfoil_api.auth.verification import Found, find
+from counterfoil_api.auth.verification import Found, Sources, find
 from counterfoil_api.http.errors import CredentialsRefused
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.operations.api import Api
@@ -67,7 +67,9 @@ _INACTIVE = Verdict(active=False)
         token_type="Bearer",  # noqa: S106 - the name of a type
     ),
 )
-async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: Form[Introspection]) -> Verdict:
+async def introspect_token(
+    sources: Sources, limits: Limits, asker: Asker[Principal], *, form: Form[Introspection]
+) -> Verdict:
     """Ask whether a token's secret or a bearer is good.
 
     The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like
@@ -75,12 +77,10 @@ async def introspect_token(ledger: Ledger, asker: Asker[Principal], *, form: For
     """
     need(asker, "tokens.introspect")
     try:
-        found = await find(ledger, token(form.token), account=asker.account)
+        found = await find(sources, token(form.token), account=asker.account)
         if found is None:
             return _INACTIVE
-        await ledger.limits.allowance.use(
-            found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds)
-        )
+        await limits.allowance.use(found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds))
     except (Denied, CredentialsRefused):
         return _INACTIVE
     return _verdict(found)

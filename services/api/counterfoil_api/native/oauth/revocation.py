@@ -8,9 +8,9 @@ from msgspec import Meta
 from counterfoil.core.principal import Principal
 from counterfoil_api.auth.credentials import BearerGiven, token
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.auth.verification import note_use
+from counterfoil_api.auth.verification import Sources, note_use
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import CredentialsRefused, UnsupportedTokenType
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.native.tokens.revoke_by_secret import end, opened_by
@@ -42,7 +42,9 @@ class Done(msgspec.Struct, frozen=True):
     refusals=(UnsupportedTokenType,),
     asks=PresentedToken(token="cfl_service_4dQp…"),  # noqa: S106 - nobody's
 )
-async def revoke_presented(ledger: Ledger, asker: Asker[Principal], *, form: Form[PresentedToken]) -> Done:
+async def revoke_presented(
+    writing: Writing, sources: Sources, asker: Asker[Principal], *, form: Form[PresentedToken]
+) -> Done:
     """End a token by its secret (RFC 7009).
 
     The answer is the same for a secret that is unknown, dead or another account's. A token ends itself without any
@@ -55,17 +57,17 @@ async def revoke_presented(ledger: Ledger, asker: Asker[Principal], *, form: For
         return Done()
     if isinstance(presented, BearerGiven):
         raise UnsupportedTokenType
-    found = await opened_by(ledger, presented)
+    found = await opened_by(sources, presented)
     if found is None or found.seen.account != asker.account:
         reach(asker, "tokens.revoke")
         return Done()
     seen = found.seen
     if found.refusal_for is None:
-        note_use(ledger, found)
+        note_use(sources, found)
     if (asker.actor.kind, asker.actor.id) == ("token", seen.id):
-        await end(ledger, seen, by=asker, reason=_REASON)
+        await end(writing, seen, by=asker, reason=_REASON)
         return Done()
     within = reach(asker, "tokens.revoke")
     if within in (None, seen.owner):
-        await end(ledger, seen, by=asker, reason=_REASON)
+        await end(writing, seen, by=asker, reason=_REASON)
     return Done()

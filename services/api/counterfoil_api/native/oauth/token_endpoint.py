@@ -11,6 +11,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadScope, BeyondAudience, Denied
 from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
+from counterfoil_api.auth.issuers import Issuers
 from counterfoil_api.http.errors import (
     AssertionRefused,
     CredentialsMissing,
@@ -21,7 +22,7 @@ from counterfoil_api.http.errors import (
     TargetRefused,
     UnsupportedGrantType,
 )
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.oauth import assertions
 from counterfoil_api.native.oauth.client_authentication import CLIENTS
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
@@ -33,7 +34,13 @@ from counterfoil_api.native.oauth.token_requests import (
     TokenRequest,
     TokenType,
 )
-from counterfoil_api.native.tokens.token_exchange import BearerRequest, IssuedBearer, with_bearer, with_secret
+from counterfoil_api.native.tokens.token_exchange import (
+    BearerRequest,
+    Exchanging,
+    IssuedBearer,
+    with_bearer,
+    with_secret,
+)
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import ClientAddress, Form, Maybe
 
@@ -59,7 +66,13 @@ _NEEDED: Final = "client_credentials needs a token's id as client_id and its sec
     ),
 )
 async def grant_bearer(
-    ledger: Ledger, client: Maybe[PresentedCredentials], address: ClientAddress, *, form: Form[TokenRequest]
+    exchanging: Exchanging,
+    callers: Callers,
+    issuers: Issuers,
+    client: Maybe[PresentedCredentials],
+    address: ClientAddress,
+    *,
+    form: Form[TokenRequest],
 ) -> OAuthBearer:
     """Get a bearer the OAuth way: RFC 6749 4.4 (client credentials) or RFC 8693 (token exchange).
 
@@ -71,15 +84,15 @@ async def grant_bearer(
     A token that has a `trust` needs no secret: with its id as client_id, a JWT of the trusted issuer (of type
     urn:ietf:params:oauth:token-type:jwt or …:id_token) that meets its conditions gives a bearer.
     """
-    async with ledger.callers.judging(client):
+    async with callers.judging(client):
         if form.grant_type not in (CLIENT, EXCHANGE):
             raise UnsupportedGrantType
         issued_token_type = UNSET if form.grant_type == CLIENT else form.issued_token_type
     if form.grant_type == CLIENT:
-        return _shown(await _for_client(ledger, client, form, address))
+        return _shown(await _for_client(exchanging, callers, client, form, address))
     if client is not None:
-        await ledger.callers.authenticate(client)
-    return _shown(await _exchanged(ledger, form, address), issued_token_type)
+        await callers.authenticate(client)
+    return _shown(await _exchanged(exchanging, callers, issuers, form, address), issued_token_type)
 
 
 def _wanted(form: TokenRequest, address: Address | None) -> BearerRequest:
@@ -87,43 +100,49 @@ def _wanted(form: TokenRequest, address: Address | None) -> BearerRequest:
 
 
 async def _for_client(
-    ledger: Ledger, approach: PresentedCredentials | None, form: TokenRequest, address: Address | None
+    exchanging: Exchanging,
+    callers: Callers,
+    approach: PresentedCredentials | None,
+    form: TokenRequest,
+    address: Address | None,
 ) -> IssuedBearer:
-    async with ledger.callers.judging(approach):
+    async with callers.judging(approach):
         wanted = _wanted(form, address)
         if approach is None:
             raise CredentialsMissing(_NEEDED)
         given = approach.credentials
         if not isinstance(given, SecretGiven):
             raise CredentialsRefused(_NEEDED)
-    return await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
+    return await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
 
 
-async def _exchanged(ledger: Ledger, form: TokenRequest, address: Address | None) -> IssuedBearer:
-    if (assertion := await assertions.presented(ledger, form)) is not None:
-        return await assertions.exchanged(ledger, form, assertion, _wanted(form, address))
+async def _exchanged(
+    exchanging: Exchanging, callers: Callers, issuers: Issuers, form: TokenRequest, address: Address | None
+) -> IssuedBearer:
+    if (assertion := await assertions.presented(exchanging.sources, form)) is not None:
+        return await assertions.exchanged(exchanging, issuers, form, assertion, _wanted(form, address))
     try:
         subject = form.subject
         approach = PresentedCredentials(subject, address=address)
-        async with ledger.callers.judging(approach):
+        async with callers.judging(approach):
             wanted = _wanted(form, address)
-            actor = None if (acting := form.actor) is None else await _actor(ledger, acting, address)
+            actor = None if (acting := form.actor) is None else await _actor(callers, acting, address)
         wanted = replace(wanted, actor=actor)
-        return await ledger.limits.guard.over(approach, lambda: _bought(ledger, subject, wanted))
+        return await exchanging.limits.guard.over(approach, lambda: _bought(exchanging, subject, wanted))
     except (Denied, CredentialsRefused) as refusal:
         # RFC 8693 2.2.2: whatever is wrong with either token is `invalid_request`.
         raise ExchangeRefused(refusal.detail) from None
 
 
-async def _bought(ledger: Ledger, subject: SecretGiven | BearerGiven, wanted: BearerRequest) -> IssuedBearer:
+async def _bought(exchanging: Exchanging, subject: SecretGiven | BearerGiven, wanted: BearerRequest) -> IssuedBearer:
     if isinstance(subject, SecretGiven):
-        return await with_secret(ledger, subject, wanted)
-    return await with_bearer(ledger, subject, wanted)
+        return await with_secret(exchanging, subject, wanted)
+    return await with_bearer(exchanging, subject, wanted)
 
 
-async def _actor(ledger: Ledger, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
+async def _actor(callers: Callers, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
     """Who acts; as good as whoever asks for anything, so that a bearer for another service is no proof of it."""
-    actor = await ledger.callers.authenticate(PresentedCredentials(acting, address=address))
+    actor = await callers.authenticate(PresentedCredentials(acting, address=address))
     if actor.delegated:
         raise CredentialsRefused("The actor_token is a bearer token that has an actor itself; send one without.")
     return structs.replace(actor, scopes=())  # to act takes none

@@ -7,9 +7,10 @@ import msgspec
 from aiohttp import web
 
 from counterfoil.core.refusals import Overloaded
+from counterfoil.settings import Settings
 from counterfoil_api.auth.bearers import PublicJwk
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.auth.verification import Sources
 from counterfoil_api.native.oauth.token_requests import CLIENT, EXCHANGE
 from counterfoil_api.operations.api import Api, Mount
 
@@ -44,18 +45,18 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @api.get("/.well-known/jwks.json", cache="public, max-age=300", refusals=(Overloaded,))
-async def get_jwks(ledger: Ledger) -> Jwks:
+async def get_jwks(sources: Sources) -> Jwks:
     """Read the keys that verify our bearers.
 
     While the database does not answer, they are those of up to five minutes ago.
     """
-    return Jwks(await ledger.keys.published())
+    return Jwks(await sources.keys.published())
 
 
 @api.get(_METADATA, cache="public, max-age=300")
-async def get_metadata(ledger: Ledger) -> Metadata:
+async def get_metadata(settings: Settings) -> Metadata:
     """Read where everything of OAuth is (RFC 8414)."""
-    issuer = ledger.settings.public_url
+    issuer = settings.public_url
     return Metadata(
         issuer=issuer,
         token_endpoint=f"{issuer}/v1/oauth/token",

@@ -12,9 +12,10 @@ from counterfoil.documents.fields import Cursor, Given, Limit, Span
 from counterfoil.documents.tokens import AlertPage
 from counterfoil.postgres.alerts import alerts_of, expiring_within, unannounced
 from counterfoil.postgres.liveness import database_time
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.tokens.filters import creator_meant
 from counterfoil_api.native.tokens.showing import alert_document
@@ -37,7 +38,9 @@ class AlertQuery(Given, frozen=True, kw_only=True):
 
 
 @api.get("/v1/alerts", scope="alerts.read", refusals=(BadDuration, BadReference))
-async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[AlertQuery]) -> AlertPage:
+async def list_alerts(
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[AlertQuery]
+) -> AlertPage:
     """List expiries that were announced or have come, or those of the tokens within the asker's reach.
 
     With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
@@ -47,29 +50,29 @@ async def list_alerts(ledger: Ledger, asker: Asker[Principal], *, query: Query[A
     this user or token made.
     """
     reach = _reach(asker)
-    creator = await creator_meant(ledger, asker, query.creator, within=reach, where="query")
+    creator = await creator_meant(reading, asker, query.creator, within=reach, where="query")
     question = [_QUESTION, reach, query.within, creator]
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
     # All pages of a window are of the moment in which the first was asked for.
-    at = await database_time(ledger.readers) if place is None else datetime.fromisoformat(str(place[-1]))
+    at = await database_time(reading.pool) if place is None else datetime.fromisoformat(str(place[-1]))
     if query.within is None:
         alerts = await alerts_of(
-            ledger.readers, asker.account, owner=reach, creator=creator, after=place, limit=query.limit + 1
+            reading.pool, asker.account, owner=reach, creator=creator, after=place, limit=query.limit + 1
         )
     else:
         alerts = await expiring_within(
-            ledger.readers, asker.account, _length(query.within), at=at, owner=reach, creator=creator, after=place,
+            reading.pool, asker.account, _length(query.within), at=at, owner=reach, creator=creator, after=place,
             limit=query.limit + 1,
         )  # fmt: skip
     page = alerts[: query.limit]
     if reach is None:
-        ledger.witness.note(asker, "alerts", shown=len(page))
+        access_log.note(asker, "alerts", shown=len(page))
     more = None
     if len(alerts) > query.limit:
-        more = ledger.cursors.made(asker.account, question, [*page[-1].listed.place, at.isoformat()])
+        more = reading.cursors.made(asker.account, question, [*page[-1].listed.place, at.isoformat()])
     return AlertPage(
         items=[alert_document(alert) for alert in page], next_cursor=more,
-        unannounced=await unannounced(ledger.readers, asker.account, owner=reach, creator=creator),
+        unannounced=await unannounced(reading.pool, asker.account, owner=reach, creator=creator),
     )  # fmt: skip
 
 

@@ -1,9 +1,6 @@
 """Bulk revocation: look at what a filter finds, have exactly that revoked by a job, watch it, cancel it."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +13,6 @@ from counterfoil.core.refusals import (
     BadReference,
     BadText,
     NotFound,
-    Overloaded,
     PlanChanged,
 )
 from counterfoil.core.subjects.bulk_revocation import (
@@ -34,11 +30,12 @@ from counterfoil.postgres.bulk_revocations import job_by_id, latest_jobs, progre
 from counterfoil.postgres.descent import LONGEST_SECONDS
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import is_for, reach
-from counterfoil_api.handling.answering import answered
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.tokens.bulk_documents import (
     LEAKED,
     REQUEST,
@@ -63,10 +60,6 @@ api = Api("bulk revocation", OURS)
 _ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PATIENCE_SECONDS: Final = LONGEST_SECONDS + 10.0
 _SCOPE: Final = "tokens.revoke"
-_TURN_SECONDS: Final = 2.0
-"""How long somebody waits for their turn to look: most looks take milliseconds."""
-_RETRY_SECONDS: Final = 10
-_TOO_MANY: Final = "Too many bulk revocations are being planned; nothing was changed, try again."
 
 
 @api.post(
@@ -77,7 +70,9 @@ _TOO_MANY: Final = "Too many bulk revocations are being planned; nothing was cha
     patience_seconds=_PATIENCE_SECONDS,
     only_reads=True,
 )
-async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body[PlanRequest]) -> PlanDocument:
+async def plan_revocation(
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, body: Body[PlanRequest]
+) -> PlanDocument:
     """Look at what a bulk revocation would revoke, and at what would break; nothing is changed.
 
     The plan that is answered stands for exactly these tokens with the secrets that they have. It changes when a token
@@ -85,11 +80,11 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
     nothing else. With `with_children` it stands for what these tokens made as well, at any depth: of other owners than
     the caller may end, they are counted and left alone.
     """
-    wanted, children = await _wanted(ledger, asker, body.filter), _children(asker, body.filter)
-    async with turn(ledger):
-        found = await look(ledger.readers, asker.account, wanted, itself=asker.actor.id, children=children)
+    wanted, children = await _wanted(reading, asker, body.filter), _children(asker, body.filter)
+    async with reading.turn():
+        found = await look(reading.pool, asker.account, wanted, itself=asker.actor.id, children=children)
     if not is_for(asker, reach(asker, _SCOPE)):
-        ledger.witness.note(asker, "list", shown=len(found.used_last))
+        access_log.note(asker, "list", shown=len(found.used_last))
     return plan_document(found)
 
 
@@ -103,7 +98,7 @@ async def plan_revocation(ledger: Ledger, asker: Asker[Principal], *, body: Body
     patience_seconds=_PATIENCE_SECONDS,
 )
 async def revoke_many(
-    ledger: Ledger, asker: Asker[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
+    reading: Reading, writing: Writing, asker: Asker[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
 ) -> Made[JobDocument]:
     """Have all tokens of a plan revoked by a job, if they are still exactly those.
 
@@ -111,40 +106,40 @@ async def revoke_many(
     whoever asked for it. Each token's log tells of the job and the reason. With `with_children` it goes on to what they
     made in the meantime, and is finished when nothing of it is left.
     """
-    wanted, reason = await _wanted(ledger, asker, body.filter), checked_reason(body.reason)
+    wanted, reason = await _wanted(reading, asker, body.filter), checked_reason(body.reason)
     children = _children(asker, body.filter)
-    job_id = await _job_id(ledger, asker, key)
-    job = None if key is None else await job_by_id(ledger.readers, asker.account, job_id)
+    job_id = await _job_id(reading, writing, asker, key)
+    job = None if key is None else await job_by_id(reading.pool, asker.account, job_id)
     if job is None:
         command = AcceptBulkRevocation(
             account=asker.account, id=job_id, by=asker, plan=body.plan, reason=reason, description=described(wanted),
-            total=await _staged(ledger, asker, (wanted, children), job_id, body.plan), children=children,
+            total=await _staged(reading, asker, (wanted, children), job_id, body.plan), children=children,
         )  # fmt: skip
-        await answered(ledger, command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
-        job = await _permitted(ledger, asker, str(job_id))
+        await writing.reply(command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
+        job = await _permitted(reading, asker, str(job_id))
     elif key is not None:
         key.replayed = True
-    return Made(await _shown(ledger, job), job.revision, f"/v1/revocations/{job.id}")
+    return Made(await _shown(reading, job), job.revision, f"/v1/revocations/{job.id}")
 
 
 @api.get("/v1/revocations", scope=_SCOPE)
-async def list_revocations(ledger: Ledger, asker: Asker[Principal], *, query: Query[JobQuery]) -> JobPage:
+async def list_revocations(reading: Reading, asker: Asker[Principal], *, query: Query[JobQuery]) -> JobPage:
     """List bulk revocations, the latest first; who may revoke their own tokens alone sees those that they asked for."""
     creator = None if reach(asker, _SCOPE) is None else asker.actor.id
-    place: Any = None if query.cursor is None else ledger.cursors.place(asker.account, "jobs", query.cursor)
+    place: Any = None if query.cursor is None else reading.cursors.place(asker.account, "jobs", query.cursor)
     before = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
-    jobs = await latest_jobs(ledger.readers, asker.account, creator=creator, before=before, limit=query.limit + 1)
+    jobs = await latest_jobs(reading.pool, asker.account, creator=creator, before=before, limit=query.limit + 1)
     page, more = jobs[: query.limit], None
     if len(jobs) > query.limit:
-        more = ledger.cursors.made(asker.account, "jobs", [page[-1].created_at.isoformat(), str(page[-1].id)])
-    return JobPage(items=[await _shown(ledger, job) for job in page], next_cursor=more)
+        more = reading.cursors.made(asker.account, "jobs", [page[-1].created_at.isoformat(), str(page[-1].id)])
+    return JobPage(items=[await _shown(reading, job) for job in page], next_cursor=more)
 
 
 @api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(NotFound, BadReference))
-async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
+async def get_revocation(reading: Reading, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
     """Look at how far a bulk revocation is."""
-    found = await _permitted(ledger, asker, job)
-    return Tagged(await _shown(ledger, found), found.revision)
+    found = await _permitted(reading, asker, job)
+    return Tagged(await _shown(reading, found), found.revision)
 
 
 @api.post(
@@ -154,21 +149,21 @@ async def get_revocation(ledger: Ledger, asker: Asker[Principal], *, job: JobRef
     refusals=(NotFound, BadReference),
 )
 async def cancel_revocation(
-    ledger: Ledger, asker: Asker[Principal], *, job: JobRef, _: Body[Resumption], if_match: IfMatch
+    reading: Reading, writing: Writing, asker: Asker[Principal], *, job: JobRef, _: Body[Resumption], if_match: IfMatch
 ) -> Tagged[JobDocument]:
     """Leave the rest of the tokens as they are; those that were revoked stay so.
 
     What a worker has in hand at this moment, some hundred tokens, is still revoked. Of a job that is over nothing is
     changed.
     """
-    found = await _permitted(ledger, asker, job)
+    found = await _permitted(reading, asker, job)
     command = CancelBulkRevocation(account=asker.account, id=found.id, by=asker, revisions=if_match)
-    found = _job((await ledger.door.execute(command)).state)
-    return Tagged(await _shown(ledger, found), found.revision)
+    found = _job((await writing.execute(command)).state)
+    return Tagged(await _shown(reading, found), found.revision)
 
 
-async def _wanted(ledger: Ledger, asker: Principal, given: Selection) -> Filter:
-    wanted = await wanted_by(ledger, asker, given, scope=_SCOPE, where="body")
+async def _wanted(reading: Reading, asker: Principal, given: Selection) -> Filter:
+    wanted = await wanted_by(reading, asker, given, scope=_SCOPE, where="body")
     if given.empty != given.everything:
         raise InvalidRequest(
             "Name the tokens by filters such as owner, or set `everything`, but not both.", where="body", field="filter"
@@ -180,7 +175,7 @@ def _children(asker: Principal, given: Selection) -> Children | None:
     return Children(owner=reach(asker, _SCOPE)) if given.with_children else None
 
 
-async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:
+async def _job_id(reading: Reading, writing: Writing, asker: Principal, key: Retry | None) -> UUID:
     """One job for each request under an Idempotency-Key; without a key always another one.
 
     Another request under the same key is KeyReused before anything is looked at. Nor would it ever meet what the first
@@ -188,31 +183,17 @@ async def _job_id(ledger: Ledger, asker: Principal, key: Retry | None) -> UUID:
     """
     if key is None:
         return uuid7()
-    claimed = claim(ledger.peppers, asker, key.key, request=key.request, holds_secret=False)
-    await recall(ledger.readers, claimed)
+    claimed = claim(writing.peppers, asker, key.key, request=key.request, holds_secret=False)
+    await recall(reading.pool, claimed)
     return named(asker.account, "job", (claimed.key_digest + claimed.body_digest).hex())
 
 
-@asynccontextmanager
-async def turn(ledger: Ledger) -> AsyncIterator[None]:
-    """Look in one's turn: a look holds a reading connection for up to minutes, and everybody else reads with these."""
-    try:
-        async with asyncio.timeout(_TURN_SECONDS):
-            await ledger.looks.acquire()
-    except TimeoutError:
-        raise Overloaded(_TOO_MANY, retry_after=_RETRY_SECONDS) from None
-    try:
-        yield
-    finally:
-        ledger.looks.release()
-
-
 async def _staged(
-    ledger: Ledger, asker: Principal, meant: tuple[Filter, Children | None], job_id: UUID, plan: str
+    reading: Reading, asker: Principal, meant: tuple[Filter, Children | None], job_id: UUID, plan: str
 ) -> int:
     (wanted, children), digest = meant, bytes.fromhex(plan)
-    async with turn(ledger):
-        found = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=digest, children=children)
+    async with reading.turn():
+        found = await stage(reading.pool, asker.account, wanted, job=job_id, digest=digest, children=children)
     if found.digest != digest:
         raise PlanChanged(tokens=found.tokens, plan=found.digest.hex())
     return found.tokens
@@ -223,18 +204,18 @@ def described(wanted: Filter) -> str:
     return msgspec.json.encode(wanted).decode()
 
 
-async def _permitted(ledger: Ledger, asker: Principal, ref: str) -> BulkRevocation:
+async def _permitted(reading: Reading, asker: Principal, ref: str) -> BulkRevocation:
     within = reach(asker, _SCOPE)
     if _ID.fullmatch(ref) is None:
         raise BadReference("Name a bulk revocation by its id, such as 01a20070-9783-75f2-ab79-af3b16925535.")
-    job = await job_by_id(ledger.readers, asker.account, UUID(ref))
+    job = await job_by_id(reading.pool, asker.account, UUID(ref))
     if job is None or (within is not None and job.creator != asker.actor):
         raise NotFound
     return job
 
 
-async def _shown(ledger: Ledger, job: BulkRevocation) -> JobDocument:
-    return job_document(job, await progress(ledger.readers, job))
+async def _shown(reading: Reading, job: BulkRevocation) -> JobDocument:
+    return job_document(job, await progress(reading.pool, job))
 
 
 def _job(state: object) -> BulkRevocation:

@@ -16,9 +16,10 @@ from counterfoil.documents.tokens import ChildrenDocument
 from counterfoil.postgres.descent import children_of
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.principals import is_for, reach
-from counterfoil_api.ledger import Ledger
-from counterfoil_api.native.tokens.bulk import described, turn
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.native.tokens.bulk import described
 from counterfoil_api.native.tokens.bulk_showing import sample
 
 _SCOPE = "tokens.revoke"
@@ -36,24 +37,26 @@ class Maker:
     itself: Owner | None = None
 
 
-async def shown(ledger: Ledger, asker: Principal, maker: Maker, asked: Ending) -> ChildrenDocument:
+async def shown(
+    reading: Reading, access_log: AccessLog, asker: Principal, maker: Maker, asked: Ending
+) -> ChildrenDocument:
     """What would end with it, or what lives on. Raises ScopeMissing for who may end nothing but itself."""
     if asked.with_children:
         children = Children(made_by=maker.id, owner=reach(asker, _SCOPE))
-        async with turn(ledger):
+        async with reading.turn():
             found = await look(
-                ledger.readers, asker.account, Filter(creator=maker.id), itself=asker.actor.id, children=children
+                reading.pool, asker.account, Filter(creator=maker.id), itself=asker.actor.id, children=children
             )
         if not is_for(asker, children.owner):
-            ledger.witness.note(asker, "list", shown=len(found.used_last))
+            access_log.note(asker, "list", shown=len(found.used_last))
         return ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, sample=tuple(sample(found)))
     within = asker.owner if asker.lacks(_SCOPE) else None
-    living = await children_of(ledger.readers, asker.account, maker.id, owner=within, but=maker.itself)
+    living = await children_of(reading.pool, asker.account, maker.id, owner=within, but=maker.itself)
     return ChildrenDocument(living=living, list=f"/v1/tokens?creator={maker.ref}")
 
 
 async def ended_with(
-    ledger: Ledger, asker: Principal, maker: Maker, asked: Ending, ends: TokenCommand | SubjectCommand
+    reading: Reading, asker: Principal, maker: Maker, asked: Ending, ends: TokenCommand | SubjectCommand
 ) -> tuple[AllOrNothing, ChildrenDocument]:
     """The command that ends it together with a job for all that it made, and what is known of that by now.
 
@@ -61,8 +64,8 @@ async def ended_with(
     """
     children, wanted, job_id = Children(made_by=maker.id, owner=reach(asker, _SCOPE)), Filter(creator=maker.id), uuid7()
     reason = checked_reason(asked.reason)
-    async with turn(ledger):
-        found = await stage(ledger.readers, asker.account, wanted, job=job_id, digest=None, children=children)
+    async with reading.turn():
+        found = await stage(reading.pool, asker.account, wanted, job=job_id, digest=None, children=children)
     job = AcceptBulkRevocation(
         account=asker.account, id=job_id, by=asker, plan=found.digest.hex(), reason=reason, total=found.tokens,
         description=described(wanted), children=children,

@@ -11,9 +11,9 @@ from counterfoil.documents.bearers import BearerDocument, ExchangeRequest
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.http.errors import CredentialsRefused
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.tokens.examples import BEARER, EXCHANGE
-from counterfoil_api.native.tokens.token_exchange import BearerRequest, with_secret
+from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Body, Presented
 
@@ -28,16 +28,16 @@ api = Api("bearers", OURS)
     answers=BEARER,
 )
 async def exchange_token(
-    ledger: Ledger, approach: Presented[PresentedCredentials], body: Body[ExchangeRequest]
+    exchanging: Exchanging, callers: Callers, approach: Presented[PresentedCredentials], body: Body[ExchangeRequest]
 ) -> BearerDocument:
     """Exchange a token's secret for a bearer.
 
     The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
     is first; without an audience it is for this service. A bearer is exchanged for a lesser one at `/v1/oauth/token`.
     """
-    async with ledger.callers.judging(approach):
+    async with callers.judging(approach):
         given, wanted = _secret(approach), _wanted(body, approach)
-    bought = await ledger.limits.guard.over(approach, lambda: with_secret(ledger, given, wanted))
+    bought = await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
     claims = bought.claims
     return BearerDocument(
         access_token=bought.text,

@@ -17,8 +17,8 @@ from counterfoil.core.text import METADATA_LIMIT, normal
 from counterfoil.documents.fields import Ago, Ahead, Given, Glob
 from counterfoil.postgres.listing import Filter
 from counterfoil_api.auth.principals import reach
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import ActorRef, actor_meant
 from counterfoil_api.native.users.references import user_meant
 
@@ -68,7 +68,7 @@ class TokenFilter(Given, frozen=True, kw_only=True):
         return all(getattr(self, name) in (None, ()) for name in TokenFilter.__struct_fields__)
 
 
-async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
+async def wanted_by(reading: Reading, asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
     """What is meant, within the asker's reach: with `own.…` instead of the scope, the tokens of their own owner alone.
 
     Raises ScopeMissing for who has neither or names another owner, UnknownUser for a user who is none, InvalidRequest
@@ -76,7 +76,7 @@ async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, sco
     """
     within, owner_id = reach(asker, scope), given.owner_id
     if given.owner_type == "user" and owner_id is not None:
-        user = await user_meant(ledger, asker, owner_id)
+        user = await user_meant(reading, asker, owner_id)
         if user is None and within is None:
             raise UnknownUser(where=where, field="owner_id")
         owner_id = owner_id if user is None else str(user.id)
@@ -84,7 +84,7 @@ async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, sco
         raise InvalidRequest(wrong, where=where, field="scope")
     wanted = Filter(
         name=_composed(given.name), status=given.status, owner_type=given.owner_type, owner_id=owner_id,
-        creator=await creator_meant(ledger, asker, given.creator, within=within, where=where), issuer=given.issuer,
+        creator=await creator_meant(reading, asker, given.creator, within=within, where=where), issuer=given.issuer,
         scope=given.scope, metadata=_metadata(given.metadata, where),
     )  # fmt: skip
     wanted = replace(wanted, **_moments(given, where))
@@ -96,7 +96,7 @@ async def wanted_by(ledger: Ledger, asker: Principal, given: TokenFilter, *, sco
 
 
 async def creator_meant(
-    ledger: Ledger, asker: Principal, ref: str | None, *, within: Owner | None, where: Where
+    reading: Reading, asker: Principal, ref: str | None, *, within: Owner | None, where: Where
 ) -> UUID | None:
     """The id of the user or token that made what is meant.
 
@@ -105,7 +105,7 @@ async def creator_meant(
     if ref is None:
         return None
     try:
-        return await actor_meant(ledger, asker, ref, field="creator", where=where)
+        return await actor_meant(reading, asker, ref, field="creator", where=where)
     except UnknownUser:
         if within is None or ref.isdigit():
             raise

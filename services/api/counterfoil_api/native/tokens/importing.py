@@ -39,15 +39,18 @@ from counterfoil.postgres.imported_secrets import creations, holders
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.owner_quotas import rooms
 from counterfoil.postgres.users import one_user
+from counterfoil.settings import Settings
 from counterfoil.uses.issue import Wish, creation
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.answering import executed
+from counterfoil_api.auth.verification import Sources
 from counterfoil_api.handling.described import undescribed
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of, problem_document
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.account.accounts import own_account
 from counterfoil_api.native.tokens.examples import IMPORTS
 from counterfoil_api.native.users.references import owner_meant
@@ -73,7 +76,15 @@ Answer = Imported | Refusal
     longest_body=LONGEST_BODY,
 )
 async def import_tokens(
-    ledger: Ledger, asker: Asker[Principal], address: ClientAddress, *, body: Body[Imports]
+    reading: Reading,
+    writing: Writing,
+    sources: Sources,
+    limits: Limits,
+    settings: Settings,
+    *,
+    asker: Asker[Principal],
+    address: ClientAddress,
+    body: Body[Imports],
 ) -> ImportReport:
     """Import tokens from elsewhere.
 
@@ -82,48 +93,57 @@ async def import_tokens(
     that they have. A weak secret is refused; of a digest it cannot be told whether what it was made of is.
     """
     need(asker, "tokens.import")
-    strange = await _undescribed(ledger, asker, body.tokens)
-    owners = await _owners(ledger, asker, body.tokens)
-    given = {n: _prepared(ledger, asker, item, owners, strange) for n, item in enumerate(body.tokens)}
+    strange = await _undescribed(reading, asker, body.tokens)
+    owners = await _owners(reading, asker, body.tokens)
+    given = {
+        n: _prepared(sources, settings, asker, item, owners=owners, strange=strange)
+        for n, item in enumerate(body.tokens)
+    }
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
-    answers |= await _there_already(ledger, asker, given, told_of_others=not body.dry_run)
+    answers |= await _there_already(reading, asker, given, told_of_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
-    carry_out = _rehearsed if body.dry_run else _created
-    answers |= dict(zip(new, await carry_out(ledger, asker, list(new.values())), strict=True))
+    commands = list(new.values())
+    if body.dry_run:
+        outcomes = await _rehearsed(reading, asker, commands)
+    else:
+        outcomes = await _created(reading, writing, sources, asker, commands)
+    answers |= dict(zip(new, outcomes, strict=True))
     if not body.dry_run:
-        _take_note(ledger, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
+        _take_note(limits, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
     return _report([answers[n] for n in given])
 
 
-async def _undescribed(ledger: Ledger, asker: Principal, items: tuple[TokenFromElsewhere, ...]) -> frozenset[str]:
+async def _undescribed(reading: Reading, asker: Principal, items: tuple[TokenFromElsewhere, ...]) -> frozenset[str]:
     """Which scopes of all these tokens the catalogue does not describe, asked about a token's worth at a time."""
     named = tuple(dict.fromkeys(scope for item in items for scope in item.scopes))
     parts = [named[start : start + SCOPE_LIMIT] for start in range(0, len(named), SCOPE_LIMIT)]
-    return frozenset([scope for part in parts for scope in (await undescribed(ledger, asker, part)).scopes])
+    return frozenset([scope for part in parts for scope in (await undescribed(reading, asker, part)).scopes])
 
 
 def _take_note(
-    ledger: Ledger, asker: Principal, address: Address | None, answers: list[tuple[str | None, Answer]]
+    limits: Limits, asker: Principal, address: Address | None, answers: list[tuple[str | None, Answer]]
 ) -> None:
     """Mark the secrets that are good here by now, and record who came upon those of others."""
     for secret, answer in answers:
         if isinstance(answer, Imported) and secret is not None:
-            ledger.limits.marks.met(SecretGiven(secret))
+            limits.marks.met(SecretGiven(secret))
         if isinstance(answer, SecretTaken):
             kind = kind_of(answer).name
-            ledger.limits.attempts.note(asker.account, kind, asker.actor.id, network=network_of(address))
+            limits.attempts.note(asker.account, kind, asker.actor.id, network=network_of(address))
 
 
-async def _created(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
+async def _created(
+    reading: Reading, writing: Writing, sources: Sources, asker: Principal, commands: list[Create]
+) -> list[Answer]:
     """Create them all at once, so that they share transactions; one answer each, so that none can stop the others."""
-    outcomes = await asyncio.gather(*(executed(ledger, each) for each in commands), return_exceptions=True)
+    outcomes = await asyncio.gather(*(writing.execute(each) for each in commands), return_exceptions=True)
     answers = [_answer(outcome) for outcome in outcomes]
     for algorithm in _algorithms(commands, answers):
-        await ledger.recognition.settled(algorithm)
+        await sources.recognition.settled(algorithm)
     _refuse_unfinished(answers)
     # A secret that somebody else imported just now may have been of this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
-    again = await _there_already(ledger, asker, lost, told_of_others=True)
+    again = await _there_already(reading, asker, lost, told_of_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
 
@@ -150,11 +170,11 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
     return {algorithm for algorithm in ALGORITHMS if algorithm in schemes}
 
 
-async def _rehearsed(ledger: Ledger, asker: Principal, commands: list[Create]) -> list[Answer]:
+async def _rehearsed(reading: Reading, asker: Principal, commands: list[Create]) -> list[Answer]:
     """Say what would become of them."""
-    policy, at = (await own_account(ledger, asker)).policy, await database_time(ledger.readers)
-    owners = await _users(ledger, asker, commands)
-    full = await rooms(ledger.readers, asker.account, {spelt(each.owner) for each in commands})
+    policy, at = (await own_account(reading, asker)).policy, await database_time(reading.pool)
+    owners = await _users(reading, asker, commands)
+    full = await rooms(reading.pool, asker.account, {spelt(each.owner) for each in commands})
     answers: list[Answer] = []
     taken: set[bytes] = set()
     for command in commands:
@@ -179,9 +199,9 @@ def _born(command: Create, created: Event, at: datetime) -> Token:
     )
 
 
-async def _users(ledger: Ledger, asker: Principal, commands: list[Create]) -> dict[UUID | None, User]:
+async def _users(reading: Reading, asker: Principal, commands: list[Create]) -> dict[UUID | None, User]:
     ids = {command.owner.user for command in commands}
-    found = await asyncio.gather(*(one_user(ledger.readers, asker.account, each) for each in ids if each is not None))
+    found = await asyncio.gather(*(one_user(reading.pool, asker.account, each) for each in ids if each is not None))
     return {user.id: user for user in found if user is not None}
 
 
@@ -192,11 +212,11 @@ def _around(policy: Policy, owner: User | None) -> Context:
 
 
 async def _owners(
-    ledger: Ledger, asker: Principal, items: Iterable[TokenFromElsewhere]
+    reading: Reading, asker: Principal, items: Iterable[TokenFromElsewhere]
 ) -> dict[OwnerGiven, Owner | Refusal]:
     """Whom the items name, each looked up once; or why it is nobody."""
     named = list({item.owner for item in items if item.owner is not None})
-    found = await asyncio.gather(*(owner_meant(ledger, asker, each) for each in named), return_exceptions=True)
+    found = await asyncio.gather(*(owner_meant(reading, asker, each) for each in named), return_exceptions=True)
     return {given: _owner(owner) for given, owner in zip(named, found, strict=True)}
 
 
@@ -207,7 +227,7 @@ def _owner(found: Owner | BaseException | None) -> Owner | Refusal:
 
 
 async def _there_already(
-    ledger: Ledger, asker: Principal, given: Mapping[int, Create | Imported | Refusal], *, told_of_others: bool
+    reading: Reading, asker: Principal, given: Mapping[int, Create | Imported | Refusal], *, told_of_others: bool
 ) -> dict[int, Answer]:
     """What is to be said of those whose digest is in the ledger.
 
@@ -215,12 +235,12 @@ async def _there_already(
     to guess at other people's secrets that leaves no trace.
     """
     commands = {n: each for n, each in given.items() if isinstance(each, Create)}
-    held = await holders(ledger.readers, (digest for each in commands.values() for digest in each.imported_digests))
+    held = await holders(reading.pool, (digest for each in commands.values() for digest in each.imported_digests))
     if not held:
         return {}
     whose = {n: held[d] for n, each in commands.items() for d in each.imported_digests if d in held}
     ours = {token for account, token in whose.values() if account == asker.account}
-    born = await creations(ledger.readers, asker.account, ours)
+    born = await creations(reading.pool, asker.account, ours)
     return {
         n: _same(commands[n], born[token]) if account == asker.account and token in born else SecretTaken()
         for n, (account, token) in whose.items()
@@ -261,9 +281,11 @@ def _spelt(owner: Owner) -> tuple[str, str]:
 
 
 def _prepared(
-    ledger: Ledger,
+    sources: Sources,
+    settings: Settings,
     asker: Principal,
     item: TokenFromElsewhere,
+    *,
     owners: Mapping[OwnerGiven, Owner | Refusal],
     strange: frozenset[str],
 ) -> Create | Refusal:
@@ -284,17 +306,17 @@ def _prepared(
         made_at=item.created_at,
     )  # fmt: skip
     return creation(
-        wish, asker, ledger.peppers, token_id=uuid7(), secret=secret, thresholds=ledger.settings.thresholds,
+        wish, asker, sources.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,
         undescribed=tuple(scope for scope in item.scopes if scope in strange),
-        imported_digests=_known_as(ledger, secret),
+        imported_digests=_known_as(sources, secret),
     )  # fmt: skip
 
 
-def _known_as(ledger: Ledger, secret: ImportedSecret | ImportedDigest) -> tuple[bytes, ...]:
+def _known_as(sources: Sources, secret: ImportedSecret | ImportedDigest) -> tuple[bytes, ...]:
     """Under which digests a secret may be in the ledger: if it was made here in a vendor's form, under those, too."""
-    digests = ledger.peppers.digests(secret)
-    made = ledger.recognition.shaped(secret.plain) if isinstance(secret, ImportedSecret) else None
-    return (*digests, *ledger.peppers.digests(made)) if made else digests
+    digests = sources.peppers.digests(secret)
+    made = sources.recognition.shaped(secret.plain) if isinstance(secret, ImportedSecret) else None
+    return (*digests, *sources.peppers.digests(made)) if made else digests
 
 
 def _secret(item: TokenFromElsewhere) -> ImportedSecret | ImportedDigest:

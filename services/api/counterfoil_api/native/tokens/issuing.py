@@ -40,10 +40,11 @@ from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.auth.verification import look, refuse_networks
+from counterfoil_api.auth.verification import Sources, look, refuse_networks
 from counterfoil_api.handling.described import undescribed
-from counterfoil_api.handling.wishes import Turn, issue, rotate, trusting
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.issuing import Issuing, Turn
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.account.catalogue import expanded
 from counterfoil_api.native.tokens.examples import ISSUED, NEW_TOKEN, ROTATION
 from counterfoil_api.native.tokens.references import TokenRef, permitted
@@ -72,7 +73,7 @@ _SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
     answers=ISSUED,
 )
 async def create_token(
-    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+    reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
 ) -> Made[Issued]:
     """Issue a token.
 
@@ -80,8 +81,8 @@ async def create_token(
     it acts on behalf of its issuer's owner. A user is named by their id, number or e-mail address, and has to exist.
     With a `trust` it has no secret: at /v1/oauth/token, JWTs of the trusted issuer are exchanged for bearers.
     """
-    owner = await _owner(ledger, asker, body.owner)
-    scopes = await expanded(ledger, asker, body.scopes, body.scope_sets)
+    owner = await _owner(reading, asker, body.owner)
+    scopes = await expanded(reading, asker, body.scopes, body.scope_sets)
     wish = Wish(
         name=body.name,
         owner=owner,
@@ -95,7 +96,7 @@ async def create_token(
         lifetime=body.lifetime,
         expires_at=body.expires_at,
     )
-    return await _made(ledger, asker, wish, key)
+    return await _made(reading, issuing, asker, wish, key)
 
 
 @api.post(
@@ -107,7 +108,7 @@ async def create_token(
     answers=ISSUED,
 )
 async def clone_token(
-    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
+    reading: Reading, issuing: Issuing, asker: Asker[Principal], *, ref: TokenRef, body: Body[Copy], key: IdempotencyKey
 ) -> Made[Issued]:
     """Issue another token like this one.
 
@@ -115,9 +116,9 @@ async def clone_token(
     token that was given an expiry without a lifetime ends with it.
     """
     reach(asker, "tokens.create")
-    original = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    original = (await permitted(reading, asker, ref, scope="tokens.read")).token
     given = OwnerGiven(type=original.owner.type, id=original.owner.id) if body.owner is UNSET else body.owner
-    owner = await _owner(ledger, asker, given)
+    owner = await _owner(reading, asker, given)
     lifetime, expires_at = _lifetime_like(original, body)
     wish = Wish(
         name=(original.name or "") if body.name is UNSET else body.name,
@@ -133,7 +134,7 @@ async def clone_token(
         expires_at=expires_at,
         cloned_from=original.id,
     )
-    return await _made(ledger, asker, wish, key)
+    return await _made(reading, issuing, asker, wish, key)
 
 
 @api.post(
@@ -145,7 +146,10 @@ async def clone_token(
     answers=ISSUED,
 )
 async def rotate_token(
-    ledger: Ledger,
+    callers: Callers,
+    reading: Reading,
+    issuing: Issuing,
+    sources: Sources,
     approach: Presented[PresentedCredentials],
     *,
     ref: TokenRef,
@@ -161,11 +165,11 @@ async def rotate_token(
     rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
     """
     try:
-        asker = await ledger.callers.authenticate(approach)
+        asker = await callers.authenticate(approach)
     except SecretRetired:
-        issued = await _recalled(ledger, approach, key)
+        issued = await _recalled(reading, sources, approach, key)
         return Tagged(issued, issued.token.revision)
-    listed = await permitted(ledger, asker, ref, scope="tokens.rotate")
+    listed = await permitted(reading, asker, ref, scope="tokens.rotate")
     turn = Turn(
         grace_seconds=_grace_seconds(body.grace),
         ends_previous=body.ends_previous,
@@ -178,7 +182,7 @@ async def rotate_token(
         document = _document(outcome, last_used_at=listed.last_used_at)
         return Issued(token=document, secret=secret, ended_early=_ended_early(outcome))
 
-    issued = await rotate(ledger, asker, listed.token, key, shown, kind=Issued, turn=turn)
+    issued = await issuing.rotate(asker, listed.token, key, shown, kind=Issued, turn=turn)
     return Tagged(issued, issued.token.revision)
 
 
@@ -197,16 +201,16 @@ def _ended_early(outcome: Outcome) -> datetime | UnsetType:
     return event.ended_early if isinstance(event, Rotated) else UNSET
 
 
-async def _made(ledger: Ledger, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
-    foreign = await undescribed(ledger, asker, wish.scopes)
+async def _made(reading: Reading, issuing: Issuing, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
+    foreign = await undescribed(reading, asker, wish.scopes)
 
     def shown(outcome: Outcome, secret: str | UnsetType = UNSET) -> Issued:
         return Issued(token=warned(_document(outcome), foreign), secret=secret)
 
     if wish.trust is None:
-        issued = await issue(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
+        issued = await issuing.issue(asker, wish, retry, shown, kind=Issued, unlisted=foreign)
     else:
-        issued = await trusting(ledger, asker, wish, retry, shown, kind=Issued, foreign=foreign)
+        issued = await issuing.issue_trusting(asker, wish, retry, shown, kind=Issued, unlisted=foreign)
     return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
 
 
@@ -214,19 +218,19 @@ def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> Toke
     return token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=last_used_at)
 
 
-async def _recalled(ledger: Ledger, approach: PresentedCredentials, retry: Retry | None) -> Issued:
+async def _recalled(reading: Reading, sources: Sources, approach: PresentedCredentials, retry: Retry | None) -> Issued:
     """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
     given = approach.credentials
-    found = await look(ledger, given) if isinstance(given, SecretGiven) else None
+    found = await look(sources, given) if isinstance(given, SecretGiven) else None
     if found is None or retry is None:
         raise SecretRetired
-    await refuse_networks(ledger, found, approach.address)
+    await refuse_networks(sources, found, approach.address)
     seen = found.seen
     if refusal_for(seen, seen.generation, seen.at, seen.context):  # what is told again would open nothing, or not now
         raise SecretRetired
     asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
-    claimed = claim(ledger.peppers, asker, retry.key, request=retry.request, holds_secret=True)
-    outcome = await recall(ledger.readers, claimed)
+    claimed = claim(sources.peppers, asker, retry.key, request=retry.request, holds_secret=True)
+    outcome = await recall(reading.pool, claimed)
     if outcome is None or outcome.reply is None:
         raise SecretRetired
     retry.replayed = True
@@ -243,10 +247,10 @@ def _lifetime_like(original: Token, body: Copy) -> tuple[str | None, datetime | 
     return (original.lifetime, None) if original.lifetime is not None else (None, original.expires_at)
 
 
-async def _owner(ledger: Ledger, asker: Principal, given: OwnerGiven | None) -> Owner:
+async def _owner(reading: Reading, asker: Principal, given: OwnerGiven | None) -> Owner:
     """On whose behalf the token is to act; who issues for their own owner alone does not learn who else there is."""
     within = reach(asker, "tokens.create")
-    owner = asker.owner if given is None else await owner_meant(ledger, asker, given)
+    owner = asker.owner if given is None else await owner_meant(reading, asker, given)
     if within is not None and owner != within:
         raise BeyondCaller("This caller may issue tokens for its own owner alone; leave the owner out.")
     if owner is None:

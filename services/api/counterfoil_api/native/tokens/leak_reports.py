@@ -8,10 +8,13 @@ import structlog
 from msgspec import Meta
 
 from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.settings import Settings
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.verification import Sources
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import InvalidRequest, RateLimited
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.limits.limits import Limits
 from counterfoil_api.limits.quotas import Quota
 from counterfoil_api.native.tokens.revoke_by_secret import end_all
 from counterfoil_api.operations.api import Api
@@ -48,7 +51,15 @@ Found = Annotated[str, Meta(max_length=4_096)] | Finding
 
 
 @api.post("/v1/burn", longest_body=_LONGEST_BODY, refusals=(RateLimited,), asks=["cfl_service_4dQp…"])
-async def burn_secrets(ledger: Ledger, address: ClientAddress, *, body: Body[list[Found]]) -> Accepted[Report]:
+async def burn_secrets(
+    writing: Writing,
+    sources: Sources,
+    limits: Limits,
+    settings: Settings,
+    address: ClientAddress,
+    *,
+    body: Body[list[Found]],
+) -> Accepted[Report]:
     """Report up to 1,000 leaked secrets; every token that one of them opens is revoked.
 
     Nobody need log in: who holds a secret could do worse with it. The answer comes when all is done, and is the same
@@ -59,11 +70,11 @@ async def burn_secrets(ledger: Ledger, address: ClientAddress, *, body: Body[lis
         raise InvalidRequest(
             f"A report may have at most {MOST:,} secrets; send the others in another report.", where="body"
         )
-    await _spend(ledger, network_of(address))
+    await _spend(limits, settings, network_of(address))
     loop = asyncio.get_running_loop()
     began = loop.time()
     secrets = frozenset(each.token if isinstance(each, Finding) else each for each in body)
-    ended = await end_all(ledger, secrets, by=SYSTEM, reason=_REASON)
+    ended = await end_all(writing, sources, secrets, by=SYSTEM, reason=_REASON)
     log.info("leaks_reported", received=len(body), ended=ended)
     await asyncio.sleep(until_beat(loop.time() - began, len(body)))
     return Accepted(Report(len(body)))
@@ -78,13 +89,13 @@ def until_beat(elapsed_seconds: float, reported: int) -> float:
     return max(least - elapsed_seconds, BEAT_SECONDS - elapsed_seconds % BEAT_SECONDS)
 
 
-async def _spend(ledger: Ledger, network: str) -> None:
+async def _spend(limits: Limits, settings: Settings, network: str) -> None:
     """Count a report of this network, or refuse it."""
-    if ledger.settings.burn_limit is None:
+    if settings.burn_limit is None:
         return
-    left = await ledger.limits.quotas.take(f"burn:{network}", Quota(*ledger.settings.burn_limit))
+    left = await limits.quotas.take(f"burn:{network}", Quota(*settings.burn_limit))
     if not left.granted:
-        ledger.limits.attempts.note(NIL, "rate-limited", network=network)
+        limits.attempts.note(NIL, "rate-limited", network=network)
         raise RateLimited(
             "Your network sent too many reports; wait as long as Retry-After says.", retry_after=left.whole_seconds
         )

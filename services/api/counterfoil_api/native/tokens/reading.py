@@ -17,11 +17,12 @@ from counterfoil.documents.fields import Cursor, Given, Limit
 from counterfoil.documents.tokens import AsOf, TokenDocument, TokenPage
 from counterfoil.postgres.listing import Filter, Listed, Sort, page_of
 from counterfoil.postgres.timeline import changes_until, events_of, happened_until, moment_of
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import is_for, is_own
 from counterfoil_api.handling.actors import Names, names
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.tokens.examples import TOKEN, TOKENS
 from counterfoil_api.native.tokens.filters import TokenFilter, in_utc, wanted_by
 from counterfoil_api.native.tokens.references import TokenRef, permitted
@@ -79,25 +80,27 @@ class EventQuery(Given, frozen=True, kw_only=True):
     refusals=(BadText,),
     answers=TOKENS,
 )
-async def list_tokens(ledger: Ledger, asker: Asker[Principal], *, query: Query[TokenQuery]) -> TokenPage:
+async def list_tokens(
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[TokenQuery]
+) -> TokenPage:
     """List the tokens of the account, or of those the ones within the asker's reach."""
-    wanted = await wanted_by(ledger, asker, query, scope="tokens.read", where="query")
+    wanted = await wanted_by(reading, asker, query, scope="tokens.read", where="query")
     question: list[Any] = ["tokens by creation", wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
     listed = await page_of(
-        ledger.readers,
+        reading.pool,
         asker.account,
         wanted,
         sort=sort,
         descending=query.sort.startswith("-"),
-        after=_place(ledger, asker, question, query.cursor),
+        after=_place(reading, asker, question, query.cursor),
         limit=query.limit + 1,
     )
     page = listed[: query.limit]
     if not is_for(asker, _owner_of(wanted)):
-        ledger.witness.note(asker, "list", shown=len(page))
-    more = ledger.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
-    known = await names(ledger, asker, (each.token.creator.id for each in page))
+        access_log.note(asker, "list", shown=len(page))
+    more = reading.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
+    known = await names(reading, asker, (each.token.creator.id for each in page))
     return TokenPage(items=[listed_document(each, known) for each in page], next_cursor=more)
 
 
@@ -113,23 +116,23 @@ def _owner_of(wanted: Filter) -> Owner | None:
     answers=TOKEN,
 )
 async def get_token(
-    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
 ) -> Tagged[TokenDocument]:
     """Look at a token, now or as it was.
 
     A token may always look at itself. With `as_of` the reply names the event that decided what it was
     good for.
     """
-    listed = await permitted(ledger, asker, ref, scope="tokens.read")
+    listed = await permitted(reading, asker, ref, scope="tokens.read")
     own, tokens = is_own(asker, listed.token), (listed.token.id,)
     if query.as_of is None:
-        document = listed_document(listed, await names(ledger, asker, (listed.token.creator.id,)))
+        document = listed_document(listed, await names(reading, asker, (listed.token.creator.id,)))
         if not own:
-            ledger.witness.note(asker, "token", shown=1, tokens=tokens)
+            access_log.note(asker, "token", shown=1, tokens=tokens)
     else:
-        document = await _past_document(ledger, asker, listed, query.as_of)
+        document = await _past_document(reading, asker, listed, query.as_of)
         if not own:
-            await ledger.witness.tell(asker, "past", shown=1, tokens=tokens)
+            await access_log.tell(asker, "past", shown=1, tokens=tokens)
     return Tagged(document, document.revision)
 
 
@@ -137,15 +140,17 @@ async def get_token(
     "/v1/tokens/{ref}/events",
     scope="tokens.read",
 )
-async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]) -> EventPage:
+async def list_events(
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]
+) -> EventPage:
     """List what happened to a token."""
-    token = (await permitted(ledger, asker, ref, scope="tokens.read")).token
+    token = (await permitted(reading, asker, ref, scope="tokens.read")).token
     descending = query.sort == "-version"
     question: list[Any] = ["events", token.id, query.sort]
-    place = _place(ledger, asker, question, query.cursor)
+    place = _place(reading, asker, question, query.cursor)
     after = place[0] if place else (_LAST_VERSION if descending else 0)
     facts = await events_of(
-        ledger.readers,
+        reading.pool,
         token.account,
         token.id,
         after=msgspec.convert(after, int),
@@ -154,27 +159,27 @@ async def list_events(ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef,
     )
     page = facts[: query.limit]
     if not is_own(asker, token):
-        await ledger.witness.tell(asker, "events", shown=len(page), tokens=(token.id,))
-    more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
-    known = await names(ledger, asker, (fact.by.id for fact in page))
+        await access_log.tell(asker, "events", shown=len(page), tokens=(token.id,))
+    more = reading.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
+    known = await names(reading, asker, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
 
-def _place(ledger: Ledger, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
-    return None if cursor is None else ledger.cursors.place(asker.account, question, cursor)
+def _place(reading: Reading, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
+    return None if cursor is None else reading.cursors.place(asker.account, question, cursor)
 
 
-async def _past_document(ledger: Ledger, asker: Principal, listed: Listed, as_of: str) -> TokenDocument:
+async def _past_document(reading: Reading, asker: Principal, listed: Listed, as_of: str) -> TokenDocument:
     token = listed.token
-    at, version = await _moment(ledger, listed, as_of)
-    changes = await changes_until(ledger.readers, token.account, token.id, at=at, version=version)
+    at, version = await _moment(reading, listed, as_of)
+    changes = await changes_until(reading.pool, token.account, token.id, at=at, version=version)
     user = token.owner.user
-    owner = [] if user is None else await happened_until(ledger.readers, token.account, user, "user", at)
-    of_account = await happened_until(ledger.readers, token.account, token.account, "account", at)
+    owner = [] if user is None else await happened_until(reading.pool, token.account, user, "user", at)
+    of_account = await happened_until(reading.pool, token.account, token.account, "account", at)
     then = past(changes, at, owner=owner, of_account=of_account)
     if then is None:
         raise NotFound("This token did not exist at that time.")
-    known = await names(ledger, asker, (token.creator.id, then.decided_by.by.id))
+    known = await names(reading, asker, (token.creator.id, then.decided_by.by.id))
     document = token_document(then.token, at=at, context=then.context, last_used_at=None, known=known)
     # The log knows exchanges, not verifications: when a token was last used in the past, and how often, is not to be
     # told from it.
@@ -190,10 +195,10 @@ def _as_of(then: Past, known: Names) -> AsOf:
     return AsOf(at=then.at, subject=subject, decided_by=told)
 
 
-async def _moment(ledger: Ledger, listed: Listed, as_of: str) -> tuple[datetime, int | None]:
+async def _moment(reading: Reading, listed: Listed, as_of: str) -> tuple[datetime, int | None]:
     if _VERSION.fullmatch(as_of):
         version = int(as_of)
-        at = await moment_of(ledger.readers, listed.token.account, listed.token.id, version)
+        at = await moment_of(reading.pool, listed.token.account, listed.token.id, version)
         if at is None:
             raise NotFound("The token has not reached this version yet.")
         return at, version

@@ -8,7 +8,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadReference, NotFound, Refuses
 from counterfoil.postgres.listing import Listed, one
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.operations.reading import path_type
 
 SELF: Final = "self"
@@ -28,7 +28,7 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
 _GREATEST_NUMBER: Final = 2**63 - 1
 
 
-async def permitted(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> Listed:
+async def permitted(reading: Reading, asker: Principal, ref: str, *, scope: str) -> Listed:
     """The token that is meant, for who holds the scope.
 
     A token may hold it for itself alone (`self.rotate`); to look at itself and to end itself it needs no scope, but who
@@ -39,9 +39,9 @@ async def permitted(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -
     if is_self(asker, ref) and (
         (scope in _OWN and not asker.delegated) or not asker.lacks(scope.replace("tokens", SELF, 1))
     ):
-        return await found(ledger, asker, ref)
+        return await found(reading, asker, ref)
     within = reach(asker, scope)
-    listed = await found(ledger, asker, ref)
+    listed = await found(reading, asker, ref)
     if within is not None and listed.token.owner != within:
         raise NotFound
     return listed
@@ -57,17 +57,17 @@ def is_reference(text: str) -> bool:
     return text == SELF or bool(_ID.fullmatch(text) or _NUMBER.fullmatch(text))
 
 
-async def found(ledger: Ledger, asker: Principal, ref: str) -> Listed:
+async def found(reading: Reading, asker: Principal, ref: str) -> Listed:
     """The token of the asker's account that is meant; whether the asker may do anything with it was asked before."""
     if ref == SELF:
         if asker.actor.kind != "token":
             raise BadReference("The caller is not a token, so `self` names none; use a token's id or number.")
-        listed = await one(ledger.readers, asker.account, token_id=asker.actor.id)
+        listed = await one(reading.pool, asker.account, token_id=asker.actor.id)
     elif _ID.fullmatch(ref):
-        listed = await one(ledger.readers, asker.account, token_id=UUID(ref))
+        listed = await one(reading.pool, asker.account, token_id=UUID(ref))
     elif _NUMBER.fullmatch(ref):
         number = int(ref)
-        listed = await one(ledger.readers, asker.account, number=number) if number <= _GREATEST_NUMBER else None
+        listed = await one(reading.pool, asker.account, number=number) if number <= _GREATEST_NUMBER else None
     else:
         raise BadReference
     if listed is None:

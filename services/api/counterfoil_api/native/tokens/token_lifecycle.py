@@ -15,10 +15,11 @@ from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.documents.token_changes import Ending, Renewal, Resumption, Suspension, TokenChanges
 from counterfoil.documents.tokens import TokenDocument
 from counterfoil.postgres.listing import Listed
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.handling.answering import answered
 from counterfoil_api.handling.described import Undescribed, undescribed
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.tokens import children
 from counterfoil_api.native.tokens.examples import CHANGES, RENEWAL, REVOCATION, SUSPENSION, TOKEN
 from counterfoil_api.native.tokens.references import TokenRef, permitted
@@ -42,7 +43,8 @@ _BOUNDS = (BadNetwork, BadRateLimit, BadQuota, EntryTooLarge)
     answers=TOKEN,
 )
 async def update_token(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     ref: TokenRef,
@@ -55,8 +57,8 @@ async def update_token(
     Scopes are replaced as a whole. Nobody changes a token that holds more than they do, or gives it more. Another
     `trust` ends the bearers that were bought under the one before; a token that has a secret can have none.
     """
-    listed = await permitted(ledger, asker, ref, scope="tokens.update")
-    foreign = None if body.scopes is UNSET else await undescribed(ledger, asker, body.scopes)
+    listed = await permitted(reading, asker, ref, scope="tokens.update")
+    foreign = None if body.scopes is UNSET else await undescribed(reading, asker, body.scopes)
     command = Update(
         account=asker.account,
         token_id=listed.token.id,
@@ -72,7 +74,7 @@ async def update_token(
         max_uses=body.max_uses,
         trust=UNSET if body.trust is UNSET else body.trust.trust,
     )
-    return await _changed(ledger, listed, command, key, foreign=foreign)
+    return await _changed(writing, listed, command, key, foreign=foreign)
 
 
 @api.post(
@@ -83,7 +85,8 @@ async def update_token(
     answers=TOKEN,
 )
 async def renew_token(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     ref: TokenRef,
@@ -95,7 +98,7 @@ async def renew_token(
 
     With neither `lifetime` nor `expires_at` the token is renewed for its own lifetime, counted from now.
     """
-    listed = await permitted(ledger, asker, ref, scope="tokens.renew")
+    listed = await permitted(reading, asker, ref, scope="tokens.renew")
     command = Renew(
         account=asker.account,
         token_id=listed.token.id,
@@ -104,7 +107,7 @@ async def renew_token(
         lifetime=body.lifetime,
         expires_at=body.expires_at,
     )
-    return await _changed(ledger, listed, command, key)
+    return await _changed(writing, listed, command, key)
 
 
 @api.post(
@@ -115,7 +118,8 @@ async def renew_token(
     answers=TOKEN,
 )
 async def suspend_token(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     ref: TokenRef,
@@ -124,7 +128,7 @@ async def suspend_token(
     key: IdempotencyKey,
 ) -> Tagged[TokenDocument]:
     """Refuse a token until it is resumed."""
-    listed = await permitted(ledger, asker, ref, scope="tokens.suspend")
+    listed = await permitted(reading, asker, ref, scope="tokens.suspend")
     command = Suspend(
         account=asker.account,
         token_id=listed.token.id,
@@ -132,7 +136,7 @@ async def suspend_token(
         revisions=if_match,
         reason=body.reason,
     )
-    return await _changed(ledger, listed, command, key)
+    return await _changed(writing, listed, command, key)
 
 
 @api.post(
@@ -142,7 +146,8 @@ async def suspend_token(
     answers=TOKEN,
 )
 async def resume_token(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     ref: TokenRef,
@@ -155,9 +160,9 @@ async def resume_token(
     Who holds no more than `own.resume` resumes what was suspended with no more than `own.suspend`; a suspension with
     `tokens.suspend` is undone with `tokens.resume` alone.
     """
-    listed = await permitted(ledger, asker, ref, scope="tokens.resume")
+    listed = await permitted(reading, asker, ref, scope="tokens.resume")
     command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match)
-    return await _changed(ledger, listed, command, key)
+    return await _changed(writing, listed, command, key)
 
 
 @api.post(
@@ -168,7 +173,14 @@ async def resume_token(
     answers=TOKEN,
 )
 async def revoke_token(
-    ledger: Ledger, asker: Asker[Principal], *, ref: TokenRef, body: Body[Ending], if_match: IfMatch
+    reading: Reading,
+    writing: Writing,
+    access_log: AccessLog,
+    asker: Asker[Principal],
+    *,
+    ref: TokenRef,
+    body: Body[Ending],
+    if_match: IfMatch,
 ) -> Tagged[TokenDocument]:
     """End a token for ever, and with `with_children` all that it made.
 
@@ -180,7 +192,7 @@ async def revoke_token(
     whenever it was made; a caller who may end the tokens of one owner alone leaves those of others alone. With
     `dry_run` nothing is changed, and the reply says what would be.
     """
-    listed = await permitted(ledger, asker, ref, scope="tokens.revoke")
+    listed = await permitted(reading, asker, ref, scope="tokens.revoke")
     command = Revoke(
         account=asker.account,
         token_id=listed.token.id,
@@ -190,18 +202,18 @@ async def revoke_token(
     )
     maker = children.Maker(listed.token.id, f"token:{listed.token.number}")
     if body.dry_run:
-        document, made = listed_document(listed), await children.shown(ledger, asker, maker, body)
+        document, made = listed_document(listed), await children.shown(reading, access_log, asker, maker, body)
     elif body.with_children:
-        both, made = await children.ended_with(ledger, asker, maker, body, command)
-        document = (await _changed(ledger, listed, both, None)).body
+        both, made = await children.ended_with(reading, asker, maker, body, command)
+        document = (await _changed(writing, listed, both, None)).body
     else:
-        document = (await _changed(ledger, listed, command, None)).body
-        made = await children.shown(ledger, asker, maker, body)
+        document = (await _changed(writing, listed, command, None)).body
+        made = await children.shown(reading, access_log, asker, maker, body)
     return Tagged(replace(document, children=made), document.revision)
 
 
 async def _changed(
-    ledger: Ledger,
+    writing: Writing,
     before: Listed,
     command: Change | AllOrNothing,
     retry: Retry | None,
@@ -213,5 +225,5 @@ async def _changed(
         document = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=used)
         return document if foreign is None else warned(document, foreign)
 
-    document = await answered(ledger, command, retry, shown, kind=TokenDocument, holds_secret=False)
+    document = await writing.reply(command, retry, shown, kind=TokenDocument, holds_secret=False)
     return Tagged(document, document.revision)

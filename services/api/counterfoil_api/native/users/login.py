@@ -18,10 +18,11 @@ from counterfoil.documents.tokens import Issued
 from counterfoil.documents.users import Enrolled, Enrolment, LoggedIn, NewLogin, OneTimeCode
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.one_time import OneTimeCodes
 from counterfoil_api.handling.described import undescribed
-from counterfoil_api.handling.wishes import issue
+from counterfoil_api.handling.issuing import Issuing
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import BadCode, PasswordNeeded
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.tokens.showing import token_document
 from counterfoil_api.native.users.references import oneself
 from counterfoil_api.native.users.showing import user_document
@@ -34,13 +35,15 @@ api = Api("users", OURS)
 
 
 @api.post("/v1/users/self/totp", refusals=(PasswordNeeded, NotFound))
-async def begin_totp(ledger: Ledger, asker: Asker[Principal], *, _: Body[Resumption]) -> Enrolment:
+async def begin_totp(
+    reading: Reading, codes: OneTimeCodes, asker: Asker[Principal], *, _: Body[Resumption]
+) -> Enrolment:
     """Begin to use one-time codes: a seed for your authenticator, shown this once.
 
     It takes your password, and a code if you use them already. Nothing changes until a code of the new seed is
     confirmed, within an hour.
     """
-    begun = await ledger.codes.begin(await oneself(ledger, asker))
+    begun = await codes.begin(await oneself(reading, asker))
     uri = begun.provisioning_uri()
     return Enrolment(secret=begun.secret, uri=uri, qr=_qr(uri))
 
@@ -51,14 +54,16 @@ async def begin_totp(ledger: Ledger, asker: Asker[Principal], *, _: Body[Resumpt
     refusals=(PasswordNeeded, NotFound, BadCode),
     asks=OneTimeCode(code="492039"),
 )
-async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[OneTimeCode]) -> Tagged[Enrolled]:
+async def confirm_totp(
+    reading: Reading, codes: OneTimeCodes, asker: Asker[Principal], *, body: Body[OneTimeCode]
+) -> Tagged[Enrolled]:
     """Confirm the new seed with a code of it; from now on your password takes a code beside it.
 
     The reply shows ten recovery codes, this once: each is good for one login. The code that confirms is good for none.
     """
-    default = await ledger.default_account.id()  # first: once codes are made, nothing may keep them from being shown
-    enrolled, codes = await ledger.codes.confirm(asker, await oneself(ledger, asker), body.code)
-    return Tagged(Enrolled(user=user_document(enrolled, default), recovery_codes=codes), enrolled.revision)
+    default = await reading.default_account.id()  # first: once codes are made, nothing may keep them from being shown
+    enrolled, recovery_codes = await codes.confirm(asker, await oneself(reading, asker), body.code)
+    return Tagged(Enrolled(user=user_document(enrolled, default), recovery_codes=recovery_codes), enrolled.revision)
 
 
 @api.post(
@@ -68,24 +73,24 @@ async def confirm_totp(ledger: Ledger, asker: Asker[Principal], *, body: Body[On
     asks=NewLogin(lifetime="1h"),
 )
 async def log_in(
-    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewLogin], key: IdempotencyKey
+    reading: Reading, issuing: Issuing, asker: Asker[Principal], *, body: Body[NewLogin], key: IdempotencyKey
 ) -> Made[LoggedIn]:
     """Get a token for yourself with your password and one-time code; without a lifetime it lives for eight hours.
 
     It may do all that you may, or only `scopes`. What outlives it, such as a user or a password, takes the password.
     """
-    user = await oneself(ledger, asker)
-    document = user_document(user, await ledger.default_account.id())
+    user = await oneself(reading, asker)
+    document = user_document(user, await reading.default_account.id())
     scopes = asker.scopes if body.scopes is UNSET else body.scopes
     # What somebody holds already is theirs, however strange it is to the catalogue.
-    foreign = await undescribed(ledger, asker, () if body.scopes is UNSET else scopes)
+    foreign = await undescribed(reading, asker, () if body.scopes is UNSET else scopes)
     wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
     def shown(outcome: Outcome, secret: str) -> LoggedIn:
         token = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=None)
         return LoggedIn(user=document, issued=Issued(token=token, secret=secret))
 
-    made = await issue(ledger, asker, wish, key, shown, kind=LoggedIn, foreign=foreign)
+    made = await issuing.issue(asker, wish, key, shown, kind=LoggedIn, unlisted=foreign)
     token = made.issued.token
     return Made(made, token.revision, f"/v1/tokens/{token.id}")
 

@@ -10,8 +10,8 @@ from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.documents.owners import OwnerGiven
 from counterfoil.postgres.users import one_user
 from counterfoil_api.auth.principals import need
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import PasswordNeeded
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.operations.reading import path_type
 
 SELF: Final = "self"
@@ -30,7 +30,7 @@ _GREATEST_NUMBER: Final = 2**63 - 1
 _FORMS: Final = "Name a user by an id, a number such as 2, an e-mail address or the word self."
 
 
-async def permitted_user(ledger: Ledger, asker: Principal, ref: str, *, scope: str) -> User:
+async def permitted_user(reading: Reading, asker: Principal, ref: str, *, scope: str) -> User:
     """The user who is meant, for who holds the scope.
 
     To look at oneself takes none; a token may look at its owner if it may look at its owner's tokens. A user of
@@ -38,12 +38,12 @@ async def permitted_user(ledger: Ledger, asker: Principal, ref: str, *, scope: s
     """
     if asker.lacks(scope):
         # Whoever is meant: that somebody else may not be seen does not tell whether there is such a user.
-        found = await _meant(ledger, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
+        found = await _meant(reading, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
         if found is None or asker.owner != owner_of(found.id):
             need(asker, scope)
         else:
             return found
-    return await _found(ledger, asker, ref)
+    return await _found(reading, asker, ref)
 
 
 def is_oneself(asker: Principal, ref: str) -> bool:
@@ -51,20 +51,20 @@ def is_oneself(asker: Principal, ref: str) -> bool:
     return asker.actor.kind == "user" and ref.lower() in (SELF, str(asker.actor.id))
 
 
-async def oneself(ledger: Ledger, asker: Principal) -> User:
+async def oneself(reading: Reading, asker: Principal) -> User:
     """The user who gave their password; no token is good for what this is asked for."""
     if asker.actor.kind != "user":
         raise PasswordNeeded
-    return await _found(ledger, asker, SELF)
+    return await _found(reading, asker, SELF)
 
 
-async def user_meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
+async def user_meant(reading: Reading, asker: Principal, ref: str) -> User | None:
     """The user of the asker's account who is meant, removed ones among them; None if nobody is named so.
 
     An e-mail address is a person's: by their own everybody names themselves, others take the scope users.read.
     """
     try:
-        found = await _meant(ledger, asker, ref)
+        found = await _meant(reading, asker, ref)
     except BadReference:  # in a body or a query that is no path which is not there
         return None
     if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
@@ -75,7 +75,7 @@ async def user_meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
     return found
 
 
-async def owner_meant(ledger: Ledger, asker: Principal, given: OwnerGiven) -> Owner | None:
+async def owner_meant(reading: Reading, asker: Principal, given: OwnerGiven) -> Owner | None:
     """On whose behalf a token is to act; None if that is a user and nobody is named so.
 
     An id is taken as it is: the door looks whether it is that of a user, and what became of them.
@@ -85,20 +85,20 @@ async def owner_meant(ledger: Ledger, asker: Principal, given: OwnerGiven) -> Ow
         return owner
     if owner.user is not None:
         return owner_of(owner.user)
-    found = await user_meant(ledger, asker, given.id)
+    found = await user_meant(reading, asker, given.id)
     return None if found is None else owner_of(found.id)
 
 
-async def _found(ledger: Ledger, asker: Principal, ref: str) -> User:
-    found = await _meant(ledger, asker, ref)
+async def _found(reading: Reading, asker: Principal, ref: str) -> User:
+    found = await _meant(reading, asker, ref)
     if found is None:
         raise NotFound
     return found
 
 
-async def _meant(ledger: Ledger, asker: Principal, ref: str) -> User | None:
+async def _meant(reading: Reading, asker: Principal, ref: str) -> User | None:
     named = _named(asker, ref)
-    return None if named is None else await one_user(ledger.readers, asker.account, named)
+    return None if named is None else await one_user(reading.pool, asker.account, named)
 
 
 def _named(asker: Principal, ref: str) -> UUID | int | str | None:

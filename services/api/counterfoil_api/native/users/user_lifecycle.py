@@ -11,10 +11,12 @@ from counterfoil.core.subjects.user_commands import ChangePassword, DisableUser,
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.token_changes import Ending, Resumption, Revocation
 from counterfoil.documents.users import NewPassword, UserDocument, UserWithPassword
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.handling.answering import answered
+from counterfoil_api.auth.passwords import Passwords
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import PasswordNeeded
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.tokens import children
 from counterfoil_api.native.users.references import SELF, UserRef, is_oneself, oneself, permitted_user
 from counterfoil_api.native.users.showing import user_document
@@ -36,7 +38,8 @@ _LEAVE = Revocation(reason="On leave until spring.")
     asks=_LEAVE,
 )
 async def disable_user(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     user: UserRef,
@@ -45,14 +48,15 @@ async def disable_user(
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Refuse a user, and every token that acts on their behalf, until they are enabled."""
-    found = await permitted_user(ledger, asker, user, scope="users.disable")
+    found = await permitted_user(reading, asker, user, scope="users.disable")
     command = DisableUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
-    return await changed(ledger, command, key)
+    return await changed(reading, writing, command, key)
 
 
 @api.post("/v1/users/{user}/enable", executes=(EnableUser,), scope="users.disable")
 async def enable_user(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     user: UserRef,
@@ -61,9 +65,9 @@ async def enable_user(
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
     """Accept a user again, and their tokens, but for those that were revoked meanwhile."""
-    found = await permitted_user(ledger, asker, user, scope="users.disable")
+    found = await permitted_user(reading, asker, user, scope="users.disable")
     command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=if_match)
-    return await changed(ledger, command, key)
+    return await changed(reading, writing, command, key)
 
 
 @api.post(
@@ -74,7 +78,9 @@ async def enable_user(
     asks=Ending(reason="Left the company."),
 )
 async def remove_user(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
+    access_log: AccessLog,
     asker: Asker[Principal],
     *,
     user: UserRef,
@@ -91,17 +97,19 @@ async def remove_user(
     `tokens.revoke`) a job revokes it and their own tokens, and all that those made. So it does for a user who was
     removed before. With `dry_run` nothing is changed, and the reply says what would be.
     """
-    found = await permitted_user(ledger, asker, user, scope="users.remove")
+    found = await permitted_user(reading, asker, user, scope="users.remove")
     command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
     maker = children.Maker(found.id, f"user:{found.id}", owner_of(found.id))
     if body.with_children and not body.dry_run:
-        both, made = await children.ended_with(ledger, asker, maker, body, command)
-        return await changed(ledger, both, key, made)  # an answer that is kept names the job that was accepted
+        both, made = await children.ended_with(reading, asker, maker, body, command)
+        return await changed(
+            reading, writing, both, key, made
+        )  # an answer that is kept names the job that was accepted
     if body.dry_run:
-        document = user_document(found, await ledger.default_account.id())
+        document = user_document(found, await reading.default_account.id())
     else:
-        document = (await changed(ledger, command, key)).body
-    made = await children.shown(ledger, asker, maker, body)
+        document = (await changed(reading, writing, command, key)).body
+    made = await children.shown(reading, access_log, asker, maker, body)
     return Tagged(replace(document, children=made), document.revision)
 
 
@@ -113,7 +121,9 @@ async def remove_user(
     asks=NewPassword(),
 )
 async def change_password(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
+    passwords: Passwords,
     asker: Asker[Principal],
     *,
     user: UserRef,
@@ -127,21 +137,21 @@ async def change_password(
     shown this once. It ends no token, neither those of a login: revoke them (`/v1/revocations`).
     """
     if user == SELF or is_oneself(asker, user):
-        found = await oneself(ledger, asker)
+        found = await oneself(reading, asker)
     else:
-        found = await permitted_user(ledger, asker, user, scope="users.reset")
+        found = await permitted_user(reading, asker, user, scope="users.reset")
     password = chosen(body.password, found.name or "")
     command = ChangePassword(
         account=asker.account, id=found.id, by=asker, revisions=if_match,
-        password_hash=await ledger.passwords.hashed(password, asker.account),
+        password_hash=await passwords.hashed(password, asker.account),
     )  # fmt: skip
-    made_up, default = password if body.password is None else None, await ledger.default_account.id()
+    made_up, default = password if body.password is None else None, await reading.default_account.id()
 
     def shown(outcome: Outcome) -> UserWithPassword:
         return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
 
     holds_secret = made_up is not None
-    changed = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    changed = await writing.reply(command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
     return Tagged(changed, changed.user.revision)
 
 
@@ -153,7 +163,8 @@ async def change_password(
     refusals=(PasswordNeeded,),
 )
 async def remove_totp(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     user: UserRef,
@@ -166,8 +177,8 @@ async def remove_totp(
     Your own takes no scope, but your password and a code. The recovery codes open nothing any more.
     """
     if user == SELF or is_oneself(asker, user):
-        found = await oneself(ledger, asker)
+        found = await oneself(reading, asker)
     else:
-        found = await permitted_user(ledger, asker, user, scope="users.reset")
+        found = await permitted_user(reading, asker, user, scope="users.reset")
     command = RemoveTotp(account=asker.account, id=found.id, by=asker, revisions=if_match)
-    return await changed(ledger, command, key)
+    return await changed(reading, writing, command, key)

@@ -28,12 +28,14 @@ from counterfoil.documents.tokens import ChildrenDocument
 from counterfoil.documents.users import NewUser, UserChanges, UserDocument, UserPage, UserWithPassword
 from counterfoil.postgres.timeline import events_of
 from counterfoil.postgres.users import UserFilter, users_of
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.actors import names
-from counterfoil_api.handling.answering import answered
 from counterfoil_api.handling.described import refuse_undescribed
-from counterfoil_api.ledger import Ledger
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
 from counterfoil_api.native.tokens.showing import event_document
 from counterfoil_api.native.users.references import UserRef, permitted_user
 from counterfoil_api.native.users.showing import user_document
@@ -73,7 +75,13 @@ class HappeningQuery(Given, frozen=True, kw_only=True):
     asks=NewUser(email="ada@example.org", role="operator"),
 )
 async def create_user(
-    ledger: Ledger, asker: Asker[Principal], *, body: Body[NewUser], key: IdempotencyKey
+    reading: Reading,
+    writing: Writing,
+    passwords: Passwords,
+    asker: Asker[Principal],
+    *,
+    body: Body[NewUser],
+    key: IdempotencyKey,
 ) -> Made[UserWithPassword]:
     """Add a user.
 
@@ -82,45 +90,45 @@ async def create_user(
     """
     need(asker, "users.create")
     password = chosen(body.password, checked_email(body.email))
-    await refuse_undescribed(ledger, asker, body.scopes)
+    await refuse_undescribed(reading, asker, body.scopes)
     command = CreateUser(
         account=asker.account, id=uuid7(), by=asker, email=body.email,
-        role=body.role, scopes=body.scopes, password_hash=await ledger.passwords.hashed(password, asker.account),
+        role=body.role, scopes=body.scopes, password_hash=await passwords.hashed(password, asker.account),
     )  # fmt: skip
-    made_up, default = password if body.password is None else None, await ledger.default_account.id()
+    made_up, default = password if body.password is None else None, await reading.default_account.id()
 
     def shown(outcome: Outcome) -> UserWithPassword:
         return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
 
     holds_secret = made_up is not None
-    made = await answered(ledger, command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    made = await writing.reply(command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
 @api.get("/v1/users", scope="users.read", refusals=(BadText,))
-async def list_users(ledger: Ledger, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
+async def list_users(reading: Reading, asker: Asker[Principal], *, query: Query[UserQuery]) -> UserPage:
     """List the users of the account."""
     need(asker, "users.read")
     wanted = UserFilter(role=query.role, status=query.status, email=query.email)
     question: list[Any] = ["users by creation", wanted]
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
-    found = await users_of(ledger.readers, asker.account, wanted, after=after, limit=query.limit + 1)
+    found = await users_of(reading.pool, asker.account, wanted, after=after, limit=query.limit + 1)
     page = found[: query.limit]
     more = (
-        ledger.cursors.made(asker.account, question, [page[-1].created_at, page[-1].id])
+        reading.cursors.made(asker.account, question, [page[-1].created_at, page[-1].id])
         if len(found) > query.limit
         else None
     )
-    default = await ledger.default_account.id()
+    default = await reading.default_account.id()
     return UserPage(items=[user_document(user, default) for user in page], next_cursor=more)
 
 
 @api.get("/v1/users/{user}", scope="users.read")
-async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: UserRef) -> Tagged[UserDocument]:
+async def get_user(reading: Reading, asker: Asker[Principal], *, user: UserRef) -> Tagged[UserDocument]:
     """Look at a user; at oneself without any scope."""
-    found = await permitted_user(ledger, asker, user, scope="users.read")
-    return Tagged(user_document(found, await ledger.default_account.id()), found.revision)
+    found = await permitted_user(reading, asker, user, scope="users.read")
+    return Tagged(user_document(found, await reading.default_account.id()), found.revision)
 
 
 @api.patch(
@@ -130,7 +138,8 @@ async def get_user(ledger: Ledger, asker: Asker[Principal], *, user: UserRef) ->
     asks=UserChanges(role="auditor"),
 )
 async def update_user(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     asker: Asker[Principal],
     *,
     user: UserRef,
@@ -143,33 +152,33 @@ async def update_user(
     Scopes are replaced as a whole. Nobody changes a user who may do more than they do, or gives one more. Tokens that
     act on the user's behalf, and their bearers, do no more than the user from this answer on.
     """
-    found = await permitted_user(ledger, asker, user, scope="users.update")
+    found = await permitted_user(reading, asker, user, scope="users.update")
     if body.scopes is not UNSET:
-        await refuse_undescribed(ledger, asker, body.scopes)
+        await refuse_undescribed(reading, asker, body.scopes)
     command = UpdateUser(
         account=asker.account, id=found.id, by=asker, revisions=if_match, email=body.email, role=body.role,
         scopes=body.scopes,
     )  # fmt: skip
-    return await changed(ledger, command, key)
+    return await changed(reading, writing, command, key)
 
 
 @api.get("/v1/users/{user}/events", scope="users.read")
 async def list_user_events(
-    ledger: Ledger, asker: Asker[Principal], *, user: UserRef, query: Query[HappeningQuery]
+    reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, user: UserRef, query: Query[HappeningQuery]
 ) -> EventPage:
     """List what happened to a user."""
-    found = await permitted_user(ledger, asker, user, scope="users.read")
+    found = await permitted_user(reading, asker, user, scope="users.read")
     question: list[Any] = ["user events", found.id]
-    place = None if query.cursor is None else ledger.cursors.place(asker.account, question, query.cursor)
+    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
     after = 0 if place is None else msgspec.convert(place[0], int)
     facts = await events_of(
-        ledger.readers, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
+        reading.pool, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
     )  # fmt: skip
     page = facts[: query.limit]
     if asker.owner != owner_of(found.id):  # who reads the log of others is told of in the log
-        await ledger.witness.tell(asker, "events", shown=len(page))
-    more = ledger.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
-    known = await names(ledger, asker, (fact.by.id for fact in page))
+        await access_log.tell(asker, "events", shown=len(page))
+    more = reading.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
+    known = await names(reading, asker, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
 
@@ -179,16 +188,17 @@ def chosen(given: str | None, email: str) -> str:
 
 
 async def changed(
-    ledger: Ledger,
+    reading: Reading,
+    writing: Writing,
     command: SubjectCommand | AllOrNothing,
     key: Retry | None,
     children: ChildrenDocument | UnsetType = UNSET,
 ) -> Tagged[UserDocument]:
     """The user after a command, with their revision, and what is known of what they made."""
-    default = await ledger.default_account.id()
+    default = await reading.default_account.id()
 
     def shown(outcome: Outcome) -> UserDocument:
         return replace(user_document(outcome.state, default), children=children)
 
-    document = await answered(ledger, command, key, shown, kind=UserDocument, holds_secret=False)
+    document = await writing.reply(command, key, shown, kind=UserDocument, holds_secret=False)
     return Tagged(document, document.revision)

@@ -1,4 +1,4 @@
-"""A reading of the log: who reads which log from where on, what of it they want, and what of it they see."""
+"""A request of the log: who reads which log from where on, what of it they want, and what of it they see."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,12 @@ from counterfoil.core.refusals import OperatorOnly
 from counterfoil.core.subjects import KINDS
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import LogFilter, Window, head_of, window
+from counterfoil.settings import Settings
+from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.principals import need
 from counterfoil_api.events.lines import Sight, sight_of
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.http.errors import BeyondLog, CredentialsInQuery, InvalidRequest
-from counterfoil_api.ledger import Ledger
 from counterfoil_api.native.account.actor_references import actor_meant
 from counterfoil_api.native.account.periods import period_of
 from counterfoil_api.native.events.documents import LATEST, LogQuery
@@ -27,15 +29,15 @@ _FILTERS: Final = ("token", "user", "subject", "kind", "type", "actor", "since",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One reading, as it was when it began."""
+class LogRequest:
+    """One request, as it was when it began."""
 
     asker: Principal
     account: UUID | None
     """Whose log; None is that of all accounts, which has positions of its own."""
     after: int
     head: int
-    """Where the log ended when the reading began."""
+    """Where the log ended when the request began."""
     wanted: LogFilter
     sight: Sight
     filters: tuple[str, ...]
@@ -43,30 +45,30 @@ class Reading:
     tokens: tuple[UUID, ...]
     """Those that were asked for by name."""
 
-    async def window(self, ledger: Ledger, *, after: int, limit: int) -> Window:
+    async def window(self, reading: Reading, *, after: int, limit: int) -> Window:
         """Read on."""
-        return await window(ledger.readers, self.account, after=after, until=self.head, filter=self.wanted, limit=limit)
+        return await window(reading.pool, self.account, after=after, until=self.head, filter=self.wanted, limit=limit)
 
-    async def tell(self, ledger: Ledger, *, last: int, shown: int = 0) -> None:
+    async def tell(self, access_log: AccessLog, *, last: int, shown: int = 0) -> None:
         """Have it in the log that this is read, before anything is shown."""
-        await ledger.witness.tell_log(
+        await access_log.tell_log(
             self.asker, first=self.after + 1, last=last, shown=shown, filters=self.filters, tokens=self.tokens,
             whole=self.account is None,
         )  # fmt: skip
 
-    def note(self, ledger: Ledger, *, first: int, last: int, shown: int) -> None:
+    def note(self, access_log: AccessLog, *, first: int, last: int, shown: int) -> None:
         """Count what was shown since."""
-        ledger.witness.note_log(self.asker, first=first, last=last, shown=shown, whole=self.account is None)
+        access_log.note_log(self.asker, first=first, last=last, shown=shown, whole=self.account is None)
 
 
-async def reading_of(ledger: Ledger, asker: Principal, query: LogQuery) -> Reading:
+async def request_of(reading: Reading, settings: Settings, asker: Principal, query: LogQuery) -> LogRequest:
     """What is asked for, or the refusal that says why it is not read."""
     need(asker, "audit.read")
-    if query.accounts and asker.account != ledger.settings.operator_account:
+    if query.accounts and asker.account != settings.operator_account:
         raise OperatorOnly
     account = None if query.accounts else asker.account
-    wanted = await _filter(ledger, asker, query)
-    head = await head_of(ledger.readers, account)
+    wanted = await _filter(reading, asker, query)
+    head = await head_of(reading.pool, account)
     after = head if query.after == LATEST else int(query.after)
     if after > head:
         raise BeyondLog(
@@ -74,23 +76,23 @@ async def reading_of(ledger: Ledger, asker: Principal, query: LogQuery) -> Readi
             " read beyond it before, the database is an older copy.",
             head=head,
         )
-    return Reading(
+    return LogRequest(
         asker=asker, account=account, after=after, head=head, wanted=wanted, sight=sight_of(asker),
         filters=tuple(name for name in _FILTERS if getattr(query, name)),
         tokens=(wanted.subject,) if query.token and wanted.subject else (),
     )  # fmt: skip
 
 
-async def _filter(ledger: Ledger, asker: Principal, query: LogQuery) -> LogFilter:
+async def _filter(reading: Reading, asker: Principal, query: LogQuery) -> LogFilter:
     if len([each for each in (query.token, query.user, query.subject) if each is not None]) > 1:
         raise InvalidRequest("State one of token, user and subject, not several.", where="query", field="subject")
     _refuse_unknown(query.kind, KINDS, field="kind")
     _refuse_unknown(query.type, _TYPES, field="type")
     period = period_of(query)
-    now = await database_time(ledger.readers)
-    actor = None if query.actor is None else await _meant(ledger, asker, query, query.actor, field="actor")
+    now = await database_time(reading.pool)
+    actor = None if query.actor is None else await _meant(reading, asker, query, query.actor, field="actor")
     return LogFilter(
-        subject=await _subject(ledger, asker, query), kinds=query.kind, types=query.type,
+        subject=await _subject(reading, asker, query), kinds=query.kind, types=query.type,
         actors=() if actor is None else (actor,), since=_fixed(period.since, now, field="since"),
         until=_fixed(period.until, now, field="until"),
     )  # fmt: skip
@@ -117,23 +119,23 @@ def _fixed(moment: Moment | None, now: datetime, *, field: str) -> datetime | No
         ) from None
 
 
-async def _subject(ledger: Ledger, asker: Principal, query: LogQuery) -> UUID | None:
+async def _subject(reading: Reading, asker: Principal, query: LogQuery) -> UUID | None:
     if query.token is not None:
         if not is_reference(query.token):
             raise CredentialsInQuery(
                 "A token is named by its id, its number or `self`, such as token=7. If this was its secret, treat it as"
                 " leaked: no query string is a place for it."
             )
-        return await _meant(ledger, asker, query, query.token, field="token")
+        return await _meant(reading, asker, query, query.token, field="token")
     if query.user is not None:
-        return await _meant(ledger, asker, query, query.user, field="user")
+        return await _meant(reading, asker, query, query.user, field="user")
     return query.subject
 
 
-async def _meant(ledger: Ledger, asker: Principal, query: LogQuery, ref: str, *, field: str) -> UUID:
+async def _meant(reading: Reading, asker: Principal, query: LogQuery, ref: str, *, field: str) -> UUID:
     """The id of the token or the user that a filter names; across accounts only an id is a name."""
     if query.accounts is None:
-        return await actor_meant(ledger, asker, ref if field == "actor" else f"{field}:{ref}", field=field)
+        return await actor_meant(reading, asker, ref if field == "actor" else f"{field}:{ref}", field=field)
     try:
         return UUID(ref)
     except ValueError:

@@ -1,0 +1,146 @@
+"""What handlers issue tokens with, in every API: each plain secret is in one reply and nowhere else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.secret import Secret, SecretShape
+from counterfoil.core.subjects.token.commands import Change, Create, Rotate
+from counterfoil.core.subjects.token.state import Token
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome
+from counterfoil.uses.issue import NATIVE, Wish, creation, fresh_secret
+from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil_api.handling.described import Undescribed, undescribed
+from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.writing import Writing
+from counterfoil_api.limits.seen_secrets import Marks
+from counterfoil_api.operations.retries import Retry
+
+T = TypeVar("T")
+Render = Callable[[Outcome, str], T]
+"""Makes the reply of the outcome and the plain secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """How a token gets a new secret; see `Rotate`."""
+
+    shape: SecretShape | None = None
+    grace_seconds: int = 0
+    previous_until: datetime | None = None
+    ends_previous: bool = False
+    lifetime: str | None = None
+    expires_at: datetime | None = None
+    forgets_use: bool = False
+    revisions: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """Issues tokens and gives them new secrets."""
+
+    reading: Reading
+    writing: Writing
+    seen_secrets: Marks
+    thresholds: tuple[int, ...]
+
+    async def issue(
+        self,
+        asker: Principal,
+        wish: Wish,
+        retry: Retry | None,
+        render: Render[T],
+        *,
+        kind: type[T],
+        also: Callable[[UUID], tuple[Change, ...]] = lambda _: (),
+        unlisted: Undescribed | None = None,
+    ) -> T:
+        """Issue a token, and in the same transaction carry out the changes that `also` returns for its id.
+
+        Vendors' clients cannot state networks and limits, so a token of a dialect has those of its creator. A caller
+        that has looked up which scopes the catalogue does not describe passes them as `unlisted`.
+        """
+        if wish.dialect != NATIVE:
+            bounds = asker.bounds
+            wish = replace(wish, networks=bounds.networks, rate_limit=bounds.rate_limit, max_uses=bounds.max_uses)
+        if unlisted is None:
+            unlisted = await undescribed(self.reading, asker, wish.scopes)
+        token_id, secret = uuid7(), fresh_secret(wish.owner, wish.shape)
+        command = self._creation(asker, wish, token_id, secret, unlisted)
+        return await self._with_secret(command, secret, retry, render, kind=kind, also=also(token_id))
+
+    async def issue_trusting(
+        self,
+        asker: Principal,
+        wish: Wish,
+        retry: Retry | None,
+        render: Callable[[Outcome], T],
+        *,
+        kind: type[T],
+        unlisted: Undescribed,
+    ) -> T:
+        """Issue a token that has a trust instead of a secret."""
+        command = self._creation(asker, wish, uuid7(), None, unlisted)
+        return await self.writing.reply(command, retry, render, kind=kind, holds_secret=False)
+
+    async def rotate(
+        self,
+        asker: Principal,
+        token: Token,
+        retry: Retry | None,
+        render: Render[T],
+        *,
+        kind: type[T],
+        turn: Turn,
+        also: tuple[Change, ...] = (),
+    ) -> T:
+        """Give a token a new secret, and carry out the changes `also` in the same transaction."""
+        secret = fresh_secret(token.owner, turn.shape)
+        command = Rotate(
+            account=asker.account,
+            token_id=token.id,
+            by=asker,
+            secret=self.writing.peppers.minted(secret),
+            grace_seconds=turn.grace_seconds,
+            previous_until=turn.previous_until,
+            ends_previous=turn.ends_previous,
+            lifetime=turn.lifetime,
+            expires_at=turn.expires_at,
+            forgets_use=turn.forgets_use,
+            revisions=turn.revisions,
+        )
+        return await self._with_secret(command, secret, retry, render, kind=kind, also=also)
+
+    def _creation(
+        self, asker: Principal, wish: Wish, token_id: UUID, secret: Secret | None, unlisted: Undescribed
+    ) -> Create:
+        return creation(
+            wish,
+            asker,
+            self.writing.peppers,
+            token_id=token_id,
+            secret=secret,
+            thresholds=self.thresholds,
+            undescribed=unlisted.scopes,
+        )
+
+    async def _with_secret(
+        self,
+        command: Create | Rotate,
+        secret: Secret,
+        retry: Retry | None,
+        render: Render[T],
+        *,
+        kind: type[T],
+        also: tuple[Change, ...],
+    ) -> T:
+        self.seen_secrets.met(SecretGiven(secret.plain))
+        together = AllOrNothing((command, *also)) if also else command
+        return await self.writing.reply(
+            together, retry, lambda outcome: render(outcome, secret.plain), kind=kind, holds_secret=True
+        )
