@@ -7,10 +7,10 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
-from counterfoil.core.refusals import Overloaded, ScopeMissing
+from counterfoil.core.credentials import SecretGiven
+from counterfoil.core.refusals import CredentialsRefused, Overloaded, ScopeMissing
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, SecretGiven
-from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, Form, IdempotencyKey, IfMatch, Query
 from counterfoil_api.operations.replies import Made, Page, Tagged, encode

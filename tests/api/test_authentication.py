@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, SecretGiven, credentials, credentials_of
-from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
+from counterfoil.core.credentials import BearerGiven, SecretGiven
+from counterfoil.core.refusals import CredentialsRefused
+from counterfoil_api.auth.credentials import PasswordGiven, credentials, credentials_of
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated, UnknownScheme
 
 CLIENT = UUID("019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
+from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.core.secret import stands_in
 from counterfoil.logging import scrub
-from counterfoil_api.auth.bearers import Claims, key_ring, public_jwk
-from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil.uses.bearers import Claims, key_ring, public_jwk
 
 ISSUER = "https://tokens.example.org"
 PRIVATE = ec.generate_private_key(ec.SECP256R1())

@@ -12,8 +12,8 @@ from aiohttp import ClientSession
 from api.frozen import Freezing, freezing
 from api.service import Caller, founded, served, settings_for
 from api.test_service import answered
+from counterfoil.uses import signing_keys
 from counterfoil_api.application import make_app, routes
-from counterfoil_api.auth import signing_keys
 from counterfoil_api.operations.api import Route
 from counterfoil_api.operations.reading import Source
 from counterfoil_dev.postgres import Database

@@ -1,7 +1,7 @@
 """What is counted and marked of credentials, whatever becomes of the peppers meanwhile."""
 
+from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.secret import Peppers, mint
-from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
 from counterfoil_api.limits.known import digest_of
 
 

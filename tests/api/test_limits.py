@@ -15,12 +15,12 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from api.service import served, settings_for
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import NIL
 from counterfoil.core.secret import Peppers
 from counterfoil.postgres.connection import Pool
 from counterfoil.uses.attempts import Attempts
 from counterfoil_api.application import make_app
-from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.limits import counting
 from counterfoil_api.limits.counters import PATIENCE_SECONDS, PREFIX, Tally, open_tally

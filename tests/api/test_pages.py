@@ -7,8 +7,8 @@ from types import MappingProxyType
 import pytest
 from aiohttp import ClientSession, web
 
-from api.service import served
 from api.sample_app import Shelf
+from api.service import served
 from counterfoil.core.refusals import NotFound, Refusal
 from counterfoil_api.auth.credentials import PresentedCredentials, approach_of
 from counterfoil_api.http.cross_site import is_cross_site

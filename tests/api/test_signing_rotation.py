@@ -14,19 +14,19 @@ from api.service import Caller, served, settings_for
 from api.test_bearers import CLAIMS, ISSUER
 from core.stories import NOON
 from counterfoil.core.principal import NIL, SYSTEM
+from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, SigningKey
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.signing_keys import StoredRing, stored_ring
 from counterfoil.settings import BadSetting
+from counterfoil.uses import signing_keys
+from counterfoil.uses.bearers import key_ring
 from counterfoil.uses.key_encryption import Sealing
 from counterfoil.uses.rotate_keys import due
+from counterfoil.uses.signing_keys import Keys
 from counterfoil_api.application import make_app
-from counterfoil_api.auth import signing_keys
-from counterfoil_api.auth.bearers import key_ring
-from counterfoil_api.auth.signing_keys import Keys
-from counterfoil_api.http.errors import CredentialsRefused
 from counterfoil_dev.postgres import Database
 
 SEALING = Sealing(b"k" * 32)

@@ -25,7 +25,7 @@ from counterfoil.postgres.numbers import Numbers
 from counterfoil.postgres.token_row import COLUMNS, token_of
 from counterfoil.settings import Settings
 from counterfoil.uses.last_used import Uses
-from counterfoil_api.auth.verification import Sources
+from counterfoil.uses.verify import Sources
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers

@@ -9,14 +9,15 @@ import msgspec
 from aiohttp import web
 from uuid_utils.compat import uuid7
 
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import NotFound, Refusal, ScopeMissing
 from counterfoil.core.secret import HEX, SecretShape
 from counterfoil.core.subjects.token.commands import Create, Revoke
 from counterfoil.postgres.listing import Filter, page_of
-from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
+from counterfoil.uses.verify import Sources
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import need
-from counterfoil_api.auth.verification import Sources
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing

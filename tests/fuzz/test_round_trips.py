@@ -11,10 +11,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from counterfoil.core import codec, duration, imported_secrets, scopes, secret
+from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.cursor import BadCursor
 from counterfoil.core.subjects import account
 from counterfoil.settings import Settings
-from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, SecretGiven, credentials
+from counterfoil_api.auth.credentials import PasswordGiven, credentials
 from counterfoil_api.http.addresses import Proxies, address_of
 from counterfoil_api.native.forward_auth.demand import Demand, demand_of
 from counterfoil_api.operations.etags import etag, expectation

@@ -25,6 +25,6 @@ def test_readers_that_are_gone_leave_the_table() -> None:
 
 def test_a_reader_is_found_by_what_it_calls() -> None:
     found = set(readers())
-    assert {"counterfoil.core.duration:length", "counterfoil_api.auth.bearers:KeyRing.claims_of"} < found
+    assert {"counterfoil.core.duration:length", "counterfoil.uses.bearers:KeyRing.claims_of"} < found
     assert {"counterfoil_api.native.tokens.references:found", "counterfoil.core.codec:entry_of"} < found
     assert len(found) > 60

@@ -7,7 +7,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from counterfoil_api.auth import bearers, credentials
+from counterfoil.core.refusals import CredentialsRefused
+from counterfoil.uses import bearers
+from counterfoil_api.auth import credentials
 from counterfoil_api.auth.issuers import assertion
 from counterfoil_api.auth.issuers.keys import key_set_of
 from counterfoil_api.dialects.register import client_headers
@@ -16,7 +18,6 @@ from counterfoil_api.http.errors import (
     AssertionRefused,
     CredentialsInQuery,
     CredentialsMissing,
-    CredentialsRefused,
     CredentialsRepeated,
     InvalidPrecondition,
     InvalidRequest,
@@ -59,8 +60,12 @@ WEB: dict[str, Parser] = {
         oneof(f"Bearer {SECRET}", f"Bearer {BEARER}", f"Basic {BASIC}"),
         (CredentialsRefused, UnknownScheme),
         tuple(
-            f"counterfoil_api.auth.credentials:{name}"
-            for name in ("token", "client_secret", "password_of", "_user_and_password", "is_id", "is_visible")
+            f"{module}:{name}"
+            for module, names in (
+                ("counterfoil_api.auth.credentials", ("password_of", "_user_and_password")),
+                ("counterfoil.core.credentials", ("token", "client_secret", "is_id", "is_visible")),
+            )
+            for name in names
         ),
         known=("Bearer ", "Basic ", "Basic YTph"),
     ),
@@ -156,11 +161,11 @@ WEB: dict[str, Parser] = {
     "counterfoil_api.auth.issuers.keys:key_set_of": Parser(
         key_set_of, st.just(JWKS), (ValueError,), in_bytes=True, known=('{"keys":[', '{"keys":[{"kty":"RSA","n":"')
     ),
-    "counterfoil_api.auth.bearers:KeyRing.claims_of": Parser(
+    "counterfoil.uses.bearers:KeyRing.claims_of": Parser(
         RING.claims_of,
         st.just(BEARER),
         (CredentialsRefused,),
-        ("counterfoil_api.auth.bearers:KeyRing.may_know", "counterfoil_api.auth.bearers:_s_of"),
+        ("counterfoil.uses.bearers:KeyRing.may_know", "counterfoil.uses.bearers:_s_of"),
         known=(BEARER.partition(".")[0] + ".", BEARER[:-2]),
     ),
 }

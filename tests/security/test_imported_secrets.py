@@ -17,8 +17,8 @@ from api.user_fixtures import person
 from counterfoil.core.secret import mint
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.settings import Settings
+from counterfoil.uses.secret_formats import SecretFormats
 from counterfoil_api.application import make_app
-from counterfoil_api.auth.secret_formats import SecretFormats
 from counterfoil_dev.postgres import Database
 
 IMPORT = "/v1/tokens/import"

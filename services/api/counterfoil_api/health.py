@@ -7,16 +7,17 @@ from typing import Literal
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from counterfoil.core.refusals import Misconfigured, Overloaded
+from counterfoil.core.credentials import BearerGiven, SecretGiven
+from counterfoil.core.refusals import CredentialsRefused, Misconfigured, Overloaded
 from counterfoil.postgres import liveness
 from counterfoil.postgres.log_state import log_state
 from counterfoil.settings import Settings
+from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
-from counterfoil_api.auth.verification import Sources
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused
+from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.limits.limits import Limits
 from counterfoil_api.metrics import Census, exposition, gauge
 from counterfoil_api.operations.api import Api

@@ -16,6 +16,7 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── TokenExpired, TokenSuspended, TokenRevoked, SecretRetired
     │   ├── SecretEnded, OwnerDisabled, CallerGone, UsesExhausted
     │   └── TrustRefused, AlreadyAccepted, MakerGone
+    ├── CredentialsRefused the credentials cannot be a token's, or are a bearer that is not good
     ├── Forbidden          the caller is known but may not
     │   ├── BeyondCaller, BeyondOwner, ScopeMissing, RenewsItself, OperatorOnly
     │   └── BeyondAudience, BeyondPolicy, NetworkForbidden, TokenNetworkForbidden
@@ -187,6 +188,10 @@ class AlreadyAccepted(Denied):
 
 class MakerGone(Denied):
     """Whoever stated this token's trust is disabled, gone, suspended or expired; state its trust again (PATCH)."""
+
+
+class CredentialsRefused(Refusal):
+    """These credentials are not valid, or no longer valid."""
 
 
 class Forbidden(Refusal):

@@ -11,44 +11,16 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from counterfoil.core.bounds import Address
-from counterfoil.core.imported_secrets import looks_signed
+from counterfoil.core.credentials import ID, Given, client_secret, is_id, token
+from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.core.secret import stands_in
 from counterfoil_api.http.addresses import client_of
-from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated, UnknownScheme
 
 OTP_HEADER = "X-Authorization-OTP"
 _LONGEST = 8_192
-_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_IN_ACCOUNT = re.compile(rf"({_ID.pattern})/(?P<email>.*)")
-# More than the b64token of RFC 6750: secrets that were imported are made of whatever their makers liked.
+_IN_ACCOUNT = re.compile(rf"({ID.pattern})/(?P<email>.*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_VISIBLE = re.compile(r"[!-~]+")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SecretGiven:
-    """A token's secret: as Bearer, as the password of an empty user, or of the token's own id (`client`).
-
-    Where an OAuth client may have form-encoded it, `plain` is the decoded text and `raw` the text as it was sent:
-    either may be the secret of `client`.
-    """
-
-    plain: str
-    client: UUID | None = None
-    raw: str | None = None
-
-    @property
-    def readings(self) -> tuple["SecretGiven", ...]:
-        """What the secret may be, in the order in which it is looked up: one text, or the decoded and the sent one."""
-        decoded = SecretGiven(self.plain, self.client)
-        return (decoded,) if self.raw is None else (decoded, SecretGiven(self.raw, self.client))
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class BearerGiven:
-    """A signed bearer, as it was exchanged."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,7 +32,7 @@ class PasswordGiven:
     account: UUID | None = None
 
 
-Credentials = SecretGiven | BearerGiven | PasswordGiven
+Credentials = Given | PasswordGiven
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -128,13 +100,6 @@ def credentials(header: str, pair: Pair = basic) -> Credentials:
     raise UnknownScheme
 
 
-def token(text: str) -> SecretGiven | BearerGiven:
-    """A bearer is a signed JSON object (RFC 7515 compact form); secrets, from wherever, are other visible text."""
-    if not is_visible(text):
-        raise CredentialsRefused
-    return BearerGiven(text) if looks_signed(text) else SecretGiven(text)
-
-
 def _user_and_password(value: str) -> tuple[str, str]:
     try:
         text = base64.b64decode(value, validate=True).decode()
@@ -147,25 +112,8 @@ def _user_and_password(value: str) -> tuple[str, str]:
     return user, password
 
 
-def is_id(text: str) -> bool:
-    """Say whether a text has the form of a token's id."""
-    return _ID.fullmatch(text) is not None
-
-
-def is_visible(text: str) -> bool:
-    """Say whether a text has only characters that a secret may have."""
-    return _VISIBLE.fullmatch(text) is not None
-
-
 def password_of(login: str, password: str) -> PasswordGiven:
     """What somebody logs in with: an e-mail address, outside the default account after ACCOUNT/."""
     if named := _IN_ACCOUNT.fullmatch(login):
         return PasswordGiven(named["email"], password, UUID(named[1]))
     return PasswordGiven(login, password)
-
-
-def client_secret(client: str, secret: str) -> SecretGiven:
-    """A token's id and its secret."""
-    if not is_id(client) or not is_visible(secret):
-        raise CredentialsRefused
-    return SecretGiven(secret, UUID(client))

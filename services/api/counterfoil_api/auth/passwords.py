@@ -8,7 +8,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from counterfoil.core.password import one_spelling
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import NetworkForbidden, Overloaded
+from counterfoil.core.refusals import CredentialsRefused, NetworkForbidden, Overloaded
 from counterfoil.core.subjects.user import User, principal_of
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.users import KnownUser, rehash, user_by_email
@@ -17,7 +17,7 @@ from counterfoil_api.auth.default_account import DefaultAccount
 from counterfoil_api.auth.hashing import HashingTurns, to_its_end
 from counterfoil_api.auth.login_attempts import LoginAttempt, LoginTurns
 from counterfoil_api.auth.one_time import OneTimeCodes
-from counterfoil_api.http.errors import CredentialsRefused, OtpRequired
+from counterfoil_api.http.errors import OtpRequired
 
 
 class Passwords:

@@ -14,11 +14,13 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace as with_fields
 
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
     BadText,
     BeyondCaller,
     BeyondPolicy,
+    CredentialsRefused,
     LifetimeRequired,
     NotFound,
     Refusal,
@@ -30,7 +32,7 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
-from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, SecretGiven, approach_of
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, approach_of
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.times import milliseconds
@@ -94,11 +96,11 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     basic = request.headers["Authorization"][:6].lower() == "basic "
     match approach.credentials:
         case SecretGiven() if not basic or asked != _EXCHANGE:
-            raise complaints.CredentialsRefused(
+            raise CredentialsRefused(
                 "A token is not usable directly; exchange it for a bearer token at /v1/tokens/exchange."
             )
         case PasswordGiven() if asked != _CREATE:
-            raise complaints.CredentialsRefused("A password can only create a token, which is exchanged for a bearer.")
+            raise CredentialsRefused("A password can only create a token, which is exchanged for a bearer.")
     return PresentedCredentials(approach.credentials, approach.otp, approach.address, audience=_AUDIENCE, as_owner=True)
 
 
@@ -204,7 +206,7 @@ async def exchange_token(
     given = approach.credentials
     if not isinstance(given, SecretGiven):
         await callers.judge(approach)
-        raise complaints.CredentialsRefused("Send the token as the password of an empty user.")
+        raise CredentialsRefused("Send the token as the password of an empty user.")
     wanted = BearerRequest(audience=(f"{exchanging.settings.public_url}{_AUDIENCE}",), address=approach.address)
     bought = await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
     return BearerDocument(token=bought.text)

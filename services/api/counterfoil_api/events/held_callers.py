@@ -22,8 +22,8 @@ from counterfoil.core.subjects.token.state import ALONE, Context
 from counterfoil.postgres import caller_recheck
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.liveness import database_time
-from counterfoil_api.auth.bearers import KeyRing
-from counterfoil_api.auth.signing_keys import Keys
+from counterfoil.uses.bearers import KeyRing
+from counterfoil.uses.signing_keys import Keys
 
 Key = tuple[UUID, UUID]
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from counterfoil.core.refusals import Overloaded
 from counterfoil.postgres.connection import Pool
 from counterfoil.uses.repeating import Repeating
-from counterfoil_api.auth.signing_keys import Keys
+from counterfoil.uses.signing_keys import Keys
 from counterfoil_api.events.feeds import Feeds
 from counterfoil_api.events.held_callers import HeldCaller, gone
 from counterfoil_api.events.log_watch import LogWatch

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
 from counterfoil.core.secret import Secret, SecretShape
 from counterfoil.core.subjects.token.commands import Change, Create, Rotate
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.uses.issue import NATIVE, Wish, creation, fresh_secret
-from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.handling.described import Undescribed, undescribed
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing

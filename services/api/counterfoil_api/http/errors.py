@@ -10,7 +10,6 @@ Complaint
 ├── CredentialsRepeated      more than one set of them
 ├── CredentialsMissing       nobody is asking
 ├── UnknownScheme            somebody is, in a way that we do not know
-├── CredentialsRefused       somebody is, but we do not believe them
 ├── OtpRequired              somebody is, but a password alone is not enough for them
 ├── PasswordNeeded           a token asks for what takes a password
 ├── CrossSite                a browser asks for a change, with the login it keeps, on behalf of another site's page
@@ -94,10 +93,6 @@ class CredentialsMissing(Complaint):
 
 class UnknownScheme(Complaint):
     """The Authorization header must use the Bearer or the Basic scheme."""
-
-
-class CredentialsRefused(Complaint):
-    """These credentials are not valid, or no longer valid."""
 
 
 class OtpRequired(Complaint):

@@ -91,7 +91,7 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
         errors.OtpRequired: Kind(401, "otp-required", "One-time code required", _INVALID),
         # RFC 6750 3.1: who asked in another way was not told which there are, and has made no error yet.
         errors.UnknownScheme: Kind(401, "unknown-scheme", "Unsupported authentication scheme", _MISSING),
-        errors.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
+        refusals.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
         refusals.UnknownSecret: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
         refusals.TokenExpired: Kind(401, "token-expired", "The token has expired", _INVALID),
         refusals.TokenSuspended: Kind(401, "token-suspended", "The token is suspended", _INVALID),

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.emails import canonical
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Refusal, UnknownSecret
@@ -12,10 +13,10 @@ from counterfoil.core.subjects.token.state import good_until, stands_for_its_own
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user
-from counterfoil_api.auth.bearers import chain, header_of
-from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, PresentedCredentials, SecretGiven
+from counterfoil.uses.bearers import chain, header_of
+from counterfoil.uses.verify import Found, Sources, believed, refuse_audience, refuse_networks
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.passwords import Passwords
-from counterfoil_api.auth.verification import Found, Sources, believed, refuse_audience, refuse_networks
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.limits.limits import Limits

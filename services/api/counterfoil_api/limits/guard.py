@@ -13,8 +13,10 @@ from math import ceil
 from typing import Final, TypeVar
 from uuid import UUID
 
+from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.principal import NIL
 from counterfoil.core.refusals import (
+    CredentialsRefused,
     Denied,
     Forbidden,
     Refusal,
@@ -24,10 +26,9 @@ from counterfoil.core.refusals import (
     UnknownSecret,
 )
 from counterfoil.uses.attempts import Attempts
-from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, PresentedCredentials, SecretGiven
-from counterfoil_api.auth.verification import Given
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.http.addresses import network_of
-from counterfoil_api.http.errors import CredentialsRefused, RateLimited
+from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.limits.expiring_map import ExpiringMap
 from counterfoil_api.limits.known import Known, plain_hash

@@ -3,10 +3,10 @@
 from typing import Final
 from uuid import UUID
 
+from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.principal import NIL
 from counterfoil.core.secret import Peppers
-from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
-from counterfoil_api.auth.verification import Given, Sources, could_be_secret, look
+from counterfoil.uses.verify import Sources, could_be_secret, look
 from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000

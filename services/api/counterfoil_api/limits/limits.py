@@ -8,7 +8,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.settings import Settings
 from counterfoil.uses.attempts import Attempts
 from counterfoil.uses.counted_uses import CountedUses
-from counterfoil_api.auth.verification import Sources
+from counterfoil.uses.verify import Sources
 from counterfoil_api.limits.counters import Tally, open_tally
 from counterfoil_api.limits.guard import Guard
 from counterfoil_api.limits.known import Known

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import Final
 
-from counterfoil_api.auth.credentials import SecretGiven
+from counterfoil.core.credentials import SecretGiven
 from counterfoil_api.limits.counters import Tally
 from counterfoil_api.limits.counting import MARK, MARKED
 from counterfoil_api.limits.expiring_map import ExpiringMap

@@ -10,6 +10,7 @@ import msgspec
 from counterfoil.core.refusals import (
     Busy,
     CallerChanged,
+    CredentialsRefused,
     KeyReused,
     NetworkForbidden,
     OutcomeUnknown,
@@ -97,7 +98,7 @@ _AWAY: tuple[type[Refusal], ...] = (Busy, Overloaded)
 _ASKING: tuple[type[Refusal], ...] = (
     errors.CredentialsMissing,
     errors.UnknownScheme,
-    errors.CredentialsRefused,
+    CredentialsRefused,
     errors.CredentialsRepeated,
     errors.OtpRequired,
     errors.RateLimited,

@@ -5,9 +5,10 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from counterfoil.core.credentials import token
 from counterfoil.core.refusals import OutcomeUnknown, Refusal
 from counterfoil.core.secret import URL_SAFE, SecretShape
-from counterfoil_api.auth.credentials import PresentedCredentials, token
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated

@@ -6,20 +6,21 @@ import msgspec
 from msgspec import UNSET
 
 from counterfoil.core.bounds import Address
+from counterfoil.core.credentials import token
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import NotFound
+from counterfoil.core.refusals import CredentialsRefused, NotFound
 from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.core.subjects.token.state import is_session
 from counterfoil.postgres.listing import one
 from counterfoil.postgres.liveness import database_time
-from counterfoil_api.auth.credentials import PresentedCredentials, password_of, token
+from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
 from counterfoil_api.dialects.logins import Kind, begin, log_in
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.http.errors import CredentialsMissing, OtpRequired, RateLimited
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.reading import Body, ClientAddress, Headers, Maybe
 from counterfoil_api.operations.replies import JSON, Page

@@ -8,21 +8,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from counterfoil.core.credentials import BearerGiven, SecretGiven, token
+from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.core.secret import HEX, SecretShape
 from counterfoil.idempotency import Attempt
-from counterfoil_api.auth.credentials import (
-    BearerGiven,
-    PasswordGiven,
-    PresentedCredentials,
-    SecretGiven,
-    credentials_of,
-    token,
-)
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, credentials_of
 from counterfoil_api.dialects.cloudflare.documents import Result
 from counterfoil_api.dialects.cloudflare.errors import CloudflareErrors
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.http.addresses import client_of
-from counterfoil_api.http.errors import CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme
+from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated, UnknownScheme
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.retries import Retry, asked, by_key

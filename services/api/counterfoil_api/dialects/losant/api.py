@@ -59,7 +59,7 @@ class LosantErrors(DialectErrors):
 def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     approach = approach_of(request)
     if isinstance(approach.credentials, PasswordGiven):
-        raise errors.CredentialsRefused("A password is good at /auth/user alone; send the token that it gives.")
+        raise refusals.CredentialsRefused("A password is good at /auth/user alone; send the token that it gives.")
     return PresentedCredentials(approach.credentials, address=approach.address, as_owner=True)
 
 

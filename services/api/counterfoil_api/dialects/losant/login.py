@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from counterfoil.core.refusals import BeyondCaller
+from counterfoil.core.refusals import BeyondCaller, CredentialsRefused
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.dialects.logins import Kind, begin
 from counterfoil_api.dialects.losant.api import NAME, api
@@ -12,7 +12,7 @@ from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
 from counterfoil_api.dialects.losant.scopes import kept, of_login
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
-from counterfoil_api.http.errors import CredentialsRefused, OtpRequired, RateLimited
+from counterfoil_api.http.errors import OtpRequired, RateLimited
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.reading import Body, ClientAddress
 

@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from counterfoil.core.credentials import token
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.secret import HEX, SecretShape
-from counterfoil_api.auth.credentials import PresentedCredentials, token
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.virtuozzo.methods import PREFIX
 from counterfoil_api.http.addresses import client_of

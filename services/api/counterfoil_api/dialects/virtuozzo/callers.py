@@ -2,7 +2,7 @@
 
 from counterfoil.core.bounds import Address
 from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.refusals import ScopeMissing
+from counterfoil.core.refusals import CredentialsRefused, ScopeMissing
 from counterfoil.core.subjects.token.state import is_session
 from counterfoil.core.subjects.user import User
 from counterfoil.postgres.listing import Listed, one
@@ -13,7 +13,7 @@ from counterfoil_api.auth.principals import reach
 from counterfoil_api.dialects.virtuozzo.methods import scope_of
 from counterfoil_api.dialects.virtuozzo.parameters import Change
 from counterfoil_api.handling.reading import Reading
-from counterfoil_api.http.errors import CredentialsRefused, PasswordNeeded
+from counterfoil_api.http.errors import PasswordNeeded
 
 
 async def within(reading: Reading, asker: Principal, method: str, scope: str) -> Owner | None:

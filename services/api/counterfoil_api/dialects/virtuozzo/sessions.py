@@ -3,7 +3,7 @@
 from typing import Final
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import NotFound, ScopeMissing
+from counterfoil.core.refusals import CredentialsRefused, NotFound, ScopeMissing
 from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.listing import Filter, Listed, numbered_page
@@ -18,7 +18,7 @@ from counterfoil_api.dialects.virtuozzo.parameters import Nothing, SessionsToEnd
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest, OtpRequired, RateLimited
+from counterfoil_api.http.errors import InvalidRequest, OtpRequired, RateLimited
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.reading import Asker, ClientAddress, Fields
 

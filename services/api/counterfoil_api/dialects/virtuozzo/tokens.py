@@ -14,6 +14,7 @@ from counterfoil.core.refusals import (
     BeyondCaller,
     BeyondOwner,
     BeyondPolicy,
+    CredentialsRefused,
     KeyTooShort,
     NotFound,
     RenewsItself,
@@ -37,7 +38,7 @@ from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, To
 from counterfoil_api.dialects.virtuozzo.templates import template_named
 from counterfoil_api.handling.issuing import Issuing, Turn
 from counterfoil_api.handling.reading import Reading
-from counterfoil_api.http.errors import CredentialsRefused, InvalidRequest, PasswordNeeded
+from counterfoil_api.http.errors import InvalidRequest, PasswordNeeded
 from counterfoil_api.operations.reading import Asker, ClientAddress, Fields, IdempotencyKey
 
 _PATH: Final = "/users/authentication/rest"

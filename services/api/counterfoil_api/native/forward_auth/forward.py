@@ -15,8 +15,8 @@ from counterfoil.core.bounds import Address
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.scopes import missing
 from counterfoil.settings import Settings
+from counterfoil.uses.verify import Found, Sources, believed, refuse_audience, refuse_networks
 from counterfoil_api.auth.credentials import PresentedCredentials
-from counterfoil_api.auth.verification import Found, Sources, believed, refuse_audience, refuse_networks
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
 from counterfoil_api.http.problems import kind_of

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from counterfoil.core.refusals import (
+    CredentialsRefused,
     NetworkForbidden,
     OwnerDisabled,
     Refusal,
@@ -19,7 +20,6 @@ from counterfoil.core.refusals import (
 )
 from counterfoil_api.http.errors import (
     CredentialsMissing,
-    CredentialsRefused,
     HeadersTooLarge,
     MalformedRequest,
     NotVerified,

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from multidict import CIMultiDictProxy
 
-from counterfoil_api.auth.credentials import BearerGiven, PasswordGiven, SecretGiven, client_secret, credentials_of
-from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil.core.credentials import BearerGiven, SecretGiven, client_secret
+from counterfoil.core.refusals import CredentialsRefused
+from counterfoil_api.auth.credentials import PasswordGiven, credentials_of
 
 Proof = SecretGiven | BearerGiven
 

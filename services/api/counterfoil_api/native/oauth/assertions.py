@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from counterfoil.core.refusals import Denied
+from counterfoil.core.credentials import BearerGiven
+from counterfoil.core.refusals import CredentialsRefused, Denied
 from counterfoil.postgres.lookup import Trusting
-from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials
+from counterfoil.uses.verify import Sources
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.issuers import Issuers
 from counterfoil_api.auth.issuers.assertion import read
-from counterfoil_api.auth.verification import Sources
-from counterfoil_api.http.errors import AssertionRefused, CredentialsRefused, ExchangeRefused, InvalidRequest
+from counterfoil_api.http.errors import AssertionRefused, ExchangeRefused, InvalidRequest
 from counterfoil_api.native.oauth.token_requests import ID_TOKEN, JWT, TokenRequest
 from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, IssuedBearer, with_assertion
 

@@ -10,18 +10,10 @@ from urllib.parse import unquote_plus
 
 from aiohttp import web
 
+from counterfoil.core.credentials import SecretGiven, client_secret, is_id, is_visible
 from counterfoil.core.refusals import Refusal
 from counterfoil_api.auth.conventions import SCHEMES
-from counterfoil_api.auth.credentials import (
-    Credentials,
-    PresentedCredentials,
-    SecretGiven,
-    approach_of,
-    basic,
-    client_secret,
-    is_id,
-    is_visible,
-)
+from counterfoil_api.auth.credentials import Credentials, PresentedCredentials, approach_of, basic
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsRepeated
 from counterfoil_api.operations.conventions import Conventions

@@ -7,13 +7,12 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from counterfoil.core.credentials import token
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import Denied
-from counterfoil_api.auth.bearers import Act
-from counterfoil_api.auth.credentials import token
+from counterfoil.core.refusals import CredentialsRefused, Denied
+from counterfoil.uses.bearers import Act
+from counterfoil.uses.verify import Found, Sources, find
 from counterfoil_api.auth.principals import need
-from counterfoil_api.auth.verification import Found, Sources, find
-from counterfoil_api.http.errors import CredentialsRefused
 from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
 from counterfoil_api.native.oauth.oauth_errors import OAUTH

@@ -5,12 +5,13 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from counterfoil.core.credentials import BearerGiven, token
 from counterfoil.core.principal import Principal
-from counterfoil_api.auth.credentials import BearerGiven, token
+from counterfoil.core.refusals import CredentialsRefused
+from counterfoil.uses.verify import Sources, note_use
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.auth.verification import Sources, note_use
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.http.errors import CredentialsRefused, UnsupportedTokenType
+from counterfoil_api.http.errors import UnsupportedTokenType
 from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.native.tokens.revoke_by_secret import end, opened_by

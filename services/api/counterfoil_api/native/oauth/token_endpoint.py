@@ -7,15 +7,15 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType, structs
 
 from counterfoil.core.bounds import Address
+from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadScope, BeyondAudience, Denied
+from counterfoil.core.refusals import BadScope, BeyondAudience, CredentialsRefused, Denied
 from counterfoil.core.subjects.token.commands import Exchange
-from counterfoil_api.auth.credentials import BearerGiven, PresentedCredentials, SecretGiven
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.issuers import Issuers
 from counterfoil_api.http.errors import (
     AssertionRefused,
     CredentialsMissing,
-    CredentialsRefused,
     CredentialsRepeated,
     ExchangeRefused,
     IssuerUnavailable,

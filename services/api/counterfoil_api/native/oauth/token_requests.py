@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from counterfoil.core.credentials import BearerGiven, SecretGiven, token
 from counterfoil.core.refusals import BadScope
 from counterfoil.documents.bearers import BearerDocument
-from counterfoil_api.auth.credentials import BearerGiven, SecretGiven, token
 from counterfoil_api.http.errors import InvalidRequest, TargetRefused
 from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET
 

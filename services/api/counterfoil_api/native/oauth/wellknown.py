@@ -8,9 +8,9 @@ from aiohttp import web
 
 from counterfoil.core.refusals import Overloaded
 from counterfoil.settings import Settings
-from counterfoil_api.auth.bearers import PublicJwk
+from counterfoil.uses.bearers import PublicJwk
+from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.verification import Sources
 from counterfoil_api.native.oauth.token_requests import CLIENT, EXCHANGE
 from counterfoil_api.operations.api import Api, Mount
 

@@ -4,13 +4,13 @@ from uuid import UUID
 
 from msgspec import UNSET
 
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.duration import seconds
-from counterfoil.core.refusals import BadDuration
+from counterfoil.core.refusals import BadDuration, CredentialsRefused
 from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil.documents.bearers import BearerDocument, ExchangeRequest
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
-from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.tokens.examples import BEARER, EXCHANGE
 from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, with_secret

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core import imported_secrets
 from counterfoil.core.bounds import UNBOUNDED, Address, Bounds
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.events import Created, Event, Fact, Subject
 from counterfoil.core.imported_secrets import ALGORITHMS, Algorithm, ImportedDigest, ImportedSecret
 from counterfoil.core.owners import spelt
@@ -41,10 +42,9 @@ from counterfoil.postgres.owner_quotas import rooms
 from counterfoil.postgres.users import one_user
 from counterfoil.settings import Settings
 from counterfoil.uses.issue import Wish, creation
+from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.credentials import SecretGiven
 from counterfoil_api.auth.principals import need
-from counterfoil_api.auth.verification import Sources
 from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing

@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.duration import seconds
 from counterfoil.core.events import Rotated
 from counterfoil.core.principal import Actor, Owner, Principal
@@ -37,10 +38,10 @@ from counterfoil.documents.tokens import Issued, TokenDocument
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
 from counterfoil.uses.issue import Wish
+from counterfoil.uses.verify import Sources, look, refuse_networks
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.credentials import PresentedCredentials, SecretGiven
+from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.auth.verification import Sources, look, refuse_networks
 from counterfoil_api.handling.described import undescribed
 from counterfoil_api.handling.issuing import Issuing, Turn
 from counterfoil_api.handling.reading import Reading

@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.settings import Settings
+from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
-from counterfoil_api.auth.verification import Sources
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import InvalidRequest, RateLimited

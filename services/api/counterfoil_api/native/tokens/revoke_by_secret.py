@@ -3,12 +3,12 @@
 import asyncio
 from typing import Final
 
+from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import SecretEnded, SecretRetired, TokenRevoked
 from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.postgres.lookup import Seen
-from counterfoil_api.auth.credentials import SecretGiven
-from counterfoil_api.auth.verification import Found, Sources, could_be_secret, look
+from counterfoil.uses.verify import Found, Sources, could_be_secret, look
 from counterfoil_api.handling.writing import Writing
 
 _FOR_GOOD: Final = (TokenRevoked, SecretRetired, SecretEnded)

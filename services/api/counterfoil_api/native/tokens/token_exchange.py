@@ -9,19 +9,19 @@ from msgspec import structs
 from uuid_utils.compat import uuid7
 
 from counterfoil.core.bounds import Address
+from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.events import Exchanged
 from counterfoil.core.principal import Actor, Principal
-from counterfoil.core.refusals import Busy, Denied, Refusal, Unavailable, Uncounted, UnknownSecret
+from counterfoil.core.refusals import Busy, CredentialsRefused, Denied, Refusal, Unavailable, Uncounted, UnknownSecret
 from counterfoil.core.subjects.token.commands import Exchange, ExchangeSecret, Held
 from counterfoil.core.trust import Assertion, matched
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.lookup import Trusting
 from counterfoil.settings import Settings
-from counterfoil_api.auth.bearers import Act, Claims, chain
-from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
-from counterfoil_api.auth.verification import Sources, believed, find, refuse_networks
+from counterfoil.uses.bearers import Act, Claims, chain
+from counterfoil.uses.verify import Sources, believed, find, refuse_networks
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.http.errors import CredentialsRefused, ExchangeRefused
+from counterfoil_api.http.errors import ExchangeRefused
 from counterfoil_api.limits.limits import Limits
 
 MOST_ACTORS: Final = 8

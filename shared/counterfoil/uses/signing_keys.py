@@ -9,17 +9,16 @@ from typing import Final
 import structlog
 
 from counterfoil.core.principal import NIL, SYSTEM
-from counterfoil.core.refusals import Refusal, StaleRevision, Unavailable
+from counterfoil.core.refusals import CredentialsRefused, Refusal, StaleRevision, Unavailable
 from counterfoil.core.subjects.signing_key_events import LengthenBearers, PublishKey
 from counterfoil.core.subjects.signing_keys import RING, Ring
 from counterfoil.door import Door
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.gather import Gather
 from counterfoil.postgres.signing_keys import StoredRing, stored_ring
+from counterfoil.uses.bearers import Claims, KeyRing, PublicJwk, key_ring, public_key
 from counterfoil.uses.key_encryption import Sealing
 from counterfoil.uses.rotate_keys import due
-from counterfoil_api.auth.bearers import Claims, KeyRing, PublicJwk, key_ring, public_key
-from counterfoil_api.http.errors import CredentialsRefused
 
 log = structlog.get_logger()
 

@@ -9,21 +9,18 @@ from datetime import datetime
 from uuid import UUID
 
 from counterfoil.core.bounds import Address, admits
-from counterfoil.core.refusals import Denied, NetworkForbidden, TokenNetworkForbidden, UnknownSecret
+from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
+from counterfoil.core.refusals import CredentialsRefused, Denied, NetworkForbidden, TokenNetworkForbidden, UnknownSecret
 from counterfoil.core.scopes import meet
 from counterfoil.core.secret import Peppers
 from counterfoil.core.subjects.token.state import good_until, refusal_for, used_up
 from counterfoil.postgres.lookup import Lookup, Seen
+from counterfoil.uses.bearers import Act, Claims, chain
 from counterfoil.uses.last_used import Uses
+from counterfoil.uses.pepper_sync import PepperSync
 from counterfoil.uses.redigest import Redigest
-from counterfoil_api.auth.bearers import Act, Claims, chain
-from counterfoil_api.auth.credentials import BearerGiven, SecretGiven
-from counterfoil_api.auth.pepper_sync import PepperSync
-from counterfoil_api.auth.secret_formats import Recognised, SecretFormats
-from counterfoil_api.auth.signing_keys import Keys
-from counterfoil_api.http.errors import CredentialsRefused
-
-Given = SecretGiven | BearerGiven
+from counterfoil.uses.secret_formats import Recognised, SecretFormats
+from counterfoil.uses.signing_keys import Keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from counterfoil_api.http.errors import CredentialsRefused
+from counterfoil.core.refusals import CredentialsRefused
 
 _RULES = jws.JWSRegistry(algorithms=["ES256"])
 # A signature is r and s, 64 bytes: its last base64 character carries two bits, and the other four are zero.
