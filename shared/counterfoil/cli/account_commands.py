@@ -117,7 +117,7 @@ def _show_events(events: Sequence[AccountEvent]) -> None:
 
 def _of(event: AccountEvent) -> str:
     named = event.data.get("scope") or (event.private or {}).get("name")
-    return f"{event.subject.kind} {named}" if named and event.subject.number is None else actor_of(event.subject)
+    return f"{event.subject.kind} {named}" if named and not event.subject.number else actor_of(event.subject)
 
 
 def _changed(event: AccountEvent) -> str:

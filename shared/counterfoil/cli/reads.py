@@ -11,7 +11,7 @@ from counterfoil.cli.options import WHOSE, AsJson, Credentials, Limit, Since, Un
 from counterfoil.cli.reading import listed
 from counterfoil.cli.showing import actor_of, time_of
 from counterfoil.cli.tables import table
-from counterfoil.client.reads import LogRange, Reading
+from counterfoil.client.documents import LogRange, Reading
 
 
 def reads(

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from msgspec import UNSET, UnsetType
+
 from counterfoil.cli.errors import printable, remark, warn
 from counterfoil.cli.output import json_of, say, say_json
 from counterfoil.cli.tables import table
@@ -31,15 +33,15 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
                         ("expires", f"in {span(timedelta(seconds=value.expires_in))}")])  # fmt: skip
     if isinstance(value, Issued) and not as_json:
         remark(_afterwards(value))
-        if value.ended_early is not None:
+        if value.ended_early is not UNSET:
             remark(f"An earlier secret, which was to be good until {time_of(value.ended_early)}, has ended now.")
     if isinstance(value, Token | Issued):
         _warn_of(value if isinstance(value, Token) else value.token)
 
 
-def show_children(children: Children | None, maker: str, *, as_json: bool) -> None:
+def show_children(children: Children | UnsetType, maker: str, *, as_json: bool) -> None:
     """Say what was made by whoever is ended: what lives on, or what ends, and what was left alone."""
-    if as_json or children is None:
+    if as_json or children is UNSET:
         return
     if children.living:
         warn(
@@ -48,9 +50,9 @@ def show_children(children: Children | None, maker: str, *, as_json: bool) -> No
         )
     if children.sample:
         show_planned(children.sample)
-    if children.ending is not None and children.revocation is None:
+    if children.ending is not UNSET and children.revocation is UNSET:
         remark(f"Nothing was changed. {children.ending:,} tokens that it made, at any depth, would end with it.")
-    if children.revocation is not None:
+    if children.revocation is not UNSET:
         remark(
             f"{children.ending:,} tokens that it made, at any depth, are being revoked; watch it with:"
             f" counterfoil token revocations watch {children.revocation}"
@@ -85,7 +87,7 @@ def _afterwards(issued: Issued) -> str:
 
 
 def _warn_of(token: Token) -> None:
-    if token.status != "active" or token.expires_at is None or token.as_of is not None:
+    if token.status != "active" or token.expires_at is None or token.as_of is not UNSET:
         return
     left, lifetime = token.expires_at - datetime.now(UTC), token.expires_at - token.created_at
     if left < min(_NEAR, lifetime / 4):  # an hour's token is not near its end from its first minute on
@@ -118,7 +120,7 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("previous secret", f"good until {time_of(until)}" if (until := token.previous_secret_until) else ""),
         ("reason", token.reason or ""), ("revision", str(token.revision)),
     ]  # fmt: skip
-    if token.as_of is not None:
+    if token.as_of is not UNSET:
         event, subject = token.as_of.decided_by, token.as_of.subject
         whose = "" if subject.kind == "token" else f" of {subject.kind} {subject.id}"
         lines.append(("as of", f"{time_of(at)}, decided by {event.type} (version {event.version}{whose})"))
@@ -178,7 +180,7 @@ def actor_of(actor: Actor) -> str:
     """Return who it is in words, and by the id who has no name any more."""
     if actor.kind == "user" and actor.name:
         return actor.name
-    if actor.number is None:
+    if not actor.number:
         return actor.kind if actor.kind == "system" else f"{actor.kind} {actor.id}"
     return f"{actor.kind} {actor.number} {actor.name or '(erased)'}"
 

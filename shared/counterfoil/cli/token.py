@@ -57,7 +57,7 @@ def _shown(
     else:
         show(value, as_json=as_json)
     if not isinstance(value, Bearer):
-        for advice in (value if isinstance(value, Token) else value.token).warnings:
+        for advice in (value if isinstance(value, Token) else value.token).warnings or ():
             warn(advice.detail)
 
 

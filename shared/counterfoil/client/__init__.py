@@ -23,8 +23,10 @@ from counterfoil.client.documents import (
     Introspection,
     Issued,
     LoggedIn,
+    LogRange,
     OwnerQuota,
     Policy,
+    Reading,
     Scope,
     ScopeSet,
     Secret,
@@ -49,7 +51,6 @@ from counterfoil.client.failures import (
     Unreachable,
 )
 from counterfoil.client.log import LogEvent, PrivatePart
-from counterfoil.client.reads import LogRange, Reading
 from counterfoil.client.wire import Password
 from counterfoil.core.trust import Trust
 

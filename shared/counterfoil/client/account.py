@@ -6,16 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-import msgspec
-
 from counterfoil.client import spelling
 from counterfoil.client.calls import Calls
 from counterfoil.client.documents import Account, AccountEvent, Attempt, Dialect, OwnerQuota, Policy, Scope, ScopeSet
 from counterfoil.client.wire import Call
-
-
-class _Dialects(msgspec.Struct, frozen=True):
-    items: tuple[Dialect, ...]
+from counterfoil.documents.dialects import DialectList
 
 
 class OwnAccount(Calls):
@@ -30,9 +25,9 @@ class OwnAccount(Calls):
         body = spelling.body(policy=policy, shut_me_out=shut_me_out)
         return spelling.read(await self.change("/v1/account", body, method="PATCH", if_match=if_match), Account)
 
-    async def dialects(self) -> tuple[Dialect, ...]:
+    async def dialects(self) -> list[Dialect]:
         """Return the vendors' APIs that the service can speak."""
-        return spelling.read(await self.wire.ask(Call("GET", "/v1/dialects")), _Dialects).items
+        return spelling.read(await self.wire.ask(Call("GET", "/v1/dialects")), DialectList).items
 
     async def end_secrets(self, *, reason: str) -> Account:
         """End every secret and every bearer of the account at once, this client's own included."""

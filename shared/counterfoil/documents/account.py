@@ -12,7 +12,7 @@ from counterfoil.documents.fields import Given, Lifetime, Name, Span
 Network = Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])]
 
 
-class PolicyDocument(Given, frozen=True, kw_only=True):
+class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What an account asks of its tokens: lifetimes, notices before an expiry, and the networks it is used from.
 
     Nothing of it is retroactive: tokens that live longer already go on to their end. `notices` null means those of
@@ -25,6 +25,10 @@ class PolicyDocument(Given, frozen=True, kw_only=True):
     notices: tuple[Span, ...] | None = None
     networks: tuple[Network, ...] = ()
     catalogue_closed: bool = False
+
+
+class PolicyGiven(PolicyDocument, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The policy to set; a rule that is left out is lifted."""
 
 
 class AccountDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,5 +48,5 @@ class AccountChanges(Given, frozen=True, kw_only=True):
     """What to change; the policy is replaced as a whole. `shut_me_out` allows networks that you are not in."""
 
     name: Name | UnsetType = UNSET
-    policy: PolicyDocument | UnsetType = UNSET
+    policy: PolicyGiven | UnsetType = UNSET
     shut_me_out: bool = False

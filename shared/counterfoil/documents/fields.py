@@ -146,6 +146,11 @@ TrustedValue = Annotated[
 ]
 
 
+def one_of(*words: str) -> Meta:
+    """Describe the words that we answer today; a client of this version reads those of later ones, too."""
+    return Meta(extra_json_schema={"enum": list(words)})
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A body that callers send; a field that we do not know is refused, never just lost."""
 

@@ -1,6 +1,6 @@
 """Imports of tokens from another system: the request and the report."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from counterfoil.documents.fields import (
     Networks,
     RateLimit,
     Scopes,
+    one_of,
 )
 from counterfoil.documents.owners import OwnerGiven
 
@@ -63,7 +64,7 @@ class Imports(Given, frozen=True, kw_only=True):
 class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one of them: imported, already there as it was given, or refused and why."""
 
-    status: Literal["imported", "already", "refused"]
+    status: Annotated[str, one_of("imported", "already", "refused")]
     token: UUID | None = None
     number: int | None = None
     problem: dict[str, Any] | None = None

@@ -1,7 +1,7 @@
 """Tokens and alerts as callers read them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 from uuid import UUID
 
 import msgspec
@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.subjects.token.state import Status
 from counterfoil.documents.events import ActorDocument, EventDocument, SubjectDocument
+from counterfoil.documents.fields import one_of
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.trusts import TrustDocument
 
@@ -27,7 +28,7 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True):
 class WarningDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Something that was done as it was asked for and deserves a second look; a code never changes its meaning."""
 
-    code: Literal["never-expires", "scopes-undescribed"]
+    code: Annotated[str, one_of("never-expires", "scopes-undescribed")]
     detail: str
 
 
@@ -86,7 +87,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
         ActorDocument | None,
         Meta(description="Who stated the trust, or gave it scopes, last: its bearers may no more than they still may."),
     ]
-    status: Status
+    status: Annotated[str, one_of(*get_args(Status))]
     refused: Annotated[
         str | None, Meta(description="The problem that its secret is answered with at this moment; null: it is good.")
     ]
@@ -130,16 +131,17 @@ class TokenPage(msgspec.Struct, frozen=True, kw_only=True):
 class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A token that expires soon or has expired: what will break, and how soon.
 
-    `at` and `threshold_seconds` are null where no notice was raised: a notice counts only for lives that are longer.
+    `at` and `threshold_seconds` are null if no notice was raised; a notice is raised only of longer lifetimes.
     """
 
-    kind: Literal["expiring", "expired"]
+    kind: Annotated[str, one_of("expiring", "expired")]
     at: Annotated[datetime | None, Meta(description="When it was announced.")]
     threshold_seconds: Annotated[int | None, Meta(description="The notice that was crossed; 0 is the expiry.")]
     left_seconds: Annotated[int, Meta(description="Until the expiry; negative when it has passed.")]
     recent_uses: Annotated[int, Meta(description="Verifications of seven days, and one if it was exchanged then.")]
     owner_status: Annotated[
-        Literal["active", "disabled"],
+        str,
+        one_of("active", "disabled"),
         Meta(description="Disabled where the user who owns it is: then nothing breaks unless they are enabled again."),
     ]
     token: TokenDocument

@@ -1,14 +1,14 @@
 """Users: the bodies of requests, and the documents that callers read; no hash, no seed."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.subjects.user_events import Role
-from counterfoil.documents.fields import Email, Given, Lifetime, Name, Password, Scopes
+from counterfoil.documents.fields import Email, Given, Lifetime, Name, Password, Scopes, one_of
 from counterfoil.documents.tokens import ChildrenDocument, Issued
 
 
@@ -56,9 +56,9 @@ class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
     number: int | None
     account: UUID
     email: str | None
-    role: Role
+    role: Annotated[str, one_of(*get_args(Role))]
     scopes: tuple[str, ...]
-    status: Literal["active", "disabled", "removed"]
+    status: Annotated[str, one_of("active", "disabled", "removed")]
     totp: bool
     recovery_codes: int
     created_at: datetime

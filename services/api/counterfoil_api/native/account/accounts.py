@@ -8,7 +8,7 @@ from counterfoil.core.refusals import BadDuration, BadPolicy, NotFound, ShutsYou
 from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.unit_of_work import Outcome
-from counterfoil.documents.account import AccountChanges, AccountDocument, PolicyDocument
+from counterfoil.documents.account import AccountChanges, AccountDocument, PolicyDocument, PolicyGiven
 from counterfoil.documents.token_changes import Revocation
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
@@ -38,7 +38,7 @@ async def get_account(reading: Reading, asker: Asker[Principal]) -> Tagged[Accou
     executes=(ChangeAccount,),
     scope="account.update",
     refusals=(ShutsYouOut,),
-    asks=AccountChanges(policy=PolicyDocument(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
+    asks=AccountChanges(policy=PolicyGiven(max_lifetime="90d", default_lifetime="30d", networks=("192.0.2.0/24",))),
 )
 async def update_account(
     callers: Callers,

@@ -1,6 +1,5 @@
 """From a user's state to the document that callers read."""
 
-from typing import Literal
 from uuid import UUID
 
 from counterfoil.core.subjects.user import User, login_of
@@ -11,10 +10,9 @@ def user_document(state: object, default_account: UUID) -> UserDocument:
     """How a user is shown; those of the default account log in with their e-mail address alone."""
     if not isinstance(state, User):
         raise TypeError("a command about a user ends in one")
-    status: Literal["active", "disabled", "removed"] = state.status  # type: ignore[assignment] # one of these
     return UserDocument(
         id=state.id, number=state.number, account=state.account, email=state.name,
         login=None if state.name is None else login_of(state.name, state.account, default_account), role=state.role,
-        scopes=state.scopes, status=status, totp=state.totp, recovery_codes=len(state.recovery_codes),
+        scopes=state.scopes, status=state.status, totp=state.totp, recovery_codes=len(state.recovery_codes),
         created_at=state.created_at, updated_at=state.updated_at, revision=state.revision,
     )  # fmt: skip
