@@ -60,7 +60,7 @@ async def get_readiness(reading: Reading, sources: Sources, limits: Limits) -> R
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(reading.pool)
         await sources.keys.ring()
-        await sources.pepper_sync.settled()
+        await sources.pepper_sync.ensure_fresh()
         await reading.default_account.id()
         warnings = (await log_state(reading.pool)).warnings
     return Readiness("ready", "shared" if limits.tally.shared else "this process alone", warnings)

@@ -124,7 +124,7 @@ async def _check_keys(keys: Keys, pepper_sync: PepperSync) -> None:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await keys.ring()
-            await pepper_sync.settled()
+            await pepper_sync.ensure_fresh()
     except Misconfigured:
         raise
     except (*LOST, asyncpg.PostgresError, Unavailable) as error:

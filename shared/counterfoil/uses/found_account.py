@@ -50,7 +50,7 @@ from counterfoil.uses.credentials_file import (
 )
 from counterfoil.uses.example_tokens import PASSWORD_BYTES
 from counterfoil.uses.issue import Wish, creation
-from counterfoil.uses.pepper_introduction import settle
+from counterfoil.uses.pepper_sync import introduce_peppers
 
 FIRST_LIFETIME: Final = "365d"
 """Of the first token, unless another is stated: for nine months it may issue tokens that live for 90 days."""
@@ -133,7 +133,7 @@ async def _execute(settings: Settings, charter: Charter) -> None:
     connection, peppers = await connect(settings.database_url), Peppers(settings.peppers)
     async with Door(settings.database_url) as door:
         try:
-            await settle(connection, door, peppers)
+            await introduce_peppers(connection, door, peppers)
         finally:
             await connection.close()
         with suppress(AlreadyExists):  # an earlier try came through, and its answer was lost

@@ -1,23 +1,43 @@
-"""The peppers of this process: held against those that the database knows, and following what becomes of them."""
+"""The peppers of this process, compared with those that the database knows, and kept up to date."""
+
+from __future__ import annotations
 
 from datetime import datetime
 from time import monotonic
 
 import structlog
 
+from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.refusals import Misconfigured
 from counterfoil.core.secret import Peppers
-from counterfoil.core.subjects.peppers import HEARD_SECONDS
+from counterfoil.core.subjects.peppers import HEARD_SECONDS, PEPPER_SET, IntroducePeppers, PepperSet
 from counterfoil.door import Door
-from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.postgres.gather import Gather
-from counterfoil.uses.pepper_introduction import settle
+from counterfoil.postgres.peppers import stored_pepper_set
 
 log = structlog.get_logger()
 
 
+async def introduce_peppers(connection: Connection | Pool, door: Door, peppers: Peppers) -> int:
+    """Introduce new peppers to the database, learn which one signs, and return the version of the set.
+
+    Raises Misconfigured if a number stands for another key, or if the pepper that signs is missing here.
+    """
+    checks = peppers.checks()
+    pepper_set = await stored_pepper_set(connection)
+    if pepper_set is None or pepper_set.lacks(checks):
+        outcome = await door.execute(IntroducePeppers(account=NIL, id=PEPPER_SET, by=SYSTEM, checks=checks))
+        pepper_set = outcome.state if isinstance(outcome.state, PepperSet) else None
+    if pepper_set is None or pepper_set.signing is None:
+        raise TypeError("one pepper signs")
+    pepper_set.refuse_others(checks)
+    peppers.follow(pepper_set.signing.number, pepper_set.retired)
+    return pepper_set.version
+
+
 class PepperSync:
-    """Holds the peppers of this process against those that the database knows."""
+    """Keeps the peppers of this process in step with the database."""
 
     def __init__(self, pool: Pool, door: Door, peppers: Peppers) -> None:
         self._pool = pool
@@ -28,31 +48,31 @@ class PepperSync:
         self._reading: Gather[None, int] = Gather(self._read)
         self._complaint: Misconfigured | None = None
 
-    async def settled(self) -> None:
-        """Return once it is known, as of a moment ago, which pepper signs and which verify."""
+    async def ensure_fresh(self) -> None:
+        """Return once this process knows, as of a moment ago, which pepper signs and which verify."""
         if self._version is None or monotonic() - self._as_of > HEARD_SECONDS:
-            await self._reading.get(None)
+            await self.refresh()
 
-    async def settled_now(self) -> None:
-        """Return once that is known as of now; raise Misconfigured if others may know what this process does not."""
+    async def refresh(self) -> None:
+        """Return once it knows that as of now; raise Misconfigured if it lacks a pepper that others may have."""
         await self._reading.get(None)
 
     async def heard(self, version: int | None, as_of: float, _: datetime) -> None:
-        """Learn at which version they were at a moment of the loop's clock."""
+        """Take note of the set's version at a moment of the loop's clock."""
         if version is None or version != self._version:
-            await self._reading.get(None)
+            await self.refresh()
         else:
             self._as_of = max(self._as_of, as_of)
 
-    def refuse_in_doubt(self) -> None:
-        """Raise Misconfigured if what this process does not know may be known to others."""
+    def refuse_if_incomplete(self) -> None:
+        """Raise Misconfigured if other processes may recognise secrets that this process cannot."""
         if self._complaint is not None:
             raise self._complaint
 
     async def _read(self, _: list[None]) -> dict[None, int]:
         as_of = monotonic()
         try:
-            version = await settle(self._pool, self._door, self._peppers)
+            version = await introduce_peppers(self._pool, self._door, self._peppers)
         except Misconfigured as complaint:
             self._complaint = Misconfigured(complaint.detail)
             self._version = None

@@ -146,13 +146,13 @@ async def _by_secret(sources: Sources, given: SecretGiven, account: UUID | None)
     """The token of the first reading that opens one; where none does, and one could, a missing pepper is a doubt."""
     recognised = [each for reading in given.readings if (each := await sources.recognition.of(reading.plain))]
     for secret in recognised:
-        await sources.pepper_sync.settled()
+        await sources.pepper_sync.ensure_fresh()
         seen = await sources.lookup.by_digests(sources.peppers.digests(secret))
         named = seen is not None and given.client in (None, seen.id) and account in (None, seen.account)
         if seen is not None and seen.presented is not None and named:
             return Found(seen, seen.presented, secret=secret, refusal_for=_refusal_for(seen, seen.presented))
     if recognised:
-        sources.pepper_sync.refuse_in_doubt()
+        sources.pepper_sync.refuse_if_incomplete()
     return None
 
 

@@ -12,7 +12,7 @@ from counterfoil.postgres.connection import LOST, connect
 from counterfoil.postgres.signing_keys import stored_ring
 from counterfoil.settings import Settings
 from counterfoil.uses.key_encryption import Sealing
-from counterfoil.uses.pepper_introduction import settle
+from counterfoil.uses.pepper_sync import introduce_peppers
 
 _PATIENCE_SECONDS: Final = 3.0
 
@@ -23,7 +23,7 @@ async def refuse_wrong_keys(settings: Settings) -> None:
         async with asyncio.timeout(_PATIENCE_SECONDS), Door(settings.database_url) as door:
             connection = await connect(settings.database_url)
             try:
-                await settle(connection, door, Peppers(settings.peppers))
+                await introduce_peppers(connection, door, Peppers(settings.peppers))
                 stored = await stored_ring(connection)
             finally:
                 await connection.close()

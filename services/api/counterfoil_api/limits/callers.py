@@ -35,7 +35,7 @@ class Callers:
     async def authenticate(self, presented: PresentedCredentials) -> Principal:
         """Return the principal who presents these credentials from this address, or raise the refusal."""
         caller = await self.limits.guard.over(presented, lambda: self._believed(presented))
-        await self.sources.pepper_sync.settled()  # for what the caller may mint; malformed credentials cost no query
+        await self.sources.pepper_sync.ensure_fresh()  # for what the caller may mint; malformed credentials cost no query
         await self.limits.allowance.spend(caller, presented.address)
         return caller
 
@@ -69,7 +69,7 @@ class Callers:
             case SecretGiven() | BearerGiven() as given:
                 return await self._by_token(given, presented)
             case PasswordGiven() as given:
-                await self.sources.pepper_sync.settled()  # recovery codes are digested as secrets are
+                await self.sources.pepper_sync.ensure_fresh()  # recovery codes are digested as secrets are
                 return await self.passwords.principal(given, presented)
 
     async def _by_token(self, given: SecretGiven | BearerGiven, presented: PresentedCredentials) -> Principal:

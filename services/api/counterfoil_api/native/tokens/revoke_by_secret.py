@@ -22,7 +22,7 @@ async def opened_by(sources: Sources, given: SecretGiven) -> Found | None:
     """
     found = await look(sources, given)
     if found is None and await could_be_secret(sources, given):
-        await sources.pepper_sync.settled_now()
+        await sources.pepper_sync.refresh()
     return None if found is None or isinstance(found.refusal_for, _FOR_GOOD) else found
 
 

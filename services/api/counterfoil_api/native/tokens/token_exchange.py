@@ -71,7 +71,7 @@ async def with_secret(exchanging: Exchanging, given: SecretGiven, wanted: Bearer
         except (UnknownSecret, CredentialsRefused) as refusal:
             refusals.append(refusal)
     if unknown := next((each for each in refusals if isinstance(each, UnknownSecret)), None):
-        exchanging.sources.pepper_sync.refuse_in_doubt()
+        exchanging.sources.pepper_sync.refuse_if_incomplete()
         raise unknown
     raise refusals[-1]
 
@@ -80,7 +80,7 @@ async def _with_reading(exchanging: Exchanging, given: SecretGiven, wanted: Bear
     secret = await exchanging.sources.recognition.of(given.plain)
     if secret is None:
         raise CredentialsRefused
-    await exchanging.sources.pepper_sync.settled()
+    await exchanging.sources.pepper_sync.ensure_fresh()
     ring = await exchanging.sources.keys.ring()
     command = ExchangeSecret(
         digests=exchanging.sources.peppers.digests(secret),
