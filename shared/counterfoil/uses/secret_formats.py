@@ -1,30 +1,31 @@
-"""Which texts may be a secret: ours by their form; those from elsewhere only once some were imported."""
+"""Which texts may be a secret: ours by their form, others only once any secret was imported."""
 
 import asyncio
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from counterfoil.core.credentials import Given, SecretGiven
 from counterfoil.core.imported_secrets import Algorithm, ImportedSecret, could_be_imported
 from counterfoil.core.secret import Secret, SecretShape, recognised
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.imported_secrets import algorithms
 
 _TRUE_SECONDS: Final = 1.0
-"""For so long a process believes that nothing more was imported; imports of a new kind are answered after that."""
+"""A process may not know of a new kind of import for this long; an import is answered only after that."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class EitherSecret:
-    """A text that may have been made here in a form without a checksum, or have been imported."""
+    """A text that was either made here, in a form without a checksum, or imported."""
 
     own: Secret
-    foreign: ImportedSecret
+    imported: ImportedSecret
 
     @property
     def materials(self) -> tuple[bytes, ...]:
         """What may be digested under a pepper; that of one made here comes first."""
-        return (*self.own.materials, *self.foreign.materials)
+        return (*self.own.materials, *self.imported.materials)
 
     @property
     def stub(self) -> str:
@@ -44,10 +45,10 @@ Recognised = Secret | ImportedSecret | EitherSecret
 
 
 class SecretFormats:
-    """Recognises secrets; what cannot be one is refused before the database is asked for it.
+    """Recognises secrets, so that other text never reaches the database.
 
-    `shapes` are the forms beside ours in which secrets are made here. Until something is imported the database is
-    asked only whether something was, at most once a second.
+    `shapes` are the further forms in which secrets are made here. While no secret is imported, a process asks the
+    database only whether one was, at most once a second.
     """
 
     def __init__(self, pool: Pool, shapes: tuple[SecretShape, ...] = ()) -> None:
@@ -57,6 +58,12 @@ class SecretFormats:
         self._true_until = 0.0
         self._asking = asyncio.Lock()
 
+    async def may_be(self, given: Given) -> bool:
+        """Say whether credentials have the form of a secret; a bearer never has."""
+        return isinstance(given, SecretGiven) and any(
+            [await self.of(reading.plain) is not None for reading in given.readings]
+        )
+
     async def of(self, plain: str) -> Recognised | None:
         """Return the secret that a text may be."""
         if own := recognised(plain):
@@ -65,15 +72,15 @@ class SecretFormats:
             return None
         shaped = self.shaped(plain)
         known = await self._known()
-        foreign = ImportedSecret(plain, known) if known else None
-        return EitherSecret(shaped, foreign) if shaped and foreign else shaped or foreign
+        imported = ImportedSecret(plain, known) if known else None
+        return EitherSecret(shaped, imported) if shaped and imported else shaped or imported
 
     def shaped(self, plain: str) -> Secret | None:
-        """Return the secret that a text would be if it was made here in a form beside ours."""
+        """Return the secret that a text is if it was made here in one of the further forms."""
         return next(filter(None, (shape.recognised(plain) for shape in self._shapes)), None)
 
-    async def settled(self, algorithm: Algorithm) -> None:
-        """Return when every process knows that secrets of this kind were imported, which is so for good."""
+    async def ensure_known(self, algorithm: Algorithm) -> None:
+        """Return when every process knows that secrets of this kind were imported; it never forgets that."""
         while algorithm not in self._since:
             self._true_until = 0.0
             await self._known()
@@ -85,7 +92,7 @@ class SecretFormats:
             async with self._asking:
                 if (now := monotonic()) >= self._true_until:
                     found = await algorithms(self._pool)
-                    # From before the question on: what was imported since is not in the answer.
+                    # Counted from before the query: its answer does not hold what was imported since.
                     self._true_until = now + _TRUE_SECONDS
                     self._since |= dict.fromkeys((each for each in found if each not in self._since), monotonic())
         return tuple(sorted(self._since))

@@ -14,7 +14,7 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.bearers import chain, header_of
-from counterfoil.uses.verify import Found, Sources, believed, refuse_audience, refuse_networks
+from counterfoil.uses.verify import Found, Sources, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.http.addresses import network_of
@@ -35,7 +35,9 @@ class Callers:
     async def authenticate(self, presented: PresentedCredentials) -> Principal:
         """Return the principal who presents these credentials from this address, or raise the refusal."""
         caller = await self.limits.guard.over(presented, lambda: self._believed(presented))
-        await self.sources.pepper_sync.ensure_fresh()  # for what the caller may mint; malformed credentials cost no query
+        await (
+            self.sources.pepper_sync.ensure_fresh()
+        )  # for what the caller may mint; malformed credentials cost no query
         await self.limits.allowance.spend(caller, presented.address)
         return caller
 
@@ -46,7 +48,7 @@ class Callers:
         """
         given = presented.credentials
         if not isinstance(given, PasswordGiven):
-            await self.limits.guard.over(presented, lambda: believed(self.sources, given))
+            await self.limits.guard.over(presented, lambda: verified(self.sources, given))
 
     @asynccontextmanager
     async def judging(self, presented: PresentedCredentials | None) -> AsyncIterator[None]:
@@ -73,7 +75,7 @@ class Callers:
                 return await self.passwords.principal(given, presented)
 
     async def _by_token(self, given: SecretGiven | BearerGiven, presented: PresentedCredentials) -> Principal:
-        found = await believed(self.sources, given)
+        found = await verified(self.sources, given)
         seen = found.seen
         if presented.email is not None:
             await self._refuse_another(seen, presented.email)

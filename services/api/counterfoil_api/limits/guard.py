@@ -20,12 +20,10 @@ from counterfoil.core.refusals import (
     Denied,
     Forbidden,
     Refusal,
-    SecretEnded,
-    SecretRetired,
-    TokenRevoked,
     UnknownSecret,
 )
 from counterfoil.uses.attempts import Attempts
+from counterfoil.uses.verify import FINAL
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.errors import RateLimited
@@ -41,8 +39,6 @@ TRICKLE: Final = Quota(6, 60)
 """Of secrets that nobody has met, so many are still looked up when their network has brought too many."""
 DEAD: Final = Quota(60, 60)
 """So often a dead credential is told that it is, to whoever brings it."""
-_FINAL: Final = (TokenRevoked, SecretRetired, SecretEnded)
-"""Deaths that nothing undoes: of these alone it may be remembered that they happened."""
 _MOST: Final = 10_000
 _TOO_MANY: Final = "Your network sent too many unknown credentials; wait as long as Retry-After says."
 
@@ -134,7 +130,7 @@ class Guard:
         left = await self._quotas.take(f"dead:{self._known.digest(given).hex()[:32]}:{network}", DEAD)
         if left.granted:
             return refusal
-        if isinstance(refusal, _FINAL):
+        if isinstance(refusal, FINAL):
             self._ended.keep(place, refusal, left.seconds)
         return _too_often(refusal, left.seconds)
 

@@ -1,12 +1,13 @@
-"""What may be said of credentials beside whether they are good: a keyed digest of them, and whose they are."""
+"""What is known of credentials besides whether they are good: a keyed digest, and the token they belong to."""
 
 from typing import Final
 from uuid import UUID
 
 from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.principal import NIL
+from counterfoil.core.refusals import Refusal
 from counterfoil.core.secret import Peppers
-from counterfoil.uses.verify import Sources, could_be_secret, look
+from counterfoil.uses.verify import Sources, find
 from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
@@ -14,46 +15,46 @@ _KEPT_SECONDS: Final = 300.0
 
 
 def plain_hash(given: Given) -> int:
-    """What this process knows credentials by: Python's own hash, which is keyed with a secret of the process."""
+    """Return the name of credentials within this process: Python's own hash, which is keyed per process."""
     return hash(_text(given))
 
 
 def digest_of(peppers: Peppers, given: Given) -> bytes:
-    """A keyed digest that stays the same whichever pepper signs: none that is kept, and so none that is re-keyed."""
+    """Return a keyed digest that stays the same whichever pepper signs; the database never holds it."""
     return peppers.hmac(b"credentials", _text(given).encode())
 
 
 def _text(given: Given) -> str:
-    """One text for each of them. However a secret was form-encoded, it is that of the decoded text for this client."""
+    """Return one text for each credential; all form encodings of one client's secret have the same text."""
     if isinstance(given, BearerGiven):
         return given.text
     return given.plain if given.raw is None else f"{given.client} {given.plain}"
 
 
 class Known:
-    """Tells of credentials that were refused."""
+    """Knows which token refused credentials belong to."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._whose: ExpiringMap[int, tuple[UUID, UUID]] = ExpiringMap(_MOST)
 
     async def recognises(self, given: SecretGiven) -> bool:
-        """Say whether a text may be a secret; nothing else is ever looked up."""
-        return await could_be_secret(self._sources, given)
+        """Say whether a text has the form of a secret; no other text is looked up."""
+        return await self._sources.recognition.may_be(given)
 
     def digest(self, given: Given) -> bytes:
-        """What all processes may know them by; without the pepper it leads nowhere."""
+        """Return the name of credentials among all processes; it is useless without the pepper."""
         return digest_of(self._sources.peppers, given)
 
     def belongs(self, given: Given, account: UUID, token: UUID) -> None:
-        """Remember whose a JWT of another issuer is, which no look-up tells."""
+        """Remember which token a JWT of another issuer belongs to; no look-up says so."""
         self._whose.keep(plain_hash(given), (account, token), _KEPT_SECONDS)
 
     async def whose(self, given: Given) -> tuple[UUID, UUID]:
-        """The account and the token that they belong to, which never changes; (NIL, NIL) if to none."""
+        """Return the account and the token that they belong to, which never change; (NIL, NIL) for none."""
         key = plain_hash(given)
         if (found := self._whose.get(key)) is None:
-            shown = await look(self._sources, given)
-            found = (shown.seen.account, shown.seen.id) if shown else (NIL, NIL)
+            token = await find(self._sources, given, despite=(Refusal,), is_use=False)
+            found = (token.seen.account, token.seen.id) if token else (NIL, NIL)
             self._whose.keep(key, found, _KEPT_SECONDS)
         return found

@@ -15,7 +15,7 @@ from counterfoil.core.bounds import Address
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.scopes import missing
 from counterfoil.settings import Settings
-from counterfoil.uses.verify import Found, Sources, believed, refuse_audience, refuse_networks
+from counterfoil.uses.verify import Found, Sources, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
@@ -112,7 +112,7 @@ async def _passed(
 
 
 async def _known(sources: Sources, settings: Settings, demand: Demand, proof: Proof, address: Address | None) -> Found:
-    found = await believed(sources, proof, account=demand.account)
+    found = await verified(sources, proof, account=demand.account)
     refuse_audience(found, demand.audience or settings.public_url)
     await refuse_networks(sources, found, address)
     return found

@@ -8,7 +8,7 @@ from msgspec import Meta
 from counterfoil.core.credentials import BearerGiven, token
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused
-from counterfoil.uses.verify import Sources, note_use
+from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import UnsupportedTokenType
@@ -58,13 +58,11 @@ async def revoke_presented(
         return Done()
     if isinstance(presented, BearerGiven):
         raise UnsupportedTokenType
-    found = await opened_by(sources, presented)
-    if found is None or found.seen.account != asker.account:
+    found = await opened_by(sources, presented, account=asker.account, is_use=True)
+    if found is None:
         reach(asker, "tokens.revoke")
         return Done()
     seen = found.seen
-    if found.refusal_for is None:
-        note_use(sources, found)
     if (asker.actor.kind, asker.actor.id) == ("token", seen.id):
         await end(writing, seen, by=asker, reason=_REASON)
         return Done()

@@ -139,7 +139,7 @@ async def _created(
     outcomes = await asyncio.gather(*(writing.execute(each) for each in commands), return_exceptions=True)
     answers = [_answer(outcome) for outcome in outcomes]
     for algorithm in _algorithms(commands, answers):
-        await sources.recognition.settled(algorithm)
+        await sources.recognition.ensure_known(algorithm)
     _refuse_unfinished(answers)
     # A secret that somebody else imported just now may have been of this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}

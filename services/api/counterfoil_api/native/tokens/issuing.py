@@ -38,7 +38,7 @@ from counterfoil.documents.tokens import Issued, TokenDocument
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
 from counterfoil.uses.issue import Wish
-from counterfoil.uses.verify import Sources, look, refuse_networks
+from counterfoil.uses.verify import Sources, find, refuse_networks
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import reach
@@ -222,8 +222,10 @@ def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> Toke
 async def _recalled(reading: Reading, sources: Sources, approach: PresentedCredentials, retry: Retry | None) -> Issued:
     """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
     given = approach.credentials
-    found = await look(sources, given) if isinstance(given, SecretGiven) else None
-    if found is None or retry is None:
+    if not isinstance(given, SecretGiven) or retry is None:
+        raise SecretRetired
+    found = await find(sources, given, despite=(SecretRetired,), is_use=False)
+    if found is None:
         raise SecretRetired
     await refuse_networks(sources, found, approach.address)
     seen = found.seen

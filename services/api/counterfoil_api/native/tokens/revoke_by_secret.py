@@ -1,40 +1,39 @@
-"""Ending a token by showing its secret."""
+"""Revoke a token whose secret somebody presents."""
 
 import asyncio
-from typing import Final
+from uuid import UUID
 
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import SecretEnded, SecretRetired, TokenRevoked
+from counterfoil.core.refusals import Denied
 from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.postgres.lookup import Seen
-from counterfoil.uses.verify import Found, Sources, could_be_secret, look
+from counterfoil.uses.verify import FINAL, Found, Sources, find
 from counterfoil_api.handling.writing import Writing
 
-_FOR_GOOD: Final = (TokenRevoked, SecretRetired, SecretEnded)
-"""Why a secret will never open anything again, whatever becomes of its token."""
 
+async def opened_by(
+    sources: Sources, given: SecretGiven, *, account: UUID | None = None, is_use: bool = False
+) -> Found | None:
+    """Return the token whose secret this is, unless the secret is dead for good; an expired token can be renewed.
 
-async def opened_by(sources: Sources, given: SecretGiven) -> Found | None:
-    """The token that a secret opens, now or perhaps again: one that is expired or suspended can come back.
-
-    Raises Misconfigured where it may be kept under a pepper that this process lacks: None would be taken for done.
+    Raises Misconfigured if the secret may be kept under a pepper that this process lacks: None would mean "done".
     """
-    found = await look(sources, given)
-    if found is None and await could_be_secret(sources, given):
+    found = await find(sources, given, account=account, despite=(Denied,), is_use=is_use)
+    if found is None and await sources.recognition.may_be(given):
         await sources.pepper_sync.refresh()
-    return None if found is None or isinstance(found.refusal_for, _FOR_GOOD) else found
+    return None if found is None or isinstance(found.refusal, FINAL) else found
 
 
 async def end(writing: Writing, seen: Seen, *, by: Principal, reason: str) -> None:
-    """Revoke a token whose secret was shown, unless it was replaced in the meantime."""
+    """Revoke a token whose secret was presented, unless a rotation replaced that secret in the meantime."""
     await writing.execute(
         Revoke(account=seen.account, token_id=seen.id, by=by, reason=reason, generation=seen.presented)
     )
 
 
 async def end_all(writing: Writing, sources: Sources, secrets: frozenset[str], *, by: Principal, reason: str) -> int:
-    """End whatever these secrets open; returns once all of it is done, and how many there were."""
+    """Revoke every token that one of these secrets opens; return their number once all are revoked."""
     found = await asyncio.gather(*(opened_by(sources, SecretGiven(plain)) for plain in secrets))
     seen = [each.seen for each in found if each is not None]
     opened = {(each.account, each.id, each.presented): each for each in seen}

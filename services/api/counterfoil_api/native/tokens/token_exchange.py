@@ -19,7 +19,7 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.lookup import Trusting
 from counterfoil.settings import Settings
 from counterfoil.uses.bearers import Act, Claims, chain
-from counterfoil.uses.verify import Sources, believed, find, refuse_networks
+from counterfoil.uses.verify import Sources, find, refuse_networks, verified
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import ExchangeRefused
 from counterfoil_api.limits.limits import Limits
@@ -107,7 +107,7 @@ async def _with_reading(exchanging: Exchanging, given: SecretGiven, wanted: Bear
 
 async def with_bearer(exchanging: Exchanging, given: BearerGiven, wanted: BearerRequest) -> IssuedBearer:
     """Buy with a bearer, which has to be as good as for anything else: it, its token, and whoever acts in it."""
-    found = await believed(exchanging.sources, given, account=wanted.actor.account if wanted.actor else None)
+    found = await verified(exchanging.sources, given, account=wanted.actor.account if wanted.actor else None)
     held, seen = found.claims, found.seen
     if held is None:
         raise TypeError("a bearer makes claims")
