@@ -18,10 +18,6 @@ from uses.sealer_chaos import storm
 READS_ON_SECONDS = 60
 
 
-async def test_streams_see_in_a_storm_what_a_replay_sees_after_it(database: Database, tmp_path: Path) -> None:
-    await _follow_a_storm(database, tmp_path, writers=8, kills=2, accounts=2)
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 async def test_streams_see_through_fifty_writers_and_twenty_kills(database: Database, tmp_path: Path) -> None:

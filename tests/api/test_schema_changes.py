@@ -197,7 +197,7 @@ async def test_migrations_beside_a_busy_service_cost_nobody_an_answer(beside: Be
     busy = [asyncio.create_task(read(paths[start::3])) for start in range(3)]
     busy += [asyncio.create_task(write(who)) for who in range(2)]
     await beside.owner.execute("set lock_timeout = '300ms'")
-    for statement in STATEMENTS * 2:
+    for statement in STATEMENTS:
         await patiently(beside.owner, statement)
         await asyncio.sleep(0.05)
     ended.set()

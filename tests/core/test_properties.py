@@ -157,7 +157,7 @@ def no_bearer_is_more_than_what_bought_it(event: Exchanged, command: Exchange) -
 
 
 @given(STEPS)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_whatever_is_asked_the_laws_hold(steps: Steps) -> None:
     ledger = Ledger(CALLERS)
     ledger.bear(TOKENS[0], "a.*", days=40)
@@ -211,7 +211,7 @@ def the_chain_holds(entries: list[bytes]) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_a_caller_and_all_its_offspring_never_come_to_more_than_the_caller_was(steps: Steps) -> None:
     ledger = Ledger((MODEST,))
     endless, bare = TOKENS[0], TOKENS[1]

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from hypothesis import given as drawn
-from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -93,7 +92,6 @@ def commands(draw: st.DrawFn) -> SubjectCommand:
 steps = st.lists(st.tuples(st.sampled_from(PEOPLE), commands()), min_size=5, max_size=40)
 
 
-@settings(max_examples=300)
 @drawn(steps)
 def test_in_whatever_order_the_laws_hold(asked: list[tuple[UUID, SubjectCommand]]) -> None:
     house = House()

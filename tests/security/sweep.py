@@ -41,6 +41,12 @@ class Place:
     def operation(self) -> str:
         return f"{self.route.method} {self.route.path}"
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of things that a question in this place names."""
+        path = re.findall(r"{(\w+)}", self.route.path)
+        return frozenset({self.kind, *(kind for name in path for kind in NAMES.get(f"path {name}", ())[:1])})
+
     def __str__(self) -> str:
         return f"{self.operation} {self.where} {self.name}: {self.kind}"
 
@@ -122,7 +128,7 @@ def random_things(like: Things) -> Things:
         **names, "token": str(uuid7()), "token number": "987654321", "user": str(uuid7()), "user number": "987654321",
         "cursor": _random(like["cursor"], "-_="), "secret": mint("service").plain, "job": str(uuid7()),
         "plan": secrets.token_hex(32),
-        "bearer": like["bearer"][:-40] + _random(like["bearer"][-40:], "-_"),
+        "bearer": like.of.get("bearer", "")[:-40] + _random(like.of.get("bearer", "")[-40:], "-_"),
     })  # fmt: skip
 
 
