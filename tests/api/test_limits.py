@@ -299,7 +299,7 @@ async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
             here.met(each)
         assert all([await here.knows(each) for each in met])
         assert not await there.knows(met[0])
-        await here.tell()
+        await here.flush()
         assert all([await there.knows(each) for each in met])
         assert sum([await there.knows(SecretGiven(f"other {number}")) for number in range(600)]) == 0
 
@@ -309,14 +309,14 @@ async def test_marks_take_the_same_room_however_many(url: str) -> None:
         marks = Marks(tally, digest)
         for number in range(3_000):
             marks.met(SecretGiven(str(number)))
-        await marks.tell()
+        await marks.flush()
         (key,) = [key async for key in redis.scan_iter(f"{PREFIX}met:*")]
         assert await redis.strlen(key) <= 2**20
         assert 0 < await redis.ttl(key) <= 14 * 86_400
 
 
 async def test_without_valkey_a_process_knows_what_it_met_itself() -> None:
-    async with open_tally("") as tally, Marks(tally, digest).telling() as marks:
+    async with open_tally("") as tally, Marks(tally, digest) as marks:
         marks.met(SecretGiven("met"))
         assert await marks.knows(SecretGiven("met"))
         assert not await marks.knows(SecretGiven("never"))

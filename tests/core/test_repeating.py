@@ -68,4 +68,4 @@ async def test_a_failure_is_complained_of_and_the_work_goes_on() -> None:
 
 
 async def test_what_was_never_started_stops_at_once() -> None:
-    await Repeating(asyncio.Event().wait, seconds=0, complaint="failed").stop()  # type: ignore[arg-type]
+    await Repeating(asyncio.Event().wait, seconds=0, complaint="failed").stop()

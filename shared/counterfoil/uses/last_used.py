@@ -1,74 +1,56 @@
-"""Who was used when: counted in memory, written once a second.
+"""Counts in memory when each token is used, and writes the counts once a second.
 
-A token used once is never "unused" after a clean stop; after a crash at most the last second is lost. Times are exact;
-a count may be too high (never too low) where the connection was lost between a write and its answer.
+After a clean stop no use is missing; a crash loses at most the last second. Times are exact. A count may be too high,
+never too low, where the connection broke between a write and its answer.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime
-from itertools import islice
 from typing import Final, Self
 from uuid import UUID
 
-import structlog
-
 from counterfoil.postgres import last_used as sql
-from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Seen
-from counterfoil.uses.repeating import Repeating
-
-log = structlog.get_logger()
+from counterfoil.uses.write_behind import WriteBehind
 
 PRECISION_SECONDS: Final = 1
 """How far `last_used_at` may lag behind."""
-_AT_ONCE: Final = 500
-"""Tokens written by one statement: thousands at once would keep everybody else waiting for 15 ms."""
 
-Counts = dict[tuple[UUID, UUID, date, int], tuple[int, datetime]]
+_Key = tuple[UUID, UUID, date, int]
+"""Account, token, day and generation."""
+_Count = tuple[int, datetime]
+"""How often a token was used, and when last."""
 
 
 class Uses:
-    """Counts verifications and flushes them: `async with Uses(pool) as uses`, then `uses.note(seen, generation)`."""
+    """Counts verifications: `async with Uses(pool) as uses`, then `uses.note(seen, generation)`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._counts: Counts = {}
-        self._flushing = Repeating(self.flush, seconds=PRECISION_SECONDS, complaint="uses_not_flushed")
+        self._waiting: WriteBehind[_Key, _Count] = WriteBehind(
+            self._write, merge=_sum, name="uses", seconds=PRECISION_SECONDS
+        )
 
     async def __aenter__(self) -> Self:
-        self._flushing.start()
+        await self._waiting.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._flushing.stop()
+        await self._waiting.__aexit__()
 
     def note(self, seen: Seen, generation: int) -> None:
         """Count one verification of a secret or bearer of this generation."""
-        key = (seen.account, seen.id, seen.at.date(), generation)
-        count, last_at = self._counts.get(key, (0, seen.at))
-        self._counts[key] = (count + 1, max(last_at, seen.at))
+        self._waiting.add((seen.account, seen.id, seen.at.date(), generation), (1, seen.at))
 
     async def flush(self) -> None:
-        """Write what was counted; keep it for the next time if the database is away."""
-        counts, self._counts = self._counts, {}
-        while counts:
-            part = dict(islice(counts.items(), _AT_ONCE))
-            try:
-                await self._write(part)
-            except BaseException as error:
-                self._keep_back(counts)
-                if not isinstance(error, LOST):
-                    raise
-                log.warning("uses_kept_back", tokens=len(counts), error=type(error).__name__)
-                return
-            for key in part:
-                del counts[key]
+        """Write the counts now."""
+        await self._waiting.flush()
 
-    def _keep_back(self, counts: Counts) -> None:
-        for key, (count, last_at) in counts.items():
-            newer, at = self._counts.get(key, (0, last_at))
-            self._counts[key] = (newer + count, max(at, last_at))
+    async def _write(self, counts: dict[_Key, _Count]) -> None:
+        await sql.add(self._pool, [(*key, *count) for key, count in counts.items()])
 
-    async def _write(self, counts: Counts) -> None:
-        await sql.add(self._pool, [(*key, *value) for key, value in counts.items()])
+
+def _sum(older: _Count, newer: _Count) -> _Count:
+    return older[0] + newer[0], max(older[1], newer[1])

@@ -1,4 +1,4 @@
-"""Work that is done again and again beside everything else, and never cut off in the middle."""
+"""Repeats a piece of work in the background and never cuts it off."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ log = structlog.get_logger()
 
 
 class Repeating:
-    """Does its work every so many seconds from `start` until `stop`, which waits for what is under way.
+    """Calls `work` every `seconds` from `start` until `stop`, which waits for a call that is under way.
 
-    Never cancelled: a write that was cut off may have happened, and would be done twice. Work that fails is complained
-    of under the name `complaint`, and tried again the next time.
+    The work is never cancelled: a write that is cut off may have happened, and would be repeated. A failure is logged
+    under the name `complaint`, and the next call tries again.
     """
 
-    def __init__(self, work: Callable[[], Awaitable[None]], *, seconds: float, complaint: str) -> None:
+    def __init__(self, work: Callable[[], Awaitable[object]], *, seconds: float, complaint: str) -> None:
         self._work = work
         self._seconds = seconds
         self._complaint = complaint
@@ -26,11 +26,11 @@ class Repeating:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, on the running event loop; the first time is after the first pause."""
+        """Begin on the running event loop, with a pause."""
         self._task = asyncio.create_task(self._until_stopped())
 
     async def stop(self) -> None:
-        """Have the work done once more, begun after this call, and return when it is; without a start, at once."""
+        """Call the work one last time, after this call, and return when it is done; return at once if not started."""
         self._stopping.set()
         if self._task is not None:
             await self._task
@@ -43,5 +43,5 @@ class Repeating:
             stopping = self._stopping.is_set()
             try:
                 await self._work()
-            except Exception as error:  # noqa: BLE001 - the next time tries again
+            except Exception as error:  # noqa: BLE001 - the next call tries again
                 log.warning(self._complaint, error=type(error).__name__)

@@ -39,7 +39,7 @@ async def open_limits(settings: Settings, *, readers: Pool, sources: Sources) ->
         attempts = await stack.enter_async_context(Attempts(readers, observe=observe_attempt))
         tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
         known = Known(sources)
-        marks = await stack.enter_async_context(Marks(tally, known.digest).telling())
+        marks = await stack.enter_async_context(Marks(tally, known.digest))
         quotas, guesses = Quotas(tally), _quota(settings.guess_limit)
         yield Limits(
             tally=tally,
