@@ -12,7 +12,7 @@ from api.service import Caller, founded, served, settings_for
 from counterfoil.settings import Settings
 from counterfoil_api.application import make_app
 from counterfoil_api.http.requests import outer_layer
-from counterfoil_api.operations.api import Mount
+from counterfoil_api.operations.mounting import Mount
 from counterfoil_api.operations.services import Services
 from counterfoil_dev.postgres import OWNER, Postgres
 

@@ -12,7 +12,8 @@ from api.service import served
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.http.request_limits import BOUNDS, Bounds
 from counterfoil_api.http.requests import outer_layer
-from counterfoil_api.operations.api import Api, Mount
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.mounting import Mount
 from counterfoil_api.operations.reading import Body, Query
 from counterfoil_api.operations.services import Services
 

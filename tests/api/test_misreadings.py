@@ -13,7 +13,8 @@ from counterfoil.core import moments
 from counterfoil_api.application import routes
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.operations.forms import fields_in, kinds_of
-from counterfoil_api.operations.reading import Source, converted
+from counterfoil_api.operations.readers import converted
+from counterfoil_api.operations.reading import Source
 
 LEAKS = re.compile(
     r"\||RFC3339 encoded|Expected `|msgspec|`(str|int|array|object|null|float|bool)`|\bNone\b|\bdict\b|<class|Struct\b"

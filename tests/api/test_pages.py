@@ -15,8 +15,9 @@ from counterfoil_api.http.cross_site import is_cross_site
 from counterfoil_api.http.errors import CredentialsMissing, CrossSite
 from counterfoil_api.http.problems import KINDS, kind_of, refusal_response
 from counterfoil_api.http.requests import outer_layer
-from counterfoil_api.operations.api import Api, Mount
+from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions, error_format_under, first_of
+from counterfoil_api.operations.mounting import Mount
 from counterfoil_api.operations.openapi import document
 from counterfoil_api.operations.reading import Asker
 from counterfoil_api.operations.replies import Page

@@ -7,7 +7,8 @@ from aiohttp import ClientSession, web
 
 from api.service import served
 from counterfoil_api.http.requests import outer_layer
-from counterfoil_api.operations.api import Api, Mount
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.mounting import Mount
 from counterfoil_api.operations.services import Services
 
 

@@ -13,8 +13,8 @@ PARSERS: Final[dict[str, Parser]] = {**CORE, **VENDORS, **WEB}
 BY_DOCUMENTS: Final = frozenset(
     f"counterfoil_api.operations.{name}"
     for name in (
-        *("reading:_converter", "reading:_decoded", "reading:_query_reader", "retries:by_key"),
-        *("reading:_typed", "reading:converted", "validation_errors:misread", "validation_errors:named"),
+        *("readers:_converter", "readers:_decoded", "readers:_query_reader", "retries:by_key"),
+        *("readers:_typed", "readers:converted", "validation_errors:misread", "validation_errors:named"),
         *(
             "validation_errors:_hint",
             "validation_errors:_shown",

@@ -22,7 +22,8 @@ from counterfoil_api.http.errors import (
     MalformedRequest,
     UnsupportedMediaType,
 )
-from counterfoil_api.operations.reading import Parameter, Source, reader
+from counterfoil_api.operations.readers import reader
+from counterfoil_api.operations.reading import Parameter, Source
 from fuzz.parser import ID, SECRET
 from fuzz.shapes import ODD, foreign, foreign_bytes
 from fuzz.test_parsers import BYTES_PER_BYTE, SHORT
@@ -142,6 +143,6 @@ def test_no_document_is_read_for_long_or_into_much(name: str) -> None:
 def test_whatever_a_header_holds_becomes_a_value_or_a_refusal(name: str, value: str) -> None:
     # What is no text in a header is for `test_service.py`: such a request cannot be made up in here.
     request = make_mocked_request("POST", "/", headers={name: value.encode("utf-8", "ignore").decode()})
-    for source in (Source.IF_MATCH, Source.IDEMPOTENCY_KEY, Source.APPROACH):
+    for source in (Source.IF_MATCH, Source.IDEMPOTENCY_KEY, Source.CREDENTIALS):
         with suppress(Refusal):
             reader(Parameter("given", source, str))(request, b"{}")

@@ -140,7 +140,7 @@ WEB: dict[str, Parser] = {
     "counterfoil_api.http.addresses:Proxies.client": Parser(
         _trusting,
         oneof("192.0.2.1, 10.0.0.2", "[2001:db8::1]:443,10.0.0.2", "10.1.1.1:99\n10.1.1.1"),
-        covers=("counterfoil_api.http.addresses:_around",),
+        covers=("counterfoil_api.http.addresses:_network",),
     ),
     "counterfoil_api.native.oauth.token_requests:_is_absolute": Parser(
         lambda given: TokenRequest(grant_type="", resource=tuple(given.split("\n"))).targets,

@@ -54,8 +54,9 @@ from counterfoil_api.native.tokens import (
     token_lifecycle,
 )
 from counterfoil_api.native.users import login, user_lifecycle, users
-from counterfoil_api.operations.api import Api, Mount, Route
+from counterfoil_api.operations.api import Api, Route
 from counterfoil_api.operations.conventions import error_format_under
+from counterfoil_api.operations.mounting import Mount
 from counterfoil_api.operations.openapi import document
 from counterfoil_api.operations.services import Services
 from counterfoil_api.services import open_services

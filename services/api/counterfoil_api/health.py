@@ -21,7 +21,7 @@ from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.limits.limits import Limits
 from counterfoil_api.metrics import Census, exposition, gauge
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import Maybe
+from counterfoil_api.operations.reading import OptionalCredentials
 from counterfoil_api.operations.replies import Page
 
 api = Api("health", OURS)
@@ -80,7 +80,11 @@ def _expect(password: str | None, approach: PresentedCredentials | None) -> None
 
 @api.get("/metrics", refusals=(CredentialsMissing,))
 async def get_metrics(
-    reading: Reading, writing: Writing, settings: Settings, census: Census, approach: Maybe[PresentedCredentials]
+    reading: Reading,
+    writing: Writing,
+    settings: Settings,
+    census: Census,
+    approach: OptionalCredentials[PresentedCredentials],
 ) -> Page:
     """Read the numbers, for Prometheus.
 

@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as it can be believed: proxies that were named may say for whom they ask."""
+"""The address of a request's client; trusted proxies may state it in X-Forwarded-For."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ CLIENT: web.RequestKey[Address | None] = web.RequestKey("client", object)  # typ
 
 FORWARDED: Final = "X-Forwarded-For"
 SOCKET: Final = "unix"
-"""What stands for peers on a unix socket, which have no address, among the trusted ones."""
+"""The name of peers on a unix socket, which have no address, among the trusted proxies."""
 _MOST_HOPS: Final = 32
-"""No honest chain is longer; whoever sends more of them does not have us read on."""
+"""Elements of the chain that are read at most; no real chain is longer."""
 
 
 def client_of(request: web.Request) -> Address | None:
-    """The client's address, as the edge found it; None where there is none, as on a unix socket."""
+    """Return the client's address, as the outer layer determined it; None where there is none, as on a unix socket."""
     return request[CLIENT] if CLIENT in request else address_of(request.remote or "")
 
 
 def address_of(text: str) -> Address | None:
-    """The address that a text names, in its one form, or None."""
+    """Return the address that a text states, in its canonical form, or None."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -39,16 +39,16 @@ def address_of(text: str) -> Address | None:
 
 
 class Proxies:
-    """The peers whose word about their own peer is taken: networks in CIDR form, and perhaps the word `unix`."""
+    """The trusted proxies: networks in CIDR form, and perhaps the word `unix`."""
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
-        named = frozenset(trusted)
-        self._socket = SOCKET in named
+        names = frozenset(trusted)
+        self._socket = SOCKET in names
         self._warned = False
-        self._networks = tuple(ipaddress.ip_network(each) for each in named - {SOCKET})
+        self._networks = tuple(ipaddress.ip_network(each) for each in names - {SOCKET})
 
     def client_of(self, request: web.Request) -> Address | None:
-        """The nearest peer that is no proxy of ours."""
+        """Return the nearest peer that is not a trusted proxy."""
         peer = address_of(request.remote or "")
         if not self._trusts(peer):
             if not self._warned and FORWARDED in request.headers:
@@ -58,10 +58,10 @@ class Proxies:
         return self.client(peer, request.headers.getall(FORWARDED, ()))
 
     def client(self, peer: Address | None, forwarded: Sequence[str]) -> Address | None:
-        """The client behind a peer that forwards for this chain.
+        """Return the client behind a peer that sent this chain.
 
-        Every proxy adds at the right whom it was asked by; what stands further left may be anybody's invention. So the
-        chain is walked from the right, past proxies of ours, and what cannot be read ends the walk.
+        Every proxy appends the address of its own peer at the right; elements further left may be forged. So the chain
+        is read from the right, past trusted proxies, until an element is malformed.
         """
         hops = ",".join(forwarded).rsplit(",", _MOST_HOPS)
         for text in reversed(hops[-_MOST_HOPS:]):
@@ -77,7 +77,7 @@ class Proxies:
 
 
 def _hop(text: str) -> Address | None:
-    """One element of the chain; some proxies write the port, too."""
+    """Read one element of the chain; some proxies add the port."""
     if text.startswith("["):
         text, _, port = text[1:].partition("]")
         return address_of(text) if not port or port[0] == ":" else None
@@ -86,17 +86,17 @@ def _hop(text: str) -> Address | None:
 
 @lru_cache(maxsize=10_000)
 def network_of(address: Address | None) -> str:
-    """The network that a client is one of many in: what one household, office or server has to itself, or nearly."""
-    return _around(address, 64)
+    """Return the network of a client: what one household, office or server usually has to itself."""
+    return _network(address, 64)
 
 
 @lru_cache(maxsize=10_000)
 def site_of(address: Address | None) -> str:
-    """The network that a client could have 65,536 networks in, where addresses are plenty."""
-    return _around(address, 48)
+    """Return the site of a client: with IPv6, one client may have the 65,536 networks of a site."""
+    return _network(address, 48)
 
 
-def _around(address: Address | None, bits: int) -> str:
+def _network(address: Address | None, bits: int) -> str:
     if address is None:
         return SOCKET
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else bits), strict=False))

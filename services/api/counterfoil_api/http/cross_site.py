@@ -1,7 +1,7 @@
-"""Changes that a page of another site asks for with the credentials that a browser keeps.
+"""Changes that a page of another site requests with the credentials that a browser stores.
 
-A browser that was prompted for a user and a password sends both along with every later request to this service,
-whichever site's page makes it. Such a request changes nothing. Other programs state no site.
+A browser that has prompted for a user and a password sends both with every later request to this service, whichever
+site's page makes it. Such a request changes nothing. Other programs state no site.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from aiohttp import web
 from counterfoil_api.http.errors import CrossSite
 
 _OWN: Final = frozenset({"same-origin", "none"})
-"""Fetch Metadata: a page of this service, or an address that somebody typed."""
+"""Fetch Metadata: a page of this service, or an address that the user typed."""
 
 
 def refuse_cross_site(request: web.Request) -> None:
@@ -23,7 +23,7 @@ def refuse_cross_site(request: web.Request) -> None:
 
 
 def is_cross_site(headers: Mapping[str, str]) -> bool:
-    """Say whether a browser says so; where TLS is missing it sends the page's origin alone (RFC 6454)."""
+    """Return whether a browser states another site; without TLS it sends only the page's origin (RFC 6454)."""
     if (site := headers.get("Sec-Fetch-Site")) is not None:
         return site not in _OWN
     origin = headers.get("Origin")
@@ -33,5 +33,5 @@ def is_cross_site(headers: Mapping[str, str]) -> bool:
 def _host(origin: str) -> str | None:
     try:
         return urlsplit(origin).netloc.lower()
-    except ValueError:  # a bracket that is never closed
+    except ValueError:  # a bracket that is not closed
         return None

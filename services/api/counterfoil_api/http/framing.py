@@ -1,4 +1,4 @@
-"""How the length of a request's body is stated: by Content-Length, or in chunks and in no other transfer coding."""
+"""The framing of a request's body: by Content-Length, or in chunks, and in no other transfer coding."""
 
 import re
 from typing import Final
@@ -11,13 +11,13 @@ from counterfoil_api.http.errors import MalformedRequest, UnsupportedMediaType
 
 _NAME: Final = "Transfer-Encoding"
 _CODING: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""An RFC 9110 5.6.2 token. Parameters are not read: `chunked` has none, and it is the one coding that is known."""
+"""An RFC 9110 5.6.2 token, without parameters: `chunked`, the only supported coding, has none."""
 
 
 def refusal_of_framing(message: RawRequestMessage) -> Refusal | None:
-    """Return what is wrong with the transfer codings of a request, or None where it has none, or `chunked` alone.
+    """Return the refusal of a request's transfer codings, None where it has none, or `chunked` alone.
 
-    A proxy that decodes another coding, or believes a Content-Length beside it, would see another body than we do.
+    A proxy that decodes another coding, or uses a Content-Length beside it, would see another body than this service.
     """
     if _NAME not in message.headers:
         return None
@@ -26,7 +26,7 @@ def refusal_of_framing(message: RawRequestMessage) -> Refusal | None:
         return MalformedRequest(
             "Transfer-Encoding must be `chunked`, given once, in HTTP/1.1 and without a Content-Length."
         )
-    if codings[-1] != "chunked" or not all(map(_CODING.fullmatch, codings)):  # RFC 9112 6.3: no length can be known
+    if codings[-1] != "chunked" or not all(map(_CODING.fullmatch, codings)):  # RFC 9112 6.3: the length is unknown
         return MalformedRequest("Transfer-Encoding must end with `chunked`, without parameters.")
     if len(codings) > 1:
         return UnsupportedMediaType("The only supported transfer coding is `chunked`; send the body without another.")

@@ -1,7 +1,7 @@
-"""RFC 9457: every refusal's status, type and title, in this one place."""
+"""Problem documents (RFC 9457): the status, type and title of every refusal."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -12,29 +12,29 @@ from aiohttp import web
 from counterfoil.core import cursor, refusals
 from counterfoil.core.refusals import Refusal
 from counterfoil_api.http import errors
+from counterfoil_api.http.challenges import (
+    BAD_REQUEST,
+    BASIC,
+    INSUFFICIENT_SCOPE,
+    INVALID_TOKEN,
+    MISSING,
+    detailed,
+)
 
 PREFIX = "urn:counterfoil:problem:"
 MEDIA_TYPE = "application/problem+json"
 
 Headers = tuple[tuple[str, str], ...]
 
-# RFC 6750 3: whoever showed nothing is told no error.
-_CHALLENGE = 'Bearer realm="counterfoil"'
-_MISSING = (("WWW-Authenticate", _CHALLENGE),)
-_REQUEST = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_request"'),)
-_INVALID = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_token"'),)
-_SCOPE = (("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope"'),)
-BASIC: Final = 'Basic realm="counterfoil", charset="UTF-8"'
 _SOON = (("Retry-After", "1"),)
 
-# Our own secrets, and anything shaped like a signed bearer, with all that stands in one run with them: the last filter,
-# whatever a detail quotes.
+# Our own secrets and signed bearers, with all characters next to them: the last filter of whatever a detail quotes.
 _SECRETS = re.compile(r"(?<![\w-])(?:(?!eyJ)[\w-])*+eyJ[\w-]++(?:\.[\w-]++){2,}|cfl_[a-z]+_\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one refusal looks on the wire."""
+    """The status, type and title of one refusal."""
 
     status: int
     name: str
@@ -48,7 +48,7 @@ class Kind:
 
 
 class Problem(msgspec.Struct, kw_only=True):
-    """An answer that says no, in the form of RFC 9457; refusals may add members of their own."""
+    """A refusal in the format of RFC 9457; some refusals add further members."""
 
     type: str
     title: str
@@ -57,60 +57,60 @@ class Problem(msgspec.Struct, kw_only=True):
 
 
 class ErrorFormat(Protocol):
-    """Another way to say no than RFC 9457, for those who expect it."""
+    """Another format of refusals than RFC 9457, for clients that expect it."""
 
     media_type: str
     shape: type
     headers: Mapping[str, str]
-    """What every answer carries, a good one too."""
+    """The headers of every answer, refused or not."""
 
     def response(self, refusal: Refusal) -> web.Response:
-        """Answer a refusal."""
+        """Return the answer to a refusal."""
 
     def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
-        """Return what refusals look like: examples by status and name."""
+        """Return examples of refusals, by status and name."""
 
 
 ERROR_FORMAT: Final = web.RequestKey("error_format", ErrorFormat)
-"""Where a request keeps how its refusals are spelt, if they are no problem documents."""
+"""The error format of a request, if its refusals are not problem documents."""
 
-# Types are a promise to callers: never rename one, never give one another meaning.
+# Callers rely on the types: never rename one, never change its meaning.
 KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
     {
         errors.MalformedRequest: Kind(400, "malformed-request", "Malformed request"),
         errors.InvalidPrecondition: Kind(400, "invalid-precondition", "Invalid If-Match header"),
-        errors.CredentialsInQuery: Kind(400, "credentials-in-query", "Credentials in the query string", _REQUEST),
-        errors.CredentialsRepeated: Kind(400, "credentials-repeated", "More than one set of credentials", _REQUEST),
+        errors.CredentialsInQuery: Kind(400, "credentials-in-query", "Credentials in the query string", BAD_REQUEST),
+        errors.CredentialsRepeated: Kind(400, "credentials-repeated", "More than one set of credentials", BAD_REQUEST),
         errors.BeyondLog: Kind(400, "beyond-log", "Beyond the end of the log"),
         errors.UnsupportedGrantType: Kind(400, "unsupported-grant-type", "Unsupported grant type"),
         errors.UnsupportedTokenType: Kind(400, "unsupported-token-type", "A bearer token cannot be revoked"),
         errors.ExchangeRefused: Kind(400, "exchange-refused", "The token cannot be exchanged"),
         errors.AssertionRefused: Kind(400, "assertion-refused", "The JWT was refused"),
         errors.TargetRefused: Kind(400, "target-refused", "Invalid resource or audience"),
-        errors.CredentialsMissing: Kind(401, "credentials-missing", "Credentials required", _MISSING),
-        errors.OtpRequired: Kind(401, "otp-required", "One-time code required", _INVALID),
-        # RFC 6750 3.1: who asked in another way was not told which there are, and has made no error yet.
-        errors.UnknownScheme: Kind(401, "unknown-scheme", "Unsupported authentication scheme", _MISSING),
-        refusals.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
-        refusals.UnknownSecret: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
-        refusals.TokenExpired: Kind(401, "token-expired", "The token has expired", _INVALID),
-        refusals.TokenSuspended: Kind(401, "token-suspended", "The token is suspended", _INVALID),
-        refusals.TokenRevoked: Kind(401, "token-revoked", "The token was revoked", _INVALID),
-        refusals.SecretRetired: Kind(401, "secret-retired", "The secret was replaced", _INVALID),
-        refusals.SecretEnded: Kind(401, "secret-ended", "Every secret of the account was ended", _INVALID),
-        refusals.OwnerDisabled: Kind(401, "owner-disabled", "The owner is disabled", _INVALID),
-        refusals.UsesExhausted: Kind(401, "uses-exhausted", "All uses of the token were made", _INVALID),
-        refusals.CallerGone: Kind(401, "credentials-refused", "Credentials refused", _INVALID),
-        refusals.TrustRefused: Kind(401, "trust-refused", "The JWT does not meet the trust", _INVALID),
-        refusals.AlreadyAccepted: Kind(401, "already-accepted", "The JWT was accepted before", _INVALID),
-        refusals.MakerGone: Kind(401, "maker-gone", "The maker of the trust is gone", _INVALID),
+        errors.CredentialsMissing: Kind(401, "credentials-missing", "Credentials required", MISSING),
+        errors.OtpRequired: Kind(401, "otp-required", "One-time code required", INVALID_TOKEN),
+        # RFC 6750 3.1: a caller who used another scheme does not know the accepted ones, and has made no error yet.
+        errors.UnknownScheme: Kind(401, "unknown-scheme", "Unsupported authentication scheme", MISSING),
+        refusals.CredentialsRefused: Kind(401, "credentials-refused", "Credentials refused", INVALID_TOKEN),
+        refusals.UnknownSecret: Kind(401, "credentials-refused", "Credentials refused", INVALID_TOKEN),
+        refusals.TokenExpired: Kind(401, "token-expired", "The token has expired", INVALID_TOKEN),
+        refusals.TokenSuspended: Kind(401, "token-suspended", "The token is suspended", INVALID_TOKEN),
+        refusals.TokenRevoked: Kind(401, "token-revoked", "The token was revoked", INVALID_TOKEN),
+        refusals.SecretRetired: Kind(401, "secret-retired", "The secret was replaced", INVALID_TOKEN),
+        refusals.SecretEnded: Kind(401, "secret-ended", "Every secret of the account was ended", INVALID_TOKEN),
+        refusals.OwnerDisabled: Kind(401, "owner-disabled", "The owner is disabled", INVALID_TOKEN),
+        refusals.UsesExhausted: Kind(401, "uses-exhausted", "All uses of the token were made", INVALID_TOKEN),
+        refusals.CallerGone: Kind(401, "credentials-refused", "Credentials refused", INVALID_TOKEN),
+        refusals.TrustRefused: Kind(401, "trust-refused", "The JWT does not meet the trust", INVALID_TOKEN),
+        refusals.AlreadyAccepted: Kind(401, "already-accepted", "The JWT was accepted before", INVALID_TOKEN),
+        refusals.MakerGone: Kind(401, "maker-gone", "The maker of the trust is gone", INVALID_TOKEN),
         refusals.BeyondAudience: Kind(403, "beyond-audience", "Audience not allowed for this bearer token"),
         refusals.BeyondPolicy: Kind(403, "beyond-policy", "Not allowed by the account's policy"),
         refusals.NetworkForbidden: Kind(403, "network-forbidden", "Network not allowed"),
         refusals.TokenNetworkForbidden: Kind(403, "token-network-forbidden", "Network not allowed for this token"),
         refusals.BeyondCaller: Kind(403, "beyond-caller", "More than the caller may grant"),
         refusals.BeyondOwner: Kind(403, "beyond-owner", "More than the owner may do"),
-        refusals.ScopeMissing: Kind(403, "scope-missing", "Missing scope", _SCOPE),
+        refusals.ScopeMissing: Kind(403, "scope-missing", "Missing scope", INSUFFICIENT_SCOPE),
         refusals.RenewsItself: Kind(403, "renews-itself", "A token cannot renew itself"),
         refusals.OperatorOnly: Kind(403, "operator-only", "Only for the operator"),
         errors.PasswordNeeded: Kind(403, "password-needed", "Password required"),
@@ -184,12 +184,12 @@ KINDS: Mapping[type[Refusal], Kind] = MappingProxyType(
 
 
 def kind_of(refusal: Refusal) -> Kind:
-    """The wire shape of a refusal; one that nobody gave a shape is a bug of ours."""
+    """Return the kind of a refusal; a refusal without one is a bug, answered as an internal error."""
     return KINDS.get(type(refusal)) or KINDS[errors.InternalError]
 
 
 def problem_document(refusal: Refusal) -> dict[str, object]:
-    """What a refusal says on the wire."""
+    """Return the problem document of a refusal."""
     kind = kind_of(refusal)
     return {
         **{name: scrubbed(fact) for name, fact in refusal.facts.items()},
@@ -201,11 +201,11 @@ def problem_document(refusal: Refusal) -> dict[str, object]:
 
 
 def problem(refusal: Refusal) -> web.Response:
-    """The response that a refusal becomes."""
+    """Return the response to a refusal as a problem document."""
     status = kind_of(refusal).status
     response = refusal_response(refusal, problem_document(refusal), status=status, media_type=MEDIA_TYPE)
     if status == 401:
-        response.headers.add("WWW-Authenticate", BASIC)  # in a line of its own: few clients find two schemes in one
+        response.headers.add("WWW-Authenticate", BASIC)  # a line of its own: few clients find two in one
     return response
 
 
@@ -217,44 +217,27 @@ def refusal_response(
     media_type: str = "application/json",
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> web.Response:
-    """The response to a refusal with this document as its body: with Retry-After, Allow and the challenge of a 401."""
-    told = {"Content-Type": media_type, "Cache-Control": "no-store", **dict(kind_of(refusal).headers), **headers}
-    if "WWW-Authenticate" in told:
-        told["WWW-Authenticate"] = challenge(refusal)
+    """Return the response to a refusal with this document, and with Retry-After, Allow and the challenge of a 401."""
+    fields = {"Content-Type": media_type, "Cache-Control": "no-store", **dict(kind_of(refusal).headers), **headers}
+    if "WWW-Authenticate" in fields:
+        fields["WWW-Authenticate"] = challenge(refusal)
     if "retry_after" in refusal.facts:
-        told["Retry-After"] = str(refusal.facts["retry_after"])
+        fields["Retry-After"] = str(refusal.facts["retry_after"])
     if "allow" in refusal.facts:
-        told["Allow"] = str(refusal.facts["allow"])
-    if status < 400:  # in an API that says everything with 200
-        told.pop("WWW-Authenticate", None)
-    return web.Response(body=msgspec.json.encode(document), status=status, headers=told)
+        fields["Allow"] = str(refusal.facts["allow"])
+    if status < 400:  # in an API whose refusals have the status 200
+        fields.pop("WWW-Authenticate", None)
+    return web.Response(body=msgspec.json.encode(document), status=status, headers=fields)
 
 
 def challenge(refusal: Refusal) -> str:
-    """The challenge with what RFC 6750 3 lets us add: a description of the error, and the scope that is missing."""
+    """Return the challenge of a refusal, with a description of the error."""
     kind = kind_of(refusal)
-    said = dict(kind.headers)["WWW-Authenticate"]
-    if "error=" in said:
-        said += f', error_description="{kind.title}"'
-    if kind.headers == _SCOPE and "scope" in refusal.facts:
-        said += f', scope="{refusal.facts["scope"]}"'
-    return said
-
-
-def arranged(offered: Sequence[str], scheme: str) -> list[str]:
-    """The challenges of a 401, that of the scheme which was used first (RFC 6749 5.2).
-
-    Of an error only the first one tells (RFC 6750 3.1). Whoever used Basic where it is not offered is challenged for
-    nothing else.
-    """
-    if scheme == "basic" and BASIC not in offered:
-        return [BASIC]
-    in_order = sorted(offered, key=lambda each: not each.lower().startswith(f"{scheme} "))
-    return [each if not at or each == BASIC else _CHALLENGE for at, each in enumerate(in_order)]
+    return detailed(dict(kind.headers)["WWW-Authenticate"], kind.title, refusal.facts.get("scope"))
 
 
 def scrubbed(fact: object) -> object:
-    """A fact without anything in it that could be a secret."""
+    """Return a fact without anything that could be a secret."""
     if isinstance(fact, str):
         return _SECRETS.sub("…", fact)
     if isinstance(fact, (list, tuple)):

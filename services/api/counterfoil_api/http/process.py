@@ -1,4 +1,4 @@
-"""What the process finds around it when it starts: how many files it may open, and who could listen in."""
+"""The process at its start: the number of files that it may open, and whether secrets travel unencrypted."""
 
 import ipaddress
 import resource
@@ -12,11 +12,11 @@ from counterfoil.settings import Settings
 log = structlog.get_logger()
 
 _OTHER_FILES: Final = 256
-"""Beside the callers' connections: those to the database, the log, the modules' own."""
+"""Files other than callers' connections: database connections, the log, modules."""
 
 
 def make_room(connections: int) -> None:
-    """Have the system let this process open as many connections as it was told to, if it can be had."""
+    """Raise the system's limit of open files to the number of connections in the settings, as far as allowed."""
     wanted = connections + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -28,7 +28,7 @@ def make_room(connections: int) -> None:
 
 
 def in_the_clear(settings: Settings) -> bool:
-    """Whether callers on other machines would send their secrets for everybody on the way to read."""
+    """Return whether callers on other machines send their secrets unencrypted."""
     public = urlsplit(settings.public_url)
     return public.scheme == "http" and not (_loopback(settings.api_host) or _loopback(public.hostname or ""))
 

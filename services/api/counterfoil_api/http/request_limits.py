@@ -1,4 +1,4 @@
-"""How much of a process one caller may take, and for how long: what is the same for every request."""
+"""Limits of size and time that are the same for every request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,56 +22,56 @@ _TOO_LONG: Final = "The request took too long; try again."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """The bounds of one server. What operators have reason to turn are settings; the rest fits everybody."""
+    """The limits of one server. Those that operators have reason to change are settings; the others are fixed."""
 
     connections: int = 1_000
-    """Open at a time. One more takes the place of the one that has kept us waiting longest."""
+    """Open connections. One more replaces the one that has waited longest for its caller."""
     head_seconds: float = 10.0
-    """From the first byte of a request to the last of its headers: an honest client sends them at once."""
+    """From the first byte of a request to the last of its headers; clients send them at once."""
     body_seconds: float = 20.0
-    """For a body of ordinary length; a route that reads longer ones waits in proportion."""
+    """For a body of ordinary length; for longer ones it grows in proportion."""
     request_seconds: float = 30.0
-    """For what is done about a request, once it is here. Longer than any statement may take in the database."""
+    """For handling a request after its body was read. Longer than the time limit of a database statement."""
     unread_seconds: float = 30.0
     """How long a caller may leave an answer unread."""
     idle_seconds: float = 75.0
-    """Between requests. Longer than proxies keep theirs (60 s), so that it is never us who close under a request."""
+    """Between requests. Longer than that of proxies (60 s), so that the server does not close under a request."""
     lingering_seconds: float = 2.0
-    """How long what follows a refused request is still read and dropped, so that the refusal precedes the reset."""
+    """How long bytes after a refused request are still read and dropped, so that the refusal precedes the reset."""
 
 
 BOUNDS: Final[web.AppKey[Bounds]] = web.AppKey("bounds", Bounds)
 
 
 def bounds_of(app: web.Application) -> Bounds:
-    """What was said of an application, or what fits everybody."""
+    """Return the limits of an application, or the default ones."""
     return app.get(BOUNDS) or Bounds()
 
 
 @dataclass(slots=True)
-class UnderWay:
-    """What is known of a request while it lasts: whether it may have changed something by now."""
+class Progress:
+    """Whether a request may have changed something by now."""
 
-    changes: bool
+    may_have_changed: bool
 
 
 @asynccontextmanager
-async def in_time(seconds: float, *, changes: bool) -> AsyncIterator[UnderWay]:
-    """Refuse what takes longer than this.
+async def in_time(seconds: float, *, changes: bool) -> AsyncIterator[Progress]:
+    """Refuse a request that takes longer than this.
 
-    A command that has reached the door is carried out though nobody waits for it any more: where something may have
-    changed, the refusal says that it is not known. Where the request changes nothing, no refusal says so.
+    A command that has reached the door is executed although its caller no longer waits: if something may have changed,
+    the refusal says that the outcome is unknown.
     """
-    under_way = UnderWay(changes)
+    progress = Progress(changes)
     try:
         async with asyncio.timeout(seconds) as limit:
-            yield under_way
-    except OutcomeUnknown:  # perhaps of a step of our own, such as the first key
-        if under_way.changes:
+            yield progress
+    except OutcomeUnknown:  # perhaps of a command of our own, such as the creation of the first key
+        if progress.may_have_changed:
             raise
         raise Overloaded from None
     except TimeoutError:
         if not limit.expired():
             raise
         log.warning("request_took_too_long", seconds=seconds)
-        raise (OutcomeUnknown(_DOUBT) if under_way.changes else Overloaded(_TOO_LONG)) from None
+        raise (OutcomeUnknown(_DOUBT) if progress.may_have_changed else Overloaded(_TOO_LONG)) from None

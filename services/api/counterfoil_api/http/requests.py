@@ -13,8 +13,9 @@ from counterfoil.postgres.connection import LOST
 from counterfoil.postgres.schema_changes import OUTDATED
 from counterfoil_api.http import added_headers
 from counterfoil_api.http.addresses import CLIENT, Address, client_of
+from counterfoil_api.http.challenges import arranged
 from counterfoil_api.http.errors import BodyTooLarge, ExpectationFailed, InternalError, MethodNotAllowed, NoSuchPath
-from counterfoil_api.http.problems import ERROR_FORMAT, ErrorFormat, arranged, kind_of, problem
+from counterfoil_api.http.problems import ERROR_FORMAT, ErrorFormat, kind_of, problem
 from counterfoil_api.http.security_headers import add_security_headers
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""TLS, where no proxy stands before the API: what is spoken, and certificates that may be renewed under way."""
+"""TLS without a proxy in front: versions and suites, and certificates that are renewed while the API runs."""
 
 import ssl
 from pathlib import Path
@@ -10,14 +10,14 @@ from counterfoil.settings import BadSetting, Settings
 
 log = structlog.get_logger()
 
-# With TLS 1.3 all suites are sound; of the older ones only those that keep past traffic secret and authenticate it.
+# All suites of TLS 1.3 are sound; of the older ones, these have forward secrecy and authenticate the traffic.
 _SUITES: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 Stamp = tuple[tuple[int, int, int], ...]
 
 
 def tls(settings: Settings) -> ssl.SSLContext | None:
-    """What the API is served with, or None for plain HTTP; complains about files that cannot be used."""
+    """Return the TLS context, None for plain HTTP; raises BadSetting for files that cannot be used."""
     if settings.tls_certificate is None or settings.tls_private_key is None:
         return None
     try:
@@ -28,11 +28,10 @@ def tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 class Pair:
-    """A certificate and its key in files that somebody else renews.
+    """A certificate and its key in files that another program renews.
 
-    Each handshake looks whether the files are the same as before, and takes what they hold now; so nobody has to signal
-    a renewal, and no connection is lost by one. Files that do not fit together, as in the middle of a renewal, change
-    nothing: the last good pair is shown until they do.
+    Each handshake checks whether the files have changed, and loads them if so: a renewal needs no signal and loses no
+    connection. If the files do not match, as in the middle of a renewal, the last good pair is used until they do.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -40,9 +39,9 @@ class Pair:
         self._seen = self._look()
         self._current = self._load()
         self.context = self._load()
-        self.context.sni_callback = self._greet
+        self.context.sni_callback = self._choose_context
 
-    def _greet(self, connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
+    def _choose_context(self, connection: ssl.SSLObject, _name: str | None, _: ssl.SSLContext) -> None:
         seen = self._look()
         if seen != self._seen:
             self._seen = seen
@@ -58,7 +57,7 @@ class Pair:
             log.info("certificate_renewed")
 
     def _look(self) -> Stamp:
-        """What changes with the files; a file that is not there is a change, too."""
+        """Return what changes with the files; a missing file is a change as well."""
         try:
             found = [file.stat() for file in self._files]
         except OSError:
@@ -71,6 +70,6 @@ class Pair:
         context.set_ciphers(_SUITES)
         context.set_alpn_protocols(["http/1.1"])
         certificate, key = self._files
-        # Without this OpenSSL would ask a terminal, and wait, for the password of a key that has one.
+        # Without a password OpenSSL would prompt for that of an encrypted key on the terminal, and wait.
         context.load_cert_chain(certificate, key, password=b"")
         return context

@@ -1,4 +1,4 @@
-"""What the headers Accept and Accept-Encoding ask for (RFC 9110 12.5). What cannot be read asks for nothing."""
+"""The headers Accept and Accept-Encoding (RFC 9110 12.5). A malformed header requests nothing."""
 
 import re
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ _QUALITY: Final = re.compile(r";[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ 
 
 
 def accepts(header: str, coding: str) -> bool:
-    """Whether a coding, such as gzip, is asked for."""
+    """Return whether the header accepts a coding, such as gzip."""
     wanted = _wanted(header)
     return wanted.get(coding, wanted.get("*", 0.0)) > 0
 
 
 def preferred(header: str, offered: Sequence[str]) -> str:
-    """The media type that is asked for most: by its own name rather than a range, then the first; else the first."""
+    """Return the offered media type with the highest quality; a name beats a range, and then the first one wins."""
     wanted = _wanted(header)
     return max(offered, key=lambda media_type: _weight(media_type, wanted))
 
@@ -26,7 +26,7 @@ def _weight(media_type: str, wanted: dict[str, float]) -> tuple[float, int]:
 
 
 def _wanted(header: str) -> dict[str, float]:
-    """By name, how much it is wanted; in small letters, parameters left out."""
+    """Return the quality of each name, in lower case and without parameters."""
     wanted: dict[str, float] = {}
     for element in header.split(","):
         name, semicolon, parameters = element.partition(";")

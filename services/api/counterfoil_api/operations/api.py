@@ -1,44 +1,29 @@
-"""Typed handlers as HTTP operations: the signature says what is read, the return type what is answered.
+"""Typed handlers as HTTP operations: a handler's signature states its request, its return type states its answer.
 
-    @api.post("/v1/tokens", refusals=(ScopeMissing,))
-    async def create(door: Door, limits: Limits, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
+    @api.post("/v1/tokens", executes=(Create,), scope="tokens.create")
+    async def create(door: Door, asker: Asker[Principal], *, body: Body[NewToken]) -> Made[Issued]:
 
 A parameter that is annotated with a plain type receives the service of that type (see `services`). Signatures are
-read once, when the application is made; the OpenAPI document is generated from the same result.
+read once, when the module is imported; the OpenAPI document is generated from the same result.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from inspect import getdoc, signature
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from aiohttp import web
-
-from counterfoil.core.refusals import Forbidden, Refusal, StaleRevision
-from counterfoil_api.http.cross_site import refuse_cross_site
-from counterfoil_api.http.problems import ERROR_FORMAT, ErrorFormat
-from counterfoil_api.http.request_limits import bounds_of, in_time
+from counterfoil_api.http.problems import ErrorFormat
 from counterfoil_api.operations.conventions import PLAIN, Conventions
-from counterfoil_api.operations.etags import MATCH, field, refuse_weak, seen
-from counterfoil_api.operations.methods import WrongMethods
-from counterfoil_api.operations.reading import Parameter, Source, replayed
+from counterfoil_api.operations.reading import CREDENTIALS, Parameter, Source
 from counterfoil_api.operations.refusals import Executed, Refusals, refusals_of
-from counterfoil_api.operations.replies import NO_STORE, REPLAYED, writer
-from counterfoil_api.operations.services import Services
-from counterfoil_api.operations.taking import credentials_in, taker
+from counterfoil_api.operations.replies import NO_STORE
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[object]])
-Authenticate = Callable[[Any], Awaitable[object]]
-"""From the credentials that an API's reader returned to the caller, or the refusal."""
-Note = Callable[[Any, object, Refusal], None]
-"""Records that this caller, who presented these credentials, was refused as forbidden."""
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One operation: how it is reached, what it reads, what it answers."""
+    """One operation: its method and path, its parameters, and its answers."""
 
     method: str
     path: str
@@ -65,53 +50,57 @@ class Route:
 
     @property
     def changes(self) -> bool:
-        """Whether it may change something, so that an answer which never came leaves a doubt."""
+        """Whether it may change something: if its answer is lost, the caller cannot know the outcome."""
         return not self.only_reads
 
     @property
-    def acts_for_somebody(self) -> bool:
+    def changes_for_a_caller(self) -> bool:
         """Whether it may change something with the credentials of a request."""
-        return self.changes and self.reads(Source.ASKER, Source.APPROACH, Source.PERHAPS)
+        return self.changes and self.reads(*CREDENTIALS)
 
     def reads(self, *sources: Source) -> bool:
-        """Whether any parameter comes from one of these."""
+        """Return whether any parameter comes from one of these sources."""
         return any(parameter.source in sources for parameter in self.parameters)
+
+    def parameter_from(self, source: Source) -> str:
+        """Return the name of the parameter that comes from this source, "" if there is none."""
+        return next((each.name for each in self.parameters if each.source is source), "")
 
 
 class Api:
-    """The operations of one part of the service, and the conventions that they share."""
+    """Some operations of the service with one tag and the same conventions."""
 
     def __init__(self, tag: str, conventions: Conventions = PLAIN) -> None:
         self.tag = tag
         self.conventions = conventions
         self.routes: list[Route] = []
 
-    def get(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """An operation that changes nothing."""
-        return self.route("GET", path, only_reads=True, **told)
+    def get(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """Declare an operation that changes nothing."""
+        return self.route("GET", path, only_reads=True, **options)
 
-    def post(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """An operation that may change something."""
-        return self.route("POST", path, **told)
+    def post(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """Declare an operation that may change something."""
+        return self.route("POST", path, **options)
 
-    def patch(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """An operation that changes some fields."""
-        return self.route("PATCH", path, **told)
+    def patch(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """Declare an operation that changes some fields."""
+        return self.route("PATCH", path, **options)
 
-    def put(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """An operation that changes some fields, or all of them."""
-        return self.route("PUT", path, **told)
+    def put(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """Declare an operation that changes some fields, or all of them."""
+        return self.route("PUT", path, **options)
 
-    def delete(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """An operation that ends something."""
-        return self.route("DELETE", path, **told)
+    def delete(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """Declare an operation that ends something."""
+        return self.route("DELETE", path, **options)
 
-    def both(self, path: str, **told: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
-        """An operation that GET and POST ask for alike, for APIs whose every call is either."""
+    def both(self, path: str, **options: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - see `route`
+        """Declare an operation that is called by GET and by POST alike."""
 
         def declare(call: Handler) -> Handler:
-            self.route("GET", path, **told)(call)
-            return self.route("POST", path, **told)(call)
+            self.route("GET", path, **options)(call)
+            return self.route("POST", path, **options)(call)
 
         return declare
 
@@ -134,15 +123,13 @@ class Api:
         streams: tuple[str, ...] = (),
         headers: tuple[str, ...] = (),
     ) -> Callable[[Handler], Handler]:
-        """Declare the decorated handler as an operation; `asks` and `answers` are its examples.
+        """Declare the decorated handler as an operation.
 
         Its refusals are those of the commands that it `executes`, of its parameters' types, of a missing `scope`, and
-        the further `refusals`.
-        `longest_body` and `patience_seconds` are for an operation that may read or take more, or less, than others;
-        `error_format` for one whose refusals are no problem documents; `instead_of` names what callers may try in its
-        place, such as `DELETE /v1/tokens/{ref}`, and is told of this one; `only_reads` is for what changes nothing;
-        `streams` are the media types that it may answer with beside JSON, and `headers` those that it
-        adds to its answers.
+        the further `refusals`. `asks` and `answers` are examples of a request and of an answer.
+        `longest_body` and `patience_seconds` replace the limits that all operations share, `error_format` that of the
+        API. A caller who tries an operation of `instead_of`, such as `DELETE /v1/tokens/{ref}`, is pointed to this one.
+        `streams` are further media types of the answer, `headers` further headers.
         """
 
         def declare(call: Handler) -> Handler:
@@ -177,84 +164,6 @@ class Api:
             return call
 
         return declare
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """Turns routes into aiohttp handlers, with the services that they work with and the function that authenticates.
-
-    `note` is called when an authenticated caller is refused as forbidden.
-    """
-
-    services: Services
-    authenticate: Authenticate
-    note: Note = lambda *_: None
-
-    def onto(self, app: web.Application, routes: Iterable[Route]) -> None:
-        """Add every route to the application."""
-        routes = tuple(routes)
-        paths = frozenset(route.path for route in routes)
-        for route in routes:
-            answer, path = self.answer(route), _apart(route.path, paths)
-            app.router.add_route(route.method, path, answer)
-            if route.method == "GET" and not route.changes:
-                app.router.add_route("HEAD", path, answer)
-        for each in dict.fromkeys(route.path for route in routes):  # after all of them: it answers whatever they do not
-            app.router.add_route("*", _apart(each, paths), WrongMethods(each, routes).answer)
-
-    def answer(self, route: Route) -> Answer:
-        """The handler of one route, with nothing left to find out per request."""
-        authenticate, note = self.authenticate, self.note
-        call = partial(route.call, **{name: self.services.get(kind) for name, kind in route.services.items()})
-        conventions = route.conventions
-        take = taker(route.parameters, conventions, longest_body=route.longest_body)
-        more = route.error_format.headers if route.error_format else {}
-        write = writer(route.returns, cache=route.cache, more=more, envelope=conventions.envelope)
-        asker = next((each.name for each in route.parameters if each.source is Source.ASKER), None)
-        shown = credentials_in(route.parameters)
-        retry = next((each.name for each in route.parameters if each.source is Source.IDEMPOTENCY_KEY), "")
-
-        async def answer(request: web.Request) -> web.StreamResponse:
-            if route.error_format is not None:
-                request[ERROR_FORMAT] = route.error_format
-            if route.acts_for_somebody:
-                refuse_cross_site(request)
-            given, wrong = await take(request)
-            changes = route.changes and not getattr(given.get("body"), "dry_run", False)
-            seconds = route.patience_seconds or bounds_of(request.app).request_seconds
-            async with in_time(seconds, changes=changes and asker is None and wrong is None) as under_way:
-                if wrong is not None:
-                    if (approach := given.get(shown)) is not None:  # who asks is judged before what they ask
-                        await authenticate(approach)
-                    raise wrong
-                if asker is not None:
-                    approach = given[asker]
-                    given[asker] = await authenticate(approach)
-                    under_way.changes = changes  # nothing was changed before
-                try:
-                    response = write(await call(**given))
-                except Forbidden as refusal:
-                    if asker is not None:
-                        note(approach, given[asker], refusal)
-                    raise
-                except StaleRevision:
-                    refuse_weak(field(request, MATCH))
-                    raise
-            if replayed(given.get(retry)):
-                response.headers[REPLAYED] = "true"
-            return response if route.changes else seen(request, response)
-
-        return answer
-
-
-def _apart(path: str, paths: frozenset[str]) -> str:
-    """The path as aiohttp's router takes it: `/v1/tokens/{ref}` is not the place of `/v1/tokens/import` as well."""
-    above, _, last = path.rpartition("/")
-    beside = (other.rpartition("/") for other in paths)
-    words = sorted(word for place, _, word in beside if place == above and not word.startswith("{"))
-    if not words or not last.startswith("{"):
-        return path
-    return f"{above}/{last.removesuffix('}')}:(?!(?:{'|'.join(words)})$)[^/]+}}"
 
 
 def _signature(call: Callable[..., object], path: str) -> tuple[Mapping[str, type], tuple[Parameter, ...]]:

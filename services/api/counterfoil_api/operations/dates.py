@@ -1,4 +1,4 @@
-"""Dates where moments are expected: each becomes the start of its day in UTC, before anything else is decided."""
+"""Dates where moments are expected: each becomes the start of its day in UTC before the request is handled."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ _DATE_LENGTH = 10
 
 
 def with_moments(given: object, shape: object) -> object:
-    """What was given, with a moment for every date that stands where the shape has a moment."""
+    """Return the value with a moment for every date where the shape expects a moment."""
     match given:
         case str() if len(given) == _DATE_LENGTH and datetime in kinds_of(shape):
             return moments.stated(given) or given

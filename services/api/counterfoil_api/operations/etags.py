@@ -1,8 +1,8 @@
-"""ETag, If-Match and If-None-Match: a caller may say which revision, or which document, they have seen.
+"""ETag, If-Match and If-None-Match: a caller may state the revision, or the document, that they have seen.
 
-A change answers with the revision as its tag, `"3"`. A GET adds a digest of the document, `"3-9c1185a5c5e9fc54"`, since
-a document changes without a revision as well: a token is used, or expires. If-Match looks at the revision alone, so
-that a use in the meantime stops no change; If-None-Match looks at all of it, so that a 304 hides no use.
+The answer to a change has the revision as its tag, `"3"`. A GET adds a digest of the document, `"3-9c1185a5c5e9fc54"`,
+since a document also changes without a revision: a token is used, or expires. If-Match compares the revision alone, so
+that a use in between prevents no change; If-None-Match compares the whole tag, so that a 304 hides no use.
 """
 
 import re
@@ -16,12 +16,12 @@ from counterfoil_api.http.errors import InvalidPrecondition, WeakTag
 MATCH: Final = "If-Match"
 NONE_MATCH: Final = "If-None-Match"
 _KEPT: Final = ("ETag", "Cache-Control", "Vary")
-"""What a 304 repeats of the answer that it stands for (RFC 9110 15.4.5)."""
+"""The headers of the full answer that a 304 repeats (RFC 9110 15.4.5)."""
 _DIGEST_BYTES: Final = 8
 
-# RFC 9110 8.8.3: an opaque tag is any visible character but the double quote. 5.6.1: empty elements mean nothing.
+# RFC 9110 8.8.3: an opaque tag is any visible character but the double quote. 5.6.1: empty elements are ignored.
 _ELEMENT: Final = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,[ \t,]*|\Z)')
-# Proxies that compress an answer mark its tag, each in its own way: `"3-gzip"`, `"3;gzip"`, `W/"3"`.
+# Proxies that compress an answer change its tag, each in its own way: `"3-gzip"`, `"3;gzip"`, `W/"3"`.
 _OURS: Final = re.compile(
     r"(?P<own>(?P<revision>[1-9][0-9]{0,15})(?:-[0-9a-f]{16})?)(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"
 )
@@ -35,30 +35,30 @@ class Tag(NamedTuple):
 
     @property
     def own(self) -> str:
-        """The tag as we gave it, whatever a proxy has made of it."""
+        """The tag as this service sent it, without the change of a proxy."""
         match = _OURS.fullmatch(self.opaque)
         return match["own"] if match else self.opaque
 
     @property
     def revision(self) -> int | None:
-        """The revision that it names, if it is one of ours."""
+        """The revision that the tag states, None for a tag that this service does not send."""
         match = _OURS.fullmatch(self.opaque)
         return int(match["revision"]) if match else None
 
 
 def etag(revision: int) -> str:
-    """How a revision is written on the wire."""
+    """Return the entity tag of a revision."""
     return f'"{revision}"'
 
 
 def field(request: web.Request, name: str) -> str | None:
-    """A header, of however many lines."""
+    """Return a header with all its lines joined, None if it is missing."""
     lines = request.headers.getall(name, None)
     return None if lines is None else ", ".join(lines)
 
 
 def expectation(header: str) -> frozenset[int] | None:
-    """The revisions that an If-Match header accepts, None for any; weak tags match nothing (RFC 9110 13.1.1)."""
+    """Return the revisions that an If-Match header accepts, None for any; weak tags never match (RFC 9110 13.1.1)."""
     tags = tags_of(header, name=MATCH)
     if tags is None:
         return None
@@ -66,14 +66,14 @@ def expectation(header: str) -> frozenset[int] | None:
 
 
 def refuse_weak(header: str | None) -> None:
-    """Explain why an If-Match matched nothing, where that is for a weak tag of ours."""
+    """Raise WeakTag if an If-Match header failed because it states a weak tag of this service."""
     for tag in [] if header is None else tags_of(header, name=MATCH) or []:
         if tag.weak and tag.revision is not None:
             raise WeakTag(f'W/"{tag.opaque}" never matches, since If-Match compares strongly; send "{tag.own}".')
 
 
-def seen(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """The answer to a GET under a tag of its own, or 304 if the caller has that very document (RFC 9110 13.1.2)."""
+def with_etag(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Return the answer to a GET with its tag, or 304 if the caller has the document already (RFC 9110 13.1.2)."""
     if "ETag" not in response.headers or not (isinstance(response, web.Response) and isinstance(response.body, bytes)):
         return response
     own = f"{response.headers['ETag'][1:-1]}-{blake2b(response.body, digest_size=_DIGEST_BYTES).hexdigest()}"
@@ -89,7 +89,7 @@ def seen(request: web.Request, response: web.StreamResponse) -> web.StreamRespon
 
 
 def tags_of(header: str, *, name: str) -> list[Tag] | None:
-    """The entity tags of a header of this name, None for `*`, or InvalidPrecondition."""
+    """Return the entity tags of a header of this name, None for `*`; raises InvalidPrecondition."""
     text = header.strip(" \t")
     if text == "*":
         return None

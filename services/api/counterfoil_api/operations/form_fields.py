@@ -1,4 +1,4 @@
-"""The fields of forms and query strings: what was sent, each name as often as it may be."""
+"""The fields of forms and query strings."""
 
 from urllib.parse import parse_qsl
 
@@ -12,7 +12,7 @@ _SECRET_NAMES = frozenset(
 
 
 def fields_of(text: str, *, where: str) -> dict[str, str]:
-    """The fields of a form or query string, each at most once (RFC 6749 3.1)."""
+    """Return the fields of a form or query string, each at most once (RFC 6749 3.1)."""
     pairs = _pairs_of(text, where=where)
     fields = dict(pairs)
     if len(fields) != len(pairs):
@@ -47,10 +47,10 @@ def form_of(
     own: frozenset[str] = frozenset(),
     lenient: bool = False,
 ) -> dict[str, object]:
-    """The fields of a form or query string, some of which may be given again and again (RFC 8693 2.1).
+    """Return the fields of a form or query string, of which the `repeatable` have a list of values (RFC 8693 2.1).
 
-    A name that the operation has for something else (its `own`) is none of a secret, such as `token` for a reference.
-    A `lenient` one takes a name without a value, such as `?subscribe`.
+    The operation's `own` parameters may have a name that usually holds a secret, such as `token` for a reference.
+    A `lenient` operation accepts a name without a value, such as `?subscribe`.
     """
     pairs = _pairs_of(text, where=where, own=own, lenient=lenient) if text else []
     once_only = [pair for pair in pairs if pair[0] not in repeatable]
@@ -63,7 +63,7 @@ def form_of(
 
 
 def all_of(text: str) -> dict[str, list[str]]:
-    """The fields of a form, or of a query string that is one, each with all its values; a secret may be among them."""
+    """Return the fields of a form, or of a query string like a form, each with all its values; secrets are allowed."""
     fields: dict[str, list[str]] = {}
     for name, value in _pairs_of(text, where="form", lenient=True) if text else ():
         fields.setdefault(name, []).append(value)
@@ -71,7 +71,7 @@ def all_of(text: str) -> dict[str, list[str]]:
 
 
 def given_twice(where: str) -> InvalidRequest:
-    """The complaint about a parameter that there is one of."""
+    """Return the refusal of a parameter that is given more than once."""
     return InvalidRequest("A parameter is given twice; give each one once.", where=where)
 
 

@@ -1,4 +1,4 @@
-"""What a field takes, in words: read from its type, so that the words cannot fall behind it."""
+"""The values that a type accepts, in words that are generated from the type."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,30 +16,30 @@ _ID: Final = "019ca8c1-7b40-7000-8000-3f2a9c51d7e4"
 
 
 def form_of(hint: object) -> str:
-    """What is right, as it goes on after "has to be"."""
+    """Return the words that follow "has to be"."""
     forms = [_one(kind, metas) for kind, metas in _kinds(hint)]
     return " or ".join(dict.fromkeys(forms))
 
 
 def kinds_of(hint: object) -> list[object]:
-    """What it may be, without the words beside it: `str | None` may be `str`."""
+    """Return the types that a hint allows, without their annotations: `str | None` allows `str`."""
     return [kind for kind, _ in _kinds(hint)]
 
 
-def said_of(hint: object) -> str:
-    """What is said of a field beside its type."""
+def description_of(hint: object) -> str:
+    """Return the description in a hint, "" if there is none."""
     return next((part.description for part in parts(hint) if isinstance(part, Meta) and part.description), "")
 
 
 def parts(hint: object) -> Iterator[object]:
-    """The hint, and everything within it."""
+    """Iterate over the hint and all its arguments."""
     yield hint
     for part in get_args(hint):
         yield from parts(part)
 
 
 def fields_in(shape: object) -> dict[str, object]:
-    """The fields of the object that a hint allows, if it allows one."""
+    """Return the fields of the struct that a hint allows, none if it allows no struct."""
     for kind in kinds_of(shape):
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return _fields(kind)
@@ -90,7 +90,7 @@ def _text(metas: tuple[Meta, ...]) -> str:
 
 
 def _within(metas: tuple[Meta, ...], before: str, after: str = "") -> str:
-    """The limits of a number, or of a length, between these words; nothing where there are none."""
+    """Return the limits of a number, or of a length, between these words; "" where there are none."""
     least = most = None
     for meta in metas:
         schema = meta.extra_json_schema or {}

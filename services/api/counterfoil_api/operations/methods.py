@@ -1,4 +1,4 @@
-"""What is answered to a method that a path does not have: which ones it has, and what was probably meant."""
+"""The answer to a method that a path does not have: its methods, and the one that the caller probably means."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -8,16 +8,16 @@ from aiohttp import web
 
 from counterfoil_api.http.errors import MethodNotAllowed
 
-# Where a path has no such method, this one usually does what was meant.
+# Where a path does not have a method, these usually do what the caller means.
 _NEAREST: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"PUT": ("PATCH", "POST"), "PATCH": ("PUT", "POST"), "POST": ("PATCH", "PUT")}
 )
 _PRINTED: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""The methods that a message repeats; any other could be anything."""
+"""The methods that a message repeats; other callers' words are never repeated."""
 
 
 class Operation(Protocol):
-    """What a route says of itself."""
+    """A route, as far as this module needs it."""
 
     @property
     def method(self) -> str: ...
@@ -28,7 +28,7 @@ class Operation(Protocol):
 
 
 class WrongMethods:
-    """Answers 405 at one path."""
+    """Answers 405 for one path."""
 
     def __init__(self, path: str, operations: Iterable[Operation]) -> None:
         operations = tuple(operations)
@@ -39,17 +39,17 @@ class WrongMethods:
         }  # fmt: skip
 
     async def answer(self, request: web.Request) -> NoReturn:
-        """Refuse it."""
+        """Refuse the method."""
         raise self.refusal(request.method)
 
     def refusal(self, method: str) -> MethodNotAllowed:
-        """The refusal of a method, which names what to use instead."""
+        """Return the refusal of a method; it names the one to use instead."""
         named = f"{method} is not a method of" if method in _PRINTED else "This is not a method of"
         return MethodNotAllowed(f"{named} {self._path}; use {self._meant(method)}.", allow=", ".join(self.allowed))
 
     @property
     def allowed(self) -> list[str]:
-        """The methods that the path has; whoever may GET may ask for the HEAD."""
+        """The methods of the path; where there is GET, there is HEAD."""
         return sorted(self._methods | ({"HEAD"} if "GET" in self._methods else set()))
 
     def _meant(self, method: str) -> str:

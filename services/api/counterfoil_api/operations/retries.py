@@ -1,4 +1,4 @@
-"""What makes a request the repeat of an earlier one."""
+"""Idempotency keys: the marks by which a request is recognised as the repeat of an earlier one."""
 
 import re
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _KEY: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 
 @dataclass(slots=True, repr=False)
 class Retry:
-    """An Idempotency-Key, the whole of what was asked under it, and whether it was answered before.
+    """An Idempotency-Key, the whole request under it, and whether an earlier answer was repeated.
 
-    Where the client states no key but counts its attempts, `attempt` is which one this is.
+    Where a client sends no key but counts its attempts, `attempt` is the number of this one.
     """
 
     key: str
@@ -26,7 +26,7 @@ class Retry:
 
 
 def by_key(request: web.Request, raw: bytes) -> Retry | None:
-    """What the Idempotency-Key header says; None without one. Raises InvalidRequest."""
+    """Read the Idempotency-Key header; None without one. Raises InvalidRequest."""
     header = request.headers.get("Idempotency-Key")
     if header is None:
         return None
@@ -40,5 +40,5 @@ def by_key(request: web.Request, raw: bytes) -> Retry | None:
 
 
 def asked(request: web.Request, raw: bytes) -> tuple[bytes, ...]:
-    """The whole of what is asked: the method, the path and the body."""
+    """Return the whole request: the method, the path and the body."""
     return (request.method.encode(), request.rel_url.raw_path.encode(), raw)

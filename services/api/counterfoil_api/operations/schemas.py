@@ -1,4 +1,4 @@
-"""How the types and parameters of routes are written in an OpenAPI document."""
+"""The schemas of types and the parameters of routes in an OpenAPI document."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _SEEN = rf"^(\*|(W/)?{_TAG}( *, *(W/)?{_TAG})*)$"
 
 
 class Schemas:
-    """The schema of every type that travels, by one name each."""
+    """The schema of every type that requests and answers contain."""
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         types = [parameter.type for route in routes for parameter in route.parameters if _travels(parameter)]
@@ -32,12 +32,12 @@ class Schemas:
         self._by_type = dict(zip(distinct, found, strict=True))
 
     def of(self, shape: type) -> Json:
-        """Where the schema of a type is."""
+        """Return the reference to the schema of a type."""
         return self._by_type[shape]
 
     def fields(self, shape: type) -> tuple[Mapping[str, Json], list[str]]:
-        """The properties of a struct, and which of them are required."""
-        if "$ref" not in self.of(shape):  # no struct: an array, which cannot be left out
+        """Return the properties of a struct, and the names of the required ones."""
+        if "$ref" not in self.of(shape):  # an array, whose items are required
             return {}, ["[]"]
         whole = self.components[self.of(shape)["$ref"].rpartition("/")[2]]
         return whole["properties"], whole.get("required", [])
@@ -48,36 +48,40 @@ def _travels(parameter: Parameter) -> bool:
 
 
 def is_conditional(route: Route) -> bool:
-    """Whether it may answer that the caller has the document already."""
+    """Return whether its answer may be 304: the caller has the document already."""
     return not route.changes and "ETag" in reply_shape(route.returns).headers
 
 
 def parameters_of(route: Route, schemas: Schemas) -> list[Json]:
-    """The parameters of an operation."""
-    guards = KeyTooShort in route.refusals
-    written = [each for parameter in route.parameters for each in _written(parameter, schemas, guards=guards)]
+    """Return the parameters of an operation."""
+    holds_secret = KeyTooShort in route.refusals
+    written = [
+        each for parameter in route.parameters for each in _written(parameter, schemas, holds_secret=holds_secret)
+    ]
     if is_conditional(route):
-        says = "The ETag that you have: if the document is still the same, the answer is 304."
+        says = "The ETag of the document that you have; if it is unchanged, the answer is 304."
         written.append(_parameter("If-None-Match", "header", {"type": "string", "pattern": _SEEN}, says))
     return written
 
 
-def _written(parameter: Parameter, schemas: Schemas, *, guards: bool) -> list[Json]:
-    """The parameters of an operation that one parameter of its handler stands for."""
+def _written(parameter: Parameter, schemas: Schemas, *, holds_secret: bool) -> list[Json]:
+    """Return the parameters of an operation that one parameter of its handler stands for."""
     match parameter.source:
         case Source.PATH:
             schema = msgspec.json.schema(parameter.type)
             return [_parameter(parameter.name, "path", schema, schema.pop("description", ""), required=True)]
         case Source.IF_MATCH:
-            says = "Only if it still has one of these revisions: entity tags, or `*`."
+            says = "The accepted revisions: entity tags, or `*`. With any other revision, nothing changes."
             return [_parameter("If-Match", "header", {"type": "string", "pattern": _TAGS}, says)]
         case Source.IDEMPOTENCY_KEY:
-            says = "Repeating a request under its key gives the first answer again, for 24 hours."
-            if guards:
-                says += (
-                    f" Where the answer holds a secret: for ten minutes, and {SECRET_KEY_LENGTH} characters at least."
-                )
-            schema = {"type": "string", "pattern": "^[!#-~]{1,255}$", "minLength": SECRET_KEY_LENGTH if guards else 1}
+            says = "A repeated request with the same key gets the first answer again, for 24 hours."
+            if holds_secret:
+                says += f" If the answer holds a secret: ten minutes, and at least {SECRET_KEY_LENGTH} characters."
+            schema = {
+                "type": "string",
+                "pattern": "^[!#-~]{1,255}$",
+                "minLength": SECRET_KEY_LENGTH if holds_secret else 1,
+            }
             return [_parameter("Idempotency-Key", "header", schema, says)]
         case Source.QUERY | Source.HEADERS | Source.FIELDS:
             place = "header" if parameter.source is Source.HEADERS else "query"
@@ -85,7 +89,7 @@ def _written(parameter: Parameter, schemas: Schemas, *, guards: bool) -> list[Js
             return [
                 _parameter(name, place, schema, schema.get("description", ""), required=name in required)
                 for name, schema in properties.items()
-                if name != "Accept"  # which a document has no parameter for: the media types of the answer say it
+                if name != "Accept"  # OpenAPI describes it by the media types of the answer
             ]
     return []
 

@@ -1,4 +1,4 @@
-"""A reply that is written as it is found, for as long as that takes: what a log of any length needs."""
+"""Replies of any length, written while their chunks are read."""
 
 import socket
 import struct
@@ -20,14 +20,14 @@ T = TypeVar("T")
 NDJSON: Final = "application/x-ndjson"
 EVENT_STREAM: Final = "text/event-stream"
 _DROP: Final = struct.pack("ii", 1, 0)
-"""For SO_LINGER: what was not sent is dropped, and the peer gets a reset."""
+"""For SO_LINGER: unsent bytes are dropped, and the peer receives a reset."""
 
 
 class Chunks(Protocol):
-    """Bytes as they are found. An asynchronous generator is one.
+    """Chunks of bytes, such as those of an asynchronous generator.
 
-    `aclose` is awaited in every case, also where no chunk was ever asked for: what is held for the reply is given back
-    there. (A generator that never began runs none of its code then.)
+    `aclose` is always awaited, also if no chunk was read: it releases what is held for the reply. (A generator that
+    was not started runs none of its code then.)
     """
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
@@ -39,20 +39,20 @@ class Chunks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Streamed(Generic[T]):
-    """A reply of a media type of its own: whole, such as a T in JSON, or in chunks that have no end yet.
+    """A reply in a media type of its own: complete, such as a T in JSON, or in chunks without a known end.
 
-    The request's time ends when this is returned: chunks may take as long as their reader takes something. Where they
-    fail, the connection is cut, so that nobody takes a part for the whole.
+    The time limit of the request does not apply to the chunks. If they fail, the connection is cut, so that the caller
+    does not take a part for the whole.
     """
 
     content_type: str
     body: bytes | Chunks
     headers: Mapping[str, str] = field(default_factory=dict)
     compress: bool = False
-    """With gzip: for what its reader has asked to be compressed, and does not wait for line by line."""
+    """With gzip: for callers that accept it, and that do not wait for single lines."""
 
     def response(self, *, cache: str) -> web.StreamResponse:
-        """What is sent."""
+        """Return the response to send."""
         headers = {"Content-Type": self.content_type, "Cache-Control": cache, **self.headers}
         if isinstance(self.body, bytes):
             return _Whole(self.body, headers, compress=self.compress)
@@ -60,7 +60,7 @@ class Streamed(Generic[T]):
 
 
 class _Whole(web.Response):
-    """The response whose body is there already."""
+    """A response with a complete body."""
 
     def __init__(self, body: bytes, headers: Mapping[str, str], *, compress: bool) -> None:
         super().__init__(body=body, headers=headers)
@@ -69,12 +69,12 @@ class _Whole(web.Response):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the headers."""
         if self._compress:
-            _pack(self, request)
+            _compress(self, request)
         return await super().prepare(request)
 
 
 class _Streaming(web.StreamResponse):
-    """The response whose body is written chunk by chunk, when everything before it was done as for any other."""
+    """A response whose body is written chunk by chunk, after all layers have seen it like any other."""
 
     def __init__(self, chunks: Chunks, headers: Mapping[str, str], *, compress: bool) -> None:
         super().__init__(headers=headers)
@@ -82,11 +82,11 @@ class _Streaming(web.StreamResponse):
         self._request: web.BaseRequest | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send the headers, before there is any chunk."""
+        """Send the headers before the first chunk."""
         self._request = request
         try:
             if self._compress:
-                _pack(self, request)
+                _compress(self, request)
             return await super().prepare(request)
         except BaseException:
             await self._chunks.aclose()
@@ -95,7 +95,7 @@ class _Streaming(web.StreamResponse):
     async def write_eof(self, data: bytes = b"") -> None:
         """Write the chunks and the end, or cut the connection where they fail."""
         request = self._request
-        assert request is not None  # noqa: S101 - it was prepared
+        assert request is not None  # noqa: S101 - `prepare` comes first
         try:
             if request.method != "HEAD":
                 async for chunk in self._chunks:
@@ -106,22 +106,23 @@ class _Streaming(web.StreamResponse):
             if isinstance(error, ConnectionError) or not isinstance(error, Exception):
                 raise
             refusal = refusal_of(error)
-            if refusal is error:  # else it was logged there
+            if refusal is error:  # `refusal_of` has logged every other error
                 log.warning("reply_broken_off", problem=kind_of(refusal).name)
             raise ConnectionResetError from None
         finally:
             await self._chunks.aclose()
 
 
-def _pack(response: web.StreamResponse, request: web.BaseRequest) -> None:
-    if request.method != "HEAD":  # aiohttp would send the end of a compressed nothing
+def _compress(response: web.StreamResponse, request: web.BaseRequest) -> None:
+    if request.method != "HEAD":  # aiohttp would send the trailer of an empty compressed body
         response.enable_compression(web.ContentCoding.gzip)
 
 
 def _cut(request: web.BaseRequest) -> None:
-    """End the connection so that what was sent is seen to be a part.
+    """Close the connection so that the caller sees that the reply is incomplete.
 
-    Without chunks (HTTP/1.0, which many a proxy speaks to us) an end is an end, and only a reset says otherwise.
+    Without chunked coding (in HTTP/1.0, which many proxies use) the end of the connection is the end of the reply: only
+    a reset shows that it is not.
     """
     if request.transport is None:
         return

@@ -1,6 +1,6 @@
-"""All that an operation takes from a request, and the first complaint about it.
+"""All parameters of an operation are read from a request, and the first refusal is kept.
 
-A complaint does not end the reading: who asks is judged first, also where what they ask cannot be read.
+A refusal does not stop the reading: the caller's credentials are judged first, also where the rest cannot be read.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,8 @@ from aiohttp import web
 from counterfoil.core.refusals import Refusal
 from counterfoil_api.http.bodies import body_of
 from counterfoil_api.operations.conventions import Conventions
-from counterfoil_api.operations.reading import Parameter, Source, reader, refuse_query
+from counterfoil_api.operations.readers import reader, refuse_query
+from counterfoil_api.operations.reading import Parameter, Source
 
 Given = dict[str, object]
 Take = Callable[[web.Request], Awaitable[tuple[Given, Refusal | None]]]
@@ -20,35 +21,35 @@ _QUERY = frozenset({Source.QUERY, Source.FIELDS})
 
 
 def taker(parameters: Sequence[Parameter], conventions: Conventions, *, longest_body: int | None) -> Take:
-    """How these parameters are read, with everything that can be prepared already prepared."""
+    """Return the function that reads these parameters, with everything prepared that is the same for all requests."""
     sources = {parameter.source for parameter in parameters}
     has_body, has_query = bool(sources & _BODY), bool(sources & _QUERY)
     readers = tuple((parameter.name, reader(parameter, conventions)) for parameter in parameters)
 
     async def take(request: web.Request) -> tuple[Given, Refusal | None]:
-        raw, given, wrong = b"", Given(), None
+        body, given, first_refusal = b"", Given(), None
         try:
-            raw = await body_of(request, longest=longest_body) if has_body else b""
+            body = await body_of(request, longest=longest_body) if has_body else b""
             if not has_query:
                 refuse_query(request, lenient=conventions.lenient)
         except Refusal as refusal:
-            wrong = refusal
+            first_refusal = refusal
         for name, read in readers:
             try:
-                given[name] = read(request, raw)
+                given[name] = read(request, body)
             except Refusal as refusal:
-                wrong = wrong or refusal
-        return given, wrong
+                first_refusal = first_refusal or refusal
+        return given, first_refusal
 
     return take
 
 
 def credentials_in(parameters: Sequence[Parameter]) -> str:
-    """Return which parameter shows who asks, "" if none does.
+    """Return the name of the parameter that holds a request's credentials, "" if there is none.
 
-    One that may be absent counts beside a body alone: `/metrics` has a password of its own, which is nobody's token.
+    Optional credentials count only beside a body: those of `/metrics` are a password that belongs to no token.
     """
-    sources = {Source.ASKER, Source.APPROACH}
+    sources = {Source.CALLER, Source.CREDENTIALS}
     if any(parameter.source in _BODY for parameter in parameters):
-        sources.add(Source.PERHAPS)
+        sources.add(Source.OPTIONAL_CREDENTIALS)
     return next((parameter.name for parameter in parameters if parameter.source in sources), "")

@@ -1,7 +1,7 @@
-"""What is wrong with the form of a request, in words for its sender: which field, what was given, what would be right.
+"""Messages about malformed requests: the field, the value that was given, and the values that are accepted.
 
-A value is repeated only where a secret is unlikely: never that of a field that may hold one, and of text only a short
-word or a moment.
+A message repeats a value only where it is unlikely to be a secret: never that of a field that may hold one, and of text
+only a short word or a moment.
 """
 
 import re
@@ -15,9 +15,9 @@ import msgspec
 from counterfoil.core import moments
 from counterfoil.core.secret import stands_in
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.operations.forms import fields_in, form_of, kinds_of, said_of
+from counterfoil_api.operations.forms import description_of, fields_in, form_of, kinds_of
 
-# A name that we print back is a word, never something that could be a secret.
+# A name that a message repeats is a word, never something that could be a secret.
 _WORD: Final = re.compile(r"[a-z][a-z_-]{0,31}")
 _AT: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
@@ -33,11 +33,11 @@ _CALLED: Final = {"body": "field", "query": "query parameter", "form": "paramete
 
 
 def misread(error: msgspec.ValidationError, shape: type, *, where: str, given: object) -> InvalidRequest:
-    """The complaint about something that should have had this shape; `given` is what it was instead."""
+    """Return the refusal of a value that does not have this shape."""
     text = str(error)
     at = _AT.search(text)
     path, said = (at[1], text[: at.start()]) if at else ("", text)
-    path, value, _ = path.partition("[...]")  # a value of a mapping; its name could be anything
+    path, value, _ = path.partition("[...]")  # a value of a mapping, whose name is not repeated
     if missing := _MISSING.fullmatch(said):
         return _missing(missing[1], path, _hint(shape, path), where=where)
     if said.startswith(_UNKNOWN):
@@ -51,14 +51,14 @@ def misread(error: msgspec.ValidationError, shape: type, *, where: str, given: o
 
 
 def named(name: str) -> str:
-    """A name after a noun, if it may be repeated."""
+    """Return a name to follow a noun, if it may be repeated."""
     return f" `{name}`" if _WORD.fullmatch(name) else " of this name"
 
 
 def _missing(name: str, above: str, hint: object, *, where: str) -> InvalidRequest:
     wanted = fields_in(hint).get(name, str)
     path = f"{above}.{name}".lstrip(".")
-    told = f"`{path}` is missing. {said_of(wanted) or f'It has to be {form_of(wanted)}.'}"
+    told = f"`{path}` is missing. {description_of(wanted) or f'It has to be {form_of(wanted)}.'}"
     return InvalidRequest(told, where=where, **_facts(path))
 
 
@@ -78,7 +78,7 @@ def _facts(path: str) -> dict[str, str]:
 
 
 def _hint(shape: object, path: str) -> object:
-    """The type of the field at this path, or of what leads there."""
+    """Return the type of the field at this path, or of the nearest field above it."""
     for name, _ in _STEP.findall(path):
         if name:
             shape = fields_in(shape).get(name, shape)
@@ -89,20 +89,20 @@ def _hint(shape: object, path: str) -> object:
 
 
 def _zoneless(hint: object, given: object, path: str) -> str:
-    """What is wrong with a time without its zone, where a time has to be; "" if there is none."""
+    """Return the message about a time without its zone where a time is expected; "" otherwise."""
     value = _at_path(given, path)[1]
     wrong = moments.zoneless(value) if isinstance(value, str) and datetime in kinds_of(hint) else None
     return f"`{path}` is refused: {wrong}." if wrong else ""
 
 
 def _what(given: object, path: str) -> str:
-    """What stands at this path, as far as it may be repeated."""
+    """Describe the value at this path, as far as it may be repeated."""
     name, value = _at_path(given, path)
     return "not right" if value is _NOTHING else _shown(value, secret=name in _MAY_HOLD_A_SECRET)
 
 
 def _at_path(given: object, path: str) -> tuple[str, object]:
-    """What stands at this path, after the name that it has there."""
+    """Return the name of the field at this path, and its value."""
     name = ""
     for step, number in _STEP.findall(path):
         name = step or name

@@ -22,7 +22,7 @@ from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import CredentialsMissing, OtpRequired, RateLimited
 from counterfoil_api.limits.callers import Callers
-from counterfoil_api.operations.reading import Body, ClientAddress, Headers, Maybe
+from counterfoil_api.operations.reading import Body, ClientAddress, Headers, OptionalCredentials
 from counterfoil_api.operations.replies import JSON, Page
 
 _DAY: Final = 86_400
@@ -64,7 +64,7 @@ async def log_out(
     callers: Callers,
     reading: Reading,
     writing: Writing,
-    approach: Maybe[PresentedCredentials],
+    approach: OptionalCredentials[PresentedCredentials],
     address: ClientAddress,
     *,
     body: Body[Logout],

@@ -21,7 +21,7 @@ from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated,
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
-from counterfoil_api.operations.reading import form_and_query
+from counterfoil_api.operations.readers import form_and_query
 from counterfoil_api.operations.retries import Retry, by_key
 
 NAME: Final = "virtuozzo"

@@ -27,7 +27,7 @@ from counterfoil_api.http.errors import (
 )
 from counterfoil_api.native.forward_auth.demand import PATH
 from counterfoil_api.native.forward_auth.proof import PairNames
-from counterfoil_api.operations.openapi import refused
+from counterfoil_api.operations.responses import refused
 from counterfoil_api.operations.schemas import Json, Schemas
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")

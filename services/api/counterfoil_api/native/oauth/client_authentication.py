@@ -17,7 +17,7 @@ from counterfoil_api.auth.credentials import Credentials, PresentedCredentials, 
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsRepeated
 from counterfoil_api.operations.conventions import Conventions
-from counterfoil_api.operations.reading import form_and_query
+from counterfoil_api.operations.readers import form_and_query
 
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
 

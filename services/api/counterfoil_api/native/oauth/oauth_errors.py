@@ -12,7 +12,8 @@ from multidict import CIMultiDict
 from counterfoil.core import refusals
 from counterfoil.core.refusals import Refusal
 from counterfoil_api.http import errors
-from counterfoil_api.http.problems import BASIC, KINDS, Kind, challenge, kind_of, scrubbed
+from counterfoil_api.http.challenges import BASIC
+from counterfoil_api.http.problems import KINDS, Kind, challenge, kind_of, scrubbed
 
 # RFC 6749 5.2: what an error_description may hold.
 _UNFIT: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")

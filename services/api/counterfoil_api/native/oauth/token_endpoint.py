@@ -42,7 +42,7 @@ from counterfoil_api.native.tokens.token_exchange import (
     with_secret,
 )
 from counterfoil_api.operations.api import Api
-from counterfoil_api.operations.reading import ClientAddress, Form, Maybe
+from counterfoil_api.operations.reading import ClientAddress, Form, OptionalCredentials
 
 api = Api("oauth", CLIENTS)
 
@@ -69,7 +69,7 @@ async def grant_bearer(
     exchanging: Exchanging,
     callers: Callers,
     issuers: Issuers,
-    client: Maybe[PresentedCredentials],
+    client: OptionalCredentials[PresentedCredentials],
     address: ClientAddress,
     *,
     form: Form[TokenRequest],

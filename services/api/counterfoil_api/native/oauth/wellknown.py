@@ -12,7 +12,8 @@ from counterfoil.uses.bearers import PublicJwk
 from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.native.oauth.token_requests import CLIENT, EXCHANGE
-from counterfoil_api.operations.api import Api, Mount
+from counterfoil_api.operations.api import Api
+from counterfoil_api.operations.mounting import Mount
 
 api = Api("bearers", OURS)
 
