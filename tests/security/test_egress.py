@@ -15,7 +15,7 @@ from api.service import settings_for
 from counterfoil.settings import BadSetting
 from counterfoil.uses import egress as module
 from counterfoil.uses.egress import LONGEST_REPLY, Egress, EgressFailed, trusted
-from counterfoil_api.main import _prepared
+from counterfoil_api.main import _checked
 
 METADATA = "169.254.169.254"
 
@@ -206,7 +206,7 @@ def test_a_file_of_authorities_that_cannot_be_used_is_named_at_the_start(tmp_pat
         with pytest.raises(BadSetting, match="EGRESS_CA_FILE cannot be used"):
             trusted(settings)
         with pytest.raises(SystemExit, match="EGRESS_CA_FILE cannot be used"):
-            _prepared(settings)
+            _checked(settings)
 
 
 async def test_a_file_of_authorities_that_is_gone_since_lets_no_server_be_believed(

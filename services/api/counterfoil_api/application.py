@@ -91,15 +91,15 @@ _PARTS = (
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """Which service this is, and where to go on."""
+    """The name and version of the service, and the addresses of its descriptions."""
 
     name: Literal["Counterfoil"] = "Counterfoil"
     summary: str = "An event-sourced ledger for API tokens, over HTTP, under /v1."
     version: str
     openapi: Annotated[str, Meta(description="Every operation, as OpenAPI 3.1.")]
-    health: Annotated[str, Meta(description="Whether the process lives.")]
-    readiness: Annotated[str, Meta(description="Whether requests would be answered.")]
-    oauth: Annotated[str, Meta(description="Where everything of OAuth is (RFC 8414).")]
+    health: Annotated[str, Meta(description="Whether the process runs.")]
+    readiness: Annotated[str, Meta(description="Whether requests can be answered.")]
+    oauth: Annotated[str, Meta(description="The metadata of the OAuth endpoints (RFC 8414).")]
 
 
 Opening = Callable[[Settings], AbstractAsyncContextManager[Services]]
@@ -143,13 +143,13 @@ def make_app(
 
 
 def routes() -> list[Route]:
-    """Every operation, in the order of the document."""
+    """Return every operation of the native API, in the order of the document."""
     return list(chain.from_iterable(part.routes for part in _PARTS))
 
 
 @description.get("/", cache="public, max-age=300")
 async def get_index(settings: Settings) -> Index:
-    """Learn which service this is, and where it describes itself."""
+    """Read the name and version of the service, and where its descriptions are."""
     url = settings.public_url
     return Index(
         version=version("counterfoil"),

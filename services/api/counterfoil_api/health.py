@@ -1,4 +1,4 @@
-"""How the service is: alive, ready, and in numbers."""
+"""The state of the service: liveness, readiness, and metrics."""
 
 import asyncio
 from hmac import compare_digest
@@ -30,32 +30,32 @@ _PATIENCE_SECONDS = 3.0
 
 
 class Health(msgspec.Struct, frozen=True):
-    """One word."""
+    """Whether the process runs."""
 
     status: Literal["alive"]
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Ready; whether limits are counted together with the other processes at this moment; and what to look at."""
+    """Readiness, whether all processes count limits together at this moment, and warnings."""
 
     status: Literal["ready"]
     limits: Literal["shared", "this process alone"]
     warnings: list[str]
-    """What somebody should see to, though requests are answered: such as a sealer that does not run."""
+    """What an operator should look into although requests are answered, such as a sealer that does not run."""
 
 
 @api.get("/healthz")
 async def get_liveness() -> Health:
-    """Learn whether the process lives; it says so without asking anybody."""
+    """Check whether the process runs; the answer depends on nothing else."""
     return Health("alive")
 
 
 @api.get("/readyz", refusals=(Overloaded, Misconfigured))
 async def get_readiness(reading: Reading, sources: Sources, limits: Limits) -> Readiness:
-    """Learn whether requests would be answered: the database is there and the keys are read.
+    """Check whether requests can be answered: the database responds and the keys are loaded.
 
-    Limits that each process counts alone, for want of a Valkey, are no reason not to be ready; nor is a log that is not
-    being sealed, of which a warning tells.
+    The service is ready also while each process counts limits alone because Valkey does not respond, and while the log
+    is not sealed; a warning reports the latter.
     """
     async with asyncio.timeout(_PATIENCE_SECONDS):
         await liveness.ask(reading.pool)
@@ -66,13 +66,13 @@ async def get_readiness(reading: Reading, sources: Sources, limits: Limits) -> R
     return Readiness("ready", "shared" if limits.tally.shared else "this process alone", warnings)
 
 
-def _expect(password: str | None, approach: PresentedCredentials | None) -> None:
-    """Refuse whoever does not bring the password, where there is one."""
+def _require(password: str | None, presented: PresentedCredentials | None) -> None:
+    """Refuse a caller without the password, if there is one."""
     if password is None:
         return
-    if approach is None:
+    if presented is None:
         raise CredentialsMissing
-    match approach.credentials:
+    match presented.credentials:
         case SecretGiven(text) | BearerGiven(text) if compare_digest(text.encode(), password.encode()):
             return
     raise CredentialsRefused
@@ -84,14 +84,14 @@ async def get_metrics(
     writing: Writing,
     settings: Settings,
     census: Census,
-    approach: OptionalCredentials[PresentedCredentials],
+    presented: OptionalCredentials[PresentedCredentials],
 ) -> Page:
-    """Read the numbers, for Prometheus.
+    """Read the metrics in the format of Prometheus.
 
-    They speak of all accounts, so that no credentials of one are asked for. Where the operator has set METRICS_TOKEN,
-    that is the bearer token to present.
+    They cover all accounts, so they need no credentials of one account. If the operator has set METRICS_TOKEN, it is
+    the bearer token to present.
     """
-    _expect(settings.metrics_token, approach)
+    _require(settings.metrics_token, presented)
     gauge(writing.door, reading.pool)
     await census.refresh()
     several = settings.prometheus_multiproc_dir is not None

@@ -22,23 +22,23 @@ from counterfoil.settings import BadSetting, Settings
 from counterfoil.uses.egress import trusted
 from counterfoil_api.auth.startup import refuse_wrong_keys
 from counterfoil_api.http.aiohttp_internals import gunicorn_worker
-from counterfoil_api.http.process import in_the_clear, make_room
+from counterfoil_api.http.process import in_the_clear, raise_file_limit
 from counterfoil_api.http.tls import tls
 
 log = structlog.get_logger()
 
 SHUTDOWN_SECONDS = 15
-"""How long requests under way may take to finish once the service was asked to stop."""
+"""How long requests under way may take after the service is told to stop."""
 _HAS_UVLOOP = find_spec("uvloop") is not None
 _WORKER = GunicornUVLoopWebWorker if _HAS_UVLOOP else GunicornWebWorker
 _BACKLOG = 1_024
-"""Connections that the kernel keeps for us while we are busy; it may keep fewer (net.core.somaxconn)."""
+"""Connections that the kernel queues while the process is busy; the system may limit it (net.core.somaxconn)."""
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, finish what was begun, return."""
+    """Serve until SIGTERM or SIGINT, finish the requests under way, and return."""
     configure(settings.log_format, settings.log_level)
-    context = _prepared(settings)
+    context = _checked(settings)
     if settings.api_processes == 1:
         with asyncio.Runner(loop_factory=_loop_factory()) as loop:
             loop.run(_serve(settings, context))
@@ -49,18 +49,18 @@ def run(settings: Settings) -> None:
         _Processes(replace(settings, prometheus_multiproc_dir=shared), context).run()
 
 
-def _prepared(settings: Settings) -> ssl.SSLContext | None:
-    """What can be found wanting before anything is served."""
+def _checked(settings: Settings) -> ssl.SSLContext | None:
+    """Check the settings before anything is served, and return the TLS context."""
     try:
         context = tls(settings)
         trusted(settings)
-    except BadSetting as complaint:
-        raise SystemExit(str(complaint)) from None
-    make_room(settings.max_connections)
+    except BadSetting as error:
+        raise SystemExit(str(error)) from None
+    raise_file_limit(settings.max_connections)
     if settings.api_processes > 1:
         asyncio.run(refuse_wrong_keys(settings))
     if in_the_clear(settings):
-        log.warning("secrets_travel_in_the_clear", what_to_do="serve https, and say so in PUBLIC_URL")
+        log.warning("secrets_travel_in_the_clear", what_to_do="serve https, and set PUBLIC_URL to the https address")
     return context
 
 
@@ -73,7 +73,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _runner(settings: Settings) -> web.AppRunner:
-    # Imported late: what counts for Prometheus looks at the environment once, when it is imported.
+    # Imported late: the Prometheus client reads the environment when it is imported.
     from counterfoil_api.application import make_app  # noqa: PLC0415 - see above
     from counterfoil_api.http.server import Runner  # noqa: PLC0415 - see above
 
@@ -81,15 +81,15 @@ def _runner(settings: Settings) -> web.AppRunner:
 
 
 async def _serve(settings: Settings, context: ssl.SSLContext | None) -> None:
-    asked = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     runner = _runner(settings)
     await runner.setup()
     try:
         await _listen(runner, settings, context)
         log.info("api_started", address=runner.addresses[0], public_url=settings.public_url)
-        await asked.wait()
+        await stop.wait()
         log.info("api_stopping")
     finally:
         await runner.cleanup()
@@ -112,7 +112,7 @@ def _address(settings: Settings) -> str:
 
 
 class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
-    """Several processes on one socket, kept at their number."""
+    """Several processes on one socket; a process that dies is replaced."""
 
     def __init__(self, settings: Settings, context: ssl.SSLContext | None) -> None:
         self._settings, self._context = settings, context
@@ -125,18 +125,18 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
             "workers": settings.api_processes,
             "worker_class": gunicorn_worker(_WORKER, self._context),
             "backlog": _BACKLOG,
-            # The context has read them; that they are named is how gunicorn learns to ask for one.
+            # The context has loaded them already; naming them makes gunicorn ask its worker for a context.
             "certfile": settings.tls_certificate,
             "keyfile": settings.tls_private_key,
             "graceful_timeout": SHUTDOWN_SECONDS,
             "proc_name": "counterfoil-api",
             "loglevel": "warning",
             "logger_class": _Logger,
-            # A socket in the home folder by which others on the machine could steer the processes; nobody asked for it.
+            # Otherwise a socket in the home folder lets other users of the machine control the processes.
             "control_socket_disable": True,
-            "when_ready": partial(_tell_start, settings),
-            "on_exit": _tell_end,
-            "child_exit": _forget,
+            "when_ready": partial(_log_start, settings),
+            "on_exit": _log_end,
+            "child_exit": _drop_gauges,
         }.items():
             self.cfg.set(name, value)
 
@@ -148,7 +148,7 @@ class _Processes(BaseApplication):  # type: ignore[misc] # it has no types
 
 
 class _Logger(Logger):  # type: ignore[misc] # it has no types
-    """What gunicorn says, in the form of all other lines."""
+    """Writes the messages of gunicorn in the format of all other log lines."""
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
@@ -157,17 +157,17 @@ class _Logger(Logger):  # type: ignore[misc] # it has no types
             each.propagate = True
 
 
-def _tell_start(settings: Settings, arbiter: Arbiter) -> None:
+def _log_start(settings: Settings, arbiter: Arbiter) -> None:
     address, processes = arbiter.LISTENERS[0].sock.getsockname(), settings.api_processes
     log.info("api_started", address=address, public_url=settings.public_url, processes=processes)
 
 
-def _tell_end(_: Arbiter) -> None:
+def _log_end(_: Arbiter) -> None:
     log.info("api_stopped")
 
 
-def _forget(_: Arbiter, worker: object) -> None:
-    """Take the gauges of a process that is no more out of the sums."""
+def _drop_gauges(_: Arbiter, worker: object) -> None:
+    """Remove the gauges of a process that has ended from the sums."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see `_runner`
 
     mark_process_dead(getattr(worker, "pid", 0))  # type: ignore[no-untyped-call] # untyped there

@@ -1,4 +1,4 @@
-"""What operators measure: requests, batches, refusals, queues; for Prometheus, and right with several processes."""
+"""Metrics for Prometheus, correct with several processes: requests, batches, refusals, queues."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -25,7 +25,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 REQUESTS = Histogram("counterfoil_request_seconds", "Answered requests.", ("method", "route", "status"), buckets=_FAST)
-ATTEMPTS = Counter("counterfoil_attempts", "What was tried in vain, by kind; see /v1/attempts.", ("kind",))
+ATTEMPTS = Counter("counterfoil_attempts", "Failed attempts, by kind; see /v1/attempts.", ("kind",))
 REFUSALS = Counter("counterfoil_refusals", "Requests that were refused, by problem type.", ("problem",))
 BATCH_JOBS = Histogram("counterfoil_batch_jobs", "Commands that shared one transaction.", buckets=_SIZES)
 BATCH_WAIT = Histogram("counterfoil_batch_wait_seconds", "How long the first of a batch waited.", buckets=_FAST)
@@ -38,24 +38,24 @@ STREAMS = Gauge("counterfoil_streams", "Open streams of the log.", multiprocess_
 STREAMS_ENDED = Counter("counterfoil_streams_ended", "Streams of the log that have ended, by reason.", ("reason",))
 
 ISSUER_FETCHES = Counter(
-    "counterfoil_issuer_fetches", "How often keys of OIDC issuers were asked for, by what came of it.", ("outcome",)
+    "counterfoil_issuer_fetches", "Requests for the keys of OIDC issuers, by outcome.", ("outcome",)
 )
 
 
 def observe_request(method: str, route: str, status: int, seconds: float, problem: str | None) -> None:
-    """Count an answered request; routes are templates, so their number is small."""
+    """Count an answered request; routes are templates, so there are few."""
     _request(method, route, status).observe(seconds)
     if problem is not None:
         REFUSALS.labels(problem).inc()
 
 
 def observe_attempt(kind: str) -> None:
-    """Count a failure; kinds are ours, so their number is small."""
+    """Count a failed attempt; there are few kinds."""
     ATTEMPTS.labels(kind).inc()
 
 
 def observe_issuer_fetch(outcome: str) -> None:
-    """Count a question for an issuer's keys; outcomes are ours, so their number is small."""
+    """Count a request for an issuer's keys; there are few outcomes."""
     ISSUER_FETCHES.labels(outcome).inc()
 
 
@@ -67,7 +67,7 @@ def observe_batch(batch: Batch, waited: float, took: float) -> None:
 
 
 def gauge(door: Door, readers: Pool) -> None:
-    """Set what this process has waiting and open."""
+    """Set the gauges of this process."""
     QUEUED.set(door.queued)
     POOL_OPEN.set(readers.get_size())
     POOL_IDLE.set(readers.get_idle_size())
@@ -75,7 +75,7 @@ def gauge(door: Door, readers: Pool) -> None:
 
 @asynccontextmanager
 async def gauged(door: Door, readers: Pool) -> AsyncIterator[None]:
-    """Keep the gauges true, for whichever process is asked adds up what each has set."""
+    """Keep the gauges of this process current: another process may add them up."""
 
     async def keep() -> None:
         while True:
@@ -90,7 +90,7 @@ async def gauged(door: Door, readers: Pool) -> AsyncIterator[None]:
 
 
 def exposition(census: "Census", *, several_processes: bool) -> bytes:
-    """All of it in Prometheus' text form: what processes counted, and what the database knows."""
+    """Return all metrics in the text format of Prometheus: those of the processes and those of the database."""
     processes = REGISTRY
     if several_processes:
         processes = CollectorRegistry()
@@ -101,7 +101,7 @@ def exposition(census: "Census", *, several_processes: bool) -> bytes:
 
 
 class Census(Collector):
-    """What is counted in the database, so that it does not matter which process is asked."""
+    """Metrics that are counted in the database, and are the same in every process."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -112,7 +112,7 @@ class Census(Collector):
         self._counted_at = float("-inf")
 
     async def refresh(self) -> None:
-        """Ask again; the expensive question at most once a minute. With the database away, nothing is known."""
+        """Query the database, the expensive query at most once a minute; without a database no metric is known."""
         try:
             self._lag_seconds = await lag_seconds(self._pool)
             self._followings = await followings(self._pool)
@@ -124,18 +124,18 @@ class Census(Collector):
             self._lag_seconds, self._log, self._expiring, self._followings = None, None, {}, []
 
     def collect(self) -> Iterator[Metric]:
-        """What was learnt."""
+        """Iterate over the metrics as of the last refresh."""
         if self._lag_seconds is not None:
             yield GaugeMetricFamily(
                 "counterfoil_sweep_lag_seconds",
-                "How long the longest overdue token waits for the sweep.",
+                "How long the most overdue token has waited for the sweep.",
                 self._lag_seconds,
             )
         if self._log is not None:
             yield from _of_log(self._log)
         tokens = GaugeMetricFamily(
             "counterfoil_tokens_expiring",
-            "Active tokens by the nearest span that they expire within.",
+            "Active tokens by the shortest period within which they expire.",
             labels=("within",),
         )
         for within, count in self._expiring.items():
@@ -160,9 +160,9 @@ def _follower_metrics(followings: Sequence[Following]) -> Iterator[Metric]:
 
 
 def _of_log(log: LogState) -> Iterator[Metric]:
-    """Yield how the sealing goes."""
+    """Iterate over the metrics of the log and its sealer."""
     yield GaugeMetricFamily("counterfoil_log_size", "Events in the log: the position of the last one.", log.size)
-    yield CounterMetricFamily("counterfoil_seal_passes", "Passes that the sealer has written down.", log.passes)
+    yield CounterMetricFamily("counterfoil_seal_passes", "Passes that the sealer has recorded.", log.passes)
     yield GaugeMetricFamily(
         "counterfoil_seal_backlog", "Events that are not in the log yet; counted up to 10,000.", log.backlog
     )
@@ -172,14 +172,14 @@ def _of_log(log: LogState) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "counterfoil_seal_watermark_age_seconds",
-        "For how long a transaction that writes has been open, at least; about a second if none is.",
+        "How long the oldest writing transaction has been open, at least; about a second if there is none.",
         log.watermark_seconds,
     )
 
 
 @lru_cache(maxsize=1024)
 def _request(method: str, route: str, status: int) -> Histogram:
-    # Strangers choose methods: any that HTTP does not know is counted as one.
+    # Callers choose methods: all that HTTP does not define are counted as one.
     known = method if method in _METHODS else "OTHER"
     return REQUESTS.labels(known, route, str(status))
 

@@ -1,1 +1,1 @@
-"""How HTTP arrives and leaves: connections, limits of size and time, addresses, TLS, and every answer's form."""
+"""HTTP: connections, limits of size and time, addresses, TLS, problem documents and security headers."""

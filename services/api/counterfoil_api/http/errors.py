@@ -1,31 +1,31 @@
-"""What the HTTP edge itself refuses, before the ledger was even asked.
+"""The refusals of the HTTP layer, before the ledger is involved.
 
 Complaint
-├── MalformedRequest         the bytes are no request
-├── InvalidRequest           readable, but not what this operation takes
-├── InvalidPrecondition      an If-Match or If-None-Match that names no entity tag
-├── WeakTag                  an If-Match that names a tag made weak, perhaps by a proxy
-├── BeyondLog                a position that the log has not come to
-├── CredentialsInQuery       a secret where every proxy logs it
-├── CredentialsRepeated      more than one set of them
-├── CredentialsMissing       nobody is asking
-├── UnknownScheme            somebody is, in a way that we do not know
-├── OtpRequired              somebody is, but a password alone is not enough for them
-├── PasswordNeeded           a token asks for what takes a password
-├── CrossSite                a browser asks for a change, with the login it keeps, on behalf of another site's page
-├── BadCode                  a one-time code that the seed does not give now
-├── ProxyMisconfigured       a proxy asks, but its address states no demand
-├── NotVerified              a proxy's question cannot be answered now, which counts as no
-├── RateLimited              too much of something; Retry-After says when it is not
-├── TooManyStreams           an account follows the log more often than one process lets it
-├── AssertionRefused         a JWT of another issuer that is not believed
-├── IssuerUnavailable        its issuer's keys cannot be fetched now
+├── MalformedRequest         the bytes are not valid HTTP
+├── InvalidRequest           valid HTTP, but not what the operation expects
+├── InvalidPrecondition      an If-Match or If-None-Match without entity tags
+├── WeakTag                  an If-Match with a weak tag, perhaps made so by a proxy
+├── BeyondLog                a position after the end of the log
+├── CredentialsInQuery       a secret in the query string, which proxies log
+├── CredentialsRepeated      more than one set of credentials
+├── CredentialsMissing       no credentials
+├── UnknownScheme            an authentication scheme that is not supported
+├── OtpRequired              a password without the one-time code that the user needs
+├── PasswordNeeded           a token where a password is needed
+├── CrossSite                a browser sends a change, with a stored login, for another site's page
+├── BadCode                  a one-time code that is not the current one
+├── ProxyMisconfigured       a forward-auth URL without what to require
+├── NotVerified              credentials that cannot be verified now, so the proxy must deny
+├── RateLimited              too many requests; Retry-After states how long to wait
+├── TooManyStreams           an account with too many live streams in one process
+├── AssertionRefused         a JWT of another issuer that is not accepted
+├── IssuerUnavailable        the issuer's keys cannot be fetched now
 ├── UnsupportedGrantType, UnsupportedTokenType, ExchangeRefused, TargetRefused
-│                            what OAuth's endpoints refuse, each by a name of its own there
+│                            the errors of OAuth's endpoints, each with its name there
 ├── NoSuchPath, MethodNotAllowed
 ├── BodyTooLarge, UnsupportedMediaType, HeadersTooLarge, RequestTimeout
-├── ExpectationFailed        an Expect that we do not speak
-└── InternalError            a bug of ours, logged with the request's id
+├── ExpectationFailed        an unsupported Expect header
+└── InternalError            a bug, logged with the request's id
 """
 
 from counterfoil.core.refusals import Refusal

@@ -15,7 +15,7 @@ _OTHER_FILES: Final = 256
 """Files other than callers' connections: database connections, the log, modules."""
 
 
-def make_room(connections: int) -> None:
+def raise_file_limit(connections: int) -> None:
     """Raise the system's limit of open files to the number of connections in the settings, as far as allowed."""
     wanted = connections + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

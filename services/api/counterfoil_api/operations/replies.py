@@ -1,4 +1,4 @@
-"""What a handler's return type says of the reply, and how it is written."""
+"""The replies that a handler's return type states, and the responses made of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ T = TypeVar("T")
 JSON = "application/json"
 NO_STORE = "no-store"
 REPLAYED = "Idempotency-Replayed"
-"""Beside an answer that was given before, under the same Idempotency-Key."""
+"""The header of an answer that repeats the first one to the same Idempotency-Key."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 encode = msgspec.json.Encoder().encode
@@ -24,7 +24,7 @@ encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Tagged(Generic[T]):
-    """A document and the revision that it shows, which travels as its ETag."""
+    """A document and its revision, which becomes the ETag."""
 
     body: T
     revision: int
@@ -32,7 +32,7 @@ class Tagged(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Made(Generic[T]):
-    """Something that was not there before, and where it is now."""
+    """Something that was created, and its address."""
 
     body: T
     revision: int
@@ -41,18 +41,18 @@ class Made(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class New(Generic[T]):
-    """Something that was not there before, in an API that says neither its revision nor where it is."""
+    """Something that was created, in an API that states neither a revision nor an address."""
 
     body: T
 
 
 class Nothing:
-    """It was done, and there is nothing to say."""
+    """The operation succeeded, and the answer has no body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Generic[T]):
-    """It was taken in; what came of it is not said here."""
+    """The request was accepted; its outcome is not known yet."""
 
     body: T
 
@@ -68,7 +68,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ReplyShape:
-    """What a return type promises: the body, the status, and the headers beside it."""
+    """What a return type states: the body, the status, and further headers."""
 
     body: type
     status: int
@@ -80,13 +80,13 @@ Wrap = Callable[[object], object]
 
 
 def reply_shape(returned: type, envelope: type | None = None) -> ReplyShape:
-    """What the return type of a handler promises, its body in an envelope if there is one."""
+    """Return the shape of a handler's replies, with the body in an envelope if there is one."""
     shape = _shape(returned)
     return shape if envelope is None or _has(shape.body, envelope) else replace(shape, body=_within(envelope, shape))
 
 
 def _has(body: type, envelope: type) -> bool:
-    """Whether a handler has put its answer into the envelope itself, or has none."""
+    """Return whether a handler puts its answer into the envelope itself, or has no JSON answer."""
     return body in (Page, Nothing) or issubclass(get_origin(body) or body, envelope)
 
 
@@ -112,7 +112,7 @@ def _shape(returned: type) -> ReplyShape:
 
 
 def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE, envelope: type | None = None) -> Write:
-    """How what a handler returns becomes a response; `more` are headers beside its own."""
+    """Return the function from a handler's reply to the response; `more` are further headers."""
     fixed = {"Content-Type": JSON, "Cache-Control": cache, **more}
     origin = get_origin(returned)
     if origin is Streamed:
@@ -140,33 +140,33 @@ def _wrapping(returned: type, envelope: type | None) -> Wrap:
 
 
 def _tagged(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, Tagged)  # noqa: S101 - the handler's signature said so
+    assert isinstance(reply, Tagged)  # noqa: S101 - the handler's signature states it
     return web.Response(body=encode(wrap(reply.body)), headers={**fixed, "ETag": etag(reply.revision)})
 
 
 def _made(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, Made)  # noqa: S101 - the handler's signature said so
+    assert isinstance(reply, Made)  # noqa: S101 - the handler's signature states it
     headers = {**fixed, "ETag": etag(reply.revision), "Location": reply.location}
     return web.Response(body=encode(wrap(reply.body)), status=201, headers=headers)
 
 
 def _new(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, New)  # noqa: S101 - the handler's signature said so
+    assert isinstance(reply, New)  # noqa: S101 - the handler's signature states it
     return web.Response(body=encode(wrap(reply.body)), status=201, headers=fixed)
 
 
 def _accepted(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, Accepted)  # noqa: S101 - the handler's signature said so
+    assert isinstance(reply, Accepted)  # noqa: S101 - the handler's signature states it
     return web.Response(body=encode(wrap(reply.body)), status=202, headers=fixed)
 
 
 def _page(reply: object, cache: str) -> web.Response:
-    assert isinstance(reply, Page)  # noqa: S101 - the handler's signature said so
+    assert isinstance(reply, Page)  # noqa: S101 - the handler's signature states it
     return web.Response(
         body=reply.content, headers={"Content-Type": reply.content_type, "Cache-Control": cache, **reply.headers}
     )
 
 
 def _streamed(reply: object, cache: str) -> web.StreamResponse:
-    assert isinstance(reply, Streamed)  # noqa: S101 - the handler's signature said so
+    assert isinstance(reply, Streamed)  # noqa: S101 - the handler's signature states it
     return reply.response(cache=cache)
