@@ -1,4 +1,4 @@
-"""Where servers of tests keep their data."""
+"""The state directories of the servers that tests run."""
 
 import shutil
 from contextlib import AbstractContextManager
@@ -11,9 +11,9 @@ _ROOM_BYTES = 4 * 2**30
 
 
 def quick_state() -> AbstractContextManager[State]:
-    """A state in memory if there is room, for a new server writes and syncs a thousand files.
+    """Return a state in memory if there is room: a new server writes and syncs a thousand files.
 
-    What is killed there loses no more than on a disk: the machine stays up.
+    A killed server loses no more there than on a disk, since the machine stays up.
     """
     roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
     return temporary_state(str(_MEMORY)) if roomy else temporary_state()

@@ -1,4 +1,4 @@
-"""Applications on our edge, served for real on a port of the system's choice."""
+"""The sample application and the whole service, each on a free port."""
 
 from collections.abc import AsyncIterator
 
@@ -24,7 +24,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 async def address(shelf: Shelf) -> AsyncIterator[str]:
-    """Where the little application of this test is."""
+    """The address of the sample application."""
 
     def observe(method: str, route: str, status: int, _: float, problem: str | None) -> None:
         shelf.observed.append((method, route, status, problem))
@@ -51,7 +51,7 @@ async def api_settings(postgres_server: Postgres, template: str) -> AsyncIterato
 
 @pytest_asyncio.fixture(scope="session")
 async def api_url(api_settings: Settings) -> AsyncIterator[str]:
-    """Where the service is."""
+    """The address of the service."""
     async with served(make_app(api_settings)) as url:
         yield url
 
@@ -88,5 +88,5 @@ def stranger(session: ClientSession, theirs: dict[str, str]) -> Caller:
 
 @pytest.fixture
 def proxy(session: ClientSession, ours: dict[str, str]) -> Asked:
-    """A proxy that guards something for our account."""
+    """A proxy that guards an application for our account."""
     return Asked(session, ours["account"])

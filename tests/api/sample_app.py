@@ -1,4 +1,4 @@
-"""A small application on our edge: a shelf of things."""
+"""A small application with the HTTP layer of the API, for tests of that layer."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass
 class Shelf:
-    """What the little application works with."""
+    """The state of the sample application."""
 
     finished: list[str] = field(default_factory=list)
     observed: list[tuple[str, str, int, str | None]] = field(default_factory=list)
@@ -111,7 +111,7 @@ async def show_page(_: Shelf) -> Page:
 
 
 class Lines:
-    """Lines that end when they are told to, or fail; and something that is given back."""
+    """A stream of lines that ends or fails on request, and frees a resource."""
 
     def __init__(self, shelf: Shelf, name: str, limit: int) -> None:
         self.shelf, self.name, self.left = shelf, name, limit

@@ -1,4 +1,4 @@
-"""The whole service for tests: served for real, on a real Postgres, with two accounts that must not see each other."""
+"""The whole service for tests, on a real Postgres, with two accounts that must not see each other."""
 
 import base64
 from collections.abc import AsyncIterator, Mapping
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Caller:
-    """Somebody with credentials, asking one service."""
+    """A caller with credentials, and the service it calls."""
 
     session: ClientSession
     credentials: str
@@ -78,17 +78,17 @@ class Caller:
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def issue(self, **fields: object) -> Any:
-        """Issue a token and return what was answered."""
+        """Issue a token and return the answer."""
         answer = await self.post("/v1/tokens", {"name": "a token", **fields})
         assert answer.status == 201, answer.body
         return answer.json
 
     def with_token(self, plain: str) -> "Caller":
-        """Somebody who has this secret or bearer."""
+        """Return a caller with this secret or bearer."""
         return Caller(self.session, f"Bearer {plain}")
 
     async def holder(self, *scopes: str, **fields: object) -> "Caller":
-        """A new token with these scopes, asking for itself."""
+        """Issue a token with these scopes and return a caller with it."""
         return self.with_token((await self.issue(scopes=scopes, **fields))["secret"])
 
 
@@ -113,7 +113,7 @@ def settings_for(database_url: str, **more: str) -> Settings:
 
 
 async def founded(settings: Settings, name: str, directory: Path, *, examples: bool = False) -> dict[str, str]:
-    """Found an account; gives its credentials, numbers among them as text."""
+    """Create an account and return its credentials, with numbers as text."""
     file, email = directory / "credentials.json", f"admin@{name}.example.org"
     assert await found(settings, name=name, email=email, file=file, lifetime=FOREVER, examples=examples)
     return {key: str(value) for key, value in msgspec.json.decode(file.read_bytes()).items()}
@@ -121,7 +121,7 @@ async def founded(settings: Settings, name: str, directory: Path, *, examples: b
 
 @asynccontextmanager
 async def served(app: web.Application, *, sealed: str | None = None) -> AsyncIterator[str]:
-    """Serve an application; gives its address. If `sealed` is its database's address, a sealer runs beside it."""
+    """Serve an application and yield its address; if `sealed` is its database's address, a sealer runs beside it."""
     runner = Runner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

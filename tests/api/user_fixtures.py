@@ -1,4 +1,4 @@
-"""People on the service: users with roles, who ask with their passwords and their authenticators."""
+"""Users with roles, who call the service with a password and one-time codes."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,7 +15,7 @@ PASSWORD = "correct mule accumulator nail"
 
 @dataclass(slots=True)
 class Person:
-    """A user of our account, with what they know."""
+    """A user of our account, with password and seed."""
 
     id: str
     number: int
@@ -27,12 +27,12 @@ class Person:
     recovery_codes: list[str] = field(default_factory=list)
 
     def asks(self, *, otp: str | None = None, password: str | None = None) -> Caller:
-        """The person, asking with a password, and with a code if there is one."""
+        """Return a caller with the password, and with a code if there is one."""
         headers = {} if otp is None else {"X-Authorization-OTP": otp}
         return Caller(self.admin.session, basic(self.login, password or self.password), headers)
 
     async def enrolled(self) -> list[str]:
-        """Enrol in one-time codes with the code of the step before; gives the recovery codes."""
+        """Enrol in one-time codes with the code of the previous step; return the recovery codes."""
         begun = await self.asks().post("/v1/users/self/totp")
         assert begun.status == 200, begun.body
         self.seed = begun.json["secret"]
@@ -45,7 +45,7 @@ class Person:
         return codes
 
     def code(self, later: int = 0) -> str:
-        """The code of this moment, or of so many steps later."""
+        """Return the code of now, or of some steps later."""
         return TOTP(self.seed).at(time(), counter_offset=later)
 
 

@@ -1,4 +1,4 @@
-"""What a command finds in its environment."""
+"""Shells in which the command line is called."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -32,7 +32,7 @@ def settings(environment: dict[str, str]) -> Settings:
 
 @pytest.fixture
 def server_side(loaded_command: socket.socket, environment: dict[str, str], tmp_path: Path) -> Shell:
-    """A shell where the database is."""
+    """A shell on the server, with DATABASE_URL."""
     return Shell(loaded_command, tmp_path, environment)
 
 
@@ -44,7 +44,7 @@ async def service(database: Database, tmp_path: Path) -> AsyncIterator[Service]:
 
 @pytest.fixture
 def shell(loaded_command: socket.socket, service: Service, tmp_path: Path) -> Shell:
-    """A shell anywhere, with an administrator's token."""
+    """A shell on another machine, with an administrator's token."""
     return Shell(loaded_command, tmp_path, {"COUNTERFOIL_URL": service.url, "COUNTERFOIL_TOKEN": service.token})
 
 

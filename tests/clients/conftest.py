@@ -1,4 +1,4 @@
-"""One service for all clients, of two processes, with an account that has all they ask for."""
+"""One service of two processes for all clients, with an account that has what they need."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from security.processes import several
 
 @dataclass(frozen=True)
 class Place:
-    """Where the service is, by each of its processes, and the account on it."""
+    """The addresses of the two processes, and the account."""
 
     url: str
     elsewhere: str
@@ -30,7 +30,7 @@ class Place:
     native: Caller
 
     def given(self, **more: Any) -> dict[str, Any]:
-        """What a script is told."""
+        """The environment of a script."""
         return {**msgspec.to_builtins(self.account), "url": self.url, **more}
 
 

@@ -1,4 +1,4 @@
-"""Strategies: anything that anybody may ask of a few tokens, mostly sensible, and how much time passes before."""
+"""Strategies for commands to a few tokens, mostly sensible ones, with the time that passes before each."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ _waits = st.sampled_from([timedelta(hours=h) for h in (0, 0, 1, 12, 30, 200)] + 
 
 
 def mostly(usual: Any, unusual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Four times in five the usual."""
+    """Draw the usual value four times in five."""
     return st.sampled_from(range(5)).flatmap(lambda dice: unusual if dice == 4 else st.just(usual))
 
 
@@ -96,4 +96,4 @@ _commands = st.sampled_from([*_often * 3, _creates, _creates, _erases, _revokes]
 _callers = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6])
 
 STEPS = st.lists(st.tuples(_commands, _callers, _waits), min_size=15, max_size=60)
-"""What is asked (by the system: who plays a step says who really asks), by which of seven callers, after how long."""
+"""A command (by the system; the player of a step replaces the caller), one of seven callers, and a pause."""

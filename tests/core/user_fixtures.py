@@ -1,4 +1,4 @@
-"""Who these claims are about: three people of one account, and what is asked of them."""
+"""Three users of one account, and commands to them."""
 
 from typing import Any
 from uuid import UUID
@@ -68,4 +68,4 @@ OTHERS: list[SubjectCommand] = [
     asks(EnableUser), asks(RemoveUser, reason="x"), asks(EnrolTotp, **ENROLMENT), asks(RemoveTotp),
     asks(UseRecoveryCode, index=0, digest=b"0" * 32),
 ]  # fmt: skip
-"""Whatever may be asked of somebody who is there."""
+"""Every command that an existing user may get."""

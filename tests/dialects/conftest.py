@@ -15,7 +15,7 @@ from dialects.accounts import Account, opened
 
 @pytest_asyncio.fixture(scope="session")
 async def dialect_settings(postgres_server: Postgres, template: str) -> AsyncIterator[Settings]:
-    """The settings of the service that most tests of this room share."""
+    """The settings of the service that most tests of this folder share."""
     postgres_server.run(f"create database dialects owner {OWNER} template {template};")
     yield settings_for(postgres_server.database("dialects").app_url)
     postgres_server.run("drop database if exists dialects with (force);")
@@ -23,7 +23,7 @@ async def dialect_settings(postgres_server: Postgres, template: str) -> AsyncIte
 
 @pytest_asyncio.fixture(scope="session")
 async def dialect_url(dialect_settings: Settings, postgres_server: Postgres) -> AsyncIterator[str]:
-    """Where the service is; a sealer runs beside it."""
+    """The address of the service; a sealer runs beside it."""
     sealed = postgres_server.database("dialects").app_url
     async with served(make_app(dialect_settings), sealed=sealed) as url:
         yield url

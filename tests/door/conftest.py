@@ -1,4 +1,4 @@
-"""A door for every test, and a server of our own for those that take one down."""
+"""A door for every test, and a server of their own for tests that stop it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -60,7 +60,7 @@ async def own(own_server: Postgres) -> AsyncIterator[Database]:
 
 @pytest_asyncio.fixture
 async def elsewhere() -> AsyncIterator[Start]:
-    """Start other processes with doors of their own: `await elsewhere(url)`."""
+    """Start other processes, each with its own door."""
     started: list[Elsewhere] = []
 
     async def start(url: str, **said: str) -> Elsewhere:

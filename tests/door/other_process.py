@@ -26,14 +26,14 @@ _LENGTH_BYTES = 4
 
 
 class Elsewhere:
-    """The other process, seen from here."""
+    """A handle to the other process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
     @classmethod
     async def start(cls, url: str, *, still_after: str = "") -> "Elsewhere":
-        """Start it; it stands still for ever after this step of a batch, having said `reached`."""
+        """Start it; after this step of a batch it prints `reached` and stops for ever."""
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
@@ -45,7 +45,7 @@ class Elsewhere:
         )
 
     async def ask(self, asks: Asks) -> list[Any]:
-        """Have these carried out together; refusals come back as they are, unraised."""
+        """Have these commands carried out together; return refusals, do not raise them."""
         self.send(asks)
         answers: list[Any] = await self.hear()
         return answers
@@ -80,7 +80,7 @@ def _say(what: object) -> None:
 
 
 def _stand_still_after(step: str) -> None:
-    """Let a step of the batch say that it is done, and never return."""
+    """Make a step of the batch print that it is done, and never return."""
     room = next(room for room in (batch, idempotency_keys) if hasattr(room, step))
     real = getattr(room, step)
 

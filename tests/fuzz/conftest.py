@@ -1,4 +1,4 @@
-"""A service to send anything to, with a caller of every kind."""
+"""A service, with a caller of every kind."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ from counterfoil_dev.postgres import OWNER, Postgres
 async def fuzzed(
     postgres_server: Postgres, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """Where the service is, and the credentials of its account."""
+    """The address of the service, and the credentials of its account."""
     postgres_server.run(f"create database fuzzed owner {OWNER} template {template};")
     settings = settings_for(postgres_server.database("fuzzed").app_url, GUESS_LIMIT="none")
     credentials = await founded(settings, "fuzzed", tmp_path_factory.mktemp("fuzzed"))
@@ -26,7 +26,7 @@ async def fuzzed(
 
 @pytest_asyncio.fixture
 async def callers(fuzzed: tuple[str, dict[str, str]]) -> AsyncIterator[dict[str, Caller]]:
-    """An administrator's token, one that may nearly nothing, a password, and nobody."""
+    """Four callers: an administrator's token, a token that may do next to nothing, a password, and none."""
     url, credentials = fuzzed
     async with ClientSession(url) as session:
         admin = Caller(session, f"Bearer {credentials['admin_token']}")

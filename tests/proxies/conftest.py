@@ -23,7 +23,7 @@ from proxies.running import COMMANDS, HOST, Context, Proxy, certify, running
 
 @dataclass(slots=True)
 class Api:
-    """The real API, and from where it was asked to let requests pass."""
+    """The API, and the addresses from which proxies called it."""
 
     settings: Settings
     url: str
@@ -55,7 +55,7 @@ class Front:
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def ready(self, *, answering: int = 401) -> None:
-        """Return once it refuses whoever shows nothing; some listen before they have read what to do."""
+        """Return when it refuses a request without credentials; some proxies listen before that."""
         async with asyncio.timeout(30):
             while not await self._answers(answering):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A service with two accounts, for the lines of the checklist that speak of HTTP."""
+"""A service with two accounts, for the lines of the checklist about HTTP."""
 
 from collections.abc import AsyncIterator
 
@@ -16,7 +16,7 @@ from counterfoil_dev.postgres import OWNER, Database, Postgres
 
 @pytest_asyncio.fixture(scope="session")
 async def checked_database(postgres_server: Postgres, template: str) -> AsyncIterator[Database]:
-    """The database of the service that this room shares."""
+    """The database of the service that this folder shares."""
     postgres_server.run(f"create database security owner {OWNER} template {template};")
     yield postgres_server.database("security")
     postgres_server.run("drop database if exists security with (force);")

@@ -25,7 +25,7 @@ _TABLES = {"event": "subject_id", "sealed": "subject_id", "token": "token_id", "
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may do everything in it, and some of what is in it."""
+    """The administrator, and some things in the account."""
 
     id: UUID
     admin: Caller
@@ -35,7 +35,7 @@ class Account:
 
     @asynccontextmanager
     async def tampered(self, statement: str, subject: str) -> AsyncIterator[None]:
-        """Rewrite what there is of a subject (`$1`) with the owner's rights, past every trigger; put it back later."""
+        """Change the rows of a subject (`$1`) as the owner, past every trigger; restore them later."""
         connection = await asyncpg.connect(self.database.owner_url)
         try:
             for table, key in _TABLES.items():

@@ -1,4 +1,4 @@
-"""A service that lies: a proxy that changes what the ledger answers."""
+"""A proxy that changes the answers of the ledger."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,12 +10,12 @@ from aiohttp import ClientSession, web
 from api.service import served
 
 Lie = Callable[[str, Any], Any]
-"""From a path and what was answered there to what is passed on."""
+"""Takes a path and its answer; returns the answer to pass on."""
 
 
 @asynccontextmanager
 async def doctored(target: str, lie: Lie) -> AsyncIterator[str]:
-    """Serve what `target` serves, but for lies; gives the address."""
+    """Serve the answers of `target` with one lie; yield the address."""
     async with ClientSession(target) as session:
 
         async def pass_on(request: web.Request) -> web.Response:

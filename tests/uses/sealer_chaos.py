@@ -37,7 +37,7 @@ _APPEND = """
 
 @dataclass
 class Storm:
-    """What blows over which accounts, until it is over."""
+    """What happens to which accounts, until it is over."""
 
     database: Database
     accounts: Sequence[UUID]
@@ -61,7 +61,7 @@ class Storm:
             await connection.close()
 
     async def dawdle(self, seed: int) -> None:
-        """Leave transactions open for long that have written something."""
+        """Leave transactions open that have written something."""
         dice = random.Random(seed)
         connection = await asyncpg.connect(self.database.app_url)
         own = (self.accounts[seed % len(self.accounts)], uuid7())
@@ -125,7 +125,7 @@ async def storm(
     kills: int,
     beside: Callable[[asyncio.Event], Awaitable[object]] | None = None,
 ) -> Storm:
-    """Let it blow until the last sealer was killed and replaced, see that all is sealed in the end, and judge it."""
+    """Run until the last sealer was killed and replaced, wait until everything is sealed, and check the log."""
     this = Storm(database, accounts)
     sealed = asyncio.Event()
     with ExitStack() as ending:
@@ -148,7 +148,7 @@ async def storm(
 
 
 async def judge(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-    """Hold the sealed log against what was committed."""
+    """Compare the sealed log with what was committed."""
     rows = await pool.fetch(
         """
         select s.pos, s.account_id, s.account_pos, s.subject_id, s.version, e.entry

@@ -1,4 +1,4 @@
-"""Sealer processes as they run in production: started, asked to stop, killed; what they log is read."""
+"""Sealer processes as in production: start, stop and kill them, and read their logs."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ _PROGRAM = Path(sys.executable).with_name("counterfoil")
 
 @contextmanager
 def sealer(database_url: str, log: Path) -> Iterator[WorkerProcess]:
-    """A sealer process; at the end it is gone, however it was left."""
+    """Run a sealer process; it is ended in any case."""
     environment = {**os.environ, "DATABASE_URL": database_url, "LOG_FORMAT": "json"}
     with log.open("ab") as stream:
         process = subprocess.Popen([_PROGRAM, "sealer"], env=environment, stdout=stream, stderr=stream)
@@ -29,7 +29,7 @@ def sealer(database_url: str, log: Path) -> Iterator[WorkerProcess]:
 
 
 def checked(database_url: str) -> subprocess.CompletedProcess[str]:
-    """What the health check says."""
+    """Return the result of the health check."""
     environment = {**os.environ, "DATABASE_URL": database_url}
     return subprocess.run(
         [_PROGRAM, "sealer", "--check"], env=environment, capture_output=True, text=True, check=False, timeout=60

@@ -1,4 +1,4 @@
-"""Tokens whose time comes soon, and what the log says of them."""
+"""Tokens that expire soon, and what the log says about them."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,7 @@ PEPPERS = Peppers({1: b"p" * 32})
 
 
 async def hired(door: Door) -> Owner:
-    """A user of the account, which is made where there is none yet."""
+    """Return a user of the account; create the account if it is missing."""
     with suppress(AlreadyExists):
         await door.execute(CreateAccount(account=ACCOUNT, id=ACCOUNT, by=ROOT, name="Acme"))
     user = uuids.uuid7()
@@ -52,7 +52,7 @@ async def born(
     at: datetime | None = None,
     owner: Owner = Owner("service", "billing"),  # noqa: B008 - it is frozen
 ) -> Token:
-    """Create a token that ends in so many seconds from now, or has ended so long ago."""
+    """Create a token that expires in so many seconds, or expired so many seconds ago."""
     token_id = uuids.uuid7()
     created = await door.execute(
         Create(
@@ -65,13 +65,13 @@ async def born(
 
 
 async def many_born(door: Door, count: int, *, ends_in: float) -> list[Token]:
-    """Create tokens that all end at the very same moment."""
+    """Create tokens that all expire at the same moment."""
     at = datetime.now(UTC)
     return await asyncio.gather(*(born(door, ends_in=ends_in, at=at) for _ in range(count)))
 
 
 async def lived_longer(url: str, token: Token) -> None:
-    """Let its life have begun an hour earlier: a notice counts only for a life that is longer than it."""
+    """Move its creation back by an hour: a notice is raised only if the lifetime is longer than the threshold."""
     connection = await asyncpg.connect(url)
     await connection.execute(
         """
@@ -84,7 +84,7 @@ async def lived_longer(url: str, token: Token) -> None:
 
 
 async def told(url: str) -> Counter[tuple[UUID, str]]:
-    """How often each token was told of what: `created`, `expired`, or `expiring 60`."""
+    """Count the events of each token: `created`, `expired`, or `expiring 60`."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch("select subject_id, type, (entry::json)#>>'{data,threshold}' as t from event")
@@ -94,7 +94,7 @@ async def told(url: str) -> Counter[tuple[UUID, str]]:
 
 
 async def told_of(url: str, token: Token) -> list[str]:
-    """What one token was told since it was created, sorted."""
+    """Return the events of one token after its creation, sorted."""
     told_by_token = await told(url)
     return sorted(what for (token_id, what), count in told_by_token.items() for _ in range(count)
                   if token_id == token.id and what != "created")  # fmt: skip
