@@ -84,7 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_account: UUID | None = None
     operator_account: UUID | None = None
     guess_limit: tuple[int, int] | None = None
-    burn_limit: tuple[int, int] | None = None
+    leak_report_limit: tuple[int, int] | None = None
     trusted_proxies: tuple[str, ...] = ()
     tls_certificate: str | None = None
     tls_private_key: str | None = None
@@ -233,7 +233,7 @@ VARIABLES = tuple(
          "how many requests each user and each token may make: such as 600/1m, or none"),
         ("GUESS_LIMIT", "guess_limit", rate, "60/1m",
          "how many malformed, and how many unknown credentials one network may send: such as 60/1m, or none"),
-        ("BURN_LIMIT", "burn_limit", rate, "60/1h",
+        ("LEAK_REPORT_LIMIT", "leak_report_limit", rate, "60/1h",
          "how many reports of leaked secrets one network may send: such as 60/1h, or none"),
         ("TRUSTED_PROXIES", "trusted_proxies", proxies, _ABSENT,
          "the proxies whose X-Forwarded-For is trusted: networks such as 10.0.0.0/8,fd00::/8, `unix` for a socket"),

@@ -105,7 +105,7 @@ def settings_for(database_url: str, **more: str) -> Settings:
             "PEPPERS": f"1:{base64.b64encode(b'p' * 32).decode()}",
             "KEY_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
             "GUESS_LIMIT": "none",  # most tests present wrong credentials all the time, from one address
-            "BURN_LIMIT": "none",
+            "LEAK_REPORT_LIMIT": "none",
             **more,
         },
         command="api",

@@ -53,7 +53,7 @@ async def test_an_imported_token_ends_by_its_secret(admin: Caller, session: Clie
         case "by an administrator":
             await admin.form("/v1/oauth/revoke", token=text)
         case _:
-            await Caller(session, "").post("/v1/burn", [text])
+            await Caller(session, "").post("/v1/leak-reports", [text])
     assert (await admin.with_token(text).get("/v1/tokens/self")).problem == "token-revoked"
 
 

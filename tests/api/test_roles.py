@@ -51,7 +51,8 @@ MAY = {
 }
 """Which roles may do what; a member only with tokens of their own."""
 FREE = {
-    "/v1/exchange", "/v1/oauth/token", "/v1/burn", "/v1/users/self/totp", "/v1/users/self/totp/confirm", "/v1/login",
+    "/v1/exchange", "/v1/oauth/token", "/v1/leak-reports", "/v1/users/self/totp", "/v1/users/self/totp/confirm",
+    "/v1/login",
     "/", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/openapi.json", "/healthz", "/readyz",
     "/metrics", "/v1/dialects",
 }  # fmt: skip

@@ -128,7 +128,7 @@ async def test_the_command_line_shows_changes_and_clones_what_is_trusted(job: Jo
     assert "ref=refs/heads/main repository=acme/app" in shown_there
     assert "secret begins" not in shown_there
     stated = f"--trust-issuer {job.trusting.issuer.url} --trust-audience {job.url} --trust-claim"
-    changed = await job.run(f"counterfoil token patch {token} {stated} 'ref=a' {stated} 'ref=refs/tags/*' --json")
+    changed = await job.run(f"counterfoil token update {token} {stated} 'ref=a' {stated} 'ref=refs/tags/*' --json")
     assert json.loads(changed)["trust"]["claims"] == {"ref": ["a", "refs/tags/*"]}
     copy = json.loads(await job.run(f"counterfoil token clone {token} --name copy --json"))
     assert (copy["token"]["trust"]["claims"], copy["secret"]) == ({"ref": ["a", "refs/tags/*"]}, "")

@@ -146,5 +146,5 @@ async def test_what_is_not_believed_is_not_used(admin: Caller, stranger: Caller,
 
 async def test_a_report_of_a_leak_is_no_use(admin: Caller) -> None:
     issued = await admin.issue()
-    assert (await anybody(admin).post("/v1/burn", [issued["secret"]])).status == 202
+    assert (await anybody(admin).post("/v1/leak-reports", [issued["secret"]])).status == 202
     assert await used(admin, issued) is None

@@ -7,31 +7,31 @@ from cli.shell import Shell
 
 async def test_the_policy_is_changed_one_rule_at_a_time(shell: Shell) -> None:
     assert "max lifetime    any" in (await shell("account", "show")).out
-    said = await shell("account", "policy", "--max-lifetime", "90d", "--notice", "7d", "--notice", "36h")
+    said = await shell("account", "update", "--max-lifetime", "90d", "--notice", "7d", "--notice", "36h")
     assert said.code == 0, said.err
     assert "max lifetime    90d" in said.out
     assert "notices         7d 36h" in said.out
-    said = await shell("account", "policy", "--network", "127.0.0.0/8", "--network", "::1/128", "--json")
+    said = await shell("account", "update", "--network", "127.0.0.0/8", "--network", "::1/128", "--json")
     assert json.loads(said.out)["policy"] == {
         "max_lifetime": "90d", "default_lifetime": None, "notices": ["7d", "36h"],
         "networks": ["127.0.0.0/8", "::1/128"], "catalogue_closed": False,
     }  # fmt: skip
-    said = await shell("account", "policy", "--max-lifetime", "none", "--notice", "none", "--network", "none", "--json")
+    said = await shell("account", "update", "--max-lifetime", "none", "--notice", "none", "--network", "none", "--json")
     assert json.loads(said.out)["policy"] == {
         "max_lifetime": None, "default_lifetime": None, "notices": None, "networks": [],
         "catalogue_closed": False,
     }  # fmt: skip
-    assert "catalogue       closed\n" in (await shell("account", "policy", "--catalogue-closed")).out
-    assert "catalogue       open\n" in (await shell("account", "policy", "--catalogue-open")).out
-    nothing = await shell("account", "policy")
+    assert "catalogue       closed\n" in (await shell("account", "update", "--catalogue-closed")).out
+    assert "catalogue       open\n" in (await shell("account", "update", "--catalogue-open")).out
+    nothing = await shell("account", "update")
     assert (nothing.code, "--max-lifetime 90d" in nothing.err) == (2, True)
-    shut = await shell("account", "policy", "--network", "192.0.2.0/24")
+    shut = await shell("account", "update", "--network", "192.0.2.0/24")
     assert (shut.code, "shuts-you-out" in shut.err) == (1, True)
 
 
 async def test_what_happened_in_the_account_is_told_by_whom_and_from_what_to_what(shell: Shell) -> None:
     for longest in ("90d", "30d"):
-        assert (await shell("account", "policy", "--max-lifetime", longest)).code == 0
+        assert (await shell("account", "update", "--max-lifetime", longest)).code == 0
     told = (await shell("account", "events", "--since", "1h")).out
     assert "policy.max_lifetime: 90d → 30d" in told
     assert "token 1 administrator" in told

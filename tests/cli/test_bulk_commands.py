@@ -1,4 +1,4 @@
-"""`counterfoil token revoke-all` and `import`: looked at, then done; refused line by line; run again to finish."""
+"""`counterfoil token revoke-many` and `import`: looked at, then done; refused line by line; run again to finish."""
 
 import asyncio
 import hashlib
@@ -48,7 +48,7 @@ async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell, serv
     for number in range(3):
         await made(shell, f"ci-{number}", "--owner", "service:builds")
     other = await made(shell, "nightly", "--owner", "service:builds")
-    which = ("token", "revoke-all", "--name", "ci-*", "--owner", "service:builds")
+    which = ("token", "revoke-many", "--name", "ci-*", "--owner", "service:builds")
     looked = await shell(*which)
     assert looked.code == 0
     assert "tokens          3\n" in looked.out
@@ -78,20 +78,20 @@ async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell, serv
 
 async def test_a_job_that_nobody_works_on_can_be_cancelled(shell: Shell) -> None:
     await made(shell, "ci-1")
-    plan = json.loads((await shell("token", "revoke-all", "--name", "ci-*", "--json")).out)["plan"]
+    plan = json.loads((await shell("token", "revoke-many", "--name", "ci-*", "--json")).out)["plan"]
     words = ("--name", "ci-*", "--execute", "--plan", plan, "--reason", "leaked", "--no-wait", "--json")
-    job = json.loads((await shell("token", "revoke-all", *words)).out)
+    job = json.loads((await shell("token", "revoke-many", *words)).out)
     assert job["status"] == "accepted"
     cancelled = await shell("token", "revocations", "cancel", job["id"])
     assert "status          cancelled\n" in cancelled.out
 
 
 async def test_a_plan_and_a_reason_are_needed_and_something_to_revoke(shell: Shell) -> None:
-    assert (await shell("token", "revoke-all", "--name", "x", "--execute", "--reason", "x")).code == 2
-    assert (await shell("token", "revoke-all", "--name", "x", "--unused-for", "soon")).code == 2
-    nothing = await shell("token", "revoke-all")
+    assert (await shell("token", "revoke-many", "--name", "x", "--execute", "--reason", "x")).code == 2
+    assert (await shell("token", "revoke-many", "--name", "x", "--unused-for", "soon")).code == 2
+    nothing = await shell("token", "revoke-many")
     assert (nothing.code, "everything" in nothing.err) == (1, True)
-    everything = await shell("token", "revoke-all", "--everything")
+    everything = await shell("token", "revoke-many", "--everything")
     assert "the token that you are using is among them" in everything.err
 
 
@@ -203,9 +203,9 @@ async def test_lists_and_bulk_revocation_are_narrowed_alike_by_metadata_use_and_
         words = ("--name", "narrow *", *which, "--json")
         listed = await shell("token", "list", *words)
         assert {json.loads(line)["name"] for line in listed.out.splitlines()} == expected
-        assert json.loads((await shell("token", "revoke-all", *words)).out)["tokens"] == len(expected)
+        assert json.loads((await shell("token", "revoke-many", *words)).out)["tokens"] == len(expected)
     for wrong in (("--unused-for", "soon"), ("--expires-before", "soon")):
-        for command in ("list", "revoke-all"):
+        for command in ("list", "revoke-many"):
             refused = await shell("token", command, *wrong)
             assert refused.code == 2
             assert "'soon' is not a" in refused.err

@@ -57,10 +57,10 @@ async def test_removing_a_user_does_the_same(shell: Shell) -> None:
 async def test_many_are_looked_at_with_what_they_made(shell: Shell, which: tuple[str, str]) -> None:
     words = (*which, "--with-children")
     await line_of(shell)
-    looked = await shell("token", "revoke-all", *words, "--json")
+    looked = await shell("token", "revoke-many", *words, "--json")
     assert (json.loads(looked.out)["tokens"] >= 3, json.loads(looked.out)["left_alone"]) == (True, 0)
     plan = json.loads(looked.out)["plan"]
     done = await shell(
-        "token", "revoke-all", *words, "--execute", "--plan", plan, "--reason", "x", "--no-wait", "--json"
+        "token", "revoke-many", *words, "--execute", "--plan", plan, "--reason", "x", "--no-wait", "--json"
     )
     assert (done.code, json.loads(done.out)["with_children"]) == (0, True)

@@ -106,7 +106,7 @@ async def test_a_time_without_its_zone_is_refused_as_the_api_does(shell: Shell, 
 
 
 async def test_help_speaks_of_no_types_of_a_programming_language(shell: Shell) -> None:
-    for words in (("token", "create"), ("login",), ("token", "revoke-all"), ()):
+    for words in (("token", "create"), ("login",), ("token", "revoke-many"), ()):
         said = await shell(*words, "--help")
         assert said.code == 0
         assert not re.search(r"<\w+(\[\w+\])?>", said.out.replace("<str>", "")), said.out

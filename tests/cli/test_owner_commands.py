@@ -1,4 +1,4 @@
-"""`counterfoil owner quota`: set, show, list and lift."""
+"""`counterfoil owner-quota`: set, show, list and lift."""
 
 import json
 
@@ -7,17 +7,17 @@ from cli.shell import Shell
 
 async def test_a_quota_of_an_owner_is_set_shown_listed_and_lifted(shell: Shell) -> None:
     said = await shell(
-        "owner", "quota", "set", "service:backup", "--rate-limit", "6000/1m", "--max-tokens", "1", "--json"
+        "owner-quota", "set", "--owner", "service:backup", "--rate-limit", "6000/1m", "--max-tokens", "1", "--json"
     )
     assert (json.loads(said.out)["max_tokens"], json.loads(said.out)["max_uses"]) == (1, None)
     assert (await shell("token", "create", "first", "--owner", "service:backup")).code == 0
     refused = await shell("token", "create", "second", "--owner", "service:backup")
     assert (refused.code, "revoke one of them, or raise the quota's max_tokens" in refused.err) == (1, True)
-    shown = await shell("owner", "quota", "show", "service:backup")
+    shown = await shell("owner-quota", "show", "--owner", "service:backup")
     assert all(word in shown.out for word in ("service:backup", "6000/1m", "any number", "1 of 1"))
-    listed = await shell("owner", "quota", "list", "--json")
+    listed = await shell("owner-quota", "list", "--json")
     assert [json.loads(line)["tokens"] for line in listed.out.splitlines()] == [1]
-    assert "service:backup" in (await shell("owner", "quota", "list")).out
-    assert (await shell("owner", "quota", "lift", "service:backup")).code == 0
+    assert "service:backup" in (await shell("owner-quota", "list")).out
+    assert (await shell("owner-quota", "lift", "--owner", "service:backup")).code == 0
     assert (await shell("token", "create", "second", "--owner", "service:backup")).code == 0
-    assert (await shell("owner", "quota", "show", "backup")).code == 2
+    assert (await shell("owner-quota", "show", "--owner", "backup")).code == 2

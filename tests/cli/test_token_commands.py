@@ -31,7 +31,7 @@ async def test_a_token_lives_its_whole_life_on_the_command_line(shell: Shell) ->
     )  # fmt: skip
     ref = str(token["number"])
     steps = [
-        ("show", ref), ("patch", ref, "--name", "weekly", "--if-match", "1"), ("renew", ref, "--lifetime", "30d"),
+        ("show", ref), ("update", ref, "--name", "weekly", "--if-match", "1"), ("renew", ref, "--lifetime", "30d"),
         ("suspend", ref, "--reason", "holidays"), ("resume", ref), ("rotate", ref, "--grace", "1h"),
         ("clone", ref, "--name", "copy"), ("show", ref, "--as-of", "1"),
     ]  # fmt: skip
@@ -58,7 +58,7 @@ async def test_a_number_of_uses_is_given_shown_and_lifted(shell: Shell) -> None:
     assert copy["max_uses"] == 2
     shown = await shell("token", "show", str(token["number"]))
     assert "at most 3, 3 left" in shown.out
-    lifted = await shell("token", "patch", str(token["number"]), "--max-uses", "none", "--json")
+    lifted = await shell("token", "update", str(token["number"]), "--max-uses", "none", "--json")
     assert json.loads(lifted.out)["max_uses"] is None
     refused = await shell("token", "create", "few", "--max-uses", "many")
     assert (refused.code, "write one such as 100, or none" in refused.err) == (2, True)
@@ -74,7 +74,7 @@ async def test_networks_and_a_rate_limit_are_given_shown_and_lifted(shell: Shell
     assert "by token 1 administrator" in shown
     copy = json.loads((await shell("token", "clone", ref, "--rate-limit", "60/1m", "--json")).out)["token"]
     assert (copy["networks"], copy["rate_limit"]) == (["127.0.0.0/8", "::1/128"], "60/1m")
-    lifted = await shell("token", "patch", ref, "--network", "any", "--rate-limit", "none", "--json")
+    lifted = await shell("token", "update", ref, "--network", "any", "--rate-limit", "none", "--json")
     assert (json.loads(lifted.out)["networks"], json.loads(lifted.out)["rate_limit"]) == ([], None)
 
 

@@ -178,12 +178,12 @@ async def test_a_user_is_named_by_number_address_or_id_wherever_one_is_named(she
     for name in (str(ada["number"]), ada["email"]):
         found = (await shell("token", "list", "--owner", f"user:{name}", "--json")).out
         assert len(found.splitlines()) == 3
-        planned = await shell("token", "revoke-all", "--owner", f"user:{name}", "--json")
+        planned = await shell("token", "revoke-many", "--owner", f"user:{name}", "--json")
         assert json.loads(planned.out)["tokens"] == 3
         assert (await shell("reads", "--reader", f"user:{name}", "--json")).code == 0
     for words in (
         ("token", "create", "x", "--owner", "user:nobody@example.org"), ("token", "list", "--owner", "user:987654"),
-        ("token", "revoke-all", "--owner", "user:nobody@example.org"), ("attempts", "--subject", "user:987654"),
+        ("token", "revoke-many", "--owner", "user:nobody@example.org"), ("attempts", "--subject", "user:987654"),
         ("reads", "--reader", "nobody@example.org"),
     ):  # fmt: skip
         refused = await shell(*words)

@@ -28,7 +28,7 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
     assert shown == await ledger.get(made.token.number)
     assert shown.creator.name == "administrator"  # who is looked up for a reader
     assert replace(shown, creator=made.token.creator, warnings=()) == made.token
-    assert (await ledger.patch(token, name="weekly", if_match=made.token.revision)).name == "weekly"
+    assert (await ledger.update(token, name="weekly", if_match=made.token.revision)).name == "weekly"
     assert (await ledger.renew(token, lifetime="30d")).lifetime == "30d"
     rotated = await ledger.rotate(token, grace="1h")
     assert rotated.token.generation == 2
@@ -104,7 +104,7 @@ async def _use(service: Service, token_id: UUID) -> None:
 async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", lifetime="1d")
     with pytest.raises(StaleRevision) as stale:
-        await ledger.patch(made.token.id, name="x", if_match=7)
+        await ledger.update(made.token.id, name="x", if_match=7)
     assert (stale.value.name, stale.value.status, stale.value.facts) == ("stale-revision", 412, {"revision": 1})
     assert stale.value.title
     assert stale.value.detail

@@ -74,7 +74,7 @@ async def test_a_conditional_change_that_was_cut_off_is_not_mistaken_for_stale(
 ) -> None:
     made = await ledger.create("nightly")
     proxy.failures.append(cut)
-    assert (await shaky.patch(made.token.id, name="weekly", if_match=1)).revision == 2
+    assert (await shaky.update(made.token.id, name="weekly", if_match=1)).revision == 2
     assert await service.types(made.token.id) == ["created", "updated"]
 
 

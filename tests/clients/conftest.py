@@ -68,7 +68,10 @@ async def place(
     platform = web.Application()
     platform.router.add_route("*", "/{path:.*}", environment)
     account = await opened(settings_for(database.app_url), "clients", tmp_path_factory.mktemp("clients"))
-    limits = {"GUESS_LIMIT": "none", "BURN_LIMIT": "none"}  # clients show wrong credentials, all from one address
+    limits = {
+        "GUESS_LIMIT": "none",
+        "LEAK_REPORT_LIMIT": "none",
+    }  # clients show wrong credentials, all from one address
     async with (
         served(platform) as upstream,
         several(database, 2, VIRTUOZZO_UPSTREAM=upstream, **limits) as (url, elsewhere),

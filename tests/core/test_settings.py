@@ -126,7 +126,7 @@ def test_rates_are_a_number_in_a_span() -> None:
     assert (settings().rate_limit, settings().guess_limit) == (None, (60, 60))
     assert settings(RATE_LIMIT="100/10s", GUESS_LIMIT="None").rate_limit == (100, 10)
     assert settings(GUESS_LIMIT="None").guess_limit is None
-    assert (settings().burn_limit, settings(BURN_LIMIT="none").burn_limit) == ((60, 3_600), None)
+    assert (settings().leak_report_limit, settings(LEAK_REPORT_LIMIT="none").leak_report_limit) == ((60, 3_600), None)
 
 
 def test_a_sweep_may_come_more_than_once_a_second() -> None:

@@ -45,7 +45,7 @@ async def grant(caller: Caller, token_id: str, secret: str) -> list[str]:
         f"{secret}x",
     ]
     for body in (report, [bearers[0]], {"token": secret}, [{"url": secret}], [[secret]]):
-        assert await caller.said("POST", "/v1/burn", body, Authorization="") in (202, 422)
+        assert await caller.said("POST", "/v1/leak-reports", body, Authorization="") in (202, 422)
     other = basic(token_id, leaked["secret"])
     assert await caller.said("POST", "/v1/oauth/token", encoded(client), Authorization=other, Content_Type=FORM) == 401
     return bearers

@@ -175,10 +175,10 @@ async def test_a_process_that_lacks_the_pepper_that_signs_never_says_that_a_leak
 
         await until(signs)
         leaked = issued[-1]["secret"]
-        answer = await behind.post("/v1/burn", [leaked])
+        answer = await behind.post("/v1/leak-reports", [leaked])
         assert (answer.status, answer.problem) == (503, "misconfigured")
         assert await opens(ahead, leaked) == [True]
-        assert (await ahead.post("/v1/burn", [leaked])).status == 202
+        assert (await ahead.post("/v1/leak-reports", [leaked])).status == 202
         assert await opens(ahead, leaked) == [False]
 
 

@@ -26,7 +26,7 @@ def show(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
     _shown(ask(lambda ledger: ledger.account(), credentials=credentials, as_json=as_json), as_json=as_json)
 
 
-def policy(
+def update(
     *,
     max_lifetime: Annotated[str | None, typer.Option(help="The longest lifetime of a token: 90d, or none.")] = None,
     default_lifetime: Annotated[str | None, typer.Option(help="Of a token without one: 30d, or none.")] = None,
@@ -65,7 +65,7 @@ def policy(
     # If-Match: nobody's change in between is undone by ours.
     _shown(
         ask(
-            lambda ledger: ledger.set_policy(changed, shut_me_out=shut_me_out, if_match=before.revision),
+            lambda ledger: ledger.update_account(changed, shut_me_out=shut_me_out, if_match=before.revision),
             credentials=credentials, as_json=as_json,
         ),
         as_json=as_json,

@@ -1,4 +1,4 @@
-"""`counterfoil token revoke-all`, and the jobs that it starts."""
+"""`counterfoil token revoke-many`, and the jobs that it starts."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ app = typer.Typer(help="Bulk revocations: watch them, cancel them.", no_args_is_
 _LOOK_SECONDS: Final = 0.5
 JobId = Annotated[
     str,
-    typer.Argument(help="The id that `revoke-all --execute` named.", metavar="JOB", autocompletion=jobs),
+    typer.Argument(help="The id that `revoke-many --execute` named.", metavar="JOB", autocompletion=jobs),
 ]
 
 
-def revoke_all(
+def revoke_many(
     *,
     owner: OwnerFilter = None,
     creator: CreatorFilter = None,

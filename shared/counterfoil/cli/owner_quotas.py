@@ -1,4 +1,4 @@
-"""`counterfoil owner`: what all tokens of an owner may do together, and how many there may be."""
+"""`counterfoil owner-quota`: limits on all tokens of an owner together."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from counterfoil.cli.showing import facts
 from counterfoil.cli.tables import table
 from counterfoil.client import OwnerQuota
 
-app = typer.Typer(help="Owners of tokens, and their quotas.", no_args_is_help=True)
-quota = typer.Typer(help="How often an owner's tokens may be used, and how many may live.", no_args_is_help=True)
-app.add_typer(quota, name="quota")
+app = typer.Typer(help="Limits on the uses and the number of all tokens of an owner.", no_args_is_help=True)
 
 OwnerRef = Annotated[
-    str, typer.Argument(metavar="TYPE:ID", help="The owner, such as service:backup, application:shop or user:2.")
+    str,
+    typer.Option("--owner", metavar="TYPE:ID", help="The owner, such as service:backup, application:shop or user:2."),
 ]
 
 
-@quota.command("list")
+@app.command("list")
 def quotas(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """List the quotas of owners."""
     listed(
@@ -34,17 +33,17 @@ def quotas(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJ
     )  # fmt: skip
 
 
-@quota.command()
-def show(owner: OwnerRef, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+@app.command()
+def show(*, owner: OwnerRef, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """Show the quota of an owner, and what is left of it."""
     whose = options.stated_owner(owner)
     _shown(ask(lambda ledger: ledger.owner_quota(whose), credentials=credentials, as_json=as_json), as_json=as_json)
 
 
-@quota.command("set")
+@app.command("set")
 def set_quota(
-    owner: OwnerRef,
     *,
+    owner: OwnerRef,
     rate_limit: Annotated[
         str | None, typer.Option(metavar="N/DURATION", help="Calls with all the owner's tokens, such as 6000/1m.")
     ] = None,
@@ -67,9 +66,9 @@ def set_quota(
     )  # fmt: skip
 
 
-@quota.command()
+@app.command()
 def lift(
-    owner: OwnerRef, *, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
+    *, owner: OwnerRef, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
 ) -> None:
     """Take the quota of an owner away."""
     whose = options.stated_owner(owner)

@@ -48,8 +48,9 @@ def tokens(
     name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended, expired or revoked.")] = None,
     owner: OwnerFilter = None,
-    owner_type: Annotated[str | None, typer.Option(help="user, application or service.")] = None,
-    owner_id: Annotated[str | None, typer.Option(help="Whose, of whatever type.")] = None,
+    owner_type: Annotated[
+        str | None, typer.Option(help="Only tokens of users, applications or services: user, application or service.")
+    ] = None,
     creator: CreatorFilter = None,
     issuer: IssuerFilter = None,
     scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
@@ -74,7 +75,7 @@ def tokens(
 ) -> None:
     """List tokens. Secrets are never shown."""
     given = {
-        "name": name, "status": status, "owner_type": owner_type, "owner_id": owner_id, "creator": creator,
+        "name": name, "status": status, "owner_type": owner_type, "creator": creator,
         "issuer": issuer, "scope": scope, "metadata": metadata, "unused_since": unused_for,
         "created_after": created_after, "created_before": created_before, "expires_after": expires_after,
         "expires_before": expires_before, "last_used_after": last_used_after, "last_used_before": last_used_before,

@@ -1,4 +1,4 @@
-"""`counterfoil burn`: report leaked secrets."""
+"""`counterfoil report-leak`: report leaked secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from counterfoil.cli.options import AsJson
 from counterfoil.cli.output import say, say_json
 
 
-def burn(
+def report_leak(
     file: Annotated[Path | None, typer.Argument(help="A file with one secret a line; without it, stdin.")] = None,
     *,
     url: Annotated[
@@ -28,7 +28,7 @@ def burn(
     if not found:
         raise ended(USAGE, "there is no secret to report; give one a line, in a file or on stdin.")
     # A secret as an argument would stand in the shell's history and in the list of processes.
-    received = ask_with(url or asking.where(None), None, lambda ledger: ledger.burn(found), as_json=as_json)
+    received = ask_with(url or asking.where(None), None, lambda ledger: ledger.report_leak(found), as_json=as_json)
     if as_json:
         say_json({"received": received})
     else:

@@ -38,7 +38,7 @@ app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help
 app.command("list")(reading.tokens)
 app.command("show")(reading.token)
 app.command("events")(reading.events)
-app.command("revoke-all")(bulk.revoke_all)
+app.command("revoke-many")(bulk.revoke_many)
 app.command("import")(importing.import_file)
 app.command()(whoami.introspect)
 app.add_typer(bulk.app, name="revocations")
@@ -179,7 +179,7 @@ def rotate(
 
 
 @app.command()
-def patch(
+def update(
     ref: Ref,
     *,
     name: Annotated[str | None, typer.Option(help="Another name.")] = None,
@@ -202,7 +202,7 @@ def patch(
     more = options.metadata(metadata)
     trusted = trust(trust_issuer, trust_audience, trust_claim, once=once)
     _shown(
-        lambda ledger: ledger.patch(
+        lambda ledger: ledger.update(
             ref, name=name, description=description, scopes=scopes, metadata=more,
             networks=options.networks(networks), rate_limit=rate_limit, trust=trusted,
             max_uses=options.number(max_uses), if_match=if_match, idempotency_key=key,

@@ -20,7 +20,9 @@ class OwnAccount(Calls):
         """Return the account."""
         return spelling.read(await self.wire.ask(Call("GET", "/v1/account")), Account)
 
-    async def set_policy(self, policy: Policy, *, shut_me_out: bool = False, if_match: int | None = None) -> Account:
+    async def update_account(
+        self, policy: Policy, *, shut_me_out: bool = False, if_match: int | None = None
+    ) -> Account:
         """Have another policy hold from now on."""
         body = spelling.body(policy=policy, shut_me_out=shut_me_out)
         return spelling.read(await self.change("/v1/account", body, method="PATCH", if_match=if_match), Account)

@@ -22,7 +22,7 @@ class _Received(msgspec.Struct, frozen=True):
 class Leaks(Calls):
     """Report what leaked."""
 
-    async def burn(self, secrets: Sequence[str]) -> int:
+    async def report_leak(self, secrets: Sequence[str]) -> int:
         """Revoke whatever these leaked secrets open; return how many were received, which is all that is told.
 
         It takes no token. More than a thousand are reported in parts; done twice it is as good as once.
@@ -30,6 +30,6 @@ class Leaks(Calls):
         received = 0
         for start in range(0, len(secrets), MOST):
             body = msgspec.json.encode(secrets[start : start + MOST])
-            answer = await self.wire.ask(Call("POST", "/v1/burn", body=body))
+            answer = await self.wire.ask(Call("POST", "/v1/leak-reports", body=body))
             received += spelling.read(answer, _Received).received
         return received

@@ -66,7 +66,7 @@ class Tokens(Calls):
         async for token in self.pages("/v1/tokens", query, Token, limit=limit):
             yield token
 
-    async def patch(
+    async def update(
         self,
         ref: Ref,
         *,

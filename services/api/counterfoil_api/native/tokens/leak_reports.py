@@ -1,4 +1,4 @@
-"""Burning: whoever finds a secret ends it, without being anybody here; and is not told whether it was one."""
+"""Reports of leaked secrets: the API revokes the tokens without a login, and does not say which secrets were good."""
 
 import asyncio
 from typing import Annotated, Final
@@ -28,12 +28,12 @@ MOST: Final = 1_000
 _LONGEST_BODY: Final = 2 * 1024 * 1024
 BEAT_SECONDS: Final = 0.5
 _IN_A_BEAT: Final = 250
-"""Answers are given on the beat, and no sooner than so many tokens are ended: time tells nobody whether any were."""
+"""So many tokens are revoked within a beat. Answers come on a beat, so that their time reveals nothing."""
 _REASON: Final = "Its secret was reported as leaked."
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A secret as secret scanners report it; what else they say of it is read by nobody, and not kept."""
+    """A secret as secret scanners report it; we neither use nor store the other fields."""
 
     token: Annotated[str, Meta(max_length=4_096)]
     type: str = ""
@@ -42,7 +42,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """How many were read."""
+    """How many secrets the report had."""
 
     received: int
 
@@ -50,8 +50,8 @@ class Report(msgspec.Struct, frozen=True):
 Found = Annotated[str, Meta(max_length=4_096)] | Finding
 
 
-@api.post("/v1/burn", longest_body=_LONGEST_BODY, refusals=(RateLimited,), asks=["cfl_service_4dQp…"])
-async def burn_secrets(
+@api.post("/v1/leak-reports", longest_body=_LONGEST_BODY, refusals=(RateLimited,), asks=["cfl_service_4dQp…"])
+async def report_leaks(
     writing: Writing,
     sources: Sources,
     limits: Limits,
@@ -62,9 +62,9 @@ async def burn_secrets(
 ) -> Accepted[Report]:
     """Report up to 1,000 leaked secrets; every token that one of them opens is revoked.
 
-    Nobody need log in: who holds a secret could do worse with it. The answer comes when all is done, and is the same
-    whatever there was to do. A secret that a rotation replaced ends nothing; nor does a bearer, which its receivers
-    hold rightly. Elements are secrets, or objects with a `token` as secret scanners send them.
+    It takes no login: the holder of a secret could do worse with it. The answer comes when all tokens are revoked, and
+    does not depend on what there was to revoke. A secret that a rotation replaced revokes nothing; nor does a bearer,
+    which its receivers hold rightly. Elements are secrets, or objects with a `token` as secret scanners send them.
     """
     if len(body) > MOST:
         raise InvalidRequest(
@@ -91,9 +91,9 @@ def until_beat(elapsed_seconds: float, reported: int) -> float:
 
 async def _spend(limits: Limits, settings: Settings, network: str) -> None:
     """Count a report of this network, or refuse it."""
-    if settings.burn_limit is None:
+    if settings.leak_report_limit is None:
         return
-    left = await limits.quotas.take(f"burn:{network}", Quota(*settings.burn_limit))
+    left = await limits.quotas.take(f"leak-reports:{network}", Quota(*settings.leak_report_limit))
     if not left.granted:
         limits.attempts.note(NIL, "rate-limited", network=network)
         raise RateLimited(

@@ -1,4 +1,4 @@
-"""`counterfoil burn`: what somebody does who finds secrets."""
+"""`counterfoil report-leak`: report secrets without a login."""
 
 import json
 from dataclasses import replace
@@ -13,12 +13,12 @@ async def test_whoever_finds_secrets_ends_them_without_a_login(shell: Shell, tmp
     found = tmp_path / "found.txt"
     found.write_text(f"  {issued['secret']}\n\n{mint('user').plain}\nnonsense\n")
     nobody = replace(shell, environment={"COUNTERFOIL_URL": shell.environment["COUNTERFOIL_URL"]})
-    said = await nobody("burn", str(found))
+    said = await nobody("report-leak", str(found))
     assert (said.code, said.err) == (0, "")
     assert said.out == "3 reported. Tokens with these secrets are revoked; the answer does not say which exist.\n"
     shown = json.loads((await shell("token", "show", issued["token"]["id"], "--json")).out)
     assert (shown["status"], shown["reason"]) == ("revoked", "Its secret was reported as leaked.")
-    again = await nobody("burn", str(found), "--json")
+    again = await nobody("report-leak", str(found), "--json")
     assert json.loads(again.out) == {"received": 3}
     assert issued["secret"] not in said.out + again.out
 
@@ -27,7 +27,7 @@ async def test_a_report_of_nothing_is_a_mistake(shell: Shell, tmp_path: Path) ->
     (tmp_path / "empty").write_text("\n \n")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for words in ((str(tmp_path / "empty"),), (str(tmp_path / "bytes"),), (str(tmp_path / "absent"),), ()):
-        said = await shell("burn", *words)
+        said = await shell("report-leak", *words)
         assert said.code == 2, words
 
 

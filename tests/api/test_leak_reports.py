@@ -16,8 +16,8 @@ from counterfoil_api.application import make_app
 from counterfoil_api.native.tokens.leak_reports import BEAT_SECONDS, until_beat
 
 
-async def burn(admin: Caller, body: Any) -> Answer:
-    return await anybody(admin).post("/v1/burn", body)
+async def reported(admin: Caller, body: Any) -> Answer:
+    return await anybody(admin).post("/v1/leak-reports", body)
 
 
 async def status(admin: Caller, issued: Any) -> str:
@@ -36,8 +36,8 @@ async def test_a_mixed_report_ends_what_it_opens_and_tells_nothing(admin: Caller
     }
     unknown = mint("service").plain
     with capture_logs() as lines:
-        mixed = await burn(admin, [found, theirs["secret"], dead["secret"], unknown, "nonsense", ours["secret"]])
-        nothing = await burn(admin, [mint("service").plain, *(mint("user").plain for _ in range(5))])
+        mixed = await reported(admin, [found, theirs["secret"], dead["secret"], unknown, "nonsense", ours["secret"]])
+        nothing = await reported(admin, [mint("service").plain, *(mint("user").plain for _ in range(5))])
     assert (mixed.status, mixed.body) == (nothing.status, nothing.body) == (202, b'{"received":6}')
     different = {"date", "x-request-id"}
     assert {**mixed.headers}.keys() == {**nothing.headers}.keys()
@@ -65,7 +65,7 @@ async def test_what_could_come_back_is_ended_and_what_was_replaced_is_not(admin:
     rotated, bought = await admin.issue(), await admin.issue()
     await admin.post(f"/v1/tokens/{rotated['token']['id']}/rotate", {"grace": "0s"})
     leaked = [each["secret"] for each in (expired, suspended, rotated)]
-    assert (await burn(admin, [*leaked, await bearer(admin, bought["secret"])])).status == 202
+    assert (await reported(admin, [*leaked, await bearer(admin, bought["secret"])])).status == 202
     states = [await status(admin, each) for each in (expired, suspended, rotated, bought)]
     assert states == ["revoked", "revoked", "active", "active"]
 
@@ -75,36 +75,36 @@ async def test_a_thousand_fit_and_one_more_does_not(admin: Caller) -> None:
     url = "https://github.example/" + "x" * 800
     report = [{"token": mint("service").plain, "type": "t", "url": url, "source": "content"} for _ in range(970)]
     report += [{"token": each["secret"], "type": "t", "url": url, "source": "content"} for each in issued]
-    assert (await burn(admin, report)).json == {"received": 1_000}
+    assert (await reported(admin, report)).json == {"received": 1_000}
     assert {await status(admin, each) for each in issued} == {"revoked"}
-    assert (await burn(admin, [*report, "x"])).problem == "invalid-request"
+    assert (await reported(admin, [*report, "x"])).problem == "invalid-request"
 
 
 async def test_what_is_no_report(admin: Caller) -> None:
     for body in ({"token": "x"}, [1], [None], [["x"]], [{"type": "x"}], "x", ["x" * 5_000], [{"token": 7}]):
-        assert (await burn(admin, body)).problem == "invalid-request", body
-    assert (await anybody(admin).ask("POST", "/v1/burn", b"[" * 100_000)).status in (400, 422)
+        assert (await reported(admin, body)).problem == "invalid-request", body
+    assert (await anybody(admin).ask("POST", "/v1/leak-reports", b"[" * 100_000)).status in (400, 422)
     media_type = {"Content-Type": "application/json"}
-    async with admin.session.post("/v1/burn", data=BytesIO(b" " * 3_000_000), headers=media_type) as answer:
+    async with admin.session.post("/v1/leak-reports", data=BytesIO(b" " * 3_000_000), headers=media_type) as answer:
         assert answer.status == 413
 
 
 async def test_what_nobody_could_do_about_it_is_said_and_not_lost(admin: Caller) -> None:
-    assert (await anybody(admin).ask("POST", "/v1/burn", b"[]")).json == {"received": 0}
-    assert (await anybody(admin).ask("GET", "/v1/burn")).problem == "method-not-allowed"
+    assert (await anybody(admin).ask("POST", "/v1/leak-reports", b"[]")).json == {"received": 0}
+    assert (await anybody(admin).ask("GET", "/v1/leak-reports")).problem == "method-not-allowed"
 
 
 async def test_a_network_reports_so_often_and_others_are_not_kept_waiting(
     api_settings: Settings, admin: Caller
 ) -> None:
     issued = await admin.issue()
-    settings = settings_for(api_settings.database_url, BURN_LIMIT="5/1h", TRUSTED_PROXIES="127.0.0.1/32")
+    settings = settings_for(api_settings.database_url, LEAK_REPORT_LIMIT="5/1h", TRUSTED_PROXIES="127.0.0.1/32")
     async with served(make_app(settings)) as url, ClientSession(url) as session:
         here, there = (Caller(session, "", {"X-Forwarded-For": at}) for at in ("192.0.2.7", "198.51.100.7"))
-        answers = await asyncio.gather(*(here.post("/v1/burn", ["x"]) for _ in range(12)))
+        answers = await asyncio.gather(*(here.post("/v1/leak-reports", ["x"]) for _ in range(12)))
         assert sorted(answer.status for answer in answers) == [202] * 5 + [429] * 7
         refused = next(answer for answer in answers if answer.status == 429)
         assert refused.problem == "rate-limited"
         assert 0 < int(refused.headers["Retry-After"]) <= 3_600
-        assert (await there.post("/v1/burn", [issued["secret"]])).status == 202
+        assert (await there.post("/v1/leak-reports", [issued["secret"]])).status == 202
     assert await status(admin, issued) == "revoked"
