@@ -27,9 +27,9 @@ from counterfoil.settings import Settings
 from counterfoil.uses.last_used import Uses
 from counterfoil.uses.verify import Sources
 from counterfoil_api.handling.issuing import Issuing
+from counterfoil_api.handling.token_exchange import Exchanging
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
-from counterfoil_api.native.tokens.token_exchange import Exchanging
 from counterfoil_api.operations.services import Services
 from counterfoil_api.services import open_services
 

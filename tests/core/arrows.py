@@ -19,8 +19,10 @@ ORDER = """
 counterfoil.core ← counterfoil ← counterfoil.postgres ← counterfoil.door ← counterfoil.uses
 counterfoil ← counterfoil.documents ← counterfoil.client ← counterfoil.uses
 counterfoil.uses ← counterfoil_api.metrics ← counterfoil_api.http ← counterfoil_api.operations
-counterfoil_api.operations ← counterfoil_api.auth ← counterfoil_api.limits ← counterfoil_api
-counterfoil_api.auth ← counterfoil_api.events ← counterfoil_api
+counterfoil_api.operations ← counterfoil_api.auth ← counterfoil_api.limits ← counterfoil_api.handling
+counterfoil_api.handling ← counterfoil_api.native ← counterfoil_api
+counterfoil_api.handling ← counterfoil_api.dialects ← counterfoil_api
+counterfoil_api.auth ← counterfoil_api.events ← counterfoil_api.handling
 counterfoil.uses ← counterfoil_worker
 counterfoil.uses ← counterfoil_dev
 counterfoil_api ← counterfoil.cli

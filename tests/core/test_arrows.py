@@ -51,6 +51,8 @@ def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
         ("services/api/counterfoil_api/main.py", "import counterfoil_dev", "(counterfoil_dev)"),
         (f"{API}/http/errors.py", "from counterfoil_api import main", "imports counterfoil_api.main"),
         (f"{API}/auth/keys.py", "from ..limits import quotas", "imports counterfoil_api.limits.quotas"),
+        (f"{API}/dialects/one.py", "from ..native import tokens", "imports counterfoil_api.native.tokens"),
+        (f"{API}/native/tokens.py", "from ..dialects import logins", "imports counterfoil_api.dialects.logins"),
         (f"{API}/limits/quotas.py", "import counterfoil_api.limits.guard", "quotas → counterfoil_api.limits.guard"),
         ("shared/counterfoil/door/door.py", 'S = "select 1"', "speaks SQL: select 1"),
         ("shared/counterfoil/uses/audit.py", 'S = f"""\n  select token_id\n    from {table}"""', "speaks SQL: select"),
@@ -62,6 +64,8 @@ def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
 def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, complaint: str) -> None:
     for name in ("postgres/batch", "door/door", "cli/app"):
         plant(tmp_path, f"shared/counterfoil/{name}.py", "")
+    plant(tmp_path, f"{API}/native/tokens.py", "")
+    plant(tmp_path, f"{API}/dialects/logins.py", "")
     plant(tmp_path, f"{API}/limits/guard.py", "from counterfoil_api.limits import quotas")
     plant(tmp_path, f"{API}/limits/quotas.py", "")
     plant(tmp_path, "shared/counterfoil_dev/__init__.py", "")

@@ -9,7 +9,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.uses import bearers
-from counterfoil_api.auth import credentials
+from counterfoil_api.auth import credentials, proof
 from counterfoil_api.auth.issuers import assertion
 from counterfoil_api.auth.issuers.keys import key_set_of
 from counterfoil_api.dialects.register import client_headers
@@ -27,7 +27,7 @@ from counterfoil_api.http.errors import (
 )
 from counterfoil_api.native.events import following
 from counterfoil_api.native.events.documents import LogQuery
-from counterfoil_api.native.forward_auth import demand, proof
+from counterfoil_api.native.forward_auth import demand
 from counterfoil_api.native.oauth import client_authentication
 from counterfoil_api.native.oauth.token_requests import TokenRequest
 from counterfoil_api.operations import accepting, etags, form_fields
@@ -88,11 +88,11 @@ WEB: dict[str, Parser] = {
         oneof(f"Authorization: Bearer {SECRET}", f"authorization: Basic {BASIC}\nAuthorization: Basic {BASIC}"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
     ),
-    "counterfoil_api.native.forward_auth.proof:proof_of": Parser(
+    "counterfoil_api.auth.proof:proof_of": Parser(
         lambda lines: proof.proof_of(_headers_of(lines), (proof.OWN, *client_headers())),
         oneof(f"X-Client-Id: {ID}\nX-Client-Secret: {SECRET}", f"CF-Access-Client-Id: {ID}.access\nAuthorization: a"),
         (CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme),
-        ("counterfoil_api.native.forward_auth.proof:pair",),
+        ("counterfoil_api.auth.proof:pair",),
         known=("X-Client-Id: ",),
     ),
     "counterfoil_api.native.forward_auth.demand:demand_of": Parser(

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 import yaml
 
+from counterfoil_api.auth.proof import OWN
 from counterfoil_api.dialects.register import client_headers
 from counterfoil_api.native.forward_auth.demand import Demand, demand_of
 from counterfoil_api.native.forward_auth.forward import IDENTITY
-from counterfoil_api.native.forward_auth.proof import OWN
 from proxies.running import AUDIENCE, FILES, NOBODYS_ACCOUNT, SCOPE
 
 NAMES = ("nginx.conf", "traefik.yaml", "traefik.dynamic.yaml", "envoy.yaml")

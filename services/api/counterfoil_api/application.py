@@ -14,6 +14,7 @@ from msgspec import Meta
 from counterfoil.settings import Settings
 from counterfoil_api import health
 from counterfoil_api.auth.conventions import OURS
+from counterfoil_api.auth.proof import OWN
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.register import (
@@ -41,7 +42,6 @@ from counterfoil_api.native.account import (
 )
 from counterfoil_api.native.events import operations as events
 from counterfoil_api.native.forward_auth import forward, forward_document
-from counterfoil_api.native.forward_auth.proof import OWN
 from counterfoil_api.native.oauth import introspection, revocation, token_endpoint, wellknown
 from counterfoil_api.native.tokens import (
     alerts,

@@ -38,11 +38,11 @@ from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.events.streams import Streams
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.token_exchange import Exchanging
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.limits.limits import open_limits
 from counterfoil_api.metrics import Census, gauged, observe_batch
-from counterfoil_api.native.tokens.token_exchange import Exchanging
 from counterfoil_api.operations.services import Services
 
 log = structlog.get_logger()

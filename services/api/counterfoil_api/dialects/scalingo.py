@@ -39,10 +39,10 @@ from counterfoil_api.dialects.times import milliseconds
 from counterfoil_api.dialects.tokens import Tokens, owner_of
 from counterfoil_api.handling.issuing import Issuing, Turn
 from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.http import errors as complaints
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.limits.callers import Callers
-from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Presented, path_type

@@ -7,8 +7,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.scopes import EVERYTHING, SCOPE_LIMIT, containers, missing, well_formed
 from counterfoil.core.subjects.scope_catalogue import Scope, named
 from counterfoil.postgres.scope_catalogue import by_name, those
-from counterfoil_api.handling.reading import Reading
-from counterfoil_api.native.account.accounts import own_account
+from counterfoil_api.handling.reading import Reading, own_account
 
 
 class Undescribed(NamedTuple):

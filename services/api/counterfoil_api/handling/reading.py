@@ -8,8 +8,11 @@ from typing import Final
 
 from counterfoil.core.cursor import Cursors
 from counterfoil.core.opaque_ids import OpaqueIds
-from counterfoil.core.refusals import Overloaded
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import NotFound, Overloaded
+from counterfoil.core.subjects.account import Account
 from counterfoil.postgres.connection import Pool
+from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.default_account import DefaultAccount
 
 _WAIT_SECONDS: Final = 2.0
@@ -41,3 +44,11 @@ class Reading:
             yield
         finally:
             self.scans.release()
+
+
+async def own_account(reading: Reading, asker: Principal) -> Account:
+    """Return the account of the caller."""
+    found = await those(reading.pool, asker.account, [asker.account], Account)
+    if not found:
+        raise NotFound
+    return found[0]

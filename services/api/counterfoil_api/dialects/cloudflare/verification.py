@@ -9,6 +9,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused, Denied, ScopeMissing
 from counterfoil.uses.verify import Sources, find
 from counterfoil_api.auth.principals import need
+from counterfoil_api.auth.proof import pair
 from counterfoil_api.dialects.cloudflare import accounts, service_tokens
 from counterfoil_api.dialects.cloudflare.api import CLIENT_HEADERS, api
 from counterfoil_api.dialects.cloudflare.documents import Moment, moment
@@ -16,7 +17,6 @@ from counterfoil_api.dialects.cloudflare.service_tokens import AccountId
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.limits.limits import Limits
-from counterfoil_api.native.forward_auth.proof import pair
 from counterfoil_api.operations.reading import Asker, Headers
 
 

@@ -4,17 +4,16 @@ from msgspec import UNSET
 
 from counterfoil.core.duration import seconds, spelt
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadDuration, BadPolicy, NotFound, ShutsYouOut
+from counterfoil.core.refusals import BadDuration, BadPolicy, ShutsYouOut
 from counterfoil.core.subjects.account import Account, ChangeAccount, EndSecrets, Policy, checked
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.account import AccountChanges, AccountDocument, PolicyDocument, PolicyGiven
 from counterfoil.documents.token_changes import Revocation
-from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.api import Api
@@ -105,14 +104,6 @@ def account_document(account: Account) -> AccountDocument:
         ),
         created_at=account.created_at, updated_at=account.updated_at, revision=account.revision,
     )  # fmt: skip
-
-
-async def own_account(reading: Reading, asker: Principal) -> Account:
-    """The account that the asker is in."""
-    found = await those(reading.pool, asker.account, [asker.account], Account)
-    if not found:
-        raise NotFound
-    return found[0]
 
 
 def _admits(policy: Policy, approach: PresentedCredentials) -> bool:

@@ -22,9 +22,9 @@ from counterfoil.postgres.scope_catalogue import family
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.native.account.accounts import account_document, own_account, shown
+from counterfoil_api.native.account.accounts import account_document, shown
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
 from counterfoil_api.operations.replies import Made

@@ -17,6 +17,7 @@ from counterfoil.core.scopes import missing
 from counterfoil.settings import Settings
 from counterfoil.uses.verify import Found, Sources, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.auth.proof import PairNames, Proof, proof_of
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import NotVerified, ProxyMisconfigured
 from counterfoil_api.http.problems import kind_of
@@ -25,7 +26,6 @@ from counterfoil_api.http.requests import refusal_of
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.limits.limits import Limits
 from counterfoil_api.native.forward_auth.demand import PATH, Demand, demand_of
-from counterfoil_api.native.forward_auth.proof import PairNames, Proof, proof_of
 from counterfoil_api.operations.replies import NO_STORE
 from counterfoil_api.operations.services import Services
 

@@ -18,6 +18,7 @@ from counterfoil.core.refusals import (
     UnknownSecret,
     UsesExhausted,
 )
+from counterfoil_api.auth.proof import PairNames
 from counterfoil_api.http.errors import (
     CredentialsMissing,
     HeadersTooLarge,
@@ -26,7 +27,6 @@ from counterfoil_api.http.errors import (
     ProxyMisconfigured,
 )
 from counterfoil_api.native.forward_auth.demand import PATH
-from counterfoil_api.native.forward_auth.proof import PairNames
 from counterfoil_api.operations.responses import refused
 from counterfoil_api.operations.schemas import Json, Schemas
 

@@ -10,9 +10,9 @@ from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.issuers import Issuers
 from counterfoil_api.auth.issuers.assertion import read
+from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, IssuedBearer, with_assertion
 from counterfoil_api.http.errors import AssertionRefused, ExchangeRefused, InvalidRequest
 from counterfoil_api.native.oauth.token_requests import ID_TOKEN, JWT, TokenRequest
-from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, IssuedBearer, with_assertion
 
 
 async def presented(sources: Sources, form: TokenRequest) -> BearerGiven | None:

@@ -13,6 +13,13 @@ from counterfoil.core.refusals import BadScope, BeyondAudience, CredentialsRefus
 from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil_api.auth.credentials import PresentedCredentials
 from counterfoil_api.auth.issuers import Issuers
+from counterfoil_api.handling.token_exchange import (
+    BearerRequest,
+    Exchanging,
+    IssuedBearer,
+    with_bearer,
+    with_secret,
+)
 from counterfoil_api.http.errors import (
     AssertionRefused,
     CredentialsMissing,
@@ -33,13 +40,6 @@ from counterfoil_api.native.oauth.token_requests import (
     OAuthBearer,
     TokenRequest,
     TokenType,
-)
-from counterfoil_api.native.tokens.token_exchange import (
-    BearerRequest,
-    Exchanging,
-    IssuedBearer,
-    with_bearer,
-    with_secret,
 )
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import ClientAddress, Form, OptionalCredentials

@@ -11,9 +11,9 @@ from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil.documents.bearers import BearerDocument, ExchangeRequest
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.limits.callers import Callers
 from counterfoil_api.native.tokens.examples import BEARER, EXCHANGE
-from counterfoil_api.native.tokens.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Body, Presented
 

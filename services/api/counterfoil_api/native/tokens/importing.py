@@ -46,12 +46,11 @@ from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.described import undescribed
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of, problem_document
 from counterfoil_api.limits.limits import Limits
-from counterfoil_api.native.account.accounts import own_account
 from counterfoil_api.native.tokens.examples import IMPORTS
 from counterfoil_api.native.users.references import owner_meant
 from counterfoil_api.operations.api import Api
