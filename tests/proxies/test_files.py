@@ -37,7 +37,7 @@ def filters() -> dict[str, Any]:
 
 
 def test_every_file_is_run_by_a_test() -> None:
-    assert {path.name for path in FILES.iterdir()} == set(NAMES)
+    assert {path.name for path in FILES.iterdir()} - {"README.md"} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", ASKING)
