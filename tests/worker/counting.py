@@ -17,10 +17,12 @@ log = structlog.get_logger()
 
 SCRIPT: Final = """
 from counterfoil.settings import Settings
+from counterfoil_worker.actors import JOBS
+from counterfoil_worker.followers import following
 from counterfoil_worker.main import run
 from worker.counting import counting
 
-run(Settings.from_environment(command="worker"), [counting()])
+run(Settings.from_environment(command="worker"), (*JOBS, *following([counting()])))
 """
 """A worker process that runs this follower and no other; COUNTING_PAUSE are seconds between a batch and its commit."""
 

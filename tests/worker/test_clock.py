@@ -12,12 +12,25 @@ from structlog.testing import capture_logs
 
 from counterfoil.postgres import leader
 from counterfoil.postgres.leader import Lead
+from counterfoil.settings import Settings
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
-from counterfoil_worker.actors import Work, declare
+from counterfoil_worker.actors import JOBS, declare
 from counterfoil_worker.broker import QUEUE, OncePerMinute, broker_of
 from counterfoil_worker.clock import Call, Clock
+from counterfoil_worker.followers import following
+from worker.counting import counting
 from worker.token_lifetimes import cut_everybody
+
+SETTINGS = Settings.from_environment(
+    {
+        "DATABASE_URL": "postgresql://nobody@/nothing",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "PEPPERS": "1:" + "cGVwcGVy" * 6,
+        "KEY_ENCRYPTION_KEY": "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U=",
+    },
+    command="worker",
+)
 
 
 async def held_within(lead: Lead, seconds: float) -> bool:
@@ -117,30 +130,35 @@ async def test_work_that_fails_without_redis_stops_neither_the_clock_nor_other_w
     assert [line["event"] for line in lines].count("redis_away") == 1
 
 
-def test_calls_carry_nothing(valkey: Valkey) -> None:
-    async def nothing() -> None: ...
+async def nothing(_: str) -> None: ...
 
+
+def test_calls_carry_nothing(valkey: Valkey) -> None:
     broker = broker_of(valkey.url)
     broker.flush(QUEUE)
-    works: dict[str, Work] = dict.fromkeys(("sweep", "forget", "jobs", "follow"), nothing)
-    for call in declare(broker, **works, sweep_interval_seconds=5):
+    for call in declare(broker, JOBS, SETTINGS, nothing):
         call.send()
     client = redis.Redis.from_url(valkey.url)
     messages = [msgspec.json.decode(message) for message in client.hvals(f"counterfoil:{QUEUE}.msgs")]
     client.close()
     broker.flush(QUEUE)
     broker.client.close()
-    assert {message["actor_name"] for message in messages} == works.keys()
+    assert {message["actor_name"] for message in messages} == {job.name for job in JOBS}
     assert all(message["args"] == [] and message["kwargs"] == {} for message in messages)
 
 
-def test_where_nobody_follows_the_log_no_call_is_made_for_it(valkey: Valkey) -> None:
-    async def nothing() -> None: ...
-
+def test_each_job_has_a_call_at_its_interval(valkey: Valkey) -> None:
     broker = broker_of(valkey.url)
-    calls = declare(broker, sweep=nothing, forget=nothing, jobs=nothing, follow=None, sweep_interval_seconds=5)
+    calls = declare(broker, JOBS, SETTINGS, nothing)
     broker.client.close()
-    assert [call.name for call in calls] == ["sweep", "forget", "jobs"]
+    assert {call.name: call.every_seconds for call in calls} == {
+        "sweep": SETTINGS.sweep_interval_seconds, "forget": 60, "revoke": 1
+    }  # fmt: skip
+
+
+def test_the_followers_are_one_job_and_without_a_follower_there_is_none() -> None:
+    assert following([]) == ()
+    assert [job.name for job in following([counting(), counting("other")])] == ["follow"]
 
 
 def test_a_consumer_complains_once_a_minute_and_without_a_traceback_about_redis() -> None:

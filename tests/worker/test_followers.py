@@ -256,11 +256,11 @@ async def test_stopping_ends_the_work_after_the_present_batch(database: Database
 async def test_one_call_works_no_longer_than_its_shift(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_followers, "_SHIFT_SECONDS", 0.0)
+    monkeypatch.setattr(Followers, "seconds", 0.0)
     await many_born(door, 5, ends_in=3_600)
     await seal_all(database.app_url)
     assert await Followers(pool, [counting()]).work() == 0
-    monkeypatch.setattr(running_followers, "_SHIFT_SECONDS", 5.0)
+    monkeypatch.setattr(Followers, "seconds", 5.0)
     assert await Followers(pool, [counting()]).work() == 5
 
 

@@ -287,7 +287,7 @@ async def test_a_job_that_uses_up_the_whole_shift_is_not_the_first_of_the_next_o
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
-    monkeypatch.setattr(working, "_SHIFT_SECONDS", 1.0)
+    monkeypatch.setattr(Jobs, "seconds", 1.0)
     monkeypatch.setattr(working, "_REST_SECONDS", 0)
     tokens = await many_born(door, 1, ends_in=3_600)
     await accepted(pool, door)

@@ -49,11 +49,11 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
             )
             with capture_logs() as lines:
                 while not await told_of(database.app_url, expired):  # its second has to pass
-                    await sweeper.sweep()
+                    await sweeper.work()
                     await asyncio.sleep(0.1)
                 for _ in range(2):
                     await jobs.work()
-                await forgetter.forget()
+                await forgetter.work()
                 size = await seal_all(database.app_url)
                 while some := await follow(pool, follower):
                     handled += some

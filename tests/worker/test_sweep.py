@@ -47,7 +47,7 @@ async def test_an_expiry_is_said_once_however_often_it_is_swept(
     database: Database, door: Door, sweeper: Sweeper
 ) -> None:
     token = await born(door, ends_in=-HOUR)
-    assert [await sweeper.sweep() for _ in range(3)] == [1, 0, 0]
+    assert [await sweeper.work() for _ in range(3)] == [1, 0, 0]
     assert await told_of(database.app_url, token) == ["expired"]
 
 
@@ -56,7 +56,7 @@ async def test_a_sweep_logs_how_many_of_what_kind(database: Database, door: Door
     for seconds in (60, 60, 3_600):
         await lived_longer(database.app_url, await born(door, ends_in=seconds, thresholds=(seconds,)))
     with capture_logs() as lines:
-        assert await sweeper.sweep() == 6
+        assert await sweeper.work() == 6
     (line,) = [line for line in lines if line["event"] == "swept"]
     assert {name: line[name] for name in ("events", "expired", "expiring_1m", "expiring_1h")} == {
         "events": 6, "expired": 3, "expiring_1m": 2, "expiring_1h": 1,
@@ -66,7 +66,7 @@ async def test_a_sweep_logs_how_many_of_what_kind(database: Database, door: Door
 async def test_each_threshold_is_said_once_as_its_time_comes(database: Database, door: Door, sweeper: Sweeper) -> None:
     token = await born(door, ends_in=3.4, thresholds=(2, 1))
     for _ in range(18):
-        await sweeper.sweep()
+        await sweeper.work()
         await asyncio.sleep(0.2)
     assert await told_of(database.app_url, token) == ["expired", "expiring 1", "expiring 2"]
 
@@ -76,7 +76,7 @@ async def test_when_several_are_overdue_only_the_smallest_is_said(
 ) -> None:
     token = await born(door, ends_in=HOUR - 1, thresholds=(3600, 3599, 60))
     await lived_longer(database.app_url, token)
-    assert await sweeper.sweep() == 1
+    assert await sweeper.work() == 1
     assert await told_of(database.app_url, token) == ["expiring 3599"]
 
 
@@ -85,11 +85,11 @@ async def test_after_a_renewal_the_same_threshold_counts_again(
 ) -> None:
     token = await born(door, ends_in=60, thresholds=(60,))
     await lived_longer(database.app_url, token)
-    assert await sweeper.sweep() == 1
+    assert await sweeper.work() == 1
     await door.execute(Renew(account=ACCOUNT, token_id=token.id, by=ROOT, lifetime="61s"))
-    assert await sweeper.sweep() == 0
+    assert await sweeper.work() == 0
     await asyncio.sleep(1.1)
-    assert [await sweeper.sweep(), await sweeper.sweep()] == [1, 0]
+    assert [await sweeper.work(), await sweeper.work()] == [1, 0]
     assert await told_of(database.app_url, token) == ["expiring 60", "expiring 60", "renewed"]
 
 
@@ -100,14 +100,14 @@ async def test_suspended_tokens_are_announced_and_revoked_ones_are_not(
     await door.execute(Suspend(account=ACCOUNT, token_id=suspended.id, by=ROOT))
     await door.execute(Revoke(account=ACCOUNT, token_id=revoked.id, by=ROOT, reason="done"))
     await asyncio.sleep(0.4)
-    await sweeper.sweep()
+    await sweeper.work()
     assert await told_of(database.app_url, suspended) == ["expired", "suspended"]
     assert await told_of(database.app_url, revoked) == ["revoked"]
 
 
 async def test_the_system_speaks_within_the_tokens_account(database: Database, door: Door, sweeper: Sweeper) -> None:
     token = await born(door, ends_in=-HOUR)
-    await sweeper.sweep()
+    await sweeper.work()
     connection = await asyncpg.connect(database.app_url)
     by = await connection.fetchval(
         "select (entry::json)->>'by' from event where type = 'expired' and (account_id, subject_id) = ($1, $2)",
@@ -122,7 +122,7 @@ async def test_two_sweepers_at_once_say_each_of_2000_expiries_once(
 ) -> None:
     tokens = await many_born(door, 2_000, ends_in=-HOUR)
     sweepers = [await a_sweeper(database.app_url, stack) for _ in range(2)]
-    while sum(await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))):
+    while sum(await asyncio.gather(*(sweeper.work() for sweeper in sweepers))):
         pass
     expired = await told(database.app_url)
     assert [expired[token.id, "expired"] for token in tokens] == [1] * 2_000
@@ -130,7 +130,7 @@ async def test_two_sweepers_at_once_say_each_of_2000_expiries_once(
 
 async def test_a_second_call_leaves_the_work_to_the_sweep_under_way(door: Door, sweeper: Sweeper) -> None:
     await many_born(door, PAGE + 1, ends_in=-HOUR)
-    assert sorted(await asyncio.gather(*(sweeper.sweep() for _ in range(3)))) == [0, 0, PAGE + 1]
+    assert sorted(await asyncio.gather(*(sweeper.work() for _ in range(3)))) == [0, 0, PAGE + 1]
 
 
 async def test_one_bad_token_stops_no_other_and_is_left_alone_for_a_while(
@@ -141,7 +141,7 @@ async def test_one_bad_token_stops_no_other_and_is_left_alone_for_a_while(
     await connection.execute("update token set thresholds = 'spoilt' where token_id = $1", bad.id)
     await connection.close()
     with capture_logs() as lines:
-        assert [await sweeper.sweep() for _ in range(3)] == [39, 0, 0]
+        assert [await sweeper.work() for _ in range(3)] == [39, 0, 0]
     complaints = [line for line in lines if line["event"] == "token_not_swept"]
     assert [line["token_id"] for line in complaints] == [bad.id]
     assert {(await told(database.app_url))[token.id, "expired"] for token in good} == {1}
@@ -154,9 +154,9 @@ async def test_a_row_held_by_somebody_else_is_swept_once_it_is_free(
     other = await asyncpg.connect(database.owner_url)
     async with other.transaction():
         await other.execute("select from token where token_id = $1 for update", held.id)
-        assert await sweeper.sweep() == 1
+        assert await sweeper.work() == 1
     await other.close()
-    assert await sweeper.sweep() == 1
+    assert await sweeper.work() == 1
     assert (await told(database.app_url))[free.id, "expired"] == 1
 
 
@@ -164,19 +164,19 @@ async def test_a_sweep_that_is_asked_to_stop_leaves_the_rest_for_the_next(
     database: Database, door: Door, sweeper: Sweeper, stack: AsyncExitStack
 ) -> None:
     await many_born(door, 3 * PAGE, ends_in=-HOUR)
-    sweeping = asyncio.create_task(sweeper.sweep())
+    sweeping = asyncio.create_task(sweeper.work())
     await asyncio.sleep(0)
     sweeper.stop()
     said = await sweeping
     assert said < 3 * PAGE
-    assert said + await (await a_sweeper(database.app_url, stack)).sweep() == 3 * PAGE
+    assert said + await (await a_sweeper(database.app_url, stack)).work() == 3 * PAGE
 
 
 async def test_without_a_database_the_sweep_is_postponed(stack: AsyncExitStack) -> None:
     sweeper = await a_sweeper("postgresql://nobody@/nothing?host=/nonexistent", stack)
     with capture_logs() as lines:
-        assert await sweeper.sweep() == 0
-    assert [line["event"] for line in lines] == ["sweep_postponed"]
+        assert await sweeper.work() == 0
+    assert [line["event"] for line in lines] == ["work_postponed"]
 
 
 async def test_the_lag_is_that_of_the_longest_overdue(
@@ -189,7 +189,7 @@ async def test_the_lag_is_that_of_the_longest_overdue(
     await born(door, ends_in=-5)
     await born(door, ends_in=-100)
     assert await due.lag_seconds(pool) == pytest.approx(100, abs=3)
-    await sweeper.sweep()
+    await sweeper.work()
     assert await due.lag_seconds(pool) == 0
 
 
@@ -215,17 +215,17 @@ async def test_the_expiry_of_a_removed_users_token_is_announced_to_nobody(
     await lived_longer(database.app_url, near)
     over, said = await born(door, ends_in=-1, owner=owner), await born(door, ends_in=-1)
     await left(door, owner)
-    assert await sweeper.sweep() == 3
+    assert await sweeper.work() == 3
     assert [await told_of(database.app_url, each) for each in (near, over, said)] == [["revoked"]] * 2 + [["expired"]]
     pool = await stack.enter_async_context(await open_pool(database.app_url, size=1))
-    assert (await sweeper.sweep(), await due.lag_seconds(pool)) == (0, 0)
+    assert (await sweeper.work(), await due.lag_seconds(pool)) == (0, 0)
 
 
 async def test_a_disabled_users_token_is_announced_as_before(database: Database, door: Door, sweeper: Sweeper) -> None:
     owner = await hired(door)
     token = await born(door, ends_in=-1, owner=owner)
     await left(door, owner, DisableUser)
-    assert await sweeper.sweep() == 1
+    assert await sweeper.work() == 1
     assert await told_of(database.app_url, token) == ["expired"]
 
 

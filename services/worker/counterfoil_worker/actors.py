@@ -1,4 +1,4 @@
-"""What a wake-up call sets going. Calls carry nothing: what is due is found in Postgres, once they arrive."""
+"""The jobs, and one dramatiq actor for each. Wake-up calls carry nothing: the work finds in Postgres what is due."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -6,34 +6,35 @@ from typing import Final
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
+from counterfoil.settings import Settings
+from counterfoil_worker import forgetting, jobs, sweep
 from counterfoil_worker.broker import QUEUE
 from counterfoil_worker.clock import Call
+from counterfoil_worker.followers import FOLLOWERS, following
+from counterfoil_worker.job import Job
 
-FORGET_SECONDS: Final = 60.0
-JOBS_SECONDS: Final = 1.0
-FOLLOW_SECONDS: Final = 1.0
+JOBS: Final[tuple[Job, ...]] = (
+    sweep.JOB,
+    forgetting.JOB,
+    jobs.JOB,
+    *following(FOLLOWERS),
+)
+"""All jobs; a new one is a line here."""
+
 _MAX_AGE_MS: Final = 60_000
-"""A call older than this is dropped: a later one has found its work."""
-
-Work = Callable[[], Awaitable[object]]
+"""An older call is dropped: a later one has found its work."""
 
 
 def declare(
-    broker: RedisBroker, *, sweep: Work, forget: Work, jobs: Work, follow: Work | None, sweep_interval_seconds: float
-) -> Sequence[Call]:
-    """Declare every actor on this broker and return the calls that wake them; `follow` is None if nobody follows."""
-    works = [("sweep", sweep, sweep_interval_seconds), ("forget", forget, FORGET_SECONDS), ("jobs", jobs, JOBS_SECONDS)]
-    if follow is not None:
-        works.append(("follow", follow, FOLLOW_SECONDS))
-    return [
-        Call(name=name, every_seconds=seconds, send=_actor(broker, name, work).send, work=work)
-        for name, work, seconds in works
-    ]
+    broker: RedisBroker, jobs: Sequence[Job], settings: Settings, work: Callable[[str], Awaitable[object]]
+) -> list[Call]:
+    """Declare an actor for each job on this broker; return the calls that wake them. `work` does a job by its name."""
+    return [_call(broker, job, settings, work) for job in jobs]
 
 
-def _actor(broker: RedisBroker, name: str, work: Work) -> "dramatiq.Actor[[], None]":
-    @dramatiq.actor(broker=broker, actor_name=name, queue_name=QUEUE, max_retries=0, max_age=_MAX_AGE_MS)
+def _call(broker: RedisBroker, job: Job, settings: Settings, work: Callable[[str], Awaitable[object]]) -> Call:
+    @dramatiq.actor(broker=broker, actor_name=job.name, queue_name=QUEUE, max_retries=0, max_age=_MAX_AGE_MS)
     async def answer() -> None:
-        await work()
+        await work(job.name)
 
-    return answer
+    return Call(name=job.name, every_seconds=job.every_seconds(settings), send=answer.send, work=lambda: work(job.name))

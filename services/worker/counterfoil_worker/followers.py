@@ -1,7 +1,7 @@
-"""Followers of the log: each is given its next events, batch by batch, for as long as there are any.
+"""Gives each follower of the log its next events, batch by batch, while there are any.
 
-A follower's row is locked while it works on a batch: several workers never handle one batch twice, and when one dies
-its row is free at once.
+A follower's row is locked while it works on a batch: several workers never handle one batch twice, and when one of them
+dies, the row is free at once.
 """
 
 import asyncio
@@ -15,75 +15,46 @@ import structlog
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.followers import begin, followings
 from counterfoil.uses.follower import Follower, PositionOutOfOrder, follow
+from counterfoil_worker.job import Job, Shifts
 
 log = structlog.get_logger()
 
 FOLLOWERS: Final[tuple[Follower, ...]] = ()
-"""All followers there are; a new one is a line here."""
+"""All followers; a new one is a line here."""
 
-_SHIFT_SECONDS: Final = 5.0
-"""So long one call works; the next one goes on."""
 _AT_ONCE: Final = 2
 """Batches that one process works on at a time."""
+_EVERY_SECONDS: Final = 1.0
 _FIRST_REST_SECONDS: Final = 1.0
 _LONGEST_REST_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
 class _Trouble:
-    """What keeps a follower from its next batch, and until when it is left alone."""
+    """Why a follower failed, and until when it rests."""
 
     error: type[Exception]
     rest_seconds: float
     rests_until: float
 
 
-class Followers:
-    """Has all followers handle what they have not handled. Who works when changes nothing but how soon that is."""
+class Followers(Shifts):
+    """Calls all followers with the events that they have not handled; `work` returns how many events they handled."""
+
+    name = "follow"
+    seconds = 5.0
 
     def __init__(self, pool: Pool, followers: Sequence[Follower]) -> None:
+        super().__init__()
         self._pool = pool
         self._followers = {follower.name: follower for follower in followers}
         if len(self._followers) < len(followers):
             raise ValueError("Two followers have the same name; their position would be one.")
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._troubles: dict[str, _Trouble] = {}
-        self._working = False
-        self._stopping = False
-        self._postponed = False
 
-    def stop(self) -> None:
-        """End the present batches and begin no more; whoever comes next will find the rest."""
-        self._stopping = True
-
-    async def work(self) -> int:
-        """Work until no follower is behind, or the shift is over; return how many events were handled.
-
-        While this process is at it already, a second call leaves the work to the first. Nor is a lost database an
-        error: what is not handled stays so until the next call.
-        """
-        if self._working:
-            return 0
-        self._working = True
-        ends = time.monotonic() + _SHIFT_SECONDS
-        handled = 0
-        try:
-            while not self._over(ends) and (some := await self._round()):
-                handled += some
-            self._postponed = False
-        except LOST as error:
-            if not self._postponed:  # once, and not with every call
-                log.warning("followers_postponed", error=type(error).__name__)
-            self._postponed = True
-        finally:
-            self._working = False
-        return handled
-
-    def _over(self, ends: float) -> bool:
-        return self._stopping or time.monotonic() >= ends
-
-    async def _round(self) -> int:
-        """Give every follower that is behind its next batch, and none that rests."""
+    async def _round(self, _ends: float) -> int:
+        """Give every follower that is behind its next batch, except those that rest."""
         now = time.monotonic()
         behind = [
             follower
@@ -93,7 +64,7 @@ class Followers:
         return sum(await asyncio.gather(*(self._batch(follower) for follower in behind)))
 
     async def _behind(self) -> list[Follower]:
-        """Return the followers that are not where the log ends; those that never ran begin now."""
+        """Return the followers that have not reached the end of the log; new ones begin now."""
         found = {each.name: each for each in await followings(self._pool)}
         for follower in self._followers.values():
             if follower.name not in found:
@@ -111,7 +82,7 @@ class Followers:
                 return 0
             try:
                 handled = await follow(self._pool, follower)
-            except Exception as error:  # noqa: BLE001 - it is the follower's own, and stops no other
+            except Exception as error:  # noqa: BLE001 - one follower's failure stops no other
                 self._note_trouble(follower, error)
                 return 0
         if handled and follower.name in self._troubles:
@@ -120,7 +91,7 @@ class Followers:
         return handled
 
     def _note_trouble(self, follower: Follower, error: Exception) -> None:
-        """Leave a follower alone for a while, longer each time; say so once for each kind of trouble."""
+        """Let a follower rest, longer each time; log each kind of failure once."""
         known = self._troubles.get(follower.name)
         seconds = min(2 * known.rest_seconds, _LONGEST_REST_SECONDS) if known else _FIRST_REST_SECONDS
         self._troubles[follower.name] = _Trouble(type(error), seconds, time.monotonic() + seconds)
@@ -132,3 +103,12 @@ class Followers:
             log.warning("follower_postponed", follower=follower.name, error=type(error).__name__)
         else:
             log.error("follower_failed", follower=follower.name, exc_info=error)
+
+
+def following(followers: Sequence[Follower]) -> tuple[Job, ...]:
+    """Return one job for all these followers; none if there are no followers."""
+    if not followers:
+        return ()
+    return (
+        Job(name="follow", every_seconds=lambda _: _EVERY_SECONDS, open=lambda pool, _: Followers(pool, followers)),
+    )

@@ -1,4 +1,4 @@
-"""Forgetting: what nobody asks for any more goes, each kind by itself."""
+"""Deletes what has had its time: idempotency keys, old attempts, counts by the day."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +11,7 @@ import structlog
 from counterfoil.postgres import assertions, attempts, bulk_revocations, idempotency_keys, last_used
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.forgetting import LONGEST_SECONDS
+from counterfoil_worker.job import Job
 
 log = structlog.get_logger()
 
@@ -22,7 +23,8 @@ _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType
     "assertions": assertions.forget,
 })  # fmt: skip
 _REST_SECONDS: Final = 86_400.0
-"""Uses are counted by the day: who went through all tokens finds nothing new before tomorrow."""
+"""Uses are counted by the day: after all tokens were checked, there is nothing new before tomorrow."""
+_EVERY_SECONDS: Final = 60.0
 
 
 class Forgetter:
@@ -33,9 +35,13 @@ class Forgetter:
         self._place = last_used.FIRST
         self._rests_until = 0.0
 
-    async def forget(self) -> None:
-        """Forget some of each kind; one that cannot be forgotten now is tried again, and keeps no other."""
-        forgotten, postponed = {}, {}
+    def stop(self) -> None:
+        """Do nothing: one call takes a few seconds at most."""
+
+    async def work(self) -> int:
+        """Delete some of each kind. If one kind fails, the others continue, and the next call tries it again."""
+        forgotten: dict[str, int] = {}
+        postponed: dict[str, str] = {}
         for kind, forget in (*_KINDS.items(), ("uses", self._forget_uses)):
             try:
                 forgotten[kind] = await forget(self._pool)
@@ -45,9 +51,10 @@ class Forgetter:
             log.warning("forgetting_postponed", **postponed)
         if any(forgotten.values()):
             log.info("forgot", **forgotten)
+        return sum(forgotten.values())
 
     async def _forget_uses(self, pool: Pool) -> int:
-        """Go on through the tokens for some seconds; the next call begins where this one ended."""
+        """Check tokens for some seconds; the next call begins where this one ended."""
         forgotten, ends = 0, time.monotonic() + LONGEST_SECONDS
         while self._rests_until < time.monotonic() < ends:
             some, place = await last_used.forget(pool, after=self._place)
@@ -56,3 +63,6 @@ class Forgetter:
                 self._rests_until = time.monotonic() + _REST_SECONDS
             self._place = place or last_used.FIRST
         return forgotten
+
+
+JOB: Final = Job(name="forget", every_seconds=lambda _: _EVERY_SECONDS, open=lambda pool, _: Forgetter(pool))

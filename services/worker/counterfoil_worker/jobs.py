@@ -24,18 +24,18 @@ from counterfoil.postgres import bulk_revocations as sql
 from counterfoil.postgres import descent
 from counterfoil.postgres.connection import LOST, Pool
 from counterfoil.postgres.schema_changes import OUTDATED
+from counterfoil_worker.job import Job, Shifts
 
 log = structlog.get_logger()
 
 _TURN_SECONDS: Final = 5.0
 """So long a job is worked on before the next one has its turn."""
-_SHIFT_SECONDS: Final = 20.0
-"""So long one call works; the next one goes on."""
 _AT_ONCE: Final = 2
 """Parts that one process works on at a time: while one is noted as done, the door is busy with the other."""
 _SETTLING_SECONDS: Final = 1.0
 """How long a job waits for transactions of others before the next one has its turn."""
 _LOOK_SECONDS: Final = 0.01
+_EVERY_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 30.0
 """A part that could not be done as a whole is left alone for so long, so that it costs and complains little."""
 
@@ -56,50 +56,25 @@ class _Known:
         return part in self.left and time.monotonic() < self.left[part] + _REST_SECONDS
 
 
-class Jobs:
+class Jobs(Shifts):
     """Works on all open jobs. Who works when, and how many at once, changes nothing but how soon they are done."""
 
+    name = "revoke"
+    seconds = 20.0
+    postponing = (*LOST, *OUTDATED)
+
     def __init__(self, pool: Pool, door: Door) -> None:
+        super().__init__()
         self._pool = pool
         self._door = door
-        self._working = False
-        self._stopping = False
-        self._postponed = False
         self._known: dict[UUID, _Known] = {}
 
-    def stop(self) -> None:
-        """End the present parts and take no more; whoever comes next will find the rest."""
-        self._stopping = True
+    def _postpone(self, error: Exception) -> None:
+        super()._postpone(error)
+        for known in self._known.values():  # what was left meanwhile was left because of this, and need not rest
+            known.left.clear()
 
-    async def work(self) -> int:
-        """Work on what is open until it is done or the shift is over; return how many tokens were gone through.
-
-        While this process is at it already, a second call leaves the work to the first. A lost database or a token
-        that somebody else holds is no error: what is not done is taken again. Only the former ends the shift.
-        """
-        if self._working:
-            return 0
-        self._working = True
-        ends = time.monotonic() + _SHIFT_SECONDS
-        done = 0
-        try:
-            while (turn := await self._turn(ends)) and not self._over(ends):
-                done += turn
-            self._postponed = False
-        except (*LOST, *OUTDATED) as error:
-            if not self._postponed:  # once, and not with every call
-                log.warning("jobs_postponed", error=type(error).__name__)
-            self._postponed = True
-            for known in self._known.values():  # what was left meanwhile was left because of this, and need not rest
-                known.left.clear()
-        finally:
-            self._working = False
-        return done
-
-    def _over(self, ends: float) -> bool:
-        return self._stopping or time.monotonic() >= ends
-
-    async def _turn(self, ends: float) -> int:
+    async def _round(self, ends: float) -> int:
         """Give every open job its turn; one that cannot go on now holds up no other."""
         done = 0
         for job in await self._open():
@@ -215,3 +190,6 @@ def _tell(job: BulkRevocation, later: Sequence[BaseException]) -> None:
     tell = log.info if all(isinstance(each, Unavailable) for each in later) else log.error
     errors = sorted({type(each).__name__ for each in later})
     tell("tokens_left_for_later", account=job.account, job=job.id, tokens=len(later), errors=errors)
+
+
+JOB: Final = Job(name="revoke", every_seconds=lambda _: _EVERY_SECONDS, open=Jobs)

@@ -1,4 +1,4 @@
-"""One worker process; run more of them to do more, on as many machines as you like."""
+"""Runs one worker process. Run more of them, on as many machines as you like, to do more."""
 
 import asyncio
 import signal
@@ -12,33 +12,33 @@ from dramatiq import Worker
 from counterfoil.logging import configure
 from counterfoil.postgres.connection import refuse_unfit
 from counterfoil.settings import Settings
-from counterfoil.uses.follower import Follower
+from counterfoil_worker.actors import JOBS
 from counterfoil_worker.broker import broker_of
 from counterfoil_worker.engine import Engine
-from counterfoil_worker.followers import FOLLOWERS
+from counterfoil_worker.job import Job
 
 log = structlog.get_logger()
 
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGINT)
 _THREADS: Final = 2
 _IDLE_MS: Final = 500
-"""The longest pause between two looks at the queue, and so how late a call may be heard."""
+"""The longest pause between two looks at the queue, and so the longest delay of a call."""
 _PATIENCE_MS: Final = 8_000
-"""How long work that is under way may take to finish once we were asked to stop."""
+"""How long work that is under way may take to finish after a signal to stop."""
 
 
-def run(settings: Settings, followers: Sequence[Follower] = FOLLOWERS) -> None:
+def run(settings: Settings, jobs: Sequence[Job] = JOBS) -> None:
     """Work until SIGTERM or SIGINT, finish what is under way, return.
 
-    Raises Misconfigured if the database will not keep what our promises rest on.
+    Raises Misconfigured if the database is not set up to keep what it commits.
     """
     configure(settings.log_format, settings.log_level)
     asyncio.run(refuse_unfit(settings.database_url))
-    # Blocked here, and so in every thread to come: they wait until this thread asks for them, and a second one waits
-    # for ever. A handler that sets an event would deadlock if it came while the event was being waited for.
+    # Blocked here, and so in every thread that starts later: signals wait until this thread asks for them, and a second
+    # one waits for ever. A handler that sets an event would deadlock if it ran while this thread waits for the event.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     broker = broker_of(settings.redis_url)
-    broker.add_middleware(Engine(settings, broker, followers))
+    broker.add_middleware(Engine(settings, broker, jobs))
     worker = Worker(broker, worker_threads=_THREADS, worker_timeout=_IDLE_MS)
     worker.start()
     log.info("worker_started", sweep_interval_seconds=settings.sweep_interval_seconds)
@@ -52,7 +52,7 @@ def _stop(worker: Worker) -> None:
     try:
         worker.stop(timeout=_PATIENCE_MS)
     except redis.RedisError as error:
-        # Messages could not be handed back; their work will be found by others. dramatiq leaves here at once,
-        # but our own connections still want to be closed, and the loop's thread would keep the process alive.
+        # Messages were not handed back; other workers find their work. dramatiq returns here at once, but our own
+        # connections are still open, and the loop's thread would keep the process alive.
         log.warning("messages_not_handed_back", error=type(error).__name__)
         worker.broker.emit_after("worker_shutdown", worker)

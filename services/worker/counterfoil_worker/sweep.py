@@ -1,9 +1,10 @@
-"""The sweep: finds in Postgres what time has brought, and says it through the door."""
+"""Finds tokens that expire or have expired, and has the door announce and execute it."""
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 from uuid import UUID
 
@@ -17,64 +18,47 @@ from counterfoil.core.refusals import Unavailable
 from counterfoil.core.subjects.token.commands import Sweep
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
-from counterfoil.postgres.connection import LOST, Pool
+from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.due import Due, tokens_due
+from counterfoil_worker.job import Job, Shifts
 
 log = structlog.get_logger()
 
 PAGE: Final = 500
 REST_SECONDS: Final = 300.0
-"""A token that cannot be swept is left alone for so long, so that it costs and complains little."""
+"""A token that cannot be swept rests for so long, so that it costs little and is logged seldom."""
 
 
-class Sweeper:
-    """Sweeps one page after the other. Who sweeps when, and how often at once, changes nothing that is said."""
+class Sweeper(Shifts):
+    """Sweeps page by page; `work` returns how many events it caused. However many sweep at once, each happens once."""
+
+    name = "sweep"
+    seconds = inf
 
     def __init__(self, pool: Pool, door: Door) -> None:
+        super().__init__()
         self._pool = pool
         self._door = door
         self._resting: dict[UUID, float] = {}
-        self._sweeping = False
-        self._stopping = False
 
-    def stop(self) -> None:
-        """End a sweep that is under way after its present page; the next sweep will find the rest."""
-        self._stopping = True
-
-    async def sweep(self) -> int:
-        """Say all that is due; return how much was said.
-
-        While this process is sweeping already, a second call leaves the work to the first. Nor is a lost database an
-        error here: what is due stays due.
-        """
-        if self._sweeping:
-            return 0
-        self._sweeping = True
-        try:
-            return await self._sweep()
-        except LOST as error:
-            log.warning("sweep_postponed", error=type(error).__name__)
-            return 0
-        finally:
-            self._sweeping = False
-
-    async def _sweep(self) -> int:
+    async def _round(self, _ends: float) -> int:
+        """Sweep all that is due."""
         began = time.monotonic()
         self._resting = {token_id: until for token_id, until in self._resting.items() if until > began}
-        said: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         last = None
         while not self._stopping:
             page = await tokens_due(self._pool, after=last, limit=PAGE)
-            said.update(await self._say([due for due in page if due.token_id not in self._resting]))
+            counts.update(await self._sweep([due for due in page if due.token_id not in self._resting]))
             if len(page) < PAGE:
                 break
             last = page[-1]
-        if said:
-            log.info("swept", events=said.total(), **said, seconds=round(time.monotonic() - began, 3))
-        return said.total()
+        if counts:
+            log.info("swept", events=counts.total(), **counts, seconds=round(time.monotonic() - began, 3))
+        return counts.total()
 
-    async def _say(self, page: Sequence[Due]) -> list[str]:
-        # All at once, so that they share transactions; one answer each, so that none can stop the others.
+    async def _sweep(self, page: Sequence[Due]) -> list[str]:
+        # All at once, so that they share transactions; each with its own answer, so that none stops the others.
         answers = await asyncio.gather(*(self._door.execute(_command(due)) for due in page), return_exceptions=True)
         for due, answer in zip(page, answers, strict=True):
             if isinstance(answer, BaseException) and not isinstance(answer, Unavailable):
@@ -86,9 +70,12 @@ class Sweeper:
 
 
 def _kind(fact: Fact) -> str:
-    """`expired`, or by which notice it is expiring: `expiring_7d`."""
+    """Return `expired`, or with its threshold such as `expiring_7d`."""
     return f"expiring_{spelt(fact.event.threshold)}" if isinstance(fact.event, Expiring) else fact.type
 
 
 def _command(due: Due) -> Sweep:
     return Sweep(account=due.account, token_id=due.token_id, by=replace(SYSTEM, account=due.account))
+
+
+JOB: Final = Job(name="sweep", every_seconds=lambda settings: settings.sweep_interval_seconds, open=Sweeper)
