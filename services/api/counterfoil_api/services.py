@@ -72,11 +72,12 @@ async def open_services(settings: Settings, *, shapes: tuple[SecretShape, ...] =
         codes = OneTimeCodes(pool, door, sources.peppers, key=_derived(settings, b"counterfoil totp"))
         passwords = Passwords(pool, reading.default_account, limits.logins, codes)
         access_log = await enter(AccessLog(door))
+        callers = Callers(sources, passwords, limits, pool, settings.public_url)
         yield Services.of(
             *(settings, sources, limits, reading, writing, issuing, passwords, codes, access_log, Census(pool)),
-            Callers(sources, passwords, limits, pool, settings.public_url),
+            callers,
             Exchanging(sources, writing, limits, settings),
-            Tokens(reading, writing, issuing, access_log, Owners(pool)),
+            Tokens(reading, writing, issuing, access_log, Owners(pool), callers),
             await enter(
                 Streams(url, readers=pool, by_key=by_key, keys=sources.keys, most=settings.streams_per_account)
             ),

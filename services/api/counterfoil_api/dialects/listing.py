@@ -13,16 +13,15 @@ api = Api("dialects", OURS)
 
 @api.get("/v1/dialects")
 async def list_dialects(settings: Settings, _: Asker[Principal]) -> DialectList:
-    """List the vendors' APIs that this service can speak, and say which of them it does. It takes no scope."""
-    url, names = settings.public_url, settings.dialects
+    """List the vendors' APIs, and which of them are switched on. This needs no scope."""
     return DialectList(
         items=[
             DialectDocument(
                 name=each.name,
                 title=each.title,
-                on=each.name in names,
-                base_url=url + each.base,
-                openapi=url + each.openapi,
+                on=each.name in settings.dialects,
+                base_url=settings.public_url + each.base,
+                openapi=settings.public_url + each.openapi,
             )
             for each in sorted(DIALECTS, key=lambda each: each.name)
         ]

@@ -1,4 +1,4 @@
-"""Logging in to a vendor's API: a password buys a session, which is a token that ends by itself."""
+"""Logging in to a vendor's API: a password gives a session, which is a token that expires."""
 
 from dataclasses import dataclass, replace
 
@@ -12,15 +12,13 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.handling.described import Undescribed
-from counterfoil_api.handling.issuing import Issuing
-from counterfoil_api.handling.reading import Reading
-from counterfoil_api.limits.callers import Callers
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Session:
-    """A session that has begun: its secret, its token, and whose it is."""
+    """A new session: its secret, its token and its user."""
 
     secret: str
     token: Token
@@ -37,9 +35,7 @@ class Kind:
 
 
 async def log_in(
-    callers: Callers,
-    reading: Reading,
-    issuing: Issuing,
+    tokens: Tokens,
     given: PasswordGiven,
     kind: Kind,
     *,
@@ -47,24 +43,21 @@ async def log_in(
     address: Address | None = None,
     scopes: tuple[str, ...] | None = None,
 ) -> Session:
-    """Begin a session with a password and perhaps a one-time code; it may do what its user may, or only `scopes`.
+    """Begin a session with a password and perhaps a one-time code, with the scopes of its user or only `scopes`.
 
-    Raises what every password may be refused with: CredentialsRefused, OtpRequired, RateLimited, NetworkForbidden.
+    Raises CredentialsRefused, OtpRequired, RateLimited, NetworkForbidden.
     """
-    asker = await callers.authenticate(PresentedCredentials(given, otp, address))
-    return await begin(reading, issuing, asker, kind, scopes=scopes)
+    asker = await tokens.callers.authenticate(PresentedCredentials(given, otp, address))
+    return await begin(tokens, asker, kind, scopes=scopes)
 
 
-async def begin(
-    reading: Reading, issuing: Issuing, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None
-) -> Session:
-    """Begin a session for the user who asks, after they were believed.
+async def begin(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
+    """Begin a session for the authenticated user.
 
-    One that begins with what ends by itself is bounded by it, whatever its holder does. It lives no longer than the
-    account's policy lets tokens live.
+    A session that begins with an expiring credential does not outlive it, nor the longest lifetime of the policy.
     """
     user = asker.owner.user if asker.owner else None
-    found = await one_user(reading.pool, asker.account, user) if user else None
+    found = await one_user(tokens.reading.pool, asker.account, user) if user else None
     if found is None:
         raise NotFound("The caller is no user; log in with an e-mail address and a password.")
     wish = Wish(
@@ -77,16 +70,18 @@ async def begin(
     )
     begun: list[Token] = []
 
-    def shown(outcome: Outcome, secret: str) -> str:
+    def render(outcome: Outcome, secret: str) -> str:
         begun.append(outcome.token)
         return secret
 
-    # What a user holds already is theirs, however strange it is to the catalogue.
-    foreign = Undescribed((), catalogue=False) if scopes is None else None
+    # Scopes that the user holds already need no description in the catalogue.
+    unlisted = Undescribed((), catalogue=False) if scopes is None else None
     try:
-        secret = await issuing.issue(asker, wish, None, shown, kind=str, unlisted=foreign)
-    except BeyondPolicy as refusal:  # no vendor's client could state how long a session is to live
+        secret = await tokens.issuing.issue(asker, wish, None, render, kind=str, unlisted=unlisted)
+    except BeyondPolicy as refusal:  # vendors' clients state no lifetime of a session
         if not isinstance(longest := refusal.facts.get("longest"), str):
             raise
-        secret = await issuing.issue(asker, replace(wish, lifetime=longest), None, shown, kind=str, unlisted=foreign)
+        secret = await tokens.issuing.issue(
+            asker, replace(wish, lifetime=longest), None, render, kind=str, unlisted=unlisted
+        )
     return Session(secret, begun[0], found)

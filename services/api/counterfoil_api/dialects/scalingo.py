@@ -190,7 +190,7 @@ async def list_tokens(tokens: Tokens, asker: Asker[Principal]) -> ManyTokens:
 async def create_token(
     issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
 ) -> New[OneToken]:
-    """Create a token, which may do what its user may."""
+    """Create a token with the scopes of its user."""
     name = body.token.name if body.token is not UNSET else body.name
     if name is UNSET or not name.strip():
         raise complaints.InvalidRequest("can't be blank", where="body", field="name")
@@ -202,7 +202,7 @@ async def create_token(
 async def exchange_token(
     exchanging: Exchanging, callers: Callers, approach: Presented[PresentedCredentials]
 ) -> BearerDocument:
-    """Exchange a token for a bearer that is good for an hour."""
+    """Exchange a token for a bearer token, which is valid for an hour."""
     given = approach.credentials
     if not isinstance(given, SecretGiven):
         await callers.judge(approach)
@@ -214,13 +214,13 @@ async def exchange_token(
 
 @api.get("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
 async def get_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId) -> OneToken:
-    """Look at a token."""
+    """Read a token."""
     return OneToken(token=_document((await tokens.look_at(asker, token_id=_id(token_id))).token))
 
 
 @api.patch("/tokens/{token_id}/renew", refusals=(ScopeMissing, NotFound, BeyondCaller, LifetimeRequired))
 async def renew_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
-    """Regenerate a token: the same id and a new value; the old one cannot be exchanged any more."""
+    """Regenerate a token: it keeps its id and gets a new value; the old value cannot be exchanged any more."""
     listed = await tokens.one(asker, scope="tokens.rotate", token_id=_id(token_id))
     turn = Turn(shape=SHAPE, forgets_use=True)
     return await tokens.issuing.rotate(asker, listed.token, key, _shown, kind=OneToken, turn=turn)
@@ -229,8 +229,7 @@ async def renew_token(tokens: Tokens, asker: Asker[Principal], *, token_id: Toke
 @api.delete("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
 async def delete_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId) -> Nothing:
     """Delete a token."""
-    listed = await tokens.one(asker, scope="tokens.revoke", token_id=_id(token_id))
-    await tokens.revoke(asker, listed, DIALECT.title)
+    await tokens.revoke(asker, await tokens.one(asker, scope="tokens.revoke", token_id=_id(token_id)), DIALECT.title)
     return Nothing()
 
 
@@ -241,8 +240,7 @@ async def get_self(reading: Reading, asker: Asker[Principal]) -> OneUser:
     found = await one_user(reading.pool, asker.account, user) if user else None
     if found is None:
         raise NotFound
-    email = found.name or ""
-    name = email.partition("@")[0]
+    email, name = found.name or "", (found.name or "").partition("@")[0]
     return OneUser(user=UserDocument(id=f"us-{found.id}", username=name, email=email, fullname=name))
 
 

@@ -20,6 +20,7 @@ from counterfoil_api.dialects.owners import Owners
 from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
+from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Tokens:
     issuing: Issuing
     access_log: AccessLog
     owners: Owners
+    callers: Callers
 
     async def one(
         self,
@@ -114,12 +116,7 @@ class Tokens:
         return found, total
 
     async def change(
-        self,
-        commands: tuple[Change, ...],
-        retry: Retry | None,
-        render: Callable[[Outcome], T],
-        *,
-        kind: type[T],
+        self, commands: tuple[Change, ...], retry: Retry | None, render: Callable[[Outcome], T], *, kind: type[T]
     ) -> T:
         """Execute the commands about one token, all or none, and render the outcome."""
         command = commands[0] if len(commands) == 1 else AllOrNothing(commands)

@@ -1,4 +1,4 @@
-"""What travels in the Canvus API, and what of ours it shows."""
+"""The documents of the Canvus API."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
 from counterfoil_api.dialects.canvus.ids import id_of
 from counterfoil_api.dialects.times import milliseconds
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.operations.reading import path_type
 
 UserNumber = Annotated[str, path_type("A user's number.", "^[1-9][0-9]{0,18}$", "1001")]
@@ -19,10 +19,10 @@ TokenId = Annotated[str, path_type("A token's id.", "^[A-Za-z0-9]{80}$", "JDJhJD
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token is called: its `description`, for which one of the clients says `name`.
+    """A token's `description`, which one of the clients calls `name`.
 
-    Access tokens never expire and do whatever their user may: who asks for an end or for scopes is refused, rather than
-    given more than they asked for.
+    Access tokens never expire and have all scopes of their user. A request for an expiry or for scopes is refused,
+    because its answer would grant more than requested.
     """
 
     description: str | UnsetType = UNSET
@@ -33,9 +33,9 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
-    """An access token; its text is in the answer that makes it, this once. In a stream it says whether it is there.
+    """An access token. Only the answer that creates it contains `plain_token`; only streams have `state`.
 
-    `name` is there where it was sent: clients look whether an answer holds what they sent.
+    `name` is present where the request had it: clients check that the answer repeats what they sent.
     """
 
     created_at: str
@@ -47,17 +47,17 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """Who logs in: with an e-mail address and a password, or with a token."""
+    """A login with an e-mail address and a password, or with a token."""
 
     email: Annotated[
-        str | UnsetType, Meta(description="Of a user of another account than the first: ACCOUNT/ADDRESS.")
+        str | UnsetType, Meta(description="ACCOUNT/ADDRESS for a user of another account than the default one.")
     ] = UNSET
     password: str | UnsetType = UNSET
     token: str | UnsetType = UNSET
 
 
 class Logout(msgspec.Struct, frozen=True, kw_only=True):
-    """Which login to end; without a token the one that asks."""
+    """The login to end; without a token the one that calls."""
 
     token: str | UnsetType = UNSET
 
@@ -83,22 +83,22 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     user: UserDocument
 
 
-def token_document(reading: Reading, token: Token) -> AccessToken:
-    """A token as Canvus shows it, when it is asked for."""
+def token_document(tokens: Tokens, token: Token) -> AccessToken:
+    """Return a token as Canvus shows it."""
     return AccessToken(
         created_at=local(token.created_at),
         description=token.name or "",
-        id=canvus_id(reading, token.account, token.id),
+        id=canvus_id(tokens, token.account, token.id),
     )
 
 
-def canvus_id(reading: Reading, account: UUID, token_id: UUID) -> str:
-    """The id that a token has in Canvus."""
-    return id_of(reading.opaque_ids, account, token_id)
+def canvus_id(tokens: Tokens, account: UUID, token_id: UUID) -> str:
+    """Return the id of a token in Canvus."""
+    return id_of(tokens.reading.opaque_ids, account, token_id)
 
 
 def user_document(user: User, at: datetime) -> UserDocument:
-    """A user who logged in at this moment."""
+    """Return a user who logged in at this time."""
     return UserDocument(
         admin=user.role == "administrator",
         approved=True,
@@ -113,5 +113,5 @@ def user_document(user: User, at: datetime) -> UserDocument:
 
 
 def local(moment: datetime) -> str:
-    """A moment as tokens have it: in UTC, without saying so."""
+    """Return a time as tokens have it: in UTC, without a zone."""
     return milliseconds(moment).removesuffix("Z")

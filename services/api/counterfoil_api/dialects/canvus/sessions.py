@@ -1,4 +1,4 @@
-"""Logins: a password, or a token, buys a token for a day."""
+"""Logins: a password or a token gives a token for a day."""
 
 from typing import Final
 
@@ -17,11 +17,8 @@ from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
 from counterfoil_api.dialects.logins import Kind, begin, log_in
-from counterfoil_api.handling.issuing import Issuing
-from counterfoil_api.handling.reading import Reading
-from counterfoil_api.handling.writing import Writing
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import CredentialsMissing, OtpRequired, RateLimited
-from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.reading import Body, ClientAddress, Headers, OptionalCredentials
 from counterfoil_api.operations.replies import JSON, Page
 
@@ -37,23 +34,15 @@ class OneTimeCode(msgspec.Struct, frozen=True, kw_only=True, rename={"code": "X-
 
 @api.post("/users/login", refusals=_REFUSALS)
 async def log_in_user(
-    callers: Callers,
-    reading: Reading,
-    issuing: Issuing,
-    address: ClientAddress,
-    *,
-    body: Body[Login],
-    headers: Headers[OneTimeCode],
+    tokens: Tokens, address: ClientAddress, *, body: Body[Login], headers: Headers[OneTimeCode]
 ) -> LoggedIn:
-    """Log in with a password, or go on with a token: either gives a new token, which ends by itself after a day."""
+    """Log in with a password, or with a token: either gives a new token, which expires after a day."""
     if body.token is not UNSET:
-        asker = await _holder(callers, body.token, address)
-        session = await begin(reading, issuing, asker, await _kind(reading, asker))
+        asker = await _holder(tokens, body.token, address)
+        session = await begin(tokens, asker, await _kind(tokens, asker))
     elif body.email is not UNSET and body.password is not UNSET:
         given = password_of(body.email, body.password)
-        session = await log_in(
-            callers, reading, issuing, given, _lasting(_DAY), otp=headers.code or None, address=address
-        )
+        session = await log_in(tokens, given, _lasting(_DAY), otp=headers.code or None, address=address)
     else:
         raise CredentialsMissing("Give an email and a password, or a token.")
     return LoggedIn(token=session.secret, user=user_document(session.user, session.token.created_at))
@@ -61,37 +50,31 @@ async def log_in_user(
 
 @api.post("/users/logout", refusals=_REFUSALS)
 async def log_out(
-    callers: Callers,
-    reading: Reading,
-    writing: Writing,
-    approach: OptionalCredentials[PresentedCredentials],
-    address: ClientAddress,
-    *,
-    body: Body[Logout],
+    tokens: Tokens, approach: OptionalCredentials[PresentedCredentials], address: ClientAddress, *, body: Body[Logout]
 ) -> Page:
-    """End the login that is named, or else the one that asks. An access token is ended by deleting it, and not here."""
+    """End the named login, or else the one that calls. To end an access token, delete it."""
     if body.token is not UNSET:
-        asker = await _holder(callers, body.token, address)
+        asker = await _holder(tokens, body.token, address)
     elif approach is not None:
-        asker = await callers.authenticate(approach)
+        asker = await tokens.callers.authenticate(approach)
     else:
         raise CredentialsMissing("Name a token, or send one in the header Private-Token.")
-    found = await one(reading.pool, asker.account, token_id=asker.actor.id)
+    found = await one(tokens.reading.pool, asker.account, token_id=asker.actor.id)
     if found is not None and is_session(found.token.dialect):
         reason = "Logged out through the Canvus API."
-        await writing.execute(Revoke(account=asker.account, token_id=found.token.id, by=asker, reason=reason))
+        await tokens.writing.execute(Revoke(account=asker.account, token_id=found.token.id, by=asker, reason=reason))
     return Page(b"", JSON)
 
 
-async def _holder(callers: Callers, text: str, address: Address | None) -> Principal:
-    return await callers.authenticate(PresentedCredentials(token(text), address=address, as_owner=True))
+async def _holder(tokens: Tokens, text: str, address: Address | None) -> Principal:
+    return await tokens.callers.authenticate(PresentedCredentials(token(text), address=address, as_owner=True))
 
 
-async def _kind(reading: Reading, asker: Principal) -> Kind:
-    """A day, or what is left of the token that logs in."""
+async def _kind(tokens: Tokens, asker: Principal) -> Kind:
+    """Return how the session lives: a day, or the rest of the token that logs in."""
     if asker.expires_at is None:
         return _lasting(_DAY)
-    left = (asker.expires_at - await database_time(reading.pool)).total_seconds()
+    left = (asker.expires_at - await database_time(tokens.reading.pool)).total_seconds()
     return _lasting(max(1, min(_DAY, int(left))))
 
 

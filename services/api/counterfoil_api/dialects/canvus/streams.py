@@ -1,6 +1,6 @@
-"""Subscriptions: the tokens of a user, or one of them, as they are, and then every change as it is sealed in the log.
+"""Subscriptions: the tokens of a user, or one of them, and then every change as the log seals it.
 
-The first line is what the same request without `subscribe` is answered with; each other one is a token that changed.
+The first line is the answer to the same request without `subscribe`; every other line is a changed token.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _NONE: Final = "false", "0"
 
 
 class Subscribing(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether what is asked for is wanted as a stream."""
+    """Whether the request asks for a stream."""
 
     subscribe: (
         Annotated[
             str,
             Meta(
-                description="With it, also without a value, the answer does not end: its first line is the present "
-                "state, each other one a token that changed, with its `state`. A blank line says that nothing did.",
+                description="With it, also without a value, the answer does not end: its first line is the current "
+                "state, every other line a changed token with its `state`. A blank line means that nothing changed.",
                 examples=["true"],
                 max_length=16,
             ),
@@ -52,19 +52,19 @@ class Subscribing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> bool:
-        """Whether it is."""
+        """Whether it does."""
         return self.subscribe is not None and self.subscribe.lower() not in _NONE
 
 
 class Watched(NamedTuple):
-    """What a stream shows: all tokens of an owner, or the `only` one of them."""
+    """The tokens that a stream shows: all of an owner, or `only` one of them."""
 
     owner: Owner
     only: UUID | None = None
 
     @property
     def filter(self) -> LogFilter:
-        """Which events may be about it."""
+        """Which events may concern it."""
         return LogFilter(subject=self.only, kinds=("token",))
 
 
@@ -74,7 +74,7 @@ class _Known(NamedTuple):
 
 
 class Subscription(LiveStream):
-    """One such stream. It knows what it has shown of each token, so that it shows no change twice."""
+    """One stream. It remembers what it has sent of each token, so that it sends no change twice."""
 
     silence_seconds = 15.0
 
@@ -89,11 +89,10 @@ class Subscription(LiveStream):
         after: int,
         read_at: datetime,
     ) -> None:
-        """Show what was `found`, and what follows `after`, where the log ended before; `read_at` is a moment after."""
+        """Send what was `found`, and then what follows the position `after`. `read_at` is later than both."""
         self._tokens, self._watched, self._read_at = tokens, watched, read_at
         self._known = {
-            each.token.id: _Known(each.token.version, _normal(token_document(tokens.reading, each.token)))
-            for each in found
+            each.token.id: _Known(each.token.version, _normal(token_document(tokens, each.token))) for each in found
         }
         first = [known.shown for known in self._known.values()]
         line = _line(first if watched.only is None else first[0])
@@ -103,8 +102,7 @@ class Subscription(LiveStream):
         return await self._from_log(*feed.events_after(self._position))
 
     async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
-        lines: list[bytes] = []
-        size = 0
+        lines, size = list[bytes](), 0
         for event in events:
             token = await self._changed(event)
             if token is not None:
@@ -130,19 +128,18 @@ class Subscription(LiveStream):
             self._tokens.access_log.note(asker, "token", shown=piece.shown, tokens=(only,))
 
     async def _changed(self, event: SealedEvent) -> AccessToken | None:
-        """Return the token that an event changed, and remember it."""
+        """Return the token that an event changed, and remember it as sent."""
         if event.kind != "token":
             return None
         known = self._known.get(event.subject)
         if known is None:
-            return await self._began(event)
-        if event.version <= known.version:  # it was in what was shown first
+            return await self._created(event)
+        if event.version <= known.version:  # the first line has it
             return None
-        said = None if event.private is None else msgspec.json.decode(event.private, type=Private)
         token = known.shown
         match event.type:
-            case "updated" if said is not None and isinstance(said.name, str):
-                token = with_fields(token, description=said.name)
+            case "updated" if (name := _name_in(event)) is not None:
+                token = with_fields(token, description=name)
             case "erased":
                 token = with_fields(token, description="")
             case "revoked":
@@ -151,20 +148,20 @@ class Subscription(LiveStream):
         self._known[event.subject] = _Known(event.version, token)
         return None if event.type in UNREVISED else token
 
-    async def _began(self, event: SealedEvent) -> AccessToken | None:
-        """Return the token that an event made, if it is one that the stream shows."""
-        # Nearly all tokens of an account are somebody else's: their entries need not be read.
+    async def _created(self, event: SealedEvent) -> AccessToken | None:
+        """Return the token that an event created, if the stream shows it."""
+        # Most tokens of an account have other owners: their entries need no decoding.
         if event.type != "created" or self._watched.only is not None or self._watched.owner.id not in event.entry:
             return None
         made = msgspec.convert(entry_of(event.entry).data, _Made)
         if made.owner != self._watched.owner or is_session(made.dialect):
             return None
         if event.at <= self._read_at and await self._is_deleted(event):
-            return None  # before the state was read, which rightly has nothing of it
+            return None  # it was deleted before the state was read
         token = AccessToken(
             created_at=local(event.at),
-            description=_name_in(event),
-            id=canvus_id(self._tokens.reading, event.account, event.subject),
+            description=_name_in(event) or "",
+            id=canvus_id(self._tokens, event.account, event.subject),
             state="normal",
         )
         self._known[event.subject] = _Known(event.version, token)
@@ -176,15 +173,15 @@ class Subscription(LiveStream):
 
 
 class _Made(msgspec.Struct, frozen=True):
-    """What this reads of the event that made a token."""
+    """The fields of `created` that this stream needs."""
 
     owner: Owner
     dialect: str = "native"
 
 
-def _name_in(event: SealedEvent) -> str:
-    said = None if event.private is None else msgspec.json.decode(event.private, type=Private)
-    return said.name if said is not None and isinstance(said.name, str) else ""
+def _name_in(event: SealedEvent) -> str | None:
+    private = None if event.private is None else msgspec.json.decode(event.private, type=Private)
+    return private.name if private is not None and isinstance(private.name, str) else None
 
 
 def _normal(token: AccessToken) -> AccessToken:

@@ -1,8 +1,9 @@
-"""The users that paths name by their numbers."""
+"""Users, named in paths by their numbers."""
 
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -12,57 +13,42 @@ from counterfoil.core.scopes import meet
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.postgres.users import one_user
 from counterfoil_api.auth.principals import need, reach
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _KNOWN: Final = 10_000
 
 
 class Meant(NamedTuple):
-    """A user: the owner of their tokens, and what those may do that this caller makes for them."""
+    """A user as the owner of tokens, and the scopes of the tokens that this caller makes for them."""
 
     owner: Owner
     scopes: tuple[str, ...]
 
 
-class _Numbers:
-    """Whose number is whose: no user ever gets another one, so most callers' own are looked up once."""
-
-    def __init__(self) -> None:
-        self._users: dict[tuple[UUID, int], UUID] = {}
-
-    def know(self, account: UUID, number: int, user: UUID) -> None:
-        """Learn of a user, and forget the one that has been known for longest if there are too many."""
-        self._users[account, number] = user
-        if len(self._users) > _KNOWN:
-            del self._users[next(iter(self._users))]
-
-    def are_of(self, asker: Principal, number: int) -> bool:
-        """Whether this is known to be the number of the user on whose behalf somebody asks."""
-        user = self._users.get((asker.account, number))
-        return user is not None and asker.owner == owner_of(user)
+_own: Final[ExpiringMap[tuple[UUID, int], UUID]] = ExpiringMap(_KNOWN)
+"""Users by account and number: a number never changes, so most callers look themselves up once."""
 
 
-_numbers: Final = _Numbers()
-
-
-async def user_meant(reading: Reading, asker: Principal, number: str, *, scope: str) -> Meant:
-    """The user who is meant; who may only do this to their own tokens names nobody else, whether they exist or not.
+async def user_meant(tokens: Tokens, asker: Principal, number: str, *, scope: str) -> Meant:
+    """Return the named user. A caller with `own.…` scopes learns of nobody else whether they exist.
 
     Raises ScopeMissing, NotFound.
     """
     within = reach(asker, scope)
     if not _NUMBER.fullmatch(number):
         raise NotFound
-    if asker.owner is not None and _numbers.are_of(asker, int(number)):
+    known = _own.get((asker.account, int(number)))
+    if known is not None and asker.owner == owner_of(known):
         return Meant(asker.owner, asker.scopes)
-    found = await one_user(reading.pool, asker.account, int(number))
+    found = await one_user(tokens.reading.pool, asker.account, int(number))
     if within is not None and (found is None or owner_of(found.id) != within):
         need(asker, scope)
     if found is None or found.status == "removed":
         raise NotFound
     owner = owner_of(found.id)
     if owner == asker.owner:
-        _numbers.know(asker.account, int(number), found.id)
+        _own.keep((asker.account, int(number)), found.id, inf)
         return Meant(owner, asker.scopes)
     return Meant(owner, meet(found.held, asker.scopes))

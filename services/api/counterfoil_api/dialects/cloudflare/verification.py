@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused, Denied, ScopeMissing
-from counterfoil.uses.verify import Sources, find
+from counterfoil.uses.verify import find
 from counterfoil_api.auth.principals import need
 from counterfoil_api.auth.proof import pair
 from counterfoil_api.dialects.cloudflare import accounts, service_tokens
@@ -16,7 +16,6 @@ from counterfoil_api.dialects.cloudflare.documents import Moment, moment
 from counterfoil_api.dialects.cloudflare.service_tokens import AccountId
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.limits.limits import Limits
 from counterfoil_api.operations.reading import Asker, Headers
 
 
@@ -38,18 +37,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 @api.both(f"{accounts.TOKENS}/verify", only_reads=True, refusals=(ScopeMissing,))
 async def verify_service_token(
-    tokens: Tokens,
-    sources: Sources,
-    limits: Limits,
-    asker: Asker[Principal],
-    *,
-    account_id: AccountId,
-    shown: Headers[Pair],
+    tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, shown: Headers[Pair]
 ) -> Verdict:
     """Ask whether a client id and secret are good, at this very moment.
 
     The pair is sent as the third party sent it. Being accepted counts as a use of the token: `last_seen_at`.
     """
+    sources, allowance = tokens.callers.sources, tokens.callers.limits.allowance
     service_tokens.account(tokens, asker, account_id)
     need(asker, "tokens.introspect")
     if not shown.client_id or not shown.client_secret:
@@ -58,7 +52,7 @@ async def verify_service_token(
         found = await find(sources, pair((shown.client_id,), (shown.client_secret,)), account=asker.account)
         if found is None:
             return Verdict(active=False)
-        await limits.allowance.use(found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds))
+        await allowance.use(found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds))
     except (Denied, CredentialsRefused):
         return Verdict(active=False)
     seen, until = found.seen, found.until

@@ -1,4 +1,4 @@
-"""A login: a password, and perhaps a code, give a token for a time."""
+"""A login: a password, and perhaps a code, gives a token for a time."""
 
 from typing import Final
 
@@ -10,29 +10,25 @@ from counterfoil_api.dialects.logins import Kind, begin
 from counterfoil_api.dialects.losant.api import NAME, api
 from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
 from counterfoil_api.dialects.losant.scopes import kept, of_login
-from counterfoil_api.handling.issuing import Issuing
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import OtpRequired, RateLimited
-from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.reading import Body, ClientAddress
 
 _DAY_SECONDS: Final = 86_400
 
 
 @api.post("/auth/user", refusals=(CredentialsRefused, OtpRequired, RateLimited, BeyondCaller))
-async def authenticate_user(
-    callers: Callers, reading: Reading, issuing: Issuing, address: ClientAddress, *, body: Body[Login]
-) -> LoggedIn:
+async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Body[Login]) -> LoggedIn:
     """Log in with an e-mail address, a password and perhaps a code.
 
-    The token is good for a day, or for `tokenTTL` seconds. Without `requestedScopes`, or with `all.User`, it may do
-    what its user may. With others it may do what they say, in every application whose tokens its user may reach.
+    The token is valid for a day, or for `tokenTTL` seconds. Without `requestedScopes`, or with `all.User`, it has the
+    scopes of its user. Others apply in every application whose tokens its user may reach.
     """
     words = None if body.requested_scopes is UNSET else body.requested_scopes
     wanted = None if words is None else kept(words, field="requestedScopes", of_applications=False)
     given = password_of(body.email, body.password)
-    asker = await callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
+    asker = await tokens.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
     kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)
-    session = await begin(reading, issuing, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
-    user = session.user
-    return LoggedIn(user_id=reading.opaque_ids.number24(USER, user.account, user.number or 0), token=session.secret)
+    session = await begin(tokens, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
+    user, ids = session.user, tokens.reading.opaque_ids
+    return LoggedIn(user_id=ids.number24(USER, user.account, user.number or 0), token=session.secret)

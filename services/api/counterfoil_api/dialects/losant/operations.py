@@ -88,12 +88,7 @@ async def get_tokens(
 
 @api.post("/applications/{application_id}/tokens", refusals=(*_REFUSALS, BeyondCaller, BeyondPolicy, BadText))
 async def post_token(
-    tokens: Tokens,
-    asker: Asker[Principal],
-    *,
-    application_id: ApplicationId,
-    body: Body[NewToken],
-    key: IdempotencyKey,
+    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, body: Body[NewToken], key: IdempotencyKey
 ) -> New[TokenDocument]:
     """Create an API token for an application; its value is shown this once."""
     place = await _place(tokens, asker, application_id, "tokens.create", instead=POST)

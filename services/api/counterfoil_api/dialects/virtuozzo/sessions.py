@@ -1,4 +1,4 @@
-"""Sessions: sign in, sign out, and look at one's own; and who one is."""
+"""Sessions: sign in, sign out, list one's own; and read one's user."""
 
 from typing import Final
 
@@ -9,17 +9,14 @@ from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.listing import Filter, Listed, numbered_page
 from counterfoil_api.auth.credentials import password_of
 from counterfoil_api.dialects.logins import Kind, log_in
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
 from counterfoil_api.dialects.virtuozzo.api import NAME, Answer, api
 from counterfoil_api.dialects.virtuozzo.callers import session_of, user_of, within, wrong_password
 from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import words
 from counterfoil_api.dialects.virtuozzo.parameters import Nothing, SessionsToEnd, Signin
-from counterfoil_api.handling.issuing import Issuing
-from counterfoil_api.handling.reading import Reading
-from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import InvalidRequest, OtpRequired, RateLimited
-from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.reading import Asker, ClientAddress, Fields
 
 _KIND: Final = Kind(dialect=NAME, seconds=86_400)
@@ -28,39 +25,30 @@ _MOST: Final = 500
 
 
 @api.both(f"{_PATH}/signin", refusals=(CredentialsRefused, OtpRequired, RateLimited))
-async def sign_in(
-    callers: Callers, reading: Reading, issuing: Issuing, address: ClientAddress, *, fields: Fields[Signin]
-) -> UserAnswer:
-    """Begin a session, which may do what the user may; it lasts a day, or until it is signed out."""
+async def sign_in(tokens: Tokens, address: ClientAddress, *, fields: Fields[Signin]) -> UserAnswer:
+    """Begin a session with the scopes of the user; it lasts for a day, or until it is signed out."""
     try:
-        begun = await log_in(
-            callers,
-            reading,
-            issuing,
-            password_of(fields.login, fields.password),
-            _KIND,
-            otp=fields.code or None,
-            address=address,
-        )
+        given = password_of(fields.login, fields.password)
+        begun = await log_in(tokens, given, _KIND, otp=fields.code or None, address=address)
     except CredentialsRefused:
         raise wrong_password() from None
     return user_answer(begun.user, session=begun.secret)
 
 
 @api.both(f"{_PATH}/signout", refusals=(NotFound,))
-async def sign_out(reading: Reading, writing: Writing, asker: Asker[Principal], *, _: Fields[Nothing]) -> Answer:
-    """End the session that calls; a token is ended by deletetokens instead."""
-    session = await session_of(reading, asker)
+async def sign_out(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> Answer:
+    """End the calling session; to end a token, use deletetokens."""
+    session = await session_of(tokens, asker)
     if session is None:
         raise NotFound("This is a token and no session; end it with deletetokens.")
-    await _end(writing, asker, [session])
+    await _end(tokens, asker, [session])
     return Answer()
 
 
 @api.both(f"{_PATH}/getsessions", only_reads=True, scope="tokens.read", refusals=(ScopeMissing,))
-async def get_sessions(reading: Reading, asker: Asker[Principal], *, _: Fields[Nothing]) -> SessionsAnswer:
-    """List the sessions of the user who calls."""
-    await within(reading, asker, "users.authentication.GetSessions", "tokens.read")
+async def get_sessions(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> SessionsAnswer:
+    """List the sessions of the calling user."""
+    await within(tokens, asker, "users.authentication.GetSessions", "tokens.read")
     return SessionsAnswer(
         sessions=[
             Session(
@@ -70,53 +58,51 @@ async def get_sessions(reading: Reading, asker: Asker[Principal], *, _: Fields[N
                 last_used=date_of(each.last_used_at),
                 current=each.token.id == asker.actor.id,
             )
-            for each in await _sessions(reading, asker)
+            for each in await _sessions(tokens, asker)
         ]
     )
 
 
 @api.both(f"{_PATH}/signoutsessions", scope="tokens.revoke", refusals=(ScopeMissing, NotFound))
-async def sign_out_sessions(
-    reading: Reading, writing: Writing, asker: Asker[Principal], *, fields: Fields[SessionsToEnd]
-) -> Answer:
-    """End some sessions of the user who calls, or all of them."""
-    await within(reading, asker, "users.authentication.SignoutSessions", "tokens.revoke")
-    sessions, wanted = await _sessions(reading, asker), words(fields.ids)
+async def sign_out_sessions(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[SessionsToEnd]) -> Answer:
+    """End some or all sessions of the calling user."""
+    await within(tokens, asker, "users.authentication.SignoutSessions", "tokens.revoke")
+    sessions, wanted = await _sessions(tokens, asker), words(fields.ids)
     if not wanted:
         raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
     if wanted != ("*",):
         sessions = [each for each in sessions if str(each.token.number) in wanted]
         if len(sessions) < len(wanted):
             raise NotFound
-    await _end(writing, asker, sessions)
+    await _end(tokens, asker, sessions)
     return Answer()
 
 
 @api.both("/users/account/rest/getuserinfo", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
-async def get_user_info(reading: Reading, asker: Asker[Principal], *, _: Fields[Nothing]) -> UserAnswer:
-    """Look at the user who calls, or on whose behalf a token does."""
-    await within(reading, asker, "users.account.GetUserInfo", "tokens.read")
-    user = await user_of(reading, asker)
+async def get_user_info(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> UserAnswer:
+    """Read the calling user, or the user that the calling token acts for."""
+    await within(tokens, asker, "users.account.GetUserInfo", "tokens.read")
+    user = await user_of(tokens, asker)
     if user is None:
         raise NotFound("This token acts for no user.")
     return user_answer(user)
 
 
-async def _sessions(reading: Reading, asker: Principal) -> list[Listed]:
-    """The sessions of the caller's user that still open something, in the order of their numbers."""
+async def _sessions(tokens: Tokens, asker: Principal) -> list[Listed]:
+    """Return the active sessions of the caller's user in the order of their numbers."""
     if asker.owner is None:
         return []
     wanted = Filter(owner_type=asker.owner.type, owner_id=asker.owner.id, stored_status=("active",), sessions=True)
     found, _ = await numbered_page(
-        reading.pool, asker.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
+        tokens.reading.pool, asker.account, wanted, sort="number", descending=False, offset=0, limit=_MOST
     )
     return found
 
 
-async def _end(writing: Writing, asker: Principal, sessions: list[Listed]) -> None:
+async def _end(tokens: Tokens, asker: Principal, sessions: list[Listed]) -> None:
     commands = tuple(
         Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Signed out through the Virtuozzo API.")
         for each in sessions
     )
     if commands:
-        await writing.execute(AllOrNothing(commands))
+        await tokens.writing.execute(AllOrNothing(commands))

@@ -9,12 +9,12 @@ from counterfoil.core.refusals import BadScope, ScopeMissing
 from counterfoil.core.subjects.scope_catalogue import Scope, ScopeSet
 from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.postgres.scope_catalogue import by_name
+from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.dialects.virtuozzo.answers import PermissionsAnswer, Template, TemplatesAnswer
 from counterfoil_api.dialects.virtuozzo.api import api
 from counterfoil_api.dialects.virtuozzo.callers import within
 from counterfoil_api.dialects.virtuozzo.methods import KNOWN, PREFIX, item, items, number
 from counterfoil_api.dialects.virtuozzo.parameters import Nothing, Search
-from counterfoil_api.handling.reading import Reading
 from counterfoil_api.operations.reading import Asker, Fields
 
 S = TypeVar("S", bound=SubjectState)
@@ -22,10 +22,10 @@ _PAGE: Final = 200
 
 
 @api.both("/users/authentication/rest/gettokenapilist", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,))
-async def get_token_api_list(reading: Reading, asker: Asker[Principal], *, fields: Fields[Search]) -> PermissionsAnswer:
+async def get_token_api_list(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[Search]) -> PermissionsAnswer:
     """List the methods that a token may be given: well-known ones, and those that the account's catalogue describes."""
-    await within(reading, asker, "users.authentication.GetTokenApiList", "scopes.read")
-    described = [each.name or "" async for each in _all(reading, asker.account, ("scope", Scope), prefix=PREFIX)]
+    await within(tokens, asker, "users.authentication.GetTokenApiList", "scopes.read")
+    described = [each.name or "" async for each in _all(tokens, asker.account, ("scope", Scope), prefix=PREFIX)]
     scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
     wanted = (fields.search or fields.sort_param).lower()
     wanted = f"environment.{wanted.removeprefix('env.')}" if wanted.startswith("env.") else wanted
@@ -36,29 +36,29 @@ async def get_token_api_list(reading: Reading, asker: Asker[Principal], *, field
 @api.both(
     "/users/authentication/rest/gettokentemplates", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,)
 )
-async def get_token_templates(reading: Reading, asker: Asker[Principal], *, _: Fields[Nothing]) -> TemplatesAnswer:
+async def get_token_templates(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> TemplatesAnswer:
     """List the templates: the sets of scopes that the account's catalogue has."""
-    await within(reading, asker, "users.authentication.GetTokenTemplates", "scopes.read")
+    await within(tokens, asker, "users.authentication.GetTokenTemplates", "scopes.read")
     return TemplatesAnswer(
         templates=[
             Template(id=number(each.name or ""), name=each.name or "", api_list_items=items(each.scopes))
-            async for each in _all(reading, asker.account, ("scope_set", ScopeSet))
+            async for each in _all(tokens, asker.account, ("scope_set", ScopeSet))
         ]
     )
 
 
-async def template_named(reading: Reading, asker: Principal, name: str) -> ScopeSet:
+async def template_named(tokens: Tokens, asker: Principal, name: str) -> ScopeSet:
     """The template of this name, whatever its letter case. Raises BadScope."""
-    async for each in _all(reading, asker.account, ("scope_set", ScopeSet)):
+    async for each in _all(tokens, asker.account, ("scope_set", ScopeSet)):
         if (each.name or "").casefold() == name.casefold():
             return each
     raise BadScope("There is no template of this name; gettokentemplates lists those there are.", field="tokenTemplate")
 
 
-async def _all(reading: Reading, account: UUID, kind: tuple[str, type[S]], *, prefix: str = "") -> AsyncIterator[S]:
+async def _all(tokens: Tokens, account: UUID, kind: tuple[str, type[S]], *, prefix: str = "") -> AsyncIterator[S]:
     """All of a kind in the catalogue, by name: those whose name begins so."""
     after = prefix or None
-    while page := await by_name(reading.pool, account, kind, after=after, limit=_PAGE):
+    while page := await by_name(tokens.reading.pool, account, kind, after=after, limit=_PAGE):
         for each in page:
             if not (each.name or "").startswith(prefix):
                 return

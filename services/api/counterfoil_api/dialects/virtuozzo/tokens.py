@@ -1,4 +1,4 @@
-"""Tokens: create, edit, regenerate and delete them, each confirmed with the user's password, and look at them."""
+"""Tokens: create, edit, regenerate and delete them with the user's password, and read them."""
 
 from math import ceil
 from typing import Final, NamedTuple
@@ -27,7 +27,6 @@ from counterfoil.core.subjects.token.state import status_at
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
-from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.dialects.tokens import Tokens, owner_of
 from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, ApiToken, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
@@ -36,8 +35,7 @@ from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
 from counterfoil_api.dialects.virtuozzo.methods import items, scope_of, scopes_of, words
 from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, TokenChanges, TokensToEnd, TokensToSee
 from counterfoil_api.dialects.virtuozzo.templates import template_named
-from counterfoil_api.handling.issuing import Issuing, Turn
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.issuing import Turn
 from counterfoil_api.http.errors import InvalidRequest, PasswordNeeded
 from counterfoil_api.operations.reading import Asker, ClientAddress, Fields, IdempotencyKey
 
@@ -46,24 +44,24 @@ _EDIT, _REGENERATE, _DELETE, _LIST = (
     f"users.authentication.{function}" for function in ("EditToken", "RegenerateToken", "DeleteTokens", "GetTokens")
 )
 _MOST: Final = 500
-"""Tokens that are looked up at a time, and that one call may name."""
+"""Tokens of one look-up, and ids in one call."""
 _AT_ONCE: Final = 100
-"""Tokens that one commit ends."""
+"""Tokens that one transaction revokes."""
 _CUSTOM: Final = "custom"
-"""What clients call a token without a template."""
+"""The template name that clients send for a token without one."""
 _CHANGE: Final = (ScopeMissing, PasswordNeeded, CredentialsRefused, BeyondCaller)
 _WORDS: Final = (BadText, BadScope, BadExpiry, BeyondOwner, BeyondPolicy)
 _ONCE: Final = (KeyTooShort, SecretNoLongerAvailable)
 
 
 class Allowed(NamedTuple):
-    """What a token is given: scopes, and the name of the template that they are from."""
+    """Scopes for a token, and the name of the template that contains them."""
 
     scopes: tuple[str, ...]
     template: str | None
 
-    def told(self, metadata: dict[str, str]) -> dict[str, str]:
-        """Metadata with the template's name."""
+    def added_to(self, metadata: dict[str, str]) -> dict[str, str]:
+        """Return the metadata with the template's name."""
         rest = {key: value for key, value in metadata.items() if key != TEMPLATE}
         return rest if self.template is None else {**rest, TEMPLATE: self.template}
 
@@ -81,104 +79,85 @@ class Allowed(NamedTuple):
     ),
 )  # fmt: skip
 async def create_token(
-    reading: Reading,
-    issuing: Issuing,
-    passwords: Passwords,
-    asker: Asker[Principal],
-    address: ClientAddress,
-    *,
-    fields: Fields[NewToken],
-    key: IdempotencyKey,
+    tokens: Tokens, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[NewToken], key: IdempotencyKey
 ) -> TokenAnswer:
-    """Make a token; its key is shown this once."""
-    await within(reading, asker, "users.authentication.CreateToken", "tokens.create")
-    await confirm(reading, passwords, asker, fields, address)
-    allowed = await _allowed(reading, asker, fields) or Allowed((), None)
+    """Create a token; only this answer contains its key."""
+    await within(tokens, asker, "users.authentication.CreateToken", "tokens.create")
+    await confirm(tokens, asker, fields, address)
+    allowed = await _allowed(tokens, asker, fields) or Allowed((), None)
     wish = Wish(
-        name=fields.description, owner=owner_of(asker), scopes=allowed.scopes, metadata=allowed.told({}),
+        name=fields.description, owner=owner_of(asker), scopes=allowed.scopes, metadata=allowed.added_to({}),
         expires_at=expiry(fields.expires_at), dialect=NAME, shape=SHAPE,
     )  # fmt: skip
 
-    def shown(outcome: Outcome, plain: str) -> TokenAnswer:
+    def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.token, key=plain))
 
-    return await issuing.issue(asker, wish, key, shown, kind=TokenAnswer)
+    return await tokens.issuing.issue(asker, wish, key, render, kind=TokenAnswer)
 
 
 @api.both(f"{_PATH}/edittoken", scope="tokens.update", refusals=(*_CHANGE, *_WORDS, NotFound, RenewsItself))
 async def edit_token(
     tokens: Tokens,
-    passwords: Passwords,
     asker: Asker[Principal],
     address: ClientAddress,
     *,
     fields: Fields[TokenChanges],
     key: IdempotencyKey,
 ) -> TokenAnswer:
-    """Change a token's description, its methods or its expiry; its key stays."""
-    await within(tokens.reading, asker, _EDIT, "tokens.update")
-    await confirm(tokens.reading, passwords, asker, fields, address)
+    """Change a token's description, methods or expiry; its key stays."""
+    await within(tokens, asker, _EDIT, "tokens.update")
+    await confirm(tokens, asker, fields, address)
     listed = await _one(tokens, asker, fields.id, _EDIT, "tokens.update")
     token, ends = listed.token, expiry(fields.expires_at)
-    allowed = await _allowed(tokens.reading, asker, fields, token.scopes)
+    allowed = await _allowed(tokens, asker, fields, token.scopes)
     commands: list[TokenChange] = [
         Update(
             account=asker.account, token_id=token.id, by=asker, name=fields.description or UNSET,
             scopes=UNSET if allowed is None else allowed.scopes,
-            metadata=UNSET if allowed is None else allowed.told(token.metadata),
+            metadata=UNSET if allowed is None else allowed.added_to(token.metadata),
         )
     ]  # fmt: skip
     if ends is not None and date_of(ends) != date_of(token.expires_at):
-        await within(tokens.reading, asker, _EDIT, "tokens.renew")
+        await within(tokens, asker, _EDIT, "tokens.renew")
         commands.append(Renew(account=asker.account, token_id=token.id, by=asker, expires_at=ends))
 
-    def shown(outcome: Outcome) -> TokenAnswer:
+    def render(outcome: Outcome) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.token, listed.last_used_at))
 
-    return await tokens.change(tuple(commands), key, shown, kind=TokenAnswer)
+    return await tokens.change(tuple(commands), key, render, kind=TokenAnswer)
 
 
 @api.both(f"{_PATH}/regeneratetoken", scope="tokens.rotate", refusals=(*_CHANGE, BeyondPolicy, NotFound, *_ONCE))
 async def regenerate_token(
-    tokens: Tokens,
-    passwords: Passwords,
-    asker: Asker[Principal],
-    address: ClientAddress,
-    *,
-    fields: Fields[OneToken],
-    key: IdempotencyKey,
+    tokens: Tokens, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[OneToken], key: IdempotencyKey
 ) -> TokenAnswer:
-    """Replace a token's key, shown this once; the one before is good no more.
+    """Replace a token's key; only this answer contains it, and the previous key ends at once.
 
-    One that has expired lives again, for its own lifetime or as long as it was given before.
+    An expired token is valid again, for its own lifetime or for as long as it was before.
     """
-    await within(tokens.reading, asker, _REGENERATE, "tokens.rotate")
-    await confirm(tokens.reading, passwords, asker, fields, address)
+    await within(tokens, asker, _REGENERATE, "tokens.rotate")
+    await confirm(tokens, asker, fields, address)
     listed = await _one(tokens, asker, fields.id or fields.ids, _REGENERATE, "tokens.rotate")
 
-    def shown(outcome: Outcome, plain: str) -> TokenAnswer:
+    def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.token, listed.last_used_at, plain))
 
     turn = Turn(shape=SHAPE, lifetime=_lifetime_again(listed))
-    return await tokens.issuing.rotate(asker, listed.token, key, shown, kind=TokenAnswer, turn=turn)
+    return await tokens.issuing.rotate(asker, listed.token, key, render, kind=TokenAnswer, turn=turn)
 
 
 @api.both(f"{_PATH}/deletetokens", scope="tokens.revoke", refusals=(*_CHANGE, NotFound))
 async def delete_tokens(
-    tokens: Tokens,
-    passwords: Passwords,
-    asker: Asker[Principal],
-    address: ClientAddress,
-    *,
-    fields: Fields[TokensToEnd],
+    tokens: Tokens, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[TokensToEnd]
 ) -> Answer:
-    """End tokens for ever: all that are named, or none if one of them is not there."""
-    await within(tokens.reading, asker, _DELETE, "tokens.revoke")
-    await confirm(tokens.reading, passwords, asker, fields, address)
+    """Delete all the named tokens, or none if one of them does not exist."""
+    await within(tokens, asker, _DELETE, "tokens.revoke")
+    await confirm(tokens, asker, fields, address)
     if not words(fields.ids):
         raise InvalidRequest("Name tokens by their ids, or all with *.", where="form", field="ids")
     found = await _several(tokens, asker, fields.ids, _DELETE, "tokens.revoke")
-    found.sort(key=lambda each: each.token.id == asker.actor.id)  # what calls can end no more once it has ended
+    found.sort(key=lambda each: each.token.id == asker.actor.id)  # revoked last: until then it may revoke others
     commands = [
         Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Deleted through the Virtuozzo API.")
         for each in found
@@ -190,24 +169,24 @@ async def delete_tokens(
 
 @api.both(f"{_PATH}/gettokens", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
 async def get_tokens(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[TokensToSee]) -> TokensAnswer:
-    """Look at tokens: those that are named, or all of the caller's owner."""
-    await within(tokens.reading, asker, _LIST, "tokens.read")
+    """Read the named tokens, or all of the caller's owner."""
+    await within(tokens, asker, _LIST, "tokens.read")
     found = await _several(tokens, asker, fields.ids, _LIST, "tokens.read")
     return TokensAnswer(api_tokens=[api_token(each.token, each.last_used_at) for each in found])
 
 
-async def _allowed(reading: Reading, asker: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
-    """What a token is to be given; None if nothing is said of it."""
+async def _allowed(tokens: Tokens, asker: Principal, given: NewToken, held: tuple[str, ...] = ()) -> Allowed | None:
+    """Return the scopes that the request gives a token; None if it states none."""
     if given.token_template and given.token_template.casefold() != _CUSTOM:
         if given.names_methods:
             raise InvalidRequest("Give a template or a list of methods, not both.", where="form", field="apiList")
-        template = await template_named(reading, asker, given.token_template)
+        template = await template_named(tokens, asker, given.token_template)
         return Allowed(template.scopes, template.name)
     return Allowed(scopes_of(words(given.api_list), held), None) if given.names_methods else None
 
 
 def _lifetime_again(listed: Listed) -> str | None:
-    """For how long an expired token lives again: as long as it was given before."""
+    """Return the lifetime of an expired token that gets a new key: the one that it had before."""
     token = listed.token
     if token.expires_at is None or status_at(token, listed.at) != "expired":
         return None
@@ -222,7 +201,7 @@ async def _one(tokens: Tokens, asker: Principal, text: str, method: str, scope: 
 
 
 async def _several(tokens: Tokens, asker: Principal, ids: tuple[str, ...], method: str, scope: str) -> list[Listed]:
-    """The tokens that are named, in the order of their ids; or with a star, or nothing, all of the caller's owner."""
+    """Return the named tokens in the order of their ids; with `*` or without ids all of the caller's owner."""
     owner, named, instead = owner_of(asker), words(ids), (scope_of(method),)
     every = named == ("*",) or not any(ids)
     wanted = Filter(owner_type=owner.type, owner_id=owner.id) if every else Filter(numbers=_numbers(named))
