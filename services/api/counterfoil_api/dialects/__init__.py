@@ -1,1 +1,1 @@
-"""Vendors' token APIs over the one ledger: a module or small package a vendor, each translates and decides nothing."""
+"""Vendors' token APIs: one module or small package a vendor. They translate; the ledger decides."""

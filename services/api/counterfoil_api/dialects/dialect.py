@@ -1,4 +1,4 @@
-"""What a dialect is: one vendor's API, spoken by us."""
+"""What describes a dialect: one vendor's API."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from counterfoil_api.operations.api import Api
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One vendor's API. Everything of it lies under `/NAME`; what a token remembers of its maker is the name.
+    """One vendor's API. All its paths are under `/NAME`, and its tokens store the name.
 
-    `base` is the path that the vendor's client is given. `shape` is the form of the secrets that it makes; without one
-    they have ours. `client_headers` are the names of a client id and its secret, where third parties present tokens
-    of this dialect as such a pair to whatever they protect.
+    `base` is the path for the vendor's client. `shape` is the form of its secrets; without one they have ours.
+    `client_headers` are the header names of a client id and a secret, if third parties present tokens of this dialect
+    as such a pair.
     """
 
     name: str
@@ -24,5 +24,5 @@ class Dialect:
 
     @property
     def openapi(self) -> str:
-        """Where its OpenAPI document is."""
+        """The path of its OpenAPI document."""
         return f"/{self.name}/openapi.json"

@@ -1,4 +1,4 @@
-"""How dialects refuse: each says which status and which document, and the rest is the same for all."""
+"""Refusals of dialects: each dialect states the status and the document; the rest is shared."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from counterfoil_api.http.problems import KINDS, kind_of, refusal_response, scru
 
 
 class DialectErrors(ABC):
-    """Refusals as a vendor's clients expect them; `shape` is the type of every document."""
+    """Refusals in a vendor's form; `shape` is the type of every document."""
 
     media_type = "application/json"
     shape: type
@@ -20,18 +20,18 @@ class DialectErrors(ABC):
 
     @abstractmethod
     def document(self, refusal: Refusal) -> msgspec.Struct:
-        """Return what is said; of the words of a refusal take those of `message_of`."""
+        """Return the document; texts of a refusal come from `message_of`."""
 
     def status(self, refusal: Refusal) -> int:
-        """Return the HTTP status: that of the native API, where the vendor has no other."""
+        """Return the HTTP status: that of the native API unless the vendor has another."""
         return kind_of(refusal).status
 
     def response(self, refusal: Refusal) -> web.Response:
-        """Answer a refusal."""
+        """Return the response to a refusal."""
         return refusal_response(refusal, self.document(refusal), status=self.status(refusal), headers=self.headers)
 
     def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
-        """Return what refusals look like: examples by status and name."""
+        """Return examples of refusals by status and name."""
         found: dict[int, dict[str, object]] = {}
         for each in kinds:
             example = each()
@@ -40,5 +40,5 @@ class DialectErrors(ABC):
 
 
 def message_of(refusal: Refusal) -> str:
-    """Return the words of a refusal, without anything in them that could be a secret."""
+    """Return the text of a refusal without anything that could be a secret."""
     return str(scrubbed(refusal.detail))

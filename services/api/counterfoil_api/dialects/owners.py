@@ -1,4 +1,4 @@
-"""Owners that vendors call an application or a zone: one is there once a token ever belonged to it."""
+"""Owners that vendors call an application or a zone: they exist from their first token on."""
 
 from math import inf
 from typing import Final
@@ -13,14 +13,14 @@ _MOST: Final = 10_000
 
 
 class Owners:
-    """Knows owners by their tokens. What is known stays so, tokens being never removed, and is not asked for again."""
+    """Finds owners by their tokens. The ledger never deletes a token, so a found owner is cached for ever."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._known: ExpiringMap[tuple[UUID, Owner], bool] = ExpiringMap(_MOST)
 
     async def known(self, account: UUID, owner: Owner) -> bool:
-        """Say whether any token of the account ever belonged to this owner."""
+        """Say whether this owner has or had a token in the account."""
         if self._known.get((account, owner)):
             return True
         found = await owner_known(self._pool, account, owner)

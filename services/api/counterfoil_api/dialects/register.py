@@ -1,4 +1,4 @@
-"""Every dialect there is, and those that are switched on."""
+"""The list of dialects, and those that are switched on."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -23,23 +23,23 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
 
 
 def switched_on(names: Iterable[str], known: Iterable[Dialect] = DIALECTS) -> tuple[Dialect, ...]:
-    """The dialects of these names."""
+    """Return the dialects with these names."""
     wanted = frozenset(names)
     return tuple(each for each in known if each.name in wanted)
 
 
 def shapes(known: Iterable[Dialect] = DIALECTS) -> tuple[SecretShape, ...]:
-    """The forms that secrets may have beside ours: those of a dialect that is off stay good elsewhere."""
+    """Return the forms of dialects' secrets; the native API accepts them even if the dialect is off."""
     return tuple(each.shape for each in known if each.shape is not None)
 
 
 def client_headers(known: Iterable[Dialect] = DIALECTS) -> tuple[tuple[str, str], ...]:
-    """Under which names third parties show a client id and its secret: whatever is protected goes on to ask."""
+    """Return the pairs of header names in which third parties present a client id and a secret."""
     return tuple(each.client_headers for each in known if each.client_headers is not None)
 
 
 def routes_of(dialect: Dialect) -> list[Route]:
-    """The operations of a dialect, and the one that describes them."""
+    """Return the operations of a dialect, and the one that describes them."""
     described = Api("description", OURS)
 
     @described.get(dialect.openapi, cache="public, max-age=300")

@@ -1,7 +1,7 @@
 """Scalingo's user tokens: https://developers.scalingo.com/tokens.
 
-A token is only ever exchanged, by Basic authentication with an empty user, for a bearer of one hour; with that all else
-is asked. A password is good for creating a token, and for nothing else.
+Clients exchange a token, by Basic authentication with an empty user, for a bearer token of one hour, and use that for
+all other requests. A password is accepted only for creating a token.
 """
 
 import re
@@ -55,13 +55,13 @@ _AUDIENCE: Final = f"/{NAME}"
 _CREATE: Final = ("POST", f"{_PREFIX}/tokens")
 _EXCHANGE: Final = ("POST", f"{_PREFIX}/tokens/exchange")
 _MOST: Final = 10_000
-"""Tokens in a list, which Scalingo does not page."""
+"""Tokens in a list; Scalingo has no pages."""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TokenId = Annotated[str, path_type("A token's id.", f"^{_UUID.pattern}$", "e061a292-bab4-47fa-bb08-d7f7895ae5b6")]
 
 
 class ScalingoError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is wrong: `error`, of a field `errors` instead; `resource` is what was not found."""
+    """A refusal: `error`, or `errors` of a field; `resource` is what was not found."""
 
     resource: str | None = None
     error: str | None = None
@@ -75,7 +75,7 @@ class ScalingoErrors(DialectErrors):
     shape: type = ScalingoError
 
     def document(self, refusal: Refusal) -> ScalingoError:
-        """Return what is said."""
+        """Return the document."""
         kind = kind_of(refusal)
         match kind.status:
             case 422:
@@ -86,7 +86,7 @@ class ScalingoErrors(DialectErrors):
                 return ScalingoError(resource="token", error="not found")
             case 500:
                 return ScalingoError(error="Internal error occured, we're on it!")
-        if isinstance(refusal, complaints.OtpRequired):  # by exactly this text its clients know what is missing
+        if isinstance(refusal, complaints.OtpRequired):  # its clients compare exactly this text
             return ScalingoError(error="OTP Required")
         return ScalingoError(error=message_of(refusal), code=kind.name)
 
@@ -105,7 +105,7 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "What a token was exchanged for."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The bearer token that a token was exchanged for."},
     "basic": {
         "type": "http",
         "scheme": "basic",
@@ -121,25 +121,25 @@ DIALECT: Final = Dialect(name=NAME, title="Scalingo", base=f"/{NAME}", api=api, 
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new token is called."""
+    """The name of a new token."""
 
     name: str
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A token to be made: its name within `token`, as the page has it, or by itself, as the npm client sends it."""
+    """A new token: its name within `token`, as documented, or by itself, as the npm client sends it."""
 
     token: Named | UnsetType = UNSET
     name: str | UnsetType = UNSET
 
 
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A token; its value only in the answer that makes it."""
+    """A token; only the answer that creates it contains its value."""
 
     id: str
     name: str
     created_at: str
-    last_used_at: Annotated[str | None, Meta(description="When it was exchanged last.")]
+    last_used_at: Annotated[str | None, Meta(description="When it was last exchanged.")]
     token: str | UnsetType = UNSET
 
 
@@ -156,7 +156,7 @@ class ManyTokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A bearer, good for an hour."""
+    """A bearer token, valid for an hour."""
 
     token: str
 
@@ -172,14 +172,14 @@ class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OneUser(msgspec.Struct, frozen=True, kw_only=True):
-    """The user who asks."""
+    """The calling user."""
 
     user: UserDocument
 
 
 @api.get("/tokens", refusals=(ScopeMissing,))
 async def list_tokens(tokens: Tokens, asker: Asker[Principal]) -> ManyTokens:
-    """List the tokens of the user who asks."""
+    """List the tokens of the calling user."""
     owner = asker.owner
     wanted = Filter(owner_type=owner.type, owner_id=owner.id) if owner else Filter()
     found, _ = await tokens.listed(asker, wanted, limit=_MOST)
@@ -235,7 +235,7 @@ async def delete_token(tokens: Tokens, asker: Asker[Principal], *, token_id: Tok
 
 @api.get("/users/self", refusals=(NotFound,))
 async def get_self(reading: Reading, asker: Asker[Principal]) -> OneUser:
-    """Look at the user who asks."""
+    """Read the calling user."""
     user = asker.owner.user if asker.owner else None
     found = await one_user(reading.pool, asker.account, user) if user else None
     if found is None:

@@ -1,8 +1,8 @@
-"""How moments are written where vendors show three decimals."""
+"""Times of vendors that show three decimals."""
 
 from datetime import UTC, datetime
 
 
 def milliseconds(moment: datetime) -> str:
-    """RFC 3339 in UTC with exactly three decimals, such as 2018-03-28T19:56:09.433Z; what is finer is cut off."""
+    """Return a time in RFC 3339 in UTC, cut to exactly three decimals: 2018-03-28T19:56:09.433Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,7 @@
 """Cloudflare Access service tokens: https://developers.cloudflare.com/api/resources/zero_trust/subresources/access.
 
-A third party shows the id and the secret of one as CF-Access-Client-Id and CF-Access-Client-Secret to whatever it
-protects; callers of this API show tokens with scopes of ours.
+A third party presents a service token's id and secret as CF-Access-Client-Id and CF-Access-Client-Secret to a
+protected service. Callers of this API present tokens with native scopes.
 """
 
 from counterfoil_api.dialects.cloudflare import accounts, updates, verification, zones

@@ -1,4 +1,4 @@
-"""Service tokens of an account: all there are in it."""
+"""All service tokens of an account."""
 
 from counterfoil.core.principal import Principal
 from counterfoil_api.dialects.cloudflare import service_tokens
@@ -32,16 +32,16 @@ async def list_service_tokens(
 async def create_service_token(
     tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, body: Body[NewServiceToken], key: IdempotencyKey
 ) -> New[ServiceTokenWithSecret]:
-    """Create a service token. This is the only time that its secret is shown."""
-    return New(await service_tokens.created(account(tokens, asker, account_id), body, key))
+    """Create a service token. Only this answer contains its secret."""
+    return New(await service_tokens.create(account(tokens, asker, account_id), body, key))
 
 
 @api.get(TOKEN, refusals=service_tokens.READS)
 async def get_service_token(
     tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, service_token_id: ServiceTokenId
 ) -> ServiceToken:
-    """Look at a service token."""
-    return await service_tokens.looked_at(account(tokens, asker, account_id), service_token_id)
+    """Read a service token."""
+    return await service_tokens.show(account(tokens, asker, account_id), service_token_id)
 
 
 @api.delete(TOKEN, refusals=service_tokens.READS)
@@ -54,7 +54,7 @@ async def delete_service_token(
     key: IdempotencyKey,
 ) -> ServiceToken:
     """Delete a service token."""
-    return await service_tokens.deleted(account(tokens, asker, account_id), service_token_id, key)
+    return await service_tokens.delete(account(tokens, asker, account_id), service_token_id, key)
 
 
 @api.post(f"{TOKEN}/refresh", refusals=service_tokens.REFRESHES)
@@ -66,8 +66,8 @@ async def refresh_service_token(
     service_token_id: ServiceTokenId,
     key: IdempotencyKey,
 ) -> ServiceToken:
-    """Refresh the expiration of a service token: it lives its duration again from now on."""
-    return await service_tokens.refreshed(account(tokens, asker, account_id), service_token_id, key)
+    """Refresh the expiration of a service token: its duration begins again now."""
+    return await service_tokens.refresh(account(tokens, asker, account_id), service_token_id, key)
 
 
 @api.post(f"{TOKEN}/rotate", refusals=service_tokens.ROTATES)
@@ -80,5 +80,5 @@ async def rotate_service_token(
     body: Body[Rotation],
     key: IdempotencyKey,
 ) -> ServiceTokenWithSecret:
-    """Generate a new secret for a service token and end the old one, at once or at a stated moment."""
-    return await service_tokens.rotated(account(tokens, asker, account_id), service_token_id, body, key)
+    """Generate a new secret for a service token; the old one ends at once or at the stated time."""
+    return await service_tokens.rotate(account(tokens, asker, account_id), service_token_id, body, key)

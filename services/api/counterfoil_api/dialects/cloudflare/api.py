@@ -1,4 +1,4 @@
-"""How Cloudflare's API is reached, and who asks there."""
+"""The conventions and the credentials of Cloudflare's API."""
 
 import asyncio
 import hmac
@@ -33,7 +33,7 @@ _KEYS: Final = ("X-Auth-Key", "X-Auth-User-Service-Key")
 
 
 def approach(request: web.Request, _: bytes) -> PresentedCredentials:
-    """Read who asks: a bearer token, or a token's secret as a key, with its owner's e-mail address where that is due.
+    """Read the credentials: a bearer token, or a token's secret as a key with the e-mail address of its owner.
 
     Raises CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme.
     """
@@ -57,9 +57,9 @@ def approach(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
-    """Read what makes a request a repeat: an Idempotency-Key, or else the count that the vendor's clients send.
+    """Read what identifies a retry: an Idempotency-Key, or the attempt number that the vendor's clients send.
 
-    Their key is made of what they present, which the database does not hold, and of all that they ask.
+    The key of these is made of their credentials, which the database does not store, and of the whole request.
     """
     stated = request.headers.get(_ATTEMPT, "")
     if "Idempotency-Key" in request.headers or not _COUNT.fullmatch(stated):
@@ -77,13 +77,13 @@ _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
     "api_token": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A token's secret, or the bearer that it was exchanged for.",
+        "description": "A token's secret, or a bearer token that was issued for it.",
     },
     "api_key": {
         "type": "apiKey",
         "in": "header",
         "name": _KEYS[0],
-        "description": f"The secret of a token that acts for a user; {_EMAIL} is that user's e-mail address.",
+        "description": f"The secret of a token of a user; {_EMAIL} is the e-mail address of this user.",
     },
     "user_service_key": {
         "type": "apiKey",

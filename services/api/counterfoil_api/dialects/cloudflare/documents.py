@@ -1,4 +1,4 @@
-"""Service tokens as Cloudflare writes them, with the fields in its order."""
+"""Cloudflare's documents of service tokens, with the fields in its order."""
 
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -15,21 +15,21 @@ T = TypeVar("T")
 
 DURATION: Final = "8760h"
 VERSION_OFFSET: Final = "cloudflare.client_secret_version_offset"
-"""The key of a token's metadata that holds how much its version is above its generation."""
+"""The metadata key of the difference between a token's version and its generation."""
 _GREATEST_VERSION: Final = 2**31 - 1
 
-Duration = Annotated[str, Meta(description="Such as 8760h, 2h45m or 300ms, or the word forever.")]
+Duration = Annotated[str, Meta(description="For example 8760h, 2h45m or 300ms, or forever.")]
 Version = Annotated[
-    float,  # which is how the vendor's clients have it, 2.0 for 2
-    Meta(ge=1, le=_GREATEST_VERSION, multiple_of=1, description="A greater one than before gives a new secret."),
+    float,  # the vendor's clients send 2.0 for 2
+    Meta(ge=1, le=_GREATEST_VERSION, multiple_of=1, description="A greater number generates a new secret."),
 ]
 Enabled = Annotated[bool, Meta(description="Whether its secrets are accepted.")]
-PreviousUntil = Annotated[datetime, Meta(tz=True, description="When the previous secret ends; it may have passed.")]
+PreviousUntil = Annotated[datetime, Meta(tz=True, description="When the previous secret ends or ended.")]
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class Result(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """Every good answer."""
+    """Every successful answer."""
 
     errors: tuple[Message, ...] = ()
     messages: tuple[Message, ...] = ()
@@ -38,7 +38,7 @@ class Result(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 
 class ResultInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page this is of how many."""
+    """The number of this page and of all pages."""
 
     count: int
     page: int
@@ -48,7 +48,7 @@ class ResultInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewServiceToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A service token to be made. It has no previous secret yet, so when that would end does not matter."""
+    """A new service token. It has no previous secret, so the end of that has no effect."""
 
     name: str
     duration: Duration = DURATION
@@ -58,7 +58,7 @@ class NewServiceToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceTokenChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be changed; what is left out stays as it is."""
+    """Changes; omitted fields stay as they are."""
 
     name: str | UnsetType = UNSET
     duration: Duration | UnsetType = UNSET
@@ -68,16 +68,16 @@ class ServiceTokenChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """How the secret is replaced; without a moment the previous one ends at once."""
+    """When the previous secret ends; without a time at once."""
 
     previous_client_secret_expires_at: PreviousUntil | None = None
 
 
 class Paging(msgspec.Struct, frozen=True, kw_only=True):
-    """Which service tokens, and which page of them."""
+    """A filter of service tokens, and a page."""
 
     name: Annotated[str | None, Meta(description="The whole name.")] = None
-    search: Annotated[str | None, Meta(description="A part of the name, in any case.")] = None
+    search: Annotated[str | None, Meta(description="A part of the name in any letter case.")] = None
     page: Annotated[int, Meta(ge=1, le=10**9)] = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 1000
 
@@ -86,21 +86,19 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     """A service token."""
 
     client_id: str
-    client_secret: Annotated[
-        str | UnsetType, Meta(description="Only where a greater client_secret_version replaced it.")
-    ] = UNSET
+    client_secret: Annotated[str | UnsetType, Meta(description="Only after a greater client_secret_version.")] = UNSET
     created_at: Moment
     duration: str
     enabled: bool
     expires_at: Moment | None
     id: str
-    last_seen_at: Annotated[Moment | None, Meta(description="When it was last accepted.")]
+    last_seen_at: Annotated[Moment | None, Meta(description="When its secret was last accepted.")]
     name: str
     updated_at: Moment
 
 
 class ServiceTokenWithSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A service token and its new secret, which is shown in this answer alone."""
+    """A service token and its new secret. No other answer contains this secret."""
 
     client_id: str
     client_secret: str
@@ -113,13 +111,13 @@ class ServiceTokenWithSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceTokens(Result[list[ServiceToken]], frozen=True, kw_only=True):
-    """A page of service tokens; one past the end is empty."""
+    """A page of service tokens; pages after the last one are empty."""
 
     result_info: ResultInfo
 
 
 def document(token: Token, used: datetime | None, *, secret: str | UnsetType = UNSET) -> ServiceToken:
-    """Return a token as it is shown, last used at this moment."""
+    """Return the document of a token that was last used at this time."""
     return ServiceToken(
         client_id=client_id(token),
         client_secret=secret,
@@ -135,7 +133,7 @@ def document(token: Token, used: datetime | None, *, secret: str | UnsetType = U
 
 
 def with_secret(token: Token, secret: str) -> ServiceTokenWithSecret:
-    """Return a token with the secret that was made for it."""
+    """Return the document of a token with its new secret."""
     return ServiceTokenWithSecret(
         client_id=client_id(token),
         client_secret=secret,
@@ -149,17 +147,17 @@ def with_secret(token: Token, secret: str) -> ServiceTokenWithSecret:
 
 
 def client_id(token: Token) -> str:
-    """Return what a third party calls a token."""
+    """Return the client id of a token."""
     return f"{token.id.hex}.access"
 
 
 def moment(at: datetime) -> str:
-    """Return a moment to the second, which is how the vendor's examples have it."""
+    """Return a time in whole seconds, as in the vendor's examples."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def duration_of(token: Token) -> str:
-    """Return how long a token lives: as it was given, in Go's units; of one with a mere expiry, how long that is."""
+    """Return a token's lifetime in Go's units: as it was requested, or computed from its expiry."""
     if token.lifetime is not None:
         given = token.lifetime
         return _go(seconds(given)) if {"d", "w"} & set(given) else given

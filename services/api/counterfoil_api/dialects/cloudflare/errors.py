@@ -1,4 +1,4 @@
-"""How Cloudflare refuses. Of its many codes these are used whose meaning is known; clients go by the HTTP status."""
+"""Cloudflare's error documents, with the codes whose meaning is known; its clients go by the HTTP status."""
 
 from typing import Final
 
@@ -22,24 +22,24 @@ _CALLED: Final = {
     "previous_until": "previous_client_secret_expires_at",
     "grace": "previous_client_secret_expires_at",
 }
-"""What the vendor calls a field of ours."""
+"""The vendor's names of our fields."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where in the request something is wrong: a JSON pointer."""
+    """A JSON pointer to the wrong part of the request."""
 
     pointer: str
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """What led to an error."""
+    """The cause of an error."""
 
     code: int
     message: str
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that is wrong, or worth knowing."""
+    """An error or a hint."""
 
     code: int
     documentation_url: str | None = None
@@ -49,7 +49,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Every answer that refuses."""
+    """Every refusal."""
 
     errors: tuple[Message, ...]
     messages: tuple[Message, ...] = ()
@@ -58,7 +58,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudflareErrors(DialectErrors):
-    """Cloudflare's refusals. A 409 would be repeated by its clients, so conflicts are 400, like all that is invalid."""
+    """Cloudflare's refusals. Its clients would repeat a 409, so conflicts are 400, like all invalid requests."""
 
     shape: type = Failure
 
@@ -68,7 +68,7 @@ class CloudflareErrors(DialectErrors):
         return 400 if status in (409, 422) or isinstance(refusal, complaints.UnknownScheme) else status
 
     def document(self, refusal: Refusal) -> Failure:
-        """Return what is said."""
+        """Return the document."""
         code, message = _code(refusal, self.status(refusal))
         field = refusal.facts.get("field")
         chain: tuple[Cause, ...] = ()

@@ -1,4 +1,4 @@
-"""What is done to service tokens, in an account or in a zone alike."""
+"""What an account and a zone do alike with service tokens."""
 
 import re
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ ServiceTokenId = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Somebody in an account or in a zone: who owns what they make, and whose tokens are there (None: everybody's)."""
+    """A caller in an account or a zone: the owner of new tokens, and of the visible ones (None: every owner)."""
 
     tokens: Tokens
     asker: Principal
@@ -75,14 +75,14 @@ class Place:
 
 
 def account(tokens: Tokens, asker: Principal, account_id: str) -> Place:
-    """Return the account of whoever asks. Of any other nobody learns whether there is one. Raises NoSuchPath."""
+    """Return the caller's account. Nobody learns whether another one exists. Raises NoSuchPath."""
     if not (_HEX.fullmatch(account_id) or _UUID.fullmatch(account_id)) or UUID(account_id) != asker.account:
         raise NoSuchPath
     return Place(tokens, asker, Owner("service", asker.account.hex), None)
 
 
 async def zone(tokens: Tokens, asker: Principal, zone_id: str) -> Place:
-    """Return a zone: an owner to whom a token ever belonged. Raises NoSuchPath."""
+    """Return a zone: an owner that has or had a token. Raises NoSuchPath."""
     owner = Owner("service", zone_id.lower())
     if not _HEX.fullmatch(zone_id) or not await tokens.owners.known(asker.account, owner):
         raise NoSuchPath
@@ -90,18 +90,18 @@ async def zone(tokens: Tokens, asker: Principal, zone_id: str) -> Place:
 
 
 async def found(place: Place, token_id: str, *, scope: str) -> Listed:
-    """Return the token that is meant, for whoever may do this to it. Raises NotFound, ScopeMissing."""
+    """Return the named token, if the caller has this scope for it. Raises NotFound, ScopeMissing."""
     return await place.tokens.one(place.asker, scope=scope, token_id=_id(token_id), owner=place.within)
 
 
-async def looked_at(place: Place, token_id: str) -> ServiceToken:
-    """Show one."""
+async def show(place: Place, token_id: str) -> ServiceToken:
+    """Return one for reading."""
     listed = await place.tokens.look_at(place.asker, token_id=_id(token_id), owner=place.within)
     return document(listed.token, listed.last_used_at)
 
 
 async def page(place: Place, query: Paging) -> ServiceTokens:
-    """Show a page of them, the oldest first."""
+    """Return a page of them, the oldest first."""
     wanted = Filter(
         name=None if query.name is None else literal(query.name),
         search=query.search,
@@ -120,8 +120,8 @@ async def page(place: Place, query: Paging) -> ServiceTokens:
     return ServiceTokens(result=[document(each.token, each.last_used_at) for each in listed], result_info=info)
 
 
-async def created(place: Place, body: NewServiceToken, retry: Retry | None) -> ServiceTokenWithSecret:
-    """Make one; together with its suspension, if it is not to be accepted yet."""
+async def create(place: Place, body: NewServiceToken, retry: Retry | None) -> ServiceTokenWithSecret:
+    """Create one, and suspend it in the same transaction if it is not enabled."""
     asker = place.asker
     if reach(asker, "tokens.create") not in (None, place.owner):
         raise BeyondCaller("This caller may issue tokens for its own owner alone.")
@@ -135,14 +135,14 @@ async def created(place: Place, body: NewServiceToken, retry: Retry | None) -> S
         shape=SHAPE,
     )
 
-    def beside(token_id: UUID) -> tuple[Change, ...]:
+    def suspension(token_id: UUID) -> tuple[Change, ...]:
         return () if body.enabled else (Suspend(account=asker.account, token_id=token_id, by=asker),)
 
-    return await place.tokens.issuing.issue(asker, wish, retry, _shown, kind=ServiceTokenWithSecret, also=beside)
+    return await place.tokens.issuing.issue(asker, wish, retry, _render, kind=ServiceTokenWithSecret, also=suspension)
 
 
-async def deleted(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
-    """End one, and show what it was; whoever repeats that is shown it again."""
+async def delete(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
+    """Revoke one and return what it was; a retry gets the same answer."""
     try:
         listed = await found(place, token_id, scope="tokens.revoke")
     except NotFound:
@@ -155,8 +155,8 @@ async def deleted(place: Place, token_id: str, retry: Retry | None) -> ServiceTo
     return await place.tokens.change((command,), retry, lambda _: gone, kind=ServiceToken)
 
 
-async def refreshed(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
-    """Let one live its duration again from now on; one that lives for ever does so anyway."""
+async def refresh(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
+    """Begin its duration again now; a token without expiry stays as it is."""
     listed = await found(place, token_id, scope="tokens.renew")
     token, used = listed.token, listed.last_used_at
     if token.expires_at is None:
@@ -168,12 +168,12 @@ async def refreshed(place: Place, token_id: str, retry: Retry | None) -> Service
     )
 
 
-async def rotated(place: Place, token_id: str, body: Rotation, retry: Retry | None) -> ServiceTokenWithSecret:
-    """Give one a new secret; without a moment the present one ends at once."""
+async def rotate(place: Place, token_id: str, body: Rotation, retry: Retry | None) -> ServiceTokenWithSecret:
+    """Generate a new secret; without a time the current one ends at once."""
     listed = await found(place, token_id, scope="tokens.rotate")
     turn = Turn(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
     return await place.tokens.issuing.rotate(
-        place.asker, listed.token, retry, _shown, kind=ServiceTokenWithSecret, turn=turn
+        place.asker, listed.token, retry, _render, kind=ServiceTokenWithSecret, turn=turn
     )
 
 
@@ -183,5 +183,5 @@ def _id(text: str) -> UUID:
     return UUID(text)
 
 
-def _shown(outcome: Outcome, secret: str) -> ServiceTokenWithSecret:
+def _render(outcome: Outcome, secret: str) -> ServiceTokenWithSecret:
     return with_secret(outcome.token, secret)

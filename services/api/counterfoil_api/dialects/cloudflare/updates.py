@@ -1,4 +1,4 @@
-"""PUT: it changes what is stated, all of it or none, and leaves the rest as it is."""
+"""PUT: all stated changes or none; omitted fields stay as they are."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from counterfoil_api.operations.retries import Retry
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
 _TRIES: Final = 4
-"""How often it is decided anew because somebody else changed the token in between."""
+"""Attempts, if others change the token at the same time."""
 
 
 @api.put(accounts.TOKEN, refusals=service_tokens.UPDATES)
@@ -44,12 +44,12 @@ async def update_service_token(
     body: Body[ServiceTokenChanges],
     key: IdempotencyKey,
 ) -> ServiceToken:
-    """Update a service token; what is left out stays as it is.
+    """Update a service token; omitted fields stay as they are.
 
-    Another duration counts from now. A client_secret_version greater than before gives it a new secret, which is shown
-    in this answer alone; repeating the number does nothing.
+    A new duration begins now. A greater client_secret_version generates a new secret, which only this answer contains;
+    the same number changes nothing.
     """
-    return await updated(service_tokens.account(tokens, asker, account_id), service_token_id, body, key)
+    return await update(service_tokens.account(tokens, asker, account_id), service_token_id, body, key)
 
 
 @api.put(zones.TOKEN, refusals=service_tokens.UPDATES)
@@ -62,16 +62,12 @@ async def update_service_token_of_zone(
     body: Body[ServiceTokenChanges],
     key: IdempotencyKey,
 ) -> ServiceToken:
-    """Update a service token of a zone; what is left out stays as it is.
-
-    Another duration counts from now. A client_secret_version greater than before gives it a new secret, which is shown
-    in this answer alone; repeating the number does nothing.
-    """
-    return await updated(await service_tokens.zone(tokens, asker, zone_id), service_token_id, body, key)
+    """Update a service token of a zone, like one of the account."""
+    return await update(await service_tokens.zone(tokens, asker, zone_id), service_token_id, body, key)
 
 
-async def updated(place: Place, token_id: str, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
-    """Carry out a PUT. Two that raise the version at once, to the same number, rotate once."""
+async def update(place: Place, token_id: str, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
+    """Execute a PUT. Two concurrent ones with the same version rotate once."""
     for _ in range(_TRIES):
         listed = await service_tokens.found(place, token_id, scope="tokens.update")
         try:
@@ -93,7 +89,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
         if within not in (None, token.owner):
             raise NotFound
     only = frozenset({token.revision})
-    said = Update(
+    change = Update(
         account=asker.account,
         token_id=token.id,
         by=asker,
@@ -102,15 +98,15 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
         previous_until=UNSET if rotates else _previous_until(listed, body),
         revisions=None if rotates else only,
     )
-    # A token that has expired is given its new lifetime and its new secret by one command.
-    beside = tuple(_beside(asker, token, body, lifetime=None if rotates and expired else lifetime))
+    # An expired token gets its new lifetime and its new secret by one command.
+    others = tuple(_other_changes(asker, token, body, lifetime=None if rotates and expired else lifetime))
     if not rotates:
         return await tokens.writing.reply(
-            AllOrNothing((said, *beside)),
+            AllOrNothing((change, *others)),
             retry,
             lambda outcome: document(outcome.token, used),
             kind=ServiceToken,
-            holds_secret=body.client_secret_version is not UNSET,  # the answer that this may repeat does
+            holds_secret=body.client_secret_version is not UNSET,  # the answer that a retry repeats may have one
         )
     turn = Turn(
         shape=SHAPE,
@@ -120,14 +116,16 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
         revisions=only,
     )
 
-    def shown(outcome: Outcome, secret: str) -> ServiceToken:
+    def render(outcome: Outcome, secret: str) -> ServiceToken:
         return document(outcome.token, used, secret=secret)
 
-    return await tokens.issuing.rotate(asker, token, retry, shown, kind=ServiceToken, turn=turn, also=(said, *beside))
+    return await tokens.issuing.rotate(
+        asker, token, retry, render, kind=ServiceToken, turn=turn, also=(change, *others)
+    )
 
 
 def _scopes(body: ServiceTokenChanges, *, rotates: bool, renews: bool) -> Iterator[str]:
-    """Yield what it takes beside `tokens.update`."""
+    """Yield the scopes that this needs besides `tokens.update`."""
     if rotates:
         yield "tokens.rotate"
     if renews:
@@ -136,7 +134,9 @@ def _scopes(body: ServiceTokenChanges, *, rotates: bool, renews: bool) -> Iterat
         yield "tokens.resume" if body.enabled else "tokens.suspend"
 
 
-def _beside(asker: Principal, token: Token, body: ServiceTokenChanges, *, lifetime: str | None) -> Iterator[Change]:
+def _other_changes(
+    asker: Principal, token: Token, body: ServiceTokenChanges, *, lifetime: str | None
+) -> Iterator[Change]:
     if lifetime is not None:
         yield Renew(account=asker.account, token_id=token.id, by=asker, lifetime=lifetime)
     if body.enabled is True:
@@ -146,7 +146,7 @@ def _beside(asker: Principal, token: Token, body: ServiceTokenChanges, *, lifeti
 
 
 def _previous_until(listed: Listed, body: ServiceTokenChanges) -> datetime | UnsetType:
-    """Return the new end of the previous secret; there may be none, or one that has ended, as is stated again."""
+    """Return the new end of the previous secret; UNSET if there is none, or if it has ended as stated."""
     until, ends = body.previous_client_secret_expires_at, listed.token.previous_until
     if until is None or listed.token.generation == 1:
         return UNSET
@@ -164,7 +164,7 @@ def _offset(token: Token) -> int:
 
 
 def _metadata(token: Token, body: ServiceTokenChanges, *, rotates: bool) -> dict[str, str] | UnsetType:
-    """Return what keeps a version that was stated apart from the generation."""
+    """Return metadata with the difference between the stated version and the generation."""
     if body.client_secret_version is UNSET:
         return UNSET
     offset = int(body.client_secret_version) - token.generation - rotates

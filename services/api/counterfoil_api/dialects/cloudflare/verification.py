@@ -1,4 +1,4 @@
-"""Whether the pair of headers that a third party showed is good, for an edge that asks: the law of introspection."""
+"""Verification of a client id and secret for a protected service; the rules are those of introspection."""
 
 from typing import Annotated
 
@@ -20,18 +20,18 @@ from counterfoil_api.operations.reading import Asker, Headers
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """What a third party showed."""
+    """What a third party presented."""
 
     client_id: str = msgspec.field(default="", name=CLIENT_HEADERS[0])
     client_secret: str = msgspec.field(default="", name=CLIENT_HEADERS[1])
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Active, and which service token it is; or not, and nothing else."""
+    """Active with the service token; otherwise nothing else."""
 
     active: bool
     client_id: str | None = None
-    expires_at: Annotated[Moment | None, Meta(description="When this secret ends by itself; null is never.")] = None
+    expires_at: Annotated[Moment | None, Meta(description="When this secret expires; null is never.")] = None
     id: str | None = None
 
 
@@ -39,9 +39,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 async def verify_service_token(
     tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, shown: Headers[Pair]
 ) -> Verdict:
-    """Ask whether a client id and secret are good, at this very moment.
+    """Verify a client id and secret as of now.
 
-    The pair is sent as the third party sent it. Being accepted counts as a use of the token: `last_seen_at`.
+    Send the pair as the third party sent it. A valid pair counts as a use of the token: `last_seen_at`.
     """
     sources, allowance = tokens.callers.sources, tokens.callers.limits.allowance
     service_tokens.account(tokens, asker, account_id)

@@ -1,4 +1,4 @@
-"""Service tokens of a zone: those that belong to it."""
+"""Service tokens of a zone, which owns them."""
 
 from counterfoil.core.principal import Principal
 from counterfoil_api.dialects.cloudflare import service_tokens
@@ -31,16 +31,16 @@ async def list_service_tokens_of_zone(
 async def create_service_token_of_zone(
     tokens: Tokens, asker: Asker[Principal], *, zone_id: ZoneId, body: Body[NewServiceToken], key: IdempotencyKey
 ) -> New[ServiceTokenWithSecret]:
-    """Create a service token of a zone. This is the only time that its secret is shown."""
-    return New(await service_tokens.created(await zone(tokens, asker, zone_id), body, key))
+    """Create a service token of a zone. Only this answer contains its secret."""
+    return New(await service_tokens.create(await zone(tokens, asker, zone_id), body, key))
 
 
 @api.get(TOKEN, refusals=service_tokens.READS)
 async def get_service_token_of_zone(
     tokens: Tokens, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId
 ) -> ServiceToken:
-    """Look at a service token of a zone."""
-    return await service_tokens.looked_at(await zone(tokens, asker, zone_id), service_token_id)
+    """Read a service token of a zone."""
+    return await service_tokens.show(await zone(tokens, asker, zone_id), service_token_id)
 
 
 @api.delete(TOKEN, refusals=service_tokens.READS)
@@ -48,4 +48,4 @@ async def delete_service_token_of_zone(
     tokens: Tokens, asker: Asker[Principal], *, zone_id: ZoneId, service_token_id: ServiceTokenId, key: IdempotencyKey
 ) -> ServiceToken:
     """Delete a service token of a zone."""
-    return await service_tokens.deleted(await zone(tokens, asker, zone_id), service_token_id, key)
+    return await service_tokens.delete(await zone(tokens, asker, zone_id), service_token_id, key)

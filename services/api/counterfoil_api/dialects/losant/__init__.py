@@ -1,6 +1,6 @@
 """Losant's application API tokens: https://docs.losant.com/rest-api/application-api-tokens.
 
-An application is an owner of tokens, named by 24 hexadecimal digits; so is a user, whose digits a login tells.
+An application is an owner of tokens, named by 24 hexadecimal digits; so is a user, whose digits a login returns.
 """
 
 from counterfoil_api.dialects.losant import login, operations

@@ -29,7 +29,7 @@ _TYPES: Final = {
 
 
 class LosantError(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong, by a type and in words."""
+    """An error: its type and its text."""
 
     type: str
     message: str
@@ -41,12 +41,12 @@ class LosantErrors(DialectErrors):
     shape: type = LosantError
 
     def status(self, refusal: Refusal) -> int:
-        """Return the HTTP status; whatever is wrong with a request that could be read is a 400."""
+        """Return the HTTP status; every error in a readable request is a 400."""
         status = kind_of(refusal).status
         return 400 if status == 422 else status
 
     def document(self, refusal: Refusal) -> LosantError:
-        """Return what is said."""
+        """Return the document."""
         status = self.status(refusal)
         kind = _TYPES.get(status) or ("Internal" if status >= 500 else "Validation")
         if type(refusal) is refusals.NotFound and refusal.detail == refusals.NotFound.__doc__:
@@ -59,12 +59,12 @@ class LosantErrors(DialectErrors):
 def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     approach = approach_of(request)
     if isinstance(approach.credentials, PasswordGiven):
-        raise refusals.CredentialsRefused("A password is good at /auth/user alone; send the token that it gives.")
+        raise refusals.CredentialsRefused("A password is accepted at /auth/user only; send the token that it returns.")
     return PresentedCredentials(approach.credentials, address=approach.address, as_owner=True)
 
 
 api = Api("tokens", Conventions(
     prefix=f"/{NAME}", error_format=LosantErrors(), credentials=_approach, lenient=True,
-    schemes={"token": {"type": "http", "scheme": "bearer", "description": "An API token, or what a login gave."}},
+    schemes={"token": {"type": "http", "scheme": "bearer", "description": "An API token, or the token of a login."}},
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Losant", base=f"/{NAME}", api=api)

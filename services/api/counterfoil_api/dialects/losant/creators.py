@@ -1,4 +1,4 @@
-"""Who made tokens, as Losant shows it: users and tokens."""
+"""Creators of tokens as Losant shows them: users and tokens."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -16,12 +16,12 @@ from counterfoil_api.limits.expiring_map import ExpiringMap
 
 _MOST: Final = 10_000
 _NAME_SECONDS: Final = 60.0
-"""For so long a name is believed that was changed since."""
+"""How long an old name may still be shown."""
 _asking: Final[ExpiringMap[tuple[UUID, UUID], Creator]] = ExpiringMap(_MOST)
 
 
 async def creator_asking(reading: Reading, asker: Principal) -> Mapping[UUID, Creator]:
-    """Say who asks, as the creator of what is made; they see their own name in any case, so it may be remembered."""
+    """Return the caller as a creator. Callers may always see their own name, so it is cached."""
     known = _asking.get((asker.account, asker.actor.id))
     if known is not None:
         return {asker.actor.id: known}
@@ -32,10 +32,10 @@ async def creator_asking(reading: Reading, asker: Principal) -> Mapping[UUID, Cr
 
 
 async def creators(reading: Reading, asker: Principal, actors: Iterable[Actor]) -> Mapping[UUID, Creator]:
-    """Say who these are, by their ids in the ledger; one who is gone is left out.
+    """Return these actors as creators, by their ids in the ledger; deleted ones are omitted.
 
-    Everybody sees the id of a creator, as in the native API; whoever may not look at the creator sees no name. What
-    was made with the token of a login was made by its user.
+    Everybody sees a creator's id, as in the native API, but the name only with the right to read that user or token.
+    The user of a login is the creator of what its token created.
     """
     found = await names_of(reading.pool, asker.account, (each.id for each in actors))
     users = {each: named.owner.user for each, named in found.items() if named.session and named.owner is not None}

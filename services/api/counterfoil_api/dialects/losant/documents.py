@@ -1,4 +1,4 @@
-"""What travels in Losant's API, field by field in the order of its pages."""
+"""The documents of Losant's API, with the fields in its order."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,7 +23,7 @@ Words = Annotated[tuple[str, ...], Meta(max_length=1_000, description="Words suc
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """A body that callers send; a key that is not known is refused."""
+    """A request body; unknown keys are refused."""
 
 
 class Login(
@@ -40,7 +40,7 @@ class Login(
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who logged in, and the token that they ask with from now on."""
+    """The user who logged in, and the token of the login."""
 
     user_id: str
     token: str
@@ -65,7 +65,7 @@ class TokenChanges(Given, frozen=True, kw_only=True, rename="camel"):
 
 
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """API Token; without an `expirationDate` it never expires, and `token` is shown when it is made, this once."""
+    """API Token; without an `expirationDate` it never expires, and only the answer that creates it contains `token`."""
 
     id: str
     api_token_id: str
@@ -88,7 +88,7 @@ SortField = Literal["name", "status", "id", "creationDate", "lastUpdated", "expi
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which tokens, in which order; pages count from 0."""
+    """A filter, an order and a page of tokens; pages count from 0."""
 
     sort_field: SortField = "name"
     sort_direction: Literal["asc", "desc", "ASC", "DESC", ""] = "asc"
@@ -99,7 +99,7 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class TokenPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """API Tokens: a page of them, and what was asked for."""
+    """API Tokens: a page of them, and the query."""
 
     items: list[TokenDocument]
     count: int
@@ -115,13 +115,13 @@ class TokenPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Success(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """It was done."""
+    """The request succeeded."""
 
     success: Literal[True] = True
 
 
 class Creator(msgspec.Struct, frozen=True, kw_only=True):
-    """Who made a token; without a name for whoever may not look at them."""
+    """The creator of a token; without the name if the caller may not read it."""
 
     type: Literal["user", "apiToken"]
     id: str
@@ -129,25 +129,25 @@ class Creator(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NOBODY = Creator(type="user", id="0" * 24)
-"""Who is not known any more, or was the system itself."""
+"""An unknown creator, or the system itself."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whose tokens a path names: the id that stands there, and the owner in the ledger."""
+    """The owner that a path names: its id in the path, and in the ledger."""
 
     id: str
     owner: Owner
 
     @property
     def kind(self) -> Literal["application", "user"]:
-        """What Losant calls such an owner."""
+        """The type of such an owner at Losant."""
         return "user" if self.owner.type == "user" else "application"
 
 
 def token_document(
     token: Token, place: Place, ids: OpaqueIds, known: Mapping[UUID, Creator], *, secret: str | UnsetType = UNSET
 ) -> TokenDocument:
-    """A token as Losant shows it; `known` are those who create tokens."""
+    """Return a token as Losant shows it; `known` are the creators."""
     token_id = ids.number24(TOKEN, token.account, token.number)
     creator = known.get(token.creator.id, _NOBODY)
     return TokenDocument(

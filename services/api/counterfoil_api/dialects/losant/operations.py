@@ -90,7 +90,7 @@ async def get_tokens(
 async def post_token(
     tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, body: Body[NewToken], key: IdempotencyKey
 ) -> New[TokenDocument]:
-    """Create an API token for an application; its value is shown this once."""
+    """Create an API token for an application; only this answer contains its value."""
     place = await _place(tokens, asker, application_id, "tokens.create", instead=POST)
     wish = Wish(
         name=body.name,
@@ -169,7 +169,7 @@ _STATUS: Final[dict[str, tuple[str, type[Suspend | Resume]]]] = {
     "active": ("tokens.resume", Resume),
     "inactive": ("tokens.suspend", Suspend),
 }
-"""The native scope that a status takes, and the command that sets it."""
+"""Return the native scope that a status needs, and the command that sets it."""
 
 
 def _only_status(body: TokenChanges) -> bool:
@@ -177,7 +177,7 @@ def _only_status(body: TokenChanges) -> bool:
 
 
 def _scopes(body: TokenChanges) -> tuple[str, ...]:
-    """The native scopes of all that is to be changed."""
+    """Return the native scopes that the changes need."""
     said = () if _only_status(body) else ("tokens.update",)
     return said if body.status is UNSET else (*said, _STATUS[body.status][0])
 
@@ -192,7 +192,7 @@ def _changes(asker: Principal, listed: Listed, body: TokenChanges) -> tuple[Chan
 
 
 async def _place(tokens: Tokens, asker: Principal, text: str, *scopes: str, instead: tuple[str, ...]) -> Place:
-    """Whose tokens are meant, for who may do this to them: an application's, or those of a user with this id."""
+    """Return the application, or the user with this id, whose tokens the caller may do this to."""
     within = [reach(asker, scope, instead=instead) for scope in scopes]
     text = text.lower()
     owner = await _owner(tokens, asker, text) if _ID.fullmatch(text) else None

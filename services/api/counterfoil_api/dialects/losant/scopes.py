@@ -1,7 +1,7 @@
 """Losant's scopes: https://docs.losant.com/rest-api/overview.
 
-A word is kept in the ledger within its group, so that the ledger's own rule says which one holds which: everything of
-an application, `all.Application`, is `losant.application.*`, and `devices.get` is `losant.application.devices.get`.
+The ledger stores a word within its group, so that its own rule of containment applies: `all.Application` is
+`losant.application.*`, and `devices.get` is `losant.application.devices.get`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _PARTS: Final = ("read", "cli", "bounded")
 
 
 def _kept() -> Iterable[tuple[str, str, str]]:
-    """Group, word and scope of each."""
+    """Yield the group, the word and the scope of each."""
     for group, text in WORDS.items():
         whole, space = f"all.{group.capitalize()}", f"{_PREFIX}{group}."
         yield group, whole, f"{space}*"
@@ -31,19 +31,19 @@ def _kept() -> Iterable[tuple[str, str, str]]:
 
 
 KEPT: Final[Mapping[str, str]] = {word: scope for _, word, scope in _kept()}
-"""How each word is kept in the ledger: all that may be asked for at a login."""
+"""The scope of each word: all that a login may request."""
 OF_APPLICATIONS: Final = frozenset(word for group, word, _ in _kept() if group == "application")
-"""All that a token of an application may be given."""
+"""The scopes that a token of an application may have."""
 _SHOWN: Final = {scope: word for word, scope in KEPT.items()}
 
 
 def shown(scope: str) -> str:
-    """The word of a scope; one that is not Losant's is shown as it is."""
+    """Return the word of a scope; a scope without one stays as it is."""
     return _SHOWN.get(scope, scope)
 
 
 def kept(given: tuple[str, ...], *, field: str, of_applications: bool) -> tuple[str, ...]:
-    """The scopes of words that somebody gives, all known, each once. Raises InvalidRequest."""
+    """Return the scopes of words; each must be known and given once. Raises InvalidRequest."""
     if len(set(given)) != len(given):
         raise InvalidRequest(f"`{field}` holds a word twice; give each one once.", where="body", field=field)
     known = OF_APPLICATIONS if of_applications else KEPT.keys()
@@ -67,7 +67,7 @@ POST: Final = _any(*_ALL, "applicationApiTokens.*", "applicationApiTokens.post")
 GET: Final = _any(*_READING, "applicationApiToken.*", "applicationApiToken.get")
 PATCH: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.patch")
 DELETE: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.delete")
-"""The scopes of which any one is enough for an operation, as its page says."""
+"""Return the scopes of which an operation needs one, as its page says."""
 _NATIVE: Final = {
     "tokens.read": (*LIST, *GET),
     "tokens.create": POST,
@@ -79,10 +79,10 @@ _NATIVE: Final = {
 
 
 def of_login(asker: Principal, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """What a login may do that asks for these scopes.
+    """Return the scopes of a login that requests these.
 
-    At Losant a user has applications; here it is a native scope that lets a user reach tokens that are not their own.
-    So those scopes that allow something with tokens bring the native one with them, if the user holds it.
+    At Losant a user has applications; here a native scope lets a user reach the tokens of others. So a scope that
+    allows something with tokens adds the native scope, if the user has it.
     """
     if KEPT["all.User"] in wanted:
         return asker.scopes

@@ -1,4 +1,4 @@
-"""The words of Losant's scopes, of each group: a resource, and what can be done with it (as with all, by `*`)."""
+"""The words of Losant's scopes, of each group: a resource, and what can be done with it (`*` is all of them)."""
 
 from typing import Final
 

@@ -7,5 +7,5 @@ from counterfoil_api.dialects.virtuozzo import gate, sessions, templates, tokens
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, api
 
 DIALECT: Final = Dialect(name=NAME, title="Virtuozzo Application Platform", base="/virtuozzo", api=api, shape=SHAPE)
-"""Its operations are declared by the modules of this package."""
+"""The modules of this package declare its operations."""
 __all__ = ["DIALECT", "gate", "sessions", "templates", "tokens"]

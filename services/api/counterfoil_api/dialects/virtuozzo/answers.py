@@ -1,4 +1,4 @@
-"""What the Virtuozzo API answers about tokens, sessions and users."""
+"""The answers of the Virtuozzo API about tokens, sessions and users."""
 
 from datetime import datetime
 
@@ -12,11 +12,11 @@ from counterfoil_api.dialects.virtuozzo.dates import date_of
 from counterfoil_api.dialects.virtuozzo.methods import Item, items
 
 TEMPLATE: str = "virtuozzo.template"
-"""Under this key a token's metadata names the template that it was given its methods by."""
+"""The metadata key of the template that a token got its methods from."""
 
 
 class ApiToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A token; its key in the one answer that makes it."""
+    """A token; only the answer that creates the key contains it."""
 
     id: int
     key: str | UnsetType = UNSET
@@ -35,13 +35,13 @@ class TokenAnswer(Answer, frozen=True, kw_only=True, rename="camel"):
 
 
 class TokensAnswer(Answer, frozen=True, kw_only=True, rename="camel"):
-    """Tokens, none with its key."""
+    """Tokens without their keys."""
 
     api_tokens: list[ApiToken]
 
 
 class UserAnswer(Answer, frozen=True, kw_only=True, rename="camel"):
-    """A user; `status` 1 is one who may sign in. After a signin the session, too."""
+    """A user; `status` 1 means that they may sign in. After a signin with the session."""
 
     session: str | UnsetType = UNSET
     uid: int | None
@@ -52,7 +52,7 @@ class UserAnswer(Answer, frozen=True, kw_only=True, rename="camel"):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A session, but not what it is shown by."""
+    """A session without its secret."""
 
     id: int
     created_on: str | None
@@ -68,13 +68,13 @@ class SessionsAnswer(Answer, frozen=True, kw_only=True, rename="camel"):
 
 
 class PermissionsAnswer(Answer, frozen=True, kw_only=True, rename="camel"):
-    """Methods that a token may be given."""
+    """Methods that a token may have."""
 
     token_permissions: list[Item]
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Methods that are given together."""
+    """A named set of methods."""
 
     id: int
     name: str
@@ -88,7 +88,7 @@ class TemplatesAnswer(Answer, frozen=True, kw_only=True, rename="camel"):
 
 
 def api_token(token: Token, last_used_at: datetime | None = None, key: str | UnsetType = UNSET) -> ApiToken:
-    """A token as it is shown."""
+    """Return the document of a token."""
     return ApiToken(
         id=token.number,
         key=key,
@@ -101,6 +101,6 @@ def api_token(token: Token, last_used_at: datetime | None = None, key: str | Uns
 
 
 def user_answer(user: User, session: str | UnsetType = UNSET) -> UserAnswer:
-    """A user as they are shown; they have no name beside their address."""
+    """Return the document of a user; a user has no name besides the address."""
     email = user.name or ""
     return UserAnswer(session=session, uid=user.number, email=email, name=email)

@@ -1,6 +1,6 @@
-"""What all operations of the Virtuozzo API share: the envelope, the codes of its refusals, `session` and repeats.
+"""What all operations of the Virtuozzo API share: the envelope, the codes of its refusals, `session` and retries.
 
-Whatever is answered has the HTTP status 200; `result` is 0 for a good answer and an error's code for any other.
+Every answer has the HTTP status 200; `result` is 0 for success, otherwise the code of an error.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ _BY_STATUS: Final[Mapping[int, int]] = MappingProxyType(
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every answer begins with: 0, or the code of an error and what it is."""
+    """The beginning of every answer: 0, or the code and the text of an error."""
 
     result: int = 0
     error: str = ""
@@ -54,11 +54,11 @@ class VirtuozzoErrors(DialectErrors):
     shape: type = Answer
 
     def document(self, refusal: Refusal) -> Answer:
-        """Return the code and what is said."""
+        """Return the code and the text."""
         return Answer(result=_code(refusal), error=message_of(refusal))
 
     def status(self, _: Refusal) -> int:
-        """Return 200: of any other status these clients read no body."""
+        """Return 200: these clients read no body of any other status."""
         return 200
 
 
@@ -73,17 +73,17 @@ def _code(refusal: Refusal) -> int:
 
 
 def _credentials(request: web.Request, raw: bytes) -> PresentedCredentials:
-    """The parameter `session`: the session of a signin, or a token."""
+    """Read the parameter `session`: the session of a signin, or a token."""
     given = [each for each in form_and_query(request, raw).get("session", ()) if each]
     if not given:
-        raise CredentialsMissing("Give a session or a token as the parameter session.")
+        raise CredentialsMissing("Send a session or a token as the parameter session.")
     if len(given) > 1:
-        raise CredentialsRepeated("Give one session, or one token.")
+        raise CredentialsRepeated("Send one session, or one token.")
     return PresentedCredentials(token(given[0]), address=client_of(request), as_owner=True)
 
 
 def _retry(request: web.Request, raw: bytes) -> Retry | None:
-    """The repeat that an Idempotency-Key makes of a request with the same parameters, wherever they stand."""
+    """Read an Idempotency-Key; a retry has the same parameters, in the query string or in the form."""
     found = by_key(request, raw)
     if found is not None:
         found.request = (request.rel_url.raw_path.encode(), request.rel_url.raw_query_string.encode(), raw)

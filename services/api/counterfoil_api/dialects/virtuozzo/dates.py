@@ -1,4 +1,4 @@
-"""Dates as the Virtuozzo API writes them: `2030-01-31 00:00:00`, in UTC and to the second."""
+"""Dates of the Virtuozzo API: `2030-01-31 00:00:00`, in UTC and to the second."""
 
 import re
 from datetime import UTC, datetime
@@ -11,12 +11,12 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}:[
 
 
 def date_of(moment: datetime | None) -> str | None:
-    """A moment as it is written."""
+    """Return a time in this form."""
     return None if moment is None else moment.astimezone(UTC).strftime(FORM)
 
 
 def expiry(text: str) -> datetime | None:
-    """The moment that is written; a date alone is its first. None for no text. Raises BadExpiry."""
+    """Return the time of a text; a date alone is its midnight. None for no text. Raises BadExpiry."""
     if not text:
         return None
     try:
@@ -24,4 +24,4 @@ def expiry(text: str) -> datetime | None:
             return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         pass
-    raise BadExpiry("expiresAt is a time in UTC such as 2030-01-31 00:00:00.", field="expiresAt")
+    raise BadExpiry("expiresAt has to be a time in UTC such as 2030-01-31 00:00:00.", field="expiresAt")

@@ -1,4 +1,4 @@
-"""API methods: their names, the scopes that they are in the ledger, and how clients list them."""
+"""API methods: their names, their scopes in the ledger, and their form in lists."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from counterfoil.core.refusals import BadScope
 from counterfoil.core.scopes import missing, well_formed
 
 PREFIX: Final = "virtuozzo."
-"""What every method's scope begins with; the method follows in small letters."""
+"""The prefix of every method's scope; the method follows in small letters."""
 _METHOD: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+){2}")
 _READS: Final = ("get", "is", "has", "check", "find", "list", "read", "search")
 
@@ -48,7 +48,7 @@ marketplace.installation: ExecuteAction GetList Install Uninstall
 marketplace.jps: GetApps Install Uninstall
 storage.uploader: Upload
 """
-"""The methods that clients call and templates name, as their makers spell them: class by class, not all there are."""
+"""The methods that clients call and templates name, by class; the platform has more."""
 
 
 def _spelt() -> dict[str, str]:
@@ -62,7 +62,7 @@ KNOWN: Final = _spelt()
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A method in the lists of a token, a template, or of all there are. A safe one changes nothing, by its name."""
+    """A method in a list. By its name, a safe one changes nothing."""
 
     id: int
     method: str
@@ -72,7 +72,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def scope_of(method: str) -> str:
-    """The scope of a method, in whatever letter case it is named. Raises BadScope."""
+    """Return the scope of a method, named in any letter case. Raises BadScope."""
     name = method.lower()
     if name.startswith("env."):
         name = f"environment.{name.removeprefix('env.')}"
@@ -84,32 +84,32 @@ def scope_of(method: str) -> str:
 
 
 def scopes_of(named: Iterable[str], held: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The scopes of methods; what is named like a scope that is `held` already is that scope."""
+    """Return the scopes of methods; the name of a scope in `held` means that scope."""
     return tuple(dict.fromkeys(name if name in held else scope_of(name) for name in named))
 
 
 @lru_cache(maxsize=4096)
 def item(scope: str) -> Item:
-    """A scope as a method of a list; one of no method is listed by its own name."""
+    """Return a scope as a method in a list; a scope of no method has its own name there."""
     method = KNOWN.get(scope) or scope.removeprefix(PREFIX)
     return Item(id=number(scope), method=method, is_safe=method.rpartition(".")[2].lower().startswith(_READS))
 
 
 @lru_cache(maxsize=1024)
 def items(scopes: tuple[str, ...]) -> tuple[Item, ...]:
-    """All that a token or a template allows; of a branch such as virtuozzo.* those that are known."""
+    """Return all methods that a token or a template allows; of a branch such as virtuozzo.* the known ones."""
     branches = [scope for scope in scopes if scope.startswith(PREFIX) and scope.endswith(".*")]
     known = [scope for scope in KNOWN if branches and not missing(branches, (scope,))]
     return tuple(item(scope) for scope in dict.fromkeys((*(each for each in scopes if each not in branches), *known)))
 
 
 def number(name: str) -> int:
-    """An id of 31 bits that a name has wherever it is listed: here, elsewhere, and in later versions."""
+    """Return an id of 31 bits, which is the same for a name in every list, process and version."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 
 
 def words(texts: Iterable[str]) -> tuple[str, ...]:
-    """The elements of lists: `a,b`, `a;b`, the JSON array ["a","b"], or as Python prints one: ['a', 'b']."""
+    """Return the elements of lists: `a,b`, `a;b`, the JSON array ["a","b"], or Python's ['a', 'b']."""
     bare = (text.strip().removeprefix("[").removesuffix("]").replace(";", ",") for text in texts)
     elements = (element.strip(" \t\r\n'\"") for text in bare for element in text.split(","))
     return tuple(dict.fromkeys(element for element in elements if element))

@@ -1,4 +1,4 @@
-"""Parameters of the Virtuozzo API's operations; one that is empty counts as one that is not there."""
+"""Parameters of the Virtuozzo API's operations; an empty one counts as omitted."""
 
 from typing import Annotated
 
@@ -22,14 +22,14 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What every change of a token takes."""
+    """The password that confirms a change of a token."""
 
-    password: Annotated[str, Meta(description="The password of the user who calls, or whose token does.")] = ""
+    password: Annotated[str, Meta(description="The password of the caller's user.")] = ""
     code: Code = ""
 
 
 class NewToken(Change, frozen=True, kw_only=True, rename="camel"):
-    """A token to be made; without a template and methods it allows nothing, without an expiry it never expires."""
+    """A new token; without a template and methods it allows nothing, without an expiry it never expires."""
 
     description: str = ""
     token_template: str = ""
@@ -38,12 +38,12 @@ class NewToken(Change, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def names_methods(self) -> bool:
-        """Whether methods are listed, or that there are none: `[]`."""
+        """Whether the request lists methods; `[]` is the empty list."""
         return any(self.api_list)
 
 
 class TokenChanges(NewToken, frozen=True, kw_only=True, rename="camel"):
-    """What to change; what is not given stays."""
+    """Changes; omitted parameters stay as they are."""
 
     id: str = ""
 
@@ -68,21 +68,21 @@ class TokensToSee(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Signin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who signs in."""
+    """A signin."""
 
-    login: Annotated[str, Meta(description="An e-mail address; of another account than the first: ACCOUNT/ADDRESS.")]
+    login: Annotated[str, Meta(description="An e-mail address; ACCOUNT/ADDRESS for another account.")]
     password: str
     code: Code = ""
 
 
 class SessionsToEnd(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Some sessions of the user who calls, or all of them."""
+    """Some or all sessions of the calling user."""
 
     ids: Ids = ()
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which methods: those whose name has this in it, in whatever letter case."""
+    """A part of the methods' names, in any letter case."""
 
     search: str = ""
-    sort_param: Annotated[str, Meta(description="What py-jelastic calls `search`.")] = ""
+    sort_param: Annotated[str, Meta(description="The name of `search` in py-jelastic.")] = ""

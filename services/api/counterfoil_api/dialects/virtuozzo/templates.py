@@ -1,4 +1,4 @@
-"""Templates: the sets of scopes of the account's catalogue; and the methods that a token may be given."""
+"""Templates, which are the scope sets of the account's catalogue, and the methods that a token may have."""
 
 from collections.abc import AsyncIterator
 from typing import Final, TypeVar
@@ -23,7 +23,7 @@ _PAGE: Final = 200
 
 @api.both("/users/authentication/rest/gettokenapilist", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,))
 async def get_token_api_list(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[Search]) -> PermissionsAnswer:
-    """List the methods that a token may be given: well-known ones, and those that the account's catalogue describes."""
+    """List the methods that a token may have: well-known ones, and those in the account's catalogue."""
     await within(tokens, asker, "users.authentication.GetTokenApiList", "scopes.read")
     described = [each.name or "" async for each in _all(tokens, asker.account, ("scope", Scope), prefix=PREFIX)]
     scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
@@ -37,7 +37,7 @@ async def get_token_api_list(tokens: Tokens, asker: Asker[Principal], *, fields:
     "/users/authentication/rest/gettokentemplates", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,)
 )
 async def get_token_templates(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> TemplatesAnswer:
-    """List the templates: the sets of scopes that the account's catalogue has."""
+    """List the templates: the scope sets of the account's catalogue."""
     await within(tokens, asker, "users.authentication.GetTokenTemplates", "scopes.read")
     return TemplatesAnswer(
         templates=[
@@ -48,15 +48,15 @@ async def get_token_templates(tokens: Tokens, asker: Asker[Principal], *, _: Fie
 
 
 async def template_named(tokens: Tokens, asker: Principal, name: str) -> ScopeSet:
-    """The template of this name, whatever its letter case. Raises BadScope."""
+    """Return the template of this name in any letter case. Raises BadScope."""
     async for each in _all(tokens, asker.account, ("scope_set", ScopeSet)):
         if (each.name or "").casefold() == name.casefold():
             return each
-    raise BadScope("There is no template of this name; gettokentemplates lists those there are.", field="tokenTemplate")
+    raise BadScope("No template has this name; gettokentemplates lists all.", field="tokenTemplate")
 
 
 async def _all(tokens: Tokens, account: UUID, kind: tuple[str, type[S]], *, prefix: str = "") -> AsyncIterator[S]:
-    """All of a kind in the catalogue, by name: those whose name begins so."""
+    """Yield what the catalogue has of a kind, in the order of names with this prefix."""
     after = prefix or None
     while page := await by_name(tokens.reading.pool, account, kind, after=after, limit=_PAGE):
         for each in page:
