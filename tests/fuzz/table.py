@@ -76,7 +76,7 @@ OURS: Final = {
     "counterfoil.core.trust:ends_of": "claims that a trusted issuer signed and `checked` has read before",
     **{
         f"counterfoil_api.dialects.canvus.streams:{name}": "an event that was sealed in our log"
-        for name in ("Subscription._began", "Subscription._changed", "_name_in")
+        for name in ("Subscription._created", "_name_in")
     },
     "counterfoil_api.dialects.canvus.sessions:_kind": "what is left of a token, by the database's time",
     "counterfoil_api.dialects.cloudflare.updates:_offset": "digits in a token's metadata, or it counts as none",

@@ -1,1 +1,1 @@
-"""What the handlers of our own API and of dialects have in common: issue, change, answer once, show names."""
+"""What the handlers of the native API and of dialects share: reading, writing, issuing, names of actors."""

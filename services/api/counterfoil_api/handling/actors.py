@@ -1,4 +1,4 @@
-"""By whom, in words: a token's number and name or a user's e-mail address beside the id, for who may see them."""
+"""Names of actors: a token's number and name or a user's e-mail address, for callers who may read them."""
 
 from collections.abc import Iterable, Mapping
 from uuid import UUID
@@ -14,20 +14,20 @@ Names = Mapping[UUID, Named]
 
 
 async def names(reading: Reading, asker: Principal, ids: Iterable[UUID]) -> Names:
-    """The tokens and users of the asker's account with these ids, as they are called now; one query for all of them.
+    """Return the present names of these tokens and users of the caller's account, in one query.
 
-    Each is known to who may look at it: the others are left out, like those that are gone.
+    Those that the caller may not read, or that do not exist, are omitted.
     """
     return visible(asker, await names_of(reading.pool, asker.account, ids))
 
 
 def visible(asker: Principal, found: Names) -> Names:
-    """Those of these that the asker may look at."""
+    """Return those that the caller may read."""
     return {each: named for each, named in found.items() if _shown(asker, each, named)}
 
 
 def actor_document(actor: Actor, known: Names) -> ActorDocument:
-    """Who did something, with what they are called; null where nobody is called so any more."""
+    """Return an actor with its name; null if it has none any more."""
     named = known.get(actor.id)
     if named is None or named.kind != actor.kind:
         return ActorDocument(kind=actor.kind, id=actor.id, number=None, name=None)
@@ -35,7 +35,7 @@ def actor_document(actor: Actor, known: Names) -> ActorDocument:
 
 
 def bare(actor: Actor) -> ActorDocument:
-    """Who did something, by the id alone."""
+    """Return an actor with the id alone."""
     return ActorDocument(kind=actor.kind, id=actor.id, number=UNSET, name=UNSET)
 
 

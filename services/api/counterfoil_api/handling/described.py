@@ -1,4 +1,4 @@
-"""Which scopes the account's catalogue describes: others are marked, and refused where the catalogue is closed."""
+"""Scopes that the account's catalogue does not describe: they are marked, or refused if the catalogue is closed."""
 
 from typing import NamedTuple
 
@@ -11,18 +11,18 @@ from counterfoil_api.handling.reading import Reading, own_account
 
 
 class Undescribed(NamedTuple):
-    """Scopes that the account's catalogue does not describe, and whether there is a catalogue at all."""
+    """Scopes that the account's catalogue does not describe, and whether the account has a catalogue."""
 
     scopes: tuple[str, ...]
     catalogue: bool
 
 
 async def undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...]) -> Undescribed:
-    """Which of these scopes the catalogue does not describe; ours are, and a branch describes what lies on it.
+    """Return which of a token's or user's scopes neither are native nor have a description, nor a branch that has one.
 
-    They are those of one token or user: beyond as many as one may have, which are refused anyway, nothing is asked.
+    Scopes beyond the allowed number are refused later, so they are not looked up.
     """
-    # What is no scope at all is refused by the core, and never taken apart here.
+    # The core refuses malformed scopes later.
     foreign = tuple(scope for scope in dict.fromkeys(scopes) if scope not in KNOWN and well_formed(scope))[:SCOPE_LIMIT]
     if not foreign:
         return Undescribed((), catalogue=False)
@@ -34,6 +34,6 @@ async def undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...
 
 
 async def refuse_undescribed(reading: Reading, asker: Principal, scopes: tuple[str, ...]) -> None:
-    """Raise BeyondPolicy for what a closed catalogue does not describe, where the door does not ask for it."""
+    """Raise BeyondPolicy for scopes that a closed catalogue does not describe, where the door does not check it."""
     if lacking := (await undescribed(reading, asker, scopes)).scopes:
         (await own_account(reading, asker)).policy.refuse_undescribed(lacking)

@@ -1,1 +1,1 @@
-"""The account: its policy, its catalogue of scopes, further accounts, and who has read what."""
+"""The account: its policy, its catalogue of scopes, further accounts, quotas, and the lists of reads and attempts."""

@@ -1,4 +1,4 @@
-"""What happened in the account beside its tokens: its policy, its users, its catalogue, and its jobs."""
+"""Events of the account without those of tokens: of its policy, users, catalogue and bulk revocations."""
 
 from datetime import datetime
 from typing import Final
@@ -30,7 +30,7 @@ from counterfoil_api.operations.reading import Asker, Query
 api = Api("audit", OURS)
 
 _MOST_FOLDED: Final = 1_000
-"""Of a subject with more events than these, it is not told what each one changed."""
+"""For a subject with more events than these, the list has no changes of fields."""
 _SAID_OF_PEOPLE: Final = frozenset({"name"})
 
 
@@ -45,10 +45,10 @@ class AccountEventQuery(PeriodQuery, frozen=True, kw_only=True):
 async def list_account_events(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[AccountEventQuery]
 ) -> AccountEventPage:
-    """List what happened in the account beside its tokens, the newest first: who changed what, from what to what.
+    """List the events of the account except those of tokens, the newest first, with old and new values.
 
-    That is the account's name, policy and ended secrets, its users, its catalogue of scopes, and its bulk revocations.
-    E-mail addresses and reasons that were given about users are shown to who may see users.
+    They concern the account's name, policy and ended secrets, its users, its catalogue of scopes, and its bulk
+    revocations. E-mail addresses, and reasons stated about users, need the scope to read users.
     """
     need(asker, "audit.read")
     question = ["account events", query.since, query.until]

@@ -1,4 +1,4 @@
-"""The asker's own account: its policy, and the end of all its secrets at once."""
+"""The caller's account: its policy, and the end of all its secrets."""
 
 from msgspec import UNSET
 
@@ -26,7 +26,7 @@ api = Api("accounts", OURS)
 
 @api.get("/v1/account", scope="account.read")
 async def get_account(reading: Reading, asker: Asker[Principal]) -> Tagged[AccountDocument]:
-    """Look at the account that you are in."""
+    """Read your account."""
     need(asker, "account.read")
     account = await own_account(reading, asker)
     return Tagged(account_document(account), account.revision)
@@ -50,7 +50,7 @@ async def update_account(
 ) -> Tagged[AccountDocument]:
     """Change the account's name or its policy.
 
-    Networks that you are not in yourself are refused, unless you say that you mean it.
+    Networks without your own address are refused, unless you set `shut_me_out`.
     """
     asker = await callers.authenticate(approach)
     need(asker, "account.update")
@@ -71,9 +71,9 @@ async def update_account(
 async def end_secrets(
     writing: Writing, asker: Asker[Principal], *, body: Body[Revocation], key: IdempotencyKey
 ) -> Tagged[AccountDocument]:
-    """End every secret and every bearer of the account at once, also your own.
+    """End every secret and every bearer token of the account at once, your own included.
 
-    Tokens stay as they are, and may be given new secrets by rotating them; users log in as before.
+    Tokens stay as they are, and get new secrets by rotation; users log in as before.
     """
     need(asker, "account.end_secrets")
     command = EndSecrets(account=asker.account, id=asker.account, by=asker, reason=body.reason)
@@ -86,14 +86,14 @@ async def _changed(writing: Writing, command: SubjectCommand, key: Retry | None)
 
 
 def shown(outcome: Outcome) -> AccountDocument:
-    """How the account is answered that a command ended in."""
+    """Return the document of the account after a command."""
     if not isinstance(outcome.state, Account):
         raise TypeError("an account command ends in an account")
     return account_document(outcome.state)
 
 
 def account_document(account: Account) -> AccountDocument:
-    """How an account is shown."""
+    """Return the document of an account."""
     policy = account.policy
     notices = None if policy.thresholds is None else tuple(spelt(threshold) for threshold in policy.thresholds)
     return AccountDocument(

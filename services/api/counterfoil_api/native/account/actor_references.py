@@ -1,4 +1,4 @@
-"""References to a user or a token of the account, by which lists of reads and attempts are filtered."""
+"""References to a user or a token of the account, as filters of reads and attempts."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -24,7 +24,7 @@ _NOBODY: Final = "This account has no such user or token; name one by an id, or 
 
 
 async def actor_meant(reading: Reading, asker: Principal, ref: str, *, field: str, **where: str) -> UUID:
-    """The id of the user or token that is meant. Raises UnknownUser if nobody is, BadReference for what names none."""
+    """Return the id of the named user or token. Raises UnknownUser if there is none, BadReference for no reference."""
     if ref.isdigit():
         raise UnknownUser(
             f"{ref[:20]} may be a user or a token; write user:{ref[:20]} or token:{ref[:20]}.", field=field, **where

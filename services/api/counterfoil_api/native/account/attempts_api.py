@@ -1,4 +1,4 @@
-"""What was tried in vain: the failures that concern an account, by the minute."""
+"""Failed attempts on an account, by the minute."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -30,11 +30,11 @@ KINDS: Final = sorted(
     {"login-failed", "rate-limited", kind_of(SecretTaken()).name}
     | {kind.name for refusal, kind in PROBLEMS.items() if issubclass(refusal, Denied | Forbidden)}
 )
-"""What can be tried in vain on an account."""
+"""The kinds of failed attempts."""
 
 
 class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
-    """Attempts of every kind, or of one; about everybody, or one user or token."""
+    """A filter of attempts by kind, and by user or token."""
 
     kind: Annotated[str, Meta(max_length=40, extra_json_schema={"enum": KINDS})] | None = None
     subject: ActorRef | None = None
@@ -44,10 +44,10 @@ class AttemptQuery(PeriodQuery, frozen=True, kw_only=True):
 
 @api.get("/v1/attempts", scope="audit.read")
 async def list_attempts(reading: Reading, asker: Asker[Principal], *, query: Query[AttemptQuery]) -> AttemptPage:
-    """List what was tried in vain on the account, the latest first.
+    """List failed attempts on the account, the latest first.
 
-    Each row counts one kind of failure of one token or user within a minute. Rows are a second late and are kept for 90
-    days. What belongs to no account, such as unknown secrets, is in no account's list.
+    Each row counts one kind of failure of one token or user within a minute. Rows appear after a second and are kept
+    for 90 days. Failures that belong to no account, such as unknown secrets, are in no list.
     """
     need(asker, "audit.read")
     if query.kind is not None and query.kind not in KINDS:

@@ -1,4 +1,4 @@
-"""The sets of scopes that come with Counterfoil."""
+"""The built-in sets of scopes."""
 
 from typing import Final
 
@@ -7,13 +7,13 @@ from counterfoil.core.subjects.user_events import ROLE_SCOPES
 SETS: Final = {
     name: (name, sentence, held)
     for name, sentence, held in (
-        ("verifier", "For a gateway that asks whether what it was shown is good.", ("tokens.introspect",)),
-        ("issuer", "For a service that hands out tokens and looks after them.",
+        ("verifier", "For a gateway that verifies the credentials of its clients.", ("tokens.introspect",)),
+        ("issuer", "For a service that issues and manages tokens.",
          ("tokens.create", "tokens.read", "tokens.renew", "tokens.rotate", "tokens.revoke")),
-        ("reader", "For whoever only looks.", ("tokens.read", "alerts.read", "account.read", "scopes.read")),
-        ("operator", "What the role of that name may do.", ROLE_SCOPES["operator"]),
-        ("auditor", "What the role of that name may do.", ROLE_SCOPES["auditor"]),
-        ("member", "What the role of that name may do.", ROLE_SCOPES["member"]),
+        ("reader", "For callers that only read.", ("tokens.read", "alerts.read", "account.read", "scopes.read")),
+        ("operator", "The scopes of the role with this name.", ROLE_SCOPES["operator"]),
+        ("auditor", "The scopes of the role with this name.", ROLE_SCOPES["auditor"]),
+        ("member", "The scopes of the role with this name.", ROLE_SCOPES["member"]),
     )
 }  # fmt: skip
-"""Name, sentence and scopes of each set."""
+"""The name, the description and the scopes of each set."""

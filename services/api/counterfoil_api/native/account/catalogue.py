@@ -1,4 +1,4 @@
-"""The account's catalogue of scopes, and sets of scopes that are granted together."""
+"""The account's catalogue of scopes, and its scope sets."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -61,9 +61,9 @@ async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query
 async def describe_scope(
     writing: Writing, asker: Asker[Principal], *, scope: ScopeName, body: Body[ScopeGiven], if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
-    """Say what a scope means.
+    """Describe a scope.
 
-    The catalogue describes; it neither grants a scope nor keeps one from being granted.
+    A description neither grants a scope nor prevents a grant.
     """
     need(asker, "scopes.update")
     command = core.DescribeScope(
@@ -77,7 +77,7 @@ async def describe_scope(
 async def forget_scope(
     writing: Writing, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
-    """Take a scope out of the catalogue; who holds it still does."""
+    """Remove a scope from the catalogue; tokens and users keep it."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope", scope)
     command = core.ForgetScope(account=asker.account, id=subject, by=asker, revisions=if_match)
@@ -86,7 +86,7 @@ async def forget_scope(
 
 @api.get("/v1/scope-sets", instead_of=("GET /v1/scope-sets/{name}",), scope="scopes.read")
 async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Query[CatalogueQuery]) -> SetPage:
-    """List the sets of scopes that are granted together."""
+    """List the scope sets."""
     need(asker, "scopes.read")
     after = _after(reading, asker, "sets", query)
     found = await by_name(reading.pool, asker.account, ("scope_set", core.ScopeSet), after=after, limit=query.limit + 1)
@@ -113,10 +113,10 @@ async def compose_scope_set(
     body: Body[SetGiven],
     if_match: IfMatch,
 ) -> Tagged[SetDocument]:
-    """Put scopes together under a name, to be granted by it; what was granted by it before stays as it is.
+    """Define a set of scopes, to grant them by its name; earlier grants stay as they are.
 
-    Others issue tokens by the set, so whoever changes it holds all that is in it, before and after: `own.…` scopes with
-    power over everybody's tokens. The names of roles, of built-in sets and of Counterfoil's scopes are reserved.
+    Others issue tokens with the set, so the caller needs every scope that it has before and after the change; for
+    `own.…` scopes the scope over all tokens. The names of roles, built-in sets and native scopes are reserved.
     """
     need(asker, "scopes.update")
     name = normal(name)
@@ -132,7 +132,7 @@ async def compose_scope_set(
 async def forget_scope_set(
     writing: Writing, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
-    """Take a set out of the catalogue; whoever does so holds all that is in it."""
+    """Remove a scope set; the caller needs all its scopes."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope_set", normal(name))
     command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=if_match)
@@ -140,7 +140,7 @@ async def forget_scope_set(
 
 
 async def expanded(reading: Reading, asker: Principal, scopes: tuple[str, ...], sets: Iterable[str]) -> tuple[str, ...]:
-    """The scopes, and those of the named sets; a set that is not there is refused, never just empty."""
+    """Return these scopes and those of the named sets. Raises BadScope for an unknown set."""
     wanted = dict.fromkeys(map(normal, sets))
     if not wanted:
         return scopes

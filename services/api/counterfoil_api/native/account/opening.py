@@ -1,4 +1,4 @@
-"""Opening further accounts, each a tenant of its own, and listing those that were opened."""
+"""Opens further accounts, which are tenants of their own, and lists them."""
 
 from datetime import datetime
 from typing import Annotated
@@ -33,14 +33,14 @@ api = Api("accounts", OURS)
 
 
 class FirstAdministrator(Given, frozen=True, kw_only=True):
-    """Who will look after the new account; they should change the password at once."""
+    """The first administrator of the new account, who should change the password at once."""
 
     email: Annotated[str, Meta(max_length=255)]
     password: Annotated[str, Meta(max_length=1_024)]
 
 
 class NewAccount(Given, frozen=True, kw_only=True):
-    """An account to be opened, with its first administrator."""
+    """A new account with its first administrator."""
 
     name: Name
     administrator: FirstAdministrator
@@ -54,7 +54,7 @@ class AccountQuery(Given, frozen=True, kw_only=True):
 
 
 class AccountPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Your account and those that it opened, in the order in which they came to be."""
+    """Your account and those that it opened, the oldest first."""
 
     items: list[AccountDocument]
     next_cursor: str | None
@@ -98,14 +98,14 @@ async def create_account(
     body: Body[NewAccount],
     key: IdempotencyKey,
 ) -> Made[AccountDocument]:
-    """Open an account beside yours, with its first administrator.
+    """Open another account with its first administrator.
 
-    It is a tenant of its own: nothing of yours reaches into it. Its users log in as `ACCOUNT/ADDRESS`: its id, a slash
-    and their e-mail address, which may be somebody else's in another account. Only an account that was founded on the
-    server opens others, and who may do so only for a time opens none.
+    It is a tenant of its own: none of your tokens and users has access to it. Its users log in as `ACCOUNT/ADDRESS`:
+    its id, a slash and their e-mail address, which may belong to another user in another account. Only an account that
+    was created on the server may open others, and the caller's credentials must not expire.
     """
     need(asker, "accounts.create")
-    refuse_passing(asker)  # its administrator outlives every token that expires, and logs in from anywhere
+    refuse_passing(asker)  # its administrator outlives expiring credentials, and logs in from any network
     if (await own_account(reading, asker)).parent is not None:
         raise BeyondCaller(
             "Only an account that was created on the server (`counterfoil account create`) may open others."
@@ -118,7 +118,7 @@ async def create_account(
         account=account, id=user, by=replace(SYSTEM, account=account), number=1,
         email=first.email, role="administrator", password_hash=hashed,
     )  # fmt: skip
-    # Together, so that no account is left behind without anybody in it.
+    # In one transaction, so that no account remains without an administrator.
     both = AllOrNothing((opened, administrator))
     made = await writing.reply(both, key, shown, kind=AccountDocument, holds_secret=False)
     return Made(made, made.revision, "/v1/account")

@@ -1,4 +1,4 @@
-"""Quotas of owners: how often all of an owner's tokens may be used, and how many of them may live."""
+"""Quotas of owners: limits of the uses and of the number of all tokens of an owner."""
 
 from typing import Annotated
 from uuid import UUID
@@ -37,7 +37,7 @@ KIND = "owner_quota"
 OwnerType = Annotated[str, path_type("What the owner is.", "^(user|application|service)$", "service")]
 OwnerId = Annotated[
     str,
-    path_type("The owner's id; a user's number or e-mail address, too.", "^[^/]{1,255}$", "billing"),
+    path_type("The owner's id; for a user also the number or the e-mail address.", "^[^/]{1,255}$", "billing"),
     Refuses((BadReference, BadOwner, UnknownUser)),
 ]
 
@@ -70,7 +70,7 @@ async def list_owner_quotas(reading: Reading, asker: Asker[Principal], *, query:
 async def get_owner_quota(
     reading: Reading, asker: Asker[Principal], *, owner_type: OwnerType, owner_id: OwnerId
 ) -> Tagged[QuotaDocument]:
-    """Show an owner's quota."""
+    """Read an owner's quota."""
     need(asker, "account.read")
     owner = await _owner(reading, asker, owner_type, owner_id)
     found = await those(reading.pool, asker.account, [_subject(asker, owner)], QuotaOfOwner)
@@ -98,12 +98,12 @@ async def set_owner_quota(
     body: Body[QuotaGiven],
     if_match: IfMatch,
 ) -> Tagged[QuotaDocument]:
-    """Give an owner a quota, in place of any other.
+    """Set an owner's quota, in place of an earlier one.
 
-    `rate_limit` and `max_uses` count the uses of all the owner's tokens and their bearers together, beside the limits
-    of each token. `max_tokens` limits how many of them live: one more is neither issued, cloned nor imported, and no
-    expired one is renewed (409 `owner-quota-exceeded`). Tokens beyond a new quota live on. A user's own password is no
-    token, and logins are not counted.
+    `rate_limit` and `max_uses` count the uses of all the owner's tokens and their bearer tokens together, in addition
+    to the limits of each token. `max_tokens` limits how many are valid: one more is neither issued, cloned nor
+    imported, and no expired one is renewed (409 `owner-quota-exceeded`). Tokens beyond a new quota stay valid. Logins
+    are sessions, and do not count; nor do requests with a user's password.
     """
     need(asker, "account.update")
     owner = await _owner(reading, asker, owner_type, owner_id)
@@ -129,7 +129,7 @@ async def lift_owner_quota(
     owner_id: OwnerId,
     if_match: IfMatch,
 ) -> Tagged[QuotaDocument]:
-    """Take an owner's quota away. Uses that were counted stay counted, for another quota with `max_uses`."""
+    """Remove an owner's quota. A later quota with `max_uses` includes the uses counted so far."""
     need(asker, "account.update")
     owner = await _owner(reading, asker, owner_type, owner_id)
     command = LiftQuota(account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner)

@@ -1,4 +1,4 @@
-"""Since when and until when: the time filters of what auditors list."""
+"""The time filters `since` and `until` of lists for auditors."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,19 +11,19 @@ from counterfoil.postgres.periods import Period
 from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.native.tokens.filters import moment
 
-Since = Annotated[Ago, Meta(description=f"From then on. {MEANING} 7d is seven days ago.")]
-Until = Annotated[Ago, Meta(description=f"Up to but without then. {MEANING} 7d is seven days ago.")]
+Since = Annotated[Ago, Meta(description=f"From this time on. {MEANING} 7d is seven days ago.")]
+Until = Annotated[Ago, Meta(description=f"Before this time. {MEANING} 7d is seven days ago.")]
 
 
 class PeriodQuery(Given, frozen=True, kw_only=True):
-    """From a moment on, up to but without another."""
+    """A half-open period: from `since` on, before `until`."""
 
     since: Since | None = None
     until: Until | None = None
 
 
 def period_of(query: PeriodQuery) -> Period:
-    """The period that is meant, or InvalidRequest for what is no moment or ends before it begins."""
+    """Return the requested period. Raises InvalidRequest for an invalid time, or an end before the beginning."""
     since = None if query.since is None else moment(query.since, where="query", field="since")
     until = None if query.until is None else moment(query.until, where="query", field="until")
     if isinstance(since, datetime) and isinstance(until, datetime) and since >= until:

@@ -1,4 +1,4 @@
-"""Reads: who looked at tokens that are not their own, and at the log."""
+"""Reads of others' tokens and of the log."""
 
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ api = Api("audit", OURS)
 
 
 class ReadQuery(PeriodQuery, frozen=True, kw_only=True):
-    """Everybody's reads, or those of one reader."""
+    """A filter of reads by reader."""
 
     reader: ActorRef | None = None
     limit: Limit = 50
@@ -40,9 +40,9 @@ async def list_reads(
 ) -> ReadPage:
     """List who has read what, the newest first.
 
-    Reading the log, a past state or this list is an event before it is answered; lists and look-ups are counted and
-    become one within about a second. Nobody's look at their own tokens is an event. Of `/v1/events` the first read of
-    an hour is an event before it is answered, and the rest of the hour becomes one when it is over.
+    A read of the log, of a past state or of this list is logged before the answer; lists and reads of tokens are
+    counted and logged within about a second. Reads of one's own tokens are not logged. For `/v1/events` the first read
+    of an hour is logged before the answer, and the others of the hour together at its end.
     """
     need(asker, "audit.read")
     reader = None if query.reader is None else await actor_meant(reading, asker, query.reader, field="reader")

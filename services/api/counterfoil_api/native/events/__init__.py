@@ -1,1 +1,1 @@
-"""The sealed log over HTTP: all that happened in an account, in one order, from any position on."""
+"""The sealed log over HTTP: every event of an account, in one order, from any position on."""

@@ -1,4 +1,4 @@
-"""What readers of the log ask for, and the lines and pages that they get."""
+"""Requests of the log, and its lines and pages."""
 
 from typing import Annotated, Final, Literal
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""The log as it grows: an answer that does not end while its reader reads and is let in."""
+"""The growing log: an answer that ends only when its reader leaves or loses access."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _MEDIA_TYPES: Final[Mapping[Form, str]] = {"ndjson": NDJSON, "sse": EVENT_STREAM
 
 
 def live_form(query: LogQuery, media_type: str) -> Form | None:
-    """Return the form of the live stream that is asked for, if one is."""
+    """Return the form of the requested live stream; None if the request asks for none."""
     form: Form | None = "sse" if media_type == EVENT_STREAM else "ndjson" if query.follow == "true" else None
     if form is not None and query.limit is not None:
         raise InvalidRequest(
@@ -32,12 +32,12 @@ def live_form(query: LogQuery, media_type: str) -> Form | None:
 
 
 def resumed(query: LogQuery, last_event_id: str) -> LogQuery:
-    """Return the query of a reader who goes on after the last event that they have seen, if they say which."""
+    """Return the query that continues after the reader's last event, if the reader states it."""
     if not last_event_id:
         return query
     if _POSITION.fullmatch(last_event_id) is None:
         raise InvalidRequest(
-            "Last-Event-ID is the position of the last event that was seen, such as 17.",
+            "Last-Event-ID has to be the position of the last event that you received, such as 17.",
             where="header", field="Last-Event-ID",
         )  # fmt: skip
     return replace(query, after=last_event_id)
@@ -59,5 +59,5 @@ async def follow(
     except BaseException:
         await stream.aclose()
         raise
-    # nginx would keep what it is sent until there is more of it.
+    # Otherwise nginx buffers the stream.
     return Streamed(_MEDIA_TYPES[form], stream, {**headers, "X-Accel-Buffering": "no"})

@@ -1,4 +1,4 @@
-"""A request of the log: who reads which log from where on, what of it they want, and what of it they see."""
+"""A request of the log: its reader, the log, the position, the filter, and what the reader may see."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,39 +30,39 @@ _FILTERS: Final = ("token", "user", "subject", "kind", "type", "actor", "since",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRequest:
-    """One request, as it was when it began."""
+    """One request, with the state of the log at its beginning."""
 
     asker: Principal
     account: UUID | None
-    """Whose log; None is that of all accounts, which has positions of its own."""
+    """The account of the log; None is the log of all accounts, which has positions of its own."""
     after: int
     head: int
-    """Where the log ended when the request began."""
+    """The end of the log when the request began."""
     wanted: LogFilter
     sight: Sight
     filters: tuple[str, ...]
     """The names of the filters in use."""
     tokens: tuple[UUID, ...]
-    """Those that were asked for by name."""
+    """The requested kinds of subjects."""
 
     async def window(self, reading: Reading, *, after: int, limit: int) -> Window:
-        """Read on."""
+        """Read the next events."""
         return await window(reading.pool, self.account, after=after, until=self.head, filter=self.wanted, limit=limit)
 
     async def tell(self, access_log: AccessLog, *, last: int, shown: int = 0) -> None:
-        """Have it in the log that this is read, before anything is shown."""
+        """Log this read before the answer begins."""
         await access_log.tell_log(
             self.asker, first=self.after + 1, last=last, shown=shown, filters=self.filters, tokens=self.tokens,
             whole=self.account is None,
         )  # fmt: skip
 
     def note(self, access_log: AccessLog, *, first: int, last: int, shown: int) -> None:
-        """Count what was shown since."""
+        """Count what the answer contains."""
         access_log.note_log(self.asker, first=first, last=last, shown=shown, whole=self.account is None)
 
 
 async def request_of(reading: Reading, settings: Settings, asker: Principal, query: LogQuery) -> LogRequest:
-    """What is asked for, or the refusal that says why it is not read."""
+    """Return the request of this query, or raise its refusal."""
     need(asker, "audit.read")
     if query.accounts and asker.account != settings.operator_account:
         raise OperatorOnly
@@ -102,13 +102,11 @@ def _refuse_unknown(given: Iterable[str], known: Iterable[str], *, field: str) -
     for each in given:
         if each not in known:
             words = ", ".join(sorted(known))
-            raise InvalidRequest(
-                f"`{field}` is a word that no event has; it has to be one of {words}.", where="query", field=field
-            )
+            raise InvalidRequest(f"`{field}` must be one of {words}.", where="query", field=field)
 
 
 def _fixed(moment: Moment | None, now: datetime, *, field: str) -> datetime | None:
-    """The moment that is meant, as of the beginning: so long ago, for a duration."""
+    """Return the requested time; a duration means so long before the request."""
     if moment is None or isinstance(moment, datetime):
         return moment
     try:
@@ -133,7 +131,7 @@ async def _subject(reading: Reading, asker: Principal, query: LogQuery) -> UUID 
 
 
 async def _meant(reading: Reading, asker: Principal, query: LogQuery, ref: str, *, field: str) -> UUID:
-    """The id of the token or the user that a filter names; across accounts only an id is a name."""
+    """Return the id of the token or user that a filter names; across accounts only ids are allowed."""
     if query.accounts is None:
         return await actor_meant(reading, asker, ref if field == "actor" else f"{field}:{ref}", field=field)
     try:

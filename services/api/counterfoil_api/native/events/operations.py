@@ -48,16 +48,16 @@ async def read_log(
     """Read the log: everything that happened in the account, in one order, from any position on.
 
     Positions count from 1 without a gap, and never change. The order is causal: the events of one subject are in order,
-    and an event comes after all that its cause could see. Without `limit` the answer is NDJSON, one line an event, up
-    to `Log-Head`; its last line is at that position, `{"position":N}` alone where a filter hides the event there. An
-    answer that breaks off is resumed after the position of its last whole line. With `limit`, or with
-    `Accept: application/json`, it is one page. To read it is an event itself, at most one an hour and reader.
+    and an event follows all events that its cause could see. Without `limit` the answer is NDJSON, one line an event,
+    up to `Log-Head`; its last line has that position, as `{"position":N}` if the filter hides the event. After an
+    incomplete answer, continue after the position of the last complete line. With `limit`, or with
+    `Accept: application/json`, the answer is one page. Reads are logged, at most one an hour and reader.
 
     With `follow=true` the NDJSON does not end at the head, and with `Accept: text/event-stream` the answer is
-    Server-Sent Events, each with its position as id and a line as data. What is sealed is sent at once. Every five
-    seconds in which nothing is sent, `{"position":N}`, or a comment and an id, says that everything up to N was looked
-    at. When the credential ends, the last line is `{"end":"credential-ended"}`, or an event `end`; any other end is a
-    reason to come again with the last position.
+    Server-Sent Events, each with its position as id and a line as data. Sealed events are sent at once. After five
+    seconds without an event, `{"position":N}`, or a comment and an id, says that everything up to N was examined. When
+    the credential ends, the last line is `{"end":"credential-ended"}`, or an event `end`; after any other end, connect
+    again with the last position.
     """
     media_type = preferred(headers.accept, (NDJSON, JSON, EVENT_STREAM))
     form = live_form(query, media_type)

@@ -1,4 +1,4 @@
-"""What is in the log already: a page of it, or all of it line by line."""
+"""The present log: a page of it, or all of it line by line."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,17 +15,17 @@ from counterfoil_api.native.events.log_request import LogRequest
 
 _WINDOW: Final = 1_000
 _CHUNK: Final = 100
-"""Events that are written together: some 64 KB."""
+"""Events that are sent together: some 64 KB."""
 _PATIENCE_SECONDS: Final = 2.0
-"""How long a page looks for what a filter hides. It may be empty then, and still lead on."""
+"""How long a page searches for events of its filter. It may be empty, and still lead to the next page."""
 _LOOK_SECONDS: Final = 1.5
-"""Between two looks at the caller."""
+"""Between two checks of the caller."""
 _SILENCE_SECONDS: Final = 5.0
-"""How long a reader hears nothing while a filter hides everything."""
+"""The longest silence while a filter hides everything."""
 
 
 async def page(reading: Reading, access_log: AccessLog, request: LogRequest, limit: int) -> LogPage:
-    """At most so many events; where they are hard to find, fewer, and how far the search came."""
+    """Return at most `limit` events; fewer after a long search, with the position that it reached."""
     until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     events: list[SealedEvent] = []
     after = request.after
@@ -42,9 +42,9 @@ async def page(reading: Reading, access_log: AccessLog, request: LogRequest, lim
 async def replay(
     reading: Reading, streams: Streams, access_log: AccessLog, request: LogRequest, caller: HeldCaller
 ) -> AsyncGenerator[bytes, None]:
-    """Everything up to the head, in chunks of lines. The last line is always at the head, whatever a filter hides.
+    """Yield everything up to the head, in chunks of lines. The last line is at the head, whatever a filter hides.
 
-    A log may take minutes to read: it breaks off when the caller would be let in no more, or when the process ends.
+    A log may take minutes to read: the answer breaks off when the caller loses access, or when the process ends.
     """
     loop = asyncio.get_running_loop()
     after, told = request.after, request.after

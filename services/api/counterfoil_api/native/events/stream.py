@@ -1,4 +1,4 @@
-"""One live stream of the log: what its reader gets, from a position on."""
+"""One live stream of the log from a position on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Stream(LiveStream):
         return feed.piece_after(self._position, self._shape)
 
     async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
-        # Of a long window the first piece: the rest is read again, rather than kept for a reader who may not read.
+        # Only the first piece of a long window: the rest is read again, not kept for a reader who may be slow.
         return next(iter(pieces_of(events, reached, self._shape)))
 
     def _keep_alive(self) -> bytes:

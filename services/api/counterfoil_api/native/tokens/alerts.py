@@ -1,4 +1,4 @@
-"""Alerts: what operators must hear of before it breaks."""
+"""Alerts: expiries that operators must know before something breaks."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -29,7 +29,7 @@ Window = Annotated[Span, Meta(description="How far ahead, such as 7d.")]
 
 
 class AlertQuery(Given, frozen=True, kw_only=True):
-    """A page at a time: of the announced expiries, or of all `within` a window."""
+    """A page of the announced expiries, or of all `within` a window."""
 
     within: Window | None = None
     creator: ActorRef | None = None
@@ -41,19 +41,18 @@ class AlertQuery(Given, frozen=True, kw_only=True):
 async def list_alerts(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[AlertQuery]
 ) -> AlertPage:
-    """List expiries that were announced or have come, or those of the tokens within the asker's reach.
+    """List announced and past expiries of the tokens that the caller may reach.
 
     With `within`, list every token that is not revoked and expires in that window, or has expired within the last 30
-    days, whether or not a notice was raised. The most pressing come first: by notice, or with `within` by whether they
-    have expired or do so within a day, 7, 30, 90 days or later; among these the token that is used most. An alert goes
-    away when its token is renewed or revoked, and 30 days after the expiry. With `creator`, only those of tokens that
-    this user or token made.
+    days, with or without a notice. The most urgent come first: by notice, or with `within` by expiry (past, within a
+    day, 7, 30, 90 days, later), then the most used token. An alert ends when its token is renewed or revoked, and 30
+    days after the expiry. With `creator`, list only tokens that this user or token created.
     """
     reach = _reach(asker)
     creator = await creator_meant(reading, asker, query.creator, within=reach, where="query")
     question = [_QUESTION, reach, query.within, creator]
     place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
-    # All pages of a window are of the moment in which the first was asked for.
+    # All pages of a window show the time of the first page.
     at = await database_time(reading.pool) if place is None else datetime.fromisoformat(str(place[-1]))
     if query.within is None:
         alerts = await alerts_of(
@@ -84,7 +83,7 @@ def _length(window: str) -> timedelta:
 
 
 def _reach(asker: Principal) -> Owner | None:
-    """Whose alerts: everybody's (None), or those of the asker's own tokens, which `own.read` shows anyway."""
+    """Return the owner whose alerts the caller may read; None means every owner."""
     if asker.owner is None or asker.lacks("own.read") or not asker.lacks("alerts.read"):
         need(asker, "alerts.read")
         return None

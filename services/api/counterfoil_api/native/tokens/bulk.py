@@ -1,4 +1,4 @@
-"""Bulk revocation: look at what a filter finds, have exactly that revoked by a job, watch it, cancel it."""
+"""Bulk revocation: plan what a filter finds, let a job revoke exactly that, watch it, cancel it."""
 
 import re
 from datetime import datetime
@@ -73,12 +73,12 @@ _SCOPE: Final = "tokens.revoke"
 async def plan_revocation(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, body: Body[PlanRequest]
 ) -> PlanDocument:
-    """Look at what a bulk revocation would revoke, and at what would break; nothing is changed.
+    """Show what a bulk revocation would revoke, and what would break; nothing changes.
 
-    The plan that is answered stands for exactly these tokens with the secrets that they have. It changes when a token
-    comes, goes or is rotated, or begins or ceases to fit the filter. Being used, renamed, suspended or renewed changes
-    nothing else. With `with_children` it stands for what these tokens made as well, at any depth: of other owners than
-    the caller may end, they are counted and left alone.
+    The returned plan stands for exactly these tokens with their current secrets. It changes when a token is added,
+    removed or rotated, or when the filter matches other tokens; not when one is used, renamed, suspended or renewed.
+    With `with_children` it includes the tokens that these created, at any depth; those of owners that the caller may
+    not revoke for are counted and skipped.
     """
     wanted, children = await _wanted(reading, asker, body.filter), _children(asker, body.filter)
     async with reading.turn():
@@ -100,11 +100,11 @@ async def plan_revocation(
 async def revoke_many(
     reading: Reading, writing: Writing, asker: Asker[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
 ) -> Made[JobDocument]:
-    """Have all tokens of a plan revoked by a job, if they are still exactly those.
+    """Let a job revoke all tokens of a plan, if the plan is still the same.
 
-    The answer says that it was accepted: from then on it goes on to its end, whatever becomes of processes, or of
-    whoever asked for it. Each token's log tells of the job and the reason. With `with_children` it goes on to what they
-    made in the meantime, and is finished when nothing of it is left.
+    Once accepted, the job runs to its end, whatever happens to processes or to the caller. Each token's events name the
+    job and the reason. With `with_children` the job also revokes what these tokens create in the meantime, and ends
+    when nothing is left.
     """
     wanted, reason = await _wanted(reading, asker, body.filter), checked_reason(body.reason)
     children = _children(asker, body.filter)
@@ -124,7 +124,7 @@ async def revoke_many(
 
 @api.get("/v1/revocations", scope=_SCOPE)
 async def list_revocations(reading: Reading, asker: Asker[Principal], *, query: Query[JobQuery]) -> JobPage:
-    """List bulk revocations, the latest first; who may revoke their own tokens alone sees those that they asked for."""
+    """List bulk revocations, the latest first; a caller with `own.revoke` alone sees the ones that they requested."""
     creator = None if reach(asker, _SCOPE) is None else asker.actor.id
     place: Any = None if query.cursor is None else reading.cursors.place(asker.account, "jobs", query.cursor)
     before = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
@@ -137,7 +137,7 @@ async def list_revocations(reading: Reading, asker: Asker[Principal], *, query: 
 
 @api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(NotFound, BadReference))
 async def get_revocation(reading: Reading, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
-    """Look at how far a bulk revocation is."""
+    """Read the progress of a bulk revocation."""
     found = await _permitted(reading, asker, job)
     return Tagged(await _shown(reading, found), found.revision)
 
@@ -151,10 +151,9 @@ async def get_revocation(reading: Reading, asker: Asker[Principal], *, job: JobR
 async def cancel_revocation(
     reading: Reading, writing: Writing, asker: Asker[Principal], *, job: JobRef, _: Body[Resumption], if_match: IfMatch
 ) -> Tagged[JobDocument]:
-    """Leave the rest of the tokens as they are; those that were revoked stay so.
+    """Cancel a bulk revocation: the remaining tokens stay valid, revoked ones stay revoked.
 
-    What a worker has in hand at this moment, some hundred tokens, is still revoked. Of a job that is over nothing is
-    changed.
+    A worker still revokes its current batch of some hundred tokens. A finished job does not change.
     """
     found = await _permitted(reading, asker, job)
     command = CancelBulkRevocation(account=asker.account, id=found.id, by=asker, revisions=if_match)
@@ -176,10 +175,9 @@ def _children(asker: Principal, given: Selection) -> Children | None:
 
 
 async def _job_id(reading: Reading, writing: Writing, asker: Principal, key: Retry | None) -> UUID:
-    """One job for each request under an Idempotency-Key; without a key always another one.
+    """Return the job's id: the same for retries under an Idempotency-Key, otherwise a new one.
 
-    Another request under the same key is KeyReused before anything is looked at. Nor would it ever meet what the first
-    one froze: its job would be another one.
+    Another request under the same key raises KeyReused before any scan, and its job would have another id.
     """
     if key is None:
         return uuid7()
@@ -200,7 +198,7 @@ async def _staged(
 
 
 def described(wanted: Filter) -> str:
-    """A filter as a job keeps it."""
+    """Return a filter as a job stores it."""
     return msgspec.json.encode(wanted).decode()
 
 

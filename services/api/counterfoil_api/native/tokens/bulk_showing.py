@@ -1,4 +1,4 @@
-"""From plans and jobs to the documents that travel."""
+"""Documents of plans and bulk revocations."""
 
 from typing import Literal, cast
 
@@ -16,7 +16,7 @@ Status = Literal["accepted", "running", "finished", "cancelled"]
 
 
 def plan_document(found: Look) -> PlanDocument:
-    """What a filter found."""
+    """Return the plan of what a filter found."""
     return PlanDocument(
         plan=found.digest.hex(),
         tokens=found.tokens,
@@ -32,7 +32,7 @@ def plan_document(found: Look) -> PlanDocument:
 
 
 def sample(found: Look) -> list[TokenPlanned]:
-    """Twenty of the tokens that were found at most, those that were used last."""
+    """Return at most twenty of the tokens, the last used ones."""
     return [
         TokenPlanned(
             id=each.id, number=each.number, name=each.name, owner=OwnerDocument(each.owner_type, each.owner_id),
@@ -43,7 +43,7 @@ def sample(found: Look) -> list[TokenPlanned]:
 
 
 def job_document(job: BulkRevocation, far: Progress) -> JobDocument:
-    """A job as it is at this moment."""
+    """Return the document of a job at this time."""
     return JobDocument(
         id=job.id,
         status=cast("Status", job.status),

@@ -1,4 +1,4 @@
-"""What a token or a user made, when they are ended: shown, and where that is asked for ended with them."""
+"""The tokens that a token or a user created: counted when their creator ends, and revoked with it on request."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -27,9 +27,9 @@ _SCOPE = "tokens.revoke"
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """The user or token that is ended: `ref` is what the filter `creator` takes.
+    """The creator that ends; `ref` is its value in the filter `creator`.
 
-    The tokens that act on behalf of `itself` end with it anyway.
+    The tokens that `itself` owns end with it anyway.
     """
 
     id: UUID
@@ -40,7 +40,7 @@ class Maker:
 async def shown(
     reading: Reading, access_log: AccessLog, asker: Principal, maker: Maker, asked: Ending
 ) -> ChildrenDocument:
-    """What would end with it, or what lives on. Raises ScopeMissing for who may end nothing but itself."""
+    """Return what would end with it, or what stays valid. Raises ScopeMissing for callers without a revoke scope."""
     if asked.with_children:
         children = Children(made_by=maker.id, owner=reach(asker, _SCOPE))
         async with reading.turn():
@@ -58,9 +58,9 @@ async def shown(
 async def ended_with(
     reading: Reading, asker: Principal, maker: Maker, asked: Ending, ends: TokenCommand | SubjectCommand
 ) -> tuple[AllOrNothing, ChildrenDocument]:
-    """The command that ends it together with a job for all that it made, and what is known of that by now.
+    """Return a command that ends the creator and starts a job for all that it created, with the present count.
 
-    Both are accepted, or neither. From then on it makes nothing any more, and the job goes on until nothing is left.
+    Both are accepted, or neither. From then on it creates nothing, and the job ends when nothing is left.
     """
     children, wanted, job_id = Children(made_by=maker.id, owner=reach(asker, _SCOPE)), Filter(creator=maker.id), uuid7()
     reason = checked_reason(asked.reason)

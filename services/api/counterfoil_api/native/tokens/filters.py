@@ -1,4 +1,4 @@
-"""Which tokens are meant: the filters of the list, by which many are revoked at once as well."""
+"""Filters of tokens, for lists and for bulk revocations."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -24,15 +24,15 @@ from counterfoil_api.native.users.references import user_meant
 
 Where = Literal["query", "body"]
 Pair = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_.:/-]{1,64}=", "maxLength": 1_065})]
-Unused = Annotated[Ago, Meta(description=f"Those that were there then and were not used since. {MEANING} 90d ago.")]
+Unused = Annotated[Ago, Meta(description=f"Tokens that existed then and were not used since. {MEANING} 90d ago.")]
 _TIMES = tuple(name for name in Filter.__struct_fields__ if name.endswith(("_after", "_before", "_since")))
 
 
 class TokenFilter(Given, frozen=True, kw_only=True):
-    """Which tokens; times are half-open: from `…_after` on, up to but without `…_before`.
+    """A filter of tokens; periods are half-open: from `…_after` on, before `…_before`.
 
     A filter by metadata, scope or issuer alone reads every token of the account; one by name, owner, creator or expiry
-    narrows that. `creator` is the user or token that made them, and may have been removed or revoked since.
+    narrows that. `creator` is the user or token that created them; it may be removed or revoked.
     """
 
     name: Glob | None = None
@@ -43,16 +43,16 @@ class TokenFilter(Given, frozen=True, kw_only=True):
             str,
             Meta(
                 max_length=255,
-                description="With the owner_type user: the id, number or e-mail address of one, or `self`.",
+                description="For the owner_type user: an id, a number, an e-mail address, or `self`.",
             ),
         ]
         | None
     ) = None
     creator: ActorRef | None = None
-    issuer: Annotated[str, Meta(max_length=255, description="Whose JWTs they trust.")] | None = None
+    issuer: Annotated[str, Meta(max_length=255, description="The issuer whose JWTs they trust.")] | None = None
     scope: Annotated[str, Meta(max_length=128)] | None = None
     metadata: Annotated[
-        tuple[Pair, ...], Meta(max_length=METADATA_LIMIT, description="KEY=VALUE; all that are given have to hold.")
+        tuple[Pair, ...], Meta(max_length=METADATA_LIMIT, description="KEY=VALUE; tokens have all of these.")
     ] = ()
     created_after: Ago | None = None
     created_before: Ago | None = None
@@ -64,15 +64,15 @@ class TokenFilter(Given, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        """Whether every token is meant."""
+        """Whether the filter matches every token."""
         return all(getattr(self, name) in (None, ()) for name in TokenFilter.__struct_fields__)
 
 
 async def wanted_by(reading: Reading, asker: Principal, given: TokenFilter, *, scope: str, where: Where) -> Filter:
-    """What is meant, within the asker's reach: with `own.…` instead of the scope, the tokens of their own owner alone.
+    """Return the requested filter within the caller's reach: with `own.…` only tokens of the caller's owner.
 
-    Raises ScopeMissing for who has neither or names another owner, UnknownUser for a user who is none, InvalidRequest
-    for what is no moment, no metadata or no scope of ours.
+    Raises ScopeMissing without either scope or for another owner, UnknownUser, and InvalidRequest for an invalid time,
+    metadata or scope.
     """
     within, owner_id = reach(asker, scope), given.owner_id
     if given.owner_type == "user" and owner_id is not None:
@@ -98,9 +98,9 @@ async def wanted_by(reading: Reading, asker: Principal, given: TokenFilter, *, s
 async def creator_meant(
     reading: Reading, asker: Principal, ref: str | None, *, within: Owner | None, where: Where
 ) -> UUID | None:
-    """The id of the user or token that made what is meant.
+    """Return the id of the named creator.
 
-    Raises UnknownUser where there is none; with a reach of one owner nobody is told that, and nothing is found.
+    Raises UnknownUser if there is none; a caller with the reach of one owner gets an id that matches nothing instead.
     """
     if ref is None:
         return None
@@ -113,7 +113,7 @@ async def creator_meant(
 
 
 def _composed(name: str | None) -> str | None:
-    """Names are kept composed; blanks around a glob stay, since they may follow what it leaves open."""
+    """Return a glob in NFC, as names are stored; its outer blanks stay, because they may matter after a `*`."""
     return None if name is None else unicodedata.normalize("NFC", name)
 
 
@@ -123,7 +123,7 @@ def _moments(given: TokenFilter, where: Where) -> dict[str, Moment]:
 
 
 def moment(text: str, *, where: Where, field: str) -> Moment:
-    """What a filter states as a moment."""
+    """Return the time that a filter states."""
     try:
         return read(text)
     except ValueError as error:
@@ -144,7 +144,7 @@ def _metadata(pairs: tuple[str, ...], where: Where) -> dict[str, str] | None:
 
 
 def in_utc(moment: datetime, *, where: Where, field: str) -> datetime:
-    """The same moment in UTC. Near the ends of the calendar one with an offset is none at all there."""
+    """Return the same time in UTC. Raises InvalidRequest near the ends of the calendar."""
     try:
         return moment.astimezone(UTC)
     except OverflowError:

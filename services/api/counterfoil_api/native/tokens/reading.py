@@ -1,4 +1,4 @@
-"""Tokens as they are and as they were: list them, look at one, now or at a past moment."""
+"""Tokens: list them, read one as of now or of a past time, and list its events."""
 
 import re
 from datetime import datetime
@@ -42,7 +42,7 @@ _LAST_VERSION = 2**62
 
 
 class TokenQuery(TokenFilter, frozen=True, kw_only=True):
-    """Which tokens, in which order; times are half-open: from `…_after` on, up to but without `…_before`."""
+    """A filter and an order of tokens; periods are half-open: from `…_after` on, before `…_before`."""
 
     sort: Order = "created"
     limit: Limit = 50
@@ -50,14 +50,14 @@ class TokenQuery(TokenFilter, frozen=True, kw_only=True):
 
 
 class PastQuery(Given, frozen=True, kw_only=True):
-    """Now, unless a past moment is named."""
+    """The time of the state; without it now."""
 
     as_of: (
         Annotated[
             str,
             Meta(
                 max_length=64,
-                description="A past moment (RFC 3339) or a version of the token.",
+                description="A past time (RFC 3339) or a version of the token.",
                 examples=["2026-03-01T00:00:00Z"],
                 extra_json_schema={"pattern": "^([1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?)$"},
             ),
@@ -83,7 +83,7 @@ class EventQuery(Given, frozen=True, kw_only=True):
 async def list_tokens(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, query: Query[TokenQuery]
 ) -> TokenPage:
-    """List the tokens of the account, or of those the ones within the asker's reach."""
+    """List the tokens that the caller may reach."""
     wanted = await wanted_by(reading, asker, query, scope="tokens.read", where="query")
     question: list[Any] = ["tokens by creation", wanted, query.sort]
     sort: Sort = query.sort.lstrip("-")  # type: ignore[assignment] # each Order is a Sort, or one with a minus
@@ -118,10 +118,9 @@ def _owner_of(wanted: Filter) -> Owner | None:
 async def get_token(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[PastQuery]
 ) -> Tagged[TokenDocument]:
-    """Look at a token, now or as it was.
+    """Read a token as of now or of a past time.
 
-    A token may always look at itself. With `as_of` the reply names the event that decided what it was
-    good for.
+    A token may always read itself. With `as_of` the reply names the event that decided whether it was accepted.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.read")
     own, tokens = is_own(asker, listed.token), (listed.token.id,)
@@ -143,7 +142,7 @@ async def get_token(
 async def list_events(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, ref: TokenRef, query: Query[EventQuery]
 ) -> EventPage:
-    """List what happened to a token."""
+    """List the events of a token."""
     token = (await permitted(reading, asker, ref, scope="tokens.read")).token
     descending = query.sort == "-version"
     question: list[Any] = ["events", token.id, query.sort]
@@ -190,7 +189,7 @@ def _as_of(then: Past, known: Names) -> AsOf:
     fact = then.decided_by
     subject = SubjectDocument(kind=fact.subject.kind, id=fact.subject.id)
     told = event_document(fact, known)
-    if subject.kind != "token":  # what was said of a person is for those who may see people
+    if subject.kind != "token":  # reasons about users are for callers who may read users
         told = replace(told, private=None)
     return AsOf(at=then.at, subject=subject, decided_by=told)
 

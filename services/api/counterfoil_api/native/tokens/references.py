@@ -1,4 +1,4 @@
-"""Which token a path speaks of: an id, a number, or `self`."""
+"""References to tokens: an id, a number, or `self`."""
 
 import re
 from typing import Annotated, Final
@@ -16,7 +16,7 @@ SELF: Final = "self"
 TokenRef = Annotated[
     str,
     path_type(
-        "A token's id, its number, or `self`: the token that asks.",
+        "A token's id, its number, or `self` for the calling token.",
         "^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
         "42",
     ),
@@ -29,12 +29,12 @@ _GREATEST_NUMBER: Final = 2**63 - 1
 
 
 async def permitted(reading: Reading, asker: Principal, ref: str, *, scope: str) -> Listed:
-    """The token that is meant, for who holds the scope.
+    """Return the named token, if the caller has the scope for it.
 
-    A token may hold it for itself alone (`self.rotate`); to look at itself and to end itself it needs no scope, but who
-    acts in its name does. Who holds it for the tokens of their own owner (`own.rotate`) sees no others.
+    `self.rotate` is the scope for the calling token alone, `own.rotate` for the tokens of the caller's owner. To read
+    and to revoke itself a token needs no scope, but a delegated bearer token does.
 
-    A token of another account, or out of reach, is answered exactly like one that never was.
+    A token of another account, or out of reach, is refused exactly like one that does not exist.
     """
     if is_self(asker, ref) and (
         (scope in _OWN and not asker.delegated) or not asker.lacks(scope.replace("tokens", SELF, 1))
@@ -48,17 +48,17 @@ async def permitted(reading: Reading, asker: Principal, ref: str, *, scope: str)
 
 
 def is_self(asker: Principal, ref: str) -> bool:
-    """Whether a token speaks of itself."""
+    """Say whether the calling token refers to itself."""
     return asker.actor.kind == "token" and ref.lower() in (SELF, str(asker.actor.id))
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text has the form of a reference."""
+    """Say whether a text has the form of a reference."""
     return text == SELF or bool(_ID.fullmatch(text) or _NUMBER.fullmatch(text))
 
 
 async def found(reading: Reading, asker: Principal, ref: str) -> Listed:
-    """The token of the asker's account that is meant; whether the asker may do anything with it was asked before."""
+    """Return the named token of the caller's account; the caller's scopes are checked elsewhere."""
     if ref == SELF:
         if asker.actor.kind != "token":
             raise BadReference("The caller is not a token, so `self` names none; use a token's id or number.")

@@ -1,4 +1,4 @@
-"""From the ledger's state to the documents that travel."""
+"""Documents of tokens, events and alerts."""
 
 import math
 from datetime import datetime
@@ -22,7 +22,7 @@ from counterfoil_api.http.problems import kind_of
 def token_document(
     token: Token, *, at: datetime, context: Context, last_used_at: datetime | None, known: Names | None = None
 ) -> TokenDocument:
-    """A token as it is at this moment, with what surrounds it; its creator by name, where names are known."""
+    """Return the document of a token at this time and in this context; `known` has the names of creators."""
     denied = refusal_for(token, token.generation, at, context) or used_up(token.bounds, context)
     status = status_at(token, at, context)
     return TokenDocument(
@@ -66,14 +66,14 @@ def _trust_document(trust: Trust | None) -> TrustDocument | None:
 
 
 def listed_document(listed: Listed, known: Names | None = None) -> TokenDocument:
-    """A token as it was read."""
+    """Return the document of a listed token."""
     return token_document(
         listed.token, at=listed.at, context=listed.context, last_used_at=listed.last_used_at, known=known
     )
 
 
 def event_document(fact: Fact, known: Names) -> EventDocument:
-    """An event as the log tells it, with what who did it is called now."""
+    """Return the document of an event, with the present name of its actor."""
     data: dict[str, Any] = msgspec.to_builtins(fact.event)
     private = data.pop("private", None)
     return EventDocument(
@@ -87,7 +87,7 @@ def event_document(fact: Fact, known: Names) -> EventDocument:
 
 
 def alert_document(alert: Alert) -> AlertDocument:
-    """An alert as it is at this moment."""
+    """Return the document of an alert at this time."""
     listed, expires_at = alert.listed, alert.expires_at
     return AlertDocument(
         kind="expiring" if expires_at > listed.at else "expired",

@@ -1,4 +1,4 @@
-"""Tokens are changed: update, renew, suspend, resume and revoke them; no secret is ever shown here."""
+"""Changes of tokens: update, renew, suspend, resume and revoke them. No answer contains a secret."""
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -52,10 +52,10 @@ async def update_token(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[TokenDocument]:
-    """Change what is said of a token.
+    """Change a token's name, description, metadata, scopes, limits or trust.
 
-    Scopes are replaced as a whole. Nobody changes a token that holds more than they do, or gives it more. Another
-    `trust` ends the bearers that were bought under the one before; a token that has a secret can have none.
+    Scopes are replaced as a whole. The token must hold no more than the caller, before and after. Another `trust` ends
+    the bearer tokens of the previous one; a token with a secret can have no trust.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.update")
     foreign = None if body.scopes is UNSET else await undescribed(reading, asker, body.scopes)
@@ -94,9 +94,9 @@ async def renew_token(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[TokenDocument]:
-    """Move a token's expiry; its secret stays.
+    """Change a token's expiry; its secret stays.
 
-    With neither `lifetime` nor `expires_at` the token is renewed for its own lifetime, counted from now.
+    With neither `lifetime` nor `expires_at` the token's own lifetime begins again now.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.renew")
     command = Renew(
@@ -157,8 +157,8 @@ async def resume_token(
 ) -> Tagged[TokenDocument]:
     """Accept a suspended token again.
 
-    Who holds no more than `own.resume` resumes what was suspended with no more than `own.suspend`; a suspension with
-    `tokens.suspend` is undone with `tokens.resume` alone.
+    `own.resume` allows this for a suspension with `own.suspend`; a suspension with `tokens.suspend` needs
+    `tokens.resume`.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.resume")
     command = Resume(account=asker.account, token_id=listed.token.id, by=asker, revisions=if_match)
@@ -182,15 +182,15 @@ async def revoke_token(
     body: Body[Ending],
     if_match: IfMatch,
 ) -> Tagged[TokenDocument]:
-    """End a token for ever, and with `with_children` all that it made.
+    """Revoke a token for ever, and with `with_children` all tokens that it created.
 
-    Once this is answered, this service and whoever asks it accept neither its secrets nor the bearers that they
-    bought. Who checks bearers by their signature alone goes on until they end. Revoking again changes nothing, the
-    reason included.
+    From this answer on, this service refuses its secrets and their bearer tokens, also in introspection. Services that
+    verify only signatures accept these bearer tokens until they expire. A second revocation changes nothing, not even
+    the reason.
 
-    What it made lives on, and the reply says how much that is. With `with_children` a job revokes it, at any depth and
-    whenever it was made; a caller who may end the tokens of one owner alone leaves those of others alone. With
-    `dry_run` nothing is changed, and the reply says what would be.
+    The tokens that it created stay valid, and the reply counts them. With `with_children` a job revokes them, at any
+    depth; a caller with `own.revoke` alone skips those of other owners. With `dry_run` nothing changes, and the reply
+    says what would.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.revoke")
     command = Revoke(

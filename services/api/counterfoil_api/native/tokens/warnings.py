@@ -1,4 +1,4 @@
-"""What was done as it was asked for and deserves a second look, said in the reply."""
+"""Warnings in replies: the request succeeded, but may be a mistake."""
 
 from msgspec.structs import replace
 
@@ -7,7 +7,7 @@ from counterfoil_api.handling.described import Undescribed
 
 
 def warned(document: TokenDocument, foreign: Undescribed) -> TokenDocument:
-    """The document with what deserves a second look."""
+    """Return the document with its warnings."""
     warnings = []
     if document.expires_at is None and document.lifetime is None:
         detail = "No lifetime was given and the account's policy has none: this token never expires. Renew it with one."

@@ -1,1 +1,1 @@
-"""Users: who may log in, and what becomes of them."""
+"""Users: their accounts, roles, passwords and logins."""

@@ -1,4 +1,4 @@
-"""One's own login: one-time codes, and a short-lived token to ask with instead of the password."""
+"""The login of the calling user: one-time codes, and a short-lived token instead of the password."""
 
 import io
 
@@ -38,10 +38,10 @@ api = Api("users", OURS)
 async def begin_totp(
     reading: Reading, codes: OneTimeCodes, asker: Asker[Principal], *, _: Body[Resumption]
 ) -> Enrolment:
-    """Begin to use one-time codes: a seed for your authenticator, shown this once.
+    """Begin to use one-time codes: only this answer contains the seed for your authenticator.
 
-    It takes your password, and a code if you use them already. Nothing changes until a code of the new seed is
-    confirmed, within an hour.
+    This needs your password, and a code if you use codes already. Nothing changes until you confirm a code of the new
+    seed, within an hour.
     """
     begun = await codes.begin(await oneself(reading, asker))
     uri = begun.provisioning_uri()
@@ -57,11 +57,11 @@ async def begin_totp(
 async def confirm_totp(
     reading: Reading, codes: OneTimeCodes, asker: Asker[Principal], *, body: Body[OneTimeCode]
 ) -> Tagged[Enrolled]:
-    """Confirm the new seed with a code of it; from now on your password takes a code beside it.
+    """Confirm the new seed with a code of it; from now on your password needs a code, too.
 
-    The reply shows ten recovery codes, this once: each is good for one login. The code that confirms is good for none.
+    Only this answer contains your ten recovery codes, each for one login. The confirming code is valid for no login.
     """
-    default = await reading.default_account.id()  # first: once codes are made, nothing may keep them from being shown
+    default = await reading.default_account.id()  # first: after the codes are made, nothing may fail before the answer
     enrolled, recovery_codes = await codes.confirm(asker, await oneself(reading, asker), body.code)
     return Tagged(Enrolled(user=user_document(enrolled, default), recovery_codes=recovery_codes), enrolled.revision)
 
@@ -77,12 +77,13 @@ async def log_in(
 ) -> Made[LoggedIn]:
     """Get a token for yourself with your password and one-time code; without a lifetime it lives for eight hours.
 
-    It may do all that you may, or only `scopes`. What outlives it, such as a user or a password, takes the password.
+    It has all your scopes, or only `scopes`. To create what outlives it, such as a user, or to change a password, send
+    the password instead.
     """
     user = await oneself(reading, asker)
     document = user_document(user, await reading.default_account.id())
     scopes = asker.scopes if body.scopes is UNSET else body.scopes
-    # What somebody holds already is theirs, however strange it is to the catalogue.
+    # Scopes that the user holds already need no description in the catalogue.
     foreign = await undescribed(reading, asker, () if body.scopes is UNSET else scopes)
     wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
@@ -96,7 +97,7 @@ async def log_in(
 
 
 def _qr(uri: str) -> str:
-    """The QR code as an SVG element for a page: no script, no style, nothing from elsewhere."""
+    """Return the QR code as an SVG element without script, style or external parts."""
     drawn = io.BytesIO()
     segno.make(uri, error="m").save(drawn, kind="svg", xmldecl=False, svgns=True, scale=4, border=4, svgclass=None,
                                     lineclass=None)  # fmt: skip

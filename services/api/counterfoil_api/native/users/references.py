@@ -1,4 +1,4 @@
-"""Which user is meant, wherever one can be named: by an id, a number, an e-mail address, or `self`."""
+"""References to users: an id, a number, an e-mail address, or `self`."""
 
 import re
 from typing import Annotated, Final

@@ -7,7 +7,7 @@ from counterfoil.documents.users import UserDocument
 
 
 def user_document(state: object, default_account: UUID) -> UserDocument:
-    """How a user is shown; those of the default account log in with their e-mail address alone."""
+    """Return the document of a user. Users of the default account log in with their e-mail address alone."""
     if not isinstance(state, User):
         raise TypeError("a command about a user ends in one")
     return UserDocument(

@@ -1,4 +1,4 @@
-"""Users come and go: disable, enable and remove them, and give them another password."""
+"""Disable, enable and remove users, and change their passwords and one-time codes."""
 
 from msgspec.structs import replace
 
@@ -47,7 +47,7 @@ async def disable_user(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
-    """Refuse a user, and every token that acts on their behalf, until they are enabled."""
+    """Refuse a user and all tokens that they own, until they are enabled."""
     found = await permitted_user(reading, asker, user, scope="users.disable")
     command = DisableUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
     return await changed(reading, writing, command, key)
@@ -64,7 +64,7 @@ async def enable_user(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
-    """Accept a user again, and their tokens, but for those that were revoked meanwhile."""
+    """Accept a user and their tokens again, except tokens that were revoked."""
     found = await permitted_user(reading, asker, user, scope="users.disable")
     command = EnableUser(account=asker.account, id=found.id, by=asker, revisions=if_match)
     return await changed(reading, writing, command, key)
@@ -88,14 +88,14 @@ async def remove_user(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
-    """Refuse a user, and every token that acts on their behalf, for ever; with `with_children` end all that they made.
+    """Refuse a user and all tokens that they own for ever; with `with_children` also all tokens that they created.
 
-    Their e-mail address, password and one-time codes are forgotten; the address may be used anew. Removing again
+    Their e-mail address, password and one-time codes are erased; the address may be used again. A second removal
     changes nothing.
 
-    What they made for others lives on, and the reply says how much that is. With `with_children` (and the scope
-    `tokens.revoke`) a job revokes it and their own tokens, and all that those made. So it does for a user who was
-    removed before. With `dry_run` nothing is changed, and the reply says what would be.
+    Tokens that they created for others stay valid, and the reply counts them. With `with_children` (and the scope
+    `tokens.revoke`) a job revokes these, the user's own tokens, and all that those created; also for a user who was
+    removed earlier. With `dry_run` nothing changes, and the reply says what would.
     """
     found = await permitted_user(reading, asker, user, scope="users.remove")
     command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
@@ -104,7 +104,7 @@ async def remove_user(
         both, made = await children.ended_with(reading, asker, maker, body, command)
         return await changed(
             reading, writing, both, key, made
-        )  # an answer that is kept names the job that was accepted
+        )  # a reply that is kept for retries names the accepted job
     if body.dry_run:
         document = user_document(found, await reading.default_account.id())
     else:
@@ -131,10 +131,11 @@ async def change_password(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[UserWithPassword]:
-    """Change your own password, or reset somebody's.
+    """Change your own password, or reset another user's.
 
-    Your own takes no scope, but your present password: Basic authentication. Without a password one is made up, and
-    shown this once. It ends no token, neither those of a login: revoke them (`/v1/revocations`).
+    Your own needs no scope, but your current password in Basic authentication. Without a password in the request one is
+    generated, and only this answer contains it. No token ends, not even those of logins: revoke them with
+    `/v1/revocations`.
     """
     if user == SELF or is_oneself(asker, user):
         found = await oneself(reading, asker)
@@ -172,9 +173,9 @@ async def remove_totp(
     if_match: IfMatch,
     key: IdempotencyKey,
 ) -> Tagged[UserDocument]:
-    """Ask a user for no one-time code any more.
+    """Stop asking a user for one-time codes.
 
-    Your own takes no scope, but your password and a code. The recovery codes open nothing any more.
+    Your own need no scope, but your password and a code. The recovery codes end, too.
     """
     if user == SELF or is_oneself(asker, user):
         found = await oneself(reading, asker)

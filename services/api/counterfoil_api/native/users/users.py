@@ -1,4 +1,4 @@
-"""Users: add, list, look at and change them, and read what happened to them."""
+"""Users: add, list, read and change them, and list their events."""
 
 import secrets
 from datetime import datetime
@@ -51,7 +51,7 @@ _PASSWORD_BYTES: Final = 18
 
 
 class UserQuery(Given, frozen=True, kw_only=True):
-    """Which users, the first that were added first."""
+    """A page of users, the oldest first."""
 
     email: Glob | None = None
     role: Role | None = None
@@ -85,8 +85,9 @@ async def create_user(
 ) -> Made[UserWithPassword]:
     """Add a user.
 
-    Nobody gives more than they hold, and who holds it only for a time adds nobody. Without a password one is made up,
-    and shown this once. An e-mail address names one user of the account; `login` is what they log in with.
+    The new user has at most the caller's scopes, and the caller's credentials must not expire. Without a password one
+    is generated, and only this answer contains it. An e-mail address is unique in the account; `login` is the name for
+    logging in.
     """
     need(asker, "users.create")
     password = chosen(body.password, checked_email(body.email))
@@ -126,7 +127,7 @@ async def list_users(reading: Reading, asker: Asker[Principal], *, query: Query[
 
 @api.get("/v1/users/{user}", scope="users.read")
 async def get_user(reading: Reading, asker: Asker[Principal], *, user: UserRef) -> Tagged[UserDocument]:
-    """Look at a user; at oneself without any scope."""
+    """Read a user; yourself without any scope."""
     found = await permitted_user(reading, asker, user, scope="users.read")
     return Tagged(user_document(found, await reading.default_account.id()), found.revision)
 
@@ -149,8 +150,8 @@ async def update_user(
 ) -> Tagged[UserDocument]:
     """Change a user's e-mail address, role or scopes.
 
-    Scopes are replaced as a whole. Nobody changes a user who may do more than they do, or gives one more. Tokens that
-    act on the user's behalf, and their bearers, do no more than the user from this answer on.
+    Scopes are replaced as a whole. The user must hold no more than the caller, before and after. From this answer on
+    the user's tokens and their bearer tokens may do no more than the user.
     """
     found = await permitted_user(reading, asker, user, scope="users.update")
     if body.scopes is not UNSET:
@@ -166,7 +167,7 @@ async def update_user(
 async def list_user_events(
     reading: Reading, access_log: AccessLog, asker: Asker[Principal], *, user: UserRef, query: Query[HappeningQuery]
 ) -> EventPage:
-    """List what happened to a user."""
+    """List the events of a user."""
     found = await permitted_user(reading, asker, user, scope="users.read")
     question: list[Any] = ["user events", found.id]
     place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
@@ -175,7 +176,7 @@ async def list_user_events(
         reading.pool, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
     )  # fmt: skip
     page = facts[: query.limit]
-    if asker.owner != owner_of(found.id):  # who reads the log of others is told of in the log
+    if asker.owner != owner_of(found.id):  # reads of another user's events are logged
         await access_log.tell(asker, "events", shown=len(page))
     more = reading.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
     known = await names(reading, asker, (fact.by.id for fact in page))
@@ -183,7 +184,7 @@ async def list_user_events(
 
 
 def chosen(given: str | None, email: str) -> str:
-    """The password that was given, if it is a good one, or a new one."""
+    """Return the requested password, or a generated one. Raises for a weak one."""
     return secrets.token_urlsafe(_PASSWORD_BYTES) if given is None else checked_password(given, email)
 
 
@@ -194,7 +195,7 @@ async def changed(
     key: Retry | None,
     children: ChildrenDocument | UnsetType = UNSET,
 ) -> Tagged[UserDocument]:
-    """The user after a command, with their revision, and what is known of what they made."""
+    """Execute a command and return the user with their revision, and the tokens that they created."""
     default = await reading.default_account.id()
 
     def shown(outcome: Outcome) -> UserDocument:
