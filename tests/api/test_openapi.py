@@ -69,7 +69,7 @@ def test_each_part_of_a_path_says_what_it_names() -> None:
         ("scopes", "scope"): "A scope",
         ("scope-sets", "name"): "The name of a set of scopes.",
         ("owners", "owner_type"): "What the owner is.",
-        ("owners", "owner_id"): "The owner's id; a user's number or e-mail address",
+        ("owners", "owner_id"): "The owner's id; for a user also the number or the e-mail address.",
     }
 
 
