@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Generic, TypeVar, get_args, get_origin
+from typing import Final, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 from aiohttp import web
@@ -94,43 +94,50 @@ def _within(envelope: type, shape: ReplyShape) -> type:
     return envelope[shape.body]  # type: ignore[index,no-any-return] # an envelope is a generic struct
 
 
+_SHAPES: Final[Mapping[object, tuple[int, tuple[str, ...]]]] = MappingProxyType(
+    {
+        New: (201, ()),
+        Made: (201, ("ETag", "Location")),
+        Tagged: (200, ("ETag",)),
+        Accepted: (202, ()),
+        Streamed: (200, ()),
+    }
+)
+"""The status and the headers of each generic reply."""
+
+
 def _shape(returned: type) -> ReplyShape:
-    origin = get_origin(returned)
-    if origin is New:
-        return ReplyShape(get_args(returned)[0], 201, ())
     if returned is Nothing:
         return ReplyShape(Nothing, 204, ())
-    if origin is Tagged:
-        return ReplyShape(get_args(returned)[0], 200, ("ETag",))
-    if origin is Made:
-        return ReplyShape(get_args(returned)[0], 201, ("ETag", "Location"))
-    if origin is Accepted:
-        return ReplyShape(get_args(returned)[0], 202, ())
-    if origin is Streamed:
-        return ReplyShape(get_args(returned)[0], 200, ())
-    return ReplyShape(returned, 200, ())
+    generic = _SHAPES.get(get_origin(returned))
+    return ReplyShape(returned, 200, ()) if generic is None else ReplyShape(get_args(returned)[0], *generic)
 
 
 def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE, envelope: type | None = None) -> Write:
     """Return the function from a handler's reply to the response; `more` are further headers."""
-    fixed = {"Content-Type": JSON, "Cache-Control": cache, **more}
-    origin = get_origin(returned)
-    if origin is Streamed:
+    if get_origin(returned) is Streamed:
         return lambda reply: _streamed(reply, cache)
     if returned is Page:
         return lambda reply: _page(reply, cache)
     if returned is Nothing:
         return lambda _: web.Response(status=204, headers={"Cache-Control": cache, **more})
-    wrap = _wrapping(returned, envelope)
-    if origin is Tagged:
-        return lambda reply: _tagged(reply, fixed, wrap)
-    if origin is Made:
-        return lambda reply: _made(reply, fixed, wrap)
-    if origin is New:
-        return lambda reply: _new(reply, fixed, wrap)
-    if origin is Accepted:
-        return lambda reply: _accepted(reply, fixed, wrap)
-    return lambda reply: web.Response(body=encode(wrap(reply)), headers=fixed)
+    fixed = {"Content-Type": JSON, "Cache-Control": cache, **more}
+    status, wrap = _shape(returned).status, _wrapping(returned, envelope)
+
+    def write(reply: object) -> web.Response:
+        body = reply.body if isinstance(reply, Tagged | Made | New | Accepted) else reply
+        return web.Response(body=encode(wrap(body)), status=status, headers={**fixed, **_headers_of(reply)})
+
+    return write
+
+
+def _headers_of(reply: object) -> Mapping[str, str]:
+    match reply:
+        case Tagged(revision=revision):
+            return {"ETag": etag(revision)}
+        case Made(revision=revision, location=location):
+            return {"ETag": etag(revision), "Location": location}
+    return _NONE
 
 
 def _wrapping(returned: type, envelope: type | None) -> Wrap:
@@ -139,32 +146,10 @@ def _wrapping(returned: type, envelope: type | None) -> Wrap:
     return lambda body: envelope(result=body)
 
 
-def _tagged(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, Tagged)  # noqa: S101 - the handler's signature states it
-    return web.Response(body=encode(wrap(reply.body)), headers={**fixed, "ETag": etag(reply.revision)})
-
-
-def _made(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, Made)  # noqa: S101 - the handler's signature states it
-    headers = {**fixed, "ETag": etag(reply.revision), "Location": reply.location}
-    return web.Response(body=encode(wrap(reply.body)), status=201, headers=headers)
-
-
-def _new(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, New)  # noqa: S101 - the handler's signature states it
-    return web.Response(body=encode(wrap(reply.body)), status=201, headers=fixed)
-
-
-def _accepted(reply: object, fixed: Mapping[str, str], wrap: Wrap) -> web.Response:
-    assert isinstance(reply, Accepted)  # noqa: S101 - the handler's signature states it
-    return web.Response(body=encode(wrap(reply.body)), status=202, headers=fixed)
-
-
 def _page(reply: object, cache: str) -> web.Response:
     assert isinstance(reply, Page)  # noqa: S101 - the handler's signature states it
-    return web.Response(
-        body=reply.content, headers={"Content-Type": reply.content_type, "Cache-Control": cache, **reply.headers}
-    )
+    headers = {"Content-Type": reply.content_type, "Cache-Control": cache, **reply.headers}
+    return web.Response(body=reply.content, headers=headers)
 
 
 def _streamed(reply: object, cache: str) -> web.StreamResponse:
