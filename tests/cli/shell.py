@@ -84,7 +84,7 @@ def loaded() -> Iterator[socket.socket]:
 def serve(fd: int) -> None:
     """Fork the loaded command for every call, until the process is ended."""
     import counterfoil.uses.found_account  # noqa: F401, PLC0415 - brings the door with it, for commands of the server
-    from counterfoil.cli.running import run  # noqa: PLC0415 - who asks need not load it
+    from counterfoil.cli.command_line import run  # noqa: PLC0415 - who asks need not load it
     from hashes import hash_quickly  # noqa: PLC0415 - likewise
 
     hash_quickly()

@@ -10,7 +10,7 @@ import typer
 
 from cli.shell import Shell
 from cli.test_user_commands import added
-from counterfoil.cli.running import command
+from counterfoil.cli.command_line import command
 from counterfoil.core import moments
 
 NOBODY = "01a20070-9783-75f2-ab79-af3b16925535"

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from counterfoil.cli.log_showing import csv_line
+from counterfoil.cli.log_display import csv_line
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def every(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def test_every_command_that_shows_a_secret_takes_the_key_that_shows_it_again() -> None:
-    from counterfoil.cli.running import command  # noqa: PLC0415 - other tests need no typer
+    from counterfoil.cli.command_line import command  # noqa: PLC0415 - other tests need no typer
 
     takes = {" ".join(path) for path, each in every(command()) if "key" in {param.name for param in each.params}}
     assert takes >= {"token create", "token clone", "token rotate", "user create", "user password", "login"}

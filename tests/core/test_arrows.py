@@ -85,7 +85,7 @@ def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, co
             '"""Select what is due from the rows."""\nX = "commit"\nY = "Update the token"',
         ),
         ("shared/counterfoil/door/door.py", "from ..postgres.batch import run\nX = 'select a reader'"),
-        ("shared/counterfoil/cli/serving.py", "import counterfoil_api.main, counterfoil_worker.sweep"),
+        ("shared/counterfoil/cli/processes.py", "import counterfoil_api.main, counterfoil_worker.sweep"),
         (f"{CORE}/secret.py", "import secrets, hmac, msgspec"),
         ("shared/counterfoil_dev/postgres.py", "S = 'create role owner login'"),
     ],

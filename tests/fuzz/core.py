@@ -10,7 +10,7 @@ import typer
 from hypothesis import strategies as st
 
 from counterfoil import logging
-from counterfoil.cli import export_file, importing, options, whoami
+from counterfoil.cli import export_file, import_tokens, options, whoami
 from counterfoil.client import failures, log, spelling, wire
 from counterfoil.core import (
     bounds,
@@ -240,15 +240,15 @@ CORE: dict[str, Parser] = {
         in_bytes=True,
         known=('{"position":', '17,"'),
     ),
-    "counterfoil.cli.importing:_ndjson": Parser(
-        lambda given: list(importing._ndjson(_file(given))),
+    "counterfoil.cli.import_tokens:_ndjson": Parser(
+        lambda given: list(import_tokens._ndjson(_file(given))),
         oneof('{"name":"a"}\n\n{"name":"b"}\n', "[]"),
         (UnicodeDecodeError,),
         in_bytes=True,
         known=('{"a":',),
     ),
-    "counterfoil.cli.importing:_csv": Parser(
-        lambda given: list(importing._csv(_file(given))),
+    "counterfoil.cli.import_tokens:_csv": Parser(
+        lambda given: list(import_tokens._csv(_file(given))),
         oneof("name,secret,scopes\na,b,c d\n", 'name,metadata.team\n"a, b",c\n'),
         (UnicodeDecodeError,),
         in_bytes=True,

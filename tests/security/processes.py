@@ -19,7 +19,7 @@ from hashes import hash_quickly
 ISSUER = "https://tokens.example.org"
 _LOADED = get_context("forkserver")
 """Each is forked from a process that has the API loaded already, which would take more than a second."""
-_LOADED.set_forkserver_preload(["counterfoil.cli.running", "counterfoil_api.main", "security.processes"])
+_LOADED.set_forkserver_preload(["counterfoil.cli.command_line", "counterfoil_api.main", "security.processes"])
 
 
 @asynccontextmanager

@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from counterfoil.cli.asking import ask
+from counterfoil.cli.calls import ask
+from counterfoil.cli.display import actor_of, facts, time_of
 from counterfoil.cli.errors import remark
+from counterfoil.cli.lists import listed
 from counterfoil.cli.options import AsJson, Credentials, Limit, Since, Until
 from counterfoil.cli.output import say_json
-from counterfoil.cli.reading import listed
-from counterfoil.cli.showing import actor_of, facts, time_of
 from counterfoil.cli.tables import table
 from counterfoil.client import Account, Policy
 from counterfoil.client.documents import AccountEvent

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import typer
 
+from counterfoil.cli.display import time_of
 from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, database_at_hand, ended, remark, settings
 from counterfoil.cli.output import OutputFailed, say
-from counterfoil.cli.showing import time_of
 from counterfoil.core.duration import FOREVER
 
 app = typer.Typer(

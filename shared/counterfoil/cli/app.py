@@ -17,13 +17,13 @@ from counterfoil.cli import (
     events,
     followers,
     keys,
+    lists,
     login,
     owner_quotas,
     pepper,
-    reading,
+    processes,
     reads,
     report_leak,
-    serving,
     token,
     user,
     whoami,
@@ -41,15 +41,15 @@ app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
 app.command()(login.login)
 app.command()(whoami.whoami)
-app.command()(reading.alerts)
+app.command()(lists.alerts)
 app.command()(reads.reads)
 app.command()(attempts.attempts)
 app.command()(report_leak.report_leak)
 app.command()(dialects.dialects)
-app.command()(serving.migrate)
-app.command()(serving.api)
-app.command()(serving.worker)
-app.command()(serving.sealer)
+app.command()(processes.migrate)
+app.command()(processes.api)
+app.command()(processes.worker)
+app.command()(processes.sealer)
 app.add_typer(events.app, name="events")
 app.add_typer(account_setup.app, name="account")
 account_setup.app.command()(account_commands.show)

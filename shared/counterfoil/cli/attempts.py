@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from counterfoil.cli.display import actor_of, time_of
+from counterfoil.cli.lists import listed
 from counterfoil.cli.options import WHOSE, AsJson, Credentials, Limit, Since, Until
-from counterfoil.cli.reading import listed
-from counterfoil.cli.showing import actor_of, time_of
 from counterfoil.cli.tables import table
 from counterfoil.client.documents import Attempt
 

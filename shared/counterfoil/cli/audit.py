@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterfoil.cli.asking import ask
+from counterfoil.cli.calls import ask
 from counterfoil.cli.errors import REFUSED, database_at_hand, printable, settings
 from counterfoil.cli.options import Credentials
 from counterfoil.cli.output import json_of, say, say_json

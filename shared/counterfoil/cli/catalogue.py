@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from counterfoil.cli.asking import ask
-from counterfoil.cli.completing import scope_sets
+from counterfoil.cli.calls import ask
+from counterfoil.cli.completion import scope_sets
+from counterfoil.cli.display import facts
+from counterfoil.cli.lists import listed
 from counterfoil.cli.options import AsJson, Credentials, Limit
 from counterfoil.cli.output import say_json
-from counterfoil.cli.reading import listed
-from counterfoil.cli.showing import facts
 from counterfoil.cli.tables import table
 from counterfoil.client import Scope, ScopeSet
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from counterfoil.cli.asking import ask
+from counterfoil.cli.calls import ask
 from counterfoil.cli.options import AsJson, Credentials
 from counterfoil.cli.output import say_json
 from counterfoil.cli.tables import table

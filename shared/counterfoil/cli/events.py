@@ -9,10 +9,11 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from counterfoil.cli.asking import ask
+from counterfoil.cli.calls import ask
 from counterfoil.cli.errors import UNREACHABLE, ended, printable, remark
+from counterfoil.cli.export import exported
 from counterfoil.cli.export_file import opened
-from counterfoil.cli.exporting import exported
+from counterfoil.cli.log_display import Show, shown_until
 from counterfoil.cli.log_filters import (
     AllAccounts,
     ByActor,
@@ -24,7 +25,6 @@ from counterfoil.cli.log_filters import (
     OfUser,
     chosen,
 )
-from counterfoil.cli.log_showing import Show, shown_until
 from counterfoil.cli.options import AsJson, Credentials, Since, Until, whole
 from counterfoil.cli.output import say, say_json
 from counterfoil.client import Client, LogEvent

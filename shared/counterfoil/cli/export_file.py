@@ -17,8 +17,8 @@ import msgspec
 import typer
 
 from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, ended
+from counterfoil.cli.log_display import CSV_HEADS, csv_line, csv_row
 from counterfoil.cli.log_filters import LogFilters
-from counterfoil.cli.log_showing import CSV_HEADS, csv_line, csv_row
 from counterfoil.client import LogEvent, Unintelligible, log
 
 Form = Literal["ndjson", "csv"]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from counterfoil.cli.display import span, time_of
 from counterfoil.cli.errors import REFUSED, database_at_hand, ended, settings
 from counterfoil.cli.options import AsJson
 from counterfoil.cli.output import json_of, say, say_json
-from counterfoil.cli.showing import span, time_of
 from counterfoil.cli.tables import table
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from counterfoil.cli.display import time_of
 from counterfoil.cli.errors import REFUSED, USAGE, database_at_hand, ended, settings
 from counterfoil.cli.options import AsJson
 from counterfoil.cli.output import json_of, say
-from counterfoil.cli.showing import time_of
 from counterfoil.cli.tables import table
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey

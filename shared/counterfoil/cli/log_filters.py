@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from counterfoil.cli.completing import token_refs, user_refs
+from counterfoil.cli.completion import token_refs, user_refs
 from counterfoil.cli.options import WHOSE
 from counterfoil.client import Client, LogReader, spelling
 from counterfoil.core import moments

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterfoil.cli.asking import ask, fresh_key, where
-from counterfoil.cli.completing import emails, user_refs
+from counterfoil.cli.calls import ask, fresh_key, where
+from counterfoil.cli.completion import emails, user_refs
+from counterfoil.cli.display import show, show_secret
 from counterfoil.cli.errors import NOT_SHOWN, ended, remark, told_again_by
 from counterfoil.cli.login_file import refuse_to_write, write
 from counterfoil.cli.options import AsJson, Credentials, Key, Quiet
 from counterfoil.cli.output import OutputFailed
 from counterfoil.cli.password_prompt import Person, chosen, told
-from counterfoil.cli.showing import show, show_secret
-from counterfoil.cli.user_showing import show_enrolled, show_user, show_with_password
+from counterfoil.cli.user_display import show_enrolled, show_user, show_with_password
 from counterfoil.client import Secret, UserWithPassword
 
 if TYPE_CHECKING:

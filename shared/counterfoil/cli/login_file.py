@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from counterfoil.cli.asking import Place
+from counterfoil.cli.calls import Place
 from counterfoil.cli.errors import USAGE, ended
 from counterfoil.cli.output import OutputFailed, json_of
 from counterfoil.client import Secret

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from counterfoil.cli.completing import token_refs
+from counterfoil.cli.completion import token_refs
 from counterfoil.core import moments
 from counterfoil.core.duration import length
 from counterfoil.core.refusals import BadDuration

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from counterfoil.cli.asking import ask_with, where
+from counterfoil.cli.calls import ask_with, where
 from counterfoil.cli.errors import USAGE, ended
 from counterfoil.client import Client, Denied, Password, Refused, User
 

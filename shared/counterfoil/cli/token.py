@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from counterfoil.cli import bulk, importing, options, reading, whoami
-from counterfoil.cli.asking import ask, fresh_key
-from counterfoil.cli.completing import scope_sets
+from counterfoil.cli import bulk_revocation, import_tokens, lists, options, whoami
+from counterfoil.cli.calls import ask, fresh_key
+from counterfoil.cli.completion import scope_sets
+from counterfoil.cli.display import show, show_children, show_secret
 from counterfoil.cli.errors import told_again_by, warn
 from counterfoil.cli.options import (
     AsJson,
@@ -30,18 +31,17 @@ from counterfoil.cli.options import (
     Scopes,
     WithChildren,
 )
-from counterfoil.cli.showing import show, show_children, show_secret
-from counterfoil.cli.trusting import Once, TrustAudience, TrustClaims, TrustIssuer, trust
+from counterfoil.cli.trust_options import Once, TrustAudience, TrustClaims, TrustIssuer, trust
 from counterfoil.client import Bearer, Client, Issued, Token
 
 app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
-app.command("list")(reading.tokens)
-app.command("show")(reading.token)
-app.command("events")(reading.events)
-app.command("revoke-many")(bulk.revoke_many)
-app.command("import")(importing.import_file)
+app.command("list")(lists.tokens)
+app.command("show")(lists.token)
+app.command("events")(lists.events)
+app.command("revoke-many")(bulk_revocation.revoke_many)
+app.command("import")(import_tokens.import_file)
 app.command()(whoami.introspect)
-app.add_typer(bulk.app, name="revocations")
+app.add_typer(bulk_revocation.app, name="revocations")
 
 
 def _shown(

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from counterfoil.cli import login
-from counterfoil.cli.asking import ask, fresh_key
-from counterfoil.cli.completing import user_refs
+from counterfoil.cli.calls import ask, fresh_key
+from counterfoil.cli.completion import user_refs
+from counterfoil.cli.display import show_children, show_events
 from counterfoil.cli.errors import told_again_by
+from counterfoil.cli.lists import listed
 from counterfoil.cli.options import AsJson, Credentials, DryRun, Key, Limit, WithChildren, whole
 from counterfoil.cli.password_prompt import chosen
-from counterfoil.cli.reading import listed
-from counterfoil.cli.showing import show_children, show_events
-from counterfoil.cli.user_showing import show_user, show_users, show_with_password
+from counterfoil.cli.user_display import show_user, show_users, show_with_password
 from counterfoil.core import glob
 
 app = typer.Typer(help="Add, look at, change and end users.", no_args_is_help=True)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from counterfoil.cli.asking import ask, ask_with, place
+from counterfoil.cli.calls import ask, ask_with, place
+from counterfoil.cli.display import facts, time_of
 from counterfoil.cli.options import AsJson, Credentials
 from counterfoil.cli.output import say_json
 from counterfoil.cli.password_prompt import told
-from counterfoil.cli.showing import facts, time_of
 from counterfoil.client import Client, Introspection, Token, User
 from counterfoil.core.scopes import meet, missing
 

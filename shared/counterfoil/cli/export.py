@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import typer
 
-from counterfoil.cli.asking import ask
+from counterfoil.cli.calls import ask
 from counterfoil.cli.errors import UNREACHABLE, ended, printable, remark
 from counterfoil.cli.export_file import ExportFile
 from counterfoil.client import Client

@@ -11,8 +11,9 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from counterfoil.cli.asking import ask
-from counterfoil.cli.completing import token_names
+from counterfoil.cli.calls import ask
+from counterfoil.cli.completion import token_names
+from counterfoil.cli.display import show, show_alerts, show_events, show_tokens
 from counterfoil.cli.errors import warn
 from counterfoil.cli.options import (
     AsJson,
@@ -34,7 +35,6 @@ from counterfoil.cli.options import (
 )
 from counterfoil.cli.options import owner as owner_of
 from counterfoil.cli.output import say_json
-from counterfoil.cli.showing import show, show_alerts, show_events, show_tokens
 from counterfoil.client import Client
 from counterfoil.core import glob
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterfoil.cli.display import facts, time_of
 from counterfoil.cli.errors import remark
 from counterfoil.cli.output import say, say_json
-from counterfoil.cli.showing import facts, time_of
 from counterfoil.cli.tables import table
 from counterfoil.client import Enrolled, User, UserWithPassword
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import typer
 
-from counterfoil.cli.asking import place
+from counterfoil.cli.calls import place
 from counterfoil.client import Client, Failure
 
 Offer = tuple[str, str]

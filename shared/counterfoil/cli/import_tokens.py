@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from counterfoil.cli.asking import ask
+from counterfoil.cli.calls import ask
 from counterfoil.cli.errors import REFUSED, USAGE, ended, printable, remark
 from counterfoil.cli.options import AsJson, Credentials
 from counterfoil.cli.output import say, say_json

@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 import msgspec
 
+from counterfoil.cli.display import actor_of, says, time_of
 from counterfoil.cli.errors import printable
 from counterfoil.cli.output import encodable, printable_json, say
-from counterfoil.cli.showing import actor_of, says, time_of
 from counterfoil.cli.tables import GrowingTable
 from counterfoil.client import LogEvent
 

@@ -14,9 +14,11 @@ from typing import Annotated, Final
 import typer
 
 from counterfoil.cli import options
-from counterfoil.cli.asking import ask
-from counterfoil.cli.completing import jobs, token_names
+from counterfoil.cli.calls import ask
+from counterfoil.cli.completion import jobs, token_names
+from counterfoil.cli.display import facts, show_planned, time_of
 from counterfoil.cli.errors import REFUSED, remark, warn
+from counterfoil.cli.lists import PAGE
 from counterfoil.cli.options import (
     AsJson,
     CreatedAfter,
@@ -33,8 +35,6 @@ from counterfoil.cli.options import (
     UnusedFor,
 )
 from counterfoil.cli.output import json_of, say, say_json
-from counterfoil.cli.reading import PAGE
-from counterfoil.cli.showing import facts, show_planned, time_of
 from counterfoil.cli.tables import table
 from counterfoil.client import Client, Denied, Job, Plan
 from counterfoil.core import glob
