@@ -84,9 +84,9 @@ def _one(kind: object, metas: tuple[Meta, ...]) -> str:
 
 def _text(metas: tuple[Meta, ...]) -> str:
     example = next((meta.examples[0] for meta in metas if meta.examples), None)
-    said = next((meta.description for meta in metas if meta.pattern and meta.description), "")
-    beside = f", such as {example}" if example is not None else f" ({said.rstrip('.')})" if said else ""
-    return "text" + _within(metas, " of ", " characters") + beside
+    description = next((meta.description for meta in metas if meta.pattern and meta.description), "")
+    words = f" ({description.rstrip('.')})" if description else ""
+    return "text" + _within(metas, " of ", " characters") + (words if example is None else f", such as {example}")
 
 
 def _within(metas: tuple[Meta, ...], before: str, after: str = "") -> str:

@@ -104,6 +104,7 @@ _SHAPES: Final[Mapping[object, tuple[int, tuple[str, ...]]]] = MappingProxyType(
     }
 )
 """The status and the headers of each generic reply."""
+_WITH_BODY: Final = (Tagged, Made, New, Accepted)
 
 
 def _shape(returned: type) -> ReplyShape:
@@ -125,7 +126,7 @@ def writer(returned: type, *, cache: str, more: Mapping[str, str] = _NONE, envel
     status, wrap = _shape(returned).status, _wrapping(returned, envelope)
 
     def write(reply: object) -> web.Response:
-        body = reply.body if isinstance(reply, Tagged | Made | New | Accepted) else reply
+        body = reply.body if isinstance(reply, _WITH_BODY) else reply
         return web.Response(body=encode(wrap(body)), status=status, headers={**fixed, **_headers_of(reply)})
 
     return write

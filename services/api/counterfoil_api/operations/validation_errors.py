@@ -36,18 +36,18 @@ def misread(error: msgspec.ValidationError, shape: type, *, where: str, given: o
     """Return the refusal of a value that does not have this shape."""
     text = str(error)
     at = _AT.search(text)
-    path, said = (at[1], text[: at.start()]) if at else ("", text)
+    path, message = (at[1], text[: at.start()]) if at else ("", text)
     path, value, _ = path.partition("[...]")  # a value of a mapping, whose name is not repeated
-    if missing := _MISSING.fullmatch(said):
+    if missing := _MISSING.fullmatch(message):
         return _missing(missing[1], path, _hint(shape, path), where=where)
-    if said.startswith(_UNKNOWN):
-        return _unknown(said.removeprefix(_UNKNOWN).strip("`"), path, _hint(shape, path), where=where)
+    if message.startswith(_UNKNOWN):
+        return _unknown(message.removeprefix(_UNKNOWN).strip("`"), path, _hint(shape, path), where=where)
     hint = _hint(shape, path)
     if wrong := _zoneless(hint, given, path):
         return InvalidRequest(wrong, where=where, **_facts(path))
     what = "an object with a value of another kind" if value else _what(given, path)
-    told = f"{f'`{path}`' if path else f'The {where}'} is {what}; it has to be {form_of(hint)}."
-    return InvalidRequest(told, where=where, **_facts(path))
+    detail = f"{f'`{path}`' if path else f'The {where}'} is {what}; it has to be {form_of(hint)}."
+    return InvalidRequest(detail, where=where, **_facts(path))
 
 
 def named(name: str) -> str:
@@ -58,8 +58,8 @@ def named(name: str) -> str:
 def _missing(name: str, above: str, hint: object, *, where: str) -> InvalidRequest:
     wanted = fields_in(hint).get(name, str)
     path = f"{above}.{name}".lstrip(".")
-    told = f"`{path}` is missing. {description_of(wanted) or f'It has to be {form_of(wanted)}.'}"
-    return InvalidRequest(told, where=where, **_facts(path))
+    detail = f"`{path}` is missing. {description_of(wanted) or f'It has to be {form_of(wanted)}.'}"
+    return InvalidRequest(detail, where=where, **_facts(path))
 
 
 def _unknown(name: str, above: str, hint: object, *, where: str) -> InvalidRequest:
