@@ -23,12 +23,12 @@ from counterfoil.uses.attempts import Attempts
 from counterfoil_api.application import make_app
 from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.limits import counting
-from counterfoil_api.limits.counters import PATIENCE_SECONDS, PREFIX, Tally, open_tally
+from counterfoil_api.limits.counters import PATIENCE_SECONDS, PREFIX, Counters, open_counters
 from counterfoil_api.limits.counting import CLEAR, GIVE_BACK, NOTE, NOTED, RETURN, TAKE, TURN, Cells, Step
 from counterfoil_api.limits.expiring_map import ExpiringMap
 from counterfoil_api.limits.logins import Logins
 from counterfoil_api.limits.quotas import Quota, Quotas
-from counterfoil_api.limits.seen_secrets import Marks
+from counterfoil_api.limits.seen_secrets import SeenSecrets
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.state import temporary_state
 from counterfoil_dev.valkey import Valkey, embedded_valkey
@@ -47,8 +47,8 @@ async def url(valkey: Valkey) -> str:
 
 
 @pytest.fixture
-async def tally(url: str) -> AsyncIterator[Tally]:
-    async with open_tally(url) as opened:
+async def counters(url: str) -> AsyncIterator[Counters]:
+    async with open_counters(url) as opened:
         yield opened
 
 
@@ -77,9 +77,9 @@ async def test_a_process_alone_counts_like_valkey(url: str, seed: int) -> None:
             assert [there[:-1], there[-1:]] == [here[:-1], pytest.approx(here[-1:], abs=2_000)], (step, key, args)
 
 
-async def test_what_is_noted_is_so_for_a_while(tally: Tally) -> None:
-    async with open_tally("") as alone:
-        for each in (tally, alone):
+async def test_what_is_noted_is_so_for_a_while(counters: Counters) -> None:
+    async with open_counters("") as alone:
+        for each in (counters, alone):
             assert await each.do(NOTED, "x") == [0]
             await each.do(NOTE, "x", 300)
             assert await each.do(NOTED, "x") == [1]
@@ -88,7 +88,7 @@ async def test_what_is_noted_is_so_for_a_while(tally: Tally) -> None:
 
 
 async def test_two_hundred_at_once_get_a_hundred_between_them(url: str) -> None:
-    async with open_tally(url) as one, open_tally(url) as other:
+    async with open_counters(url) as one, open_counters(url) as other:
         quotas = (Quotas(one), Quotas(other))
         asked = [quotas[number % 2].take("a", Quota(100, 60)) for number in range(200)]
         left = await asyncio.gather(*asked)
@@ -97,8 +97,8 @@ async def test_two_hundred_at_once_get_a_hundred_between_them(url: str) -> None:
     assert sorted(each.most for each in left if each.granted) == list(range(100))
 
 
-async def test_a_window_begins_with_its_first_and_ends_by_itself(tally: Tally) -> None:
-    quotas, quota = Quotas(tally), Quota(2, 1)
+async def test_a_window_begins_with_its_first_and_ends_by_itself(counters: Counters) -> None:
+    quotas, quota = Quotas(counters), Quota(2, 1)
     assert [(await quotas.take("w", quota)).granted for _ in range(3)] == [True, True, False]
     left = await quotas.take("w", quota)
     assert (left.granted, left.whole_seconds) == (False, 1)
@@ -106,8 +106,8 @@ async def test_a_window_begins_with_its_first_and_ends_by_itself(tally: Tally) -
     assert (await quotas.take("w", quota)).granted
 
 
-async def test_what_was_taken_for_nothing_can_be_taken_again(tally: Tally) -> None:
-    quotas, quota = Quotas(tally), Quota(2, 60)
+async def test_what_was_taken_for_nothing_can_be_taken_again(counters: Counters) -> None:
+    quotas, quota = Quotas(counters), Quota(2, 60)
     for _ in range(5):
         assert (await quotas.take("g", quota)).granted
         await quotas.give_back("g")
@@ -117,8 +117,8 @@ async def test_what_was_taken_for_nothing_can_be_taken_again(tally: Tally) -> No
     assert (await quotas.take("g", quota)).granted
 
 
-async def test_a_flood_of_what_is_used_up_asks_nobody(tally: Tally, url: str) -> None:
-    quotas = Quotas(tally)
+async def test_a_flood_of_what_is_used_up_asks_nobody(counters: Counters, url: str) -> None:
+    quotas = Quotas(counters)
     assert not all([(await quotas.take("f", Quota(1, 60))).granted for _ in range(2)])
     async with Redis.from_url(url) as redis:
         before = (await redis.info("stats"))["total_commands_processed"]
@@ -128,70 +128,70 @@ async def test_a_flood_of_what_is_used_up_asks_nobody(tally: Tally, url: str) ->
 
 
 async def test_without_valkey_a_process_counts_alone() -> None:
-    async with open_tally("") as alone, open_tally("redis://127.0.0.1:1/0") as nobody:
-        for tally in (alone, nobody):
-            quotas = Quotas(tally)
+    async with open_counters("") as alone, open_counters("redis://127.0.0.1:1/0") as nobody:
+        for counters in (alone, nobody):
+            quotas = Quotas(counters)
             assert [(await quotas.take("a", Quota(2, 60))).granted for _ in range(3)] == [True, True, False]
-            assert not tally.shared
+            assert not counters.shared
 
 
 async def test_a_valkey_that_dies_or_hangs_is_neither_an_outage_nor_slow() -> None:
     with temporary_state() as state, embedded_valkey(state) as server:
-        async with open_tally(server.url) as tally:
-            quotas = Quotas(tally)
+        async with open_counters(server.url) as counters:
+            quotas = Quotas(counters)
             assert (await quotas.take("a", Quota(5, 600))).most == 4
-            assert told(tally) == "shared"
+            assert told(counters) == "shared"
 
             os.kill(server.child.pid, signal.SIGSTOP)
             began = monotonic()
             granted = [await quotas.take(f"h{number}", Quota(5, 600)) for number in range(200)]
             assert all(each.granted for each in granted)
             assert monotonic() - began < 10 * PATIENCE_SECONDS  # the first waited, the others did not
-            assert told(tally) == "alone"
+            assert told(counters) == "alone"
             os.kill(server.child.pid, signal.SIGCONT)
-            await shared(tally)
+            await shared(counters)
             assert (await quotas.take("a", Quota(5, 600))).most == 3
 
             os.kill(server.child.pid, signal.SIGKILL)
             assert (await quotas.take("a", Quota(5, 600))).granted
-            assert told(tally) == "alone"
+            assert told(counters) == "alone"
             server.child.stop()
             server.start()
-            await shared(tally)
+            await shared(counters)
             assert (await quotas.take("b", Quota(5, 600))).most == 4
 
 
-async def test_a_full_valkey_is_like_none(tally: Tally, url: str) -> None:
+async def test_a_full_valkey_is_like_none(counters: Counters, url: str) -> None:
     async with Redis.from_url(url) as redis:
         await redis.config_set("maxmemory", "1")
         try:
-            assert [(await Quotas(tally).take("m", Quota(1, 60))).granted for _ in range(2)] == [True, False]
-            assert told(tally) == "alone"
+            assert [(await Quotas(counters).take("m", Quota(1, 60))).granted for _ in range(2)] == [True, False]
+            assert told(counters) == "alone"
         finally:
             await redis.config_set("maxmemory", "0")
-    await shared(tally)
+    await shared(counters)
 
 
-def told(tally: Tally) -> str:
-    return "shared" if tally.shared else "alone"
+def told(counters: Counters) -> str:
+    return "shared" if counters.shared else "alone"
 
 
-async def shared(tally: Tally) -> None:
+async def shared(counters: Counters) -> None:
     """Wait until processes count together again."""
     async with asyncio.timeout(20):
-        while not tally.shared:  # noqa: ASYNC110 - nothing of ours is told when it is back
+        while not counters.shared:  # noqa: ASYNC110 - nothing of ours is told when it is back
             await asyncio.sleep(0.02)
 
 
 async def test_a_process_knows_without_being_asked_whether_it_counts_alone() -> None:
     with temporary_state() as state, embedded_valkey(state) as server:
-        async with open_tally(server.url) as tally:
+        async with open_counters(server.url) as counters:
             server.child.stop()
             async with asyncio.timeout(20):
-                while told(tally) == "shared":  # noqa: ASYNC110 - nothing of ours is told when it goes
+                while told(counters) == "shared":  # noqa: ASYNC110 - nothing of ours is told when it goes
                     await asyncio.sleep(0.02)
             server.start()
-            await shared(tally)
+            await shared(counters)
 
 
 async def test_readiness_admits_that_limits_are_counted_alone(database: Database, url: str) -> None:
@@ -205,9 +205,9 @@ async def test_readiness_admits_that_limits_are_counted_alone(database: Database
                 assert f"counterfoil_limits_shared {number}\n" in await answer.text()
 
 
-async def test_counters_are_forgotten_when_their_time_is_over(tally: Tally, url: str) -> None:
-    await Quotas(tally).take("a", Quota(5, 60))
-    await tally.do(TURN, "b", 1, 1, 1, 100, 1, 60_000)
+async def test_counters_are_forgotten_when_their_time_is_over(counters: Counters, url: str) -> None:
+    await Quotas(counters).take("a", Quota(5, 60))
+    await counters.do(TURN, "b", 1, 1, 1, 100, 1, 60_000)
     async with Redis.from_url(url) as redis:
         keys: list[bytes] = [key async for key in redis.scan_iter()]
         assert {key.decode().removeprefix(PREFIX) for key in keys} - {"watched"} == {"a", "b"}
@@ -274,8 +274,8 @@ async def test_who_is_refused_by_the_thousand_is_not_counted_and_nobody_else_for
 ) -> None:
     monkeypatch.setattr(Cells.__init__, "__defaults__", (1_000,))
     home, away = ip_address("192.0.2.1"), ip_address("198.51.100.1")
-    async with open_tally("") as tally:
-        logins = Logins(Quotas(tally), Peppers({1: b"1" * 32}), Attempts(cast("Pool", None)), Quota(10, 600))
+    async with open_counters("") as counters:
+        logins = Logins(Quotas(counters), Peppers({1: b"1" * 32}), Attempts(cast("Pool", None)), Quota(10, 600))
         async with logins.turn(NIL, "victim", home) as login:
             login.passed()
         for _ in range(5):
@@ -292,11 +292,11 @@ async def test_who_is_refused_by_the_thousand_is_not_counted_and_nobody_else_for
 
 
 async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
-    async with open_tally(url) as one, open_tally(url) as other:
-        here, there = Marks(one, digest), Marks(other, digest)
+    async with open_counters(url) as one, open_counters(url) as other:
+        here, there = SeenSecrets(one, digest), SeenSecrets(other, digest)
         met = [SecretGiven(f"secret {number}") for number in range(600)]
         for each in met:
-            here.met(each)
+            here.add(each)
         assert all([await here.knows(each) for each in met])
         assert not await there.knows(met[0])
         await here.flush()
@@ -305,21 +305,21 @@ async def test_a_mark_made_in_one_process_is_known_in_all(url: str) -> None:
 
 
 async def test_marks_take_the_same_room_however_many(url: str) -> None:
-    async with open_tally(url) as tally, Redis.from_url(url) as redis:
-        marks = Marks(tally, digest)
+    async with open_counters(url) as counters, Redis.from_url(url) as redis:
+        seen_secrets = SeenSecrets(counters, digest)
         for number in range(3_000):
-            marks.met(SecretGiven(str(number)))
-        await marks.flush()
+            seen_secrets.add(SecretGiven(str(number)))
+        await seen_secrets.flush()
         (key,) = [key async for key in redis.scan_iter(f"{PREFIX}met:*")]
         assert await redis.strlen(key) <= 2**20
         assert 0 < await redis.ttl(key) <= 14 * 86_400
 
 
 async def test_without_valkey_a_process_knows_what_it_met_itself() -> None:
-    async with open_tally("") as tally, Marks(tally, digest) as marks:
-        marks.met(SecretGiven("met"))
-        assert await marks.knows(SecretGiven("met"))
-        assert not await marks.knows(SecretGiven("never"))
+    async with open_counters("") as counters, SeenSecrets(counters, digest) as seen_secrets:
+        seen_secrets.add(SecretGiven("met"))
+        assert await seen_secrets.knows(SecretGiven("met"))
+        assert not await seen_secrets.knows(SecretGiven("never"))
 
 
 def digest(given: SecretGiven) -> bytes:

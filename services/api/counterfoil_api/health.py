@@ -63,7 +63,7 @@ async def get_readiness(reading: Reading, sources: Sources, limits: Limits) -> R
         await sources.pepper_sync.ensure_fresh()
         await reading.default_account.id()
         warnings = (await log_state(reading.pool)).warnings
-    return Readiness("ready", "shared" if limits.tally.shared else "this process alone", warnings)
+    return Readiness("ready", "shared" if limits.counters.shared else "this process alone", warnings)
 
 
 def _require(password: str | None, presented: PresentedCredentials | None) -> None:

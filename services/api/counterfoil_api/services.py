@@ -68,7 +68,7 @@ async def open_services(settings: Settings, *, shapes: tuple[SecretShape, ...] =
         limits = await enter(open_limits(settings, readers=pool, sources=sources))
         reading = _reading(settings, pool)
         writing = Writing(door, Numbers(pool), Numbers(pool, "user"), sources.peppers, pool)
-        issuing = Issuing(reading, writing, limits.marks, settings.thresholds)
+        issuing = Issuing(reading, writing, limits.seen_secrets, settings.thresholds)
         codes = OneTimeCodes(pool, door, sources.peppers, key=_derived(settings, b"counterfoil totp"))
         passwords = Passwords(pool, reading.default_account, limits.logins, codes)
         access_log = await enter(AccessLog(door))

@@ -18,7 +18,7 @@ from counterfoil.uses.issue import NATIVE, Wish, creation, fresh_secret
 from counterfoil_api.handling.described import Undescribed, undescribed
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.limits.seen_secrets import Marks
+from counterfoil_api.limits.seen_secrets import SeenSecrets
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Issuing:
 
     reading: Reading
     writing: Writing
-    seen_secrets: Marks
+    seen_secrets: SeenSecrets
     thresholds: tuple[int, ...]
 
     async def issue(
@@ -139,7 +139,7 @@ class Issuing:
         kind: type[T],
         also: tuple[Change, ...],
     ) -> T:
-        self.seen_secrets.met(SecretGiven(secret.plain))
+        self.seen_secrets.add(SecretGiven(secret.plain))
         together = AllOrNothing((command, *also)) if also else command
         return await self.writing.reply(
             together, retry, lambda outcome: render(outcome, secret.plain), kind=kind, holds_secret=True

@@ -1,1 +1,1 @@
-"""What keeps one caller from being everybody's trouble: counters, quotas, lock-outs, and what was tried in vain."""
+"""Keeps one caller from slowing down the others: counters, quotas, login delays, and failed attempts."""

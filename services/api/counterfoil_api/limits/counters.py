@@ -1,4 +1,4 @@
-"""Where steps are done: in Valkey while it answers, else in this process alone; never an outage, and never slow."""
+"""Runs counter steps in Valkey while it answers, else in this process alone; a lost Valkey delays no request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 PREFIX: Final = "counterfoil:limits:"
 PATIENCE_SECONDS: Final = 1.0
-"""Whoever waits longer for a count is kept waiting for nothing."""
+"""After so long a step is run in this process instead."""
 _GRACE_SECONDS: Final = 0.05
 _PAUSE_SECONDS: Final = 1
 _LOST: Final = (RedisError, OSError, TimeoutError)
@@ -29,8 +29,8 @@ _LOST: Final = (RedisError, OSError, TimeoutError)
 Ask = tuple[int, Step, str, tuple[int, ...]]
 
 
-class Tally:
-    """Does steps. Those that are asked for together travel together, and nothing waits for a Valkey that was lost."""
+class Counters:
+    """Runs steps. Steps that are requested together share one script call; none waits for a Valkey that was lost."""
 
     def __init__(self, valkey: Redis | None) -> None:
         self._valkey = valkey
@@ -42,11 +42,11 @@ class Tally:
 
     @property
     def shared(self) -> bool:
-        """Whether all processes count together at this moment, or did a second ago."""
+        """Whether all processes count together, as of a second ago at most."""
         return self._shared
 
     async def do(self, step: Step, key: str, *args: int) -> list[int]:
-        """Do one step, where it can be done now."""
+        """Run one step, in Valkey if it answers."""
         if self._shared:
             try:
                 return await self._asks.get((next(self._serials), step, PREFIX + key, args)) or []
@@ -55,10 +55,10 @@ class Tally:
         return step.here(self._cells, key, args, milliseconds())
 
     async def watch(self) -> None:
-        """Look again and again, in nobody's way, whether Valkey counts."""
+        """Check every second whether Valkey counts; no request waits for this."""
         while self._valkey is not None:
             try:
-                # A step, since a full one still answers a ping.
+                # A step and no ping: a Valkey whose memory is full answers pings.
                 await self._fetch([(0, NOTE, f"{PREFIX}watched", (_PAUSE_SECONDS * 10_000,))])
             except _LOST as error:
                 self._lost(error)
@@ -67,10 +67,10 @@ class Tally:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
-        """Ask, with patience: to give up a Valkey that is merely busy begins every count anew."""
+        """Run steps in Valkey, with a generous timeout: giving up a busy Valkey would reset every count."""
         asking = asyncio.ensure_future(self._asked(asks))
         try:
-            # Not `asyncio.timeout`: after a pause of our own it would throw away an answer that has long been there.
+            # Not `asyncio.timeout`: after a pause of this process it would discard an answer that has already arrived.
             for seconds in (PATIENCE_SECONDS, _GRACE_SECONDS):
                 if (await asyncio.wait({asking}, timeout=seconds))[0]:
                     return asking.result()
@@ -79,15 +79,15 @@ class Tally:
         raise TimeoutError
 
     async def _asked(self, asks: list[Ask]) -> dict[Ask, list[int]]:
-        assert self._valkey is not None  # noqa: S101 - nobody else calls
+        assert self._valkey is not None  # noqa: S101 - `do` and `watch` call only then
         alike: dict[tuple[Step, int], list[Ask]] = {}
         for ask in asks:
             alike.setdefault((ask[1], len(ask[3])), []).append(ask)
         answers: dict[Ask, list[int]] = {}
         for (step, width), same in alike.items():
             keys, args = (ask[2] for ask in same), chain.from_iterable(ask[3] for ask in same)
-            said: bytes = await self._valkey.eval(_together(step), len(same), *keys, width, *args)
-            answers |= zip(same, _numbers(said), strict=True)
+            reply: bytes = await self._valkey.eval(_together(step), len(same), *keys, width, *args)
+            answers |= zip(same, _numbers(reply), strict=True)
         return answers
 
     def _lost(self, error: Exception) -> None:
@@ -105,41 +105,41 @@ class Tally:
 
 @lru_cache
 def _together(step: Step) -> str:
-    """One script for many asks of one step. It answers in one text: as thousands of numbers it takes long to read."""
+    """Return one script for many runs of a step. It replies with one text: thousands of numbers are slow to parse."""
     return f"""
 local function step(KEYS, ARGV)
 {step.lua}
 end
-local width, said = tonumber(ARGV[1]), {{}}
+local width, reply = tonumber(ARGV[1]), {{}}
 for i, key in ipairs(KEYS) do
   local args = {{}}
   for j = 1, width do args[j] = ARGV[1 + (i - 1) * width + j] end
-  for _, number in ipairs(step({{key}}, args)) do said[#said + 1] = string.format('%.0f', number) end
-  said[#said + 1] = ';'
+  for _, number in ipairs(step({{key}}, args)) do reply[#reply + 1] = string.format('%.0f', number) end
+  reply[#reply + 1] = ';'
 end
-return table.concat(said, ' ')"""
+return table.concat(reply, ' ')"""
 
 
-def _numbers(said: bytes) -> list[list[int]]:
-    return [[int(number) for number in each.split()] for each in said.split(b";")[:-1]]
+def _numbers(reply: bytes) -> list[list[int]]:
+    return [[int(number) for number in each.split()] for each in reply.split(b";")[:-1]]
 
 
 @asynccontextmanager
-async def open_tally(url: str) -> AsyncIterator[Tally]:
-    """Count in the Valkey at this address, or alone if there is none."""
+async def open_counters(url: str) -> AsyncIterator[Counters]:
+    """Count in the Valkey at this URL, or in this process alone if there is no URL."""
     if not url:
-        yield Tally(None)
+        yield Counters(None)
         return
     valkey = Redis.from_url(
         url,
-        socket_connect_timeout=None,  # our own patience rules
+        socket_connect_timeout=None,  # PATIENCE_SECONDS applies
         socket_timeout=None,
-        retry=Retry(NoBackoff(), 1),  # for a connection that went stale
+        retry=Retry(NoBackoff(), 1),  # for a stale connection
     )
-    tally = Tally(valkey)
-    watching = asyncio.create_task(tally.watch())
+    counters = Counters(valkey)
+    watching = asyncio.create_task(counters.watch())
     try:
-        yield tally
+        yield counters
     finally:
         watching.cancel()
         with suppress(asyncio.CancelledError):

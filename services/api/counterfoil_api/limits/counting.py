@@ -1,7 +1,7 @@
-"""Atomic steps on counters: each as Valkey runs it for all processes, and as one process does it for itself alone.
+"""Atomic steps on counters, each in two forms: for Valkey, which counts for all processes, and for one process alone.
 
-A step works on one key and whole numbers, and answers with whole numbers. Times are milliseconds, and spans only: each
-side counts them by a clock of its own.
+A step takes one key and whole numbers, and returns whole numbers. Times are durations in milliseconds: Valkey and each
+process measure them with their own clocks.
 """
 
 from collections import OrderedDict
@@ -14,14 +14,14 @@ from typing import Final
 from counterfoil_api.limits.expiring_map import ExpiringMap
 
 MOST_CELLS: Final = 100_000
-"""What one process counts on its own; beyond that, the least of the oldest counts goes."""
+"""How many counters one process keeps; beyond that, the lowest of the oldest is removed."""
 _COMPARED: Final = 32
-"""So many of the oldest are compared for it, however many there are."""
+"""How many of the oldest are compared for that."""
 
 
 @dataclass(slots=True)
 class Cell:
-    """One counter: its value, a moment that belongs to it, and when it is forgotten."""
+    """One counter: its value, until when the next turn waits, and when it expires."""
 
     value: int = 0
     until: int = 0
@@ -29,7 +29,7 @@ class Cell:
 
 
 class Cells:
-    """The counters of one process, and what it noted: apart, so that no flood of counts washes out a note."""
+    """The counters and notes of one process; they are separate, so that a flood of counters removes no note."""
 
     def __init__(self, most: int = MOST_CELLS) -> None:
         self._most = most
@@ -40,7 +40,7 @@ class Cells:
         return len(self._cells)
 
     def at(self, key: str, now: int) -> Cell:
-        """The counter with this key, a new one if there was none or its time was over."""
+        """Return the counter with this key, a new one if there is none or it has expired."""
         if (cell := self.seen(key, now)) is None:
             if len(self._cells) >= self._most:
                 self._make_room(now)
@@ -48,7 +48,7 @@ class Cells:
         return cell
 
     def seen(self, key: str, now: int) -> Cell | None:
-        """The counter with this key, if there is one: to look at it takes no room from another."""
+        """Return the counter with this key, if there is one; this removes no other counter."""
         cell = self._cells.get(key)
         if cell is not None and cell.ends <= now:
             del self._cells[key]
@@ -56,12 +56,12 @@ class Cells:
         return cell
 
     def forget(self, key: str) -> None:
-        """Begin this counter anew."""
+        """Reset this counter."""
         self._cells.pop(key, None)
 
     def _make_room(self, now: int) -> None:
-        # Strangers may choose the keys. One that is over goes first, then one for which nobody waits, then the lowest:
-        # to wash out five failures takes five failures with everybody else. Those that stay are the youngest again.
+        # Strangers may choose the keys. An expired counter goes first, then one without a wait, then the lowest: to
+        # remove a count of five, an attacker needs five failures for each other key. The rest become the youngest.
         oldest = list(islice(self._cells.items(), _COMPARED))
         least, _ = min(oldest, key=lambda each: (each[1].ends > now, each[1].until > now, each[1].value))
         for key, _ in oldest:
@@ -74,7 +74,7 @@ Local = Callable[[Cells, str, tuple[int, ...], int], list[int]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What is done at once: in Lua with KEYS[1] and ARGV, and here at a moment."""
+    """One atomic step: in Lua with KEYS[1] and ARGV, and in Python at a given time."""
 
     lua: str
     here: Local
@@ -145,9 +145,9 @@ if left < 0 then redis.call('pexpire', KEYS[1], ARGV[2]); left = window end
 return {1, most - count, left}""",
     _take,
 )
-"""(most, window, cost) → (granted?, left, until all is there again): so many in a window that begins with the first.
+"""(most, window, cost) → (granted?, left, until the window ends): a quota; its window begins with the first use.
 
-One that was longer when it began is over when the present one would be."""
+If the window was longer when it began, it ends when one of the present length would end."""
 
 GIVE_BACK: Final = Step(
     """
@@ -155,7 +155,7 @@ if redis.call('exists', KEYS[1]) == 1 and redis.call('decrby', KEYS[1], ARGV[1])
 return {}""",
     _give_back,
 )
-"""(cost) → (): what was taken for nothing."""
+"""(cost) → (): returns what was taken and not used."""
 
 _NOW: Final = "local time = redis.call('time')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
 
@@ -174,9 +174,9 @@ redis.call('pexpire', KEYS[1], kept)
 return {1, count, wait}""",
     _turn,
 )
-"""(free, first, longest, most, last, kept) → (granted?, how many, wait): a try that counts as failed until it is not.
+"""(free, first, longest, most, last, kept) → (granted?, count, wait): an attempt, counted as failed in advance.
 
-From the free-th on each doubles the wait for the next, up to the longest; from the most-th on the wait is the last one.
+From the free-th on each doubles the wait for the next, up to `longest`; from the most-th on the wait is `last`.
 """
 
 RETURN: Final = Step(
@@ -188,16 +188,16 @@ end
 return {}""",
     _return,
 )
-"""() → (): a turn that came to nothing."""
+"""() → (): returns a turn that was not used."""
 
 CLEAR: Final = Step("redis.call('del', KEYS[1]) return {}", _clear)
-"""() → (): it begins anew."""
+"""() → (): resets the counter."""
 
 NOTE: Final = Step("redis.call('set', KEYS[1], 1, 'px', ARGV[1]) return {}", _note)
-"""(kept) → (): something is so, for a while."""
+"""(kept) → (): sets a note that expires."""
 
 NOTED: Final = Step("return {redis.call('exists', KEYS[1])}", _noted)
-"""() → (is it so?)."""
+"""() → (is the note set?)."""
 
 _WEEKS: Final = "local week = math.floor(redis.call('time')[1] / 604800)\n"
 
@@ -208,7 +208,7 @@ local key = KEYS[1] .. week
 for _, bit in ipairs(ARGV) do redis.call('setbit', key, bit, 1) end
 redis.call('expire', key, 1209600)
 return {}""",
-    lambda *_: [],  # one process remembers in other ways what it has met itself
+    lambda *_: [],  # one process remembers by itself what it has seen
 )
 """(bits …) → (): set in the filter of this week."""
 
@@ -223,9 +223,9 @@ end
 return {0}""",
     lambda *_: [0],
 )
-"""(bits …) → (are all set?), in the filter of this week or in that of the last."""
+"""(bits …) → (are all set?), in the filter of this week or of last week."""
 
 
 def milliseconds() -> int:
-    """By our own steady clock."""
+    """Return the time by the monotonic clock of this process."""
     return int(monotonic() * 1000)

@@ -1,4 +1,7 @@
-"""A small memory that forgets by itself: each entry after its time, the oldest when there are too many."""
+"""A bounded map whose entries expire, each after its own time.
+
+`cachetools.TTLCache` has one lifetime for all entries and cannot say how long one has left; so this is our own.
+"""
 
 from time import monotonic
 from typing import Generic, TypeVar
@@ -8,7 +11,7 @@ V = TypeVar("V")
 
 
 class ExpiringMap(Generic[K, V]):
-    """Remembers values for a while. Strangers may choose the keys: there are never more than `most`."""
+    """Keeps values for a while. Strangers may choose the keys: beyond `most` entries the oldest is removed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -18,14 +21,14 @@ class ExpiringMap(Generic[K, V]):
         return len(self._entries)
 
     def keep(self, key: K, value: V, seconds: float) -> None:
-        """Remember this for so long; anew, if it is remembered already."""
+        """Keep a value for so long, and replace an older one."""
         self._entries.pop(key, None)
         if len(self._entries) >= self._most:
             del self._entries[next(iter(self._entries))]
         self._entries[key] = (value, monotonic() + seconds)
 
     def get(self, key: K) -> V | None:
-        """What is remembered, or None."""
+        """Return the value, or None."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -35,9 +38,9 @@ class ExpiringMap(Generic[K, V]):
         return entry[0]
 
     def left(self, key: K) -> float:
-        """For how many more seconds it is remembered; 0 if it is not."""
+        """Return in how many seconds the entry expires; 0 if there is none."""
         return 0.0 if self.get(key) is None else self._entries[key][1] - monotonic()
 
     def drop(self, key: K) -> None:
-        """Forget it now."""
+        """Remove an entry."""
         self._entries.pop(key, None)

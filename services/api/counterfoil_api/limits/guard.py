@@ -1,11 +1,11 @@
-"""Between strangers and the database: what malformed, unknown and dead credentials cost those who bring them.
+"""Limits how many malformed, unknown and dead credentials a network may present.
 
-Three counts that are kept apart, so that nobody pays for a neighbour:
+There are three separate counts, so that one caller does not use up the limit of another:
 
-* malformed ones by network; they never reach the database.
-* unknown ones by network, and before the database is asked as soon as the network has brought one. When there were too
-  many, secrets that the ledger has met (see `marks`) are still looked up, exactly as always; of the others a trickle.
-* dead ones (expired, revoked, replaced …) by credential and network: no other credential hears of it.
+* malformed credentials, by network; they never reach the database.
+* unknown credentials, by network. After the first one, each is counted before the database is queried. Beyond the
+  limit, secrets that the ledger has seen (see `seen_secrets`) are still looked up as always; of the others, a few.
+* dead credentials (expired, revoked, replaced …), by credential and network; other credentials are not affected.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,29 +31,29 @@ from counterfoil_api.http.problems import kind_of
 from counterfoil_api.limits.expiring_map import ExpiringMap
 from counterfoil_api.limits.known import Known, plain_hash
 from counterfoil_api.limits.quotas import Quota, Quotas
-from counterfoil_api.limits.seen_secrets import Marks
+from counterfoil_api.limits.seen_secrets import SeenSecrets
 
 T = TypeVar("T")
 
 TRICKLE: Final = Quota(6, 60)
-"""Of secrets that nobody has met, so many are still looked up when their network has brought too many."""
+"""So many unseen secrets are still looked up when their network has presented too many."""
 DEAD: Final = Quota(60, 60)
-"""So often a dead credential is told that it is, to whoever brings it."""
+"""So often a dead credential gets the refusal that says so."""
 _MOST: Final = 10_000
 _TOO_MANY: Final = "Your network sent too many unknown credentials; wait as long as Retry-After says."
 
 Place = tuple[int, str, UUID | None]
-"""Which credentials, from which network, and for which account alone they were asked about."""
+"""Which credentials, from which network, and within which account alone they were checked."""
 
 
 class Guard:
-    """Lets credentials through to whatever checks them, and counts what was wrong with them."""
+    """Passes credentials on to a check, and counts the refusals."""
 
     def __init__(
-        self, *, quotas: Quotas, marks: Marks, attempts: Attempts, known: Known, guesses: Quota | None
+        self, *, quotas: Quotas, seen_secrets: SeenSecrets, attempts: Attempts, known: Known, guesses: Quota | None
     ) -> None:
         self._quotas = quotas
-        self._marks = marks
+        self._seen_secrets = seen_secrets
         self._attempts = attempts
         self._known = known
         self._guesses = guesses
@@ -63,9 +63,9 @@ class Guard:
     async def over(
         self, approach: PresentedCredentials, check: Callable[[], Awaitable[T]], *, account: UUID | None = None
     ) -> T:
-        """Return what `check` makes of these credentials; what it refuses is counted, and may come to be too much.
+        """Return the result of `check`. Its refusals are counted; beyond the limit, RateLimited is raised.
 
-        Where the check is for one account alone, what was said of a death is not repeated for another.
+        If the check is for one account alone, a remembered refusal is not repeated for another account.
         """
         given = approach.credentials
         if isinstance(given, PasswordGiven):  # see `logins`
@@ -80,25 +80,25 @@ class Guard:
         except CredentialsRefused as refusal:
             raise await self._malformed(refusal, network) from None
         except Denied as refusal:
-            await self._met(given, charge)
+            await self._add(given, charge)
             raise await self._dead(refusal, given, network, place) from None
         except Forbidden as refusal:
-            await self._met(given, charge)
+            await self._add(given, charge)
             await self._note(refusal, given, network)
             raise
         except BaseException:
             await self._give_back(charge)
             raise
-        await self._met(given, charge)
+        await self._add(given, charge)
         return found
 
     async def _admit(self, given: Given, network: str, place: Place) -> str | None:
-        """Let it through; perhaps against a charge, to be given back if it is known after all."""
+        """Admit it, or raise RateLimited; return the key of a charge that is given back if the secret is known."""
         if len(self._ended) and (ended := self._ended.get(place)):
             raise _too_often(ended, self._ended.left(place))
         if self._guesses is None or isinstance(given, BearerGiven) or not self._suspects.get(network):
             return None
-        if not await self._known.recognises(given) or await self._is_marked(given):
+        if not await self._known.recognises(given) or await self._is_seen(given):
             return None
         left = await self._quotas.take(f"unknown:{network}", self._guesses)
         if left.granted:
@@ -108,14 +108,14 @@ class Guard:
         self._attempts.note(NIL, "unknown-limited", network=network)
         raise RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
 
-    async def _is_marked(self, given: SecretGiven) -> bool:
-        return any([await self._marks.knows(each) for each in given.readings])
+    async def _is_seen(self, given: SecretGiven) -> bool:
+        return any([await self._seen_secrets.knows(each) for each in given.readings])
 
     async def _unknown(self, refusal: Refusal, network: str, charge: str | None) -> Refusal:
         self._attempts.note(NIL, "unknown", network=network)
         if self._guesses is None:
             return refusal
-        # From now on every guess of this network is charged before the database is asked.
+        # From now on every guess of this network is counted before the database is queried.
         self._suspects.keep(network, value=True, seconds=self._guesses.seconds)
         return refusal if charge else await self._within(self._guesses, f"unknown:{network}", refusal)
 
@@ -143,11 +143,11 @@ class Guard:
             return refusal
         return RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
 
-    async def _met(self, given: Given, charge: str | None) -> None:
+    async def _add(self, given: Given, charge: str | None) -> None:
         await self._give_back(charge)
         if isinstance(given, SecretGiven):
             for each in given.readings:
-                self._marks.met(each)
+                self._seen_secrets.add(each)
 
     async def _give_back(self, charge: str | None) -> None:
         if charge is not None:

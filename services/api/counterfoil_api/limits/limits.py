@@ -1,4 +1,4 @@
-"""Everything that is limited, opened together."""
+"""Opens all limits together."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,23 +9,23 @@ from counterfoil.settings import Settings
 from counterfoil.uses.attempts import Attempts
 from counterfoil.uses.counted_uses import CountedUses
 from counterfoil.uses.verify import Sources
-from counterfoil_api.limits.counters import Tally, open_tally
+from counterfoil_api.limits.counters import Counters, open_counters
 from counterfoil_api.limits.guard import Guard
 from counterfoil_api.limits.known import Known
 from counterfoil_api.limits.logins import Logins
 from counterfoil_api.limits.quotas import Allowance, Quota, Quotas
-from counterfoil_api.limits.seen_secrets import Marks
+from counterfoil_api.limits.seen_secrets import SeenSecrets
 from counterfoil_api.metrics import observe_attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What keeps one caller from being everybody's trouble."""
+    """All limits of one process."""
 
-    tally: Tally
+    counters: Counters
     attempts: Attempts
     quotas: Quotas
-    marks: Marks
+    seen_secrets: SeenSecrets
     guard: Guard
     known: Known
     logins: Logins
@@ -34,20 +34,20 @@ class Limits:
 
 @asynccontextmanager
 async def open_limits(settings: Settings, *, readers: Pool, sources: Sources) -> AsyncIterator[Limits]:
-    """Open all of it without asking anybody anything."""
+    """Open all limits; this needs neither the database nor Valkey."""
     async with AsyncExitStack() as stack:
         attempts = await stack.enter_async_context(Attempts(readers, observe=observe_attempt))
-        tally = await stack.enter_async_context(open_tally(settings.limits_redis_url))
+        counters = await stack.enter_async_context(open_counters(settings.limits_redis_url))
         known = Known(sources)
-        marks = await stack.enter_async_context(Marks(tally, known.digest))
-        quotas, guesses = Quotas(tally), _quota(settings.guess_limit)
+        seen_secrets = await stack.enter_async_context(SeenSecrets(counters, known.digest))
+        quotas, guesses = Quotas(counters), _quota(settings.guess_limit)
         yield Limits(
-            tally=tally,
+            counters=counters,
             attempts=attempts,
             quotas=quotas,
-            marks=marks,
+            seen_secrets=seen_secrets,
             known=known,
-            guard=Guard(quotas=quotas, marks=marks, attempts=attempts, known=known, guesses=guesses),
+            guard=Guard(quotas=quotas, seen_secrets=seen_secrets, attempts=attempts, known=known, guesses=guesses),
             logins=Logins(quotas, sources.peppers, attempts, guesses),
             allowance=Allowance(quotas, _quota(settings.rate_limit), attempts, CountedUses(readers)),
         )

@@ -1,12 +1,12 @@
-"""Passwords and one-time codes tried in vain: who fails waits longer and longer, and makes nobody else wait.
+"""Delays logins after wrong passwords and one-time codes, without delaying other people.
 
-From the fifth failure of a person at one network on, each doubles the wait there. At all networks where they never
-logged in, failures are counted together as well: from the fiftieth on these share one turn at a time, further and
-further apart, so that a thousand of them guess no more than one. A hundred in a row leave one try a day. Networks
-where the person has logged in are not affected by what strangers do elsewhere.
+From the fifth failure for a user at one network on, each doubles the wait there. Failures at all networks where the
+user never logged in are also counted together: from the fiftieth on, these networks share one attempt at a time, at
+growing intervals, so that a thousand networks guess no more than one. After a hundred in a row, one attempt a day is
+left. Networks where the user has logged in are not affected by strangers elsewhere.
 
-A network that tries one password on many people is limited like one that guesses secrets; tries that crowd each other
-out before they are computed count, too. Whoever is at home in a network is not limited by this.
+A network that tries one password for many users is limited like one that guesses secrets; attempts that are refused
+because too many wait in a queue count, too. A user at a known network is not limited by this.
 """
 
 from asyncio import Lock
@@ -42,7 +42,7 @@ _TOO_MANY: Final = "Too many logins failed; wait as long as Retry-After says."
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """From which failure on there is a wait, how long the first one is, and the longest."""
+    """After how many failures a wait begins, and its first and longest duration."""
 
     free: int
     first_seconds: int
@@ -50,19 +50,19 @@ class Delays:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """As the counter takes them; it forgets two days after the last failure."""
+        """The arguments of TURN; the counter expires two days after the last failure."""
         return self.free, self.first_seconds * 1000, self.longest_seconds * 1000, _MOST, _DAY_MS, 2 * _DAY_MS
 
 
-_LINE_LIMIT: Final = 32
+_QUEUE_LIMIT: Final = 32
 HERE: Final = Delays(free=5, first_seconds=15, longest_seconds=3_600)
-"""A person at one network."""
+"""For a user at one network."""
 ELSEWHERE: Final = Delays(free=50, first_seconds=1, longest_seconds=900)
-"""A person at all networks where they never logged in."""
+"""For a user at all networks where they never logged in."""
 
 
-class _Line:
-    """Who logs in as one person from one network, one after the other."""
+class _Queue:
+    """The login attempts for one user from one network, one after the other."""
 
     def __init__(self) -> None:
         self.turn = Lock()
@@ -70,36 +70,36 @@ class _Line:
 
 
 class Logins:
-    """Gives turns to those who log in: `async with logins.turn(account, email, address) as login`."""
+    """Admits login attempts: `async with logins.turn(account, email, address) as login`."""
 
     def __init__(self, quotas: Quotas, peppers: Peppers, attempts: Attempts, guesses: Quota | None) -> None:
         self._quotas = quotas
-        self._tally = quotas.tally
+        self._counters = quotas.counters
         self._guesses = guesses
         self._peppers = peppers
         self._attempts = attempts
-        self._lines: WeakValueDictionary[str, _Line] = WeakValueDictionary()
+        self._queues: WeakValueDictionary[str, _Queue] = WeakValueDictionary()
         self._homes: ExpiringMap[str, bool] = ExpiringMap(_MOST_HOMES)
 
     @asynccontextmanager
     async def turn(self, account: UUID, email: str, address: Address | None) -> AsyncIterator[LoginAttempt]:
-        """One try for whoever says that they are this user of this account, or RateLimited before anything is computed.
+        """Admit one attempt to log in as this user, or raise RateLimited before anything is computed.
 
-        It counts as failed until it has passed, so that tries side by side are no more than tries in a row. Those of
-        one person at one network queue up here: twenty right passwords at once are no failure.
+        It counts as failed until it has succeeded, so that concurrent attempts gain nothing. Attempts for one user at
+        one network wait for each other here, so that twenty right passwords at once are no failure.
         """
         network = network_of(address)
         person = self._peppers.hmac(b"login", account.bytes + canonical(email).encode(errors="replace")).hex()[:32]
         here, home = f"here:{person}:{network}", f"home:{person}:{network}"
-        line = self._lines.setdefault(here, _Line())
-        if line.length >= _LINE_LIMIT:
+        queue = self._queues.setdefault(here, _Queue())
+        if queue.length >= _QUEUE_LIMIT:
             raise RateLimited(_TOO_MANY, retry_after=1)
-        async with _place(line):
+        async with _place(queue):
             waits: dict[str, int] = {}
             at_home, site = await self._is_home(home), site_of(address)
             login = LoginAttempt(here if at_home else site, at_home)
             try:
-                if not at_home:  # first, since it costs least: nothing else is asked about a flood
+                if not at_home:  # first, since it is the cheapest check during a flood
                     await self._take_of_network(waits, f"logins:{site}")
                 await self._take(waits, here, HERE)
                 if not at_home:
@@ -109,20 +109,20 @@ class Logins:
                 self._attempts.note(NIL, "login-limited", network=network)
                 raise
             finally:
-                await self._settle(login, waits, home, network)
+                await self._count(login, waits, home, network)
 
     async def _is_home(self, home: str) -> bool:
-        """Whether somebody has logged in there; what this process knows of it outlasts a lost Valkey."""
+        """Say whether the user has logged in there; this process remembers it even without Valkey."""
         if self._homes.get(home):
             return True
-        (noted,) = await self._tally.do(NOTED, home)
+        (noted,) = await self._counters.do(NOTED, home)
         if noted:
             self._homes.keep(home, value=True, seconds=_AT_HOME_MS / 1000)
         return bool(noted)
 
     async def _take(self, waits: dict[str, int], key: str, delays: Delays) -> None:
         """Take a turn, and remember how long the next one will wait."""
-        granted, _, wait = await self._tally.do(TURN, key, *delays.steps)
+        granted, _, wait = await self._counters.do(TURN, key, *delays.steps)
         if not granted:
             raise RateLimited(_TOO_MANY, retry_after=max(ceil(wait / 1000), 1))
         waits[key] = wait
@@ -135,7 +135,7 @@ class Logins:
             raise RateLimited(_TOO_MANY, retry_after=left.whole_seconds)
         waits[key] = 0
 
-    async def _settle(self, login: LoginAttempt, waits: dict[str, int], home: str, network: str) -> None:
+    async def _count(self, login: LoginAttempt, waits: dict[str, int], home: str, network: str) -> None:
         if login.crowded:
             self._attempts.note(NIL, "login-limited", network=network)
         if login.succeeded is False:
@@ -148,17 +148,17 @@ class Logins:
                 if not login.crowded:
                     await self._quotas.give_back(key)
             else:
-                await self._tally.do(CLEAR if login.succeeded else RETURN, key)
+                await self._counters.do(CLEAR if login.succeeded else RETURN, key)
         if login.succeeded:
             self._homes.keep(home, value=True, seconds=_AT_HOME_MS / 1000)
-            await self._tally.do(NOTE, home, _AT_HOME_MS)
+            await self._counters.do(NOTE, home, _AT_HOME_MS)
 
 
 @asynccontextmanager
-async def _place(line: _Line) -> AsyncIterator[None]:
-    line.length += 1
+async def _place(queue: _Queue) -> AsyncIterator[None]:
+    queue.length += 1
     try:
-        async with line.turn:
+        async with queue.turn:
             yield
     finally:
-        line.length -= 1
+        queue.length -= 1

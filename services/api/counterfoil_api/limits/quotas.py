@@ -1,4 +1,4 @@
-"""So many in so much time: what is left of it, and how that is said (draft-ietf-httpapi-ratelimit-headers-10)."""
+"""Rate limits, and the headers that report them (draft-ietf-httpapi-ratelimit-headers-10)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,20 +16,20 @@ from counterfoil_api.http import added_headers
 from counterfoil_api.http.addresses import Address, network_of
 from counterfoil_api.http.errors import RateLimited
 from counterfoil_api.http.problems import kind_of
-from counterfoil_api.limits.counters import Tally
+from counterfoil_api.limits.counters import Counters
 from counterfoil_api.limits.counting import GIVE_BACK, TAKE
 from counterfoil_api.limits.expiring_map import ExpiringMap
 
 POLICY: Final = "principal"
 TOKEN_POLICY: Final = "token"  # noqa: S105 - the name of a policy
 OWNER_POLICY: Final = "owner"
-"""The names of the policies that callers are told about: the installation's, their token's, and that of its owner."""
+"""The names of the policies in the headers: those of the installation, of the token, and of its owner."""
 _MOST_FULL: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """At most so many in a window that begins with the first of them."""
+    """At most `most` in a window of `seconds` that begins with the first of them."""
 
     most: int
     seconds: int
@@ -37,7 +37,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is left of a quota after one was asked for, and in how many seconds all of it is there again."""
+    """Whether a quota granted one, how many are left, and in how many seconds the window ends."""
 
     granted: bool
     most: int
@@ -45,38 +45,38 @@ class Left:
 
     @property
     def whole_seconds(self) -> int:
-        """Rounded up: who comes back after so many finds it open."""
+        """Rounded up: a caller that waits for so long is granted one."""
         return max(ceil(self.seconds), 1)
 
 
 class Quotas:
-    """Takes from quotas, each known by its key."""
+    """Takes from quotas, each under its key."""
 
-    def __init__(self, tally: Tally) -> None:
-        self.tally = tally
+    def __init__(self, counters: Counters) -> None:
+        self.counters = counters
         self._used_up: ExpiringMap[str, Quota] = ExpiringMap(_MOST_FULL)
 
     async def take(self, key: str, quota: Quota, *, cost: int = 1) -> Left:
-        """Take one, if there is one: not one more than there are, over all processes."""
-        # What is used up stays so until its window ends: nobody need ask about each of a flood.
-        # Unless another quota is asked for by now: a token's limit may have been changed.
+        """Take `cost`, if so many are left; all processes together take no more than there are."""
+        # A quota that is used up stays so until its window ends, so a flood costs no requests to Valkey.
+        # That does not hold for another quota under this key: a token's limit may have been changed.
         if self._used_up.get(key) == quota and (seconds := self._used_up.left(key)):
             return Left(granted=False, most=0, seconds=seconds)
-        granted, left, ms = await self.tally.do(TAKE, key, quota.most, quota.seconds * 1000, cost)
+        granted, left, ms = await self.counters.do(TAKE, key, quota.most, quota.seconds * 1000, cost)
         if not granted and cost == 1:
             self._used_up.keep(key, value=quota, seconds=ms / 1000)
         return Left(granted=bool(granted), most=left, seconds=ms / 1000)
 
     async def give_back(self, key: str) -> None:
-        """Return one that was taken for nothing."""
+        """Return one that was not used."""
         self._used_up.drop(key)
-        await self.tally.do(GIVE_BACK, key, 1)
+        await self.counters.do(GIVE_BACK, key, 1)
 
 
 class Allowance:
-    """How many requests each user and each token may make; without a quota, as many as they like.
+    """Limits the requests of each user and token; without a quota they are unlimited.
 
-    A token may have limits of its own beside that of the installation, and its owner a quota: all of them hold.
+    A token may have its own limits in addition to the installation's, and its owner a quota: all of them apply.
     """
 
     def __init__(self, quotas: Quotas, quota: Quota | None, attempts: Attempts, uses: CountedUses) -> None:
@@ -85,13 +85,13 @@ class Allowance:
         self._attempts = attempts
         self._uses = uses
 
-    async def spend(self, asker: Principal, address: Address | None) -> None:
+    async def spend(self, caller: Principal, address: Address | None) -> None:
         """Count a request of this caller, or raise RateLimited or UsesExhausted; a bearer counts as its token."""
         if self._quota is not None:
-            with self._noting(asker.account, asker.actor.id, address):
-                await self._spend(f"asks:{asker.actor.id}", self._quota)
-        limits = Limits(asker.bounds.rate_limit, asker.bounds.max_uses, asker.quota)
-        await self.spend_by_token(asker.account, asker.actor.id, limits, address)
+            with self._noting(caller.account, caller.actor.id, address):
+                await self._spend(f"asks:{caller.actor.id}", self._quota)
+        limits = Limits(caller.bounds.rate_limit, caller.bounds.max_uses, caller.quota)
+        await self.spend_by_token(caller.account, caller.actor.id, limits, address)
 
     async def spend_by_token(self, account: UUID, token: UUID, limits: Limits, address: Address | None) -> None:
         """Count a request against a token's own limits and its owner's quota alone."""
@@ -102,16 +102,16 @@ class Allowance:
                 await self._spend(f"token:{token}", Quota(*rate(limits.rate_limit)), TOKEN_POLICY)
             if (quota := limits.quota) is not None and quota.rate_limit is not None:
                 await self._spend(f"owner:{quota.id}", Quota(*rate(quota.rate_limit)), OWNER_POLICY)
-            # The uses last: who comes too often loses none of them.
+            # Uses come last: a request beyond a rate costs no use.
             await self._uses.count(account, token, limits)
 
     async def use(self, account: UUID, token: UUID, limits: Limits) -> None:
-        """Count a use of a token about which somebody asks, or raise UsesExhausted; its rates are those of callers."""
+        """Count a use of a token that is verified, or raise UsesExhausted; rates apply to callers only."""
         if limits != UNLIMITED:
             await self._uses.count(account, token, limits)
 
     async def spend_by_secret(self, digest: bytes) -> None:
-        """Count a request of whoever holds this secret, before anybody knows whose it is."""
+        """Count a request with this secret, before the secret is looked up."""
         if self._quota is not None:
             await self._spend(f"buys:{digest.hex()[:32]}", self._quota)
 
@@ -125,10 +125,10 @@ class Allowance:
 
     async def _spend(self, key: str, quota: Quota, policy: str = POLICY) -> None:
         left = await self._quotas.take(key, quota)
-        said = {
+        headers = {
             "RateLimit-Policy": f'"{policy}";q={quota.most};w={quota.seconds}',
             "RateLimit": f'"{policy}";r={left.most};t={left.whole_seconds}',
         }
-        added_headers.add(said)
+        added_headers.add(headers)
         if not left.granted:
             raise RateLimited(retry_after=left.whole_seconds)

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.uses.write_behind import WriteBehind
-from counterfoil_api.limits.counters import Tally
+from counterfoil_api.limits.counters import Counters
 from counterfoil_api.limits.counting import MARK, MARKED
 from counterfoil_api.limits.expiring_map import ExpiringMap
 from counterfoil_api.limits.known import plain_hash
@@ -23,14 +23,14 @@ _AGAIN_SECONDS: Final = 86_400.0
 _MOST: Final = 100_000
 
 
-class Marks:
-    """Remembers secrets: `async with Marks(tally, digest) as marks`, then `marks.met(…)` and `marks.knows(…)`."""
+class SeenSecrets:
+    """Remembers secrets: `async with SeenSecrets(counters, digest) as seen`, then `seen.add(…)` and `seen.knows(…)`."""
 
-    def __init__(self, tally: Tally, digest: Callable[[SecretGiven], bytes]) -> None:
-        self._tally = tally
+    def __init__(self, counters: Counters, digest: Callable[[SecretGiven], bytes]) -> None:
+        self._counters = counters
         self._digest = digest
         # By Python's own hash: nothing here leads to a secret, and a request is spared another HMAC.
-        self._met: ExpiringMap[int, bool] = ExpiringMap(_MOST)
+        self._seen: ExpiringMap[int, bool] = ExpiringMap(_MOST)
         self._unshared: WriteBehind[bytes, None] = WriteBehind(
             self._share, merge=lambda *_: None, name="seen_secrets", key_limit=_MOST
         )
@@ -42,18 +42,18 @@ class Marks:
     async def __aexit__(self, *_: object) -> None:
         await self._unshared.__aexit__()
 
-    def met(self, given: SecretGiven) -> None:
+    def add(self, given: SecretGiven) -> None:
         """Remember a secret that the ledger knows, valid or not, or that is about to be shown."""
         key = plain_hash(given)
-        if self._met.get(key) is None:
-            self._met.keep(key, value=True, seconds=_AGAIN_SECONDS)
+        if self._seen.get(key) is None:
+            self._seen.keep(key, value=True, seconds=_AGAIN_SECONDS)
             self._unshared.add(self._digest(given), None)
 
     async def knows(self, given: SecretGiven) -> bool:
         """Say whether any process saw this secret in the last week; another secret may have the same bits."""
-        if self._met.get(plain_hash(given)):
+        if self._seen.get(plain_hash(given)):
             return True
-        (marked,) = await self._tally.do(MARKED, _KEY, *_bits(self._digest(given)))
+        (marked,) = await self._counters.do(MARKED, _KEY, *_bits(self._digest(given)))
         return bool(marked)
 
     async def flush(self) -> None:
@@ -61,7 +61,7 @@ class Marks:
         await self._unshared.flush()
 
     async def _share(self, digests: dict[bytes, None]) -> None:
-        await self._tally.do(MARK, _KEY, *(bit for digest in digests for bit in _bits(digest)))
+        await self._counters.do(MARK, _KEY, *(bit for digest in digests for bit in _bits(digest)))
 
 
 def _bits(digest: bytes) -> list[int]:

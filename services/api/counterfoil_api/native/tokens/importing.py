@@ -125,7 +125,7 @@ def _take_note(
     """Mark the secrets that are good here by now, and record who came upon those of others."""
     for secret, answer in answers:
         if isinstance(answer, Imported) and secret is not None:
-            limits.marks.met(SecretGiven(secret))
+            limits.seen_secrets.add(SecretGiven(secret))
         if isinstance(answer, SecretTaken):
             kind = kind_of(answer).name
             limits.attempts.note(asker.account, kind, asker.actor.id, network=network_of(address))
