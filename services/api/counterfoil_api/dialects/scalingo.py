@@ -16,17 +16,9 @@ from msgspec.structs import replace as with_fields
 
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import (
-    BadText,
-    BeyondCaller,
-    BeyondPolicy,
-    CredentialsRefused,
-    LifetimeRequired,
-    NotFound,
-    Refusal,
-    ScopeMissing,
-)
+from counterfoil.core.refusals import BadText, CredentialsRefused, NotFound, Refusal, ScopeMissing
 from counterfoil.core.secret import URL_SAFE, SecretShape
+from counterfoil.core.subjects.token.commands import Create, Rotate
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter
@@ -186,7 +178,7 @@ async def list_tokens(tokens: Tokens, asker: Asker[Principal]) -> ManyTokens:
     return ManyTokens(tokens=[_document(each.token) for each in found])
 
 
-@api.post("/tokens", refusals=(ScopeMissing, BeyondCaller, BeyondPolicy, BadText))
+@api.post("/tokens", executes=(Create,), refusals=(ScopeMissing, BadText))
 async def create_token(
     issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
 ) -> New[OneToken]:
@@ -218,7 +210,7 @@ async def get_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenI
     return OneToken(token=_document((await tokens.look_at(asker, token_id=_id(token_id))).token))
 
 
-@api.patch("/tokens/{token_id}/renew", refusals=(ScopeMissing, NotFound, BeyondCaller, LifetimeRequired))
+@api.patch("/tokens/{token_id}/renew", executes=(Rotate,), refusals=(ScopeMissing, NotFound))
 async def renew_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
     """Regenerate a token: it keeps its id and gets a new value; the old value cannot be exchanged any more."""
     listed = await tokens.one(asker, scope="tokens.rotate", token_id=_id(token_id))
