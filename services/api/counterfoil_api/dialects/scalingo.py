@@ -29,12 +29,10 @@ from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.times import milliseconds
 from counterfoil_api.dialects.tokens import Tokens, owner_of
-from counterfoil_api.handling.issuing import Issuing, Turn
-from counterfoil_api.handling.reading import Reading
+from counterfoil_api.handling.issuing import Turn
 from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.http import errors as complaints
 from counterfoil_api.http.problems import kind_of
-from counterfoil_api.limits.callers import Callers
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Presented, path_type
@@ -180,24 +178,24 @@ async def list_tokens(tokens: Tokens, asker: Asker[Principal]) -> ManyTokens:
 
 @api.post("/tokens", executes=(Create,), refusals=(ScopeMissing, BadText))
 async def create_token(
-    issuing: Issuing, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
+    tokens: Tokens, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
 ) -> New[OneToken]:
     """Create a token with the scopes of its user."""
     name = body.token.name if body.token is not UNSET else body.name
     if name is UNSET or not name.strip():
         raise complaints.InvalidRequest("can't be blank", where="body", field="name")
     wish = Wish(name=name, owner=owner_of(asker), scopes=asker.scopes, dialect=NAME, shape=SHAPE)
-    return New(await issuing.issue(asker, wish, key, _shown, kind=OneToken))
+    return New(await tokens.issuing.issue(asker, wish, key, _shown, kind=OneToken))
 
 
 @api.post("/tokens/exchange", only_reads=True)
 async def exchange_token(
-    exchanging: Exchanging, callers: Callers, approach: Presented[PresentedCredentials]
+    tokens: Tokens, exchanging: Exchanging, approach: Presented[PresentedCredentials]
 ) -> BearerDocument:
     """Exchange a token for a bearer token, which is valid for an hour."""
     given = approach.credentials
     if not isinstance(given, SecretGiven):
-        await callers.judge(approach)
+        await tokens.callers.judge(approach)
         raise CredentialsRefused("Send the token as the password of an empty user.")
     wanted = BearerRequest(audience=(f"{exchanging.settings.public_url}{_AUDIENCE}",), address=approach.address)
     bought = await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
@@ -226,10 +224,10 @@ async def delete_token(tokens: Tokens, asker: Asker[Principal], *, token_id: Tok
 
 
 @api.get("/users/self", refusals=(NotFound,))
-async def get_self(reading: Reading, asker: Asker[Principal]) -> OneUser:
+async def get_self(tokens: Tokens, asker: Asker[Principal]) -> OneUser:
     """Read the calling user."""
     user = asker.owner.user if asker.owner else None
-    found = await one_user(reading.pool, asker.account, user) if user else None
+    found = await one_user(tokens.reading.pool, asker.account, user) if user else None
     if found is None:
         raise NotFound
     email, name = found.name or "", (found.name or "").partition("@")[0]

@@ -1,4 +1,4 @@
-"""What all operations of the Canvus API share: how it refuses, and the header that says who asks."""
+"""What all operations of the Canvus API share: its refusals, and the header with the credentials."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ HEADER: Final = "Private-Token"
 
 
 class CanvusError(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong, under both names that clients look for."""
+    """An error, under both names that clients read."""
 
     msg: str
     message: str
@@ -34,7 +34,7 @@ class CanvusErrors(DialectErrors):
     shape: type = CanvusError
 
     def document(self, refusal: Refusal) -> CanvusError:
-        """Return what is said."""
+        """Return the document."""
         match self.status(refusal):
             case 401:
                 return CanvusError(msg=message_of(refusal), message="401 Unauthorized")
@@ -43,7 +43,7 @@ class CanvusErrors(DialectErrors):
         return CanvusError(msg=message_of(refusal), message=message_of(refusal))
 
     def status(self, refusal: Refusal) -> int:
-        """Return the status: no 422, and of what may have happened none after which clients simply try again."""
+        """Return the status: never 422, and 409 for an unknown outcome, because clients do not repeat it."""
         if isinstance(refusal, OutcomeUnknown):
             return 409
         status = kind_of(refusal).status
@@ -72,7 +72,7 @@ api = Api(
                 "type": "apiKey",
                 "in": "header",
                 "name": HEADER,
-                "description": "An access token, or what a login gave.",
+                "description": "The token of a user or a login.",
             }
         },
     ),

@@ -17,10 +17,8 @@ _HEADERS: Final = (
     complaints.HeadersTooLarge,
 )
 _CALLED: Final = {
-    "expires_at": "duration",
-    "lifetime": "duration",
-    "previous_until": "previous_client_secret_expires_at",
-    "grace": "previous_client_secret_expires_at",
+    **dict.fromkeys(("expires_at", "lifetime"), "duration"),
+    **dict.fromkeys(("previous_until", "grace"), "previous_client_secret_expires_at"),
 }
 """The vendor's names of our fields."""
 

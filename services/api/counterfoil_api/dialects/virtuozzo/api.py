@@ -66,8 +66,9 @@ def _code(refusal: Refusal) -> int:
     if isinstance(refusal, ScopeMissing) and str(refusal.facts.get("scope")).startswith(PREFIX):
         return TOKEN_DENIED
     status = kind_of(refusal).status
-    asked = isinstance(refusal, OtpRequired | PasswordNeeded)
-    if asked or (status == 401 and refusal.facts.get("field") == "password"):
+    if isinstance(refusal, OtpRequired | PasswordNeeded) or (
+        status == 401 and refusal.facts.get("field") == "password"
+    ):
         return WRONG_PASSWORD
     return _BY_STATUS.get(status, SERVER_ERROR if status >= 500 else INVALID_PARAMETER)
 

@@ -78,12 +78,12 @@ async def _changes(reading: Reading, asker: Principal, page: list[Fact]) -> dict
 
 
 def _document(asker: Principal, fact: Fact, changes: Changes | None, known: Names) -> AccountEventDocument:
-    told, named = event_document(fact, known), known.get(fact.subject.id)
+    event, named = event_document(fact, known), known.get(fact.subject.id)
     hidden: frozenset[str] = frozenset()
     if fact.subject.kind == "user" and asker.lacks("users.read"):
-        told, hidden = msgspec.structs.replace(told, private=None), _SAID_OF_PEOPLE
+        event, hidden = msgspec.structs.replace(event, private=None), _SAID_OF_PEOPLE
     return AccountEventDocument(
-        version=told.version, type=told.type, at=told.at, by=told.by, data=told.data, private=told.private,
+        version=event.version, type=event.type, at=event.at, by=event.by, data=event.data, private=event.private,
         subject=ActorDocument(
             kind=fact.subject.kind, id=fact.subject.id, number=named.number if named else None,
             name=named.name if named else None,

@@ -81,11 +81,11 @@ async def end_secrets(
 
 
 async def _changed(writing: Writing, command: SubjectCommand, key: Retry | None) -> Tagged[AccountDocument]:
-    document = await writing.reply(command, key, shown, kind=AccountDocument, holds_secret=False)
+    document = await writing.reply(command, key, account_after, kind=AccountDocument, holds_secret=False)
     return Tagged(document, document.revision)
 
 
-def shown(outcome: Outcome) -> AccountDocument:
+def account_after(outcome: Outcome) -> AccountDocument:
     """Return the document of the account after a command."""
     if not isinstance(outcome.state, Account):
         raise TypeError("an account command ends in an account")

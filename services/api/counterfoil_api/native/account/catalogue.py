@@ -93,8 +93,10 @@ async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Q
     page = found[: query.limit]
     built_in = [] if after is not None else list(SETS.values())
     more = reading.cursors.made(asker.account, "sets", [page[-1].name]) if len(found) > query.limit else None
-    shown = (SetDocument(name=name, sentence=said, scopes=held, built_in=True) for name, said, held in built_in)
-    return SetPage(items=[*shown, *(_set(each) for each in page)], next_cursor=more)
+    known = (
+        SetDocument(name=name, sentence=sentence, scopes=scopes, built_in=True) for name, sentence, scopes in built_in
+    )
+    return SetPage(items=[*known, *(_set(each) for each in page)], next_cursor=more)
 
 
 @api.route(

@@ -24,7 +24,7 @@ from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
-from counterfoil_api.native.account.accounts import account_document, shown
+from counterfoil_api.native.account.accounts import account_after, account_document
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query
 from counterfoil_api.operations.replies import Made
@@ -120,5 +120,5 @@ async def create_account(
     )  # fmt: skip
     # In one transaction, so that no account remains without an administrator.
     both = AllOrNothing((opened, administrator))
-    made = await writing.reply(both, key, shown, kind=AccountDocument, holds_secret=False)
+    made = await writing.reply(both, key, account_after, kind=AccountDocument, holds_secret=False)
     return Made(made, made.revision, "/v1/account")

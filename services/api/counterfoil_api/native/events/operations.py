@@ -64,13 +64,13 @@ async def read_log(
     if form == "sse":
         query = resumed(query, headers.last_event_id)
     request = await request_of(reading, settings, asker, query)
-    told = {"Log-Head": str(request.head), "Vary": "Accept, Accept-Encoding"}
+    reply_headers = {"Log-Head": str(request.head), "Vary": "Accept, Accept-Encoding"}
     caller = HeldCaller.of(asker, address, (READS_LOG, READS_USERS) if request.sight.users else (READS_LOG,))
     if form is not None:
-        return await follow(streams, access_log, request, form, caller, headers=told)
+        return await follow(streams, access_log, request, form, caller, headers=reply_headers)
     compress = accepts(headers.accept_encoding, "gzip")
     if query.limit is None and media_type == NDJSON:
         await request.tell(access_log, last=request.head)
-        return Streamed(NDJSON, replay(reading, streams, access_log, request, caller), told, compress)
+        return Streamed(NDJSON, replay(reading, streams, access_log, request, caller), reply_headers, compress)
     found = await page(reading, access_log, request, query.limit or _DEFAULT_LIMIT)
-    return Streamed(JSON, printable(encode(found)), told, compress)
+    return Streamed(JSON, printable(encode(found)), reply_headers, compress)

@@ -47,25 +47,25 @@ async def replay(
     A log may take minutes to read: the answer breaks off when the caller loses access, or when the process ends.
     """
     loop = asyncio.get_running_loop()
-    after, told = request.after, request.after
-    spoke = looked = loop.time()
+    after, sent = request.after, request.after
+    sent_at = checked_at = loop.time()
 
-    async def look() -> None:
-        nonlocal looked
-        if loop.time() - looked > _LOOK_SECONDS:
+    async def check_caller() -> None:
+        nonlocal checked_at
+        if loop.time() - checked_at > _LOOK_SECONDS:
             await streams.refuse_gone(caller)
-            looked = loop.time()
+            checked_at = loop.time()
 
     while after < request.head:
-        await look()
+        await check_caller()
         found = await request.window(reading, after=after, limit=_WINDOW)
         for begin in range(0, len(found.events), _CHUNK):
-            await look()  # a slow reader takes minutes over one window
+            await check_caller()  # a slow reader takes minutes over one window
             yield lines(found.events[begin : begin + _CHUNK], request.sight)
         if found.events:
-            told, spoke = found.events[-1].position, loop.time()
+            sent, sent_at = found.events[-1].position, loop.time()
         request.note(access_log, first=after + 1, last=found.reached, shown=len(found.events))
         after = found.reached
-        if told < after and (after == request.head or loop.time() - spoke > _SILENCE_SECONDS):
+        if sent < after and (after == request.head or loop.time() - sent_at > _SILENCE_SECONDS):
             yield place(after)
-            told, spoke = after, loop.time()
+            sent, sent_at = after, loop.time()

@@ -119,7 +119,7 @@ async def revoke_many(
         job = await _permitted(reading, asker, str(job_id))
     elif key is not None:
         key.replayed = True
-    return Made(await _shown(reading, job), job.revision, f"/v1/revocations/{job.id}")
+    return Made(await _document_of(reading, job), job.revision, f"/v1/revocations/{job.id}")
 
 
 @api.get("/v1/revocations", scope=_SCOPE)
@@ -132,14 +132,14 @@ async def list_revocations(reading: Reading, asker: Asker[Principal], *, query: 
     page, more = jobs[: query.limit], None
     if len(jobs) > query.limit:
         more = reading.cursors.made(asker.account, "jobs", [page[-1].created_at.isoformat(), str(page[-1].id)])
-    return JobPage(items=[await _shown(reading, job) for job in page], next_cursor=more)
+    return JobPage(items=[await _document_of(reading, job) for job in page], next_cursor=more)
 
 
 @api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(NotFound, BadReference))
 async def get_revocation(reading: Reading, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
     """Read the progress of a bulk revocation."""
     found = await _permitted(reading, asker, job)
-    return Tagged(await _shown(reading, found), found.revision)
+    return Tagged(await _document_of(reading, found), found.revision)
 
 
 @api.post(
@@ -158,7 +158,7 @@ async def cancel_revocation(
     found = await _permitted(reading, asker, job)
     command = CancelBulkRevocation(account=asker.account, id=found.id, by=asker, revisions=if_match)
     found = _job((await writing.execute(command)).state)
-    return Tagged(await _shown(reading, found), found.revision)
+    return Tagged(await _document_of(reading, found), found.revision)
 
 
 async def _wanted(reading: Reading, asker: Principal, given: Selection) -> Filter:
@@ -212,7 +212,7 @@ async def _permitted(reading: Reading, asker: Principal, ref: str) -> BulkRevoca
     return job
 
 
-async def _shown(reading: Reading, job: BulkRevocation) -> JobDocument:
+async def _document_of(reading: Reading, job: BulkRevocation) -> JobDocument:
     return job_document(job, await progress(reading.pool, job))
 
 

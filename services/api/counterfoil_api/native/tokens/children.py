@@ -26,7 +26,7 @@ _SCOPE = "tokens.revoke"
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class Creator:
     """The creator that ends; `ref` is its value in the filter `creator`.
 
     The tokens that `itself` owns end with it anyway.
@@ -37,33 +37,37 @@ class Maker:
     itself: Owner | None = None
 
 
-async def shown(
-    reading: Reading, access_log: AccessLog, asker: Principal, maker: Maker, asked: Ending
+async def preview(
+    reading: Reading, access_log: AccessLog, asker: Principal, creator: Creator, body: Ending
 ) -> ChildrenDocument:
     """Return what would end with it, or what stays valid. Raises ScopeMissing for callers without a revoke scope."""
-    if asked.with_children:
-        children = Children(made_by=maker.id, owner=reach(asker, _SCOPE))
+    if body.with_children:
+        children = Children(made_by=creator.id, owner=reach(asker, _SCOPE))
         async with reading.turn():
             found = await look(
-                reading.pool, asker.account, Filter(creator=maker.id), itself=asker.actor.id, children=children
+                reading.pool, asker.account, Filter(creator=creator.id), itself=asker.actor.id, children=children
             )
         if not is_for(asker, children.owner):
             access_log.note(asker, "list", shown=len(found.used_last))
         return ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, sample=tuple(sample(found)))
     within = asker.owner if asker.lacks(_SCOPE) else None
-    living = await children_of(reading.pool, asker.account, maker.id, owner=within, but=maker.itself)
-    return ChildrenDocument(living=living, list=f"/v1/tokens?creator={maker.ref}")
+    living = await children_of(reading.pool, asker.account, creator.id, owner=within, but=creator.itself)
+    return ChildrenDocument(living=living, list=f"/v1/tokens?creator={creator.ref}")
 
 
-async def ended_with(
-    reading: Reading, asker: Principal, maker: Maker, asked: Ending, ends: TokenCommand | SubjectCommand
+async def end_with_children(
+    reading: Reading, asker: Principal, creator: Creator, body: Ending, ends: TokenCommand | SubjectCommand
 ) -> tuple[AllOrNothing, ChildrenDocument]:
     """Return a command that ends the creator and starts a job for all that it created, with the present count.
 
     Both are accepted, or neither. From then on it creates nothing, and the job ends when nothing is left.
     """
-    children, wanted, job_id = Children(made_by=maker.id, owner=reach(asker, _SCOPE)), Filter(creator=maker.id), uuid7()
-    reason = checked_reason(asked.reason)
+    children, wanted, job_id = (
+        Children(made_by=creator.id, owner=reach(asker, _SCOPE)),
+        Filter(creator=creator.id),
+        uuid7(),
+    )
+    reason = checked_reason(body.reason)
     async with reading.turn():
         found = await stage(reading.pool, asker.account, wanted, job=job_id, digest=None, children=children)
     job = AcceptBulkRevocation(

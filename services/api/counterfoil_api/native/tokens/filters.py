@@ -134,7 +134,7 @@ def _metadata(pairs: tuple[str, ...], where: Where) -> dict[str, str] | None:
     wanted: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or wanted.setdefault(key, said := normal(value)) != said:
+        if not equals or wanted.setdefault(key, normalized := normal(value)) != normalized:
             raise InvalidRequest(
                 f"{pair!r} is not metadata to look for; state KEY=VALUE, such as env=production, each key once.",
                 where=where,

@@ -181,17 +181,17 @@ async def _past_document(reading: Reading, asker: Principal, listed: Listed, as_
     known = await names(reading, asker, (token.creator.id, then.decided_by.by.id))
     document = token_document(then.token, at=at, context=then.context, last_used_at=None, known=known)
     # The log knows exchanges, not verifications: when a token was last used in the past, and how often, is not to be
-    # told from it.
+    # decision from it.
     return replace(document, last_used_at=None, uses_left=None, as_of=_as_of(then, known))
 
 
 def _as_of(then: Past, known: Names) -> AsOf:
     fact = then.decided_by
     subject = SubjectDocument(kind=fact.subject.kind, id=fact.subject.id)
-    told = event_document(fact, known)
+    decision = event_document(fact, known)
     if subject.kind != "token":  # reasons about users are for callers who may read users
-        told = replace(told, private=None)
-    return AsOf(at=then.at, subject=subject, decided_by=told)
+        decision = replace(decision, private=None)
+    return AsOf(at=then.at, subject=subject, decided_by=decision)
 
 
 async def _moment(reading: Reading, listed: Listed, as_of: str) -> tuple[datetime, int | None]:

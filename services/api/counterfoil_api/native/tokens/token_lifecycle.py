@@ -58,7 +58,7 @@ async def update_token(
     the bearer tokens of the previous one; a token with a secret can have no trust.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.update")
-    foreign = None if body.scopes is UNSET else await undescribed(reading, asker, body.scopes)
+    unlisted = None if body.scopes is UNSET else await undescribed(reading, asker, body.scopes)
     command = Update(
         account=asker.account,
         token_id=listed.token.id,
@@ -68,13 +68,13 @@ async def update_token(
         description=body.description,
         scopes=body.scopes,
         metadata=body.metadata,
-        undescribed=() if foreign is None else foreign.scopes,
+        undescribed=() if unlisted is None else unlisted.scopes,
         networks=body.networks,
         rate_limit=body.rate_limit,
         max_uses=body.max_uses,
         trust=UNSET if body.trust is UNSET else body.trust.trust,
     )
-    return await _changed(writing, listed, command, key, foreign=foreign)
+    return await _changed(writing, listed, command, key, unlisted=unlisted)
 
 
 @api.post(
@@ -200,15 +200,15 @@ async def revoke_token(
         revisions=if_match,
         reason=body.reason,
     )
-    maker = children.Maker(listed.token.id, f"token:{listed.token.number}")
+    creator = children.Creator(listed.token.id, f"token:{listed.token.number}")
     if body.dry_run:
-        document, made = listed_document(listed), await children.shown(reading, access_log, asker, maker, body)
+        document, made = listed_document(listed), await children.preview(reading, access_log, asker, creator, body)
     elif body.with_children:
-        both, made = await children.ended_with(reading, asker, maker, body, command)
+        both, made = await children.end_with_children(reading, asker, creator, body, command)
         document = (await _changed(writing, listed, both, None)).body
     else:
         document = (await _changed(writing, listed, command, None)).body
-        made = await children.shown(reading, access_log, asker, maker, body)
+        made = await children.preview(reading, access_log, asker, creator, body)
     return Tagged(replace(document, children=made), document.revision)
 
 
@@ -218,12 +218,12 @@ async def _changed(
     command: Change | AllOrNothing,
     retry: Retry | None,
     *,
-    foreign: Undescribed | None = None,
+    unlisted: Undescribed | None = None,
 ) -> Tagged[TokenDocument]:
     def shown(outcome: Outcome) -> TokenDocument:
         used = before.last_used_at
         document = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=used)
-        return document if foreign is None else warned(document, foreign)
+        return document if unlisted is None else warned(document, unlisted)
 
     document = await writing.reply(command, retry, shown, kind=TokenDocument, holds_secret=False)
     return Tagged(document, document.revision)

@@ -84,14 +84,14 @@ async def log_in(
     document = user_document(user, await reading.default_account.id())
     scopes = asker.scopes if body.scopes is UNSET else body.scopes
     # Scopes that the user holds already need no description in the catalogue.
-    foreign = await undescribed(reading, asker, () if body.scopes is UNSET else scopes)
+    unlisted = await undescribed(reading, asker, () if body.scopes is UNSET else scopes)
     wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
-    def shown(outcome: Outcome, secret: str) -> LoggedIn:
+    def render(outcome: Outcome, secret: str) -> LoggedIn:
         token = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=None)
         return LoggedIn(user=document, issued=Issued(token=token, secret=secret))
 
-    made = await issuing.issue(asker, wish, key, shown, kind=LoggedIn, unlisted=foreign)
+    made = await issuing.issue(asker, wish, key, render, kind=LoggedIn, unlisted=unlisted)
     token = made.issued.token
     return Made(made, token.revision, f"/v1/tokens/{token.id}")
 

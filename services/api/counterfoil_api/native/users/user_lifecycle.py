@@ -99,9 +99,9 @@ async def remove_user(
     """
     found = await permitted_user(reading, asker, user, scope="users.remove")
     command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
-    maker = children.Maker(found.id, f"user:{found.id}", owner_of(found.id))
+    creator = children.Creator(found.id, f"user:{found.id}", owner_of(found.id))
     if body.with_children and not body.dry_run:
-        both, made = await children.ended_with(reading, asker, maker, body, command)
+        both, made = await children.end_with_children(reading, asker, creator, body, command)
         return await changed(
             reading, writing, both, key, made
         )  # a reply that is kept for retries names the accepted job
@@ -109,7 +109,7 @@ async def remove_user(
         document = user_document(found, await reading.default_account.id())
     else:
         document = (await changed(reading, writing, command, key)).body
-    made = await children.shown(reading, access_log, asker, maker, body)
+    made = await children.preview(reading, access_log, asker, creator, body)
     return Tagged(replace(document, children=made), document.revision)
 
 
@@ -148,11 +148,11 @@ async def change_password(
     )  # fmt: skip
     made_up, default = password if body.password is None else None, await reading.default_account.id()
 
-    def shown(outcome: Outcome) -> UserWithPassword:
+    def render(outcome: Outcome) -> UserWithPassword:
         return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
 
     holds_secret = made_up is not None
-    changed = await writing.reply(command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    changed = await writing.reply(command, key, render, kind=UserWithPassword, holds_secret=holds_secret)
     return Tagged(changed, changed.user.revision)
 
 

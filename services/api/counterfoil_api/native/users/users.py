@@ -98,11 +98,11 @@ async def create_user(
     )  # fmt: skip
     made_up, default = password if body.password is None else None, await reading.default_account.id()
 
-    def shown(outcome: Outcome) -> UserWithPassword:
+    def render(outcome: Outcome) -> UserWithPassword:
         return UserWithPassword(user=user_document(outcome.state, default), password=made_up)
 
     holds_secret = made_up is not None
-    made = await writing.reply(command, key, shown, kind=UserWithPassword, holds_secret=holds_secret)
+    made = await writing.reply(command, key, render, kind=UserWithPassword, holds_secret=holds_secret)
     return Made(made, made.user.revision, f"/v1/users/{made.user.id}")
 
 
@@ -198,8 +198,8 @@ async def changed(
     """Execute a command and return the user with their revision, and the tokens that they created."""
     default = await reading.default_account.id()
 
-    def shown(outcome: Outcome) -> UserDocument:
+    def render(outcome: Outcome) -> UserDocument:
         return replace(user_document(outcome.state, default), children=children)
 
-    document = await writing.reply(command, key, shown, kind=UserDocument, holds_secret=False)
+    document = await writing.reply(command, key, render, kind=UserDocument, holds_secret=False)
     return Tagged(document, document.revision)
