@@ -67,13 +67,6 @@ api = Api(
         credentials=_approach,
         lenient=True,
         any_media_type=True,
-        schemes={
-            "token": {
-                "type": "apiKey",
-                "in": "header",
-                "name": HEADER,
-                "description": "The token of a user or a login.",
-            }
-        },
+        schemes={"token": {"type": "apiKey", "in": "header", "name": HEADER, "description": "An access token."}},
     ),
 )

@@ -65,10 +65,8 @@ class VirtuozzoErrors(DialectErrors):
 def _code(refusal: Refusal) -> int:
     if isinstance(refusal, ScopeMissing) and str(refusal.facts.get("scope")).startswith(PREFIX):
         return TOKEN_DENIED
-    status = kind_of(refusal).status
-    if isinstance(refusal, OtpRequired | PasswordNeeded) or (
-        status == 401 and refusal.facts.get("field") == "password"
-    ):
+    status, wrong = kind_of(refusal).status, refusal.facts.get("field") == "password"
+    if isinstance(refusal, OtpRequired | PasswordNeeded) or (status == 401 and wrong):
         return WRONG_PASSWORD
     return _BY_STATUS.get(status, SERVER_ERROR if status >= 500 else INVALID_PARAMETER)
 
