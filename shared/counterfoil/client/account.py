@@ -14,26 +14,26 @@ from counterfoil.documents.dialects import DialectList
 
 
 class OwnAccount(Calls):
-    """Look at the account that the client is in, and rule it."""
+    """Read and change the caller's account."""
 
     async def account(self) -> Account:
         """Return the account."""
-        return spelling.read(await self.wire.ask(Call("GET", "/v1/account")), Account)
+        return await self.fetched(Account, "/v1/account")
 
     async def update_account(
         self, policy: Policy, *, shut_me_out: bool = False, if_match: int | None = None
     ) -> Account:
-        """Have another policy hold from now on."""
+        """Replace the account's policy."""
         body = spelling.body(policy=policy, shut_me_out=shut_me_out)
-        return spelling.read(await self.change("/v1/account", body, method="PATCH", if_match=if_match), Account)
+        return await self.changed(Account, "/v1/account", body, method="PATCH", if_match=if_match)
 
     async def dialects(self) -> list[Dialect]:
-        """Return the vendors' APIs that the service can speak."""
-        return spelling.read(await self.wire.ask(Call("GET", "/v1/dialects")), DialectList).items
+        """Return the vendors' APIs that the service implements."""
+        return (await self.fetched(DialectList, "/v1/dialects")).items
 
     async def end_secrets(self, *, reason: str) -> Account:
-        """End every secret and every bearer of the account at once, this client's own included."""
-        # Tried twice it ends what came in between as well: no key is needed, and none could be read again.
+        """Revoke every secret and every bearer of the account at once, this client's own included."""
+        # A repeated try also revokes newer secrets; no key is needed, and its reply could not be read again.
         call = Call("POST", "/v1/account/end-secrets", body=spelling.body(reason=reason))
         return spelling.read(await self.wire.ask(call), Account)
 
@@ -44,7 +44,7 @@ class OwnAccount(Calls):
         until: datetime | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[AccountEvent]:
-        """Yield what happened in the account beside its tokens, the newest first, and what it changed.
+        """Yield the events of the account, its users and its catalogue, the newest first, with their changes.
 
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
@@ -61,7 +61,7 @@ class OwnAccount(Calls):
         until: datetime | str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Attempt]:
-        """Yield what was tried in vain on the account, the latest first; `subject` names one user or token.
+        """Yield failed attempts on the account, the latest first; `subject` names one user or token.
 
         `since` and `until` are moments, dates, or durations back from now such as 7d.
         """
@@ -75,13 +75,13 @@ class OwnAccount(Calls):
             yield scope
 
     async def describe_scope(self, scope: str, sentence: str, *, documentation: str | None = None) -> Scope:
-        """Say what a scope means."""
+        """Describe a scope in the catalogue."""
         body = spelling.body(sentence=sentence, documentation=documentation)
-        return spelling.read(await self.change(_path("scopes", scope), body, method="PUT"), Scope)
+        return await self.changed(Scope, _path("scopes", scope), body, method="PUT")
 
     async def forget_scope(self, scope: str) -> Scope:
-        """Take a scope out of the catalogue."""
-        return spelling.read(await self.change(_path("scopes", scope), b"", method="DELETE"), Scope)
+        """Remove a scope from the catalogue."""
+        return await self.changed(Scope, _path("scopes", scope), b"", method="DELETE")
 
     async def scope_sets(self, *, limit: int | None = None) -> AsyncIterator[ScopeSet]:
         """Yield the sets of scopes that are granted together, the built-in ones first."""
@@ -89,13 +89,13 @@ class OwnAccount(Calls):
             yield each
 
     async def compose_scope_set(self, name: str, scopes: Sequence[str], *, sentence: str = "") -> ScopeSet:
-        """Put scopes together under a name."""
+        """Compose a set of scopes under a name."""
         body = spelling.body(scopes=scopes, sentence=sentence)
-        return spelling.read(await self.change(_path("scope-sets", name), body, method="PUT"), ScopeSet)
+        return await self.changed(ScopeSet, _path("scope-sets", name), body, method="PUT")
 
     async def forget_scope_set(self, name: str) -> ScopeSet:
-        """Take a set out of the catalogue."""
-        return spelling.read(await self.change(_path("scope-sets", name), b"", method="DELETE"), ScopeSet)
+        """Remove a set from the catalogue."""
+        return await self.changed(ScopeSet, _path("scope-sets", name), b"", method="DELETE")
 
     async def owner_quotas(self, *, limit: int | None = None) -> AsyncIterator[OwnerQuota]:
         """Yield the quotas of owners, by the owner's type and id."""
@@ -104,7 +104,7 @@ class OwnAccount(Calls):
 
     async def owner_quota(self, owner: tuple[str, str]) -> OwnerQuota:
         """Return the quota of an owner, which is a type (user, application or service) and an id."""
-        return spelling.read(await self.wire.ask(Call("GET", _quota(owner))), OwnerQuota)
+        return await self.fetched(OwnerQuota, _quota(owner))
 
     async def set_owner_quota(
         self,
@@ -115,13 +115,13 @@ class OwnAccount(Calls):
         max_tokens: int | None = None,
         if_match: int | None = None,
     ) -> OwnerQuota:
-        """Give an owner a quota in place of any other; what is None is any number."""
+        """Set the quota of an owner, in place of any other; None means any number."""
         body = spelling.body(rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens)
-        return spelling.read(await self.change(_quota(owner), body, method="PUT", if_match=if_match), OwnerQuota)
+        return await self.changed(OwnerQuota, _quota(owner), body, method="PUT", if_match=if_match)
 
     async def lift_owner_quota(self, owner: tuple[str, str], *, if_match: int | None = None) -> OwnerQuota:
-        """Take an owner's quota away."""
-        return spelling.read(await self.change(_quota(owner), b"", method="DELETE", if_match=if_match), OwnerQuota)
+        """Remove the quota of an owner."""
+        return await self.changed(OwnerQuota, _quota(owner), b"", method="DELETE", if_match=if_match)
 
 
 def _quota(owner: tuple[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The calls about many tokens at once: revoke what a filter finds, import tokens from elsewhere."""
+"""The calls about many tokens at once: bulk revocations and imports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from counterfoil.client.spelling import Stated
 from counterfoil.client.wire import Call
 
 _PATIENCE_SECONDS: Final = 120.0
-"""To look at a million tokens takes a while."""
+"""A plan over a million tokens takes this long."""
 _JOBS: Final = "/v1/revocations"
 
 
@@ -23,8 +23,8 @@ class Bulk(Calls):
     async def plan_revocation(self, **wanted: Stated) -> Plan:
         """Return what a bulk revocation would revoke, and what would break; nothing is changed.
 
-        Filters as in `list`; `everything=True` for every token of the account; `with_children=True` for what those made
-        as well.
+        Filters are those of `list`; `everything=True` means every token of the account, and `with_children=True` also
+        the tokens that those made.
         """
         call = Call(
             "POST", f"{_JOBS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS
@@ -32,14 +32,13 @@ class Bulk(Calls):
         return spelling.read(await self.wire.ask(call), Plan)
 
     async def revoke_many(self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated) -> Job:
-        """Have exactly the tokens of a plan revoked; refused (`plan-changed`) if the filter finds others by now."""
+        """Revoke exactly the tokens of a plan; refused (`plan-changed`) if the filter matches other tokens by now."""
         body = spelling.body(filter=_said(wanted), plan=plan, reason=reason)
-        answer = await self.change(_JOBS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS)
-        return spelling.read(answer, Job)
+        return await self.changed(Job, _JOBS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS)
 
     async def revocation(self, job: UUID | str) -> Job:
         """Return a bulk revocation and how far it is."""
-        return spelling.read(await self.wire.ask(Call("GET", f"{_JOBS}/{spelling.job_of(job)}")), Job)
+        return await self.fetched(Job, f"{_JOBS}/{spelling.job_of(job)}")
 
     async def revocations(self, *, limit: int | None = None) -> AsyncIterator[Job]:
         """Yield bulk revocations, the latest first."""
@@ -47,12 +46,12 @@ class Bulk(Calls):
             yield job
 
     async def cancel_revocation(self, job: UUID | str) -> Job:
-        """Have the rest of its tokens left as they are; doing so twice is as good as once."""
+        """Cancel a bulk revocation: its remaining tokens stay as they are; a second call changes nothing."""
         call = Call("POST", f"{_JOBS}/{spelling.job_of(job)}/cancel", body=spelling.body())
         return spelling.read(await self.wire.ask(call), Job)
 
     async def import_tokens(self, tokens: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> ImportReport:
-        """Import up to 1,000 tokens from elsewhere; repeating it finishes what was begun and doubles nothing.
+        """Import up to 1,000 tokens of another system; repeating the call finishes it and imports no token twice.
 
         Each has a name, as for `create` whatever else a token has, and a `secret` or a `digest` of it.
         """

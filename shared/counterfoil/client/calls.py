@@ -1,4 +1,4 @@
-"""What all calls have in common: one key over the tries of a change, and pages fetched one after the other."""
+"""What all calls share: one Idempotency-Key for all tries of a change, and lists fetched page by page."""
 
 from __future__ import annotations
 
@@ -8,47 +8,52 @@ from typing import Final, TypeVar
 
 from counterfoil.client import spelling
 from counterfoil.client.spelling import Stated
-from counterfoil.client.wire import Answer, Call, Wire
+from counterfoil.client.wire import Call, Wire
 
 T = TypeVar("T")
 _PAGE: Final = 200
 
 
 class Calls:
-    """What the parts of the client stand on."""
+    """The base of the parts of the client."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
 
-    async def change(
+    async def changed(
         self,
+        kind: type[T],
         path: str,
-        body: bytes,
+        body: bytes = b"{}",
         *,
         method: str = "POST",
         key: str | None = None,
         if_match: int | None = None,
         patience_seconds: float = 0.0,
-    ) -> Answer:
-        """Ask for a change, under a fresh Idempotency-Key unless one is given."""
+    ) -> T:
+        """Request a change, under a fresh Idempotency-Key unless one is given, and return the reply."""
         call = Call(
             method, path, body=body, if_match=if_match,
             key=key or secrets.token_hex(16), changes=True, patience_seconds=patience_seconds,
         )  # fmt: skip
-        return await self.wire.ask(call)
+        return spelling.read(await self.wire.ask(call), kind)
+
+    async def fetched(self, kind: type[T], path: str, query: Mapping[str, str] | None = None) -> T:
+        """Return the document at a path."""
+        return spelling.read(await self.wire.ask(Call("GET", path, query or {})), kind)
 
     async def pages(
         self, path: str, query: Mapping[str, Stated], kind: type[T], *, limit: int | None
     ) -> AsyncIterator[T]:
         """Yield items, fetching page after page, up to `limit`."""
-        asked, left = {name: spelling.stated(value) for name, value in query.items()}, limit
+        fields, left = {name: spelling.stated(value) for name, value in query.items()}, limit
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
-            call = Call("GET", path, {**asked, "limit": str(size)})
+            call = Call("GET", path, {**fields, "limit": str(size)})
             items, cursor = spelling.page(await self.wire.ask(call), kind)
             for item in items[:left]:
                 yield item
             left = None if left is None else left - len(items)
             if cursor is None:
                 return
-            asked["cursor"] = cursor
+            fields["cursor"] = cursor

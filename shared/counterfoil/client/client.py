@@ -15,13 +15,13 @@ from counterfoil.client.wire import Password, Wire
 
 
 class Client(Tokens, Bulk, OwnAccount, Events, Reads, Users, Leaks):
-    """A ledger as seen with one token: `async with Client(url, token) as ledger`.
+    """A ledger, called with one token: `async with Client(url, token) as ledger`.
 
-    For what takes one's password, that is a `Password` in place of the token; for what takes no login, None.
+    In place of the token, calls that need a password take a `Password`, and calls without a login take None.
 
-    `timeout_seconds` bounds a whole call with all its tries, `try_seconds` each try. Where nobody is there (connections
-    are refused, or the name has no address) it is over after `refused_seconds`; to outlast a restart, say more.
-    Every change takes an `idempotency_key`; without one a fresh key is made for the call and kept over its tries.
+    `timeout_seconds` bounds a whole call with all its tries, `try_seconds` each try. If nothing listens
+    (connections are refused, or the name has no address) it gives up after `refused_seconds`; a restart takes longer.
+    Every change takes an `idempotency_key`; without one the client makes a fresh key for the call and all its tries.
     """
 
     def __init__(

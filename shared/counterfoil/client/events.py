@@ -1,4 +1,4 @@
-"""The calls that read the log: from a position on, in order, nothing left out and nothing twice."""
+"""The call that reads the log from a position on: in order, without gaps and without repeats."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Events(Calls):
     ) -> LogReader:
         """Return the log after a position, to iterate over: `async for event in ledger.events(after=17)`.
 
-        It ends where the log ended when it began; with `follow` it never ends, and waits for what happens. A connection
-        that breaks is made again from the last position that was seen. `after` is a position, or "latest" for what is
-        still to come. `token`, `user`, `subject`, `kind`, `types`, `actor`, `since` and `until` leave out all else;
-        `accounts="all"` is for the operator of the installation. To go on later, keep `event.position`.
+        It ends at the end that the log had at the start; with `follow` it never ends and waits for new events. A broken
+        connection is repeated from the last position that was read. `after` is a position, or "latest" for new events
+        only. `token`, `user`, `subject`, `kind`, `types`, `actor`, `since` and `until` are filters;
+        `accounts="all"` is for the operator of the installation. To continue later, keep `event.position`.
         """
         if after != "latest" and after < 0:
             raise ValueError(f"{after} is not a position in the log; write 0 for its beginning, or the word latest")
@@ -59,7 +59,7 @@ class Events(Calls):
 
 
 class LogReader:
-    """The log from a position on; whoever iterates again goes on where the iteration before was left."""
+    """The log from a position on; a second iteration continues where the first one stopped."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class LogReader:
         filtered: bool,
     ) -> None:
         self.position = None if after == "latest" else after
-        """Up to here the log was looked at; None until that is known."""
+        """The position up to which the log was read; None until that is known."""
         self.head: int | None = None
-        """Where the log ended when the latest connection was made."""
+        """The end of the log when the latest connection was made."""
         self._wire, self._query, self._follow, self._filtered = wire, query, follow, filtered
         self._until: int | None = None
         self._lines = 0
@@ -112,12 +112,12 @@ class LogReader:
 
     @property
     def _finished(self) -> bool:
-        """Say whether there is nothing left: what was not there when the reading began is for another one."""
+        """Whether all events that existed at the start were read; later ones are for another reader."""
         return not self._follow and self._until is not None and self._until == self.position
 
     @property
     def _progress(self) -> tuple[int | None, int | None]:
-        """What has to change for a broken connection to be made again; of who follows, any line will do."""
+        """What must change before a broken connection is repeated; when following, any line counts."""
         return self._until, self._lines if self._follow else self.position
 
     def _begin(self, headers: Mapping[str, str]) -> None:
@@ -134,7 +134,7 @@ class LogReader:
             self._until = self.head
 
     def _read(self, line: bytes) -> LogEvent | Mark:
-        """Return what a line says; raises Unintelligible if it is not the next one."""
+        """Decode a line; raises Unintelligible if it is not the next one."""
         self._lines += 1
         said, before = log.read(line), self.position or 0
         if said.position is None:
@@ -147,14 +147,14 @@ class LogReader:
         return said
 
     def _beyond(self, said: LogEvent | Mark) -> bool:
-        """Say whether a line lies behind the end of what is read, as it may after a break: then it is finished."""
+        """Return whether a line lies beyond the end that was fixed at the start, as it may after a break."""
         if self._follow or self._until is None or (said.position or 0) <= self._until:
             return False
         self.position = self._until
         return True
 
     async def _pause(self, tries: Tries, result: Answer | Lost) -> None:
-        """Wait until the connection is to be made again, or raise the failure that ends the reading."""
+        """Wait before the next connection, or raise the failure that ends the iteration."""
         if self._finished:
             return
         if (pause := tries.pause(result)) is None:

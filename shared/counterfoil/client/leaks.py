@@ -1,4 +1,4 @@
-"""The call of whoever finds secrets that are not theirs."""
+"""The call that reports leaked secrets."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class _Received(msgspec.Struct, frozen=True):
 
 
 class Leaks(Calls):
-    """Report what leaked."""
+    """Report leaked secrets."""
 
     async def report_leak(self, secrets: Sequence[str]) -> int:
-        """Revoke whatever these leaked secrets open; return how many were received, which is all that is told.
+        """Revoke the tokens that these leaked secrets belong to, and return how many secrets the API received.
 
-        It takes no token. More than a thousand are reported in parts; done twice it is as good as once.
+        It needs no token. More than a thousand secrets go in several reports; a second call changes nothing.
         """
         received = 0
         for start in range(0, len(secrets), MOST):

@@ -1,4 +1,4 @@
-"""The log as the wire has it: a line for each event, and lines that only say how far the log was looked at."""
+"""The lines of the log: one for each event, and lines that only state how far the API has read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PrivatePart(msgspec.Struct, frozen=True):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the text says; raises Unintelligible."""
+        """The fields of the text; raises Unintelligible."""
         try:
             return msgspec.json.decode(self.text, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError) as error:
@@ -35,8 +35,8 @@ class PrivatePart(msgspec.Struct, frozen=True):
 class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event at its place in the log.
 
-    `entry` is the sealed text, to the byte, and `line` what was received; all else was read from the entry. `private`
-    is None where nothing is private, where it was erased, and where the caller may not see it.
+    `entry` is the sealed text, byte for byte, and `line` the received line; the other fields come from the entry.
+    `private` is None if nothing is private, if it was erased, or if the caller may not see it.
     """
 
     position: int
@@ -54,7 +54,7 @@ class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """Everything up to here was looked at; None where a line says something else."""
+    """The API has read up to this position; None if the line does not state it."""
 
     position: int | None
 
@@ -86,14 +86,14 @@ _entries = msgspec.json.Decoder(_Entry)
 
 
 def head(text: str) -> int:
-    """Return where the log ends, as a header says; raises Unintelligible."""
+    """Return the end of the log from a header; raises Unintelligible."""
     if not (text.isascii() and text.isdecimal() and len(text) < _DIGITS):
         raise puzzled(ValueError("it does not say where the log ends"))
     return int(text)
 
 
 def read(line: bytes) -> LogEvent | Mark:
-    """Return what a line says; raises Unintelligible."""
+    """Decode a line; raises Unintelligible."""
     try:
         said = _lines.decode(line)
         if said.entry is None and (said.position is not None or said.end is not None):

@@ -1,4 +1,4 @@
-"""How what a caller says is written on the wire, and how what comes back is read."""
+"""How arguments are encoded in requests, and how replies are decoded."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ T = TypeVar("T")
 Ref = UUID | int | str
 """A token's id, its number, or the word self."""
 Stated = str | int | datetime | UUID | Sequence[str] | Mapping[str, str]
-"""What a filter may be given."""
+"""The values that a filter takes."""
 _REF: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 def path_of(ref: Ref, verb: str = "", *, kind: str = "token") -> str:
-    """Return the path of a token or a user, or of something done to it."""
+    """Return the path of a token or a user, or of an operation on it."""
     text = str(ref)
-    if not _REF.fullmatch(text):  # it becomes part of a path, and could lead elsewhere
+    if not _REF.fullmatch(text):  # it becomes part of a path
         raise ValueError(f"{text!r} does not name a {kind}; give an id, a number or the word self")
     return f"/v1/{kind}s/{text}/{verb}" if verb else f"/v1/{kind}s/{text}"
 
 
 def job_of(ref: UUID | str) -> UUID:
-    """Return the id of a job."""
+    """Return the id of a bulk revocation."""
     try:
         return UUID(str(ref))
     except ValueError:
@@ -41,7 +41,7 @@ def job_of(ref: UUID | str) -> UUID:
 
 
 def body(**fields: object) -> bytes:
-    """Return a JSON body of the fields that are said; None is not. Raises ValueError for a time without its zone."""
+    """Return a JSON body of the fields that are not None. Raises ValueError for a time without its zone."""
     for value in fields.values():
         _refuse_zoneless(value)
     return msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
@@ -60,17 +60,17 @@ def _refuse_zoneless(value: object) -> None:
 
 
 def limit(given: str | int | None) -> object:
-    """Return a limit as the wire has it: the word none is null there, which lifts one."""
+    """Return a limit as JSON; the word none becomes null, which removes a limit."""
     return msgspec.Raw(b"null") if given == "none" else given
 
 
 def owner(given: tuple[str, str] | None) -> dict[str, str] | None:
-    """Return an owner as the wire has it."""
+    """Return an owner as JSON has it."""
     return None if given is None else {"type": given[0], "id": given[1]}
 
 
 def stated(value: Stated) -> str | list[str]:
-    """Return what a filter states as the wire has it: a list stays one, metadata becomes a list of KEY=VALUE."""
+    """Return a filter's value as a query has it: a list stays one, metadata becomes a list of KEY=VALUE."""
     if isinstance(value, Mapping):
         return [f"{key}={each}" for key, each in value.items()]
     return text(value) if isinstance(value, str | int | datetime | UUID) else [*value]
@@ -86,12 +86,12 @@ def text(value: str | int | datetime | UUID) -> str:
 
 
 def said(**fields: str | datetime | UUID | None) -> dict[str, str]:
-    """Return a query of the fields that are said; None is not."""
+    """Return a query of the fields that are not None."""
     return {name: text(value) for name, value in fields.items() if value is not None}
 
 
 def read(answer: Answer, kind: type[T]) -> T:
-    """Return what an answer says; raises Unintelligible if it is of another kind."""
+    """Decode an answer; raises Unintelligible if it is of another type."""
     try:
         return msgspec.json.decode(answer.content, type=kind, dec_hook=_secret)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -109,7 +109,7 @@ def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
 
 
 def puzzled(error: Exception) -> Unintelligible:
-    """Return the failure for an answer that is of no kind that this client knows."""
+    """Return the failure for an answer that this client cannot decode."""
     # The error names a field and a type, never a value: the answer may hold a secret.
     return Unintelligible(
         f"The answer does not come from a ledger of this version ({error}); check the URL and both versions."

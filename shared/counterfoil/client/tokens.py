@@ -16,7 +16,7 @@ from counterfoil.core.trust import Trust
 
 
 class Tokens(Calls):
-    """Issue, look at, change and end tokens."""
+    """Issue, read, change and revoke tokens."""
 
     async def create(
         self,
@@ -38,20 +38,20 @@ class Tokens(Calls):
         """Issue a token; `owner` is a type (user, application or service) and an id.
 
         `networks` (CIDR) say from where it may be used, `rate_limit` (such as 600/1m) how often,
-        `max_uses` how often in all.
-        With a `trust` it has no secret: JWTs of an issuer open it.
+        and `max_uses` how often in all.
+        With a `trust` the token has no secret: JWTs of an issuer authenticate it.
         """
         body = spelling.body(
             name=name, scopes=scopes, scope_sets=scope_sets or None, owner=spelling.owner(owner),
             description=description, metadata=metadata, networks=networks or None, rate_limit=rate_limit,
             max_uses=max_uses, trust=trust, lifetime=lifetime, expires_at=expires_at,
         )  # fmt: skip
-        return spelling.read(await self.change("/v1/tokens", body, key=idempotency_key), Issued)
+        return await self.changed(Issued, "/v1/tokens", body, key=idempotency_key)
 
     async def get(self, ref: Ref, *, as_of: datetime | int | None = None) -> Token:
-        """Return a token as it is, or as it was at a moment or at a version."""
+        """Return a token as it is now, or as it was at a moment or at a version."""
         query = {} if as_of is None else {"as_of": spelling.text(as_of)}
-        return spelling.read(await self.wire.ask(Call("GET", spelling.path_of(ref), query)), Token)
+        return await self.fetched(Token, spelling.path_of(ref), query)
 
     async def list(self, *, limit: int | None = None, **query: Stated) -> AsyncIterator[Token]:
         """Yield tokens, fetching page after page, up to `limit`.
@@ -81,13 +81,13 @@ class Tokens(Calls):
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Token:
-        """Change what is said of a token; what is None stays. No networks: anywhere; `none` lifts a limit."""
+        """Change fields of a token; None keeps a field, no networks mean anywhere, and `none` removes a limit."""
         body = spelling.body(
             name=name, description=description, scopes=scopes, metadata=metadata, networks=networks,
             rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses), trust=trust,
         )  # fmt: skip
-        answer = await self.change(spelling.path_of(ref), body, method="PATCH", key=idempotency_key, if_match=if_match)
-        return spelling.read(answer, Token)
+        path = spelling.path_of(ref)
+        return await self.changed(Token, path, body, method="PATCH", key=idempotency_key, if_match=if_match)
 
     async def renew(
         self,
@@ -100,9 +100,7 @@ class Tokens(Calls):
     ) -> Token:
         """Move a token's expiry; with neither a lifetime nor an expiry it is renewed for its own lifetime."""
         body = spelling.body(lifetime=lifetime, expires_at=expires_at)
-        return spelling.read(
-            await self.change(spelling.path_of(ref, "renew"), body, key=idempotency_key, if_match=if_match), Token
-        )
+        return await self.changed(Token, spelling.path_of(ref, "renew"), body, key=idempotency_key, if_match=if_match)
 
     async def rotate(
         self,
@@ -115,29 +113,24 @@ class Tokens(Calls):
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
-        """Give a token a new secret; the old one stays good for `grace` (`0s`: not at all).
+        """Give a token a new secret; the API accepts the old one for `grace` more (`0s`: not at all).
 
-        At most two secrets are good at once: with `ends_previous` one from an earlier grace ends now.
+        The API accepts at most two secrets: `ends_previous` ends one from an earlier grace now.
         """
         body = spelling.body(grace=grace, ends_previous=ends_previous or None, lifetime=lifetime, expires_at=expires_at)
-        return spelling.read(
-            await self.change(spelling.path_of(ref, "rotate"), body, key=idempotency_key, if_match=if_match), Issued
-        )
+        return await self.changed(Issued, spelling.path_of(ref, "rotate"), body, key=idempotency_key, if_match=if_match)
 
     async def suspend(
         self, ref: Ref, *, reason: str = "", if_match: int | None = None, idempotency_key: str | None = None
     ) -> Token:
-        """Have a token refused for now."""
+        """Suspend a token: the API refuses it until it is resumed."""
         body = spelling.body(reason=reason)
-        return spelling.read(
-            await self.change(spelling.path_of(ref, "suspend"), body, key=idempotency_key, if_match=if_match), Token
-        )
+        return await self.changed(Token, spelling.path_of(ref, "suspend"), body, key=idempotency_key, if_match=if_match)
 
     async def resume(self, ref: Ref, *, if_match: int | None = None, idempotency_key: str | None = None) -> Token:
-        """Have a token accepted again."""
-        return spelling.read(
-            await self.change(spelling.path_of(ref, "resume"), spelling.body(), key=idempotency_key, if_match=if_match),
-            Token,
+        """Resume a suspended token."""
+        return await self.changed(
+            Token, spelling.path_of(ref, "resume"), spelling.body(), key=idempotency_key, if_match=if_match
         )
 
     async def clone(
@@ -154,13 +147,13 @@ class Tokens(Calls):
         expires_at: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Issued:
-        """Issue a token like another one, but for what is stated."""
+        """Issue a copy of a token; the stated fields differ."""
         body = spelling.body(
             name=name, owner=spelling.owner(owner), scopes=scopes, networks=networks,
             rate_limit=spelling.limit(rate_limit), max_uses=spelling.limit(max_uses), lifetime=lifetime,
             expires_at=expires_at,
         )  # fmt: skip
-        return spelling.read(await self.change(spelling.path_of(ref, "clone"), body, key=idempotency_key), Issued)
+        return await self.changed(Issued, spelling.path_of(ref, "clone"), body, key=idempotency_key)
 
     async def revoke(
         self,
@@ -171,17 +164,17 @@ class Tokens(Calls):
         dry_run: bool = False,
         if_match: int | None = None,
     ) -> Token:
-        """End a token for ever, and with children all that it made; doing so twice is as good as once.
+        """Revoke a token for good, and with children all tokens that it made; a second call changes nothing.
 
-        The reply's `children` say what it made. A dry run only looks.
+        The reply's `children` counts the tokens that it made. A dry run changes nothing.
         """
         body = spelling.body(reason=reason, with_children=with_children or None, dry_run=dry_run or None)
-        return spelling.read(await self.change(spelling.path_of(ref, "revoke"), body, if_match=if_match), Token)
+        return await self.changed(Token, spelling.path_of(ref, "revoke"), body, if_match=if_match)
 
     async def token_events(
         self, ref: Ref, *, sort: str = "version", limit: int | None = None
     ) -> AsyncIterator[Happening]:
-        """Yield what happened to a token: the oldest first, or with `-version` the newest."""
+        """Yield the events of a token, the oldest first, or with `-version` the newest."""
         pages = self.pages(spelling.path_of(ref, "events"), {"sort": sort}, Happening, limit=limit)
         async for happening in pages:
             yield happening
@@ -189,10 +182,10 @@ class Tokens(Calls):
     async def alerts(
         self, *, within: str | None = None, creator: str | None = None, limit: int | None = None
     ) -> AsyncIterator[Alert]:
-        """Yield expiries that were announced or have come, the most pressing first.
+        """Yield tokens that expire soon or have expired, the most urgent first.
 
         With `within`, a duration such as 7d: every token that expires in that window or has expired within the last 30
-        days, whether or not a notice was raised. With `creator`, such as user:2, of what that user or token made alone.
+        days, with or without a notice. With `creator`, such as user:2, only tokens that this user or token made.
         """
         given = {"within": within, "creator": creator}
         query = {name: value for name, value in given.items() if value is not None}
@@ -202,7 +195,7 @@ class Tokens(Calls):
     async def unannounced(self, *, creator: str | None = None) -> int:
         """Return how many tokens expire within a day without a notice, 1,000 at most; `alerts` has them by `within`."""
         query = {"limit": "1", **({} if creator is None else {"creator": creator})}
-        page = spelling.read(await self.wire.ask(Call("GET", "/v1/alerts", query)), dict[str, Any])
+        page = await self.fetched(dict[str, Any], "/v1/alerts", query)
         return int(page["unannounced"])
 
     async def exchange(
@@ -210,11 +203,11 @@ class Tokens(Calls):
     ) -> Bearer:
         """Exchange this client's own token for a short-lived bearer; without `scopes` it holds all of them."""
         body = spelling.body(audience=audience or None, scopes=scopes, lifetime=lifetime)
-        # Tried twice it buys two bearers, of which one is thrown away: harmless, so no key is needed.
+        # A repeated try issues a second bearer, which does no harm: no key is needed.
         return spelling.read(await self.wire.ask(Call("POST", "/v1/exchange", body=body)), Bearer)
 
     async def introspect(self, presented: str) -> Introspection:
-        """Say whether a secret or bearer is good at this moment."""
+        """Return whether the API accepts a secret or bearer now (RFC 7662)."""
         answer = await self.wire.ask(
             Call(
                 "POST",

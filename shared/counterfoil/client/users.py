@@ -1,4 +1,4 @@
-"""The calls about users, and those that take one's own password."""
+"""The calls about users, and those that need the caller's password."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from counterfoil.client import spelling
 from counterfoil.client.calls import Calls
 from counterfoil.client.documents import Enrolled, Enrolment, Happening, LoggedIn, User, UserWithPassword
 from counterfoil.client.spelling import Ref
-from counterfoil.client.wire import Call
 
 
 class Users(Calls):
-    """Add, look at, change and end users; without a password one is made up, and returned this once."""
+    """Create, read, change and remove users; without a password the API makes one up and shows it once."""
 
     async def create_user(
         self,
@@ -24,13 +23,13 @@ class Users(Calls):
         password: str | None = None,
         idempotency_key: str | None = None,
     ) -> UserWithPassword:
-        """Add a user: administrator, operator, auditor or member."""
+        """Create a user: administrator, operator, auditor or member."""
         body = spelling.body(email=email, role=role, scopes=scopes, password=password)
-        return spelling.read(await self.change("/v1/users", body, key=idempotency_key), UserWithPassword)
+        return await self.changed(UserWithPassword, "/v1/users", body, key=idempotency_key)
 
     async def user(self, ref: Ref = "self") -> User:
         """Return a user."""
-        return spelling.read(await self.wire.ask(Call("GET", _path(ref))), User)
+        return await self.fetched(User, _path(ref))
 
     async def users(
         self,
@@ -40,14 +39,14 @@ class Users(Calls):
         status: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[User]:
-        """Yield users, the first that were added first; `email` is a glob, in which a backslash escapes."""
+        """Yield users, the oldest first; `email` is a glob, in which a backslash escapes."""
         given = {"email": email, "role": role, "status": status}
         query = {name: value for name, value in given.items() if value is not None}
         async for user in self.pages("/v1/users", query, User, limit=limit):
             yield user
 
     async def user_events(self, ref: Ref = "self", *, limit: int | None = None) -> AsyncIterator[Happening]:
-        """Yield what happened to a user, in order."""
+        """Yield the events of a user, in order."""
         async for happening in self.pages(_path(ref, "events"), {}, Happening, limit=limit):
             yield happening
 
@@ -60,18 +59,18 @@ class Users(Calls):
         scopes: Sequence[str] | None = None,
         if_match: int | None = None,
     ) -> User:
-        """Change a user's e-mail address, role or scopes; what is None stays."""
+        """Change a user's e-mail address, role or scopes; None keeps a field."""
         body = spelling.body(email=email, role=role, scopes=scopes)
-        return spelling.read(await self.change(_path(ref), body, method="PATCH", if_match=if_match), User)
+        return await self.changed(User, _path(ref), body, method="PATCH", if_match=if_match)
 
     async def disable_user(self, ref: Ref, *, reason: str, if_match: int | None = None) -> User:
-        """Have a user and their tokens refused for now."""
+        """Disable a user: the API refuses them and their tokens until they are enabled."""
         body = spelling.body(reason=reason)
-        return spelling.read(await self.change(_path(ref, "disable"), body, if_match=if_match), User)
+        return await self.changed(User, _path(ref, "disable"), body, if_match=if_match)
 
     async def enable_user(self, ref: Ref, *, if_match: int | None = None) -> User:
-        """Have a user and their tokens accepted again."""
-        return spelling.read(await self.change(_path(ref, "enable"), spelling.body(), if_match=if_match), User)
+        """Enable a disabled user and their tokens."""
+        return await self.changed(User, _path(ref, "enable"), spelling.body(), if_match=if_match)
 
     async def remove_user(
         self,
@@ -82,12 +81,13 @@ class Users(Calls):
         dry_run: bool = False,
         if_match: int | None = None,
     ) -> User:
-        """End a user and their tokens for ever, and with children all that they made, also if they left before.
+        """Remove a user and revoke their tokens for good; with children also all tokens that they made.
 
-        The reply's `children` say what they made. A dry run only looks.
+        A removed user can be named again, to revoke what they made. The reply's `children` counts those tokens. A dry
+        run changes nothing.
         """
         body = spelling.body(reason=reason, with_children=with_children or None, dry_run=dry_run or None)
-        return spelling.read(await self.change(_path(ref, "remove"), body, if_match=if_match), User)
+        return await self.changed(User, _path(ref, "remove"), body, if_match=if_match)
 
     async def change_password(
         self,
@@ -97,22 +97,22 @@ class Users(Calls):
         if_match: int | None = None,
         idempotency_key: str | None = None,
     ) -> UserWithPassword:
-        """Change one's own password (asking with the present one), or reset that of somebody else."""
+        """Change your own password (authenticated with the present one), or reset that of another user."""
         body = spelling.body(password=password)
-        answer = await self.change(_path(ref, "password"), body, key=idempotency_key, if_match=if_match)
-        return spelling.read(answer, UserWithPassword)
+        path = _path(ref, "password")
+        return await self.changed(UserWithPassword, path, body, key=idempotency_key, if_match=if_match)
 
     async def begin_totp(self) -> Enrolment:
-        """Get a new seed for one-time codes, asking with one's password; nothing changes until it is confirmed."""
-        return spelling.read(await self.change("/v1/users/self/totp", spelling.body()), Enrolment)
+        """Return a new seed for one-time codes (authenticated with your password); it counts once it is confirmed."""
+        return await self.changed(Enrolment, "/v1/users/self/totp", spelling.body())
 
     async def confirm_totp(self, code: str) -> Enrolled:
-        """Confirm the new seed with a code of it; get the recovery codes, this once."""
-        return spelling.read(await self.change("/v1/users/self/totp/confirm", spelling.body(code=code)), Enrolled)
+        """Confirm the new seed with one of its codes, and return the recovery codes, which are shown once."""
+        return await self.changed(Enrolled, "/v1/users/self/totp/confirm", spelling.body(code=code))
 
     async def remove_totp(self, ref: Ref = "self", *, if_match: int | None = None) -> User:
-        """Ask a user for no one-time code any more."""
-        return spelling.read(await self.change(_path(ref, "totp/remove"), spelling.body(), if_match=if_match), User)
+        """Stop requiring one-time codes from a user."""
+        return await self.changed(User, _path(ref, "totp/remove"), spelling.body(), if_match=if_match)
 
     async def log_in(
         self,
@@ -122,13 +122,13 @@ class Users(Calls):
         scopes: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> LoggedIn:
-        """Get a token for oneself, asking with one's password; without `scopes` it may do all that one may."""
+        """Issue a token for yourself with your password; without `scopes` it has all that you have."""
         body = spelling.body(name=name, lifetime=lifetime, scopes=scopes)
-        return spelling.read(await self.change("/v1/login", body, key=idempotency_key), LoggedIn)
+        return await self.changed(LoggedIn, "/v1/login", body, key=idempotency_key)
 
 
 def _path(ref: Ref, verb: str = "") -> str:
     text = str(ref)
-    if not text.strip("."):  # it becomes part of a path, and could lead elsewhere
+    if not text.strip("."):  # it becomes part of a path
         raise ValueError(f"{text!r} does not name a user; give an id, a number, an e-mail address or the word self")
     return f"/v1/users/{quote(text, safe='@')}" + (f"/{verb}" if verb else "")

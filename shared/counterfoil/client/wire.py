@@ -1,4 +1,4 @@
-"""One call over HTTP, tried until it is answered or its time is up."""
+"""One call over HTTP, repeated until an answer arrives or its time is up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOTHING_CHANGED: Final = frozenset({"busy", "overloaded"})
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LONGEST_WAIT_SECONDS: Final = 60.0
-"""What a service may ask of a call that never gives up."""
+"""The longest pause that Retry-After may ask of a call that never gives up."""
 _CONNECT_SECONDS: Final = 5.0
 # RFC 9110 5.5: visible ASCII; a line break would end the header.
 _HEADER: Final = re.compile(r"[\x21-\x7e]+")
@@ -35,9 +35,9 @@ _HEADER: Final = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Call:
-    """What is asked. `key` is the Idempotency-Key of a change; `changes` says that trying twice could matter.
+    """A request. `key` is the Idempotency-Key of a change; `changes` says that a second try could matter.
 
-    `patience_seconds` is for what takes longer than other calls: each try, and all of them together.
+    `patience_seconds` is the least time for each try and for all tries of a slow call.
     """
 
     method: str
@@ -64,7 +64,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """What came back, whole."""
+    """A complete response."""
 
     status: int
     content: bytes
@@ -77,22 +77,22 @@ class Answer:
 
     @property
     def again(self) -> bool:
-        """Whether the same call may fare better later."""
+        """Whether the same call may succeed later."""
         return self.status in _AGAIN
 
     @property
     def doubtful(self) -> bool:
-        """Whether the call may have been carried out all the same."""
+        """Whether the service may have carried out the call although it answered with an error."""
         return self.status >= 500 and self.refusal.name not in _NOTHING_CHANGED
 
     @property
     def nobody_there(self) -> bool:
-        """It was somebody who answered."""
+        """Whether nothing listens at the address; an answer proves otherwise."""
         return False
 
     @property
     def pause_seconds(self) -> float:
-        """How long the service asks to be left alone (RFC 9110 10.2.3: seconds or a date)."""
+        """The pause that Retry-After asks for (RFC 9110 10.2.3: seconds or a date)."""
         text = self.headers.get("Retry-After", "")
         if text.isascii() and text.isdigit():
             return float(text)
@@ -105,9 +105,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Password:
-    """What somebody logs in with: an e-mail address (outside the first account ACCOUNT/ADDRESS) and a password.
+    """A login: an e-mail address (outside the first account ACCOUNT/ADDRESS) and a password.
 
-    With a one-time code, if they use them, it is good for one call.
+    A user with one-time codes adds a `code`; it is valid for one call.
     """
 
     email: str
@@ -116,13 +116,13 @@ class Password:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The password as RFC 7617 has it."""
+        """The headers of Basic authentication (RFC 7617), and of the one-time code."""
         pair = base64.b64encode(f"{self.email}:{self.password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"} | ({} if self.code is None else {"X-Authorization-OTP": self.code})
 
 
 class Tries:
-    """The tries of one call: how long to wait for the next one, and when to give up (`math.inf`: never)."""
+    """The tries of one call: the pause before the next one, and when to give up (`math.inf`: never)."""
 
     def __init__(self, seconds: float, refused_seconds: float) -> None:
         self._now = asyncio.get_running_loop().time
@@ -132,16 +132,16 @@ class Tries:
 
     @property
     def left_seconds(self) -> float:
-        """How long the next try may take."""
+        """The time that is left for the next try."""
         return self._ends - self._now()
 
     def pause(self, result: Answer | Lost, *, doubt: bool = False) -> float | None:
         """Return how long to wait before the next try; None if there is none."""
-        # Equal jitter: many clients that were cut off together shall not come back together.
+        # Equal jitter: many clients that lost their connection at once must not return at once.
         pause = max(result.pause_seconds, random.uniform(self._limit / 2, self._limit))  # noqa: S311 - no secret
         if self._ends == math.inf:
             pause = min(pause, _LONGEST_WAIT_SECONDS)
-        # Nobody is there: that is soon known. A change that may have happened is asked about for longer.
+        # If nothing listens, we give up soon; unless a change may have happened, which we want to know.
         over = min(self._ends, self._refused_ends) if result.nobody_there and not doubt else self._ends
         if not result.again or self._now() + pause >= over:
             return None
@@ -150,7 +150,7 @@ class Tries:
 
 
 class Wire:
-    """Where calls go, and as whom; token and password are in here and show themselves nowhere."""
+    """The connection to a service, and the credentials, which this object does not print."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class Wire:
         self.refused_seconds = refused_seconds
         self._session: aiohttp.ClientSession | None = None
         self.trouble = ""
-        """Why the latest try got no answer; nothing if it got one."""
+        """Why the latest try got no answer; empty if it got one."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(headers=self._headers, cookie_jar=aiohttp.DummyCookieJar())
@@ -205,7 +205,7 @@ class Wire:
     def request(
         self, call: Call, timeout: aiohttp.ClientTimeout
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Send a call once; raises what `losses` knows."""
+        """Send a call once; raises the errors in `losses.CUT_OFF`."""
         if self._session is None:
             raise RuntimeError("use the client in `async with`")
         return self._session.request(
@@ -215,7 +215,7 @@ class Wire:
             data=call.body,
             headers=call.headers,
             timeout=timeout,
-            allow_redirects=False,  # the token goes where it was sent, and nowhere else
+            allow_redirects=False,  # a redirect must not receive the token
         )
 
     async def _try(self, call: Call, left_seconds: float) -> Answer | Lost:
@@ -247,8 +247,8 @@ def _reason(refusal: Refused) -> str:
 
 
 def _inconclusive(result: Answer | Lost) -> bool:
-    """Say whether an answer leaves open what became of an earlier try that was cut off.
+    """Return whether an answer does not tell if an earlier, interrupted try succeeded.
 
-    That try itself may be why the secret is refused now, or why the revision moved.
+    That try may itself be the reason that the secret is refused now, or that the revision is another.
     """
     return isinstance(result, Answer) and (result.again or result.status in {401, 412})
