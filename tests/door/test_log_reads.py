@@ -222,7 +222,7 @@ async def test_what_cannot_be_logged_of_the_log_is_not_shown_and_not_counted_as_
 async def test_what_was_gathered_outlasts_a_ledger_that_cannot_be_written(
     door: Door, readers: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("counterfoil.uses.log_access._REST_SECONDS", SOON)
+    monkeypatch.setattr("counterfoil.uses.log_reads._REST_SECONDS", SOON)
     monkeypatch.setattr(access, "HOUR", timedelta(seconds=0.3))
     counting = Counting(door)
     async with AccessLog(counting, pause_seconds=SOON) as witness:

@@ -1,0 +1,166 @@
+"""Logs reads of the log: one event per reader and hour, and the first one before anything is shown.
+
+The database decides how long ago the last event of a reader was, so that several processes write only one. What a
+reader reads in the rest of the hour is gathered in memory and becomes the next event. A crash loses at most that range;
+the event that this reader reads the log is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+
+from counterfoil.core.principal import SYSTEM, Actor
+from counterfoil.core.subjects import access
+from counterfoil.core.subjects.access import (
+    NAMED_LIMIT,
+    Access,
+    LogRange,
+    NoteAccess,
+    WhichLog,
+    access_id_of,
+)
+from counterfoil.core.unit_of_work import Outcome
+
+log = structlog.get_logger()
+
+_REST_SECONDS: Final = 5.0
+"""How long nothing is written after an event could not be written."""
+
+
+Reader = tuple[UUID, Actor]
+"""The account and the caller that reads."""
+
+
+Reading = tuple[Reader, WhichLog]
+
+
+class Doorway(Protocol):
+    """The part of the door that is used here."""
+
+    async def execute(self, command: NoteAccess) -> Outcome: ...
+
+
+@dataclass(slots=True)
+class Reads:
+    """What one reader has read since the last event; `since` is in seconds on the event loop's clock."""
+
+    since: float
+    calls: dict[str, int] = field(default_factory=dict)
+    shown: int = 0
+    tokens: dict[UUID, None] = field(default_factory=dict)
+    log: LogRange | None = None
+
+    def add(self, other: Reads) -> None:
+        """Add further reads of the same reader."""
+        self.since = min(self.since, other.since)
+        for what, count in other.calls.items():
+            self.calls[what] = self.calls.get(what, 0) + count
+        self.shown += other.shown
+        self.tokens |= other.tokens
+        while len(self.tokens) > NAMED_LIMIT:
+            self.tokens.popitem()
+        self.log = self.log.joined(other.log) if self.log and other.log else self.log or other.log
+
+    @property
+    def range(self) -> dict[str, int]:
+        """The positions that were read, for the service's own log."""
+        return {"first": self.log.first, "last": self.log.last, "shown": self.shown} if self.log else {}
+
+
+async def write(door: Doorway, reader: Reader, reads: Reads) -> Outcome:
+    """Write one event about these reads."""
+    account, actor = reader
+    return await door.execute(
+        NoteAccess(
+            # By the service, about the reader: a reader that was revoked meanwhile has read all the same.
+            account=account, id=access_id_of(account, actor), by=SYSTEM, reader=actor, calls=reads.calls,
+            shown=reads.shown, tokens=tuple(reads.tokens),
+            seconds=int(asyncio.get_running_loop().time() - reads.since), log=reads.log,
+        )
+    )  # fmt: skip
+
+
+class LogReads:
+    """Gathers reads of the log and writes them once an hour. Times are seconds on the event loop's clock."""
+
+    def __init__(self, door: Doorway) -> None:
+        self._door = door
+        self._gathered: dict[Reading, Reads] = {}
+        self._covered_until: dict[Reading, float] = {}
+        """Until when a stored event covers further reads of its reader."""
+        self._tasks: dict[Reading, asyncio.Task[None]] = {}
+        self._rests_until = 0.0
+
+    async def tell(self, reading: Reading, reads: Reads) -> None:
+        """Count a read; return when an event of the hour is stored. Raises the errors of the door."""
+        while not self._is_covered(reading):
+            if reading not in self._tasks:
+                await self._write(reading, reads)
+                return
+            await asyncio.shield(self._tasks[reading])
+        self.note(reading, reads)
+
+    def note(self, reading: Reading, reads: Reads) -> None:
+        """Count a read; it becomes part of an event when the hour is over."""
+        if reading in self._gathered:
+            self._gathered[reading].add(reads)
+        else:
+            self._gathered[reading] = reads
+
+    async def write_due(self) -> None:
+        """Write the reads of each reader whose hour is over."""
+        now = asyncio.get_running_loop().time()
+        self._covered_until = {reading: until for reading, until in self._covered_until.items() if until > now}
+        if now >= self._rests_until:
+            await self._write_all([each for each in self._gathered if each not in self._covered_until])
+
+    async def finish(self) -> None:
+        """Write what may be written; where the hour is not over, write the range to the service's own log."""
+        await self._write_all(list(self._gathered))
+        for ((account, actor), which), reads in self._gathered.items():
+            log.info(
+                "log_reads_unwritten", account=account, reader=actor.id, kind=actor.kind, which=which, **reads.range
+            )
+
+    def _is_covered(self, reading: Reading) -> bool:
+        return self._covered_until.get(reading, 0.0) > asyncio.get_running_loop().time()
+
+    async def _write_all(self, readings: list[Reading]) -> None:
+        free = [each for each in readings if each not in self._tasks]
+        results = await asyncio.gather(*(self._write(each) for each in free), return_exceptions=True)
+        if failed := [type(result).__name__ for result in results if result is not None]:
+            self._rests_until = asyncio.get_running_loop().time() + _REST_SECONDS
+            log.warning("reads_kept_back", readers=len(failed), error=failed[0])
+
+    async def _write(self, reading: Reading, reads: Reads | None = None) -> None:
+        # A task of its own: its callers may be cancelled, and what was gathered must be counted exactly once.
+        task = self._tasks[reading] = asyncio.create_task(self._written(reading, reads))
+        task.add_done_callback(lambda _: self._tasks.pop(reading))
+        await asyncio.shield(task)
+
+    async def _written(self, reading: Reading, reads: Reads | None) -> None:
+        began, gathered = asyncio.get_running_loop().time(), self._gathered.pop(reading, None)
+        whole = Reads(began)
+        for each in filter(None, (gathered, reads)):
+            whole.add(each)
+        try:
+            outcome = await write(self._door, reading[0], whole)
+        except Exception:
+            if gathered is not None:
+                self.note(reading, gathered)
+            raise
+        self._covered_until[reading] = began + _seconds_left(outcome, reading[1])
+        if not outcome.facts:
+            self.note(reading, whole)
+
+
+def _seconds_left(outcome: Outcome, which: WhichLog) -> float:
+    """Return how many seconds the last event covers further reads, from the time of the request."""
+    if not isinstance(outcome.state, Access):
+        raise TypeError("an access log is expected")
+    return (outcome.state.log_read_at[which] + access.HOUR - outcome.at).total_seconds()
