@@ -16,5 +16,5 @@ update subject
                'kid', details::json ->> 'kid', 'jwk', details::json -> 'jwk', 'status', 'active',
                'published_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                'activated_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))))::text
- where kind = 'key';
+ where kind = 'signing_keys';
 comment on table subject is 'The state of accounts, users, the signing keys, the peppers and the like; name is an account''s name or a user''s e-mail address, details are what a kind adds.';

@@ -11,4 +11,4 @@ create index token_by_expiry
 alter table token drop constraint token_pkey;
 alter table token add primary key (account_id, token_id);
 
-create index event_reads on event (account_id, at, subject_id, version) where kind = 'log';
+create index event_reads on event (account_id, at, subject_id, version) where kind = 'access';

@@ -41,7 +41,7 @@ async def test_all_that_is_no_token_and_no_read_stands_in_it_page_after_page(adm
             break
         cursor = {"cursor": page["next_cursor"]}
     assert {"account", "user", "scope", "scope_set"} <= {event["subject"]["kind"] for event in found}
-    assert not {"token", "log"} & {event["subject"]["kind"] for event in found}
+    assert not {"token", "access"} & {event["subject"]["kind"] for event in found}
     places = [(event["at"], event["subject"]["id"], event["version"]) for event in found]
     assert places == sorted(places, reverse=True)
     assert len(set(places)) == len(places)

@@ -57,8 +57,8 @@ async def ordered(caller: Caller, plan: str, /, reason: str = "leaked", key: str
     return await caller.post(JOBS, {"filter": wanted, "plan": plan, "reason": reason}, **headers)
 
 
-async def job_of(caller: Caller, job: str) -> Any:
-    return (await caller.get(f"{JOBS}/{job}")).json
+async def bulk_revocation_id(caller: Caller, revocation: str) -> Any:
+    return (await caller.get(f"{JOBS}/{revocation}")).json
 
 
 async def works(caller: Caller, token: Any) -> bool:
@@ -90,14 +90,14 @@ async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Ca
     assert answer.headers["Location"] == f"{JOBS}/{accepted['id']}"
     assert accepted["filter"] == {"name": f"{name}*"}
     await worker.work()
-    done = await job_of(admin, accepted["id"])
+    done = await bulk_revocation_id(admin, accepted["id"])
     assert (done["status"], done["done"], done["revoked"], done["already"], done["failed"]) == ("finished", 4, 4, 0, 0)
     assert done["per_second"] > 0
     for each in tokens:
         shown = (await admin.get(f"/v1/tokens/{each['token']['id']}")).json
         assert (shown["status"], shown["reason"]) == ("revoked", "the vault was copied")
         event = (await admin.get(f"/v1/tokens/{each['token']['id']}/events")).json["items"][-1]
-        assert (event["type"], event["data"]["job"]) == ("revoked", accepted["id"])
+        assert (event["type"], event["data"]["bulk_revocation"]) == ("revoked", accepted["id"])
         assert event["by"] == {**accepted["created_by"], "number": 1, "name": "administrator"}
         assert not await works(admin, each)
     assert await works(admin, bystander)
@@ -156,7 +156,7 @@ async def test_the_same_key_with_another_request_is_refused(admin: Caller, worke
     name, one, _ = await several(admin, 2)
     wanted, key = {"name": f"{name}*"}, uuid4().hex
     plan = (await planned(admin, **wanted))["plan"]
-    job = (await ordered(admin, plan, key=key, **wanted)).json
+    revocation = (await ordered(admin, plan, key=key, **wanted)).json
     match other:
         case "reason":
             refused = await ordered(admin, plan, reason="for another reason", key=key, **wanted)
@@ -167,9 +167,9 @@ async def test_the_same_key_with_another_request_is_refused(admin: Caller, worke
             refused = await ordered(admin, (await planned(admin, **wanted))["plan"], key=key, **wanted)
     assert (refused.status, refused.problem) == (422, "key-reused")
     again = await ordered(admin, plan, key=key, **wanted)
-    assert (again.status, again.json["id"], again.json["reason"]) == (201, job["id"], "leaked")
+    assert (again.status, again.json["id"], again.json["reason"]) == (201, revocation["id"], "leaked")
     await worker.work()
-    assert (await job_of(admin, job["id"]))["done"] == 2
+    assert (await bulk_revocation_id(admin, revocation["id"]))["done"] == 2
 
 
 async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Caller, worker: Jobs) -> None:
@@ -189,7 +189,7 @@ async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
     name, *_ = await several(admin, 2)
     plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
-    parts = "select array_agg(distinct job_id) from job_part where staged_at > $1"
+    parts = "select array_agg(distinct bulk_revocation_id) from bulk_revocation_part where staged_at > $1"
     before = await owner.fetchval("select clock_timestamp()")
     async with owner.transaction():
         await owner.execute("lock table subject in exclusive mode")
@@ -200,7 +200,7 @@ async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
     assert (done.status, done.json["id"]) == (201, str(frozen[0]))
     assert await owner.fetchval(parts, before) == frozen
     await worker.work()
-    assert (await job_of(admin, done.json["id"]))["revoked"] == 2
+    assert (await bulk_revocation_id(admin, done.json["id"]))["revoked"] == 2
 
 
 async def test_looks_that_take_long_leave_the_others_connections_to_read_with(
@@ -220,29 +220,33 @@ async def test_looks_that_take_long_leave_the_others_connections_to_read_with(
     late = [each.status for each in await asyncio.gather(*orders, *looks)]
     assert len(late) - late.count(503) == 2
     assert (await planned(admin, name=f"{name}*"))["plan"] == plan
-    for job in (await admin.get(JOBS)).json["items"]:
-        await admin.post(f"{JOBS}/{job['id']}/cancel", {})
+    for revocation in (await admin.get(JOBS)).json["items"]:
+        await admin.post(f"{JOBS}/{revocation['id']}/cancel", {})
 
 
 async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, worker: Jobs) -> None:
     name, *tokens = await several(admin, 5)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
-    jobs = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(2)]
+    revocations = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(2)]
     await worker.work()
-    done = [await job_of(admin, job) for job in jobs]
-    assert [job["status"] for job in done] == ["finished", "finished"]
-    assert sum(job["revoked"] for job in done) == sum(job["already"] for job in done) == len(tokens)
+    done = [await bulk_revocation_id(admin, revocation) for revocation in revocations]
+    assert [revocation["status"] for revocation in done] == ["finished", "finished"]
+    assert (
+        sum(revocation["revoked"] for revocation in done)
+        == sum(revocation["already"] for revocation in done)
+        == len(tokens)
+    )
 
 
 async def test_a_cancelled_job_revokes_nothing_more(admin: Caller, worker: Jobs) -> None:
     name, one = await several(admin, 1)
-    job = (await ordered(admin, (await planned(admin, name=f"{name}*"))["plan"], name=f"{name}*")).json["id"]
-    cancelled = await admin.post(f"{JOBS}/{job}/cancel", {})
+    revocation = (await ordered(admin, (await planned(admin, name=f"{name}*"))["plan"], name=f"{name}*")).json["id"]
+    cancelled = await admin.post(f"{JOBS}/{revocation}/cancel", {})
     assert cancelled.json["status"] == "cancelled"
     await worker.work()
     assert await works(admin, one)
-    assert (await admin.post(f"{JOBS}/{job}/cancel", {})).json["status"] == "cancelled"
-    assert (await job_of(admin, job))["done"] == 0
+    assert (await admin.post(f"{JOBS}/{revocation}/cancel", {})).json["status"] == "cancelled"
+    assert (await bulk_revocation_id(admin, revocation))["done"] == 0
 
 
 async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(admin: Caller, worker: Jobs) -> None:
@@ -251,9 +255,9 @@ async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(admin
     others = [await admin.issue(owner=owner) for _ in range(3)]
     plan = await planned(asking, owner_id=owner["id"])
     assert (plan["tokens"], plan["includes_yourself"]) == (4, True)
-    job = (await ordered(asking, plan["plan"], owner_id=owner["id"])).json["id"]
+    revocation = (await ordered(asking, plan["plan"], owner_id=owner["id"])).json["id"]
     await worker.work()
-    done = await job_of(admin, job)
+    done = await bulk_revocation_id(admin, revocation)
     assert (done["status"], done["revoked"], done["failed"]) == ("finished", 4, 0)
     assert (await asking.get("/v1/tokens/self")).problem == "token-revoked"
     assert not any([await works(admin, each) for each in others])
@@ -268,9 +272,9 @@ async def test_who_may_end_their_own_tokens_alone_means_no_others(admin: Caller,
     assert plan["tokens"] == 1
     assert plan != await planned(admin, name=f"{name}*")
     assert (await asking.post(PLAN, {"filter": {"owner_id": "somebody"}})).problem == "scope-missing"
-    job = (await ordered(asking, plan["plan"], name=f"{name}*")).json["id"]
+    revocation = (await ordered(asking, plan["plan"], name=f"{name}*")).json["id"]
     other = (await ordered(admin, (await planned(admin, name=f"{name}*"))["plan"], name=f"{name}*")).json["id"]
-    assert [each["id"] for each in (await asking.get(JOBS)).json["items"]] == [job]
+    assert [each["id"] for each in (await asking.get(JOBS)).json["items"]] == [revocation]
     assert (await asking.get(f"{JOBS}/{other}")).problem == "not-found"
     assert (await asking.post(f"{JOBS}/{other}/cancel", {})).problem == "not-found"
     assert (await admin.post(f"{JOBS}/{other}/cancel", {})).status == 200
@@ -290,11 +294,11 @@ async def test_jobs_of_another_account_are_answered_like_none(admin: Caller, str
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     assert (await planned(stranger, name=f"{name}*"))["tokens"] == 0
     assert (await ordered(stranger, plan, name=f"{name}*")).problem == "plan-changed"
-    job = (await ordered(admin, plan, name=f"{name}*")).json["id"]
-    for ref in (job, str(uuid4())):
+    revocation = (await ordered(admin, plan, name=f"{name}*")).json["id"]
+    for ref in (revocation, str(uuid4())):
         assert (await stranger.get(f"{JOBS}/{ref}")).problem == "not-found"
         assert (await stranger.post(f"{JOBS}/{ref}/cancel", {})).problem == "not-found"
-    assert job not in str((await stranger.get(JOBS)).json)
+    assert revocation not in str((await stranger.get(JOBS)).json)
     await worker.work()
     assert not await works(admin, one)
 
@@ -327,12 +331,12 @@ async def test_unused_tokens_are_those_that_were_there_and_not_used(admin: Calle
 async def test_jobs_are_listed_page_by_page_the_latest_first(admin: Caller) -> None:
     name, *_ = await several(admin, 1)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
-    jobs = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(3)]
-    for job in jobs:
-        await admin.post(f"{JOBS}/{job}/cancel", {})
+    revocations = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(3)]
+    for revocation in revocations:
+        await admin.post(f"{JOBS}/{revocation}/cancel", {})
     first = (await admin.get(JOBS, limit=2)).json
     second = (await admin.get(JOBS, limit=2, cursor=first["next_cursor"])).json
-    assert [each["id"] for each in (*first["items"], *second["items"])][:3] == list(reversed(jobs))
+    assert [each["id"] for each in (*first["items"], *second["items"])][:3] == list(reversed(revocations))
 
 
 async def test_a_secret_in_a_reason_is_refused(admin: Caller) -> None:

@@ -53,11 +53,11 @@ async def revoked(caller: Caller, token: Any, **fields: Any) -> Any:
     return answer.json
 
 
-async def finished(caller: Caller, worker: Jobs, job: str) -> Any:
+async def finished(caller: Caller, worker: Jobs, revocation: str) -> Any:
     async with asyncio.timeout(60):
         while True:
             await worker.work()
-            found = (await caller.get(f"/v1/revocations/{job}")).json
+            found = (await caller.get(f"/v1/revocations/{revocation}")).json
             if found["status"] == "finished":
                 return found
 
@@ -83,13 +83,18 @@ async def test_with_children_all_that_it_made_ends_at_any_depth(admin: Caller, w
     bystander = (await admin.issue(owner=line[0][0]["owner"]))["token"]
     ended = await revoked(admin, line[0][0], with_children=True)
     assert (ended["status"], ended["children"]["ending"], ended["children"]["left_alone"]) == ("revoked", 3, 0)
-    job = await finished(admin, worker, ended["children"]["revocation"])
-    assert (job["with_children"], job["total"], job["revoked"], job["failed"]) == (True, 3, 3, 0)
-    assert job["reason"] == "leaked"
+    revocation = await finished(admin, worker, ended["children"]["revocation"])
+    assert (revocation["with_children"], revocation["total"], revocation["revoked"], revocation["failed"]) == (
+        True,
+        3,
+        3,
+        0,
+    )
+    assert revocation["reason"] == "leaked"
     assert await statuses(admin, [token for token, _ in line]) == ["revoked"] * 4
     assert await statuses(admin, [bystander]) == ["active"]
     event = (await admin.get(f"/v1/tokens/{line[3][0]['id']}/events")).json["items"][-1]
-    assert (event["type"], event["data"]["job"]) == ("revoked", job["id"])
+    assert (event["type"], event["data"]["bulk_revocation"]) == ("revoked", revocation["id"])
 
 
 async def test_a_dry_run_shows_how_many_and_some_of_them_and_changes_nothing(admin: Caller) -> None:
@@ -118,8 +123,8 @@ async def test_twelve_hundred_children_end_with_their_maker(admin: Caller, worke
         await asyncio.gather(*(minting.issue(scopes=["a.b"]) for _ in range(100)))
     ended = await revoked(admin, token, with_children=True)
     assert ended["children"]["ending"] == 1_200
-    job = await finished(admin, worker, ended["children"]["revocation"])
-    assert (job["total"], job["revoked"], job["failed"]) == (1_200, 1_200, 0)
+    revocation = await finished(admin, worker, ended["children"]["revocation"])
+    assert (revocation["total"], revocation["revoked"], revocation["failed"]) == (1_200, 1_200, 0)
     assert (await admin.get("/v1/tokens", creator=f"token:{token['number']}", status="active")).json["items"] == []
 
 
@@ -127,15 +132,15 @@ async def test_nothing_is_made_by_what_the_job_has_still_to_end(admin: Caller, w
     line = await line_of(admin, 2)
     ended = await revoked(admin, line[0][0], with_children=True)
     assert ended["children"]["ending"] == 2
-    for _, minting in line[1:]:  # they are good: the job has not come to them
+    for _, minting in line[1:]:  # they are good: the bulk revocation has not come to them
         assert (await minting.get("/v1/tokens/self")).status == 200
         refused = await minting.post("/v1/tokens", {"name": "late", "owner": ELSEWHERE, "scopes": ["a.b"]})
         assert (refused.status, refused.problem, refused.headers["Retry-After"]) == (503, "busy", "1")
         assert "is being revoked" in refused.json["detail"]
     _, unrelated = await minted(admin)
     await minted(unrelated)
-    job = await finished(admin, worker, ended["children"]["revocation"])
-    assert (job["total"], job["found"], job["done"], job["revoked"]) == (2, 0, 2, 2)
+    revocation = await finished(admin, worker, ended["children"]["revocation"])
+    assert (revocation["total"], revocation["found"], revocation["done"], revocation["revoked"]) == (2, 0, 2, 2)
 
 
 async def minting_on(minting: Caller) -> tuple[list[Any], Answer]:
@@ -154,9 +159,9 @@ async def test_whoever_mints_from_child_to_child_in_a_hurry_escapes_nothing(admi
     flights = [asyncio.create_task(minting_on(minting)) for _, minting in line for _ in range(4)]
     await asyncio.sleep(0.3)
     ended = await revoked(admin, line[0][0], with_children=True)
-    job = await finished(admin, worker, ended["children"]["revocation"])
+    revocation = await finished(admin, worker, ended["children"]["revocation"])
     made = [token for flight in flights for token in (await flight)[0]]
-    assert job["revoked"] == len(made) + 1
+    assert revocation["revoked"] == len(made) + 1
     assert set(await statuses(admin, made)) == {"revoked"}
 
 
@@ -184,9 +189,9 @@ async def test_a_child_that_was_not_committed_yet_when_its_maker_was_revoked_end
         await asyncio.sleep(0.5)
         ended = await revoked(admin, token, with_children=True)
         assert (ended["children"]["ending"], late.done()) == (0, False)
-        job = await finished(admin, worker, ended["children"]["revocation"])
+        revocation = await finished(admin, worker, ended["children"]["revocation"])
         answer = await late
-    assert (answer.status, job["revoked"]) == (201, 1)
+    assert (answer.status, revocation["revoked"]) == (201, 1)
     assert await statuses(admin, [answer.json["token"]]) == ["revoked"]
 
 
@@ -249,9 +254,9 @@ async def test_many_are_planned_and_revoked_with_what_they_made(admin: Caller, w
     assert (alone["tokens"], plan["tokens"], plan["left_alone"]) == (2, 6, 0)
     body = {"filter": wanted, "plan": plan["plan"], "reason": "leaked"}
     assert (await admin.post("/v1/revocations", {**body, "plan": alone["plan"]})).problem == "plan-changed"
-    job = (await admin.post("/v1/revocations", body)).json
+    revocation = (await admin.post("/v1/revocations", body)).json
     late, _ = await minted(lines[1][2][1])
-    done = await finished(admin, worker, job["id"])
+    done = await finished(admin, worker, revocation["id"])
     assert (done["total"], done["found"], done["revoked"]) == (6, 1, 7)
     assert await statuses(admin, [late, *(token for line in lines for token, _ in line)]) == ["revoked"] * 7
 
@@ -273,9 +278,9 @@ async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(a
     later = (await admin.post(path, {**left, "with_children": True})).json
     assert (later["children"]["ending"], later["children"]["left_alone"]) == (5, 0)
     refused = await making.post("/v1/tokens", {"name": "late", "owner": ELSEWHERE, "scopes": ["a.b"]})
-    assert refused.problem == "busy"  # the user made it, and the job has not come to it
-    job = await finished(admin, worker, later["children"]["revocation"])
-    assert (job["revoked"], job["failed"]) == (5, 0)
+    assert refused.problem == "busy"  # the user made it, and the bulk revocation has not come to it
+    revocation = await finished(admin, worker, later["children"]["revocation"])
+    assert (revocation["revoked"], revocation["failed"]) == (5, 0)
     assert await statuses(admin, [own, given, made, *deep]) == ["revoked"] * 5
 
 

@@ -126,10 +126,10 @@ async def readable(admin: Caller) -> list[str]:
     user = (await admin.get("/v1/users", limit=1)).json["items"][0]["id"]
     plan = (await admin.post("/v1/revocations/plan", {"filter": {"name": "nobody"}})).json["plan"]
     order = {"filter": {"name": "nobody"}, "plan": plan, "reason": "for the test"}
-    job = (await admin.post("/v1/revocations", order)).json["id"]
-    await admin.post(f"/v1/revocations/{job}/cancel")
+    revocation = (await admin.post("/v1/revocations", order)).json["id"]
+    await admin.post(f"/v1/revocations/{revocation}/cancel")
     return [f"/v1/tokens/{token}", f"/v1/tokens/{token}?as_of=1", f"/v1/users/{user}", "/v1/account",
-            f"/v1/revocations/{job}"]  # fmt: skip
+            f"/v1/revocations/{revocation}"]  # fmt: skip
 
 
 async def test_a_document_that_the_caller_has_is_not_sent_again(admin: Caller) -> None:

@@ -81,8 +81,8 @@ async def test_what_was_created_by_somebody_who_left_is_found_and_revoked_at_onc
     wanted = {"creator": f"user:{left.number}"}
     plan = (await admin.post("/v1/revocations/plan", {"filter": wanted})).json
     assert (plan["tokens"], plan["owners"]) == (3, [{"owner": service, "tokens": 3, "used_in_week": 0}])
-    job = (await admin.post("/v1/revocations", {"filter": wanted, "plan": plan["plan"], "reason": "Left."})).json
-    assert job["filter"] == {"creator": left.id}
+    revocation = (await admin.post("/v1/revocations", {"filter": wanted, "plan": plan["plan"], "reason": "Left."})).json
+    assert revocation["filter"] == {"creator": left.id}
     await worker.work()
     for each in issued:
         assert (await admin.with_token(each["secret"]).get("/v1/tokens/self")).problem == "token-revoked"

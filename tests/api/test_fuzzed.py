@@ -62,7 +62,11 @@ async def prepared(admin: Caller) -> dict[str, list[str]]:
     await admin.post(f"/v1/tokens/{ids[5]}/revoke", {"reason": "for the test"})
     users = [(await admin.post("/v1/users", user(name))).json["user"]["id"] for name in ("ada", "ben", "cid")]
     never = "00000000-0000-7000-8000-000000000000"
-    return {"ref": [*ids, never, "no reference"], "user": [*users, never, "nobody"], "job": [never, "no-job"]}
+    return {
+        "ref": [*ids, never, "no reference"],
+        "user": [*users, never, "nobody"],
+        "revocation": [never, "no-revocation"],
+    }
 
 
 def user(name: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ async def test_the_root_says_what_this_is_and_where_to_go_on(anybody: Caller) ->
         ("DELETE /v1/users/2", "POST /v1/users/{user}/remove", "GET, HEAD, PATCH"),
         ("PUT /v1/users/2", "PATCH /v1/users/{user}", "GET, HEAD, PATCH"),
         ("DELETE /v1/users/self/totp", "POST /v1/users/{user}/totp/remove", "POST"),
-        ("DELETE /v1/revocations/2", "POST /v1/revocations/{job}/cancel", "GET, HEAD"),
+        ("DELETE /v1/revocations/2", "POST /v1/revocations/{revocation}/cancel", "GET, HEAD"),
         ("PUT /v1/account", "PATCH /v1/account", "GET, HEAD, PATCH"),
         ("GET /v1/scopes/a.b", "GET /v1/scopes", "DELETE, PUT"),
         ("PATCH /v1/scopes/a.b", "PUT /v1/scopes/{scope}", "DELETE, PUT"),

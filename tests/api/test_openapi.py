@@ -65,7 +65,7 @@ def test_each_part_of_a_path_says_what_it_names() -> None:
     assert said == {
         ("tokens", "ref"): "A token's id",
         ("users", "user"): "A user's id",
-        ("revocations", "job"): "A bulk revocation's id.",
+        ("revocations", "revocation"): "A bulk revocation's id.",
         ("scopes", "scope"): "A scope",
         ("scope-sets", "name"): "The name of a set of scopes.",
         ("owners", "owner_type"): "What the owner is.",

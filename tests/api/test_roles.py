@@ -98,7 +98,7 @@ def may(role: str, route: Route) -> bool:
 
 async def ask(caller: Caller, route: Route) -> Answer:
     path = route.path.format(
-        ref=uuid4(), user=uuid4(), scope="a.b", name="some", job=uuid4(), id=uuid4(), key=uuid4(),
+        ref=uuid4(), user=uuid4(), scope="a.b", name="some", revocation=uuid4(), id=uuid4(), key=uuid4(),
         owner_type="service", owner_id="some",
     )  # fmt: skip
     body: Any = BODIES.get(route.path, {} if route.asks is None else msgspec.to_builtins(route.asks))

@@ -49,7 +49,7 @@ class Rehearsal:
 
     @property
     def ratio(self) -> float:
-        """How much faster the job was than single calls."""
+        """How much faster the bulk revocation was than single calls."""
         return self.job_rate / self.single_rate
 
 
@@ -61,9 +61,9 @@ async def rehearse(server: Server, *, single: int) -> Rehearsal:
         took = await _singly(session, range(2, 2 + single))
         plan, planning = await _timed(_post(session, "/v1/revocations/plan", {"filter": EVERY}))
         order = {"filter": EVERY, "plan": plan["plan"], "reason": "a rehearsal"}
-        job, accepting = await _timed(_post(session, "/v1/revocations", order))
+        revocation, accepting = await _timed(_post(session, "/v1/revocations", order))
         grown = _resident(server) - before
-    revoked, seconds = await _over(server, job["id"])
+    revoked, seconds = await _over(server, revocation["id"])
     if revoked != plan["tokens"] or revoked < server.tokens - single:
         raise SystemExit(f"revoked {revoked} of {plan['tokens']}")
     return Rehearsal(plan["tokens"], planning, accepting, seconds, plan["tokens"] / seconds, single / took, grown)
@@ -94,7 +94,7 @@ async def _timed(call: Any) -> tuple[Any, float]:
     return await call, time.perf_counter() - began
 
 
-async def _over(server: Server, job: str) -> tuple[int, float]:
+async def _over(server: Server, revocation: str) -> tuple[int, float]:
     connection = await asyncpg.connect(server.database.owner_url)
     try:
         while True:
@@ -106,7 +106,7 @@ async def _over(server: Server, job: str) -> tuple[int, float]:
                   from subject
                  where subject_id = $1::text::uuid
                    and status = 'finished'""",
-                job,
+                revocation,
             )
             if row is not None:
                 return int(row["revoked"]), row["seconds"]
@@ -150,8 +150,8 @@ def main() -> None:
     sys.stdout.write(
         f"{came.tokens:,} tokens: looked at in {came.plan_seconds:.1f} s, accepted in {came.accept_seconds:.1f} s,"
         f" revoked in {came.job_seconds:.1f} s ({came.job_rate:,.0f} a second)\n"
-        f"one call each, {CONNECTIONS} at a time: {came.single_rate:,.0f} a second; the job is {came.ratio:.1f} times"
-        f" as fast; the API grew by {came.megabytes:.0f} MB\n"
+        f"one call each, {CONNECTIONS} at a time: {came.single_rate:,.0f} a second; the revocation is {came.ratio:.1f}"
+        f" times as fast; the API grew by {came.megabytes:.0f} MB\n"
     )
 
 

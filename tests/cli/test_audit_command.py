@@ -23,11 +23,11 @@ async def test_an_auditor_far_from_the_database_finds_an_honest_ledger_so(shell:
     assert (said.code, said.err) == (0, "")
     summary, *skipped = said.out.splitlines()
     assert "documents is what its events say" in summary
-    assert "not compared: job (needs the scope tokens.revoke)" in skipped
+    assert "not compared: bulk_revocation (needs the scope tokens.revoke)" in skipped
     as_json = await shell("audit", "replay", "--http", "--json", COUNTERFOIL_TOKEN=asked)
     (line,) = as_json.out.splitlines()
     told = json.loads(line)["summary"]
-    assert (told["findings"], told["not_compared"]["job"]) == (0, "needs the scope tokens.revoke")
+    assert (told["findings"], told["not_compared"]["bulk_revocation"]) == (0, "needs the scope tokens.revoke")
     assert told["documents"] >= 4
 
 

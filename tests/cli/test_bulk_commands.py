@@ -27,9 +27,9 @@ async def worker(service: Service) -> AsyncIterator[None]:
 
     async def work() -> None:
         async with await open_pool(service.database.app_url, size=4) as pool, Door(service.database.app_url) as door:
-            jobs = Jobs(pool, door)
+            revocations = Jobs(pool, door)
             while True:
-                await jobs.work()
+                await revocations.work()
                 await asyncio.sleep(0.05)
 
     task = asyncio.create_task(work())
@@ -61,16 +61,16 @@ async def test_what_was_looked_at_is_revoked_and_nothing_else(shell: Shell, serv
     assert (refused.code, "plan-changed" in refused.err) == (1, True)
     done = await shell(*which, "--execute", "--plan", plan["plan"], "--reason", "leaked", "--json")
     assert done.code == 0, done.err
-    job = json.loads(done.out)
-    assert (job["status"], job["revoked"], job["failed"]) == ("finished", 3, 0)
+    revocation = json.loads(done.out)
+    assert (revocation["status"], revocation["revoked"], revocation["failed"]) == ("finished", 3, 0)
     left = [
         json.loads(line) for line in (await shell("token", "list", "--status", "active", "--json")).out.splitlines()
     ]
     assert other["id"] in {token["id"] for token in left}
     assert not [token for token in left if token["name"].startswith("ci-")]
     listed = await shell("token", "revocations", "list")
-    assert job["id"] in listed.out.replace("\n", "")
-    watched = await shell("token", "revocations", "watch", job["id"])
+    assert revocation["id"] in listed.out.replace("\n", "")
+    watched = await shell("token", "revocations", "watch", revocation["id"])
     assert "revoked         3\n" in watched.out
     audited = await shell("audit", "replay", DATABASE_URL=service.database.app_url)
     assert (audited.code, "every row is what its events say" in audited.out) == (0, True)
@@ -80,9 +80,9 @@ async def test_a_job_that_nobody_works_on_can_be_cancelled(shell: Shell) -> None
     await made(shell, "ci-1")
     plan = json.loads((await shell("token", "revoke-many", "--name", "ci-*", "--json")).out)["plan"]
     words = ("--name", "ci-*", "--execute", "--plan", plan, "--reason", "leaked", "--no-wait", "--json")
-    job = json.loads((await shell("token", "revoke-many", *words)).out)
-    assert job["status"] == "accepted"
-    cancelled = await shell("token", "revocations", "cancel", job["id"])
+    revocation = json.loads((await shell("token", "revoke-many", *words)).out)
+    assert revocation["status"] == "accepted"
+    cancelled = await shell("token", "revocations", "cancel", revocation["id"])
     assert "status          cancelled\n" in cancelled.out
 
 

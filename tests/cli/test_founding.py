@@ -54,7 +54,7 @@ async def test_a_founded_account_has_an_administrator_and_a_token_that_may_do_ev
     assert place.file.stat().st_mode & 0o777 == 0o600
     assert said["url"] == place.settings.public_url
     assert [
-        row["type"] for row in await place.rows("select type from event where kind <> 'pepper' order by ins_seq")
+        row["type"] for row in await place.rows("select type from event where kind <> 'peppers' order by ins_seq")
     ] == ["created"] * 3
     (user,) = await place.rows("select p.hash, s.name from password p join subject s on s.subject_id = p.user_id")
     assert user["name"] == said["admin_email"]
@@ -71,7 +71,7 @@ async def test_founding_again_changes_nothing(place: Place) -> None:
     before = place.file.read_bytes()
     assert not await place.found()
     assert place.file.read_bytes() == before
-    assert len(await place.rows("select from event where kind <> 'pepper'")) == 3
+    assert len(await place.rows("select from event where kind <> 'peppers'")) == 3
 
 
 async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_ask_for(place: Place) -> None:
@@ -98,7 +98,7 @@ async def test_with_examples_there_is_one_of_each_thing_that_vendors_clients_ask
     assert kept["digest"] in Peppers({1: PEPPER}).digests(secret)
     sets = await place.rows("select name from subject where kind = 'scope_set'")
     assert {row["name"] for row in sets} == set(TEMPLATES)
-    assert len(await place.rows("select distinct xid from event where kind <> 'pepper'")) == 1
+    assert len(await place.rows("select distinct xid from event where kind <> 'peppers'")) == 1
 
 
 async def test_a_member_has_another_address_than_the_administrator(place: Place) -> None:
@@ -138,7 +138,7 @@ async def test_a_crash_in_the_middle_is_finished_by_the_next_try(
     logins = {"admin_login": EMAIL, **({"member_login": "member@counterfoil.example"} if examples else {})}
     assert json.loads(place.file.read_text()) == begun | logins
     assert not new.exists()
-    assert len(await place.rows("select from event where kind <> 'pepper'")) == (13 if examples else 3)
+    assert len(await place.rows("select from event where kind <> 'peppers'")) == (13 if examples else 3)
 
 
 async def test_a_full_disk_loses_no_credentials_of_an_account_that_is_there(
@@ -173,7 +173,7 @@ async def test_a_torn_file_is_written_anew(place: Place) -> None:
 async def test_two_at_once_found_one_account(place: Place) -> None:
     tries = [asyncio.to_thread(asyncio.run, place.found()) for _ in range(2)]
     assert sorted(await asyncio.gather(*tries)) == [False, True]
-    assert len(await place.rows("select from event where kind <> 'pepper'")) == 3
+    assert len(await place.rows("select from event where kind <> 'peppers'")) == 3
 
 
 async def test_one_address_founds_several_accounts_and_each_file_says_how_to_log_in(place: Place) -> None:

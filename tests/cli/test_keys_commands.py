@@ -50,7 +50,7 @@ async def test_an_emergency_has_a_reason_and_another_key_signs_at_once(server_si
     removed = await server_side("keys", "remove", "1", "--emergency", "--reason", "stolen with a laptop", "--json")
     assert statuses(removed) == ["removed", "active"]
     owner = await asyncpg.connect(database.owner_url)
-    rows = await owner.fetch("select type, private from event where kind = 'key' order by version")
+    rows = await owner.fetch("select type, private from event where kind = 'signing_keys' order by version")
     assert [row["type"] for row in rows] == ["created", "removed", "published", "activated"]
     assert "stolen with a laptop" in rows[1]["private"]
     assert await owner.fetchval("select count(*) from private_key") == 1

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core.stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
-from counterfoil.core.codec import ENTRY_LIMIT, canonical, commitment, entry_of, fact_of, leaf_hash, seal
+from counterfoil.core import codec
+from counterfoil.core.codec import ENTRY_LIMIT, Data, canonical, commitment, entry_of, fact_of, leaf_hash, seal, upcast
 from counterfoil.core.events import Created, Erased, Private, Revoked, Rotated
 from counterfoil.core.refusals import EntryTooLarge
 from counterfoil.core.subjects import KINDS
@@ -136,9 +137,42 @@ def test_a_field_that_came_later_has_its_default_when_old_entries_are_read() -> 
     assert (read.dialect, read.cloned_from) == ("native", None)
 
 
+def test_an_event_of_an_earlier_version_is_read_as_the_present_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def number_from_id(data: Data) -> Data:
+        return {**data, "number": data["id"]}
+
+    def id_removed(data: Data) -> Data:
+        return {name: value for name, value in data.items() if name != "id"}
+
+    current = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)
+    data = {name: value for name, value in current["data"].items() if name != "number"}
+    stored = [
+        canonical({**current, "v": 0, "data": {**data, "id": 7}}),
+        canonical({**current, "v": 1, "data": {**data, "id": 7, "number": 7}}),
+        canonical({**current, "v": 2, "data": {**data, "number": 7}}),
+    ]
+    monkeypatch.setattr(codec, "UPCASTS", {("token", "created"): (number_from_id, id_removed)})
+    present = replace(WRITTEN, event=replace(CREATED, number=7, private=None))
+    assert [fact_of(entry_of(entry), None, KINDS) for entry in stored] == [present] * 3
+    assert {upcast(entry_of(entry)).v for entry in stored} == {2}
+    assert entry_of(stored[0]).v == 0  # what is read back, and hashed, is what was written
+    assert entry_of(seal(WRITTEN, prev=None, salt=SALT).entry).v == 2
+    with pytest.raises(msgspec.ValidationError, match="Version 3 of created"):
+        entry_of(canonical({**current, "v": 3}))
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"v": 1}, {"v": "0"}, {"extra": 1}, {"version": "1"}, {"at": "yesterday"}, {"account": "acme"}, {"by": None}],
+    [
+        {"v": 1},
+        {"v": -1},
+        {"v": "0"},
+        {"extra": 1},
+        {"version": "1"},
+        {"at": "yesterday"},
+        {"account": "acme"},
+        {"by": None},
+    ],
 )
 def test_what_is_no_entry_is_not_read(change: dict[str, Any]) -> None:
     written = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)

@@ -132,7 +132,7 @@ def test_there_is_nothing_to_sweep_without_thresholds_but_the_expiry() -> None:
     assert swept(replace(CREATED, thresholds=()), ENDS - SECOND, ENDS) == [(ENDS, EXPIRED)]
 
 
-LEFT = Revoked(job=None, private=Private(reason="The user who owned this token was removed."))
+LEFT = Revoked(private=Private(reason="The user who owned this token was removed."))
 
 
 @pytest.mark.parametrize("at", [ENDS - 30 * DAY, ENDS - SECOND, ENDS, LATER])

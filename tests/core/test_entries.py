@@ -97,9 +97,9 @@ LIVES: dict[str, list[Event]] = {
         ScopeForgotten(),
     ],
     "scope_set": [SetComposed(scopes=("a", "b.*"), private=Private(name="readers", description="")), SetForgotten()],
-    "job": [
+    "bulk_revocation": [
         BulkRevocationAccepted(
-            plan="ab" * 32, total=10_000, private=Private(reason="leaked", description='{"name":"ci-*"}')
+            plan="ab" * 32, total=10_000, private=Private(reason="leaked", filter={"name": "ci-*"})
         ),
         BulkRevocationStarted(),
         BulkRevocationFinished(revoked=9_998, failed=1),
@@ -107,7 +107,7 @@ LIVES: dict[str, list[Event]] = {
         BulkRevocationAccepted(plan="cd" * 32, total=0, children=Children(made_by=OTHER, owner=Owner("service", "ci"))),
         BulkRevocationAccepted(plan="ef" * 32, total=1, children=Children()),
     ],
-    "log": [
+    "access": [
         Read(
             reader=Actor("user", OTHER), calls={"list": 3, "token": 1}, shown=151, tokens=(OTHER,), seconds=2,
         ),
@@ -121,7 +121,7 @@ LIVES: dict[str, list[Event]] = {
         QuotaSet(owner=Owner("service", "billing"), rate_limit="600/1m", max_uses=None, max_tokens=20),
         QuotaLifted(),
     ],
-    "key": [
+    "signing_keys": [
         KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"}),
         BearersLengthened(seconds=3_600),
         KeyPublished(kid="k2", jwk={"kty": "EC", "crv": "P-256", "x": "AB", "y": "-w"}),
@@ -130,7 +130,7 @@ LIVES: dict[str, list[Event]] = {
         KeyRemoved(kid="k1"),
         KeyRemoved(kid="k2", private=Private(reason="leaked with a backup")),
     ],
-    "pepper": [
+    "peppers": [
         PepperIntroduced(number=1, check="00112233445566778899aabbccddeeff"),
         PepperActivated(number=1),
         PepperIntroduced(number=2, check="ffeeddccbbaa99887766554433221100"),

@@ -58,8 +58,8 @@ def test_the_event_says_by_what_an_imported_secret_is_known_and_of_ours_nothing(
 
 
 def test_what_a_job_revokes_says_so() -> None:
-    (event,) = given(CREATED).when(asks(Revoke, reason="leaked", job=JTI))
-    assert event == Revoked(job=JTI, private=Private(reason="leaked"))
+    (event,) = given(CREATED).when(asks(Revoke, reason="leaked", bulk_revocation=JTI))
+    assert event == Revoked(bulk_revocation=JTI, private=Private(reason="leaked"))
 
 
 def test_of_a_short_secret_nothing_is_shown() -> None:

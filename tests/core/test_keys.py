@@ -41,8 +41,8 @@ def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
 
 def fact(event: Event, version: int, at: datetime) -> Fact:
     return Fact(
-        account=NIL, subject=Subject("key", RING), version=version, type=TYPE_OF[type(event)], at=at, by=SYSTEM.actor,
-        event=event,
+        account=NIL, subject=Subject("signing_keys", RING), version=version, type=TYPE_OF[type(event)], at=at,
+        by=SYSTEM.actor, event=event,
     )  # fmt: skip
 
 

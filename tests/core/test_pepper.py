@@ -37,7 +37,7 @@ def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
 
 def fact(event: Event, version: int = 1, seconds: int = 0) -> Fact:
     return Fact(
-        account=NIL, subject=Subject("pepper", PEPPER_SET), version=version, type=TYPE_OF[type(event)],
+        account=NIL, subject=Subject("peppers", PEPPER_SET), version=version, type=TYPE_OF[type(event)],
         at=NOON + timedelta(seconds=seconds), by=SYSTEM.actor, event=event,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ def noting(reader: Actor = ADA, **said: object) -> NoteAccess:
 
 
 def fact(event: Event, version: int, at: datetime = NOON) -> Fact:
-    subject = Subject("log", access_id_of(ACCOUNT, ADA))
+    subject = Subject("access", access_id_of(ACCOUNT, ADA))
     return Fact(account=ACCOUNT, subject=subject, version=version, type="read", at=at, by=SYSTEM.actor, event=event)
 
 

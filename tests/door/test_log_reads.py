@@ -58,7 +58,7 @@ async def an_hour_goes_by(owner: Connection) -> None:
            set details = jsonb_set(details::jsonb, '{log_read_at}',
                                    (select jsonb_object_agg(key, value::timestamptz - interval '1h')
                                       from jsonb_each_text(details::jsonb -> 'log_read_at')))::text
-         where kind = 'log'"""
+         where kind = 'access'"""
     )
 
 

@@ -33,7 +33,7 @@ def joining(email: str, account: UUID) -> AllOrNothing:
 async def accounts(owner: Connection) -> list[tuple[str, int]]:
     """How many subjects of which kinds there are."""
     rows = await owner.fetch(
-        "select kind, count(distinct subject_id) as n from event where kind <> 'pepper' group by kind order by kind"
+        "select kind, count(distinct subject_id) as n from event where kind <> 'peppers' group by kind order by kind"
     )
     return [(row["kind"], row["n"]) for row in rows]
 

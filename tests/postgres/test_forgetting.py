@@ -41,7 +41,7 @@ OLD = {
     "assertions": """insert into accepted_assertion (account_id, token_id, digest, expires_at)
                      select $1, $1, sha256(n::text::bytea), clock_timestamp() - $2 * interval '61 minutes'
                        from generate_series(1, $3::integer) as n""",
-    "parts": """insert into job_part (account_id, job_id, part, token_ids, staged_at)
+    "parts": """insert into bulk_revocation_part (account_id, bulk_revocation_id, part, token_ids, staged_at)
                 select $1, $1, n, '{}', now() - $2 * interval '25 hours'
                   from generate_series(1, $3::integer) as n""",
 }
@@ -50,7 +50,7 @@ KINDS: dict[str, tuple[str, Callable[[Pool], Awaitable[int]]]] = {
     "secrets": ("idempotency", idempotency_keys.forget_secrets),
     "attempts": ("attempt", attempts.forget),
     "assertions": ("accepted_assertion", assertions.forget),
-    "parts": ("job_part", bulk_revocations.forget_unaccepted),
+    "parts": ("bulk_revocation_part", bulk_revocations.forget_unaccepted),
 }
 
 

@@ -35,7 +35,7 @@ async def test_the_key_of_an_older_database_goes_on_signing(postgres_server: Pos
     await owner.execute(
         """
         insert into event (account_id, kind, subject_id, version, type, at, entry)
-        values ($1, 'key', $2, 1, $3, $4, $5)""",
+        values ($1, 'signing_keys', $2, 1, $3, $4, $5)""",
         NIL, RING, "created", NOON, sealed.entry.decode(),
     )  # fmt: skip
     await owner.execute(

@@ -126,7 +126,7 @@ def random_things(like: Things) -> Things:
     names = {str(kind): _random(like[kind], "-.@") for kind in kinds if kind in like.of}
     return Things({
         **names, "token": str(uuid7()), "token number": "987654321", "user": str(uuid7()), "user number": "987654321",
-        "cursor": _random(like["cursor"], "-_="), "secret": mint("service").plain, "job": str(uuid7()),
+        "cursor": _random(like["cursor"], "-_="), "secret": mint("service").plain, "bulk_revocation": str(uuid7()),
         "plan": secrets.token_hex(32),
         "bearer": like.of.get("bearer", "")[:-40] + _random(like.of.get("bearer", "")[-40:], "-_"),
     })  # fmt: skip
@@ -157,7 +157,7 @@ class Question:
         said = f"{answer.status} {headers} {answer.body.decode()}"
         if not self.asked.isdigit():  # a number of few digits stands in many a word, and is never repeated
             said = said.replace(self.asked, "(asked)")
-        for kind in ("token", "user", "owner", "scope", "set", "job"):
+        for kind in ("token", "user", "owner", "scope", "set", "bulk_revocation"):
             said = said.replace(self.own.of.get(kind, "(own)"), "(own)")
         if answer.status < 300:  # something was made or changed: its id and times differ
             said = _CHANGING.sub("(new)", said)

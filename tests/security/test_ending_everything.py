@@ -48,8 +48,8 @@ async def test_all_tokens_of_one_user_end_in_one_call_and_nobody_elses(admin: Ca
     await admin.post("/v1/tokens/import", {"tokens": [{"name": "moved", "owner": owner, "secret": moved}]})
     others = [await admin.issue(owner={"type": "user", "id": eve.id}), await admin.issue()]
     bearer = (await admin.with_token(hers[0]["secret"]).post("/v1/exchange", {})).json["access_token"]
-    job = await ordered(admin, owner_type="user", owner_id=ada.id)
-    assert job["total"] == 5
+    revocation = await ordered(admin, owner_type="user", owner_id=ada.id)
+    assert revocation["total"] == 5
     await worker.work()
     assert not any([await opens(admin, each) for each in (*hers, {"secret": moved})])
     assert (await admin.with_token(bearer).get("/v1/tokens/self")).problem == "token-revoked"
@@ -63,12 +63,12 @@ async def test_all_tokens_of_an_account_end_in_one_call_and_those_of_no_other(
     doomed = Caller(session, f"Bearer {(await founded(settings, 'doomed', tmp_path))['admin_token']}")
     issued = [await doomed.issue() for _ in range(3)]
     bystander = await admin.issue()
-    job = await ordered(doomed, everything=True)
+    revocation = await ordered(doomed, everything=True)
     await worker.work()
     assert not any([await opens(doomed, each) for each in issued])
     assert (await doomed.get("/v1/tokens/self")).problem == "token-revoked", "the one that asked among them"
     assert await opens(admin, bystander)
-    assert job["total"] == 4
+    assert revocation["total"] == 4
 
 
 async def test_every_secret_of_an_account_ends_at_once_in_one_call(

@@ -53,7 +53,8 @@ FREE = {
 """Fields of commands that callers write as they like."""
 CHOSEN = {
     "account", "token_id", "by", "number", "secret", "expires_at", "thresholds", "dialect", "cloned_from", "revisions",
-    "grace_seconds", "imported_digests", "job", "generation", "jti", "lifetime_seconds", "held", "actors", "address",
+    "grace_seconds", "imported_digests", "bulk_revocation", "generation", "jti", "lifetime_seconds", "held", "actors",
+    "address",
     "forgets_use", "previous_until", "may_have_expired", "ends_previous", "made_at", "max_uses",
     "counted", "assertion",
 }  # fmt: skip
@@ -112,7 +113,7 @@ ALLOWED = {
     "number", "owner", "scopes", "lifetime", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
-    "seconds", "check", "left", "actors", "imported", "job", "plan", "total", "revoked", "failed", "epoch",
+    "seconds", "check", "left", "actors", "imported", "bulk_revocation", "plan", "total", "revoked", "failed", "epoch",
     "networks", "rate_limit", "children", "log", "forgets_use", "ended_early", "max_uses", "max_tokens", "trust",
     "assertion",
 }  # fmt: skip
@@ -121,7 +122,7 @@ ALLOWED = {
 def test_events_have_only_fields_that_were_thought_of() -> None:
     kinds = [event for types in KINDS.values() for event in types.values()]
     assert {name for event in kinds for name in event.__struct_fields__} <= ALLOWED
-    assert set(Private.__struct_fields__) <= {"name", "description", "metadata", "reason", "email"}
+    assert set(Private.__struct_fields__) <= {"name", "description", "metadata", "reason", "filter"}
     assert [event for event in kinds if bytes in get_type_hints(event).values()] == []
 
 

@@ -71,17 +71,17 @@ async def _user(caller: Caller, name: str, _secret: str) -> dict[str, str]:
     return {"user": user["id"], "user number": str(user["number"]), "email": user["email"]}
 
 
-async def _job(caller: Caller, name: str, _secret: str) -> dict[str, str]:
+async def _bulk_revocation(caller: Caller, name: str, _secret: str) -> dict[str, str]:
     chosen = {"filter": {"owner_id": name}}
     plan = (await caller.post("/v1/revocations/plan", chosen)).json["plan"]
-    job = await caller.post("/v1/revocations", {**chosen, "plan": plan, "reason": "swept"})
-    assert job.status == 201, job.body
-    return {"plan": plan, "job": job.json["id"]}
+    revocation = await caller.post("/v1/revocations", {**chosen, "plan": plan, "reason": "swept"})
+    assert revocation.status == 201, revocation.body
+    return {"plan": plan, "bulk_revocation": revocation.json["id"]}
 
 
 _MAKERS = {
     ("bearer",): _bearer, ("scope",): _scope, ("set",): _set, ("owner",): _owner, ("cursor",): _cursor,
-    ("user", "user number", "email"): _user, ("job", "plan"): _job,
+    ("user", "user number", "email"): _user, ("bulk_revocation", "plan"): _bulk_revocation,
 }  # fmt: skip
 
 
@@ -89,7 +89,7 @@ async def state_of(owner: Caller, things: Things) -> list[bytes]:
     """All that the other account has, as it sees it."""
     paths = [f"/v1/tokens/{things['token']}", "/v1/scopes", "/v1/scope-sets", "/v1/owner-quotas"]
     paths += [f"/v1/users/{things['user']}"] if "user" in things.of else []
-    paths += [f"/v1/revocations/{things['job']}"] if "job" in things.of else []
+    paths += [f"/v1/revocations/{things['bulk_revocation']}"] if "bulk_revocation" in things.of else []
     return [(await owner.get(path)).body for path in paths]
 
 

@@ -77,12 +77,14 @@ class Ground:
     async def pass_seconds(self, seconds: float) -> None:
         """Let the keys believe that all this was so much longer ago."""
         owner = await asyncpg.connect(self.database.owner_url)
-        details = msgspec.json.decode(await owner.fetchval("select details from subject where kind = 'key'"))
+        details = msgspec.json.decode(await owner.fetchval("select details from subject where kind = 'signing_keys'"))
         for key in details["keys"]:
             for name in ("published_at", "activated_at", "retired_at"):
                 if key[name] is not None:
                     key[name] = (datetime.fromisoformat(key[name]) - timedelta(seconds=seconds)).isoformat()
-        await owner.execute("update subject set details = $1 where kind = 'key'", msgspec.json.encode(details).decode())
+        await owner.execute(
+            "update subject set details = $1 where kind = 'signing_keys'", msgspec.json.encode(details).decode()
+        )
         await owner.close()
 
 
@@ -190,7 +192,7 @@ async def test_a_rotation_that_was_begun_goes_on_by_itself(database: Database, t
         owner = await asyncpg.connect(database.owner_url)
 
         async def types() -> list[str]:
-            rows = await owner.fetch("select type from event where kind = 'key' order by version")
+            rows = await owner.fetch("select type from event where kind = 'signing_keys' order by version")
             return [row["type"] for row in rows]
 
         async with asyncio.timeout(30):
@@ -212,7 +214,7 @@ async def test_every_step_of_a_key_is_an_event_and_none_holds_a_private_part(
         await ground.ask(RemoveKey, kid=waiting.kid, reason="not needed")
         await ground.ask(RemoveKey, kid=ring.keys[0].kid, reason="copied", successor=successor)
         owner = await asyncpg.connect(database.owner_url)
-        rows = await owner.fetch("select type, entry, private from event where kind = 'key' order by version")
+        rows = await owner.fetch("select type, entry, private from event where kind = 'signing_keys' order by version")
         assert [row["type"] for row in rows][2:] == ["published", "removed", "removed", "published", "activated"]
         text = " ".join(row["entry"] for row in rows)
         for key in (waiting, successor):

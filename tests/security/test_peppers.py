@@ -228,7 +228,7 @@ async def test_every_step_of_a_pepper_is_an_event_and_none_holds_a_key(
     await founded(settings, "logged", tmp_path)
     await ask(database, ActivatePepper, number=1)
     await ask(database, RetirePepper, number=2, left=0, force=True)
-    rows = await owner.fetch("select type, entry from event where kind = 'pepper' order by version")
+    rows = await owner.fetch("select type, entry from event where kind = 'peppers' order by version")
     assert [row["type"] for row in rows] == ["introduced", "introduced", "activated", "activated", "retired"]
     text = " ".join(row["entry"] for row in rows)
     for key in settings.peppers.values():

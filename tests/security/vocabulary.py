@@ -10,7 +10,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "path owner_id": ("owner",),
     "owner_id": ("owner", "user"),
     "owner.id": ("owner", "user"),
-    "path job": ("job",),
+    "path revocation": ("bulk_revocation",),
     "plan": ("plan",),
     "cursor": ("cursor",),
     "reader": ("user", "token"),

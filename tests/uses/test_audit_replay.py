@@ -131,7 +131,7 @@ async def test_a_changed_address_of_a_user_is_named(database: Database, story: C
                                                      ("secret-of-nothing", "generation", None)]),
         ("delete from token where token_id = $1", [("events-without-row", None, None)]),
         ("update event set type = 'resumed' where subject_id = $1 and version = 5", [("column-differs", "type", 5)]),
-        ("update event set kind = 'key' where subject_id = $1 and version = 5", [("column-differs", "kind", 5)]),
+        ("update event set kind = 'user' where subject_id = $1 and version = 5", [("column-differs", "kind", 5)]),
         ("update event set at = at + interval '1 second' where subject_id = $1 and version = 2",
          [("column-differs", "at", 2)]),
         ("update event set entry = ' ' || entry where subject_id = $1 and version = 5",

@@ -77,7 +77,7 @@ async def tree(door: Door, width: int, depth: int) -> list[UUID]:
 async def accepted(pool: Pool, door: Door, root: UUID, owner: Owner | None = None) -> BulkRevocation:
     """The job that comes with the revocation of this token."""
     job_id, children = uuids.uuid7(), Children(made_by=root, owner=owner)
-    found = await stage(pool, ACCOUNT, Filter(creator=root), job=job_id, digest=None, children=children)
+    found = await stage(pool, ACCOUNT, Filter(creator=root), revocation=job_id, digest=None, children=children)
     await door.execute(Revoke(account=ACCOUNT, token_id=root, by=ROOT, reason="leaked"))
     command = AcceptBulkRevocation(
         account=ACCOUNT, id=job_id, by=ROOT, plan="00", total=found.tokens, reason="leaked", children=children

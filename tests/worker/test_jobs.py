@@ -17,7 +17,7 @@ from counterfoil.core.subjects.bulk_revocation import AcceptBulkRevocation, Bulk
 from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door, queue
-from counterfoil.postgres.bulk_revocations import forget_unaccepted, open_jobs, part_of, progress
+from counterfoil.postgres.bulk_revocations import forget_unaccepted, open_bulk_revocations, part_of, progress
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.descent import PART
 from counterfoil.postgres.listing import Filter
@@ -46,7 +46,7 @@ async def pool(database: Database) -> AsyncIterator[Pool]:
 
 async def staged(pool: Pool, job: UUID, wanted: Filter = EVERYTHING) -> int:
     plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
-    found = await stage(pool, ACCOUNT, wanted, job=job, digest=plan)
+    found = await stage(pool, ACCOUNT, wanted, revocation=job, digest=plan)
     assert found.digest == plan
     return found.tokens
 
@@ -56,9 +56,7 @@ async def accepted(pool: Pool, door: Door, job: UUID | None = None, wanted: Filt
     job = job or uuids.uuid7()
     total = await staged(pool, job, wanted)
     outcome = await door.execute(
-        AcceptBulkRevocation(
-            account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}"
-        )
+        AcceptBulkRevocation(account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", filter={})
     )
     assert isinstance(outcome.state, BulkRevocation)
     return outcome.state
@@ -69,7 +67,11 @@ async def revocations(url: str) -> Counter[UUID]:
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(
-            "select subject_id from event where type = 'revoked' and entry::json #>> '{data,job}' is not null"
+            """
+            select subject_id
+              from event
+             where type = 'revoked'
+               and entry::json #>> '{data,bulk_revocation}' is not null"""
         )
     finally:
         await connection.close()
@@ -85,7 +87,7 @@ async def until_revoked(url: str, count: int) -> int:
 
 async def until_over(pool: Pool, *, seconds: float = 120) -> None:
     async with asyncio.timeout(seconds):
-        while await open_jobs(pool):  # noqa: ASYNC110 - another process's work
+        while await open_bulk_revocations(pool):  # noqa: ASYNC110 - another process's work
             await asyncio.sleep(0.01)
 
 
@@ -201,7 +203,7 @@ async def test_a_part_that_somebody_holds_is_passed_over_and_done_when_it_is_fre
         far = await progress(pool, job)
         assert (far.left, far.done) == (1, len(tokens) - len(held[1].tokens))
     await jobs.work()
-    assert await open_jobs(pool) == []
+    assert await open_bulk_revocations(pool) == []
     assert (await progress(pool, job)).revoked == len(tokens)
 
 
@@ -222,15 +224,15 @@ async def test_freezing_twice_freezes_the_same_and_what_nobody_accepts_is_forgot
     job = uuids.uuid7()
     assert [await staged(pool, job) for _ in range(2)] == [PART + 1] * 2
     owner = await asyncpg.connect(database.owner_url)
-    parts = await owner.fetch("select part, cardinality(token_ids) as n from job_part order by part")
+    parts = await owner.fetch("select part, cardinality(token_ids) as n from bulk_revocation_part order by part")
     assert [tuple(part) for part in parts] == [(0, PART), (1, 1)]
     await Jobs(pool, door).work()
     assert (await revocations(database.app_url)).total() == 0
     assert await forget_unaccepted(pool) == 0
     kept = await accepted(pool, door)
-    await owner.execute("update job_part set staged_at = staged_at - interval '25 hours'")
+    await owner.execute("update bulk_revocation_part set staged_at = staged_at - interval '25 hours'")
     assert await forget_unaccepted(pool) == 2
-    assert await owner.fetchval("select count(*) from job_part where job_id = $1", kept.id) == 2
+    assert await owner.fetchval("select count(*) from bulk_revocation_part where bulk_revocation_id = $1", kept.id) == 2
     await owner.close()
 
 
@@ -240,7 +242,7 @@ async def test_what_is_frozen_again_is_not_forgotten_before_it_is_accepted(
     tokens = await many_born(door, PART + 1, ends_in=3_600)
     job = uuids.uuid7()
     await staged(pool, job)
-    await pool.execute("update job_part set staged_at = staged_at - interval '25 hours'")
+    await pool.execute("update bulk_revocation_part set staged_at = staged_at - interval '25 hours'")
     await staged(pool, job)
     assert await forget_unaccepted(pool) == 0
     again = await accepted(pool, door, job)
@@ -251,7 +253,7 @@ async def test_what_is_frozen_again_is_not_forgotten_before_it_is_accepted(
 async def test_a_job_whose_parts_are_gone_is_never_called_finished(database: Database, door: Door, pool: Pool) -> None:
     tokens = await many_born(door, PART + 1, ends_in=3_600)
     job = await accepted(pool, door)
-    await pool.execute("delete from job_part where part = 1")
+    await pool.execute("delete from bulk_revocation_part where part = 1")
     with capture_logs() as lines:
         await Jobs(pool, door).work()
     assert await state_of(database, job) == ("running", PART, PART)
@@ -341,7 +343,7 @@ async def test_a_refusal_is_a_verdict_and_the_job_goes_on_without_that_token(
 ) -> None:
     await many_born(door, 3, ends_in=3_600)
     job, nobody = await accepted(pool, door), uuids.uuid7()
-    await pool.execute("update job_part set token_ids[2] = $1", nobody)
+    await pool.execute("update bulk_revocation_part set token_ids[2] = $1", nobody)
     await Jobs(pool, door).work()
     far = await progress(pool, job)
     assert (await state_of(database, job), far.failed, far.some_failed) == (("finished", 3, 2), 1, [nobody])

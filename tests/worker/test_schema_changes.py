@@ -24,7 +24,7 @@ from worker.token_lifetimes import ACCOUNT, ROOT, born, told_of
 
 CHANGES = [
     ("token", "name", "varchar(200)"), ("token", "generation", "bigint"), ("subject", "details", "varchar(900000)"),
-    ("event", "entry", "varchar(900000)"), ("job_part", "part", "bigint"),
+    ("event", "entry", "varchar(900000)"), ("bulk_revocation_part", "part", "bigint"),
 ]  # fmt: skip
 
 
@@ -41,10 +41,10 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
             expired, ended = await born(door, ends_in=1.0), await born(door, ends_in=3600.0)
             wanted, job = Filter(owner_id="billing"), uuids.uuid7()
             plan = (await look(pool, ACCOUNT, wanted, itself=job)).digest
-            total = (await stage(pool, ACCOUNT, wanted, job=job, digest=plan)).tokens
+            total = (await stage(pool, ACCOUNT, wanted, revocation=job, digest=plan)).tokens
             await door.execute(
                 AcceptBulkRevocation(
-                    account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", description="{}"
+                    account=ACCOUNT, id=job, by=ROOT, plan="00", total=total, reason="leaked", filter={}
                 )
             )
             with capture_logs() as lines:

@@ -19,7 +19,7 @@ _KINDS: Final[Mapping[str, Callable[[Pool], Awaitable[int]]]] = MappingProxyType
     "secrets": idempotency_keys.forget_secrets,
     "replies": idempotency_keys.forget,
     "attempts": attempts.forget,
-    "job_parts": bulk_revocations.forget_unaccepted,
+    "bulk_revocation_parts": bulk_revocations.forget_unaccepted,
     "assertions": assertions.forget,
 })  # fmt: skip
 _REST_SECONDS: Final = 86_400.0

@@ -89,7 +89,7 @@ class Jobs(Shifts):
 
     async def _open(self) -> list[BulkRevocation]:
         """Return the open jobs, first the one that waited longest: a shift may be over before all had their turn."""
-        jobs = await sql.open_jobs(self._pool)
+        jobs = await sql.open_bulk_revocations(self._pool)
         self._known = {job.id: self._known.get(job.id, _Known()) for job in jobs}
         return sorted(jobs, key=lambda job: self._known[job.id].turn)
 
@@ -178,7 +178,7 @@ class Jobs(Shifts):
 
 def _command(job: BulkRevocation, token: UUID) -> Revoke:
     by = Principal(actor=job.creator, account=job.account, scopes=())
-    return Revoke(account=job.account, token_id=token, by=by, reason=job.reason or "(erased)", job=job.id)
+    return Revoke(account=job.account, token_id=token, by=by, reason=job.reason or "(erased)", bulk_revocation=job.id)
 
 
 def _system(job: BulkRevocation) -> Principal:

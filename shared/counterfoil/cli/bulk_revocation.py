@@ -1,4 +1,4 @@
-"""`counterfoil token revoke-many`, and the jobs that it starts."""
+"""`counterfoil token revoke-many`, and the bulk revocations that it starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 from counterfoil.cli import options
 from counterfoil.cli.calls import ask
-from counterfoil.cli.completion import jobs, token_names
+from counterfoil.cli.completion import revocations, token_names
 from counterfoil.cli.display import facts, show_planned, time_of
 from counterfoil.cli.errors import REFUSED, remark, warn
 from counterfoil.cli.lists import PAGE
@@ -36,15 +36,15 @@ from counterfoil.cli.options import (
 )
 from counterfoil.cli.output import json_of, say, say_json
 from counterfoil.cli.tables import table
-from counterfoil.client import Client, Denied, Job, Plan
+from counterfoil.client import BulkRevocation, Client, Denied, Plan
 from counterfoil.core import glob
 
 app = typer.Typer(help="Bulk revocations: watch them, cancel them.", no_args_is_help=True)
 
 _LOOK_SECONDS: Final = 0.5
-JobId = Annotated[
+BulkRevocationId = Annotated[
     str,
-    typer.Argument(help="The id that `revoke-many --execute` named.", metavar="JOB", autocompletion=jobs),
+    typer.Argument(help="The id that `revoke-many --execute` named.", metavar="JOB", autocompletion=revocations),
 ]
 
 
@@ -71,7 +71,7 @@ def revoke_many(
     ] = False,
     plan: Annotated[str | None, typer.Option(help="The plan that this command printed without --execute.")] = None,
     reason: Annotated[str | None, typer.Option(help="The reason, for the log.")] = None,
-    wait: Annotated[bool, typer.Option(help="Wait until the job is done.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until the bulk revocation is done.")] = True,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
@@ -94,61 +94,63 @@ def revoke_many(
         raise typer.BadParameter(
             "To execute, give the --plan that this command printed without --execute, and a --reason."
         )
-    job = ask(
+    revocation = ask(
         lambda ledger: ledger.revoke_many(plan, reason=reason, idempotency_key=key, **said),
         credentials=credentials, as_json=as_json,
     )  # fmt: skip
     if wait:
-        job = _watched(job, credentials, as_json=as_json)
-    _show_job(job, as_json=as_json)
+        revocation = _watched(revocation, credentials, as_json=as_json)
+    _show_revocation(revocation, as_json=as_json)
 
 
 @app.command("list")
-def list_jobs(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def list_revocations(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """List bulk revocations, the latest first."""
 
-    async def collect(ledger: Client) -> list[Job]:
-        return [job async for job in ledger.revocations(limit=limit or PAGE)]
+    async def collect(ledger: Client) -> list[BulkRevocation]:
+        return [revocation async for revocation in ledger.revocations(limit=limit or PAGE)]
 
-    jobs = ask(collect, credentials=credentials, as_json=as_json)
+    revocations = ask(collect, credentials=credentials, as_json=as_json)
     if as_json:
-        say("".join(json_of(job) + "\n" for job in jobs))
+        say("".join(json_of(revocation) + "\n" for revocation in revocations))
         return
     table(
-        ("job", "status", "tokens", "done", "failed", "accepted", "reason"),
+        ("bulk revocation", "status", "tokens", "done", "failed", "accepted", "reason"),
         (
-            (str(job.id), job.status, str(job.total + job.found), str(job.done), str(job.failed),
-             time_of(job.created_at), job.reason or "(erased)")
-            for job in jobs
+            (str(revocation.id), revocation.status, str(revocation.total + revocation.found),
+             str(revocation.done), str(revocation.failed), time_of(revocation.created_at),
+             revocation.reason or "(erased)")
+            for revocation in revocations
         ),
     )  # fmt: skip
 
 
 @app.command()
-def watch(job: JobId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def watch(revocation: BulkRevocationId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """Watch a bulk revocation until it is over."""
-    found = ask(lambda ledger: ledger.revocation(job), credentials=credentials, as_json=as_json)
-    _show_job(_watched(found, credentials, as_json=as_json), as_json=as_json)
+    found = ask(lambda ledger: ledger.revocation(revocation), credentials=credentials, as_json=as_json)
+    _show_revocation(_watched(found, credentials, as_json=as_json), as_json=as_json)
 
 
 @app.command()
-def cancel(job: JobId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def cancel(revocation: BulkRevocationId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
     """Leave the rest of its tokens as they are."""
-    _show_job(
-        ask(lambda ledger: ledger.cancel_revocation(job), credentials=credentials, as_json=as_json), as_json=as_json
+    _show_revocation(
+        ask(lambda ledger: ledger.cancel_revocation(revocation), credentials=credentials, as_json=as_json),
+        as_json=as_json,
     )
 
 
-def _watched(job: Job, credentials: Path | None, *, as_json: bool) -> Job:
-    async def watch(ledger: Client) -> Job:
-        seen = job
-        with _bar(job.total + job.found) as moved:
+def _watched(revocation: BulkRevocation, credentials: Path | None, *, as_json: bool) -> BulkRevocation:
+    async def watch(ledger: Client) -> BulkRevocation:
+        seen = revocation
+        with _bar(revocation.total + revocation.found) as moved:
             while not seen.over:
                 await asyncio.sleep(_LOOK_SECONDS)
                 try:
                     seen = await ledger.revocation(seen.id)
                 except Denied:
-                    warn("the job has revoked the token that you are using; it goes on unwatched.")
+                    warn("the bulk revocation has revoked the token that you are using; it goes on unwatched.")
                     break
                 moved(seen.done)
         return seen
@@ -195,21 +197,23 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     remark(f"  --execute --plan {plan.plan} --reason {shlex.quote('…')}")
 
 
-def _show_job(job: Job, *, as_json: bool) -> None:
+def _show_revocation(revocation: BulkRevocation, *, as_json: bool) -> None:
     if as_json:
-        say_json(job)
+        say_json(revocation)
     else:
         facts([
-            ("job", str(job.id)), ("status", job.status),
-            ("tokens", f"{job.total + job.found:,}"), ("revoked", f"{job.revoked:,}"),
-            ("already", f"{job.already:,}" if job.already else ""), ("failed", f"{job.failed:,}" if job.failed else ""),
-            ("took", _took(job)),
+            ("bulk revocation", str(revocation.id)), ("status", revocation.status),
+            ("tokens", f"{revocation.total + revocation.found:,}"), ("revoked", f"{revocation.revoked:,}"),
+            ("already", f"{revocation.already:,}" if revocation.already else ""),
+            ("failed", f"{revocation.failed:,}" if revocation.failed else ""),
+            ("took", _took(revocation)),
         ])  # fmt: skip
-    if job.failed:
+    if revocation.failed:
         raise typer.Exit(REFUSED)
 
 
-def _took(job: Job) -> str:
-    if job.started_at is None or job.ended_at is None:
+def _took(revocation: BulkRevocation) -> str:
+    if revocation.started_at is None or revocation.ended_at is None:
         return ""
-    return f"{(job.ended_at - job.started_at).total_seconds():.1f} s ({job.per_second or 0:,.0f} a second)"
+    seconds = (revocation.ended_at - revocation.started_at).total_seconds()
+    return f"{seconds:.1f} s ({revocation.per_second or 0:,.0f} a second)"

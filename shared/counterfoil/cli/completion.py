@@ -78,12 +78,12 @@ def scope_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return _starting(incomplete, ctx, found)
 
 
-def jobs(ctx: typer.Context, incomplete: str) -> list[Offer]:
+def revocations(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Offer bulk revocations, the latest first."""
 
     async def found(ledger: Client) -> AsyncIterator[Offer]:
-        async for job in ledger.revocations(limit=_MOST):
-            yield str(job.id), job.status
+        async for revocation in ledger.revocations(limit=_MOST):
+            yield str(revocation.id), revocation.status
 
     return _starting(incomplete, ctx, found)
 

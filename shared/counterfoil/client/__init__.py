@@ -8,7 +8,7 @@ A call either happened once or not at all: every change carries one Idempotency-
 over all tries, so that a connection cut in the middle loses no secret. See `failures` for what may be raised.
 """
 
-from counterfoil.client.bulk_documents import Imported, ImportReport, Job, Plan
+from counterfoil.client.bulk_documents import BulkRevocation, Imported, ImportReport, Plan
 from counterfoil.client.client import Client
 from counterfoil.client.documents import (
     Account,
@@ -59,6 +59,7 @@ __all__ = [
     "Alert",
     "Attempt",
     "Bearer",
+    "BulkRevocation",
     "Children",
     "Client",
     "Conflict",
@@ -74,7 +75,6 @@ __all__ = [
     "Introspection",
     "Invalid",
     "Issued",
-    "Job",
     "LogEvent",
     "LogRange",
     "LogReader",

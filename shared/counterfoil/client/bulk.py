@@ -7,14 +7,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from counterfoil.client import spelling
-from counterfoil.client.bulk_documents import ImportReport, Job, Plan
+from counterfoil.client.bulk_documents import BulkRevocation, ImportReport, Plan
 from counterfoil.client.calls import Calls
 from counterfoil.client.spelling import Stated
 from counterfoil.client.wire import Call
 
 _PATIENCE_SECONDS: Final = 120.0
 """A plan over a million tokens takes this long."""
-_JOBS: Final = "/v1/revocations"
+_REVOCATIONS: Final = "/v1/revocations"
 
 
 class Bulk(Calls):
@@ -27,28 +27,32 @@ class Bulk(Calls):
         the tokens that those made.
         """
         call = Call(
-            "POST", f"{_JOBS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS
+            "POST", f"{_REVOCATIONS}/plan", body=spelling.body(filter=_said(wanted)), patience_seconds=_PATIENCE_SECONDS
         )
         return spelling.read(await self.wire.ask(call), Plan)
 
-    async def revoke_many(self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated) -> Job:
+    async def revoke_many(
+        self, plan: str, *, reason: str, idempotency_key: str | None = None, **wanted: Stated
+    ) -> BulkRevocation:
         """Revoke exactly the tokens of a plan; refused (`plan-changed`) if the filter matches other tokens by now."""
         body = spelling.body(filter=_said(wanted), plan=plan, reason=reason)
-        return await self.changed(Job, _JOBS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS)
+        return await self.changed(
+            BulkRevocation, _REVOCATIONS, body, key=idempotency_key, patience_seconds=_PATIENCE_SECONDS
+        )
 
-    async def revocation(self, job: UUID | str) -> Job:
+    async def revocation(self, revocation: UUID | str) -> BulkRevocation:
         """Return a bulk revocation and how far it is."""
-        return await self.fetched(Job, f"{_JOBS}/{spelling.job_of(job)}")
+        return await self.fetched(BulkRevocation, f"{_REVOCATIONS}/{spelling.bulk_revocation_id(revocation)}")
 
-    async def revocations(self, *, limit: int | None = None) -> AsyncIterator[Job]:
+    async def revocations(self, *, limit: int | None = None) -> AsyncIterator[BulkRevocation]:
         """Yield bulk revocations, the latest first."""
-        async for job in self.pages(_JOBS, {}, Job, limit=limit):
-            yield job
+        async for revocation in self.pages(_REVOCATIONS, {}, BulkRevocation, limit=limit):
+            yield revocation
 
-    async def cancel_revocation(self, job: UUID | str) -> Job:
+    async def cancel_revocation(self, revocation: UUID | str) -> BulkRevocation:
         """Cancel a bulk revocation: its remaining tokens stay as they are; a second call changes nothing."""
-        call = Call("POST", f"{_JOBS}/{spelling.job_of(job)}/cancel", body=spelling.body())
-        return spelling.read(await self.wire.ask(call), Job)
+        call = Call("POST", f"{_REVOCATIONS}/{spelling.bulk_revocation_id(revocation)}/cancel", body=spelling.body())
+        return spelling.read(await self.wire.ask(call), BulkRevocation)
 
     async def import_tokens(self, tokens: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> ImportReport:
         """Import up to 1,000 tokens of another system; repeating the call finishes it and imports no token twice.

@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     left_alone: int = 0
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class BulkRevocation(msgspec.Struct, frozen=True, kw_only=True):
     """A bulk revocation, and how far it is: with children, `found` tokens were found since it was accepted."""
 
     id: UUID

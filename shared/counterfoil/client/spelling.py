@@ -31,7 +31,7 @@ def path_of(ref: Ref, verb: str = "", *, kind: str = "token") -> str:
     return f"/v1/{kind}s/{text}/{verb}" if verb else f"/v1/{kind}s/{text}"
 
 
-def job_of(ref: UUID | str) -> UUID:
+def bulk_revocation_id(ref: UUID | str) -> UUID:
     """Return the id of a bulk revocation."""
     try:
         return UUID(str(ref))

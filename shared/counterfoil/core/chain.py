@@ -22,7 +22,7 @@ from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import evolve
 
-ERASABLE: Final = frozenset({"name", "description", "metadata", "reason"})
+ERASABLE: Final = frozenset({"name", "description", "metadata", "reason", "filter"})
 """Fields of a state that come from private parts."""
 _SHOWN: Final = 120
 

@@ -1,17 +1,19 @@
-"""The exact bytes of the log: canonical entries, their leaf hashes, and back again.
+"""The exact bytes of the log: it writes canonical entries, hashes them, and reads them again.
 
-An entry is JSON with sorted ASCII keys, no floats, no insignificant space, in UTF-8 (what RFC 8785 would give too), and
-is hashed as stored text, never after a round trip through a parser. Times are RFC 3339 in UTC with a Z, microseconds
-only where they are not zero. Entry format 0 may change until the first release; afterwards never.
+An entry is JSON in UTF-8 with sorted ASCII keys, without floats and insignificant space (RFC 8785 gives the same). Its
+stored text is hashed, never the result of parsing it. Times are RFC 3339 in UTC with a Z; microseconds are written only
+if they are not zero. The format may change until the first release; afterwards never.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from functools import reduce
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -28,7 +30,10 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One sealed entry, as read back. `prev` is the leaf hash of the subject's previous entry, base64."""
+    """One sealed entry, as read back. `prev` is the leaf hash of the subject's previous entry, in base64.
+
+    `v` is the version of its data: how often the fields of this type of event had changed when it was written.
+    """
 
     account: UUID
     at: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -38,15 +43,22 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     private: str | None
     subject: Subject
     type: str
-    v: Literal[0]
+    v: Annotated[int, msgspec.Meta(ge=0)]
     version: int
 
 
 _decoder: Final = msgspec.json.Decoder(Entry)
 
+Data = dict[str, Any]
+Upcasts = Mapping[tuple[str, str], tuple[Callable[[Data], Data], ...]]
+
+# Entries are never rewritten. Whoever renames or removes a field of an event adds a function at the end of its row.
+UPCASTS: Final[Upcasts] = MappingProxyType({})
+"""By subject kind and event type: functions that turn data of version 0 into version 1, then 2, and so on."""
+
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """What is stored of a fact: the entry, the private part beside it, and the leaf hash that the next one links to."""
+    """What is stored of a fact: the entry, its private part, and the leaf hash that the next entry links to."""
 
     entry: bytes
     private: bytes | None
@@ -65,8 +77,8 @@ def seal(fact: Fact, *, prev: bytes | None, salt: bytes) -> Sealed:
     Raises EntryTooLarge over 65,535 bytes.
     """
     data = msgspec.to_builtins(fact.event)
-    said = data.pop("private", None)
-    private = None if said is None else canonical(said)
+    given = data.pop("private", None)
+    private = None if given is None else canonical(given)
     # These bytes are sealed. Reordering, renaming or reformatting here breaks every log ever written.
     entry = canonical(
         {
@@ -78,7 +90,7 @@ def seal(fact: Fact, *, prev: bytes | None, salt: bytes) -> Sealed:
             "private": None if private is None else _base64(commitment(salt, private)),
             "subject": fact.subject,
             "type": fact.type,
-            "v": 0,
+            "v": _version_of(fact.subject.kind, fact.type),
             "version": fact.version,
         }
     )
@@ -93,27 +105,44 @@ def leaf_hash(entry: bytes) -> bytes:
 
 
 def commitment(salt: bytes, private: bytes) -> bytes:
-    """Return SHA-256(salt ‖ private): binds the entry to its private part, and tells nothing once the salt is gone."""
+    """Return SHA-256(salt ‖ private). It binds the entry to its private part, and reveals nothing without the salt."""
     return hashlib.sha256(salt + private).digest()
 
 
 def entry_of(text: bytes | str) -> Entry:
-    """Read an entry. Raises msgspec.ValidationError on anything that is not one."""
+    """Return the entry as it was written.
+
+    Raises msgspec.ValidationError on anything else, and on a version that only a later program can read.
+    """
     try:
-        return _decoder.decode(text)
-    except RecursionError:  # ours are flat
+        entry = _decoder.decode(text)
+    except RecursionError:  # real entries are flat
         raise msgspec.ValidationError("Nested too deeply") from None
+    if entry.v > _version_of(entry.subject.kind, entry.type):
+        raise msgspec.ValidationError(f"Version {entry.v} of {entry.type} is not known")
+    return entry
+
+
+def upcast(entry: Entry) -> Entry:
+    """Return the entry with its data in the present version."""
+    steps = UPCASTS.get((entry.subject.kind, entry.type), ())
+    data = reduce(lambda data, step: step(data), steps[entry.v :], entry.data)
+    return msgspec.structs.replace(entry, v=len(steps), data=data)
 
 
 def fact_of(entry: Entry, private: bytes | str | None, kinds: Mapping[str, Mapping[str, type[Event]]]) -> Fact:
     """Return the fact in an entry and its private part; `kinds` maps subject kind and event type to event classes."""
     event_type = kinds[entry.subject.kind][entry.type]
-    said = None if private is None else msgspec.json.decode(private, type=Private)
-    event = msgspec.convert({**entry.data, "private": said}, event_type)
+    decoded = None if private is None else msgspec.json.decode(private, type=Private)
+    event = msgspec.convert({**upcast(entry).data, "private": decoded}, event_type)
     return Fact(
         account=entry.account, subject=entry.subject, version=entry.version, type=entry.type, at=entry.at,
         by=entry.by, event=event,
     )  # fmt: skip
+
+
+def _version_of(kind: str, event_type: str) -> int:
+    return len(UPCASTS.get((kind, event_type), ()))
 
 
 def _base64(raw: bytes) -> str:

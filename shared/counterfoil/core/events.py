@@ -3,7 +3,8 @@
 The fields of an event are sealed as its `data`, except `private`: names and free text, which an entry only commits to
 by a salted hash, so that they can be erased. No event holds a secret or its digest.
 
-A field may be added with a default. Renaming or removing one is a new event, upcast on reading.
+A field may be added with a default. Renaming or removing one is a new version of the event: codec.UPCASTS has a
+function that reads the old one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from msgspec import UNSET, UnsetType
 from counterfoil.core.principal import Actor, Owner
 from counterfoil.core.trust import Trust
 
+Conditions = dict[str, str | bool | list[int] | dict[str, str]]
+"""A filter of tokens, by its fields."""
+
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What may be erased later; a field that is not there was not said."""
@@ -26,6 +30,7 @@ class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     description: str | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    filter: Conditions | UnsetType = UNSET
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,9 +154,9 @@ class Expired(Event, frozen=True, kw_only=True):
 
 
 class Revoked(Event, frozen=True, kw_only=True):
-    """It is refused for ever; the reason is private. `job` is the bulk revocation that it was a part of."""
+    """It is refused for ever; the reason is private. `bulk_revocation` is the one that it was a part of."""
 
-    job: UUID | None = None
+    bulk_revocation: UUID | None = None
 
 
 class Erased(Event, frozen=True, kw_only=True):

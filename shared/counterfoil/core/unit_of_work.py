@@ -69,7 +69,7 @@ class Locked:
     `opened` says which token and generation a digest opens, `clock` is the database's, `around` what surrounds a token
     that is exchanged. Whoever asks, and whoever is to own a token, is known by `callers`, as they are now, and what
     surrounds all tokens of an account by `accounts`. `accepted` are JWTs that opened a token and may do so once.
-    `descending` are tokens that make nothing for an owner while a job ends what their own makers made.
+    `descending` are tokens that make nothing for an owner while a bulk revocation ends what their own makers made.
     """
 
     clock: datetime
@@ -242,9 +242,9 @@ class UnitOfWork:
             caller.refuse_reduced(command.by, self.taken.clock)
 
     def _refuse_descending(self, command: TokenCommand | SubjectCommand) -> None:
-        """Raise Busy for whoever would make, while a job ends their own makers with all children, one child more.
+        """Raise Busy for a caller that makes one more child while a bulk revocation ends its makers and children.
 
-        Else somebody who mints from child to child could keep ahead of the job for ever.
+        Else somebody who mints from child to child could keep ahead of the bulk revocation for ever.
         """
         if isinstance(command, Create) and ((command.account, command.by.actor.id), spelt(command.owner)) in (
             self.taken.descending
@@ -340,11 +340,11 @@ def _needs_no_recheck(command: TokenCommand | SubjectCommand) -> bool:
     """Say whether a command is decided without looking at its caller again.
 
     An exchange is decided by the token's own row (somebody who acts for its owner is asked like any caller), and an
-    accepted job goes on: it may well end the very token that asked for it.
+    accepted bulk revocation goes on: it may well end the very token that asked for it.
     """
     if isinstance(command, Exchange):
         return not command.actors
-    return isinstance(command, Revoke) and command.job is not None
+    return isinstance(command, Revoke) and command.bulk_revocation is not None
 
 
 def _guarded(command: TokenCommand | SubjectCommand) -> bool:

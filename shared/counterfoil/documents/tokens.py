@@ -46,7 +46,7 @@ class ChildrenDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a token or a user made, in the reply that ends them.
 
     Without `with_children`: how many tokens that it made are not revoked, and where to list them. With it: how many are
-    revoked at any depth, how many of them the caller may not end, and the job that does it.
+    revoked at any depth, how many of them the caller may not end, and the bulk revocation that does it.
     """
 
     living: Annotated[int | UnsetType, Meta(description="Not revoked, and accepted as before.")] = UNSET
@@ -60,7 +60,7 @@ class ChildrenDocument(msgspec.Struct, frozen=True, kw_only=True):
     sample: Annotated[
         tuple[TokenPlanned, ...] | UnsetType, Meta(description="Twenty at most, in a dry run: those used last.")
     ] = UNSET
-    revocation: Annotated[UUID | UnsetType, Meta(description="The job: `/v1/revocations/{job}`.")] = UNSET
+    revocation: Annotated[UUID | UnsetType, Meta(description="See `/v1/revocations/{revocation}`.")] = UNSET
 
 
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):

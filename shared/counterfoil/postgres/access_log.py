@@ -34,7 +34,7 @@ async def reads_of(
             select entry, private
               from event
              where account_id = $1
-               and kind = 'log'{within}
+               and kind = 'access'{within}
                and ($2::uuid[] is null or subject_id = any($2))
                and (at, subject_id, version) < (coalesce($3::timestamptz, 'infinity'),
                                                 coalesce($4::uuid, $1), coalesce($5::bigint, 0))

@@ -1,4 +1,4 @@
-"""What happened in an account beside its tokens: to the account, its users, its catalogue and its jobs."""
+"""What happened in an account beside its tokens: to the account, its users, its catalogue and its bulk revocations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
 
 # As in the index event_of_account: tokens have timelines of their own, and reads a list.
-_KINDS: Final = "kind <> 'token' and kind <> 'log'"
+_KINDS: Final = "kind <> 'token' and kind <> 'access'"
 
 
 @repeated

@@ -20,14 +20,14 @@ from counterfoil.postgres.tenant_connection import tenant
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Some tokens of a job, held by whoever took them."""
+    """Some tokens of a bulk revocation, held by whoever took them."""
 
     number: int
     tokens: Sequence[UUID]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a job is: `total` tokens in `parts`; `planned` of them were done of those that it was accepted with."""
+    """The progress: `total` tokens in `parts`; of those that it was accepted with, `planned` are done."""
 
     total: int
     parts: int
@@ -40,13 +40,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-async def open_jobs(pool: Pool) -> list[BulkRevocation]:
-    """Return the jobs that are not over, the oldest first."""
+async def open_bulk_revocations(pool: Pool) -> list[BulkRevocation]:
+    """Return the bulk revocations that are not over, the oldest first."""
     rows = await pool.fetch(
         f"""
         select {COLUMNS}
           from subject
-         where kind = 'job'
+         where kind = 'bulk_revocation'
            and status in ('accepted', 'running')
          order by created_at"""
     )
@@ -55,9 +55,9 @@ async def open_jobs(pool: Pool) -> list[BulkRevocation]:
 
 @asynccontextmanager
 async def part_of(
-    pool: Pool, job: BulkRevocation, *, last: Sequence[int] = ()
+    pool: Pool, revocation: BulkRevocation, *, last: Sequence[int] = ()
 ) -> AsyncIterator[tuple[asyncpg.pool.PoolConnectionProxy, Part] | None]:
-    """Hold a part that is not done, as long as the job is open; others pass over it, and a crash lets it go.
+    """Hold a part that is not done, as long as the revocation is open; others pass over it, and a crash lets it go.
 
     Those in `last` are taken in that order, when no other is left.
     """
@@ -65,8 +65,8 @@ async def part_of(
         row = await connection.fetchrow(
             """
             select p.part, p.token_ids
-              from job_part p
-             where (p.account_id, p.job_id) = ($1, $2)
+              from bulk_revocation_part p
+             where (p.account_id, p.bulk_revocation_id) = ($1, $2)
                and p.done_at is null
                and exists (select from subject s
                             where (s.account_id, s.subject_id) = ($1, $2)
@@ -74,32 +74,32 @@ async def part_of(
              order by array_position($3::integer[], p.part) nulls first, p.part
              limit 1
                for update of p skip locked""",
-            job.account, job.id, last,
+            revocation.account, revocation.id, last,
         )  # fmt: skip
         yield None if row is None else (connection, Part(number=row["part"], tokens=row["token_ids"]))
 
 
 async def part_done(
-    connection: asyncpg.pool.PoolConnectionProxy, job: BulkRevocation, part: Part, *, failed: Sequence[UUID]
+    connection: asyncpg.pool.PoolConnectionProxy, revocation: BulkRevocation, part: Part, *, failed: Sequence[UUID]
 ) -> None:
-    """Note that a part is done; how many of it this job revoked is counted in the log, whoever did it and when."""
+    """Mark a part as done, and count in the log how many of its tokens this revocation revoked."""
     await connection.execute(
         """
-        update job_part
+        update bulk_revocation_part
            set done_at = clock_timestamp(), failed = $4,
                revoked = (select count(*)
                             from event e
                            where e.account_id = $1
                              and e.subject_id = any($5::uuid[])
                              and e.type = 'revoked'
-                             and e.entry::json #>> '{data,job}' = $6)
-         where (account_id, job_id, part) = ($1, $2, $3)""",
-        job.account, job.id, part.number, failed, part.tokens, str(job.id),
+                             and e.entry::json #>> '{data,bulk_revocation}' = $6)
+         where (account_id, bulk_revocation_id, part) = ($1, $2, $3)""",
+        revocation.account, revocation.id, part.number, failed, part.tokens, str(revocation.id),
     )  # fmt: skip
 
 
-async def progress(pool: Pool, job: BulkRevocation) -> Progress:
-    """Return how far a job is."""
+async def progress(pool: Pool, revocation: BulkRevocation) -> Progress:
+    """Return how far a bulk revocation is."""
     row = await pool.fetchrow(
         """
         select coalesce(sum(cardinality(p.token_ids)), 0) as total, count(*) as parts,
@@ -109,9 +109,9 @@ async def progress(pool: Pool, job: BulkRevocation) -> Progress:
                coalesce(sum(p.revoked), 0) as revoked, coalesce(sum(cardinality(p.failed)), 0) as failed,
                coalesce((array_agg(p.failed[1]) filter (where p.failed[1] is not null))[1:20], '{}') as some_failed,
                count(*) filter (where p.done_at is null) as left, statement_timestamp() as at
-          from job_part p
-         where (p.account_id, p.job_id) = ($1, $2)""",
-        job.account, job.id, planned_parts(job),
+          from bulk_revocation_part p
+         where (p.account_id, p.bulk_revocation_id) = ($1, $2)""",
+        revocation.account, revocation.id, planned_parts(revocation),
     )  # fmt: skip
     if row is None:
         raise LookupError("an aggregate has a row")
@@ -119,28 +119,30 @@ async def progress(pool: Pool, job: BulkRevocation) -> Progress:
 
 
 @repeated
-async def job_by_id(pool: Pool, account: UUID, job_id: UUID) -> BulkRevocation | None:
-    """Return a job of this account."""
+async def bulk_revocation_by_id(pool: Pool, account: UUID, revocation_id: UUID) -> BulkRevocation | None:
+    """Return a bulk revocation of this account."""
     async with tenant(pool, account) as connection:
         row = await connection.fetchrow(
-            f"select {COLUMNS} from subject where (account_id, subject_id, kind) = ($1, $2, 'job')", account, job_id
+            f"select {COLUMNS} from subject where (account_id, subject_id, kind) = ($1, $2, 'bulk_revocation')",
+            account,
+            revocation_id,
         )
     state = None if row is None else state_of(row)
     return state if isinstance(state, BulkRevocation) else None
 
 
 @repeated
-async def latest_jobs(
+async def latest_bulk_revocations(
     pool: Pool, account: UUID, *, creator: UUID | None, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[BulkRevocation]:
-    """Return jobs of this account, or those of one creator, the latest first."""
+    """Return bulk revocations of this account, or those of one creator, the latest first."""
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
             select {COLUMNS}
               from subject
              where account_id = $1
-               and kind = 'job'
+               and kind = 'bulk_revocation'
                and ($2::text is null or details::json #>> '{{creator,id}}' = $2)
                and ($3::timestamptz is null or (created_at, subject_id) < ($3, $4::uuid))
              order by created_at desc, subject_id desc
@@ -151,16 +153,17 @@ async def latest_jobs(
 
 
 async def forget_unaccepted(pool: Pool) -> int:
-    """Forget parts that were frozen a day ago for a job that then was not accepted; return how many."""
+    """Forget parts that were frozen a day ago for a bulk revocation that then was not accepted; return how many."""
     return await in_batches(
         pool,
         f"""
-        delete from job_part
+        delete from bulk_revocation_part
          where ctid = any(array(select p.ctid
-                                  from job_part p
+                                  from bulk_revocation_part p
                                  where p.staged_at < statement_timestamp() - interval '1 day'
                                    and not exists (select from subject s
-                                                    where (s.account_id, s.subject_id) = (p.account_id, p.job_id))
+                                                    where s.account_id = p.account_id
+                                                      and s.subject_id = p.bulk_revocation_id)
                                  limit {BATCH:d}
                                    for update of p skip locked))""",
     )

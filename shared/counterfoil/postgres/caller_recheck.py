@@ -55,7 +55,7 @@ async def accounts(
 ) -> tuple[dict[UUID, Context], tuple[Pepper, ...], frozenset[UUID]]:
     """Return what surrounds the tokens of each account, and beside it, in the one question, the peppers.
 
-    The last are the accounts in which an open job ends tokens with their children.
+    The last are the accounts in which an open bulk revocation ends tokens with their children.
     """
     rows = await connection.fetch(
         """
@@ -63,7 +63,7 @@ async def accounts(
                exists (select
                          from subject j
                         where j.account_id = s.account_id
-                          and j.kind = 'job'
+                          and j.kind = 'bulk_revocation'
                           and j.status in ('accepted', 'running')
                           and j.details::json ->> 'children' is not null) as ends_children
           from unnest($1::uuid[], $2::uuid[]) as k(account_id, subject_id)
@@ -77,10 +77,10 @@ async def accounts(
 
 
 async def descending(connection: Connection, makers: Iterable[tuple[UUID, UUID, Owner]]) -> set[tuple[Key, Owner]]:
-    """Return those of these tokens that may descend from what an open job ends, and would make a token that it ends.
+    """Return those of these tokens that may descend from what an open bulk revocation ends, and would make more for it.
 
     Each is named by its account and id, with the owner of what it would make. A token whose maker, at any distance, was
-    revoked counts as one: the job revokes the makers first.
+    revoked counts as one: the bulk revocation revokes the makers first.
     """
     rows = await connection.fetch(
         """
@@ -88,7 +88,7 @@ async def descending(connection: Connection, makers: Iterable[tuple[UUID, UUID, 
           from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) as k(account_id, token_id, owner_type, owner_id)
           join subject j
             on j.account_id = k.account_id
-           and j.kind = 'job'
+           and j.kind = 'bulk_revocation'
            and j.status in ('accepted', 'running')
          cross join lateral (select j.details::json -> 'children' as children) as c
          where json_typeof(c.children) = 'object'

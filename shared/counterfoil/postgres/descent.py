@@ -1,4 +1,4 @@
-"""What tokens made, and what that made: how many there are, and those that a job has still to revoke."""
+"""What tokens made, and what that made: how many there are, and those that a bulk revocation has still to revoke."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def made_by(argument: int) -> str:
 _STAGE: Final = f"""
   with recursive known as materialized (
          select u.token_id
-           from job_part p, unnest(p.token_ids) as u(token_id)
-          where (p.account_id, p.job_id) = ($1, $2)),
+           from bulk_revocation_part p, unnest(p.token_ids) as u(token_id)
+          where (p.account_id, p.bulk_revocation_id) = ($1, $2)),
        family (token_id) as (
          (select k.token_id from known k {made_by(3)})
           {DESCENT}),
@@ -64,7 +64,7 @@ _STAGE: Final = f"""
             and {whose(4)}
             and not exists (select from known k where k.token_id = t.token_id)),
        staged as (
-         insert into job_part (account_id, job_id, part, token_ids)
+         insert into bulk_revocation_part (account_id, bulk_revocation_id, part, token_ids)
          select $1, $2, n.part, array_agg(n.token_id order by n.token_id)
            from numbered n
           group by n.part
@@ -109,37 +109,39 @@ async def settled(pool: Pool, since: str) -> bool:
 
 
 @repeated
-async def stage_children(pool: Pool, job: BulkRevocation, *, parts: int) -> int | None:
-    """Freeze, as further parts of the job, what its tokens made that is neither revoked nor frozen; return how many.
+async def stage_children(pool: Pool, revocation: BulkRevocation, *, parts: int) -> int | None:
+    """Freeze what its tokens made that is neither revoked nor frozen as further parts; return how many.
 
     None: somebody else does it just now, or has begun further parts since there were so many, all of them done.
     """
-    children = job.children
+    children = revocation.children
     if children is None:
         return 0
     owner = children.owner
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
         # Two that stage at once would count a token twice. Whoever comes later sees what the first one staged.
-        if not await connection.fetchval("select pg_try_advisory_xact_lock(hashtextextended($1, 0))", str(job.id)):
+        if not await connection.fetchval(
+            "select pg_try_advisory_xact_lock(hashtextextended($1, 0))", str(revocation.id)
+        ):
             return None
         row = await connection.fetchrow(
             """
             select count(*) as parts, count(*) filter (where p.done_at is null) as left,
                    coalesce(max(p.part), -1) as last
-              from job_part p
-             where (p.account_id, p.job_id) = ($1, $2)""",
-            job.account, job.id,
+              from bulk_revocation_part p
+             where (p.account_id, p.bulk_revocation_id) = ($1, $2)""",
+            revocation.account, revocation.id,
         )  # fmt: skip
         if row is None or row["parts"] != parts or row["left"]:
             return None
         found: int = await connection.fetchval(
-            _STAGE, job.account, job.id, children.made_by, owner and owner.type, owner and owner.id,
-            max(row["last"] + 1, planned_parts(job)), timeout=LONGEST_SECONDS + 5,
+            _STAGE, revocation.account, revocation.id, children.made_by, owner and owner.type, owner and owner.id,
+            max(row["last"] + 1, planned_parts(revocation)), timeout=LONGEST_SECONDS + 5,
         )  # fmt: skip
     return found
 
 
-def planned_parts(job: BulkRevocation) -> int:
-    """Return how many parts a job was accepted with; those that come after them are found later."""
-    return -(-job.total // PART)
+def planned_parts(revocation: BulkRevocation) -> int:
+    """Return how many parts a bulk revocation was accepted with; those that come after them are found later."""
+    return -(-revocation.total // PART)

@@ -24,7 +24,7 @@ PRIVILEGES = {
     "idempotency": "select, insert, update, delete",
     "attempt": "select, insert, update, delete",
     "number_counter": "select, insert, update",
-    "job_part": "select, insert, update, delete",
+    "bulk_revocation_part": "select, insert, update, delete",
     "sealed": "select, insert",
     "head": "select, update",
     "follower": "select, insert, update, delete",

@@ -1,4 +1,4 @@
-"""What a filter finds, for a job: how many tokens and which, what would break; and all of them frozen in parts."""
+"""Which tokens a filter selects for a bulk revocation, what would break, and how the selection is stored in parts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ select s.tokens, s.digest, u.*, (select o.tokens from others o) as left_alone,
                coalesce(bool_or(m.token_id = $2), false) as includes
           from marked m) as u"""
 
-# Here the second argument is the job, the third the digest that the set has to have; null: any.
+# Here the second argument is the bulk revocation, the third the digest that the set has to have; null: any.
 # In the order of the parts, so that two who freeze the same never wait in a circle.
 _STAGE: Final = f""",
        whole as materialized ({_SET}),
@@ -63,13 +63,13 @@ _STAGE: Final = f""",
            from wanted w
           where $3::bytea is null or (select s.digest from whole s) = $3),
        frozen as (
-         insert into job_part (account_id, job_id, part, token_ids)
+         insert into bulk_revocation_part (account_id, bulk_revocation_id, part, token_ids)
          select $1, $2, n.part, array_agg(n.token_id order by n.token_id)
            from numbered n
           group by n.part
           order by n.part
-             on conflict (account_id, job_id, part)
-             do update set staged_at = excluded.staged_at where job_part.done_at is null)
+             on conflict (account_id, bulk_revocation_id, part)
+             do update set staged_at = excluded.staged_at where bulk_revocation_part.done_at is null)
 select s.tokens, s.digest, (select o.tokens from others o) as left_alone
   from whole s"""
 
@@ -176,14 +176,20 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
 
 @repeated
 async def stage(
-    pool: Pool, account: UUID, wanted: Filter, *, job: UUID, digest: bytes | None, children: Children | None = None
+    pool: Pool,
+    account: UUID,
+    wanted: Filter,
+    *,
+    revocation: UUID,
+    digest: bytes | None,
+    children: Children | None = None,
 ) -> Staged:
     """Freeze what a filter finds in parts, if it is what the digest says; without a digest whatever it finds.
 
-    All of it in one statement, and so at one moment. Doing it twice for one job freezes the same, and has it kept for
-    another day: what was frozen long ago may be forgotten at any moment before the job is accepted.
+    One statement does all of it, and so at one moment. A second call for the same revocation stores the same parts and
+    keeps them for another day: old parts may be deleted at any moment before the bulk revocation is accepted.
     """
-    arguments: list[object] = [account, job, digest]
+    arguments: list[object] = [account, revocation, digest]
     found = _wanted(wanted, children, arguments)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")

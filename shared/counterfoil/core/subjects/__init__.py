@@ -36,7 +36,7 @@ class Kind(NamedTuple):
 SMALL: Final = {
     "account": Kind(account.Account, account.EVENTS, account.COMMANDS, account.decide, account.evolve),
     "user": Kind(user.User, user_events.EVENTS, user_commands.COMMANDS, user.decide, user.evolve),
-    "key": Kind(
+    "signing_keys": Kind(
         signing_keys.Ring,
         signing_key_events.EVENTS,
         signing_key_events.COMMANDS,
@@ -57,18 +57,18 @@ SMALL: Final = {
         scope_catalogue.decide_set,
         scope_catalogue.evolve_set,
     ),
-    "job": Kind(
+    "bulk_revocation": Kind(
         bulk_revocation.BulkRevocation,
         bulk_revocation.EVENTS,
         bulk_revocation.COMMANDS,
         bulk_revocation.decide,
         bulk_revocation.evolve,
     ),
-    "pepper": Kind(peppers.PepperSet, peppers.EVENTS, peppers.COMMANDS, peppers.decide, peppers.evolve),
+    "peppers": Kind(peppers.PepperSet, peppers.EVENTS, peppers.COMMANDS, peppers.decide, peppers.evolve),
     "owner_quota": Kind(
         owner_quota.QuotaOfOwner, owner_quota.EVENTS, owner_quota.COMMANDS, owner_quota.decide, owner_quota.evolve
     ),
-    "log": Kind(access.Access, access.EVENTS, access.COMMANDS, access.decide, access.evolve),
+    "access": Kind(access.Access, access.EVENTS, access.COMMANDS, access.decide, access.evolve),
 }
 """The kinds beside tokens; a new one is a module and a line here."""
 

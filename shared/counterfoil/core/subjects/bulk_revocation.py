@@ -1,7 +1,7 @@
-"""A job: something that is done to many tokens at once, accepted as a whole and carried out part by part.
+"""A bulk revocation: many tokens are revoked at once; it is accepted as a whole and carried out part by part.
 
-Which tokens those are is frozen when the job is accepted, and kept beside the log; of each of them its own events tell
-what became of it. A job with children goes on to whatever those tokens made, and what that made, until nothing is left.
+Its tokens are fixed when it is accepted, and stored beside the log. The events of each token say what happened to it.
+A bulk revocation with children goes on to the tokens that those made, at any depth, until none is left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from counterfoil.core import text
-from counterfoil.core.events import Event, Fact, Private
+from counterfoil.core.events import Conditions, Event, Fact, Private
 from counterfoil.core.principal import Actor, Owner
 from counterfoil.core.refusals import AlreadyExists, NotFound
 from counterfoil.core.subjects.subject import (
@@ -32,7 +32,7 @@ OPEN: Final = frozenset({"accepted", "running"})
 
 
 class Children(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job revokes besides its plan: what those tokens made, and what that made, whenever it was made.
+    """What a revocation revokes besides its plan: what those tokens made, and what that made, whenever it was made.
 
     With `made_by`, also what this user or token made. With `owner`, this owner's tokens alone: others are left alone.
     """
@@ -54,7 +54,7 @@ class BulkRevocationStarted(Event, frozen=True, kw_only=True):
 
 
 class BulkRevocationFinished(Event, frozen=True, kw_only=True):
-    """All were tried: so many were revoked by this job, and so many could not be; the rest had been revoked before."""
+    """All were tried: it revoked so many, and failed for so many; the others had been revoked before."""
 
     revoked: int
     failed: int
@@ -73,14 +73,14 @@ EVENTS: Final[dict[str, type[Event]]] = {
 
 
 class AcceptBulkRevocation(SubjectCommand, frozen=True, kw_only=True):
-    """Have all tokens of a plan revoked; `description` is the filter that they were found by."""
+    """Have all tokens of a plan revoked; `filter` found them."""
 
     refusals = (AlreadyExists,)
 
     plan: str
     total: int
     reason: str
-    description: str = ""
+    filter: Conditions = msgspec.field(default_factory=dict)
     children: Children | None = None
 
 
@@ -103,13 +103,13 @@ COMMANDS: Final = (AcceptBulkRevocation, StartBulkRevocation, FinishBulkRevocati
 
 
 class BulkRevocation(SubjectState, frozen=True, kw_only=True):
-    """The present state of a job; its progress stands beside the log until it is over."""
+    """The present state of a bulk revocation; its progress stands beside the log until it is over."""
 
     plan: str
     total: int
     creator: Actor
     reason: str | None
-    description: str
+    filter: Conditions | None
     children: Children | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -117,46 +117,47 @@ class BulkRevocation(SubjectState, frozen=True, kw_only=True):
     failed: int | None = None
 
 
-def decide(job: BulkRevocation | None, command: SubjectCommand, _: Around) -> list[Event]:
-    """Return what happens if this is asked of this job, or raise a Refusal."""
+def decide(revocation: BulkRevocation | None, command: SubjectCommand, _: Around) -> list[Event]:
+    """Return what happens if this is asked of this bulk revocation, or raise a Refusal."""
     if isinstance(command, AcceptBulkRevocation):
-        return _accept(job, command)
-    if job is None:
+        return _accept(revocation, command)
+    if revocation is None:
         raise NotFound
-    refuse_stale(job, command)
+    refuse_stale(revocation, command)
     match command:
         case StartBulkRevocation():
-            return [BulkRevocationStarted()] if job.status == "accepted" else []
+            return [BulkRevocationStarted()] if revocation.status == "accepted" else []
         case FinishBulkRevocation(revoked=revoked, failed=failed):
-            return [BulkRevocationFinished(revoked=revoked, failed=failed)] if job.status in OPEN else []
+            return [BulkRevocationFinished(revoked=revoked, failed=failed)] if revocation.status in OPEN else []
         case CancelBulkRevocation():
-            return [BulkRevocationCancelled()] if job.status in OPEN else []
+            return [BulkRevocationCancelled()] if revocation.status in OPEN else []
     raise no_command(command)
 
 
-def _accept(job: BulkRevocation | None, command: AcceptBulkRevocation) -> list[Event]:
-    if job is not None and (job.plan, job.reason) != (command.plan, command.reason):
+def _accept(revocation: BulkRevocation | None, command: AcceptBulkRevocation) -> list[Event]:
+    if revocation is not None and (revocation.plan, revocation.reason) != (command.plan, command.reason):
         raise AlreadyExists
-    if job is not None:
+    if revocation is not None:
         return []
-    said = Private(reason=text.checked_reason(command.reason), description=command.description)
+    said = Private(reason=text.checked_reason(command.reason), filter=command.filter)
     children = UNSET if command.children is None else command.children
     return [BulkRevocationAccepted(plan=command.plan, total=command.total, children=children, private=said)]
 
 
-def evolve(job: BulkRevocation | None, fact: Fact) -> BulkRevocation:
+def evolve(revocation: BulkRevocation | None, fact: Fact) -> BulkRevocation:
     """Return the state after one more thing happened."""
     match fact.event:
-        case BulkRevocationAccepted(plan=plan, total=total, children=children, private=said) if job is None:
-            reason, filtered = (said and said.reason) or None, (said and said.description) or ""
+        case BulkRevocationAccepted(plan=plan, total=total, children=children, private=said) if revocation is None:
+            said = said or Private()
             return born(
-                BulkRevocation, fact, status="accepted", plan=plan, total=total, creator=fact.by, reason=reason,
-                description=filtered, children=None if children is UNSET else children,
+                BulkRevocation, fact, status="accepted", plan=plan, total=total, creator=fact.by,
+                reason=said.reason or None, filter=None if said.filter is UNSET else said.filter,
+                children=None if children is UNSET else children,
             )  # fmt: skip
-        case BulkRevocationStarted() if job is not None:
-            return grown(job, fact, status="running", started_at=fact.at)
-        case BulkRevocationFinished(revoked=revoked, failed=failed) if job is not None:
-            return grown(job, fact, status="finished", ended_at=fact.at, revoked=revoked, failed=failed)
-        case BulkRevocationCancelled() if job is not None:
-            return grown(job, fact, status="cancelled", ended_at=fact.at)
+        case BulkRevocationStarted() if revocation is not None:
+            return grown(revocation, fact, status="running", started_at=fact.at)
+        case BulkRevocationFinished(revoked=revoked, failed=failed) if revocation is not None:
+            return grown(revocation, fact, status="finished", ended_at=fact.at, revoked=revoked, failed=failed)
+        case BulkRevocationCancelled() if revocation is not None:
+            return grown(revocation, fact, status="cancelled", ended_at=fact.at)
     raise unexpected(fact)

@@ -1,7 +1,7 @@
-"""What the API should show of a subject, told from its state, and each field in which it shows something else.
+"""What the API should show of a subject, derived from its state, and each field in which it shows something else.
 
-Pure. What a document says that no event says is not compared: last uses, how far a running job is, what people are
-called now, and with what they log in.
+Pure. What a document says that no event says is not compared: last uses, how far a running bulk revocation is, the
+present names of people, and what they log in with.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import reduce
 from typing import Final, NamedTuple
-
-import msgspec
 
 from counterfoil.core.duration import spelt
 from counterfoil.core.refusals import Denied, OwnerDisabled, SecretEnded, TokenExpired, TokenRevoked, TokenSuspended
@@ -95,7 +93,7 @@ def expected(state: Token | SubjectState, at: datetime, context: Context = ALONE
                 "revision": state.revision,
             }  # fmt: skip
         case BulkRevocation():
-            return _job(state)
+            return _bulk_revocation(state)
     raise TypeError(f"the API shows nothing of an {type(state).__name__}")
 
 
@@ -128,23 +126,16 @@ def _account(account: Account) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _job(job: BulkRevocation) -> dict[str, object]:
-    counted = {"revoked": job.revoked, "failed": job.failed} if job.status == "finished" else {}
+def _bulk_revocation(revocation: BulkRevocation) -> dict[str, object]:
+    counted = {"revoked": revocation.revoked, "failed": revocation.failed} if revocation.status == "finished" else {}
     return {
-        "id": job.id, "status": job.status, "reason": job.reason,
-        "filter": _filter(job.description),
-        "plan": job.plan, "total": job.total, "with_children": job.children is not None, "created_at": job.created_at,
-        "created_by.kind": job.creator.kind, "created_by.id": job.creator.id,
-        "started_at": job.started_at, "ended_at": job.ended_at, "revision": job.revision, **counted,
+        "id": revocation.id, "status": revocation.status, "reason": revocation.reason,
+        "filter": revocation.filter, "plan": revocation.plan, "total": revocation.total,
+        "with_children": revocation.children is not None, "created_at": revocation.created_at,
+        "created_by.kind": revocation.creator.kind, "created_by.id": revocation.creator.id,
+        "started_at": revocation.started_at, "ended_at": revocation.ended_at, "revision": revocation.revision,
+        **counted,
     }  # fmt: skip
-
-
-def _filter(text: str) -> object:
-    """Return the filter that an event describes; text that is no JSON stands for itself, and so for a difference."""
-    try:
-        return msgspec.json.decode(text) if text else None
-    except (msgspec.DecodeError, RecursionError):
-        return text
 
 
 def _times(state: Token | SubjectState) -> dict[str, object]:

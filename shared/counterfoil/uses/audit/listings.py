@@ -48,7 +48,7 @@ async def _scope_sets(ledger: Client, account: UUID) -> Documents:
             yield named(account, "scope_set", document.name), document
 
 
-async def _jobs(ledger: Client, _: UUID) -> Documents:
+async def _bulk_revocations(ledger: Client, _: UUID) -> Documents:
     async for document in ledger.revocations():
         yield document.id, document
 
@@ -59,5 +59,5 @@ LISTINGS: Final[Mapping[str, Listing]] = MappingProxyType({
     "token": Listing("tokens.read", _tokens),
     "scope": Listing("scopes.read", _scopes),
     "scope_set": Listing("scopes.read", _scope_sets),
-    "job": Listing("tokens.revoke", _jobs),
+    "bulk_revocation": Listing("tokens.revoke", _bulk_revocations),
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bulk revocation: plan what a filter finds, let a job revoke exactly that, watch it, cancel it."""
+"""Bulk revocation: plan what a filter finds, let a bulk revocation revoke exactly that, watch it, cancel it."""
 
 import re
 from datetime import datetime
@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from uuid_utils.compat import uuid7
 
+from counterfoil.core.events import Conditions
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import (
     BadReference,
@@ -26,7 +27,7 @@ from counterfoil.core.text import checked_reason
 from counterfoil.documents.token_changes import Resumption
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
-from counterfoil.postgres.bulk_revocations import job_by_id, latest_jobs, progress
+from counterfoil.postgres.bulk_revocations import bulk_revocation_by_id, latest_bulk_revocations, progress
 from counterfoil.postgres.descent import LONGEST_SECONDS
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
@@ -39,16 +40,16 @@ from counterfoil_api.http.errors import InvalidRequest
 from counterfoil_api.native.tokens.bulk_documents import (
     LEAKED,
     REQUEST,
-    JobDocument,
-    JobPage,
-    JobQuery,
-    JobRef,
+    BulkRevocationDocument,
+    BulkRevocationPage,
+    BulkRevocationQuery,
+    BulkRevocationRef,
     PlanDocument,
     PlanRequest,
     RevocationRequest,
     Selection,
 )
-from counterfoil_api.native.tokens.bulk_showing import job_document, plan_document
+from counterfoil_api.native.tokens.bulk_showing import bulk_revocation_document, plan_document
 from counterfoil_api.native.tokens.filters import wanted_by
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, IfMatch, Query
@@ -99,65 +100,77 @@ async def plan_revocation(
 )
 async def revoke_many(
     reading: Reading, writing: Writing, asker: Asker[Principal], *, body: Body[RevocationRequest], key: IdempotencyKey
-) -> Made[JobDocument]:
-    """Let a job revoke all tokens of a plan, if the plan is still the same.
+) -> Made[BulkRevocationDocument]:
+    """Let a bulk revocation revoke all tokens of a plan, if the plan is still the same.
 
-    Once accepted, the job runs to its end, whatever happens to processes or to the caller. Each token's events name the
-    job and the reason. With `with_children` the job also revokes what these tokens create in the meantime, and ends
-    when nothing is left.
+    Once accepted, it runs to its end, whatever happens to processes or to the caller. Each token's events name it and
+    the reason. With `with_children` it also revokes what these tokens create in the meantime, and ends when nothing
+    is left.
     """
     wanted, reason = await _wanted(reading, asker, body.filter), checked_reason(body.reason)
     children = _children(asker, body.filter)
-    job_id = await _job_id(reading, writing, asker, key)
-    job = None if key is None else await job_by_id(reading.pool, asker.account, job_id)
-    if job is None:
+    revocation_id = await _revocation_id(reading, writing, asker, key)
+    revocation = None if key is None else await bulk_revocation_by_id(reading.pool, asker.account, revocation_id)
+    if revocation is None:
         command = AcceptBulkRevocation(
-            account=asker.account, id=job_id, by=asker, plan=body.plan, reason=reason, description=described(wanted),
-            total=await _staged(reading, asker, (wanted, children), job_id, body.plan), children=children,
+            account=asker.account, id=revocation_id, by=asker, plan=body.plan, reason=reason, filter=recorded(wanted),
+            total=await _staged(reading, asker, (wanted, children), revocation_id, body.plan), children=children,
         )  # fmt: skip
         await writing.reply(command, key, lambda accepted: accepted.subject, kind=UUID, holds_secret=False)
-        job = await _permitted(reading, asker, str(job_id))
+        revocation = await _permitted(reading, asker, str(revocation_id))
     elif key is not None:
         key.replayed = True
-    return Made(await _document_of(reading, job), job.revision, f"/v1/revocations/{job.id}")
+    return Made(await _document_of(reading, revocation), revocation.revision, f"/v1/revocations/{revocation.id}")
 
 
 @api.get("/v1/revocations", scope=_SCOPE)
-async def list_revocations(reading: Reading, asker: Asker[Principal], *, query: Query[JobQuery]) -> JobPage:
+async def list_revocations(
+    reading: Reading, asker: Asker[Principal], *, query: Query[BulkRevocationQuery]
+) -> BulkRevocationPage:
     """List bulk revocations, the latest first; a caller with `own.revoke` alone sees the ones that they requested."""
     creator = None if reach(asker, _SCOPE) is None else asker.actor.id
-    place: Any = None if query.cursor is None else reading.cursors.place(asker.account, "jobs", query.cursor)
+    place: Any = None if query.cursor is None else reading.cursors.place(asker.account, "revocations", query.cursor)
     before = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
-    jobs = await latest_jobs(reading.pool, asker.account, creator=creator, before=before, limit=query.limit + 1)
-    page, more = jobs[: query.limit], None
-    if len(jobs) > query.limit:
-        more = reading.cursors.made(asker.account, "jobs", [page[-1].created_at.isoformat(), str(page[-1].id)])
-    return JobPage(items=[await _document_of(reading, job) for job in page], next_cursor=more)
+    revocations = await latest_bulk_revocations(
+        reading.pool, asker.account, creator=creator, before=before, limit=query.limit + 1
+    )
+    page, more = revocations[: query.limit], None
+    if len(revocations) > query.limit:
+        more = reading.cursors.made(asker.account, "revocations", [page[-1].created_at.isoformat(), str(page[-1].id)])
+    return BulkRevocationPage(items=[await _document_of(reading, revocation) for revocation in page], next_cursor=more)
 
 
-@api.get("/v1/revocations/{job}", scope=_SCOPE, refusals=(NotFound, BadReference))
-async def get_revocation(reading: Reading, asker: Asker[Principal], *, job: JobRef) -> Tagged[JobDocument]:
+@api.get("/v1/revocations/{revocation}", scope=_SCOPE, refusals=(NotFound, BadReference))
+async def get_revocation(
+    reading: Reading, asker: Asker[Principal], *, revocation: BulkRevocationRef
+) -> Tagged[BulkRevocationDocument]:
     """Read the progress of a bulk revocation."""
-    found = await _permitted(reading, asker, job)
+    found = await _permitted(reading, asker, revocation)
     return Tagged(await _document_of(reading, found), found.revision)
 
 
 @api.post(
-    "/v1/revocations/{job}/cancel",
-    instead_of=("DELETE /v1/revocations/{job}",),
+    "/v1/revocations/{revocation}/cancel",
+    instead_of=("DELETE /v1/revocations/{revocation}",),
     scope=_SCOPE,
     refusals=(NotFound, BadReference),
 )
 async def cancel_revocation(
-    reading: Reading, writing: Writing, asker: Asker[Principal], *, job: JobRef, _: Body[Resumption], if_match: IfMatch
-) -> Tagged[JobDocument]:
+    reading: Reading,
+    writing: Writing,
+    asker: Asker[Principal],
+    *,
+    revocation: BulkRevocationRef,
+    _: Body[Resumption],
+    if_match: IfMatch,
+) -> Tagged[BulkRevocationDocument]:
     """Cancel a bulk revocation: the remaining tokens stay valid, revoked ones stay revoked.
 
-    A worker still revokes its current batch of some hundred tokens. A finished job does not change.
+    A worker still revokes its current batch of some hundred tokens. A finished bulk revocation does not change.
     """
-    found = await _permitted(reading, asker, job)
+    found = await _permitted(reading, asker, revocation)
     command = CancelBulkRevocation(account=asker.account, id=found.id, by=asker, revisions=if_match)
-    found = _job((await writing.execute(command)).state)
+    found = _bulk_revocation((await writing.execute(command)).state)
     return Tagged(await _document_of(reading, found), found.revision)
 
 
@@ -174,49 +187,52 @@ def _children(asker: Principal, given: Selection) -> Children | None:
     return Children(owner=reach(asker, _SCOPE)) if given.with_children else None
 
 
-async def _job_id(reading: Reading, writing: Writing, asker: Principal, key: Retry | None) -> UUID:
+async def _revocation_id(reading: Reading, writing: Writing, asker: Principal, key: Retry | None) -> UUID:
     """Return the job's id: the same for retries under an Idempotency-Key, otherwise a new one.
 
-    Another request under the same key raises KeyReused before any scan, and its job would have another id.
+    Another request under the same key raises KeyReused before any scan, and its bulk revocation would have another id.
     """
     if key is None:
         return uuid7()
     claimed = claim(writing.peppers, asker, key.key, request=key.request, holds_secret=False)
     await recall(reading.pool, claimed)
-    return named(asker.account, "job", (claimed.key_digest + claimed.body_digest).hex())
+    return named(asker.account, "bulk_revocation", (claimed.key_digest + claimed.body_digest).hex())
 
 
 async def _staged(
-    reading: Reading, asker: Principal, meant: tuple[Filter, Children | None], job_id: UUID, plan: str
+    reading: Reading, asker: Principal, meant: tuple[Filter, Children | None], revocation_id: UUID, plan: str
 ) -> int:
     (wanted, children), digest = meant, bytes.fromhex(plan)
     async with reading.turn():
-        found = await stage(reading.pool, asker.account, wanted, job=job_id, digest=digest, children=children)
+        found = await stage(
+            reading.pool, asker.account, wanted, revocation=revocation_id, digest=digest, children=children
+        )
     if found.digest != digest:
         raise PlanChanged(tokens=found.tokens, plan=found.digest.hex())
     return found.tokens
 
 
-def described(wanted: Filter) -> str:
-    """Return a filter as a job stores it."""
-    return msgspec.json.encode(wanted).decode()
+def recorded(wanted: Filter) -> Conditions:
+    """Return a filter as a bulk revocation stores it."""
+    plain: Conditions = msgspec.to_builtins(wanted)
+    return plain
 
 
 async def _permitted(reading: Reading, asker: Principal, ref: str) -> BulkRevocation:
     within = reach(asker, _SCOPE)
     if _ID.fullmatch(ref) is None:
         raise BadReference("Name a bulk revocation by its id, such as 01a20070-9783-75f2-ab79-af3b16925535.")
-    job = await job_by_id(reading.pool, asker.account, UUID(ref))
-    if job is None or (within is not None and job.creator != asker.actor):
+    revocation = await bulk_revocation_by_id(reading.pool, asker.account, UUID(ref))
+    if revocation is None or (within is not None and revocation.creator != asker.actor):
         raise NotFound
-    return job
+    return revocation
 
 
-async def _document_of(reading: Reading, job: BulkRevocation) -> JobDocument:
-    return job_document(job, await progress(reading.pool, job))
+async def _document_of(reading: Reading, revocation: BulkRevocation) -> BulkRevocationDocument:
+    return bulk_revocation_document(revocation, await progress(reading.pool, revocation))
 
 
-def _job(state: object) -> BulkRevocation:
+def _bulk_revocation(state: object) -> BulkRevocation:
     if not isinstance(state, BulkRevocation):
-        raise TypeError("a command about a job ends in one")
+        raise TypeError("a command about a bulk revocation ends in one")
     return state

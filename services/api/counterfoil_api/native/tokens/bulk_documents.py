@@ -19,7 +19,7 @@ Plan = Annotated[
 ]
 
 
-JobRef = Annotated[
+BulkRevocationRef = Annotated[
     str,
     path_type(
         "A bulk revocation's id.",
@@ -76,8 +76,8 @@ class OwnerPlanned(msgspec.Struct, frozen=True, kw_only=True):
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What would be revoked, and what would break. Nothing was changed.
 
-    `includes_yourself` says that the token which asks is among them; the job then goes on without it. `owners` and
-    `used_last` are the first twenty, those first that break most; the list shows all, with the same filter.
+    `includes_yourself` says that the token which asks is among them; the revocation then goes on without it. `owners`
+    and `used_last` are the first twenty, those first that break most; the list shows all, with the same filter.
     """
 
     plan: Plan
@@ -91,7 +91,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     used_last: list[TokenPlanned]
 
 
-class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
+class BulkRevocationDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A bulk revocation. `done` is `revoked`, `failed` and `already` together: the last were revoked by others."""
 
     id: UUID
@@ -115,14 +115,14 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
 
 
-class JobPage(msgspec.Struct, frozen=True, kw_only=True):
+class BulkRevocationPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some bulk revocations, the latest first, and where the next ones begin."""
 
-    items: list[JobDocument]
+    items: list[BulkRevocationDocument]
     next_cursor: str | None
 
 
-class JobQuery(Given, frozen=True, kw_only=True):
+class BulkRevocationQuery(Given, frozen=True, kw_only=True):
     """A page."""
 
     limit: Limit = 50

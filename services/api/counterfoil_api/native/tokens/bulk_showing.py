@@ -2,15 +2,13 @@
 
 from typing import Literal, cast
 
-import msgspec
-
 from counterfoil.core.subjects.bulk_revocation import BulkRevocation
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.tokens import TokenPlanned
 from counterfoil.postgres.bulk_revocations import Progress
 from counterfoil.postgres.selection import Look
 from counterfoil_api.handling.actors import bare
-from counterfoil_api.native.tokens.bulk_documents import JobDocument, OwnerPlanned, PlanDocument, Used
+from counterfoil_api.native.tokens.bulk_documents import BulkRevocationDocument, OwnerPlanned, PlanDocument, Used
 
 Status = Literal["accepted", "running", "finished", "cancelled"]
 
@@ -42,33 +40,33 @@ def sample(found: Look) -> list[TokenPlanned]:
     ]  # fmt: skip
 
 
-def job_document(job: BulkRevocation, far: Progress) -> JobDocument:
-    """Return the document of a job at this time."""
-    return JobDocument(
-        id=job.id,
-        status=cast("Status", job.status),
-        reason=job.reason,
-        filter=msgspec.json.decode(job.description) if job.description else None,
-        plan=job.plan,
-        with_children=job.children is not None,
-        total=job.total,
-        found=0 if job.children is None else max(0, far.total - job.total),
+def bulk_revocation_document(revocation: BulkRevocation, far: Progress) -> BulkRevocationDocument:
+    """Return the document of a bulk revocation at this time."""
+    return BulkRevocationDocument(
+        id=revocation.id,
+        status=cast("Status", revocation.status),
+        reason=revocation.reason,
+        filter=revocation.filter,
+        plan=revocation.plan,
+        with_children=revocation.children is not None,
+        total=revocation.total,
+        found=0 if revocation.children is None else max(0, far.total - revocation.total),
         done=far.done,
         revoked=far.revoked,
         already=far.done - far.revoked - far.failed,
         failed=far.failed,
         some_failed=list(far.some_failed),
-        per_second=_rate(job, far),
-        created_at=job.created_at,
-        created_by=bare(job.creator),
-        started_at=job.started_at,
-        ended_at=job.ended_at,
-        revision=job.revision,
+        per_second=_rate(revocation, far),
+        created_at=revocation.created_at,
+        created_by=bare(revocation.creator),
+        started_at=revocation.started_at,
+        ended_at=revocation.ended_at,
+        revision=revocation.revision,
     )
 
 
-def _rate(job: BulkRevocation, far: Progress) -> float | None:
-    if job.started_at is None:
+def _rate(revocation: BulkRevocation, far: Progress) -> float | None:
+    if revocation.started_at is None:
         return None
-    seconds = ((job.ended_at or far.at) - job.started_at).total_seconds()
+    seconds = ((revocation.ended_at or far.at) - revocation.started_at).total_seconds()
     return round(far.done / seconds, 1) if seconds > 0 else None

@@ -19,7 +19,7 @@ from counterfoil.postgres.selection import look, stage
 from counterfoil.uses.access_log import AccessLog
 from counterfoil_api.auth.principals import is_for, reach
 from counterfoil_api.handling.reading import Reading
-from counterfoil_api.native.tokens.bulk import described
+from counterfoil_api.native.tokens.bulk import recorded
 from counterfoil_api.native.tokens.bulk_showing import sample
 
 _SCOPE = "tokens.revoke"
@@ -58,21 +58,23 @@ async def preview(
 async def end_with_children(
     reading: Reading, asker: Principal, creator: Creator, body: Ending, ends: TokenCommand | SubjectCommand
 ) -> tuple[AllOrNothing, ChildrenDocument]:
-    """Return a command that ends the creator and starts a job for all that it created, with the present count.
+    """Return a command that ends the creator and starts a revocation for all that it created, with the present count.
 
-    Both are accepted, or neither. From then on it creates nothing, and the job ends when nothing is left.
+    Both are accepted, or neither. From then on it creates nothing, and the bulk revocation ends when nothing is left.
     """
-    children, wanted, job_id = (
+    children, wanted, revocation_id = (
         Children(made_by=creator.id, owner=reach(asker, _SCOPE)),
         Filter(creator=creator.id),
         uuid7(),
     )
     reason = checked_reason(body.reason)
     async with reading.turn():
-        found = await stage(reading.pool, asker.account, wanted, job=job_id, digest=None, children=children)
-    job = AcceptBulkRevocation(
-        account=asker.account, id=job_id, by=asker, plan=found.digest.hex(), reason=reason, total=found.tokens,
-        description=described(wanted), children=children,
+        found = await stage(
+            reading.pool, asker.account, wanted, revocation=revocation_id, digest=None, children=children
+        )
+    revocation = AcceptBulkRevocation(
+        account=asker.account, id=revocation_id, by=asker, plan=found.digest.hex(), reason=reason, total=found.tokens,
+        filter=recorded(wanted), children=children,
     )  # fmt: skip
-    document = ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, revocation=job_id)
-    return AllOrNothing((ends, job)), document
+    document = ChildrenDocument(ending=found.tokens, left_alone=found.left_alone, revocation=revocation_id)
+    return AllOrNothing((ends, revocation)), document

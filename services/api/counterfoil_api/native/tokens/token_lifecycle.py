@@ -188,9 +188,9 @@ async def revoke_token(
     verify only signatures accept these bearer tokens until they expire. A second revocation changes nothing, not even
     the reason.
 
-    The tokens that it created stay valid, and the reply counts them. With `with_children` a job revokes them, at any
-    depth; a caller with `own.revoke` alone skips those of other owners. With `dry_run` nothing changes, and the reply
-    says what would.
+    The tokens that it created stay valid, and the reply counts them. With `with_children` a bulk revocation ends them,
+    at any depth; a caller with `own.revoke` alone skips those of other owners. With `dry_run` nothing changes, and
+    the reply says what would.
     """
     listed = await permitted(reading, asker, ref, scope="tokens.revoke")
     command = Revoke(

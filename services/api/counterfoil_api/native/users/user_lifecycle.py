@@ -94,8 +94,8 @@ async def remove_user(
     changes nothing.
 
     Tokens that they created for others stay valid, and the reply counts them. With `with_children` (and the scope
-    `tokens.revoke`) a job revokes these, the user's own tokens, and all that those created; also for a user who was
-    removed earlier. With `dry_run` nothing changes, and the reply says what would.
+    `tokens.revoke`) a bulk revocation ends these, the user's own tokens, and all that those created; also for a user
+    who was removed earlier. With `dry_run` nothing changes, and the reply says what would.
     """
     found = await permitted_user(reading, asker, user, scope="users.remove")
     command = RemoveUser(account=asker.account, id=found.id, by=asker, revisions=if_match, reason=body.reason)
@@ -104,7 +104,7 @@ async def remove_user(
         both, made = await children.end_with_children(reading, asker, creator, body, command)
         return await changed(
             reading, writing, both, key, made
-        )  # a reply that is kept for retries names the accepted job
+        )  # a reply that is kept for retries names the accepted bulk revocation
     if body.dry_run:
         document = user_document(found, await reading.default_account.id())
     else:

@@ -171,13 +171,13 @@ class Resume(Change, frozen=True, kw_only=True):
 
 
 class Revoke(Change, frozen=True, kw_only=True):
-    """End it for ever, with a reason for those who will ask. `job` is the accepted job that this is a part of.
+    """End it for ever, with a reason for those who will ask. `bulk_revocation` is the one that this is a part of.
 
     With the `generation` of a secret that was presented, only if that one could still open it, now or ever.
     """
 
     reason: str
-    job: UUID | None = None
+    bulk_revocation: UUID | None = None
     generation: int | None = None
 
 

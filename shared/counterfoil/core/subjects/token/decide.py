@@ -383,7 +383,7 @@ def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:
         return []
     if command.generation is not None and isinstance(refusal_for(token, command.generation, at), SecretRetired):
         return []  # who shows a secret that was replaced knows nothing that opens the token
-    return [Revoked(job=command.job, private=Private(reason=reason))]
+    return [Revoked(bulk_revocation=command.bulk_revocation, private=Private(reason=reason))]
 
 
 def _sweep(token: Token, at: datetime, context: Context) -> list[Event]:
@@ -391,7 +391,7 @@ def _sweep(token: Token, at: datetime, context: Context) -> list[Event]:
     if not left or token.expires_at is None:
         return []
     if context.owner == "removed":  # nobody is waiting for this expiry: the token is put away instead
-        return [Revoked(job=None, private=Private(reason="The user who owned this token was removed."))]
+        return [Revoked(private=Private(reason="The user who owned this token was removed."))]
     if token.expires_at <= at:
         return [Expired(expires_at=token.expires_at)]
     overdue = [t for t in left if token.expires_at - timedelta(seconds=t) <= at]

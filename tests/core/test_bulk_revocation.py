@@ -1,4 +1,4 @@
-"""A job: accepted once, begun once, and over when it is finished or cancelled, whichever is first."""
+"""A bulk revocation: accepted once, begun once, and over when it is finished or cancelled, whichever is first."""
 
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,7 @@ from counterfoil.core.subjects.subject import Around, SubjectCommand
 ID = UUID(int=0x10B)
 PLAN = "ab" * 32
 OWNER = Owner("service", "ci")
-SAID = Private(reason="leaked", description='{"name":"ci-*"}')
+SAID = Private(reason="leaked", filter={"name": "ci-*"})
 ACCEPTED = BulkRevocationAccepted(plan=PLAN, total=3, private=SAID)
 
 
@@ -41,24 +41,24 @@ def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
 def accept(**fields: Any) -> SubjectCommand:
     return asks(
         AcceptBulkRevocation,
-        **{"plan": PLAN, "total": 3, "reason": "leaked", "description": '{"name":"ci-*"}', **fields},
+        **{"plan": PLAN, "total": 3, "reason": "leaked", "filter": {"name": "ci-*"}, **fields},
     )
 
 
 def fact(event: Event, version: int) -> Fact:
     at = NOON + timedelta(seconds=version)
     return Fact(
-        account=ACCOUNT, subject=Subject("job", ID), version=version, type=TYPE_OF[type(event)], at=at,
+        account=ACCOUNT, subject=Subject("bulk_revocation", ID), version=version, type=TYPE_OF[type(event)], at=at,
         by=ADMIN.actor, event=event,
     )  # fmt: skip
 
 
 def after(*history: Event) -> BulkRevocation | None:
-    job = None
+    revocation = None
     for version, event in enumerate(history, start=1):
-        job = evolve(job, fact(event, version))
-    assert job is None or isinstance(job, BulkRevocation)
-    return job
+        revocation = evolve(revocation, fact(event, version))
+    assert revocation is None or isinstance(revocation, BulkRevocation)
+    return revocation
 
 
 FINISHED = BulkRevocationFinished(revoked=2, failed=1)
@@ -107,18 +107,23 @@ def test_what_is_refused(history: tuple[Event, ...], command: SubjectCommand, re
 
 
 def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
-    job = after(ACCEPTED, BulkRevocationStarted(), FINISHED)
-    assert job is not None
-    assert (job.creator, job.reason, job.description, job.total) == (ADMIN.actor, "leaked", SAID.description, 3)
-    assert (job.status, job.revoked, job.failed, job.revision) == ("finished", 2, 1, 3)
-    assert (job.started_at, job.ended_at) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=3))
-    assert job.children is None
+    revocation = after(ACCEPTED, BulkRevocationStarted(), FINISHED)
+    assert revocation is not None
+    assert (revocation.creator, revocation.reason, revocation.filter, revocation.total) == (
+        ADMIN.actor,
+        "leaked",
+        SAID.filter,
+        3,
+    )
+    assert (revocation.status, revocation.revoked, revocation.failed, revocation.revision) == ("finished", 2, 1, 3)
+    assert (revocation.started_at, revocation.ended_at) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=3))
+    assert revocation.children is None
     whole = after(structs.replace(ACCEPTED, children=Children(made_by=ID)))
     assert whole is not None
     assert whole.children == Children(made_by=ID)
     erased = after(BulkRevocationAccepted(plan=PLAN, total=3))
     assert erased is not None
-    assert (erased.status, erased.reason, erased.description) == ("accepted", None, "")
+    assert (erased.status, erased.reason, erased.filter) == ("accepted", None, None)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_what_cannot_have_happened(history: tuple[Event, ...]) -> None:
 
 
 def test_a_job_knows_no_command_of_another_kind() -> None:
-    from counterfoil.core.subjects import bulk_revocation as job  # noqa: PLC0415 - beside the registry, which would never ask it
+    from counterfoil.core.subjects import bulk_revocation as revocation  # noqa: PLC0415 - beside the registry, which would never ask it
 
     with pytest.raises(TypeError):
-        job.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), Around(at=NOON))
+        revocation.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), Around(at=NOON))
