@@ -61,7 +61,7 @@ def running_stack(state: State, *, port: int, tell: Callable[[str], None] = prin
         postgres = ending.enter_context(embedded_postgres(state))
         valkey = ending.enter_context(embedded_valkey(state))
         environment = _environment(state, url=url, postgres=postgres, valkey=valkey)
-        for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION, tell=tell)):
+        for name in asyncio.run(migrate(postgres.database().owner_url, app_role=APPLICATION)):
             tell(f"migrated {name}")
         _create_first_account(state, environment=environment, url=url)
         tell("starting API, worker and sealer")

@@ -3,12 +3,10 @@
 from itertools import count
 from urllib.parse import quote
 
-import asyncpg
 import pytest
 
 from api.service import Caller, basic
 from api.user_fixtures import PASSWORD, Person, person
-from counterfoil.settings import Settings
 
 _NUMBERS = count(1)
 LOCAL = "jos\u00e9"
@@ -87,39 +85,3 @@ async def test_an_address_that_could_not_log_in_or_hides_something_is_refused(
     assert (refused.status, refused.problem) == (422, "bad-email")
     assert told in refused.json["detail"]
     assert refused.json["field"] == "email"
-
-
-async def test_an_address_from_before_colons_were_refused_is_mended_by_another_one(
-    admin: Caller, api_settings: Settings
-) -> None:
-    known = await person(admin)
-    connection = await asyncpg.connect(api_settings.database_url)
-    await connection.execute(
-        "update subject set name = 'a:b@example.org', email_key = null where subject_id = $1", known.id
-    )
-    assert (await Caller(admin.session, basic("a:b@example.org", PASSWORD)).get("/v1/users/self")).status == 401
-    assert (await admin.patch(f"/v1/users/{known.number}", {"email": known.email})).json["email"] == known.email
-    assert (await known.asks().get("/v1/users/self")).status == 200
-    assert (
-        await connection.fetchval("select octet_length(email_key) from subject where subject_id = $1", known.id) == 32
-    )
-    await connection.close()
-
-
-async def test_what_a_process_of_before_the_keys_writes_meanwhile_is_found_and_taken(
-    admin: Caller, api_settings: Settings
-) -> None:
-    renamed, unkeyed = await jose(admin), await jose(admin)
-    before, email = renamed.email, f"{LOCAL}{next(_NUMBERS)}@{DOMAIN}"
-    connection = await asyncpg.connect(api_settings.database_url)
-    await connection.execute("update subject set name = $2 where subject_id = $1", renamed.id, email)
-    await connection.execute("update subject set email_key = null where subject_id = $1", unkeyed.id)
-    await connection.close()
-    assert (await admin.get(f"/v1/users/{quote(email.upper())}")).json["id"] == renamed.id
-    assert (await admin.get(f"/v1/users/{quote(before)}")).status == 404
-    assert (await admin.get(f"/v1/users/{quote(unkeyed.email)}")).json["id"] == unkeyed.id
-    for taken in (email, unkeyed.email):
-        assert (await admin.post("/v1/users", {"email": taken, "role": "member"})).problem == "email-taken"
-    login = renamed.login.removesuffix(before)
-    assert (await Caller(admin.session, basic(f"{login}{email}", PASSWORD)).get("/v1/users/self")).status == 200
-    assert (await Caller(admin.session, basic(f"{login}{before}", PASSWORD)).get("/v1/users/self")).status == 401

@@ -46,7 +46,7 @@ async def test_everything_works_in_session_mode(
     with pgbouncer(pooler_state, postgres_server, mode="session") as pooler:
         through = pooler.before(postgres_server.database("through_a_pool"))
         shell = pooled_shell(server_side, through)
-        assert "applied 0001_ledger.sql" in (await shell("migrate")).out
+        assert "applied 0001_events.sql" in (await shell("migrate")).out
         founding = ("account", "create", "first", "--admin-email", "a@example.org", "--credentials", "c.json")
         assert (await shell(*founding)).out == "wrote c.json\n"
         token = msgspec.json.decode((tmp_path / "c.json").read_bytes())["admin_token"]

@@ -170,7 +170,7 @@ async def test_after_ten_minutes_the_secret_is_gone_and_said_to_be(
 ) -> None:
     made = await shaky.create("nightly", idempotency_key="k" * 32)
     connection = await asyncpg.connect(service.database.owner_url)
-    await connection.execute("update idempotency set at = at - interval '11 minutes'")
+    await connection.execute("update idempotency_key set at = at - interval '11 minutes'")
     await connection.close()
     with pytest.raises(SecretNoLongerAvailable) as gone:
         await shaky.create("nightly", idempotency_key="k" * 32)

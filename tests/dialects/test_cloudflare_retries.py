@@ -76,7 +76,7 @@ async def test_a_repeat_that_comes_while_the_first_attempt_is_under_way_has_no_e
     for turn in range(3):
         name = f"under way {turn}"
         async with owner.transaction():
-            await owner.execute("lock table idempotency in exclusive mode")
+            await owner.execute("lock table idempotency_key in exclusive mode")
             first = asyncio.create_task(created(access, 0, name))
             await asyncio.sleep(0.4)
             repeats = [asyncio.create_task(created(each, 1, name)) for each in (beside, access)]

@@ -46,8 +46,10 @@ async def judged(owner_url: str) -> Ledger:
         tokens = await connection.fetch("select * from token")
         subjects = await connection.fetch("select * from subject")
         secrets = await connection.fetch("select token_id, generation from secret")
-        unkept = await connection.fetchval("select count(*) from idempotency where token_id is null or reply is null")
-        keys = await connection.fetchval("select count(*) from idempotency")
+        unkept = await connection.fetchval(
+            "select count(*) from idempotency_key where token_id is null or reply is null"
+        )
+        keys = await connection.fetchval("select count(*) from idempotency_key")
     finally:
         await connection.close()
     replayed, facts = _replayed(events)

@@ -77,7 +77,7 @@ async def test_a_repeat_counts_for_ten_minutes(door: Door, owner: Connection, ho
         first = await door.execute(
             update(made, name=f"{minutes} {next(names)}"), attempt(0, holds_secret=holds_secret), answer
         )
-        await owner.execute(f"update idempotency set at = at - interval '{minutes} minutes'")
+        await owner.execute(f"update idempotency_key set at = at - interval '{minutes} minutes'")
         again = await door.execute(
             update(made, name=f"{minutes} {next(names)}"), attempt(1, holds_secret=holds_secret), answer
         )

@@ -117,15 +117,15 @@ async def test_nothing_to_do_is_an_answer_to_keep(door: Door, database: Database
 async def test_a_secret_is_shown_again_for_ten_minutes_only(door: Door, database: Database, owner: Connection) -> None:
     made = create()
     first = await door.execute(made, claim_of("key"), answer)
-    await owner.execute("update idempotency set at = at - interval '9 minutes 50 seconds'")
+    await owner.execute("update idempotency_key set at = at - interval '9 minutes 50 seconds'")
     assert (await door.execute(create(), claim_of("key"), answer)).reply == first.reply
-    await owner.execute("update idempotency set at = at - interval '11 seconds'")
+    await owner.execute("update idempotency_key set at = at - interval '11 seconds'")
     with pytest.raises(SecretNoLongerAvailable) as refused:
         await door.execute(create(), claim_of("key"), answer)
     assert refused.value.facts == {"subject": str(made.token_id)}
     async with await open_pool(database.app_url, size=1) as pool:
         assert await claims.forget_secrets(pool) == 1
-    assert await owner.fetchval("select reply is null from idempotency")
+    assert await owner.fetchval("select reply is null from idempotency_key")
     with pytest.raises(SecretNoLongerAvailable):
         await door.execute(create(), claim_of("key"), answer)
 
@@ -135,13 +135,13 @@ async def test_an_answer_without_a_secret_is_kept_for_a_day(door: Door, owner: C
     await door.execute(made)
     asked = claim_of("key", holds_secret=False)
     first = await door.execute(update(made, name="weekly"), asked, answer)
-    await owner.execute("update idempotency set at = at - interval '23 hours 59 minutes'")
+    await owner.execute("update idempotency_key set at = at - interval '23 hours 59 minutes'")
     assert (await door.execute(update(made, name="weekly"), asked, answer)).reply == first.reply
 
 
 async def test_a_key_is_forgotten_after_a_day(door: Door, database: Database, owner: Connection) -> None:
     outcomes = [await door.execute(create(), claim_of("key"), answer)]
-    await owner.execute("update idempotency set at = at - interval '24 hours 1 second'")
+    await owner.execute("update idempotency_key set at = at - interval '24 hours 1 second'")
     asked = [door.execute(create(), claim_of("key", b"another body"), answer) for _ in range(5)]
     outcomes += await asyncio.gather(*asked)
     assert Counter(outcome.replayed for outcome in outcomes) == {False: 2, True: 4}
@@ -157,7 +157,7 @@ async def test_a_key_that_a_frozen_process_is_claiming_is_busy_and_holds_up_nobo
     outcomes = [await door.execute(made)]
     await owner.execute("begin")
     await owner.execute(
-        "insert into idempotency (account_id, key_digest, body_digest) values ($1, $2, $3)",
+        "insert into idempotency_key (account_id, key_digest, body_digest) values ($1, $2, $3)",
         claimed.account, claimed.key_digest, claimed.body_digest,
     )  # fmt: skip
     waiting = asyncio.create_task(door.execute(create(), claimed, answer))
@@ -174,7 +174,7 @@ async def test_a_key_that_a_frozen_process_is_claiming_is_busy_and_holds_up_nobo
 async def test_neither_key_nor_answer_can_be_read_in_the_database(door: Door, owner: Connection) -> None:
     key = "a-key-that-nobody-else-should-ever-see"
     outcome = await door.execute(create(), claim_of(key), answer)
-    row = await owner.fetchrow("select key_digest, body_digest, reply from idempotency")
+    row = await owner.fetchrow("select key_digest, body_digest, reply from idempotency_key")
     assert row
     stored = b"".join(row.values())
     assert key.encode() not in stored

@@ -46,14 +46,14 @@ async def test_of_many_who_rotate_at_once_exactly_one_wins(database: Database) -
             waiting, active = stored.ring.first("published"), stored.ring.first("active")
             assert waiting is not None
             assert active is not None
-            assert stored.sealed.keys() == {waiting.kid, active.kid}
+            assert stored.encrypted.keys() == {waiting.kid, active.kid}
             activating = asks(ActivateKey, kid=waiting.kid, emergency=True)
             removing = asks(RemoveKey, kid=active.kid, reason="stolen", revisions=frozenset({stored.ring.revision}))
             assert len(await race(doors, [activating, removing] * (RACERS // 2))) <= 2
             after = await stored_ring(pool)
             assert after is not None
             assert [key.kid for key in after.ring.keys if key.status == "active"] == [waiting.kid]
-            assert after.sealed.keys() == {waiting.kid}, "what signs no more has no private part"
+            assert after.encrypted.keys() == {waiting.kid}, "what signs no more has no private part"
             assert isinstance(after.ring, Ring)
     for door in doors:
         await door.__aexit__()

@@ -29,10 +29,10 @@ create trigger bound_updates after update on {table} referencing old table as go
     for each statement execute function bound();
 """
 OLD = {
-    "replies": """insert into idempotency (account_id, key_digest, body_digest, at)
+    "replies": """insert into idempotency_key (account_id, key_digest, body_digest, at)
                   select $1, sha256(n::text::bytea), 'b', clock_timestamp() - $2 * interval '25 hours'
                     from generate_series(1, $3::integer) as n""",
-    "secrets": """insert into idempotency (account_id, key_digest, body_digest, reply, holds_secret, at)
+    "secrets": """insert into idempotency_key (account_id, key_digest, body_digest, reply, holds_secret, at)
                   select $1, sha256(n::text::bytea), 'b', 'r', true, clock_timestamp() - $2 * interval '11 minutes'
                     from generate_series(1, $3::integer) as n""",
     "attempts": """insert into attempt (account_id, minute, kind, subject_id, network, count, last_at)
@@ -46,8 +46,8 @@ OLD = {
                   from generate_series(1, $3::integer) as n""",
 }
 KINDS: dict[str, tuple[str, Callable[[Pool], Awaitable[int]]]] = {
-    "replies": ("idempotency", idempotency_keys.forget),
-    "secrets": ("idempotency", idempotency_keys.forget_secrets),
+    "replies": ("idempotency_key", idempotency_keys.forget),
+    "secrets": ("idempotency_key", idempotency_keys.forget_secrets),
     "attempts": ("attempt", attempts.forget),
     "assertions": ("accepted_assertion", assertions.forget),
     "parts": ("bulk_revocation_part", bulk_revocations.forget_unaccepted),
@@ -89,7 +89,7 @@ async def test_what_there_is_no_time_for_is_left_for_the_next_call(
 async def test_a_row_that_somebody_holds_is_passed_over(owner: Connection, pool: Pool) -> None:
     await owner.execute(OLD["replies"], ACCOUNT, 1, 10)
     async with owner.transaction():
-        await owner.fetch("select from idempotency limit 1 for update")
+        await owner.fetch("select from idempotency_key limit 1 for update")
         assert await idempotency_keys.forget(pool) == 9
     assert await idempotency_keys.forget(pool) == 1
 

@@ -29,6 +29,10 @@ FEW_BUFFERS = 1_200
 # A third of the tokens has expired, and a third never will; every second one was verified.
 FILL = f"""
 insert into token
+      (account_id, token_id, number, owner_type, owner_id, creator_kind, creator_id, name, description,
+       scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
+       updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision,
+       version, at, leaf, epoch, previous_epoch)
 select '{ACCOUNT}', md5(n::text)::uuid, n, 'service', 'owner ' || n % 100, 'user',
        md5('creator ' || n % 100)::uuid,
        'token ' || md5(n::text), '', '["mail.send"]', '{{}}', 'active', null,

@@ -184,6 +184,25 @@ def test_ours_are_found() -> None:
     assert known_migrations()[0].number == 1
 
 
+async def test_every_unique_key_contains_the_account(database: Database) -> None:
+    """All tables but the log's own and the look-up by a digest can be distributed by account."""
+    async with connected(database.owner_url) as connection:
+        rows = await connection.fetch(
+            """
+            select i.indrelid::regclass::text as name, array_agg(a.attname::text) as columns
+              from pg_index i
+              join pg_class c on c.oid = i.indrelid and c.relnamespace = 'public'::regnamespace
+              join pg_attribute a on a.attrelid = i.indexrelid
+             where i.indisunique
+             group by i.indexrelid, i.indrelid"""
+        )
+    without = {row["name"]: row["columns"] for row in rows if "account_id" not in row["columns"]}
+    assert without.pop("secret") == ["digest"]
+    assert without.pop("migration") == ["number"]
+    assert all("log_id" in columns for columns in without.values())
+    assert without.keys() == {"sealed", "head", "follower"}
+
+
 async def test_every_table_has_exactly_its_rights(database: Database) -> None:
     async with connected(database.owner_url) as connection:
         rows = await connection.fetch(

@@ -21,6 +21,10 @@ MANY = 100_000
 
 _FILL = f"""
 insert into token
+      (account_id, token_id, number, owner_type, owner_id, creator_kind, creator_id, name, description,
+       scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
+       updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision,
+       version, at, leaf, epoch, previous_epoch)
 select gen_random_uuid(), gen_random_uuid(), n, owner_type, owner_id, creator_kind, creator_id, name, description,
        scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
        updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
@@ -30,9 +34,10 @@ insert into secret
 select sha256(token_id::text::bytea), account_id, token_id, 1, 1 from token where number > 1;
 insert into event (account_id, kind, subject_id, version, type, at, entry)
 select account_id, 'token', token_id, 1, 'created', at, '{{}}' from token where number > 1;
-insert into idempotency (account_id, key_digest, body_digest)
+insert into idempotency_key (account_id, key_digest, body_digest)
 select account_id, sha256(token_id::text::bytea), 'body' from token;
-insert into subject
+insert into subject (account_id, subject_id, kind, name, details, created_at, version, at, leaf, number, status,
+                     updated_at, revision)
 select md5((number % 7)::text)::uuid, token_id, 'user', null, '{{}}', created_at, 1, at, leaf, null, 'active', at, 1
   from token where number % 10 = 0;
 """

@@ -78,7 +78,7 @@ async def test_of_an_imported_secret_a_dump_confirms_no_guess(admin: Caller, own
     texts = ["old_" + secrets.token_hex(20) for _ in range(2)]
     await imported(admin, secret=texts[0])
     await imported(admin, digest=digest_of(texts[1]))
-    tables = ("secret", "token", "event", "idempotency", "subject")
+    tables = ("secret", "token", "event", "idempotency_key", "subject")
     rows = [row for table in tables for row in await owner.fetch(f"select * from {table}")]
     cells = b"\n".join(
         value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row.values()

@@ -85,7 +85,8 @@ def test_nothing_that_is_logged_makes_a_line_or_steers_a_terminal(log_format: Lo
 async def test_what_cannot_be_logged_does_not_happen(admin: Caller, owner: Connection) -> None:
     told = io.StringIO()
     configure("console", "info", stream=told)
-    counts = "select (select count(*) from token), (select count(*) from secret), (select count(*) from idempotency)"
+    counts = """
+        select (select count(*) from token), (select count(*) from secret), (select count(*) from idempotency_key)"""
     before = await owner.fetchrow(counts)
     kept = (await admin.issue(name="kept"))["token"]["id"]
     token = (await admin.get(f"/v1/tokens/{kept}")).json

@@ -92,12 +92,12 @@ async def test_seeds_are_encrypted_for_their_user_and_their_purpose(
     scanner.know("seed bytes", TOTP(ada.seed).byte_secret())
     rows = await owner.fetch("select * from totp_seed")
     assert [row for row in rows if scanner.found(b" ".join(map(_bytes, row.values())))] == []
-    sealed = await owner.fetchval("select sealed from totp_seed where user_id = $1", UUID(ada.id))
+    sealed = await owner.fetchval("select encrypted from totp_seed where user_id = $1", UUID(ada.id))
     with pytest.raises(InvalidTag):  # not under the key itself, which is for signing keys
         AESGCM(settings.key_encryption_key).decrypt(sealed[:12], sealed[12:], UUID(ada.id).bytes)
     eve = await person(ada.admin)
     await eve.enrolled()
-    await owner.execute("update totp_seed set sealed = $2 where user_id = $1", UUID(eve.id), sealed)
+    await owner.execute("update totp_seed set encrypted = $2 where user_id = $1", UUID(eve.id), sealed)
     assert (await eve.asks(otp=ada.code()).get("/v1/users/self")).problem == "credentials-refused"
 
 

@@ -80,7 +80,7 @@ async def test_a_bearer_ends_on_its_second(database: Database, tmp_path: Path) -
 
 async def test_private_keys_are_nowhere_but_encrypted(admin: Caller, owner: Connection, settings: Settings) -> None:
     assert (await admin.post("/v1/exchange")).status == 200
-    rows = await owner.fetch("select sealed from private_key")
+    rows = await owner.fetch("select encrypted from private_key")
     (kid,) = [key["kid"] for key in (await admin.get("/.well-known/jwks.json")).json["keys"]]
     scanner = Scanner()
     for row in rows:

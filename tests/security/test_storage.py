@@ -29,7 +29,7 @@ async def test_a_secret_is_kept_as_an_hmac_and_a_password_as_argon2id(
 
 async def test_a_dump_and_a_guess_confirm_nothing(admin: Caller, owner: Connection, settings: Settings) -> None:
     plain = (await admin.issue())["secret"]
-    tables = ("secret", "token", "idempotency", "subject", "private_key")
+    tables = ("secret", "token", "idempotency_key", "subject", "private_key")
     rows = [row for table in tables for row in await owner.fetch(f"select * from {table}")]
     cells = {value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row.values()}
     guesses = [part.encode() for part in (plain, plain[12:], plain[12:-6])]

@@ -163,7 +163,7 @@ async def test_idempotency_replies_are_forgotten(database: Database, valkey: Val
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         """
-        insert into idempotency (account_id, key_digest, body_digest, reply, holds_secret, at)
+        insert into idempotency_key (account_id, key_digest, body_digest, reply, holds_secret, at)
         select $1, name::bytea, 'b', 'r', holds_secret, clock_timestamp() - age::interval
           from (values ('new secret', true, '9 min'), ('old secret', true, '11 min'),
                        ('new', false, '23 h'), ('old', false, '25 h')) as x(name, holds_secret, age)""",
@@ -171,7 +171,7 @@ async def test_idempotency_replies_are_forgotten(database: Database, valkey: Val
     )
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
         worker.wait_until_said("forgot")
-    left = await owner.fetch("select key_digest, reply from idempotency order by key_digest")
+    left = await owner.fetch("select key_digest, reply from idempotency_key order by key_digest")
     await owner.close()
     assert [tuple(row) for row in left] == [(b"new", b"r"), (b"new secret", b"r"), (b"old secret", None)]
 
@@ -195,7 +195,7 @@ async def test_what_cannot_be_forgotten_keeps_nothing_else(database: Database, v
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(
         """
-        insert into idempotency (account_id, key_digest, body_digest, at)
+        insert into idempotency_key (account_id, key_digest, body_digest, at)
         select $1, 'old', 'b', now() - interval '25 h'""",
         ACCOUNT,
     )
@@ -211,7 +211,7 @@ async def test_what_cannot_be_forgotten_keeps_nothing_else(database: Database, v
         (postponed,) = [line for line in worker.lines if line["event"] == "forgetting_postponed"]
         assert postponed["replies"] == "InsufficientPrivilegeError"
     assert await owner.fetchval("select count(*) from attempt") == 0
-    assert await owner.fetchval("select count(*) from idempotency") == 1
+    assert await owner.fetchval("select count(*) from idempotency_key") == 1
     await owner.close()
 
 

@@ -121,7 +121,7 @@ async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring
         stored = await stored_ring(connection)
     finally:
         await connection.close()
-    for kid, sealed in stored.sealed.items() if stored else ():
+    for kid, sealed in stored.encrypted.items() if stored else ():
         sealing.opened(kid, sealed)  # else a key would be added that no process can open beside the others
     ring = stored.ring if stored else None
     if asked is None:

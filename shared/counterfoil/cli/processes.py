@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, remark, settings
+from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, settings
 from counterfoil.cli.output import say
 from counterfoil.core.refusals import Misconfigured
 
@@ -22,7 +22,7 @@ def migrate() -> None:
     told = settings("migrate")
     try:
         with database_at_hand():
-            names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url), tell=remark))
+            names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url)))
     except (EditedMigration, DatabaseAhead, TableHeld, UnknownRole) as error:
         raise ended(REFUSED, str(error)) from None
     say("".join(f"applied {name}\n" for name in names) or "nothing to apply\n")

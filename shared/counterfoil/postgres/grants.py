@@ -21,7 +21,7 @@ PRIVILEGES = {
     "private_key": "select, insert, update, delete",
     "totp_seed": "select, insert, update, delete",
     "recovery_code": "select, insert, delete",
-    "idempotency": "select, insert, update, delete",
+    "idempotency_key": "select, insert, update, delete",
     "attempt": "select, insert, update, delete",
     "number_counter": "select, insert, update",
     "bulk_revocation_part": "select, insert, update, delete",

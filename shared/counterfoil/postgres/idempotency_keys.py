@@ -32,7 +32,7 @@ async def claim(connection: Connection, claims: Sequence[tuple[UUID, bytes, byte
     ordered = sorted(claims)
     won = await connection.fetch(
         """
-        insert into idempotency (account_id, key_digest, body_digest)
+        insert into idempotency_key (account_id, key_digest, body_digest)
         select account_id, key_digest, body_digest
           from unnest($1::uuid[], $2::bytea[], $3::bytea[]) as c(account_id, key_digest, body_digest)
             on conflict (account_id, key_digest) do nothing
@@ -53,7 +53,7 @@ async def answered(
     accounts, digests, lasts, replaced = zip(*claims, strict=True)
     await connection.execute(
         """
-        delete from idempotency i
+        delete from idempotency_key i
          using unnest($1::uuid[], $2::bytea[], $3::interval[], $4::bytea[])
             as k(account_id, key_digest, lasts, replaced)
          where (i.account_id, i.key_digest) = (k.account_id, k.key_digest)
@@ -65,7 +65,7 @@ async def answered(
         select i.account_id, i.key_digest, i.body_digest, i.token_id, i.at,
                case when not i.holds_secret or i.at >= clock_timestamp() - $3::interval then i.reply end as reply
           from unnest($1::uuid[], $2::bytea[]) as k(account_id, key_digest)
-          join idempotency i on (i.account_id, i.key_digest) = (k.account_id, k.key_digest)""",
+          join idempotency_key i on (i.account_id, i.key_digest) = (k.account_id, k.key_digest)""",
         accounts, digests, SECRETS_LAST,
     )  # fmt: skip
     return {
@@ -83,7 +83,7 @@ async def settle(
     if answers:
         await connection.execute(
             """
-            update idempotency i
+            update idempotency_key i
                set token_id = a.token_id, reply = a.reply, holds_secret = a.holds_secret
               from unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::bytea[], $5::boolean[])
                 as a(account_id, key_digest, token_id, reply, holds_secret)
@@ -93,7 +93,7 @@ async def settle(
     if released:
         await connection.execute(
             """
-            delete from idempotency i
+            delete from idempotency_key i
              using unnest($1::uuid[], $2::bytea[]) as k(account_id, key_digest)
              where (i.account_id, i.key_digest) = (k.account_id, k.key_digest)""",
             *zip(*released, strict=True),
@@ -105,10 +105,10 @@ async def forget_secrets(pool: Pool) -> int:
     return await in_batches(
         pool,
         f"""
-        update idempotency
+        update idempotency_key
            set reply = null
          where ctid = any(array(select i.ctid
-                                  from idempotency i
+                                  from idempotency_key i
                                  where i.holds_secret
                                    and i.reply is not null
                                    and i.at < statement_timestamp() - $1::interval
@@ -123,9 +123,9 @@ async def forget(pool: Pool) -> int:
     return await in_batches(
         pool,
         f"""
-        delete from idempotency
+        delete from idempotency_key
          where ctid = any(array(select i.ctid
-                                  from idempotency i
+                                  from idempotency_key i
                                  where i.at < statement_timestamp() - $1::interval
                                  limit {BATCH:d}
                                    for update skip locked))""",

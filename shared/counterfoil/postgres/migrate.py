@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 import counterfoil
-from counterfoil.postgres import email_keys, grants
+from counterfoil.postgres import grants
 from counterfoil.postgres.session import backend_of, open_session
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -74,7 +74,7 @@ def read_migrations(directory: Path) -> list[Migration]:
     found = []
     for path in sorted(directory.glob("*.sql")):
         if not (match := _NAME.fullmatch(path.name)):
-            raise ValueError(f"{path.name} is not named NNNN_name.sql, such as 0001_ledger.sql")
+            raise ValueError(f"{path.name} is not named NNNN_name.sql, such as 0001_events.sql")
         found.append(Migration(number=int(match[1]), name=path.name, sql=path.read_text(encoding="utf-8")))
     # A gap is none of our business: a file that got lost is missed by each database that has applied it.
     if len({each.number for each in found}) != len(found):
@@ -87,11 +87,9 @@ async def migrate(
     *,
     app_role: str | None,
     migrations: Sequence[Migration] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Apply what is missing, grant the application's role its rights, and return the names applied.
 
-    What somebody has to see to, such as two users with one e-mail address, is passed to `tell`.
     Several processes may migrate at once: one works, the others wait and find nothing to do. Who uses a table that has
     to change is waited for, without stopping everybody else. Raises TableHeld after two minutes.
     """
@@ -104,19 +102,11 @@ async def migrate(
         missing = await _missing(connection, known_migrations() if migrations is None else migrations)
         for each in missing:
             await _in_gaps(connection, owner_url, each.name, partial(_apply, connection, each))
-        complaints: list[str] = []
-        await _in_gaps(connection, owner_url, "keys of e-mail addresses", partial(_fill_keys, connection, complaints))
         if app_role is not None:
             await _in_gaps(connection, owner_url, "granting rights", lambda: grants.grant(connection, role=app_role))
     finally:
         await connection.close()  # which also lets go of the lock
-    for complaint in complaints:
-        tell(complaint)
     return [each.name for each in missing]
-
-
-async def _fill_keys(connection: asyncpg.Connection, complaints: list[str]) -> None:
-    complaints[:] = await email_keys.fill(connection)
 
 
 async def _missing(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[Migration]:

@@ -17,18 +17,18 @@ _CONFIRMED_WITHIN: Final = "1 hour"
 class Seed(msgspec.Struct, frozen=True):
     """An encrypted seed, and the step (30 seconds each since 1970) that it is now by the database's clock."""
 
-    sealed: bytes
+    encrypted: bytes
     step: int
 
 
-async def begin(pool: Pool, account: UUID, user: UUID, sealed: bytes) -> None:
+async def begin(pool: Pool, account: UUID, user: UUID, encrypted: bytes) -> None:
     """Keep a seed that waits to be confirmed, in place of an earlier one."""
     await pool.execute(
         """
-        insert into totp_seed (account_id, user_id, enrolled, sealed, last_step) values ($1, $2, false, $3, 0)
+        insert into totp_seed (account_id, user_id, enrolled, encrypted, last_step) values ($1, $2, false, $3, 0)
             on conflict (account_id, user_id, enrolled) do update
-           set sealed = excluded.sealed, last_step = 0, made_at = clock_timestamp()""",
-        account, user, sealed,
+           set encrypted = excluded.encrypted, last_step = 0, made_at = clock_timestamp()""",
+        account, user, encrypted,
     )  # fmt: skip
 
 
@@ -36,13 +36,13 @@ async def seed_of(pool: Pool, account: UUID, user: UUID, *, enrolled: bool) -> S
     """Return the seed that is good, or the one that waits to be confirmed, which it does for an hour."""
     row = await pool.fetchrow(
         f"""
-        select sealed, floor(extract(epoch from clock_timestamp()) / 30)::bigint as step
+        select encrypted, floor(extract(epoch from clock_timestamp()) / 30)::bigint as step
           from totp_seed
          where (account_id, user_id, enrolled) = ($1, $2, $3)
            and (enrolled or made_at > clock_timestamp() - interval '{_CONFIRMED_WITHIN}')""",
         account, user, enrolled,
     )  # fmt: skip
-    return None if row is None else Seed(row["sealed"], row["step"])
+    return None if row is None else Seed(row["encrypted"], row["step"])
 
 
 async def accept(pool: Pool, account: UUID, user: UUID, step: int, *, enrolled: bool) -> bool:
@@ -69,16 +69,16 @@ async def place_of(pool: Pool, account: UUID, user: UUID, digests: Sequence[byte
     return None if row is None else (row["place"], row["digest"])
 
 
-async def enrol(connection: Connection, account: UUID, user: UUID, sealed: bytes, last_step: int) -> None:
+async def enrol(connection: Connection, account: UUID, user: UUID, encrypted: bytes, last_step: int) -> None:
     """Make this the seed that is good, in place of all others."""
     await connection.execute(
         """
           with gone as (
                delete from totp_seed where (account_id, user_id) = ($1, $2) and not enrolled)
-        insert into totp_seed (account_id, user_id, enrolled, sealed, last_step) values ($1, $2, true, $3, $4)
+        insert into totp_seed (account_id, user_id, enrolled, encrypted, last_step) values ($1, $2, true, $3, $4)
             on conflict (account_id, user_id, enrolled) do update
-           set sealed = excluded.sealed, last_step = excluded.last_step, made_at = clock_timestamp()""",
-        account, user, sealed, last_step,
+           set encrypted = excluded.encrypted, last_step = excluded.last_step, made_at = clock_timestamp()""",
+        account, user, encrypted, last_step,
     )  # fmt: skip
 
 

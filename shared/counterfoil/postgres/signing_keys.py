@@ -22,7 +22,7 @@ class StoredRing(msgspec.Struct, frozen=True):
     """The keys, and of those that sign or will the encrypted private parts."""
 
     ring: Ring
-    sealed: Mapping[str, bytes]
+    encrypted: Mapping[str, bytes]
 
     def __repr__(self) -> str:
         return f"StoredRing(version={self.ring.version})"
@@ -33,7 +33,7 @@ async def stored_ring(connection: Connection | Pool) -> StoredRing | None:
     # In one statement: a private part goes in the very transaction in which its key retires.
     rows = await connection.fetch(
         f"""
-        select {listed("s")}, k.kid, k.sealed
+        select {listed("s")}, k.kid, k.encrypted
           from subject s
           left join private_key k on k.account_id = s.account_id
          where (s.account_id, s.subject_id) = ($1, $2)""",
@@ -42,13 +42,13 @@ async def stored_ring(connection: Connection | Pool) -> StoredRing | None:
     ring = state_of(rows[0]) if rows else None
     if not isinstance(ring, Ring):
         return None
-    return StoredRing(ring, {row["kid"]: row["sealed"] for row in rows if row["kid"] is not None})
+    return StoredRing(ring, {row["kid"]: row["encrypted"] for row in rows if row["kid"] is not None})
 
 
 async def keep(connection: Connection, account: UUID, key: NewKey) -> None:
     """Keep the private part of a key that will sign."""
     await connection.execute(
-        "insert into private_key (account_id, kid, sealed) values ($1, $2, $3)", account, key.kid, key.sealed_private
+        "insert into private_key (account_id, kid, encrypted) values ($1, $2, $3)", account, key.kid, key.sealed_private
     )
 
 

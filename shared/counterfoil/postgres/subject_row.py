@@ -92,8 +92,7 @@ async def holders(connection: Connection, wanted: Sequence[tuple[UUID, str]]) ->
           join subject s
             on s.account_id = w.account_id
            and s.kind = 'user'
-           and (s.email_key = w.email_key or lower(s.name) = lower(w.email))
-         where s.name is not null""",
+           and s.email_key = w.email_key""",
         *zip(*((account, email, emails.key(email)) for account, email in wanted), strict=True),
     )
     found: dict[UUID, dict[str, frozenset[UUID]]] = {}
@@ -125,8 +124,7 @@ async def save(connection: Connection, rows: Iterable[tuple[str, SubjectState, b
            set name = excluded.name, status = excluded.status, details = excluded.details,
                updated_at = excluded.updated_at, revision = excluded.revision, version = excluded.version,
                at = excluded.at, leaf = excluded.leaf,
-               email_key = case when subject.name is not distinct from excluded.name
-                                then subject.email_key else excluded.email_key end""",
+               email_key = excluded.email_key""",
         *zip(*(_cells(kind, state, leaf) for kind, state, leaf in rows), strict=True),
     )
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from counterfoil.core import emails, glob, text
+from counterfoil.core import emails, glob
 from counterfoil.core.principal import NIL
 from counterfoil.core.subjects.account import Policy
 from counterfoil.core.subjects.user import User
@@ -32,10 +29,6 @@ _FIRST: Final = """
          order by created_at, subject_id
          limit 1"""
 
-# Two ways to a row: its key, and for rows that an older process wrote, or that have none, its name.
-_NAMED_SO: Final = "(s.email_key = $2 or lower(s.name) in (lower($3), lower($4)))"
-_SPELT: Final = "lower(s.name) = lower($3) as spelt, s.email_key is not null as keyed"
-
 
 class KnownUser(msgspec.Struct, frozen=True):
     """A user, their account's policy, and the hash of their password: argon2id's own text."""
@@ -53,50 +46,33 @@ async def user_by_email(pool: Pool, account: UUID, email: str) -> tuple[UUID, Kn
 
     One statement, whichever of them is missing: time does not tell which.
     """
-    rows = await pool.fetch(
+    row = await pool.fetchrow(
         f"""
-        select a.details as account_details, p.hash, {_SPELT}, {listed("s")}
+        select a.details as account_details, p.hash, {listed("s")}
           from subject a
           left join (subject s join password p on (p.account_id, p.user_id) = (s.account_id, s.subject_id))
-            on s.account_id = $1 and s.kind = 'user' and {_NAMED_SO}
+            on s.account_id = $1 and s.kind = 'user' and s.email_key = $2
          where (a.account_id, a.subject_id) = ($1, $1)""",
-        account, *_spellings(email),
+        account, emails.key(email),
     )  # fmt: skip
-    if not rows:
+    if row is None:
         return NIL, None
-    row = _meant(rows, email)
-    return account, None if row is None else _known(row)
+    return account, None if row["kind"] is None else _known(row)
 
 
 async def users_by_email(pool: Pool, email: str) -> list[KnownUser]:
     """Return the users of all accounts who have this e-mail address, in whatever spelling and status."""
     rows = await pool.fetch(
         f"""
-        select a.details as account_details, p.hash, {_SPELT}, {listed("s")}
+        select a.details as account_details, p.hash, {listed("s")}
           from subject s
           join password p on (p.account_id, p.user_id) = (s.account_id, s.subject_id)
           join subject a on (a.account_id, a.subject_id) = (s.account_id, s.account_id)
-         where s.kind = 'user' and {_NAMED_SO} and $1::uuid is null
+         where s.kind = 'user' and s.email_key = $1
          order by s.account_id""",
-        None, *_spellings(email),
-    )  # fmt: skip
-    by_account = (list(group) for _, group in groupby(rows, key=itemgetter("account_id")))
-    return [_known(row) for group in by_account if (row := _meant(group, email)) is not None]
-
-
-def _spellings(email: str) -> tuple[bytes, str, str]:
-    plain = email.replace("\0", "")
-    return emails.key(email), plain, text.normal(plain)
-
-
-def _meant(rows: Iterable[asyncpg.Record], email: str) -> asyncpg.Record | None:
-    """Return the one of these rows whose address this is; of two who have it, who has it in this very spelling.
-
-    Rows are only candidates: an older process may have changed a name, and not its key.
-    """
-    form = emails.canonical(email)
-    found = [row for row in rows if row["name"] is not None and emails.canonical(row["name"]) == form]
-    return min(found, key=lambda row: (not row["spelt"], not row["keyed"]), default=None)
+        emails.key(email),
+    )
+    return [_known(row) for row in rows]
 
 
 def _known(row: asyncpg.Record) -> KnownUser:
@@ -156,30 +132,12 @@ async def users_of(
 @repeated
 async def one_user(pool: Pool, account: UUID, named: UUID | int | str) -> User | None:
     """Return one user of this account, by their id, their number or their e-mail address, in whatever spelling."""
-    if isinstance(named, str):
-        return await _one_so(pool, account, named)
-    condition = "s.subject_id = $2" if isinstance(named, UUID) else "s.number = $2"
+    key: UUID | int | bytes = emails.key(named) if isinstance(named, str) else named
+    condition = {UUID: "s.subject_id = $2", int: "s.number = $2", bytes: "s.email_key = $2"}[type(key)]
     async with tenant(pool, account) as connection:
         row = await connection.fetchrow(
             f"select {listed('s')} from subject s where s.account_id = $1 and s.kind = 'user' and {condition}",
-            account, named,
+            account, key,
         )  # fmt: skip
-    return _user(row)
-
-
-@repeated
-async def _one_so(pool: Pool, account: UUID, email: str) -> User | None:
-    async with tenant(pool, account) as connection:
-        rows = await connection.fetch(
-            f"""
-            select {_SPELT}, {listed("s")}
-              from subject s
-             where s.account_id = $1 and s.kind = 'user' and {_NAMED_SO}""",
-            account, *_spellings(email),
-        )  # fmt: skip
-    return _user(_meant(rows, email))
-
-
-def _user(row: asyncpg.Record | None) -> User | None:
     user = None if row is None else state_of(row)
     return user if isinstance(user, User) else None

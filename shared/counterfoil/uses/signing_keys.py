@@ -144,7 +144,7 @@ class Keys:
         return stored
 
     def _opened(self, stored: StoredRing) -> KeyRing:
-        private = {kid: self._sealing.opened(kid, sealed) for kid, sealed in stored.sealed.items()}
+        private = {kid: self._sealing.opened(kid, sealed) for kid, sealed in stored.encrypted.items()}
         active = stored.ring.first("active")
         if active is None:
             raise TypeError("one key signs")

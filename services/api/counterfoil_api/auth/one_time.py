@@ -57,7 +57,7 @@ class OneTimeCodes:
             raise BadCode(field="code")
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         command = EnrolTotp(
-            account=user.account, id=user.id, by=asker, sealed_seed=seed.sealed, last_step=step,
+            account=user.account, id=user.id, by=asker, sealed_seed=seed.encrypted, last_step=step,
             recovery_digests=tuple(self._digests(user, _plain(code))[0] for code in codes),
             pepper_id=self._peppers.signing,
         )  # fmt: skip
@@ -90,7 +90,7 @@ class OneTimeCodes:
         return True
 
     def _step_of(self, user: User, seed: sql.Seed, code: str) -> int | None:
-        nonce, sealed = seed.sealed[:_NONCE_LENGTH], seed.sealed[_NONCE_LENGTH:]
+        nonce, sealed = seed.encrypted[:_NONCE_LENGTH], seed.encrypted[_NONCE_LENGTH:]
         try:
             totp = TOTP(self._cipher.decrypt(nonce, sealed, _bound(user)).decode())
         except InvalidTag:

@@ -32,5 +32,5 @@ async def refuse_wrong_keys(settings: Settings) -> None:
     except (*LOST, asyncpg.PostgresError, Unavailable):
         return
     sealing = Sealing(settings.key_encryption_key)
-    for kid, sealed in stored.sealed.items() if stored else ():
+    for kid, sealed in stored.encrypted.items() if stored else ():
         sealing.opened(kid, sealed)

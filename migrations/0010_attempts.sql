@@ -1,4 +1,4 @@
--- What was tried in vain: counted by the minute, so that whoever tries a million times writes a few rows.
+-- Refused attempts are counted by the minute: a million of them write a few rows.
 
 create table attempt (
     account_id uuid not null,
@@ -12,6 +12,6 @@ create table attempt (
     constraint kinds_are_short check (octet_length(kind) between 1 and 40),
     constraint networks_are_short check (octet_length(network) <= 50)
 ) with (fillfactor = 70);
-comment on table attempt is 'Counted in memory and added here once a second. subject_id is the token or user, nil where there were many or none; network is that of the latest, truncated; what belongs to no account stands under the nil account.';
+comment on table attempt is 'Each process counts them in memory and adds them here once a second. subject_id is the token or user, nil for many or none. network is that of the last attempt, truncated. Attempts outside of any account have the nil account.';
 
 create index attempt_by_age on attempt (minute);
