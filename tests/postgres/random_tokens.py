@@ -75,7 +75,7 @@ def fits(token: Token, wanted: Filter) -> bool:
         [
             wanted.name is None or matches(token.name, wanted.name),
             wanted.status is None or status_at(token, NOW) == wanted.status,
-            wanted.status is None or token.status in wanted.status,
+            wanted.stored_status is None or token.status in wanted.stored_status,
             wanted.sessions in (None, token.dialect == "vendor.session"),
             wanted.search is None or (token.name is not None and wanted.search.lower() in token.name.lower()),
             wanted.numbers is None or token.number in wanted.numbers,
