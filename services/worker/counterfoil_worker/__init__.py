@@ -1,1 +1,1 @@
-"""What happens by itself: dramatiq workers that Redis wakes and Postgres tells what is due."""
+"""Dramatiq workers: Redis wakes them, and they find in Postgres what is due."""

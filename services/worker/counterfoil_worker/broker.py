@@ -1,4 +1,4 @@
-"""The way wake-up calls travel: dramatiq over Redis, tuned for messages that may be lost, doubled or late."""
+"""Sends wake-up calls with dramatiq over Redis, tuned for messages that may be lost, doubled or late."""
 
 import logging
 import time
@@ -14,20 +14,20 @@ QUEUE: Final = "counterfoil"
 _CONNECT_SECONDS: Final = 2
 _ANSWER_SECONDS: Final = 2
 _HEARTBEAT_MS: Final = 15_000
-"""After so long a silence a worker counts as gone, and what it held is delivered again."""
+"""After so long without a heartbeat a worker counts as dead, and its messages are delivered again."""
 _MAINTENANCE_PER_MILLION: Final = 100_000
 _DEAD_MS: Final = 3_600_000
-"""A call that nobody answered is kept for an hour, for those who look; a later call has done its work."""
+"""A call that no worker answered is kept for an hour, for operators; a later call has done its work."""
 _LONGEST_MS: Final = 600_000
 
 
 def broker_of(redis_url: str) -> RedisBroker:
-    """Return a broker that has not yet spoken to Redis."""
+    """Return a broker that is not yet connected to Redis."""
     client = redis.Redis.from_url(
         redis_url,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 1),  # one retry for a connection that went stale; the next tick is the real one
+        retry=Retry(NoBackoff(), 1),  # one retry for a stale connection; the next call is the real retry
     )
     for consumer in (QUEUE, f"{QUEUE}.DQ"):
         logging.getLogger(f"dramatiq.worker.ConsumerThread({consumer})").addFilter(OncePerMinute())
@@ -44,18 +44,18 @@ def broker_of(redis_url: str) -> RedisBroker:
 
 
 class OncePerMinute(logging.Filter):
-    """Lets a complaint through once a minute: a consumer repeats its own every three seconds."""
+    """Passes one warning a minute: a consumer repeats the same one every three seconds."""
 
     _again_at: float = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether this record is told."""
+        """Say whether this record is logged."""
         if record.levelno < logging.WARNING:
             return record.levelno < logging.INFO  # "restarting consumer" says nothing new
         if time.monotonic() < self._again_at:
             return False
         self._again_at = time.monotonic() + 60
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, redis.RedisError):  # a Redis that hangs is not worth a traceback
+        if isinstance(error, redis.RedisError):  # a Redis that hangs needs no traceback
             record.msg, record.args, record.exc_info = f"{record.msg} {error}", (), None
         return True

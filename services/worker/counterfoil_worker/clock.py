@@ -1,7 +1,7 @@
-"""The clock: one leader among all worker processes makes the wake-up calls, each at its interval.
+"""Makes the wake-up calls at their intervals, in one leader among all worker processes.
 
-A call lost is made up for by the next, and a call doubled finds nothing to do. While Redis cannot carry calls, the
-leader does the work itself: losing Redis costs the other workers' help, and nothing else.
+The next call replaces a lost one, and a doubled call finds nothing to do. While Redis is away, the leader does the work
+itself: the loss of Redis costs the help of the other workers, and nothing else.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _BEAT_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One kind of wake-up call: `send` makes it, `work` is what it is about."""
+    """One kind of wake-up call: `send` makes it, `work` does its work here."""
 
     name: str
     every_seconds: float
@@ -30,7 +30,7 @@ class Call:
 
 
 class Clock:
-    """Makes the calls for as long as this process leads."""
+    """Makes the calls while this process leads."""
 
     def __init__(self, url: str, calls: Sequence[Call]) -> None:
         self._url = url
@@ -42,7 +42,7 @@ class Clock:
         self._working: set[asyncio.Task[object]] = set()
 
     async def run(self) -> None:
-        """Run until cancelled; work that was begun here is finished first."""
+        """Run until cancelled; work that was begun here finishes first."""
         try:
             async with Lead(self._url, "clock") as lead:
                 while True:
@@ -57,7 +57,7 @@ class Clock:
         now = asyncio.get_running_loop().time()
         due = [call for call in self._calls if now >= self._next[call.name]]
         self._next |= {call.name: now + call.every_seconds for call in due}
-        # Side by side: a Redis that does not answer must not cost us the lead as well.
+        # Concurrently: a Redis that does not answer must not cost this process the lead as well.
         await asyncio.gather(*(self._make(call) for call in due))
 
     async def _make(self, call: Call) -> None:
@@ -70,12 +70,12 @@ class Clock:
             self._note_redis(None)
 
     def _begin(self, call: Call) -> None:
-        """Do the work here, beside the clock, which has to keep its lead meanwhile."""
+        """Do the work in a task of its own: meanwhile the clock keeps the lead."""
 
         async def work() -> None:
             try:
                 await call.work()
-            except Exception:  # the edge of this work, as dramatiq is of its own
+            except Exception:  # nothing above this task would log it
                 log.exception("work_failed", call=call.name)
 
         task: asyncio.Task[object] = asyncio.create_task(work())

@@ -1,6 +1,6 @@
-"""Uses that are limited in number: each is counted in the database before it is accepted.
+"""Counts the uses of tokens with a limited number of uses, in the database and before each is accepted.
 
-So a crash may lose a use and never gives one too many, however many processes there are. Uses that arrive together
+So a crash may lose a use and never grants one too many, however many processes there are. Uses that arrive together
 share a statement.
 """
 
@@ -31,7 +31,7 @@ class CountedUses:
         self._gather: Gather[_Use, bool] = Gather(self._take)
 
     async def count(self, account: UUID, token: UUID, limits: Limits) -> None:
-        """Count one use of a token, or raise UsesExhausted; without a limit nothing is asked."""
+        """Count one use of a token, or raise UsesExhausted; without a limit there is no query."""
         if limits.max_uses is not None and not await self._granted(account, token, limits.max_uses):
             raise UsesExhausted
         quota = limits.quota
@@ -44,7 +44,7 @@ class CountedUses:
         return bool(await self._gather.get((account, subject, most, next(self._uses))))
 
     async def _take(self, uses: list[_Use]) -> dict[_Use, bool]:
-        """Count each subject's uses at once, against the smallest number that any of them was told of."""
+        """Count the uses of each subject together, against the lowest limit among them."""
         wanted = Counter((account, subject) for account, subject, _, _ in uses)
         most: dict[sql.Limited, int] = {}
         for account, subject, number, _ in uses:

@@ -1,4 +1,4 @@
-"""Followers of the log: work that every event leads to, once and in order. The one way in which a job reads the log.
+"""Calls followers of the log with every event, once and in order. Jobs read the log in no other way.
 
 A batch of events and the position after it are committed in one transaction, so a crash repeats the whole batch or
 nothing. What a follower does beyond this transaction, such as sending something, it may do again.

@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class Repeating:
-    """Calls `work` every `seconds` from `start` until `stop`, which waits for a call that is under way.
+    """Calls `work` at once and every `seconds`, from `start` until `stop`, which waits for a call that is under way.
 
     The work is never cancelled: a write that is cut off may have happened, and would be repeated. A failure is logged
     under the name `complaint`, and the next call tries again.
@@ -26,7 +26,7 @@ class Repeating:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin on the running event loop, with a pause."""
+        """Begin on the running event loop."""
         self._task = asyncio.create_task(self._until_stopped())
 
     async def stop(self) -> None:
@@ -36,12 +36,16 @@ class Repeating:
             await self._task
 
     async def _until_stopped(self) -> None:
+        await self._call()
         stopping = False
         while not stopping:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._seconds)
             stopping = self._stopping.is_set()
-            try:
-                await self._work()
-            except Exception as error:  # noqa: BLE001 - the next call tries again
-                log.warning(self._complaint, error=type(error).__name__)
+            await self._call()
+
+    async def _call(self) -> None:
+        try:
+            await self._work()
+        except Exception as error:  # noqa: BLE001 - the next call tries again
+            log.warning(self._complaint, error=type(error).__name__)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import chain, count
 from typing import Final
@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from counterfoil.postgres.gather import Gather
+from counterfoil.uses.repeating import Repeating
 from counterfoil_api.limits.counting import NOTE, Cells, Step, milliseconds
 from counterfoil_api.metrics import LIMITS_SHARED
 
@@ -54,17 +55,15 @@ class Counters:
                 self._lost(error)
         return step.here(self._cells, key, args, milliseconds())
 
-    async def watch(self) -> None:
-        """Check every second whether Valkey counts; no request waits for this."""
-        while self._valkey is not None:
-            try:
-                # A step and no ping: a Valkey whose memory is full answers pings.
-                await self._fetch([(0, NOTE, f"{PREFIX}watched", (_PAUSE_SECONDS * 10_000,))])
-            except _LOST as error:
-                self._lost(error)
-            else:
-                self._found()
-            await asyncio.sleep(_PAUSE_SECONDS)
+    async def look(self) -> None:
+        """Check whether Valkey counts; no request waits for this."""
+        try:
+            # A step and no ping: a Valkey whose memory is full answers pings.
+            await self._fetch([(0, NOTE, f"{PREFIX}watched", (_PAUSE_SECONDS * 10_000,))])
+        except _LOST as error:
+            self._lost(error)
+        else:
+            self._found()
 
     async def _fetch(self, asks: list[Ask]) -> dict[Ask, list[int]]:
         """Run steps in Valkey, with a generous timeout: giving up a busy Valkey would reset every count."""
@@ -79,7 +78,7 @@ class Counters:
         raise TimeoutError
 
     async def _asked(self, asks: list[Ask]) -> dict[Ask, list[int]]:
-        assert self._valkey is not None  # noqa: S101 - `do` and `watch` call only then
+        assert self._valkey is not None  # noqa: S101 - `do` and `look` call only then
         alike: dict[tuple[Step, int], list[Ask]] = {}
         for ask in asks:
             alike.setdefault((ask[1], len(ask[3])), []).append(ask)
@@ -137,11 +136,10 @@ async def open_counters(url: str) -> AsyncIterator[Counters]:
         retry=Retry(NoBackoff(), 1),  # for a stale connection
     )
     counters = Counters(valkey)
-    watching = asyncio.create_task(counters.watch())
+    watching = Repeating(counters.look, seconds=_PAUSE_SECONDS, complaint="limits_not_watched")
+    watching.start()
     try:
         yield counters
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await watching.stop()
         await valkey.aclose()
