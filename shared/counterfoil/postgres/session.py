@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final, TypeAlias
 
 import asyncpg
 
 from counterfoil.core.refusals import Misconfigured
 from counterfoil.postgres.schema_changes import SteadyConnection
 
-if TYPE_CHECKING:
-    from counterfoil.postgres.connection import Connection
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 PATIENCE_SECONDS: Final = 5.0
 """How long it may take to connect, and how long a pooler may take to find a second session for us."""
