@@ -9,7 +9,8 @@ import pytest
 from counterfoil.core.imported_secrets import by_value
 from counterfoil.core.principal import NIL, Actor, Owner, Principal
 from counterfoil.core.secret import HEX, Peppers, SecretShape
-from counterfoil.uses.issue import Wish, creation, fresh_secret
+from counterfoil.core.trust import Trust
+from counterfoil.uses.issue import Wish, creation, fresh_secret, issue
 
 ASKER = Principal(actor=Actor("system", NIL), account=UUID(int=7), scopes=("*",))
 PEPPERS = Peppers({1: b"p" * 32})
@@ -23,13 +24,12 @@ def test_a_command_has_all_that_is_wished_for() -> None:
         networks=("192.0.2.0/24",), rate_limit="60/1m", lifetime="90d", expires_at=datetime(2030, 1, 1, tzinfo=UTC),
         may_have_expired=True, cloned_from=UUID(int=3), dialect="acme", shape=SHAPE,
     )  # fmt: skip
-    secret = fresh_secret(wish.owner, wish.shape)
-    command = creation(
-        wish, ASKER, PEPPERS, token_id=UUID(int=1), secret=secret, number=4, thresholds=(7,), undescribed=("x",)
-    )
+    command, secret = issue(wish, ASKER, PEPPERS, number=4, thresholds=(7,), undescribed=("x",))
     for name in {each.name for each in fields(Wish)} - {"shape"}:
         assert getattr(command, name) == getattr(wish, name), name
-    assert (command.account, command.by, command.token_id) == (ASKER.account, ASKER, UUID(int=1))
+    assert (command.account, command.by) == (ASKER.account, ASKER)
+    assert secret is not None
+    assert secret.plain.startswith("acme_")
     assert (command.number, command.thresholds, command.undescribed, command.imported_digests) == (4, (7,), ("x",), ())
     assert command.secret == PEPPERS.minted(secret)
 
@@ -49,3 +49,10 @@ def test_a_secret_has_the_form_that_is_wished_for(shape: SecretShape | None, pre
     assert first.startswith(prefix)
     assert second.startswith(prefix)
     assert first != second
+
+
+def test_each_token_has_an_id_of_its_own_and_one_with_a_trust_no_secret() -> None:
+    trust = Trust(issuer="https://ci.example", audience="tokens", claims={"sub": ("a",)})
+    (first, none), (second, _) = (issue(Wish(name="ci", owner=OWNER, trust=trust), ASKER, PEPPERS) for _ in range(2))
+    assert first.token_id != second.token_id
+    assert (none, first.secret, first.trust) == (None, None, trust)

@@ -1,7 +1,7 @@
-"""One of each thing that vendors' clients take for granted, for the account of a first run.
+"""One example of everything that vendors' clients expect, for the first account of an installation.
 
-A user who is no administrator, with a token; an application and a zone; and Virtuozzo's templates. An application or a
-zone is there once a token ever belonged to it: each gets one that is revoked in the same transaction.
+These are a user who is no administrator, with a token; an application and a zone; and Virtuozzo's templates. An
+application or a zone exists once a token has belonged to it, so each gets one that is revoked in the same transaction.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from counterfoil.core.subjects.token.state import FOUNDING
 from counterfoil.core.subjects.user import held, owner_of
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.uses.credentials_file import FIRST, WithExamples
-from counterfoil.uses.issue import Wish, creation, fresh_secret
+from counterfoil.uses.issue import Wish, creation, issue
 
 PASSWORD_BYTES: Final = 18
 GIVEN: Final = ("losant.application.*", "virtuozzo.*")
-"""What the member may pass on to tokens through vendors' APIs; it has power over nothing in the ledger itself."""
+"""Scopes that the member can give to tokens through vendors' APIs; they allow nothing in the ledger itself."""
 TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
     "Extended Access": ("virtuozzo.*",),
     "IDE Plugins": (
@@ -58,7 +58,7 @@ _SENTENCES: Final = {
 
 
 def minted(admin_email: str) -> dict[str, Any]:
-    """Return what the file of credentials names beside the administrator."""
+    """Return what the file of credentials holds in addition to the administrator."""
     return {
         "member_email": _beside(admin_email),
         "member_password": secrets.token_urlsafe(PASSWORD_BYTES),
@@ -77,7 +77,7 @@ def _beside(admin_email: str) -> str:
 
 
 def commands(charter: WithExamples, founder: Principal, peppers: Peppers) -> tuple[TokenCommand | SubjectCommand, ...]:
-    """Return what makes all that the file names beside the administrator, once the account is there."""
+    """Return the commands that create it, to be executed after the account's own."""
     application, zone = Owner("application", charter.application_id), Owner("service", charter.zone_id)
     return (
         *_member(charter, founder, peppers),
@@ -104,15 +104,13 @@ def _member(charter: WithExamples, founder: Principal, peppers: Peppers) -> tupl
 
 
 def _known(founder: Principal, peppers: Peppers, owner: Owner, *, name: str, number: int) -> tuple[Create, Revoke]:
-    token_id = uuid7()
     wish = Wish(
         name=name, owner=owner, lifetime="1d",
-        description="Makes its owner known; it was revoked as it was made, and nobody was given its secret.",
+        description="Makes its owner known. It was revoked when it was created, and its secret was shown to nobody.",
     )  # fmt: skip
-    secret = fresh_secret(owner, None)
-    made = creation(wish, founder, peppers, token_id=token_id, secret=secret, number=number)
+    made, _ = issue(wish, founder, peppers, number=number)
     reason = "It only makes its owner known."
-    return made, Revoke(account=founder.account, token_id=token_id, by=founder, reason=reason)
+    return made, Revoke(account=founder.account, token_id=made.token_id, by=founder, reason=reason)
 
 
 def _template(founder: Principal, name: str) -> ComposeSet:

@@ -1,4 +1,4 @@
-"""Issuing: the one place where a token that somebody wishes to have becomes the command that makes it."""
+"""Issuing: the one place that turns a wish for a token into the command that creates it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.secret import Digestible, Peppers, Secret, SecretShape, mint
 from counterfoil.core.subjects.token.commands import Create
 from counterfoil.core.trust import Trust
 
 NATIVE: Final = "native"
-"""What a token remembers of its maker where that was our own API."""
+"""The dialect of tokens that our own API created."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A token that somebody wishes to have; without a `shape` its secret has our own form.
-
-    With a `trust` it has no secret.
-    """
+    """A token as a caller wants it. Without a `shape` its secret has our own form; with a `trust` it has no secret."""
 
     name: str
     owner: Owner
@@ -42,8 +41,26 @@ class Wish:
 
 
 def fresh_secret(owner: Owner, shape: SecretShape | None) -> Secret:
-    """Return a new secret of this shape; without one, of ours for such an owner."""
+    """Return a new secret of this shape; without one, in our own form for this owner."""
     return mint(owner.type) if shape is None else shape.mint()
+
+
+def issue(
+    wish: Wish,
+    by: Principal,
+    peppers: Peppers,
+    *,
+    number: int = 0,
+    thresholds: tuple[int, ...] = (),
+    undescribed: tuple[str, ...] = (),
+) -> tuple[Create, Secret | None]:
+    """Return the command that creates this token, and its new secret; a token with a trust has none."""
+    secret = None if wish.trust is not None else fresh_secret(wish.owner, wish.shape)
+    command = creation(
+        wish, by, peppers, token_id=uuid7(), secret=secret, number=number, thresholds=thresholds,
+        undescribed=undescribed,
+    )  # fmt: skip
+    return command, secret
 
 
 def creation(
@@ -58,7 +75,7 @@ def creation(
     undescribed: tuple[str, ...] = (),
     imported_digests: tuple[bytes, ...] = (),
 ) -> Create:
-    """Return the command that makes this token under this secret; what else there is to say of it, see `Create`."""
+    """Return the command that creates this token with a secret that exists already, or with none; see `Create`."""
     return Create(
         account=by.account,
         token_id=token_id,

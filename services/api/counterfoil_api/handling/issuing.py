@@ -6,15 +6,13 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
-
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.principal import Principal
 from counterfoil.core.secret import Secret, SecretShape
 from counterfoil.core.subjects.token.commands import Change, Create, Rotate
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
-from counterfoil.uses.issue import NATIVE, Wish, creation, fresh_secret
+from counterfoil.uses.issue import NATIVE, Wish, fresh_secret, issue
 from counterfoil_api.handling.described import Undescribed, undescribed
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
@@ -70,9 +68,10 @@ class Issuing:
             wish = replace(wish, networks=bounds.networks, rate_limit=bounds.rate_limit, max_uses=bounds.max_uses)
         if unlisted is None:
             unlisted = await undescribed(self.reading, asker, wish.scopes)
-        token_id, secret = uuid7(), fresh_secret(wish.owner, wish.shape)
-        command = self._creation(asker, wish, token_id, secret, unlisted)
-        return await self._with_secret(command, secret, retry, render, kind=kind, also=also(token_id))
+        command, secret = self._issue(asker, wish, unlisted)
+        if secret is None:
+            raise TypeError("a token with a trust has no secret to show")
+        return await self._with_secret(command, secret, retry, render, kind=kind, also=also(command.token_id))
 
     async def issue_trusting(
         self,
@@ -85,7 +84,7 @@ class Issuing:
         unlisted: Undescribed,
     ) -> T:
         """Issue a token that has a trust instead of a secret."""
-        command = self._creation(asker, wish, uuid7(), None, unlisted)
+        command, _ = self._issue(asker, wish, unlisted)
         return await self.writing.reply(command, retry, render, kind=kind, holds_secret=False)
 
     async def rotate(
@@ -116,18 +115,9 @@ class Issuing:
         )
         return await self._with_secret(command, secret, retry, render, kind=kind, also=also)
 
-    def _creation(
-        self, asker: Principal, wish: Wish, token_id: UUID, secret: Secret | None, unlisted: Undescribed
-    ) -> Create:
-        return creation(
-            wish,
-            asker,
-            self.writing.peppers,
-            token_id=token_id,
-            secret=secret,
-            thresholds=self.thresholds,
-            undescribed=unlisted.scopes,
-        )
+    def _issue(self, asker: Principal, wish: Wish, unlisted: Undescribed) -> tuple[Create, Secret | None]:
+        peppers = self.writing.peppers
+        return issue(wish, asker, peppers, thresholds=self.thresholds, undescribed=unlisted.scopes)
 
     async def _with_secret(
         self,

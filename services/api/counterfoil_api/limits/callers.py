@@ -4,17 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from counterfoil.core.credentials import BearerGiven, SecretGiven
+from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.emails import canonical
 from counterfoil.core.principal import Actor, Principal
-from counterfoil.core.refusals import Refusal, UnknownSecret
+from counterfoil.core.refusals import CredentialsRefused, Denied, Refusal, UnknownSecret
 from counterfoil.core.subjects.token.state import good_until, stands_for_its_owner
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.bearers import chain, header_of
-from counterfoil.uses.verify import Found, Sources, refuse_audience, refuse_networks, verified
+from counterfoil.uses.verify import Found, Sources, find, refuse_audience, refuse_networks, verified
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.auth.passwords import Passwords
 from counterfoil_api.http.addresses import network_of
@@ -34,10 +35,8 @@ class Callers:
 
     async def authenticate(self, presented: PresentedCredentials) -> Principal:
         """Return the principal who presents these credentials from this address, or raise the refusal."""
-        caller = await self.limits.guard.over(presented, lambda: self._believed(presented))
-        await (
-            self.sources.pepper_sync.ensure_fresh()
-        )  # for what the caller may mint; malformed credentials cost no query
+        caller = await self.limits.guard.over(presented, lambda: self._principal(presented))
+        await self.sources.pepper_sync.ensure_fresh()  # the caller may issue; malformed credentials cost no query
         await self.limits.allowance.spend(caller, presented.address)
         return caller
 
@@ -60,13 +59,26 @@ class Callers:
                 await self.judge(presented)
             raise
 
+    async def introspect(self, given: Given, account: UUID) -> Found | None:
+        """Return the token of these credentials and count a use, if they are good in this account and within limits.
+
+        For everything else the answer is the same None. The use counts, because the token is what is being used.
+        """
+        try:
+            if found := await find(self.sources, given, account=account):
+                seen = found.seen
+                await self.limits.allowance.use(seen.account, seen.id, seen.context.limits(seen.bounds))
+        except (Denied, CredentialsRefused):
+            return None
+        return found
+
     def note_forbidden(self, presented: PresentedCredentials, caller: object, refusal: Refusal) -> None:
         """Record that a caller requested what they may not do."""
         if isinstance(caller, Principal):
             network = network_of(presented.address)
             self.limits.attempts.note(caller.account, kind_of(refusal).name, caller.actor.id, network=network)
 
-    async def _believed(self, presented: PresentedCredentials) -> Principal:
+    async def _principal(self, presented: PresentedCredentials) -> Principal:
         match presented.credentials:
             case SecretGiven() | BearerGiven() as given:
                 return await self._by_token(given, presented)

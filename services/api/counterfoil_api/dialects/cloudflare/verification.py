@@ -6,8 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import CredentialsRefused, Denied, ScopeMissing
-from counterfoil.uses.verify import find
+from counterfoil.core.refusals import CredentialsRefused, ScopeMissing
 from counterfoil_api.auth.principals import need
 from counterfoil_api.auth.proof import pair
 from counterfoil_api.dialects.cloudflare import accounts, service_tokens
@@ -43,17 +42,16 @@ async def verify_service_token(
 
     Send the pair as the third party sent it. A valid pair counts as a use of the token: `last_seen_at`.
     """
-    sources, allowance = tokens.callers.sources, tokens.callers.limits.allowance
     service_tokens.account(tokens, asker, account_id)
     need(asker, "tokens.introspect")
     if not shown.client_id or not shown.client_secret:
         raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
     try:
-        found = await find(sources, pair((shown.client_id,), (shown.client_secret,)), account=asker.account)
-        if found is None:
-            return Verdict(active=False)
-        await allowance.use(found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds))
-    except (Denied, CredentialsRefused):
+        given = pair((shown.client_id,), (shown.client_secret,))
+    except CredentialsRefused:
+        return Verdict(active=False)
+    found = await tokens.callers.introspect(given, asker.account)
+    if found is None:
         return Verdict(active=False)
     seen, until = found.seen, found.until
     return Verdict(

@@ -1,14 +1,16 @@
-"""How OAuth clients authenticate (RFC 6749 2.3.1): by the Authorization header, or by two parameters of the form."""
+"""Authentication of OAuth clients (RFC 6749 2.3.1): in the Authorization header, or in two fields of the form."""
 
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import unquote_plus
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from counterfoil.core.credentials import SecretGiven, client_secret, is_id, is_visible
 from counterfoil.core.refusals import Refusal
@@ -21,8 +23,6 @@ from counterfoil_api.operations.readers import form_and_query
 
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
 
-CLIENT_ID: Final = "A token's id; the Authorization header may hold it instead."
-CLIENT_SECRET: Final = "Its secret; or both as Basic authentication, but not in both places."  # noqa: S105 - a description
 
 _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
@@ -38,29 +38,38 @@ _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 )
 
 
-def client_approach(request: web.Request, raw: bytes) -> PresentedCredentials:
-    """Who a client says it is: in the header or in the form, but not in both (RFC 6749 2.3)."""
+class ClientFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The client's own fields in a form. Unknown fields are ignored (RFC 6749 3.1)."""
+
+    client_id: Annotated[str, Meta(description="A token's id; the Authorization header may hold it instead.")] = ""
+    client_secret: Annotated[
+        str, Meta(description="Its secret; or both as Basic authentication, but not in both places.")
+    ] = ""
+
+
+def client_credentials(request: web.Request, raw: bytes) -> PresentedCredentials:
+    """Read a client's credentials from the header or from the form, but not from both (RFC 6749 2.3)."""
     fields: dict[str, list[str]] = {}
-    with suppress(Refusal):  # whoever reads the form says what is wrong with it, once it is known who asks
+    with suppress(Refusal):  # a form that cannot be read is refused later, after the caller is authenticated
         fields = form_and_query(request, raw)
     client, secret = (fields.get(name, [""])[0] for name in ("client_id", "client_secret"))
     if secret:  # without a value it counts as not sent (RFC 6749 3.2)
         if "Authorization" in request.headers:
             raise CredentialsRepeated
         return PresentedCredentials(client_secret(client, secret), address=client_of(request))
-    approach = approach_of(request, form_encoded)
-    given = approach.credentials
+    presented = approach_of(request, form_encoded)
+    given = presented.credentials
     named = given.client if isinstance(given, SecretGiven) else None
     if client and named is not None and client.lower() != str(named):
         raise CredentialsRepeated
-    return approach
+    return presented
 
 
 def form_encoded(user: str, password: str) -> Credentials:
-    """What Basic authentication holds here: a token's id and its secret may each be form-encoded (RFC 6749 2.3.1).
+    """Return what Basic authentication holds; a token's id and its secret may be form-encoded (RFC 6749 2.3.1).
 
-    A secret that can be read in two ways is looked up as the decoded text first, and then as the text that was sent.
-    Both are looked for at the named token alone, so that neither is ever the secret of another one.
+    A secret with two readings is looked up as the decoded text first, and then as the text that was sent. Both look-ups
+    accept only the named token, so that no reading opens another token.
     """
     client = _decoded(user)
     if client is None or not is_id(client):
@@ -72,7 +81,7 @@ def form_encoded(user: str, password: str) -> Credentials:
 
 
 def _decoded(text: str) -> str | None:
-    """What a form-encoded text stands for (RFC 6749, Appendix B); None if it is not form-encoded."""
+    """Return the decoded text (RFC 6749, Appendix B); None if the text is not form-encoded."""
     if _STRAY_PERCENT.search(text):
         return None
     try:
@@ -81,5 +90,5 @@ def _decoded(text: str) -> str | None:
         return None
 
 
-CLIENTS: Final = Conventions(credentials=client_approach, schemes=_SCHEMES)
+CLIENTS: Final = Conventions(credentials=client_credentials, schemes=_SCHEMES)
 """The conventions of OAuth's own endpoints."""

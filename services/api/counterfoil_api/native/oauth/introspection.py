@@ -1,4 +1,4 @@
-"""RFC 7662: is this token or bearer good, at this very moment?"""
+"""RFC 7662: introspection of a token's secret or a bearer, exact at the moment of the reply."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from counterfoil.core.credentials import token
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import CredentialsRefused, Denied
+from counterfoil.core.refusals import CredentialsRefused
 from counterfoil.uses.bearers import Act
-from counterfoil.uses.verify import Found, Sources, find
+from counterfoil.uses.verify import Found
 from counterfoil_api.auth.principals import need
-from counterfoil_api.limits.limits import Limits
-from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
+from counterfoil_api.limits.callers import Callers
+from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.reading import Asker, Form
@@ -22,17 +22,15 @@ from counterfoil_api.operations.reading import Asker, Form
 api = Api("bearers", CLIENTS)
 
 
-class Introspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is asked about; fields that we do not know are ignored (RFC 6749 3.1)."""
+class Introspection(ClientFields, frozen=True, kw_only=True):
+    """The credentials to check."""
 
     token: Annotated[str, Meta(min_length=1, description="A token's secret, or a bearer.")]
-    token_type_hint: Annotated[str, Meta(description="Not needed: one look tells.")] = ""
-    client_id: Annotated[str, Meta(description=CLIENT_ID)] = ""
-    client_secret: Annotated[str, Meta(description=CLIENT_SECRET)] = ""
+    token_type_hint: Annotated[str, Meta(description="Not needed; it is ignored.")] = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Active, and what it may do; or inactive, and nothing else."""
+    """Active, with what the credentials may do; or inactive, with nothing else."""
 
     active: bool
     scope: str | None = None
@@ -66,9 +64,7 @@ _INACTIVE = Verdict(active=False)
         token_type="Bearer",  # noqa: S106 - the name of a type
     ),
 )
-async def introspect_token(
-    sources: Sources, limits: Limits, asker: Asker[Principal], *, form: Form[Introspection]
-) -> Verdict:
+async def introspect_token(callers: Callers, asker: Asker[Principal], *, form: Form[Introspection]) -> Verdict:
     """Ask whether a token's secret or a bearer is good.
 
     The answer is exact at the moment it is given: nothing is cached. A token of another account is inactive, like
@@ -76,13 +72,11 @@ async def introspect_token(
     """
     need(asker, "tokens.introspect")
     try:
-        found = await find(sources, token(form.token), account=asker.account)
-        if found is None:
-            return _INACTIVE
-        await limits.allowance.use(found.seen.account, found.seen.id, found.seen.context.limits(found.seen.bounds))
-    except (Denied, CredentialsRefused):
+        given = token(form.token)
+    except CredentialsRefused:
         return _INACTIVE
-    return _verdict(found)
+    found = await callers.introspect(given, asker.account)
+    return _INACTIVE if found is None else _verdict(found)
 
 
 def _verdict(found: Found) -> Verdict:

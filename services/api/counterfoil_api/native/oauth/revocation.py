@@ -1,4 +1,4 @@
-"""RFC 7009: end a token by its secret."""
+"""RFC 7009: revoke a token by its secret."""
 
 from typing import Annotated, Final
 
@@ -12,7 +12,7 @@ from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.principals import reach
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import UnsupportedTokenType
-from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET, CLIENTS
+from counterfoil_api.native.oauth.client_authentication import CLIENTS, ClientFields
 from counterfoil_api.native.oauth.oauth_errors import OAUTH
 from counterfoil_api.native.tokens.revoke_by_secret import end, opened_by
 from counterfoil_api.operations.api import Api
@@ -23,17 +23,15 @@ api = Api("oauth", CLIENTS)
 _REASON: Final = "Revoked by its secret (RFC 7009)."
 
 
-class PresentedToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to end; parameters that we do not know are ignored (RFC 6749 3.2)."""
+class PresentedToken(ClientFields, frozen=True, kw_only=True):
+    """The token to revoke."""
 
-    token: Annotated[str, Meta(min_length=1, description="The secret of the token that is to end.")]
-    token_type_hint: Annotated[str, Meta(description="Not needed: one look tells.")] = ""
-    client_id: Annotated[str, Meta(description=CLIENT_ID)] = ""
-    client_secret: Annotated[str, Meta(description=CLIENT_SECRET)] = ""
+    token: Annotated[str, Meta(min_length=1, description="The secret of the token to revoke.")]
+    token_type_hint: Annotated[str, Meta(description="Not needed; it is ignored.")] = ""
 
 
 class Done(msgspec.Struct, frozen=True):
-    """Nothing needs to be said."""
+    """An empty reply."""
 
 
 @api.post(
@@ -46,11 +44,11 @@ class Done(msgspec.Struct, frozen=True):
 async def revoke_presented(
     writing: Writing, sources: Sources, asker: Asker[Principal], *, form: Form[PresentedToken]
 ) -> Done:
-    """End a token by its secret (RFC 7009).
+    """Revoke a token by its secret (RFC 7009).
 
-    The answer is the same for a secret that is unknown, dead or another account's. A token ends itself without any
-    scope. A bearer is answered with `unsupported_token_type`, whosever it is: it ends by itself within the hour, or at
-    once with the token that it names as client_id.
+    The reply is the same for a secret that is unknown, dead or another account's. A token revokes itself without any
+    scope. A bearer always gets `unsupported_token_type`: it expires within the hour, and ends at once with the token
+    that it names as client_id.
     """
     try:
         presented = token(form.token)

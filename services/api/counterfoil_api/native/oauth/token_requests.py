@@ -1,17 +1,16 @@
-"""What is asked of OAuth's token endpoint, read as RFC 6749, RFC 8693 and RFC 8707 say."""
+"""Requests to OAuth's token endpoint, read as RFC 6749, RFC 8693 and RFC 8707 define them."""
 
 import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.credentials import BearerGiven, SecretGiven, token
 from counterfoil.core.refusals import BadScope
 from counterfoil.documents.bearers import BearerDocument
 from counterfoil_api.http.errors import InvalidRequest, TargetRefused
-from counterfoil_api.native.oauth.client_authentication import CLIENT_ID, CLIENT_SECRET
+from counterfoil_api.native.oauth.client_authentication import ClientFields
 
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 CLIENT: Final = "client_credentials"
@@ -24,8 +23,8 @@ _TARGET: Final = re.compile(r"[!-~]{1,255}")
 _MOST_TARGETS: Final = 20
 
 
-class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A grant; parameters that we do not know are ignored, those without a value count as not sent (RFC 6749 3.2)."""
+class TokenRequest(ClientFields, frozen=True, kw_only=True):
+    """A grant. Unknown fields are ignored, and fields without a value count as not sent (RFC 6749 3.2)."""
 
     grant_type: Annotated[
         str,
@@ -34,24 +33,27 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             extra_json_schema={"enum": [CLIENT, EXCHANGE]},
         ),
     ]
-    client_id: Annotated[str, Meta(description=CLIENT_ID)] = ""
-    client_secret: Annotated[str, Meta(description=CLIENT_SECRET)] = ""
-    scope: Annotated[str, Meta(description="Scopes with a space between them; without it all there are.")] | None = None
+    scope: (
+        Annotated[
+            str, Meta(description="Scopes with a space between them; without this field, all scopes of the token.")
+        ]
+        | None
+    ) = None
     audience: tuple[str, ...] = ()
     resource: tuple[str, ...] = ()
     subject_token: Annotated[str, Meta(description="A token's secret, a bearer, or a trusted JWT.")] = ""
     subject_token_type: str = ""
-    actor_token: Annotated[str, Meta(description="Who acts on the subject's behalf.")] = ""
+    actor_token: Annotated[str, Meta(description="The token that acts on behalf of the subject.")] = ""
     actor_token_type: str = ""
     requested_token_type: str = ""
-    expires_in: Annotated[int, Meta(ge=1, description="Seconds; how long the bearer lives at most.")] | None = None
+    expires_in: Annotated[int, Meta(ge=1, description="The bearer's longest lifetime in seconds.")] | None = None
 
     @property
     def scopes(self) -> tuple[str, ...] | None:
-        """The scopes that are asked for; None if none are named."""
+        """The requested scopes; None if the request names none."""
         if self.scope is None:
             return None
-        # RFC 6749 3.1 would have an empty scope count as not sent, that is as everything. Nobody can mean that.
+        # By RFC 6749 3.1 an empty scope counts as not sent, which would mean all scopes. No client can intend that.
         if not self.scope:
             raise BadScope(
                 "scope is empty; write scopes such as invoices.read, or leave it out for all that the token holds.",
@@ -61,7 +63,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """For whom the bearer is to be: audiences and resources alike."""
+        """The requested audiences of the bearer, resources included."""
         resources = tuple(filter(None, self.resource))
         wanted = tuple(dict.fromkeys([*filter(None, self.audience), *resources]))
         if len(wanted) > _MOST_TARGETS or not all(map(_TARGET.fullmatch, wanted)):
@@ -72,19 +74,19 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def subject(self) -> SecretGiven | BearerGiven:
-        """What is exchanged."""
+        """The credentials to exchange."""
         return _typed("subject_token", self.subject_token, self.subject_token_type)
 
     @property
     def actor(self) -> SecretGiven | BearerGiven | None:
-        """Who acts, if anybody does."""
+        """The credentials of the token that acts, if the request names one."""
         if not self.actor_token and not self.actor_token_type:
             return None
         return _typed("actor_token", self.actor_token, self.actor_token_type)
 
     @property
     def issued_token_type(self) -> TokenType:
-        """What is given; a bearer is both."""
+        """The type of the issued token; a bearer is of both types."""
         if self.requested_token_type == JWT:
             return JWT
         if self.requested_token_type not in ("", ACCESS_TOKEN):
@@ -93,13 +95,13 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class OAuthBearer(BearerDocument, frozen=True, kw_only=True):
-    """A bearer, as RFC 6749 5.1 and RFC 8693 2.2.1 show it."""
+    """A bearer in the form of RFC 6749 5.1 and RFC 8693 2.2.1."""
 
     issued_token_type: TokenType | UnsetType = UNSET
 
 
 def _is_absolute(resource: str) -> bool:
-    """Whether it is an absolute URI without a fragment (RFC 8707 2)."""
+    """Say whether a resource is an absolute URI without a fragment (RFC 8707 2)."""
     try:
         return bool(urlsplit(resource).scheme) and "#" not in resource
     except ValueError:  # a bracket that is never closed
