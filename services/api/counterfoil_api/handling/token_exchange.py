@@ -1,4 +1,4 @@
-"""Buying a bearer: with a token's secret, a bearer or a trusted JWT, for oneself or on behalf of somebody."""
+"""Token exchange: issue a bearer for a token's secret, for a bearer or for a trusted JWT, perhaps with an actor."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +18,7 @@ from counterfoil.core.trust import Assertion, matched
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.lookup import Trusting
 from counterfoil.settings import Settings
-from counterfoil.uses.bearers import Act, Claims, chain
+from counterfoil.uses.bearers import Act, Claims, KeyRing, chain
 from counterfoil.uses.verify import Sources, find, refuse_networks, verified
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import ExchangeRefused
@@ -26,7 +26,7 @@ from counterfoil_api.limits.limits import Limits
 
 MOST_ACTORS: Final = 8
 _COUNTINGS: Final = 4
-"""So often an exchange is tried while somebody changes its token's limits."""
+"""An exchange is tried this often while its token's limits keep changing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Exchanging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BearerRequest:
-    """What a bearer is to be, at most; without `scopes` it holds all there are, without an audience it is for us."""
+    """The bearer that a caller wants; without `scopes` it holds all, without an audience it is for this service."""
 
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
@@ -52,22 +52,22 @@ class BearerRequest:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IssuedBearer:
-    """A signed bearer and what it says."""
+    """A signed bearer and its claims."""
 
     text: str
     claims: Claims
 
 
-async def with_secret(exchanging: Exchanging, given: SecretGiven, wanted: BearerRequest) -> IssuedBearer:
-    """Buy with a secret. The door finds the token while it takes its row: no look-up that could be outdated.
+async def with_secret(exchanging: Exchanging, given: SecretGiven, request: BearerRequest) -> IssuedBearer:
+    """Issue a bearer for a secret. The door finds the token while it locks its row, so no look-up can be outdated.
 
-    Of two readings the first that is known is the secret. If none is, the refusal is UnknownSecret as soon as one of
-    them could have been a secret.
+    Of two readings the first that a token has is the secret. If none is, the refusal is UnknownSecret as soon as one of
+    them has the form of a secret.
     """
     refusals: list[Refusal] = []
     for reading in given.readings:
         try:
-            return await _with_reading(exchanging, reading, wanted)
+            return await _with_reading(exchanging, reading, request)
         except (UnknownSecret, CredentialsRefused) as refusal:
             refusals.append(refusal)
     if unknown := next((each for each in refusals if isinstance(each, UnknownSecret)), None):
@@ -76,48 +76,48 @@ async def with_secret(exchanging: Exchanging, given: SecretGiven, wanted: Bearer
     raise refusals[-1]
 
 
-async def _with_reading(exchanging: Exchanging, given: SecretGiven, wanted: BearerRequest) -> IssuedBearer:
-    secret = await exchanging.sources.recognition.of(given.plain)
+async def _with_reading(exchanging: Exchanging, given: SecretGiven, request: BearerRequest) -> IssuedBearer:
+    sources = exchanging.sources
+    secret = await sources.recognition.of(given.plain)
     if secret is None:
         raise CredentialsRefused
-    await exchanging.sources.pepper_sync.ensure_fresh()
-    ring = await exchanging.sources.keys.ring()
+    await sources.pepper_sync.ensure_fresh()
+    ring = await sources.keys.ring()
     command = ExchangeSecret(
-        digests=exchanging.sources.peppers.digests(secret),
+        digests=sources.peppers.digests(secret),
         client=given.client,
         jti=uuid7(),
-        lifetime_seconds=_lifetime(exchanging, wanted),
-        audience=wanted.audience,
-        scopes=wanted.scopes,
-        actor=wanted.actor,
-        address=wanted.address,
+        lifetime_seconds=_lifetime(exchanging, request),
+        audience=request.audience,
+        scopes=request.scopes,
+        actor=request.actor,
+        address=request.address,
     )
     await exchanging.limits.allowance.spend_by_secret(command.digests[0])
     try:
-        outcome = await _counted(exchanging, command)
+        issued = await _issue(exchanging, ring, command, _act(request.actor, None))
     except (Denied, Unavailable):
         raise
-    except Refusal:  # the door believed the secret, and could not give what was asked for
-        await _note_use(exchanging, given, wanted)
+    except Refusal:  # the secret is good, but the request is not
+        await _note_use(sources, given, request)
         raise
-    exchanging.sources.again.note(secret)
-    claims = _claims(exchanging.settings.public_url, outcome, _act(wanted.actor, None))
-    return IssuedBearer(ring.sign(claims), claims)
+    sources.again.note(secret)
+    return issued
 
 
-async def with_bearer(exchanging: Exchanging, given: BearerGiven, wanted: BearerRequest) -> IssuedBearer:
-    """Buy with a bearer, which has to be as good as for anything else: it, its token, and whoever acts in it."""
-    found = await verified(exchanging.sources, given, account=wanted.actor.account if wanted.actor else None)
-    held, seen = found.claims, found.seen
-    if held is None:
+async def with_bearer(exchanging: Exchanging, given: BearerGiven, request: BearerRequest) -> IssuedBearer:
+    """Issue a bearer for a bearer; it, its token, and the tokens that act in it must all be good."""
+    found = await verified(exchanging.sources, given, account=request.actor.account if request.actor else None)
+    claims, seen = found.claims, found.seen
+    if claims is None:
         raise TypeError("a bearer makes claims")
     itself = Principal(
-        actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=held.generation, bounds=seen.bounds,
-        quota=seen.context.quota,
+        actor=Actor("token", seen.id), account=seen.account, scopes=(), generation=claims.generation,
+        bounds=seen.bounds, quota=seen.context.quota,
     )  # fmt: skip
-    await refuse_networks(exchanging.sources, found, wanted.address)
-    acting = wanted.actor or await _acting(exchanging, held)
-    act = _act(wanted.actor, held.act)
+    await refuse_networks(exchanging.sources, found, request.address)
+    acting = request.actor or await _acting(exchanging, claims)
+    act = _act(request.actor, claims.act)
     actors = tuple(each.client_id for each in chain(act))
     if len(actors) > MOST_ACTORS:
         raise ExchangeRefused(f"At most {MOST_ACTORS} tokens can act in one bearer token.")
@@ -126,27 +126,26 @@ async def with_bearer(exchanging: Exchanging, given: BearerGiven, wanted: Bearer
         account=seen.account,
         token_id=seen.id,
         by=acting or itself,
-        generation=held.generation,
+        generation=claims.generation,
         jti=uuid7(),
-        lifetime_seconds=_lifetime(exchanging, wanted),
-        audience=wanted.audience,
-        scopes=wanted.scopes,
-        held=Held(tuple(held.scope.split()), held.audiences, held.expires_at),
+        lifetime_seconds=_lifetime(exchanging, request),
+        audience=request.audience,
+        scopes=request.scopes,
+        held=Held(tuple(claims.scope.split()), claims.audiences, claims.expires_at),
         actors=actors,
-        address=wanted.address,
+        address=request.address,
         counted=seen.context.limits(seen.bounds),
     )
-    await exchanging.limits.allowance.spend(itself, wanted.address)
-    claims = _claims(exchanging.settings.public_url, await _counted(exchanging, command), act)
-    return IssuedBearer(ring.sign(claims), claims)
+    await exchanging.limits.allowance.spend(itself, request.address)
+    return await _issue(exchanging, ring, command, act)
 
 
 async def with_assertion(
-    exchanging: Exchanging, token: Trusting, claims: Mapping[str, object], wanted: BearerRequest
+    exchanging: Exchanging, token: Trusting, claims: Mapping[str, object], request: BearerRequest
 ) -> IssuedBearer:
-    """Buy with the verified claims of a JWT. The door asks again whether they fit the trust that the token has then."""
+    """Issue a bearer for the verified claims of a JWT. The door compares them again with the token's trust by then."""
     trust = token.trust
-    matched(trust, claims, token.at)  # what does not fit costs the token nothing
+    matched(trust, claims, token.at)  # claims that do not match cost the token nothing
     itself = Principal(actor=Actor("token", token.id), account=token.account, scopes=())
     ring = await exchanging.sources.keys.ring()
     command = Exchange(
@@ -156,51 +155,58 @@ async def with_assertion(
         generation=0,
         assertion=Assertion(issuer=trust.issuer, audience=trust.audience, claims=dict(claims)),
         jti=uuid7(),
-        lifetime_seconds=_lifetime(exchanging, wanted),
-        audience=wanted.audience,
-        scopes=wanted.scopes,
-        address=wanted.address,
-    )  # the door says which limits of the token count: of a JWT that is not believed none
-    await exchanging.limits.allowance.spend(itself, wanted.address)
-    bought = _claims(exchanging.settings.public_url, await _counted(exchanging, command), None)
-    return IssuedBearer(ring.sign(bought), bought)
+        lifetime_seconds=_lifetime(exchanging, request),
+        audience=request.audience,
+        scopes=request.scopes,
+        address=request.address,
+    )  # the door says which limits of the token count; a refused JWT counts against none
+    await exchanging.limits.allowance.spend(itself, request.address)
+    return await _issue(exchanging, ring, command, None)
 
 
-async def _note_use(exchanging: Exchanging, given: SecretGiven, wanted: BearerRequest) -> None:
-    """Note the use of a secret that an exchange was refused for; one that has ended since was not used."""
+async def _note_use(sources: Sources, given: SecretGiven, request: BearerRequest) -> None:
+    """Note the use of a secret whose exchange was refused; a secret that has ended since was not used."""
     with suppress(Denied):
-        await find(exchanging.sources, given, account=wanted.actor.account if wanted.actor else None)
+        await find(sources, given, account=request.actor.account if request.actor else None)
 
 
-async def _counted(exchanging: Exchanging, command: Exchange | ExchangeSecret) -> Outcome:
-    """Carry out an exchange, counted against the limits that its token has by then.
+async def _issue(
+    exchanging: Exchanging, ring: KeyRing, command: Exchange | ExchangeSecret, act: Act | None
+) -> IssuedBearer:
+    """Execute an exchange and sign its bearer.
 
-    Only the door knows for certain which token that is and which limits it has; most have none, and nothing is asked.
+    Only the door knows for certain which token that is and which limits it has. It counts the exchange against those;
+    most tokens have none, and then nothing is asked.
     """
     for _ in range(_COUNTINGS):
         try:
-            return await exchanging.writing.door.execute(command)
+            outcome = await exchanging.writing.door.execute(command)
         except Uncounted as refusal:
             left = refusal.limits.beyond(command.counted)
             await exchanging.limits.allowance.spend_by_token(refusal.account, refusal.token, left, command.address)
             command = structs.replace(command, counted=refusal.limits)
+        else:
+            claims = _claims(exchanging.settings.public_url, outcome, act)
+            return IssuedBearer(ring.sign(claims), claims)
     raise Busy
 
 
-def _lifetime(exchanging: Exchanging, wanted: BearerRequest) -> int:
+def _lifetime(exchanging: Exchanging, request: BearerRequest) -> int:
     longest = exchanging.settings.bearer_lifetime_seconds
-    return longest if wanted.lifetime_seconds is None else min(wanted.lifetime_seconds, longest)
+    return longest if request.lifetime_seconds is None else min(request.lifetime_seconds, longest)
 
 
-async def _acting(exchanging: Exchanging, held: Claims) -> Principal | None:
-    """Who acts in a bearer already, within the bounds that the door will ask about again."""
-    if held.act is None:
+async def _acting(exchanging: Exchanging, claims: Claims) -> Principal | None:
+    """Return the token that acts in a bearer already, with the bounds that the door checks again."""
+    if claims.act is None:
         return None
-    seen = await exchanging.sources.lookup.by_id(held.account, held.act.client_id)
+    seen = await exchanging.sources.lookup.by_id(claims.account, claims.act.client_id)
     if seen is None:
         raise CredentialsRefused
     actor = Actor("token", seen.id)
-    return Principal(actor=actor, account=held.account, scopes=(), generation=held.act.generation, bounds=seen.bounds)
+    return Principal(
+        actor=actor, account=claims.account, scopes=(), generation=claims.act.generation, bounds=seen.bounds
+    )
 
 
 def _act(actor: Principal | None, before: Act | None) -> Act | None:
