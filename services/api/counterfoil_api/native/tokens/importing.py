@@ -1,21 +1,17 @@
-"""Import: tokens from elsewhere, under the secrets that their holders have already; each by itself, all in one call."""
+"""Import of tokens from elsewhere, with the secrets that their holders have; many in one call, each by itself."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Final
-from uuid import UUID
 
-from msgspec import UnsetType
 from uuid_utils.compat import uuid7
 
 from counterfoil.core import imported_secrets
-from counterfoil.core.bounds import UNBOUNDED, Address, Bounds
+from counterfoil.core.bounds import Address
 from counterfoil.core.credentials import SecretGiven
-from counterfoil.core.events import Created, Event, Fact, Subject
+from counterfoil.core.events import Created, Fact
 from counterfoil.core.imported_secrets import ALGORITHMS, Algorithm, ImportedDigest, ImportedSecret
-from counterfoil.core.owners import spelt
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import (
     BadOwner,
@@ -27,25 +23,17 @@ from counterfoil.core.refusals import (
     UnknownUser,
 )
 from counterfoil.core.scopes import SCOPE_LIMIT
-from counterfoil.core.subjects.account import Policy
 from counterfoil.core.subjects.token.commands import Create
-from counterfoil.core.subjects.token.decide import decide
-from counterfoil.core.subjects.token.state import Context, Token, evolve, room_after
-from counterfoil.core.subjects.user import User
-from counterfoil.core.text import normal
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.imports import Imported, ImportReport, Imports, TokenFromElsewhere
 from counterfoil.documents.owners import OwnerGiven
-from counterfoil.postgres.imported_secrets import creations, holders
-from counterfoil.postgres.liveness import database_time
-from counterfoil.postgres.owner_quotas import rooms
-from counterfoil.postgres.users import one_user
 from counterfoil.settings import Settings
+from counterfoil.uses.import_tokens import existing, is_same, rehearse
 from counterfoil.uses.issue import Wish, creation
 from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
-from counterfoil_api.handling.described import undescribed
+from counterfoil_api.handling.described import undescribed as undescribed_of
 from counterfoil_api.handling.reading import Reading, own_account
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
@@ -60,7 +48,7 @@ api = Api("tokens", OURS)
 
 LONGEST_BODY = 4 * 2**20
 BORN = "created_at"
-"""Under this name the metadata keeps when a token was made elsewhere."""
+"""The metadata keeps under this name when a token was created elsewhere."""
 _UNFINISHED: Final = (
     "Some tokens may be imported and others not; repeat the call, which imports the rest and none twice."
 )
@@ -68,12 +56,7 @@ _UNFINISHED: Final = (
 Answer = Imported | Refusal
 
 
-@api.post(
-    "/v1/tokens/import",
-    scope="tokens.import",
-    asks=IMPORTS,
-    longest_body=LONGEST_BODY,
-)
+@api.post("/v1/tokens/import", scope="tokens.import", asks=IMPORTS, longest_body=LONGEST_BODY)
 async def import_tokens(
     reading: Reading,
     writing: Writing,
@@ -87,19 +70,19 @@ async def import_tokens(
 ) -> ImportReport:
     """Import tokens from elsewhere.
 
-    Each is issued or refused by itself, with no more than the asker holds. If any of them cannot be now, the call is
-    answered with 503: repeating it finishes what was begun and doubles nothing. Holders go on presenting the secrets
-    that they have. A weak secret is refused; of a digest it cannot be told whether what it was made of is.
+    Each token is issued or refused by itself, with no more than the caller holds. If one of them can be neither at the
+    moment, the reply is 503; repeat the call, which imports the rest and none twice. Holders keep the secrets that they
+    have. A weak secret is refused; a digest does not show whether its secret is weak.
     """
     need(asker, "tokens.import")
-    strange = await _undescribed(reading, asker, body.tokens)
+    undescribed_scopes = await _undescribed(reading, asker, body.tokens)
     owners = await _owners(reading, asker, body.tokens)
     given = {
-        n: _prepared(sources, settings, asker, item, owners=owners, strange=strange)
+        n: _prepared(sources, settings, asker, item, owners=owners, undescribed=undescribed_scopes)
         for n, item in enumerate(body.tokens)
     }
     answers: dict[int, Answer] = {n: each for n, each in given.items() if isinstance(each, Refusal)}
-    answers |= await _there_already(reading, asker, given, told_of_others=not body.dry_run)
+    answers |= await _existing(reading, asker, given, tells_of_others=not body.dry_run)
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
     commands = list(new.values())
     if body.dry_run:
@@ -108,21 +91,19 @@ async def import_tokens(
         outcomes = await _created(reading, writing, sources, asker, commands)
     answers |= dict(zip(new, outcomes, strict=True))
     if not body.dry_run:
-        _take_note(limits, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
+        _note(limits, asker, address, [(item.secret, answers[n]) for n, item in enumerate(body.tokens)])
     return _report([answers[n] for n in given])
 
 
 async def _undescribed(reading: Reading, asker: Principal, items: tuple[TokenFromElsewhere, ...]) -> frozenset[str]:
-    """Which scopes of all these tokens the catalogue does not describe, asked about a token's worth at a time."""
+    """Return the scopes of these tokens that the catalogue does not describe; a query takes one token's worth."""
     named = tuple(dict.fromkeys(scope for item in items for scope in item.scopes))
     parts = [named[start : start + SCOPE_LIMIT] for start in range(0, len(named), SCOPE_LIMIT)]
-    return frozenset([scope for part in parts for scope in (await undescribed(reading, asker, part)).scopes])
+    return frozenset([scope for part in parts for scope in (await undescribed_of(reading, asker, part)).scopes])
 
 
-def _take_note(
-    limits: Limits, asker: Principal, address: Address | None, answers: list[tuple[str | None, Answer]]
-) -> None:
-    """Mark the secrets that are good here by now, and record who came upon those of others."""
+def _note(limits: Limits, asker: Principal, address: Address | None, answers: list[tuple[str | None, Answer]]) -> None:
+    """Mark the secrets that are good here now, and record an attempt for each that another token has."""
     for secret, answer in answers:
         if isinstance(answer, Imported) and secret is not None:
             limits.seen_secrets.add(SecretGiven(secret))
@@ -134,15 +115,15 @@ def _take_note(
 async def _created(
     reading: Reading, writing: Writing, sources: Sources, asker: Principal, commands: list[Create]
 ) -> list[Answer]:
-    """Create them all at once, so that they share transactions; one answer each, so that none can stop the others."""
+    """Create all at once, so that they share transactions; each gets its own answer, so that none stops the others."""
     outcomes = await asyncio.gather(*(writing.execute(each) for each in commands), return_exceptions=True)
     answers = [_answer(outcome) for outcome in outcomes]
     for algorithm in _algorithms(commands, answers):
         await sources.recognition.ensure_known(algorithm)
     _refuse_unfinished(answers)
-    # A secret that somebody else imported just now may have been of this very item.
+    # A secret that another call imported just now may belong to this very item.
     lost = {n: commands[n] if isinstance(answer, SecretTaken) else answer for n, answer in enumerate(answers)}
-    again = await _there_already(reading, asker, lost, told_of_others=True)
+    again = await _existing(reading, asker, lost, tells_of_others=True)
     return [again.get(n, answer) for n, answer in enumerate(answers)]
 
 
@@ -155,7 +136,7 @@ def _answer(outcome: Outcome | BaseException) -> Answer:
 
 
 def _refuse_unfinished(answers: list[Answer]) -> None:
-    """Raise Unavailable if that is what became of any: said of one item, nobody would take it for "ask again"."""
+    """Raise Unavailable if an item got it; as one item's answer, clients would not take it for "repeat the call"."""
     later = [answer for answer in answers if isinstance(answer, Unavailable)]
     if later and any(isinstance(answer, Imported | OutcomeUnknown) for answer in answers):
         raise OutcomeUnknown(_UNFINISHED)
@@ -170,50 +151,16 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
 
 
 async def _rehearsed(reading: Reading, asker: Principal, commands: list[Create]) -> list[Answer]:
-    """Say what would become of them."""
-    policy, at = (await own_account(reading, asker)).policy, await database_time(reading.pool)
-    owners = await _users(reading, asker, commands)
-    full = await rooms(reading.pool, asker.account, {spelt(each.owner) for each in commands})
-    answers: list[Answer] = []
-    taken: set[bytes] = set()
-    for command in commands:
-        try:
-            (created,) = decide(None, command, at, _around(policy, owners.get(command.owner.user)))
-            if (room := full.get(key := spelt(command.owner))) is not None:
-                full[key] = room_after(room, None, _born(command, created, at))
-        except Refusal as refusal:
-            answers.append(refusal)
-            continue
-        answers.append(Imported(status="imported") if taken.isdisjoint(command.imported_digests) else SecretTaken())
-        taken.update(command.imported_digests)
-    return answers
-
-
-def _born(command: Create, created: Event, at: datetime) -> Token:
-    """The token that would be there."""
-    subject = Subject("token", command.token_id)
-    by = command.by.actor
-    return evolve(
-        None, Fact(account=command.account, subject=subject, version=1, type="created", at=at, by=by, event=created)
-    )
-
-
-async def _users(reading: Reading, asker: Principal, commands: list[Create]) -> dict[UUID | None, User]:
-    ids = {command.owner.user for command in commands}
-    found = await asyncio.gather(*(one_user(reading.pool, asker.account, each) for each in ids if each is not None))
-    return {user.id: user for user in found if user is not None}
-
-
-def _around(policy: Policy, owner: User | None) -> Context:
-    if owner is None:
-        return Context(policy)
-    return Context(policy, owner=owner.status, owner_holds=owner.held)
+    """Return what would become of these items."""
+    policy = (await own_account(reading, asker)).policy
+    refusals = await rehearse(reading.pool, asker.account, policy, commands)
+    return [Imported(status="imported") if refusal is None else refusal for refusal in refusals]
 
 
 async def _owners(
     reading: Reading, asker: Principal, items: Iterable[TokenFromElsewhere]
 ) -> dict[OwnerGiven, Owner | Refusal]:
-    """Whom the items name, each looked up once; or why it is nobody."""
+    """Look up each owner that the items name once; return it, or why there is none."""
     named = list({item.owner for item in items if item.owner is not None})
     found = await asyncio.gather(*(owner_meant(reading, asker, each) for each in named), return_exceptions=True)
     return {given: _owner(owner) for given, owner in zip(named, found, strict=True)}
@@ -225,58 +172,25 @@ def _owner(found: Owner | BaseException | None) -> Owner | Refusal:
     return UnknownUser(field="owner.id") if found is None else found
 
 
-async def _there_already(
-    reading: Reading, asker: Principal, given: Mapping[int, Create | Imported | Refusal], *, told_of_others: bool
+async def _existing(
+    reading: Reading, asker: Principal, given: Mapping[int, Create | Imported | Refusal], *, tells_of_others: bool
 ) -> dict[int, Answer]:
-    """What is to be said of those whose digest is in the ledger.
+    """Return the answers to items whose secret is in the ledger already.
 
-    Of another account's no more is told than that it is taken, and not even that to who only tries: it would be a way
-    to guess at other people's secrets that leaves no trace.
+    Of another account's token the answer says only that the secret is taken. A dry run does not even say that: it would
+    be a way to guess secrets of others that leaves no trace.
     """
     commands = {n: each for n, each in given.items() if isinstance(each, Create)}
-    held = await holders(reading.pool, (digest for each in commands.values() for digest in each.imported_digests))
-    if not held:
-        return {}
-    whose = {n: held[d] for n, each in commands.items() for d in each.imported_digests if d in held}
-    ours = {token for account, token in whose.values() if account == asker.account}
-    born = await creations(reading.pool, asker.account, ours)
-    return {
-        n: _same(commands[n], born[token]) if account == asker.account and token in born else SecretTaken()
-        for n, (account, token) in whose.items()
-        if account == asker.account or told_of_others
-    }
+    found = await existing(reading.pool, asker.account, commands, of_others=tells_of_others)
+    return {n: SecretTaken() if fact is None else _already(commands[n], fact) for n, fact in found.items()}
 
 
-def _same(command: Create, fact: Fact) -> Answer:
-    """Already there, if it is what was given then."""
-    was = fact.event
-    if not isinstance(was, Created):
-        raise TypeError("a token begins with `created`")
-    said = was.private
-    same = (
-        _spelt(command.owner) == _spelt(was.owner)
-        and tuple(dict.fromkeys(command.scopes)) == was.scopes
-        and command.lifetime in (None, was.lifetime)
-        and command.expires_at in (None, was.expires_at)
-        and Bounds(command.networks, command.rate_limit, command.max_uses) in (UNBOUNDED, _bounds(was))
-        and (said is None or _told(command.name, command.metadata) == _told(said.name, said.metadata))
-    )
-    if not same:
+def _already(command: Create, fact: Fact) -> Answer:
+    if not is_same(command, fact):
         return SecretTaken("This secret opens another token of yours already.", token=str(fact.subject.id))
-    return Imported(status="already", token=fact.subject.id, number=was.number)
-
-
-def _bounds(was: Created) -> Bounds:
-    return Bounds(was.networks or (), was.rate_limit or None, was.max_uses or None)
-
-
-def _told(name: str | UnsetType, metadata: Mapping[str, str] | UnsetType) -> tuple[str, dict[str, str]]:
-    """Return these in the form in which text is kept."""
-    return normal(name or ""), {key: normal(value) for key, value in (metadata or {}).items()}
-
-
-def _spelt(owner: Owner) -> tuple[str, str]:
-    return owner.type, owner.id.replace("-", "").lower() if owner.type == "user" else owner.id
+    return Imported(
+        status="already", token=fact.subject.id, number=fact.event.number if isinstance(fact.event, Created) else None
+    )
 
 
 def _prepared(
@@ -286,7 +200,7 @@ def _prepared(
     item: TokenFromElsewhere,
     *,
     owners: Mapping[OwnerGiven, Owner | Refusal],
-    strange: frozenset[str],
+    undescribed: frozenset[str],
 ) -> Create | Refusal:
     owner = asker.owner if item.owner is None else owners[item.owner]
     if owner is None:
@@ -306,13 +220,13 @@ def _prepared(
     )  # fmt: skip
     return creation(
         wish, asker, sources.peppers, token_id=uuid7(), secret=secret, thresholds=settings.thresholds,
-        undescribed=tuple(scope for scope in item.scopes if scope in strange),
-        imported_digests=_known_as(sources, secret),
+        undescribed=tuple(scope for scope in item.scopes if scope in undescribed),
+        imported_digests=_digests(sources, secret),
     )  # fmt: skip
 
 
-def _known_as(sources: Sources, secret: ImportedSecret | ImportedDigest) -> tuple[bytes, ...]:
-    """Under which digests a secret may be in the ledger: if it was made here in a vendor's form, under those, too."""
+def _digests(sources: Sources, secret: ImportedSecret | ImportedDigest) -> tuple[bytes, ...]:
+    """Return the digests that a secret may have in the ledger, also as one made here in a vendor's form."""
     digests = sources.peppers.digests(secret)
     made = sources.recognition.shaped(secret.plain) if isinstance(secret, ImportedSecret) else None
     return (*digests, *sources.peppers.digests(made)) if made else digests
@@ -327,9 +241,11 @@ def _secret(item: TokenFromElsewhere) -> ImportedSecret | ImportedDigest:
 
 
 def _report(answers: list[Answer]) -> ImportReport:
-    told = [
+    results = [
         Imported(status="refused", problem=problem_document(answer)) if isinstance(answer, Refusal) else answer
         for answer in answers
     ]
-    counts = Counter(each.status for each in told)
-    return ImportReport(imported=counts["imported"], already=counts["already"], refused=counts["refused"], results=told)
+    counts = Counter(each.status for each in results)
+    return ImportReport(
+        imported=counts["imported"], already=counts["already"], refused=counts["refused"], results=results
+    )
