@@ -17,14 +17,14 @@ from joserfc.jwk import ECKey
 from counterfoil.core.refusals import CredentialsRefused
 
 _RULES = jws.JWSRegistry(algorithms=["ES256"])
-# A signature is r and s, 64 bytes: its last base64 character carries two bits, and the other four are zero.
+# A signature is r and s, 64 bytes: its last base64 character carries two bits; its other four are zero.
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]{85}[AQgw])")
 _ORDER: Final = 0xFFFFFFFF_00000000_FFFFFFFF_FFFFFFFF_BCE6FAAD_A7179E84_F3B9CAC2_FC632551
-"""Of P-256 (SEC 2, 2.4.2)."""
+"""The order of P-256 (SEC 2, 2.4.2)."""
 
 
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A token that acts on behalf of a bearer's subject (RFC 8693 4.1), and in `act` the one that did so before it."""
+    """A token that acts on behalf of a bearer's subject (RFC 8693 4.1); `act` is the one that acted before it."""
 
     sub: str
     client_id: UUID
@@ -33,14 +33,14 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def chain(act: Act | None) -> Iterator[Act]:
-    """Everybody who acts, the present one first."""
+    """Yield every token that acts, the current one first."""
     while act is not None:
         yield act
         act = act.act
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a bearer says of itself (RFC 9068 2.2), and which generation of which token bought it."""
+    """The claims of a bearer (RFC 9068 2.2), and the generation and token that it was issued for."""
 
     iss: str
     sub: str
@@ -57,17 +57,17 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def audiences(self) -> tuple[str, ...]:
-        """For whom the bearer is."""
+        """The APIs that the bearer is for."""
         return (self.aud,) if isinstance(self.aud, str) else self.aud
 
     @property
     def expires_at(self) -> datetime:
-        """When it ends."""
+        """When the bearer expires."""
         return datetime.fromtimestamp(self.exp, UTC)
 
 
 class PublicJwk(msgspec.Struct, frozen=True):
-    """A verification key, as RFC 7517 publishes it."""
+    """A verification key in the form of RFC 7517."""
 
     kid: str
     x: str
@@ -84,9 +84,9 @@ _decode = msgspec.json.Decoder(Claims).decode
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyRing:
-    """One key signs; it, its predecessors and the one to come verify, each found by the header of what it signs.
+    """One key signs. It, its predecessors and its successor verify; each is found by the header of its bearers.
 
-    `version` is that of the subject which says so.
+    `version` is that of the ring's subject.
     """
 
     issuer: str
@@ -96,7 +96,7 @@ class KeyRing:
     version: int = 0
 
     def sign(self, claims: Claims) -> str:
-        """Return the bearer that makes these claims."""
+        """Return a bearer with these claims."""
         return _low(jws.serialize_compact(dict(self.header), _encode(claims), self.signing, registry=_RULES))
 
     def claims_of(self, text: str) -> Claims:
@@ -104,12 +104,12 @@ class KeyRing:
 
         Whether its time has passed is for the database's clock to say, like everything about expiry.
         """
-        # We are the only issuer, so a header of ours is one of a few texts that we know. Every other alg, typ, kid,
-        # jku, x5u, jwk or crit is refused without ever being parsed.
+        # We are the only issuer, so a valid header is one of a few known texts. Every other alg, typ, kid, jku, x5u,
+        # jwk or crit is refused without being parsed.
         shape = _SHAPE.fullmatch(text)
         key = self.verifying.get(shape[1]) if shape else None
-        # Where (r, s) is a signature, (r, n - s) is one as well, and anybody can write it. We sign with the lower s and
-        # accept no other, so that one bearer has one spelling.
+        # If (r, s) is a signature, so is (r, n - s), and anybody can compute it. We sign with the lower s and accept
+        # no other, so that each bearer has exactly one text.
         if shape is None or key is None or 2 * _s_of(shape[2]) > _ORDER:
             raise CredentialsRefused
         try:
@@ -125,18 +125,18 @@ class KeyRing:
         return header_of(text) in self.verifying
 
     def may_know(self, text: str) -> bool:
-        """Say whether a key of which we have not heard yet may have signed a bearer: its form is that of ours."""
+        """Say whether a key that this process does not know yet may have signed a bearer: it has the form of ours."""
         first = header_of(text)
         return len(first) == len(next(iter(self.verifying))) and _SHAPE.fullmatch(text) is not None
 
     @property
     def jwks(self) -> list[PublicJwk]:
-        """Every key that still verifies."""
+        """The keys that still verify, as they are published."""
         return [_published(key) for key in self.verifying.values()]
 
 
 def header_of(text: str) -> str:
-    """Return the part of a bearer that names its key, and is the same in all that this key has signed."""
+    """Return the part of a bearer that names its key; it is the same in every bearer of that key."""
     return text.partition(".")[0]
 
 
@@ -147,20 +147,20 @@ def key_ring(
     *,
     version: int = 0,
 ) -> KeyRing:
-    """Return the ring around one signing key and the others that verify."""
+    """Return the ring of one signing key and the other keys that verify."""
     own = ECKey.import_key(signing)
     keys = [ECKey.import_key(public) for public in (signing.public_key(), *others)]
     return KeyRing(issuer, own, _header(own), {_first_part(key, signer=own): key for key in keys}, version)
 
 
 def public_key(jwk: Mapping[str, str]) -> ec.EllipticCurvePublicKey:
-    """Return the key in its published form."""
+    """Return the key of a published form."""
     x, y = (int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "="), "big") for name in ("x", "y"))
     return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
 
 
 def public_jwk(public: ec.EllipticCurvePublicKey) -> PublicJwk:
-    """Return how a key is published; its id is the thumbprint of RFC 7638."""
+    """Return the published form of a key; its id is the thumbprint of RFC 7638."""
     return _published(ECKey.import_key(public))
 
 
@@ -170,7 +170,7 @@ def _published(key: ECKey) -> PublicJwk:
 
 
 def _low(text: str) -> str:
-    """Return a bearer with the lower one of the two values of s that its signature may have."""
+    """Return a bearer with the lower of the two possible values of s in its signature."""
     message, _, signature = text.rpartition(".")
     s = _s_of(signature)
     raw = base64.urlsafe_b64decode(f"{signature}==")[:32] + min(s, _ORDER - s).to_bytes(32, "big")
@@ -186,5 +186,5 @@ def _header(key: ECKey) -> dict[str, str]:
 
 
 def _first_part(key: ECKey, *, signer: ECKey) -> str:
-    """Return the header of every bearer that this key signed, as it stands in them."""
+    """Return the encoded header of every bearer that this key signs."""
     return jws.serialize_compact(_header(key), b"", signer, registry=_RULES).partition(".")[0]

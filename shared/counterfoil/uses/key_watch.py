@@ -1,4 +1,4 @@
-"""What one process does, every process hears of within a second: rotations of keys and of peppers."""
+"""Tells every process within a second about rotations of keys and peppers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -22,14 +22,14 @@ log = structlog.get_logger()
 EVERY_SECONDS: Final = 1.0
 
 Hear = Callable[[int | None, float, datetime], Awaitable[None]]
-"""Told of a version, as of when on the loop's clock, and what the database's clock showed."""
+"""Receives a version, the loop's time that it is as of, and the database's time."""
 
 
 @asynccontextmanager
 async def following(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hear]) -> AsyncIterator[None]:
-    """Tell each listener once a second at which version its subject is, for as long as this lasts.
+    """Tell each listener its subject's version once a second, for as long as this context is open.
 
-    The connection is our own, and says which peppers we have: whoever would let another one sign can see who lacks it.
+    The connection announces which peppers this process has, so that an operator sees which processes lack a new one.
     """
     task = asyncio.create_task(_follow(url, peppers, listeners))
     try:
@@ -50,8 +50,8 @@ async def _follow(url: str, peppers: Iterable[int], listeners: Mapping[UUID, Hea
             finally:
                 connection.terminate()
         except (*LOST, asyncpg.PostgresError, Misconfigured):
-            pass  # the door needs the database, too, and says once what keeps it away
-        except Exception:  # this task must outlive whatever is wrong today
+            pass  # the door also needs the database, and logs the reason once
+        except Exception:  # this task must survive every error
             log.exception("following_failed")
         await asyncio.sleep(EVERY_SECONDS)
 

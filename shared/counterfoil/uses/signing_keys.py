@@ -1,4 +1,4 @@
-"""The keys that bearers are signed with, as every process knows them: read again whenever they changed."""
+"""The keys that sign bearers, as a process knows them: it reads them again after every change."""
 
 import asyncio
 from contextlib import suppress
@@ -23,16 +23,16 @@ from counterfoil.uses.rotate_keys import due
 log = structlog.get_logger()
 
 STALE_SECONDS: Final = 5.0
-"""What a process knows of the keys is never older than this; usually it is a second."""
+"""A process never uses keys that it read longer ago than this; usually it is a second."""
 PUBLISHED_SECONDS: Final = 300.0
-"""So long anybody may keep the keys that we publish (`max-age`), and so do we while there is no newer answer."""
+"""Receivers may keep the published keys for this long (`max-age`); so do we while the database does not answer."""
 _PATIENCE_SECONDS: Final = 1.0
 _APART_SECONDS: Final = 0.25
-"""Between two questions about keys that we do not know: anybody can name as many as they like."""
+"""The least time between two queries for unknown keys, because a stranger can name any number of them."""
 
 
 class Keys:
-    """The ring, once the database could be asked for it, and whatever becomes of it."""
+    """Keeps the key ring of a process up to date, and rotates it when a rotation is due."""
 
     def __init__(
         self, pool: Pool, door: Door, *, issuer: str, encryption_key: bytes, bearer_seconds: int,
@@ -51,13 +51,13 @@ class Keys:
         self._next: asyncio.Task[KeyRing] | None = None
 
     async def ring(self) -> KeyRing:
-        """The keys as they were a moment ago; a service that starts before its database has none until then."""
+        """Return the keys as of a moment ago; waits for the database if there is no recent answer."""
         if self._known is None or monotonic() - self._as_of > STALE_SECONDS:
             return await self._reread()
         return self._known[1]
 
     async def published(self) -> list[PublicJwk]:
-        """The keys for everybody; from memory, if the database does not answer soon and they are young enough."""
+        """Return the public keys; from memory if the database does not answer soon and they are recent enough."""
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 return (await self.ring()).jwks
@@ -67,15 +67,15 @@ class Keys:
             return self._known[1].jwks
 
     async def claims_of(self, text: str) -> Claims:
-        """The claims of a bearer under one of these keys, or CredentialsRefused.
+        """Return the claims of a bearer that one of these keys signed, or raise CredentialsRefused.
 
-        A key that we do not know may have been made a moment ago: whoever brings such waits for the next question.
+        An unknown key may be a new one, so its bearer waits for the next query.
         """
         ring = await self.ring()
         return (ring if ring.knows(text) or not ring.may_know(text) else await self._newer()).claims_of(text)
 
     async def confirm(self, text: str, version: int | None) -> None:
-        """Refuse a bearer whose key was removed by the time that the keys were at this version."""
+        """Refuse a bearer whose key was removed by this version of the ring."""
         ring = await self.ring()
         if version is not None and version > ring.version:
             ring = await self._reread()
@@ -83,7 +83,7 @@ class Keys:
             raise CredentialsRefused
 
     async def heard(self, version: int | None, as_of: float, at: datetime) -> None:
-        """Learn at which version the keys were at a moment of the loop's clock, and take the step that is due."""
+        """Take note of the ring's version at a moment of the loop's clock, and take the step that is due."""
         if self._known is None or version != self._known[0].version:
             await self._reread()
         else:
@@ -91,21 +91,21 @@ class Keys:
         await self._carry_on(at)
 
     async def _carry_on(self, at: datetime) -> None:
-        # Every process tries, and the door lets one of them: the keys were to be as they are now.
+        # Every process tries, and the door accepts one: the command names the version it starts from.
         if self._known and (step := due(self._known[0], at, self._rotation_seconds, self._sealing)):
             with suppress(Refusal):
                 outcome = await self._door.execute(step)
                 log.info("signing_keys_rotated", steps=[fact.type for fact in outcome.facts])
 
     async def _newer(self) -> KeyRing:
-        """The keys as of after now. All who come before the next question share it; nobody is refused unasked."""
+        """Return the keys as of a query that begins later than now; callers share it, so that strangers cause few."""
         if self._next is None:
             self._next = asyncio.create_task(self._reread_in_turn())
-        return await asyncio.shield(self._next)  # one going away must not take the answer from the others
+        return await asyncio.shield(self._next)  # a cancelled caller must not cancel the query for the others
 
     async def _reread_in_turn(self) -> KeyRing:
         await asyncio.sleep(self._asked + _APART_SECONDS - monotonic())
-        # Whoever comes from here on may know of what this question is too early for.
+        # A later caller may present a key that this query is too early for.
         self._asked, self._next = monotonic(), None
         return await self._reread()
 
@@ -119,14 +119,14 @@ class Keys:
         as_of = monotonic()
         stored = await stored_ring(self._pool) or await self._first()
         if stored.ring.bearer_seconds < self._bearer_seconds:
-            # Before the first bearer that lives so long: what signs it is kept for as long.
+            # Before the first bearer with this lifetime, so that its key is kept for as long.
             await self._door.execute(LengthenBearers(account=NIL, id=RING, by=SYSTEM, seconds=self._bearer_seconds))
             stored = await self._stored()
         known = self._known
         ring = known[1] if known and known[0].version == stored.ring.version else self._opened(stored)
         if known is None or known[0].version <= stored.ring.version or as_of > self._as_of:
             self._known, self._as_of = (stored.ring, ring), max(as_of, self._as_of)
-        # What this very question found, whatever another one that was under way has set meanwhile.
+        # The answer of this query, even if another one has stored its own meanwhile.
         return {None: ring}
 
     async def _first(self) -> StoredRing:

@@ -1,4 +1,4 @@
-"""Who says they are asking: the Authorization header, read but not yet believed."""
+"""Credentials as a request presents them in its Authorization header, not yet verified."""
 
 import base64
 import binascii
@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PasswordGiven:
-    """A person's e-mail address and password, and the account that they log in to, where they say which."""
+    """A user's e-mail address and password, and the account that they log in to, if they name one."""
 
     email: str
     password: str
@@ -37,12 +37,11 @@ Credentials = Given | PasswordGiven
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PresentedCredentials:
-    """How somebody comes to us: their credentials, the one-time code beside them, and the address they come from.
+    """A caller's credentials, one-time code and address.
 
-    A bearer has to be for the `audience`, a path below our own URL. With `as_owner` what a login gave for a time, or an
-    exchange for this very audience, lets its holder do what outlives it, as far as the user who logged in, or the token
-    that was exchanged, may.
-    Beside a secret may stand the `email` address of the user on whose behalf its token acts.
+    A bearer must be for the `audience`, a path below our own URL. With `as_owner`, the token of a login, or a bearer
+    for this audience, may make changes that outlive it, as far as its user or its own token may. A secret can be
+    accompanied by the `email` address of the user on whose behalf its token acts.
     """
 
     credentials: Credentials
@@ -54,20 +53,20 @@ class PresentedCredentials:
 
 
 Pair = Callable[[str, str], Credentials]
-"""What the user and the password of Basic authentication are."""
+"""Reads the user and the password of Basic authentication."""
 
 
 def basic(user: str, password: str) -> Credentials:
-    """What Basic authentication holds: a login, a token's id and its secret, or a secret whose user is empty."""
-    if stands_in(user):  # nobody is called so; it is not asked for, either
+    """Return what Basic authentication holds: a login, a token's id and secret, or a secret with an empty user."""
+    if stands_in(user):  # a secret in the place of a name is never looked up
         raise CredentialsRefused
-    if is_id(user):  # OAuth's way: client_id and client_secret (RFC 6749 2.3.1)
+    if is_id(user):  # client_id and client_secret of OAuth (RFC 6749 2.3.1)
         return client_secret(user, password)
     return password_of(user, password) if user else token(password)
 
 
 def approach_of(request: web.Request, pair: Pair = basic) -> PresentedCredentials:
-    """What a request says of who is asking."""
+    """Return the credentials, one-time code and address of a request."""
     given = request.headers.getall(OTP_HEADER, ())
     if len(given) > 1:
         raise CredentialsRefused("Send one one-time code, in one X-Authorization-OTP header.")
@@ -77,7 +76,7 @@ def approach_of(request: web.Request, pair: Pair = basic) -> PresentedCredential
 
 
 def credentials_of(headers: CIMultiDictProxy[str], pair: Pair = basic) -> Credentials:
-    """The one set of credentials that a request carries; two are as bad as none."""
+    """Return the one set of credentials of a request; refuse two."""
     given = headers.getall("Authorization", None)
     if given is None:
         raise CredentialsMissing
@@ -87,7 +86,7 @@ def credentials_of(headers: CIMultiDictProxy[str], pair: Pair = basic) -> Creden
 
 
 def credentials(header: str, pair: Pair = basic) -> Credentials:
-    """What an Authorization header holds; of its contents no complaint repeats a character."""
+    """Return the credentials in an Authorization header; no refusal repeats any of its text."""
     scheme, _, value = header.partition(" ")
     value = value.strip(" ")
     if len(value) > _LONGEST:
@@ -106,14 +105,14 @@ def _user_and_password(value: str) -> tuple[str, str]:
     except (binascii.Error, ValueError):
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.") from None
     user, colon, password = text.partition(":")
-    # RFC 7617 2: neither part may hold control characters, which are those of ASCII (RFC 5234 CTL).
+    # RFC 7617 2: neither part may hold control characters of ASCII (RFC 5234 CTL).
     if not colon or _CONTROL.search(text):
         raise CredentialsRefused("Basic credentials are base64 of name:password in UTF-8.")
     return user, password
 
 
 def password_of(login: str, password: str) -> PasswordGiven:
-    """What somebody logs in with: an e-mail address, outside the default account after ACCOUNT/."""
+    """Return a login: an e-mail address, after ACCOUNT/ if the account is not the default one."""
     if named := _IN_ACCOUNT.fullmatch(login):
         return PasswordGiven(named["email"], password, UUID(named[1]))
     return PasswordGiven(login, password)

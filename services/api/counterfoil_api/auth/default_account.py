@@ -1,4 +1,4 @@
-"""Which account a login means that names none."""
+"""The account of a login that names none."""
 
 from time import monotonic
 from typing import Final
@@ -10,11 +10,11 @@ from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.users import first_account
 
 _KEPT_SECONDS: Final = 60.0
-"""It never changes, but of two accounts that are founded at the same moment the later one may be seen first."""
+"""The default account never changes, but of two founded at the same moment the later may be seen first."""
 
 
 class DefaultAccount:
-    """The account that DEFAULT_ACCOUNT names, or without it the one that was founded first."""
+    """Knows the account that DEFAULT_ACCOUNT names, or else the one founded first."""
 
     def __init__(self, pool: Pool, named: UUID | None) -> None:
         self._pool = pool
@@ -23,7 +23,7 @@ class DefaultAccount:
         self._until = 0.0
 
     async def id(self) -> UUID:
-        """Its id, or NIL while no account was founded. Raises Misconfigured if there is none of the id that was set."""
+        """Return its id, or NIL while there is no account. Raises Misconfigured if the named account is missing."""
         if self._found == NIL or monotonic() >= self._until:
             found = await first_account(self._pool, self._named)
             if found is None and self._named is not None:

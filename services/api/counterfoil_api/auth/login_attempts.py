@@ -1,4 +1,4 @@
-"""One attempt to log in, and what gives the attempts their turns."""
+"""Attempts to log in: each waits for its turn and reports its result."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class LoginAttempt:
         self.succeeded = True
 
     def failed(self, account: UUID = NIL, user: UUID = NIL) -> None:
-        """Record that one of them was wrong, and for which user, if there is one."""
+        """Record that the password or the code was wrong, and for which user, if there is one."""
         self.succeeded, self.account, self.user = False, account, user
 
     def crowded_out(self) -> None:
@@ -41,4 +41,4 @@ class LoginTurns(Protocol):
     """Limits attempts to log in."""
 
     def turn(self, account: UUID, email: str, address: Address | None) -> AbstractAsyncContextManager[LoginAttempt]:
-        """Give one attempt its turn, or raise RateLimited before anything is computed."""
+        """Wait for the turn of one attempt, or raise RateLimited before anything is computed."""

@@ -1,4 +1,4 @@
-"""One-time codes (RFC 6238) and recovery codes: what was accepted once is refused ever after, by every process."""
+"""One-time codes (RFC 6238) and recovery codes; every process refuses a code that was accepted once."""
 
 import base64
 import hmac
@@ -24,14 +24,14 @@ from counterfoil_api.http.errors import BadCode
 ISSUER: Final = "Counterfoil"
 RECOVERY_CODES: Final = 10
 _WINDOW: Final = (-1, 0, 1)
-"""Steps of 30 seconds by which a clock may be wrong, or a person slow."""
+"""How many steps of 30 seconds a clock may be wrong, or a user late."""
 _DIGITS: Final = re.compile(r"[0-9]{6}")
 _RECOVERY: Final = re.compile(r"[a-z2-7]{16}")
 _NONCE_LENGTH: Final = 12
 
 
 class OneTimeCodes:
-    """Enrols seeds and accepts codes; the key (32 bytes) is for seeds alone."""
+    """Enrols seeds and accepts codes; the key (32 bytes) encrypts seeds only."""
 
     def __init__(self, pool: Pool, door: Door, peppers: Peppers, *, key: bytes) -> None:
         self._pool = pool
@@ -40,14 +40,14 @@ class OneTimeCodes:
         self._cipher = AESGCM(key)
 
     async def begin(self, user: User) -> TOTP:
-        """A new seed, which waits for an hour to be confirmed; until then nothing changes."""
+        """Return a new seed; it takes effect when the user confirms it within an hour."""
         seed, nonce = random_base32(), os.urandom(_NONCE_LENGTH)
         sealed = nonce + self._cipher.encrypt(nonce, seed.encode(), _bound(user))
         await sql.begin(self._pool, user.account, user.id, sealed)
         return TOTP(seed, name=user.name or "", issuer=ISSUER)
 
     async def confirm(self, asker: Principal, user: User, code: str) -> tuple[User, list[str]]:
-        """The user, from now on with one-time codes, and the recovery codes; or BadCode."""
+        """Confirm the seed; return the user, who needs codes from now on, and the recovery codes. Raises BadCode."""
         seed = await sql.seed_of(self._pool, user.account, user.id, enrolled=False)
         if seed is None:
             raise NotFound("No enrolment has begun, so there is no code to confirm; begin the enrolment first.")
@@ -67,7 +67,7 @@ class OneTimeCodes:
         return enrolled, codes
 
     async def accepts(self, user: User, code: str) -> bool:
-        """Whether this is a code of theirs that was not accepted before; now it was."""
+        """Accept a code of this user once; return whether it is one that was not accepted before."""
         plain = _plain(code)
         if _DIGITS.fullmatch(plain):
             seed = await sql.seed_of(self._pool, user.account, user.id, enrolled=True)
@@ -81,7 +81,7 @@ class OneTimeCodes:
             return False
         place, digest = found
         try:
-            # Of two who come with one code at once, the door lets the first one pass.
+            # If two requests present one code at once, the door accepts the first.
             await self._door.execute(
                 UseRecoveryCode(account=user.account, id=user.id, by=principal_of(user), index=place, digest=digest)
             )
@@ -112,6 +112,6 @@ def _bound(user: User) -> bytes:
 
 
 def _recovery_code() -> str:
-    """80 random bits, as people write them down: ab2c-de3f-gh4i-jk5l."""
+    """Return 80 random bits in a form that people can write down: ab2c-de3f-gh4i-jk5l."""
     text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     return "-".join(text[at : at + 4] for at in range(0, 16, 4))

@@ -1,4 +1,4 @@
-"""Users' passwords: slow on purpose, and never in the way of everybody else."""
+"""Users' passwords: checking one is slow on purpose, and must not delay other callers."""
 
 import asyncio
 from uuid import UUID
@@ -30,20 +30,20 @@ class Passwords:
         self._codes = codes
         self._hasher = PasswordHasher()
         self._turns = HashingTurns()
-        # Somebody unknown costs as much time as somebody known, so that time does not tell who is known.
+        # An unknown user takes as much time as a known one, so that time does not tell which users exist.
         self._nobodys = self._hasher.hash("nobody's password")
 
     async def principal(self, given: PasswordGiven, approach: PresentedCredentials) -> Principal:
-        """The user of the account that is named, or else of the default one, with this address, password and code.
+        """Return the user of the named or the default account who has this address, password and code.
 
         `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;
         `RateLimited` comes after too many tries.
         """
         account = given.account or await self._default.id()
-        # In line only once it is their turn: one person's many logins wait for each other, and not in everybody's way.
+        # A login queues for hashing only in its own turn, so that one user's many logins wait for each other alone.
         async with self._logins.turn(account, given.email, approach.address) as login:
             known = await self._known(account, given, login)
-            if not known.policy.admits(approach.address):  # before a code is spent, and as a failure: it is one
+            if not known.policy.admits(approach.address):  # before a code is used up; it counts as a failure
                 login.failed(known.user.account, known.user.id)
                 raise NetworkForbidden
             await self._refuse_code(known.user, approach.otp, login)
@@ -52,7 +52,7 @@ class Passwords:
         return principal_of(known.user)
 
     async def hashed(self, password: str, account: UUID) -> str:
-        """The hash of a new password, in its turn among those of this account."""
+        """Hash a new password, in turn with others of this account."""
         async with self._turns.turn(str(account), at_home=True):
             return await to_its_end(self._hasher.hash, one_spelling(password))
 
@@ -61,7 +61,7 @@ class Passwords:
             async with self._turns.turn(login.queue, at_home=login.at_home):
                 there, known = await user_by_email(self._pool, account, given.email)
                 right = await to_its_end(self._verify, known, given.password)
-        except (Overloaded, asyncio.CancelledError):  # the latter where the wait was longer than a request may take
+        except (Overloaded, asyncio.CancelledError):  # cancelled if the wait is longer than a request may take
             login.crowded_out()
             raise
         if known is None:
@@ -82,7 +82,7 @@ class Passwords:
             raise CredentialsRefused
 
     async def _refresh(self, known: KnownUser, password: str) -> None:
-        """Hash a password anew if today's parameters are other ones; nobody is told."""
+        """Hash a password anew if the parameters have changed; the caller does not notice."""
         if self._hasher.check_needs_rehash(known.password_hash):
             new = await self.hashed(password, known.user.account)
             await rehash(self._pool, known.user, old=known.password_hash, new=new)

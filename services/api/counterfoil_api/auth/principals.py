@@ -6,15 +6,15 @@ from counterfoil.core.subjects.token.state import Token
 
 
 def need(asker: Principal, scope: str) -> None:
-    """Refuse whoever lacks a scope."""
+    """Refuse a caller that lacks a scope."""
     if asker.lacks(scope):
         raise ScopeMissing(f"This needs the scope {scope}.", scope=scope)
 
 
 def reach(asker: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Owner | None:
-    """Whose tokens somebody may do this to: everybody's (None), or with `own.…` those of their own owner alone.
+    """Return whose tokens a caller may do this to: everybody's (None), or with `own.…` those of its own owner.
 
-    Any of the scopes `instead`, which a dialect gives its tokens, is as good as `own.…`.
+    Any scope in `instead`, which a dialect gives its tokens, counts like `own.…`.
     """
     if not asker.lacks(scope):
         return None
@@ -25,10 +25,10 @@ def reach(asker: Principal, scope: str, *, instead: tuple[str, ...] = ()) -> Own
 
 
 def is_own(asker: Principal, token: Token) -> bool:
-    """Whether a token is the caller itself, or acts on behalf of the same owner."""
+    """Say whether a token is the caller itself, or acts on behalf of the same owner."""
     return asker.actor == Actor("token", token.id) or is_for(asker, token.owner)
 
 
 def is_for(asker: Principal, owner: Owner | None) -> bool:
-    """Whether the caller acts on behalf of this owner."""
+    """Say whether the caller acts on behalf of this owner."""
     return owner is not None and asker.owner == owner

@@ -1,4 +1,4 @@
-"""Before several processes are started: whether the keys in the environment are those of the database."""
+"""A check before several processes start: are the keys in the environment those of the database?"""
 
 import asyncio
 from typing import Final
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS: Final = 3.0
 
 
 async def refuse_wrong_keys(settings: Settings) -> None:
-    """Raise Misconfigured if they are not; a database that cannot be asked is no reason not to start."""
+    """Raise Misconfigured if they are not; an unreachable database does not prevent the start."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS), Door(settings.database_url) as door:
             connection = await connect(settings.database_url)

@@ -1,4 +1,4 @@
-"""What a proxy demands of whoever it asks about: whose token, which scopes, and a bearer for which audience.
+"""What a proxy demands of credentials: the account of the token, its scopes, and the audience of a bearer.
 
 It stands in the address that the proxy was given, never in what its client sent. There are two forms, since proxies
 differ in what they make of that address:
@@ -33,7 +33,7 @@ _AUDIENCE = re.compile(r"[!-~]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What has to be true of a token or bearer that passes; without an audience, a bearer has to be for ourselves."""
+    """The conditions for a token or bearer to pass; without an audience, a bearer must be for this service."""
 
     account: UUID
     scopes: tuple[str, ...]
@@ -41,11 +41,11 @@ class Demand:
 
 
 def demand_of(target: str) -> Demand:
-    """What the target of a proxy's request demands, or `ProxyMisconfigured`."""
+    """Read the demand from the target of a proxy's request, or raise ProxyMisconfigured."""
     path, _, query = target.partition("?")
     if path == PATH:
         return _queried(query)
-    # The first `-`, as it was sent: nothing that is decoded, normalised or appended can come before it.
+    # The first `-` as it was sent: nothing decoded, normalised or appended can come before it.
     segments, dash, _ = f"{path}/".partition("/-/")
     if not dash or not segments.startswith(f"{PATH}/"):
         raise ProxyMisconfigured(
@@ -78,7 +78,7 @@ def _demand(fields: Mapping[str, str]) -> Demand:
     account, scopes, audience = (fields.get(name) for name in _NAMES)
     if not fields.keys() <= set(_NAMES):
         raise ProxyMisconfigured("The URL may name account, scope and audience, and nothing else.")
-    # The proxy that asks has no credentials of its own: without an account, everybody's tokens would pass.
+    # The proxy has no credentials of its own: without an account, tokens of every account would pass.
     if account is None or not _UUID.fullmatch(account):
         raise ProxyMisconfigured("Name the account whose tokens may pass: account=ID.")
     if scopes is None or not all(map(well_formed, wanted := scopes.split(" "))) or len(wanted) > _MOST_SCOPES:

@@ -1,7 +1,7 @@
-"""Forward authentication: a proxy asks about each request that it holds, and lets it pass or not.
+"""Forward authentication: a proxy asks about each request that it holds, and then lets it pass or not.
 
-nginx `auth_request`, Traefik `forwardAuth` and Envoy `ext_authz` bring the request's headers here under any method and
-understand three answers: 200, 401 and 403. Everything else is therefore a 403 that says why, an outage included.
+nginx `auth_request`, Traefik `forwardAuth` and Envoy `ext_authz` send the request's headers here under any method and
+understand three answers: 200, 401 and 403. Everything else is therefore a 403 with its reason, an outage included.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,17 +31,17 @@ from counterfoil_api.operations.services import Services
 
 _NAMES = ("Account", "Token", "Owner", "Owner-Type", "Actor", "Scopes", "Expires")
 IDENTITY = tuple(f"X-Counterfoil-{name}" for name in _NAMES)
-"""The headers of a 200, every one of them each time: a proxy overwrites with them what its client sent."""
+"""The headers of a 200. Each reply has all of them, so that a proxy overwrites those that its client sent."""
 
-_PATIENCE_SECONDS = 4.0  # a little less than proxies have, so that it is us who say why
+_PATIENCE_SECONDS = 4.0  # a little less than proxies wait, so that the reason reaches the client
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
-_LONGEST_SCOPES = 2_048  # what every proxy's buffer holds; a thousand scopes would be 128 kB
+_LONGEST_SCOPES = 2_048  # fits every proxy's buffer; a thousand scopes would take 128 kB
 
 
 def mount(app: web.Application, services: Services, pairs: tuple[PairNames, ...]) -> None:
-    """Answer under every method, at the path itself and at whatever a proxy appends to it.
+    """Serve every method, at the path itself and at any path that a proxy appends to it.
 
-    A client id and its secret may come under any of these `pairs` of names.
+    `pairs` are the names of headers that may hold a client id and its secret.
     """
     answers = _answers(
         services.get(Callers), services.get(Sources), services.get(Limits), services.get(Settings), pairs
@@ -65,7 +65,7 @@ def _answers(
                     proof=proof_of(request.headers, pairs),
                     address=client_of(request),
                 )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it lets nobody pass
+        except Exception as error:  # noqa: BLE001 - no error lets a request pass
             raise _denial(error) from None
         return web.Response(headers={"Cache-Control": NO_STORE, **_identity(demand, passed)})
 
@@ -73,11 +73,11 @@ def _answers(
 
 
 async def _expect_nothing(_: web.Request) -> None:
-    """A body is never asked for, whatever the client expects."""
+    """Never ask the client for a body, even if it sends Expect."""
 
 
 def _denial(error: Exception) -> Refusal:
-    """The refusal in one of the two forms that a proxy passes on."""
+    """Return the refusal with one of the two statuses that a proxy passes on."""
     refusal = refusal_of(error)
     kind = kind_of(refusal)
     if kind.status in (401, 403):
@@ -87,7 +87,7 @@ def _denial(error: Exception) -> Refusal:
 
 
 async def _demanded(callers: Callers, request: web.Request, pairs: tuple[PairNames, ...]) -> Demand:
-    """What the proxy demands; where that cannot be read nobody passes, and good credentials were used all the same."""
+    """Read the proxy's demand; if it is unreadable, refuse, but count the use of good credentials all the same."""
     try:
         return demand_of(request.raw_path)
     except ProxyMisconfigured:

@@ -1,4 +1,4 @@
-"""How forward authentication is written in the OpenAPI document: it reads no body and answers under every method."""
+"""Forward authentication in the OpenAPI document: it reads no body and serves every method."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -32,7 +32,7 @@ from counterfoil_api.operations.schemas import Json, Schemas
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _REFUSALS: tuple[type[Refusal], ...] = (
-    *(MalformedRequest, HeadersTooLarge),  # of bytes that are no request at all
+    *(MalformedRequest, HeadersTooLarge),  # for bytes that are no request
     *(CredentialsMissing, CredentialsRefused, UnknownSecret),
     *(TokenExpired, TokenSuspended, TokenRevoked, SecretRetired, SecretEnded, OwnerDisabled, UsesExhausted),
     *(ScopeMissing, NetworkForbidden, TokenNetworkForbidden, ProxyMisconfigured, NotVerified),
@@ -40,7 +40,7 @@ _REFUSALS: tuple[type[Refusal], ...] = (
 _SUMMARY = "Ask whether a request may pass"
 _SAYS = """For proxies: nginx `auth_request`, Traefik `forwardAuth`, Envoy `ext_authz`. The credentials are those of the
 request that is asked about: `Authorization`, {pairs}.
-The answer is 200 with headers that say who it is, 401 or 403. No body is read."""
+The reply is 200 with headers that identify the token, 401 or 403. No body is read."""
 _DEMANDED: Mapping[str, Json] = MappingProxyType(
     {
         "account": {"type": "string", "format": "uuid", "description": "The account whose tokens may pass."},
@@ -67,7 +67,7 @@ _IDENTITY: Mapping[str, str] = MappingProxyType(
 
 
 def paths(schemas: Schemas, pairs: tuple[PairNames, ...]) -> Json:
-    """The paths, in the order in which a proxy's address has them; credentials may come under these `pairs`."""
+    """Return the paths, in the order of a proxy's URL; `pairs` are the names of further credential headers."""
     demanded = f"{PATH}/account/{{account}}/scope/{{scope}}"
     return {
         PATH: _item("query", ("account", "scope", "audience"), schemas, pairs),

@@ -1,4 +1,4 @@
-"""RFC 8693 with the JWT of an issuer that a token trusts: a bearer without any stored secret."""
+"""RFC 8693 with the JWT of an issuer that a token trusts: a bearer without a stored secret."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -16,7 +16,7 @@ from counterfoil_api.native.oauth.token_requests import ID_TOKEN, JWT, TokenRequ
 
 
 async def presented(sources: Sources, form: TokenRequest) -> BearerGiven | None:
-    """The JWT of another issuer, if that is what is to be exchanged; a bearer of ours is none."""
+    """Return the JWT of another issuer if the request exchanges one; a bearer of ours is none."""
     kind, text = form.subject_token_type, form.subject_token
     if kind not in (JWT, ID_TOKEN) or not form.client_id or text.count(".") != 2:
         return None
@@ -27,14 +27,14 @@ async def presented(sources: Sources, form: TokenRequest) -> BearerGiven | None:
 async def exchanged(
     exchanging: Exchanging, issuers: Issuers, form: TokenRequest, given: BearerGiven, wanted: BearerRequest
 ) -> IssuedBearer:
-    """The bearer for a JWT, under the trust of the token that `client_id` names.
+    """Issue a bearer for a JWT, under the trust of the token that `client_id` names.
 
     A token that is not there is answered like a JWT that nobody trusts. What is wrong with a JWT that the trusted
     issuer signed is told, and noted among the account's attempts.
     """
     if form.actor_token or form.actor_token_type:
         raise InvalidRequest(
-            "A JWT is exchanged without an actor_token; exchange the bearer that you get.", where="form"
+            "A JWT is exchanged without an actor_token; exchange the bearer that you receive.", where="form"
         )
     client = _id_of(form.client_id)
     found = None if client is None else await exchanging.sources.lookup.by_trust(client)
@@ -55,7 +55,7 @@ async def _bought(
     try:
         token, claims = await _verified(issuers, found, given)
     except AssertionRefused as refusal:
-        raise CredentialsRefused(refusal.detail) from None  # as every other credential that nobody believes
+        raise CredentialsRefused(refusal.detail) from None  # counted like any other malformed credentials
     exchanging.limits.known.belongs(given, token.account, token.id)
     return await with_assertion(exchanging, token, claims, wanted)
 
@@ -63,7 +63,7 @@ async def _bought(
 async def _verified(
     issuers: Issuers, found: Trusting | None, given: BearerGiven
 ) -> tuple[Trusting, Mapping[str, object]]:
-    """The token and the claims of the JWT; nobody learns from the answer whether there is such a token."""
+    """Return the token and the claims of the JWT; the refusal does not tell whether there is such a token."""
     read(given.text)
     if found is None:
         raise AssertionRefused

@@ -1,4 +1,4 @@
-"""How OAuth's own endpoints say no: RFC 6749 5.2, and RFC 7009 2.2.1."""
+"""The error format of OAuth's own endpoints: RFC 6749 5.2 and RFC 7009 2.2.1."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from counterfoil_api.http import errors
 from counterfoil_api.http.challenges import BASIC
 from counterfoil_api.http.problems import KINDS, Kind, challenge, kind_of, scrubbed
 
-# RFC 6749 5.2: what an error_description may hold.
+# RFC 6749 5.2: characters that an error_description may not hold.
 _UNFIT: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 _ERRORS: Final[Mapping[type[Refusal], str]] = MappingProxyType(
     {
@@ -36,21 +36,21 @@ _AS_400: Final = frozenset({refusals.BeyondAudience, refusals.BeyondCaller})
 
 
 class OAuthError(msgspec.Struct, frozen=True):
-    """An error by its registered name, and what it is about."""
+    """An error: its registered name and its description."""
 
     error: str
     error_description: str
 
 
 class OAuthErrorFormat:
-    """Refusals in the words of OAuth."""
+    """Renders refusals as OAuth errors."""
 
     media_type = "application/json"
     shape: type = OAuthError
     headers: Mapping[str, str] = MappingProxyType({"Pragma": "no-cache"})  # RFC 6749 5.1
 
     def response(self, refusal: Refusal) -> web.Response:
-        """The response that a refusal becomes."""
+        """Return the response for a refusal."""
         kind = kind_of(refusal)
         headers = CIMultiDict({"Content-Type": self.media_type, "Cache-Control": "no-store", **self.headers})
         headers.update({name: value for name, value in kind.headers if name != "WWW-Authenticate"})
@@ -64,7 +64,7 @@ class OAuthErrorFormat:
         return web.Response(body=body, status=_status(type(refusal), kind), headers=headers)
 
     def shown(self, kinds: Iterable[type[Refusal]]) -> Mapping[int, Mapping[str, object]]:
-        """What these refusals look like: examples by status and name."""
+        """Return examples of these refusals, by status and name."""
         found: dict[int, dict[str, object]] = {}
         for each in kinds:
             kind = KINDS[each]
@@ -81,5 +81,5 @@ def _error(refusal: Refusal, kind: Kind) -> OAuthError:
 
 
 def _status(refusal: type[Refusal], kind: Kind) -> int:
-    """RFC 6749 5.2: 400 for whatever is wrong with a request that could be read."""
+    """RFC 6749 5.2: 400 for every fault of a request that could be read."""
     return 400 if kind.status == 422 or refusal in _AS_400 else kind.status

@@ -1,4 +1,4 @@
-"""RFC 6749 3.2: bearers for every OAuth client, by client credentials or by token exchange (RFC 8693)."""
+"""RFC 6749 3.2: issues bearers to OAuth clients, for client credentials or by token exchange (RFC 8693)."""
 
 from dataclasses import replace
 from typing import Final
@@ -76,13 +76,13 @@ async def grant_bearer(
 ) -> OAuthBearer:
     """Get a bearer the OAuth way: RFC 6749 4.4 (client credentials) or RFC 8693 (token exchange).
 
-    With `client_credentials` a token's id is the client_id, and its secret the client_secret. Token exchange takes a
-    token's secret or a bearer as subject_token, gives never more than that holds (scope, audience, lifetime), and names
-    whose actor_token came along in `act`. It needs no client authentication, since it gives nobody anything that the
-    subject_token does not; wrong client authentication is refused all the same.
+    With `client_credentials`, the client_id is a token's id and the client_secret its secret. Token exchange takes a
+    token's secret or a bearer as subject_token. The new bearer never holds more than that (scope, audience, lifetime),
+    and names the token of the actor_token in `act`. Client authentication is not needed, because the subject_token
+    alone gives as much; wrong client authentication is refused all the same.
 
-    A token that has a `trust` needs no secret: with its id as client_id, a JWT of the trusted issuer (of type
-    urn:ietf:params:oauth:token-type:jwt or …:id_token) that meets its conditions gives a bearer.
+    A token with a `trust` needs no secret: send its id as client_id, and as subject_token a JWT of the trusted issuer
+    (of type urn:ietf:params:oauth:token-type:jwt or …:id_token) that meets the trust's conditions.
     """
     async with callers.judging(client):
         if form.grant_type not in (CLIENT, EXCHANGE):
@@ -130,7 +130,7 @@ async def _exchanged(
         wanted = replace(wanted, actor=actor)
         return await exchanging.limits.guard.over(approach, lambda: _bought(exchanging, subject, wanted))
     except (Denied, CredentialsRefused) as refusal:
-        # RFC 8693 2.2.2: whatever is wrong with either token is `invalid_request`.
+        # RFC 8693 2.2.2: any fault of either token is `invalid_request`.
         raise ExchangeRefused(refusal.detail) from None
 
 
@@ -141,11 +141,11 @@ async def _bought(exchanging: Exchanging, subject: SecretGiven | BearerGiven, wa
 
 
 async def _actor(callers: Callers, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
-    """Who acts; as good as whoever asks for anything, so that a bearer for another service is no proof of it."""
+    """Authenticate the token that acts, like any caller: a bearer for another service does not prove it."""
     actor = await callers.authenticate(PresentedCredentials(acting, address=address))
     if actor.delegated:
         raise CredentialsRefused("The actor_token is a bearer token that has an actor itself; send one without.")
-    return structs.replace(actor, scopes=())  # to act takes none
+    return structs.replace(actor, scopes=())  # acting needs no scope
 
 
 def _shown(bought: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:

@@ -1,4 +1,4 @@
-"""What anybody may read: the keys that bearers are verified with, and where OAuth's endpoints are (RFC 8414)."""
+"""Public documents: the keys that verify bearers, and the addresses of OAuth's endpoints (RFC 8414)."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,13 +21,13 @@ _METADATA: Final = "/.well-known/oauth-authorization-server"
 
 
 class Jwks(msgspec.Struct, frozen=True):
-    """A key set, as RFC 7517 publishes it."""
+    """A key set in the form of RFC 7517."""
 
     keys: list[PublicJwk]
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """An authorization server as RFC 8414 describes it; which scopes there are is each account's own business."""
+    """The metadata of an authorization server (RFC 8414), without scopes, which differ by account."""
 
     issuer: str
     token_endpoint: str
@@ -56,7 +56,7 @@ async def get_jwks(sources: Sources) -> Jwks:
 
 @api.get(_METADATA, cache="public, max-age=300")
 async def get_metadata(settings: Settings) -> Metadata:
-    """Read where everything of OAuth is (RFC 8414)."""
+    """Read the addresses of OAuth's endpoints (RFC 8414)."""
     issuer = settings.public_url
     return Metadata(
         issuer=issuer,
@@ -69,7 +69,7 @@ async def get_metadata(settings: Settings) -> Metadata:
 
 
 def mount(app: web.Application, mounting: Mount, public_url: str) -> None:
-    """Answer where RFC 8414 3 looks for an issuer with a path: between its host and that path."""
+    """Serve the path of RFC 8414 3 for an issuer with a path, which stands between host and path."""
     path = urlsplit(public_url).path
     if path:
         (route,) = (each for each in api.routes if each.path == _METADATA)

@@ -1,4 +1,4 @@
-"""Exchange: a long-lived token buys a short-lived bearer."""
+"""Exchange of a token's secret for a short-lived bearer."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""New secrets: create, clone and rotate, each answered once with the secret and never again."""
+"""New secrets: create, clone and rotate; each secret is in one reply only."""
 
 from datetime import datetime
 
@@ -11,23 +11,10 @@ from counterfoil.core.events import Rotated
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import (
     BadDuration,
-    BadExpiry,
-    BadMetadata,
-    BadNetwork,
-    BadOwner,
-    BadQuota,
-    BadRateLimit,
-    BadScope,
-    BadText,
     BeyondCaller,
-    EntryTooLarge,
-    KeyTooShort,
     NotFound,
-    OwnerQuotaExceeded,
-    SecretNoLongerAvailable,
     SecretRetired,
     UnknownUser,
-    UserGone,
 )
 from counterfoil.core.subjects.token.commands import Create, Rotate
 from counterfoil.core.subjects.token.state import Token, refusal_for
@@ -60,10 +47,6 @@ from counterfoil_api.operations.retries import Retry
 
 api = Api("tokens", OURS)
 
-_WORDS = (*(BadText, BadScope, BadMetadata, BadDuration, BadExpiry, BadNetwork, BadRateLimit, BadQuota, EntryTooLarge),)
-_OWNER = (BadOwner, UnknownUser, UserGone, OwnerQuotaExceeded)
-_SECRET_ONCE = (KeyTooShort, SecretNoLongerAvailable)
-
 
 @api.post(
     "/v1/tokens",
@@ -78,9 +61,9 @@ async def create_token(
 ) -> Made[Issued]:
     """Issue a token.
 
-    The reply shows its secret, this once. A token has no more than its issuer: scopes and lifetime. Without `owner`
-    it acts on behalf of its issuer's owner. A user is named by their id, number or e-mail address, and has to exist.
-    With a `trust` it has no secret: at /v1/oauth/token, JWTs of the trusted issuer are exchanged for bearers.
+    Only this reply shows its secret. A token has no more scopes, and no longer a lifetime, than its issuer. Without
+    `owner` it acts on behalf of its issuer's owner. Name a user, who must exist, by id, number or e-mail address.
+    With a `trust` it has no secret: /v1/oauth/token exchanges JWTs of the trusted issuer for bearers.
     """
     owner = await _owner(reading, asker, body.owner)
     scopes = await expanded(reading, asker, body.scopes, body.scope_sets)
@@ -113,8 +96,8 @@ async def clone_token(
 ) -> Made[Issued]:
     """Issue another token like this one.
 
-    What the body states is different in the copy. A copy lives as long as the original was meant to; the copy of a
-    token that was given an expiry without a lifetime ends with it.
+    The copy differs in what the body states. It has the lifetime of the original; if the original has an expiry without
+    a lifetime, it has the same expiry.
     """
     reach(asker, "tokens.create")
     original = (await permitted(reading, asker, ref, scope="tokens.read")).token
@@ -160,10 +143,10 @@ async def rotate_token(
 ) -> Tagged[Issued]:
     """Replace a token's secret.
 
-    `grace` says how long the previous secret stays good; `0s` ends it, and the bearers that it bought, at once.
-    At most two secrets are good at once: to cut an earlier grace short, state `ends_previous`.
+    `grace` says how long the previous secret stays good; `0s` ends it, and the bearers issued for it, at once.
+    At most two secrets are good at a time: to cut an earlier grace short, state `ends_previous`.
     The lifetime stays as it is. An expired token needs a new one, and its previous secret stays dead. A token may
-    rotate itself: if the reply is lost, its old secret still gets that same reply under the same Idempotency-Key.
+    rotate itself: if the reply is lost, its old secret still gets the same reply under the same Idempotency-Key.
     """
     try:
         asker = await callers.authenticate(approach)
@@ -203,15 +186,15 @@ def _ended_early(outcome: Outcome) -> datetime | UnsetType:
 
 
 async def _made(reading: Reading, issuing: Issuing, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
-    foreign = await undescribed(reading, asker, wish.scopes)
+    unlisted = await undescribed(reading, asker, wish.scopes)
 
     def shown(outcome: Outcome, secret: str | UnsetType = UNSET) -> Issued:
-        return Issued(token=warned(_document(outcome), foreign), secret=secret)
+        return Issued(token=warned(_document(outcome), unlisted), secret=secret)
 
     if wish.trust is None:
-        issued = await issuing.issue(asker, wish, retry, shown, kind=Issued, unlisted=foreign)
+        issued = await issuing.issue(asker, wish, retry, shown, kind=Issued, unlisted=unlisted)
     else:
-        issued = await issuing.issue_trusting(asker, wish, retry, shown, kind=Issued, unlisted=foreign)
+        issued = await issuing.issue_trusting(asker, wish, retry, shown, kind=Issued, unlisted=unlisted)
     return Made(issued, issued.token.revision, f"/v1/tokens/{issued.token.id}")
 
 
@@ -220,7 +203,7 @@ def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> Toke
 
 
 async def _recalled(reading: Reading, sources: Sources, approach: PresentedCredentials, retry: Retry | None) -> Issued:
-    """Answer again what a secret was answered when it rotated itself away; for anything else it stays retired."""
+    """Return the reply to the rotation that retired this secret, if the secret made it; otherwise it stays retired."""
     given = approach.credentials
     if not isinstance(given, SecretGiven) or retry is None:
         raise SecretRetired
@@ -229,7 +212,7 @@ async def _recalled(reading: Reading, sources: Sources, approach: PresentedCrede
         raise SecretRetired
     await refuse_networks(sources, found, approach.address)
     seen = found.seen
-    if refusal_for(seen, seen.generation, seen.at, seen.context):  # what is told again would open nothing, or not now
+    if refusal_for(seen, seen.generation, seen.at, seen.context):  # the secret in that reply is not good now
         raise SecretRetired
     asker = Principal(actor=Actor("token", seen.id), account=seen.account, scopes=seen.scopes)
     claimed = claim(sources.peppers, asker, retry.key, request=retry.request, holds_secret=True)
@@ -238,7 +221,7 @@ async def _recalled(reading: Reading, sources: Sources, approach: PresentedCrede
         raise SecretRetired
     retry.replayed = True
     issued = msgspec.json.decode(outcome.reply, type=Issued)
-    # Its own rotation and no other's: of another token, or after this one, it could not have been told by this secret.
+    # Only its own rotation: this secret cannot have made one of another token, or a later one.
     if (issued.token.id, issued.token.generation) != (seen.id, found.generation + 1):
         raise SecretRetired
     return issued
@@ -251,7 +234,7 @@ def _lifetime_like(original: Token, body: Copy) -> tuple[str | None, datetime | 
 
 
 async def _owner(reading: Reading, asker: Principal, given: OwnerGiven | None) -> Owner:
-    """On whose behalf the token is to act; who issues for their own owner alone does not learn who else there is."""
+    """Return the owner of the new token; a caller that issues for its own owner only learns of no others."""
     within = reach(asker, "tokens.create")
     owner = asker.owner if given is None else await owner_meant(reading, asker, given)
     if within is not None and owner != within:
