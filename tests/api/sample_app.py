@@ -149,8 +149,8 @@ async def list_lines(shelf: Shelf, query: Query[Search]) -> Streamed[Search]:
     return Streamed(NDJSON, Lines(shelf, query.name, query.limit), {"Log-Head": "7"}, compress=query.name == "small")
 
 
-async def believe(approach: PresentedCredentials) -> str:
-    match approach.credentials:
+async def believe(presented: PresentedCredentials) -> str:
+    match presented.credentials:
         case SecretGiven("good"):
             return "token"
         case PasswordGiven(email, "good"):

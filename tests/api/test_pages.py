@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 from api.sample_app import Shelf
 from api.service import served
 from counterfoil.core.refusals import NotFound, Refusal
-from counterfoil_api.auth.credentials import PresentedCredentials, approach_of
+from counterfoil_api.auth.credentials import PresentedCredentials, presented_by
 from counterfoil_api.http.cross_site import is_cross_site
 from counterfoil_api.http.errors import CredentialsMissing, CrossSite
 from counterfoil_api.http.problems import KINDS, kind_of, refusal_response
@@ -59,7 +59,7 @@ dashboard = Api(
     Conventions(
         prefix="/dashboard",
         error_format=HtmlErrors(),
-        credentials=first_of(session, lambda request, _: approach_of(request)),
+        credentials=first_of(session, lambda request, _: presented_by(request)),
         schemes={"session": {"type": "apiKey", "in": "cookie", "name": "session"}},
     ),
 )

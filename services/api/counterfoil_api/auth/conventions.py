@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from counterfoil_api.auth.credentials import approach_of
+from counterfoil_api.auth.credentials import presented_by
 from counterfoil_api.operations.conventions import Conventions
 
 SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -23,4 +23,4 @@ SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         },
     }
 )
-OURS: Final = Conventions(credentials=lambda request, _: approach_of(request), schemes=SCHEMES)
+OURS: Final = Conventions(credentials=lambda request, _: presented_by(request), schemes=SCHEMES)

@@ -65,7 +65,7 @@ def basic(user: str, password: str) -> Credentials:
     return password_of(user, password) if user else token(password)
 
 
-def approach_of(request: web.Request, pair: Pair = basic) -> PresentedCredentials:
+def presented_by(request: web.Request, pair: Pair = basic) -> PresentedCredentials:
     """Return the credentials, one-time code and address of a request."""
     given = request.headers.getall(OTP_HEADER, ())
     if len(given) > 1:

@@ -33,7 +33,7 @@ class Passwords:
         # An unknown user takes as much time as a known one, so that time does not tell which users exist.
         self._nobodys = self._hasher.hash("nobody's password")
 
-    async def principal(self, given: PasswordGiven, approach: PresentedCredentials) -> Principal:
+    async def principal(self, given: PasswordGiven, presented: PresentedCredentials) -> Principal:
         """Return the user of the named or the default account who has this address, password and code.
 
         `CredentialsRefused` does not say what was wrong, `OtpRequired` that a code is missing and nothing else;
@@ -41,12 +41,12 @@ class Passwords:
         """
         account = given.account or await self._default.id()
         # A login queues for hashing only in its own turn, so that one user's many logins wait for each other alone.
-        async with self._logins.turn(account, given.email, approach.address) as login:
+        async with self._logins.turn(account, given.email, presented.address) as login:
             known = await self._known(account, given, login)
-            if not known.policy.admits(approach.address):  # before a code is used up; it counts as a failure
+            if not known.policy.admits(presented.address):  # before a code is used up; it counts as a failure
                 login.failed(known.user.account, known.user.id)
                 raise NetworkForbidden
-            await self._refuse_code(known.user, approach.otp, login)
+            await self._refuse_code(known.user, presented.otp, login)
             login.passed()
         await self._refresh(known, given.password)
         return principal_of(known.user)

@@ -6,6 +6,7 @@ all other requests. A password is accepted only for creating a token.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
-from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, approach_of
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, presented_by
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.times import milliseconds
@@ -82,16 +83,16 @@ class ScalingoErrors(DialectErrors):
 
 
 def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
-    approach, asked = approach_of(request), (request.method, request.path)
+    presented, asked = presented_by(request), (request.method, request.path)
     basic = request.headers["Authorization"][:6].lower() == "basic "
-    match approach.credentials:
+    match presented.credentials:
         case SecretGiven() if not basic or asked != _EXCHANGE:
             raise CredentialsRefused(
                 "A token is not usable directly; exchange it for a bearer token at /v1/tokens/exchange."
             )
         case PasswordGiven() if asked != _CREATE:
             raise CredentialsRefused("A password can only create a token, which is exchanged for a bearer.")
-    return PresentedCredentials(approach.credentials, approach.otp, approach.address, audience=_AUDIENCE, as_owner=True)
+    return replace(presented, audience=_AUDIENCE, as_owner=True)
 
 
 _SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -190,15 +191,15 @@ async def create_token(
 
 @api.post("/tokens/exchange", only_reads=True)
 async def exchange_token(
-    tokens: Tokens, exchanging: Exchanging, approach: Presented[PresentedCredentials]
+    tokens: Tokens, exchanging: Exchanging, presented: Presented[PresentedCredentials]
 ) -> BearerDocument:
     """Exchange a token for a bearer token, which is valid for an hour."""
-    given = approach.credentials
+    given = presented.credentials
     if not isinstance(given, SecretGiven):
-        await tokens.callers.judge(approach)
+        await tokens.callers.judge(presented)
         raise CredentialsRefused("Send the token as the password of an empty user.")
-    wanted = BearerRequest(audience=(f"{exchanging.settings.public_url}{_AUDIENCE}",), address=approach.address)
-    bought = await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
+    wanted = BearerRequest(audience=(f"{exchanging.settings.public_url}{_AUDIENCE}",), address=presented.address)
+    bought = await exchanging.limits.guard.over(presented, lambda: with_secret(exchanging, given, wanted))
     return BearerDocument(token=bought.text)
 
 

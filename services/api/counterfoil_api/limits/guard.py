@@ -61,16 +61,16 @@ class Guard:
         self._ended: ExpiringMap[Place, Denied] = ExpiringMap(_MOST)
 
     async def over(
-        self, approach: PresentedCredentials, check: Callable[[], Awaitable[T]], *, account: UUID | None = None
+        self, presented: PresentedCredentials, check: Callable[[], Awaitable[T]], *, account: UUID | None = None
     ) -> T:
         """Return the result of `check`. Its refusals are counted; beyond the limit, RateLimited is raised.
 
         If the check is for one account alone, a remembered refusal is not repeated for another account.
         """
-        given = approach.credentials
+        given = presented.credentials
         if isinstance(given, PasswordGiven):  # see `logins`
             return await check()
-        network = network_of(approach.address)
+        network = network_of(presented.address)
         place = (plain_hash(given), network, account)
         charge = await self._admit(given, network, place)
         try:

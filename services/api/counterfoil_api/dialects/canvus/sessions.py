@@ -50,13 +50,13 @@ async def log_in_user(
 
 @api.post("/users/logout", refusals=_REFUSALS)
 async def log_out(
-    tokens: Tokens, approach: OptionalCredentials[PresentedCredentials], address: ClientAddress, *, body: Body[Logout]
+    tokens: Tokens, presented: OptionalCredentials[PresentedCredentials], address: ClientAddress, *, body: Body[Logout]
 ) -> Page:
     """End the named login, or else the one that calls. To end an access token, delete it."""
     if body.token is not UNSET:
         asker = await _holder(tokens, body.token, address)
-    elif approach is not None:
-        asker = await tokens.callers.authenticate(approach)
+    elif presented is not None:
+        asker = await tokens.callers.authenticate(presented)
     else:
         raise CredentialsMissing("Name a token, or send one in the header Private-Token.")
     found = await one(tokens.reading.pool, asker.account, token_id=asker.actor.id)

@@ -32,7 +32,7 @@ _COUNT: Final = re.compile(r"[0-9]{1,4}")
 _KEYS: Final = ("X-Auth-Key", "X-Auth-User-Service-Key")
 
 
-def approach(request: web.Request, _: bytes) -> PresentedCredentials:
+def presented(request: web.Request, _: bytes) -> PresentedCredentials:
     """Read the credentials: a bearer token, or a token's secret as a key with the e-mail address of its owner.
 
     Raises CredentialsMissing, CredentialsRefused, CredentialsRepeated, UnknownScheme.
@@ -64,8 +64,8 @@ def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
     stated = request.headers.get(_ATTEMPT, "")
     if "Idempotency-Key" in request.headers or not _COUNT.fullmatch(stated):
         return by_key(request, raw)
-    given, whole = approach(request, raw).credentials, asked(request, raw)
-    if isinstance(given, PasswordGiven):  # which `approach` never gives
+    given, whole = presented(request, raw).credentials, asked(request, raw)
+    if isinstance(given, PasswordGiven):  # which `presented` never gives
         return None
     secret = given.text if isinstance(given, BearerGiven) else given.plain
     text = b"".join(len(part).to_bytes(4, "big") + part for part in whole)
@@ -98,7 +98,7 @@ api: Final = Api(
         prefix=_PREFIX,
         error_format=CloudflareErrors(),
         envelope=Result,
-        credentials=approach,
+        credentials=presented,
         retry=by_attempt,
         lenient=True,
         any_media_type=True,

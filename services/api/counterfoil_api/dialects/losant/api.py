@@ -7,7 +7,7 @@ from aiohttp import web
 
 from counterfoil.core import refusals
 from counterfoil.core.refusals import Refusal
-from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, approach_of
+from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, presented_by
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.http import errors
@@ -57,10 +57,10 @@ class LosantErrors(DialectErrors):
 
 
 def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
-    approach = approach_of(request)
-    if isinstance(approach.credentials, PasswordGiven):
+    presented = presented_by(request)
+    if isinstance(presented.credentials, PasswordGiven):
         raise refusals.CredentialsRefused("A password is accepted at /auth/user only; send the token that it returns.")
-    return PresentedCredentials(approach.credentials, address=approach.address, as_owner=True)
+    return PresentedCredentials(presented.credentials, address=presented.address, as_owner=True)
 
 
 api = Api("tokens", Conventions(

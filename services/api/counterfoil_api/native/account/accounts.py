@@ -42,7 +42,7 @@ async def get_account(reading: Reading, asker: Asker[Principal]) -> Tagged[Accou
 async def update_account(
     callers: Callers,
     writing: Writing,
-    approach: Presented[PresentedCredentials],
+    presented: Presented[PresentedCredentials],
     *,
     body: Body[AccountChanges],
     if_match: IfMatch,
@@ -52,13 +52,13 @@ async def update_account(
 
     Networks without your own address are refused, unless you set `shut_me_out`.
     """
-    asker = await callers.authenticate(approach)
+    asker = await callers.authenticate(presented)
     need(asker, "account.update")
     policy = UNSET if body.policy is UNSET else _policy(body.policy)
     command = ChangeAccount(
         account=asker.account, id=asker.account, by=asker, revisions=if_match, name=body.name, policy=policy
     )
-    if policy is not UNSET and not body.shut_me_out and not _admits(policy, approach):
+    if policy is not UNSET and not body.shut_me_out and not _admits(policy, presented):
         raise ShutsYouOut
     return await _changed(writing, command, key)
 
@@ -106,8 +106,8 @@ def account_document(account: Account) -> AccountDocument:
     )  # fmt: skip
 
 
-def _admits(policy: Policy, approach: PresentedCredentials) -> bool:
-    return checked(policy).admits(approach.address)
+def _admits(policy: Policy, presented: PresentedCredentials) -> bool:
+    return checked(policy).admits(presented.address)
 
 
 def _policy(given: PolicyDocument) -> Policy:

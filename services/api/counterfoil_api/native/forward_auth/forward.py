@@ -99,9 +99,9 @@ async def _demanded(callers: Callers, request: web.Request, pairs: tuple[PairNam
 async def _passed(
     sources: Sources, limits: Limits, settings: Settings, demand: Demand, *, proof: Proof, address: Address | None
 ) -> Found:
-    approach = PresentedCredentials(proof, address=address)
+    presented = PresentedCredentials(proof, address=address)
     passed = await limits.guard.over(
-        approach, lambda: _known(sources, settings, demand, proof, address), account=demand.account
+        presented, lambda: _known(sources, settings, demand, proof, address), account=demand.account
     )
     seen = passed.seen
     await limits.allowance.spend_by_token(seen.account, seen.id, seen.context.limits(seen.bounds), address)

@@ -15,7 +15,7 @@ from counterfoil_api.http.errors import AssertionRefused, ExchangeRefused, Inval
 from counterfoil_api.native.oauth.token_requests import ID_TOKEN, JWT, TokenRequest
 
 
-async def presented(sources: Sources, form: TokenRequest) -> BearerGiven | None:
+async def jwt_in(sources: Sources, form: TokenRequest) -> BearerGiven | None:
     """Return the JWT of another issuer if the request exchanges one; a bearer of ours is none."""
     kind, text = form.subject_token_type, form.subject_token
     if kind not in (JWT, ID_TOKEN) or not form.client_id or text.count(".") != 2:
@@ -25,7 +25,7 @@ async def presented(sources: Sources, form: TokenRequest) -> BearerGiven | None:
 
 
 async def exchanged(
-    exchanging: Exchanging, issuers: Issuers, form: TokenRequest, given: BearerGiven, wanted: BearerRequest
+    exchanging: Exchanging, issuers: Issuers, form: TokenRequest, given: BearerGiven, request: BearerRequest
 ) -> IssuedBearer:
     """Issue a bearer for a JWT, under the trust of the token that `client_id` names.
 
@@ -38,10 +38,10 @@ async def exchanged(
         )
     client = _id_of(form.client_id)
     found = None if client is None else await exchanging.sources.lookup.by_trust(client)
-    approach = PresentedCredentials(given, address=wanted.address)
+    presented = PresentedCredentials(given, address=request.address)
     try:
         return await exchanging.limits.guard.over(
-            approach, lambda: _bought(exchanging, issuers, found, given, wanted), account=client
+            presented, lambda: _issued(exchanging, issuers, found, given, request), account=client
         )
     except CredentialsRefused as refusal:
         raise AssertionRefused(refusal.detail) from None
@@ -49,15 +49,15 @@ async def exchanged(
         raise ExchangeRefused(refusal.detail) from None
 
 
-async def _bought(
-    exchanging: Exchanging, issuers: Issuers, found: Trusting | None, given: BearerGiven, wanted: BearerRequest
+async def _issued(
+    exchanging: Exchanging, issuers: Issuers, found: Trusting | None, given: BearerGiven, request: BearerRequest
 ) -> IssuedBearer:
     try:
         token, claims = await _verified(issuers, found, given)
     except AssertionRefused as refusal:
         raise CredentialsRefused(refusal.detail) from None  # counted like any other malformed credentials
     exchanging.limits.known.belongs(given, token.account, token.id)
-    return await with_assertion(exchanging, token, claims, wanted)
+    return await with_assertion(exchanging, token, claims, request)
 
 
 async def _verified(

@@ -15,7 +15,7 @@ from msgspec import Meta
 from counterfoil.core.credentials import SecretGiven, client_secret, is_id, is_visible
 from counterfoil.core.refusals import Refusal
 from counterfoil_api.auth.conventions import SCHEMES
-from counterfoil_api.auth.credentials import Credentials, PresentedCredentials, approach_of, basic
+from counterfoil_api.auth.credentials import Credentials, PresentedCredentials, basic, presented_by
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsRepeated
 from counterfoil_api.operations.conventions import Conventions
@@ -57,7 +57,7 @@ def client_credentials(request: web.Request, raw: bytes) -> PresentedCredentials
         if "Authorization" in request.headers:
             raise CredentialsRepeated
         return PresentedCredentials(client_secret(client, secret), address=client_of(request))
-    presented = approach_of(request, form_encoded)
+    presented = presented_by(request, form_encoded)
     given = presented.credentials
     named = given.client if isinstance(given, SecretGiven) else None
     if client and named is not None and client.lower() != str(named):

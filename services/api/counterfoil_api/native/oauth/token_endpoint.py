@@ -95,49 +95,49 @@ async def grant_bearer(
     return _shown(await _exchanged(exchanging, callers, issuers, form, address), issued_token_type)
 
 
-def _wanted(form: TokenRequest, address: Address | None) -> BearerRequest:
+def _request(form: TokenRequest, address: Address | None) -> BearerRequest:
     return BearerRequest(audience=form.targets, scopes=form.scopes, lifetime_seconds=form.expires_in, address=address)
 
 
 async def _for_client(
     exchanging: Exchanging,
     callers: Callers,
-    approach: PresentedCredentials | None,
+    presented: PresentedCredentials | None,
     form: TokenRequest,
     address: Address | None,
 ) -> IssuedBearer:
-    async with callers.judging(approach):
-        wanted = _wanted(form, address)
-        if approach is None:
+    async with callers.judging(presented):
+        request = _request(form, address)
+        if presented is None:
             raise CredentialsMissing(_NEEDED)
-        given = approach.credentials
+        given = presented.credentials
         if not isinstance(given, SecretGiven):
             raise CredentialsRefused(_NEEDED)
-    return await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
+    return await exchanging.limits.guard.over(presented, lambda: with_secret(exchanging, given, request))
 
 
 async def _exchanged(
     exchanging: Exchanging, callers: Callers, issuers: Issuers, form: TokenRequest, address: Address | None
 ) -> IssuedBearer:
-    if (assertion := await assertions.presented(exchanging.sources, form)) is not None:
-        return await assertions.exchanged(exchanging, issuers, form, assertion, _wanted(form, address))
+    if (assertion := await assertions.jwt_in(exchanging.sources, form)) is not None:
+        return await assertions.exchanged(exchanging, issuers, form, assertion, _request(form, address))
     try:
         subject = form.subject
-        approach = PresentedCredentials(subject, address=address)
-        async with callers.judging(approach):
-            wanted = _wanted(form, address)
+        presented = PresentedCredentials(subject, address=address)
+        async with callers.judging(presented):
+            request = _request(form, address)
             actor = None if (acting := form.actor) is None else await _actor(callers, acting, address)
-        wanted = replace(wanted, actor=actor)
-        return await exchanging.limits.guard.over(approach, lambda: _bought(exchanging, subject, wanted))
+        request = replace(request, actor=actor)
+        return await exchanging.limits.guard.over(presented, lambda: _issued(exchanging, subject, request))
     except (Denied, CredentialsRefused) as refusal:
         # RFC 8693 2.2.2: any fault of either token is `invalid_request`.
         raise ExchangeRefused(refusal.detail) from None
 
 
-async def _bought(exchanging: Exchanging, subject: SecretGiven | BearerGiven, wanted: BearerRequest) -> IssuedBearer:
+async def _issued(exchanging: Exchanging, subject: SecretGiven | BearerGiven, request: BearerRequest) -> IssuedBearer:
     if isinstance(subject, SecretGiven):
-        return await with_secret(exchanging, subject, wanted)
-    return await with_bearer(exchanging, subject, wanted)
+        return await with_secret(exchanging, subject, request)
+    return await with_bearer(exchanging, subject, request)
 
 
 async def _actor(callers: Callers, acting: SecretGiven | BearerGiven, address: Address | None) -> Principal:
@@ -148,10 +148,10 @@ async def _actor(callers: Callers, acting: SecretGiven | BearerGiven, address: A
     return structs.replace(actor, scopes=())  # acting needs no scope
 
 
-def _shown(bought: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
-    claims = bought.claims
+def _shown(issued: IssuedBearer, issued_token_type: TokenType | UnsetType = UNSET) -> OAuthBearer:
+    claims = issued.claims
     return OAuthBearer(
-        access_token=bought.text,
+        access_token=issued.text,
         issued_token_type=issued_token_type,
         expires_in=claims.exp - claims.iat,
         scope=claims.scope,

@@ -28,26 +28,26 @@ api = Api("bearers", OURS)
     answers=BEARER,
 )
 async def exchange_token(
-    exchanging: Exchanging, callers: Callers, approach: Presented[PresentedCredentials], body: Body[ExchangeRequest]
+    exchanging: Exchanging, callers: Callers, presented: Presented[PresentedCredentials], body: Body[ExchangeRequest]
 ) -> BearerDocument:
     """Exchange a token's secret for a bearer.
 
     The secret is presented like any credentials. A bearer ends with its lifetime, its token or its secret, whichever
     is first; without an audience it is for this service. A bearer is exchanged for a lesser one at `/v1/oauth/token`.
     """
-    async with callers.judging(approach):
-        given, wanted = _secret(approach), _wanted(body, approach)
-    bought = await exchanging.limits.guard.over(approach, lambda: with_secret(exchanging, given, wanted))
-    claims = bought.claims
+    async with callers.judging(presented):
+        given, request = _secret(presented), _request(body, presented)
+    issued = await exchanging.limits.guard.over(presented, lambda: with_secret(exchanging, given, request))
+    claims = issued.claims
     return BearerDocument(
-        access_token=bought.text,
+        access_token=issued.text,
         expires_in=claims.exp - claims.iat,
         scope=claims.scope,
         jti=UUID(claims.jti),
     )
 
 
-def _wanted(body: ExchangeRequest, approach: PresentedCredentials) -> BearerRequest:
+def _request(body: ExchangeRequest, presented: PresentedCredentials) -> BearerRequest:
     lifetime = None if body.lifetime is None else seconds(body.lifetime, field="lifetime")
     if lifetime == 0:
         raise BadDuration(
@@ -57,11 +57,11 @@ def _wanted(body: ExchangeRequest, approach: PresentedCredentials) -> BearerRequ
         audience=(body.audience,) if isinstance(body.audience, str) else body.audience,
         scopes=None if body.scopes is UNSET else body.scopes,
         lifetime_seconds=lifetime,
-        address=approach.address,
+        address=presented.address,
     )
 
 
-def _secret(approach: PresentedCredentials) -> SecretGiven:
-    if not isinstance(approach.credentials, SecretGiven):
+def _secret(presented: PresentedCredentials) -> SecretGiven:
+    if not isinstance(presented.credentials, SecretGiven):
         raise CredentialsRefused("Only a token's secret can be exchanged for a bearer token; send the secret.")
-    return approach.credentials
+    return presented.credentials

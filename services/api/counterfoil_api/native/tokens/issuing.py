@@ -134,7 +134,7 @@ async def rotate_token(
     reading: Reading,
     issuing: Issuing,
     sources: Sources,
-    approach: Presented[PresentedCredentials],
+    presented: Presented[PresentedCredentials],
     *,
     ref: TokenRef,
     body: Body[Rotation],
@@ -149,9 +149,9 @@ async def rotate_token(
     rotate itself: if the reply is lost, its old secret still gets the same reply under the same Idempotency-Key.
     """
     try:
-        asker = await callers.authenticate(approach)
+        asker = await callers.authenticate(presented)
     except SecretRetired:
-        issued = await _recalled(reading, sources, approach, key)
+        issued = await _recalled(reading, sources, presented, key)
         return Tagged(issued, issued.token.revision)
     listed = await permitted(reading, asker, ref, scope="tokens.rotate")
     turn = Turn(
@@ -202,15 +202,15 @@ def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> Toke
     return token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=last_used_at)
 
 
-async def _recalled(reading: Reading, sources: Sources, approach: PresentedCredentials, retry: Retry | None) -> Issued:
+async def _recalled(reading: Reading, sources: Sources, presented: PresentedCredentials, retry: Retry | None) -> Issued:
     """Return the reply to the rotation that retired this secret, if the secret made it; otherwise it stays retired."""
-    given = approach.credentials
+    given = presented.credentials
     if not isinstance(given, SecretGiven) or retry is None:
         raise SecretRetired
     found = await find(sources, given, despite=(SecretRetired,), is_use=False)
     if found is None:
         raise SecretRetired
-    await refuse_networks(sources, found, approach.address)
+    await refuse_networks(sources, found, presented.address)
     seen = found.seen
     if refusal_for(seen, seen.generation, seen.at, seen.context):  # the secret in that reply is not good now
         raise SecretRetired
