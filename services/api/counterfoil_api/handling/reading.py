@@ -1,10 +1,10 @@
 """What handlers read with."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from counterfoil.core.cursor import Cursors
 from counterfoil.core.opaque_ids import OpaqueIds
@@ -14,6 +14,8 @@ from counterfoil.core.subjects.account import Account
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.scope_catalogue import those
 from counterfoil_api.auth.default_account import DefaultAccount
+
+T = TypeVar("T")
 
 _WAIT_SECONDS: Final = 2.0
 """How long a request waits for its turn; most scans take milliseconds."""
@@ -31,6 +33,17 @@ class Reading:
     default_account: DefaultAccount
     scans: asyncio.Semaphore
     """So many scans of very many tokens may run at once."""
+
+    def place(self, asker: Principal, question: object, cursor: str | None) -> list[Any] | None:
+        """Return where the page of this cursor begins; None without one. Raises BadCursor."""
+        return None if cursor is None else self.cursors.place(asker.account, question, cursor)
+
+    def page(
+        self, asker: Principal, question: object, found: list[T], *, limit: int, place: Callable[[T], list[Any]]
+    ) -> tuple[list[T], str | None]:
+        """Return at most `limit` of what was found, and a cursor to the rest if there is more."""
+        page = found[:limit]
+        return page, self.cursors.made(asker.account, question, place(page[-1])) if len(found) > limit else None
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -52,15 +52,14 @@ async def list_account_events(
     """
     need(asker, "audit.read")
     question = ["account events", query.since, query.until]
-    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
+    place = reading.place(asker, question, query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
     facts = await account_events(
         reading.pool, asker.account, period=period_of(query), after=after, limit=query.limit + 1
     )
-    page, more = facts[: query.limit], None
-    if len(facts) > query.limit:
-        last = page[-1]
-        more = reading.cursors.made(asker.account, question, [last.at, last.subject.id, last.version])
+    page, more = reading.page(
+        asker, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
+    )
     changes = await _changes(reading, asker, page)
     known = await names(reading, asker, (each for fact in page for each in (fact.by.id, fact.subject.id)))
     await access_log.tell(asker, "events", shown=len(page))

@@ -55,7 +55,7 @@ async def list_attempts(reading: Reading, asker: Asker[Principal], *, query: Que
         raise InvalidRequest(says, field="kind", where="query")
     subject = None if query.subject is None else await actor_meant(reading, asker, query.subject, field="subject")
     question = ["attempts", query.kind, subject, query.since, query.until]
-    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
+    place = reading.place(asker, question, query.cursor)
     found = await attempts_of(
         reading.pool,
         asker.account,
@@ -65,9 +65,7 @@ async def list_attempts(reading: Reading, asker: Asker[Principal], *, query: Que
         after=place,
         limit=query.limit + 1,
     )
-    page, more = found[: query.limit], None
-    if len(found) > query.limit:
-        more = reading.cursors.made(asker.account, question, page[-1].place)
+    page, more = reading.page(asker, question, found, limit=query.limit, place=lambda each: each.place)
     known = await names(reading, asker, (each.subject for each in page if each.subject is not None))
     return AttemptPage(items=[_document(each, known) for each in page], next_cursor=more)
 

@@ -43,11 +43,10 @@ async def list_scopes(reading: Reading, asker: Asker[Principal], *, query: Query
     need(asker, "scopes.read")
     after = _after(reading, asker, "scopes", query)
     found = await by_name(reading.pool, asker.account, ("scope", core.Scope), after=after, limit=query.limit + 1)
-    page = found[: query.limit]
+    page, more = reading.page(asker, "scopes", found, limit=query.limit, place=lambda each: [each.name])
     built_in = (
         [] if after is not None else [ScopeDocument(scope=w, sentence=s, built_in=True) for w, s in WORDS.items()]
     )
-    more = reading.cursors.made(asker.account, "scopes", [page[-1].name]) if len(found) > query.limit else None
     return ScopePage(items=[*built_in, *(_scope(each) for each in page)], next_cursor=more)
 
 
@@ -90,9 +89,8 @@ async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Q
     need(asker, "scopes.read")
     after = _after(reading, asker, "sets", query)
     found = await by_name(reading.pool, asker.account, ("scope_set", core.ScopeSet), after=after, limit=query.limit + 1)
-    page = found[: query.limit]
+    page, more = reading.page(asker, "sets", found, limit=query.limit, place=lambda each: [each.name])
     built_in = [] if after is not None else list(SETS.values())
-    more = reading.cursors.made(asker.account, "sets", [page[-1].name]) if len(found) > query.limit else None
     known = (
         SetDocument(name=name, sentence=sentence, scopes=scopes, built_in=True) for name, sentence, scopes in built_in
     )

@@ -1,7 +1,7 @@
 """Opens further accounts, which are tenants of their own, and lists them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
@@ -30,6 +30,8 @@ from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Quer
 from counterfoil_api.operations.replies import Made
 
 api = Api("accounts", OURS)
+
+_QUESTION: Final = "accounts by creation"
 
 
 class FirstAdministrator(Given, frozen=True, kw_only=True):
@@ -70,15 +72,10 @@ _EXAMPLE = NewAccount(
 async def list_accounts(reading: Reading, asker: Asker[Principal], *, query: Query[AccountQuery]) -> AccountPage:
     """List your account and those that it opened."""
     need(asker, "accounts.read")
-    place = None if query.cursor is None else reading.cursors.place(asker.account, "accounts by creation", query.cursor)
+    place = reading.place(asker, _QUESTION, query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
     found = await family(reading.pool, asker.account, after=after, limit=query.limit + 1)
-    page = found[: query.limit]
-    more = (
-        reading.cursors.made(asker.account, "accounts by creation", [page[-1].created_at, page[-1].id])
-        if len(found) > query.limit
-        else None
-    )
+    page, more = reading.page(asker, _QUESTION, found, limit=query.limit, place=lambda each: [each.created_at, each.id])
     return AccountPage(items=[account_document(each) for each in page], next_cursor=more)
 
 

@@ -57,8 +57,7 @@ async def list_owner_quotas(reading: Reading, asker: Asker[Principal], *, query:
     if query.cursor is not None:
         after = str(reading.cursors.place(asker.account, "quotas", query.cursor)[0])
     found = await by_name(reading.pool, asker.account, (KIND, QuotaOfOwner), after=after, limit=query.limit + 1)
-    page = found[: query.limit]
-    more = reading.cursors.made(asker.account, "quotas", [page[-1].name]) if len(found) > query.limit else None
+    page, more = reading.page(asker, "quotas", found, limit=query.limit, place=lambda each: [each.name])
     return QuotaPage(items=await _documents(reading, page), next_cursor=more)
 
 

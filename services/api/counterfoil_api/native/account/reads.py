@@ -47,15 +47,15 @@ async def list_reads(
     need(asker, "audit.read")
     reader = None if query.reader is None else await actor_meant(reading, asker, query.reader, field="reader")
     question: list[Any] = ["reads", reader, query.since, query.until]
-    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
+    place = reading.place(asker, question, query.cursor)
     logs = None if reader is None else _logs(asker.account, reader)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID, int])
     facts = await reads_of(
         reading.pool, asker.account, logs=logs, period=period_of(query), after=after, limit=query.limit + 1
     )
-    page, more = facts[: query.limit], None
-    if len(facts) > query.limit:
-        more = reading.cursors.made(asker.account, question, [page[-1].at, page[-1].subject.id, page[-1].version])
+    page, more = reading.page(
+        asker, question, facts, limit=query.limit, place=lambda each: [each.at, each.subject.id, each.version]
+    )
     await access_log.tell(asker, "reads", shown=len(page))
     known = await names(reading, asker, (event.reader.id for event in map(_read, page)))
     return ReadPage(items=[_document(fact, known) for fact in page], next_cursor=more)

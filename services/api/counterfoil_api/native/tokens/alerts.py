@@ -51,7 +51,7 @@ async def list_alerts(
     reach = _reach(asker)
     creator = await creator_meant(reading, asker, query.creator, within=reach, where="query")
     question = [_QUESTION, reach, query.within, creator]
-    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
+    place = reading.place(asker, question, query.cursor)
     # All pages of a window show the time of the first page.
     at = await database_time(reading.pool) if place is None else datetime.fromisoformat(str(place[-1]))
     if query.within is None:
@@ -63,12 +63,11 @@ async def list_alerts(
             reading.pool, asker.account, _length(query.within), at=at, owner=reach, creator=creator, after=place,
             limit=query.limit + 1,
         )  # fmt: skip
-    page = alerts[: query.limit]
+    page, more = reading.page(
+        asker, question, alerts, limit=query.limit, place=lambda each: [*each.listed.place, at.isoformat()]
+    )
     if reach is None:
         access_log.note(asker, "alerts", shown=len(page))
-    more = None
-    if len(alerts) > query.limit:
-        more = reading.cursors.made(asker.account, question, [*page[-1].listed.place, at.isoformat()])
     return AlertPage(
         items=[alert_document(alert) for alert in page], next_cursor=more,
         unannounced=await unannounced(reading.pool, asker.account, owner=reach, creator=creator),

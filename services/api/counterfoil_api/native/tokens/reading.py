@@ -93,13 +93,12 @@ async def list_tokens(
         wanted,
         sort=sort,
         descending=query.sort.startswith("-"),
-        after=_place(reading, asker, question, query.cursor),
+        after=reading.place(asker, question, query.cursor),
         limit=query.limit + 1,
     )
-    page = listed[: query.limit]
+    page, more = reading.page(asker, question, listed, limit=query.limit, place=lambda each: each.place)
     if not is_for(asker, _owner_of(wanted)):
         access_log.note(asker, "list", shown=len(page))
-    more = reading.cursors.made(asker.account, question, page[-1].place) if len(listed) > query.limit else None
     known = await names(reading, asker, (each.token.creator.id for each in page))
     return TokenPage(items=[listed_document(each, known) for each in page], next_cursor=more)
 
@@ -146,7 +145,7 @@ async def list_events(
     token = (await permitted(reading, asker, ref, scope="tokens.read")).token
     descending = query.sort == "-version"
     question: list[Any] = ["events", token.id, query.sort]
-    place = _place(reading, asker, question, query.cursor)
+    place = reading.place(asker, question, query.cursor)
     after = place[0] if place else (_LAST_VERSION if descending else 0)
     facts = await events_of(
         reading.pool,
@@ -156,16 +155,11 @@ async def list_events(
         limit=query.limit + 1,
         descending=descending,
     )
-    page = facts[: query.limit]
+    page, more = reading.page(asker, question, facts, limit=query.limit, place=lambda each: [each.version])
     if not is_own(asker, token):
         await access_log.tell(asker, "events", shown=len(page), tokens=(token.id,))
-    more = reading.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
     known = await names(reading, asker, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
-
-
-def _place(reading: Reading, asker: Principal, question: list[Any], cursor: str | None) -> list[Any] | None:
-    return None if cursor is None else reading.cursors.place(asker.account, question, cursor)
 
 
 async def _past_document(reading: Reading, asker: Principal, listed: Listed, as_of: str) -> TokenDocument:

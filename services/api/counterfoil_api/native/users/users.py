@@ -112,15 +112,10 @@ async def list_users(reading: Reading, asker: Asker[Principal], *, query: Query[
     need(asker, "users.read")
     wanted = UserFilter(role=query.role, status=query.status, email=query.email)
     question: list[Any] = ["users by creation", wanted]
-    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
+    place = reading.place(asker, question, query.cursor)
     after = None if place is None else msgspec.convert(place, tuple[datetime, UUID])
     found = await users_of(reading.pool, asker.account, wanted, after=after, limit=query.limit + 1)
-    page = found[: query.limit]
-    more = (
-        reading.cursors.made(asker.account, question, [page[-1].created_at, page[-1].id])
-        if len(found) > query.limit
-        else None
-    )
+    page, more = reading.page(asker, question, found, limit=query.limit, place=lambda each: [each.created_at, each.id])
     default = await reading.default_account.id()
     return UserPage(items=[user_document(user, default) for user in page], next_cursor=more)
 
@@ -170,15 +165,14 @@ async def list_user_events(
     """List the events of a user."""
     found = await permitted_user(reading, asker, user, scope="users.read")
     question: list[Any] = ["user events", found.id]
-    place = None if query.cursor is None else reading.cursors.place(asker.account, question, query.cursor)
+    place = reading.place(asker, question, query.cursor)
     after = 0 if place is None else msgspec.convert(place[0], int)
     facts = await events_of(
         reading.pool, asker.account, found.id, after=after, limit=query.limit + 1, kind="user"
     )  # fmt: skip
-    page = facts[: query.limit]
+    page, more = reading.page(asker, question, facts, limit=query.limit, place=lambda each: [each.version])
     if asker.owner != owner_of(found.id):  # reads of another user's events are logged
         await access_log.tell(asker, "events", shown=len(page))
-    more = reading.cursors.made(asker.account, question, [page[-1].version]) if len(facts) > query.limit else None
     known = await names(reading, asker, (fact.by.id for fact in page))
     return EventPage(items=[event_document(fact, known) for fact in page], next_cursor=more)
 
