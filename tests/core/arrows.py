@@ -30,7 +30,7 @@ counterfoil_worker ← counterfoil.cli
 """
 """`counterfoil` and `counterfoil_api` as rooms are the modules beside the folders of these packages."""
 
-CIRCLES_REMAIN = frozenset({"counterfoil.core", "counterfoil.postgres"})
+CIRCLES_REMAIN = frozenset({"counterfoil.core"})
 
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum",
