@@ -1,4 +1,4 @@
-"""`counterfoil account show`, `policy` and `end-secrets`: the account that the caller is in."""
+"""`counterfoil account show`, `update`, `events` and `end-secrets`: the caller's account."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def show(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
 def update(
     *,
     max_lifetime: Annotated[str | None, typer.Option(help="The longest lifetime of a token: 90d, or none.")] = None,
-    default_lifetime: Annotated[str | None, typer.Option(help="Of a token without one: 30d, or none.")] = None,
+    default_lifetime: Annotated[str | None, typer.Option(help="The lifetime if none is stated: 30d, or none.")] = None,
     notice: Annotated[
-        list[str] | None, typer.Option(help="How long before an expiry; repeat for more, or none for the usual.")
+        list[str] | None, typer.Option(help="Notice before an expiry; repeatable, or none for the default.")
     ] = None,
     network: Annotated[
         list[str] | None,
-        typer.Option(help="From where it is used: 192.0.2.0/24; repeat for more, or none for anywhere."),
+        typer.Option(help="The networks to call from: 192.0.2.0/24; repeat for more, or none for anywhere."),
     ] = None,
     catalogue_closed: Annotated[
         bool | None,
@@ -51,7 +51,7 @@ def update(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change the account's policy; what is not stated stays as it is."""
+    """Change the account's policy; rules that you do not state stay as they are."""
     stated = {
         "max_lifetime": max_lifetime, "default_lifetime": default_lifetime,
         "notices": None if notice is None else tuple(notice), "networks": None if network is None else tuple(network),
@@ -75,11 +75,11 @@ def update(
 def end_secrets(
     *,
     reason: Annotated[str, typer.Option(help="The reason, for the log.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether this is meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """End every secret and bearer of the account at once, also the one that you ask with."""
+    """Revoke every secret and bearer of the account at once, also the one that you use now."""
     if not yes:
         typer.confirm(
             "Every service of this account will be refused until its token is rotated. Go on?", abort=True, err=True
@@ -98,7 +98,7 @@ def events(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what happened to the account, its users, its scopes and its bulk revocations, the newest first."""
+    """Show the events of the account, its users, its scopes and its bulk revocations, the newest first."""
     listed(
         lambda ledger, most: ledger.account_events(since=since, until=until, limit=most),
         _show_events,

@@ -1,4 +1,4 @@
-"""`counterfoil account`: what is done where the database is, before anybody can log in."""
+"""`counterfoil account create`, `renew-token` and `recover`: they run on the server and need no login."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def create(
         bool,
         typer.Option(
             "--with-examples",
-            help="Also make what vendors' clients ask for: a member, an application, a zone, sets of scopes.",
+            help="Also create what vendors' clients need: a member, an application, a zone, sets of scopes.",
         ),
     ] = False,
 ) -> None:
-    """Make an account, its administrator and an administrator's token. Repeat it after a failure: it finishes."""
+    """Create an account, its administrator and an administrator's token. After a failure, repeat it: it finishes."""
     from counterfoil.uses.credentials_file import AnotherFounding, WithExamples, present  # noqa: PLC0415 - clients need no door
     from counterfoil.uses.found_account import found  # noqa: PLC0415 - likewise
 
@@ -78,7 +78,7 @@ def renew_token(
         str | None, typer.Option(help="The lifetime from now on: 90d, or forever. The default is its present lifetime.")
     ] = None,
 ) -> None:
-    """Give the token in a file of credentials another lifetime from now on; its secret stays."""
+    """Renew the token in a credentials file; its secret stays."""
     from counterfoil.uses.credentials_file import AnotherFounding  # noqa: PLC0415 - client commands need no door
     from counterfoil.uses.found_account import renew_token as renew  # noqa: PLC0415 - likewise
 
@@ -93,7 +93,7 @@ def renew_token(
 
 @app.command()
 def recover(
-    email: Annotated[str, typer.Option(help="The e-mail address of the user to let in.")],
+    email: Annotated[str, typer.Option(help="The e-mail address of the user who is locked out.")],
     account: Annotated[
         UUID | None,
         typer.Option(help="The id of the user's account; needed if several accounts have a user with this address."),
@@ -103,7 +103,7 @@ def recover(
         typer.Option("--any-network", help="Also remove the account's networks, so that it may be used from anywhere."),
     ] = False,
 ) -> None:
-    """Let a user in who is locked out: as an enabled administrator, with a new password and without one-time codes."""
+    """Recover a locked-out user: make them an enabled administrator with a new password and no one-time codes."""
     from counterfoil.uses.recover_account import NobodySo, SeveralSo  # noqa: PLC0415 - client commands need no door
     from counterfoil.uses.recover_account import recover as let_in  # noqa: PLC0415 - likewise
 

@@ -1,4 +1,4 @@
-"""`counterfoil attempts`: what was tried in vain."""
+"""`counterfoil attempts`: failed logins and refused calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def attempts(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was tried in vain, by the minute, the latest first."""
+    """Show failed logins and refused calls, by the minute, the latest first."""
     listed(
         lambda ledger, most: ledger.attempts(kind=kind, subject=subject, since=since, until=until, limit=most),
         _show,

@@ -1,4 +1,4 @@
-"""`counterfoil audit`: check the log without believing anybody, on the server itself or over HTTP."""
+"""`counterfoil audit`: check the log independently, on the server or over HTTP."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def replay(
     *,
     http: Annotated[
         bool,
-        typer.Option("--http", help="Ask the API instead of the database; --credentials alone means the same."),
+        typer.Option("--http", help="Read from the API instead of the database; --credentials alone means the same."),
     ] = False,
     credentials: Credentials = None,
     as_json: Annotated[bool, typer.Option("--json", help="One finding a line, and a summary as the last.")] = False,
 ) -> None:
-    """Fold the whole log again and name everything that differs. Ends with 1 if anything does.
+    """Replay the whole log and name everything that differs. The exit code is 1 if anything differs.
 
     On the server (DATABASE_URL) that is every account, and every row is compared. With --http it is your account, and
     what the API shows is compared: this needs a token with audit.read, and the scopes to read what shall be compared.

@@ -44,7 +44,7 @@ app = typer.Typer(help="Bulk revocations: watch them, cancel them.", no_args_is_
 _LOOK_SECONDS: Final = 0.5
 BulkRevocationId = Annotated[
     str,
-    typer.Argument(help="The id that `revoke-many --execute` named.", metavar="JOB", autocompletion=revocations),
+    typer.Argument(help="The id that `revoke-many --execute` printed.", metavar="JOB", autocompletion=revocations),
 ]
 
 
@@ -55,7 +55,7 @@ def revoke_many(
     issuer: IssuerFilter = None,
     name: Annotated[str | None, typer.Option(help=glob.MEANING, autocompletion=token_names)] = None,
     status: Annotated[str | None, typer.Option(help="active, suspended or expired.")] = None,
-    scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Only tokens with this scope.")] = None,
     metadata: MetadataFilter = None,
     unused_for: UnusedFor = None,
     created_after: CreatedAfter = None,
@@ -63,7 +63,7 @@ def revoke_many(
     expires_after: ExpiresAfter = None,
     expires_before: ExpiresBefore = None,
     with_children: Annotated[
-        bool, typer.Option("--with-children", help="Also what these made, what that made, and so on.")
+        bool, typer.Option("--with-children", help="Also the tokens that these made, at any depth.")
     ] = False,
     everything: Annotated[bool, typer.Option("--everything", help="Every token of the account.")] = False,
     execute: Annotated[
@@ -71,12 +71,12 @@ def revoke_many(
     ] = False,
     plan: Annotated[str | None, typer.Option(help="The plan that this command printed without --execute.")] = None,
     reason: Annotated[str | None, typer.Option(help="The reason, for the log.")] = None,
-    wait: Annotated[bool, typer.Option(help="Wait until the bulk revocation is done.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until it is finished.")] = True,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke all tokens that fit: first look at what would break, then do exactly that."""
+    """Revoke all tokens that match: first show a plan, then execute exactly this plan."""
     whose = options.owner(owner)
     wanted: dict[str, str | bool | datetime | list[str] | None] = {
         "owner_type": whose and whose[0], "owner_id": whose and whose[1], "creator": creator, "name": name,
@@ -127,14 +127,14 @@ def list_revocations(*, limit: Limit = None, credentials: Credentials = None, as
 
 @app.command()
 def watch(revocation: BulkRevocationId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Watch a bulk revocation until it is over."""
+    """Watch a bulk revocation until it ends."""
     found = ask(lambda ledger: ledger.revocation(revocation), credentials=credentials, as_json=as_json)
     _show_revocation(_watched(found, credentials, as_json=as_json), as_json=as_json)
 
 
 @app.command()
 def cancel(revocation: BulkRevocationId, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Leave the rest of its tokens as they are."""
+    """Cancel a bulk revocation; its remaining tokens stay as they are."""
     _show_revocation(
         ask(lambda ledger: ledger.cancel_revocation(revocation), credentials=credentials, as_json=as_json),
         as_json=as_json,
@@ -160,7 +160,7 @@ def _watched(revocation: BulkRevocation, credentials: Path | None, *, as_json: b
 
 @contextmanager
 def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr, if there is somebody to see it."""
+    """Show a progress bar on stderr, if that is a terminal."""
     from rich.console import Console  # noqa: PLC0415 - not every command has a bar
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 

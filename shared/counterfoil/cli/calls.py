@@ -1,4 +1,4 @@
-"""Where the ledger is and as whom it is asked; and what becomes of its refusals."""
+"""Calls of the ledger: its address, the credentials, and the messages of its refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from counterfoil.client import Client, Failure, OutcomeUnknown, Password, Refuse
 T = TypeVar("T")
 DEFAULT: Final = Path(".counterfoil/credentials.json")
 _PATIENCE_SECONDS: Final = 10.0
-"""Somebody is watching: not as long as a service would try."""
+"""Less than a service would wait: a person is watching."""
 
 _SILENCE_SECONDS: Final = 1.0
 
@@ -37,12 +37,12 @@ _LISTS: Final = {
     "token revocations": "token revocations list", "token": "token list", "user": "user list",
     "scope forget-set": "scope sets", "scope": "scope list",
 }  # fmt: skip
-"""By what a command begins with: where that is listed of which it speaks."""
+"""For the first words of a command: the command that lists its subjects."""
 _LOOKS: Final = {"token": "token show", "user": "user show", "account": "account show"}
 
 
 class Place(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a credentials file holds; a file of `login --save` has no password."""
+    """A credentials file; a file of `login --save` has no password."""
 
     url: str
     admin_token: str
@@ -59,14 +59,14 @@ class Place(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def fresh_key() -> str:
-    """Return an Idempotency-Key that nobody guesses."""
+    """Return an Idempotency-Key that nobody can guess."""
     return secrets.token_hex(16)
 
 
 def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_json: bool) -> T:
-    """Return what the ledger answers to the call, or end the command with a message and its exit code.
+    """Return the reply to the call, or end the command with a message and its exit code.
 
-    The token of a credentials file expires, so that it may not make users; the password beside it may.
+    The token of a credentials file expires, so it may not create users; the password in the file may.
     """
     found = _place(credentials)
     return ask_with(found.url, found.admin_token, call, as_json=as_json, otherwise=found.password)
@@ -76,9 +76,9 @@ def ask_with(
     url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *,
     as_json: bool, otherwise: Password | None = None,
 ) -> T:  # fmt: skip
-    """Return what the ledger at this address answers to this token or password.
+    """Return the reply of the ledger at this address to a call with this token or password.
 
-    `otherwise` is presented where the ledger refuses the token because the call needs a password.
+    If the ledger refuses the token because the call needs a password, the call is repeated with `otherwise`.
     """
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
         warn("this connection is not encrypted, so others can read your credentials. Use https.")
@@ -104,7 +104,7 @@ async def _asked(url: str, token: str | Password | None, call: Callable[[Client]
 
 
 async def _tell_of_trouble(client: Client, *, as_json: bool) -> None:
-    """Say why it takes so long, each reason once; with --json stderr holds documents alone."""
+    """Print why a call takes so long, each reason once; not with --json, where stderr has only documents."""
     told = ""
     while True:
         await asyncio.sleep(_SILENCE_SECONDS)
@@ -115,13 +115,13 @@ async def _tell_of_trouble(client: Client, *, as_json: bool) -> None:
 
 
 def where(credentials: Path | None) -> str:
-    """Return the address of the ledger alone, for who asks with a password."""
+    """Return the address of the ledger, for calls with a password."""
     url = os.environ.get("COUNTERFOIL_URL", "")
     return url if url and credentials is None else _read(credentials or DEFAULT).url
 
 
 def place(credentials: Path | None) -> tuple[str, str]:
-    """Return the address of the ledger, and the token to ask with."""
+    """Return the address of the ledger, and the token."""
     found = _place(credentials)
     return found.url, found.admin_token
 
@@ -131,7 +131,7 @@ def _place(credentials: Path | None) -> Place:
     if credentials is None and url and token:
         return Place(url, token)
     if credentials is None and url:
-        # The file's token belongs to the file's ledger; sent elsewhere it would be given away.
+        # The file's token belongs to the file's ledger; another ledger must not receive it.
         raise ended(USAGE, "COUNTERFOIL_URL is set without COUNTERFOIL_TOKEN; set both, or use --credentials.")
     found = _read(credentials or DEFAULT)
     return Place(found.url, token) if token and credentials is None else found

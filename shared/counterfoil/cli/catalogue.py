@@ -1,4 +1,4 @@
-"""`counterfoil scope`: the account's catalogue of scopes and sets of them."""
+"""`counterfoil scope`: the account's catalogue of scopes and scope sets."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from counterfoil.cli.output import say_json
 from counterfoil.cli.tables import table
 from counterfoil.client import Scope, ScopeSet
 
-app = typer.Typer(help="What scopes mean, and sets of them that are granted together.", no_args_is_help=True)
+app = typer.Typer(help="The catalogue of scopes and scope sets.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The scope, such as invoices.read.", metavar="SCOPE")]
 SetName = Annotated[str, typer.Argument(help="The name of the set.", metavar="NAME", autocompletion=scope_sets)]
-Sentence = Annotated[str, typer.Option(help="What it means, in a sentence.")]
+Sentence = Annotated[str, typer.Option(help="A sentence that describes it.")]
 
 
 @app.command("list")
 def scopes(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """List the catalogue's scopes, those of Counterfoil itself first."""
+    """List the catalogue's scopes, the built-in ones first."""
     listed(
         lambda ledger, most: ledger.scopes(limit=most),
         lambda found: table(("scope", "means", "more"), ((s.scope, s.sentence, _more(s)) for s in found)),
@@ -37,11 +37,11 @@ def describe(
     scope: Name,
     *,
     sentence: Sentence,
-    documentation: Annotated[str | None, typer.Option(help="An address where more is to be read.")] = None,
+    documentation: Annotated[str | None, typer.Option(help="The URL of its documentation.")] = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a scope means; it neither grants the scope nor keeps it from being granted."""
+    """Describe a scope; the description neither grants nor forbids the scope."""
     _shown(
         ask(
             lambda ledger: ledger.describe_scope(scope, sentence, documentation=documentation),
@@ -53,7 +53,7 @@ def describe(
 
 @app.command()
 def forget(scope: Name, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Take a scope out of the catalogue; who holds it still does."""
+    """Remove a scope from the catalogue; its holders keep it."""
     _shown(ask(lambda ledger: ledger.forget_scope(scope), credentials=credentials, as_json=as_json), as_json=as_json)
 
 
@@ -76,7 +76,7 @@ def compose(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put scopes together under a name; what was granted by it before stays as it is."""
+    """Compose a set of scopes under a name; tokens that were granted the set before do not change."""
     _shown(
         ask(
             lambda ledger: ledger.compose_scope_set(name, scope, sentence=sentence),
@@ -88,7 +88,7 @@ def compose(
 
 @app.command("forget-set")
 def forget_set(name: SetName, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Take a set out of the catalogue."""
+    """Remove a set from the catalogue."""
     _shown(ask(lambda ledger: ledger.forget_scope_set(name), credentials=credentials, as_json=as_json), as_json=as_json)
 
 

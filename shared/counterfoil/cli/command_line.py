@@ -1,4 +1,4 @@
-"""One run of the command line, from its words to its exit code."""
+"""One run of the command line, from its arguments to its exit code."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from typer.core import TyperGroup, TyperOption
 
 _BAD_CALL: Final = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
-"""Whatever the words of a command may have wrong."""
+"""The errors of wrong arguments."""
 _KINDS: Final = {"<str>": "TEXT", "<list[str]>": "TEXT", "<int>": "NUMBER", "<path>": "FILE"}
 
 
 def run() -> NoReturn:
-    """Run the command that the process was called with, and end the process with its exit code."""
+    """Run the command in sys.argv, and exit with its exit code."""
     open_streams()
     sys.exit(_code())
 
@@ -45,7 +45,7 @@ def _code() -> int:
 
 
 def _decoded(word: str) -> str:
-    """Return a word as it was typed, also where the locale knows no more than ASCII."""
+    """Decode an argument as UTF-8, also in an ASCII locale."""
     try:
         return os.fsencode(word).decode()
     except UnicodeDecodeError:
@@ -53,7 +53,7 @@ def _decoded(word: str) -> str:
 
 
 def _called_badly(error: typer.BadParameter) -> int:
-    """Say what is wrong with the words of a command, and how it is called."""
+    """Print what is wrong with the arguments, and the usage."""
     if type(error).__name__ == "NoArgsIsHelpError":  # the help is the message
         say(error.format_message() + "\n")
         return USAGE

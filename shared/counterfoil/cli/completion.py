@@ -1,4 +1,4 @@
-"""What the shell offers at the tab key: tokens, users and sets of scopes, asked of the ledger.
+"""Completion in the shell: tokens, users, scope sets and bulk revocations, read from the ledger.
 
 A shell waits for this, so it is short of time, and silent about whatever goes wrong.
 """
@@ -18,7 +18,7 @@ from counterfoil.cli.calls import place
 from counterfoil.client import Client, Failure
 
 Offer = tuple[str, str]
-"""A word, and what helps to choose it."""
+"""A word and its description."""
 _SECONDS: Final = 1.5
 _MOST: Final = 100
 

@@ -1,4 +1,4 @@
-"""`counterfoil dialects`: the vendors' APIs that the service speaks."""
+"""`counterfoil dialects`: the vendors' APIs that the service implements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from counterfoil.client import Client
 
 
 def dialects(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Show which vendors' APIs are on, and the address that each vendor's client is given."""
+    """Show which vendors' APIs are on, and the address for each vendor's client."""
     found = ask(Client.dialects, credentials=credentials, as_json=as_json)
     if as_json:
         for each in found:

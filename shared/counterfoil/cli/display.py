@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs, and nothing that steers a terminal."""
+"""The output of commands: tables for people, JSON for programs, and no control characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEAR: Final = timedelta(days=7)
 
 
 def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
-    """Print one thing; a secret first, and say that it is not shown again."""
+    """Print one document, its secret first, and say that the secret is not shown again."""
     if as_json:
         say_json(value)
     else:
@@ -40,7 +40,7 @@ def show(value: Token | Issued | Bearer, *, as_json: bool) -> None:
 
 
 def show_children(children: Children | UnsetType, maker: str, *, as_json: bool) -> None:
-    """Say what was made by whoever is ended: what lives on, or what ends, and what was left alone."""
+    """Print what becomes of the tokens that a revoked token or removed user made."""
     if as_json or children is UNSET:
         return
     if children.living:
@@ -73,7 +73,7 @@ def show_planned(tokens: Sequence[TokenPlanned]) -> None:
 
 
 def show_secret(value: Issued | Bearer) -> None:
-    """Print the secret or the bearer and nothing else; the id of a token that has no secret, by which JWTs name it."""
+    """Print only the secret or the bearer; of a token without a secret, its id."""
     if isinstance(value, Issued) and value.token.trust is not None:
         say(f"{value.token.id}\n")
     else:
@@ -90,7 +90,7 @@ def _warn_of(token: Token) -> None:
     if token.status != "active" or token.expires_at is None or token.as_of is not UNSET:
         return
     left, lifetime = token.expires_at - datetime.now(UTC), token.expires_at - token.created_at
-    if left < min(_NEAR, lifetime / 4):  # an hour's token is not near its end from its first minute on
+    if left < min(_NEAR, lifetime / 4):  # a token of one hour is not about to expire in its first minute
         warn(f"token {token.number} expires in {span(left)}; renew it with: counterfoil token renew {token.number}")
 
 
@@ -137,13 +137,13 @@ def _trust_told(token: Token) -> list[tuple[str, str]]:
 
 
 def _standing(token: Token) -> str:
-    """Return the status, and where it alone would mislead, why the secret is refused all the same."""
+    """Return the status, and why the secret of an active token is refused."""
     return f"active, but {token.refused}" if token.status == "active" and token.refused else token.status
 
 
 def facts(lines: Iterable[tuple[str, str]]) -> None:
-    """Print names and what they are, one a line; what is empty is left out."""
-    # Plain lines, not a table: a secret or an id that is wrapped or cut short is of no use.
+    """Print names and values, one a line, without empty values."""
+    # Plain lines, not a table: a table would wrap or cut secrets and ids.
     say("".join(f"{name:<16}{printable(value)}\n" for name, value in lines if value))
 
 
@@ -160,7 +160,7 @@ def show_tokens(tokens: Sequence[Token]) -> None:
 
 
 def show_events(events: Sequence[Happening]) -> None:
-    """Print what happened to a token as a table."""
+    """Print events as a table."""
     table(
         ("version", "at", "what", "by", "says"),
         (
@@ -177,7 +177,7 @@ def show_events(events: Sequence[Happening]) -> None:
 
 
 def actor_of(actor: Actor) -> str:
-    """Return who it is in words, and by the id who has no name any more."""
+    """Return an actor's name, or its id if it has no name any more."""
     if actor.kind == "user" and actor.name:
         return actor.name
     if not actor.number:
@@ -186,7 +186,7 @@ def actor_of(actor: Actor) -> str:
 
 
 def says(data: dict[str, object]) -> str:
-    """Return what an event says in one line."""
+    """Return the fields of an event in one line."""
     parts = (
         (name, value if isinstance(value, str) else json_of(value))
         for name, value in data.items()
@@ -196,7 +196,7 @@ def says(data: dict[str, object]) -> str:
 
 
 def show_alerts(alerts: Sequence[Alert]) -> None:
-    """Print expiries as a table."""
+    """Print alerts as a table."""
     table(
         ("no.", "name", "expires", "uses in 7 days", "owner", "announced"),
         (
@@ -208,13 +208,13 @@ def show_alerts(alerts: Sequence[Alert]) -> None:
 
 
 def _owner_of(alert: Alert) -> str:
-    """Return the owner, and whether they are disabled: then nobody is waiting for the token."""
+    """Return the owner, and whether they are disabled."""
     owner = f"{alert.token.owner.type}:{alert.token.owner.id}"
     return owner if alert.owner_status == "active" else f"{owner} ({alert.owner_status})"
 
 
 def time_of(moment: datetime | None) -> str:
-    """Return a moment as people read it; nothing for none."""
+    """Return a moment as text; empty for None."""
     return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
@@ -230,7 +230,7 @@ def _until(moment: datetime | None, at: datetime | None = None) -> str:
 
 
 def span(time: timedelta) -> str:
-    """Return a time in its largest unit of which it has two: `3 d`, `90 min`."""
+    """Return a time in the largest unit of which it has at least two: `3 d`, `90 min`."""
     seconds = max(0, int(time.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:

@@ -1,4 +1,4 @@
-"""How a command ends badly: one message for people, one exit code for programs."""
+"""How a command fails: a message for people, an exit code for programs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 OK: Final = 0
 REFUSED: Final = 1
-"""The ledger said no, or an audit found something."""
+"""The ledger refused, or an audit found a difference."""
 USAGE: Final = 2
-"""The command line, the environment or a file is not right; nothing was asked."""
+"""The command line, the environment or a file is wrong; no request was sent."""
 UNREACHABLE: Final = 3
-"""No answer, or none that can be relied on; repeating may help."""
+"""No reliable answer; repeating may help."""
 NOT_SHOWN: Final = 4
-"""What was asked is done, but its answer could not be written to the output."""
+"""The change was made, but its reply could not be written to the output."""
 
 _SECRETS: Final = re.compile(r"cfl_[a-z]+_\w+|eyJ[\w-]+(?:\.[\w-]+)+")
 _TYPES: Final = {REFUSED: "refused", USAGE: "usage", UNREACHABLE: "unreachable", NOT_SHOWN: "not-shown"}
 
 
 def ended(code: int, message: str, *, advice: str = "", **facts: str) -> typer.Exit:
-    """Say on stderr what is wrong and what to do, and return the exception that ends the command with this code.
+    """Print on stderr what is wrong and what to do, and return the exception that ends the command with this code.
 
     With --json it is a document, with the facts beside the message.
     """
-    message = _SECRETS.sub("…", message)  # typed in the wrong place it would go on into logs
+    message = _SECRETS.sub("…", message)  # a secret typed in the wrong place must not reach logs
     if wants_json():
         error = {"type": _TYPES[code], "title": message, **({"detail": advice} if advice else {}), **facts}
         remark(json_of({"error": error, "exit_code": code}))
@@ -45,14 +45,14 @@ def ended(code: int, message: str, *, advice: str = "", **facts: str) -> typer.E
 
 
 def wants_json() -> bool:
-    """Say whether the command was called with --json, also where the rest of the call is wrong."""
+    """Return whether the arguments have --json, even if the others are wrong."""
     words = sys.argv[1:]
     return "--json" in words[: words.index("--") if "--" in words else None]
 
 
 @contextmanager
 def told_again_by(key: str) -> Iterator[None]:
-    """Surround a change whose answer holds a secret: where the answer is lost, name the key that repeats it."""
+    """Surround a change whose reply has a secret: if the reply is lost, print the key that repeats it."""
     again = "Within ten minutes, repeat the same command with this option; it happens once"
     option = f":\n--idempotency-key {key}"
     try:
@@ -66,12 +66,12 @@ def told_again_by(key: str) -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """Say something on stderr that does not end the command."""
+    """Print a warning on stderr."""
     remark(f"counterfoil: warning: {printable(message)}")
 
 
 def remark(line: str) -> None:
-    """Say a line on stderr; where nobody can read that, the exit code alone tells."""
+    """Print a line on stderr; if that fails, only the exit code remains."""
     try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
@@ -80,14 +80,14 @@ def remark(line: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that could steer a terminal written out instead."""
+    """Return the text with every control character escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def settings(command: Command) -> Settings:
-    """Return what the environment tells a command, or end it with what is wrong about that; log as it wishes."""
+    """Return the settings of a command, or end it with the first wrong one; configure logging."""
     from counterfoil.logging import configure  # noqa: PLC0415 - client commands log nothing
     from counterfoil.settings import BadSetting, Settings  # noqa: PLC0415 - and have no settings
 
@@ -101,7 +101,7 @@ def settings(command: Command) -> Settings:
 
 @contextmanager
 def database_at_hand() -> Iterator[None]:
-    """Turn what may go wrong between a command and its database into a message and an exit code."""
+    """Turn errors of the database into a message and an exit code."""
     import asyncpg  # noqa: PLC0415 - 70 ms that client commands need not wait for
 
     from counterfoil.core.refusals import Misconfigured, Refusal, Unavailable  # noqa: PLC0415 - likewise

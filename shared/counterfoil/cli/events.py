@@ -1,4 +1,4 @@
-"""`counterfoil events`: the log itself, in order: its end, all of it, or into a file."""
+"""`counterfoil events`: follow the log, replay it, or export it to a file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 _AT_ONCE: Final = 100
 _WIDER: Final = 10
-"""How many times as far back is looked where a filter hides too much."""
+"""The factor by which the search goes further back if a filter hides too many events."""
 
 
 def position(text: str) -> int:
@@ -48,9 +48,9 @@ def position(text: str) -> int:
 def tail(
     *,
     number: Annotated[
-        int, typer.Option("--number", "-n", parser=position, metavar="NUMBER", help="How many to begin with.")
+        int, typer.Option("--number", "-n", parser=position, metavar="NUMBER", help="How many past events to show.")
     ] = 10,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for what happens, until Ctrl-C.")] = True,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for new events, until Ctrl-C.")] = True,
     token: OfToken = None,
     user: OfUser = None,
     subject: OfSubject = None,
@@ -165,12 +165,12 @@ async def _batches(log: AsyncIterable[LogEvent], limit: int | None) -> AsyncIter
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="Where to write; readable by you alone.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; only you can read it.")],
     *,
     form: Annotated[
         Literal["ndjson", "csv"], typer.Option("--format", help="Lines of JSON as the API sends them, or CSV.")
     ] = "ndjson",
-    force: Annotated[bool, typer.Option("--force", help="Begin anew, whatever FILE holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE, whatever it contains.")] = False,
     token: OfToken = None,
     user: OfUser = None,
     subject: OfSubject = None,
@@ -183,7 +183,7 @@ def export(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write all events in order to a file; the same command again goes on where the file ends.
+    """Write all events in order to a file; the same command again continues where the file ends.
 
     FILE.export, beside it, remembers what was asked for.
     """

@@ -1,4 +1,4 @@
-"""An export: the log, from where a file ends, into that file."""
+"""An export: append the log to a file."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from counterfoil.cli.export_file import ExportFile
 from counterfoil.client import Client
 
 _AT_ONCE: Final = 1 << 16
-"""Bytes that are written together."""
+"""Bytes in one write."""
 _AGAIN: Final = "The same command goes on where the file ends."
 
 
 class Exported(NamedTuple):
-    """How many events were added to the file, and up to which position it holds the log now."""
+    """How many events were appended, and the position up to which the file has the log."""
 
     added: int
     head: int
 
 
 def exported(file: ExportFile, credentials: Path | None, *, as_json: bool) -> Exported:
-    """Add what is in the log and not in the file; where that breaks off, say how it goes on."""
+    """Append the events that the file lacks; after an interruption, print how to continue."""
     try:
         return ask(lambda ledger: _added(ledger, file), credentials=credentials, as_json=as_json)
     except KeyboardInterrupt:
@@ -63,7 +63,7 @@ async def _added(ledger: Client, file: ExportFile) -> Exported:
 
 @contextmanager
 def _bar(begins: int) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on stderr, if there is somebody to see it: how far through the log it is."""
+    """Show the progress through the log on stderr, if that is a terminal."""
     from rich.console import Console  # noqa: PLC0415 - not every command has a bar
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""A file of events, and what was asked for kept beside it, so that an export that broke off goes on where it ended."""
+"""A file of events, and its options in a second file, so that an interrupted export can continue."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OTHERWISE: Final = "Name another file, or begin anew with --force."
 
 
 class _Memory(msgspec.Struct, frozen=True):
-    """What was asked for: as it was stated, and with moments in place of durations."""
+    """The options of an export: as they were stated, and with moments in place of durations."""
 
     format: Form
     asked: LogFilters
@@ -60,14 +60,14 @@ class ExportFile:
             raise _unwritten(self.path, error) from None
 
     def sync(self) -> None:
-        """Return when all that was written outlasts the machine."""
+        """Return once everything is on disk."""
         try:
             os.fsync(self.handle)
         except OSError as error:
             raise _unwritten(self.path, error) from None
 
     def refuse_unless_last(self, event: LogEvent | None) -> None:
-        """End the command if the ledger has another event than this where the file ends."""
+        """End the command if the ledger has another event at the position of the file's last line."""
         if event is None or _identity(self.form, self.last) != _identity(self.form, self.line(event)[:-1]):
             raise ended(
                 REFUSED,
@@ -79,7 +79,7 @@ class ExportFile:
 
 @contextmanager
 def opened(path: Path, form: Form, asked: LogFilters, *, force: bool) -> Iterator[ExportFile]:
-    """Open a file to go on with, or a new one, and lock it; or end the command with what is wrong."""
+    """Open a file to continue, or a new one, and lock it; or end the command with a message."""
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         handle = os.open(path, flags, 0o600)
@@ -121,7 +121,7 @@ def _beside(path: Path) -> Path:
 
 
 def _remember(path: Path, memory: _Memory) -> None:
-    """Keep beside a file what was asked for, whole or not at all, and make sure of the names of both."""
+    """Write the options beside a file atomically, and sync the directory."""
     new = path.with_name(f"{path.name}.export.new")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as opened:
@@ -139,7 +139,7 @@ def _remember(path: Path, memory: _Memory) -> None:
 
 
 def _remembered(path: Path, wanted: _Memory) -> _Memory:
-    """Return what was asked for when the file was begun; end the command if it is unknown, or was something else."""
+    """Return the options that the file was begun with; end the command if they are unknown or differ."""
     beside = _beside(path)
     try:
         memory = msgspec.json.decode(beside.read_bytes(), type=_Memory)
@@ -159,7 +159,7 @@ def _remembered(path: Path, wanted: _Memory) -> _Memory:
 
 
 def _whole_lines(path: Path, handle: int) -> bytes:
-    """Cut off a last line that is not whole, and return the one before its end."""
+    """Truncate an incomplete last line, and return the last complete one."""
     size = os.fstat(handle).st_size
     start = max(0, size - _LONGEST_LINE)
     tail = os.pread(handle, size - start, start)
@@ -178,7 +178,7 @@ def _position(path: Path, form: Form, last: bytes) -> int:
 
 
 def _identity(form: Form, line: bytes) -> tuple[str, ...]:
-    """Return what of an event can never change: its position first, and not its private part, which can be erased."""
+    """Return the parts of an event that never change: not its private part, which can be erased."""
     if form == "ndjson":
         event = log.read(line)
         return (str(event.position), event.entry if isinstance(event, LogEvent) else "")

@@ -1,4 +1,4 @@
-"""`counterfoil followers`: how far each follower of the log has come, on the server itself (DATABASE_URL)."""
+"""`counterfoil followers`: the position of each follower of the log, on the server (DATABASE_URL)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.callback()
 def followers(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show how far each follower of the log has come, and how many events it has not handled."""
+    """Show each follower's position in the log, and how many events it has not handled."""
     if context.invoked_subcommand is not None:
         return
     told = settings("followers")
@@ -59,10 +59,10 @@ def followers(context: typer.Context, *, as_json: AsJson = False) -> None:
 def forget(
     name: Annotated[str, typer.Argument(help="The follower's name, as `counterfoil followers` shows it.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether this is meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the position of a follower that no longer exists. One that still exists begins again."""
+    """Remove the position of a follower that no longer exists. An existing one starts over."""
     told = settings("followers")
     if not yes:
         typer.confirm(

@@ -1,4 +1,4 @@
-"""`counterfoil token import`: tokens from elsewhere, out of a file; a second run finishes what the first began."""
+"""`counterfoil token import`: tokens of another system, from a file; a second run finishes the first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TEXTS: Final = frozenset({"name", "description", "lifetime", "expires_at", "cre
 
 
 class Line(NamedTuple):
-    """A token as one line of the file has it, or what is wrong with that line."""
+    """A token from one line of the file, or what is wrong with that line."""
 
     number: int
     token: dict[str, Any] | None
@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
     @property
     def size(self) -> int:
-        """About how many bytes it will be on the wire."""
+        """About how many bytes it takes in a request."""
         return len(json.dumps(self.token))
 
 
@@ -44,7 +44,7 @@ def import_file(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import tokens from elsewhere under the secrets that their holders have; run it again to finish."""
+    """Import tokens of another system with their secrets; after a failure, run it again to finish."""
     try:
         lines = list(_csv(file) if file.suffix.lower() == ".csv" else _ndjson(file))
     except (OSError, UnicodeDecodeError) as error:
@@ -79,7 +79,7 @@ async def _imported(ledger: Client, lines: Sequence[Line], *, dry_run: bool, as_
 
 
 async def _asked(ledger: Client, batch: Sequence[Line], *, dry_run: bool) -> list[tuple[Line, Imported]]:
-    """Import a batch; one that is not of the right form is halved until the line that is not is found."""
+    """Import a batch; a malformed one is halved until the malformed line is found."""
     try:
         report = await ledger.import_tokens([line.token for line in batch if line.token is not None], dry_run=dry_run)
     except Invalid as invalid:

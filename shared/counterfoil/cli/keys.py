@@ -1,4 +1,4 @@
-"""`counterfoil keys`: the keys that sign bearers, on the server itself (DATABASE_URL, KEY_ENCRYPTION_KEY)."""
+"""`counterfoil keys`: the keys that sign bearers, on the server (DATABASE_URL, KEY_ENCRYPTION_KEY)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Ref = Annotated[str, typer.Argument(help="The key's number, as `keys list` shows
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as commands print it; `next_at` is when it signs, or is removed, by itself."""
+    """A key as commands print it; at `next_at` the API lets it sign, or removes it."""
 
     number: int
     kid: str
@@ -45,13 +45,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.command("list")
 def list_keys(*, as_json: AsJson = False) -> None:
-    """List every key, what it is, and what becomes of it when."""
+    """List every key, its status, and its next change."""
     _show(_asked(None), as_json=as_json)
 
 
 @app.command()
 def rotate(*, as_json: AsJson = False) -> None:
-    """Publish another key. The API lets it sign once everybody can have it, and removes the old one in time."""
+    """Publish another key. The API lets it sign once services can have fetched it, and later removes the old one."""
 
     def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
         return PublishKey(account=NIL, id=RING, by=SYSTEM, key=sealing.new_key(), revisions=_as_found(ring))
@@ -68,7 +68,7 @@ def activate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let the published key sign, and retire the one that does, without waiting for the API to do so."""
+    """Let the published key sign now, and retire the present one, without waiting for the API."""
 
     def asked(ring: Ring | None, _: Sealing) -> SubjectCommand:
         kid = _kid(ring, ref)
@@ -87,7 +87,7 @@ def remove(
     reason: Annotated[str, typer.Option("--reason", help="The reason, for the log; required with --emergency.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Remove a retired key whose bearers are over, or in an emergency any: if it signs, another one does at once."""
+    """Remove a retired key whose bearers have expired; in an emergency any key, and another one signs at once."""
     if emergency != bool(reason):
         raise ended(USAGE, "give --emergency and --reason together, or neither")
 
@@ -104,7 +104,7 @@ def remove(
 
 
 def _asked(asked: Asked | None) -> Ring | None:
-    """Return the keys, after what was asked of them."""
+    """Execute the command, if there is one, and return the keys."""
     told = settings("keys")
     with database_at_hand():
         return asyncio.run(_execute(told.database_url, told.key_encryption_key, asked))

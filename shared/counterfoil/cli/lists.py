@@ -1,4 +1,4 @@
-"""What only looks: lists, one token, its events, and the alerts."""
+"""Commands that only read: the list of tokens, one token, its events, and the alerts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from counterfoil.core import glob
 
 T = TypeVar("T")
 PAGE: Final = 50
-"""How many rows people get unless they ask for more."""
+"""Rows in a table without --limit."""
 
 
 def tokens(
@@ -53,7 +53,7 @@ def tokens(
     ] = None,
     creator: CreatorFilter = None,
     issuer: IssuerFilter = None,
-    scope: Annotated[str | None, typer.Option(help="Only those that name this scope.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Only tokens with this scope.")] = None,
     metadata: MetadataFilter = None,
     unused_for: UnusedFor = None,
     created_after: CreatedAfter = None,
@@ -96,13 +96,13 @@ def token(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a token, as it is or as it was."""
+    """Show a token as it is, or as it was."""
     when = None if as_of is None else moment_or_version(as_of)
     show(ask(lambda ledger: ledger.get(ref, as_of=when), credentials=credentials, as_json=as_json), as_json=as_json)
 
 
 def events(ref: Ref, *, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Show what happened to a token, in order."""
+    """Show the events of a token, in order."""
     listed(lambda ledger, most: ledger.token_events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
 
 
@@ -114,10 +114,10 @@ def alerts(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which tokens expire soon or have expired, the most pressing first; 30 days after it an expiry is dropped.
+    """Show which tokens expire soon or expired within 30 days, the most urgent first.
 
-    Notices are raised only of lives that are longer; without --within a line on stderr counts the tokens that expire
-    within a day without one.
+    A notice is raised only if the token's lifetime is longer. Without --within, a line on stderr counts the tokens that
+    expire within a day without a notice.
     """
     listed(
         lambda ledger, most: ledger.alerts(within=within, creator=creator, limit=most),
@@ -149,7 +149,7 @@ def listed(
             say_json(item)
 
     async def collect(ledger: Client) -> list[T]:
-        # One more than is shown, to know whether there is more.
+        # One more than is shown, to know whether there are more.
         return [item async for item in listing(ledger, (limit or PAGE) + 1)]
 
     if as_json:

@@ -1,4 +1,4 @@
-"""`counterfoil login`, `user password` and `user totp`: what takes a person's own password."""
+"""`counterfoil login`, `user password` and `user totp`: commands that need the user's own password."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Email = Annotated[
 Whose = Annotated[
     str | None,
     typer.Argument(
-        help="Whose, by number, e-mail or id; your own take --email.", metavar="[USER]", autocompletion=user_refs
+        help="The user's number, e-mail or id; for yourself, give --email.", metavar="[USER]", autocompletion=user_refs
     ),
 ]
 Mine = Annotated[
     str | None,
-    typer.Option("--email", help="Your own: what you log in with, see `counterfoil login`.", autocompletion=emails),
+    typer.Option("--email", help="Yourself: the address that you log in with.", autocompletion=emails),
 ]
 
 
@@ -47,7 +47,7 @@ def login(
     email: Email,
     *,
     lifetime: Annotated[str, typer.Option(help="How long the token lives.")] = "8h",
-    scopes: Annotated[list[str] | None, typer.Option("--scope", help="No more than this; repeatable.")] = None,
+    scopes: Annotated[list[str] | None, typer.Option("--scope", help="Only this scope; repeatable.")] = None,
     save: Annotated[
         Path | None, typer.Option(help="Write it to this file, for --credentials, instead of showing it.")
     ] = None,
@@ -56,7 +56,7 @@ def login(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Get a short-lived token for yourself with your password, and your one-time code if you use them."""
+    """Issue a short-lived token for yourself with your password, and a one-time code if you use them."""
     if save is not None:
         refuse_to_write(save)
     person, key = Person(email, credentials=credentials, as_json=as_json), key or fresh_key()
@@ -75,12 +75,12 @@ def password(
     ref: Whose = None,
     *,
     email: Mine = None,
-    choose: Annotated[bool, typer.Option("--choose", help="Choose the new one; it is prompted for.")] = False,
+    choose: Annotated[bool, typer.Option("--choose", help="Type the new password at a prompt.")] = False,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reset somebody's password, or with --email change your own. One that is made up is printed once, now."""
+    """Reset a user's password, or with --email change your own. A password that we make up is printed once."""
     if (ref is None) == (email is None):
         raise typer.BadParameter("Name a user, or say --email for your own.")
     repeated, key = key is not None, key or fresh_key()
@@ -102,7 +102,7 @@ def password(
 
 @totp.command("enrol")
 def enrol(email: Email, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Begin to use one-time codes: scan the picture, then type the code that your authenticator shows."""
+    """Enrol for one-time codes: scan the QR code, then type the code that your authenticator shows."""
     person = Person(email, credentials=credentials, as_json=as_json)
     begun = person.ask(lambda ledger: ledger.begin_totp())
     _show_seed(begun)
@@ -117,7 +117,7 @@ def enrol(email: Email, *, credentials: Credentials = None, as_json: AsJson = Fa
 
 @totp.command("remove")
 def remove(ref: Whose = None, *, email: Mine = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Ask a user for no one-time codes any more; your own with --email."""
+    """Stop requiring one-time codes from a user, or with --email from yourself."""
     if (ref is None) == (email is None):
         raise typer.BadParameter("Name a user, or say --email for your own.")
     if ref is not None:
@@ -129,7 +129,7 @@ def remove(ref: Whose = None, *, email: Mine = None, credentials: Credentials = 
 
 
 def _show_seed(begun: Enrolment) -> None:
-    """Show the seed on stderr: stdout is for what a program keeps."""
+    """Show the seed on stderr; stdout is for output that programs keep."""
     import segno  # noqa: PLC0415 - no other command draws
 
     if sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""The file in which a login is kept: a credentials file, readable by its owner alone."""
+"""The file of `login --save`: a credentials file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from counterfoil.client import Secret
 
 
 def refuse_to_write(file: Path) -> None:
-    """End the command if the file is anything but a login, or cannot be written."""
+    """End the command if the file exists and is no login, or cannot be written."""
     if (file.exists() or file.is_symlink()) and not (file.is_file() and _is_login(file)):
         raise ended(USAGE, f"{file} exists and is not a login file; name another file.")
     if not os.access(file.absolute().parent, os.W_OK | os.X_OK):
@@ -22,7 +22,7 @@ def refuse_to_write(file: Path) -> None:
 
 
 def write(file: Path, url: str, secret: Secret) -> None:
-    """Write a login, whole or not at all; raises OutputFailed."""
+    """Write a login atomically; raises OutputFailed."""
     new = file.with_name(f"{file.name}.new")
     try:
         handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""The options that commands share, and how their text is read."""
+"""The options that commands share, and their parsers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from counterfoil.core.refusals import BadDuration
 
 
 def moment(text: str) -> datetime:
-    """Return what a time with its zone or a date states: the rule is the API's."""
+    """Parse a time with its zone, or a date, by the API's rule."""
     if (read := moments.stated(text)) is not None:
         return read
     wrong = moments.zoneless(text) or f"{text!r} is no moment; write it like {moments.EXAMPLE}"
@@ -25,14 +25,14 @@ def moment(text: str) -> datetime:
 
 
 def whole(text: str) -> int:
-    """Return a whole number that is more than nothing."""
+    """Parse a whole number from 1 on."""
     if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
         raise typer.BadParameter(f"{text!r} is no whole number from 1 on; write it like 50.")
     return int(text)
 
 
 def moment_or_version(text: str) -> datetime | int:
-    """Return a moment, or the number of a version."""
+    """Parse a moment, or the number of a version."""
     if text.isascii() and text.isdigit() and len(text) < 19:
         return int(text)
     try:
@@ -44,7 +44,7 @@ def moment_or_version(text: str) -> datetime | int:
 
 
 def when(text: str) -> datetime | str:
-    """Return what a filter states: a moment as above, or a duration for the ledger, whose clock counts."""
+    """Parse a moment, or a duration, which the ledger counts by its own clock."""
     try:
         return moments.read(text)
     except ValueError as error:
@@ -52,7 +52,7 @@ def when(text: str) -> datetime | str:
 
 
 def span(text: str) -> str:
-    """Return a duration as it is written."""
+    """Check a duration, and return its text."""
     try:
         length(text)
     except BadDuration:
@@ -89,7 +89,7 @@ def metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
 
 
 def number(given: str | None) -> int | Literal["none"] | None:
-    """Return a number, or the word none, which lifts one."""
+    """Parse a number, or the word none, which removes a limit."""
     if given is None or given == "none":
         return given  # type: ignore[return-value] # the word itself
     if not re.fullmatch(r"[0-9]{1,18}", given):  # any more digits are too many for the ledger, and for int()
@@ -98,20 +98,20 @@ def number(given: str | None) -> int | Literal["none"] | None:
 
 
 def stated_number(given: str | None) -> int | None:
-    """Return a number for something new, of which none is the same as nothing stated."""
+    """Parse a number for a new token, where none means no limit."""
     found = number(given)
     return None if found == "none" else found
 
 
 def networks(given: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the networks; the word any is none of them, which is anywhere."""
+    """Return the networks without the word any; no network means anywhere."""
     return None if not given else tuple(network for network in given if network != "any")
 
 
 Ref = Annotated[
     str, typer.Argument(help="The token's number or id, or: self.", metavar="TOKEN", autocompletion=token_refs)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: one document, or for lists one a line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or for lists one a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the secret alone, for a variable or a file.")]
 Credentials = Annotated[
     Path | None,
@@ -123,21 +123,23 @@ Credentials = Annotated[
 ]
 Key = Annotated[
     str | None,
-    typer.Option("--idempotency-key", help="To repeat a change whose outcome is unknown: the key that it named."),
+    typer.Option(
+        "--idempotency-key", help="The key that a change with an unknown outcome printed, to repeat it safely."
+    ),
 ]
 IfMatch = Annotated[
     int | None,
     typer.Option("--if-match", parser=whole, metavar="REVISION", help="Only if the token is still at this revision."),
 ]
-Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What it may do; may be given several times.")]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help="A scope of the token; may be repeated.")]
 Metadata = Annotated[list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="May be repeated.")]
 MetadataFilter = Annotated[
-    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Only those with it; may be repeated.")
+    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Only tokens with it; may be repeated.")
 ]
 UnusedFor = Annotated[
     str | None,
     typer.Option(
-        "--unused-for", parser=span, metavar="DURATION", help="Only those older than this and not used since: 90d."
+        "--unused-for", parser=span, metavar="DURATION", help="Only older tokens that were not used for so long: 90d."
     ),
 ]
 Within = Annotated[
@@ -146,7 +148,7 @@ Within = Annotated[
         "--within",
         parser=span,
         metavar="DURATION",
-        help="All that expire within this time, such as 7d, with or without a notice.",
+        help="All tokens that expire within this time, such as 7d, with or without a notice.",
     ),
 ]
 Since = Annotated[datetime | None, time_filter("--since", "From then on; 7d: from 7 days ago on.")]
@@ -157,7 +159,7 @@ ExpiresAfter = Annotated[datetime | None, time_filter("--expires-after", "From t
 ExpiresBefore = Annotated[datetime | None, time_filter("--expires-before", "Before then; 7d: within 7 days, or past.")]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", metavar="CIDR", help="From where it may be used; may be repeated. any: from anywhere."),
+    typer.Option("--network", metavar="CIDR", help="A network to use it from; may be repeated. any: from anywhere."),
 ]
 RateLimit = Annotated[
     str | None,
@@ -170,21 +172,21 @@ _OWNERS: Final = "service:backup, application:shop, or a user by number, e-mail 
 OwnerText = Annotated[
     str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"On whose behalf it acts: {_OWNERS}")
 ]
-OwnerFilter = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"Only those of {_OWNERS}")]
+OwnerFilter = Annotated[str | None, typer.Option("--owner", metavar="TYPE:ID", help=f"Only tokens of {_OWNERS}")]
 WithChildren = Annotated[
-    bool, typer.Option("--with-children", help="Also end what it made, what that made, and so on.")
+    bool, typer.Option("--with-children", help="Also revoke the tokens that it made, at any depth.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would end; nothing is changed.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be revoked; nothing is changed.")]
 CreatorFilter = Annotated[
     str | None,
     typer.Option(
         "--creator",
         metavar="KIND:ID",
-        help="Only those that this user or token made: user:2, user:grace@example.org, token:7, or an id.",
+        help="Only tokens that this user or token made: user:2, user:grace@example.org, token:7, or an id.",
     ),
 ]
 IssuerFilter = Annotated[
-    str | None, typer.Option("--issuer", metavar="URL", help="Only those that trust the JWTs of this issuer.")
+    str | None, typer.Option("--issuer", metavar="URL", help="Only tokens that trust the JWTs of this issuer.")
 ]
 Lifetime = Annotated[str | None, typer.Option("--lifetime", help="Its lifetime: 90d, 2h45m or forever.")]
 ExpiresAt = Annotated[
@@ -197,4 +199,4 @@ Limit = Annotated[
         "--limit", parser=whole, metavar="NUMBER", help="How many to show; the default is 50, with --json all."
     ),
 ]
-WHOSE: Final = "Only those of this user or token: user:2, user:grace@example.org, token:7, or an id."
+WHOSE: Final = "Only rows of this user or token: user:2, user:grace@example.org, token:7, or an id."

@@ -1,4 +1,4 @@
-"""Standard output: what is written there arrives whole, or the command says that it did not."""
+"""Standard output: it is written completely, or the command says that it is not."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _NAMES: Final = ("stdin", "stdout", "stderr")
 
 
 class OutputFailed(Exception):  # noqa: N818 - a complaint
-    """Nobody received what was written."""
+    """The output could not be written."""
 
 
 class ReaderGone(OutputFailed):
-    """Whoever read the output has read enough."""
+    """The reader of the output has closed it."""
 
 
 def open_streams() -> None:
-    """Make sure of stdin, stdout and stderr, and that no character makes them fail."""
+    """Open stdin, stdout and stderr if they are closed, and let them escape what they cannot encode."""
     for number, name in enumerate(_NAMES):
         stream: IO[str] | None = getattr(sys, name)
         if stream is None:
@@ -36,7 +36,7 @@ def open_streams() -> None:
 
 
 def say(text: str) -> None:
-    """Write to stdout, and return when it is out; raises OutputFailed."""
+    """Write to stdout and flush it; raises OutputFailed."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -48,7 +48,7 @@ def say(text: str) -> None:
 
 
 def abandon(number: int) -> None:
-    """Let what is left in the buffer of a broken stream go nowhere: it would fail once more when the process ends."""
+    """Discard the buffer of a broken stream, which would fail again when the process ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
@@ -58,20 +58,20 @@ def say_json(value: object) -> None:
 
 
 def json_of(value: object) -> str:
-    """Return one line of JSON in which every character is printable; a secret is shown, so print it once."""
+    """Return one line of JSON in which every character is printable; it shows secrets, so print it once."""
     # Without encodable characters ASCII alone: JSON is UTF-8, whatever the terminal speaks (RFC 8259 8.1).
     return printable_json(msgspec.json.encode(value, enc_hook=_plain).decode(), ascii_alone=not encodable("\N{ROCKET}"))
 
 
 def printable_json(text: str, *, ascii_alone: bool = False) -> str:
-    """Return the same JSON with whatever could steer a terminal, or is not ASCII, written out."""
+    """Return the same JSON with control characters, and with `ascii_alone` all non-ASCII, escaped."""
     if text.isprintable() and (text.isascii() or not ascii_alone):
         return text
     return "".join(c if c.isprintable() and (c.isascii() or not ascii_alone) else json.dumps(c)[1:-1] for c in text)
 
 
 def encodable(text: str) -> bool:
-    """Say whether stdout has all of these characters."""
+    """Return whether stdout can encode the text."""
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:

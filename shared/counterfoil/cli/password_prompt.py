@@ -1,4 +1,4 @@
-"""Somebody who asks with their password: prompted for, or read from standard input, and never a word of the command."""
+"""Calls with the user's password, from a prompt or from standard input, and never from the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PASSWORD_BYTES: Final = 18
 
 
 class Person:
-    """A user at a terminal, or a program that writes a line for each thing that is asked."""
+    """A user at a terminal, or a program that writes one line for each prompt."""
 
     def __init__(self, email: str, *, credentials: Path | None, as_json: bool) -> None:
         self._email = email
@@ -28,16 +28,16 @@ class Person:
         self._password = told(f"Password of {email}: ")
 
     def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
-        """Return what the ledger answers; a one-time code, each good for one call, is asked for if the ledger does."""
+        """Return the reply; prompt for a one-time code, each valid for one call, if the ledger requires one."""
         return self._ask(self._password, call)
 
     def made_up(self, key: str) -> str:
-        """Return a new password; only who has the present one and the key can make up the same again."""
+        """Derive a new password from the present one and the key, so that a repeated command makes the same one."""
         made = hmac.digest(key.encode(), self._password.encode(), "sha256")
         return base64.urlsafe_b64encode(made[:_PASSWORD_BYTES]).decode()
 
     def change_password(self, new: str, *, key: str, repeated: bool) -> User:
-        """Change one's own password. If an earlier try came through, the present one opens nothing any more."""
+        """Change the user's own password. If an earlier try succeeded, the ledger refuses the present one."""
         if repeated and (user := self._ask(new, _user_if_known)):
             return user
         return self.ask(lambda ledger: ledger.change_password(password=new, idempotency_key=key)).user
@@ -68,7 +68,7 @@ async def _user_if_known(ledger: Client) -> User | None:
 
 
 def told(prompt: str) -> str:
-    """Return a line that is not shown while it is typed; without a terminal, the next line of standard input."""
+    """Read a line without echo; without a terminal, the next line of standard input."""
     try:
         line = getpass.getpass(prompt, sys.stderr) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     except UnicodeDecodeError:
@@ -83,7 +83,7 @@ def told(prompt: str) -> str:
 
 
 def chosen(prompt: str) -> str:
-    """Return a new password; at a terminal it is typed twice."""
+    """Read a new password; at a terminal, twice."""
     password = told(prompt)
     if sys.stdin.isatty() and told("Once more: ") != password:
         raise ended(USAGE, "the two passwords differ; type the same one twice")

@@ -1,4 +1,4 @@
-"""`counterfoil pepper`: under which key secrets are kept, on the server itself (DATABASE_URL, PEPPERS)."""
+"""`counterfoil pepper`: the keys of the secrets' digests, on the server (DATABASE_URL, PEPPERS)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Number = Annotated[int, typer.Argument(parser=whole, help="The pepper's number, 
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A pepper as commands print it; `alone` are the secrets with a future that are kept under no other."""
+    """A pepper as commands print it; `alone` counts the valid secrets that have a digest under no other pepper."""
 
     number: int
     status: str
@@ -44,7 +44,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 @app.command("list")
 def list_peppers(*, as_json: AsJson = False) -> None:
-    """List every pepper, which one signs, and what is kept under each."""
+    """List every pepper, its status, and the secrets under it."""
     _run(None, as_json=as_json)
 
 
@@ -55,7 +55,7 @@ def activate(
     force: Annotated[bool, typer.Option("--force", help="Even if a process of the API lacks it.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Keep new secrets under this pepper, once every process of the API has it in PEPPERS."""
+    """Activate a pepper for new secrets; every process of the API must have it in PEPPERS."""
 
     async def asked(pool: Pool, _: PepperSet) -> ActivatePepper:
         from counterfoil.postgres.peppers import announced  # noqa: PLC0415 - client commands need no database
@@ -82,7 +82,7 @@ def retire(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a pepper verify no more, for good. Returns once every process knows."""
+    """Retire a pepper for good: it verifies no secret any more. Returns once every process knows."""
 
     async def asked(pool: Pool, pepper_set: PepperSet) -> RetirePepper:
         from counterfoil.postgres.peppers import Left, left  # noqa: PLC0415 - client commands need no database

@@ -1,4 +1,4 @@
-"""The processes of the service, and what prepares their database."""
+"""The processes of the service, and the migration of their database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from counterfoil.core.refusals import Misconfigured
 
 
 def migrate() -> None:
-    """Bring the database up to this code (MIGRATE_DATABASE_URL) and grant the role in DATABASE_URL its rights."""
+    """Migrate the database to this version (MIGRATE_DATABASE_URL), and grant the role in DATABASE_URL its rights."""
     from counterfoil.postgres.grants import UnknownRole  # noqa: PLC0415 - each command loads what it needs
     from counterfoil.postgres.migrate import DatabaseAhead, EditedMigration, TableHeld  # noqa: PLC0415 - likewise
     from counterfoil.postgres.migrate import migrate as apply  # noqa: PLC0415 - likewise
@@ -34,7 +34,7 @@ def _role(url: str) -> str | None:
 
 
 def api() -> None:
-    """Serve the HTTP API until asked to stop."""
+    """Serve the HTTP API until a signal stops it."""
     from counterfoil_api.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
     try:
@@ -44,7 +44,7 @@ def api() -> None:
 
 
 def worker() -> None:
-    """Run the worker: expiry sweeps and the clock behind them."""
+    """Run the worker, which announces expiries and does bulk revocations."""
     from counterfoil_worker.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
     try:
@@ -55,9 +55,9 @@ def worker() -> None:
 
 def sealer(
     *,
-    check: Annotated[bool, typer.Option("--check", help="Only look whether the log is being sealed.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check that the log is being sealed.")] = False,
 ) -> None:
-    """Give every committed event its place in the log; of several sealers one works and the others stand by."""
+    """Seal the log: give every committed event its position. Of several sealers one works, the others stand by."""
     from counterfoil.postgres.placing import LogBroken  # noqa: PLC0415 - each command loads what it needs
     from counterfoil.uses.seal_log import run  # noqa: PLC0415 - likewise
 

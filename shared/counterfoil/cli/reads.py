@@ -1,4 +1,4 @@
-"""`counterfoil reads`: who only looked."""
+"""`counterfoil reads`: who read which tokens, and the log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def reads(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show who has read tokens that are not their own, or the log, the latest first."""
+    """Show who read tokens of others, or the log, the latest first."""
     listed(
         lambda ledger, most: ledger.reads(reader=reader, since=since, until=until, limit=most),
         _show,

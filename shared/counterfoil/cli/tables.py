@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: the most important column stands left, and no id is ever broken."""
+"""Tables that fit the terminal: the most important column is left, and no id is wrapped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from counterfoil.cli.output import encodable, say
 
 _GAP: Final = 2
 _LONGEST: Final = 64
-"""Characters in a row that are never broken; an id has 36, a signing key's 43."""
+"""Words up to this length are never wrapped; an id has 36 characters, a signing key's 43."""
 # A time, an id, a word or a short remark such as "(in 90 d)" stays whole; between them a line may end.
 _PIECE: Final = re.compile(
     rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ|\([^()]{{1,16}}\)|[\w.:*@+-]{{1,{_LONGEST}}}[,;]?|\s+|."
@@ -23,7 +23,7 @@ _PIECE: Final = re.compile(
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under their heads, or where no terminal is, plain rows with tabs between the cells.
+    """Print rows under their heads, or without a terminal, plain rows with tabs between the cells.
 
     In a narrow terminal a column that does not fit is left out, the leftmost being kept first; which, is said.
     """
@@ -31,14 +31,14 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 class GrowingTable:
-    """A table whose rows come little by little; its columns are as wide as the first rows, or `like`, need them."""
+    """A table whose rows arrive in parts; the first rows, or `like`, set the widths of its columns."""
 
     def __init__(self, heads: Sequence[str], *, like: Sequence[Sequence[str]] = ()) -> None:
         self._heads = heads
         self._like = like
         self._width = _width()
         self._columns: dict[int, int] = {}
-        """Which columns are shown, and how wide."""
+        """The columns that are shown, and their widths."""
 
     def add(self, rows: Iterable[Sequence[str]]) -> None:
         """Print more rows, the first ones under their heads."""
@@ -64,7 +64,7 @@ class GrowingTable:
 
 
 def _width() -> int | None:
-    """Return how wide a table may be; None where nobody has said so and no terminal can tell."""
+    """Return the width of the output; None if neither COLUMNS nor a terminal states it."""
     told = os.environ.get("COLUMNS", "")
     if told.isascii() and told.isdigit() and int(told) > 0:
         return int(told)
@@ -72,7 +72,7 @@ def _width() -> int | None:
 
 
 def _fitting(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return which columns fit, going from the left; the first always does."""
+    """Return the columns that fit, from the left; the first one always does."""
     kept, used = [0], _narrowest(columns[0])
     for index, column in enumerate(columns[1:], start=1):
         if (needed := used + _GAP + _narrowest(column)) <= width:
@@ -82,7 +82,7 @@ def _fitting(columns: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return how wide each column is: as wide as its cells, or narrower, the widest first, until all fit."""
+    """Return the width of each column; the widest are narrowed first until all fit."""
     widths = [max(map(_cells, column)) for column in columns]
     least = [_narrowest(column) for column in columns]
     over = sum(widths) + _GAP * (len(widths) - 1) - width
@@ -120,7 +120,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def _cells(text: str) -> int:
-    """Return how many columns of a terminal the text takes: some characters take two, some none."""
+    """Return the terminal columns that the text takes; some characters take two, some none."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len  # noqa: PLC0415 - most tables need not wait for it

@@ -1,4 +1,4 @@
-"""`counterfoil token`: what changes tokens."""
+"""`counterfoil token`: the commands that issue and change tokens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from counterfoil.cli.options import (
 from counterfoil.cli.trust_options import Once, TrustAudience, TrustClaims, TrustIssuer, trust
 from counterfoil.client import Bearer, Client, Issued, Token
 
-app = typer.Typer(help="Issue, change, look at and end tokens.", no_args_is_help=True)
+app = typer.Typer(help="Issue, show, change and revoke tokens.", no_args_is_help=True)
 app.command("list")(lists.tokens)
 app.command("show")(lists.token)
 app.command("events")(lists.events)
@@ -84,7 +84,7 @@ def create(
         typer.Option(help="A set of scopes by its name; may be repeated.", autocompletion=scope_sets),
     ] = None,
     owner: OwnerText = None,
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    description: Annotated[str, typer.Option(help="Its purpose.")] = "",
     metadata: Metadata = None,
     networks: Networks = None,
     rate_limit: RateLimit = None,
@@ -100,7 +100,7 @@ def create(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Issue a token. Its secret is printed once, now; with a trust it has none, and --quiet prints its id."""
+    """Issue a token. Its secret is printed once; a token with a trust has none, and --quiet prints its id."""
     whose, more = options.owner(owner), options.metadata(metadata)
     trusted = trust(trust_issuer, trust_audience, trust_claim, once=once)
     _issued(
@@ -119,7 +119,7 @@ def create(
 def clone(
     ref: Ref,
     *,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
     scopes: Scopes = None,
     owner: OwnerText = None,
     networks: Networks = None,
@@ -132,7 +132,7 @@ def clone(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Issue a token like another one, but for what is stated."""
+    """Issue a copy of a token; the stated fields differ."""
     whose = options.owner(owner)
     _issued(
         lambda ledger, key: ledger.clone(
@@ -149,13 +149,15 @@ def rotate(
     *,
     grace: Annotated[
         str | None,
-        typer.Option(show_default="required", help="How long the present secret stays good: 24h, or 0s for no longer."),
+        typer.Option(
+            show_default="required", help="How long the present secret is still accepted: 24h, or 0s for no longer."
+        ),
     ] = None,
     ends_previous: Annotated[
         bool,
         typer.Option(
             "--ends-previous",
-            help="End a secret that is still good from an earlier grace: at most two are good at once.",
+            help="End a secret from an earlier grace: at most two are accepted at once.",
         ),
     ] = False,
     lifetime: Lifetime = None,
@@ -166,7 +168,7 @@ def rotate(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a token a new secret, printed once. A lifetime may be stated only for one that has expired."""
+    """Give a token a new secret, printed once. Only an expired token takes a new lifetime with it."""
     if grace is None:
         raise typer.BadParameter("Say how long the present secret stays good: --grace 24h, or --grace 0s.")
     _issued(
@@ -182,8 +184,8 @@ def rotate(
 def update(
     ref: Ref,
     *,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
-    description: Annotated[str | None, typer.Option(help="Another description.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
+    description: Annotated[str | None, typer.Option(help="The new description.")] = None,
     scopes: Scopes = None,
     metadata: Metadata = None,
     networks: Networks = None,
@@ -198,7 +200,7 @@ def update(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is said of a token; scopes, metadata, networks and the trust are replaced as a whole."""
+    """Change fields of a token; scopes, metadata, networks and the trust are replaced as a whole."""
     more = options.metadata(metadata)
     trusted = trust(trust_issuer, trust_audience, trust_claim, once=once)
     _shown(
@@ -241,7 +243,7 @@ def suspend(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a token refused until it is resumed."""
+    """Suspend a token: the API refuses it until it is resumed."""
     _shown(
         lambda ledger: ledger.suspend(ref, reason=reason, if_match=if_match, idempotency_key=key),
         credentials, as_json=as_json,
@@ -252,7 +254,7 @@ def suspend(
 def resume(
     ref: Ref, *, if_match: IfMatch = None, key: Key = None, credentials: Credentials = None, as_json: AsJson = False
 ) -> None:
-    """Have a suspended token accepted again."""
+    """Resume a suspended token."""
     _shown(lambda ledger: ledger.resume(ref, if_match=if_match, idempotency_key=key), credentials, as_json=as_json)
 
 
@@ -267,7 +269,7 @@ def revoke(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a token for ever, and with --with-children all that it made."""
+    """Revoke a token for good, and with --with-children all tokens that it made."""
     ended = ask(
         lambda ledger: ledger.revoke(
             ref, reason=reason, with_children=with_children, dry_run=dry_run, if_match=if_match
@@ -281,14 +283,14 @@ def revoke(
 @app.command()
 def exchange(
     *,
-    audience: Annotated[list[str] | None, typer.Option(help="For whom the bearer is; may be repeated.")] = None,
+    audience: Annotated[list[str] | None, typer.Option(help="The audience of the bearer; may be repeated.")] = None,
     scopes: Scopes = None,
-    lifetime: Annotated[str | None, typer.Option(help="How long it lives at most, such as 5m.")] = None,
+    lifetime: Annotated[str | None, typer.Option(help="Its longest lifetime, such as 5m.")] = None,
     credentials: Credentials = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Exchange the token that you ask with (COUNTERFOIL_TOKEN) for a short-lived bearer."""
+    """Exchange your own token (COUNTERFOIL_TOKEN) for a short-lived bearer."""
     _shown(
         lambda ledger: ledger.exchange(audience=audience or (), scopes=scopes, lifetime=lifetime),
         credentials,

@@ -1,4 +1,4 @@
-"""The options that state a trust, and how their text is read."""
+"""The options of a trust, and their parser."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ TrustIssuer = Annotated[
     typer.Option(
         "--trust-issuer",
         metavar="URL",
-        help="In place of a secret: whose JWTs open it, such as https://token.actions.githubusercontent.com.",
+        help="In place of a secret: the issuer of its JWTs, such as https://token.actions.githubusercontent.com.",
     ),
 ]
-TrustAudience = Annotated[
-    str | None, typer.Option("--trust-audience", metavar="AUDIENCE", help="What the JWTs have as aud.")
-]
+TrustAudience = Annotated[str | None, typer.Option("--trust-audience", metavar="AUDIENCE", help="The aud of the JWTs.")]
 TrustClaims = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,7 +26,7 @@ TrustClaims = Annotated[
         help="What a claim must be, such as repository=acme/app; may be repeated, and for one claim means any of them.",
     ),
 ]
-Once = Annotated[bool, typer.Option("--once", help="Accept each JWT, known by its jti, once.")]
+Once = Annotated[bool, typer.Option("--once", help="Accept each JWT once, by its jti.")]
 
 
 def trust(issuer: str | None, audience: str | None, claims: Sequence[str] | None, *, once: bool) -> Trust | None:

@@ -1,4 +1,4 @@
-"""`counterfoil user`: who logs in, and what they may do."""
+"""`counterfoil user`: users and their permissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from counterfoil.cli.password_prompt import chosen
 from counterfoil.cli.user_display import show_user, show_users, show_with_password
 from counterfoil.core import glob
 
-app = typer.Typer(help="Add, look at, change and end users.", no_args_is_help=True)
+app = typer.Typer(help="Create, show, change and remove users.", no_args_is_help=True)
 app.command("password")(login.password)
 app.add_typer(login.totp, name="totp")
 
@@ -27,7 +27,7 @@ Who = Annotated[
 ]
 Role = Annotated[str, typer.Option(help="administrator, operator, auditor or member.")]
 Reason = Annotated[str, typer.Option(help="The reason, for the log.")]
-Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What they may do beyond their role; repeatable.")]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help="A scope beyond their role; repeatable.")]
 IfMatch = Annotated[
     int | None,
     typer.Option("--if-match", parser=whole, metavar="REVISION", help="Only if the user is still at this revision."),
@@ -36,16 +36,16 @@ IfMatch = Annotated[
 
 @app.command()
 def create(
-    email: Annotated[str, typer.Argument(help="The address that they log in with.")],
+    email: Annotated[str, typer.Argument(help="The e-mail address to log in with.")],
     *,
     role: Role,
     scopes: Scopes = None,
-    choose: Annotated[bool, typer.Option("--choose", help="Choose the password; it is prompted for.")] = False,
+    choose: Annotated[bool, typer.Option("--choose", help="Type the password at a prompt.")] = False,
     key: Key = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a user. The password that is made up for them is printed once, now."""
+    """Create a user. A password that we make up is printed once."""
     given, key = chosen("Their password: ") if choose else None, key or fresh_key()
     with told_again_by(key):
         made = ask(
@@ -82,7 +82,7 @@ def show(ref: Who, *, credentials: Credentials = None, as_json: AsJson = False) 
 
 @app.command()
 def events(ref: Who, *, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Show what happened to a user, in order."""
+    """Show the events of a user, in order."""
     listed(lambda ledger, most: ledger.user_events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
 
 
@@ -90,10 +90,10 @@ def events(ref: Who, *, limit: Limit = None, credentials: Credentials = None, as
 def update(
     ref: Who,
     *,
-    email: Annotated[str | None, typer.Option(help="Another address to log in with.")] = None,
-    role: Annotated[str | None, typer.Option(help="Another role.")] = None,
+    email: Annotated[str | None, typer.Option(help="The new address to log in with.")] = None,
+    role: Annotated[str | None, typer.Option(help="The new role.")] = None,
     scopes: Scopes = None,
-    no_scopes: Annotated[bool, typer.Option("--no-scopes", help="Nothing beyond their role.")] = False,
+    no_scopes: Annotated[bool, typer.Option("--no-scopes", help="No scope beyond their role.")] = False,
     if_match: IfMatch = None,
     credentials: Credentials = None,
     as_json: AsJson = False,
@@ -112,7 +112,7 @@ def update(
 def disable(
     ref: Who, *, reason: Reason, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
 ) -> None:
-    """Have a user and all their tokens refused until they are enabled."""
+    """Disable a user: the API refuses them and their tokens until they are enabled."""
     disabled = ask(
         lambda ledger: ledger.disable_user(ref, reason=reason, if_match=if_match),
         credentials=credentials, as_json=as_json,
@@ -122,7 +122,7 @@ def disable(
 
 @app.command()
 def enable(ref: Who, *, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Have a user accepted again, and their tokens, but for those that were revoked."""
+    """Enable a disabled user and their tokens; revoked tokens stay revoked."""
     enabled = ask(lambda ledger: ledger.enable_user(ref, if_match=if_match), credentials=credentials, as_json=as_json)
     show_user(enabled, as_json=as_json)
 
@@ -138,7 +138,7 @@ def remove(
     credentials: Credentials = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a user and all their tokens for ever, and with --with-children all that they made, also if they left."""
+    """Remove a user and revoke their tokens for good, and with --with-children all tokens that they made."""
     removed = ask(
         lambda ledger: ledger.remove_user(
             ref, reason=reason, with_children=with_children, dry_run=dry_run, if_match=if_match

@@ -1,4 +1,4 @@
-"""How users are printed, and what is shown of them once."""
+"""The output of users, and of passwords and codes that are shown once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_user(user: User, *, as_json: bool) -> None:
 
 
 def show_with_password(made: UserWithPassword, *, as_json: bool) -> None:
-    """Print a user, and the password that was made up for them, which is not shown again."""
+    """Print a user and the made-up password, which is not shown again."""
     if as_json:
         say_json(made)
         return
@@ -64,5 +64,5 @@ def _told(user: User) -> list[tuple[str, str]]:
 
 
 def len_of(user: User) -> str:
-    """How many recovery codes are left, in words."""
+    """Say how many recovery codes are left."""
     return f"{user.recovery_codes} recovery {'code' if user.recovery_codes == 1 else 'codes'}"

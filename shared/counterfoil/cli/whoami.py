@@ -1,4 +1,4 @@
-"""`counterfoil whoami` and `token introspect`: what credentials are good for at this moment."""
+"""`counterfoil whoami` and `token introspect`: what credentials allow now."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Self(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a bearer says of itself, as far as it is shown."""
+    """The claims of a bearer that are shown."""
 
     scope: str
     exp: int
 
 
 def whoami(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Show who you are with the credentials that you ask with, and what they are good for."""
+    """Show whose credentials you use, and what they allow."""
     url, presented = place(credentials)
     found = ask_with(url, presented, lambda ledger: _oneself(ledger, _claims(presented)), as_json=as_json)
     if as_json:
@@ -56,7 +56,7 @@ def whoami(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
 
 
 def introspect(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
-    """Ask whether a secret or a bearer is good now. It is prompted for, or read from standard input."""
+    """Check whether the API accepts a secret or a bearer now. Type it at a prompt, or pass it on standard input."""
     # As an argument it would stand in the shell's history and in the list of processes.
     presented = told("Secret or bearer: ")
     found = ask(lambda ledger: ledger.introspect(presented), credentials=credentials, as_json=as_json)
@@ -82,7 +82,7 @@ async def _oneself(ledger: Client, claims: Claims | None) -> Self:
 
 
 def _claims(presented: str) -> Claims | None:
-    """Return what a bearer says of itself; a secret says nothing."""
+    """Return the claims of a bearer; a secret has none."""
     parts = presented.split(".")
     if len(parts) != 3:
         return None
