@@ -276,7 +276,7 @@ CORE: dict[str, Parser] = {
         in_bytes=True,
         known=('{"items":[', '{"items":[{"a":'),
     ),
-    "counterfoil.client.spelling:job_of": Parser(spelling.bulk_revocation_id, oneof(ID), (ValueError,)),
+    "counterfoil.client.spelling:bulk_revocation_id": Parser(spelling.bulk_revocation_id, oneof(ID), (ValueError,)),
     "counterfoil.client.spelling:path_of": Parser(spelling.path_of, oneof(ID, "5", "self"), (ValueError,)),
     "counterfoil.client.wire:Answer.pause_seconds": Parser(
         lambda given: wire.Answer(503, b"", {"Retry-After": given}).pause_seconds,

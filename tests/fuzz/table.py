@@ -60,7 +60,6 @@ _ANSWER: Final = "our own answer, kept encrypted under an Idempotency-Key"
 OURS: Final = {
     "counterfoil.core.chain:Chain._form": "an entry that `entry_of` has read before",
     "counterfoil.core.codec:fact_of": "an entry that `entry_of` has read before; what does not fit is a finding",
-    "counterfoil.uses.audit.expected_documents:_filter": "a filter in an event; tests/core gives it what is no JSON",
     "counterfoil.cli.calls:_read": "a file of the person who calls",
     "counterfoil.cli.calls:ask_with": "the address that the person who calls has stated",
     "counterfoil.cli.export_file:_remembered": "a file that we wrote",
@@ -86,7 +85,6 @@ OURS: Final = {
     "counterfoil_api.handling.writing:Writing.recall": _ANSWER,
     "counterfoil_api.native.tokens.bulk:_staged": _ANSWER,
     "counterfoil_api.native.tokens.bulk:list_revocations": _PLACE,
-    "counterfoil_api.native.tokens.bulk_showing:job_document": "a filter that we stored",
     "counterfoil_api.native.tokens.exchange:exchange_token": "an id of ours",
     "counterfoil_api.native.tokens.issuing:_recalled": _ANSWER,
     "counterfoil.uses.bearers:_low": "a bearer that we have just signed",
