@@ -17,17 +17,17 @@ from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.settings import Settings
 from counterfoil_api.handling import reading
 from counterfoil_dev.postgres import OWNER, Postgres
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.bulk_revocations import BulkRevocations
 
 PLAN = "/v1/revocations/plan"
 JOBS = "/v1/revocations"
 
 
 @pytest_asyncio.fixture
-async def worker(api_settings: Settings) -> AsyncIterator[Jobs]:
+async def worker(api_settings: Settings) -> AsyncIterator[BulkRevocations]:
     """What a worker process does when it is woken."""
     async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
-        yield Jobs(pool, door)
+        yield BulkRevocations(pool, door)
 
 
 @pytest_asyncio.fixture
@@ -80,7 +80,7 @@ async def test_a_plan_says_what_would_break_and_changes_nothing(admin: Caller) -
     assert all([await works(admin, each) for each in (first, second, third)])
 
 
-async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Caller, worker: Jobs) -> None:
+async def test_a_job_revokes_exactly_the_plan_and_says_so_in_every_log(admin: Caller, worker: BulkRevocations) -> None:
     name, *tokens = await several(admin, 4)
     _, bystander = await several(admin, 1)
     plan = await planned(admin, name=f"{name}*")
@@ -116,7 +116,9 @@ async def test_being_used_renamed_or_suspended_leaves_a_plan_as_it_is(admin: Cal
 
 
 @pytest.mark.parametrize("change", ["rotated", "revoked", "created", "renamed away"])
-async def test_a_plan_that_changed_is_refused_and_told_anew(admin: Caller, worker: Jobs, change: str) -> None:
+async def test_a_plan_that_changed_is_refused_and_told_anew(
+    admin: Caller, worker: BulkRevocations, change: str
+) -> None:
     name, one, two = await several(admin, 2)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     ref = f"/v1/tokens/{one['token']['id']}"
@@ -140,7 +142,7 @@ async def test_a_plan_that_changed_is_refused_and_told_anew(admin: Caller, worke
     assert not await works(admin, two)
 
 
-async def test_the_same_key_is_the_same_job(admin: Caller, worker: Jobs) -> None:
+async def test_the_same_key_is_the_same_job(admin: Caller, worker: BulkRevocations) -> None:
     name, *_ = await several(admin, 2)
     plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
     at_once = await asyncio.gather(*(ordered(admin, plan, key=key, name=f"{name}*") for _ in range(4)))
@@ -152,7 +154,7 @@ async def test_the_same_key_is_the_same_job(admin: Caller, worker: Jobs) -> None
 
 
 @pytest.mark.parametrize("other", ["reason", "filter", "plan"])
-async def test_the_same_key_with_another_request_is_refused(admin: Caller, worker: Jobs, other: str) -> None:
+async def test_the_same_key_with_another_request_is_refused(admin: Caller, worker: BulkRevocations, other: str) -> None:
     name, one, _ = await several(admin, 2)
     wanted, key = {"name": f"{name}*"}, uuid4().hex
     plan = (await planned(admin, **wanted))["plan"]
@@ -172,7 +174,7 @@ async def test_the_same_key_with_another_request_is_refused(admin: Caller, worke
     assert (await bulk_revocation_id(admin, revocation["id"]))["done"] == 2
 
 
-async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Caller, worker: Jobs) -> None:
+async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Caller, worker: BulkRevocations) -> None:
     name, *_ = await several(admin, 2)
     plan, key = (await planned(admin, name=f"{name}*"))["plan"], uuid4().hex
     answers = await asyncio.gather(
@@ -184,7 +186,7 @@ async def test_of_two_requests_under_one_key_at_once_one_is_accepted(admin: Call
 
 
 async def test_the_same_request_under_its_key_finishes_what_was_only_begun(
-    admin: Caller, worker: Jobs, owner: Connection, monkeypatch: pytest.MonkeyPatch
+    admin: Caller, worker: BulkRevocations, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
     name, *_ = await several(admin, 2)
@@ -224,7 +226,7 @@ async def test_looks_that_take_long_leave_the_others_connections_to_read_with(
         await admin.post(f"{JOBS}/{revocation['id']}/cancel", {})
 
 
-async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, worker: Jobs) -> None:
+async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, worker: BulkRevocations) -> None:
     name, *tokens = await several(admin, 5)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     revocations = [(await ordered(admin, plan, name=f"{name}*")).json["id"] for _ in range(2)]
@@ -238,7 +240,7 @@ async def test_two_jobs_over_the_same_tokens_revoke_each_once(admin: Caller, wor
     )
 
 
-async def test_a_cancelled_job_revokes_nothing_more(admin: Caller, worker: Jobs) -> None:
+async def test_a_cancelled_job_revokes_nothing_more(admin: Caller, worker: BulkRevocations) -> None:
     name, one = await several(admin, 1)
     revocation = (await ordered(admin, (await planned(admin, name=f"{name}*"))["plan"], name=f"{name}*")).json["id"]
     cancelled = await admin.post(f"{JOBS}/{revocation}/cancel", {})
@@ -249,7 +251,9 @@ async def test_a_cancelled_job_revokes_nothing_more(admin: Caller, worker: Jobs)
     assert (await bulk_revocation_id(admin, revocation))["done"] == 0
 
 
-async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(admin: Caller, worker: Jobs) -> None:
+async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     owner = {"type": "service", "id": f"own-{uuid4().hex}"}
     asking = await admin.holder("tokens.revoke", owner=owner)
     others = [await admin.issue(owner=owner) for _ in range(3)]
@@ -263,7 +267,7 @@ async def test_a_job_goes_on_when_it_ends_the_very_token_that_asked_for_it(admin
     assert not any([await works(admin, each) for each in others])
 
 
-async def test_who_may_end_their_own_tokens_alone_means_no_others(admin: Caller, worker: Jobs) -> None:
+async def test_who_may_end_their_own_tokens_alone_means_no_others(admin: Caller, worker: BulkRevocations) -> None:
     mine = {"type": "service", "id": f"own-{uuid4().hex}"}
     asking = await admin.holder("own.revoke", owner=mine, name="the one who asks")
     name, theirs = await several(admin, 1)
@@ -289,7 +293,9 @@ async def test_who_may_end_their_own_tokens_alone_means_no_others(admin: Caller,
         assert answer.problem == "scope-missing"
 
 
-async def test_jobs_of_another_account_are_answered_like_none(admin: Caller, stranger: Caller, worker: Jobs) -> None:
+async def test_jobs_of_another_account_are_answered_like_none(
+    admin: Caller, stranger: Caller, worker: BulkRevocations
+) -> None:
     name, one = await several(admin, 1)
     plan = (await planned(admin, name=f"{name}*"))["plan"]
     assert (await planned(stranger, name=f"{name}*"))["tokens"] == 0

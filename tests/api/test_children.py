@@ -16,17 +16,17 @@ from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, open_pool
 from counterfoil.settings import Settings
 from counterfoil_dev.postgres import OWNER, Postgres
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.bulk_revocations import BulkRevocations
 
 MINTS = ("tokens.create", "a.b")
 ELSEWHERE = {"type": "service", "id": "elsewhere"}
 
 
 @pytest_asyncio.fixture
-async def worker(api_settings: Settings) -> AsyncIterator[Jobs]:
+async def worker(api_settings: Settings) -> AsyncIterator[BulkRevocations]:
     """What a worker process does when it is woken."""
     async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
-        yield Jobs(pool, door)
+        yield BulkRevocations(pool, door)
 
 
 def service() -> dict[str, str]:
@@ -53,7 +53,7 @@ async def revoked(caller: Caller, token: Any, **fields: Any) -> Any:
     return answer.json
 
 
-async def finished(caller: Caller, worker: Jobs, revocation: str) -> Any:
+async def finished(caller: Caller, worker: BulkRevocations, revocation: str) -> Any:
     async with asyncio.timeout(60):
         while True:
             await worker.work()
@@ -78,7 +78,7 @@ async def test_without_being_asked_for_it_what_a_token_made_lives_on_and_the_rep
     assert "children" not in (await admin.get(f"/v1/tokens/{line[0][0]['id']}")).json
 
 
-async def test_with_children_all_that_it_made_ends_at_any_depth(admin: Caller, worker: Jobs) -> None:
+async def test_with_children_all_that_it_made_ends_at_any_depth(admin: Caller, worker: BulkRevocations) -> None:
     line = await line_of(admin, 3)
     bystander = (await admin.issue(owner=line[0][0]["owner"]))["token"]
     ended = await revoked(admin, line[0][0], with_children=True)
@@ -107,7 +107,7 @@ async def test_a_dry_run_shows_how_many_and_some_of_them_and_changes_nothing(adm
     assert await statuses(admin, [token for token, _ in line]) == ["active"] * 4
 
 
-async def test_what_a_revoked_one_made_is_found_behind_it(admin: Caller, worker: Jobs) -> None:
+async def test_what_a_revoked_one_made_is_found_behind_it(admin: Caller, worker: BulkRevocations) -> None:
     line = await line_of(admin, 3)
     for token, _ in line[:2]:
         await revoked(admin, token)
@@ -117,7 +117,7 @@ async def test_what_a_revoked_one_made_is_found_behind_it(admin: Caller, worker:
     assert await statuses(admin, [token for token, _ in line]) == ["revoked"] * 4
 
 
-async def test_twelve_hundred_children_end_with_their_maker(admin: Caller, worker: Jobs) -> None:
+async def test_twelve_hundred_children_end_with_their_maker(admin: Caller, worker: BulkRevocations) -> None:
     token, minting = await minted(admin)
     for _ in range(12):
         await asyncio.gather(*(minting.issue(scopes=["a.b"]) for _ in range(100)))
@@ -128,7 +128,7 @@ async def test_twelve_hundred_children_end_with_their_maker(admin: Caller, worke
     assert (await admin.get("/v1/tokens", creator=f"token:{token['number']}", status="active")).json["items"] == []
 
 
-async def test_nothing_is_made_by_what_the_job_has_still_to_end(admin: Caller, worker: Jobs) -> None:
+async def test_nothing_is_made_by_what_the_job_has_still_to_end(admin: Caller, worker: BulkRevocations) -> None:
     line = await line_of(admin, 2)
     ended = await revoked(admin, line[0][0], with_children=True)
     assert ended["children"]["ending"] == 2
@@ -154,7 +154,9 @@ async def minting_on(minting: Caller) -> tuple[list[Any], Answer]:
         minting = minting.with_token(answer.json["secret"])
 
 
-async def test_whoever_mints_from_child_to_child_in_a_hurry_escapes_nothing(admin: Caller, worker: Jobs) -> None:
+async def test_whoever_mints_from_child_to_child_in_a_hurry_escapes_nothing(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     line = await line_of(admin, 1)
     flights = [asyncio.create_task(minting_on(minting)) for _, minting in line for _ in range(4)]
     await asyncio.sleep(0.3)
@@ -181,7 +183,7 @@ async def slow_creations(postgres_server: Postgres, name: str) -> AsyncIterator[
 
 
 async def test_a_child_that_was_not_committed_yet_when_its_maker_was_revoked_ends_too(
-    admin: Caller, worker: Jobs, postgres_server: Postgres
+    admin: Caller, worker: BulkRevocations, postgres_server: Postgres
 ) -> None:
     token, minting = await minted(admin)
     async with slow_creations(postgres_server, "slow_creation"):
@@ -195,7 +197,9 @@ async def test_a_child_that_was_not_committed_yet_when_its_maker_was_revoked_end
     assert await statuses(admin, [answer.json["token"]]) == ["revoked"]
 
 
-async def test_who_may_end_the_tokens_of_one_owner_leaves_those_of_others_alone(admin: Caller, worker: Jobs) -> None:
+async def test_who_may_end_the_tokens_of_one_owner_leaves_those_of_others_alone(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     own = service()
     token, minting = await minted(admin, "own.revoke", owner=own)
     other, others = await minted(minting, owner=ELSEWHERE)
@@ -223,7 +227,7 @@ async def test_who_may_end_itself_alone_ends_no_children_and_is_told_which_scope
     assert (await revoked(minting, token))["children"]["living"] == 1
 
 
-async def test_a_stale_revision_ends_neither_the_token_nor_what_it_made(admin: Caller, worker: Jobs) -> None:
+async def test_a_stale_revision_ends_neither_the_token_nor_what_it_made(admin: Caller, worker: BulkRevocations) -> None:
     line = await line_of(admin, 1)
     body = {"reason": "leaked", "with_children": True}
     refused = await admin.post(f"/v1/tokens/{line[0][0]['id']}/revoke", body, If_Match='"7"')
@@ -232,7 +236,9 @@ async def test_a_stale_revision_ends_neither_the_token_nor_what_it_made(admin: C
     assert await statuses(admin, [token for token, _ in line]) == ["active"] * 2
 
 
-async def test_no_token_of_another_account_ends_with_one(admin: Caller, stranger: Caller, worker: Jobs) -> None:
+async def test_no_token_of_another_account_ends_with_one(
+    admin: Caller, stranger: Caller, worker: BulkRevocations
+) -> None:
     line = await line_of(admin, 2)
     theirs = await line_of(stranger, 1)
     refused = await stranger.post(f"/v1/tokens/{line[0][0]['id']}/revoke", {"reason": "x", "with_children": True})
@@ -243,7 +249,7 @@ async def test_no_token_of_another_account_ends_with_one(admin: Caller, stranger
     assert (await admin.get(f"/v1/revocations/{ended['children']['revocation']}")).problem == "not-found"
 
 
-async def test_many_are_planned_and_revoked_with_what_they_made(admin: Caller, worker: Jobs) -> None:
+async def test_many_are_planned_and_revoked_with_what_they_made(admin: Caller, worker: BulkRevocations) -> None:
     lines = [await line_of(admin, 2) for _ in range(2)]
     name = f"roots-{uuid4().hex}"
     for line in lines:
@@ -261,7 +267,9 @@ async def test_many_are_planned_and_revoked_with_what_they_made(admin: Caller, w
     assert await statuses(admin, [late, *(token for line in lines for token, _ in line)]) == ["revoked"] * 7
 
 
-async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(admin: Caller, worker: Jobs) -> None:
+async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     grace = await person(admin, "administrator")
     own = (await grace.asks().issue(name="own", owner={"type": "user", "id": "self"}))["token"]
     given, giving = await minted(admin, owner={"type": "user", "id": grace.id})
@@ -284,7 +292,7 @@ async def test_removing_a_user_tells_of_what_they_made_and_ends_it_where_asked(a
     assert await statuses(admin, [own, given, made, *deep]) == ["revoked"] * 5
 
 
-async def test_removing_a_user_under_a_key_twice_names_the_same_job(admin: Caller, worker: Jobs) -> None:
+async def test_removing_a_user_under_a_key_twice_names_the_same_job(admin: Caller, worker: BulkRevocations) -> None:
     grace = await person(admin, "administrator")
     await grace.asks().issue(owner=ELSEWHERE)
     body, key = {"reason": "Left.", "with_children": True}, uuid4().hex

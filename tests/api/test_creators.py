@@ -12,16 +12,16 @@ from api.user_fixtures import person
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
 from counterfoil.settings import Settings
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.bulk_revocations import BulkRevocations
 
 MINTS = ("tokens.create", "tokens.read", "own.*", "a.b")
 
 
 @pytest_asyncio.fixture
-async def worker(api_settings: Settings) -> AsyncIterator[Jobs]:
+async def worker(api_settings: Settings) -> AsyncIterator[BulkRevocations]:
     """What a worker process does when it is woken."""
     async with await open_pool(api_settings.database_url, size=4) as pool, Door(api_settings.database_url) as door:
-        yield Jobs(pool, door)
+        yield BulkRevocations(pool, door)
 
 
 async def minter(admin: Caller) -> tuple[Any, Caller]:
@@ -71,7 +71,9 @@ async def test_what_was_created_by_a_token_that_was_revoked_is_still_found(admin
     assert await made_by(admin, f"token:{token['number']}") == ["orphan"]
 
 
-async def test_what_was_created_by_somebody_who_left_is_found_and_revoked_at_once(admin: Caller, worker: Jobs) -> None:
+async def test_what_was_created_by_somebody_who_left_is_found_and_revoked_at_once(
+    admin: Caller, worker: BulkRevocations
+) -> None:
     left = await person(admin, "administrator")
     service = {"type": "service", "id": f"left-behind-{uuid4().hex}"}
     issued = [await left.asks().issue(name=f"left behind {n}", owner=service) for n in range(3)]

@@ -18,7 +18,7 @@ from cli.shell import Shell
 from client.running import Service
 from counterfoil.door import Door, queue
 from counterfoil.postgres.connection import open_pool
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.bulk_revocations import BulkRevocations
 
 
 @pytest_asyncio.fixture
@@ -27,7 +27,7 @@ async def worker(service: Service) -> AsyncIterator[None]:
 
     async def work() -> None:
         async with await open_pool(service.database.app_url, size=4) as pool, Door(service.database.app_url) as door:
-            revocations = Jobs(pool, door)
+            revocations = BulkRevocations(pool, door)
             while True:
                 await revocations.work()
                 await asyncio.sleep(0.05)

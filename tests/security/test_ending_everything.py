@@ -13,15 +13,15 @@ from api.user_fixtures import person
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
 from counterfoil.settings import Settings
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.bulk_revocations import BulkRevocations
 
 JOBS = "/v1/revocations"
 
 
 @pytest_asyncio.fixture
-async def worker(settings: Settings) -> AsyncIterator[Jobs]:
+async def worker(settings: Settings) -> AsyncIterator[BulkRevocations]:
     async with await open_pool(settings.database_url, size=4) as pool, Door(settings.database_url) as door:
-        yield Jobs(pool, door)
+        yield BulkRevocations(pool, door)
 
 
 async def ordered(caller: Caller, **wanted: Any) -> Any:
@@ -39,7 +39,7 @@ async def opens(admin: Caller, issued: Any) -> bool:
     return by_secret
 
 
-async def test_all_tokens_of_one_user_end_in_one_call_and_nobody_elses(admin: Caller, worker: Jobs) -> None:
+async def test_all_tokens_of_one_user_end_in_one_call_and_nobody_elses(admin: Caller, worker: BulkRevocations) -> None:
     ada, eve = await person(admin), await person(admin)
     owner = {"type": "user", "id": ada.id}
     hers = [await admin.issue(owner=owner, scopes=["own.read"]) for _ in range(3)]
@@ -58,7 +58,7 @@ async def test_all_tokens_of_one_user_end_in_one_call_and_nobody_elses(admin: Ca
 
 
 async def test_all_tokens_of_an_account_end_in_one_call_and_those_of_no_other(
-    session: ClientSession, settings: Settings, admin: Caller, worker: Jobs, tmp_path: Path
+    session: ClientSession, settings: Settings, admin: Caller, worker: BulkRevocations, tmp_path: Path
 ) -> None:
     doomed = Caller(session, f"Bearer {(await founded(settings, 'doomed', tmp_path))['admin_token']}")
     issued = [await doomed.issue() for _ in range(3)]

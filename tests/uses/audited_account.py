@@ -18,7 +18,7 @@ from counterfoil.core.subjects.token.commands import Erase
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
 from counterfoil_dev.postgres import Database
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.bulk_revocations import BulkRevocations
 
 _TABLES = {"event": "subject_id", "sealed": "subject_id", "token": "token_id", "subject": "subject_id"}
 
@@ -136,7 +136,7 @@ async def _bulk(admin: Caller, database: Database) -> None:
             await _done(admin, f"/v1/revocations/{ordered.json['id']}/cancel")
     await _descended(admin)
     async with await open_pool(database.app_url, size=4) as pool, Door(database.app_url) as door:
-        await Jobs(pool, door).work()
+        await BulkRevocations(pool, door).work()
 
 
 async def _descended(admin: Caller) -> None:

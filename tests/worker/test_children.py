@@ -28,7 +28,7 @@ from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import stage
 from counterfoil_dev.postgres import Database
 from counterfoil_dev.valkey import Valkey
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker.bulk_revocations import BulkRevocations
 from worker.test_jobs import revocations, state_of, until_over
 from worker.token_lifetimes import ACCOUNT, ROOT
 from worker.workers import running
@@ -106,7 +106,7 @@ async def test_two_workers_that_are_killed_end_a_whole_tree_and_each_of_it_once(
 async def test_what_comes_between_looks_is_found_part_by_part(door: Door, pool: Pool) -> None:
     root, child = await tree(door, width=1, depth=1)
     job = await accepted(pool, door, root)
-    jobs = Jobs(pool, door)
+    jobs = BulkRevocations(pool, door)
     late = await made(door, child)
     latest = await made(door, late)
     await jobs.work()
@@ -123,7 +123,7 @@ async def test_a_cancelled_job_goes_on_to_no_children(door: Door, pool: Pool) ->
     job = await accepted(pool, door, root)
     await door.execute(StartBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
     await door.execute(CancelBulkRevocation(account=ACCOUNT, id=job.id, by=ROOT))
-    assert await Jobs(pool, door).work() == 0
+    assert await BulkRevocations(pool, door).work() == 0
     status = "select status from token where token_id = $1"
     assert await pool.fetchval(status, child) == "active"
 
@@ -133,7 +133,7 @@ async def test_tokens_of_other_owners_are_passed_through_and_left_alone(door: Do
     other = await made(door, root, Owner("service", "other"))
     own = await made(door, other)
     await accepted(pool, door, root, CI)
-    await Jobs(pool, door).work()
+    await BulkRevocations(pool, door).work()
     rows = await pool.fetch("select token_id, status from token where token_id = any($1)", [root, other, own])
     assert {row["token_id"]: row["status"] for row in rows} == {root: "revoked", other: "active", own: "revoked"}
 

@@ -24,8 +24,8 @@ from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
 from counterfoil_dev.postgres import Database, Postgres
 from counterfoil_dev.valkey import Valkey
-from counterfoil_worker import jobs as working
-from counterfoil_worker.jobs import Jobs
+from counterfoil_worker import bulk_revocations as working
+from counterfoil_worker.bulk_revocations import BulkRevocations
 from worker.token_lifetimes import ACCOUNT, ROOT, cut_everybody, many_born
 from worker.workers import running
 
@@ -196,7 +196,7 @@ async def test_without_redis_the_leader_does_the_job(
 async def test_a_part_that_somebody_holds_is_passed_over_and_done_when_it_is_free(door: Door, pool: Pool) -> None:
     tokens = await many_born(door, PART + 7, ends_in=3_600)
     job = await accepted(pool, door)
-    jobs = Jobs(pool, door)
+    jobs = BulkRevocations(pool, door)
     async with part_of(pool, job) as held:
         assert held is not None
         await jobs.work()
@@ -212,7 +212,7 @@ async def test_what_others_revoked_meanwhile_is_not_counted_as_the_jobs(door: Do
     job = await accepted(pool, door)
     for token in tokens[:4]:
         await door.execute(Revoke(account=ACCOUNT, token_id=token.id, by=ROOT, reason="by hand"))
-    await Jobs(pool, door).work()
+    await BulkRevocations(pool, door).work()
     far = await progress(pool, job)
     assert (far.done, far.revoked, far.failed) == (9, 5, 0)
 
@@ -226,7 +226,7 @@ async def test_freezing_twice_freezes_the_same_and_what_nobody_accepts_is_forgot
     owner = await asyncpg.connect(database.owner_url)
     parts = await owner.fetch("select part, cardinality(token_ids) as n from bulk_revocation_part order by part")
     assert [tuple(part) for part in parts] == [(0, PART), (1, 1)]
-    await Jobs(pool, door).work()
+    await BulkRevocations(pool, door).work()
     assert (await revocations(database.app_url)).total() == 0
     assert await forget_unaccepted(pool) == 0
     kept = await accepted(pool, door)
@@ -246,7 +246,7 @@ async def test_what_is_frozen_again_is_not_forgotten_before_it_is_accepted(
     await staged(pool, job)
     assert await forget_unaccepted(pool) == 0
     again = await accepted(pool, door, job)
-    await Jobs(pool, door).work()
+    await BulkRevocations(pool, door).work()
     assert await state_of(database, again) == ("finished", len(tokens), len(tokens))
 
 
@@ -255,7 +255,7 @@ async def test_a_job_whose_parts_are_gone_is_never_called_finished(database: Dat
     job = await accepted(pool, door)
     await pool.execute("delete from bulk_revocation_part where part = 1")
     with capture_logs() as lines:
-        await Jobs(pool, door).work()
+        await BulkRevocations(pool, door).work()
     assert await state_of(database, job) == ("running", PART, PART)
     (told,) = [line for line in lines if line["event"] == "job_incomplete"]
     assert (told["log_level"], told["job"], told["total"], told["done"]) == ("error", job.id, len(tokens), PART)
@@ -269,7 +269,7 @@ async def test_held_tokens_hold_up_neither_others_nor_later_parts_nor_later_jobs
     job = await accepted(pool, door)
     others = await many_born(door, 5, ends_in=3_600)
     later = await accepted(pool, door, wanted=those_after(tokens))
-    ids, jobs = sorted(token.id for token in tokens), Jobs(pool, door)
+    ids, jobs = sorted(token.id for token in tokens), BulkRevocations(pool, door)
     async with held(database, ids[0], ids[PART]):  # as many parts as are worked on at once
         await jobs.work()
         assert each_once(
@@ -289,13 +289,13 @@ async def test_a_job_that_uses_up_the_whole_shift_is_not_the_first_of_the_next_o
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
-    monkeypatch.setattr(Jobs, "seconds", 1.0)
+    monkeypatch.setattr(BulkRevocations, "seconds", 1.0)
     monkeypatch.setattr(working, "_REST_SECONDS", 0)
     tokens = await many_born(door, 1, ends_in=3_600)
     await accepted(pool, door)
     await many_born(door, 2, ends_in=3_600)
     later = await accepted(pool, door, wanted=those_after(tokens))
-    jobs = Jobs(pool, door)
+    jobs = BulkRevocations(pool, door)
     async with held(database, tokens[0].id):
         await jobs.work()
         assert await state_of(database, later) == ("accepted", 0, 0)
@@ -321,7 +321,7 @@ async def test_what_fails_without_a_verdict_is_tried_again(
     database: Database, door: Door, pool: Pool, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     tokens = await many_born(door, 5, ends_in=3_600)
-    job, jobs = await accepted(pool, door), Jobs(pool, door)
+    job, jobs = await accepted(pool, door), BulkRevocations(pool, door)
     owner = await asyncpg.connect(database.owner_url)
     await owner.execute(POISON.replace("$error$", f"'{error}'"))
     await owner.execute("insert into poison values ($1)", tokens[2].id)
@@ -344,6 +344,6 @@ async def test_a_refusal_is_a_verdict_and_the_job_goes_on_without_that_token(
     await many_born(door, 3, ends_in=3_600)
     job, nobody = await accepted(pool, door), uuids.uuid7()
     await pool.execute("update bulk_revocation_part set token_ids[2] = $1", nobody)
-    await Jobs(pool, door).work()
+    await BulkRevocations(pool, door).work()
     far = await progress(pool, job)
     assert (await state_of(database, job), far.failed, far.some_failed) == (("finished", 3, 2), 1, [nobody])

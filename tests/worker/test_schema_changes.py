@@ -15,8 +15,8 @@ from counterfoil.postgres.listing import Filter
 from counterfoil.postgres.selection import look, stage
 from counterfoil.uses.follower import follow
 from counterfoil_dev.postgres import Database
+from counterfoil_worker.bulk_revocations import BulkRevocations
 from counterfoil_worker.forgetting import Forgetter
-from counterfoil_worker.jobs import Jobs
 from counterfoil_worker.sweep import Sweeper
 from postgres.sealing import seal_all
 from worker.counting import counting, make_tables
@@ -33,7 +33,7 @@ async def test_a_column_of_another_type_stops_no_work(database: Database, table:
     await make_tables(database)
     owner = await asyncpg.connect(database.owner_url)
     async with await open_pool(database.app_url, size=4) as pool, Door(database.app_url) as door:
-        sweeper, jobs, forgetter = Sweeper(pool, door), Jobs(pool, door), Forgetter(pool)
+        sweeper, jobs, forgetter = Sweeper(pool, door), BulkRevocations(pool, door), Forgetter(pool)
         follower = counting()
         await begin(pool, follower.name, at_head=False)
         handled = 0

@@ -7,7 +7,7 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
 from counterfoil.settings import Settings
-from counterfoil_worker import forgetting, jobs, sweep
+from counterfoil_worker import bulk_revocations, forgetting, sweep
 from counterfoil_worker.broker import QUEUE
 from counterfoil_worker.clock import Call
 from counterfoil_worker.followers import FOLLOWERS, following
@@ -16,7 +16,7 @@ from counterfoil_worker.job import Job
 JOBS: Final[tuple[Job, ...]] = (
     sweep.JOB,
     forgetting.JOB,
-    jobs.JOB,
+    bulk_revocations.JOB,
     *following(FOLLOWERS),
 )
 """All jobs; a new one is a line here."""

@@ -1,7 +1,7 @@
-"""Jobs: finds in Postgres which are open, takes them part by part, and revokes what is in them through the door.
+"""Executes bulk revocations: finds the open ones in Postgres, and revokes their tokens part by part through the door.
 
-A part is held by a row lock while it is worked on: several workers never take the same one, and when one dies its part
-is free at once. Who does a part again finds its tokens revoked already, which is nothing to do.
+A row lock holds a part while a worker revokes its tokens: several workers never take the same part, and when a worker
+dies, its part is free at once. A worker that repeats a part finds its tokens already revoked and does nothing.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _SETTLING_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.01
 _EVERY_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 30.0
-"""A part that could not be done as a whole is left alone for so long, so that it costs and complains little."""
+"""A part that could not be done as a whole rests for so long, so that it costs little and is logged seldom."""
 
 
 @dataclass(slots=True)
@@ -56,8 +56,8 @@ class _Known:
         return part in self.left and time.monotonic() < self.left[part] + _REST_SECONDS
 
 
-class Jobs(Shifts):
-    """Works on all open jobs. Who works when, and how many at once, changes nothing but how soon they are done."""
+class BulkRevocations(Shifts):
+    """Works on all open bulk revocations; `work` returns how many tokens it went through."""
 
     name = "revoke"
     seconds = 20.0
@@ -71,11 +71,11 @@ class Jobs(Shifts):
 
     def _postpone(self, error: Exception) -> None:
         super()._postpone(error)
-        for known in self._known.values():  # what was left meanwhile was left because of this, and need not rest
+        for known in self._known.values():  # parts were left because of this, and need not rest
             known.left.clear()
 
     async def _round(self, ends: float) -> int:
-        """Give every open job its turn; one that cannot go on now holds up no other."""
+        """Give every open job its turn; one that cannot continue now does not delay the others."""
         done = 0
         for job in await self._open():
             if self._over(ends):
@@ -88,7 +88,7 @@ class Jobs(Shifts):
         return done
 
     async def _open(self) -> list[BulkRevocation]:
-        """Return the open jobs, first the one that waited longest: a shift may be over before all had their turn."""
+        """Return the open jobs, the one that waited longest first: a shift may end before all had their turn."""
         jobs = await sql.open_bulk_revocations(self._pool)
         self._known = {job.id: self._known.get(job.id, _Known()) for job in jobs}
         return sorted(jobs, key=lambda job: self._known[job.id].turn)
@@ -101,7 +101,7 @@ class Jobs(Shifts):
         return done
 
     async def _together(self, job: BulkRevocation, until: float) -> int:
-        """Work on parts side by side, and on all of them to the end: nothing goes on behind whoever asked for it."""
+        """Work on parts side by side, and on all of them to the end: nothing continues after this call."""
         found = await asyncio.gather(*(self._parts(job, until) for _ in range(_AT_ONCE)), return_exceptions=True)
         done = 0
         for each in found:
@@ -192,4 +192,4 @@ def _tell(job: BulkRevocation, later: Sequence[BaseException]) -> None:
     tell("tokens_left_for_later", account=job.account, job=job.id, tokens=len(later), errors=errors)
 
 
-JOB: Final = Job(name="revoke", every_seconds=lambda _: _EVERY_SECONDS, open=Jobs)
+JOB: Final = Job(name="revoke", every_seconds=lambda _: _EVERY_SECONDS, open=BulkRevocations)
