@@ -1,4 +1,4 @@
-"""What a token was and could do at a past moment, and which event decided it."""
+"""The state of a token at a past moment, what it could do, and which event decided that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from counterfoil.core.subjects.user_events import UserDisabled, UserRemoved
 
 
 class Past(msgspec.Struct, frozen=True):
-    """The state at a moment with what surrounded it, its status, and the event that decided what it was good for."""
+    """The state at a moment with its context and status, and the event that decided whether it was accepted."""
 
     token: Token
     context: Context
@@ -29,7 +29,7 @@ class Past(msgspec.Struct, frozen=True):
 def past(
     changes: Sequence[Fact], at: datetime, *, owner: Sequence[Fact] = (), of_account: Sequence[Fact] = ()
 ) -> Past | None:
-    """Return what these changes (all up to `at`, the oldest first) came to; None before the creation.
+    """Return the state after these changes (all up to `at`, the oldest first); None before the creation.
 
     `owner` are those of the user on whose behalf it acts, `of_account` those of its account, likewise up to `at`.
     """
@@ -52,7 +52,7 @@ def _surroundings(owner: Sequence[Fact], of_account: Sequence[Fact]) -> Context:
 
 
 def surrounded_by(tenant: account.Account | None, person: user.User | None) -> Context:
-    """Return what a token's account, and the user on whose behalf it acts, add to it, as far as they are known."""
+    """Return the context that a token's account and the user who owns it give it, as far as they are known."""
     context = Context() if tenant is None else Context(tenant.policy, tenant.epoch)
     if person is None:
         return context
@@ -60,7 +60,7 @@ def surrounded_by(tenant: account.Account | None, person: user.User | None) -> C
 
 
 def _decider(facts: Sequence[Fact], then: Status, denied: Denied | None) -> Fact:
-    """Return the event that it rests on: for an expired token the one that set its expiry."""
+    """Return the deciding event: for an expired token the one that set its expiry."""
     deciding: tuple[type, ...] = {
         "revoked": (Revoked,),
         "suspended": (Suspended,),

@@ -1,4 +1,4 @@
-"""Expiries that were announced or have come, and those that are near: the most pressing first."""
+"""Expired tokens and tokens that expire soon, the most urgent first."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from counterfoil.postgres.tenant_connection import Tenant, tenant
 from counterfoil.postgres.token_row import listed, token_of
 
 KEPT: Final = timedelta(days=30)
-"""How long an expiry that has come is still an alert."""
+"""How long an expired token stays an alert."""
 SOON: Final = timedelta(days=1)
-"""Of tokens that expire within so long, something is always said, also where no notice was raised."""
+"""A token that expires within this time is always an alert, even without a notice."""
 MOST_COUNTED: Final = 1_000
 _TABLES: Final = ("event", "subject", "token", "token_use")
 _RECENT: Final = timedelta(days=7)

@@ -1,4 +1,4 @@
-"""Uses that are limited in number, counted before they are accepted."""
+"""Count limited uses before they are accepted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def take(pool: Pool, wanted: Iterable[tuple[UUID, UUID, int, int]]) -> dic
 
 
 async def used(connection: Tenant, account: UUID, subjects: list[UUID]) -> dict[UUID, int]:
-    """Return how many uses were counted of each of these subjects; one that is left out was never counted."""
+    """Return how many uses each of these subjects has; subjects that were never counted are omitted."""
     rows = await connection.fetch(
         "select subject_id, used from counted_use where account_id = $1 and subject_id = any($2::uuid[])",
         account, subjects,

@@ -1,4 +1,4 @@
-"""What time has brought: tokens with a notice or an expiry to announce, and how many more are coming."""
+"""Tokens whose notice or expiry is due, and how many expire soon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from counterfoil.postgres.token_context import removed
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A token of which the sweep has something to say, and since when."""
+    """A token that the sweep has to announce, and since when."""
 
     at: datetime
     account: UUID
@@ -21,7 +21,7 @@ class Due(msgspec.Struct, frozen=True):
 
 
 async def tokens_due(pool: Pool, *, after: Due | None, limit: int) -> list[Due]:
-    """Return up to `limit` due tokens, the longest overdue first, beginning after another."""
+    """Return up to `limit` due tokens after another one, the longest overdue first."""
     # statement_timestamp() and not clock_timestamp(): only a stable function may bound the scan of an index.
     rows = await pool.fetch(
         """
@@ -40,7 +40,7 @@ async def tokens_due(pool: Pool, *, after: Due | None, limit: int) -> list[Due]:
 
 
 async def lag_seconds(pool: Pool) -> float:
-    """Return for how long the longest overdue token has been waiting for the sweep; 0 if none is."""
+    """Return how long the longest overdue token has waited for the sweep; 0 if none is due."""
     lag: float = await pool.fetchval(
         """
         select greatest(0, extract(epoch from statement_timestamp() - min(next_due_at)))::float8

@@ -1,4 +1,4 @@
-"""Forgetting in small steps: none takes so long that it is cancelled, and all of it was in vain."""
+"""Delete old rows in small steps, so that no statement is cancelled and loses all its work."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from counterfoil.postgres.connection import Pool
 
 BATCH: Final = 10_000
-"""Rows that one statement may take."""
+"""The most rows of one statement."""
 LONGEST_SECONDS: Final = 5.0
-"""So long one kind is forgotten at a time; the next call goes on."""
+"""How long one call deletes rows of one kind; the next call continues."""
 
 
 async def in_batches(pool: Pool, statement: str, *arguments: object) -> int:
-    """Repeat a statement that takes up to `BATCH` rows until there are no more, or time is up; return how many it took.
+    """Repeat a statement that takes up to `BATCH` rows until none is left or time is up; return how many rows.
 
     Each time counts by itself: what was taken stays so, whatever becomes of the next.
     """

@@ -1,4 +1,4 @@
-"""Look-ups that arrive together travel together: one query for many callers, and no cache."""
+"""Combine simultaneous look-ups into one query; nothing is cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 AT_ONCE: Final = 2
-"""Queries under way at a time: one gathers while another is answered."""
+"""Simultaneous queries: one collects keys while another runs."""
 LIMIT: Final = 500
 
 
@@ -27,9 +27,9 @@ class Gather(Generic[K, V]):
         self._running: set[asyncio.Task[None]] = set()
 
     async def get(self, key: K) -> V | None:
-        """Return what the key leads to, or None. Raises what the query raised."""
-        # A future for each caller: one going away must not take the answer from the others, and shielding one that
-        # they share would cost 7 % of a whole introspection.
+        """Return the value of the key, or None. Raises what the query raised."""
+        # Each caller has a future of its own: if one is cancelled, the others still get the answer. Shielding a shared
+        # future costs 7 % of a whole introspection.
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
         # The tasks are asked, not counted: one that has ended leaves the set only a turn of the loop later, and who

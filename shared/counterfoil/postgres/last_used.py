@@ -1,4 +1,4 @@
-"""Verifications, added up by token, generation and day."""
+"""Verifications, counted by token, generation and day."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from counterfoil.postgres.forgetting import BATCH
 
 KEPT_DAYS: Final = 400
 _TOKENS: Final = 1_000
-"""Tokens that one step of the forgetting looks at."""
+"""Tokens that one deletion step reads."""
 
 Use = tuple[UUID, UUID, date, int, int, datetime]
 """Account, token, day (UTC), generation, how often, last at."""
@@ -22,7 +22,7 @@ FIRST: Final[Place] = (UUID(int=0), UUID(int=0))
 
 
 async def add(pool: Pool, uses: Sequence[Use]) -> None:
-    """Add these uses, in one statement and in key order, so that two processes never wait in a circle."""
+    """Add these uses in one statement and in key order, so that two processes never deadlock."""
     await pool.execute(
         """
         insert into token_use as u (account_id, token_id, day, generation, count, last_at)

@@ -1,4 +1,4 @@
-"""One leader among many processes: whoever holds a session's advisory lock."""
+"""One leader among many processes: the one whose session holds an advisory lock."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ log = structlog.get_logger()
 
 _LETTERS: Final = 7
 _SILENCE_SECONDS: Final = 10
-"""The server itself deposes a leader that has said nothing for so long: hung, cut off or dead without a word."""
+"""The server ends the session of a leader that is silent for so long: hung, cut off or dead."""
 
 
 def lock_of(name: str) -> int:
-    """Return the number of the lock that this name stands for: its letters, of which a number holds seven."""
+    """Return the number of the lock with this name: its letters, up to seven."""
     letters = name.encode("ascii")
     if not 1 <= len(letters) <= _LETTERS:
         raise ValueError(f"a lead's name has 1 to {_LETTERS} letters, such as 'clock'; {name!r} has {len(letters)}")
@@ -26,9 +26,9 @@ def lock_of(name: str) -> int:
 
 
 class Lead:
-    """This process's claim to lead in what is named so; ask `held` again at least every few seconds, or lose it.
+    """This process's claim to one lead; call `held` every few seconds, or lose it.
 
-    Two may believe that they lead for as long as one of them is cut off: what a leader does must bear that.
+    While one process is cut off, two may believe that they lead: a leader's work must allow that.
     """
 
     def __init__(self, url: str, name: str) -> None:
@@ -50,7 +50,7 @@ class Lead:
                 self._connection.terminate()
 
     async def held(self) -> bool:
-        """Take the lead if nobody has it, and say whether it is ours; without a database it is nobody's."""
+        """Take the lead if it is free, and return whether this process has it; without a database nobody has it."""
         try:
             if self._connection is None:
                 self._connection = await connect(self._url)

@@ -1,4 +1,4 @@
-"""Tokens of an account: filtered, sorted, a page at a time."""
+"""Lists of an account's tokens: filtered, sorted, page by page."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A token with what surrounds it, and when it was last used: exchanged or verified, whichever is later."""
+    """A token with its context and its last use: exchanged or verified, whichever is later."""
 
     token: Token
     context: Context
@@ -95,7 +95,7 @@ _STATUS: Final[dict[str, str]] = {
 
 IS_SESSION: Final = f"right(t.dialect, {len(SESSION)}) = '{SESSION}'"
 NO_SESSION: Final = f"not ({IS_SESSION})"
-"""What a login made ends by itself, and nobody has to hear of it."""
+"""Sessions of logins expire by themselves and need no notice."""
 _PLAIN: Final[dict[str, str]] = {
     "owner_type": "t.owner_type = {}",
     "owner_id": "t.owner_id = {}",
@@ -114,7 +114,7 @@ _PLAIN: Final[dict[str, str]] = {
 async def page_of(
     pool: Pool, account: UUID, wanted: Filter, *, sort: Sort, descending: bool, after: list[object] | None, limit: int
 ) -> list[Listed]:
-    """Return up to `limit` tokens after a place (the last one's `place` of the page before)."""
+    """Return up to `limit` tokens after a place (`place` of the last token of the previous page)."""
     key, kind = _SORTS[sort]
     arguments: list[object] = [account]
     holding = ["t.account_id = $1", *conditions(wanted, arguments)]
@@ -141,7 +141,7 @@ async def page_of(
 async def numbered_page(
     pool: Pool, account: UUID, wanted: Filter, *, sort: Sort, descending: bool, offset: int, limit: int
 ) -> tuple[list[Listed], int]:
-    """Return up to `limit` tokens after so many, and how many there are in all, as of one moment.
+    """Return up to `limit` tokens after skipping some, and how many there are in all, at one moment.
 
     For callers who count pages. What they skip is read all the same: a cursor is better wherever there can be one.
     """
@@ -171,7 +171,7 @@ async def numbered_page(
 
 @repeated
 async def owner_known(pool: Pool, account: UUID, owner: Owner) -> bool:
-    """Say whether any token ever belonged to this owner."""
+    """Return whether any token ever belonged to this owner."""
     async with tenant(pool, account) as connection:
         known: bool = await connection.fetchval(
             "select exists (select from token where account_id = $1 and owner_type = $2 and owner_id = $3)",
@@ -205,7 +205,7 @@ def _listed(row: asyncpg.Record) -> Listed:
 
 
 def conditions(wanted: Filter, arguments: list[object]) -> Sequence[str]:
-    """Return what has to hold of a token `t`; values are added to the arguments."""
+    """Return the conditions on a token `t`, and add their values to the arguments."""
 
     def given(value: object) -> str:
         arguments.append(value)

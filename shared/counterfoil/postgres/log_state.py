@@ -1,4 +1,4 @@
-"""How the sealing of the log goes: how far it is, how much waits, and when the sealer was last seen."""
+"""The state of the sealed log: its size, its backlog, and when the sealer last reported."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final, NamedTuple
 from counterfoil.postgres.connection import Pool
 
 _COUNTED: Final = 5_000
-"""How many events are looked at from either end of what may not be sealed."""
+"""How many events are read from either end of the possible backlog."""
 _SILENT_SECONDS: Final = 10
 _BEHIND_SECONDS: Final = 10
 _OPEN_SECONDS: Final = 300
 
 
 class LogState(NamedTuple):
-    """The log as it stands; the backlog is counted up to a bound, and the lag is the age of its oldest event."""
+    """The present log; the backlog is counted up to a bound, and the lag is the age of its oldest event."""
 
     size: int
     passes: int
@@ -25,7 +25,7 @@ class LogState(NamedTuple):
 
     @property
     def silence(self) -> str | None:
-        """Say that no sealer is at work, if so."""
+        """Return whether no sealer runs."""
         if self.silent_seconds < _SILENT_SECONDS:
             return None
         return (
@@ -35,7 +35,7 @@ class LogState(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        """Say what somebody should look at, each with what to do."""
+        """Return what an operator should check, each with what to do."""
         found = [self.silence] if self.silence else []
         if not found and self.lag_seconds >= _BEHIND_SECONDS:
             found.append(
@@ -51,7 +51,7 @@ class LogState(NamedTuple):
 
 
 async def log_state(pool: Pool) -> LogState:
-    """Read how the sealing goes."""
+    """Return the state of the log."""
     row = await pool.fetchrow(
         f"""
         select h.size, h.passes,

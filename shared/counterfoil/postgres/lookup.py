@@ -1,4 +1,4 @@
-"""Who is this? From a digest or an id to what decides whether it is accepted."""
+"""Look-ups by digest or id of what decides whether a token is accepted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trusting(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that a trust opens, dead or alive, at the moment `at` of the database's clock."""
+    """A token with a trust, in any status, at the moment `at` of the database's clock."""
 
     account: UUID
     id: UUID
@@ -68,7 +68,7 @@ class Trusting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lookup:
-    """Look-ups of tokens, gathered: exact at every moment, because nothing is remembered."""
+    """Combined look-ups of tokens, always exact, because nothing is cached."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -87,7 +87,7 @@ class Lookup:
         return None if row is None else seen_of(row, None, ring=row["ring"])
 
     async def by_trust(self, token_id: UUID) -> Trusting | None:
-        """Return the token with this id, of whichever account, if a trust opens it."""
+        """Return the token with this id, of any account, if it has a trust."""
         row = await self._pool.fetchrow(
             """
             select t.account_id, t.token_id, t.trust, clock_timestamp() as at

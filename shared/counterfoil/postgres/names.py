@@ -1,4 +1,4 @@
-"""Who an id stands for: a token's number and name, a user's number and e-mail address."""
+"""Names for ids: a token's number and name, a user's number and e-mail address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 @repeated
 async def names_of(pool: Pool, account: UUID, ids: Iterable[UUID]) -> dict[UUID, Named]:
-    """Return those of these ids that are a token or a user of this account; one query, however many they are."""
+    """Return the names of those ids that are a token or a user of this account, by one query."""
     wanted = list(set(ids))
     if not wanted:
         return {}

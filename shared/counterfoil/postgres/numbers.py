@@ -13,7 +13,7 @@ from counterfoil.postgres.gather import Gather
 
 Numbered = Literal["token", "user"]
 _RETURNED_LIMIT: Final = 1_000
-"""Numbers of one account that are kept for use; what is beyond is never used, which harms nobody."""
+"""Returned numbers that are kept for one account; more are dropped, which only leaves gaps."""
 _GREATEST: Final[dict[Numbered, str]] = {
     "token": "select max(t.number) from token t where t.account_id = w.account_id",
     "user": "select max(s.number) from subject s where s.account_id = w.account_id and s.kind = 'user'",
@@ -21,8 +21,8 @@ _GREATEST: Final[dict[Numbered, str]] = {
 
 
 def _take(kind: Numbered) -> str:
-    # One short transaction that waits for no disk: the WAL is written in order, so the commit of a creation puts this
-    # one on disk first. A counter's row is locked for no longer, and in the order of accounts.
+    # One short transaction that does not wait for the disk: the WAL is written in order, so the commit of a creation
+    # writes it too. It locks a counter's row no longer than that, and in the order of accounts.
     return f"""
   with taken as (
          insert into number_counter as c (account_id, kind, last)
@@ -52,7 +52,7 @@ class Numbers:
         self._gather: Gather[tuple[UUID, int], int] = Gather(self._fetch)
 
     async def next(self, account: UUID) -> int:
-        """Return a number that nothing else of this account was given."""
+        """Return a number that is unique in this account."""
         if returned := self._returned.get(account):
             number = heappop(returned)
             if not returned:
@@ -64,7 +64,7 @@ class Numbers:
         return taken
 
     def give_back(self, account: UUID, number: int) -> None:
-        """Take back a number that certainly came to nothing."""
+        """Take back a number that was certainly not used."""
         returned = self._returned.setdefault(account, [])
         if len(returned) < _RETURNED_LIMIT:
             heappush(returned, number)

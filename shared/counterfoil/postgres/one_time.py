@@ -1,4 +1,4 @@
-"""Seeds of one-time codes and the codes for an emergency, beside the log. Of two that come at once, one passes."""
+"""TOTP seeds and recovery codes, beside the log. Of two simultaneous uses of a code, one succeeds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CONFIRMED_WITHIN: Final = "1 hour"
 
 
 class Seed(msgspec.Struct, frozen=True):
-    """An encrypted seed, and the step (30 seconds each since 1970) that it is now by the database's clock."""
+    """An encrypted seed, and the present step (30 seconds each since 1970) by the database's clock."""
 
     encrypted: bytes
     step: int
 
 
 async def begin(pool: Pool, account: UUID, user: UUID, encrypted: bytes) -> None:
-    """Keep a seed that waits to be confirmed, in place of an earlier one."""
+    """Store a seed to be confirmed, in place of an earlier one."""
     await pool.execute(
         """
         insert into totp_seed (account_id, user_id, enrolled, encrypted, last_step) values ($1, $2, false, $3, 0)
@@ -33,7 +33,7 @@ async def begin(pool: Pool, account: UUID, user: UUID, encrypted: bytes) -> None
 
 
 async def seed_of(pool: Pool, account: UUID, user: UUID, *, enrolled: bool) -> Seed | None:
-    """Return the seed that is good, or the one that waits to be confirmed, which it does for an hour."""
+    """Return the enrolled seed, or the one to be confirmed, which is kept for an hour."""
     row = await pool.fetchrow(
         f"""
         select encrypted, floor(extract(epoch from clock_timestamp()) / 30)::bigint as step
@@ -46,8 +46,8 @@ async def seed_of(pool: Pool, account: UUID, user: UUID, *, enrolled: bool) -> S
 
 
 async def accept(pool: Pool, account: UUID, user: UUID, step: int, *, enrolled: bool) -> bool:
-    """Accept the code of a step, once: False if this or a later one was accepted before, by whomever."""
-    # One statement that compares and sets: of two that come at once the second waits for the row, and finds it moved.
+    """Accept the code of a step once; return False if this or a later step was accepted before."""
+    # One statement compares and sets: of two at once the second waits for the row, and then finds a later step.
     accepted = await pool.fetchval(
         """
         update totp_seed
@@ -61,7 +61,7 @@ async def accept(pool: Pool, account: UUID, user: UUID, step: int, *, enrolled: 
 
 
 async def place_of(pool: Pool, account: UUID, user: UUID, digests: Sequence[bytes]) -> tuple[int, bytes] | None:
-    """Return which recovery code has one of these digests (one a pepper), and which of them, if it is still good."""
+    """Return which unused recovery code has one of these digests (one for each pepper), and which digest."""
     row = await pool.fetchrow(
         "select place, digest from recovery_code where (account_id, user_id) = ($1, $2) and digest = any($3::bytea[])",
         account, user, list(digests),
@@ -70,7 +70,7 @@ async def place_of(pool: Pool, account: UUID, user: UUID, digests: Sequence[byte
 
 
 async def enrol(connection: Connection, account: UUID, user: UUID, encrypted: bytes, last_step: int) -> None:
-    """Make this the seed that is good, in place of all others."""
+    """Enrol this seed, in place of all others."""
     await connection.execute(
         """
           with gone as (
@@ -85,7 +85,7 @@ async def enrol(connection: Connection, account: UUID, user: UUID, encrypted: by
 async def keep_codes(
     connection: Connection, account: UUID, user: UUID, digests: Sequence[bytes], pepper_id: int
 ) -> None:
-    """Make these the recovery codes that are good, in their order."""
+    """Store these recovery codes in order, in place of all others."""
     await connection.execute(
         """
         insert into recovery_code (account_id, user_id, place, digest, pepper_id)
@@ -95,7 +95,7 @@ async def keep_codes(
 
 
 async def spend(connection: Connection, account: UUID, user: UUID, place: int, digest: bytes) -> None:
-    """Forget a recovery code, or raise NotFound if another one has taken its place."""
+    """Delete a recovery code; raise NotFound if another one has its place."""
     spent = await connection.fetchval(
         """
         delete from recovery_code
@@ -109,10 +109,10 @@ async def spend(connection: Connection, account: UUID, user: UUID, place: int, d
 
 
 async def forget_codes(connection: Connection, account: UUID, user: UUID) -> None:
-    """Forget all recovery codes of a user."""
+    """Delete all recovery codes of a user."""
     await connection.execute("delete from recovery_code where (account_id, user_id) = ($1, $2)", account, user)
 
 
 async def forget_seeds(connection: Connection, account: UUID, user: UUID) -> None:
-    """Forget every seed of a user."""
+    """Delete all seeds of a user."""
     await connection.execute("delete from totp_seed where (account_id, user_id) = ($1, $2)", account, user)

@@ -1,4 +1,4 @@
-"""Under which pepper what is kept: the peppers as they stand, secrets kept once more, and what is left under each."""
+"""The peppers, secrets stored under another pepper, and what each pepper still protects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from counterfoil.postgres.subject_row import COLUMNS, state_of
 _ANNOUNCED: Final = "counterfoil, peppers "
 
 Again = tuple[bytes, bytes, int]
-"""A digest that is there, the digest of the same secret under another pepper, and that pepper."""
+"""A stored digest, the digest of the same secret under another pepper, and that pepper."""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def stored_pepper_set(connection: Connection | Pool) -> PepperSet | None:
-    """Return the peppers as they stand; None before the first process was given any."""
+    """Return the present peppers; None before a process introduced the first."""
     row = await connection.fetchrow(
         f"select {COLUMNS} from subject where (account_id, subject_id) = ($1, $2)", NIL, PEPPER_SET
     )
@@ -38,7 +38,7 @@ async def stored_pepper_set(connection: Connection | Pool) -> PepperSet | None:
 
 @lru_cache(maxsize=16)
 def peppers_of(details: str | None) -> tuple[Pepper, ...]:
-    """Return the peppers in the details of the row that holds them all; none before there is one."""
+    """Return the peppers in the details of their row; none if there is no row."""
     return () if details is None else msgspec.json.decode(details, type=_Details).peppers
 
 
@@ -47,7 +47,7 @@ class _Details(msgspec.Struct, frozen=True):
 
 
 async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
-    """Keep secrets under another pepper as well; return how many were not yet.
+    """Store secrets under another pepper as well; return how many are new.
 
     What a retired pepper opened a moment ago, where nobody had heard of that yet, is not revived by this.
     """
@@ -71,7 +71,7 @@ async def keep_again(pool: Pool, digests: Sequence[Again]) -> int:
 
 
 async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
-    """Return what is left under each pepper. Reads every secret."""
+    """Return what each pepper still protects. Reads every secret."""
     # A secret has a future if it opens its token now, or will when the token is resumed or renewed.
     rows = await pool.fetch(
         """
@@ -113,14 +113,14 @@ async def left(pool: Pool, retired: Iterable[int]) -> dict[int, Left]:
 
 
 async def announce(connection: Connection, peppers: Iterable[int]) -> None:
-    """Let every other process see, for as long as this connection lasts, which peppers this one has."""
+    """Show the other processes which peppers this one has, as long as this connection lasts."""
     await connection.execute(
         "select set_config('application_name', $1, false)", _ANNOUNCED + " ".join(map(str, sorted(peppers)))
     )
 
 
 async def announced(connection: Connection | Pool) -> list[frozenset[int]]:
-    """Return which peppers each process has that is connected now."""
+    """Return the peppers of each connected process."""
     rows = await connection.fetch(
         """
         select application_name

@@ -1,4 +1,4 @@
-"""Moments and periods as filters state them, in SQL: a duration is so long before the database's own time."""
+"""SQL for the moments and periods of filters; a duration is counted back from the database's time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from counterfoil.core.moments import Moment
 
 
 class Period(msgspec.Struct, frozen=True):
-    """From a moment on, up to but without another; None is open."""
+    """From one moment, inclusive, to another, exclusive; None is open."""
 
     since: Moment | None = None
     until: Moment | None = None
@@ -21,7 +21,7 @@ ALWAYS = Period()
 
 
 def instant(stated: Moment, arguments: list[object], direction: str = "-") -> str:
-    """Return the SQL for a moment; its value is added to the arguments."""
+    """Return the SQL for a moment, and add its value to the arguments."""
     if isinstance(stated, datetime):
         arguments.append(stated)
         return f"${len(arguments)}"
@@ -30,7 +30,7 @@ def instant(stated: Moment, arguments: list[object], direction: str = "-") -> st
 
 
 def during(column: str, period: Period, arguments: list[object], *, lasting: str = "0") -> str:
-    """Return what has to hold of a time, each condition after an `and`: what lasts so long ends so much later."""
+    """Return the conditions on a time, each after an `and`."""
     found = ""
     if period.since is not None:
         found += f" and {column} >= {instant(period.since, arguments)}::timestamptz - interval '{lasting}'"

@@ -1,4 +1,4 @@
-"""Place events in the log: count on from what is sealed, in the whole log and in the part of each account."""
+"""Give events the next positions, in the whole log and in the log of each account."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from counterfoil.postgres.connection import Connection
 
 
 class LogBroken(Exception):  # noqa: N818 - a complaint
-    """The log contradicts itself, and whatever were sealed now would hide that."""
+    """The log contradicts itself; sealing more would hide that."""
 
 
 class HeadOutOfStep(LogBroken):
-    """The head of the log and its last position differ: somebody changed one of them past the sealer."""
+    """The head of the log and its last position differ: somebody changed one of them without the sealer."""
 
     def __init__(self, size: int, last: int) -> None:
         super().__init__(f"The size in the table head has to be {last}, the last position in sealed; it is {size}.")
 
 
 class VersionOutOfOrder(LogBroken):
-    """A subject's next event is not the version after its last sealed one: somebody wrote to the log past the door."""
+    """A subject's next event is not the version after its last sealed one: the event was not written by the door."""
 
     def __init__(self, account: UUID, subject: UUID, *, expected: int, found: int) -> None:
         super().__init__(
@@ -60,7 +60,7 @@ async def place(connection: Connection, rows: Sequence[asyncpg.Record], *, after
 def _places(
     rows: Sequence[asyncpg.Record], positions: dict[UUID, int], versions: dict[tuple[UUID, UUID], int]
 ) -> list[_Place]:
-    """Count on from the last position of each account, and make sure of the last version of each subject."""
+    """Count from the last position of each account, and check the last version of each subject."""
     places = []
     for account, subject, version, _ in rows:
         expected = versions.get((account, subject), 0) + 1
@@ -85,7 +85,7 @@ async def _last_positions(connection: Connection, rows: Sequence[asyncpg.Record]
 
 
 async def _last_versions(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[tuple[UUID, UUID], int]:
-    # Of a subject's very first event there is nothing to look up.
+    # A subject's first event has no predecessor to look up.
     subjects = list({(account, subject) for account, subject, version, _ in rows if version > 1})
     found = await connection.fetch(
         """

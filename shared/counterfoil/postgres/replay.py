@@ -1,4 +1,4 @@
-"""The whole log and all that was made of it, as of one moment, read through server-side cursors."""
+"""The whole log and all states at one moment, read through server-side cursors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from counterfoil.postgres.subject_row import state_of
 
 _TABLES: Final = ("event", "secret", "subject", "token")
 _PREFETCH: Final = 1_000
-"""Rows in memory at a time, of each cursor."""
+"""Rows that each cursor holds in memory."""
 _SETTINGS: Final = {
     "application_name": "counterfoil audit",
     "timezone": "UTC",
@@ -34,7 +34,7 @@ _SETTINGS: Final = {
 
 
 class SecretRow(NamedTuple):
-    """Which generation of which token a secret opens, and its pepper; its digest stays where it is."""
+    """The token and generation that a secret opens, and its pepper, without its digest."""
 
     account: UUID
     subject: UUID
@@ -43,7 +43,7 @@ class SecretRow(NamedTuple):
 
 
 class Snapshot:
-    """Everything as one snapshot sees it, whatever is written meanwhile; every stream is in order of its keys."""
+    """Everything in one snapshot; every stream is in the order of its keys."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -72,7 +72,7 @@ class Snapshot:
             yield StateRow(row["account_id"], row["token_id"], _token(row), row["leaf"])
 
     async def subjects(self) -> AsyncIterator[StateRow]:
-        """Yield the row of every subject but tokens."""
+        """Yield the row of every subject that is no token."""
         async for row in self._connection.cursor(
             f"select {SUBJECT_COLUMNS} from subject order by account_id, subject_id",
             prefetch=_PREFETCH,
@@ -80,7 +80,7 @@ class Snapshot:
             yield StateRow(row["account_id"], row["subject_id"], _small(row), row["leaf"])
 
     async def secrets(self) -> AsyncIterator[SecretRow]:
-        """Yield which secrets there are."""
+        """Yield every secret without its digest."""
         async for row in self._connection.cursor(
             "select account_id, token_id, generation, pepper_id from secret order by account_id, token_id, generation",
             prefetch=_PREFETCH,
@@ -90,7 +90,7 @@ class Snapshot:
 
 @asynccontextmanager
 async def snapshot(url: str) -> AsyncIterator[Snapshot]:
-    """Open a connection of its own and hold one snapshot on it; nothing can be written through it."""
+    """Open a read-only connection that holds one snapshot."""
     connection = await open_session(url, _SETTINGS)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -103,7 +103,7 @@ async def snapshot(url: str) -> AsyncIterator[Snapshot]:
 
 
 async def _refuse_part(connection: Connection) -> None:
-    """Refuse a role that row-level security shows only a part: that it finds nothing wrong there would say nothing."""
+    """Raise for a role that row-level security shows only a part: an audit without findings would mean nothing."""
     tables = await connection.fetch(
         """
         select c.relname

@@ -1,7 +1,7 @@
 """Calls followers of the log with every event, once and in order. Jobs read the log in no other way.
 
 A batch of events and the position after it are committed in one transaction, so a crash repeats the whole batch or
-nothing. What a follower does beyond this transaction, such as sending something, it may do again.
+nothing. A follower may repeat what it does outside of this transaction, such as sending a message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Apply: TypeAlias = Callable[[Transaction, Sequence[LoggedEvent]], Awaitable[None
 
 
 class PositionOutOfOrder(Exception):  # noqa: N818 - a complaint
-    """The log does not go on at the position after the last one that a follower handled."""
+    """The next event of the log is not at the position after the last one that a follower handled."""
 
     def __init__(self, name: str, *, expected: int, found: int | None, head: int) -> None:
         there = f"it has {head:,} events and none there" if found is None else f"its next event is at {found}"
@@ -29,7 +29,7 @@ class PositionOutOfOrder(Exception):  # noqa: N818 - a complaint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follower:
-    """Does its work with batches of events, all of them in the order of the log.
+    """A consumer of batches of events, in the order of the log.
 
     `apply` writes through the connection that it is given, and neither commits nor rolls back. The database ends a
     transaction that it leaves idle for a minute: then, as after any failure, the batch is repeated. A follower begins
@@ -44,7 +44,7 @@ class Follower:
 
 @repeated
 async def follow(pool: Pool, follower: Follower) -> int:
-    """Handle the next batch, and return how many events it had; 0 also while another worker is at it.
+    """Handle the next batch and return its number of events; 0 also while another worker has the follower.
 
     Raises PositionOutOfOrder, or what `apply` raised; then nothing has happened.
     """

@@ -1,4 +1,4 @@
-"""The sealer: one leader among its processes gives every committed event its place in the log."""
+"""The sealer: one leader among its processes gives every committed event its position in the log."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from counterfoil.settings import Settings
 log = structlog.get_logger()
 
 _PAUSE_SECONDS: Final = 0.1
-"""The shortest pause between two passes; one that takes longer is followed by a pause as long as itself."""
+"""The shortest pause between two passes; after a longer pass the pause is as long as the pass."""
 _HEARTBEAT_SECONDS: Final = 1.0
-"""How often an idle sealer writes that it is at work."""
+"""How often an idle sealer reports that it runs."""
 _RETRY_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 1.0
 """How long a pass may take to finish once we were asked to stop; cut off, it has sealed nothing."""
@@ -48,7 +48,7 @@ async def _until_signalled(url: str) -> None:
 
 
 class Sealer:
-    """Passes for as long as this process leads."""
+    """Makes passes while this process leads."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -78,7 +78,7 @@ class Sealer:
                 raise error
 
     async def _keep(self, lead: Lead) -> None:
-        """Ask for the lead, and keep it while a long pass is under way."""
+        """Take the lead, and keep it during a long pass."""
         while True:
             leads = await lead.held()
             if leads != self._leads:
@@ -103,7 +103,7 @@ class Sealer:
             asked.cancel()
 
     async def _do(self) -> float:
-        """Do the next piece of work, if it is ours to do; return for how long to pause then."""
+        """Do the next piece of work if this process leads; return how long to pause then."""
         if not self._leads:
             self._let_go()
             return _PAUSE_SECONDS
