@@ -29,9 +29,9 @@ from counterfoil_worker.job import Job, Shifts
 log = structlog.get_logger()
 
 _TURN_SECONDS: Final = 5.0
-"""So long a job is worked on before the next one has its turn."""
+"""How long a job is worked on before the next one has its turn."""
 _AT_ONCE: Final = 2
-"""Parts that one process works on at a time: while one is noted as done, the door is busy with the other."""
+"""Parts that one process works on at a time: while one is marked as done, the door works on the other."""
 _SETTLING_SECONDS: Final = 1.0
 """How long a job waits for transactions of others before the next one has its turn."""
 _LOOK_SECONDS: Final = 0.01
@@ -42,14 +42,14 @@ _REST_SECONDS: Final = 30.0
 
 @dataclass(slots=True)
 class _Known:
-    """What this process knows of an open job: when it last had its turn, and which parts were left then, and when."""
+    """What this process knows of an open job: the time of its last turn, and which parts it left, and when."""
 
     turn: float = 0.0
     left: dict[int, float] = field(default_factory=dict)
     complained: bool = False
 
     def leave(self, part: int) -> None:
-        self.left.pop(part, None)  # so that they stand in the order in which they were left
+        self.left.pop(part, None)  # keeps the order in which they were left
         self.left[part] = time.monotonic()
 
     def rests(self, part: int) -> bool:
@@ -119,16 +119,16 @@ class BulkRevocations(Shifts):
                 connection, part = taken
                 failed, left = await self._revoke(job, part.tokens)
                 if left:
-                    known.leave(part.number)  # it is not done; what was revoked of it stays so
+                    known.leave(part.number)  # the part is repeated; its revoked tokens stay revoked
                 else:
                     await sql.part_done(connection, job, part, failed=failed)
             done += len(part.tokens) - left
         return done
 
     async def _revoke(self, job: BulkRevocation, tokens: Sequence[UUID]) -> tuple[list[UUID], int]:
-        """Revoke them all at once, so that they share transactions; one answer each, so that none stops the others.
+        """Revoke these tokens concurrently, so that they share transactions; each with its own answer.
 
-        Return those that cannot be revoked, and how many have no answer yet: a refusal is one, a failure is not.
+        Return those that cannot be revoked, and how many failed: a refusal is an answer, a failure is tried again.
         """
         answers = await asyncio.gather(*(self._door.execute(_command(job, token)) for token in tokens),
                                        return_exceptions=True)  # fmt: skip
@@ -140,14 +140,14 @@ class BulkRevocations(Shifts):
             elif not isinstance(answer, Outcome):
                 later.append(answer)
         if later:
-            _tell(job, later)
+            _log_later(job, later)
         return failed, len(later)
 
     async def _finish(self, job: BulkRevocation) -> None:
         far = await sql.progress(self._pool, job)
         if far.left or self._stopping:
             return
-        if far.planned != job.total:  # parts are missing: who reads that it is finished relies on all being revoked
+        if far.planned != job.total:  # parts are missing: "finished" must mean that all are revoked
             if not self._known[job.id].complained:  # once, and not with every call
                 log.error("job_incomplete", account=job.account, job=job.id, total=job.total, done=far.planned)
             self._known[job.id].complained = True
@@ -161,10 +161,10 @@ class BulkRevocations(Shifts):
             log.info("job_finished", job=job.id, total=far.total, revoked=far.revoked, failed=far.failed)
 
     async def _ended_with_children(self, job: BulkRevocation, parts: int) -> bool:
-        """Say whether nothing is left that the job's tokens made; else it has further parts, or is looked at again.
+        """Say whether no children of the job's tokens are left; otherwise add further parts, or let the next call decide.
 
-        All that was staged is revoked and makes nothing any more. What a transaction made that had asked before that,
-        and is not committed yet, is waited for.
+        Staged tokens are revoked and issue no more. A transaction that began before that may still commit a child,
+        so this waits for it.
         """
         if job.children is None:
             return True
@@ -185,11 +185,11 @@ def _system(job: BulkRevocation) -> Principal:
     return replace(SYSTEM, account=job.account)
 
 
-def _tell(job: BulkRevocation, later: Sequence[BaseException]) -> None:
-    """Say in one line what is left for later; the door has told of each failure already."""
-    tell = log.info if all(isinstance(each, Unavailable) for each in later) else log.error
+def _log_later(job: BulkRevocation, later: Sequence[BaseException]) -> None:
+    """Log in one line what is left for later; the door has logged each failure."""
+    write = log.info if all(isinstance(each, Unavailable) for each in later) else log.error
     errors = sorted({type(each).__name__ for each in later})
-    tell("tokens_left_for_later", account=job.account, job=job.id, tokens=len(later), errors=errors)
+    write("tokens_left_for_later", account=job.account, job=job.id, tokens=len(later), errors=errors)
 
 
 JOB: Final = Job(name="revoke", every_seconds=lambda _: _EVERY_SECONDS, open=BulkRevocations)
