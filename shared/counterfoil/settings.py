@@ -1,4 +1,4 @@
-"""Every knob of the running service: read from the environment once, checked before anything starts."""
+"""The settings of the service: read from the environment once, and checked before anything starts."""
 
 import os
 import re
@@ -32,10 +32,10 @@ from counterfoil.setting_parsers import (
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Command = Literal["api", "worker", "migrate", "account", "audit", "keys", "pepper", "followers", "sealer"]
-"""The commands that are told something by the environment."""
+"""The commands that have settings."""
 
 DIALECT_NAMES = ("scalingo", "cloudflare", "canvus", "virtuozzo", "losant")
-"""The vendors' APIs that the service speaks, by the first part of their paths."""
+"""The vendors' APIs that the service implements, by the first part of their paths."""
 _SECRET_FIELDS = frozenset({
     "database_url", "migrate_database_url", "redis_url", "limits_redis_url", "peppers", "key_encryption_key",
     "metrics_token",
@@ -44,11 +44,11 @@ _SECRET_FIELDS = frozenset({
 
 _FORM = re.compile(r"such as|[`,:] ?\w+.* or ")
 _SHOWN = 80
-"""How much of a wrong value is repeated."""
+"""So many characters of a wrong value are printed."""
 
 
 class BadSetting(Exception):  # noqa: N818 - a complaint, named like our refusals
-    """A setting is missing or wrong; the message is a sentence about the variable, and then what to do about it."""
+    """A setting is missing or wrong; the message says what is wrong, and then what to do."""
 
     def __init__(self, name: str, what_to_do: str) -> None:
         super().__init__(f"{name} {what_to_do}")
@@ -131,7 +131,7 @@ class Variable:
 
     @property
     def secret(self) -> bool:
-        """Whether its text may be shown to nobody."""
+        """Whether its value is a secret."""
         return self.field in _SECRET_FIELDS
 
     def value_of(self, text: str) -> object:
@@ -150,12 +150,12 @@ def _in_urls(texts: Mapping[str, str]) -> Mapping[str, str]:
     try:
         found = host(texts["API_HOST"])
     except ValueError:
-        return texts  # it is complained of when its turn comes
+        return texts  # the reader of this variable reports it
     return {**texts, "API_HOST": f"[{found}]" if ":" in found else found}
 
 
 def _agree(texts: Mapping[str, str]) -> None:
-    """Settings that are right each by itself may still contradict each other."""
+    """Refuse settings that contradict each other."""
     for one, other in (("TLS_CERTIFICATE", "TLS_PRIVATE_KEY"), ("TLS_PRIVATE_KEY", "TLS_CERTIFICATE")):
         if texts[one] and not texts[other]:
             raise BadSetting(other, f"is not set, and {one} is. Set both, or neither.")
@@ -166,8 +166,8 @@ def _agree(texts: Mapping[str, str]) -> None:
 
 _ABSENT = ""
 
-# Variable, field, reader, default, what to set it to, and which commands cannot do without.
-# In the order in which they are read: a default may speak of variables above it.
+# Variable, field, reader, default, its description, and the commands that require it.
+# They are read in this order: a default may name variables above it.
 VARIABLES = tuple(
     Variable(*row)
     for row in (

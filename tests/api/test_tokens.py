@@ -104,7 +104,7 @@ async def test_rotation_states_its_grace(admin: Caller) -> None:
     path, first = f"/v1/tokens/{issued['token']['id']}/rotate", admin.with_token(issued["secret"])
     assert (await admin.post(path)).status == 422
     missing = (await admin.post(path, {})).json
-    says = "`grace` is missing. How long the previous secret stays good, such as 24h; 0s ends it at once."
+    says = "`grace` is missing. How long the previous secret is still accepted, such as 24h; 0s ends it at once."
     assert (missing["field"], missing["detail"]) == ("grace", says)
     for unknown in ("soon", "forever"):
         refused = await admin.post(path, {"grace": unknown})

@@ -13,9 +13,9 @@ Network = Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])]
 
 
 class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account asks of its tokens: lifetimes, notices before an expiry, and the networks it is used from.
+    """The rules of an account: lifetimes, notices before an expiry, and the networks it is used from.
 
-    Nothing of it is retroactive: tokens that live longer already go on to their end. `notices` null means those of
+    No rule is retroactive: longer-lived tokens keep their expiry. `notices` null means those of
     the installation, an empty `networks` means from anywhere. With `catalogue_closed`, scopes that are not
     Counterfoil's own are granted only if the catalogue describes them.
     """
@@ -28,11 +28,11 @@ class PolicyDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyGiven(PolicyDocument, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The policy to set; a rule that is left out is lifted."""
+    """The policy to set; a missing rule is removed."""
 
 
 class AccountDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """An account. At `valid_after` all secrets that it had were ended; those made since are good."""
+    """An account. At `valid_after` all its secrets were revoked; only newer ones are accepted."""
 
     id: UUID
     name: str | None
@@ -45,7 +45,7 @@ class AccountDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountChanges(Given, frozen=True, kw_only=True):
-    """What to change; the policy is replaced as a whole. `shut_me_out` allows networks that you are not in."""
+    """The fields to change; the policy is replaced as a whole. `shut_me_out` allows networks without your address."""
 
     name: Name | UnsetType = UNSET
     policy: PolicyGiven | UnsetType = UNSET

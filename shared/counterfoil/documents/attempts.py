@@ -11,7 +11,7 @@ from counterfoil.documents.events import ActorDocument
 
 
 class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """How often one thing was tried in vain within one minute."""
+    """How often one kind of attempt failed for one subject within one minute."""
 
     minute: datetime
     kind: Annotated[str, Meta(description="login-failed, or the last part of the type of the problem answered.")]
@@ -25,7 +25,7 @@ class AttemptDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some attempts, and where the next ones begin."""
+    """A page of attempts."""
 
     items: list[AttemptDocument]
     next_cursor: str | None

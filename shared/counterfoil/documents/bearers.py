@@ -10,14 +10,14 @@ from counterfoil.documents.fields import _DURATION, Audience, Given, Scopes
 
 
 class ExchangeRequest(Given, frozen=True, kw_only=True):
-    """For whom the bearer is, and what it may do: without `scopes` all that the token may."""
+    """The audience and the scopes of the bearer; without `scopes`, all of the token's."""
 
     audience: Audience | Annotated[tuple[Audience, ...], Meta(max_length=20)] = ()
     scopes: Scopes | UnsetType = UNSET
     lifetime: Annotated[
         str | None,
         Meta(
-            description="How long the bearer lives at most, such as 5m; what is longer than allowed is cut.",
+            description="The longest lifetime of the bearer, such as 5m; the service shortens it to its own limit.",
             extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
         ),
     ] = None

@@ -9,9 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 
 class ActorDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """Who did it, and what they are called now: a token's number and name, a user's number and e-mail address.
+    """An actor, with its present number and name; a user's name is their e-mail address.
 
-    `number` and `name` are null for who is gone, was erased, or may not be seen by who asks. The answer to a change
+    `number` and `name` are null if the actor is gone or erased, or if the caller may not see it. The reply to a change
     does not have them.
     """
 
@@ -22,7 +22,7 @@ class ActorDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened: what it says is in `data`; names and free text, until they are erased, in `private`."""
+    """An event: its facts are in `data`; names and free text, until they are erased, in `private`."""
 
     version: int
     type: str
@@ -33,28 +33,28 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some events, and where the next ones begin."""
+    """A page of events."""
 
     items: list[EventDocument]
     next_cursor: str | None
 
 
 class SubjectDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event is about."""
+    """The subject of an event."""
 
     kind: str
     id: UUID
 
 
 class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One field, as it was and as it became."""
+    """A field before and after an event."""
 
     before: Any
     after: Any
 
 
 class AccountEventDocument(EventDocument, frozen=True, kw_only=True):
-    """One thing that happened to the account, a user, a scope, a set of scopes or a bulk revocation."""
+    """An event of the account, a user, a scope, a set of scopes or a bulk revocation."""
 
     subject: ActorDocument
     changes: Annotated[
@@ -64,7 +64,7 @@ class AccountEventDocument(EventDocument, frozen=True, kw_only=True):
 
 
 class AccountEventPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some events, and where the next ones begin."""
+    """A page of events."""
 
     items: list[AccountEventDocument]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""The fields that documents are made of, each with its pattern and its sentence for the OpenAPI document."""
+"""The types of fields that documents share, each with its pattern and description for OpenAPI."""
 
 from datetime import datetime
 from typing import Annotated
@@ -19,7 +19,7 @@ from counterfoil.core.refusals import (
     Refuses,
 )
 
-# The ledger itself checks these, and says better what is wrong; here they are only described.
+# The core checks these and explains what is wrong; these patterns only describe them.
 _DURATION = r"^(forever|([0-9]*\.?[0-9]+(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
 
 
@@ -27,7 +27,7 @@ SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
 
 
 Moment = Annotated[
-    datetime, Meta(tz=True, description="RFC 3339; or a date, which stands for the start of that day in UTC.")
+    datetime, Meta(tz=True, description="RFC 3339; or a date, which means the start of that day in UTC.")
 ]
 
 
@@ -57,7 +57,9 @@ Glob = Annotated[
 ]
 
 
-Cursor = Annotated[str, Meta(max_length=2_048, description="`next_cursor` of the page before."), Refuses((BadCursor,))]
+Cursor = Annotated[
+    str, Meta(max_length=2_048, description="The `next_cursor` of the previous page."), Refuses((BadCursor,))
+]
 
 
 Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
@@ -71,7 +73,7 @@ Why = Annotated[
     Meta(
         min_length=1,
         max_length=1_000,
-        description="Why, for those who will ask.",
+        description="The reason, for the log.",
         extra_json_schema={"pattern": text.NAME_PATTERN},
     ),
     Refuses((BadText,)),
@@ -81,7 +83,7 @@ Why = Annotated[
 Name = Annotated[
     str,
     Meta(
-        description="What people will know it by.",
+        description="Its name.",
         extra_json_schema={"pattern": text.NAME_PATTERN, "minLength": 1, "maxLength": 255},
     ),
     Refuses((BadText,)),
@@ -119,7 +121,7 @@ Lifetime = Annotated[
 
 Networks = Annotated[
     tuple[Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])], ...],
-    Meta(max_length=100, description="From where it may be used: networks in CIDR form; none is anywhere."),
+    Meta(max_length=100, description="The networks to use it from, in CIDR form; no network means anywhere."),
     Refuses((BadNetwork,)),
 ]
 
@@ -127,7 +129,7 @@ Networks = Annotated[
 RateLimit = Annotated[
     str,
     Meta(
-        description="Calls in a time; null is any number.",
+        description="Calls within a duration; null means any number.",
         examples=["600/1m"],
         extra_json_schema={"pattern": "^[1-9][0-9]{0,8}/" + _DURATION.replace("forever|", "")[1:], "maxLength": 74},
     ),
@@ -137,7 +139,7 @@ RateLimit = Annotated[
 
 MaxUses = Annotated[
     int,
-    Meta(ge=1, le=1_000_000_000, description="Uses in all, counted from when this is set; null is any number."),
+    Meta(ge=1, le=1_000_000_000, description="Uses in total, counted from when this is set; null means any number."),
 ]
 
 
@@ -147,12 +149,12 @@ TrustedValue = Annotated[
 
 
 def one_of(*words: str) -> Meta:
-    """Describe the words that we answer today; a client of this version reads those of later ones, too."""
+    """Describe the words of a reply's field. A client also accepts words that a later version adds."""
     return Meta(extra_json_schema={"enum": list(words)})
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A body that callers send; a field that we do not know is refused, never just lost."""
+    """A request's body; an unknown field is refused, not ignored."""
 
 
 _ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
@@ -167,7 +169,7 @@ Email = Annotated[
 Password = Annotated[
     str,
     Meta(
-        description="12 characters to 1,024 bytes, of whatever kind; without it one is made up and shown once.",
+        description="12 characters to 1,024 bytes; without it we make one up and show it once.",
         extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f]*$", "minLength": 12, "maxLength": 1_024},
     ),
 ]

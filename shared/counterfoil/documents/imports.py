@@ -33,10 +33,10 @@ class DigestGiven(Given, frozen=True, kw_only=True):
 
 
 class TokenFromElsewhere(Given, frozen=True, kw_only=True):
-    """A token that its holder goes on using: like one to be issued, with its secret or with a digest of it.
+    """A token of another system that its holder keeps using: as for a new token, with its secret or a digest of it.
 
-    `created_at` says when it was made elsewhere, and is kept in its metadata; a `lifetime` counts from then. What has
-    expired by now is refused.
+    `created_at` is when the other system made it, and is kept in its metadata; a `lifetime` counts from then. A token
+    that has expired by now is refused.
     """
 
     name: Name
@@ -55,14 +55,14 @@ class TokenFromElsewhere(Given, frozen=True, kw_only=True):
 
 
 class Imports(Given, frozen=True, kw_only=True):
-    """Tokens to import; with `dry_run` it is only said what would become of each."""
+    """Tokens to import; with `dry_run` the report only predicts the results."""
 
     tokens: Annotated[tuple[TokenFromElsewhere, ...], Meta(min_length=1, max_length=MOST)]
     dry_run: bool = False
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one of them: imported, already there as it was given, or refused and why."""
+    """The result for one token: imported, already there, or refused with a problem."""
 
     status: Annotated[str, one_of("imported", "already", "refused")]
     token: UUID | None = None
@@ -71,7 +71,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of each, in the order in which they were given."""
+    """The result for each token, in the order of the request."""
 
     imported: int
     already: int

@@ -14,7 +14,7 @@ Number = Annotated[int, Meta(ge=1, le=QUOTA_LIMIT)]
 
 
 class QuotaGiven(Given, frozen=True, kw_only=True):
-    """What an owner may do and have; at least one limit. What is null is any number."""
+    """The limits of an owner, at least one; null means any number."""
 
     rate_limit: RateLimit | None = None
     max_uses: Annotated[Number | None, Meta(description="Uses of all the owner's tokens together.")] = None
@@ -24,7 +24,7 @@ class QuotaGiven(Given, frozen=True, kw_only=True):
 
 
 class QuotaDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The quota of an owner, and how much of it is taken."""
+    """The quota of an owner, and how much of it is used."""
 
     owner: OwnerDocument
     rate_limit: Annotated[str | None, Meta(description="Calls with all the owner's tokens; null is any number.")]
@@ -38,7 +38,7 @@ class QuotaDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuotaPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some quotas, and where the next ones begin."""
+    """A page of quotas."""
 
     items: list[QuotaDocument]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""On whose behalf a token acts."""
+"""The owner of a token: the user, application or service that the token acts for."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ from counterfoil.documents.fields import Given
 
 
 class OwnerGiven(Given, frozen=True, kw_only=True):
-    """On whose behalf the token will act: a user of the account, or what you call an application or a service."""
+    """The owner of the token: a user of the account, or an application or a service under a name of yours."""
 
     type: Literal["user", "application", "service"]
     id: Annotated[
@@ -28,7 +28,7 @@ class OwnerGiven(Given, frozen=True, kw_only=True):
 
 
 class OwnerDocument(msgspec.Struct, frozen=True):
-    """On whose behalf a token acts."""
+    """The owner of a token: the user, application or service that the token acts for."""
 
     type: str
     id: str

@@ -1,4 +1,4 @@
-"""Reads: who read what."""
+"""Reads: which actor read which tokens, or which part of the log."""
 
 from datetime import datetime
 from typing import Annotated
@@ -37,7 +37,7 @@ class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some reads, and where the next ones begin."""
+    """A page of reads."""
 
     items: list[ReadDocument]
     next_cursor: str | None

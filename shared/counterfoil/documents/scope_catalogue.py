@@ -17,7 +17,7 @@ Sentence = Annotated[
 
 
 class ScopeGiven(Given, frozen=True, kw_only=True):
-    """What a scope means, in a sentence, and where more is to be read."""
+    """A sentence that describes a scope, and the URL of its documentation."""
 
     sentence: Sentence
     documentation: Annotated[str, Meta(max_length=2_048, examples=["https://docs.example/invoices"])] | None = None

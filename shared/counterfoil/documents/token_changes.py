@@ -1,4 +1,4 @@
-"""The bodies of requests that issue, change and end tokens."""
+"""The bodies of requests that issue, change and revoke tokens."""
 
 from typing import Annotated
 
@@ -25,7 +25,7 @@ from counterfoil.documents.trusts import TrustGiven
 
 
 class NewToken(Given, frozen=True, kw_only=True):
-    """A token to be issued. Without scopes it may do nothing; without a lifetime it never expires."""
+    """A token to issue. Without scopes it may do nothing; without a lifetime it never expires."""
 
     name: Name
     owner: OwnerGiven | None = None
@@ -42,7 +42,7 @@ class NewToken(Given, frozen=True, kw_only=True):
 
 
 class TokenChanges(Given, frozen=True, kw_only=True):
-    """What to change; a field that is not there stays as it is."""
+    """The fields to change; a missing field stays as it is."""
 
     name: Name | UnsetType = UNSET
     description: Description | UnsetType = UNSET
@@ -55,19 +55,19 @@ class TokenChanges(Given, frozen=True, kw_only=True):
 
 
 class Renewal(Given, frozen=True, kw_only=True):
-    """A new lifetime from now on; with neither field the token's own lifetime again."""
+    """A new lifetime, counted from now; without either field, the token's own lifetime."""
 
     lifetime: Lifetime | None = None
     expires_at: Moment | None = None
 
 
 class Rotation(Given, frozen=True, kw_only=True):
-    """How long the previous secret stays good; a lifetime only for a token that has expired."""
+    """The grace of the previous secret; a lifetime only for a token that has expired."""
 
     grace: Annotated[
         str,
         Meta(
-            description="How long the previous secret stays good, such as 24h; 0s ends it at once.",
+            description="How long the previous secret is still accepted, such as 24h; 0s ends it at once.",
             examples=["24h"],
             extra_json_schema={"pattern": _DURATION.replace("forever|", ""), "maxLength": 64},
         ),
@@ -75,7 +75,7 @@ class Rotation(Given, frozen=True, kw_only=True):
     ends_previous: Annotated[
         bool,
         Meta(
-            description="Whether a secret that is still good from an earlier grace ends now: at most two are good at"
+            description="End a secret from an earlier grace now: at most two secrets are accepted at"
             " once. With a grace of 0s it ends in any case."
         ),
     ] = False
@@ -84,32 +84,30 @@ class Rotation(Given, frozen=True, kw_only=True):
 
 
 class Suspension(Given, frozen=True, kw_only=True):
-    """Why, if there is something to say."""
+    """An optional reason."""
 
     reason: Reason = ""
 
 
 class Resumption(Given, frozen=True, kw_only=True):
-    """Nothing needs to be said."""
+    """An empty body."""
 
 
 class Revocation(Given, frozen=True, kw_only=True):
-    """Why, for those who will ask."""
+    """The reason, for the log."""
 
     reason: Why
 
 
 class Ending(Revocation, frozen=True, kw_only=True):
-    """Why, and whether what it made ends with it; in a dry run nothing is changed."""
+    """The reason, and whether to revoke what it made; a dry run changes nothing."""
 
-    with_children: Annotated[
-        bool, Meta(description="Also revoke what it made, what that made, and so on, whenever it was made.")
-    ] = False
-    dry_run: Annotated[bool, Meta(description="Only show what would end; nothing is changed.")] = False
+    with_children: Annotated[bool, Meta(description="Also revoke the tokens that it made, at any depth.")] = False
+    dry_run: Annotated[bool, Meta(description="Only show what would be revoked; nothing is changed.")] = False
 
 
 class Copy(Given, frozen=True, kw_only=True):
-    """What is to be different in the copy; everything else is as in the original, but for the secret."""
+    """The fields that differ in the copy; its secret differs in any case."""
 
     name: Name | UnsetType = UNSET
     owner: OwnerGiven | UnsetType = UNSET

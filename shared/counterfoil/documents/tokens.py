@@ -15,9 +15,9 @@ from counterfoil.documents.trusts import TrustDocument
 
 
 class AsOf(msgspec.Struct, frozen=True, kw_only=True):
-    """The past moment that a token is shown at, and the event that decided what it was good for.
+    """The past moment that a token is shown at, and the event that decided its status then.
 
-    That may be one of the user on whose behalf it acted, or of its account: `subject` says so.
+    `subject` is the token, or the user who owned it, or its account.
     """
 
     at: datetime
@@ -26,14 +26,14 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WarningDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was done as it was asked for and deserves a second look; a code never changes its meaning."""
+    """A warning about a request that succeeded; a code never changes its meaning."""
 
     code: Annotated[str, one_of("never-expires", "scopes-undescribed")]
     detail: str
 
 
 class TokenPlanned(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the tokens that are meant."""
+    """One of the tokens that would be revoked."""
 
     id: UUID
     number: int
@@ -43,19 +43,19 @@ class TokenPlanned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChildrenDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token or a user made, in the reply that ends them.
+    """The tokens that a token or a user made, in the reply that revokes or removes it.
 
-    Without `with_children`: how many tokens that it made are not revoked, and where to list them. With it: how many are
-    revoked at any depth, how many of them the caller may not end, and the bulk revocation that does it.
+    Without `with_children`: how many of them stay, and the list of them. With it: how many are revoked at any depth,
+    how many the caller may not revoke, and the bulk revocation that does it.
     """
 
     living: Annotated[int | UnsetType, Meta(description="Not revoked, and accepted as before.")] = UNSET
     list: Annotated[str | UnsetType, Meta(examples=["/v1/tokens?creator=token:7"])] = UNSET
     ending: Annotated[
-        int | UnsetType, Meta(description="Found until now; what is made until they are revoked is revoked as well.")
+        int | UnsetType, Meta(description="Found until now; tokens that are made meanwhile are revoked as well.")
     ] = UNSET
     left_alone: Annotated[
-        int | UnsetType, Meta(description="They belong to owners whose tokens the caller may not end.")
+        int | UnsetType, Meta(description="They belong to owners whose tokens the caller may not revoke.")
     ] = UNSET
     sample: Annotated[
         tuple[TokenPlanned, ...] | UnsetType, Meta(description="Twenty at most, in a dry run: those used last.")
@@ -64,7 +64,7 @@ class ChildrenDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A token as everybody may see it who may see it at all: never with its secret."""
+    """A token, never with its secret."""
 
     id: UUID
     number: int
@@ -75,35 +75,38 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     scopes: tuple[str, ...]
     effective_scopes: Annotated[
-        tuple[str, ...], Meta(description="What it may do at this moment: nothing that the user may not who owns it.")
+        tuple[str, ...], Meta(description="The scopes that count now: none that the user who owns it lacks.")
     ]
     metadata: dict[str, str]
-    networks: Annotated[tuple[str, ...], Meta(description="From where it may be used; none is anywhere.")]
-    rate_limit: Annotated[str | None, Meta(description="How often it may be used; null is any number of times.")]
-    max_uses: Annotated[int | None, Meta(description="How often it may be used in all; null is any number of times.")]
+    networks: Annotated[tuple[str, ...], Meta(description="The networks to use it from; no network means anywhere.")]
+    rate_limit: Annotated[str | None, Meta(description="How often it may be used; null means any number.")]
+    max_uses: Annotated[int | None, Meta(description="How often it may be used in total; null means any number.")]
     uses_left: Annotated[int | None, Meta(description="What is left of `max_uses`; null for a past moment.")]
-    trust: Annotated[TrustDocument | None, Meta(description="Whose JWTs open it; null for a token with a secret.")]
+    trust: Annotated[
+        TrustDocument | None,
+        Meta(description="The issuer of the JWTs that authenticate it; null for a token with a secret."),
+    ]
     trust_by: Annotated[
         ActorDocument | None,
-        Meta(description="Who stated the trust, or gave it scopes, last: its bearers may no more than they still may."),
+        Meta(description="The actor that last stated the trust or its scopes; bearers have only scopes of this actor."),
     ]
     status: Annotated[str, one_of(*get_args(Status))]
     refused: Annotated[
-        str | None, Meta(description="The problem that its secret is answered with at this moment; null: it is good.")
+        str | None, Meta(description="The problem type with which its secret is refused now; null if it is accepted.")
     ]
     lifetime: str | None
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
     last_exchanged_at: datetime | None
-    last_used_at: Annotated[datetime | None, Meta(description="True to the second; null for a past moment.")]
+    last_used_at: Annotated[datetime | None, Meta(description="Exact to the second; null for a past moment.")]
     generation: int
     previous_secret_until: datetime | None
     stub: str
     revision: int
     reason: str | None
     dialect: str
-    as_of: Annotated[AsOf | UnsetType, Meta(description="Only of the past, where last uses are not told.")] = UNSET
+    as_of: Annotated[AsOf | UnsetType, Meta(description="Only for a past moment; last uses are null then.")] = UNSET
     warnings: Annotated[
         tuple[WarningDocument, ...] | UnsetType, Meta(description="In the reply that issues it or changes its scopes.")
     ] = UNSET
@@ -111,7 +114,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
-    """A token together with its new secret, which is shown this once; one that a trust opens has none."""
+    """A token with its new secret, which is shown once; a token with a trust has none."""
 
     token: TokenDocument
     secret: str | UnsetType = UNSET
@@ -122,37 +125,41 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some tokens, and where the next ones begin."""
+    """A page of tokens."""
 
     items: list[TokenDocument]
     next_cursor: str | None
 
 
 class AlertDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that expires soon or has expired: what will break, and how soon.
+    """A token that expires soon or has expired.
 
     `at` and `threshold_seconds` are null if no notice was raised; a notice is raised only of longer lifetimes.
     """
 
     kind: Annotated[str, one_of("expiring", "expired")]
-    at: Annotated[datetime | None, Meta(description="When it was announced.")]
-    threshold_seconds: Annotated[int | None, Meta(description="The notice that was crossed; 0 is the expiry.")]
-    left_seconds: Annotated[int, Meta(description="Until the expiry; negative when it has passed.")]
-    recent_uses: Annotated[int, Meta(description="Verifications of seven days, and one if it was exchanged then.")]
+    at: Annotated[datetime | None, Meta(description="When the notice was raised.")]
+    threshold_seconds: Annotated[int | None, Meta(description="The threshold of the notice; 0 is the expiry.")]
+    left_seconds: Annotated[int, Meta(description="Until the expiry; negative after it.")]
+    recent_uses: Annotated[
+        int, Meta(description="Verifications within seven days, and one more if it was exchanged then.")
+    ]
     owner_status: Annotated[
         str,
         one_of("active", "disabled"),
-        Meta(description="Disabled where the user who owns it is: then nothing breaks unless they are enabled again."),
+        Meta(description="Disabled if the user who owns it is; nothing breaks then unless they are enabled again."),
     ]
     token: TokenDocument
 
 
 class AlertPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some alerts, and where the next ones begin."""
+    """A page of alerts."""
 
     items: list[AlertDocument]
     unannounced: Annotated[
         int,
-        Meta(description="How many tokens expire within a day without a notice, 1,000 at most; see them by `within`."),
+        Meta(
+            description="How many tokens expire within a day without a notice, 1,000 at most; list them with `within`."
+        ),
     ]
     next_cursor: str | None

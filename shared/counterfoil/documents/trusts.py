@@ -1,4 +1,4 @@
-"""Trusts: whose JWTs open a token in place of a secret."""
+"""Trusts: JWTs of an issuer authenticate a token in place of a secret."""
 
 from typing import Annotated
 
@@ -14,12 +14,12 @@ from counterfoil.documents.fields import Given, TrustedValue
 
 
 class TrustGiven(Given, frozen=True, kw_only=True):
-    """In place of a secret: whose JWTs open the token, for which audience, and what their claims must say."""
+    """In place of a secret: the issuer of the JWTs that authenticate the token, their audience, and their claims."""
 
     issuer: Annotated[
         str,
         Meta(
-            description="What the JWT has as `iss`; its keys are found by OpenID Connect Discovery.",
+            description="The `iss` of the JWT; OpenID Connect Discovery finds its keys.",
             examples=["https://token.actions.githubusercontent.com"],
             extra_json_schema={"pattern": trust.ISSUER, "maxLength": 255},
         ),
@@ -27,29 +27,32 @@ class TrustGiven(Given, frozen=True, kw_only=True):
     ]
     audience: Annotated[
         str,
-        Meta(description="What the JWT has in `aud`.", extra_json_schema={"pattern": trust.VISIBLE, "maxLength": 255}),
+        Meta(
+            description="A value in the `aud` of the JWT.",
+            extra_json_schema={"pattern": trust.VISIBLE, "maxLength": 255},
+        ),
     ]
     claims: Annotated[
         dict[str, TrustedValue | tuple[TrustedValue, ...]],
         Meta(
-            description="For each claim the values of which one has to fit. Nested claims are named with dots.",
+            description="For each claim, globs of which one must match. Names of nested claims have dots.",
             examples=[{"repository": ["acme/app"], "ref": ["refs/heads/main"]}],
             extra_json_schema={
                 "minProperties": 1, "maxProperties": trust.CONDITION_LIMIT, "propertyNames": {"pattern": trust.VISIBLE},
             },
         ),
     ]  # fmt: skip
-    once: Annotated[bool, Meta(description="Whether each JWT, known by its `jti`, is accepted once.")] = False
+    once: Annotated[bool, Meta(description="Accept each JWT only once, by its `jti`.")] = False
 
     @property
     def trust(self) -> trust.Trust:
-        """What the ledger keeps."""
+        """The trust as the core has it."""
         claims = {name: (said,) if isinstance(said, str) else said for name, said in self.claims.items()}
         return trust.Trust(issuer=self.issuer, audience=self.audience, claims=claims, once=self.once)
 
 
 class TrustDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What opens a token that has no secret."""
+    """The trust of a token that has no secret."""
 
     issuer: str
     audience: str

@@ -13,7 +13,7 @@ from counterfoil.documents.tokens import ChildrenDocument, Issued
 
 
 class NewUser(Given, frozen=True, kw_only=True):
-    """A user to be added; `scopes` are what they may do beyond their role."""
+    """A user to create; `scopes` are those beyond the role."""
 
     email: Email
     role: Role
@@ -22,7 +22,7 @@ class NewUser(Given, frozen=True, kw_only=True):
 
 
 class UserChanges(Given, frozen=True, kw_only=True):
-    """What to change; a field that is not there stays as it is."""
+    """The fields to change; a missing field stays as it is."""
 
     email: Email | UnsetType = UNSET
     role: Role | UnsetType = UNSET
@@ -30,7 +30,7 @@ class UserChanges(Given, frozen=True, kw_only=True):
 
 
 class NewPassword(Given, frozen=True, kw_only=True):
-    """Another password; without one it is made up and shown once."""
+    """The new password; without one we make it up and show it once."""
 
     password: Password | None = None
 
@@ -42,7 +42,7 @@ class OneTimeCode(Given, frozen=True, kw_only=True):
 
 
 class NewLogin(Given, frozen=True, kw_only=True):
-    """A token for oneself, which may do all that one may, or only `scopes`."""
+    """A token for the caller, with all that they may do, or only `scopes`."""
 
     name: Name = "login"
     lifetime: Lifetime = "8h"
@@ -50,7 +50,7 @@ class NewLogin(Given, frozen=True, kw_only=True):
 
 
 class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A user. `totp` says that a one-time code is asked of them; `recovery_codes` are how many are left."""
+    """A user. With `totp` they log in with one-time codes; `recovery_codes` says how many are left."""
 
     id: UUID
     number: int | None
@@ -71,21 +71,21 @@ class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):
-    """A user, and the password that was made up for them: it is shown this once. Null if it was given."""
+    """A user, and the password that we made up, which is shown once; null if the request had one."""
 
     user: UserDocument
     password: str | None
 
 
 class UserPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some users, and where the next ones begin."""
+    """A page of users."""
 
     items: list[UserDocument]
     next_cursor: str | None
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """A seed for an authenticator, as text, as an address and as a QR code (SVG); shown this once."""
+    """A seed for an authenticator, as text, as an otpauth address and as a QR code (SVG); shown once."""
 
     secret: str
     uri: str
@@ -93,14 +93,14 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
-    """A user from whom one-time codes are asked from now on, and the codes for when the authenticator is lost."""
+    """A user with one-time codes, and the recovery codes for a lost authenticator, which are shown once."""
 
     user: UserDocument
     recovery_codes: list[str]
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
-    """Who logged in, and the token that they got; its secret is shown this once."""
+    """A user, and the token that the login issued; its secret is shown once."""
 
     user: UserDocument
     issued: Issued
