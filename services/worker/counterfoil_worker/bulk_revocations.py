@@ -161,10 +161,10 @@ class BulkRevocations(Shifts):
             log.info("job_finished", job=job.id, total=far.total, revoked=far.revoked, failed=far.failed)
 
     async def _ended_with_children(self, job: BulkRevocation, parts: int) -> bool:
-        """Say whether no children of the job's tokens are left; otherwise add further parts, or let the next call decide.
+        """Say whether no children of the job's tokens are left; else add further parts, or leave it to the next call.
 
-        Staged tokens are revoked and issue no more. A transaction that began before that may still commit a child,
-        so this waits for it.
+        Staged tokens are revoked and issue no more. A transaction that began before that may still commit a child, so
+        this waits for it.
         """
         if job.children is None:
             return True
