@@ -1,4 +1,4 @@
-"""What was tried in vain, added up by account, minute, kind and subject."""
+"""Refused attempts, counted by account, minute, kind and subject."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = tuple[UUID, str, UUID, str, int]
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
-    """How often one thing was tried in one minute; without a subject it was many, or nobody that we know."""
+    """How often something was refused in one minute; no subject means several or unknown ones."""
 
     minute: datetime
     kind: str
@@ -33,12 +33,12 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> list[object]:
-        """Where the next page begins."""
+        """The place where the next page begins."""
         return [self.minute.isoformat(), self.kind, str(self.subject or UUID(int=0))]
 
 
 async def add(pool: Pool, rows: Sequence[Row]) -> None:
-    """Add these, in one statement and in key order, so that two processes never wait in a circle."""
+    """Add these in one statement and in key order, so that two processes never deadlock."""
     await pool.execute(
         """
         insert into attempt as a (account_id, minute, kind, subject_id, network, count, last_at)
@@ -93,7 +93,7 @@ async def attempts_of(
 
 
 async def forget(pool: Pool, *, kept: timedelta = KEPT) -> int:
-    """Delete what is older than anybody asks for; return how much it was."""
+    """Delete attempts that are too old for every reader; return how many."""
     return await in_batches(
         pool,
         f"""

@@ -1,4 +1,4 @@
-"""Jobs over many tokens, and their parts: found, held while somebody works on them, and noted as done."""
+"""Bulk revocations and their parts: find them, lock one during work, and mark it as done."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from counterfoil.postgres.tenant_connection import tenant
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Some tokens of a bulk revocation, held by whoever took them."""
+    """Some tokens of a bulk revocation, locked by the worker that took them."""
 
     number: int
     tokens: Sequence[UUID]
@@ -41,7 +41,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_bulk_revocations(pool: Pool) -> list[BulkRevocation]:
-    """Return the bulk revocations that are not over, the oldest first."""
+    """Return the open bulk revocations, the oldest first."""
     rows = await pool.fetch(
         f"""
         select {COLUMNS}
@@ -57,7 +57,7 @@ async def open_bulk_revocations(pool: Pool) -> list[BulkRevocation]:
 async def part_of(
     pool: Pool, revocation: BulkRevocation, *, last: Sequence[int] = ()
 ) -> AsyncIterator[tuple[asyncpg.pool.PoolConnectionProxy, Part] | None]:
-    """Hold a part that is not done, as long as the revocation is open; others pass over it, and a crash lets it go.
+    """Lock a part that is not done, if the revocation is open; others skip it, and a crash releases it.
 
     Those in `last` are taken in that order, when no other is left.
     """
@@ -99,7 +99,7 @@ async def part_done(
 
 
 async def progress(pool: Pool, revocation: BulkRevocation) -> Progress:
-    """Return how far a bulk revocation is."""
+    """Return the progress of a bulk revocation."""
     row = await pool.fetchrow(
         """
         select coalesce(sum(cardinality(p.token_ids)), 0) as total, count(*) as parts,
@@ -153,7 +153,7 @@ async def latest_bulk_revocations(
 
 
 async def forget_unaccepted(pool: Pool) -> int:
-    """Forget parts that were frozen a day ago for a bulk revocation that then was not accepted; return how many."""
+    """Delete parts that were stored a day ago for a bulk revocation that was not accepted; return how many."""
     return await in_batches(
         pool,
         f"""

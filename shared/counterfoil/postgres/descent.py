@@ -1,4 +1,4 @@
-"""What tokens made, and what that made: how many there are, and those that a bulk revocation has still to revoke."""
+"""Tokens that tokens created, at any depth: their number, and those that a bulk revocation has still to revoke."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import tenant
 
 PART: Final = 500
-"""Tokens that are done together."""
+"""Tokens of one part."""
 LONGEST_SECONDS: Final = 100
-"""How long a million tokens may be looked at."""
+"""How long a selection of a million tokens may take."""
 DESCENT: Final = """
           union
          select c.token_id
@@ -37,7 +37,7 @@ def whose(first: int) -> str:
 
 
 def made_by(argument: int) -> str:
-    """Return what begins `family` besides: what a user or token made, and the tokens that act on that user's behalf."""
+    """Return further first members of `family`: tokens that a user or token created, and tokens that the user owns."""
     return f"""
           union all
          select t.token_id from token t where (t.account_id, t.creator_id) = ($1, ${argument}::uuid)
@@ -47,7 +47,7 @@ def made_by(argument: int) -> str:
           where (t.account_id, t.owner_type, t.owner_id) = ($1, 'user', ${argument}::uuid::text)"""
 
 
-# The fourth and fifth argument are the owner. What was staged before is left out, also what could not be revoked.
+# The fourth and fifth argument are the owner. Tokens that were staged before are left out, revoked or not.
 _STAGE: Final = f"""
   with recursive known as materialized (
          select u.token_id
@@ -77,7 +77,7 @@ select coalesce(sum(s.tokens), 0)::bigint
 async def children_of(
     pool: Pool, account: UUID, creator: UUID, *, owner: Owner | None, but: Owner | None = None
 ) -> int:
-    """Return how many tokens this user or token made that are not revoked, whoever's or this owner's."""
+    """Return how many unrevoked tokens this user or token created, of any owner or of this one."""
     async with tenant(pool, account) as connection:
         found: int = await connection.fetchval(
             f"""
@@ -99,7 +99,7 @@ async def moment(pool: Pool) -> str:
 
 
 async def settled(pool: Pool, since: str) -> bool:
-    """Say whether all transactions are over that began to write before this moment.
+    """Return whether all transactions have ended that began to write before this moment.
 
     Whoever decides at the door has a transaction id before they look at who asks. So once a revocation is committed,
     and all that had begun by then is over, whatever the revoked token could make is there to be seen.
@@ -120,7 +120,7 @@ async def stage_children(pool: Pool, revocation: BulkRevocation, *, parts: int) 
     owner = children.owner
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local statement_timeout = '{LONGEST_SECONDS}s'")
-        # Two that stage at once would count a token twice. Whoever comes later sees what the first one staged.
+        # Two processes that stage at once would count a token twice. The second one sees what the first one staged.
         if not await connection.fetchval(
             "select pg_try_advisory_xact_lock(hashtextextended($1, 0))", str(revocation.id)
         ):
@@ -143,5 +143,5 @@ async def stage_children(pool: Pool, revocation: BulkRevocation, *, parts: int) 
 
 
 def planned_parts(revocation: BulkRevocation) -> int:
-    """Return how many parts a bulk revocation was accepted with; those that come after them are found later."""
+    """Return how many parts a bulk revocation was accepted with; later parts hold tokens that were found later."""
     return -(-revocation.total // PART)

@@ -1,4 +1,4 @@
-"""What each of our roles may do to which table and to whose rows, and nothing besides."""
+"""The rights of each database role: which tables, and whose rows."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PRIVILEGES = {
 }
 
 READER: Final = "counterfoil_reader"
-"""Whom the application's role becomes, for one transaction, to read what a tenant is shown."""
+"""The role that the application takes for one transaction to read the rows of one account."""
 SETTING: Final = "counterfoil.account"
 READABLE: Final = ("attempt", "counted_use", "event", "owner_quota", "sealed", "subject", "token", "token_use")
-"""What the reader may select from: no digest, no hash, no private key, no kept answer."""
+"""The tables that the reader may select from: no digests, hashes, private keys or stored answers."""
 
 # As Postgres itself spells it: policies that are already as they should be are left alone, since a change of them
 # stops everybody for a moment. Without the setting, or after it, the account is null and equals none.

@@ -1,4 +1,4 @@
-"""Idempotency keys: one effect for each, and the same answer again."""
+"""Idempotency keys: each has one effect, and a repeated request gets the first answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ClaimKey = tuple[UUID, bytes]
 
 
 class Answered(msgspec.Struct):
-    """What was answered under a key before; `reply` is None once its secret may no longer be shown."""
+    """The stored answer of a key; `reply` is None once its secret may no longer be shown."""
 
     body_digest: bytes
     token_id: UUID | None
@@ -25,7 +25,7 @@ class Answered(msgspec.Struct):
 
 
 async def claim(connection: Connection, claims: Sequence[tuple[UUID, bytes, bytes]]) -> set[ClaimKey]:
-    """Claim keys (account, key digest, body digest) and return those that were free.
+    """Claim keys (account, key digest, body digest), and return those that were free.
 
     Waits for another transaction that is just claiming one of them. Sorted, so that two never wait in a circle.
     """
@@ -79,7 +79,7 @@ async def settle(
     answers: Sequence[tuple[UUID, bytes, UUID, bytes, bool]],
     released: Sequence[ClaimKey],
 ) -> None:
-    """Keep answers (account, key digest, token, sealed reply, holds a secret), and give back what was refused."""
+    """Store answers (account, key digest, token, encrypted reply, holds a secret), and release the keys of refusals."""
     if answers:
         await connection.execute(
             """
@@ -101,7 +101,7 @@ async def settle(
 
 
 async def forget_secrets(pool: Pool) -> int:
-    """Forget replies whose secret may no longer be shown; return how many."""
+    """Delete replies whose secret may no longer be shown; return how many."""
     return await in_batches(
         pool,
         f"""
@@ -119,7 +119,7 @@ async def forget_secrets(pool: Pool) -> int:
 
 
 async def forget(pool: Pool) -> int:
-    """Forget keys whose time is over; return how many."""
+    """Delete expired keys; return how many."""
     return await in_batches(
         pool,
         f"""

@@ -1,4 +1,4 @@
-"""What a migration does to the statements of processes that go on beside it, and how each is simply repeated.
+"""Repeat statements that fail because a migration runs beside them.
 
 Postgres refuses a prepared statement whose columns have another type by now, a plan may name what was dropped, and two
 sessions that take tables in different orders may have waited for each other. Each of these is over by the next try.
@@ -20,7 +20,7 @@ OUTDATED: Final = (
     asyncpg.InternalServerError,  # "cache lookup failed for …", "could not open relation with OID …"
     asyncpg.DeadlockDetectedError,
 )
-"""Errors after which the server has undone the statement, and its transaction."""
+"""Errors after which the server has rolled back the statement and its transaction."""
 TRIES: Final = 3
 """A migration of several transactions may come between more than once."""
 
@@ -31,7 +31,7 @@ else:
 
 
 class SteadyConnection(_Connection):
-    """A connection that repeats a statement which a migration made fail, unless it is part of a transaction."""
+    """A connection that repeats a statement after a migration made it fail, unless it is in a transaction."""
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:  # noqa: ANN401 - as asyncpg has it
         """Run it and return its status."""
@@ -62,7 +62,7 @@ class SteadyConnection(_Connection):
 
 
 def repeated(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Have this done again if a migration made its transaction fail: it has one alone, and does nothing beside it."""
+    """Repeat this work if a migration made it fail: it has one transaction, and no effect outside of it."""
 
     @wraps(work)
     async def steadily(*args: P.args, **options: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""Small subjects of one kind, as lists show them: accounts, scopes and sets of scopes, by name."""
+"""Lists of accounts, scopes and sets of scopes, by name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def by_name(pool: Pool, account: UUID, kind: tuple[str, type[S]], *, after
 
 @repeated
 async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> list[S]:
-    """Return the active ones among these subjects, of this kind."""
+    """Return the active ones of these subjects of this kind."""
     async with tenant(pool, account) as connection:
         rows = await connection.fetch(
             f"""
@@ -51,7 +51,7 @@ async def those(pool: Pool, account: UUID, ids: list[UUID], kind: type[S]) -> li
 
 async def family(pool: Pool, account: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Account]:
     """Return the account and those that it opened, after a place (when the last one was opened, and its id)."""
-    # Not behind the second wall: those that an account opened are beyond it.
+    # Without row-level security: it hides the accounts that an account opened.
     rows = await pool.fetch(
         f"""
         select {COLUMNS}

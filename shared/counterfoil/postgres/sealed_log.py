@@ -1,4 +1,4 @@
-"""The sealed log, read by position: a window of it at a time, whoever reads it and however long it is.
+"""Reads of the sealed log by position, one window at a time.
 
 A window is bounded by the rows that are looked at, not only by those that are found: a filter that hides nearly
 everything makes no statement run for minutes, and `reached` still tells how far it has come.
@@ -22,7 +22,7 @@ from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, moment, tenant
 
 LOOKED_AT: Final = 10_000
-"""Positions, or versions of one subject, that one window looks at, at most."""
+"""The most positions, or versions of one subject, of one window."""
 _BYTES: Final = 4 * 2**20
 _ROWS: Final = 250
 """Rows that the database sends at a time; a window ends after the first of them that have come to `_BYTES`."""
@@ -92,7 +92,7 @@ select low as version, (select account_pos
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which events a reader wants: those for which everything that is stated here holds. Nothing stated: all.
+    """The filter of a reader: events that match every stated field. Nothing stated means all events.
 
     The times are fixed when a reading begins, so that it means the same in every window.
     """
@@ -122,7 +122,7 @@ class LogFilter:
 
 
 class SealedEvent(NamedTuple):
-    """One event in its place; what a reader may see of its private part is not decided here."""
+    """One event at its position. The API decides whether a reader may see its private part."""
 
     position: int
     account: UUID
@@ -137,7 +137,7 @@ class SealedEvent(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The events of a window, and the position up to which everything was looked at, also what the filter hid."""
+    """The events of a window, and the position up to which it read, including filtered events."""
 
     events: list[SealedEvent]
     reached: int
@@ -207,7 +207,7 @@ def _wanted(wanted: LogFilter) -> tuple[object, ...]:
 async def _found(
     connection: Tenant, statement: str, arguments: tuple[object, ...], *, looked_at: int, limit: int
 ) -> Window:
-    """Take events off a cursor until there are enough, or too many bytes of them for one window."""
+    """Read events from a cursor until there are enough, or too many bytes for one window."""
     cursor = await connection.cursor(statement, *arguments)
     events: list[SealedEvent] = []
     length = 0
@@ -238,7 +238,7 @@ async def _head(connection: Tenant, account: UUID | None) -> int:
 
 @asynccontextmanager
 async def _reading(pool: Pool, account: UUID | None) -> AsyncIterator[Tenant]:
-    """Lend a connection that sees one moment: one account's rows, or everybody's."""
+    """Lend a connection with one snapshot: of one account's rows, or of all."""
     if account is not None:
         async with tenant(pool, account, "event", "sealed") as connection:
             yield connection

@@ -1,4 +1,4 @@
-"""Seal the log: give every committed event its place, in an order that no reader can miss anything of.
+"""Seal the log: give every committed event a position, so that no reader misses an event.
 
 Transactions commit in another order than the one in which they took their numbers, so nobody can follow the log by a
 number that an insert handed out. One sealer places events afterwards. Each pass places what one snapshot sees and no
@@ -21,7 +21,7 @@ from counterfoil.postgres.session import open_session
 CHANNEL: Final = "counterfoil_sealed"
 """Where the new size of the log is announced, once for each commit of the sealer."""
 CHUNK: Final = 5_000
-"""How many events one transaction places at most."""
+"""The most events that one transaction seals."""
 
 _PATIENCE_MINUTES: Final = 15
 """How long one statement may take: a snapshot of a very long backlog is sorted and kept first."""
@@ -30,7 +30,7 @@ _SETTINGS: Final = {
     "application_name": "counterfoil sealer",
     "statement_timeout": f"{_PATIENCE_MINUTES}min",
     "lock_timeout": "1s",
-    # A sealer that hangs must not keep the head of the log from the next one.
+    # A hanging sealer must not lock the head of the log against the next one.
     "idle_in_transaction_session_timeout": "10s",
     # How much there is to look at changes from pass to pass, and by a million.
     "plan_cache_mode": "force_custom_plan",
@@ -41,12 +41,12 @@ _SETTINGS: Final = {
 
 
 class Step(NamedTuple):
-    """What one transaction of the sealer did."""
+    """The result of one transaction of the sealer."""
 
     sealed: int
     size: int
     finished: bool
-    """Whether all that the pass's snapshot saw is sealed now."""
+    """Whether every event in the snapshot of the pass is sealed now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Sealing:
         self._mark: _Mark | None = None
 
     async def has_news(self) -> bool:
-        """Whether there may be something to seal: one look that writes nothing."""
+        """Whether there may be something to seal; writes nothing."""
         if self._pass is not None or self._seen is None:
             return True
         seen = self._seen
@@ -126,7 +126,7 @@ class Sealing:
         return Step(len(rows), current.size, finished)
 
     async def _lock_head(self) -> asyncpg.Record:
-        """Return the head of the log, which nobody else moves before this transaction ends.
+        """Return the head of the log, locked until this transaction ends.
 
         The watermark of another server, from which this database was copied, says nothing here: all is looked at.
         """
@@ -144,7 +144,7 @@ class Sealing:
         return head
 
     async def _begin(self, head: asyncpg.Record) -> _Pass:
-        """Take a snapshot of all that is not sealed, as a cursor that outlives this transaction.
+        """Take a snapshot of all unsealed events, as a cursor that outlives this transaction.
 
         It is a statement after the one that waited for the head, so that it sees what the last sealer sealed. The
         snapshot itself comes with it as a first row: taken by a statement of its own it would be another one.
@@ -174,7 +174,7 @@ class Sealing:
         return _Pass(seen, head["size"], _Mark(head["now"], head["xid"]))
 
     async def _move_head(self, current: _Pass, *, finished: bool) -> None:
-        """Write down how far the log goes, and that the sealer is at work."""
+        """Store the size of the log, and that the sealer runs."""
         await self._connection.execute(
             """
             update head

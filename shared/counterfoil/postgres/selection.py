@@ -19,7 +19,7 @@ from counterfoil.postgres.tenant_connection import tenant
 _OWNERS: Final = 20
 _SHOWN: Final = 20
 
-# The set: which tokens, and with which secrets. Exchanges, verifications and changes of words leave it as it is.
+# The set: the tokens and their secrets. Exchanges, verifications and changes of names do not change it.
 _SET: Final = """
        select count(*) as tokens,
               sha256(coalesce(string_agg(uuid_send(w.token_id) || int4send(w.generation::integer), ''::bytea
@@ -55,7 +55,7 @@ select s.tokens, s.digest, u.*, (select o.tokens from others o) as left_alone,
           from marked m) as u"""
 
 # Here the second argument is the bulk revocation, the third the digest that the set has to have; null: any.
-# In the order of the parts, so that two who freeze the same never wait in a circle.
+# In the order of the parts, so that two statements with the same parts never deadlock.
 _STAGE: Final = f""",
        whole as materialized ({_SET}),
        numbered as (
@@ -75,7 +75,7 @@ select s.tokens, s.digest, (select o.tokens from others o) as left_alone
 
 
 class OwnerMeant(msgspec.Struct, frozen=True, kw_only=True):
-    """An owner, how many of their tokens are meant, and how many of those were used within a week."""
+    """An owner, how many of their tokens are selected, and how many of those were used within a week."""
 
     type: str
     id: str
@@ -84,7 +84,7 @@ class OwnerMeant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenMeant(msgspec.Struct, frozen=True, kw_only=True):
-    """One of those that are meant."""
+    """One of the selected tokens."""
 
     id: UUID
     number: int
@@ -116,7 +116,7 @@ _WHAT: Final = f"t.token_id, t.number, t.generation, t.name, t.owner_type, t.own
 
 
 def _wanted(wanted: Filter, children: Children | None, arguments: list[object]) -> str:
-    """Return the common table of the tokens that are meant, none of them revoked; the first argument is the account."""
+    """Return the common table of the selected tokens, none of them revoked; the first argument is the account."""
     meant = " and ".join(["t.account_id = $1", *conditions(wanted, arguments)])
     if children is not None:
         return _family(meant, children, arguments)
@@ -130,7 +130,7 @@ def _wanted(wanted: Filter, children: Children | None, arguments: list[object]) 
 
 
 def _family(meant: str, children: Children, arguments: list[object]) -> str:
-    """Return the same table with all that those made, at any depth: what a revoked one made lives on."""
+    """Return the same table with all tokens that those created, at any depth, also through revoked ones."""
     owner = children.owner
     arguments += [children.made_by, owner and owner.type, owner and owner.id]
     n = len(arguments)
@@ -150,7 +150,7 @@ def _family(meant: str, children: Children, arguments: list[object]) -> str:
 
 @repeated
 async def look(pool: Pool, account: UUID, wanted: Filter, *, itself: UUID, children: Children | None = None) -> Look:
-    """Return what a filter finds, and whether `itself` is among it; nothing of it is kept in memory."""
+    """Return what a filter selects, and whether `itself` is among it; nothing is kept in memory."""
     arguments: list[object] = [account, itself]
     found = _wanted(wanted, children, arguments)
     async with tenant(pool, account) as connection:

@@ -1,4 +1,4 @@
-"""A session of Postgres with the settings that our promises rest on, made sure of also behind a pooler."""
+"""Sessions of Postgres with the settings that the ledger relies on, verified also behind a pooler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LENT: Final = (
     " Postgres itself."
 )
 _proven: Final[dict[str, float]] = {}
-"""By address, when a pooler was last seen to lend whole sessions: it may be told otherwise while we run."""
+"""By address, when a pooler last proved to lend whole sessions: its configuration may change."""
 
 
 async def open_session(url: str, settings: Mapping[str, str], *, command_timeout: float | None = None) -> Connection:
@@ -63,7 +63,7 @@ async def arrange(connection: Connection, *, url: str, settings: Mapping[str, st
 
 
 async def backend_of(connection: Connection) -> int:
-    """Return the process that answers; before a pooler it is not the one that the connection was told of."""
+    """Return the process that answers; behind a pooler it is not the one that the connection knows."""
     # Without a name: behind a pooler a statement of any name may be there already.
     statement = await connection.prepare("select pg_backend_pid()", name="")
     pid: int = await statement.fetchval()

@@ -1,4 +1,4 @@
-"""What surrounds a token: its account's policy and the status of its owner, joined to whatever statement reads it."""
+"""The context of a token: its account's policy and its owner's status, joined to the statements that read it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OWNER: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _SHORT: Final = 1_000
 """Characters."""
 COLUMNS: Final = (
-    # Only where uses are limited are they looked up: most tokens have no row there.
+    # Uses are looked up only if they are limited: most tokens have no row there.
     "case when t.max_uses is not null then (select c.used from counted_use c"
     " where c.account_id = t.account_id and c.subject_id = t.token_id) end as used, "
     # One text of all that a quota says, and no join: of the many tokens without one no more than a null is read.
@@ -70,7 +70,7 @@ class _Details(msgspec.Struct, frozen=True):
 
 
 def context_of(row: asyncpg.Record) -> Context:
-    """Return what surrounds the token in a row that has COLUMNS."""
+    """Return the context of the token in a row that has COLUMNS."""
     context = _surroundings(row["account_details"], row["owner_standing"])
     if (owner := row["owner_details"]) is not None:
         context = replace(context, owner_holds=_held(owner))
@@ -83,7 +83,7 @@ def context_of(row: asyncpg.Record) -> Context:
 
 
 def around_all(details: str | None) -> Context:
-    """Return what the details of an account say of all its tokens."""
+    """Return the context that an account's details give all its tokens."""
     return _surroundings(details, "active")
 
 

@@ -1,4 +1,4 @@
-"""Users, as logging in needs them and as they are listed."""
+"""Users: look-ups for logins, and lists."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def _known(row: asyncpg.Record) -> KnownUser:
 
 
 async def first_account(pool: Pool, named: UUID | None) -> UUID | None:
-    """Return the account that was named, if there is one, or else the one that was founded first on the server."""
+    """Return the named account, if it exists; without a name, the account that was founded first."""
     found: UUID | None = await (pool.fetchval(_FIRST) if named is None else pool.fetchval(_NAMED, named))
     return found
 
 
 async def rehash(pool: Pool, user: User, *, old: str, new: str) -> None:
-    """Keep a password as another hash of the same, unless it was changed meanwhile."""
+    """Replace the hash of a password, unless the password was changed meanwhile."""
     await pool.execute(
         "update password set hash = $4 where (account_id, user_id, hash) = ($1, $2, $3)",
         user.account, user.id, old, new,
@@ -97,7 +97,7 @@ async def rehash(pool: Pool, user: User, *, old: str, new: str) -> None:
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which users: what is None does not matter. `email` is a glob, and of any case."""
+    """A filter of users: None matches all. `email` is a glob that ignores case."""
 
     role: str | None = None
     status: str | None = None

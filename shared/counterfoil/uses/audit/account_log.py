@@ -1,4 +1,4 @@
-"""The log of one account as the API sends it, line by line: no place left out, and a Chain for each subject.
+"""Check the log of one account as the API sends it: every position, and a Chain for each subject.
 
 Keeps the state of every subject, and no event: memory grows with the subjects (tokens, users, …), not with the log.
 """
@@ -48,7 +48,7 @@ class AccountLog:
         self.position = 0
         self.chains: dict[UUID, Chain] = {}
         self.latest: Chain | None = None
-        """Where the latest line went; None if it went nowhere."""
+        """The chain of the latest line; None if it has none."""
 
     def add(self, text: bytes | msgspec.Raw) -> Iterator[Finding]:
         """Check one more line and fold its event."""
@@ -82,7 +82,7 @@ class AccountLog:
                 yield replace(finding, position=line.position)
 
     def reach(self, position: int) -> Iterator[Finding]:
-        """Hear that every event up to here was sent."""
+        """Note that the API sent every event up to here."""
         if position > self.position:
             yield self._misplaced(position + 1)
             self.position = position

@@ -1,4 +1,4 @@
-"""What the API should show of a subject, derived from its state, and each field in which it shows something else.
+"""The document that the API should show of a subject, derived from its state, and each field that differs.
 
 Pure. What a document says that no event says is not compared: last uses, how far a running bulk revocation is, the
 present names of people, and what they log in with.
@@ -21,18 +21,18 @@ from counterfoil.core.subjects.token.state import ALONE, Context, Token, refusal
 from counterfoil.core.subjects.user import User
 
 LEEWAY: Final = timedelta(minutes=5)
-"""Clocks differ: what changes with time alone may be shown as it was so long ago, or as it will be so soon."""
+"""Clocks differ: a field that changes with time alone may be this much early or late."""
 PRIVATE: Final = frozenset({"name", "description", "metadata", "reason", "email", "sentence", "filter"})
 """Fields of documents that come from private parts of events."""
 SURROUNDED: Final = frozenset({"effective_scopes", "refused"})
-"""Fields of a token's document in which its owner and its account have a say."""
+"""Fields of a token's document that depend on its owner and account."""
 PROBLEMS: Final[Mapping[type[Denied], str]] = {
     TokenRevoked: "token-revoked", SecretEnded: "secret-ended", OwnerDisabled: "owner-disabled",
     TokenExpired: "token-expired", TokenSuspended: "token-suspended",
 }  # fmt: skip
 """What the API calls the refusals of a token's present secret."""
 USED_UP: Final = "uses-exhausted"
-"""The one that no event tells of."""
+"""The one that no event records."""
 
 
 class Difference(NamedTuple):
@@ -44,14 +44,14 @@ class Difference(NamedTuple):
 
 
 def is_listed(state: Token | SubjectState) -> bool:
-    """Say whether the API lists the subject: what was taken out of the catalogue is not."""
+    """Return whether the API lists the subject: it omits what was removed from the catalogue."""
     return state.status == "active" if isinstance(state, Scope | ScopeSet) else True
 
 
 def differences(
     state: Token | SubjectState, document: object, at: datetime, context: Context = ALONE, *, private: bool = True
 ) -> list[Difference]:
-    """Return where a document that was shown at this moment is not what the state says.
+    """Return where a document that was shown at this moment differs from the state.
 
     Without `private`, fields that come from private parts are left out. `around` is what surrounds a token.
     """
@@ -65,7 +65,7 @@ def differences(
 
 
 def _used_up(state: Token | SubjectState, name: str, shown: object, expected: object) -> bool:
-    """Say whether a token is shown as refused because its uses, which are no events, were all made."""
+    """Return whether a token is shown as refused because its uses, which are no events, are exhausted."""
     return isinstance(state, Token) and (name, shown, expected) == ("refused", USED_UP, None)
 
 

@@ -1,4 +1,4 @@
-"""What the API shows the states of, kind by kind: whom it shows them to, and all that it lists."""
+"""The kinds that the API lists, with the scope that each needs."""
 
 from __future__ import annotations
 

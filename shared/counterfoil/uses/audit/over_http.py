@@ -1,4 +1,4 @@
-"""The audit from anywhere: replay the account's log over HTTP, and hold all that the API shows against it.
+"""The audit over HTTP: replay the account's log, and compare everything that the API shows with it.
 
 The log is read in pages, whose lines are checked one by one: what is wrong is named, and the audit goes on. In memory
 is one state for each subject, whatever the number of events. What the API shows is compared with every state that its
@@ -29,7 +29,7 @@ from counterfoil.uses.audit.suspects import Suspect
 _PAGE: Final = 1_000
 _PATIENCE_SECONDS: Final = 60.0
 PAUSES_SECONDS: Final = (0.2, 0.4, 0.8, 1.6, 3.2)
-"""So long, all in all, an event may take from its commit to its place in the log."""
+"""The longest time that an event may take from its commit to its position in the log."""
 _ASKED_AGAIN: Final = 100
 _MOMENT: Final = timedelta(microseconds=1)
 
@@ -41,7 +41,7 @@ class _Page(msgspec.Struct, frozen=True):
 
 
 async def replay(ledger: Client, tally: Tally, *, pauses: Sequence[float] = PAUSES_SECONDS) -> AsyncIterator[Finding]:
-    """Yield all that does not hold, in the log and in what the API shows to this caller.
+    """Yield every finding in the log and in what the API shows to this caller.
 
     Before each of the `pauses` (seconds) are over, an event may still come that explains what was shown.
     """
@@ -53,7 +53,7 @@ async def replay(ledger: Client, tally: Tally, *, pauses: Sequence[float] = PAUS
 
 
 class _Audit:
-    """One audit: the log so far, and whoever is suspect."""
+    """One audit: the log so far, and the subjects under suspicion."""
 
     def __init__(self, ledger: Client, log: AccountLog, tally: Tally, scopes: tuple[str, ...]) -> None:
         self._ledger, self._log, self._tally, self._scopes = ledger, log, tally, scopes
@@ -81,7 +81,7 @@ class _Audit:
         self._tally.subjects = len(self._log.chains)
 
     async def _read_on(self) -> AsyncIterator[Finding]:
-        """Read on to where the log ends now, and clear every suspect that an event explains."""
+        """Read to the present end of the log, and drop every suspicion that an event explains."""
         log, until = self._log, None
         while until is None or log.position < until:
             page = await self._page(log.position)
@@ -106,7 +106,7 @@ class _Audit:
         return read(await self._ledger.wire.ask(call), _Page)
 
     async def _compare(self, kind: str) -> None:
-        """Suspect whatever of a kind is not shown as the log has it, at first sight."""
+        """Suspect every subject of a kind whose document differs from the log."""
         scope, documents = LISTINGS[kind]
         if missing(self._scopes, (scope,)):  # not asked for: being refused is recorded
             self._tally.not_compared[kind] = f"needs the scope {scope}"
@@ -144,7 +144,7 @@ class _Audit:
                         suspect.show(again, datetime.now(UTC))
 
     def _hidden(self) -> Iterator[Finding]:
-        """Name private parts that are gone, and kinds that were not compared."""
+        """Report missing private parts, and kinds that were not compared."""
         for chain in self._log.chains.values():
             if chain.kind not in LISTINGS:
                 self._tally.not_compared[chain.kind] = "the API shows no state of it"

@@ -1,4 +1,4 @@
-"""How far an audit has come, and what it has looked at."""
+"""The progress of an audit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Tally:
-    """How far an audit has come; `total` is 0 until it was counted.
+    """The progress of an audit; `total` is 0 until it is counted.
 
     Over HTTP `documents` counts what the API showed, and `not_compared` says of each kind why that was not asked for.
     """
@@ -21,16 +21,16 @@ class Tally:
         self._tell = tell
 
     def counted(self, total: int) -> None:
-        """Say how many events there will be."""
+        """Report how many events there are."""
         self.total = total
         self._tell(self.events, total)
 
     def passed(self, events: int) -> None:
-        """Say that one more subject, with so many events, was audited."""
+        """Report that one more subject, with so many events, was audited."""
         self.subjects += 1
         self.read(events)
 
     def read(self, events: int) -> None:
-        """Say that so many more events were read."""
+        """Report that so many more events were read."""
         self.events += events
         self._tell(self.events, self.total)

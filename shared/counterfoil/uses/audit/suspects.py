@@ -1,4 +1,4 @@
-"""Subjects that the API does not show as the log has them, until an event explains it."""
+"""Subjects whose documents differ from the log, until an event explains it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MISSING: Final = "events-without-document"
 
 @dataclass(slots=True)
 class Suspect:
-    """A subject with what was shown of it at a moment (None: nothing), and what is not explained, field by field."""
+    """A subject with its document at a moment (None: not shown), and the unexplained fields."""
 
     kind: str
     subject: UUID
@@ -28,15 +28,15 @@ class Suspect:
 
     @property
     def by_surroundings_alone(self) -> bool:
-        """Whether only its owner or its account may make the difference."""
+        """Whether the difference may come from its owner or its account alone."""
         return self.found.keys() <= SURROUNDED
 
     def show(self, document: object, at: datetime) -> None:
-        """Take what is shown of it at a later moment, instead."""
+        """Replace the document by a later one."""
         self.document, self.at = document, at
 
     def explained(self, log: AccountLog) -> bool:
-        """Hold what was shown against the state that the log has come to; say whether all of it is explained.
+        """Compare the document with the present state of the log; return whether every field is explained.
 
         What one state since then explains stays so: it was shown while the subject was changing.
         """

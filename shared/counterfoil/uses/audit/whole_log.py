@@ -1,4 +1,4 @@
-"""The audit: fold the whole log again, and name everything that is not what the log says.
+"""The audit in the database: replay the whole log, and report every row that differs from it.
 
 Events, state rows and secrets are read side by side in the order of their keys, from one snapshot, so that memory
 stays small however long the log is, and writers are neither stopped nor mistaken for liars.
@@ -28,7 +28,7 @@ K = TypeVar("K", bound=_Keyed)
 
 
 class _Merged(Generic[K]):
-    """A stream in the order of its keys, of which the next item can be looked at."""
+    """A stream in the order of its keys whose next item can be read ahead."""
 
     def __init__(self, stream: AsyncIterator[K]) -> None:
         self._stream = stream
@@ -48,7 +48,7 @@ class _Merged(Generic[K]):
 
 
 async def replay(url: str, tally: Tally) -> AsyncIterator[Finding]:
-    """Yield all that does not hold, subject by subject."""
+    """Yield every finding, subject by subject."""
     async with snapshot(url) as stored:
         tally.counted(await stored.count())
         events, secrets = _Merged(stored.events()), _Merged(stored.secrets())
