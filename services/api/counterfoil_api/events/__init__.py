@@ -1,1 +1,1 @@
-"""The event log as it is streamed: feeds that streams share, and the callers that they hold."""
+"""Live streams of the event log: the feeds that they share, and the callers that they serve."""

@@ -1,4 +1,4 @@
-"""Events as streams send them, encoded once for all streams of the same form, sight and filter."""
+"""Encoded events, once for all streams of the same form, sight and filter."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from counterfoil_api.events.lines import Sight, lines, place
 Form = Literal["ndjson", "sse"]
 
 PIECE_BYTES: Final = 64 * 2**10
-"""A stream sends so much at a time, or one event: that is what a reader who does not read keeps in memory."""
+"""A stream sends so much at a time, or one event: this is the memory that a slow reader occupies."""
 _EVENT_BYTES: Final = 1_000
-"""What one event takes beside its texts."""
+"""The memory of one event without its texts."""
 
 
 class Shape(NamedTuple):
-    """How a stream shows events: all streams with the same one send the same bytes."""
+    """The form, sight and filter of a stream: streams with the same shape send the same bytes."""
 
     form: Form
     sight: Sight
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 class Batch:
-    """All events beyond `after` up to `reached`, as they were read together."""
+    """All events after `after` up to `reached`, from one read."""
 
     def __init__(self, after: int, reached: int, events: list[SealedEvent], grown: Callable[[int], None]) -> None:
         self.after, self.reached = after, reached
@@ -65,7 +65,7 @@ class Batch:
 
 
 def pieces_of(events: Iterable[SealedEvent], reached: int, shape: Shape) -> Iterable[Piece]:
-    """Yield what a stream of this shape sends of these events, at least one piece; the last one ends at `reached`."""
+    """Yield the pieces that a stream of this shape sends, at least one; the last one ends at `reached`."""
     parts: list[bytes] = []
     size = position = 0
     for event in events:
@@ -82,17 +82,17 @@ def pieces_of(events: Iterable[SealedEvent], reached: int, shape: Shape) -> Iter
 
 
 def opening(form: Form, position: int) -> bytes:
-    """Return what a stream begins with: how soon to come again, and from where on."""
+    """Return the beginning of a stream: when to reconnect, and from which position."""
     return b"" if form == "ndjson" else b"retry: 1000\nid: %d\n\n" % position
 
 
 def keep_alive(form: Form, position: int) -> bytes:
-    """Return what says that nothing is there beyond what was looked at."""
+    """Return the line that says that there is nothing new up to this position."""
     return place(position) if form == "ndjson" else b": keep-alive\nid: %d\n\n" % position
 
 
 def ending(form: Form, reason: str) -> bytes:
-    """Return the last line of a stream whose reader need not come again."""
+    """Return the last line of a stream whose reader must not reconnect."""
     if form == "ndjson":
         return b'{"end":"%b"}\n' % reason.encode()
     return b'event: end\ndata: {"reason":"%b"}\n\n' % reason.encode()

@@ -1,7 +1,7 @@
-"""What was sealed lately, read once for all streams of this process that follow the same log.
+"""Newly sealed events, read once for all streams of this process that follow the same log.
 
-A feed keeps the batches that it has read last. A stream whose position lies before them reads from the database until
-it has come to them. The position says everything: a stream misses nothing and gets nothing twice, whatever is dropped.
+A feed keeps its latest batches. A stream with an earlier position reads from the database until it reaches them. A
+stream continues by its position alone, so it misses nothing and gets nothing twice, whichever batches are dropped.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from counterfoil_api.events.log_watch import LogWatch
 log = structlog.get_logger()
 
 KEPT_BYTES: Final = 32 * 2**20
-"""What the feeds of a process keep together, encoded lines included."""
+"""The memory of all feeds of a process, encoded lines included."""
 _BATCH: Final = 1_000
 _READS_AT_ONCE: Final = 2
 _FAR: Final = 10_000
-"""Positions of the whole log. A feed that is further behind asks for its own head."""
+"""Positions of the whole log. A feed that is further behind reads its own head."""
 _PAUSE_SECONDS: Final = 1.0
 
 Wake = Callable[[], None]
 
 
 class Feed:
-    """One account's log, or the whole one (None), as it grows."""
+    """The growing log of one account, or of all accounts (None)."""
 
     def __init__(self, pool: Pool, account: UUID | None, *, turns: asyncio.Semaphore, kept: Kept) -> None:
         self.account = account
         self.reached: int | None = None
-        """How far it was read; None until that is known."""
+        """The last position that was read; None until it is known."""
         self.listeners: set[Wake] = set()
         self._pool, self._turns, self._kept = pool, turns, kept
         self._batches: deque[Batch] = deque()
@@ -51,19 +51,19 @@ class Feed:
 
     @property
     def start(self) -> int | None:
-        """The position after which it has everything."""
+        """The position after which it has every event."""
         return self._batches[0].after if self._batches else self.reached
 
     def piece_after(self, position: int, shape: Shape) -> Piece:
-        """Return what follows this position, which is not before its start, and before what it has reached."""
+        """Return the piece after this position, which lies from `start` on and before `reached`."""
         return self._batches[bisect_right(self._batches, position, key=_reached)].piece_after(position, shape)
 
     def events_after(self, position: int) -> tuple[list[SealedEvent], int]:
-        """Return the events that follow this position in one batch, and where that ends; likewise."""
+        """Return the events after this position in one batch, and its end."""
         return self._batches[bisect_right(self._batches, position, key=_reached)].events_after(position)
 
     def grow(self, target: int | None) -> None:
-        """Read on up to this position, or up to wherever the log ends now."""
+        """Read up to this position, or up to the present end of the log."""
         if target is None:
             self._asks = True
         else:
@@ -71,7 +71,7 @@ class Feed:
         self._wake.set()
 
     def drop_oldest(self) -> None:
-        """Forget a batch; who still needs it finds it in the database."""
+        """Drop a batch; streams that still need it read it from the database."""
         self._batches.popleft()
 
     async def close(self) -> None:
@@ -82,7 +82,7 @@ class Feed:
         self._kept.forget(self)
 
     async def _read_on(self) -> None:
-        # Whatever was sealed before this feed was there, nobody has told it of.
+        # This feed got no notice of what was sealed before it existed.
         self.grow(None)
         away = False
         while True:
@@ -91,7 +91,7 @@ class Feed:
             try:
                 await self._read()
                 away = False
-            except Exception as error:  # this task must outlive whatever is wrong today
+            except Exception as error:  # this task must survive every error
                 if not away:
                     expected = isinstance(error, (*LOST, asyncpg.PostgresError))
                     log.warning("log_not_read", error=type(error).__name__, exc_info=None if expected else error)
@@ -101,7 +101,7 @@ class Feed:
 
     async def _read(self) -> None:
         if self._asks:
-            self._asks = False  # before the answer: who asks meanwhile may know of more than it says
+            self._asks = False  # before the read: a later notice may know of more than this read finds
             async with self._turns:
                 head = await head_of(self._pool, self.account)
             self._target = max(head, self._target)
@@ -114,7 +114,7 @@ class Feed:
                     self._pool, self.account, after=self.reached, until=self._target, filter=LogFilter(), limit=_BATCH
                 )
             if found.reached == self.reached:
-                raise TimeoutError("what was announced is not there yet")  # a replica that is behind, perhaps
+                raise TimeoutError("the announced events are not readable yet")  # perhaps from a replica that lags
             batch = Batch(self.reached, found.reached, found.events, self._kept.grown)
             self.reached = found.reached
             self._batches.append(batch)
@@ -127,7 +127,7 @@ class Feed:
 
 
 class Kept:
-    """What all feeds keep, the oldest first, and never more than so many bytes of it."""
+    """The batches of all feeds, the oldest first, within a limit of bytes."""
 
     def __init__(self, most: int = KEPT_BYTES) -> None:
         self.weight = 0
@@ -135,17 +135,17 @@ class Kept:
         self._order: deque[tuple[Feed, Batch]] = deque()
 
     def add(self, feed: Feed, batch: Batch) -> None:
-        """Keep one more; it is the newest of its feed."""
+        """Add the newest batch of a feed."""
         self._order.append((feed, batch))
         self._shrink()
 
     def grown(self, weight: int) -> None:
-        """Learn that a batch takes more than it did."""
+        """Count the growth of a batch."""
         self.weight += weight
         self._shrink()
 
     def forget(self, feed: Feed) -> None:
-        """Drop all that one feed has kept."""
+        """Drop all batches of a feed."""
         self.weight -= sum(batch.weight for each, batch in self._order if each is feed)
         self._order = deque(pair for pair in self._order if pair[0] is not feed)
 
@@ -157,7 +157,7 @@ class Kept:
 
 
 class Feeds:
-    """The feeds that somebody follows, woken when the sealer has sealed something for them."""
+    """The feeds with at least one stream, woken when the sealer has sealed something for them."""
 
     def __init__(self, pool: Pool, watch: LogWatch, *, replaced: Callable[[], None]) -> None:
         self._pool, self._watch, self._replaced = pool, watch, replaced
@@ -165,7 +165,7 @@ class Feeds:
         self._turns = asyncio.Semaphore(_READS_AT_ONCE)
         self._feeds: dict[UUID | None, Feed] = {}
         self._outdated: set[Feed] = set()
-        """Of a log that was replaced, until their last reader leaves."""
+        """Feeds of a replaced log, until their last reader leaves."""
         self._closing: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -191,7 +191,7 @@ class Feeds:
         return feed
 
     def leave(self, feed: Feed, wake: Wake) -> None:
-        """Follow no more; the last one closes the feed."""
+        """Stop following; the last follower closes the feed."""
         if wake not in feed.listeners:
             return
         feed.listeners.discard(wake)
@@ -221,7 +221,7 @@ class Feeds:
                     feed.grow(None if ends is None else ends[account])
 
     async def _ends(self, before: int | None, size: int) -> Mapping[UUID, int] | None:
-        """Return how far each account has come that has anything new; None where each has to ask for itself."""
+        """Return the new head of each account with news; None if each feed has to read its own."""
         if not self._feeds.keys() - {None}:
             return {}
         if before is None or size - before > _FAR:

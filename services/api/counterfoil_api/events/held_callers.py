@@ -1,7 +1,7 @@
-"""Those whose streams are open, looked at again: what ends a credential ends its streams too.
+"""Callers with open streams, checked again and again: the end of a credential ends its streams.
 
-A caller goes on as long as a new request with the same credential from the same address would be let in to read the
-same. More or less of other permissions, another rate limit or a later expiry end nothing.
+A stream continues as long as a new request with the same credential from the same address would be allowed to read
+the same. Changes of other scopes, of rate limits or to a later expiry end nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ READS_USERS: Final = "users.read"
 
 @dataclass(frozen=True, slots=True)
 class HeldCaller:
-    """Who reads a stream, and from where; of their scopes those that the stream needs."""
+    """The caller of a stream with the address, and those of the scopes that the stream needs."""
 
     asker: Principal
     address: Address | None
@@ -41,13 +41,13 @@ class HeldCaller:
     @classmethod
     def of(cls, asker: Principal, address: Address | None, scopes: tuple[str, ...]) -> HeldCaller:
         """Return the caller of a stream that needs these scopes."""
-        # The expiry of a token is that of today, which may be later than it was; a bearer's is fixed.
+        # A token's expiry may have moved since; a bearer token's is fixed.
         expires_at = asker.expires_at if asker.signed_with else None
         return cls(replace(asker, scopes=scopes, bounds=UNBOUNDED, expires_at=expires_at), address)
 
     @property
     def parts(self) -> Iterator[Principal]:
-        """The caller, and the tokens that act in the caller's bearer."""
+        """The caller, and the actors of the caller's bearer token."""
         yield self.asker
         for token, generation in self.asker.acting:
             yield Principal(
@@ -56,7 +56,7 @@ class HeldCaller:
 
 
 async def gone(pool: Pool, keys: Keys, held: Sequence[HeldCaller]) -> list[Refusal | None]:
-    """Return for each caller why they are let in no more, or None if they still are: one look for all of them."""
+    """Return for each caller the refusal, or None if access continues, with one query for all."""
     asking = [part for each in held for part in each.parts]
     async with pool.acquire() as connection:
         accounts, *_ = await caller_recheck.accounts(connection, {each.asker.account for each in held})

@@ -1,6 +1,6 @@
-"""What every live stream is: chunks from a position of the log on, without an end of their own.
+"""The base of every live stream: chunks from a position of the log on, without an end of their own.
 
-What a stream shows of the events is said by its kind: the log itself, or what a dialect makes of them.
+A subclass decides what a stream shows of the events: the log itself, or a dialect's view.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.streams import CREDENTIAL, STOPPING, Streams
 
 TRUSTED_SECONDS: Final = 4.0
-"""No event is shown unless its reader was let in again so lately."""
+"""No event is sent unless the caller was checked so recently."""
 UNCONFIRMED_SECONDS: Final = 60.0
-"""A stream whose caller nobody could ask about for so long is cut."""
+"""A stream is cut if its caller could not be checked for so long."""
 _WINDOW: Final = 250
 _PAUSE_SECONDS: Final = 1.0
 
 
 class LiveStream(ABC):
-    """The chunks of one stream. It keeps its position: what follows is in the feed or in the log.
+    """The chunks of one stream. It keeps its position; the feed or the log has what follows.
 
-    `silence_seconds` is how long nothing is sent before there is a line that says so. It also finds out that nobody is
-    there any more.
+    After `silence_seconds` without an event it sends a line that says so. This line also detects readers that are gone.
     """
 
     silence_seconds: float = 5.0
@@ -43,7 +42,7 @@ class LiveStream(ABC):
         self, streams: Streams, caller: HeldCaller, log: UUID | None, wanted: LogFilter, *, after: int, first: bytes
     ) -> None:
         self.account: UUID = caller.asker.account
-        """Whose place it takes."""
+        """The account whose place it takes."""
         self.caller = caller
         self._streams, self._log, self._wanted = streams, log, wanted
         self._position = after
@@ -57,36 +56,36 @@ class LiveStream(ABC):
 
     @abstractmethod
     async def _from_feed(self, feed: Feed) -> Piece:
-        """Return what follows the position in what was read for all streams."""
+        """Return the piece after the position from the shared feed."""
 
     @abstractmethod
     async def _from_log(self, events: list[SealedEvent], reached: int) -> Piece:
-        """Return what follows the position, and was read for this stream alone."""
+        """Return the piece after the position, read for this stream alone."""
 
     @abstractmethod
     def _keep_alive(self) -> bytes:
-        """Return what says that nothing is there beyond the position."""
+        """Return the line that says that there is nothing new after the position."""
 
     @abstractmethod
     def _ending(self) -> bytes:
-        """Return the last line of a stream whose credential ended; nothing where there is none."""
+        """Return the last line of a stream whose credential ended; empty if its form has none."""
 
     @abstractmethod
     def _looked(self, piece: Piece) -> None:
-        """Learn that a piece is about to be shown, or that it shows nothing."""
+        """Note that a piece is about to be sent."""
 
     def confirm(self, as_of: float) -> None:
-        """Learn that the caller was still let in at this time of `monotonic`."""
+        """Note that the caller had access at this time of `monotonic`."""
         self._confirmed = as_of
         self._wake.set()
 
     def end(self, reason: str) -> None:
-        """Send nothing more but a last line."""
+        """Send only a last line."""
         self._ended = self._ended or reason
         self._wake.set()
 
     async def aclose(self) -> None:
-        """Give back what it holds, however it ended."""
+        """Release what it holds, however it ended."""
         self._streams.leave(self, self._ended or "reader-gone")
         self._streams.feeds.leave(self._feed, self._wake.set)
 
@@ -128,10 +127,10 @@ class LiveStream(ABC):
                 return last
         if self._ended in (CREDENTIAL, STOPPING):
             raise StopAsyncIteration
-        raise Overloaded  # whoever reads sees that this was not the end, and comes again
+        raise Overloaded  # the reader sees an incomplete answer, and reconnects
 
     async def _piece(self) -> Piece | None:
-        """Return what follows the position, or None if nothing does yet."""
+        """Return the piece after the position; None if there is none yet."""
         feed = self._feed
         if feed.start is None or feed.reached is None or self._position >= feed.reached:
             return None
@@ -148,7 +147,7 @@ class LiveStream(ABC):
         return await self._from_log(found.events, found.reached)
 
     def _take(self, piece: Piece) -> bool:
-        """Go on to the end of a piece, and say whether it shows anything."""
+        """Move to the end of a piece, and say whether it shows anything."""
         self._looked(piece)
         self._position = piece.reached
         return bool(piece.data)

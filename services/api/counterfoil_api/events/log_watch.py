@@ -1,4 +1,4 @@
-"""Learn how long the log is, over one connection, however many streams of this process wait for news."""
+"""Follows the length of the log over one connection, for all streams of this process."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from counterfoil.postgres.sealing import CHANNEL
 log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 1.0
-"""A notification that is lost, or that a pooler does not pass on, costs so much time and no event."""
+"""A notification that is lost, or that a pooler drops, costs so much time but no event."""
 
 
 class LogWatch:
-    """Knows the size of the whole log: the sealer announces it, and a question each second finds what was not heard."""
+    """Knows the size of the whole log: from the sealer's notifications, and from a query each second."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -40,7 +40,7 @@ class LogWatch:
                 await self._task
 
     async def other_than(self, size: int | None) -> int:
-        """Return the size of the log as soon as it is known to be another one than this."""
+        """Return the size of the log as soon as it differs from this one."""
         while self._size is None or self._size == size:
             await self._changed.wait()
         return self._size
@@ -57,16 +57,16 @@ class LogWatch:
                 finally:
                     connection.terminate()
             except (*LOST, asyncpg.PostgresError, Misconfigured):
-                pass  # the door needs the database, too, and says once what keeps it away
-            except Exception:  # this task must outlive whatever is wrong today
+                pass  # the door needs the database, too, and logs once why it is away
+            except Exception:  # this task must survive every error
                 log.exception("log_watch_failed")
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _ask(self, connection: Connection) -> None:
         known = self._size or 0
         size = await size_of(connection)
-        # What was announced meanwhile is newer than this answer. What was known before the question is not: a log that
-        # is shorter than that is another one.
+        # A notification in the meantime is newer than this answer. If the log is shorter than before the query, it is
+        # another log.
         self._learn(size if size < known else max(size, self._size or 0))
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:

@@ -19,7 +19,7 @@ from counterfoil_api.http.errors import TooManyStreams
 from counterfoil_api.metrics import STREAMS, STREAMS_ENDED
 
 LOOK_SECONDS: Final = 1.5
-"""Between two looks at all callers."""
+"""Between two checks of all callers."""
 _LOOK_PATIENCE_SECONDS: Final = 10.0
 _CATCHING_UP_AT_ONCE: Final = 2
 _RETRY_SECONDS: Final = 5
@@ -30,7 +30,7 @@ REPLACED: Final = "log-replaced"
 
 
 class OpenStream(Protocol):
-    """A stream as its process knows it."""
+    """A stream of this process."""
 
     @property
     def account(self) -> UUID:
@@ -41,21 +41,21 @@ class OpenStream(Protocol):
         """The caller who reads it."""
 
     def confirm(self, as_of: float) -> None:
-        """Take note that the caller was still let in at this time."""
+        """Note that the caller had access at this time."""
 
     def end(self, reason: str) -> None:
         """End the stream for this reason."""
 
 
 class Streams:
-    """Every live stream of this process, the feeds that they share, and the look at their callers."""
+    """Every live stream of this process, the feeds that they share, and the check of their callers."""
 
     def __init__(self, url: str, *, readers: Pool, by_key: Pool, keys: Keys, most: int) -> None:
         self.stopping = asyncio.Event()
-        """Set once the process is asked to stop: whatever has no end of its own ends then."""
+        """Set when the process stops: answers without an end of their own end then."""
         self.readers = readers
         self.catching_up = asyncio.Semaphore(_CATCHING_UP_AT_ONCE)
-        """Turns of streams that read from the database, so that they leave connections to everybody else."""
+        """Turns for streams that read from the database, so that other requests keep connections."""
         self._by_key, self._keys, self._most = by_key, keys, most
         self._watch = LogWatch(url)
         self.feeds = Feeds(readers, self._watch, replaced=self._replaced)
@@ -88,7 +88,7 @@ class Streams:
         STREAMS.inc()
 
     def leave(self, stream: OpenStream, reason: str) -> None:
-        """Take the place back, once."""
+        """Release the place, once."""
         if stream not in self._open:
             return
         self._open.discard(stream)
@@ -99,7 +99,7 @@ class Streams:
         STREAMS_ENDED.labels(reason).inc()
 
     async def refuse_gone(self, caller: HeldCaller) -> None:
-        """Raise why a caller who is still being answered would be let in no more; once the process ends, Overloaded."""
+        """Raise the refusal of a caller who has lost access, or Overloaded when the process ends."""
         if self.stopping.is_set():
             raise Overloaded
         (why,) = await gone(self._by_key, self._keys, [caller])

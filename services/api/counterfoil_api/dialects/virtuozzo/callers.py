@@ -60,4 +60,4 @@ async def confirm(tokens: Tokens, asker: Principal, given: Change, address: Addr
 
 def wrong_password() -> CredentialsRefused:
     """Return the refusal of a wrong password; the session stays valid."""
-    return CredentialsRefused("The password is wrong, or the one-time code beside it.", field="password")
+    return CredentialsRefused("The password or the one-time code is wrong.", field="password")

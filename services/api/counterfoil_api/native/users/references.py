@@ -18,7 +18,7 @@ SELF: Final = "self"
 UserRef = Annotated[
     str,
     path_type(
-        "A user's id, their number, their e-mail address, or `self`: who asks.",
+        "A user's id, their number, their e-mail address, or `self` for the calling user.",
         r"^(self|[1-9][0-9]{0,18}|[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[^@/\s:]+@[^@/\s:]+)$",
         "7",
     ),
@@ -31,13 +31,13 @@ _FORMS: Final = "Name a user by an id, a number such as 2, an e-mail address or 
 
 
 async def permitted_user(reading: Reading, asker: Principal, ref: str, *, scope: str) -> User:
-    """The user who is meant, for who holds the scope.
+    """Return the named user, if the caller has the scope.
 
-    To look at oneself takes none; a token may look at its owner if it may look at its owner's tokens. A user of
-    another account is answered exactly like one who never was.
+    Users read themselves without a scope; a token reads its owner if it may read its owner's tokens. A user of another
+    account is refused exactly like one that does not exist.
     """
     if asker.lacks(scope):
-        # Whoever is meant: that somebody else may not be seen does not tell whether there is such a user.
+        # A refusal must not show whether the named user exists.
         found = await _meant(reading, asker, ref) if scope == "users.read" and _sees_oneself(asker) else None
         if found is None or asker.owner != owner_of(found.id):
             need(asker, scope)
@@ -47,25 +47,25 @@ async def permitted_user(reading: Reading, asker: Principal, ref: str, *, scope:
 
 
 def is_oneself(asker: Principal, ref: str) -> bool:
-    """Whether somebody who gave their password speaks of themselves."""
+    """Say whether a caller who presented a password refers to themselves."""
     return asker.actor.kind == "user" and ref.lower() in (SELF, str(asker.actor.id))
 
 
 async def oneself(reading: Reading, asker: Principal) -> User:
-    """The user who gave their password; no token is good for what this is asked for."""
+    """Return the user who presented a password. Raises PasswordNeeded for tokens."""
     if asker.actor.kind != "user":
         raise PasswordNeeded
     return await _found(reading, asker, SELF)
 
 
 async def user_meant(reading: Reading, asker: Principal, ref: str) -> User | None:
-    """The user of the asker's account who is meant, removed ones among them; None if nobody is named so.
+    """Return the named user of the caller's account, also a removed one; None if there is none.
 
-    An e-mail address is a person's: by their own everybody names themselves, others take the scope users.read.
+    An e-mail address is personal: callers may use their own, others need the scope users.read.
     """
     try:
         found = await _meant(reading, asker, ref)
-    except BadReference:  # in a body or a query that is no path which is not there
+    except BadReference:  # in a body or a query an invalid reference is no missing path
         return None
     if "@" in ref and asker.lacks("users.read") and (found is None or asker.owner != owner_of(found.id)):
         raise ScopeMissing(
@@ -76,9 +76,9 @@ async def user_meant(reading: Reading, asker: Principal, ref: str) -> User | Non
 
 
 async def owner_meant(reading: Reading, asker: Principal, given: OwnerGiven) -> Owner | None:
-    """On whose behalf a token is to act; None if that is a user and nobody is named so.
+    """Return the requested owner of a token; None for a user that does not exist.
 
-    An id is taken as it is: the door looks whether it is that of a user, and what became of them.
+    The door checks whether an id belongs to a user, and the user's status.
     """
     owner = Owner(given.type, given.id)
     if given.type != "user":
