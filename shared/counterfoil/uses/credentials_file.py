@@ -1,4 +1,4 @@
-"""The file of credentials that an account is founded with: written whole or not at all, for its owner's eyes alone."""
+"""The file of a new account's credentials: it is written whole or not at all, and only its owner can read it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WithExamples(Charter, frozen=True, kw_only=True):
-    """The same, with one of each thing that vendors' clients ask for: another user, an application and a zone."""
+    """The same, with the examples that vendors' clients expect: another user, an application and a zone."""
 
     member_email: str
     member_password: str
@@ -60,27 +60,27 @@ class WithExamples(Charter, frozen=True, kw_only=True):
 
 
 def read(file: Path) -> Charter | None:
-    """Return what the file holds; None if there is no such file, or a torn one. Raises AnotherFounding."""
+    """Return the content of the file; None if it is missing or incomplete. Raises AnotherFounding."""
     try:
         found: dict[str, Any] = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
         return msgspec.convert(found, WithExamples if "member_email" in found else Charter)
     except FileNotFoundError:
         return None
-    except msgspec.ValidationError:  # whole, but not one of ours
+    except msgspec.ValidationError:  # complete, but not ours
         raise AnotherFounding(AnotherFounding.__doc__) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None  # torn, so never acted on: the commands go out only after it reached the disk whole
+        return None  # incomplete, so never used: commands are sent only after the whole file is on disk
 
 
 def present(file: Path) -> Charter:
-    """Return what the file holds. Raises AnotherFounding if it is not there."""
+    """Return the content of the file. Raises AnotherFounding if it is missing."""
     if (charter := read(file)) is None:
         raise AnotherFounding(f"The file {file} does not exist; create it with `counterfoil account create`.")
     return charter
 
 
 def write(file: Path, charter: Charter) -> None:
-    """Write the file whole or leave it as it is: nobody else may know what an account was founded with."""
+    """Write the whole file or leave it unchanged; only its owner can read it."""
     part = file.with_name(file.name + ".part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as opened:
@@ -92,7 +92,7 @@ def write(file: Path, charter: Charter) -> None:
 
 
 def sync(directory: Path) -> None:
-    """Have the names in a directory on disk."""
+    """Flush the names in a directory to disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -102,7 +102,7 @@ def sync(directory: Path) -> None:
 
 @contextmanager
 def turn(directory: Path) -> Iterator[None]:
-    """Let two who found in one directory do so one after the other."""
+    """Make two foundings in one directory run one after the other."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The first breath of an account: itself, its administrator, and a token that may do everything in it.
+"""Founding of an account, with its administrator and a token that may do everything in it.
 
 Everything is minted and written down before anything is asked of the ledger, so that a crash at any moment
 leaves either nothing, or a file from which the same account is founded again:
@@ -53,13 +53,13 @@ from counterfoil.uses.issue import Wish, creation
 from counterfoil.uses.pepper_sync import introduce_peppers
 
 FIRST_LIFETIME: Final = "365d"
-"""Of the first token, unless another is stated: for nine months it may issue tokens that live for 90 days."""
+"""The default lifetime of the first token; for nine months it can issue tokens that live for 90 days."""
 
 
 async def found(
     settings: Settings, *, name: str, email: str, file: Path, lifetime: str | None = None, examples: bool = False
 ) -> bool:
-    """Found the account whose credentials the file will hold; False if it holds them already.
+    """Found the account whose credentials go into the file; return False if the file has them already.
 
     With examples it has one of each thing that vendors' clients ask for. May be repeated after any failure: the same
     command finishes what was begun, as it was begun.
@@ -84,7 +84,7 @@ async def found(
 
 
 async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = None) -> datetime | None:
-    """Renew the token in a file of credentials, for this lifetime or its own again, and return its expiry."""
+    """Renew the token in a file of credentials, by this lifetime or its own, and return its expiry."""
     with turn(file.parent):
         charter = present(file)
         charter = replace(charter, admin_token_lifetime=lifetime or charter.admin_token_lifetime)
@@ -121,7 +121,7 @@ def _with_examples(charter: Charter) -> WithExamples:
 
 
 async def _with_logins(settings: Settings, charter: Charter) -> Charter:
-    """Return it with what its users log in with, which is known only once the account is there."""
+    """Return it with the logins of its users, which are known only once the account exists."""
     async with await open_pool(settings.database_url, size=1) as pool:
         first = await first_account(pool, settings.default_account) or NIL
     if isinstance(charter, WithExamples):
@@ -136,7 +136,7 @@ async def _execute(settings: Settings, charter: Charter) -> None:
             await introduce_peppers(connection, door, peppers)
         finally:
             await connection.close()
-        with suppress(AlreadyExists):  # an earlier try came through, and its answer was lost
+        with suppress(AlreadyExists):  # an earlier attempt succeeded, and its reply was lost
             await door.execute(_all_of_it(charter, peppers))
 
 

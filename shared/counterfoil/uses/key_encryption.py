@@ -1,4 +1,4 @@
-"""Private signing keys, as they are made and as they are kept: encrypted under KEY_ENCRYPTION_KEY."""
+"""Private signing keys: generated here, and stored encrypted under KEY_ENCRYPTION_KEY."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _COORDINATE_LENGTH: Final = 32
 
 
 class Sealing:
-    """Makes signing keys and opens them again."""
+    """Generates and encrypts signing keys, and decrypts stored ones."""
 
     def __init__(self, encryption_key: bytes) -> None:
         self._cipher = AESGCM(encryption_key)
 
     def new_key(self) -> NewKey:
-        """Make a key (P-256, for ES256)."""
+        """Generate a key (P-256, for ES256)."""
         private = ec.generate_private_key(ec.SECP256R1())
         jwk = _public(private.public_key())
         nonce = os.urandom(_NONCE_LENGTH)
@@ -36,7 +36,7 @@ class Sealing:
         return NewKey(kid=jwk["kid"], jwk=jwk, sealed_private=sealed)
 
     def opened(self, kid: str, sealed: bytes) -> ec.EllipticCurvePrivateKey:
-        """Return the private key that was kept, or raise Misconfigured."""
+        """Decrypt a stored private key, or raise Misconfigured."""
         try:
             plain = self._cipher.decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], kid.encode())
         except InvalidTag:

@@ -36,14 +36,14 @@ class SeveralSo(Exception):  # noqa: N818 - a complaint
 
 
 class Recovered(NamedTuple):
-    """What to log in with."""
+    """The credentials to log in with."""
 
     login: str
     password: str
 
 
 async def recover(settings: Settings, *, email: str, account: UUID | None, any_network: bool) -> Recovered:
-    """Let the user with this address in as an administrator, and return the new password, shown once.
+    """Make the user with this address an administrator again, and return the new password, which is shown once.
 
     They are enabled, asked for no one-time code, and from anywhere if `any_network`. May be repeated after a failure.
     Raises NobodySo, or SeveralSo if no account is named.

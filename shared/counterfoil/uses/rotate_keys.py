@@ -1,4 +1,4 @@
-"""What time brings to the signing keys: the next step of a rotation that was begun, or the beginning of another."""
+"""Scheduled rotation of the signing keys: the next step of a rotation, or the start of a new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from counterfoil.uses.key_encryption import Sealing
 
 
 def due(ring: Ring, at: datetime, every_seconds: int | None, sealing: Sealing) -> SubjectCommand | None:
-    """Return what is to be done now; None if nothing is. It insists on the keys being as they were found."""
+    """Return the step that is due now, or None; its command requires that the keys have not changed since."""
     waiting, active = ring.first("published"), ring.first("active")
     revisions = frozenset({ring.revision})
     if waiting is not None and ring.activation(waiting) <= at:

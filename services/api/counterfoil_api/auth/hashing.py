@@ -1,4 +1,4 @@
-"""Turns at hashing passwords, which is slow on purpose: nobody keeps anybody else waiting for long.
+"""Turns at hashing passwords, which is slow on purpose: no caller delays the others for long.
 
 There are two queues, served alternately: one for logins of people who are at home in their network (see `logins`), one
 for all others. In each, every network waits in a line of its own, and the lines have their turn one after the other. So
@@ -14,11 +14,11 @@ from typing import Final, ParamSpec, TypeVar
 from counterfoil.core.refusals import Overloaded
 
 AT_ONCE: Final = 2
-"""Hashes computed at a time: each takes a core and 64 MiB for a tenth of a second or two."""
+"""The most hashes computed at a time; each takes a core and 64 MiB for a tenth of a second or two."""
 MOST_OF_ONE: Final = 32
-"""Passwords that wait in one line; who came after them would wait for seconds in vain, and is told so at once."""
+"""The most passwords that wait in one line; a later caller would wait for seconds, and is refused at once."""
 MOST: Final = 64
-"""Passwords that wait in one queue. Where there are more, the last in the longest line is refused."""
+"""The most passwords that wait in one queue; beyond that, the last one in the longest line is refused."""
 _FULL: Final = "Too many passwords are being checked at the moment; try again."
 
 P = ParamSpec("P")
@@ -27,7 +27,7 @@ Place = asyncio.Future[None]
 
 
 class _Queue:
-    """Lines by key; each line is as far from its turn as every other."""
+    """Lines by key, which are served one after the other."""
 
     def __init__(self) -> None:
         self._lines: OrderedDict[str, deque[Place]] = OrderedDict()
@@ -44,19 +44,19 @@ class _Queue:
         self._length += 1
 
     def leave(self, key: str, place: Place) -> None:
-        """Wait no longer."""
+        """Leave the line without a turn."""
         if place in (line := self._lines.get(key, deque())):
             line.remove(place)
             self._taken(key)
 
     def next(self) -> Place | None:
-        """Take the first place of the line whose turn it is; that line's next turn comes after all others'."""
+        """Take the first place of the next line, and move that line behind all others."""
         while self._lines:
             key, line = next(iter(self._lines.items()))
             self._lines.move_to_end(key)
             place = line.popleft()
             self._taken(key)
-            if not place.done():  # whoever was cancelled has not left yet
+            if not place.done():  # a cancelled caller may not have left yet
                 return place
         return None
 
@@ -76,7 +76,7 @@ class _Queue:
 
 
 async def to_its_end(call: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
-    """Return what a call in a thread returns; not before it has, even where nobody waits for it any more.
+    """Run a call in a thread and wait until it ends, even if the caller is cancelled.
 
     A thread cannot be stopped: whoever gave up their turn before its end would let others run beside it.
     """
@@ -115,7 +115,7 @@ class HashingTurns:
         except asyncio.CancelledError:
             if place.cancelled():
                 queue.leave(line, place)
-            elif place.exception() is None:  # the turn came at the very moment
+            elif place.exception() is None:  # the turn came at the same moment
                 self._pass_on()
             raise
 

@@ -198,9 +198,9 @@ async def exchange_token(
     if not isinstance(given, SecretGiven):
         await tokens.callers.judge(presented)
         raise CredentialsRefused("Send the token as the password of an empty user.")
-    wanted = BearerRequest(audience=(f"{exchanging.settings.public_url}{_AUDIENCE}",), address=presented.address)
-    bought = await exchanging.limits.guard.over(presented, lambda: with_secret(exchanging, given, wanted))
-    return BearerDocument(token=bought.text)
+    request = BearerRequest(audience=(f"{exchanging.settings.public_url}{_AUDIENCE}",), address=presented.address)
+    issued = await exchanging.limits.guard.over(presented, lambda: with_secret(exchanging, given, request))
+    return BearerDocument(token=issued.text)
 
 
 @api.get("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))

@@ -1,4 +1,4 @@
-"""A JWT as somebody presents it, before anything in it is believed: read strictly, so that it has one meaning."""
+"""A presented JWT, not yet verified: it is read strictly, so that it has exactly one meaning."""
 
 import base64
 import re
@@ -10,18 +10,18 @@ from counterfoil_api.auth.issuers.strict_json import decoded
 from counterfoil_api.http.errors import AssertionRefused
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
-"""Signatures that are accepted; none of them can be made with a public key."""
+"""The accepted signature algorithms; none can be forged with a public key."""
 LONGEST: Final = 16_384
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _FORBIDDEN: Final = ("crit", "jku", "jwk", "x5u", "x5c", "cty", "b64", "enc", "zip")
-"""Members of a header that name keys, or change how the JWT is read."""
+"""Members of a header that name keys or change how the JWT is read; they are refused."""
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST_KID: Final = 512
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Assertion:
-    """The parts of a JWT; nothing is known yet of who wrote them."""
+    """The parts of a JWT; its author is not known yet."""
 
     algorithm: str
     kid: str | None
@@ -31,7 +31,7 @@ class Assertion:
 
 
 def read(text: str) -> Assertion:
-    """Take a JWT in its compact form apart, or raise AssertionRefused."""
+    """Split a JWT in compact form into its parts, or raise AssertionRefused."""
     if len(text) > LONGEST:
         raise AssertionRefused(f"The JWT is longer than {LONGEST:,} characters.")
     if not _COMPACT.fullmatch(text):
@@ -43,7 +43,7 @@ def read(text: str) -> Assertion:
 
 
 def _judged(header: Mapping[str, object]) -> tuple[str, str | None]:
-    """Return the algorithm and the key's id that a header names, if it says nothing that must not be there."""
+    """Return the algorithm and the key id of a header; refuse a header with forbidden members."""
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
     if algorithm not in ALGORITHMS:
         raise AssertionRefused(f"The JWT has to be signed with one of {', '.join(ALGORITHMS)}.")
@@ -64,7 +64,7 @@ def _object(part: str) -> Mapping[str, object]:
 
 
 def _bytes(part: str) -> bytes:
-    """Decode base64url that has one spelling: without padding, and with no bits beyond the last byte."""
+    """Decode base64url in its one canonical form: without padding, and without bits beyond the last byte."""
     try:
         found = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the claims of a JWT have to say, once its signature is good."""
+"""The conditions for the claims of a JWT whose signature is good."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Final
 from counterfoil_api.http.errors import AssertionRefused
 
 LEEWAY_SECONDS: Final = 60
-"""By how much an issuer's clock may be ahead of ours; a JWT's end is exact."""
+"""The seconds by which an issuer's clock may be ahead of ours; the expiry of a JWT is exact."""
 LONGEST_LIFETIME_SECONDS: Final = 86_400
 _LATEST: Final = 253_402_300_799
 """The last second of the year 9999."""
@@ -15,7 +15,7 @@ _LONGEST_ID: Final = 1_024
 
 
 def checked(claims: Mapping[str, object], *, issuer: str, audience: str, at: datetime) -> Mapping[str, object]:
-    """Return the claims if they are this issuer's, for this audience and good at this moment.
+    """Return the claims if they are of this issuer, for this audience, and good at this moment.
 
     Raises AssertionRefused, which names the claim and what is expected of it, never what it says.
     """
@@ -34,7 +34,7 @@ def checked(claims: Mapping[str, object], *, issuer: str, audience: str, at: dat
 def _audiences(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
-    # One member that is no text makes it a claim of which nobody knows what it means.
+    # A member that is not text makes the meaning of the whole claim unknown.
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return tuple(value)
     return ()

@@ -1,4 +1,4 @@
-"""How the keys of an issuer are found: OpenID Connect Discovery 1.0, section 4, under the rules of egress."""
+"""Fetches the keys of an issuer: OpenID Connect Discovery 1.0, section 4, under the rules of egress."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
 class KeysNotFetched(Exception):  # noqa: N818 - a complaint, named like our refusals
-    """The issuer did not give its keys; why, stands in the log."""
+    """The issuer did not return its keys; the log has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedKeys:
-    """The keys of an issuer, and how many seconds it lets others keep them, if it says so."""
+    """The keys of an issuer, and the seconds for which it lets others keep them, if it states any."""
 
     keys: KeySet
     max_age: int | None
 
 
 async def fetched_keys(egress: Egress, issuer: str) -> FetchedKeys:
-    """Ask an issuer for its keys, or raise KeysNotFetched; either is counted and logged."""
+    """Request the keys of an issuer, or raise KeysNotFetched; both results are counted and logged."""
     try:
         found = await _asked(egress, issuer)
     except EgressFailed as failure:

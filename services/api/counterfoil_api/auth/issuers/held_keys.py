@@ -1,4 +1,4 @@
-"""For how long an issuer's keys are used, and how often it is asked for newer ones."""
+"""The rules for an issuer's keys: how long they are used, and how often newer ones are requested."""
 
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -7,20 +7,20 @@ from counterfoil_api.auth.issuers.keys import KeySet
 
 SHORTEST_SECONDS: Final = 60
 LONGEST_SECONDS: Final = 3_600
-"""Keys are used for as long as their issuer says, within these; and for the longest while it does not answer."""
+"""Keys are used for as long as their issuer states, within these bounds; for the longest if it stops answering."""
 _UNSTATED_SECONDS: Final = 300
-"""If it does not say."""
+"""How long keys are used if the issuer states nothing."""
 UNKNOWN_SECONDS: Final = 60
-"""Between two questions about keys that are not known."""
+"""The least time between two requests for unknown keys."""
 PAUSE_SECONDS: Final = 10
-"""An issuer that did not answer is left alone for so long."""
+"""An issuer that did not answer gets no request for this long."""
 _NEVER: Final = float("-inf")
 _NO_KEYS: Final = KeySet(())
 
 
 @dataclass(frozen=True, slots=True)
 class HeldKeys:
-    """The keys that an issuer had when it was asked last, and when that was; moments are those of a steady clock."""
+    """The keys from the last request to an issuer, and its time on a monotonic clock."""
 
     keys: KeySet = _NO_KEYS
     fetched: float = _NEVER
@@ -28,16 +28,16 @@ class HeldKeys:
     failed: float = _NEVER
 
     def answered(self, keys: KeySet, max_age: int | None, *, asked: float) -> Self:
-        """Return what is held once the issuer has given its keys."""
+        """Return the state after the issuer returned its keys."""
         kept = min(max(max_age if max_age is not None else _UNSTATED_SECONDS, SHORTEST_SECONDS), LONGEST_SECONDS)
         return replace(self, keys=keys, fetched=asked, kept_seconds=kept, failed=_NEVER)
 
     def not_answered(self, at: float) -> Self:
-        """Return what is held once the issuer has failed to."""
+        """Return the state after the issuer failed to return them."""
         return replace(self, failed=at)
 
     def fresh(self, at: float) -> bool:
-        """Say whether the keys may be used without a question."""
+        """Say whether the keys may be used without a new request."""
         return at < self.fetched + self.kept_seconds
 
     def good(self, at: float) -> bool:
@@ -45,18 +45,18 @@ class HeldKeys:
         return at < self.fetched + LONGEST_SECONDS
 
     def may_be_asked(self, at: float) -> bool:
-        """Say whether the issuer may be asked at all."""
+        """Say whether a request may be sent at all."""
         return self.wait(at) <= 0
 
     @property
     def failing(self) -> bool:
-        """Whether the issuer did not answer the last time."""
+        """Whether the last request failed."""
         return self.failed > _NEVER
 
     def unknown_may_be_asked(self, at: float) -> bool:
-        """Say whether it may be asked about a key that is not known."""
+        """Say whether a request for an unknown key may be sent."""
         return at >= self.fetched + UNKNOWN_SECONDS and self.may_be_asked(at)
 
     def wait(self, at: float) -> float:
-        """Return how many seconds from now it may be asked again."""
+        """Return the seconds until the next request may be sent."""
         return self.failed + PAUSE_SECONDS - at

@@ -19,15 +19,15 @@ from counterfoil_api.auth.issuers.keys import KeySet
 from counterfoil_api.http.errors import AssertionRefused, IssuerUnavailable
 
 MOST_ISSUERS: Final = 256
-"""More are not kept in memory: the one that was needed longest ago is asked again when it is needed."""
+"""The most issuers kept in memory; the least recently used one is dropped, and requested again when needed."""
 AT_ONCE: Final = 64
-"""Issuers that are asked at a time."""
+"""The most requests to issuers at a time."""
 _PATIENCE_SECONDS: Final = 2.0
-"""So long a request waits for newer keys while those that are held may still be used."""
+"""How long a caller waits for newer keys while the held ones may still be used."""
 
 
 class Issuers:
-    """Verifies JWTs with the keys of the issuer that a token names; a JWT itself never says whose keys are fetched."""
+    """Verifies JWTs with the keys of the issuer that a token names; a JWT never decides whose keys are fetched."""
 
     def __init__(
         self, fetch: Callable[[str], Awaitable[FetchedKeys]], *, clock: Callable[[], float] = monotonic
@@ -38,7 +38,7 @@ class Issuers:
         self._fetching: dict[str, asyncio.Task[None]] = {}
 
     async def verified(self, text: str, *, issuer: str, audience: str, at: datetime) -> Mapping[str, object]:
-        """Return the claims of a JWT that this issuer signed for this audience, and that is good at this moment.
+        """Return the claims of a JWT that this issuer signed for this audience and that is good at this moment.
 
         Raises AssertionRefused for every other JWT, and IssuerUnavailable if the issuer's keys cannot be had.
         """
@@ -51,7 +51,7 @@ class Issuers:
         return checked(assertion.claims, issuer=issuer, audience=audience, at=at)
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Cancel all requests."""
         for task in self._fetching.values():
             task.cancel()
         await asyncio.gather(*self._fetching.values(), return_exceptions=True)
@@ -60,21 +60,21 @@ class Issuers:
         held = self._held.get(issuer)
         if held is None or not held.fresh(self._clock()):
             return await self._newer(issuer)
-        self._held[issuer] = self._held.pop(issuer)  # needed last
+        self._held[issuer] = self._held.pop(issuer)  # now the most recently used
         return held.keys
 
     async def _for_unknown(self, issuer: str, keys: KeySet) -> KeySet:
-        """Return the keys for a JWT that fits none of these. Anybody can name a key, so that questions are rationed."""
+        """Return the keys for a JWT that none of these fits. Anybody can name a key, so requests are rationed."""
         held = self._held.get(issuer)
         if held is not None and not held.failing and not held.unknown_may_be_asked(self._clock()):
             return keys
         newer = await self._newer(issuer)
-        if (held := self._held.get(issuer)) is not None and held.failing:  # its newest keys are known to nobody
+        if (held := self._held.get(issuer)) is not None and held.failing:  # its newest keys cannot be known
             raise self._unavailable(issuer)
         return newer
 
     async def _newer(self, issuer: str) -> KeySet:
-        """Return the keys as the issuer publishes them now; if it does not, those that are held and still good."""
+        """Return the keys that the issuer publishes now; if it does not answer, the held ones that are still good."""
         if (held := self._held.get(issuer)) is None or held.may_be_asked(self._clock()):
             good = held is not None and held.good(self._clock())
             await self._asked(issuer, patience=_PATIENCE_SECONDS if good else None)
@@ -88,7 +88,7 @@ class Issuers:
         return IssuerUnavailable(retry_after=1 if held is None else max(1, ceil(held.wait(self._clock()))))
 
     async def _asked(self, issuer: str, *, patience: float | None) -> None:
-        """Have the issuer asked once for all who wait; one of them going away takes the answer from nobody."""
+        """Send one request for all waiting callers; a cancelled caller does not cancel it for the others."""
         task = self._fetching.get(issuer)
         if task is None:
             if len(self._fetching) >= AT_ONCE:
@@ -110,7 +110,7 @@ class Issuers:
     def _forget(self, issuer: str, task: asyncio.Task[None]) -> None:
         del self._fetching[issuer]
         if not task.cancelled():
-            task.result()  # a bug of ours is complained of by the loop
+            task.result()  # the loop reports a bug of ours
 
     def _hold(self, issuer: str, held: HeldKeys) -> None:
         self._held.pop(issuer, None)
@@ -121,7 +121,7 @@ class Issuers:
 
 @asynccontextmanager
 async def open_issuers(settings: Settings) -> AsyncIterator[Issuers]:
-    """Open what the issuers' keys are fetched with."""
+    """Open the connections with which the issuers' keys are fetched."""
     async with Egress(settings) as egress:
         issuers = Issuers(partial(fetched_keys, egress))
         try:

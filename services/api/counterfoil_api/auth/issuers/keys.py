@@ -1,4 +1,4 @@
-"""The keys that an issuer publishes (RFC 7517): which of them may have signed a JWT, and whether one has."""
+"""The keys that an issuer publishes (RFC 7517), and the verification of a JWT with them."""
 
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ class PublishedKey:
     key: Key
 
     def signed(self, assertion: Assertion) -> bool:
-        """Say whether the signature is this key's."""
+        """Say whether this key made the signature."""
         algorithm = JWSRegistry.algorithms[assertion.algorithm]
         try:
             return algorithm.verify(assertion.signed, assertion.signature, self.key)
@@ -42,12 +42,12 @@ class PublishedKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """All keys of an issuer that can be used."""
+    """All usable keys of an issuer."""
 
     keys: tuple[PublishedKey, ...]
 
     def candidates(self, assertion: Assertion) -> tuple[PublishedKey, ...]:
-        """Return the keys that may have signed a JWT; one that names no key has to leave no choice."""
+        """Return the keys that may have signed a JWT; if it names no key, exactly one key must fit."""
         fit = tuple(key for key in self.keys if assertion.algorithm in key.algorithms)
         if assertion.kid is not None:
             return tuple(key for key in fit if key.kid == assertion.kid)
@@ -59,7 +59,7 @@ class KeySet:
 
 
 def key_set_of(content: bytes) -> KeySet:
-    """Read a JWK Set, without the keys in it that are of no use; raises ValueError if it is none."""
+    """Read a JWK Set and leave out its unusable keys; raises ValueError if it is not a JWK Set."""
     found = decoded(content).get("keys")
     if not isinstance(found, list) or len(found) > MOST_KEYS:
         raise ValueError(f"it has no list of at most {MOST_KEYS} keys")
@@ -76,7 +76,7 @@ def _published(found: list[object]) -> Iterator[PublishedKey]:
 
 
 def _for_signatures(jwk: Mapping[str, object]) -> bool:
-    """Say whether a key is there to verify signatures; one whose private part was published proves nothing."""
+    """Say whether a key is for signatures; a key whose private part was published is not trusted."""
     operations = jwk.get("key_ops", ["verify"])
     return (
         jwk.get("use", "sig") == "sig"
@@ -97,7 +97,7 @@ def _kind(algorithm: str) -> str:
 
 
 def _imported(jwk: Mapping[str, object]) -> Key | None:
-    """Import what makes up the key, and nothing else that its issuer may have added; a weak one is not used."""
+    """Import the members of the key itself, and nothing else that its issuer added; a weak key is not used."""
     kind = str(jwk["kty"])
     try:
         if kind == "RSA" and _bits(str(jwk["n"])) not in _RSA_BITS:

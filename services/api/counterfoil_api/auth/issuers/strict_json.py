@@ -1,4 +1,4 @@
-"""JSON that everybody reads alike: no member twice, no text that is not Unicode, nothing deep or endless."""
+"""JSON that every parser reads alike: no repeated member, only valid Unicode, bounded depth and size."""
 
 import json
 import math
@@ -11,7 +11,7 @@ _DEEPEST: Final = 12
 
 
 def decoded(content: bytes) -> dict[str, object]:
-    """Return the object that this is the JSON of; raises ValueError for everything else."""
+    """Return the decoded JSON object; raises ValueError for everything else."""
     try:
         msgspec.json.decode(content)  # refuses halves of surrogate pairs, which json does not
         found = json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_float=_finite)
