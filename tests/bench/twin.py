@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
+from counterfoil.core.locked import Locked, Row
 from counterfoil.core.refusals import Refusal
-from counterfoil.core.subjects.token.commands import TokenCommand
+from counterfoil.core.subjects.subject import Command
+from counterfoil.core.subjects.token.commands import Create, Rotate
+from counterfoil.core.subjects.token.kind import TokenReads
 from counterfoil.core.subjects.token.state import Token
-from counterfoil.core.unit_of_work import RETRY, Command, Locked, Outcome, Row, UnitOfWork
+from counterfoil.core.unit_of_work import RETRY, Outcome, Request, UnitOfWork
 from counterfoil.door import Door
 from counterfoil.door.batch import Reply
 from counterfoil.idempotency import IdempotencyClaim
@@ -37,47 +40,47 @@ from counterfoil_api.services import open_services
 class MemoryDoor(Door):
     """Answers at once, and forgets everything when the process ends."""
 
-    def __init__(self, taken: Locked) -> None:
+    def __init__(self, locked: Locked) -> None:
         super().__init__("")
-        self._taken = taken
+        self._locked = locked
 
     async def execute(
-        self, command: Command, claim: IdempotencyClaim | None = None, reply: Reply | None = None
+        self, command: Request, claim: IdempotencyClaim | None = None, reply: Reply | None = None
     ) -> Outcome:
         """Carry out a command, without a key: no bench sends one."""
         assert claim is None
         assert reply is None
-        taken = self._taken
-        taken.clock = datetime.now(UTC)
-        if isinstance(command, TokenCommand):
-            taken.rows.setdefault((command.account, command.token_id), Row(None, None))
-        fold = UnitOfWork(taken, salt=os.urandom)
-        answer = fold.answer(command)
+        locked = self._locked
+        locked.clock = datetime.now(UTC)
+        if isinstance(command, Command):
+            locked.rows.setdefault(command.key, Row(None, None))
+        work = UnitOfWork(locked, salt=os.urandom)
+        answer = work.answer(command)
         if isinstance(answer, Refusal):
             raise answer
         assert answer != RETRY
-        for state, minted in fold.writes.secrets:
-            taken.opened[minted.digest] = (state.account, state.id, state.generation)
+        if isinstance(command, Create | Rotate) and command.secret is not None:
+            locked.of(TokenReads).opened[command.secret.digest] = (*command.key, answer.token.generation)
         return answer
 
 
 class MemoryLookup(Lookup):
     """Finds tokens where the memory door keeps them."""
 
-    def __init__(self, taken: Locked) -> None:
-        self._taken = taken
+    def __init__(self, locked: Locked) -> None:
+        self._locked = locked
 
     async def by_digests(self, digests: tuple[bytes, ...]) -> Seen | None:
         """Return the token that one of these digests opens."""
         for digest in digests:
-            if found := self._taken.opened.get(digest):
+            if found := self._locked.of(TokenReads).opened.get(digest):
                 account, token_id, generation = found
-                return _seen(self._taken.rows[account, token_id].state, generation)
+                return _seen(self._locked.rows[account, token_id].state, generation)
         return None
 
     async def by_id(self, account: UUID, token_id: UUID) -> Seen | None:
         """Return a token of this account."""
-        row = self._taken.rows.get((account, token_id))
+        row = self._locked.rows.get((account, token_id))
         return None if row is None else _seen(row.state, None)
 
 
@@ -99,11 +102,11 @@ async def services_in_memory(settings: Settings) -> AsyncIterator[Services]:
     gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
     async with open_services(settings) as real:
         pool = real.get(Writing).pool
-        taken = await _read(pool)
+        locked = await _read(pool)
         # These uses are never entered: they count, and write nothing.
-        sources = replace(real.get(Sources), lookup=MemoryLookup(taken), uses=Uses(pool))
-        numbers = MemoryNumbers(len(taken.rows) + 1)
-        writing = replace(real.get(Writing), door=MemoryDoor(taken), token_numbers=numbers)
+        sources = replace(real.get(Sources), lookup=MemoryLookup(locked), uses=Uses(pool))
+        numbers = MemoryNumbers(len(locked.rows) + 1)
+        writing = replace(real.get(Writing), door=MemoryDoor(locked), token_numbers=numbers)
         yield real.replace(
             sources,
             writing,
@@ -114,12 +117,12 @@ async def services_in_memory(settings: Settings) -> AsyncIterator[Services]:
 
 
 async def _read(pool: Pool) -> Locked:
-    taken = Locked(clock=datetime.now(UTC))
+    locked = Locked(clock=datetime.now(UTC))
     for row in await pool.fetch(f"select {', '.join(COLUMNS)} from token"):
-        taken.rows[row["account_id"], row["token_id"]] = Row(token_of(row), row["leaf"])
+        locked.rows[row["account_id"], row["token_id"]] = Row(token_of(row), row["leaf"])
     for row in await pool.fetch("select digest, account_id, token_id, generation from secret"):
-        taken.opened[row["digest"]] = (row["account_id"], row["token_id"], row["generation"])
-    return taken
+        locked.of(TokenReads).opened[row["digest"]] = (row["account_id"], row["token_id"], row["generation"])
+    return locked
 
 
 def _seen(state: object, presented: int | None) -> Seen:

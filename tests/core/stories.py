@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from counterfoil.core.events import Created, Event, Fact, Private, Resumed, Revoked, Rotated, Subject, Suspended
+from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.secret import Minted
-from counterfoil.core.subjects import TYPE_OF
 from counterfoil.core.subjects.token.commands import TokenCommand
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.state import ALONE, Context, Token, evolve

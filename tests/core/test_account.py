@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from core.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, HOUR, NOON, SECOND, SECRET, TOKEN, given, rotated
 from counterfoil.core.bounds import NETWORK_LIMIT
 from counterfoil.core.events import Created, Event, Fact, Private, Subject
+from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.refusals import (
     AlreadyExists,
     BadPolicy,
@@ -23,7 +24,6 @@ from counterfoil.core.refusals import (
     SecretEnded,
     StaleRevision,
 )
-from counterfoil.core.subjects import TYPE_OF
 from counterfoil.core.subjects.account import (
     THRESHOLD_LIMIT,
     UNBOUND,

@@ -7,11 +7,12 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
+from core.deciding import decide
 from core.stories import ACCOUNT, ADMIN, NOON
 from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.kinds import TYPE_OF, evolve
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import AlreadyExists, BadText, NotFound, StaleRevision
-from counterfoil.core.subjects import TYPE_OF, decide, evolve
 from counterfoil.core.subjects.account import EndSecrets
 from counterfoil.core.subjects.bulk_revocation import (
     AcceptBulkRevocation,

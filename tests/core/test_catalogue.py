@@ -9,12 +9,13 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.deciding import decide
 from core.stories import ACCOUNT, ADMIN, NOON, holding
 from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.kinds import KIND_OF, TYPE_OF, evolve
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, NotFound, StaleRevision
 from counterfoil.core.scopes import missing
-from counterfoil.core.subjects import KIND_OF, TYPE_OF, decide, evolve
 from counterfoil.core.subjects.account import EndSecrets
 from counterfoil.core.subjects.scope_catalogue import (
     ComposeSet,
@@ -45,7 +46,7 @@ def after(*commands: SubjectCommand) -> SubjectState | None:
         for event in decide(state, command, NOW):
             version = state.version + 1 if state else 1
             fact = Fact(
-                account=ACCOUNT, subject=Subject(KIND_OF[type(command)], ID), version=version,
+                account=ACCOUNT, subject=Subject(KIND_OF[type(command)].name, ID), version=version,
                 type=TYPE_OF[type(event)], at=NOON, by=ADMIN.actor, event=event,
             )  # fmt: skip
             state = evolve(state, fact)

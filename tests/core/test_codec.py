@@ -16,8 +16,8 @@ from core.stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
 from counterfoil.core import codec
 from counterfoil.core.codec import ENTRY_LIMIT, Data, canonical, commitment, entry_of, fact_of, leaf_hash, seal, upcast
 from counterfoil.core.events import Created, Erased, Private, Revoked, Rotated
+from counterfoil.core.kinds import EVENTS
 from counterfoil.core.refusals import EntryTooLarge
-from counterfoil.core.subjects import KINDS
 
 SALT = bytes(range(32))
 WRITTEN = fact(CREATED, version=1)
@@ -114,25 +114,25 @@ def test_bytes_count_and_not_characters() -> None:
 
 def test_what_was_written_is_read_back() -> None:
     sealed = seal(WRITTEN, prev=None, salt=SALT)
-    assert fact_of(entry_of(sealed.entry), sealed.private, KINDS) == WRITTEN
-    assert fact_of(entry_of(sealed.entry.decode()), (sealed.private or b"").decode(), KINDS) == WRITTEN
+    assert fact_of(entry_of(sealed.entry), sealed.private, EVENTS) == WRITTEN
+    assert fact_of(entry_of(sealed.entry.decode()), (sealed.private or b"").decode(), EVENTS) == WRITTEN
 
 
 def test_what_was_erased_is_read_back_without_it() -> None:
     sealed = seal(WRITTEN, prev=None, salt=SALT)
-    assert fact_of(entry_of(sealed.entry), None, KINDS).event == replace(CREATED, private=None)
+    assert fact_of(entry_of(sealed.entry), None, EVENTS).event == replace(CREATED, private=None)
 
 
 def test_saying_an_empty_word_is_not_saying_nothing() -> None:
     for said in (Private(), Private(description=""), Private(metadata={})):
         sealed = seal(fact(Revoked(private=said), version=2), prev=None, salt=SALT)
-        assert fact_of(entry_of(sealed.entry), sealed.private, KINDS).event.private == said
+        assert fact_of(entry_of(sealed.entry), sealed.private, EVENTS).event.private == said
 
 
 def test_a_field_that_came_later_has_its_default_when_old_entries_are_read() -> None:
     old = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)
     del old["data"]["dialect"], old["data"]["cloned_from"]
-    read = fact_of(entry_of(canonical(old)), None, KINDS).event
+    read = fact_of(entry_of(canonical(old)), None, EVENTS).event
     assert isinstance(read, Created)
     assert (read.dialect, read.cloned_from) == ("native", None)
 
@@ -153,7 +153,7 @@ def test_an_event_of_an_earlier_version_is_read_as_the_present_one(monkeypatch: 
     ]
     monkeypatch.setattr(codec, "UPCASTS", {("token", "created"): (number_from_id, id_removed)})
     present = replace(WRITTEN, event=replace(CREATED, number=7, private=None))
-    assert [fact_of(entry_of(entry), None, KINDS) for entry in stored] == [present] * 3
+    assert [fact_of(entry_of(entry), None, EVENTS) for entry in stored] == [present] * 3
     assert {upcast(entry_of(entry)).v for entry in stored} == {2}
     assert entry_of(stored[0]).v == 0  # what is read back, and hashed, is what was written
     assert entry_of(seal(WRITTEN, prev=None, salt=SALT).entry).v == 2
@@ -192,9 +192,9 @@ def test_an_entry_that_is_nested_too_deeply_is_not_read() -> None:
 def test_an_event_whose_data_do_not_fit_is_not_read() -> None:
     entry = entry_of(seal(WRITTEN, prev=None, salt=SALT).entry)
     with pytest.raises(msgspec.ValidationError):
-        fact_of(replace(entry, data={**entry.data, "number": "seven"}), None, KINDS)
+        fact_of(replace(entry, data={**entry.data, "number": "seven"}), None, EVENTS)
     with pytest.raises(KeyError):
-        fact_of(replace(entry, type="blessed"), None, KINDS)
+        fact_of(replace(entry, type="blessed"), None, EVENTS)
 
 
 def test_an_entry_shows_who_by_an_opaque_id_alone() -> None:

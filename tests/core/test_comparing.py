@@ -7,8 +7,8 @@ import pytest
 
 from core.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, HOUR, NOON, REVOKED, SECOND, SUSPENDED, given
 from counterfoil.core.events import Event, Fact, Rotated, Subject
+from counterfoil.core.kinds import evolve
 from counterfoil.core.principal import NIL, Actor
-from counterfoil.core.subjects import evolve
 from counterfoil.core.subjects.access import Read
 from counterfoil.core.subjects.account import AccountCreated, Policy, PolicyChanged, SecretsEnded
 from counterfoil.core.subjects.bulk_revocation import (

@@ -30,8 +30,8 @@ from counterfoil.core.events import (
     Suspended,
     Updated,
 )
+from counterfoil.core.kinds import EVENTS, TYPE_OF
 from counterfoil.core.principal import NIL, Actor, Owner
-from counterfoil.core.subjects import KINDS, TYPE_OF
 from counterfoil.core.subjects.access import LogRange, Read
 from counterfoil.core.subjects.account import AccountCreated, AccountRenamed, Policy, PolicyChanged, SecretsEnded
 from counterfoil.core.subjects.bulk_revocation import (
@@ -199,14 +199,14 @@ def test_sealed_bytes_are_what_they_always_were() -> None:
 
 def test_every_event_there_is_stands_in_the_golden_file() -> None:
     written = {(entry.subject.kind, entry.type) for entry in map(entry_of, golden())}
-    assert written == {(kind, word) for kind, words in KINDS.items() for word in words}
+    assert written == {(kind, word) for kind, words in EVENTS.items() for word in words}
 
 
 @pytest.mark.parametrize("kind", LIVES)
 def test_golden_entries_are_read_back(kind: str) -> None:
     lines = [line for line in golden() if entry_of(line).subject.kind == kind]
     for line, (fact, sealed) in zip(lines, chain(kind), strict=True):
-        assert fact_of(entry_of(line), sealed.private, KINDS) == fact
+        assert fact_of(entry_of(line), sealed.private, EVENTS) == fact
 
 
 @pytest.mark.parametrize("kind", LIVES)

@@ -8,9 +8,9 @@ import pytest
 
 from core.stories import NOON
 from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.refusals import AlreadyExists, BadText, InUse, NotFound, StaleRevision, TooEarly
-from counterfoil.core.subjects import TYPE_OF
 from counterfoil.core.subjects.signing_key_events import (
     ActivateKey,
     BearersLengthened,
@@ -69,8 +69,8 @@ class Story:
         return {key.kid: key.status for key in self.ring.keys} if self.ring else {}
 
 
-FIRST = (0, asks(PublishKey, key=new("a")))
-SECOND = (10, asks(PublishKey, key=new("b")))
+FIRST = (0, asks(PublishKey, new_key=new("a")))
+SECOND = (10, asks(PublishKey, new_key=new("b")))
 LONG = (0, asks(LengthenBearers, seconds=HOUR))
 TURNED = (10 + PUBLISHED_SECONDS, asks(ActivateKey, kid="b"))
 OVER = TURNED[0] + HOUR + SKEW_SECONDS
@@ -87,7 +87,7 @@ def test_only_one_waits_and_none_comes_twice() -> None:
     story = Story(FIRST, SECOND)
     for kid, refusal in (("c", InUse), ("a", AlreadyExists)):
         with pytest.raises(refusal):
-            story.ask(20, asks(PublishKey, key=new(kid)))
+            story.ask(20, asks(PublishKey, new_key=new(kid)))
 
 
 def test_a_key_signs_no_earlier_than_everybody_can_have_it() -> None:
@@ -179,7 +179,7 @@ def test_of_two_who_saw_the_same_ring_one_is_refused() -> None:
     revisions = frozenset({2})
     story.ask(TURNED[0], asks(ActivateKey, kid="b", revisions=revisions))
     with pytest.raises(StaleRevision):
-        story.ask(TURNED[0], asks(PublishKey, key=new("c"), revisions=revisions))
+        story.ask(TURNED[0], asks(PublishKey, new_key=new("c"), revisions=revisions))
 
 
 def test_a_published_key_is_removed_by_nobody_unasked() -> None:

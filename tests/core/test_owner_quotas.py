@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from core import stories
 from core.stories import ACCOUNT, ADMIN, BORN, CREATED, ENDS, NOON, REVOKED, SUSPENDED
-from counterfoil.core import subjects
+from counterfoil.core import kinds
 from counterfoil.core.bounds import OwnerQuota
 from counterfoil.core.events import Event, Fact, Subject
+from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.owners import can_be, checked_owner, spelt
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import BadOwner, BadQuota, BadRateLimit, NotFound, OwnerQuotaExceeded, StaleRevision
 from counterfoil.core.secret import mint
-from counterfoil.core.subjects import TYPE_OF
 from counterfoil.core.subjects.account import EndSecrets
 from counterfoil.core.subjects.owner_quota import (
     LiftQuota,
@@ -60,7 +60,7 @@ LIFT = LiftQuota(account=ACCOUNT, id=ID, by=ADMIN, owner=BILLING)
 
 
 def test_a_quota_is_set_replaced_and_lifted() -> None:
-    assert subjects.decide(None, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
+    assert kinds.KIND_OF[SetQuota].decider(None, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
     state = told(SET)
     assert (state.name, state.revision, state.quota) == ("service:billing", 1, OwnerQuota(ID, "600/1m", 9, 3))
     assert decide(state, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == []

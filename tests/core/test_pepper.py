@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from core.stories import NOON
 from counterfoil.core.events import Event, Fact, Subject
+from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
 from counterfoil.core.secret import Peppers, mint
-from counterfoil.core.subjects import TYPE_OF
 from counterfoil.core.subjects.peppers import (
     PEPPER_SET,
     SETTLED_SECONDS,

@@ -27,10 +27,10 @@ from counterfoil.core.events import (
     Rotated,
     Updated,
 )
+from counterfoil.core.kinds import EVENTS
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked
 from counterfoil.core.scopes import missing
-from counterfoil.core.subjects import KINDS
 from counterfoil.core.subjects.token.commands import Exchange, TokenCommand
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.state import Token, evolve, good_until, refusal_for
@@ -92,7 +92,7 @@ class Ledger:
         """Write the fact; the state follows from what can be read back."""
         written = self.entries[happened.subject.id]
         sealed = seal(happened, prev=leaf_hash(written[-1]) if written else None, salt=bytes(32))
-        read = fact_of(entry_of(sealed.entry), sealed.private, KINDS)
+        read = fact_of(entry_of(sealed.entry), sealed.private, EVENTS)
         assert read == happened
         before = self.tokens.get(happened.subject.id)
         self.tokens[happened.subject.id] = evolve(before, read)

@@ -24,11 +24,12 @@ from core.stories import (
     holding,
     rotated,
 )
+from counterfoil.core.kinds import KIND_OF
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BeyondCaller, Refusal, SecretNoLongerAvailable
-from counterfoil.core.replays import refuse_replay
 from counterfoil.core.subjects.subject import SubjectState, born
 from counterfoil.core.subjects.token.commands import Create, Rotate
+from counterfoil.core.subjects.token.kind import TokenAround
 from counterfoil.core.subjects.token.state import ALONE, Context, Token, good_until
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, CreateUser
@@ -50,7 +51,8 @@ def rotate(by: Principal) -> Rotate:
 def refusal(command: Any, state: Token | SubjectState | None, *, context: Context = ALONE, at: Any = NOON) -> object:
     """The kind of refusal; None if the secret may be shown."""
     try:
-        refuse_replay(command, state, at, context)
+        kind = KIND_OF[type(command)]
+        kind.refuse_replay(command, state, TokenAround(at=at, context=context))
     except Refusal as refused:
         return type(refused)
     return None

@@ -5,14 +5,16 @@ from uuid import UUID
 
 import pytest
 
+from core.deciding import decide
 from core.stories import ADMIN, NOON
 from counterfoil.core.codec import entry_of, fact_of, seal
 from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.kinds import EVENTS, KIND_OF, KINDS, TYPE_OF, evolve
 from counterfoil.core.refusals import AlreadyExists, BadText, StaleRevision
-from counterfoil.core.subjects import KIND_OF, KINDS, SMALL, TYPE_OF, decide, evolve
 from counterfoil.core.subjects.account import AccountCreated, CreateAccount
 from counterfoil.core.subjects.signing_key_events import KeyCreated, NewKey, PublishKey
-from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.user import UserAround
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.subjects.user_events import UserCreated
 
@@ -41,12 +43,12 @@ ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
         {"name": "ada@example.com", "role": "administrator", "number": 3, "status": "active"},
     ),
     (
-        asks(PublishKey, key=NewKey(kid="k1", jwk=JWK, sealed_private=b"sealed"), revisions=frozenset({0})),
+        asks(PublishKey, new_key=NewKey(kid="k1", jwk=JWK, sealed_private=b"sealed"), revisions=frozenset({0})),
         KeyCreated(kid="k1", jwk=JWK),
         {"name": None, "bearer_seconds": 0},
     ),
 ]
-NOW = Around(at=NOON)
+NOW = UserAround(at=NOON)
 
 
 def fact(event: Event, kind: str) -> Fact:
@@ -57,27 +59,27 @@ def fact(event: Event, kind: str) -> Fact:
 @pytest.mark.parametrize(("command", "event", "said"), ASKED)
 def test_a_subject_is_what_its_creation_said(command: SubjectCommand, event: Event, said: Any) -> None:
     assert decide(None, command, NOW) == [event]
-    kind = KIND_OF[type(command)]
+    kind = KIND_OF[type(command)].name
     made = evolve(None, fact(event, kind))
-    assert type(made) is SMALL[kind].state
+    assert type(made) is KINDS[kind].state
     assert {field: getattr(made, field) for field in said} == said
     assert (made.account, made.id, made.version, made.revision, made.created_at, made.at) == (ID, ID, 1, 1, NOON, NOON)
 
 
 @pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
 def test_a_subject_is_created_once(command: SubjectCommand, event: Event) -> None:
-    made = evolve(None, fact(event, KIND_OF[type(command)]))
+    made = evolve(None, fact(event, KIND_OF[type(command)].name))
     with pytest.raises((AlreadyExists, StaleRevision)):
         decide(made, command, NOW)
     with pytest.raises(ValueError, match="cannot come here"):
-        evolve(made, fact(event, KIND_OF[type(command)]))
+        evolve(made, fact(event, KIND_OF[type(command)].name))
 
 
 @pytest.mark.parametrize(("command", "event"), [(command, event) for command, event, _ in ASKED])
 def test_a_subject_is_read_back_from_its_entry(command: SubjectCommand, event: Event) -> None:
-    written = fact(event, KIND_OF[type(command)])
+    written = fact(event, KIND_OF[type(command)].name)
     sealed = seal(written, prev=None, salt=bytes(32))
-    assert fact_of(entry_of(sealed.entry), sealed.private, KINDS) == written
+    assert fact_of(entry_of(sealed.entry), sealed.private, EVENTS) == written
 
 
 def test_names_and_addresses_are_text() -> None:
@@ -104,8 +106,8 @@ def test_a_command_that_nobody_knows_is_a_bug_and_no_refusal() -> None:
 
 
 def test_every_event_has_one_word_and_one_kind() -> None:
-    assert sum(len(words) for words in KINDS.values()) == len(TYPE_OF)
-    assert {event for words in KINDS.values() for event in words.values()} == every_event(Event)
+    assert sum(len(words) for words in EVENTS.values()) == len(TYPE_OF)
+    assert {event for words in EVENTS.values() for event in words.values()} == every_event(Event)
 
 
 def every_event(of: type[Event]) -> set[type[Event]]:

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from core.stories import ACCOUNT, ADMIN, BORN, NOON, SECOND
 from counterfoil.core.events import Event, Fact, Private, Subject
+from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Principal
-from counterfoil.core.subjects import TYPE_OF
-from counterfoil.core.subjects.subject import Around, SubjectCommand
-from counterfoil.core.subjects.user import User, evolve, principal_of
+from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.user import User, UserAround, evolve, principal_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
@@ -25,7 +25,7 @@ from counterfoil.core.subjects.user_events import Role, UserCreated
 ADA, BOB, EVE = UUID(int=1), UUID(int=2), UUID(int=3)
 PEOPLE = (ADA, BOB, EVE)
 EMAIL = "ada@example.org"
-NOW = Around(at=NOON, administrators=frozenset({ADA, BOB}))
+NOW = UserAround(at=NOON, administrators=frozenset({ADA, BOB}))
 ENROLMENT: dict[str, Any] = {
     "sealed_seed": b"sealed", "last_step": 7, "recovery_digests": (b"a" * 32, b"b" * 32, b"c" * 32), "pepper_id": 1,
 }  # fmt: skip

@@ -50,7 +50,7 @@ async def own(own_server: Postgres) -> AsyncIterator[Database]:
         select pg_reload_conf();
         alter table event disable trigger event_is_never_truncated;
         alter table secret disable trigger secret_is_never_truncated;
-        truncate event, token, secret, idempotency;
+        truncate event, token, secret, idempotency_key;
         alter table event enable always trigger event_is_never_truncated;
         alter table secret enable always trigger secret_is_never_truncated;
         """,

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from counterfoil.core import codec, unit_of_work
+from counterfoil.core import codec, kinds
 from counterfoil.core.events import Created, Fact, Rotated
-from counterfoil.core.subjects import KINDS
-from counterfoil.core.unit_of_work import Key, Outcome, Row
+from counterfoil.core.kinds import EVENTS
+from counterfoil.core.locked import Row
+from counterfoil.core.subjects.subject import Key
+from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres import subject_row, token_row
 
 
@@ -77,7 +79,7 @@ def _replayed(events: Sequence[asyncpg.Record]) -> tuple[dict[Key, Row], list[Fa
         for event in history:
             fact = _fact(event, row.leaf)
             facts.append(fact)
-            row = Row(unit_of_work.evolve(row.state, fact), codec.leaf_hash(event["entry"].encode()))
+            row = Row(kinds.evolve(row.state, fact), codec.leaf_hash(event["entry"].encode()))
         rows[key] = row
     return rows, facts
 
@@ -85,7 +87,7 @@ def _replayed(events: Sequence[asyncpg.Record]) -> tuple[dict[Key, Row], list[Fa
 def _fact(event: asyncpg.Record, leaf: bytes | None) -> Fact:
     """Read one event, whose columns, entry, chain and commitment all have to say the same."""
     entry = codec.entry_of(event["entry"])
-    fact = codec.fact_of(entry, event["private"], KINDS)
+    fact = codec.fact_of(entry, event["private"], EVENTS)
     assert (fact.account, fact.subject.id, fact.version, fact.type, fact.at) == tuple(event[name] for name in (
         "account_id", "subject_id", "version", "type", "at"))  # fmt: skip
     sealed = codec.seal(fact, prev=leaf, salt=event["salt"] or b"")

@@ -13,13 +13,13 @@ from typing import Any
 
 import structlog
 
-from counterfoil.core.unit_of_work import Command
+from counterfoil.core.unit_of_work import Request
 from counterfoil.door import Door
 from counterfoil.idempotency import IdempotencyClaim
 from counterfoil.postgres import batch, idempotency_keys
 from door.asking import answer
 
-Asks = Sequence[tuple[Command, IdempotencyClaim | None]]
+Asks = Sequence[tuple[Request, IdempotencyClaim | None]]
 Start = Callable[..., Awaitable["Elsewhere"]]
 
 _LENGTH_BYTES = 4

@@ -12,7 +12,7 @@ from counterfoil.core.events import Exchanged
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked, TokenSuspended, UnknownSecret
 from counterfoil.core.subjects.token.commands import Create, Exchange, Revoke, Suspend
-from counterfoil.core.unit_of_work import Command
+from counterfoil.core.unit_of_work import Request
 from counterfoil.door import Door
 from door.asking import ADMIN, create, exchange, revoke, rotate
 
@@ -33,7 +33,7 @@ def suspend(made: Create) -> Suspend:
     return Suspend(account=made.account, token_id=made.token_id, by=ADMIN)
 
 
-ENDS: dict[str, Callable[[Create], Command]] = {"revoke": revoke, "rotate": rotate, "suspend": suspend}
+ENDS: dict[str, Callable[[Create], Request]] = {"revoke": revoke, "rotate": rotate, "suspend": suspend}
 
 
 async def test_who_acts_is_the_one_who_asked(door: Door) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from counterfoil import door as doors
 from counterfoil.core.refusals import EntryTooLarge, NotFound, Overloaded, TokenExpired, TokenRevoked
-from counterfoil.core.unit_of_work import Command, Outcome
+from counterfoil.core.unit_of_work import Outcome, Request
 from counterfoil.door import Door
 from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
@@ -52,7 +52,7 @@ async def test_a_refusal_harms_no_neighbour_and_leaves_no_trace(door: Door, data
 async def test_commands_for_one_token_are_decided_in_turn(door: Door, database: Database) -> None:
     made = create()
     outcomes = [await door.execute(made)]
-    asked: list[Command] = [exchange(made), rotate(made), update(made), revoke(made), exchange(made), rotate(made)]
+    asked: list[Request] = [exchange(made), rotate(made), update(made), revoke(made), exchange(made), rotate(made)]
     answers = await asyncio.gather(*(door.execute(command) for command in asked), return_exceptions=True)
     assert [type(answer).__name__ for answer in answers[-2:]] == ["TokenRevoked", "AlreadyRevoked"]
     outcomes += [answer for answer in answers if isinstance(answer, Outcome)]

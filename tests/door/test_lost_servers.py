@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from counterfoil.core.refusals import OutcomeUnknown, Overloaded
-from counterfoil.core.unit_of_work import Command, Outcome
+from counterfoil.core.unit_of_work import Outcome, Request
 from counterfoil.door import Door, queue
 from counterfoil.idempotency import IdempotencyClaim
 from counterfoil_dev.postgres import Database, Postgres
@@ -87,7 +87,7 @@ async def test_a_process_killed_between_two_statements_leaves_nothing_half_done(
     made = create()
     outcomes = [await door.execute(made)]
     doomed = await elsewhere(database.app_url, still_after=step)
-    asks: list[tuple[Command, IdempotencyClaim | None]] = [(create(), claim_of("doomed")), (exchange(made), None)]
+    asks: list[tuple[Request, IdempotencyClaim | None]] = [(create(), claim_of("doomed")), (exchange(made), None)]
     doomed.send(asks)
     assert await doomed.hear() == "reached"
     await doomed.kill()

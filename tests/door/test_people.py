@@ -25,7 +25,7 @@ from counterfoil.core.subjects.user_commands import (
     UpdateUser,
     UseRecoveryCode,
 )
-from counterfoil.core.unit_of_work import AllOrNothing, Command, Outcome
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome, Request
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
@@ -51,7 +51,7 @@ def asking(made: CreateUser) -> Principal:
     return Principal(actor=Actor("user", made.id), account=made.account, scopes=("all",), owner=owner_of(made.id))
 
 
-def ended(end: tuple[type[SubjectCommand], dict[str, Any]], *, by: CreateUser, whom: CreateUser) -> Command:
+def ended(end: tuple[type[SubjectCommand], dict[str, Any]], *, by: CreateUser, whom: CreateUser) -> Request:
     command, said = end
     return command(account=whom.account, id=whom.id, by=asking(by), **said)
 
@@ -121,7 +121,7 @@ async def test_of_many_who_take_one_address_in_two_processes_one_gets_it(
     door: Door, database: Database, elsewhere: Start
 ) -> None:
     (boss,) = await account_with(door, 1)
-    taking: list[Command] = [
+    taking: list[Request] = [
         user(boss.account, by=asking(boss), email=email) for email in ("race@example.org", "RACE@example.org") * 4
     ]
     there = await elsewhere(database.app_url)
@@ -137,7 +137,7 @@ async def test_of_many_who_change_to_one_address_in_two_processes_one_gets_it(
 ) -> None:
     boss, *others = await account_with(door, 7)
     (stranger,) = await account_with(door, 1)
-    taking: list[Command] = [
+    taking: list[Request] = [
         UpdateUser(
             account=each.account, id=each.id, by=asking(boss), email=f"{'race' if n % 2 else 'RACE'}@example.org"
         )
@@ -161,7 +161,7 @@ async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
     digests = tuple(bytes([n]) * 32 for n in range(10))
     await door.execute(EnrolTotp(**about, sealed_seed=b"s", last_step=1, recovery_digests=digests, pepper_id=1))
     there = await elsewhere(database.app_url)
-    spend: Command = UseRecoveryCode(**about, index=4, digest=digests[4])
+    spend: Request = UseRecoveryCode(**about, index=4, digest=digests[4])
     here = asyncio.gather(*(door.execute(spend) for _ in range(4)), return_exceptions=True)
     away = await there.ask([(spend, None)] * 4)
     answers = [*await here, *away]
@@ -179,7 +179,7 @@ async def test_a_recovery_code_never_spends_the_one_that_took_its_place(door: Do
     spend_old, spend_new = (UseRecoveryCode(**about, index=4, digest=each[4]) for each in (old, new))
     await door.execute(enrol[0])
     # Together with the enrolment that replaces it, and with a neighbour who suffers nothing from it.
-    together: list[Command] = [enrol[1], spend_old, user(boss.account)]
+    together: list[Request] = [enrol[1], spend_old, user(boss.account)]
     answers = await asyncio.gather(*(door.execute(each) for each in together), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Outcome, NotFound, Outcome]
     left = "select array_agg(digest order by place) from recovery_code where user_id = $1"
@@ -212,7 +212,7 @@ async def test_who_is_removed_at_the_same_moment_owns_nothing_that_comes_after(
 ) -> None:
     there = await elsewhere(database.app_url)
     boss, *others = await account_with(door, 21)
-    removing: list[Command] = [ended((RemoveUser, {"reason": "x"}), by=boss, whom=each) for each in others]
+    removing: list[Request] = [ended((RemoveUser, {"reason": "x"}), by=boss, whom=each) for each in others]
     issuing = [create(account=boss.account, by=asking(boss), owner=owner_of(each.id)) for each in others]
     there.send([(each, None) for each in removing[::2]])
     both = [*removing[1::2], *issuing]  # the others are removed by batches that issue at the same time

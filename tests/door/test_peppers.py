@@ -11,7 +11,7 @@ from counterfoil.core.secret import Peppers, mint
 from counterfoil.core.subjects import peppers
 from counterfoil.core.subjects.peppers import PEPPER_SET, ActivatePepper, IntroducePeppers, RetirePepper
 from counterfoil.core.subjects.token.commands import Create
-from counterfoil.core.unit_of_work import AllOrNothing, Command, Outcome
+from counterfoil.core.unit_of_work import AllOrNothing, Outcome, Request
 from counterfoil.door import Door
 from counterfoil_dev.postgres import Database
 from door.asking import create, rotate
@@ -39,7 +39,7 @@ async def test_nothing_is_minted_under_a_retired_pepper_and_neighbours_go_on(doo
     outcomes.append(await door.execute(made))  # not every process has heard of the other one yet
     outcomes.append(await door.execute(RetirePepper(**ABOUT, number=1, left=1, force=True)))
     sleeper = rotate(made, secret=late.secret)
-    asked: list[Command] = [
+    asked: list[Request] = [
         late,
         sleeper,
         AllOrNothing((under(2), under(1))),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from counterfoil.core.unit_of_work import Command, Outcome
+from counterfoil.core.unit_of_work import Outcome, Request
 from counterfoil.door import Door
 from counterfoil.door.batch import Batch
 from counterfoil.postgres.connection import Connection
@@ -46,7 +46,7 @@ async def test_a_command_that_breaks_the_fold_itself_fails_alone(door: Door, dat
     first = create()
     outcomes = [await door.execute(first)]
     forged = exchange(first)
-    asked: list[Command] = [
+    asked: list[Request] = [
         *(create() for _ in range(20)),
         type(forged)(digests=forged.digests, jti=forged.jti, lifetime_seconds=10**12),  # beyond what a datetime holds
         create(number=2**70),  # beyond what a bigint holds

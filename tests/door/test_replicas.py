@@ -31,7 +31,7 @@ async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(
         own_server.run("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'")
         with pytest.raises(OutcomeUnknown):
             await unsure
-        monkeypatch.setattr(doors, "SETTLING_SECONDS", 3.0)
+        monkeypatch.setattr(doors, "IN_DOUBT_SECONDS", 3.0)
         repeated = asyncio.create_task(door.execute(create(), claim_of("key"), lambda _: b"reply"))
         await _until(own_server, waiting_for_ghost)
         assert not repeated.done(), "what a replay tells has to be as durable as what it repeats"
@@ -46,7 +46,7 @@ async def test_a_commit_that_no_replica_confirmed_is_an_unknown_outcome(
 async def test_a_lost_commit_that_no_replica_confirmed_is_an_unknown_outcome(
     own: Database, own_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "SETTLING_SECONDS", 3.0)
+    monkeypatch.setattr(doors, "IN_DOUBT_SECONDS", 3.0)
     async with Door(own.app_url) as door:
         outcomes = [await door.execute(create())]
         await _wait_for_a_ghost(own_server)

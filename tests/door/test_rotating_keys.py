@@ -36,11 +36,11 @@ async def race(doors: list[Door], commands: list[SubjectCommand]) -> list[Outcom
 async def test_of_many_who_rotate_at_once_exactly_one_wins(database: Database) -> None:
     doors = [await Door(database.app_url).__aenter__() for _ in range(RACERS)]
     async with await open_pool(database.app_url, size=1) as pool:
-        first = [asks(PublishKey, key=SEALING.new_key(), revisions=frozenset({0})) for _ in doors]
+        first = [asks(PublishKey, new_key=SEALING.new_key(), revisions=frozenset({0})) for _ in doors]
         assert len(await race(doors, first)) == 1
         for _ in range(10):
             keys: list[NewKey] = [SEALING.new_key() for _ in doors]
-            assert len(await race(doors, [asks(PublishKey, key=key) for key in keys])) == 1
+            assert len(await race(doors, [asks(PublishKey, new_key=key) for key in keys])) == 1
             stored = await stored_ring(pool)
             assert stored is not None
             waiting, active = stored.ring.first("published"), stored.ring.first("active")

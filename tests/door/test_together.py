@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from counterfoil.core.principal import SYSTEM
 from counterfoil.core.refusals import AlreadyExists, EmailTaken
 from counterfoil.core.subjects.account import CreateAccount
-from counterfoil.core.unit_of_work import AllOrNothing, Command
+from counterfoil.core.unit_of_work import AllOrNothing, Request
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection
 from counterfoil_dev.postgres import Database
@@ -52,7 +52,7 @@ async def test_all_of_them_happen_in_order_and_the_first_is_the_answer(door: Doo
 async def test_one_refusal_leaves_nothing_of_any_and_harms_no_neighbour(door: Door, owner: Connection) -> None:
     account = uuids.uuid7()
     await door.execute(opening("ada@example.org", account))
-    asked: list[Command] = [
+    asked: list[Request] = [
         joining("Ada@example.org", account),
         joining("ben@example.org", account),
         joining("BEN@example.org", account),

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Refusal
 from counterfoil.core.subjects.token import commands
-from counterfoil.core.unit_of_work import Command, Outcome
+from counterfoil.core.unit_of_work import Outcome, Request
 from counterfoil_dev.postgres import Database, Postgres
 from door.asking import ACCOUNT, ADMIN, claim_of, create, minted
 from door.judge import judged
@@ -40,7 +40,7 @@ revisions = st.sampled_from((None, None, None, frozenset({1}), frozenset({2, 3})
 
 
 @st.composite
-def asked(draw: st.DrawFn, secrets: dict[bytes, None]) -> Command:
+def asked(draw: st.DrawFn, secrets: dict[bytes, None]) -> Request:
     """Any command about one of a handful of tokens; the digests of secrets that were handed out are `secrets`."""
     word = draw(st.sampled_from(WORDS))
     about: dict[str, Any] = {"account": ACCOUNT, "token_id": draw(tokens), "by": draw(callers)}
@@ -97,7 +97,7 @@ class Ledger(RuleBasedStateMachine):
             """
             alter table event disable trigger event_is_never_truncated;
             alter table secret disable trigger secret_is_never_truncated;
-            truncate event, token, secret, idempotency;
+            truncate event, token, secret, idempotency_key;
             alter table event enable always trigger event_is_never_truncated;
             alter table secret enable always trigger secret_is_never_truncated;
             """,
@@ -151,7 +151,7 @@ class Ledger(RuleBasedStateMachine):
             f" where usename = 'counterfoil_app' and datname = '{self.database.name}' and random() < 0.7"
         )
 
-    def _note(self, command: Command, key: int | None, answer: object) -> None:
+    def _note(self, command: Request, key: int | None, answer: object) -> None:
         note(f"{command} under {key}: {answer}")
         assert isinstance(answer, Outcome | Refusal)
         if isinstance(answer, Refusal):
@@ -169,7 +169,7 @@ class Ledger(RuleBasedStateMachine):
         assert all(len(replies) == 1 for replies in self.replies.values())
 
 
-def _body(command: Command) -> bytes:
+def _body(command: Request) -> bytes:
     """Requests with one key mostly have one body, so that they meet."""
     return type(command).__name__.encode()
 

@@ -19,10 +19,10 @@ async def test_a_lane_waits_alone_only_when_its_batch_is_over() -> None:
         waiting.join(job)
     batch = waiting.pick()
     assert batch
-    waiting.stand_aside(jobs[0])  # as the first half of a batch may while the second is still under way
+    waiting.set_aside(jobs[0])  # as the first half of a batch may while the second is still under way
     assert waiting.pick_alone() is None
     waiting.done(batch)
     alone = waiting.pick_alone()
     assert alone
-    assert alone.jobs == jobs[:1]
+    assert alone.queued == jobs[:1]
     assert not waiting.over, "it may come back from there, and somebody has to be left to take it"

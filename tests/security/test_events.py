@@ -7,14 +7,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from core.deciding import decide as decide_any
 from core.stories import ACCOUNT, ADMIN, CREATED, NOON, SECRET, TOKEN, given
-from counterfoil.core import subjects
 from counterfoil.core.codec import seal
 from counterfoil.core.events import Fact, Private, Subject
+from counterfoil.core.kinds import EVENTS, TYPE_OF
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import Refusal
 from counterfoil.core.secret import Peppers, mint, stands_in
-from counterfoil.core.subjects import KINDS, TYPE_OF
 from counterfoil.core.subjects.signing_key_events import NewKey, PublishKey
 from counterfoil.core.subjects.subject import Around
 from counterfoil.core.subjects.token import commands
@@ -120,7 +120,7 @@ ALLOWED = {
 
 
 def test_events_have_only_fields_that_were_thought_of() -> None:
-    kinds = [event for types in KINDS.values() for event in types.values()]
+    kinds = [event for types in EVENTS.values() for event in types.values()]
     assert {name for event in kinds for name in event.__struct_fields__} <= ALLOWED
     assert set(Private.__struct_fields__) <= {"name", "description", "metadata", "reason", "filter"}
     assert [event for event in kinds if bytes in get_type_hints(event).values()] == []
@@ -129,6 +129,6 @@ def test_events_have_only_fields_that_were_thought_of() -> None:
 def test_a_signing_key_is_published_by_its_public_numbers_alone() -> None:
     jwk = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k", "alg": "ES256", "use": "sig"}
     key = NewKey(kid="k", jwk=jwk, sealed_private=PLAIN.encode())
-    command = PublishKey(account=ACCOUNT, id=TOKEN, by=ADMIN, key=key)
-    (event,) = subjects.decide(None, command, Around(at=NOON))
+    command = PublishKey(account=ACCOUNT, id=TOKEN, by=ADMIN, new_key=key)
+    (event,) = decide_any(None, command, Around(at=NOON))
     assert not stands_in(msgspec.json.encode(event).decode())

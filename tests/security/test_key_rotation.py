@@ -132,7 +132,7 @@ async def test_nothing_fails_to_verify_while_keys_rotate(database: Database, tmp
             await until(lambda: ground.verified > 50)
             (old,) = ground.kids
             new = SEALING.new_key()
-            await ground.ask(PublishKey, key=new)
+            await ground.ask(PublishKey, new_key=new)
             await asyncio.sleep(CACHED_SECONDS + 1.5)  # whoever cached the key set has the new one by now
             assert ground.kids == {old}, "what is published only does not sign"
             await ground.pass_seconds(PUBLISHED_SECONDS)
@@ -186,7 +186,7 @@ async def renewed(ground: Ground, process: ClientSession, kid: str) -> None:
 
 async def test_a_rotation_that_was_begun_goes_on_by_itself(database: Database, tmp_path: Path) -> None:
     async with grounds(database, tmp_path, count=1) as ground:
-        await ground.ask(PublishKey, key=SEALING.new_key())
+        await ground.ask(PublishKey, new_key=SEALING.new_key())
         await ground.pass_seconds(PUBLISHED_SECONDS)
     async with several(database, 3), Door(database.app_url) as door:
         owner = await asyncpg.connect(database.owner_url)
@@ -210,7 +210,7 @@ async def test_every_step_of_a_key_is_an_event_and_none_holds_a_private_part(
 ) -> None:
     async with grounds(database, tmp_path, count=1) as ground:
         waiting, successor = SEALING.new_key(), SEALING.new_key()
-        ring = await ground.ask(PublishKey, key=waiting)
+        ring = await ground.ask(PublishKey, new_key=waiting)
         await ground.ask(RemoveKey, kid=waiting.kid, reason="not needed")
         await ground.ask(RemoveKey, kid=ring.keys[0].kid, reason="copied", successor=successor)
         owner = await asyncpg.connect(database.owner_url)

@@ -61,7 +61,7 @@ def observe_issuer_fetch(outcome: str) -> None:
 
 def observe_batch(batch: Batch, waited: float, took: float) -> None:
     """Count a committed batch."""
-    BATCH_JOBS.observe(len(batch.jobs))
+    BATCH_JOBS.observe(len(batch.queued))
     BATCH_WAIT.observe(waited)
     BATCH_SECONDS.observe(took)
 

@@ -54,7 +54,7 @@ def rotate(*, as_json: AsJson = False) -> None:
     """Publish another key. The API lets it sign once services can have fetched it, and later removes the old one."""
 
     def asked(ring: Ring | None, sealing: Sealing) -> SubjectCommand:
-        return PublishKey(account=NIL, id=RING, by=SYSTEM, key=sealing.new_key(), revisions=_as_found(ring))
+        return PublishKey(account=NIL, id=RING, by=SYSTEM, new_key=sealing.new_key(), revisions=_as_found(ring))
 
     _show(_asked(asked), as_json=as_json)
 

@@ -17,10 +17,9 @@ import msgspec
 from counterfoil.core import codec
 from counterfoil.core.codec import Entry
 from counterfoil.core.events import Erased, Fact
-from counterfoil.core.subjects import KINDS
+from counterfoil.core.kinds import EVENTS, evolve
 from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.core.subjects.token.state import Token
-from counterfoil.core.unit_of_work import evolve
 
 ERASABLE: Final = frozenset({"name", "description", "metadata", "reason", "filter"})
 """Fields of a state that come from private parts."""
@@ -46,7 +45,7 @@ class StateRow(NamedTuple):
 
     account: UUID
     subject: UUID
-    state: Token | SubjectState | None
+    state: SubjectState | None
     leaf: bytes
 
 
@@ -73,7 +72,7 @@ class Chain:
         self.account = account
         self.subject = subject
         self.kind = ""
-        self.state: Token | SubjectState | None = None
+        self.state: SubjectState | None = None
         self.version = 0
         self.events = 0
         self.at: datetime | None = None
@@ -134,7 +133,7 @@ class Chain:
         if self.broken:
             return
         try:
-            fact = codec.fact_of(entry, stored.private, KINDS)
+            fact = codec.fact_of(entry, stored.private, EVENTS)
         except (msgspec.DecodeError, KeyError):
             self.broken = True
             yield self._finding("event-unknown", version=stored.version, stored=entry.type)
@@ -182,7 +181,7 @@ class Chain:
         elif row.state != self.state:
             yield from self._fields(row.state)
 
-    def _fields(self, stored: Token | SubjectState) -> Iterator[Finding]:
+    def _fields(self, stored: SubjectState) -> Iterator[Finding]:
         for name in stored.__struct_fields__:
             was, should = getattr(stored, name), getattr(self.state, name)
             if was != should and not (self.hidden and name in ERASABLE):

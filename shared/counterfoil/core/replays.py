@@ -10,25 +10,13 @@ from datetime import datetime
 
 from counterfoil.core.principal import Actor, Principal, refuse_beyond, refuse_beyond_lifetime, refuse_passing
 from counterfoil.core.refusals import SecretNoLongerAvailable, TokenSuspended
-from counterfoil.core.subjects.subject import SubjectCommand, SubjectState
-from counterfoil.core.subjects.token.commands import TokenCommand
+from counterfoil.core.subjects.subject import Command
 from counterfoil.core.subjects.token.state import Context, Token, good_until, refusal_for, refuse_beyond_token
 from counterfoil.core.subjects.user import User, owner_of
 
 
-def refuse_replay(
-    command: TokenCommand | SubjectCommand, state: Token | SubjectState | None, at: datetime, context: Context
-) -> None:
-    """Raise a Refusal if whoever repeats this command could not be shown the secret of its subject now."""
-    if isinstance(state, Token):
-        _refuse_token(command, state, at, context)
-    elif isinstance(state, User):
-        _refuse_user(command.by, state)
-    else:
-        raise SecretNoLongerAvailable
-
-
-def _refuse_token(command: TokenCommand | SubjectCommand, token: Token, at: datetime, context: Context) -> None:
+def refuse_token_replay(command: Command, token: Token, at: datetime, context: Context) -> None:
+    """Raise a Refusal if the caller who repeats this command could not be shown the token's secret now."""
     denied = refusal_for(token, token.generation, at, context)
     # A suspended token may be given a new secret, and stays suspended; and a token may be created together with that.
     if denied and not isinstance(denied, TokenSuspended):
@@ -47,7 +35,8 @@ def _is_former_secret(by: Principal, token: Token) -> bool:
     )
 
 
-def _refuse_user(by: Principal, user: User) -> None:
+def refuse_user_replay(by: Principal, user: User) -> None:
+    """Raise a Refusal if the caller who repeats a command could not be shown the user's new password now."""
     if user.status == "removed":
         raise SecretNoLongerAvailable(subject=str(user.id))
     if by.actor.id != user.id:

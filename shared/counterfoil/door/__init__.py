@@ -1,26 +1,28 @@
 """The one door: `await door.execute(command)` is the only way anything changes.
 
-Commands that arrive while a commit is under way ride together in the next one. Nobody waits for a timer, a lone command
-commits at once, and what was acknowledged is on disk. A refusal never harms its neighbours, a command that breaks a
-batch is found by halving it, and a commit whose answer was lost is settled by asking the database what became of it.
+Commands that arrive while a commit is under way share the next one. No command waits for a timer, a lone command
+commits at once, and an acknowledged change is on disk. A refusal never harms its neighbours, a command that breaks a
+batch is found by halving it, and a commit whose answer was lost is resolved by asking the database what became of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 import asyncpg
 import structlog
 
 from counterfoil.core.refusals import Busy, OutcomeUnknown, Overloaded, Refusal
-from counterfoil.core.unit_of_work import RETRY, Command, Outcome
-from counterfoil.door.batch import Batch, QueuedCommand, Reply, lane_of
+from counterfoil.core.subjects.subject import Command
+from counterfoil.core.unit_of_work import RETRY, Outcome, Request
+from counterfoil.door.batch import Batch, QueuedCommand, Reply
 from counterfoil.door.connection import DoorConnection
 from counterfoil.door.queue import Queue, refuse
 from counterfoil.idempotency import IdempotencyClaim
 from counterfoil.postgres import batch as sql
+from counterfoil.postgres.connection import LOST
 from counterfoil.postgres.schema_changes import OUTDATED
 
 log = structlog.get_logger()
@@ -28,10 +30,10 @@ log = structlog.get_logger()
 COMMITTERS: Final = 2
 """One batch fills while the other commits. One alone or three in turn are a tenth slower at 64 connections."""
 QUEUE_LIMIT: Final = 10_000
-SETTLING_SECONDS: Final = 30.0
+IN_DOUBT_SECONDS: Final = 30.0
 """How long a commit may stay in doubt before its callers are told so."""
 ROUNDS: Final = 3
-"""How often a command whose row is held rides on, before it waits for the row alone."""
+"""How often a command whose row is locked tries the next batch, before it waits for the row alone."""
 _PASSING: Final = (
     asyncpg.UniqueViolationError,  # another process made the same thing first: decide again on what it made
     asyncpg.SerializationError,
@@ -46,22 +48,22 @@ def _unobserved(_batch: Batch, _waited: float, _took: float) -> None:
 
 
 class Door:
-    """Where the commands of one process meet the database: `async with Door(url) as door`.
+    """The way of one process's commands into the database: `async with Door(url) as door`.
 
-    `observe` is told of every committed batch: how long its first job waited and how long it took, in seconds.
+    `observe` is called for every committed batch: how long its first command waited and how long it took, in seconds.
     """
 
     def __init__(self, url: str, *, observe: Callable[[Batch, float, float], None] = _unobserved) -> None:
         self._url = url
         self._observe = observe
         self._queue = Queue()
-        self._lines: list[asyncio.Task[None]] = []
+        self._committers: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._closing = False
 
     async def __aenter__(self) -> Self:
         picks = [self._queue.pick] * COMMITTERS + [self._queue.pick_alone]
-        self._lines = [asyncio.create_task(self._serve(pick)) for pick in picks]
+        self._committers = [asyncio.create_task(self._serve(pick)) for pick in picks]
         self._watcher = asyncio.create_task(self._queue.watch())
         return self
 
@@ -69,7 +71,7 @@ class Door:
         """Commit what is waiting, then close."""
         self._closing = True
         self._queue.wake()
-        await asyncio.gather(*self._lines)
+        await asyncio.gather(*self._committers)
         if self._watcher is not None:
             self._watcher.cancel()
 
@@ -79,24 +81,45 @@ class Door:
         return len(self._queue)
 
     async def execute(
-        self, command: Command, claim: IdempotencyClaim | None = None, reply: Reply | None = None
+        self, command: Request, claim: IdempotencyClaim | None = None, reply: Reply | None = None
     ) -> Outcome:
         """Carry out a command; returns only after its commit was acknowledged, and raises its Refusal.
 
-        With a claim to an Idempotency-Key, `reply` makes the answer to keep; who repeats the key gets that answer.
+        With a claim to an Idempotency-Key, `reply` makes the answer to keep; a repeat of the key gets that answer.
         Cancelling the caller does not cancel the command.
         """
         if self._closing or len(self._queue) >= QUEUE_LIMIT:
             raise Overloaded
         loop = asyncio.get_running_loop()
-        job = QueuedCommand(command, claim, reply, loop.create_future(), loop.time(), lane_of(command))
-        self._queue.join(job)
+        queued = QueuedCommand(command, claim, reply, loop.create_future(), loop.time(), command.lane)
+        self._queue.join(queued)
         try:
-            return await job.future
+            return await queued.future
         except asyncio.CancelledError:
-            if not job.future.cancelled():
-                job.future.exception()  # looked at: nobody else will
+            if not queued.future.cancelled():
+                queued.future.exception()  # looked at: nobody else will
             raise
+
+    async def rehearse(self, commands: Sequence[Command]) -> list[Outcome | Refusal]:
+        """Return what would come of these commands now, one after the other; nothing is changed.
+
+        They are decided as in a batch of their own, on locked rows, which are then released.
+        """
+        async with DoorConnection(self._url) as line:
+            for _ in range(ROUNDS):
+                if await line.ready():
+                    batch = Batch([self._rehearsed(command) for command in commands], patience="")
+                    try:
+                        answers = await batch.rehearse(line.connection)
+                    except (*LOST, *_PASSING, asyncpg.LockNotAvailableError) as error:
+                        await line.survives(error)
+                        continue
+                    return [answer for answer in answers if answer != RETRY]
+        raise Busy
+
+    def _rehearsed(self, command: Command) -> QueuedCommand:
+        loop = asyncio.get_running_loop()
+        return QueuedCommand(command, None, None, loop.create_future(), loop.time(), command.lane)
 
     async def _serve(self, pick: Callable[[], Batch | None]) -> None:
         async with DoorConnection(self._url) as line:
@@ -107,18 +130,18 @@ class Door:
                     await line.rest()
                 else:
                     await self._queue.news()
-        self._queue.wake()  # the other lines may be waiting to be told that all is done
+        self._queue.wake()  # the other committers may be waiting for the end of the queue
 
     async def _carry(self, line: DoorConnection, batch: Batch) -> None:
         try:
             if await line.ready():
                 await self._commit(line, batch)
             else:
-                self._queue.ride_again(batch.jobs)
+                self._queue.requeue(batch.queued)
         except Exception as error:
-            # A bug of ours. The line must outlive it, and nobody may be left waiting for an answer.
-            log.exception("line_failed")
-            refuse(batch.jobs, error)
+            # A bug of ours. The committer must outlive it, and no caller may be left without an answer.
+            log.exception("committer_failed")
+            refuse(batch.queued, error)
         finally:
             self._queue.done(batch)
 
@@ -127,46 +150,46 @@ class Door:
         began = loop.time()
         try:
             await batch.run(line.connection, self._queue if batch.patience else ())
-        except Exception as error:  # noqa: BLE001 - whatever broke the batch, its jobs must each get an answer
+        except Exception as error:  # noqa: BLE001 - whatever broke the batch, each of its commands must get an answer
             if await line.survives(error):
                 await self._halve(line, batch, error)
             elif batch.phase == "open":
-                log.warning("batch_lost", jobs=len(batch.jobs), error=type(error).__name__)
-                self._queue.ride_again(batch.jobs)
+                log.warning("batch_lost", commands=len(batch.queued), error=type(error).__name__)
+                self._queue.requeue(batch.queued)
             else:
-                await self._settle(batch)
+                await self._resolve_commit(batch)
         else:
             self._answer(batch, certain=line.replicated)
-            self._observe(batch, began - batch.jobs[0].since, loop.time() - began)
+            self._observe(batch, began - batch.queued[0].since, loop.time() - began)
 
     async def _halve(self, line: DoorConnection, batch: Batch, error: Exception) -> None:
-        jobs = batch.jobs
+        queued = batch.queued
         if isinstance(error, asyncpg.LockNotAvailableError):
             self._let_each_wait(batch)
-        elif len(jobs) > 1:
-            middle = len(jobs) // 2
-            for half in (jobs[:middle], jobs[middle:]):
+        elif len(queued) > 1:
+            middle = len(queued) // 2
+            for half in (queued[:middle], queued[middle:]):
                 if await line.ready():
                     await self._commit(line, Batch(half, batch.patience))
                 else:
-                    self._queue.ride_again(half)
-        elif isinstance(error, _PASSING) and jobs[0].rounds < ROUNDS:
-            jobs[0].rounds += 1
-            self._queue.ride_again(jobs)
+                    self._queue.requeue(half)
+        elif isinstance(error, _PASSING) and queued[0].rounds < ROUNDS:
+            queued[0].rounds += 1
+            self._queue.requeue(queued)
         elif isinstance(error, Refusal):  # of a row that is only looked at as it is written
-            refuse(jobs, error)
+            refuse(queued, error)
         else:
-            log.error("command_failed", command=type(jobs[0].command).__name__, error=type(error).__name__)
-            refuse(jobs, error)
+            log.error("command_failed", command=type(queued[0].command).__name__, error=type(error).__name__)
+            refuse(queued, error)
 
-    async def _settle(self, batch: Batch) -> None:
+    async def _resolve_commit(self, batch: Batch) -> None:
         """Learn what became of a COMMIT that was not answered, and act on it."""
-        written = batch.fold.writes.facts if batch.fold else []
+        written = batch.work.changes.facts if batch.work else []
         if not written:
-            self._queue.ride_again(batch.jobs)
+            self._queue.requeue(batch.queued)
             return
         loop = asyncio.get_running_loop()
-        until = loop.time() + SETTLING_SECONDS
+        until = loop.time() + IN_DOUBT_SECONDS
         async with DoorConnection(self._url) as line:
             while loop.time() < until:
                 if not await line.ready():
@@ -176,37 +199,37 @@ class Door:
                 except Exception as error:  # noqa: BLE001 - the question is asked again until the time is up
                     await line.survives(error)
                     continue
-                log.warning("commit_in_doubt", xid=batch.xid, jobs=len(batch.jobs), fate=fate)
+                log.warning("commit_in_doubt", xid=batch.xid, commands=len(batch.queued), fate=fate)
                 if fate == "committed":
                     self._answer(batch, certain=line.replicated)
                     return
                 if fate == "aborted":
-                    self._queue.ride_again(batch.jobs)
+                    self._queue.requeue(batch.queued)
                     return
                 await asyncio.sleep(0.05)
-        refuse(batch.jobs, OutcomeUnknown())
+        refuse(batch.queued, OutcomeUnknown())
 
     def _answer(self, batch: Batch, *, certain: bool) -> None:
-        for job, answer in batch.answers.items():
+        for queued, answer in batch.answers.items():
             if answer == RETRY:
-                job.rounds += 1
-                if job.rounds < ROUNDS or batch.patience == "":
-                    self._queue.ride_again([job])
+                queued.rounds += 1
+                if queued.rounds < ROUNDS or batch.patience == "":
+                    self._queue.requeue([queued])
                 else:
-                    self._queue.stand_aside(job)
+                    self._queue.set_aside(queued)
             elif isinstance(answer, Refusal):
-                refuse([job], answer)
-            elif not certain:  # nothing to do is no answer either: what was done may be what the replicas lack
-                refuse([job], OutcomeUnknown())
-            elif not job.future.done():
-                job.future.set_result(answer)
+                refuse([queued], answer)
+            elif not certain:  # nothing to do is no answer either: the replicas may lack what had been done before
+                refuse([queued], OutcomeUnknown())
+            elif not queued.future.done():
+                queued.future.set_result(answer)
 
     def _let_each_wait(self, batch: Batch) -> None:
-        """Find out who waited for a lock: a batch that skips rows waits for keys that others are about to commit."""
+        """Set aside what waited for a lock: a batch that skips rows waits for keys that others are about to commit."""
         if batch.patience == "":
-            refuse(batch.jobs, Busy())
+            refuse(batch.queued, Busy())
             return
-        aside = [job for job in batch.jobs if batch.may_wait_for_a_key(job)]
-        for job in aside:
-            self._queue.stand_aside(job)
-        self._queue.ride_again([job for job in batch.jobs if job not in aside])
+        aside = [queued for queued in batch.queued if batch.may_wait_for_a_key(queued)]
+        for queued in aside:
+            self._queue.set_aside(queued)
+        self._queue.requeue([queued for queued in batch.queued if queued not in aside])

@@ -1,4 +1,4 @@
-"""Who waits at the door, and which of them may go next."""
+"""The commands that wait at the door, and which of them are in the next batch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from counterfoil.core.refusals import Busy, Overloaded, Unavailable
-from counterfoil.door.batch import Batch, QueuedCommand
+from counterfoil.door.batch import Batch, QueuedCommand, shared_by
 
 BATCH_LIMIT: Final = 256
 PATIENCE_SECONDS: Final = 10.0
-"""How long a command may wait for the database before it is told to come again."""
+"""How long a command may wait for the database before its caller is asked to try again."""
 _LOOK_SECONDS: Final = 0.25
 
 
 class Queue:
-    """The jobs that are in no batch now: most wait for the next one, some alone for a row that others hold.
+    """The commands that are in no batch now: most wait for the next one, some alone for a row that others lock.
 
-    A lane is in one batch at a time; what joins it meanwhile waits for the outcome.
+    A lane is in one batch at a time; a command that joins it meanwhile waits for the outcome.
     """
 
     def __init__(self) -> None:
@@ -29,17 +29,17 @@ class Queue:
         self._news = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many wait for a batch."""
+        """How many commands wait for a batch."""
         return len(self._queue)
 
     @property
     def over(self) -> bool:
-        """Whether nobody waits, and nobody may come back from a batch."""
+        """Whether no command waits, and none may come back from a batch."""
         return not (self._queue or self._alone or self._busy)
 
-    def join(self, job: QueuedCommand) -> None:
-        """Let a job wait for the next batch."""
-        self._queue.append(job)
+    def join(self, command: QueuedCommand) -> None:
+        """Let a command wait for the next batch."""
+        self._queue.append(command)
         self._news.set()
 
     def pick(self) -> Batch | None:
@@ -47,14 +47,16 @@ class Queue:
         picked: list[QueuedCommand] = []
         left: list[QueuedCommand] = []
         while self._queue and len(picked) < BATCH_LIMIT:
-            job = self._queue.popleft()
-            (left if job.lane in self._busy or job.lane in self._alone else picked).append(job)
+            command = self._queue.popleft()
+            busy = command.lane in self._busy or command.lane in self._alone
+            fits = not picked or shared_by(command.command) == shared_by(picked[0].command)
+            (picked if fits and not busy else left).append(command)
         self._queue.extendleft(reversed(left))
-        self._busy.update(job.lane for job in picked)
+        self._busy.update(command.lane for command in picked)
         return Batch(picked) if picked else None
 
     def pick_alone(self) -> Batch | None:
-        """Return jobs that wait for one row outside the batches, which would otherwise all wait with them."""
+        """Return commands that wait for one row outside the batches, which would otherwise all wait with them."""
         lane = next((lane for lane in self._alone if lane not in self._busy), None)
         if lane is None:
             return None
@@ -63,21 +65,21 @@ class Queue:
 
     def done(self, batch: Batch) -> None:
         """Free the lanes of a batch."""
-        self._busy.difference_update(job.lane for job in batch.jobs)
+        self._busy.difference_update(command.lane for command in batch.queued)
         self._news.set()
 
-    def ride_again(self, jobs: Sequence[QueuedCommand]) -> None:
-        """Put jobs back to the head of the queue, except those that waited too long."""
-        self._queue.extendleft(reversed(_patient(jobs, Overloaded)))
+    def requeue(self, commands: Sequence[QueuedCommand]) -> None:
+        """Put commands back to the head of the queue, except those that waited too long."""
+        self._queue.extendleft(reversed(_patient(commands, Overloaded)))
         self._news.set()
 
-    def stand_aside(self, job: QueuedCommand) -> None:
-        """Let a job wait for its row alone."""
-        self._alone.setdefault(job.lane, []).append(job)
+    def set_aside(self, command: QueuedCommand) -> None:
+        """Let a command wait for its row alone."""
+        self._alone.setdefault(command.lane, []).append(command)
         self._news.set()
 
     def wake(self) -> None:
-        """Let everybody who waits for news look again."""
+        """Let every task that waits for news look again."""
         self._news.set()
 
     async def news(self) -> None:
@@ -86,23 +88,23 @@ class Queue:
         await self._news.wait()
 
     async def watch(self) -> None:
-        """Answer, for ever, those who waited too long: also while every line to the database is stuck."""
+        """Refuse, for ever, commands that waited too long: also while every connection to the database is stuck."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self._queue = deque(_patient(self._queue, Overloaded))
-            alone = {lane: _patient(jobs, Busy) for lane, jobs in self._alone.items()}
-            self._alone = {lane: jobs for lane, jobs in alone.items() if jobs}
+            alone = {lane: _patient(commands, Busy) for lane, commands in self._alone.items()}
+            self._alone = {lane: commands for lane, commands in alone.items() if commands}
 
 
-def refuse(jobs: Iterable[QueuedCommand], error: Exception) -> None:
-    """Answer these jobs with an error, unless they have an answer."""
-    for job in jobs:
-        if not job.future.done():
-            job.future.set_exception(error)
+def refuse(commands: Iterable[QueuedCommand], error: Exception) -> None:
+    """Answer these commands with an error, unless they have an answer."""
+    for command in commands:
+        if not command.future.done():
+            command.future.set_exception(error)
 
 
-def _patient(jobs: Iterable[QueuedCommand], refusal: type[Unavailable]) -> list[QueuedCommand]:
-    """Refuse the jobs that waited too long already, and return the others."""
+def _patient(commands: Iterable[QueuedCommand], refusal: type[Unavailable]) -> list[QueuedCommand]:
+    """Refuse the commands that waited too long already, and return the others."""
     late = asyncio.get_running_loop().time() - PATIENCE_SECONDS
-    refuse((job for job in jobs if job.since < late), refusal())
-    return [job for job in jobs if job.since >= late]
+    refuse((command for command in commands if command.since < late), refusal())
+    return [command for command in commands if command.since >= late]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects import KINDS
+from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.schema_changes import repeated
@@ -42,4 +42,4 @@ async def reads_of(
              limit $6""",
             *arguments,
         )
-    return [fact_of(entry_of(row["entry"]), row["private"], KINDS) for row in rows]
+    return [fact_of(entry_of(row["entry"]), row["private"], EVENTS) for row in rows]

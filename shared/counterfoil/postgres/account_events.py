@@ -11,7 +11,7 @@ import asyncpg
 
 from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects import KINDS
+from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.periods import ALWAYS, Period, during
 from counterfoil.postgres.schema_changes import repeated
@@ -66,4 +66,4 @@ async def histories(pool: Pool, account: UUID, until: Mapping[UUID, int]) -> lis
 
 
 def _facts(rows: Sequence[asyncpg.Record]) -> list[Fact]:
-    return [fact_of(entry_of(row["entry"]), row["private"], KINDS) for row in rows]
+    return [fact_of(entry_of(row["entry"]), row["private"], EVENTS) for row in rows]

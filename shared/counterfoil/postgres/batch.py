@@ -9,8 +9,13 @@ import asyncpg
 
 from counterfoil.core.codec import Sealed
 from counterfoil.core.events import Fact
+from counterfoil.core.locked import Locked, Row
+from counterfoil.core.secret import Minted
+from counterfoil.core.subjects.subject import Key
+from counterfoil.core.subjects.token.commands import Create, Exchange, Rotate
+from counterfoil.core.subjects.token.kind import TokenReads
 from counterfoil.core.subjects.token.state import Token
-from counterfoil.core.unit_of_work import Changes, Key, Locked, Row
+from counterfoil.core.unit_of_work import Changes
 from counterfoil.postgres import token_context, token_row
 from counterfoil.postgres.connection import Connection, Pool
 
@@ -83,59 +88,66 @@ async def take(
     records = await connection.fetch(
         _TAKE[patience], [account for account, _ in wanted], [token for _, token in wanted], list(digests)
     )
-    taken = Locked(clock=max(record["clock"] for record in records))
+    locked = Locked(clock=max(record["clock"] for record in records))
     for record in records:
         if record["token_id"] is not None:
             key = (record["account_id"], record["token_id"])
-            taken.rows[key] = Row(token_row.token_of(record), record["leaf"])
-            taken.context[key] = token_context.context_of(record)
+            locked.rows[key] = Row(token_row.token_of(record), record["leaf"])
+            locked.of(TokenReads).context[key] = token_context.context_of(record)
     for record in records:
         if record["wanted_token"] is not None:
-            _sort_in(taken, record)
-    return records[0]["xid"], taken
+            _sort_in(locked, record)
+    return records[0]["xid"], locked
 
 
-def _sort_in(taken: Locked, wanted: asyncpg.Record) -> None:
+def _sort_in(locked: Locked, wanted: asyncpg.Record) -> None:
     key = (wanted["wanted_account"], wanted["wanted_token"])
     if wanted["digest"] is not None:
-        taken.opened[wanted["digest"]] = (*key, wanted["presented"])
-    if key in taken.rows:
+        locked.of(TokenReads).opened[wanted["digest"]] = (*key, wanted["presented"])
+    if key in locked.rows:
         return
     if wanted["there"]:
-        taken.held.add(key)
+        locked.held.add(key)
     else:
-        taken.rows[key] = Row(None, None)
+        locked.rows[key] = Row(None, None)
 
 
-async def append(connection: Connection, taken: Locked, writes: Changes) -> None:
-    """Insert the events and bring the rows up to them, in one statement."""
+async def append(connection: Connection, locked: Locked, changes: Changes) -> None:
+    """Insert the events and bring the rows of tokens up to them, in one statement."""
     events = (
         (fact.account, fact.subject.kind, fact.subject.id, fact.version, fact.type, fact.at,
          sealed.entry.decode(), sealed.private and sealed.private.decode(), sealed.salt)
-        for fact, sealed in writes.facts
+        for fact, sealed in changes.facts
     )  # fmt: skip
     touched = (
         (state.account, state.id, state.version, state.at, leaf)
-        for state, leaf in _tokens(taken, writes, exchanged_only=True)
+        for state, leaf in _tokens(locked, changes, exchanged_only=True)
     )
     secrets = (
         (minted.digest, state.account, state.id, state.generation, minted.pepper_id, minted.scheme)
-        for state, minted in writes.secrets
+        for state, minted in _secrets(changes)
     )
     await connection.execute(
         _APPEND,
         *_columns(9, events),
         *_columns(5, touched),
         *_columns(6, secrets),
-        *token_row.arrays(_tokens(taken, writes, exchanged_only=False)),
+        *token_row.arrays(_tokens(locked, changes, exchanged_only=False)),
     )
 
 
-def _tokens(taken: Locked, writes: Changes, *, exchanged_only: bool) -> Iterator[tuple[Token, bytes]]:
-    for key, only in writes.rows.items():
-        row = taken.rows[key]
+def _tokens(locked: Locked, changes: Changes, *, exchanged_only: bool) -> Iterator[tuple[Token, bytes]]:
+    for key, done in changes.done.items():
+        row = locked.rows[key]
+        only = all(isinstance(each.command, Exchange) for each in done)
         if only == exchanged_only and isinstance(row.state, Token) and row.leaf is not None:
             yield row.state, row.leaf
+
+
+def _secrets(changes: Changes) -> Iterator[tuple[Token, Minted]]:
+    for each in (each for done in changes.done.values() for each in done):
+        if isinstance(each.command, Create | Rotate) and isinstance(each.after, Token) and each.command.secret:
+            yield each.after, each.command.secret
 
 
 async def fate(connection: Connection, xid: str, witness: Fact, sealed: Sealed) -> Fate:

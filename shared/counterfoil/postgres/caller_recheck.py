@@ -1,4 +1,4 @@
-"""Those who ask and their accounts, as they stand once the rows are held: a snapshot that is taken after that."""
+"""Callers and their accounts as they are once the rows are locked: snapshots that are taken after that."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from uuid import UUID
 from counterfoil.core.caller_recheck import TokenCaller, UserCaller
 from counterfoil.core.principal import NIL, Owner, Principal
 from counterfoil.core.subjects.peppers import PEPPER_SET, Pepper
+from counterfoil.core.subjects.subject import Key
 from counterfoil.core.subjects.token.state import Context
 from counterfoil.core.subjects.user import User
-from counterfoil.core.unit_of_work import CallerState, Key
 from counterfoil.postgres import lookup, token_context
 from counterfoil.postgres.connection import Connection
 from counterfoil.postgres.peppers import peppers_of
@@ -21,11 +21,11 @@ from counterfoil.postgres.token_context import around_all
 
 async def caller_states(
     connection: Connection | Tenant, callers: Iterable[Principal], owners: Iterable[Key]
-) -> dict[Key, CallerState]:
-    """Return how each of these users and tokens stands; one of whom there is nothing is left out."""
+) -> dict[Key, TokenCaller | UserCaller]:
+    """Return the present state of each of these users and tokens. Callers without a row are omitted."""
     wanted: dict[Key, str] = dict.fromkeys(owners, "user")
     wanted |= {(by.account, by.actor.id): by.actor.kind for by in callers if by.actor.kind != "system"}
-    found: dict[Key, CallerState] = {}
+    found: dict[Key, TokenCaller | UserCaller] = {}
     if tokens := [key for key, kind in wanted.items() if kind == "token"]:
         for row in await connection.fetch(
             f"""

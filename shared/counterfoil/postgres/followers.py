@@ -10,7 +10,7 @@ import msgspec
 
 from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects import KINDS
+from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
 
 Transaction: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -129,7 +129,7 @@ async def events_after(connection: Transaction, position: int, *, limit: int) ->
 
 
 def _event(row: asyncpg.Record) -> LoggedEvent:
-    return LoggedEvent(row["pos"], fact_of(entry_of(row["entry"]), row["private"], KINDS))
+    return LoggedEvent(row["pos"], fact_of(entry_of(row["entry"]), row["private"], EVENTS))
 
 
 async def move(connection: Transaction, name: str, position: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -10,9 +10,11 @@ from counterfoil.core.owners import can_be, checked_owner
 from counterfoil.core.principal import Owner
 from counterfoil.core.subjects.owner_quota import LiftQuota, SetQuota
 from counterfoil.core.subjects.token.state import SESSION, Room
+from counterfoil.core.unit_of_work import Done
 from counterfoil.postgres import counted_use
 from counterfoil.postgres.connection import Connection, Pool
 from counterfoil.postgres.schema_changes import repeated
+from counterfoil.postgres.store import Store
 from counterfoil.postgres.tenant_connection import Tenant, tenant
 
 OwnerKey = tuple[UUID, Owner]
@@ -79,8 +81,20 @@ async def _rooms(connection: Connection | Tenant, most: dict[OwnerKey, int]) -> 
     return {key: Room(most[key], row["live"], row["at"]) for key, row in keys.items()}
 
 
-async def keep(connection: Connection, command: SetQuota) -> None:
-    """Write the row that look-ups join."""
+class OwnerQuotaStore(Store):
+    """The store of quotas: beside each of them the row that look-ups join."""
+
+    async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
+        """Write the rows, and delete those of lifted quotas."""
+        for each in done:
+            match each.command:
+                case SetQuota():
+                    await _keep(connection, each.command)
+                case LiftQuota():
+                    await _forget(connection, each.command)
+
+
+async def _keep(connection: Connection, command: SetQuota) -> None:
     owner = checked_owner(command.owner)
     await connection.execute(
         """
@@ -92,8 +106,7 @@ async def keep(connection: Connection, command: SetQuota) -> None:
     )  # fmt: skip
 
 
-async def forget(connection: Connection, command: LiftQuota) -> None:
-    """Take the row away."""
+async def _forget(connection: Connection, command: LiftQuota) -> None:
     owner = checked_owner(command.owner)
     await connection.execute(
         "delete from owner_quota where (account_id, owner_type, owner_id) = ($1, $2, $3)",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from counterfoil.core.principal import NIL
-from counterfoil.core.subjects.signing_key_events import NewKey
+from counterfoil.core.subjects.signing_key_events import ActivateKey, NewKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import RING, Ring
+from counterfoil.core.unit_of_work import Done
 from counterfoil.postgres.connection import Connection, Pool
+from counterfoil.postgres.store import Store
 from counterfoil.postgres.subject_row import listed, state_of
 
 VERSION: Final = f"(select v.version from subject v where (v.account_id, v.subject_id) = ('{NIL}', '{RING}'))"
@@ -45,18 +47,27 @@ async def stored_ring(connection: Connection | Pool) -> StoredRing | None:
     return StoredRing(ring, {row["kid"]: row["encrypted"] for row in rows if row["kid"] is not None})
 
 
-async def keep(connection: Connection, account: UUID, key: NewKey) -> None:
-    """Keep the private part of a key that will sign."""
+class SigningKeyStore(Store):
+    """The store of the signing keys: beside them the encrypted private parts of those that sign or will."""
+
+    async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
+        """Write the private part of a new key, and delete those of keys that sign no more."""
+        for each in done:
+            match each.command:
+                case PublishKey(account=account, new_key=new_key):
+                    await _keep(connection, account, new_key)
+                case ActivateKey(account=account, kid=kid):
+                    # All but that of the key which signs now: none waits while one begins.
+                    await connection.execute(
+                        "delete from private_key where account_id = $1 and kid <> $2", account, kid
+                    )
+                case RemoveKey(account=account, kid=kid, successor=successor):
+                    await connection.execute("delete from private_key where (account_id, kid) = ($1, $2)", account, kid)
+                    if successor is not None:
+                        await _keep(connection, account, successor)
+
+
+async def _keep(connection: Connection, account: UUID, key: NewKey) -> None:
     await connection.execute(
         "insert into private_key (account_id, kid, encrypted) values ($1, $2, $3)", account, key.kid, key.sealed_private
     )
-
-
-async def keep_only(connection: Connection, account: UUID, kid: str) -> None:
-    """Forget every private part but that of the key which signs now: none waits while one begins."""
-    await connection.execute("delete from private_key where account_id = $1 and kid <> $2", account, kid)
-
-
-async def forget(connection: Connection, account: UUID, kid: str) -> None:
-    """Forget the private part of a key."""
-    await connection.execute("delete from private_key where (account_id, kid) = ($1, $2)", account, kid)

@@ -11,9 +11,9 @@ import asyncpg
 import msgspec
 
 from counterfoil.core import emails
-from counterfoil.core.subjects import SMALL
-from counterfoil.core.subjects.subject import SubjectState
-from counterfoil.core.unit_of_work import Key, Locked, Row
+from counterfoil.core.kinds import KINDS
+from counterfoil.core.locked import Locked, Row
+from counterfoil.core.subjects.subject import Key, SubjectState
 from counterfoil.postgres.batch import Patience
 from counterfoil.postgres.connection import Connection
 
@@ -28,8 +28,8 @@ def listed(alias: str) -> str:
     return ", ".join(f"{alias}.{column}" for column in COLUMNS.split(", "))
 
 
-async def take(connection: Connection, keys: Sequence[Key], taken: Locked, *, patience: Patience) -> None:
-    """Lock these subjects and add them to what was taken; with `skip locked`, those held by others are named."""
+async def take(connection: Connection, keys: Sequence[Key], locked: Locked, *, patience: Patience) -> None:
+    """Lock these subjects and add them to what is locked; with `skip locked`, those held by others are named."""
     accounts, ids = zip(*keys, strict=True)
     found = await connection.fetch(
         f"""
@@ -47,9 +47,9 @@ async def take(connection: Connection, keys: Sequence[Key], taken: Locked, *, pa
          where (s.account_id, s.subject_id) in (select a, i from unnest($1::uuid[], $2::uuid[]) as k(a, i))""",
         accounts, ids,
     )  # fmt: skip
-    taken.rows |= {key: Row(None, None) for key in keys}
-    taken.rows |= {(row["account_id"], row["subject_id"]): Row(state_of(row), row["leaf"]) for row in found}
-    taken.held |= {(row["account_id"], row["subject_id"]) for row in there} - {
+    locked.rows |= {key: Row(None, None) for key in keys}
+    locked.rows |= {(row["account_id"], row["subject_id"]): Row(state_of(row), row["leaf"]) for row in found}
+    locked.held |= {(row["account_id"], row["subject_id"]) for row in there} - {
         (row["account_id"], row["subject_id"]) for row in found
     }
 
@@ -68,51 +68,18 @@ async def versions(
     return {row["subject_id"]: (row["version"], row["at"]) for row in rows}
 
 
-async def administrators(connection: Connection, accounts: Iterable[UUID]) -> dict[UUID, frozenset[UUID]]:
-    """Return the active administrators of each account; true for as long as the account's row is held."""
-    rows = await connection.fetch(
-        """
-        select s.account_id, s.subject_id
-          from subject s
-         where s.kind = 'user'
-           and s.account_id = any($1::uuid[])
-           and s.status = 'active'
-           and s.details::json ->> 'role' = 'administrator'""",
-        wanted := list(accounts),
-    )
-    return {account: frozenset(row["subject_id"] for row in rows if row["account_id"] == account) for account in wanted}
-
-
-async def holders(connection: Connection, wanted: Sequence[tuple[UUID, str]]) -> dict[UUID, dict[str, frozenset[UUID]]]:
-    """Return by account which of its users has each of these e-mail addresses, in whatever spelling."""
-    rows = await connection.fetch(
-        """
-        select s.account_id, w.email, s.subject_id
-          from unnest($1::uuid[], $2::text[], $3::bytea[]) as w(account_id, email, email_key)
-          join subject s
-            on s.account_id = w.account_id
-           and s.kind = 'user'
-           and s.email_key = w.email_key""",
-        *zip(*((account, email, emails.key(email)) for account, email in wanted), strict=True),
-    )
-    found: dict[UUID, dict[str, frozenset[UUID]]] = {}
-    for row in rows:
-        held = found.setdefault(row["account_id"], {})
-        held[row["email"]] = held.get(row["email"], frozenset()) | {row["subject_id"]}
-    return found
-
-
 def state_of(row: asyncpg.Record) -> SubjectState:
     """Return the state in a row that has all COLUMNS. Raises msgspec.ValidationError if its details are none."""
     own = msgspec.json.decode(row["details"])
     shared = {field: row[field] for field in _OWN_FIELDS - {"account", "id"}}
     return msgspec.convert(
-        {**own, **shared, "account": row["account_id"], "id": row["subject_id"]}, SMALL[row["kind"]].state
+        {**own, **shared, "account": row["account_id"], "id": row["subject_id"]}, KINDS[row["kind"]].state
     )
 
 
-async def save(connection: Connection, rows: Iterable[tuple[str, SubjectState, bytes]]) -> None:
-    """Write states, each with its kind and leaf hash, over whatever stood there."""
+async def save(connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
+    """Write rows, each with its kind, over whatever stood there."""
+    cells = [_cells(kind, row.state, row.leaf) for kind, row in rows if row.state is not None and row.leaf is not None]
     await connection.execute(
         f"""
         insert into subject ({COLUMNS}, email_key)
@@ -125,7 +92,7 @@ async def save(connection: Connection, rows: Iterable[tuple[str, SubjectState, b
                updated_at = excluded.updated_at, revision = excluded.revision, version = excluded.version,
                at = excluded.at, leaf = excluded.leaf,
                email_key = excluded.email_key""",
-        *zip(*(_cells(kind, state, leaf) for kind, state, leaf in rows), strict=True),
+        *zip(*cells, strict=True),
     )
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from counterfoil.core.codec import entry_of, fact_of
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects import KINDS
+from counterfoil.core.kinds import EVENTS
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.schema_changes import repeated
 from counterfoil.postgres.tenant_connection import Tenant, tenant
@@ -131,4 +131,4 @@ async def moment_of(pool: Pool, account: UUID, token_id: UUID, version: int) -> 
 
 
 def _facts(rows: Sequence[asyncpg.Record]) -> list[Fact]:
-    return [fact_of(entry_of(row["entry"]), row["private"], KINDS) for row in rows]
+    return [fact_of(entry_of(row["entry"]), row["private"], EVENTS) for row in rows]

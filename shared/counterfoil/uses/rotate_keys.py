@@ -24,5 +24,5 @@ def due(ring: Ring, at: datetime, every_seconds: int | None, sealing: Sealing) -
     if waiting is None and every_seconds is not None and active is not None:
         since = active.activated_at or active.published_at
         if since + timedelta(seconds=every_seconds) <= at:
-            return PublishKey(account=NIL, id=RING, by=SYSTEM, key=sealing.new_key(), revisions=revisions)
+            return PublishKey(account=NIL, id=RING, by=SYSTEM, new_key=sealing.new_key(), revisions=revisions)
     return None

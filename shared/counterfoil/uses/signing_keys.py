@@ -131,7 +131,7 @@ class Keys:
 
     async def _first(self) -> StoredRing:
         first = PublishKey(
-            account=NIL, id=RING, by=SYSTEM, key=self._sealing.new_key(), revisions=frozenset({0})
+            account=NIL, id=RING, by=SYSTEM, new_key=self._sealing.new_key(), revisions=frozenset({0})
         )  # fmt: skip
         with suppress(StaleRevision):  # another process was first
             await self._door.execute(first)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects import evolve
+from counterfoil.core.kinds import evolve
 from counterfoil.core.subjects.subject import SubjectState
 
 _COUNTED: Final = frozenset({"account", "id", "number", "created_at", "updated_at", "revision", "version", "at"})

@@ -72,7 +72,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 class PublishKey(SubjectCommand, frozen=True, kw_only=True):
     """Publish another key; the very first one signs at once."""
 
-    key: NewKey
+    new_key: NewKey
 
 
 class ActivateKey(SubjectCommand, frozen=True, kw_only=True):

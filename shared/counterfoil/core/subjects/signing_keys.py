@@ -96,12 +96,12 @@ class Ring(SubjectState, frozen=True, kw_only=True):
 def decide(ring: Ring | None, command: SubjectCommand, context: Around) -> list[Event]:
     """Return what happens if this is asked of the keys, or raise a Refusal."""
     if isinstance(command, PublishKey) and ring is None:
-        return [KeyCreated(kid=command.key.kid, jwk=command.key.jwk)]
+        return [KeyCreated(kid=command.new_key.kid, jwk=command.new_key.jwk)]
     if ring is None:
         raise NotFound
     refuse_stale(ring, command)
     match command:
-        case PublishKey(key=new):
+        case PublishKey(new_key=new):
             return [_published(ring, new)]
         case ActivateKey():
             return _activated(ring, command, context.at)

@@ -1,12 +1,12 @@
-"""What accounts, users, signing keys and all other small subjects beside tokens have in common.
+"""What all subjects have in common: a command asked of one, its state, and how states come to be.
 
-Each kind is one module with its events, commands, state, `decide` and `evolve`; the package lists them.
+Each kind is one module with its events, commands, state, `decide` and `evolve`; `core.kinds` lists them.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,21 +16,111 @@ from counterfoil.core.events import Fact
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Refusal, StaleRevision
 
+Key = tuple[UUID, UUID]
+"""Account and subject."""
 
-class SubjectCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """Something asked of a small subject of one account by one caller; it may insist on revisions (If-Match)."""
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that one caller requests of one subject of one account.
+
+    A kind's commands say by these properties what must be locked and read before they are decided.
+    """
 
     refusals: ClassVar[tuple[type[Refusal], ...]] = ()
     """What a caller may be refused when it is decided."""
 
     account: UUID
-    id: UUID
     by: Principal
+
+    @property
+    def subject(self) -> UUID:
+        """The id of the subject."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> Key:
+        """The account and the subject."""
+        return self.account, self.subject
+
+    def about(self, subject: UUID | None) -> Self:
+        """Return the same command about another subject."""
+        raise NotImplementedError
+
+    @property
+    def guards(self) -> tuple[Key, ...]:
+        """Further rows that are locked for the decision."""
+        return ()
+
+    @property
+    def lane(self) -> object:
+        """Two commands of one lane surely want the same row."""
+        return (self.guards or (self.key,))[0][1]
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """Digests of secrets; the decision depends on which tokens they open."""
+        return ()
+
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """Those whose present state is read again, and who must still hold what they were let in with."""
+        return () if self.by.actor.kind == "system" else (self.by,)
+
+    @property
+    def users(self) -> tuple[Key, ...]:
+        """Users whose present state the decision depends on."""
+        return ()
+
+    @property
+    def reads_account(self) -> bool:
+        """Whether the policy, the epoch and the peppers are read."""
+        return bool(self.principals)
+
+    @property
+    def has_unique_value(self) -> bool:
+        """Whether it brings a value, besides its subject's id, that only one subject may have."""
+        return False
+
+    @property
+    def pepper(self) -> int | None:
+        """The number of the pepper under which it keeps something new."""
+        return None
+
+
+class Unresolved(msgspec.Struct, frozen=True, kw_only=True):
+    """A command whose subject is found by one of these digests, while its row is locked."""
+
+    digests: tuple[bytes, ...]
+
+    @property
+    def lane(self) -> object:
+        """Two commands that present one secret surely want the same row."""
+        return self.digests[0]
+
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """As for Command."""
+        return ()
+
+
+class SubjectCommand(Command, frozen=True, kw_only=True):
+    """A command to any subject but a token; it may insist on revisions (If-Match)."""
+
+    id: UUID
     revisions: frozenset[int] | None = None
+
+    @property
+    def subject(self) -> UUID:
+        """The id of the subject."""
+        return self.id
+
+    def about(self, subject: UUID | None) -> Self:
+        """Return the same command about another subject."""
+        return replace(self, id=subject)
 
 
 class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a small subject; what a kind adds to these fields is kept as its details."""
+    """The state of a subject; what a kind adds to these fields is kept as its details."""
 
     account: UUID
     id: UUID
@@ -45,15 +135,9 @@ class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision about a small subject may need to know besides its state.
-
-    `administrators` are the active ones of the account, known where a command could end the last of them; `emails` says
-    whose the addresses are that are asked for.
-    """
+    """What a decision needs to know besides the state: the time; a kind adds what it reads."""
 
     at: datetime
-    administrators: frozenset[UUID] = frozenset()
-    emails: dict[str, frozenset[UUID]] = {}
 
 
 S = TypeVar("S", bound=SubjectState)
@@ -84,6 +168,6 @@ def unexpected(fact: Fact) -> ValueError:
     return ValueError(f"{fact.subject.kind} {fact.subject.id}: {fact.type} cannot come here")
 
 
-def no_command(command: SubjectCommand) -> TypeError:
+def no_command(command: Command) -> TypeError:
     """What to raise about a command that a kind does not know."""
     return TypeError(f"no such command: {type(command).__name__}")

@@ -5,6 +5,7 @@ Password hashes, seeds and the digests of recovery codes are kept beside the log
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from msgspec import UNSET
@@ -50,6 +51,17 @@ from counterfoil.core.subjects.user_events import (
 )
 
 
+class UserAround(Around, frozen=True, kw_only=True):
+    """What decisions about a user depend on.
+
+    `administrators` are the active ones of the account, known where a command could end the last of them; `emails` says
+    which users have the e-mail addresses that are requested.
+    """
+
+    administrators: frozenset[UUID] = frozenset()
+    emails: Mapping[str, frozenset[UUID]] = {}
+
+
 class User(SubjectState, frozen=True, kw_only=True):
     """The present state of a user; `name` is the e-mail address, `recovery_codes` those not yet spent.
 
@@ -91,7 +103,7 @@ def principal_of(user: User) -> Principal:
     )  # fmt: skip
 
 
-def decide(user: User | None, command: SubjectCommand, context: Around) -> list[Event]:
+def decide(user: User | None, command: SubjectCommand, context: UserAround) -> list[Event]:
     """Return what happens if this is asked of this user, or raise a Refusal."""
     if isinstance(command, CreateUser):
         return _create(user, command, context)
@@ -105,7 +117,7 @@ def decide(user: User | None, command: SubjectCommand, context: Around) -> list[
     return _change(user, command, context)
 
 
-def _create(user: User | None, command: CreateUser, context: Around) -> list[Event]:
+def _create(user: User | None, command: CreateUser, context: UserAround) -> list[Event]:
     if user is not None:
         raise AlreadyExists
     _refuse_taken(command.email, command.id, context)
@@ -118,7 +130,7 @@ def _create(user: User | None, command: CreateUser, context: Around) -> list[Eve
     ]  # fmt: skip
 
 
-def _change(user: User, command: SubjectCommand, context: Around) -> list[Event]:
+def _change(user: User, command: SubjectCommand, context: UserAround) -> list[Event]:
     if command.by.actor.id != user.id:  # nobody has power over who may do more than they do
         refuse_beyond(command.by, user.held, owner=owner_of(user.id))
         if not isinstance(command, DisableUser | RemoveUser):  # what a passing caller ends does not outlive it
@@ -149,7 +161,7 @@ def _change(user: User, command: SubjectCommand, context: Around) -> list[Event]
     raise no_command(command)
 
 
-def _update(user: User, command: UpdateUser, context: Around) -> list[Event]:
+def _update(user: User, command: UpdateUser, context: UserAround) -> list[Event]:
     email = UNSET if command.email is UNSET else checked_email(command.email)
     if command.email is not UNSET:
         _refuse_taken(command.email, user.id, context)
@@ -172,12 +184,12 @@ def _refuse_beyond(caller: Principal, user: UUID, wanted: tuple[str, ...]) -> No
     refuse_passing(caller)
 
 
-def _refuse_taken(email: str, user: UUID, context: Around) -> None:
+def _refuse_taken(email: str, user: UUID, context: UserAround) -> None:
     if context.emails.get(email, frozenset()) - {user}:
         raise EmailTaken
 
 
-def _refuse_last(user: User, context: Around) -> None:
+def _refuse_last(user: User, context: UserAround) -> None:
     if user.role == "administrator" and user.status == "active" and context.administrators <= {user.id}:
         raise LastAdministrator
 

@@ -16,8 +16,17 @@ from counterfoil.core.refusals import (
     LastAdministrator,
     UserGone,
 )
-from counterfoil.core.subjects.subject import SubjectCommand
+from counterfoil.core.subjects.subject import Key, SubjectCommand
 from counterfoil.core.subjects.user_events import Role
+
+
+class _Guarded(SubjectCommand, frozen=True, kw_only=True):
+    """A command that could leave an account without an administrator: two must not end each other at once."""
+
+    @property
+    def guards(self) -> tuple[Key, ...]:
+        """The account's own row."""
+        return ((self.account, self.account),)
 
 
 class CreateUser(SubjectCommand, frozen=True, kw_only=True):
@@ -34,8 +43,13 @@ class CreateUser(SubjectCommand, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     password_hash: str
 
+    @property
+    def has_unique_value(self) -> bool:
+        """The e-mail address."""
+        return True
 
-class UpdateUser(SubjectCommand, frozen=True, kw_only=True):
+
+class UpdateUser(_Guarded, frozen=True, kw_only=True):
     """Change their e-mail address, role or scopes; what is UNSET stays."""
 
     refusals = (BeyondCaller, BeyondPolicy, EmailTaken, LastAdministrator, UserGone, BadEmail, BadText, EntryTooLarge)
@@ -43,6 +57,11 @@ class UpdateUser(SubjectCommand, frozen=True, kw_only=True):
     email: str | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
+
+    @property
+    def has_unique_value(self) -> bool:
+        """The e-mail address, where that changes."""
+        return self.email is not UNSET
 
 
 class ChangePassword(SubjectCommand, frozen=True, kw_only=True):
@@ -53,7 +72,7 @@ class ChangePassword(SubjectCommand, frozen=True, kw_only=True):
     password_hash: str
 
 
-class DisableUser(SubjectCommand, frozen=True, kw_only=True):
+class DisableUser(_Guarded, frozen=True, kw_only=True):
     """Refuse them and all their tokens for now."""
 
     refusals = (BeyondCaller, LastAdministrator, UserGone)
@@ -67,7 +86,7 @@ class EnableUser(SubjectCommand, frozen=True, kw_only=True):
     refusals = (BeyondCaller, UserGone)
 
 
-class RemoveUser(SubjectCommand, frozen=True, kw_only=True):
+class RemoveUser(_Guarded, frozen=True, kw_only=True):
     """Refuse them and all their tokens for ever."""
 
     refusals = (BeyondCaller, LastAdministrator)
@@ -88,6 +107,11 @@ class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
     recovery_digests: tuple[bytes, ...]
     pepper_id: int
 
+    @property
+    def pepper(self) -> int | None:
+        """The pepper of the recovery codes."""
+        return self.pepper_id
+
 
 class RemoveTotp(SubjectCommand, frozen=True, kw_only=True):
     """Demand no one-time code any more."""
@@ -105,8 +129,3 @@ class UseRecoveryCode(SubjectCommand, frozen=True, kw_only=True):
 COMMANDS: Final = (
     CreateUser, UpdateUser, ChangePassword, DisableUser, EnableUser, RemoveUser, EnrolTotp, RemoveTotp, UseRecoveryCode,
 )  # fmt: skip
-
-
-def lessens_administrators(command: SubjectCommand) -> bool:
-    """Say whether a command could leave an account without an administrator."""
-    return isinstance(command, UpdateUser | DisableUser | RemoveUser)

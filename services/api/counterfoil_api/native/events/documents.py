@@ -6,13 +6,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from counterfoil.core.subjects import KINDS
+from counterfoil.core.kinds import EVENTS
 from counterfoil_api.events.lines import LogLine
 from counterfoil_api.native.account.actor_references import ActorRef
 from counterfoil_api.native.account.periods import PeriodQuery
 
 LATEST: Final = "latest"
-_TYPES: Final = sorted({word for events in KINDS.values() for word in events})
+_TYPES: Final = sorted({word for events in EVENTS.values() for word in events})
 
 After = Annotated[
     str,
@@ -24,7 +24,7 @@ After = Annotated[
 ]
 PageSize = Annotated[int, Meta(ge=1, le=1_000, description="Answer with one page of JSON with at most so many events.")]
 SubjectKind = Annotated[
-    str, Meta(description="Only of subjects of this kind; may be repeated.", extra_json_schema={"enum": sorted(KINDS)})
+    str, Meta(description="Only of subjects of this kind; may be repeated.", extra_json_schema={"enum": sorted(EVENTS)})
 ]
 EventType = Annotated[
     str, Meta(description="Only events of this type; may be repeated.", extra_json_schema={"enum": _TYPES})

@@ -7,10 +7,10 @@ from typing import Final
 from uuid import UUID
 
 from counterfoil.core.duration import length
+from counterfoil.core.kinds import EVENTS
 from counterfoil.core.moments import Moment
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import OperatorOnly
-from counterfoil.core.subjects import KINDS
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import LogFilter, Window, head_of, window
 from counterfoil.settings import Settings
@@ -24,7 +24,7 @@ from counterfoil_api.native.account.periods import period_of
 from counterfoil_api.native.events.documents import LATEST, LogQuery
 from counterfoil_api.native.tokens.references import is_reference
 
-_TYPES: Final = frozenset(word for events in KINDS.values() for word in events)
+_TYPES: Final = frozenset(word for events in EVENTS.values() for word in events)
 _FILTERS: Final = ("token", "user", "subject", "kind", "type", "actor", "since", "until")
 
 
@@ -86,7 +86,7 @@ async def request_of(reading: Reading, settings: Settings, asker: Principal, que
 async def _filter(reading: Reading, asker: Principal, query: LogQuery) -> LogFilter:
     if len([each for each in (query.token, query.user, query.subject) if each is not None]) > 1:
         raise InvalidRequest("State one of token, user and subject, not several.", where="query", field="subject")
-    _refuse_unknown(query.kind, KINDS, field="kind")
+    _refuse_unknown(query.kind, EVENTS, field="kind")
     _refuse_unknown(query.type, _TYPES, field="type")
     period = period_of(query)
     now = await database_time(reading.pool)

@@ -7,11 +7,12 @@ events will use. Time does not: the door reads the clock after it holds the row.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Self
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from counterfoil.core.bounds import UNLIMITED, Address, Limits
 from counterfoil.core.principal import Owner, Principal
@@ -30,23 +31,32 @@ from counterfoil.core.refusals import (
     NoTrust,
     OwnerQuotaExceeded,
     PreviousSecretGood,
-    Refusal,
     RenewsItself,
     UserGone,
 )
 from counterfoil.core.secret import Minted
+from counterfoil.core.subjects.subject import Command, Key, Unresolved
 from counterfoil.core.trust import Assertion, Trust
 
 
-class TokenCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """Something asked of one token of one account by one caller."""
+class TokenCommand(Command, frozen=True, kw_only=True):
+    """A command to one token."""
 
-    refusals: ClassVar[tuple[type[Refusal], ...]] = ()
-    """What a caller may be refused when it is decided."""
-
-    account: UUID
     token_id: UUID
-    by: Principal
+
+    @property
+    def subject(self) -> UUID:
+        """The id of the token."""
+        return self.token_id
+
+    def about(self, subject: UUID | None) -> Self:
+        """Return the same command about another token."""
+        return replace(self, token_id=subject)
+
+    @property
+    def may_add_live_token(self) -> bool:
+        """Whether its owner may have one more live token afterwards."""
+        return False
 
 
 class Create(TokenCommand, frozen=True, kw_only=True):
@@ -54,8 +64,8 @@ class Create(TokenCommand, frozen=True, kw_only=True):
 
     A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired. A lifetime
     counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
-    `undescribed` are its scopes that the account's catalogue does not describe. `known_as` are the digests that a
-    secret from elsewhere may be in the ledger under already. A `number` is taken when the command goes to the door.
+    `undescribed` are its scopes that the account's catalogue does not describe. `imported_digests` are those that a
+    secret from elsewhere may be kept under already. A `number` is taken when the command goes to the door.
     A token has either a secret or a trust.
     """
 
@@ -77,7 +87,7 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     trust: Trust | None = None
     description: str = ""
     scopes: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     lifetime: str | None = None
     expires_at: datetime | None = None
     thresholds: tuple[int, ...] = ()
@@ -90,6 +100,31 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     undescribed: tuple[str, ...] = ()
     may_have_expired: bool = False
     made_at: datetime | None = None
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """Digests under which an imported secret may be known already."""
+        return self.imported_digests
+
+    @property
+    def users(self) -> tuple[Key, ...]:
+        """The user who is to own the token."""
+        return () if self.owner.user is None else ((self.account, self.owner.user),)
+
+    @property
+    def reads_account(self) -> bool:
+        """Always: the policy and the epoch decide what the token becomes."""
+        return True
+
+    @property
+    def pepper(self) -> int | None:
+        """The pepper under which the secret is digested."""
+        return None if self.secret is None else self.secret.pepper_id
+
+    @property
+    def may_add_live_token(self) -> bool:
+        """Always."""
+        return True
 
 
 class Change(TokenCommand, frozen=True, kw_only=True):
@@ -126,6 +161,11 @@ class Renew(Change, frozen=True, kw_only=True):
     lifetime: str | None = None
     expires_at: datetime | None = None
 
+    @property
+    def may_add_live_token(self) -> bool:
+        """Always: an expired token lives again."""
+        return True
+
 
 class Rotate(Change, frozen=True, kw_only=True):
     """Replace its secret; the present one stays good for `grace_seconds`, or `previous_until` a moment.
@@ -155,6 +195,21 @@ class Rotate(Change, frozen=True, kw_only=True):
     lifetime: str | None = None
     expires_at: datetime | None = None
 
+    @property
+    def reads_account(self) -> bool:
+        """Always: the epoch decides how long the secret is good."""
+        return True
+
+    @property
+    def pepper(self) -> int | None:
+        """The pepper under which the secret is digested."""
+        return self.secret.pepper_id
+
+    @property
+    def may_add_live_token(self) -> bool:
+        """Whether an expired token lives again with the new secret."""
+        return self.lifetime is not None or self.expires_at is not None
+
 
 class Suspend(Change, frozen=True, kw_only=True):
     """Refuse it for now."""
@@ -179,6 +234,11 @@ class Revoke(Change, frozen=True, kw_only=True):
     reason: str
     bulk_revocation: UUID | None = None
     generation: int | None = None
+
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """None for an accepted bulk revocation: it goes on, and may well revoke the very token that requested it."""
+        return super().principals if self.bulk_revocation is None else ()
 
 
 class Erase(Change, frozen=True, kw_only=True):
@@ -214,14 +274,23 @@ class Exchange(TokenCommand, frozen=True, kw_only=True):
     address: Address | None = None
     counted: Limits = UNLIMITED
 
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """Whoever acts for the owner; otherwise the token's own row decides."""
+        return (self.by,) if self.actors else ()
 
-class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """Exchange whichever token one of these digests opens; the door finds it while taking its row.
+    @property
+    def reads_account(self) -> bool:
+        """Never: the account is read with the token's row."""
+        return False
+
+
+class ExchangeSecret(Unresolved, frozen=True, kw_only=True):
+    """Exchange whichever token one of these digests opens; it is found while its row is locked.
 
     `client` is whose secret it has to be, where that was said; `counted` as for Exchange.
     """
 
-    digests: tuple[bytes, ...]
     client: UUID | None = None
     jti: UUID
     lifetime_seconds: int
@@ -230,6 +299,11 @@ class ExchangeSecret(msgspec.Struct, frozen=True, kw_only=True):
     actor: Principal | None = None
     address: Address | None = None
     counted: Limits = UNLIMITED
+
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        """Whoever acts for the owner."""
+        return () if self.actor is None else (self.actor,)
 
 
 class Sweep(TokenCommand, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.account import UNBOUND, Policy
+from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.core.trust import Trust
 
 OWNER_USED_UP: Final = (
@@ -57,7 +58,7 @@ FOUNDING: Final = "founding"
 """The dialect of a token that was made together with its account, in place of a login."""
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=True):
+class Token(SubjectState, frozen=True, kw_only=True):
     """The present state of a token; it never holds its secret.
 
     `epoch` is how often all secrets of its account had been ended when its present one was made, `previous_epoch` when
@@ -68,12 +69,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     A token with a `trust` has no secret; `trust_by` stated that last, or gave it more scopes.
     """
 
-    account: UUID
-    id: UUID
     number: int
     owner: Owner
     creator: Actor
-    name: str | None
     description: str
     scopes: tuple[str, ...]
     metadata: dict[str, str]
@@ -84,8 +82,6 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: tuple[int, ...]
     noticed: int | None
     next_due_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
     last_exchanged_at: datetime | None
     generation: int
     epoch: int
@@ -100,9 +96,6 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust | None = None
     trust_by: Actor | None = None
     reason: str | None
-    revision: int
-    version: int
-    at: datetime
     suspended_by_owner: bool = False
     """Whether its owner may resume it; a suspension by anybody else takes more power than theirs."""
 

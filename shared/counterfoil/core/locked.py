@@ -1,0 +1,60 @@
+"""What a batch decides on: the rows that it holds, and what was read for its commands after it held them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol, Self, TypeVar, cast
+
+from counterfoil.core.principal import Principal
+from counterfoil.core.subjects.peppers import Pepper
+from counterfoil.core.subjects.subject import Key, SubjectState
+
+
+@dataclass(slots=True)
+class Row:
+    """A subject's state (None: it does not exist) and the leaf hash of its last entry."""
+
+    state: SubjectState | None
+    leaf: bytes | None
+
+
+class CallerState(Protocol):
+    """A caller's state at the moment of the decision."""
+
+    def refuse_reduced(self, by: Principal, at: datetime) -> None:
+        """Raise a Refusal if the caller may do less now than when it was let in."""
+
+
+class Reads(Protocol):
+    """What the store of one kind read for its commands; what a command changes of it counts for the next ones."""
+
+    def copy(self) -> Self:
+        """Return a copy that changes by itself."""
+
+
+R = TypeVar("R", bound=Reads)
+
+
+@dataclass(slots=True)
+class Locked:
+    """The rows that are locked for us, as of `clock`, the database's time; `held` are locked by others.
+
+    `callers` are those whose state was read again, `reads` what each kind needs besides.
+    """
+
+    clock: datetime
+    rows: dict[Key, Row] = field(default_factory=dict)
+    held: set[Key] = field(default_factory=set)
+    callers: dict[Key, CallerState] = field(default_factory=dict)
+    peppers: Sequence[Pepper] = ()
+    reads: dict[type[Reads], Reads] = field(default_factory=dict)
+
+    def of(self, kind: type[R]) -> R:
+        """Return what was read of this kind; empty at first."""
+        return cast("R", self.reads.setdefault(kind, kind()))
+
+    def copy(self) -> Locked:
+        """Return a copy that changes by itself."""
+        return replace(self, rows=dict(self.rows), reads={kind: reads.copy() for kind, reads in self.reads.items()})

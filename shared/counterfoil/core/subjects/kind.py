@@ -1,0 +1,75 @@
+"""A kind of subject: its words in the log, and the rules by which its subjects change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from counterfoil.core.events import Event, Fact
+from counterfoil.core.locked import CallerState, Locked
+from counterfoil.core.principal import Principal
+from counterfoil.core.refusals import NotFound, SecretNoLongerAvailable
+from counterfoil.core.subjects.subject import Around, Command, SubjectState, Unresolved, unexpected
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of subject: a name, its state, its events by their sealed words, its commands, and two pure functions.
+
+    A kind whose decisions depend on more than the state and the time overrides the methods below; they are called in
+    this order, once for each command.
+    """
+
+    name: str
+    state: type[SubjectState]
+    events: Mapping[str, type[Event]]
+    commands: Sequence[type]
+    decider: Callable[[Any, Any, Any], list[Event]]
+    evolver: Callable[[Any, Fact], SubjectState]
+
+    def resolve(self, command: Command | Unresolved, _locked: Locked) -> Command | None:
+        """Return the command with its subject, or None while somebody else holds that; raise a Refusal if none is."""
+        return cast("Command", command)
+
+    def around(self, _command: Command, at: datetime, _locked: Locked) -> Any:  # noqa: ANN401 - what its decider takes
+        """Return what the decision needs to know besides the state."""
+        return Around(at=at)
+
+    def decide(
+        self,
+        state: SubjectState | None,
+        command: Command,
+        around: Any,  # noqa: ANN401 - see `around`
+        _locked: Locked,
+    ) -> list[Event]:
+        """Return the events that the command leads to, or raise a Refusal."""
+        return self.decider(self.own(state), command, around)
+
+    def own(self, state: SubjectState | None) -> SubjectState | None:
+        """Return the state, or raise NotFound if it is of another kind."""
+        if state is not None and not isinstance(state, self.state):
+            raise NotFound
+        return state
+
+    def evolve(self, state: SubjectState | None, fact: Fact) -> SubjectState:
+        """Return the state after one more event. Raises ValueError if that cannot happen there."""
+        if state is not None and not isinstance(state, self.state):
+            raise unexpected(fact)
+        return self.evolver(state, fact)
+
+    def admit(self, command: Command, before: SubjectState | None, after: SubjectState, locked: Locked) -> None:
+        """Count what the change means for the commands after it; raise a Refusal if a count forbids it."""
+
+    def caller(self, _state: SubjectState) -> CallerState | None:
+        """Return the subject as a caller, where what this batch made of it counts."""
+        return None
+
+    def principals(self, _command: Command, _state: SubjectState | None) -> Iterable[Principal]:
+        """Return further principals whose present state the decision depends on, once the row is locked."""
+        return ()
+
+    def refuse_replay(self, command: Command, state: SubjectState | None, around: Any) -> None:  # noqa: ANN401, ARG002
+        """Raise a Refusal unless the caller may be shown again, at this moment, the secret that the command made."""
+        raise SecretNoLongerAvailable

@@ -1,0 +1,209 @@
+"""The token as a kind of subject: what its decisions depend on besides its own row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, cast
+from uuid import UUID
+
+from msgspec import structs
+
+from counterfoil.core.caller_recheck import TokenCaller, UserCaller, maker_of
+from counterfoil.core.events import TOKEN_EVENTS, Event
+from counterfoil.core.locked import Locked
+from counterfoil.core.owners import spelt
+from counterfoil.core.principal import SYSTEM, Actor, Owner, Principal
+from counterfoil.core.refusals import (
+    AlreadyAccepted,
+    Busy,
+    NotFound,
+    SecretNoLongerAvailable,
+    SecretTaken,
+    UnknownSecret,
+)
+from counterfoil.core.replays import refuse_token_replay
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import Around, Command, Key, SubjectState, Unresolved
+from counterfoil.core.subjects.token.commands import (
+    Create,
+    Erase,
+    Exchange,
+    ExchangeSecret,
+    Renew,
+    Resume,
+    Revoke,
+    Rotate,
+    Suspend,
+    Sweep,
+    TokenCommand,
+    Update,
+)
+from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.state import ALONE, Context, Room, Token, evolve, room_after
+from counterfoil.core.subjects.user import User
+
+
+@dataclass(slots=True)
+class TokenReads:
+    """What decisions about tokens depend on.
+
+    `opened` is which token and generation a digest opens, `context` what surrounds a token, `accounts` what the account
+    says of all its tokens. `revoking_children` are the accounts where a bulk revocation revokes tokens with their
+    children, `revoked_with_children` the tokens that may descend from one of those, each with the owner of what it
+    would create. `accepted` are JWTs that their token accepts once, `rooms` how many tokens the owners have whose quota
+    limits that.
+    """
+
+    opened: dict[bytes, tuple[UUID, UUID, int]] = field(default_factory=dict)
+    context: dict[Key, Context] = field(default_factory=dict)
+    accounts: dict[UUID, Context] = field(default_factory=dict)
+    revoking_children: frozenset[UUID] = frozenset()
+    revoked_with_children: set[tuple[Key, Owner]] = field(default_factory=set)
+    accepted: set[tuple[UUID, UUID, bytes]] = field(default_factory=set)
+    rooms: dict[tuple[UUID, Owner], Room] = field(default_factory=dict)
+
+    def copy(self) -> TokenReads:
+        """Return a copy that changes by itself."""
+        return replace(self, opened=dict(self.opened), accepted=set(self.accepted), rooms=dict(self.rooms))
+
+
+class TokenAround(Around, frozen=True, kw_only=True):
+    """What surrounds a token when it is decided."""
+
+    context: Context
+
+
+@dataclass(frozen=True)
+class TokenKind(Kind):
+    """Tokens: a secret finds its row, and owner, account, quotas and accepted JWTs have a say."""
+
+    def resolve(self, command: Command | Unresolved, locked: Locked) -> Command | None:
+        """Return the exchange of the token that a digest opens."""
+        if not isinstance(command, ExchangeSecret):
+            return cast("Command", command)
+        opened = locked.of(TokenReads).opened
+        found = [opened[digest] for digest in command.digests if digest in opened]
+        if any(key[:2] in locked.held for key in found):
+            return None
+        # As look-ups do: an imported secret that opens two tokens belongs to the older one.
+        account, token_id, generation = min(found, key=lambda key: _age(key, locked), default=(None, None, 0))
+        if account is None or token_id is None or command.client not in (None, token_id):
+            raise UnknownSecret
+        itself = Principal(actor=Actor("token", token_id), account=account, scopes=())
+        return Exchange(
+            account=account, token_id=token_id, generation=generation, jti=command.jti,
+            by=command.actor or itself, actors=(command.actor.actor.id,) if command.actor else (),
+            lifetime_seconds=command.lifetime_seconds, audience=command.audience, scopes=command.scopes,
+            address=command.address, counted=command.counted,
+        )  # fmt: skip
+
+    def decide(self, state: SubjectState | None, command: Command, around: TokenAround, locked: Locked) -> list[Event]:
+        """Return the events that the command leads to, or raise a Refusal."""
+        reads, token = locked.of(TokenReads), token_of(state)
+        _refuse_descendant(command, reads)
+        if (digest := accepted_once(command, token)) is not None and (*command.key, digest) in reads.accepted:
+            raise AlreadyAccepted  # before it is counted as a use of the token
+        events = decide(token, cast("TokenCommand", command), around.at, around.context)
+        if isinstance(command, Create) and not reads.opened.keys().isdisjoint(command.imported_digests):
+            raise SecretTaken
+        return events
+
+    def admit(self, command: Command, before: SubjectState | None, after: SubjectState, locked: Locked) -> None:
+        """Count a live token of an owner with a quota; remember what opens a token, and what opened it once."""
+        reads, token = locked.of(TokenReads), cast("Token", after)
+        if (room := reads.rooms.get((token.account, token.owner))) is not None:
+            reads.rooms[token.account, token.owner] = room_after(room, token_of(before), token)
+        if (digest := accepted_once(command, token_of(before))) is not None:
+            reads.accepted.add((*command.key, digest))
+        if isinstance(command, Create):
+            reads.opened |= dict.fromkeys(command.imported_digests, (*command.key, 1))
+
+    def around(self, command: Command, at: datetime, locked: Locked) -> TokenAround:
+        """Return what surrounds a token; what its account says was read last, after the rows were locked."""
+        reads = locked.of(TokenReads)
+        context = reads.context.get(command.key, ALONE)
+        if isinstance(command, Create) and (owner := _owner(command, locked)) is not None:
+            context = structs.replace(context, owner=owner.status, owner_holds=owner.held)
+        token = token_of(locked.rows[command.key].state) if isinstance(command, Exchange) else None
+        if token is not None and token.trust_by is not None:
+            context = structs.replace(context, maker=_maker(token, token.trust_by, locked))
+        account = reads.accounts.get(command.account)
+        if account is not None:
+            context = structs.replace(context, policy=account.policy, epoch=account.epoch)
+        return TokenAround(at=at, context=context)
+
+    def principals(self, command: Command, state: SubjectState | None) -> Iterable[Principal]:
+        """Return whoever stated the trust of a token that is exchanged: no bearer does more than they still may."""
+        token = token_of(state) if isinstance(command, Exchange) else None
+        if token is not None and token.trust is not None and token.trust_by is not None:
+            yield Principal(actor=token.trust_by, account=token.account, scopes=())
+
+    def refuse_replay(self, command: Command, state: SubjectState | None, around: TokenAround) -> None:
+        """Raise a Refusal unless the caller may be shown the secret again."""
+        token = token_of(state)
+        if token is None:
+            raise SecretNoLongerAvailable
+        refuse_token_replay(command, token, around.at, around.context)
+
+
+TOKEN: Final = TokenKind(
+    "token",
+    Token,
+    TOKEN_EVENTS,
+    (Create, Update, Renew, Rotate, Suspend, Resume, Revoke, Erase, Exchange, ExchangeSecret, Sweep),
+    decide,
+    evolve,
+)
+
+
+def token_of(state: SubjectState | None) -> Token | None:
+    """Return a state as that of a token; raise NotFound if it is another subject's."""
+    if state is not None and not isinstance(state, Token):
+        raise NotFound
+    return state
+
+
+def accepted_once(command: Command, token: Token | None) -> bytes | None:
+    """Return the digest by which a JWT is remembered that the token accepts once."""
+    if not isinstance(command, Exchange) or command.assertion is None or token is None or token.trust is None:
+        return None
+    return command.assertion.digest if token.trust.once else None
+
+
+def _refuse_descendant(command: Command, reads: TokenReads) -> None:
+    """Raise Busy for a token that would create one more child while a bulk revocation revokes its own makers.
+
+    Otherwise somebody who creates child after child could stay ahead of the bulk revocation for ever.
+    """
+    if not isinstance(command, Create) or not reads.revoked_with_children:
+        return
+    if ((command.account, command.by.actor.id), spelt(command.owner)) in reads.revoked_with_children:
+        raise Busy("What made this token is being revoked with all that it made; try again in a moment.")
+
+
+def _age(opened: tuple[UUID, UUID, int], locked: Locked) -> datetime:
+    state = locked.rows[opened[:2]].state
+    return locked.clock if state is None else state.created_at
+
+
+def _maker(token: Token, actor: Actor, locked: Locked) -> Principal | None:
+    """Return who stated a token's trust, with their present scopes; what this very batch made of a user counts."""
+    if actor.kind == "system":
+        return SYSTEM
+    key = (token.account, actor.id)
+    caller = cast("TokenCaller | UserCaller | None", locked.callers.get(key))
+    if (row := locked.rows.get(key)) is not None and isinstance(row.state, User):
+        caller = UserCaller(row.state)
+    return maker_of(caller, Principal(actor=actor, account=token.account, scopes=()), locked.clock)
+
+
+def _owner(command: Create, locked: Locked) -> User | None:
+    """Return the user who is to own a token; what this very batch made of them counts."""
+    for key in command.users:
+        if (row := locked.rows.get(key)) is not None and isinstance(row.state, User):
+            return row.state
+        found = locked.callers.get(key)
+        return found.user if isinstance(found, UserCaller) else None
+    return None

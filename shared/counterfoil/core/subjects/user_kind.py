@@ -1,0 +1,66 @@
+"""The user as a kind of subject: administrators and e-mail addresses have a say in its decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, cast
+from uuid import UUID
+
+from counterfoil.core.caller_recheck import UserCaller
+from counterfoil.core.locked import CallerState, Locked
+from counterfoil.core.refusals import SecretNoLongerAvailable
+from counterfoil.core.replays import refuse_user_replay
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import Command, SubjectState
+from counterfoil.core.subjects.user import User, UserAround, decide, evolve
+from counterfoil.core.subjects.user_commands import COMMANDS
+from counterfoil.core.subjects.user_events import EVENTS
+
+
+@dataclass(slots=True)
+class UserReads:
+    """The active administrators of an account, and the users who have an e-mail address there."""
+
+    administrators: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
+    emails: dict[UUID, dict[str, frozenset[UUID]]] = field(default_factory=dict)
+
+    def copy(self) -> UserReads:
+        """Return a copy that changes by itself."""
+        return replace(self, administrators=dict(self.administrators))
+
+
+@dataclass(frozen=True)
+class UserKind(Kind):
+    """Users: an account keeps an administrator, and an e-mail address belongs to one user."""
+
+    def around(self, command: Command, at: datetime, locked: Locked) -> UserAround:
+        """Return the administrators and the holders of e-mail addresses of the account."""
+        reads = locked.of(UserReads)
+        return UserAround(
+            at=at,
+            administrators=reads.administrators.get(command.account, frozenset()),
+            emails=reads.emails.get(command.account, {}),
+        )
+
+    def admit(self, _command: Command, _before: SubjectState | None, after: SubjectState, locked: Locked) -> None:
+        """Count who is an active administrator from now on."""
+        counted = locked.of(UserReads).administrators
+        if after.account not in counted:
+            return
+        user, others = cast("User", after), counted[after.account] - {after.id}
+        counts = user.role == "administrator" and user.status == "active"
+        counted[user.account] = others | {user.id} if counts else others
+
+    def caller(self, state: SubjectState) -> CallerState | None:
+        """Return the user as a caller."""
+        return UserCaller(cast("User", state))
+
+    def refuse_replay(self, command: Command, state: SubjectState | None, _around: UserAround) -> None:
+        """Raise a Refusal unless the caller may be shown the user's new password again."""
+        if not isinstance(state, User):
+            raise SecretNoLongerAvailable
+        refuse_user_replay(command.by, state)
+
+
+USER: Final = UserKind("user", User, EVENTS, COMMANDS, decide, evolve)

@@ -1,0 +1,23 @@
+"""The store of one kind: what its decisions read besides the locked rows, and its side tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from counterfoil.core.locked import Locked
+from counterfoil.core.subjects.subject import Command, Unresolved
+from counterfoil.core.unit_of_work import Done
+from counterfoil.postgres.connection import Connection
+
+
+class Store:
+    """The store of a kind that reads nothing more and has no side table; its states are rows of `subject`."""
+
+    async def read(self, connection: Connection, commands: Sequence[Command | Unresolved], locked: Locked) -> None:
+        """Read what the decisions about these commands depend on; their rows are locked by then."""
+
+    async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
+        """Write what these commands keep beside the log, in the transaction of their events; nothing of it is sealed.
+
+        A Refusal undoes all that was written with it.
+        """

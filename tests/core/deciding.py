@@ -1,0 +1,12 @@
+"""Any kind's decision, with what surrounds it stated by the test."""
+
+from typing import Any
+
+from counterfoil.core.events import Event
+from counterfoil.core.kinds import KIND_OF
+from counterfoil.core.subjects.subject import Command, SubjectState
+
+
+def decide(state: SubjectState | None, command: Command, around: Any) -> list[Event]:
+    kind = KIND_OF[type(command)]
+    return kind.decider(kind.own(state), command, around)

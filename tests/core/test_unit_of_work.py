@@ -1,0 +1,341 @@
+"""Commands against locked rows: each is decided on what those before it left, and a refusal leaves no trace."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from core import user_fixtures
+from core.stories import (
+    ACCOUNT,
+    ADMIN,
+    ANOTHER,
+    CREATED,
+    ENDS,
+    JTI,
+    NEXT,
+    NOON,
+    SECRET,
+    TOKEN,
+    asks,
+    given,
+)
+from counterfoil.core.caller_recheck import UserCaller
+from counterfoil.core.kinds import KIND_OF
+from counterfoil.core.locked import Locked, Row
+from counterfoil.core.principal import SYSTEM, Actor, Owner
+from counterfoil.core.refusals import (
+    AlreadyAccepted,
+    AlreadyExists,
+    Busy,
+    CallerChanged,
+    CallerGone,
+    EmailTaken,
+    LastAdministrator,
+    MakerGone,
+    NotFound,
+    Overloaded,
+    OwnerQuotaExceeded,
+    Refusal,
+    SecretNoLongerAvailable,
+    SecretTaken,
+    UnknownSecret,
+)
+from counterfoil.core.subjects.access import NoteAccess, access_id_of
+from counterfoil.core.subjects.account import EndSecrets
+from counterfoil.core.subjects.peppers import Pepper
+from counterfoil.core.subjects.subject import Command, SubjectState, Unresolved
+from counterfoil.core.subjects.token.commands import (
+    Create,
+    Exchange,
+    ExchangeSecret,
+    Renew,
+    Revoke,
+    Rotate,
+    Suspend,
+    Sweep,
+)
+from counterfoil.core.subjects.token.kind import TOKEN as TOKEN_KIND
+from counterfoil.core.subjects.token.kind import TokenAround, TokenReads
+from counterfoil.core.subjects.token.state import ALONE, Context, Room, Token
+from counterfoil.core.subjects.user import User, owner_of
+from counterfoil.core.subjects.user_commands import (
+    ChangePassword,
+    CreateUser,
+    DisableUser,
+    EnrolTotp,
+    UpdateUser,
+)
+from counterfoil.core.subjects.user_kind import UserReads
+from counterfoil.core.trust import Assertion, Trust
+from counterfoil.core.unit_of_work import RETRY, AllOrNothing, Answer, Outcome, UnitOfWork
+
+DIGEST, OTHER_DIGEST = b"\x09" * 32, b"\x08" * 32
+OTHER = UUID(int=0x72)
+KEY = (ACCOUNT, TOKEN)
+TRUST = Trust(issuer="https://ci.example", audience="counterfoil", claims={"sub": ("deploy",)}, once=True)
+BILLING = Owner("application", "billing")
+
+
+def unit(*states: SubjectState | None, of: UUID = TOKEN, **fields: Any) -> UnitOfWork:
+    """The work on these states; None is a subject that does not exist yet."""
+    keys = ((ACCOUNT, of if state is None else state.id) for state in states)
+    rows = {key: Row(state, None if state is None else b"") for key, state in zip(keys, states, strict=True)}
+    return UnitOfWork(Locked(clock=NOON, rows=rows, **fields), salt=bytes)
+
+
+def creates(**fields: Any) -> Create:
+    return asks(Create, **{"owner": BILLING, "name": "nightly", "secret": SECRET, "number": 7, **fields})
+
+
+def exchanges(**fields: Any) -> Exchange:
+    return asks(Exchange, **{"generation": 1, "jti": JTI, "lifetime_seconds": 60, **fields})
+
+
+def presents(**fields: Any) -> ExchangeSecret:
+    return ExchangeSecret(**{"digests": (DIGEST,), "jti": JTI, "lifetime_seconds": 60, **fields})
+
+
+def done(answer: Answer) -> Outcome:
+    assert isinstance(answer, Outcome), answer
+    return answer
+
+
+def token(**fields: Any) -> Token:
+    return replace(given(CREATED).token, **fields)
+
+
+def user(role: str = "member", **fields: Any) -> User:
+    return replace(user_fixtures.after(user_fixtures.born(role)), account=ACCOUNT, **fields)  # type: ignore[arg-type]
+
+
+def test_a_command_is_decided_on_what_those_before_it_left() -> None:
+    work = unit(None)
+    made = done(work.answer(creates()))
+    assert (made.token.name, made.subject, made.at) == ("nightly", TOKEN, NOON)
+    assert [fact.version for fact in made.facts] == [1]
+    revoked = done(work.answer(asks(Revoke, reason="left")))
+    assert [fact.version for fact in revoked.facts] == [2]
+    assert [type(each.command) for each in work.changes.done[KEY]] == [Create, Revoke]
+    assert [fact.type for fact, _ in work.changes.facts] == ["created", "revoked"]
+    assert work.changes.facts[1][1].entry != work.changes.facts[0][1].entry
+
+
+def test_a_refusal_leaves_no_trace_and_nothing_to_do_is_a_success() -> None:
+    work = unit(token())
+    assert isinstance(work.answer(creates()), AlreadyExists)
+    assert done(work.answer(asks(Sweep))).facts == ()
+    assert (work.changes.facts, work.changes.done) == ([], {})
+
+
+def test_what_somebody_else_holds_is_tried_again() -> None:
+    work = unit(token(), held={KEY})
+    work.locked.of(TokenReads).opened[DIGEST] = (*KEY, 1)
+    assert work.answer(asks(Sweep)) == work.answer(presents()) == RETRY
+    assert work.replay(asks(Sweep), Outcome(None, (), NOON)) == RETRY
+    guarded = unit(user("administrator"), held={(ACCOUNT, ACCOUNT)})
+    assert guarded.answer(user_fixtures.asks(DisableUser, reason="left")) == RETRY
+
+
+def test_time_never_runs_backwards_within_a_subject() -> None:
+    later = NOON + timedelta(seconds=5)
+    assert done(unit(token(at=later)).answer(asks(Suspend))).at == later
+
+
+def test_all_or_nothing_is_one_refusal_for_all() -> None:
+    work = unit(token())
+    both = AllOrNothing((asks(Suspend, reason="wait"), asks(Renew, lifetime="1d")))
+    assert both.by == ADMIN
+    assert both.lane == TOKEN
+    outcome = done(work.answer(both))
+    assert [fact.type for fact in outcome.facts] == ["suspended", "renewed"]
+    kept = (dict(work.locked.rows), list(work.changes.facts))
+    assert isinstance(work.answer(AllOrNothing((asks(Revoke, reason="x"), creates()))), AlreadyExists)
+    assert (work.locked.rows, work.changes.facts) == kept
+
+
+def test_a_secret_finds_its_token_and_the_older_of_two() -> None:
+    young = token(id=OTHER, created_at=NOON)
+    work = unit(token(), young)
+    opened = work.locked.of(TokenReads).opened
+    opened |= {DIGEST: (ACCOUNT, OTHER, 1), OTHER_DIGEST: (ACCOUNT, TOKEN, 1)}
+    both = presents(digests=(DIGEST, OTHER_DIGEST))
+    assert (both.lane, both.principals) == (DIGEST, ())
+    assert done(work.answer(both)).subject == TOKEN
+    assert isinstance(work.answer(presents(client=UUID(int=1))), UnknownSecret)
+    assert isinstance(work.answer(presents(digests=(b"\x07" * 32,))), UnknownSecret)
+    opened[b"\x06" * 32] = (ACCOUNT, UUID(int=5), 1)
+    work.locked.rows[ACCOUNT, UUID(int=5)] = Row(None, None)
+    assert isinstance(work.answer(presents(digests=(b"\x06" * 32,))), NotFound)
+
+
+def test_whoever_acts_for_an_owner_is_read_again() -> None:
+    acting = presents(actor=ANOTHER)
+    assert acting.principals == (ANOTHER,)
+    assert exchanges(by=ANOTHER, actors=(ANOTHER.actor.id,)).principals == (ANOTHER,)
+    assert exchanges().principals == Unresolved(digests=(DIGEST,)).principals == ()
+    work = unit(token())
+    work.locked.of(TokenReads).opened[DIGEST] = (*KEY, 1)
+    assert done(work.answer(acting)).facts[0].by == ANOTHER.actor
+
+
+def test_a_caller_who_may_do_less_by_now_is_refused() -> None:
+    caller = user("member", id=ADMIN.actor.id)
+    work = unit(token(), callers={(ACCOUNT, caller.id): UserCaller(caller)})
+    assert isinstance(work.answer(asks(Suspend)), CallerChanged)
+    assert done(work.answer(asks(Revoke, reason="by a bulk revocation", bulk_revocation=JTI))).facts
+    # What this very batch made of them counts, and not what was read.
+    gone = replace(caller, status="removed")
+    held = unit(token(), gone, callers={(ACCOUNT, caller.id): UserCaller(replace(caller, role="administrator"))})
+    assert isinstance(held.answer(asks(Suspend)), CallerGone)
+    # A token whose row is held says nothing of itself as a caller.
+    by = replace(ADMIN, actor=Actor("token", TOKEN))
+    assert done(unit(token()).answer(asks(Suspend, by=by))).facts
+
+
+def test_a_pepper_that_is_over_keeps_nothing_new() -> None:
+    over = Pepper(number=1, check="", status="retired", at=NOON)
+    for command in (creates(), asks(Rotate, secret=NEXT)):
+        assert isinstance(unit(None, peppers=[over]).answer(command), Overloaded)
+    assert done(unit(None, peppers=[replace(over, number=2)]).answer(creates())).facts
+
+
+def test_an_imported_secret_opens_one_token() -> None:
+    work = unit(None)
+    command = creates(imported_digests=(DIGEST,))
+    assert command.digests == (DIGEST,)
+    assert done(work.answer(command)).facts
+    work.locked.rows[ACCOUNT, OTHER] = Row(None, None)
+    assert isinstance(work.answer(replace(command, token_id=OTHER)), SecretTaken)
+
+
+def test_an_owner_has_no_more_live_tokens_than_the_quota_allows() -> None:
+    work = unit(None)
+    rooms = work.locked.of(TokenReads).rooms
+    rooms[ACCOUNT, BILLING] = Room(1, 0, NOON)
+    assert done(work.answer(creates())).facts
+    work.locked.rows[ACCOUNT, OTHER] = Row(None, None)
+    assert isinstance(work.answer(creates().about(OTHER)), OwnerQuotaExceeded)
+    assert work.locked.rows[ACCOUNT, OTHER].state is None
+
+
+def test_nothing_is_created_by_what_a_bulk_revocation_is_revoking() -> None:
+    work = unit(None)
+    reads = work.locked.of(TokenReads)
+    reads.revoked_with_children.add(((ACCOUNT, ANOTHER.actor.id), BILLING))
+    assert isinstance(work.answer(creates(by=ANOTHER)), Busy)
+    assert done(work.answer(creates())).facts
+
+
+def test_the_user_who_is_to_own_a_token_counts_as_this_batch_left_them() -> None:
+    owner = user("administrator")
+    command = creates(owner=owner_of(owner.id), scopes=("tokens.read",))
+    read = unit(None, callers={(ACCOUNT, owner.id): UserCaller(owner)})
+    assert done(read.answer(command)).facts
+    held = unit(None, replace(owner, status="removed"), callers={(ACCOUNT, owner.id): UserCaller(owner)})
+    assert isinstance(held.answer(command), Refusal)
+    assert isinstance(unit(None).answer(command), Refusal)
+
+
+def test_what_the_account_says_of_its_tokens_counts() -> None:
+    work = unit(None)
+    work.locked.of(TokenReads).accounts[ACCOUNT] = Context(epoch=4)
+    made = done(work.answer(creates()))
+    assert (made.token.epoch, made.context.epoch) == (4, 4)
+
+
+@pytest.mark.parametrize("maker", ["user", "token", "system"])
+def test_a_jwt_is_accepted_once_and_for_what_whoever_stated_the_trust_still_may(maker: Any) -> None:
+    by = SYSTEM.actor if maker == "system" else Actor(maker, ADMIN.actor.id)
+    trusting = token(trust=TRUST, trust_by=by, stub="")
+    claims = {"iss": TRUST.issuer, "aud": TRUST.audience, "sub": "deploy", "exp": NOON.timestamp() + 60, "jti": "one"}
+    exchange = exchanges(assertion=Assertion(issuer=TRUST.issuer, audience=TRUST.audience, claims=claims), by=SYSTEM)
+    callers = {(ACCOUNT, ADMIN.actor.id): UserCaller(user("administrator", id=ADMIN.actor.id))}
+    work = unit(trusting, callers={} if maker == "token" else callers)
+    assert [each.actor for each in TOKEN_KIND.principals(exchange, trusting)] == [by]
+    if maker == "token":
+        assert isinstance(work.answer(exchange), MakerGone)
+        return
+    assert done(work.answer(exchange)).facts
+    assert isinstance(work.answer(exchange), AlreadyAccepted)
+    gone = unit(trusting, user("administrator", id=ADMIN.actor.id, status="disabled"), callers=callers)
+    assert isinstance(gone.answer(exchange), MakerGone if maker == "user" else Outcome)
+
+
+def test_an_email_address_and_the_last_administrator_are_looked_after() -> None:
+    admin = user("administrator")
+    work = unit(admin, None, of=OTHER)
+    reads = work.locked.of(UserReads)
+    reads.administrators[ACCOUNT] = frozenset({admin.id})
+    reads.emails[ACCOUNT] = {"ada@example.org": frozenset({admin.id})}
+    fields: dict[str, Any] = {"account": ACCOUNT, "by": ADMIN}
+    lessen = UpdateUser(**fields, id=admin.id, role="member")
+    assert isinstance(work.answer(lessen), LastAdministrator)
+    create = CreateUser(**fields, id=OTHER, email="ada@example.org", role="administrator", password_hash="")
+    assert isinstance(work.answer(create), EmailTaken)
+    assert done(work.answer(replace(create, email="bob@example.org"))).facts
+    assert done(work.answer(AllOrNothing((lessen, ChangePassword(**fields, id=admin.id, password_hash=""))))).facts
+    assert reads.administrators == {ACCOUNT: {admin.id, OTHER}}  # of the copy that was taken before
+    assert work.locked.of(UserReads).administrators == {ACCOUNT: {OTHER}}
+    assert (lessen.lane, create.lane, create.has_unique_value, lessen.has_unique_value) == (ACCOUNT, OTHER, True, False)
+
+
+def test_a_subject_of_another_kind_is_not_found() -> None:
+    fields: dict[str, Any] = {"account": ACCOUNT, "by": ADMIN}
+    assert isinstance(unit(token()).answer(EndSecrets(**fields, id=TOKEN, reason="leaked")), NotFound)
+    work = unit(user("member"))
+    assert isinstance(work.answer(replace(asks(Suspend), token_id=user("member").id)), NotFound)
+
+
+def test_a_reply_is_shown_again_to_whoever_may_still_see_it() -> None:
+    work, earlier = unit(token(), user("member"), None), Outcome(None, (), NOON, reply=b"secret", replayed=True)
+    work.locked.rows[KEY] = Row(token(), None)
+    assert work.replay(asks(Rotate, secret=NEXT), earlier) is earlier
+    reset = ChangePassword(account=ACCOUNT, id=user("member").id, by=ADMIN, password_hash="")
+    assert work.replay(reset, earlier) is earlier
+    assert done(work.answer(reset)).facts
+    nobody = unit(None)
+    assert isinstance(nobody.replay(creates(), earlier), SecretNoLongerAvailable)
+    assert isinstance(unit(None, of=reset.id).replay(reset, earlier), SecretNoLongerAvailable)
+    of = access_id_of(ACCOUNT, ADMIN.actor)
+    reader = NoteAccess(account=ACCOUNT, id=of, by=ADMIN, reader=ADMIN.actor, calls={}, shown=0)
+    assert isinstance(unit(None, of=reader.id).replay(reader, earlier), SecretNoLongerAvailable)
+
+
+def test_an_outcome_about_nothing_has_no_token_and_no_subject() -> None:
+    nothing = Outcome(None, (), NOON)
+    for ask in (lambda: nothing.token, lambda: nothing.subject):
+        with pytest.raises(TypeError, match="this outcome is"):
+            ask()
+    assert nothing.context == ALONE
+    assert Outcome(None, (), NOON, TokenAround(at=NOON, context=Context(epoch=1))).context == Context(epoch=1)
+
+
+def test_a_command_says_what_it_needs() -> None:
+    plain: Callable[..., Command] = Command
+    bare = plain(account=ACCOUNT, by=SYSTEM)
+    for undecided in (lambda: bare.subject, lambda: bare.about(TOKEN)):
+        with pytest.raises(NotImplementedError):
+            undecided()
+    assert (bare.principals, bare.reads_account, bare.guards, bare.digests, bare.users) == ((), False, (), (), ())
+    assert (bare.has_unique_value, bare.pepper) == (False, None)
+    assert creates().about(OTHER).subject == OTHER
+    lock = EndSecrets(account=ACCOUNT, id=ACCOUNT, by=ADMIN, reason="leaked")
+    assert lock.about(OTHER).subject == OTHER
+    assert (lock.key, lock.lane) == ((ACCOUNT, ACCOUNT), ACCOUNT)
+    assert creates(owner=owner_of(OTHER)).users == ((ACCOUNT, OTHER),)
+    assert creates(trust=TRUST, secret=None).pepper is None
+    fields: dict[str, Any] = {"account": ACCOUNT, "id": OTHER, "by": ADMIN}
+    assert EnrolTotp(**fields, sealed_seed=b"", last_step=0, recovery_digests=(), pepper_id=3).pepper == 3
+    assert asks(Renew).may_add_live_token
+    assert asks(Rotate, secret=NEXT, expires_at=ENDS).may_add_live_token
+    assert not asks(Sweep).may_add_live_token
+    assert creates().may_add_live_token
+    assert creates(by=SYSTEM).reads_account
+    assert asks(Rotate, secret=NEXT, by=SYSTEM).reads_account
+    assert KIND_OF[Sweep].caller(token()) is None
+    assert KIND_OF[EndSecrets].principals(lock, None) == ()
+    assert list(TOKEN_KIND.principals(exchanges(), token())) == []
