@@ -30,6 +30,7 @@ RULES: Final = {
     r"live stream has no limit|not several": "parameters exclude each other",
     r"a word that no event has|Last-Event-ID is": "which kinds and types there are, and what a position is",
     r"is not after `since`": "two moments are compared with each other",
+    r"is the number -?\d+\.0; it has to be a whole": "JSON Schema counts 5.0 as an integer, and JSON readers do not",
     r"owner|user": "whether there is such a user is no question of form",
 }
 """Why something that fits the schema may be refused: what the refusal says, and the reason."""
