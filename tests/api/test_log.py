@@ -164,7 +164,7 @@ async def test_filters_find_what_they_say(admin: Caller, seal: Seal) -> None:
         ("limit=0", 422, "invalid-request", "limit"),
         ("limit=1001", 422, "invalid-request", "limit"),
         ("limit=many", 422, "invalid-request", "limit"),
-        ("kind=tokens", 422, "invalid-request", "one of account"),
+        ("kind=tokens", 422, "invalid-request", "one of access"),
         ("type=create", 422, "invalid-request", "created"),
         ("subject=7", 422, "invalid-request", "subject"),
         ("token=7&user=7", 422, "invalid-request", "not several"),
