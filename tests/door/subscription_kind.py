@@ -1,0 +1,136 @@
+"""A kind of subject that only the tests have: subscriptions of an account, each to a URL of its own."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from counterfoil.core.events import Event, Fact
+from counterfoil.core.locked import Locked
+from counterfoil.core.refusals import AlreadyExists, InUse, NotFound
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import (
+    Around,
+    Command,
+    Key,
+    SubjectCommand,
+    SubjectState,
+    born,
+    grown,
+    no_command,
+    refuse_stale,
+    unexpected,
+)
+
+
+class Subscribed(Event, frozen=True, kw_only=True):
+    """Events of the account go to a URL from now on."""
+
+    url: str
+
+
+class Unsubscribed(Event, frozen=True, kw_only=True):
+    """They no longer do."""
+
+
+class Subscribe(SubjectCommand, frozen=True, kw_only=True):
+    """Send events of the account to a URL."""
+
+    url: str
+
+    @property
+    def guards(self) -> tuple[Key, ...]:
+        """The account's own row: the decision reads it."""
+        return ((self.account, self.account),)
+
+    @property
+    def has_unique_value(self) -> bool:
+        """The URL."""
+        return True
+
+
+class Unsubscribe(SubjectCommand, frozen=True, kw_only=True):
+    """Send them there no longer."""
+
+
+class Subscription(SubjectState, frozen=True, kw_only=True):
+    """The present state of a subscription."""
+
+    url: str
+
+
+class SubscriptionAround(Around, frozen=True, kw_only=True):
+    """Whether the account exists, and the URLs that it is subscribed to."""
+
+    account_exists: bool
+    urls: frozenset[str]
+
+
+@dataclass(slots=True)
+class SubscriptionReads:
+    """The URLs of each account."""
+
+    urls: dict[UUID, frozenset[str]] = field(default_factory=dict)
+
+    def copy(self) -> "SubscriptionReads":
+        """Return a copy that changes by itself."""
+        return replace(self, urls=dict(self.urls))
+
+
+def decide(state: Subscription | None, command: SubjectCommand, around: SubscriptionAround) -> list[Event]:
+    """Return what happens, or raise a Refusal."""
+    match command:
+        case Subscribe(url=url):
+            if not around.account_exists:
+                raise NotFound
+            if state is not None:
+                raise AlreadyExists
+            if url in around.urls:
+                raise InUse("The account has a subscription to this URL already.")
+            return [Subscribed(url=url)]
+        case Unsubscribe():
+            if state is None:
+                raise NotFound
+            refuse_stale(state, command)
+            return [Unsubscribed()] if state.status == "active" else []
+    raise no_command(command)
+
+
+def evolve(state: Subscription | None, fact: Fact) -> Subscription:
+    """Return the state after one more thing happened."""
+    match fact.event:
+        case Subscribed(url=url) if state is None:
+            return born(Subscription, fact, url=url)
+        case Unsubscribed() if state is not None:
+            return grown(state, fact, status="ended")
+    raise unexpected(fact)
+
+
+@dataclass(frozen=True)
+class SubscriptionKind(Kind):
+    """Subscriptions: their account and its other subscriptions have a say."""
+
+    def around(self, command: Command, at: datetime, locked: Locked) -> SubscriptionAround:
+        """Return what the account's row and the side table say."""
+        row = locked.rows.get((command.account, command.account))
+        return SubscriptionAround(
+            at=at,
+            account_exists=row is not None and row.state is not None,
+            urls=locked.of(SubscriptionReads).urls.get(command.account, frozenset()),
+        )
+
+    def admit(self, command: Command, _before: SubjectState | None, _after: SubjectState, locked: Locked) -> None:
+        """Let the next command of the batch see the URL."""
+        if isinstance(command, Subscribe):
+            urls = locked.of(SubscriptionReads).urls
+            urls[command.account] = urls.get(command.account, frozenset()) | {command.url}
+
+
+SUBSCRIPTION: Final = SubscriptionKind(
+    "subscription",
+    Subscription,
+    {"subscribed": Subscribed, "unsubscribed": Unsubscribed},
+    (Subscribe, Unsubscribe),
+    decide,
+    evolve,
+)
