@@ -60,6 +60,7 @@ class Door:
         self._committers: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._closing = False
+        self._rehearsing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         picks = [self._queue.pick] * COMMITTERS + [self._queue.pick_alone]
@@ -105,7 +106,7 @@ class Door:
 
         They are decided as in a batch of their own, on locked rows, which are then released.
         """
-        async with DoorConnection(self._url) as line:
+        async with self._rehearsing, DoorConnection(self._url) as line:
             for _ in range(ROUNDS):
                 if await line.ready():
                     batch = Batch([self._rehearsed(command) for command in commands], patience="")
@@ -114,7 +115,7 @@ class Door:
                     except (*LOST, *_PASSING, asyncpg.LockNotAvailableError) as error:
                         await line.survives(error)
                         continue
-                    return [answer for answer in answers if answer != RETRY]
+                    return [Busy() if answer == RETRY else answer for answer in answers]
         raise Busy
 
     def _rehearsed(self, command: Command) -> QueuedCommand:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -38,17 +38,6 @@ async def hold_rooms(connection: Connection, owners: Iterable[OwnerKey]) -> dict
     rows = await connection.fetch(f"{_LIMITED} for update of q", *_columns(owners))
     most = {(row["account_id"], Owner(row["owner_type"], row["owner_id"])): row["max_tokens"] for row in rows}
     return await _rooms(connection, most) if most else {}
-
-
-@repeated
-async def rooms(pool: Pool, account: UUID, owners: Collection[Owner]) -> dict[Owner, Room]:
-    """Return the same as of this moment, without holding anybody up."""
-    keys = [(account, owner) for owner in owners]
-    async with tenant(pool, account, "owner_quota", "token") as connection:
-        rows = await connection.fetch(_LIMITED, *_columns(keys))
-        most = {(account, Owner(row["owner_type"], row["owner_id"])): row["max_tokens"] for row in rows}
-        found = await _rooms(connection, most) if most else {}
-    return {owner: room for (_, owner), room in found.items()}
 
 
 @repeated

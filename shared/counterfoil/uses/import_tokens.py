@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from msgspec import UnsetType
+from msgspec.structs import replace
 
 from counterfoil.core.bounds import UNBOUNDED, Bounds
-from counterfoil.core.events import Created, Fact, Subject
-from counterfoil.core.owners import spelt
+from counterfoil.core.events import Created, Fact
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import Refusal, SecretTaken
-from counterfoil.core.subjects.account import Policy
 from counterfoil.core.subjects.token.commands import Create
-from counterfoil.core.subjects.token.decide import decide
-from counterfoil.core.subjects.token.state import Context, Token, evolve, room_after
-from counterfoil.core.subjects.user import User
 from counterfoil.core.text import normal
+from counterfoil.door import Door
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.imported_secrets import creations, holders
-from counterfoil.postgres.liveness import database_time
-from counterfoil.postgres.owner_quotas import rooms
-from counterfoil.postgres.users import one_user
 
 
 async def existing(
@@ -72,39 +64,18 @@ def _kept(name: str | UnsetType, metadata: Mapping[str, str] | UnsetType) -> tup
     return normal(name or ""), {key: normal(value) for key, value in (metadata or {}).items()}
 
 
-async def rehearse(pool: Pool, account: UUID, policy: Policy, commands: list[Create]) -> list[Refusal | None]:
-    """Return the refusal that each command would get if all were executed now."""
-    at = await database_time(pool)
-    owners = await _users(pool, account, (command.owner.user for command in commands))
-    full = await rooms(pool, account, {spelt(command.owner) for command in commands})
+async def rehearse(door: Door, commands: Sequence[Create]) -> list[Refusal | None]:
+    """Return the refusal that each command would get if all were executed now.
+
+    Their secrets are compared with each other alone: whether another account has one is not for a dry run to tell.
+    """
+    answers = await door.rehearse([replace(command, imported_digests=()) for command in commands])
     refusals: list[Refusal | None] = []
-    taken: set[bytes] = set()
-    for command in commands:
-        refusal: Refusal | None = None if taken.isdisjoint(command.imported_digests) else SecretTaken()
-        try:
-            token = _created(command, at, _context(policy, owners.get(command.owner.user)))
-            if (room := full.get(key := spelt(command.owner))) is not None:
-                full[key] = room_after(room, None, token)
-        except Refusal as decided:
-            refusals.append(decided)
+    seen: set[bytes] = set()
+    for command, answer in zip(commands, answers, strict=True):
+        if isinstance(answer, Refusal):
+            refusals.append(answer)
             continue
-        refusals.append(refusal)
-        taken.update(command.imported_digests)
+        refusals.append(None if seen.isdisjoint(command.imported_digests) else SecretTaken())
+        seen.update(command.imported_digests)
     return refusals
-
-
-def _created(command: Create, at: datetime, context: Context) -> Token:
-    """Return the token that a command would create, or raise its refusal."""
-    (event,) = decide(None, command, at, context)
-    subject, by = Subject("token", command.token_id), command.by.actor
-    fact = Fact(account=command.account, subject=subject, version=1, type="created", at=at, by=by, event=event)
-    return evolve(None, fact)
-
-
-async def _users(pool: Pool, account: UUID, ids: Iterable[UUID | None]) -> dict[UUID | None, User]:
-    found = await asyncio.gather(*(one_user(pool, account, each) for each in set(ids) if each is not None))
-    return {user.id: user for user in found if user is not None}
-
-
-def _context(policy: Policy, owner: User | None) -> Context:
-    return Context(policy) if owner is None else Context(policy, owner=owner.status, owner_holds=owner.held)

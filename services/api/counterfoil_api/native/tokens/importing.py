@@ -34,7 +34,7 @@ from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.conventions import OURS
 from counterfoil_api.auth.principals import need
 from counterfoil_api.handling.described import undescribed as undescribed_of
-from counterfoil_api.handling.reading import Reading, own_account
+from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.addresses import network_of
 from counterfoil_api.http.problems import kind_of, problem_document
@@ -86,7 +86,7 @@ async def import_tokens(
     new = {n: each for n, each in given.items() if isinstance(each, Create) and n not in answers}
     commands = list(new.values())
     if body.dry_run:
-        outcomes = await _rehearsed(reading, asker, commands)
+        outcomes = await _rehearsed(writing, commands)
     else:
         outcomes = await _created(reading, writing, sources, asker, commands)
     answers |= dict(zip(new, outcomes, strict=True))
@@ -150,11 +150,12 @@ def _algorithms(commands: list[Create], answers: list[Answer]) -> set[Algorithm]
     return {algorithm for algorithm in ALGORITHMS if algorithm in schemes}
 
 
-async def _rehearsed(reading: Reading, asker: Principal, commands: list[Create]) -> list[Answer]:
+async def _rehearsed(writing: Writing, commands: list[Create]) -> list[Answer]:
     """Return what would become of these items."""
-    policy = (await own_account(reading, asker)).policy
-    refusals = await rehearse(reading.pool, asker.account, policy, commands)
-    return [Imported(status="imported") if refusal is None else refusal for refusal in refusals]
+    refusals = await rehearse(writing.door, commands)
+    if later := [refusal for refusal in refusals if isinstance(refusal, Unavailable)]:
+        raise later[0]
+    return [refusal or Imported(status="imported") for refusal in refusals]
 
 
 async def _owners(
