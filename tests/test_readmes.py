@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +162,25 @@ def test_its_python_is_python_and_calls_what_the_client_has(readme: Readme) -> N
                 case ast.Call(func=ast.Attribute(value=ast.Name(id="ledger"), attr=name), keywords=keywords):
                     parameters = inspect.signature(getattr(Client, name)).parameters
                     assert {keyword.arg for keyword in keywords} <= set(parameters), name
+
+
+def test_the_path_of_a_command_is_as_long_as_the_guide_says() -> None:
+    guide = Readme(TOP / "shared" / "counterfoil" / "README.md")
+    section = guide.text.partition("## From `create_token` to COMMIT")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| \[[^\]]+\]\(([^)]+)\) \| (.+?) \| (\d+) \|", section, re.MULTILINE)
+    said = [(link, int(lines)) for link, _, lines in rows]
+    assert said == [(link, lines_of(guide.path.parent / link, re.findall(r"\w+", names))) for link, names, _ in rows]
+    assert f"{sum(lines for _, lines in said)} lines in all" in section
+    assert sum(lines for _, lines in said) <= 300
+
+
+def lines_of(file: Path, names: list[str]) -> int:
+    found = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return sum(found[name] for name in names)
 
 
 def test_scopes_of_the_list_of_calls_exist() -> None:
