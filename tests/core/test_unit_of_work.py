@@ -335,6 +335,7 @@ def test_a_command_says_what_it_needs() -> None:
     assert not asks(Sweep).may_add_live_token
     assert creates().may_add_live_token
     assert creates(by=SYSTEM).reads_account
+    assert not exchanges(by=ANOTHER, actors=(ANOTHER.actor.id,)).reads_account  # its own row has all that it needs
     assert asks(Rotate, secret=NEXT, by=SYSTEM).reads_account
     assert KIND_OF[Sweep].caller(token()) is None
     assert KIND_OF[EndSecrets].principals(lock, None) == ()
