@@ -61,7 +61,7 @@ def one_spelling(password: str) -> str:
 def checked_password(password: str, email: str) -> str:
     """Return the password as given, or raise BadPassword, which does not repeat it."""
     said = one_spelling(password)
-    if min(len(password), len(said)) < LEAST_CHARACTERS:  # composing may add characters, too: ´ is two
+    if min(len(password), len(said)) < LEAST_CHARACTERS:  # composing may add characters, too
         raise BadPassword(f"A password has at least {LEAST_CHARACTERS} characters.", field="password")
     if len(password.encode(errors="replace")) > MOST_BYTES:
         raise BadPassword(f"A password has at most {MOST_BYTES} bytes.", field="password")
