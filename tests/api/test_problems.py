@@ -6,6 +6,7 @@ import re
 import msgspec
 
 from counterfoil.core import refusals
+from counterfoil.core.bounds import Uncounted
 from counterfoil.core.refusals import BadScope, Refusal, StaleRevision
 from counterfoil_api.http import errors
 from counterfoil_api.http.problems import KINDS, problem, problem_document
@@ -20,7 +21,7 @@ def answers(kind: type[Refusal]) -> set[type[Refusal]]:
 def test_every_refusal_has_a_shape() -> None:
     ours = {each for each in answers(Refusal) if each.__module__.startswith("counterfoil")}
     # The door's word to the API: it counts the call and asks again, so that nobody is answered with it.
-    assert ours - {refusals.Uncounted} == set(KINDS)
+    assert ours - {Uncounted} == set(KINDS)
 
 
 def test_a_type_means_one_thing() -> None:

@@ -30,8 +30,6 @@ counterfoil_worker ← counterfoil.cli
 """
 """`counterfoil` and `counterfoil_api` as rooms are the modules beside the folders of these packages."""
 
-CIRCLES_REMAIN = frozenset({"counterfoil.core"})
-
 PURE_STANDS_ON = frozenset({
     "__future__", "base64", "binascii", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum",
     "functools",
@@ -128,7 +126,7 @@ def circles(known: dict[str, Module]) -> list[list[str]]:
     """Files that import each other, perhaps by way of others: a shortest way around from each that has one."""
     graph = {name: {*imports(module, known)} & known.keys() - {name} for name, module in known.items()}
     found = {frozenset(way): way for name in graph if (way := _way_around(name, graph))}
-    return [way for way in found.values() if known[way[0]].room not in CIRCLES_REMAIN]
+    return list(found.values())
 
 
 def _way_around(start: str, graph: dict[str, set[str]]) -> list[str]:

@@ -21,6 +21,7 @@ from counterfoil.core.bounds import (
     Bounds,
     Limits,
     OwnerQuota,
+    Uncounted,
     admits,
     checked_networks,
     checked_number,
@@ -35,7 +36,6 @@ from counterfoil.core.refusals import (
     BadRateLimit,
     BeyondCaller,
     TokenNetworkForbidden,
-    Uncounted,
     UsesExhausted,
 )
 from counterfoil.core.secret import mint

@@ -107,7 +107,8 @@ def test_a_command_that_nobody_knows_is_a_bug_and_no_refusal() -> None:
 
 def test_every_event_has_one_word_and_one_kind() -> None:
     assert sum(len(words) for words in EVENTS.values()) == len(TYPE_OF)
-    assert {event for words in EVENTS.values() for event in words.values()} == every_event(Event)
+    ours = {event for event in every_event(Event) if event.__module__.startswith("counterfoil.")}
+    assert {event for words in EVENTS.values() for event in words.values()} == ours
 
 
 def every_event(of: type[Event]) -> set[type[Event]]:

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from counterfoil.core.duration import seconds
-from counterfoil.core.refusals import BadDuration, BadNetwork, BadQuota, BadRateLimit
+from counterfoil.core.refusals import BadDuration, BadNetwork, BadQuota, BadRateLimit, Refusal
 
 NETWORK_LIMIT: Final = 100
 QUOTA_LIMIT: Final = 1_000_000_000
@@ -74,6 +74,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 UNLIMITED: Final = Limits()
+
+
+class Uncounted(Refusal):
+    """This call was not counted against the limits that the token has by now. The API counts it and asks again."""
+
+    def __init__(self, account: UUID, token: UUID, limits: Limits) -> None:
+        self.account, self.token, self.limits = account, token, limits
+        super().__init__()
 
 
 def checked_networks(networks: tuple[str, ...]) -> tuple[str, ...]:

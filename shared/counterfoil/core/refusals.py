@@ -28,7 +28,6 @@ place per wire. Everything else is a bug and rises to the edge.
     │   ├── PlanChanged, SecretTaken, NoSecret, NoTrust
     │   ├── InUse, TooEarly, CallerChanged, OwnerQuotaExceeded
     │   └── KeyReused, SecretNoLongerAvailable
-    ├── Uncounted          for the API itself, never shown
     └── Unavailable        try again
         ├── Busy, OutcomeUnknown, Overloaded
         └── Misconfigured
@@ -37,12 +36,6 @@ place per wire. Everything else is a bug and rises to the edge.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from counterfoil.core.bounds import Limits
 
 
 class Refusal(Exception):  # noqa: N818 - refusals are answers, named as complaints
@@ -328,14 +321,6 @@ class KeyReused(Conflict):
 
 class SecretNoLongerAvailable(Conflict):
     """The request succeeded earlier, but its secret can no longer be shown; rotate the token to get a new one."""
-
-
-class Uncounted(Refusal):
-    """This call was not counted against the limits that the token has by now. The API counts it and asks again."""
-
-    def __init__(self, account: UUID, token: UUID, limits: Limits) -> None:
-        self.account, self.token, self.limits = account, token, limits
-        super().__init__()
 
 
 class Unavailable(Refusal):

@@ -8,11 +8,11 @@ from typing import Final
 from msgspec import structs
 from uuid_utils.compat import uuid7
 
-from counterfoil.core.bounds import Address
+from counterfoil.core.bounds import Address, Uncounted
 from counterfoil.core.credentials import BearerGiven, SecretGiven
 from counterfoil.core.events import Exchanged
 from counterfoil.core.principal import Actor, Principal
-from counterfoil.core.refusals import Busy, CredentialsRefused, Denied, Refusal, Unavailable, Uncounted, UnknownSecret
+from counterfoil.core.refusals import Busy, CredentialsRefused, Denied, Refusal, Unavailable, UnknownSecret
 from counterfoil.core.subjects.token.commands import Exchange, ExchangeSecret, Held
 from counterfoil.core.trust import Assertion, matched
 from counterfoil.core.unit_of_work import Outcome

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from msgspec import UNSET, UnsetType
 
 from counterfoil.core import scopes, text
-from counterfoil.core.bounds import admits
+from counterfoil.core.bounds import Uncounted, admits
 from counterfoil.core.events import Asserted, Exchanged
 from counterfoil.core.principal import handed_on, refuse_beyond_scopes
 from counterfoil.core.refusals import (
@@ -18,7 +18,6 @@ from counterfoil.core.refusals import (
     TokenExpired,
     TokenNetworkForbidden,
     TrustRefused,
-    Uncounted,
     UnknownSecret,
 )
 from counterfoil.core.scopes import meet
