@@ -84,7 +84,7 @@ async def test_private_keys_are_nowhere_but_encrypted(admin: Caller, owner: Conn
     (kid,) = [key["kid"] for key in (await admin.get("/.well-known/jwks.json")).json["keys"]]
     scanner = Scanner()
     for row in rows:
-        sealed = row["sealed"]
+        sealed = row["encrypted"]
         der = AESGCM(settings.key_encryption_key).decrypt(sealed[:12], sealed[12:], kid.encode())
         private = load_der_private_key(der, password=None)
         assert isinstance(private, ec.EllipticCurvePrivateKey)

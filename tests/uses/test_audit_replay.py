@@ -123,7 +123,7 @@ async def test_a_changed_address_of_a_user_is_named(database: Database, story: C
          [("version-gap", None, 4), ("column-differs", "last_exchanged_at", None)]),
         ("delete from event where subject_id = $1 and version = 5",
          [("column-differs", field, None)
-          for field in ("leaf", "status", "updated_at", "reason", "revision", "version", "at")]),
+          for field in ("leaf", "status", "updated_at", "revision", "version", "at", "reason")]),
         ("delete from event where subject_id = $1 and version = 1", [("version-gap", None, 2),
                                                                      ("event-impossible", None, 2)]),
         ("delete from event where subject_id = $1", [("row-without-events", None, None),
