@@ -8,6 +8,7 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from api.service import Caller, founded, served, settings_for
+from counterfoil.settings import DIALECT_NAMES
 from counterfoil_api.application import make_app
 from counterfoil_api.dialects import listing
 from counterfoil_api.dialects.register import DIALECTS
@@ -25,6 +26,10 @@ async def member(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyP
     account = await founded(settings, "listing", tmp_path, examples=True)
     async with served(make_app(settings, dialects=(PRETEND,))) as url, ClientSession(url) as session:
         yield Caller(session, f"Bearer {account['member_token']}")
+
+
+def test_every_dialect_can_be_named_in_the_settings() -> None:
+    assert sorted(each.name for each in DIALECTS) == sorted(DIALECT_NAMES)
 
 
 async def test_those_who_ask_learn_which_dialects_are_on_and_where(member: Caller) -> None:
