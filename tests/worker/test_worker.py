@@ -205,7 +205,7 @@ async def test_what_cannot_be_forgotten_keeps_nothing_else(database: Database, v
         select $1, now() - interval '91 days', 'old', $1, 'unix', 1, now()""",
         ACCOUNT,
     )
-    await owner.execute(f"revoke delete on idempotency from {APPLICATION}")
+    await owner.execute(f"revoke delete on idempotency_key from {APPLICATION}")
     with running(database.app_url, valkey.url, tmp_path / "log") as worker:
         worker.wait_until_said("forgot")
         (postponed,) = [line for line in worker.lines if line["event"] == "forgetting_postponed"]
