@@ -53,7 +53,7 @@ class TokenCaller:
             raise TokenExpired
         if not by.bounds.within(self.token.bounds):
             raise CallerChanged
-        _refuse_less(by, self.held)
+        _refuse_missing_scopes(by, self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class UserCaller:
         """Raise CallerGone if the user was disabled, or given another password, CallerChanged if they may do less."""
         if self.user.status != "active" or by.generation not in (None, self.user.generation):
             raise CallerGone
-        _refuse_less(by, self.held)
+        _refuse_missing_scopes(by, self.held)
 
 
 def maker_of(caller: TokenCaller | UserCaller | None, by: Principal, at: datetime) -> Principal | None:
@@ -88,6 +88,6 @@ def maker_of(caller: TokenCaller | UserCaller | None, by: Principal, at: datetim
     return replace(by, scopes=caller.held, owner=token.owner, expires_at=token.expires_at, bounds=token.bounds)
 
 
-def _refuse_less(by: Principal, held: tuple[str, ...]) -> None:
+def _refuse_missing_scopes(by: Principal, held: tuple[str, ...]) -> None:
     if missing(held, by.scopes):
         raise CallerChanged

@@ -81,15 +81,15 @@ def _why_gone(
         return NetworkForbidden()
     try:
         for part in caller.parts:
-            status = found.get((part.account, part.actor.id))
-            if status is None:
+            state = found.get((part.account, part.actor.id))
+            if state is None:
                 return CallerGone()
-            if isinstance(status, TokenCaller):
-                networks = status.token.bounds.networks
+            if isinstance(state, TokenCaller):
+                networks = state.token.bounds.networks
                 if not admits(networks, caller.address):
                     return TokenNetworkForbidden()
-                part = replace(part, bounds=status.token.bounds)  # noqa: PLW2901 - where from was seen to above
-            status.refuse_reduced(part, at)
+                part = replace(part, bounds=state.token.bounds)  # noqa: PLW2901 - the networks are checked above
+            state.refuse_reduced(part, at)
     except Refusal as refusal:
         return refusal
     return None

@@ -32,7 +32,7 @@ def exchanged(token: Token, command: Exchange, at: datetime, context: Context = 
         raise UnknownSecret  # what is another account's, dead or alive, is answered like what never was
     asserted = UNSET if command.assertion is None else _asserted(token, command.assertion, at)
     generation = command.generation if asserted is UNSET else token.generation
-    _refuse_flaw(token, generation, at, context)
+    _refuse_unaccepted(token, generation, at, context)
     if not context.policy.admits(command.address):
         raise NetworkForbidden
     if not admits(token.networks, command.address):
@@ -69,7 +69,7 @@ def _asserted(token: Token, assertion: Assertion, at: datetime) -> Asserted | Un
     return Asserted(issuer=assertion.issuer, claims=claims, jti=None if digest is None else digest.hex())
 
 
-def _refuse_flaw(token: Token, generation: int, at: datetime, context: Context) -> None:
+def _refuse_unaccepted(token: Token, generation: int, at: datetime, context: Context) -> None:
     denied = refusal_for(token, generation, at, context)
     if isinstance(denied, SecretEnded) and token.trust is not None:
         raise SecretEnded("All secrets of this account were revoked, and trusts with them; state its trust again.")
