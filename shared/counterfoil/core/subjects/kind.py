@@ -30,7 +30,7 @@ class Kind:
     evolver: Callable[[Any, Fact], SubjectState]
 
     def resolve(self, command: Command | Unresolved, _locked: Locked) -> Command | None:
-        """Return the command with its subject, or None while somebody else holds that; raise a Refusal if none is."""
+        """Return the command with its subject, None if another transaction holds it; or raise a Refusal."""
         return cast("Command", command)
 
     def around(self, _command: Command, at: datetime, _locked: Locked) -> Any:  # noqa: ANN401 - what its decider takes
@@ -70,6 +70,11 @@ class Kind:
         """Return further principals whose present state the decision depends on, once the row is locked."""
         return ()
 
-    def refuse_replay(self, command: Command, state: SubjectState | None, around: Any) -> None:  # noqa: ANN401, ARG002
+    def refuse_replay(
+        self,
+        command: Command,  # noqa: ARG002 - a kind that shows secrets needs it
+        state: SubjectState | None,  # noqa: ARG002 - likewise
+        around: Any,  # noqa: ANN401, ARG002 - see `around`
+    ) -> None:
         """Raise a Refusal unless the caller may be shown again, at this moment, the secret that the command made."""
         raise SecretNoLongerAvailable
