@@ -58,16 +58,18 @@ class Clock:
         due = [call for call in self._calls if now >= self._next[call.name]]
         self._next |= {call.name: now + call.every_seconds for call in due}
         # Concurrently: a Redis that does not answer must not cost this process the lead as well.
-        await asyncio.gather(*(self._make(call) for call in due))
+        errors = await asyncio.gather(*(self._make(call) for call in due))
+        if due:  # one judgement of all calls: while Redis goes away or comes back, some succeed and some fail
+            self._note_redis(next((error for error in errors if error is not None), None))
 
-    async def _make(self, call: Call) -> None:
+    async def _make(self, call: Call) -> str | None:
+        """Returns the name of the error if Redis did not take the call."""
         try:
             await asyncio.to_thread(call.send)
         except redis.RedisError as error:
-            self._note_redis(type(error).__name__)
             self._begin(call)
-        else:
-            self._note_redis(None)
+            return type(error).__name__
+        return None
 
     def _begin(self, call: Call) -> None:
         """Do the work in a task of its own: meanwhile the clock keeps the lead."""
