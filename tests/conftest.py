@@ -1,5 +1,6 @@
 """Real servers for the tests: one Postgres and one Valkey for each process, a fresh database for each test."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,8 @@ _TEMPLATE = "migrated"
 _NUMBERS = count(1)
 
 hash_quickly()
+# A run in the background of a shell ignores Ctrl-C, and its children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The machine may be busy, so no property has a deadline.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
