@@ -15,10 +15,10 @@ create table token (
     status text not null,
     suspended_by_owner boolean not null default false,
     lifetime text,
-    lived_from timestamptz not null,
+    lifetime_start timestamptz not null,
     expires_at timestamptz,
     thresholds text not null,
-    noticed integer,
+    announced integer,
     next_due_at timestamptz,
     created_at timestamptz not null,
     updated_at timestamptz not null,
@@ -27,7 +27,7 @@ create table token (
     previous_until timestamptz,
     epoch integer not null default 0,
     previous_epoch integer not null default 0,
-    stub text not null,
+    hint text not null,
     dialect text not null,
     cloned_from uuid,
     networks text not null default '[]',
@@ -67,7 +67,7 @@ create index token_by_owner on token (account_id, owner_id, created_at, token_id
 create index token_by_creator on token (account_id, creator_id, created_at, token_id);
 -- The worker finds what expires, and the alerts what has expired.
 create index token_due on token (next_due_at, account_id, token_id) where next_due_at is not null;
-create index token_noticed on token (account_id, noticed, expires_at) where noticed is not null;
+create index token_announced on token (account_id, announced, expires_at) where announced is not null;
 -- A JWT names the token and no account.
 create index token_by_trust on token (token_id) where trust is not null;
 

@@ -19,7 +19,7 @@ from counterfoil.settings import LogFormat, LogLevel
 
 REDACTED: Final = "[redacted]"
 
-# `token_id` and `secret_stub` may be shown, `admin_token` and `newSecret` may not: the end of the key decides.
+# `token_id` and `secret_hint` may be shown, `admin_token` and `newSecret` may not: the end of the key decides.
 _SECRET_ENDINGS: Final = (
     *("authorization", "bearer", "cookie", "credentials", "dsn", "jwt", "passphrase", "password"),
     *("pepper", "peppers", "secret", "token", "otp", "api_key", "encryption_key", "idempotency_key", "private_key"),

@@ -82,7 +82,7 @@ async def test_the_log_says_that_it_was_imported_and_no_more_than_its_beginning(
         token = await one(admin, **fields)
         shown = (await admin.get(f"/v1/tokens/{token}")).json
         event = (await admin.get(f"/v1/tokens/{token}/events")).json["items"][0]
-        born.append((shown["stub"], event["data"]["imported"], shown["metadata"]))
+        born.append((shown["hint"], event["data"]["imported"], shown["metadata"]))
         assert text not in str(event)
     assert born == [
         ("ghp_", "sha256", {"created_at": "2024-02-01T10:00:00+00:00"}),

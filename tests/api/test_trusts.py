@@ -55,7 +55,7 @@ async def test_a_token_with_a_trust_is_issued_without_a_secret_and_shown_with_it
     token = answer.json["token"]
     assert token["trust"] == {**trust_in(trusting.issuer), "claims": {"repository": ["acme/app"]}, "once": False}
     assert (token["trust_by"]["kind"], token["trust_by"]["id"]) == ("token", token["creator"]["id"])
-    assert (token["stub"], token["generation"], token["status"], token["refused"]) == ("", 1, "active", None)
+    assert (token["hint"], token["generation"], token["status"], token["refused"]) == ("", 1, "active", None)
     ordinary = (await trusting.admin.issue())["token"]
     assert (ordinary["trust"], ordinary["trust_by"]) == (None, None)
     listed = {each["id"]: each for each in (await trusting.admin.get("/v1/tokens", limit=100)).json["items"]}

@@ -5,7 +5,7 @@ import json
 from cli.shell import Shell
 
 
-async def test_a_quota_of_an_owner_is_set_shown_listed_and_lifted(shell: Shell) -> None:
+async def test_a_quota_of_an_owner_is_set_shown_listed_and_removed(shell: Shell) -> None:
     said = await shell(
         "owner-quota", "set", "--owner", "service:backup", "--rate-limit", "6000/1m", "--max-tokens", "1", "--json"
     )

@@ -61,7 +61,7 @@ async def lock_out(database: Database, founded: dict[str, str]) -> None:
     await add_administrator(database, account)
     async with Door(database.app_url) as door:
         codes = tuple(bytes([n]) * 32 for n in range(10))
-        await door.execute(EnrolTotp(**about, sealed_seed=b"lost", last_step=1, recovery_digests=codes, pepper_id=1))
+        await door.execute(EnrolTotp(**about, encrypted_seed=b"lost", last_step=1, recovery_digests=codes, pepper_id=1))
         await door.execute(UpdateUser(**about, role="member"))
         await door.execute(DisableUser(**about, reason="a mistake"))
 

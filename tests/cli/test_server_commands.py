@@ -67,7 +67,7 @@ async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Da
     assert "5 events of 4 subjects" in said.out
     assert "every row is what its events say" in said.out
     connection = await asyncpg.connect(database.owner_url)
-    token_id = await connection.fetchval("update token set scopes = '[]', stub = 'x' returning token_id")
+    token_id = await connection.fetchval("update token set scopes = '[]', hint = 'x' returning token_id")
     await connection.close()
     said = await server_side("audit", "replay")
     assert said.code == 1
@@ -75,7 +75,7 @@ async def test_an_audit_ends_with_what_it_found(server_side: Shell, database: Da
     said = await server_side("audit", "replay", "--json")
     *findings, last = [json.loads(line) for line in said.out.splitlines()]
     assert said.code == 1
-    assert [finding["field"] for finding in findings] == ["scopes", "stub"]
+    assert [finding["field"] for finding in findings] == ["scopes", "hint"]
     assert (findings[0].get("stored"), findings[0]["replayed"]) == ([], ["all"])
     assert (last["summary"]["events"], last["summary"]["findings"]) == (5, 2)
 
@@ -85,14 +85,14 @@ async def test_findings_go_to_the_file_and_the_progress_to_the_terminal(server_s
         "account", "create", "first", "--admin-email", "admin@counterfoil.example", "--credentials", "c.json"
     )
     connection = await asyncpg.connect(database.owner_url)
-    await connection.execute("update token set stub = 'x'")
+    await connection.execute("update token set hint = 'x'")
     await connection.close()
     ours, theirs = pty.openpty()
     said = await server_side("audit", "replay", stderr=theirs, TERM="xterm")
     os.close(theirs)
     progress = os.read(ours, 1 << 16)
     os.close(ours)
-    assert "column-differs stub" in said.out
+    assert "column-differs hint" in said.out
     assert "\x1b" not in said.out
     assert b"auditing" in progress
     assert b"column-differs" not in progress

@@ -30,7 +30,7 @@ THRESHOLDS = (30 * 86_400, 7 * 86_400, 86_400)
 
 CREATED = Created(
     number=7, owner=Owner("application", "billing"), scopes=("tokens.read",), lifetime="90d", expires_at=ENDS,
-    thresholds=THRESHOLDS, stub=SECRET.stub, private=Private(name="nightly", description="", metadata={}),
+    thresholds=THRESHOLDS, hint=SECRET.hint, private=Private(name="nightly", description="", metadata={}),
 )  # fmt: skip
 SUSPENDED, RESUMED = Suspended(private=Private(reason="under review")), Resumed()
 REVOKED = Revoked(private=Private(reason="leaked"))
@@ -83,4 +83,4 @@ def holding(*scopes: str, expires_at: datetime | None = None) -> Principal:
 
 
 def rotated(generation: int, until: datetime | None) -> Rotated:
-    return Rotated(generation=generation, previous_until=until, stub=NEXT.stub)
+    return Rotated(generation=generation, previous_until=until, hint=NEXT.hint)

@@ -18,14 +18,14 @@ from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, 
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.account import EndSecrets
 from counterfoil.core.subjects.scope_catalogue import (
-    ComposeSet,
+    DefineSet,
     DescribeScope,
-    ForgetScope,
-    ForgetSet,
+    RemoveScope,
+    RemoveSet,
     ScopeDescribed,
-    ScopeForgotten,
-    SetComposed,
-    SetForgotten,
+    ScopeRemoved,
+    SetDefined,
+    SetRemoved,
     decide_scope,
     decide_set,
     named,
@@ -57,8 +57,8 @@ def describe(sentence: str = "Read.", scope: str = "a.read", **fields: Any) -> S
     return asks(DescribeScope, scope=scope, sentence=sentence, **fields)
 
 
-def compose(*scopes: str, sentence: str = "", name: str = "readers", **fields: Any) -> SubjectCommand:
-    return asks(ComposeSet, name=name, sentence=sentence, scopes=scopes, **fields)
+def define(*scopes: str, sentence: str = "", name: str = "readers", **fields: Any) -> SubjectCommand:
+    return asks(DefineSet, name=name, sentence=sentence, scopes=scopes, **fields)
 
 
 LINK = "https://docs.example/a"
@@ -74,20 +74,20 @@ LINK = "https://docs.example/a"
             describe(documentation=LINK),
             [ScopeDescribed(scope="a.read", documentation=LINK, private=Private(description="Read."))],
         ),
-        ([describe()], asks(ForgetScope), [ScopeForgotten()]),
+        ([describe()], asks(RemoveScope), [ScopeRemoved()]),
         (
-            [describe(), asks(ForgetScope)],
+            [describe(), asks(RemoveScope)],
             describe(),
             [ScopeDescribed(scope="a.read", private=Private(description="Read."))],
         ),
-        ([], compose("a.b"), [SetComposed(scopes=("a.b",), private=Private(name="readers", description=""))]),
-        ([compose("a.b")], compose("a.b", "a.b"), []),
+        ([], define("a.b"), [SetDefined(scopes=("a.b",), private=Private(name="readers", description=""))]),
+        ([define("a.b")], define("a.b", "a.b"), []),
         (
-            [compose("a.b")],
-            compose("c"),
-            [SetComposed(scopes=("c",), private=Private(name="readers", description=""))],
+            [define("a.b")],
+            define("c"),
+            [SetDefined(scopes=("c",), private=Private(name="readers", description=""))],
         ),
-        ([compose("a.b")], asks(ForgetSet), [SetForgotten()]),
+        ([define("a.b")], asks(RemoveSet), [SetRemoved()]),
     ],
 )
 def test_what_happens_when_it_is_asked(
@@ -99,20 +99,20 @@ def test_what_happens_when_it_is_asked(
 @pytest.mark.parametrize(
     ("before", "command", "refusal"),
     [
-        ([], asks(ForgetScope), NotFound),
-        ([describe(), asks(ForgetScope)], asks(ForgetScope), NotFound),
-        ([], asks(ForgetSet), NotFound),
-        ([compose("a")], describe(), NotFound),
+        ([], asks(RemoveScope), NotFound),
+        ([describe(), asks(RemoveScope)], asks(RemoveScope), NotFound),
+        ([], asks(RemoveSet), NotFound),
+        ([define("a")], describe(), NotFound),
         ([describe()], describe("Other.", revisions=frozenset({7})), StaleRevision),
-        ([describe()], asks(ForgetScope, revisions=frozenset({7})), StaleRevision),
-        ([compose("a")], compose("b", revisions=frozenset({7})), StaleRevision),
+        ([describe()], asks(RemoveScope, revisions=frozenset({7})), StaleRevision),
+        ([define("a")], define("b", revisions=frozenset({7})), StaleRevision),
         ([], describe(scope="*"), BadScope),
         ([], describe("x\n"), BadText),
         ([], describe("x" * 501), BadText),
         ([], describe(documentation="ftp://docs.example"), BadLink),
         ([], describe(documentation="https://docs.example/\u202e"), BadText),
-        ([], compose(), BadScope),
-        ([], compose("a", sentence="\x00"), BadText),
+        ([], define(), BadScope),
+        ([], define("a", sentence="\x00"), BadText),
     ],
 )
 def test_what_is_refused(before: list[SubjectCommand], command: SubjectCommand, refusal: type[Exception]) -> None:
@@ -121,19 +121,19 @@ def test_what_is_refused(before: list[SubjectCommand], command: SubjectCommand, 
 
 
 def test_forgetting_keeps_the_name_and_describing_again_brings_it_back() -> None:
-    forgotten = after(describe(), asks(ForgetScope))
-    again = after(describe(), asks(ForgetScope), describe("Again."))
-    assert forgotten is not None
+    removed = after(describe(), asks(RemoveScope))
+    again = after(describe(), asks(RemoveScope), describe("Again."))
+    assert removed is not None
     assert again is not None
-    assert (forgotten.name, forgotten.status, forgotten.revision) == ("a.read", "forgotten", 2)
+    assert (removed.name, removed.status, removed.revision) == ("a.read", "removed", 2)
     assert (again.name, again.status, again.revision) == ("a.read", "active", 3)
 
 
-@pytest.mark.parametrize("event", [ScopeForgotten(), SetForgotten()])
-def test_nothing_is_forgotten_before_it_was_known(event: Event) -> None:
-    kind = "scope" if isinstance(event, ScopeForgotten) else "scope_set"
+@pytest.mark.parametrize("event", [ScopeRemoved(), SetRemoved()])
+def test_nothing_is_removed_before_it_was_known(event: Event) -> None:
+    kind = "scope" if isinstance(event, ScopeRemoved) else "scope_set"
     fact = Fact(
-        account=ACCOUNT, subject=Subject(kind, ID), version=1, type="forgotten", at=NOON, by=ADMIN.actor, event=event
+        account=ACCOUNT, subject=Subject(kind, ID), version=1, type="removed", at=NOON, by=ADMIN.actor, event=event
     )
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact)
@@ -155,37 +155,37 @@ def test_the_catalogue_knows_no_command_of_another_kind(decides: Callable[..., l
         decides(None, asks(EndSecrets, reason="x"), NOW)
 
 
-@pytest.mark.parametrize(("kind", "event"), [("scope", ScopeForgotten()), ("scope_set", SetForgotten())])
+@pytest.mark.parametrize(("kind", "event"), [("scope", ScopeRemoved()), ("scope_set", SetRemoved())])
 def test_what_cannot_have_happened_to_it(kind: str, event: Event) -> None:
     subject = Subject(kind, ID)
-    fact = Fact(account=ACCOUNT, subject=subject, version=1, type="forgotten", at=NOON, by=ADMIN.actor, event=event)
+    fact = Fact(account=ACCOUNT, subject=subject, version=1, type="removed", at=NOON, by=ADMIN.actor, event=event)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact)
 
 
-def test_a_set_that_was_forgotten_is_composed_anew() -> None:
-    again = after(compose("a.read"), asks(ForgetSet), compose("b.read"))
+def test_a_set_that_was_removed_is_defined_again() -> None:
+    again = after(define("a.read"), asks(RemoveSet), define("b.read"))
     assert again is not None
     assert (again.status, again.version) == ("active", 3)
 
 
 SCOPES = st.lists(st.sampled_from(["a.read", "a.*", "b", "all", "tokens.read", "tokens.*"]), min_size=1, max_size=3)
-CHANGES = st.one_of(SCOPES.map(lambda scopes: compose(*scopes)), st.just(asks(ForgetSet)))
+CHANGES = st.one_of(SCOPES.map(lambda scopes: define(*scopes)), st.just(asks(RemoveSet)))
 
 
-@drawn(before=SCOPES, change=CHANGES, held=SCOPES, forgotten=st.booleans())
+@drawn(before=SCOPES, change=CHANGES, held=SCOPES, removed=st.booleans())
 def test_whoever_changes_a_set_holds_all_that_is_in_it_before_and_after(
-    before: list[str], change: SubjectCommand, held: list[str], *, forgotten: bool
+    before: list[str], change: SubjectCommand, held: list[str], *, removed: bool
 ) -> None:
-    state = after(compose(*before), *([asks(ForgetSet)] if forgotten else []))
+    state = after(define(*before), *([asks(RemoveSet)] if removed else []))
     try:
         changed = decide(state, replace(change, by=holding(*held)), NOW)
     except BeyondCaller:
         return
     except NotFound:
-        assert forgotten
+        assert removed
         return
-    present = [] if forgotten else before
+    present = [] if removed else before
     assert missing(held, (*present, *(scope for event in changed for scope in getattr(event, "scopes", ())))) == ()
 
 
@@ -203,7 +203,7 @@ def test_whoever_changes_a_set_holds_all_that_is_in_it_before_and_after(
 def test_what_its_editor_does_not_hold_comes_into_no_set(
     scopes: tuple[str, ...], held: tuple[str, ...], *, refused: bool
 ) -> None:
-    command = compose(*scopes, by=holding(*held))
+    command = define(*scopes, by=holding(*held))
     if not refused:
         assert decide(None, command, NOW) != []
         return
@@ -218,9 +218,9 @@ def test_what_its_editor_does_not_hold_comes_into_no_set(
 )  # fmt: skip
 def test_a_name_that_could_be_taken_for_a_role_or_a_scope_is_reserved(name: str) -> None:
     with pytest.raises(BadText, match="billing"):
-        decide(None, compose("a.read", name=name), NOW)
+        decide(None, define("a.read", name=name), NOW)
 
 
 @pytest.mark.parametrize("name", ["billing", "readers", "allotment", "payroll.read", "Account managers", "🧾"])
 def test_other_names_are_not_reserved(name: str) -> None:
-    assert decide(None, compose("a.read", name=name), NOW) != []
+    assert decide(None, define("a.read", name=name), NOW) != []

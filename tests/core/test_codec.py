@@ -93,17 +93,17 @@ def test_times_are_in_utc_with_microseconds_only_where_there_are_any(past: timed
     assert entry_of(entry).at == BORN + past
 
 
-def stub_of(size: int) -> Created:
+def hint_of(size: int) -> Created:
     """An event whose entry has exactly this many bytes."""
-    short = len(seal(fact(replace(CREATED, stub=""), version=1), prev=None, salt=SALT).entry)
-    return replace(CREATED, stub="x" * (size - short))
+    short = len(seal(fact(replace(CREATED, hint=""), version=1), prev=None, salt=SALT).entry)
+    return replace(CREATED, hint="x" * (size - short))
 
 
 def test_an_entry_has_at_most_65535_bytes() -> None:
-    largest = seal(fact(stub_of(ENTRY_LIMIT), version=1), prev=None, salt=SALT)
+    largest = seal(fact(hint_of(ENTRY_LIMIT), version=1), prev=None, salt=SALT)
     assert len(largest.entry) == ENTRY_LIMIT == 65_535
     with pytest.raises(EntryTooLarge, match="would have 65,536 bytes"):
-        seal(fact(stub_of(ENTRY_LIMIT + 1), version=1), prev=None, salt=SALT)
+        seal(fact(hint_of(ENTRY_LIMIT + 1), version=1), prev=None, salt=SALT)
 
 
 def test_bytes_count_and_not_characters() -> None:
@@ -199,7 +199,7 @@ def test_an_event_whose_data_do_not_fit_is_not_read() -> None:
 
 def test_an_entry_shows_who_by_an_opaque_id_alone() -> None:
     entry = json.loads(
-        seal(fact(Rotated(generation=2, previous_until=None, stub="s"), version=2), prev=None, salt=SALT).entry
+        seal(fact(Rotated(generation=2, previous_until=None, hint="s"), version=2), prev=None, salt=SALT).entry
     )
     assert entry["by"] == {"id": str(ADMIN.actor.id), "kind": "user"}
     assert set(entry) == {"account", "at", "by", "data", "prev", "private", "subject", "type", "v", "version"}

@@ -17,7 +17,7 @@ from counterfoil.core.subjects.bulk_revocation import (
     BulkRevocationStarted,
     Children,
 )
-from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
+from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeRemoved, SetDefined, SetRemoved
 from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.core.subjects.token.state import ALONE, Context, Token
 from counterfoil.core.subjects.user_events import TotpEnrolled, UserCreated, UserRemoved
@@ -55,7 +55,7 @@ STATES: list[Token | SubjectState] = [
     small("account", AccountCreated(), PolicyChanged(policy=Policy(thresholds=(604_800,), catalogue_closed=True))),
     small("user", UserCreated(number=1, role="member", private=CREATED.private), TotpEnrolled(recovery_codes=10)),
     small("scope", ScopeDescribed(scope="mail.send", private=CREATED.private)),
-    small("scope_set", SetComposed(scopes=("mail.send",), private=CREATED.private)),
+    small("scope_set", SetDefined(scopes=("mail.send",), private=CREATED.private)),
     small("bulk_revocation", BulkRevocationAccepted(plan="ab", total=2)),
     small("bulk_revocation", BulkRevocationAccepted(plan="ab", total=2, children=Children()), BulkRevocationStarted()),
     small(
@@ -141,7 +141,7 @@ def test_about_an_expiry_clocks_may_differ(when: Any, admitted: set[str]) -> Non
 
 
 def test_a_former_secret_is_shown_while_it_is_good() -> None:
-    rotated = Rotated(generation=2, previous_until=NOON + HOUR, stub="cfl_app_Cd34")
+    rotated = Rotated(generation=2, previous_until=NOON + HOUR, hint="cfl_app_Cd34")
     token = given(CREATED, rotated).token
     assert expected(token, NOON)["previous_secret_until"] == NOON + HOUR
     assert expected(token, NOON + DAY)["previous_secret_until"] is None
@@ -153,8 +153,8 @@ def test_lists_leave_out_what_was_forgotten_and_nothing_else() -> None:
     assert all(map(is_listed, STATES))
     assert is_listed(given(CREATED, REVOKED).token)
     assert is_listed(small("user", UserCreated(role="member"), UserRemoved()))
-    assert not is_listed(small("scope", ScopeDescribed(scope="mail.send"), ScopeForgotten()))
-    assert not is_listed(small("scope_set", SetComposed(scopes=("mail.send",)), SetForgotten()))
+    assert not is_listed(small("scope", ScopeDescribed(scope="mail.send"), ScopeRemoved()))
+    assert not is_listed(small("scope_set", SetDefined(scopes=("mail.send",)), SetRemoved()))
 
 
 def test_a_kind_that_the_api_does_not_show_is_told_apart() -> None:

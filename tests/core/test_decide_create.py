@@ -39,7 +39,7 @@ def test_creating_says_everything_and_keeps_no_secret() -> None:
     assert given().when(asked, BORN) == [
         Created(
             number=7, owner=Owner("application", "billing"), scopes=("tokens.read",), lifetime="90d", expires_at=ENDS,
-            thresholds=CREATED.thresholds, stub="cfl_app_Ab12", generation=1, dialect="jelastic",
+            thresholds=CREATED.thresholds, hint="cfl_app_Ab12", generation=1, dialect="jelastic",
             cloned_from=UUID(int=5),
             private=Private(name="nightly", description="runs at night", metadata={"team": "billing"}),
         )
@@ -51,7 +51,7 @@ def test_a_new_token_is_what_its_event_says() -> None:
     assert (token.account, token.id, token.creator, token.status) == (ACCOUNT, TOKEN, ADMIN.actor, "active")
     assert (token.name, token.description, token.metadata) == ("nightly", "d", {"k": "v"})
     assert (token.version, token.revision, token.generation) == (1, 1, 1)
-    assert token.created_at == token.updated_at == token.lived_from == token.at == BORN
+    assert token.created_at == token.updated_at == token.lifetime_start == token.at == BORN
     assert token.last_exchanged_at is None
 
 
@@ -83,7 +83,7 @@ def test_where_it_is_allowed_a_token_is_born_expired() -> None:
 
 def test_the_lifetime_of_what_was_made_elsewhere_counts_from_then() -> None:
     token = given().then(create(lifetime="90d", made_at=NOON - 30 * DAY), NOON)
-    assert (token.lifetime, token.expires_at, token.lived_from) == ("90d", NOON + 60 * DAY, NOON)
+    assert (token.lifetime, token.expires_at, token.lifetime_start) == ("90d", NOON + 60 * DAY, NOON)
     assert given().then(create(lifetime="forever", made_at=NOON - DAY), NOON).expires_at is None
     assert given().then(create(expires_at=NOON + DAY, made_at=NOON - DAY), NOON).expires_at == NOON + DAY
     context = Context(Policy(default_lifetime="2d"))

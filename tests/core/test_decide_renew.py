@@ -55,14 +55,16 @@ def test_without_a_lifetime_of_its_own_one_must_be_stated(created: Any) -> None:
 def test_renewing_keeps_secret_grace_and_scopes() -> None:
     story = given(CREATED, rotated(2, LATER))
     before, after = story.token, story.then(asks(Renew, lifetime="1w"))
-    kept = replace(before, expires_at=after.expires_at, lifetime="1w", lived_from=NOON, next_due_at=after.next_due_at)
+    kept = replace(
+        before, expires_at=after.expires_at, lifetime="1w", lifetime_start=NOON, next_due_at=after.next_due_at
+    )
     assert replace(kept, version=3, revision=3, at=NOON, updated_at=NOON) == after
 
 
 def test_a_new_life_gives_notice_again() -> None:
     warned = (CREATED, (ENDS - DAY, Expiring(threshold=86_400, expires_at=ENDS)))
     token = given(*warned).then(asks(Renew), ENDS - HOUR)
-    assert token.noticed is None
+    assert token.announced is None
     assert token.next_due_at == ENDS - HOUR + 90 * DAY - 30 * DAY
 
 

@@ -117,7 +117,7 @@ def test_when_a_secret_stops_being_good_by_itself() -> None:
 
 def test_rotating_changes_secret_and_grace_and_nothing_else() -> None:
     before, after = given(CREATED).token, given(CREATED).then(rotate(3600))
-    turned = replace(before, generation=2, previous_until=GRACE_ENDS, stub=NEXT.stub)
+    turned = replace(before, generation=2, previous_until=GRACE_ENDS, hint=NEXT.hint)
     assert after == replace(turned, version=2, revision=2, at=NOON, updated_at=NOON)
 
 

@@ -57,7 +57,7 @@ from counterfoil.core.subjects.user import User
 from counterfoil.core.subjects.user_events import UserCreated
 from counterfoil.core.trust import Assertion
 
-TRUSTING = replace(CREATED, stub="", trust=TRUST, scopes=("deploy.*", "own.read"))
+TRUSTING = replace(CREATED, hint="", trust=TRUST, scopes=("deploy.*", "own.read"))
 ONCE = replace(TRUSTING, trust=replace(TRUST, once=True))
 OTHER = replace(TRUST, audience="https://other.example")
 ASSERTION = Assertion(issuer=GITHUB, audience=US, claims=CLAIMS)
@@ -87,7 +87,7 @@ def bearer(story: Given, context: Context = AROUND, **fields: Any) -> Exchanged:
 def test_a_token_with_a_trust_has_no_secret() -> None:
     [event] = given().when(create())
     assert isinstance(event, Created)
-    assert (event.trust, event.stub, event.imported) == (TRUST, "", None)
+    assert (event.trust, event.hint, event.imported) == (TRUST, "", None)
     token = given().then(create())
     assert (token.trust, token.trust_by) == (TRUST, ADMIN.actor)
     assert (given(CREATED).token.trust, given(CREATED).token.trust_by) == (None, None)

@@ -41,11 +41,11 @@ from counterfoil.core.subjects.bulk_revocation import (
     BulkRevocationStarted,
     Children,
 )
-from counterfoil.core.subjects.owner_quota import QuotaLifted, QuotaSet
+from counterfoil.core.subjects.owner_quota import QuotaRemoved, QuotaSet
 from counterfoil.core.subjects.peppers import PepperActivated, PepperIntroduced, PepperRetired
-from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeForgotten, SetComposed, SetForgotten
+from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeRemoved, SetDefined, SetRemoved
 from counterfoil.core.subjects.signing_key_events import (
-    BearersLengthened,
+    BearerLifetimeExtended,
     KeyActivated,
     KeyCreated,
     KeyPublished,
@@ -94,9 +94,9 @@ LIVES: dict[str, list[Event]] = {
         ScopeDescribed(
             scope="invoices.read", documentation="https://docs.example/x", private=Private(description="Read.")
         ),
-        ScopeForgotten(),
+        ScopeRemoved(),
     ],
-    "scope_set": [SetComposed(scopes=("a", "b.*"), private=Private(name="readers", description="")), SetForgotten()],
+    "scope_set": [SetDefined(scopes=("a", "b.*"), private=Private(name="readers", description="")), SetRemoved()],
     "bulk_revocation": [
         BulkRevocationAccepted(
             plan="ab" * 32, total=10_000, private=Private(reason="leaked", filter={"name": "ci-*"})
@@ -119,11 +119,11 @@ LIVES: dict[str, list[Event]] = {
     ],
     "owner_quota": [
         QuotaSet(owner=Owner("service", "billing"), rate_limit="600/1m", max_uses=None, max_tokens=20),
-        QuotaLifted(),
+        QuotaRemoved(),
     ],
     "signing_keys": [
         KeyCreated(kid="k1", jwk={"kty": "EC", "crv": "P-256", "x": "AA", "y": "_w"}),
-        BearersLengthened(seconds=3_600),
+        BearerLifetimeExtended(seconds=3_600),
         KeyPublished(kid="k2", jwk={"kty": "EC", "crv": "P-256", "x": "AB", "y": "-w"}),
         KeyRetired(kid="k1"),
         KeyActivated(kid="k2"),
@@ -140,7 +140,7 @@ LIVES: dict[str, list[Event]] = {
     "token": [
         Created(
             number=9_007_199_254_740_992, owner=Owner("service", "billing:eu-1"), scopes=("tokens.*", "all"),
-            lifetime="12µs", expires_at=ENDS, thresholds=(604_800, 86_400), stub="cfl_service_Ab12",
+            lifetime="12µs", expires_at=ENDS, thresholds=(604_800, 86_400), hint="cfl_service_Ab12",
             dialect="cloudflare", cloned_from=OTHER, private=WORDS,
         ),
         Updated(private=Private(description="runs at night")),
@@ -148,7 +148,7 @@ LIVES: dict[str, list[Event]] = {
         Expiring(threshold=86_400, expires_at=ENDS),
         Expired(expires_at=ENDS),
         Renewed(expired_at=ENDS, expires_at=None, lifetime="forever"),
-        Rotated(generation=2, previous_until=ENDS, stub="cfl_service_Cd34"),
+        Rotated(generation=2, previous_until=ENDS, hint="cfl_service_Cd34"),
         Exchanged(
             jti=OTHER, generation=2, audience=("https://mail.example",), scopes=("tokens.a",), expires_at=ENDS,
             actors=(OTHER,),

@@ -37,7 +37,7 @@ def test_by_value_and_by_digest_meet_in_one_place(algorithm: Any) -> None:
     ):
         known = by_digest(algorithm, text)
         assert PEPPERS.digests(known) == presented
-        assert (PEPPERS.minted(known).scheme, PEPPERS.minted(known).stub) == (algorithm, "imported")
+        assert (PEPPERS.minted(known).scheme, PEPPERS.minted(known).hint) == (algorithm, "imported")
     assert set(presented) <= set(PEPPERS.digests(by_value(PLAIN)))
 
 
@@ -45,7 +45,7 @@ def test_what_is_kept_is_an_hmac_of_the_digest_under_the_newest_pepper() -> None
     kept = PEPPERS.minted(by_value(PLAIN))
     plain_digest = hashlib.sha256(PLAIN.encode()).digest()
     assert kept.digest == hmac.digest(b"q" * 32, b"sha256:" + plain_digest, "sha256")
-    assert (kept.pepper_id, kept.scheme, kept.stub) == (2, "sha256", "ghp_")
+    assert (kept.pepper_id, kept.scheme, kept.hint) == (2, "sha256", "ghp_")
     assert PEPPERS.minted(mint("user")).scheme == OWN
 
 
@@ -54,7 +54,7 @@ def test_the_event_says_by_what_an_imported_secret_is_known_and_of_ours_nothing(
     for secret, imported in ((PEPPERS.minted(by_value(PLAIN)), "sha256"), (PEPPERS.minted(mint("user")), None)):
         (event,) = decide(None, asks(Create, secret=secret, **fields), NOON)
         assert isinstance(event, Created)
-        assert (event.imported, event.stub) == (imported, secret.stub)
+        assert (event.imported, event.hint) == (imported, secret.hint)
 
 
 def test_what_a_job_revokes_says_so() -> None:
@@ -63,8 +63,8 @@ def test_what_a_job_revokes_says_so() -> None:
 
 
 def test_of_a_short_secret_nothing_is_shown() -> None:
-    assert by_value("aB3$xY9!kL2#mN5&").stub == "imported"
-    assert by_value("aB3$xY9!kL2#mN5&pQ7*rS1(").stub == "aB3$"
+    assert by_value("aB3$xY9!kL2#mN5&").hint == "imported"
+    assert by_value("aB3$xY9!kL2#mN5&pQ7*rS1(").hint == "aB3$"
 
 
 def test_neither_prints_itself() -> None:

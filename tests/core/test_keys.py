@@ -13,13 +13,13 @@ from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.refusals import AlreadyExists, BadText, InUse, NotFound, StaleRevision, TooEarly
 from counterfoil.core.subjects.signing_key_events import (
     ActivateKey,
-    BearersLengthened,
+    BearerLifetimeExtended,
+    ExtendBearerLifetime,
     KeyActivated,
     KeyCreated,
     KeyPublished,
     KeyRemoved,
     KeyRetired,
-    LengthenBearers,
     NewKey,
     PublishKey,
     RemoveKey,
@@ -32,7 +32,7 @@ HOUR = 3_600
 
 
 def new(kid: str) -> NewKey:
-    return NewKey(kid=kid, jwk=JWK, sealed_private=b"sealed")
+    return NewKey(kid=kid, jwk=JWK, encrypted_private_key=b"sealed")
 
 
 def asks(command: type[SubjectCommand], **fields: Any) -> SubjectCommand:
@@ -71,7 +71,7 @@ class Story:
 
 FIRST = (0, asks(PublishKey, new_key=new("a")))
 SECOND = (10, asks(PublishKey, new_key=new("b")))
-LONG = (0, asks(LengthenBearers, seconds=HOUR))
+LONG = (0, asks(ExtendBearerLifetime, seconds=HOUR))
 TURNED = (10 + PUBLISHED_SECONDS, asks(ActivateKey, kid="b"))
 OVER = TURNED[0] + HOUR + SKEW_SECONDS
 
@@ -121,8 +121,10 @@ def test_a_retired_key_is_removed_once_its_last_bearer_is_over() -> None:
 
 def test_bearers_that_live_longer_keep_the_keys_longer() -> None:
     story = Story(FIRST, LONG, SECOND, TURNED)
-    assert story.ask(TURNED[0], asks(LengthenBearers, seconds=2 * HOUR)) == [BearersLengthened(seconds=2 * HOUR)]
-    assert story.ask(TURNED[0], asks(LengthenBearers, seconds=HOUR)) == []
+    assert story.ask(TURNED[0], asks(ExtendBearerLifetime, seconds=2 * HOUR)) == [
+        BearerLifetimeExtended(seconds=2 * HOUR)
+    ]
+    assert story.ask(TURNED[0], asks(ExtendBearerLifetime, seconds=HOUR)) == []
     with pytest.raises(TooEarly):
         story.ask(OVER, asks(RemoveKey, kid="a"))
 
@@ -203,7 +205,9 @@ def test_what_cannot_come_is_a_broken_log(event: Event) -> None:
         evolve(story.ring, fact(event, 3, NOON))
 
 
-@pytest.mark.parametrize("event", [KeyPublished(kid="a", jwk=JWK), KeyRemoved(kid="a"), BearersLengthened(seconds=1)])
+@pytest.mark.parametrize(
+    "event", [KeyPublished(kid="a", jwk=JWK), KeyRemoved(kid="a"), BearerLifetimeExtended(seconds=1)]
+)
 def test_nothing_comes_before_the_first_key(event: Event) -> None:
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact(event, 1, NOON))

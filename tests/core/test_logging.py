@@ -72,8 +72,8 @@ def test_what_a_key_calls_secret_is_not_shown(log_format: LogFormat, key: str) -
 
 
 def test_ids_and_stubs_are_shown() -> None:
-    found = line(token_id="t1", secret_stub="cfl_se…Qx", broken=True)
-    assert (found["token_id"], found["secret_stub"], found["broken"]) == ("t1", "cfl_se…Qx", True)
+    found = line(token_id="t1", secret_hint="cfl_se…Qx", broken=True)
+    assert (found["token_id"], found["secret_hint"], found["broken"]) == ("t1", "cfl_se…Qx", True)
 
 
 @pytest.mark.parametrize("log_format", FORMATS)

@@ -21,10 +21,10 @@ from counterfoil.core.refusals import BadOwner, BadQuota, BadRateLimit, NotFound
 from counterfoil.core.secret import mint
 from counterfoil.core.subjects.account import EndSecrets
 from counterfoil.core.subjects.owner_quota import (
-    LiftQuota,
-    QuotaLifted,
     QuotaOfOwner,
+    QuotaRemoved,
     QuotaSet,
+    RemoveQuota,
     SetQuota,
     decide,
     evolve,
@@ -56,26 +56,26 @@ def sets(**fields: Any) -> SetQuota:
     return SetQuota(account=ACCOUNT, id=ID, by=ADMIN, owner=BILLING, **fields)
 
 
-LIFT = LiftQuota(account=ACCOUNT, id=ID, by=ADMIN, owner=BILLING)
+REMOVE = RemoveQuota(account=ACCOUNT, id=ID, by=ADMIN, owner=BILLING)
 
 
-def test_a_quota_is_set_replaced_and_lifted() -> None:
+def test_a_quota_is_set_replaced_and_removed() -> None:
     assert kinds.KIND_OF[SetQuota].decider(None, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
     state = told(SET)
     assert (state.name, state.revision, state.quota) == ("service:billing", 1, OwnerQuota(ID, "600/1m", 9, 3))
     assert decide(state, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == []
     assert decide(state, sets(max_tokens=4), AROUND) == [replace(SET, rate_limit=None, max_uses=None, max_tokens=4)]
-    assert decide(state, LIFT, AROUND) == [QuotaLifted()]
-    lifted = told(SET, QuotaLifted())
-    assert (lifted.status, lifted.revision) == ("lifted", 2)
-    assert decide(lifted, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
-    assert told(SET, QuotaLifted(), SET).status == "active"
+    assert decide(state, REMOVE, AROUND) == [QuotaRemoved()]
+    removed = told(SET, QuotaRemoved())
+    assert (removed.status, removed.revision) == ("removed", 2)
+    assert decide(removed, sets(rate_limit="600/1m", max_uses=9, max_tokens=3), AROUND) == [SET]
+    assert told(SET, QuotaRemoved(), SET).status == "active"
 
 
-def test_a_quota_that_is_not_there_is_not_lifted() -> None:
-    for state in (None, told(SET, QuotaLifted())):
+def test_a_quota_that_is_not_there_is_not_removed() -> None:
+    for state in (None, told(SET, QuotaRemoved())):
         with pytest.raises(NotFound, match="has no quota"):
-            decide(state, LIFT, AROUND)
+            decide(state, REMOVE, AROUND)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_what_is_no_quota(fields: dict[str, Any], refusal: type[Exception]) -> N
         decide(None, sets(**fields), AROUND)
 
 
-def test_a_quota_is_changed_and_lifted_at_the_revision_that_was_read() -> None:
-    for command in (sets(max_uses=1), LIFT):
+def test_a_quota_is_changed_and_removed_at_the_revision_that_was_read() -> None:
+    for command in (sets(max_uses=1), REMOVE):
         with pytest.raises(StaleRevision):
             decide(told(SET), replace(command, revisions=frozenset({7})), AROUND)
 
@@ -100,7 +100,7 @@ def test_a_quota_knows_its_own_commands_and_events() -> None:
     with pytest.raises(TypeError, match="no such command"):
         decide(None, EndSecrets(account=ACCOUNT, id=ID, by=ADMIN, reason="x"), AROUND)
     with pytest.raises(ValueError, match="cannot come here"):
-        evolve(None, fact(QuotaLifted()))
+        evolve(None, fact(QuotaRemoved()))
 
 
 def test_an_owner_has_one_spelling_and_no_strange_characters() -> None:

@@ -55,7 +55,7 @@ class Ledger:
     def bear(self, token_id: UUID, *scopes: str, days: int | None = None) -> None:
         """Start with a token that an administrator made."""
         born = Created(
-            number=1, owner=Owner("application", "ada"), scopes=scopes, thresholds=NOTICE, stub="cfl_user_0000",
+            number=1, owner=Owner("application", "ada"), scopes=scopes, thresholds=NOTICE, hint="cfl_user_0000",
             lifetime=f"{days}d" if days else None, expires_at=BORN + days * DAY if days else None,
         )  # fmt: skip
         self.append(fact(born, version=1, of=token_id))
@@ -122,7 +122,7 @@ def nothing_grows_beyond_its_caller(before: Token | None, after: Token, event: E
             "epoch",
             "previous_until",
             "previous_epoch",
-            "stub",
+            "hint",
             "last_exchanged_at",
             "version",
         }

@@ -62,7 +62,7 @@ def test_a_secret_is_typed_recognised_and_shows_a_stub(owner: str, prefix: str) 
     assert found.plain == secret.plain
     assert secret.plain.startswith(prefix)
     assert len(secret.plain) == len(prefix) + BODY + 6 <= 255
-    assert secret.stub == secret.plain[: len(prefix) + 4]
+    assert secret.hint == secret.plain[: len(prefix) + 4]
     assert secret.plain.replace("_", "").isalnum()
 
 
@@ -103,7 +103,7 @@ def test_a_long_text_is_read_in_time_that_grows_with_its_length(piece: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "cfl_", BEARER[:-1], BEARER[1:], KNOWN.stub, KNOWN.plain[:-1], KNOWN.plain[1:], "cfl_app_" + "0" * 49]
+    "text", ["", "cfl_", BEARER[:-1], BEARER[1:], KNOWN.hint, KNOWN.plain[:-1], KNOWN.plain[1:], "cfl_app_" + "0" * 49]
 )
 def test_what_only_resembles_a_secret_may_stand(text: str) -> None:
     assert not stands_in(text)
@@ -156,7 +156,7 @@ def digest(pepper: int) -> bytes:
 
 def test_the_newest_pepper_signs_and_every_pepper_verifies() -> None:
     kept = PEPPERS.minted(KNOWN)
-    assert (kept.digest, kept.pepper_id, kept.stub) == (digest(2), 2, "cfl_app_0000")
+    assert (kept.digest, kept.pepper_id, kept.hint) == (digest(2), 2, "cfl_app_0000")
     assert PEPPERS.digests(KNOWN) == (digest(2), digest(1))
 
 
@@ -198,7 +198,7 @@ def test_a_shape_recognises_what_it_mints_and_a_stub_shows_four_characters(
     plain = shape.mint().plain
     found = shape.recognised(plain)
     assert found is not None
-    assert (found.stub, found.scheme) == (plain[: len(prefix) + 4], OWN)
+    assert (found.hint, found.scheme) == (plain[: len(prefix) + 4], OWN)
     assert len({shape.mint().plain for _ in range(20)}) == 20
     wrong = [plain[:-1], plain + "0", plain[:-1] + "!", "x" + plain, "A" * len(plain) if alphabet == HEX else ""]
     assert [text for text in wrong if shape.recognised(text)] == []

@@ -43,7 +43,7 @@ ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
         {"name": "ada@example.com", "role": "administrator", "number": 3, "status": "active"},
     ),
     (
-        asks(PublishKey, new_key=NewKey(kid="k1", jwk=JWK, sealed_private=b"sealed"), revisions=frozenset({0})),
+        asks(PublishKey, new_key=NewKey(kid="k1", jwk=JWK, encrypted_private_key=b"sealed"), revisions=frozenset({0})),
         KeyCreated(kid="k1", jwk=JWK),
         {"name": None, "bearer_seconds": 0},
     ),

@@ -250,7 +250,7 @@ def test_what_the_account_says_of_its_tokens_counts() -> None:
 @pytest.mark.parametrize("maker", ["user", "token", "system"])
 def test_a_jwt_is_accepted_once_and_for_what_whoever_stated_the_trust_still_may(maker: Any) -> None:
     by = SYSTEM.actor if maker == "system" else Actor(maker, ADMIN.actor.id)
-    trusting = token(trust=TRUST, trust_by=by, stub="")
+    trusting = token(trust=TRUST, trust_by=by, hint="")
     claims = {"iss": TRUST.issuer, "aud": TRUST.audience, "sub": "deploy", "exp": NOON.timestamp() + 60, "jti": "one"}
     exchange = exchanges(assertion=Assertion(issuer=TRUST.issuer, audience=TRUST.audience, claims=claims), by=SYSTEM)
     callers = {(ACCOUNT, ADMIN.actor.id): UserCaller(user("administrator", id=ADMIN.actor.id))}
@@ -329,7 +329,7 @@ def test_a_command_says_what_it_needs() -> None:
     assert creates(owner=owner_of(OTHER)).users == ((ACCOUNT, OTHER),)
     assert creates(trust=TRUST, secret=None).pepper is None
     fields: dict[str, Any] = {"account": ACCOUNT, "id": OTHER, "by": ADMIN}
-    assert EnrolTotp(**fields, sealed_seed=b"", last_step=0, recovery_digests=(), pepper_id=3).pepper == 3
+    assert EnrolTotp(**fields, encrypted_seed=b"", last_step=0, recovery_digests=(), pepper_id=3).pepper == 3
     assert asks(Renew).may_add_live_token
     assert asks(Rotate, secret=NEXT, expires_at=ENDS).may_add_live_token
     assert not asks(Sweep).may_add_live_token

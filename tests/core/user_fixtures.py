@@ -27,7 +27,7 @@ PEOPLE = (ADA, BOB, EVE)
 EMAIL = "ada@example.org"
 NOW = UserAround(at=NOON, administrators=frozenset({ADA, BOB}))
 ENROLMENT: dict[str, Any] = {
-    "sealed_seed": b"sealed", "last_step": 7, "recovery_digests": (b"a" * 32, b"b" * 32, b"c" * 32), "pepper_id": 1,
+    "encrypted_seed": b"sealed", "last_step": 7, "recovery_digests": (b"a" * 32, b"b" * 32, b"c" * 32), "pepper_id": 1,
 }  # fmt: skip
 
 

@@ -61,4 +61,4 @@ def claim_of(
 
 def answer(outcome: Outcome) -> bytes:
     """What a service would reply; two effects would never say the same."""
-    return f"{outcome.token.id} {outcome.token.version} {outcome.token.stub}".encode()
+    return f"{outcome.token.id} {outcome.token.version} {outcome.token.hint}".encode()

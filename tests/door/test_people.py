@@ -159,7 +159,7 @@ async def test_of_many_who_spend_one_recovery_code_in_two_processes_one_does(
     (boss,) = await account_with(door, 1)
     about: dict[str, Any] = {"account": boss.account, "id": boss.id, "by": asking(boss)}
     digests = tuple(bytes([n]) * 32 for n in range(10))
-    await door.execute(EnrolTotp(**about, sealed_seed=b"s", last_step=1, recovery_digests=digests, pepper_id=1))
+    await door.execute(EnrolTotp(**about, encrypted_seed=b"s", last_step=1, recovery_digests=digests, pepper_id=1))
     there = await elsewhere(database.app_url)
     spend: Request = UseRecoveryCode(**about, index=4, digest=digests[4])
     here = asyncio.gather(*(door.execute(spend) for _ in range(4)), return_exceptions=True)
@@ -174,7 +174,7 @@ async def test_a_recovery_code_never_spends_the_one_that_took_its_place(door: Do
     about: dict[str, Any] = {"account": boss.account, "id": boss.id, "by": asking(boss)}
     old, new = (tuple(bytes([n + many]) * 32 for n in range(10)) for many in (0, 10))
     enrol = [
-        EnrolTotp(**about, sealed_seed=b"s", last_step=1, recovery_digests=each, pepper_id=1) for each in (old, new)
+        EnrolTotp(**about, encrypted_seed=b"s", last_step=1, recovery_digests=each, pepper_id=1) for each in (old, new)
     ]
     spend_old, spend_new = (UseRecoveryCode(**about, index=4, digest=each[4]) for each in (old, new))
     await door.execute(enrol[0])

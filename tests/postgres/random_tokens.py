@@ -40,10 +40,10 @@ def random_token(account: UUID, number: int) -> Token:
         owner=Owner(CHANCE.choice(["user", "service"]), CHANCE.choice("abc")),
         scopes=tuple(CHANCE.sample(SCOPES, CHANCE.randrange(4))),
         status=CHANCE.choice(["active", "suspended", "revoked"]),
-        lifetime=None, expires_at=CHANCE.choice([None, *MOMENTS]), lived_from=born, thresholds=(), noticed=None,
+        lifetime=None, expires_at=CHANCE.choice([None, *MOMENTS]), lifetime_start=born, thresholds=(), announced=None,
         next_due_at=None, created_at=born, updated_at=CHANCE.choice(MOMENTS[:4]),
         last_exchanged_at=CHANCE.choice([None, *MOMENTS[:4]]), generation=2, epoch=0,
-        previous_until=None, previous_epoch=0, stub="cfl_user_ab",
+        previous_until=None, previous_epoch=0, hint="cfl_user_ab",
         dialect=CHANCE.choice(["native", "vendor", "vendor.session"]), cloned_from=None, reason=None,
         revision=1, version=1, at=born, trust=trust, trust_by=None if trust is None else CREATORS[0],
     )  # fmt: skip

@@ -31,9 +31,11 @@ async def announced(tenant: Tenant, *, ends_in: timedelta = -HOUR, **said: Any) 
     notice = max(int(ends_in.total_seconds()), 0)
     token = await tenant.issue(expires_at=datetime.now(UTC) + ends_in, thresholds=(notice,) if notice else (), **said)
     # A notice counts only for a life that is longer than it: let this one have begun earlier.
-    await tenant.pool.execute("update token set lived_from = lived_from - interval '1h' where token_id = $1", token.id)
+    await tenant.pool.execute(
+        "update token set lifetime_start = lifetime_start - interval '1h' where token_id = $1", token.id
+    )
     swept = await sweep(tenant, token)
-    assert swept.noticed == notice
+    assert swept.announced == notice
     return swept
 
 

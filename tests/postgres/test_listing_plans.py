@@ -30,8 +30,8 @@ FEW_BUFFERS = 1_200
 FILL = f"""
 insert into token
       (account_id, token_id, number, owner_type, owner_id, creator_kind, creator_id, name, description,
-       scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
-       updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision,
+       scopes, metadata, status, lifetime, expires_at, lifetime_start, thresholds, announced, next_due_at, created_at,
+       updated_at, last_exchanged_at, generation, previous_until, hint, dialect, cloned_from, reason, revision,
        version, at, leaf, epoch, previous_epoch)
 select '{ACCOUNT}', md5(n::text)::uuid, n, 'service', 'owner ' || n % 100, 'user',
        md5('creator ' || n % 100)::uuid,

@@ -81,7 +81,7 @@ def random_moment(log: Sequence[Entry]) -> datetime:
 
 
 FIELDS = ("name", "description", "metadata", "scopes", "status", "status", "lifetime", "expires_at", "created_at",
-          "updated_at", "last_exchanged_at", "generation", "previous_until", "stub", "reason", "revision", "number",
+          "updated_at", "last_exchanged_at", "generation", "previous_until", "hint", "reason", "revision", "number",
           "decided_by")  # fmt: skip
 
 

@@ -34,12 +34,12 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MANY_USES = f"""
 insert into token
       (account_id, token_id, number, owner_type, owner_id, creator_kind, creator_id, name, description,
-       scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
-       updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision,
+       scopes, metadata, status, lifetime, expires_at, lifetime_start, thresholds, announced, next_due_at, created_at,
+       updated_at, last_exchanged_at, generation, previous_until, hint, dialect, cloned_from, reason, revision,
        version, at, leaf, epoch, previous_epoch)
 select account_id, md5(n::text)::uuid, number + n, owner_type, owner_id, creator_kind, creator_id, name, description,
-       scopes, metadata, status, lifetime, expires_at, lived_from, thresholds, noticed, next_due_at, created_at,
-       updated_at, last_exchanged_at, generation, previous_until, stub, dialect, cloned_from, reason, revision, version,
+       scopes, metadata, status, lifetime, expires_at, lifetime_start, thresholds, announced, next_due_at, created_at,
+       updated_at, last_exchanged_at, generation, previous_until, hint, dialect, cloned_from, reason, revision, version,
        at, leaf, epoch, previous_epoch
   from token, generate_series(1, 20000) as n;
 insert into token_use

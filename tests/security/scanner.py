@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 WINDOW = 16
-"""A part this long is no coincidence, and longer than any stub that may be shown."""
+"""A part this long is no coincidence, and longer than any hint that may be shown."""
 STRIDE = 4
 SHORTEST = WINDOW + STRIDE - 1
 """Whoever keeps this many characters in a row is found."""
@@ -21,7 +21,7 @@ class Scanner:
         self._names: dict[bytes, str] = {}
 
     def know(self, name: str, secret: str | bytes) -> None:
-        """Look for this secret too. Of a token of ours the prefix and the stub may be shown, the rest may not."""
+        """Look for this secret too. Of a token of ours the prefix and the hint may be shown, the rest may not."""
         plain = secret if isinstance(secret, bytes) else secret.encode()
         bare = plain.rpartition(b"_")[2] if plain.startswith(b"cfl_") else plain
         if len(bare) < SHORTEST:

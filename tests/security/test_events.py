@@ -26,7 +26,7 @@ from security.scanner import Scanner
 MARKER = mint("service")
 PLAIN = MARKER.plain
 TRUST = Trust(issuer="https://id.example", audience="us", claims={"sub": ("repo:acme/app",)})
-TRUSTING = replace(CREATED, stub="", trust=TRUST)
+TRUSTING = replace(CREATED, hint="", trust=TRUST)
 PLACES: dict[Any, list[Any]] = {
     "text": [PLAIN, f"see {PLAIN}.", f"{PLAIN}.*", f"90d {PLAIN}"],
     "texts": [(PLAIN,), (f"{PLAIN}.*", "a.b"), (f"x {PLAIN}",)],
@@ -100,7 +100,7 @@ def test_what_is_minted_leaves_its_stub_and_nothing_of_its_digest(command: type[
     scanner.know("marker", PLAIN)
     state = None if command is commands.Create else given(CREATED).token
     (event,) = outcomes(state, command, {"secret": kept})
-    assert kept.stub.encode() in event
+    assert kept.hint.encode() in event
     assert scanner.found(event) == set()
 
 
@@ -110,7 +110,7 @@ def test_every_field_of_every_command_was_thought_of() -> None:
 
 
 ALLOWED = {
-    "number", "owner", "scopes", "lifetime", "expires_at", "thresholds", "stub", "generation", "dialect", "cloned_from",
+    "number", "owner", "scopes", "lifetime", "expires_at", "thresholds", "hint", "generation", "dialect", "cloned_from",
     "private", "expired_at", "previous_until", "jti", "audience", "by_owner", "threshold", "kid", "jwk", "role",
     "parent", "policy", "recovery_codes", "index", "scope", "documentation", "reader", "calls", "shown", "tokens",
     "seconds", "check", "left", "actors", "imported", "bulk_revocation", "plan", "total", "revoked", "failed", "epoch",
@@ -128,7 +128,7 @@ def test_events_have_only_fields_that_were_thought_of() -> None:
 
 def test_a_signing_key_is_published_by_its_public_numbers_alone() -> None:
     jwk = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k", "alg": "ES256", "use": "sig"}
-    key = NewKey(kid="k", jwk=jwk, sealed_private=PLAIN.encode())
+    key = NewKey(kid="k", jwk=jwk, encrypted_private_key=PLAIN.encode())
     command = PublishKey(account=ACCOUNT, id=TOKEN, by=ADMIN, new_key=key)
     (event,) = decide_any(None, command, Around(at=NOON))
     assert not stands_in(msgspec.json.encode(event).decode())

@@ -199,7 +199,7 @@ async def test_a_rotation_that_was_begun_goes_on_by_itself(database: Database, t
             while "activated" not in await types():  # noqa: ASYNC110 - a process does it when it does
                 await asyncio.sleep(0.05)
         await asyncio.sleep(2.5)  # all three tried
-        assert await types() == ["created", "bearers_lengthened", "published", "retired", "activated"]
+        assert await types() == ["created", "bearer_lifetime_extended", "published", "retired", "activated"]
         assert door.queued == 0
         assert await owner.fetchval("select count(*) from private_key") == 1, "what signs no more needs no private part"
         await owner.close()
@@ -218,7 +218,7 @@ async def test_every_step_of_a_key_is_an_event_and_none_holds_a_private_part(
         assert [row["type"] for row in rows][2:] == ["published", "removed", "removed", "published", "activated"]
         text = " ".join(row["entry"] for row in rows)
         for key in (waiting, successor):
-            private = SEALING.opened(key.kid, key.sealed_private).private_numbers().private_value
+            private = SEALING.opened(key.kid, key.encrypted_private_key).private_numbers().private_value
             assert f"{private:x}" not in text
             assert '"d"' not in text
         assert "copied" not in text, "a reason is private"

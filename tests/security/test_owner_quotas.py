@@ -134,7 +134,7 @@ async def test_a_users_id_in_another_spelling_gets_around_no_quota(admin: Caller
         assert (await make(admin, owner={"type": "user", "id": spelt})).status == status
 
 
-async def test_a_smaller_quota_ends_nothing_and_a_lifted_one_limits_nothing(admin: Caller) -> None:
+async def test_a_smaller_quota_ends_nothing_and_a_removed_one_limits_nothing(admin: Caller) -> None:
     made = [(await make(admin)).json for _ in range(3)]
     quota = await put(admin, max_tokens=1)
     assert (quota.json["tokens"], quota.json["revision"]) == (3, 1)
@@ -149,7 +149,7 @@ async def test_a_smaller_quota_ends_nothing_and_a_lifted_one_limits_nothing(admi
     assert (await put(admin)).problem == "bad-quota"
     events = (await admin.get("/v1/account/events")).json["items"]
     told = [event["type"] for event in events if event["subject"]["kind"] == "owner_quota"]
-    assert told == ["lifted", "set"]
+    assert told == ["removed", "set"]
 
 
 async def test_quotas_are_of_one_account_and_for_who_may_rule_it(place: tuple[Caller, Caller]) -> None:

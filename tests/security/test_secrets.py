@@ -39,7 +39,7 @@ async def test_a_slip_is_refused_before_the_database_is_asked() -> None:
 async def test_secrets_that_share_all_that_is_shown_each_open_their_own_token(database: Database) -> None:
     bodies = ["cfl_service_Same" + base62(number, 39) for number in (1, 2)]
     one, two = (Secret(body + checksum(body)) for body in bodies)
-    assert one.stub == two.stub
+    assert one.hint == two.hint
     async with tenant_of(database) as tenant, looking(database) as (lookup, _):
         tokens = [await tenant.issue(secret=secret) for secret in (one, two)]
         assert [await opened(lookup, PEPPERS, secret) for secret in (one, two)] == [token.id for token in tokens]

@@ -190,7 +190,7 @@ def test_owner_and_account_surround_a_token() -> None:
     user = UUID(int=0xA)
     token = Created(
         number=1, owner=Owner("user", str(user)), scopes=("mail.send",), lifetime=None, expires_at=None,
-        thresholds=(), stub="cfl_user_AAAA", private=Private(name="n", description="", metadata={}),
+        thresholds=(), hint="cfl_user_AAAA", private=Private(name="n", description="", metadata={}),
     )  # fmt: skip
     log, _ = read(Story().tell(ONE, token).tell(user, UserCreated(role="member"), kind="user").lines)
     state = log.chains[ONE].state

@@ -96,7 +96,7 @@ async def test_an_empty_ledger_is_honest(database: Database) -> None:
         ("name", "'other'"), ("status", "'active'"), ("scopes", """'["all"]'"""), ("expires_at", "null"),
         ("generation", "1"), ("owner_id", "'somebody'"), ("reason", "null"), ("revision", "9"), ("number", "4711"),
         ("last_exchanged_at", "null"), ("metadata", "'{}'"), ("leaf", "sha256('x')"), ("next_due_at", "now()"),
-        ("stub", "'cfl_user_AAAA'"), ("thresholds", "'[]'"), ("creator_id", "token_id"), ("version", "6"),
+        ("hint", "'cfl_user_AAAA'"), ("thresholds", "'[]'"), ("creator_id", "token_id"), ("version", "6"),
     ],
 )  # fmt: skip
 async def test_a_changed_cell_is_named(

@@ -76,7 +76,7 @@ async def lived_longer(url: str, token: Token) -> None:
     await connection.execute(
         """
         update token
-           set lived_from = lived_from - interval '1h', next_due_at = clock_timestamp()
+           set lifetime_start = lifetime_start - interval '1h', next_due_at = clock_timestamp()
          where token_id = $1""",
         token.id,
     )

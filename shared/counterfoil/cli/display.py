@@ -116,7 +116,7 @@ def _told(token: Token) -> list[tuple[str, str]]:
         ("created", f"{time_of(token.created_at)} by {actor_of(token.creator)}"),
         ("last used", "" if at else time_of(token.last_used_at) or "never"),
         ("last exchanged", time_of(token.last_exchanged_at) or "never"),
-        ("generation", str(token.generation)), ("secret begins", token.stub),
+        ("generation", str(token.generation)), ("secret begins", token.hint),
         ("previous secret", f"good until {time_of(until)}" if (until := token.previous_secret_until) else ""),
         ("reason", token.reason or ""), ("revision", str(token.revision)),
     ]  # fmt: skip

@@ -44,7 +44,7 @@ class Created(Event, frozen=True, kw_only=True):
 
     `imported` names the algorithm by which a secret from elsewhere is known; None is a secret that was made here.
     `epoch` is how often all secrets of the account had been ended before this one was made.
-    A token that has a `trust` has no secret, and an empty stub.
+    A token that has a `trust` has no secret, and an empty hint.
     """
 
     number: int
@@ -53,7 +53,7 @@ class Created(Event, frozen=True, kw_only=True):
     lifetime: str | None
     expires_at: datetime | None
     thresholds: tuple[int, ...]
-    stub: str
+    hint: str
     generation: int = 1
     dialect: str = "native"
     cloned_from: UUID | None = None
@@ -98,7 +98,7 @@ class Rotated(Event, frozen=True, kw_only=True):
 
     generation: int
     previous_until: datetime | None
-    stub: str
+    hint: str
     epoch: int = 0
     forgets_use: bool | UnsetType = UNSET
     ended_early: datetime | UnsetType = UNSET

@@ -46,7 +46,7 @@ class ImportedSecret:
         return tuple(_material(name, hashlib.new(name, self.plain.encode()).digest()) for name in self.algorithms)
 
     @property
-    def stub(self) -> str:
+    def hint(self) -> str:
         """Its first characters, which elsewhere say what kind it is; of a short one nothing."""
         return self.plain[:_SHOWN] if len(self.plain) >= _LONG_ENOUGH_TO_SHOW else _ANONYMOUS
 
@@ -72,7 +72,7 @@ class ImportedDigest:
         return (_material(self.algorithm, self.digest),)
 
     @property
-    def stub(self) -> str:
+    def hint(self) -> str:
         """Nothing of it is known."""
         return _ANONYMOUS
 

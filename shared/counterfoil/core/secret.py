@@ -25,7 +25,7 @@ _SHAPE: Final = re.compile(r"cfl_(?:user|app|service)_[0-9A-Za-z]{49}")
 # place they read as far as one secret or one bearer is long: a long text costs no more than its length.
 _ANYWHERE: Final = re.compile(f"(?=({_SHAPE.pattern}))")
 _SHOWN: Final = 4
-"""Characters of a secret that its stub shows."""
+"""Characters of a secret that its hint shows."""
 _BEARER: Final = re.compile(
     r"(?=eyJhbGciOiJFUzI1NiIsImtpZCI6[A-Za-z0-9_-]{60}LCJ0eXAiOiJhdCtqd3QifQ\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86})"
 )
@@ -40,14 +40,14 @@ OWN: Final = "counterfoil"
 
 
 class Minted(msgspec.Struct, frozen=True):
-    """What the ledger keeps of a new secret: its digest (32 bytes), whose pepper made it, and a stub to show.
+    """What the ledger keeps of a new secret: its digest (32 bytes), whose pepper made it, and a hint to show.
 
     `scheme` says what was digested: the secret itself, or a digest of it that came from elsewhere.
     """
 
     digest: bytes
     pepper_id: int
-    stub: str
+    hint: str
     scheme: str = OWN
 
 
@@ -57,7 +57,7 @@ class Digestible(Protocol):
     @property
     def materials(self) -> tuple[bytes, ...]: ...
     @property
-    def stub(self) -> str: ...
+    def hint(self) -> str: ...
     @property
     def scheme(self) -> str: ...
 
@@ -73,7 +73,7 @@ class Secret:
     prefix: int | None = None
 
     @property
-    def stub(self) -> str:
+    def hint(self) -> str:
         """Enough to recognise a token by, too little to use it: 4 of its random characters."""
         prefix = self.plain.rindex("_") + 1 if self.prefix is None else self.prefix
         return self.plain[: prefix + _SHOWN]
@@ -143,7 +143,7 @@ class Peppers:
 
     def minted(self, secret: Digestible) -> Minted:
         """Return what to keep of a new secret."""
-        return Minted(self._digest(secret.materials[0], self.signing), self.signing, secret.stub, secret.scheme)
+        return Minted(self._digest(secret.materials[0], self.signing), self.signing, secret.hint, secret.scheme)
 
     def digests(self, secret: Digestible) -> tuple[bytes, ...]:
         """Return the digest under each pepper, the one that signs first: one of them may be in the table.

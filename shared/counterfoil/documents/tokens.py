@@ -102,7 +102,7 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     last_used_at: Annotated[datetime | None, Meta(description="Exact to the second; null for a past moment.")]
     generation: int
     previous_secret_until: datetime | None
-    stub: str
+    hint: Annotated[str, Meta(description="How its secret begins; empty for a token with a trust.")]
     revision: int
     reason: str | None
     dialect: str

@@ -85,7 +85,7 @@ async def alerts_of(
     its token is renewed or revoked. One page is of one moment; between two pages an alert may move to the front, by
     crossing its next notice or by much use: who must see all of them begins again at the first page now and then.
     """
-    condition = "t.noticed = $9 and t.expires_at > now() - $10::interval"
+    condition = "t.announced = $9 and t.expires_at > now() - $10::interval"
     async with tenant(pool, account, *_TABLES) as connection:
         # Notice by notice: the urgent ones are few, and ranking the many others by use would cost far more.
         notices = await _notices(connection, account, since=int(str(after[0])) if after else 0)
@@ -132,7 +132,7 @@ async def unannounced(pool: Pool, account: UUID, *, owner: Owner | None = None, 
                        and ({EXPIRY}) > now()
                        and ({EXPIRY}) <= now() + $2::interval
                        and t.status <> 'revoked'
-                       and t.noticed is null
+                       and t.announced is null
                        and {NO_SESSION}
                        and not {token_context.removed("t")}
                        and ($3::text is null or (t.owner_type, t.owner_id) = ($3::text, $4::text))
@@ -168,9 +168,9 @@ async def _notices(connection: Tenant, account: UUID, *, since: int) -> list[int
     rows = await connection.fetch(
         """
   with recursive crossed(notice) as (
-       select min(noticed) from token where account_id = $1 and noticed >= $2
+       select min(announced) from token where account_id = $1 and announced >= $2
         union all
-       select (select min(t.noticed) from token t where t.account_id = $1 and t.noticed > c.notice)
+       select (select min(t.announced) from token t where t.account_id = $1 and t.announced > c.notice)
          from crossed c
         where c.notice is not null)
 select notice from crossed where notice is not null order by notice""",
@@ -215,7 +215,7 @@ async def _of_group(
         limit {limit:d})
 select {listed("t")}, r.recent_uses, now() as clock,
        greatest(t.last_exchanged_at, {last_use("t")}) as last_used_at,
-       case when t.noticed is not null
+       case when t.announced is not null
             then (select e.at
                     from event e
                    where (e.account_id, e.subject_id) = (t.account_id, t.token_id)
@@ -239,7 +239,7 @@ def _alert(row: asyncpg.Record, rank: int) -> Alert:
         listed=Listed(
             token_of(row), token_context.context_of(row), row["last_used_at"], row["clock"], list[object](place)
         ),
-        threshold=row["noticed"],
+        threshold=row["announced"],
         expires_at=row["expires_at"],
         at=row["announced_at"],
         recent_uses=row["recent_uses"],

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from counterfoil.core.owners import can_be, checked_owner
 from counterfoil.core.principal import Owner
-from counterfoil.core.subjects.owner_quota import LiftQuota, SetQuota
+from counterfoil.core.subjects.owner_quota import RemoveQuota, SetQuota
 from counterfoil.core.subjects.token.state import SESSION, Room
 from counterfoil.core.unit_of_work import Done
 from counterfoil.postgres import counted_use
@@ -74,13 +74,13 @@ class OwnerQuotaStore(Store):
     """The store of quotas: beside each of them the row that look-ups join."""
 
     async def keep(self, connection: Connection, done: Sequence[Done]) -> None:
-        """Write the rows, and delete those of lifted quotas."""
+        """Write the rows, and delete those of removed quotas."""
         for each in done:
             match each.command:
                 case SetQuota():
                     await _keep(connection, each.command)
-                case LiftQuota():
-                    await _forget(connection, each.command)
+                case RemoveQuota():
+                    await _remove(connection, each.command)
 
 
 async def _keep(connection: Connection, command: SetQuota) -> None:
@@ -95,7 +95,7 @@ async def _keep(connection: Connection, command: SetQuota) -> None:
     )  # fmt: skip
 
 
-async def _forget(connection: Connection, command: LiftQuota) -> None:
+async def _remove(connection: Connection, command: RemoveQuota) -> None:
     owner = checked_owner(command.owner)
     await connection.execute(
         "delete from owner_quota where (account_id, owner_type, owner_id) = ($1, $2, $3)",

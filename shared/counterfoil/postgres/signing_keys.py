@@ -69,5 +69,8 @@ class SigningKeyStore(Store):
 
 async def _keep(connection: Connection, account: UUID, key: NewKey) -> None:
     await connection.execute(
-        "insert into private_key (account_id, kid, encrypted) values ($1, $2, $3)", account, key.kid, key.sealed_private
+        "insert into private_key (account_id, kid, encrypted) values ($1, $2, $3)",
+        account,
+        key.kid,
+        key.encrypted_private_key,
     )

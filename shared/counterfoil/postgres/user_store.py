@@ -92,7 +92,7 @@ async def _keep(connection: Connection, command: Command) -> None:
             await connection.execute("delete from password where (account_id, user_id) = ($1, $2)", account, user)
             await _forget_second_factor(connection, account, user)
         case EnrolTotp():
-            await one_time.enrol(connection, account, user, command.sealed_seed, command.last_step)
+            await one_time.enrol(connection, account, user, command.encrypted_seed, command.last_step)
             await one_time.forget_codes(connection, account, user)
             await one_time.keep_codes(connection, account, user, command.recovery_digests, command.pepper_id)
         case RemoveTotp():

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from counterfoil.core.emails import checked_email
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.secret import Peppers, Secret, mint
-from counterfoil.core.subjects.scope_catalogue import ComposeSet, named
+from counterfoil.core.subjects.scope_catalogue import DefineSet, named
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.subjects.token.commands import Create, Revoke, TokenCommand
 from counterfoil.core.subjects.token.state import FOUNDING
@@ -113,8 +113,8 @@ def _known(founder: Principal, peppers: Peppers, owner: Owner, *, name: str, num
     return made, Revoke(account=founder.account, token_id=made.token_id, by=founder, reason=reason)
 
 
-def _template(founder: Principal, name: str) -> ComposeSet:
-    return ComposeSet(
+def _template(founder: Principal, name: str) -> DefineSet:
+    return DefineSet(
         account=founder.account, id=named(founder.account, "scope_set", name), by=founder, name=name,
         sentence=_SENTENCES[name], scopes=TEMPLATES[name],
     )  # fmt: skip

@@ -33,7 +33,7 @@ class Sealing:
         nonce = os.urandom(_NONCE_LENGTH)
         plain = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         sealed = nonce + self._cipher.encrypt(nonce, plain, jwk["kid"].encode())
-        return NewKey(kid=jwk["kid"], jwk=jwk, sealed_private=sealed)
+        return NewKey(kid=jwk["kid"], jwk=jwk, encrypted_private_key=sealed)
 
     def opened(self, kid: str, sealed: bytes) -> ec.EllipticCurvePrivateKey:
         """Decrypt a stored private key, or raise Misconfigured."""

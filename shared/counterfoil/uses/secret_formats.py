@@ -28,9 +28,9 @@ class EitherSecret:
         return (*self.own.materials, *self.imported.materials)
 
     @property
-    def stub(self) -> str:
+    def hint(self) -> str:
         """Enough to recognise it by."""
-        return self.own.stub
+        return self.own.hint
 
     @property
     def scheme(self) -> str:

@@ -10,7 +10,7 @@ import structlog
 
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.refusals import CredentialsRefused, Refusal, StaleRevision, Unavailable
-from counterfoil.core.subjects.signing_key_events import LengthenBearers, PublishKey
+from counterfoil.core.subjects.signing_key_events import ExtendBearerLifetime, PublishKey
 from counterfoil.core.subjects.signing_keys import RING, Ring
 from counterfoil.door import Door
 from counterfoil.postgres.connection import LOST, Pool
@@ -120,7 +120,9 @@ class Keys:
         stored = await stored_ring(self._pool) or await self._first()
         if stored.ring.bearer_seconds < self._bearer_seconds:
             # Before the first bearer with this lifetime, so that its key is kept for as long.
-            await self._door.execute(LengthenBearers(account=NIL, id=RING, by=SYSTEM, seconds=self._bearer_seconds))
+            await self._door.execute(
+                ExtendBearerLifetime(account=NIL, id=RING, by=SYSTEM, seconds=self._bearer_seconds)
+            )
             stored = await self._stored()
         known = self._known
         ring = known[1] if known and known[0].version == stored.ring.version else self._opened(stored)

@@ -57,7 +57,7 @@ class OneTimeCodes:
             raise BadCode(field="code")
         codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
         command = EnrolTotp(
-            account=user.account, id=user.id, by=asker, sealed_seed=seed.encrypted, last_step=step,
+            account=user.account, id=user.id, by=asker, encrypted_seed=seed.encrypted, last_step=step,
             recovery_digests=tuple(self._digests(user, _plain(code))[0] for code in codes),
             pepper_id=self._peppers.signing,
         )  # fmt: skip

@@ -35,11 +35,11 @@ class QuotaSet(Event, frozen=True, kw_only=True):
     max_tokens: int | None
 
 
-class QuotaLifted(Event, frozen=True, kw_only=True):
+class QuotaRemoved(Event, frozen=True, kw_only=True):
     """The owner has no quota any more."""
 
 
-EVENTS: Final[dict[str, type[Event]]] = {"set": QuotaSet, "lifted": QuotaLifted}
+EVENTS: Final[dict[str, type[Event]]] = {"set": QuotaSet, "removed": QuotaRemoved}
 
 
 class SetQuota(SubjectCommand, frozen=True, kw_only=True):
@@ -53,15 +53,15 @@ class SetQuota(SubjectCommand, frozen=True, kw_only=True):
     max_tokens: int | None = None
 
 
-class LiftQuota(SubjectCommand, frozen=True, kw_only=True):
-    """Take an owner's quota away."""
+class RemoveQuota(SubjectCommand, frozen=True, kw_only=True):
+    """Remove an owner's quota."""
 
     refusals = (NotFound,)
 
     owner: Owner
 
 
-COMMANDS: Final = (SetQuota, LiftQuota)
+COMMANDS: Final = (SetQuota, RemoveQuota)
 
 
 class QuotaOfOwner(SubjectState, frozen=True, kw_only=True):
@@ -83,11 +83,11 @@ def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: Around) -> li
     match command:
         case SetQuota():
             return _set(state, command)
-        case LiftQuota():
+        case RemoveQuota():
             if state is None or state.status != "active":
                 raise NotFound("This owner has no quota.")
             refuse_stale(state, command)
-            return [QuotaLifted()]
+            return [QuotaRemoved()]
     raise no_command(command)
 
 
@@ -116,6 +116,6 @@ def evolve(state: QuotaOfOwner | None, fact: Fact) -> QuotaOfOwner:
                 state = born(QuotaOfOwner, fact, owner=owner)
                 state = replace(state, name=f"{owner.type}:{owner.id}", revision=0)
             return grown(state, fact, status="active", rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens)
-        case QuotaLifted() if state is not None:
-            return grown(state, fact, status="lifted")
+        case QuotaRemoved() if state is not None:
+            return grown(state, fact, status="removed")
     raise unexpected(fact)

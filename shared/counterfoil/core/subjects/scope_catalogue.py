@@ -40,28 +40,28 @@ _LINK: Final = re.compile(r"https?://[!-~]{1,2000}")
 
 
 class ScopeDescribed(Event, frozen=True, kw_only=True):
-    """What a scope means was said, anew or again; the sentence is private (as `description`)."""
+    """A scope was described or its description changed; the sentence is private (as `description`)."""
 
     scope: str
     documentation: str | None = None
 
 
-class ScopeForgotten(Event, frozen=True, kw_only=True):
+class ScopeRemoved(Event, frozen=True, kw_only=True):
     """It is no longer in the catalogue; who holds it still does."""
 
 
-class SetComposed(Event, frozen=True, kw_only=True):
-    """Scopes that are granted together were put together, anew or again; name and sentence are private."""
+class SetDefined(Event, frozen=True, kw_only=True):
+    """A set of scopes that are granted together was defined or changed; name and sentence are private."""
 
     scopes: tuple[str, ...]
 
 
-class SetForgotten(Event, frozen=True, kw_only=True):
+class SetRemoved(Event, frozen=True, kw_only=True):
     """The set is no longer in the catalogue; what was granted through it stays."""
 
 
-SCOPE_EVENTS: Final[dict[str, type[Event]]] = {"described": ScopeDescribed, "forgotten": ScopeForgotten}
-SET_EVENTS: Final[dict[str, type[Event]]] = {"composed": SetComposed, "forgotten": SetForgotten}
+SCOPE_EVENTS: Final[dict[str, type[Event]]] = {"described": ScopeDescribed, "removed": ScopeRemoved}
+SET_EVENTS: Final[dict[str, type[Event]]] = {"defined": SetDefined, "removed": SetRemoved}
 
 
 class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
@@ -74,14 +74,14 @@ class DescribeScope(SubjectCommand, frozen=True, kw_only=True):
     documentation: str | None = None
 
 
-class ForgetScope(SubjectCommand, frozen=True, kw_only=True):
-    """Take a scope out of the catalogue."""
+class RemoveScope(SubjectCommand, frozen=True, kw_only=True):
+    """Remove a scope from the catalogue."""
 
     refusals = (NotFound,)
 
 
-class ComposeSet(SubjectCommand, frozen=True, kw_only=True):
-    """Put scopes together under a name."""
+class DefineSet(SubjectCommand, frozen=True, kw_only=True):
+    """Define a set of scopes by its name, or change it."""
 
     refusals = (BeyondCaller, BeyondPolicy, BadText)
 
@@ -90,14 +90,14 @@ class ComposeSet(SubjectCommand, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
 
 
-class ForgetSet(SubjectCommand, frozen=True, kw_only=True):
-    """Take a set out of the catalogue."""
+class RemoveSet(SubjectCommand, frozen=True, kw_only=True):
+    """Remove a set from the catalogue."""
 
     refusals = (BeyondCaller, NotFound)
 
 
-SCOPE_COMMANDS: Final = (DescribeScope, ForgetScope)
-SET_COMMANDS: Final = (ComposeSet, ForgetSet)
+SCOPE_COMMANDS: Final = (DescribeScope, RemoveScope)
+SET_COMMANDS: Final = (DefineSet, RemoveSet)
 
 
 class Scope(SubjectState, frozen=True, kw_only=True):
@@ -128,21 +128,21 @@ def decide_scope(scope: Scope | None, command: SubjectCommand, _: Around) -> lis
     match command:
         case DescribeScope():
             return _describe(scope, command)
-        case ForgetScope():
+        case RemoveScope():
             _refuse_absent(scope, command)
-            return [ScopeForgotten()]
+            return [ScopeRemoved()]
     raise no_command(command)
 
 
 def decide_set(found: ScopeSet | None, command: SubjectCommand, _: Around) -> list[Event]:
     """Return what happens if this is asked of this set, or raise a Refusal."""
     match command:
-        case ComposeSet():
-            return _compose(found, command)
-        case ForgetSet():
+        case DefineSet():
+            return _define(found, command)
+        case RemoveSet():
             _refuse_absent(found, command)
             _refuse_beyond(command, found)
-            return [SetForgotten()]
+            return [SetRemoved()]
     raise no_command(command)
 
 
@@ -159,7 +159,7 @@ def _describe(scope: Scope | None, command: DescribeScope) -> list[Event]:
     return [ScopeDescribed(scope=wanted, documentation=link, private=Private(description=sentence))]
 
 
-def _compose(found: ScopeSet | None, command: ComposeSet) -> list[Event]:
+def _define(found: ScopeSet | None, command: DefineSet) -> list[Event]:
     if found is not None:
         refuse_stale(found, command)
     name, wanted = text.checked_name(command.name), scopes.checked(command.scopes)
@@ -170,7 +170,7 @@ def _compose(found: ScopeSet | None, command: ComposeSet) -> list[Event]:
     sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
     if found is not None and (found.status, found.sentence, found.scopes) == ("active", sentence, wanted):
         return []
-    return [SetComposed(scopes=wanted, private=Private(name=name, description=sentence))]
+    return [SetDefined(scopes=wanted, private=Private(name=name, description=sentence))]
 
 
 def _refuse_beyond(command: SubjectCommand, found: ScopeSet | None, wanted: tuple[str, ...] = ()) -> None:
@@ -204,19 +204,19 @@ def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
             if scope is None:
                 return replace(born(Scope, fact, sentence=sentence, documentation=link), name=name)
             return grown(scope, fact, status="active", sentence=sentence, documentation=link)
-        case ScopeForgotten() if scope is not None:
-            return grown(scope, fact, status="forgotten")
+        case ScopeRemoved() if scope is not None:
+            return grown(scope, fact, status="removed")
     raise unexpected(fact)
 
 
 def evolve_set(found: ScopeSet | None, fact: Fact) -> ScopeSet:
     """Return the state after one more thing happened."""
     match fact.event:
-        case SetComposed(scopes=granted, private=said):
+        case SetDefined(scopes=granted, private=said):
             sentence = (said and said.description) or ""
             if found is None:
                 return born(ScopeSet, fact, sentence=sentence, scopes=granted)
             return grown(found, fact, status="active", sentence=sentence, scopes=granted)
-        case SetForgotten() if found is not None:
-            return grown(found, fact, status="forgotten")
+        case SetRemoved() if found is not None:
+            return grown(found, fact, status="removed")
     raise unexpected(fact)

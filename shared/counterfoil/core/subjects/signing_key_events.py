@@ -42,8 +42,8 @@ class KeyRemoved(Event, frozen=True, kw_only=True):
     kid: str
 
 
-class BearersLengthened(Event, frozen=True, kw_only=True):
-    """From now on bearers may live for so many seconds."""
+class BearerLifetimeExtended(Event, frozen=True, kw_only=True):
+    """Bearers may live for so many seconds, longer than before."""
 
     seconds: int
 
@@ -54,7 +54,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
     "retired": KeyRetired,
     "activated": KeyActivated,
     "removed": KeyRemoved,
-    "bearers_lengthened": BearersLengthened,
+    "bearer_lifetime_extended": BearerLifetimeExtended,
 }
 
 
@@ -63,7 +63,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
     kid: str
     jwk: dict[str, str]
-    sealed_private: bytes
+    encrypted_private_key: bytes
 
     def __repr__(self) -> str:
         return f"NewKey({self.kid})"
@@ -94,10 +94,10 @@ class RemoveKey(SubjectCommand, frozen=True, kw_only=True):
     successor: NewKey | None = None
 
 
-class LengthenBearers(SubjectCommand, frozen=True, kw_only=True):
-    """Say how long bearers may live, before the first that does; retired keys are kept accordingly."""
+class ExtendBearerLifetime(SubjectCommand, frozen=True, kw_only=True):
+    """State how long bearers may live, before the first one is issued; retired keys are kept accordingly."""
 
     seconds: int
 
 
-COMMANDS: Final = (PublishKey, ActivateKey, RemoveKey, LengthenBearers)
+COMMANDS: Final = (PublishKey, ActivateKey, RemoveKey, ExtendBearerLifetime)

@@ -18,13 +18,13 @@ from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.refusals import AlreadyExists, InUse, NotFound, TooEarly
 from counterfoil.core.subjects.signing_key_events import (
     ActivateKey,
-    BearersLengthened,
+    BearerLifetimeExtended,
+    ExtendBearerLifetime,
     KeyActivated,
     KeyCreated,
     KeyPublished,
     KeyRemoved,
     KeyRetired,
-    LengthenBearers,
     NewKey,
     PublishKey,
     RemoveKey,
@@ -107,8 +107,8 @@ def decide(ring: Ring | None, command: SubjectCommand, context: Around) -> list[
             return _activated(ring, command, context.at)
         case RemoveKey():
             return _removed(ring, command, context.at)
-        case LengthenBearers(seconds=seconds):
-            return [BearersLengthened(seconds=seconds)] if seconds > ring.bearer_seconds else []
+        case ExtendBearerLifetime(seconds=seconds):
+            return [BearerLifetimeExtended(seconds=seconds)] if seconds > ring.bearer_seconds else []
     raise no_command(command)
 
 
@@ -182,7 +182,7 @@ def evolve(ring: Ring | None, fact: Fact) -> Ring:
             return grown(ring, fact, keys=(*ring.keys, new))
         case KeyActivated() | KeyRetired() | KeyRemoved() if ring is not None:
             return grown(ring, fact, keys=_changed(ring, fact))
-        case BearersLengthened(seconds=seconds) if ring is not None:
+        case BearerLifetimeExtended(seconds=seconds) if ring is not None:
             return grown(ring, fact, bearer_seconds=seconds)
     raise unexpected(fact)
 

@@ -102,7 +102,7 @@ class EnrolTotp(SubjectCommand, frozen=True, kw_only=True):
 
     refusals = (UserGone,)
 
-    sealed_seed: bytes
+    encrypted_seed: bytes
     last_step: int
     recovery_digests: tuple[bytes, ...]
     pepper_id: int

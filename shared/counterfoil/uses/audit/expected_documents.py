@@ -110,7 +110,7 @@ def _token(token: Token, at: datetime, context: Context) -> dict[str, object]:
         "trust": token.trust,
         "status": status_at(token, at, context), "refused": None if denied is None else PROBLEMS[type(denied)],
         "lifetime": token.lifetime, "expires_at": token.expires_at, "last_exchanged_at": token.last_exchanged_at,
-        "generation": token.generation, "previous_secret_until": until if graced else None, "stub": token.stub,
+        "generation": token.generation, "previous_secret_until": until if graced else None, "hint": token.hint,
         "reason": token.reason, "dialect": token.dialect, **_times(token),
     }  # fmt: skip
 

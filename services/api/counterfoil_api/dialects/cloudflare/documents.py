@@ -163,7 +163,7 @@ def duration_of(token: Token) -> str:
         return _go(seconds(given)) if {"d", "w"} & set(given) else given
     if token.expires_at is None:
         return FOREVER
-    return _go(ceil((token.expires_at - token.lived_from) / timedelta(seconds=1)))
+    return _go(ceil((token.expires_at - token.lifetime_start) / timedelta(seconds=1)))
 
 
 def _go(whole_seconds: int) -> str:

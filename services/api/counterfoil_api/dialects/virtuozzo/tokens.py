@@ -190,7 +190,7 @@ def _lifetime_again(listed: Listed) -> str | None:
     token = listed.token
     if token.expires_at is None or status_at(token, listed.at) != "expired":
         return None
-    return token.lifetime or spelt(max(ceil((token.expires_at - token.lived_from).total_seconds()), 0))
+    return token.lifetime or spelt(max(ceil((token.expires_at - token.lifetime_start).total_seconds()), 0))
 
 
 async def _one(tokens: Tokens, asker: Principal, text: str, method: str, scope: str) -> Listed:

@@ -7,7 +7,7 @@ from counterfoil.core.builtin_scopes import WORDS
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadScope
 from counterfoil.core.subjects import scope_catalogue as core
-from counterfoil.core.subjects.scope_catalogue import ComposeSet, DescribeScope, ForgetScope, ForgetSet, named
+from counterfoil.core.subjects.scope_catalogue import DefineSet, DescribeScope, RemoveScope, RemoveSet, named
 from counterfoil.core.subjects.subject import SubjectCommand
 from counterfoil.core.text import normal
 from counterfoil.documents.fields import SCOPE, Cursor, Given, Limit
@@ -72,14 +72,14 @@ async def describe_scope(
     return await _described(writing, command)
 
 
-@api.route("DELETE", "/v1/scopes/{scope}", executes=(ForgetScope,), scope="scopes.update")
+@api.route("DELETE", "/v1/scopes/{scope}", executes=(RemoveScope,), scope="scopes.update")
 async def forget_scope(
     writing: Writing, asker: Asker[Principal], *, scope: ScopeName, if_match: IfMatch
 ) -> Tagged[ScopeDocument]:
     """Remove a scope from the catalogue; tokens and users keep it."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope", scope)
-    command = core.ForgetScope(account=asker.account, id=subject, by=asker, revisions=if_match)
+    command = core.RemoveScope(account=asker.account, id=subject, by=asker, revisions=if_match)
     return await _described(writing, command)
 
 
@@ -100,7 +100,7 @@ async def list_scope_sets(reading: Reading, asker: Asker[Principal], *, query: Q
 @api.route(
     "PUT",
     "/v1/scope-sets/{name}",
-    executes=(ComposeSet,),
+    executes=(DefineSet,),
     instead_of=("POST /v1/scope-sets",),
     scope="scopes.update",
 )
@@ -121,21 +121,21 @@ async def compose_scope_set(
     need(asker, "scopes.update")
     name = normal(name)
     await refuse_undescribed(reading, asker, body.scopes)
-    command = core.ComposeSet(
+    command = core.DefineSet(
         account=asker.account, id=named(asker.account, "scope_set", name), by=asker, revisions=if_match,
         name=name, sentence=body.sentence, scopes=body.scopes,
     )  # fmt: skip
     return await _composed(writing, command)
 
 
-@api.route("DELETE", "/v1/scope-sets/{name}", executes=(ForgetSet,), scope="scopes.update")
+@api.route("DELETE", "/v1/scope-sets/{name}", executes=(RemoveSet,), scope="scopes.update")
 async def forget_scope_set(
     writing: Writing, asker: Asker[Principal], *, name: SetName, if_match: IfMatch
 ) -> Tagged[SetDocument]:
     """Remove a scope set; the caller needs all its scopes."""
     need(asker, "scopes.update")
     subject = named(asker.account, "scope_set", normal(name))
-    command = core.ForgetSet(account=asker.account, id=subject, by=asker, revisions=if_match)
+    command = core.RemoveSet(account=asker.account, id=subject, by=asker, revisions=if_match)
     return await _composed(writing, command)
 
 

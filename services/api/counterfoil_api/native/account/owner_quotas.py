@@ -14,7 +14,7 @@ from counterfoil.core.refusals import (
     Refuses,
     UnknownUser,
 )
-from counterfoil.core.subjects.owner_quota import LiftQuota, QuotaOfOwner, SetQuota
+from counterfoil.core.subjects.owner_quota import QuotaOfOwner, RemoveQuota, SetQuota
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.fields import Cursor, Given, Limit
@@ -116,7 +116,7 @@ async def set_owner_quota(
 @api.route(
     "DELETE",
     "/v1/owners/{owner_type}/{owner_id}/quota",
-    executes=(LiftQuota,),
+    executes=(RemoveQuota,),
     scope="account.update",
 )
 async def lift_owner_quota(
@@ -131,7 +131,7 @@ async def lift_owner_quota(
     """Remove an owner's quota. A later quota with `max_uses` includes the uses counted so far."""
     need(asker, "account.update")
     owner = await _owner(reading, asker, owner_type, owner_id)
-    command = LiftQuota(account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner)
+    command = RemoveQuota(account=asker.account, id=_subject(asker, owner), by=asker, revisions=if_match, owner=owner)
     return await _shown(reading, await writing.execute(command))
 
 

@@ -52,7 +52,7 @@ def token_document(
         last_used_at=_later(last_used_at, token.last_exchanged_at),
         generation=token.generation,
         previous_secret_until=None if status == "revoked" else _still_to_come(token.previous_until, at),
-        stub=token.stub,
+        hint=token.hint,
         revision=token.revision,
         reason=token.reason,
         dialect=token.dialect,

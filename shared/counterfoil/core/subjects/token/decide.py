@@ -127,7 +127,7 @@ def _create(token: Token | None, command: Create, at: datetime, context: Context
         raise AlreadyExists
     owner, granted = checked_owner(command.owner), scopes.checked(command.scopes)
     _refuse_unknown(owner, context)
-    policy, (scheme, stub) = context.policy, _opened_by(command)
+    policy, (scheme, hint) = context.policy, _opened_by(command)
     lifetime, expires_at = _lifetime(command, at, policy)
     if not command.may_have_expired:
         _refuse_past(at, expires_at)
@@ -145,7 +145,7 @@ def _create(token: Token | None, command: Create, at: datetime, context: Context
             lifetime=lifetime,
             expires_at=expires_at,
             thresholds=command.thresholds if policy.thresholds is None else policy.thresholds,
-            stub=stub,
+            hint=hint,
             dialect=command.dialect,
             cloned_from=command.cloned_from,
             networks=bounds.networks or UNSET,
@@ -182,10 +182,10 @@ def _lifetime(command: Create, at: datetime, policy: Policy) -> tuple[str | None
 
 
 def _opened_by(command: Create) -> tuple[str, str]:
-    """Return the scheme and the stub of what opens a new token, which is a secret or a trust, never both."""
+    """Return the scheme and the hint of what opens a new token, which is a secret or a trust, never both."""
     if (command.secret is None) == (command.trust is None):
         raise TypeError("a token is created with a secret or with a trust")
-    return (secret.OWN, "") if command.secret is None else (command.secret.scheme, command.secret.stub)
+    return (secret.OWN, "") if command.secret is None else (command.secret.scheme, command.secret.hint)
 
 
 def _refuse_unknown(owner: Owner, context: Context) -> None:
@@ -370,7 +370,7 @@ def _rotated(
     return Rotated(
         generation=token.generation + 1,
         previous_until=until,
-        stub=command.secret.stub,
+        hint=command.secret.hint,
         epoch=context.epoch,
         forgets_use=True if command.forgets_use else UNSET,
         ended_early=ended_early,

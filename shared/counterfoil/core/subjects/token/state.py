@@ -63,9 +63,9 @@ class Token(SubjectState, frozen=True, kw_only=True):
 
     `epoch` is how often all secrets of its account had been ended when its present one was made, `previous_epoch` when
     the one before was.
-    `status` is what people decided; `status` adds what time did. `lived_from` is when its present lifetime began,
-    `noticed` the smallest threshold (seconds; 0 = the expiry itself) announced of this lifetime, `next_due_at` when the
-    sweep has something to say next.
+    `status` is what people decided; `status_at` adds what time did. `lifetime_start` is when its present lifetime
+    began, `announced` the smallest threshold of this lifetime that was announced (seconds; 0 is the expiry itself),
+    `next_due_at` when the sweep has something to announce next. `hint` shows how its secret begins.
     A token with a `trust` has no secret; `trust_by` stated that last, or gave it more scopes.
     """
 
@@ -78,16 +78,16 @@ class Token(SubjectState, frozen=True, kw_only=True):
     status: TokenStatus
     lifetime: str | None
     expires_at: datetime | None
-    lived_from: datetime
+    lifetime_start: datetime
     thresholds: tuple[int, ...]
-    noticed: int | None
+    announced: int | None
     next_due_at: datetime | None
     last_exchanged_at: datetime | None
     generation: int
     epoch: int
     previous_until: datetime | None
     previous_epoch: int
-    stub: str
+    hint: str
     dialect: str
     cloned_from: UUID | None
     networks: tuple[str, ...] = ()
@@ -255,9 +255,9 @@ def pending(token: Token) -> list[int]:
     """
     if token.expires_at is None or token.status == "revoked" or is_session(token.dialect):
         return []
-    lifetime = token.expires_at - token.lived_from
+    lifetime = token.expires_at - token.lifetime_start
     known = [0, *(t for t in token.thresholds if timedelta(seconds=t) < lifetime)]
-    return [t for t in known if token.noticed is None or t < token.noticed]
+    return [t for t in known if token.announced is None or t < token.announced]
 
 
 def evolve(token: Token | None, fact: Fact) -> Token:
@@ -286,9 +286,9 @@ def _born(fact: Fact, event: Created) -> Token:
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
         name=said.name or None, description=said.description or "", scopes=event.scopes,
         metadata=said.metadata or {}, status="active", lifetime=event.lifetime, expires_at=event.expires_at,
-        lived_from=fact.at, thresholds=event.thresholds, noticed=None, next_due_at=None, created_at=fact.at,
+        lifetime_start=fact.at, thresholds=event.thresholds, announced=None, next_due_at=None, created_at=fact.at,
         updated_at=fact.at, last_exchanged_at=None, generation=event.generation, epoch=event.epoch,
-        previous_until=None, previous_epoch=event.epoch, stub=event.stub, dialect=event.dialect,
+        previous_until=None, previous_epoch=event.epoch, hint=event.hint, dialect=event.dialect,
         cloned_from=event.cloned_from, networks=event.networks or (), rate_limit=event.rate_limit or None,
         max_uses=event.max_uses or None, trust=trust, trust_by=fact.by if trust else None, reason=None,
         revision=1, version=fact.version, at=fact.at,
@@ -300,14 +300,14 @@ def _after(token: Token, event: TokenEvent, fact: Fact) -> Token:
         case Updated():
             return _updated(_trusting(token, event, fact.by), event)
         case Renewed(expires_at=expires_at, lifetime=lifetime):
-            return replace(token, expires_at=expires_at, lifetime=lifetime, lived_from=fact.at, noticed=None)
-        case Rotated(generation=generation, previous_until=until, stub=stub, epoch=epoch, forgets_use=forgets):
+            return replace(token, expires_at=expires_at, lifetime=lifetime, lifetime_start=fact.at, announced=None)
+        case Rotated(generation=generation, previous_until=until, hint=hint, epoch=epoch, forgets_use=forgets):
             used = None if forgets is True else token.last_exchanged_at
             return replace(
                 token,
                 generation=generation,
                 previous_until=until,
-                stub=stub,
+                hint=hint,
                 last_exchanged_at=used,
                 epoch=epoch,
                 previous_epoch=token.epoch,
@@ -318,9 +318,9 @@ def _after(token: Token, event: TokenEvent, fact: Fact) -> Token:
         case Resumed():
             return replace(token, status="active", reason=None, suspended_by_owner=False)
         case Expiring(threshold=threshold):
-            return replace(token, noticed=threshold)
+            return replace(token, announced=threshold)
         case Expired():
-            return replace(token, noticed=0)
+            return replace(token, announced=0)
         case Revoked(private=said):
             return replace(token, status="revoked", reason=(said and said.reason) or None)
         case Erased():
