@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
 import typer
 
-from counterfoil.cli.calls import ask
-from counterfoil.cli.display import actor_of, facts, time_of
+from counterfoil.cli.display import Facts, actor_of, time_of
 from counterfoil.cli.errors import remark
-from counterfoil.cli.lists import listed
-from counterfoil.cli.options import AsJson, Credentials, Limit, Since, Until
-from counterfoil.cli.output import say_json
-from counterfoil.cli.tables import table
-from counterfoil.client import Account, Policy
+from counterfoil.cli.ledger import Ledger
+from counterfoil.cli.options import Limit, Since, Until
+from counterfoil.cli.tables import Columns
+from counterfoil.client import Account
 from counterfoil.client.documents import AccountEvent
 
 _NONE: Final = "none"
 
 
-def show(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def show(*, ledger: Ledger) -> None:
     """Show your account and its policy."""
-    _shown(ask(lambda ledger: ledger.account(), credentials=credentials, as_json=as_json), as_json=as_json)
+    ledger.show(lambda api: api.account(), _facts)
 
 
 def update(
@@ -48,8 +45,7 @@ def update(
     shut_me_out: Annotated[
         bool, typer.Option(help="Confirm, although your own address is in none of these networks.")
     ] = False,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Change the account's policy; rules that you do not state stay as they are."""
     stated = {
@@ -60,15 +56,11 @@ def update(
     if all(value is None for value in stated.values()):
         raise typer.BadParameter("Say what should change, for example --max-lifetime 90d.")
     wanted = {name: _meant(name, value) for name, value in stated.items() if value is not None}
-    before = ask(lambda ledger: ledger.account(), credentials=credentials, as_json=as_json)
+    before = ledger.ask(lambda api: api.account())
     changed = msgspec.structs.replace(before.policy, **wanted)
     # If-Match: nobody's change in between is undone by ours.
-    _shown(
-        ask(
-            lambda ledger: ledger.update_account(changed, shut_me_out=shut_me_out, if_match=before.revision),
-            credentials=credentials, as_json=as_json,
-        ),
-        as_json=as_json,
+    ledger.show(
+        lambda api: api.update_account(changed, shut_me_out=shut_me_out, if_match=before.revision), _facts
     )  # fmt: skip
 
 
@@ -76,43 +68,21 @@ def end_secrets(
     *,
     reason: Annotated[str, typer.Option(help="The reason, for the log.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Revoke every secret and bearer of the account at once, also the one that you use now."""
     if not yes:
         typer.confirm(
             "Every service of this account will be refused until its token is rotated. Go on?", abort=True, err=True
         )
-    account = ask(lambda ledger: ledger.end_secrets(reason=reason), credentials=credentials, as_json=as_json)
-    _shown(account, as_json=as_json)
-    if not as_json:
+    ledger.show(lambda api: api.end_secrets(reason=reason), _facts)
+    if not ledger.as_json:
         remark("Log in with a password now, and rotate the tokens that are still needed.")
 
 
-def events(
-    *,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
-) -> None:
+def events(*, since: Since = None, until: Until = None, limit: Limit = None, ledger: Ledger) -> None:
     """Show the events of the account, its users, its scopes and its bulk revocations, the newest first."""
-    listed(
-        lambda ledger, most: ledger.account_events(since=since, until=until, limit=most),
-        _show_events,
-        limit,
-        credentials,
-        as_json=as_json,
-    )
-
-
-def _show_events(events: Sequence[AccountEvent]) -> None:
-    table(
-        ("at", "what", "of", "by", "changed"),
-        ((time_of(e.at), e.type, _of(e), actor_of(e.by), _changed(e)) for e in events),
-    )
+    ledger.list(lambda api, most: api.account_events(since=since, until=until, limit=most), _EVENTS, limit)
 
 
 def _of(event: AccountEvent) -> str:
@@ -142,19 +112,25 @@ def _meant(name: str, value: str | bool | tuple[str, ...]) -> object:
     return None if name == "notices" else ()
 
 
-def _shown(account: Account, *, as_json: bool) -> None:
-    if as_json:
-        say_json(account)
-        return
-    ruled: Policy = account.policy
-    facts([
+def _facts(account: Account) -> Facts:
+    policy = account.policy
+    return [
         ("id", str(account.id)), ("name", account.name or "(erased)"),
         ("opened by", str(account.parent) if account.parent else "the server"),
-        ("max lifetime", ruled.max_lifetime or "any"),
-        ("lifetime", f"{ruled.default_lifetime or 'forever'} unless stated"),
-        ("notices", " ".join(ruled.notices) if ruled.notices is not None else "as everywhere"),
-        ("networks", " ".join(ruled.networks) or "any"),
-        ("catalogue", "closed" if ruled.catalogue_closed else "open"),
+        ("max lifetime", policy.max_lifetime or "any"),
+        ("lifetime", f"{policy.default_lifetime or 'forever'} unless stated"),
+        ("notices", " ".join(policy.notices) if policy.notices is not None else "as everywhere"),
+        ("networks", " ".join(policy.networks) or "any"),
+        ("catalogue", "closed" if policy.catalogue_closed else "open"),
         ("secrets ended", time_of(account.valid_after) or "never"),
         ("created", time_of(account.created_at)), ("revision", str(account.revision)),
-    ])  # fmt: skip
+    ]  # fmt: skip
+
+
+_EVENTS: Final[Columns[AccountEvent]] = {
+    "at": lambda event: time_of(event.at),
+    "what": lambda event: event.type,
+    "of": _of,
+    "by": lambda event: actor_of(event.by),
+    "changed": _changed,
+}

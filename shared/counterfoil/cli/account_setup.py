@@ -10,12 +10,13 @@ from uuid import UUID
 
 import typer
 
+from counterfoil.cli.commands import Commands
 from counterfoil.cli.display import time_of
 from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, database_at_hand, ended, remark, settings
 from counterfoil.cli.output import OutputFailed, say
 from counterfoil.core.duration import FOREVER
 
-app = typer.Typer(
+app = Commands(
     help="Your account and its policy; create and recover run on the server itself (DATABASE_URL).",
     no_args_is_help=True,
 )

@@ -28,10 +28,11 @@ from counterfoil.cli import (
     user,
     whoami,
 )
+from counterfoil.cli.commands import Commands
 from counterfoil.cli.output import say
 
 # Pretty tracebacks print local variables, and secrets among them.
-app = typer.Typer(
+app = Commands(
     name="counterfoil",
     help="The ledger of your API tokens. Exit codes: 0 ok, 1 refused, 2 usage, 3 unreachable, 4 done but not shown.",
     no_args_is_help=True,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from counterfoil.cli.display import actor_of, time_of
-from counterfoil.cli.lists import listed
-from counterfoil.cli.options import WHOSE, AsJson, Credentials, Limit, Since, Until
-from counterfoil.cli.tables import table
+from counterfoil.cli.ledger import Ledger
+from counterfoil.cli.options import WHOSE, Limit, Since, Until
+from counterfoil.cli.tables import Columns
 from counterfoil.client.documents import Attempt
+
+_ATTEMPTS: Final[Columns[Attempt]] = {
+    "minute": lambda attempt: time_of(attempt.minute),
+    "kind": lambda attempt: attempt.kind,
+    "times": lambda attempt: str(attempt.count),
+    "token or user": lambda attempt: actor_of(attempt.named) if attempt.named else str(attempt.subject or "-"),
+    "network": lambda attempt: attempt.network,
+}
 
 
 def attempts(
@@ -19,32 +26,15 @@ def attempts(
     kind: Annotated[
         str | None, typer.Option(help="Only attempts of this kind, such as token-expired or login-failed.")
     ] = None,
-    subject: Annotated[
-        str | None,
-        typer.Option(help=WHOSE),
-    ] = None,
+    subject: Annotated[str | None, typer.Option(help=WHOSE)] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Show failed logins and refused calls, by the minute, the latest first."""
-    listed(
-        lambda ledger, most: ledger.attempts(kind=kind, subject=subject, since=since, until=until, limit=most),
-        _show,
+    ledger.list(
+        lambda api, most: api.attempts(kind=kind, subject=subject, since=since, until=until, limit=most),
+        _ATTEMPTS,
         limit,
-        credentials,
-        as_json=as_json,
     )
-
-
-def _show(attempts: Sequence[Attempt]) -> None:
-    table(
-        ("minute", "kind", "times", "token or user", "network"),
-        ((time_of(each.minute), each.kind, str(each.count), _whose(each), each.network) for each in attempts),
-    )
-
-
-def _whose(attempt: Attempt) -> str:
-    return actor_of(attempt.named) if attempt.named else str(attempt.subject or "-")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -14,10 +13,9 @@ from counterfoil.cli.calls import ask
 from counterfoil.cli.errors import REFUSED, database_at_hand, printable, settings
 from counterfoil.cli.options import Credentials
 from counterfoil.cli.output import json_of, say, say_json
+from counterfoil.cli.progress import progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from counterfoil.client import Client
     from counterfoil.core.chain import Finding
     from counterfoil.uses.audit.progress import Tally
@@ -48,7 +46,7 @@ def replay(
     began = time.monotonic()
     over_http = http or credentials is not None
     if over_http:
-        tally = ask(lambda ledger: _asked(ledger, as_json=as_json), credentials=credentials, as_json=as_json)
+        tally = ask(lambda ledger: _asked(ledger, as_json=as_json), credentials)
     else:
         told = settings("audit")
         with database_at_hand():
@@ -73,24 +71,11 @@ async def _read(url: str, *, as_json: bool) -> Tally:
 async def _replayed(replay: Callable[[Tally], AsyncIterator[Finding]], *, as_json: bool) -> Tally:
     from counterfoil.uses.audit.progress import Tally  # noqa: PLC0415 - as above
 
-    with _progress() as bar:
-        task = bar.add_task("auditing", total=None)
-        tally = Tally(lambda done, total: bar.update(task, completed=done, total=total))
+    with progress("auditing") as moved:
+        tally = Tally(moved)
         async for finding in replay(tally):
             say(_line(finding, as_json=as_json))
     return tally
-
-
-def _progress() -> Progress:
-    from rich.console import Console  # noqa: PLC0415 - 60 ms that other commands need not wait for
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    # On anything but a terminal a bar is noise. And what goes into a file must not be caught for the bar's terminal.
-    return Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
-    )
 
 
 def _line(finding: Finding, *, as_json: bool) -> str:

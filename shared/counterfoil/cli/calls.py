@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 import typer
 
-from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, ended, printable, remark, warn
+from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, ended, printable, remark, wants_json, warn
 from counterfoil.cli.output import json_of
 from counterfoil.client import Client, Failure, OutcomeUnknown, Password, Refused, Unavailable, Unreachable
 
@@ -63,19 +63,18 @@ def fresh_key() -> str:
     return secrets.token_hex(16)
 
 
-def ask(call: Callable[[Client], Awaitable[T]], *, credentials: Path | None, as_json: bool) -> T:
+def ask(call: Callable[[Client], Awaitable[T]], credentials: Path | None) -> T:
     """Return the reply to the call, or end the command with a message and its exit code.
 
     The token of a credentials file expires, so it may not create users; the password in the file may.
     """
     found = _place(credentials)
-    return ask_with(found.url, found.admin_token, call, as_json=as_json, otherwise=found.password)
+    return ask_with(found.url, found.admin_token, call, otherwise=found.password)
 
 
 def ask_with(
-    url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *,
-    as_json: bool, otherwise: Password | None = None,
-) -> T:  # fmt: skip
+    url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *, otherwise: Password | None = None
+) -> T:
     """Return the reply of the ledger at this address to a call with this token or password.
 
     If the ledger refuses the token because the call needs a password, the call is repeated with `otherwise`.
@@ -83,33 +82,33 @@ def ask_with(
     if url.startswith("http://") and urlsplit(url).hostname not in {"127.0.0.1", "::1", "localhost"}:
         warn("this connection is not encrypted, so others can read your credentials. Use https.")
     try:
-        return asyncio.run(_asked(url, token, call, as_json=as_json))
+        return asyncio.run(_asked(url, token, call))
     except ValueError as error:
         raise ended(USAGE, str(error)) from None
     except Refused as refused:
         if otherwise is None or refused.facts.get("needs") != "password":
-            raise _ended(refused, url, as_json=as_json) from None
-        return ask_with(url, otherwise, call, as_json=as_json)
+            raise _ended(refused, url) from None
+        return ask_with(url, otherwise, call)
     except Failure as failure:
-        raise _ended(failure, url, as_json=as_json) from None
+        raise _ended(failure, url) from None
 
 
-async def _asked(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *, as_json: bool) -> T:
+async def _asked(url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]]) -> T:
     async with Client(url, token, timeout_seconds=_PATIENCE_SECONDS) as client:
-        waiting = asyncio.create_task(_tell_of_trouble(client, as_json=as_json))
+        waiting = asyncio.create_task(_tell_of_trouble(client))
         try:
             return await call(client)
         finally:
             waiting.cancel()
 
 
-async def _tell_of_trouble(client: Client, *, as_json: bool) -> None:
+async def _tell_of_trouble(client: Client) -> None:
     """Print why a call takes so long, each reason once; not with --json, where stderr has only documents."""
     told = ""
     while True:
         await asyncio.sleep(_SILENCE_SECONDS)
         trouble = client.wire.trouble
-        if trouble and trouble != told and not as_json:
+        if trouble and trouble != told and not wants_json():
             remark(printable(f"counterfoil: {trouble}; still trying."))
         told = trouble
 
@@ -152,9 +151,9 @@ def _read(file: Path) -> Place:
         raise ended(USAGE, f"{file} holds no credentials: it should be JSON with url and admin_token.") from None
 
 
-def _ended(failure: Failure, url: str, *, as_json: bool) -> typer.Exit:
+def _ended(failure: Failure, url: str) -> typer.Exit:
     code = REFUSED if isinstance(failure, Refused) and not isinstance(failure, Unavailable) else UNREACHABLE
-    if as_json:
+    if wants_json():
         remark(json_of({"error": _document(failure), "exit_code": code}))
         return typer.Exit(code)
     return ended(code, "\n".join(printable(line) for line in _lines(failure, url)))

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from counterfoil.cli.calls import ask
+from counterfoil.cli.commands import Commands
 from counterfoil.cli.completion import scope_sets
-from counterfoil.cli.display import facts
-from counterfoil.cli.lists import listed
-from counterfoil.cli.options import AsJson, Credentials, Limit
-from counterfoil.cli.output import say_json
-from counterfoil.cli.tables import table
+from counterfoil.cli.display import Facts
+from counterfoil.cli.ledger import Ledger
+from counterfoil.cli.options import Limit
+from counterfoil.cli.tables import Columns
 from counterfoil.client import Scope, ScopeSet
 
-app = typer.Typer(help="The catalogue of scopes and scope sets.", no_args_is_help=True)
+app = Commands(help="The catalogue of scopes and scope sets.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The scope, such as invoices.read.", metavar="SCOPE")]
 SetName = Annotated[str, typer.Argument(help="The name of the set.", metavar="NAME", autocompletion=scope_sets)]
 Sentence = Annotated[str, typer.Option(help="A sentence that describes it.")]
 
+_SCOPES: Final[Columns[Scope]] = {
+    "scope": lambda scope: scope.scope,
+    "means": lambda scope: scope.sentence,
+    "more": lambda scope: "built in" if scope.built_in else scope.documentation or "",
+}
+_SETS: Final[Columns[ScopeSet]] = {
+    "set": lambda each: each.name,
+    "for": lambda each: each.sentence,
+    "scopes": lambda each: " ".join(each.scopes),
+}
+
 
 @app.command("list")
-def scopes(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def scopes(*, limit: Limit = None, ledger: Ledger) -> None:
     """List the catalogue's scopes, the built-in ones first."""
-    listed(
-        lambda ledger, most: ledger.scopes(limit=most),
-        lambda found: table(("scope", "means", "more"), ((s.scope, s.sentence, _more(s)) for s in found)),
-        limit, credentials, as_json=as_json,
-    )  # fmt: skip
+    ledger.list(lambda api, most: api.scopes(limit=most), _SCOPES, limit)
 
 
 @app.command()
@@ -38,33 +44,22 @@ def describe(
     *,
     sentence: Sentence,
     documentation: Annotated[str | None, typer.Option(help="The URL of its documentation.")] = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Describe a scope; the description neither grants nor forbids the scope."""
-    _shown(
-        ask(
-            lambda ledger: ledger.describe_scope(scope, sentence, documentation=documentation),
-            credentials=credentials, as_json=as_json,
-        ),
-        as_json=as_json,
-    )  # fmt: skip
+    ledger.show(lambda api: api.describe_scope(scope, sentence, documentation=documentation), _facts)
 
 
 @app.command()
-def forget(scope: Name, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def forget(scope: Name, *, ledger: Ledger) -> None:
     """Remove a scope from the catalogue; its holders keep it."""
-    _shown(ask(lambda ledger: ledger.forget_scope(scope), credentials=credentials, as_json=as_json), as_json=as_json)
+    ledger.show(lambda api: api.forget_scope(scope), _facts)
 
 
 @app.command()
-def sets(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def sets(*, limit: Limit = None, ledger: Ledger) -> None:
     """List the sets of scopes that are granted together (`token create --scope-set`)."""
-    listed(
-        lambda ledger, most: ledger.scope_sets(limit=most),
-        lambda found: table(("set", "for", "scopes"), ((s.name, s.sentence, " ".join(s.scopes)) for s in found)),
-        limit, credentials, as_json=as_json,
-    )  # fmt: skip
+    ledger.list(lambda api, most: api.scope_sets(limit=most), _SETS, limit)
 
 
 @app.command()
@@ -73,33 +68,21 @@ def compose(
     *,
     scope: Annotated[list[str], typer.Option(help="A scope of the set; repeat for more.")],
     sentence: Sentence = "",
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Compose a set of scopes under a name; tokens that were granted the set before do not change."""
-    _shown(
-        ask(
-            lambda ledger: ledger.compose_scope_set(name, scope, sentence=sentence),
-            credentials=credentials, as_json=as_json,
-        ),
-        as_json=as_json,
-    )  # fmt: skip
+    ledger.show(lambda api: api.compose_scope_set(name, scope, sentence=sentence), _set_facts)
 
 
 @app.command("forget-set")
-def forget_set(name: SetName, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def forget_set(name: SetName, *, ledger: Ledger) -> None:
     """Remove a set from the catalogue."""
-    _shown(ask(lambda ledger: ledger.forget_scope_set(name), credentials=credentials, as_json=as_json), as_json=as_json)
+    ledger.show(lambda api: api.forget_scope_set(name), _set_facts)
 
 
-def _shown(value: Scope | ScopeSet, *, as_json: bool) -> None:
-    if as_json:
-        say_json(value)
-    elif isinstance(value, Scope):
-        facts([("scope", value.scope), ("means", value.sentence), ("more", value.documentation or "")])
-    else:
-        facts([("set", value.name), ("for", value.sentence), ("scopes", " ".join(value.scopes))])
+def _facts(scope: Scope) -> Facts:
+    return [("scope", scope.scope), ("means", scope.sentence), ("more", scope.documentation or "")]
 
 
-def _more(scope: Scope) -> str:
-    return "built in" if scope.built_in else scope.documentation or ""
+def _set_facts(found: ScopeSet) -> Facts:
+    return [(head, cell(found)) for head, cell in _SETS.items()]

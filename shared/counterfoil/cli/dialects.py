@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from counterfoil.cli.calls import ask
-from counterfoil.cli.options import AsJson, Credentials
-from counterfoil.cli.output import say_json
-from counterfoil.cli.tables import table
-from counterfoil.client import Client
+from typing import Final
+
+from counterfoil.cli.ledger import Ledger
+from counterfoil.cli.tables import Columns, show_list
+from counterfoil.client import Client, Dialect
+
+_DIALECTS: Final[Columns[Dialect]] = {
+    "name": lambda dialect: dialect.name,
+    "on": lambda dialect: "yes" if dialect.on else "no",
+    "base URL": lambda dialect: dialect.base_url,
+    "OpenAPI": lambda dialect: dialect.openapi,
+    "title": lambda dialect: dialect.title,
+}
 
 
-def dialects(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def dialects(*, ledger: Ledger) -> None:
     """Show which vendors' APIs are on, and the address for each vendor's client."""
-    found = ask(Client.dialects, credentials=credentials, as_json=as_json)
-    if as_json:
-        for each in found:
-            say_json(each)
-        return
-    table(
-        ("name", "on", "base URL", "OpenAPI", "title"),
-        ((each.name, "yes" if each.on else "no", each.base_url, each.openapi, each.title) for each in found),
-    )
+    show_list(ledger.ask(Client.dialects), _DIALECTS, as_json=ledger.as_json)

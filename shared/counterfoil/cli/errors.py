@@ -51,12 +51,12 @@ def wants_json() -> bool:
 
 
 @contextmanager
-def told_again_by(key: str) -> Iterator[None]:
+def told_again_by(key: str) -> Iterator[str]:
     """Surround a change whose reply has a secret: if the reply is lost, print the key that repeats it."""
     again = "Within ten minutes, repeat the same command with this option; it happens once"
     option = f":\n--idempotency-key {key}"
     try:
-        yield
+        yield key
     except OutputFailed as failed:
         advice = f"{again}, and shows the same secret{option}"
         raise ended(NOT_SHOWN, f"this is done, but not shown: {failed}.", advice=advice, idempotency_key=key) from None

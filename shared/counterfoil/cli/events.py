@@ -9,27 +9,18 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from counterfoil.cli.calls import ask
+from counterfoil.cli.commands import Commands
 from counterfoil.cli.errors import UNREACHABLE, ended, printable, remark
 from counterfoil.cli.export import exported
 from counterfoil.cli.export_file import opened
+from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.log_display import Show, shown_until
-from counterfoil.cli.log_filters import (
-    AllAccounts,
-    ByActor,
-    LogFilters,
-    OfKind,
-    OfSubject,
-    OfToken,
-    OfType,
-    OfUser,
-    chosen,
-)
-from counterfoil.cli.options import AsJson, Credentials, Since, Until, whole
+from counterfoil.cli.log_filters import LogFilters
+from counterfoil.cli.options import whole
 from counterfoil.cli.output import say, say_json
 from counterfoil.client import Client, LogEvent
 
-app = typer.Typer(
+app = Commands(
     help="The log itself: every event of the account, in order, each at its position. Of one token alone, with names "
     "in place of ids, `token events` tells; what became of the account, `account events`.",
     no_args_is_help=True,
@@ -51,52 +42,41 @@ def tail(
         int, typer.Option("--number", "-n", parser=position, metavar="NUMBER", help="How many past events to show.")
     ] = 10,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for new events, until Ctrl-C.")] = True,
-    token: OfToken = None,
-    user: OfUser = None,
-    subject: OfSubject = None,
-    kind: OfKind = None,
-    types: OfType = None,
-    actor: ByActor = None,
-    since: Since = None,
-    until: Until = None,
-    all_accounts: AllAccounts = False,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    filters: LogFilters,
+    ledger: Ledger,
 ) -> None:
     """Show the latest events, and then each new one as it happens."""
-    wanted = chosen(token=token, user=user, subject=subject, kind=kind, types=types, actor=actor, since=since,
-                    until=until, all_accounts=all_accounts)  # fmt: skip
 
-    async def show(ledger: Client) -> None:
-        head = await _end_of(ledger, wanted)
-        latest, seen = await _latest(ledger, wanted, number, head)
-        show = shown_until(head, as_json=as_json)
+    async def show(api: Client) -> None:
+        head = await _end_of(api, filters)
+        latest, seen = await _latest(api, filters, number, head)
+        show = shown_until(head, as_json=ledger.as_json)
         if latest or follow:
             show(latest)
         if follow:
-            async for event in wanted.read(ledger, after=seen, follow=True):
+            async for event in filters.read(api, after=seen, follow=True):
                 show([event])
 
     try:
-        ask(show, credentials=credentials, as_json=as_json)
+        ledger.ask(show)
     except KeyboardInterrupt:
         if not follow:
             raise
         # Following has no other end.
 
 
-async def _end_of(ledger: Client, wanted: LogFilters) -> int:
-    log = wanted.read(ledger, after="latest")
+async def _end_of(api: Client, filters: LogFilters) -> int:
+    log = filters.read(api, after="latest")
     async for _ in log:
         pass
     return log.head or 0
 
 
-async def _latest(ledger: Client, wanted: LogFilters, number: int, head: int) -> tuple[Sequence[LogEvent], int]:
+async def _latest(api: Client, filters: LogFilters, number: int, head: int) -> tuple[Sequence[LogEvent], int]:
     """Return the latest events up to `number`, and the position up to which the log was looked at."""
     span = number
     while True:
-        log = wanted.read(ledger, after=max(0, head - span))
+        log = filters.read(api, after=max(0, head - span))
         latest: deque[LogEvent] = deque(maxlen=number)
         async for event in log:
             latest.append(event)
@@ -114,36 +94,25 @@ def replay(
     limit: Annotated[
         int | None, typer.Option(parser=whole, metavar="NUMBER", help="How many to show; without it, all.")
     ] = None,
-    token: OfToken = None,
-    user: OfUser = None,
-    subject: OfSubject = None,
-    kind: OfKind = None,
-    types: OfType = None,
-    actor: ByActor = None,
-    since: Since = None,
-    until: Until = None,
-    all_accounts: AllAccounts = False,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    filters: LogFilters,
+    ledger: Ledger,
 ) -> None:
     """Show all events in order, from the first one or from a position on, to the end of the log."""
-    wanted = chosen(token=token, user=user, subject=subject, kind=kind, types=types, actor=actor, since=since,
-                    until=until, all_accounts=all_accounts)  # fmt: skip
     seen = after
 
-    async def show(ledger: Client) -> None:
+    async def show(api: Client) -> None:
         nonlocal seen
-        log = wanted.read(ledger, after=after)
+        log = filters.read(api, after=after)
         shown: Show | None = None
         async for events in _batches(log, limit):
-            shown = shown or shown_until(log.head, as_json=as_json)
+            shown = shown or shown_until(log.head, as_json=ledger.as_json)
             shown(events)
             seen = events[-1].position
-        if shown is None and not as_json:
+        if shown is None and not ledger.as_json:
             remark("There is nothing to show.")
 
     try:
-        ask(show, credentials=credentials, as_json=as_json)
+        ledger.ask(show)
     except KeyboardInterrupt:
         raise ended(UNREACHABLE, "interrupted.", advice=f"To see the rest, repeat this with --after {seen}.") from None
 
@@ -171,27 +140,16 @@ def export(
         Literal["ndjson", "csv"], typer.Option("--format", help="Lines of JSON as the API sends them, or CSV.")
     ] = "ndjson",
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE, whatever it contains.")] = False,
-    token: OfToken = None,
-    user: OfUser = None,
-    subject: OfSubject = None,
-    kind: OfKind = None,
-    types: OfType = None,
-    actor: ByActor = None,
-    since: Since = None,
-    until: Until = None,
-    all_accounts: AllAccounts = False,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    filters: LogFilters,
+    ledger: Ledger,
 ) -> None:
     """Write all events in order to a file; the same command again continues where the file ends.
 
     FILE.export, beside it, remembers what was asked for.
     """
-    wanted = chosen(token=token, user=user, subject=subject, kind=kind, types=types, actor=actor, since=since,
-                    until=until, all_accounts=all_accounts)  # fmt: skip
-    with opened(file, form, wanted, force=force) as target:
-        done = exported(target, credentials, as_json=as_json)
-    if as_json:
+    with opened(file, form, filters, force=force) as target:
+        done = exported(target, ledger)
+    if ledger.as_json:
         say_json({"file": str(file), "added": done.added, "head": done.head})
     else:
         events = "event" if done.added == 1 else "events"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -12,8 +12,8 @@ import typer
 from counterfoil.cli.display import span, time_of
 from counterfoil.cli.errors import REFUSED, database_at_hand, ended, settings
 from counterfoil.cli.options import AsJson
-from counterfoil.cli.output import json_of, say, say_json
-from counterfoil.cli.tables import table
+from counterfoil.cli.output import say, say_json
+from counterfoil.cli.tables import Columns, show_list
 
 if TYPE_CHECKING:
     from counterfoil.postgres.followers import Following
@@ -42,17 +42,7 @@ def followers(context: typer.Context, *, as_json: AsJson = False) -> None:
     told = settings("followers")
     with database_at_hand():
         found = asyncio.run(_found(told.database_url))
-    if as_json:
-        say("".join(json_of(_shown(each)) + "\n" for each in found))
-        return
-    table(
-        ("follower", "status", "lag", "waiting for", "position", "log ends at", "last moved"),
-        (
-            (each.name, each.status, f"{each.lag:,}", _ago(each.waiting_seconds), f"{each.position:,}",
-             f"{each.head:,}", f"{time_of(each.moved_at)} ({_ago(each.moved_seconds)} ago)")
-            for each in found
-        ),
-    )  # fmt: skip
+    show_list(map(_shown, found), _FOLLOWERS, as_json=as_json)
 
 
 @app.command()
@@ -106,3 +96,14 @@ def _shown(found: Following) -> Shown:
 
 def _ago(seconds: float | None) -> str:
     return "" if seconds is None else span(timedelta(seconds=seconds))
+
+
+_FOLLOWERS: Final[Columns[Shown]] = {
+    "follower": lambda follower: follower.name,
+    "status": lambda follower: follower.status,
+    "lag": lambda follower: f"{follower.lag:,}",
+    "waiting for": lambda follower: _ago(follower.waiting_seconds),
+    "position": lambda follower: f"{follower.position:,}",
+    "log ends at": lambda follower: f"{follower.head:,}",
+    "last moved": lambda follower: f"{time_of(follower.moved_at)} ({_ago(follower.moved_seconds)} ago)",
+}

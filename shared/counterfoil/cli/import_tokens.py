@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from counterfoil.cli.calls import ask
 from counterfoil.cli.errors import REFUSED, USAGE, ended, printable, remark
-from counterfoil.cli.options import AsJson, Credentials
+from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.output import say, say_json
+from counterfoil.cli.progress import progress
 from counterfoil.client import Client, Imported, Invalid
 
 _AT_ONCE: Final = 500
@@ -41,19 +40,15 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="NDJSON, one token a line, or CSV with a header line (*.csv).")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen to each token.")] = False,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Import tokens of another system with their secrets; after a failure, run it again to finish."""
     try:
         lines = list(_csv(file) if file.suffix.lower() == ".csv" else _ndjson(file))
     except (OSError, UnicodeDecodeError) as error:
         raise ended(USAGE, f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    counts = ask(
-        lambda ledger: _imported(ledger, lines, dry_run=dry_run, as_json=as_json),
-        credentials=credentials, as_json=as_json,
-    )  # fmt: skip
-    if not as_json:
+    counts = ledger.ask(lambda api: _imported(api, lines, dry_run=dry_run, as_json=ledger.as_json))
+    if not ledger.as_json:
         done, already, refused = (counts[status] for status in ("imported", "already", "refused"))
         said = "would be imported" if dry_run else "imported"
         say(f"{done:,} {said}, {already:,} already, {refused:,} refused\n")
@@ -62,19 +57,16 @@ def import_file(
 
 
 async def _imported(ledger: Client, lines: Sequence[Line], *, dry_run: bool, as_json: bool) -> Counter[str]:
-    from rich.console import Console  # noqa: PLC0415 - not every command has a bar
-    from rich.progress import Progress  # noqa: PLC0415 - likewise
-
     counts: Counter[str] = Counter()
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("importing", total=len(lines))
-        for line in lines:
-            if line.token is None:
-                _tell(line, "refused", {"detail": line.problem}, counts, as_json=as_json)
+    with progress("importing") as moved:
+        for line in (line for line in lines if line.token is None):
+            counts["refused"] += 1
+            _tell(line, Imported(status="refused", problem={"detail": line.problem}), as_json=as_json)
         for batch in _batches([line for line in lines if line.token is not None]):
             for line, result in await _asked(ledger, batch, dry_run=dry_run):
-                _tell(line, result.status, result.problem, counts, as_json=as_json, token=result.token)
-            progress.update(task, completed=counts.total())
+                counts[result.status] += 1
+                _tell(line, result, as_json=as_json)
+            moved(counts.total(), len(lines))
     return counts
 
 
@@ -91,18 +83,10 @@ async def _asked(ledger: Client, batch: Sequence[Line], *, dry_run: bool) -> lis
     return list(zip(batch, report.results, strict=True))
 
 
-def _tell(
-    line: Line,
-    status: str,
-    problem: dict[str, Any] | None,
-    counts: Counter[str],
-    *,
-    as_json: bool,
-    token: object = None,
-) -> None:
-    counts[status] += 1
+def _tell(line: Line, result: Imported, *, as_json: bool) -> None:
+    problem = result.problem
     if as_json:
-        said = {"line": line.number, "status": status, "token": token, "problem": problem}
+        said = {"line": line.number, "status": result.status, "token": result.token, "problem": problem}
         say_json({name: value for name, value in said.items() if value is not None})
     elif problem is not None:
         field = f" ({problem['field']})" if "field" in problem else ""

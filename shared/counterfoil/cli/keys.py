@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -13,8 +13,7 @@ import typer
 from counterfoil.cli.display import time_of
 from counterfoil.cli.errors import REFUSED, USAGE, database_at_hand, ended, settings
 from counterfoil.cli.options import AsJson
-from counterfoil.cli.output import json_of, say
-from counterfoil.cli.tables import table
+from counterfoil.cli.tables import Columns, show_list
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.subjects.signing_key_events import ActivateKey, PublishKey, RemoveKey
 from counterfoil.core.subjects.signing_keys import RING, Ring, SigningKey
@@ -145,13 +144,7 @@ def _kid(ring: Ring | None, ref: str) -> str:
 
 def _show(ring: Ring | None, *, as_json: bool) -> None:
     keys = [_shown(ring, number, key) for number, key in enumerate(ring.keys, start=1)] if ring else []
-    if as_json:
-        say("".join(json_of(key) + "\n" for key in keys))
-        return
-    table(
-        ("no.", "key", "status", "since", "by itself"),
-        ((str(key.number), key.kid, key.status, time_of(_since(key)), _next(key)) for key in keys),
-    )
+    show_list(keys, _KEYS, as_json=as_json)
 
 
 def _shown(ring: Ring, number: int, key: SigningKey) -> Shown:
@@ -166,10 +159,15 @@ def _removal(ring: Ring, key: SigningKey) -> datetime | None:
     return ring.removal(key) if key.status == "retired" else None
 
 
-def _since(key: Shown) -> datetime:
-    return key.removed_at or key.retired_at or key.activated_at or key.published_at
-
-
 def _next(key: Shown) -> str:
     verb = "signs" if key.status == "published" else "removed"
     return f"{verb} {time_of(key.next_at)}" if key.next_at else ""
+
+
+_KEYS: Final[Columns[Shown]] = {
+    "no.": lambda key: str(key.number),
+    "key": lambda key: key.kid,
+    "status": lambda key: key.status,
+    "since": lambda key: time_of(key.removed_at or key.retired_at or key.activated_at or key.published_at),
+    "by itself": _next,
+}

@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterfoil.cli.calls import ask, fresh_key, where
+from counterfoil.cli.calls import fresh_key, where
+from counterfoil.cli.commands import Commands
 from counterfoil.cli.completion import emails, user_refs
-from counterfoil.cli.display import show, show_secret
+from counterfoil.cli.display import show
 from counterfoil.cli.errors import NOT_SHOWN, ended, remark, told_again_by
+from counterfoil.cli.ledger import IssuingLedger, Ledger
 from counterfoil.cli.login_file import refuse_to_write, write
-from counterfoil.cli.options import AsJson, Credentials, Key, Quiet
+from counterfoil.cli.options import Key
 from counterfoil.cli.output import OutputFailed
 from counterfoil.cli.password_prompt import Person, chosen, told
-from counterfoil.cli.user_display import show_enrolled, show_user, show_with_password
+from counterfoil.cli.token_display import show_issued
+from counterfoil.cli.user_display import show_enrolled, show_with_password, user_facts
 from counterfoil.client import Secret, UserWithPassword
 
 if TYPE_CHECKING:
     from counterfoil.client import Enrolment
 
-totp = typer.Typer(help="One-time codes beside the password.", no_args_is_help=True)
+totp = Commands(help="One-time codes beside the password.", no_args_is_help=True)
 
 Email = Annotated[
     str,
@@ -51,24 +54,19 @@ def login(
     save: Annotated[
         Path | None, typer.Option(help="Write it to this file, for --credentials, instead of showing it.")
     ] = None,
-    key: Key = None,
-    credentials: Credentials = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
+    ledger: IssuingLedger,
 ) -> None:
     """Issue a short-lived token for yourself with your password, and a one-time code if you use them."""
     if save is not None:
         refuse_to_write(save)
-    person, key = Person(email, credentials=credentials, as_json=as_json), key or fresh_key()
-    with told_again_by(key):
-        logged_in = person.ask(lambda ledger: ledger.log_in(lifetime=lifetime, scopes=scopes, idempotency_key=key))
-        if save is not None:
-            write(save, where(credentials), logged_in.issued.secret)
-            remark(f"Wrote {save}; ask with --credentials {save}.")
-        elif quiet:
-            show_secret(logged_in.issued)
+    person = Person(email, ledger.credentials)
+    with told_again_by(ledger.key or fresh_key()) as key:
+        issued = person.ask(lambda api: api.log_in(lifetime=lifetime, scopes=scopes, idempotency_key=key)).issued
+        if save is None:
+            show_issued(issued, quiet=ledger.quiet, as_json=ledger.as_json)
         else:
-            show(logged_in.issued, as_json=as_json)
+            write(save, where(ledger.credentials), issued.secret)
+            remark(f"Wrote {save}; ask with --credentials {save}.")
 
 
 def password(
@@ -77,8 +75,7 @@ def password(
     email: Mine = None,
     choose: Annotated[bool, typer.Option("--choose", help="Type the new password at a prompt.")] = False,
     key: Key = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Reset a user's password, or with --email change your own. A password that we make up is printed once."""
     if (ref is None) == (email is None):
@@ -87,45 +84,42 @@ def password(
     if ref is not None:
         given = chosen("Their new password: ") if choose else None
         with told_again_by(key):
-            reset = ask(
-                lambda ledger: ledger.change_password(ref, password=given, idempotency_key=key),
-                credentials=credentials, as_json=as_json,
-            )  # fmt: skip
-            show_with_password(reset, as_json=as_json)
+            reset = ledger.ask(lambda api: api.change_password(ref, password=given, idempotency_key=key))
+            show_with_password(reset, as_json=ledger.as_json)
         return
-    person = Person(email or "", credentials=credentials, as_json=as_json)
+    person = Person(email or "", ledger.credentials)
     new = chosen("Your new password: ") if choose else person.made_up(key)
     with told_again_by(key):
         user = person.change_password(new, key=key, repeated=repeated)
-        show_with_password(UserWithPassword(user=user, password=None if choose else Secret(new)), as_json=as_json)
+        made = UserWithPassword(user=user, password=None if choose else Secret(new))
+        show_with_password(made, as_json=ledger.as_json)
 
 
 @totp.command("enrol")
-def enrol(email: Email, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def enrol(email: Email, *, ledger: Ledger) -> None:
     """Enrol for one-time codes: scan the QR code, then type the code that your authenticator shows."""
-    person = Person(email, credentials=credentials, as_json=as_json)
-    begun = person.ask(lambda ledger: ledger.begin_totp())
+    person = Person(email, ledger.credentials)
+    begun = person.ask(lambda api: api.begin_totp())
     _show_seed(begun)
     code = told("The code that it shows now: ")
-    enrolled = person.ask(lambda ledger: ledger.confirm_totp(code))
+    enrolled = person.ask(lambda api: api.confirm_totp(code))
     try:
-        show_enrolled(enrolled, as_json=as_json)
+        show_enrolled(enrolled, as_json=ledger.as_json)
     except OutputFailed as failed:
         advice = f"Run `counterfoil user totp enrol {email}` again, for another seed and other recovery codes."
         raise ended(NOT_SHOWN, f"this is done, but not shown: {failed}.", advice=advice) from None
 
 
 @totp.command("remove")
-def remove(ref: Whose = None, *, email: Mine = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def remove(ref: Whose = None, *, email: Mine = None, ledger: Ledger) -> None:
     """Stop requiring one-time codes from a user, or with --email from yourself."""
     if (ref is None) == (email is None):
         raise typer.BadParameter("Name a user, or say --email for your own.")
     if ref is not None:
-        user = ask(lambda ledger: ledger.remove_totp(ref), credentials=credentials, as_json=as_json)
+        user = ledger.ask(lambda api: api.remove_totp(ref))
     else:
-        person = Person(email or "", credentials=credentials, as_json=as_json)
-        user = person.ask(lambda ledger: ledger.remove_totp())
-    show_user(user, as_json=as_json)
+        user = Person(email or "", ledger.credentials).ask(lambda api: api.remove_totp())
+    show(user, user_facts, as_json=ledger.as_json)
 
 
 def _show_seed(begun: Enrolment) -> None:

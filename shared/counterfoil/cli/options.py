@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from counterfoil.cli.completion import token_refs
+from counterfoil.client import spelling
 from counterfoil.core import moments
 from counterfoil.core.duration import length
 from counterfoil.core.refusals import BadDuration
@@ -43,10 +44,10 @@ def moment_or_version(text: str) -> datetime | int:
         raise typer.BadParameter(f"{error.message.rstrip('.')}, or like 3 for a version.") from None
 
 
-def when(text: str) -> datetime | str:
-    """Parse a moment, or a duration, which the ledger counts by its own clock."""
+def when(text: str) -> str:
+    """Check a moment, or a duration, which the ledger counts by its own clock, and return its text."""
     try:
-        return moments.read(text)
+        return spelling.text(moments.read(text))
     except ValueError as error:
         raise typer.BadParameter(f"{error}.") from None
 
@@ -133,30 +134,8 @@ IfMatch = Annotated[
 ]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="A scope of the token; may be repeated.")]
 Metadata = Annotated[list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="May be repeated.")]
-MetadataFilter = Annotated[
-    list[str] | None, typer.Option("--metadata", metavar="KEY=VALUE", help="Only tokens with it; may be repeated.")
-]
-UnusedFor = Annotated[
-    str | None,
-    typer.Option(
-        "--unused-for", parser=span, metavar="DURATION", help="Only older tokens that were not used for so long: 90d."
-    ),
-]
-Within = Annotated[
-    str | None,
-    typer.Option(
-        "--within",
-        parser=span,
-        metavar="DURATION",
-        help="All tokens that expire within this time, such as 7d, with or without a notice.",
-    ),
-]
-Since = Annotated[datetime | None, time_filter("--since", "From then on; 7d: from 7 days ago on.")]
-Until = Annotated[datetime | None, time_filter("--until", "Before then; 7d: over 7 days ago.")]
-CreatedAfter = Annotated[datetime | None, time_filter("--created-after", "From then on; 7d: from 7 days ago on.")]
-CreatedBefore = Annotated[datetime | None, time_filter("--created-before", "Before then; 7d: over 7 days ago.")]
-ExpiresAfter = Annotated[datetime | None, time_filter("--expires-after", "From then on; 7d: in 7 days or later.")]
-ExpiresBefore = Annotated[datetime | None, time_filter("--expires-before", "Before then; 7d: within 7 days, or past.")]
+Since = Annotated[str | None, time_filter("--since", "From then on; 7d: from 7 days ago on.")]
+Until = Annotated[str | None, time_filter("--until", "Before then; 7d: over 7 days ago.")]
 Networks = Annotated[
     list[str] | None,
     typer.Option("--network", metavar="CIDR", help="A network to use it from; may be repeated. any: from anywhere."),
@@ -184,9 +163,6 @@ CreatorFilter = Annotated[
         metavar="KIND:ID",
         help="Only tokens that this user or token made: user:2, user:grace@example.org, token:7, or an id.",
     ),
-]
-IssuerFilter = Annotated[
-    str | None, typer.Option("--issuer", metavar="URL", help="Only tokens that trust the JWTs of this issuer.")
 ]
 Lifetime = Annotated[str | None, typer.Option("--lifetime", help="Its lifetime: 90d, 2h45m or forever.")]
 ExpiresAt = Annotated[

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from counterfoil.cli import options
-from counterfoil.cli.calls import ask
-from counterfoil.cli.display import facts
-from counterfoil.cli.lists import listed
-from counterfoil.cli.options import AsJson, Credentials, IfMatch, Limit
-from counterfoil.cli.output import say_json
-from counterfoil.cli.tables import table
+from counterfoil.cli.commands import Commands
+from counterfoil.cli.display import Facts, owner_of
+from counterfoil.cli.ledger import Ledger
+from counterfoil.cli.options import IfMatch, Limit
+from counterfoil.cli.tables import Columns
 from counterfoil.client import OwnerQuota
 
-app = typer.Typer(help="Limits on the uses and the number of all tokens of an owner.", no_args_is_help=True)
+app = Commands(help="Limits on the uses and the number of all tokens of an owner.", no_args_is_help=True)
 
 OwnerRef = Annotated[
     str,
@@ -24,20 +23,16 @@ OwnerRef = Annotated[
 
 
 @app.command("list")
-def quotas(*, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def quotas(*, limit: Limit = None, ledger: Ledger) -> None:
     """List the quotas of owners."""
-    listed(
-        lambda ledger, most: ledger.owner_quotas(limit=most),
-        lambda found: table(("owner", "rate limit", "uses", "tokens"), map(_row, found)),
-        limit, credentials, as_json=as_json,
-    )  # fmt: skip
+    ledger.list(lambda api, most: api.owner_quotas(limit=most), _QUOTAS, limit)
 
 
 @app.command()
-def show(*, owner: OwnerRef, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def show(*, owner: OwnerRef, ledger: Ledger) -> None:
     """Show the quota of an owner, and what is left of it."""
     whose = options.stated_owner(owner)
-    _shown(ask(lambda ledger: ledger.owner_quota(whose), credentials=credentials, as_json=as_json), as_json=as_json)
+    ledger.show(lambda api: api.owner_quota(whose), _facts)
 
 
 @app.command("set")
@@ -50,45 +45,40 @@ def set_quota(
     max_uses: Annotated[int | None, typer.Option(metavar="N", help="Uses of all the owner's tokens.")] = None,
     max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens that live at a time.")] = None,
     if_match: IfMatch = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Give an owner a quota in place of any other; what is not stated is any number."""
     whose = options.stated_owner(owner)
-    _shown(
-        ask(
-            lambda ledger: ledger.set_owner_quota(
-                whose, rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens, if_match=if_match
-            ),
-            credentials=credentials, as_json=as_json,
+    ledger.show(
+        lambda api: api.set_owner_quota(
+            whose, rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens, if_match=if_match
         ),
-        as_json=as_json,
-    )  # fmt: skip
+        _facts,
+    )
 
 
 @app.command()
-def lift(
-    *, owner: OwnerRef, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
-) -> None:
+def lift(*, owner: OwnerRef, if_match: IfMatch = None, ledger: Ledger) -> None:
     """Take the quota of an owner away."""
     whose = options.stated_owner(owner)
-    _shown(
-        ask(
-            lambda ledger: ledger.lift_owner_quota(whose, if_match=if_match),
-            credentials=credentials, as_json=as_json,
-        ),
-        as_json=as_json,
-    )  # fmt: skip
+    ledger.show(lambda api: api.lift_owner_quota(whose, if_match=if_match), _facts)
 
 
-def _shown(found: OwnerQuota, *, as_json: bool) -> None:
-    if as_json:
-        say_json(found)
-    else:
-        facts(list(zip(("owner", "rate limit", "uses", "live tokens"), _row(found), strict=True)))
+def _uses(quota: OwnerQuota) -> str:
+    return "any number" if quota.max_uses is None else f"at most {quota.max_uses}, {quota.uses_left} left"
 
 
-def _row(found: OwnerQuota) -> tuple[str, str, str, str]:
-    uses = "any number" if found.max_uses is None else f"at most {found.max_uses}, {found.uses_left} left"
-    tokens = f"{found.tokens}" if found.max_tokens is None else f"{found.tokens} of {found.max_tokens}"
-    return f"{found.owner.type}:{found.owner.id}", found.rate_limit or "any", uses, tokens
+def _tokens(quota: OwnerQuota) -> str:
+    return f"{quota.tokens}" if quota.max_tokens is None else f"{quota.tokens} of {quota.max_tokens}"
+
+
+_QUOTAS: Final[Columns[OwnerQuota]] = {
+    "owner": lambda quota: owner_of(quota.owner),
+    "rate limit": lambda quota: quota.rate_limit or "any",
+    "uses": _uses,
+    "live tokens": _tokens,
+}
+
+
+def _facts(quota: OwnerQuota) -> Facts:
+    return [(head, cell(quota)) for head, cell in _QUOTAS.items()]

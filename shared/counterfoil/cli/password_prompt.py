@@ -21,10 +21,9 @@ _PASSWORD_BYTES: Final = 18
 class Person:
     """A user at a terminal, or a program that writes one line for each prompt."""
 
-    def __init__(self, email: str, *, credentials: Path | None, as_json: bool) -> None:
+    def __init__(self, email: str, credentials: Path | None) -> None:
         self._email = email
         self._url = where(credentials)
-        self._as_json = as_json
         self._password = told(f"Password of {email}: ")
 
     def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
@@ -51,11 +50,11 @@ class Person:
                     return refused
                 raise
 
-        answer = ask_with(self._url, Password(self._email, password), once, as_json=self._as_json)
+        answer = ask_with(self._url, Password(self._email, password), once)
         if not isinstance(answer, Refused):
             return answer
         code = told("One-time code, or a recovery code: ")
-        return ask_with(self._url, Password(self._email, password, code), call, as_json=self._as_json)
+        return ask_with(self._url, Password(self._email, password, code), call)
 
 
 async def _user_if_known(ledger: Client) -> User | None:

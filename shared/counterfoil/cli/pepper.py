@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -13,8 +13,7 @@ import typer
 from counterfoil.cli.display import time_of
 from counterfoil.cli.errors import REFUSED, database_at_hand, ended, settings
 from counterfoil.cli.options import AsJson, whole
-from counterfoil.cli.output import json_of, say
-from counterfoil.cli.tables import table
+from counterfoil.cli.tables import Columns, show_list
 from counterfoil.core.principal import NIL, SYSTEM
 from counterfoil.core.secret import Peppers
 from counterfoil.core.subjects.peppers import HEARD_SECONDS, PEPPER_SET, ActivatePepper, Pepper, PepperSet, RetirePepper
@@ -40,6 +39,17 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     secrets: int
     alone: int
     recovery_codes: int
+
+
+_PEPPERS: Final[Columns[Shown]] = {
+    "no.": lambda pepper: str(pepper.number),
+    "status": lambda pepper: pepper.status,
+    "since": lambda pepper: time_of(pepper.since),
+    "in PEPPERS": lambda pepper: "yes" if pepper.in_environment else "no",
+    "secrets": lambda pepper: f"{pepper.secrets:,}",
+    "kept under no other": lambda pepper: f"{pepper.alone:,}",
+    "recovery codes": lambda pepper: f"{pepper.recovery_codes:,}",
+}
 
 
 @app.command("list")
@@ -100,17 +110,7 @@ def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None
     peppers = Peppers(told.peppers)
     with database_at_hand():
         shown = asyncio.run(_execute(told.database_url, peppers, asked, wait_seconds))
-    if as_json:
-        say("".join(json_of(each) + "\n" for each in shown))
-        return
-    table(
-        ("no.", "status", "since", "in PEPPERS", "secrets", "kept under no other", "recovery codes"),
-        (
-            (str(each.number), each.status, time_of(each.since), "yes" if each.in_environment else "no",
-             f"{each.secrets:,}", f"{each.alone:,}", f"{each.recovery_codes:,}")
-            for each in shown
-        ),
-    )  # fmt: skip
+    show_list(shown, _PEPPERS, as_json=as_json)
 
 
 async def _execute(url: str, peppers: Peppers, asked: Asked | None, wait_seconds: float) -> list[Shown]:

@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final
 
 import typer
 
 from counterfoil.cli.display import actor_of, time_of
-from counterfoil.cli.lists import listed
-from counterfoil.cli.options import WHOSE, AsJson, Credentials, Limit, Since, Until
-from counterfoil.cli.tables import table
+from counterfoil.cli.ledger import Ledger
+from counterfoil.cli.options import WHOSE, Limit, Since, Until
+from counterfoil.cli.tables import Columns
 from counterfoil.client.documents import LogRange, Reading
 
 
 def reads(
     *,
-    reader: Annotated[
-        str | None,
-        typer.Option(help=WHOSE),
-    ] = None,
+    reader: Annotated[str | None, typer.Option(help=WHOSE)] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Show who read tokens of others, or the log, the latest first."""
-    listed(
-        lambda ledger, most: ledger.reads(reader=reader, since=since, until=until, limit=most),
-        _show,
-        limit,
-        credentials,
-        as_json=as_json,
-    )
-
-
-def _show(reads: Sequence[Reading]) -> None:
-    table(
-        ("at", "reader", "calls", "rows", "positions", "tokens by name"),
-        (
-            (
-                time_of(each.at),
-                actor_of(each.reader),
-                _counted(each.calls),
-                str(each.shown),
-                _range(each.log),
-                _tokens(each),
-            )
-            for each in reads
-        ),
-    )
+    ledger.list(lambda api, most: api.reads(reader=reader, since=since, until=until, limit=most), _READS, limit)
 
 
 def _counted(calls: Mapping[str, int]) -> str:
@@ -65,5 +38,11 @@ def _range(log: LogRange | None) -> str:
     return positions if log.filters.keys() <= {"none"} else f"{positions} ({_counted(log.filters)})"
 
 
-def _tokens(reading: Reading) -> str:
-    return " ".join(map(str, reading.tokens))
+_READS: Final[Columns[Reading]] = {
+    "at": lambda read: time_of(read.at),
+    "reader": lambda read: actor_of(read.reader),
+    "calls": lambda read: _counted(read.calls),
+    "rows": lambda read: str(read.shown),
+    "positions": lambda read: _range(read.log),
+    "tokens by name": lambda read: " ".join(map(str, read.tokens)),
+}

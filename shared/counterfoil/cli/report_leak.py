@@ -28,7 +28,7 @@ def report_leak(
     if not found:
         raise ended(USAGE, "there is no secret to report; give one a line, in a file or on stdin.")
     # A secret as an argument would stand in the shell's history and in the list of processes.
-    received = ask_with(url or calls.where(None), None, lambda ledger: ledger.report_leak(found), as_json=as_json)
+    received = ask_with(url or calls.where(None), None, lambda ledger: ledger.report_leak(found))
     if as_json:
         say_json({"received": received})
     else:

@@ -6,12 +6,16 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Final
+from typing import Final, TypeVar
 
 from counterfoil.cli.errors import printable, remark
-from counterfoil.cli.output import encodable, say
+from counterfoil.cli.output import encodable, json_of, say
+
+T = TypeVar("T")
+Columns = Mapping[str, Callable[[T], str]]
+"""The columns of a table by their heads, each with the function from an item to its cell."""
 
 _GAP: Final = 2
 _LONGEST: Final = 64
@@ -20,6 +24,14 @@ _LONGEST: Final = 64
 _PIECE: Final = re.compile(
     rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ|\([^()]{{1,16}}\)|[\w.:*@+-]{{1,{_LONGEST}}}[,;]?|\s+|."
 )
+
+
+def show_list(items: Iterable[T], columns: Columns[T], *, as_json: bool) -> None:
+    """Print items as a table, or with --json one a line."""
+    if as_json:
+        say("".join(json_of(item) + "\n" for item in items))
+    else:
+        table(tuple(columns), ([cell(item) for cell in columns.values()] for item in items))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -7,17 +7,18 @@ from typing import Annotated
 import typer
 
 from counterfoil.cli import login
-from counterfoil.cli.calls import ask, fresh_key
+from counterfoil.cli.calls import fresh_key
+from counterfoil.cli.commands import Commands
 from counterfoil.cli.completion import user_refs
-from counterfoil.cli.display import show_children, show_events
 from counterfoil.cli.errors import told_again_by
-from counterfoil.cli.lists import listed
-from counterfoil.cli.options import AsJson, Credentials, DryRun, Key, Limit, WithChildren, whole
+from counterfoil.cli.ledger import Ledger
+from counterfoil.cli.options import DryRun, Key, Limit, WithChildren, whole
 from counterfoil.cli.password_prompt import chosen
-from counterfoil.cli.user_display import show_user, show_users, show_with_password
+from counterfoil.cli.token_display import EVENTS, show_children
+from counterfoil.cli.user_display import USERS, show_with_password, user_facts
 from counterfoil.core import glob
 
-app = typer.Typer(help="Create, show, change and remove users.", no_args_is_help=True)
+app = Commands(help="Create, show, change and remove users.", no_args_is_help=True)
 app.command("password")(login.password)
 app.add_typer(login.totp, name="totp")
 
@@ -42,19 +43,15 @@ def create(
     scopes: Scopes = None,
     choose: Annotated[bool, typer.Option("--choose", help="Type the password at a prompt.")] = False,
     key: Key = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Create a user. A password that we make up is printed once."""
     given, key = chosen("Their password: ") if choose else None, key or fresh_key()
     with told_again_by(key):
-        made = ask(
-            lambda ledger: ledger.create_user(
-                email, role=role, scopes=scopes or (), password=given, idempotency_key=key
-            ),
-            credentials=credentials, as_json=as_json,
-        )  # fmt: skip
-        show_with_password(made, as_json=as_json)
+        made = ledger.ask(
+            lambda api: api.create_user(email, role=role, scopes=scopes or (), password=given, idempotency_key=key)
+        )
+        show_with_password(made, as_json=ledger.as_json)
 
 
 @app.command("list")
@@ -64,26 +61,22 @@ def list_(
     role: Annotated[str | None, typer.Option(help="administrator, operator, auditor or member.")] = None,
     status: Annotated[str | None, typer.Option(help="active, disabled or removed.")] = None,
     limit: Limit = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """List users."""
-    listed(
-        lambda ledger, most: ledger.users(email=email, role=role, status=status, limit=most),
-        show_users, limit, credentials, as_json=as_json,
-    )  # fmt: skip
+    ledger.list(lambda api, most: api.users(email=email, role=role, status=status, limit=most), USERS, limit)
 
 
 @app.command()
-def show(ref: Who, *, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def show(ref: Who, *, ledger: Ledger) -> None:
     """Show a user."""
-    show_user(ask(lambda ledger: ledger.user(ref), credentials=credentials, as_json=as_json), as_json=as_json)
+    ledger.show(lambda api: api.user(ref), user_facts)
 
 
 @app.command()
-def events(ref: Who, *, limit: Limit = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def events(ref: Who, *, limit: Limit = None, ledger: Ledger) -> None:
     """Show the events of a user, in order."""
-    listed(lambda ledger, most: ledger.user_events(ref, limit=most), show_events, limit, credentials, as_json=as_json)
+    ledger.list(lambda api, most: api.user_events(ref, limit=most), EVENTS, limit)
 
 
 @app.command()
@@ -95,36 +88,25 @@ def update(
     scopes: Scopes = None,
     no_scopes: Annotated[bool, typer.Option("--no-scopes", help="No scope beyond their role.")] = False,
     if_match: IfMatch = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Change a user's address, role or scopes; scopes are replaced as a whole."""
     wanted = [] if no_scopes else scopes
-    changed = ask(
-        lambda ledger: ledger.update_user(ref, email=email, role=role, scopes=wanted, if_match=if_match),
-        credentials=credentials,
-        as_json=as_json,
-    )
-    show_user(changed, as_json=as_json)
-
-
-@app.command()
-def disable(
-    ref: Who, *, reason: Reason, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False
-) -> None:
-    """Disable a user: the API refuses them and their tokens until they are enabled."""
-    disabled = ask(
-        lambda ledger: ledger.disable_user(ref, reason=reason, if_match=if_match),
-        credentials=credentials, as_json=as_json,
+    ledger.show(
+        lambda api: api.update_user(ref, email=email, role=role, scopes=wanted, if_match=if_match), user_facts
     )  # fmt: skip
-    show_user(disabled, as_json=as_json)
 
 
 @app.command()
-def enable(ref: Who, *, if_match: IfMatch = None, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def disable(ref: Who, *, reason: Reason, if_match: IfMatch = None, ledger: Ledger) -> None:
+    """Disable a user: the API refuses them and their tokens until they are enabled."""
+    ledger.show(lambda api: api.disable_user(ref, reason=reason, if_match=if_match), user_facts)
+
+
+@app.command()
+def enable(ref: Who, *, if_match: IfMatch = None, ledger: Ledger) -> None:
     """Enable a disabled user and their tokens; revoked tokens stay revoked."""
-    enabled = ask(lambda ledger: ledger.enable_user(ref, if_match=if_match), credentials=credentials, as_json=as_json)
-    show_user(enabled, as_json=as_json)
+    ledger.show(lambda api: api.enable_user(ref, if_match=if_match), user_facts)
 
 
 @app.command()
@@ -135,15 +117,13 @@ def remove(
     with_children: WithChildren = False,
     dry_run: DryRun = False,
     if_match: IfMatch = None,
-    credentials: Credentials = None,
-    as_json: AsJson = False,
+    ledger: Ledger,
 ) -> None:
     """Remove a user and revoke their tokens for good, and with --with-children all tokens that they made."""
-    removed = ask(
-        lambda ledger: ledger.remove_user(
+    removed = ledger.show(
+        lambda api: api.remove_user(
             ref, reason=reason, with_children=with_children, dry_run=dry_run, if_match=if_match
         ),
-        credentials=credentials, as_json=as_json,
+        user_facts,
     )  # fmt: skip
-    show_user(removed, as_json=as_json)
-    show_children(removed.children, f"user:{removed.number or removed.id}", as_json=as_json)
+    show_children(removed.children, f"user:{removed.number or removed.id}", as_json=ledger.as_json)

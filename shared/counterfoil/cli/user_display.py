@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Final
 
-from counterfoil.cli.display import facts, time_of
+from counterfoil.cli.display import Facts, show_facts, time_of
 from counterfoil.cli.errors import remark
 from counterfoil.cli.output import say, say_json
-from counterfoil.cli.tables import table
+from counterfoil.cli.tables import Columns
 from counterfoil.client import Enrolled, User, UserWithPassword
 
+USERS: Final[Columns[User]] = {
+    "no.": lambda user: str(user.number or ""),
+    "id": lambda user: str(user.id),
+    "e-mail": lambda user: user.email or "(forgotten)",
+    "role": lambda user: user.role,
+    "status": lambda user: user.status,
+    "codes": lambda user: "yes" if user.totp else "no",
+    "more scopes": lambda user: " ".join(user.scopes),
+    "added": lambda user: time_of(user.created_at),
+}
 
-def show_user(user: User, *, as_json: bool) -> None:
-    """Print a user."""
-    if as_json:
-        say_json(user)
-    else:
-        facts(_told(user))
+
+def user_facts(user: User) -> Facts:
+    """Return what people see of a user."""
+    left = f"{user.recovery_codes} recovery {'code' if user.recovery_codes == 1 else 'codes'}"
+    return [
+        ("number", str(user.number or "")), ("id", str(user.id)), ("e-mail", user.email or "(forgotten)"),
+        ("logs in as", user.login or ""), ("role", user.role), ("scopes", " ".join(user.scopes)),
+        ("status", user.status), ("one-time codes", f"asked for, {left} left" if user.totp else "not asked for"),
+        ("added", time_of(user.created_at)), ("revision", str(user.revision)),
+    ]  # fmt: skip
 
 
 def show_with_password(made: UserWithPassword, *, as_json: bool) -> None:
@@ -24,10 +38,9 @@ def show_with_password(made: UserWithPassword, *, as_json: bool) -> None:
     if as_json:
         say_json(made)
         return
-    if made.password is not None:
-        facts([("password", made.password.plain)])
-    facts(_told(made.user))
-    if made.password is not None:
+    password = made.password.plain if made.password else ""
+    show_facts([("password", password), *user_facts(made.user)])
+    if password:
         remark("Hand the password over now: it is not shown again.")
 
 
@@ -38,31 +51,3 @@ def show_enrolled(enrolled: Enrolled, *, as_json: bool) -> None:
         return
     say("".join(f"{code.plain}\n" for code in enrolled.recovery_codes))
     remark("From now on your password takes a code. Keep these recovery codes: each is good once, in place of one.")
-
-
-def show_users(users: Sequence[User]) -> None:
-    """Print users as a table."""
-    table(
-        ("no.", "id", "e-mail", "role", "status", "codes", "more scopes", "added"),
-        (
-            (str(u.number or ""), str(u.id), u.email or "(forgotten)", u.role, u.status, "yes" if u.totp else "no",
-             " ".join(u.scopes), time_of(u.created_at))
-            for u in users
-        ),
-    )  # fmt: skip
-
-
-def _told(user: User) -> list[tuple[str, str]]:
-    codes = f"asked for, {len_of(user)} left" if user.totp else "not asked for"
-    lines = [
-        ("number", str(user.number or "")), ("id", str(user.id)), ("e-mail", user.email or "(forgotten)"),
-        ("logs in as", user.login or ""), ("role", user.role), ("scopes", " ".join(user.scopes)),
-        ("status", user.status), ("one-time codes", codes), ("added", time_of(user.created_at)),
-        ("revision", str(user.revision)),
-    ]  # fmt: skip
-    return [(name, value) for name, value in lines if value]
-
-
-def len_of(user: User) -> str:
-    """Say how many recovery codes are left."""
-    return f"{user.recovery_codes} recovery {'code' if user.recovery_codes == 1 else 'codes'}"

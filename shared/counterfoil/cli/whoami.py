@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from counterfoil.cli.calls import ask, ask_with, place
-from counterfoil.cli.display import facts, time_of
-from counterfoil.cli.options import AsJson, Credentials
+from counterfoil.cli.calls import ask_with, place
+from counterfoil.cli.display import Facts, owner_of, show, show_facts, time_of
+from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.output import say_json
 from counterfoil.cli.password_prompt import told
 from counterfoil.client import Client, Introspection, Token, User
@@ -38,32 +38,33 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
 
 
-def whoami(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def whoami(*, ledger: Ledger) -> None:
     """Show whose credentials you use, and what they allow."""
-    url, presented = place(credentials)
-    found = ask_with(url, presented, lambda ledger: _oneself(ledger, _claims(presented)), as_json=as_json)
-    if as_json:
-        say_json(found)
-        return
-    token, user = found.token, found.user
-    facts([
-        ("asking as", found.kind), ("token", f"{token.number}, {token.name or '(erased)'}"), ("id", str(token.id)),
-        ("owner", f"{token.owner.type}:{token.owner.id}"),
-        ("user", "" if user is None else f"{user.email or '(forgotten)'} ({user.role})"),
-        ("account", f"{found.account}{f' ({found.account_name})' if found.account_name else ''}"),
-        ("scopes", " ".join(found.scopes) or "(none)"), ("expires", time_of(found.expires_at) or "never"),
-    ])  # fmt: skip
+    url, presented = place(ledger.credentials)
+    found = ask_with(url, presented, lambda api: _oneself(api, _claims(presented)))
+    show(found, _facts, as_json=ledger.as_json)
 
 
-def introspect(*, credentials: Credentials = None, as_json: AsJson = False) -> None:
+def introspect(*, ledger: Ledger) -> None:
     """Check whether the API accepts a secret or a bearer now. Type it at a prompt, or pass it on standard input."""
     # As an argument it would stand in the shell's history and in the list of processes.
     presented = told("Secret or bearer: ")
-    found = ask(lambda ledger: ledger.introspect(presented), credentials=credentials, as_json=as_json)
-    if as_json:
+    found = ledger.ask(lambda api: api.introspect(presented))
+    if ledger.as_json:
         say_json({"active": found.active, **found.facts})
-        return
-    facts([("active", "yes" if found.active else "no"), *_told(found)])
+    else:
+        show_facts(_told(found))
+
+
+def _facts(found: Self) -> Facts:
+    token, user = found.token, found.user
+    return [
+        ("asking as", found.kind), ("token", f"{token.number}, {token.name or '(erased)'}"), ("id", str(token.id)),
+        ("owner", owner_of(token.owner)),
+        ("user", "" if user is None else f"{user.email or '(forgotten)'} ({user.role})"),
+        ("account", f"{found.account}{f' ({found.account_name})' if found.account_name else ''}"),
+        ("scopes", " ".join(found.scopes) or "(none)"), ("expires", time_of(found.expires_at) or "never"),
+    ]  # fmt: skip
 
 
 async def _oneself(ledger: Client, claims: Claims | None) -> Self:
@@ -92,11 +93,11 @@ def _claims(presented: str) -> Claims | None:
         return None
 
 
-def _told(found: Introspection) -> list[tuple[str, str]]:
+def _told(found: Introspection) -> Facts:
     said = {name: " ".join(fact) if isinstance(fact, list) else str(fact) for name, fact in found.facts.items()}
     moments = {name: time_of(datetime.fromtimestamp(int(said[name]), UTC)) for name in ("exp", "iat") if said.get(name)}
     return [
-        ("token", said.get("client_id", "")),
+        ("active", "yes" if found.active else "no"), ("token", said.get("client_id", "")),
         ("owner", f"{said['owner_type']}:{said['sub']}" if {"owner_type", "sub"} <= said.keys() else ""),
         ("account", said.get("account", "")), ("scopes", said.get("scope", "")),
         ("expires", moments.get("exp", "never" if found.active else "")), ("issued", moments.get("iat", "")),
