@@ -3,15 +3,19 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.service import Caller, founded, served, settings_for
 from counterfoil.settings import DIALECT_NAMES
 from counterfoil_api.application import make_app
 from counterfoil_api.dialects import listing
+from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.register import DIALECTS
+from counterfoil_api.operations.openapi import document
 from counterfoil_dev.postgres import Database
 from dialects.pretend import PRETEND
 
@@ -30,6 +34,14 @@ async def member(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_every_dialect_can_be_named_in_the_settings() -> None:
     assert sorted(each.name for each in DIALECTS) == sorted(DIALECT_NAMES)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.name)
+def test_every_dialect_describes_itself_in_valid_openapi(dialect: Dialect) -> None:
+    described = msgspec.json.decode(msgspec.json.encode(document(dialect.api.routes, version="1", url=URL)))
+    assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
+    operations = [each["operationId"] for methods in described["paths"].values() for each in methods.values()]
+    assert len(set(operations)) == len(operations) == len(dialect.api.routes)
 
 
 async def test_those_who_ask_learn_which_dialects_are_on_and_where(member: Caller) -> None:

@@ -1,7 +1,7 @@
 """The documents of the Canvus API."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -27,9 +27,9 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     description: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
-    expires: object = None
-    expires_at: object = None
-    scopes: object = None
+    expires: Any = None
+    expires_at: Any = None
+    scopes: Any = None
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
