@@ -27,6 +27,7 @@ class Route:
 
     method: str
     path: str
+    name: str
     call: Callable[..., Awaitable[object]]
     parameters: tuple[Parameter, ...]
     services: Mapping[str, type]
@@ -99,7 +100,7 @@ class Api:
         """Declare an operation that is called by GET and by POST alike."""
 
         def declare(call: Handler) -> Handler:
-            self.route("GET", path, **options)(call)
+            self.route("GET", path, name=f"{call.__name__}_by_get", **options)(call)
             return self.route("POST", path, **options)(call)
 
         return declare
@@ -109,6 +110,7 @@ class Api:
         method: str,
         path: str,
         *,
+        name: str | None = None,
         executes: tuple[Executed, ...] = (),
         refusals: Refusals = (),
         scope: str | None = None,
@@ -123,7 +125,7 @@ class Api:
         streams: tuple[str, ...] = (),
         headers: tuple[str, ...] = (),
     ) -> Callable[[Handler], Handler]:
-        """Declare the decorated handler as an operation.
+        """Declare the decorated handler as an operation, by its own name unless another `name` is given.
 
         Its refusals are those of the commands that it `executes`, of its parameters' types, of a missing `scope`, and
         the further `refusals`. `asks` and `answers` are examples of a request and of an answer.
@@ -139,6 +141,7 @@ class Api:
             route = Route(
                 method=method,
                 path=whole,
+                name=name or call.__name__,
                 call=call,
                 parameters=parameters,
                 services=services,
@@ -167,23 +170,26 @@ class Api:
 
 
 def _signature(call: Callable[..., object], path: str) -> tuple[Mapping[str, type], tuple[Parameter, ...]]:
-    """Return which parameters are services, by name and type, and how the others are read from a request."""
+    """Return which parameters are services, by name and type, and how the others are read from a request.
+
+    A handler with several paths gives a default to what only some of them contain.
+    """
     hints = get_type_hints(call, include_extras=True)
     services: dict[str, type] = {}
     parameters: list[Parameter] = []
-    for name in signature(call).parameters:
-        if f"{{{name}}}" not in path and isinstance(hints[name], type):
-            services[name] = hints[name]
-        else:
-            parameters.append(_parameter(name, hints[name], path))
+    for name, declared in signature(call).parameters.items():
+        hint, source = hints[name], _source(hints[name])
+        if f"{{{name}}}" in path:
+            parameters.append(Parameter(name, Source.PATH, hint))
+        elif source is not None:
+            parameters.append(Parameter(name, source, get_args(hint)[0]))
+        elif isinstance(hint, type):
+            services[name] = hint
+        elif declared.default is declared.empty:
+            raise TypeError(f"{name} is neither a service, nor a part of {path}, nor annotated with its source")
     return services, tuple(parameters)
 
 
-def _parameter(name: str, hint: Any, path: str) -> Parameter:  # noqa: ANN401 - a type form of any shape
-    if f"{{{name}}}" in path:
-        return Parameter(name, Source.PATH, hint)
-    if get_origin(hint) is Annotated:
-        inner, source = get_args(hint)[:2]
-        if isinstance(source, Source):
-            return Parameter(name, source, inner)
-    raise TypeError(f"{name} is neither a service, nor a part of {path}, nor annotated with the source it is read from")
+def _source(hint: Any) -> Source | None:  # noqa: ANN401 - a type form of any shape
+    source = get_args(hint)[1] if get_origin(hint) is Annotated else None
+    return source if isinstance(source, Source) else None

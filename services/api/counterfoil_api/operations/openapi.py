@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 document, generated from the routes themselves."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
@@ -71,10 +70,8 @@ def document(
     schemas = Schemas(routes)
     paths: Json = {}
     schemes = {name: dict(scheme) for route in routes for name, scheme in route.conventions.schemes.items()}
-    count = Counter(route.call for route in routes)
     for route in routes:
-        both = count[route.call] > 1
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas, both=both)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     for each in more:
         paths |= each(schemas)
     return {
@@ -96,9 +93,9 @@ def document(
     }
 
 
-def _operation(route: Route, schemas: Schemas, *, both: bool) -> Json:
+def _operation(route: Route, schemas: Schemas) -> Json:
     operation: Json = {
-        "operationId": route.call.__name__ + ("_by_get" if both and route.method == "GET" else ""),
+        "operationId": route.name,
         "tags": [route.tag],
         "summary": route.summary,
         "responses": responses_of(route, schemas),
