@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.scopes import EVERYTHING
 from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
 from counterfoil.postgres.token_row import COLUMNS
 from counterfoil_dev.postgres import Database
@@ -68,7 +69,7 @@ async def fill(database: Database, *, tokens: int) -> UUID:
         await owner.execute("create temporary table wanted (n integer, digest bytea)")
         await owner.copy_records_to_table("wanted", records=((n, digest(n)) for n in range(2, tokens + 1)))
         await owner.execute("analyze wanted")
-        await owner.execute(_SOW, account, first.token.id)
+        await owner.execute(_SOW, account, first.of(Token).id)
         for statement in (_EVENTS, _TOKENS, _SECRETS):
             await owner.execute(statement)
         await owner.execute("vacuum analyze")

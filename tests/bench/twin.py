@@ -60,7 +60,7 @@ class MemoryDoor(Door):
             raise answer
         assert answer != RETRY
         if isinstance(command, Create | Rotate) and command.secret is not None:
-            locked.of(TokenReads).opened[command.secret.digest] = (*command.key, answer.token.generation)
+            locked.of(TokenReads).opened[command.secret.digest] = (*command.key, answer.of(Token).generation)
         return answer
 
 

@@ -1,4 +1,4 @@
-"""Any kind's decision, with what surrounds it stated by the test."""
+"""Any kind's decision, whose context the test states."""
 
 from typing import Any
 
@@ -7,6 +7,6 @@ from counterfoil.core.kinds import KIND_OF
 from counterfoil.core.subjects.subject import Command, SubjectState
 
 
-def decide(state: SubjectState | None, command: Command, around: Any) -> list[Event]:
+def decide(state: SubjectState | None, command: Command, context: Any) -> list[Event]:
     kind = KIND_OF[type(command)]
-    return kind.decider(kind.own(state), command, around)
+    return kind.decider(kind.own(state), command, context)

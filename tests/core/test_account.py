@@ -40,12 +40,12 @@ from counterfoil.core.subjects.account import (
     decide,
     evolve,
 )
-from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
 from counterfoil.core.subjects.token.commands import Create, Update
 from counterfoil.core.subjects.token.decide import decide as decide_token
 from counterfoil.core.subjects.token.state import Context, refusal_for
 
-NOW = Around(at=NOON)
+NOW = DecisionContext(at=NOON)
 MADE = AccountCreated(private=Private(name="Acme"))
 
 

@@ -26,7 +26,7 @@ from counterfoil.core.subjects.bulk_revocation import (
     FinishBulkRevocation,
     StartBulkRevocation,
 )
-from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
 
 ID = UUID(int=0x10B)
 PLAN = "ab" * 32
@@ -87,7 +87,7 @@ FINISHED = BulkRevocationFinished(revoked=2, failed=1)
 def test_what_happens_when_it_is_asked(
     history: tuple[Event, ...], command: SubjectCommand, events: list[Event]
 ) -> None:
-    assert decide(after(*history), command, Around(at=NOON)) == events
+    assert decide(after(*history), command, DecisionContext(at=NOON)) == events
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_happens_when_it_is_asked(
 )
 def test_what_is_refused(history: tuple[Event, ...], command: SubjectCommand, refusal: type[Exception]) -> None:
     with pytest.raises(refusal):
-        decide(after(*history), command, Around(at=NOON))
+        decide(after(*history), command, DecisionContext(at=NOON))
 
 
 def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
@@ -139,4 +139,4 @@ def test_a_job_knows_no_command_of_another_kind() -> None:
     from counterfoil.core.subjects import bulk_revocation as revocation  # noqa: PLC0415 - beside the registry, which would never ask it
 
     with pytest.raises(TypeError):
-        revocation.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), Around(at=NOON))
+        revocation.decide(after(ACCEPTED), asks(EndSecrets, reason="x"), DecisionContext(at=NOON))

@@ -14,7 +14,6 @@ from counterfoil.core.refusals import (
     TokenRevoked,
     TokenSuspended,
 )
-from counterfoil.core.subjects.subject import born
 from counterfoil.core.subjects.token.state import ALONE, Context, Token
 from counterfoil.core.subjects.user import User
 from counterfoil.core.subjects.user_events import UserCreated
@@ -83,7 +82,7 @@ def test_a_bearer_asks_until_its_own_end() -> None:
 
 def asked(status: str, *held: str, generation: int = 1) -> UserCaller:
     """A user who may do just this, since their role gives nothing."""
-    user = born(User, fact(UserCreated(role="member"), version=1), role="member", scopes=held, generation=generation)
+    user = User.created(fact(UserCreated(role="member"), version=1), role="member", scopes=held, generation=generation)
     return UserCaller(replace(user, status=status))
 
 

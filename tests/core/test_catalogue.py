@@ -30,9 +30,9 @@ from counterfoil.core.subjects.scope_catalogue import (
     decide_set,
     named,
 )
-from counterfoil.core.subjects.subject import Around, SubjectCommand, SubjectState
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState
 
-NOW = Around(at=NOON)
+NOW = DecisionContext(at=NOON)
 ID = UUID(int=5)
 
 

@@ -50,7 +50,6 @@ from counterfoil.core.refusals import (
     TrustRefused,
     UnknownSecret,
 )
-from counterfoil.core.subjects.subject import born
 from counterfoil.core.subjects.token.commands import Create, Exchange, Held, Rotate, Update
 from counterfoil.core.subjects.token.state import ALONE, Context, Token
 from counterfoil.core.subjects.user import User
@@ -237,7 +236,7 @@ def test_a_maker_is_who_they_are_at_that_moment() -> None:
     assert maker_of(asking(given(CREATED, REVOKED).token), by, NOON) is None
     assert maker_of(asking(token, Context(owner="removed")), by, NOON) is None
     assert maker_of(None, by, NOON) is None
-    user = born(User, fact(UserCreated(role="member"), version=1), role="member", scopes=("mail.send",), generation=1)
+    user = User.created(fact(UserCreated(role="member"), version=1), role="member", scopes=("mail.send",), generation=1)
     made = maker_of(UserCaller(user), replace(by, actor=Actor("user", user.id)), NOON)
     assert made is not None
     assert (made.scopes, made.owner) == (user.held, Owner("user", str(user.id)))

@@ -25,7 +25,7 @@ from counterfoil.core.subjects.signing_key_events import (
     RemoveKey,
 )
 from counterfoil.core.subjects.signing_keys import PUBLISHED_SECONDS, RING, SKEW_SECONDS, Ring, decide, evolve
-from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
 
 JWK = {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}
 HOUR = 3_600
@@ -57,7 +57,7 @@ class Story:
 
     def ask(self, seconds: int, command: SubjectCommand) -> list[Event]:
         at = NOON + timedelta(seconds=seconds)
-        events = decide(self.ring, command, Around(at=at))
+        events = decide(self.ring, command, DecisionContext(at=at))
         for event in events:
             self.version += 1
             self.ring = evolve(self.ring, fact(event, self.version, at))
@@ -173,7 +173,7 @@ def test_a_key_that_nobody_made_is_not_found() -> None:
         with pytest.raises(NotFound):
             Story(FIRST).ask(1, command)
         with pytest.raises(NotFound):
-            decide(None, command, Around(at=NOON))
+            decide(None, command, DecisionContext(at=NOON))
 
 
 def test_of_two_who_saw_the_same_ring_one_is_refused() -> None:

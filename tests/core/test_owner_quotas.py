@@ -29,11 +29,11 @@ from counterfoil.core.subjects.owner_quota import (
     decide,
     evolve,
 )
-from counterfoil.core.subjects.subject import Around
+from counterfoil.core.subjects.subject import DecisionContext
 from counterfoil.core.subjects.token.state import Room, lives, room_after
 
 ID, BILLING = UUID(int=0x0A), Owner("service", "billing")
-AROUND = Around(at=NOON)
+AROUND = DecisionContext(at=NOON)
 SET = QuotaSet(owner=BILLING, rate_limit="600/1m", max_uses=9, max_tokens=3)
 
 

@@ -26,7 +26,7 @@ from counterfoil.core.subjects.peppers import (
     decide,
     evolve,
 )
-from counterfoil.core.subjects.subject import Around, SubjectCommand
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
 
 ONE, BOTH = {1: "aa"}, {1: "aa", 2: "bb"}
 
@@ -46,7 +46,7 @@ def after(*asked: SubjectCommand) -> PepperSet:
     """The pepper set once this was asked of it, at noon."""
     pepper_set, version = None, 0
     for command in asked:
-        for event in decide(pepper_set, command, Around(at=NOON)):
+        for event in decide(pepper_set, command, DecisionContext(at=NOON)):
             version += 1
             pepper_set = evolve(pepper_set, fact(event, version))
     assert pepper_set is not None
@@ -56,7 +56,7 @@ def after(*asked: SubjectCommand) -> PepperSet:
 
 INTRODUCED = (asks(IntroducePeppers, checks=ONE), asks(IntroducePeppers, checks=BOTH))
 TURNED = (*INTRODUCED, asks(ActivatePepper, number=2))
-LATER = Around(at=NOON + timedelta(seconds=SETTLED_SECONDS))
+LATER = DecisionContext(at=NOON + timedelta(seconds=SETTLED_SECONDS))
 
 
 def statuses(pepper_set: PepperSet) -> dict[int, str]:
@@ -93,11 +93,11 @@ def test_activating_one_lets_the_other_verify_and_may_be_taken_back() -> None:
 def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
     pepper_set = after(*TURNED)
     with pytest.raises(TooEarly):
-        decide(pepper_set, asks(RetirePepper, number=1, left=0), Around(at=NOON))
+        decide(pepper_set, asks(RetirePepper, number=1, left=0), DecisionContext(at=NOON))
     with pytest.raises(InUse, match="3 secrets and recovery codes use pepper 1 alone"):
         decide(pepper_set, asks(RetirePepper, number=1, left=3), LATER)
     assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == [PepperRetired(number=1, left=0)]
-    assert decide(pepper_set, asks(RetirePepper, number=1, left=3, force=True), Around(at=NOON)) == [
+    assert decide(pepper_set, asks(RetirePepper, number=1, left=3, force=True), DecisionContext(at=NOON)) == [
         PepperRetired(number=1, left=3)
     ]
 

@@ -20,10 +20,10 @@ from counterfoil.core.subjects.access import (
     evolve,
 )
 from counterfoil.core.subjects.account import AccountCreated
-from counterfoil.core.subjects.subject import Around
+from counterfoil.core.subjects.subject import DecisionContext
 
 ADA, TOKEN = Actor("user", UUID(int=0xADA)), Actor("token", UUID(int=0xADA))
-NOW = Around(at=NOON)
+NOW = DecisionContext(at=NOON)
 
 
 def noting(reader: Actor = ADA, **said: object) -> NoteAccess:
@@ -41,7 +41,7 @@ def by_position(first: int, last: int, which: str = "log", **filters: int) -> No
 
 
 def decided(log: Access | None, command: NoteAccess, at: datetime) -> tuple[list[Event], Access | None]:
-    events = decide(log, command, Around(at=at))
+    events = decide(log, command, DecisionContext(at=at))
     for event in events:
         log = evolve(log, fact(event, log.version + 1 if log else 1, at))
     return events, log

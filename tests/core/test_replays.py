@@ -27,16 +27,16 @@ from core.stories import (
 from counterfoil.core.kinds import KIND_OF
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BeyondCaller, Refusal, SecretNoLongerAvailable
-from counterfoil.core.subjects.subject import SubjectState, born
+from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.core.subjects.token.commands import Create, Rotate
-from counterfoil.core.subjects.token.kind import TokenAround
+from counterfoil.core.subjects.token.kind import TokenContext
 from counterfoil.core.subjects.token.state import ALONE, Context, Token, good_until
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, CreateUser
 from counterfoil.core.subjects.user_events import UserCreated
 
 TOKEN = given(CREATED).token
-USER = born(User, fact(UserCreated(role="member"), version=1), role="member", scopes=("mail.send",))
+USER = User.created(fact(UserCreated(role="member"), version=1), role="member", scopes=("mail.send",))
 GONE = SecretNoLongerAvailable
 
 
@@ -52,7 +52,7 @@ def refusal(command: Any, state: Token | SubjectState | None, *, context: Contex
     """The kind of refusal; None if the secret may be shown."""
     try:
         kind = KIND_OF[type(command)]
-        kind.refuse_replay(command, state, TokenAround(at=at, context=context))
+        kind.refuse_replay(command, state, TokenContext(at=at, acceptance=context))
     except Refusal as refused:
         return type(refused)
     return None

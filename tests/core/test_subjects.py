@@ -14,7 +14,7 @@ from counterfoil.core.refusals import AlreadyExists, BadText, StaleRevision
 from counterfoil.core.subjects.account import AccountCreated, CreateAccount
 from counterfoil.core.subjects.signing_key_events import KeyCreated, NewKey, PublishKey
 from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.user import UserAround
+from counterfoil.core.subjects.user import UserContext
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.subjects.user_events import UserCreated
 
@@ -48,7 +48,7 @@ ASKED: list[tuple[SubjectCommand, Event, dict[str, Any]]] = [
         {"name": None, "bearer_seconds": 0},
     ),
 ]
-NOW = UserAround(at=NOON)
+NOW = UserContext(at=NOON)
 
 
 def fact(event: Event, kind: str) -> Fact:

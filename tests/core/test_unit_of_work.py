@@ -46,7 +46,6 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.access import NoteAccess, access_id_of
 from counterfoil.core.subjects.account import EndSecrets
-from counterfoil.core.subjects.peppers import Pepper
 from counterfoil.core.subjects.subject import Command, SubjectState, Unresolved
 from counterfoil.core.subjects.token.commands import (
     Create,
@@ -59,7 +58,7 @@ from counterfoil.core.subjects.token.commands import (
     Sweep,
 )
 from counterfoil.core.subjects.token.kind import TOKEN as TOKEN_KIND
-from counterfoil.core.subjects.token.kind import TokenAround, TokenReads
+from counterfoil.core.subjects.token.kind import TokenReads, acceptance_in
 from counterfoil.core.subjects.token.state import ALONE, Context, Room, Token
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import (
@@ -115,7 +114,7 @@ def user(role: str = "member", **fields: Any) -> User:
 def test_a_command_is_decided_on_what_those_before_it_left() -> None:
     work = unit(None)
     made = done(work.answer(creates()))
-    assert (made.token.name, made.subject, made.at) == ("nightly", TOKEN, NOON)
+    assert (made.of(Token).name, made.subject, made.at) == ("nightly", TOKEN, NOON)
     assert [fact.version for fact in made.facts] == [1]
     revoked = done(work.answer(asks(Revoke, reason="left")))
     assert [fact.version for fact in revoked.facts] == [2]
@@ -197,10 +196,9 @@ def test_a_caller_who_may_do_less_by_now_is_refused() -> None:
 
 
 def test_a_pepper_that_is_over_keeps_nothing_new() -> None:
-    over = Pepper(number=1, check="", status="retired", at=NOON)
     for command in (creates(), asks(Rotate, secret=NEXT)):
-        assert isinstance(unit(None, peppers=[over]).answer(command), Overloaded)
-    assert done(unit(None, peppers=[replace(over, number=2)]).answer(creates())).facts
+        assert isinstance(unit(None, ended_peppers={1}).answer(command), Overloaded)
+    assert done(unit(None, ended_peppers={2}).answer(creates())).facts
 
 
 def test_an_imported_secret_opens_one_token() -> None:
@@ -244,7 +242,7 @@ def test_what_the_account_says_of_its_tokens_counts() -> None:
     work = unit(None)
     work.locked.of(TokenReads).accounts[ACCOUNT] = Context(epoch=4)
     made = done(work.answer(creates()))
-    assert (made.token.epoch, made.context.epoch) == (4, 4)
+    assert (made.of(Token).epoch, acceptance_in(made.context).epoch) == (4, 4)
 
 
 @pytest.mark.parametrize("maker", ["user", "token", "system"])
@@ -305,13 +303,12 @@ def test_a_reply_is_shown_again_to_whoever_may_still_see_it() -> None:
     assert isinstance(unit(None, of=reader.id).replay(reader, earlier), SecretNoLongerAvailable)
 
 
-def test_an_outcome_about_nothing_has_no_token_and_no_subject() -> None:
+def test_an_outcome_about_nothing_has_no_state_and_no_subject() -> None:
     nothing = Outcome(None, (), NOON)
-    for ask in (lambda: nothing.token, lambda: nothing.subject):
+    for ask in (lambda: nothing.of(Token), lambda: nothing.subject):
         with pytest.raises(TypeError, match="this outcome is"):
             ask()
-    assert nothing.context == ALONE
-    assert Outcome(None, (), NOON, TokenAround(at=NOON, context=Context(epoch=1))).context == Context(epoch=1)
+    assert acceptance_in(nothing.context) == ALONE
 
 
 def test_a_command_says_what_it_needs() -> None:

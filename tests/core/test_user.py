@@ -27,7 +27,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.account import AccountCreated
 from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.user import UserAround, decide, evolve, login_of
+from counterfoil.core.subjects.user import UserContext, decide, evolve, login_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
@@ -77,13 +77,13 @@ def test_an_odd_address_or_scope_is_refused(said: dict[str, Any], refusal: type[
 
 
 def test_an_address_names_one_user() -> None:
-    taken = UserAround(at=NOON, emails={EMAIL: frozenset({ADA, BOB})})
+    taken = UserContext(at=NOON, emails={EMAIL: frozenset({ADA, BOB})})
     with pytest.raises(EmailTaken):
         decide(None, create(), taken)
     with pytest.raises(EmailTaken):
         decide(after(born()), asks(UpdateUser, email=EMAIL), taken)
     assert (
-        decide(after(born()), asks(UpdateUser, email=EMAIL), UserAround(at=NOON, emails={EMAIL: frozenset({ADA})}))
+        decide(after(born()), asks(UpdateUser, email=EMAIL), UserContext(at=NOON, emails={EMAIL: frozenset({ADA})}))
         == []
     )
 
@@ -184,13 +184,13 @@ def test_the_last_active_administrator_stays(command: SubjectCommand) -> None:
     for by in (ADMIN, itself(admin), replace(SYSTEM, account=ACCOUNT)):
         for left in (frozenset({ADA}), frozenset[UUID]()):
             with pytest.raises(LastAdministrator):
-                decide(admin, replace(command, by=by), UserAround(at=NOON, administrators=left))
+                decide(admin, replace(command, by=by), UserContext(at=NOON, administrators=left))
         assert decide(admin, replace(command, by=by), NOW)
     assert command.guards == ((command.account, command.account),)
 
 
 def test_who_is_no_administrator_or_no_active_one_may_go() -> None:
-    alone = UserAround(at=NOON, administrators=frozenset({BOB}))
+    alone = UserContext(at=NOON, administrators=frozenset({BOB}))
     assert decide(after(born()), asks(RemoveUser, reason="left"), alone)
     disabled = after(born("administrator"), UserDisabled())
     assert decide(disabled, asks(RemoveUser, reason="left"), alone)

@@ -16,7 +16,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Refusal
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.user import User, UserAround, decide, evolve, held, owner_of, principal_of
+from counterfoil.core.subjects.user import User, UserContext, decide, evolve, held, owner_of, principal_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
@@ -50,7 +50,7 @@ class House:
         if asker is None or asker.status != "active":
             return None
         by, before = principal_of(asker), self.people.get(command.id)
-        context = UserAround(at=NOON, administrators=self.administrators, emails=self.emails)
+        context = UserContext(at=NOON, administrators=self.administrators, emails=self.emails)
         try:
             events = decide(before, replace(command, by=by), context)
         except Refusal:

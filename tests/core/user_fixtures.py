@@ -8,7 +8,7 @@ from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Principal
 from counterfoil.core.subjects.subject import SubjectCommand
-from counterfoil.core.subjects.user import User, UserAround, evolve, principal_of
+from counterfoil.core.subjects.user import User, UserContext, evolve, principal_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
@@ -25,7 +25,7 @@ from counterfoil.core.subjects.user_events import Role, UserCreated
 ADA, BOB, EVE = UUID(int=1), UUID(int=2), UUID(int=3)
 PEOPLE = (ADA, BOB, EVE)
 EMAIL = "ada@example.org"
-NOW = UserAround(at=NOON, administrators=frozenset({ADA, BOB}))
+NOW = UserContext(at=NOON, administrators=frozenset({ADA, BOB}))
 ENROLMENT: dict[str, Any] = {
     "encrypted_seed": b"sealed", "last_step": 7, "recovery_digests": (b"a" * 32, b"b" * 32, b"c" * 32), "pepper_id": 1,
 }  # fmt: skip

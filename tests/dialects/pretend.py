@@ -14,6 +14,7 @@ from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import NotFound, Refusal, ScopeMissing
 from counterfoil.core.secret import HEX, SecretShape
 from counterfoil.core.subjects.token.commands import Create, Revoke
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres.listing import Filter, page_of
 from counterfoil.uses.verify import Sources
 from counterfoil_api.auth.credentials import PresentedCredentials
@@ -114,7 +115,7 @@ async def create_key(writing: Writing, sources: Sources, asker: Asker[Principal]
         account=asker.account, token_id=uuid7(), by=asker, owner=asker.owner, name=body.title, scopes=asker.scopes,
         secret=sources.peppers.minted(secret), dialect="pretend",
     )  # fmt: skip
-    token = (await writing.execute(command)).token
+    token = (await writing.execute(command)).of(Token)
     return New(Key(key_id=token.id.hex, title=token.name or "", key=secret.plain))
 
 

@@ -9,6 +9,7 @@ import uuid_utils.compat as uuids
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.secret import Minted, Peppers, mint
 from counterfoil.core.subjects.token.commands import Create, ExchangeSecret, Revoke, Rotate, Update
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.idempotency import Attempt, IdempotencyClaim, claim
 
@@ -61,4 +62,4 @@ def claim_of(
 
 def answer(outcome: Outcome) -> bytes:
     """What a service would reply; two effects would never say the same."""
-    return f"{outcome.token.id} {outcome.token.version} {outcome.token.hint}".encode()
+    return f"{outcome.of(Token).id} {outcome.of(Token).version} {outcome.of(Token).hint}".encode()

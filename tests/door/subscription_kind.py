@@ -10,15 +10,12 @@ from counterfoil.core.locked import Locked
 from counterfoil.core.refusals import AlreadyExists, InUse, NotFound
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import (
-    Around,
     Command,
+    DecisionContext,
     Key,
     SubjectCommand,
     SubjectState,
-    born,
-    grown,
     no_command,
-    refuse_stale,
     unexpected,
 )
 
@@ -59,7 +56,7 @@ class Subscription(SubjectState, frozen=True, kw_only=True):
     url: str
 
 
-class SubscriptionAround(Around, frozen=True, kw_only=True):
+class SubscriptionContext(DecisionContext, frozen=True, kw_only=True):
     """Whether the account exists, and the URLs that it is subscribed to."""
 
     account_exists: bool
@@ -77,21 +74,21 @@ class SubscriptionReads:
         return replace(self, urls=dict(self.urls))
 
 
-def decide(state: Subscription | None, command: SubjectCommand, around: SubscriptionAround) -> list[Event]:
+def decide(state: Subscription | None, command: SubjectCommand, context: SubscriptionContext) -> list[Event]:
     """Return what happens, or raise a Refusal."""
     match command:
         case Subscribe(url=url):
-            if not around.account_exists:
+            if not context.account_exists:
                 raise NotFound
             if state is not None:
                 raise AlreadyExists
-            if url in around.urls:
+            if url in context.urls:
                 raise InUse("The account has a subscription to this URL already.")
             return [Subscribed(url=url)]
         case Unsubscribe():
             if state is None:
                 raise NotFound
-            refuse_stale(state, command)
+            command.refuse_stale(state)
             return [Unsubscribed()] if state.status == "active" else []
     raise no_command(command)
 
@@ -100,9 +97,9 @@ def evolve(state: Subscription | None, fact: Fact) -> Subscription:
     """Return the state after one more thing happened."""
     match fact.event:
         case Subscribed(url=url) if state is None:
-            return born(Subscription, fact, url=url)
+            return Subscription.created(fact, url=url)
         case Unsubscribed() if state is not None:
-            return grown(state, fact, status="ended")
+            return state.after(fact, status="ended")
     raise unexpected(fact)
 
 
@@ -110,10 +107,10 @@ def evolve(state: Subscription | None, fact: Fact) -> Subscription:
 class SubscriptionKind(Kind):
     """Subscriptions: their account and its other subscriptions have a say."""
 
-    def around(self, command: Command, at: datetime, locked: Locked) -> SubscriptionAround:
+    def context(self, command: Command, at: datetime, locked: Locked) -> SubscriptionContext:
         """Return what the account's row and the side table say."""
         row = locked.rows.get((command.account, command.account))
-        return SubscriptionAround(
+        return SubscriptionContext(
             at=at,
             account_exists=row is not None and row.state is not None,
             urls=locked.of(SubscriptionReads).urls.get(command.account, frozenset()),

@@ -12,6 +12,7 @@ from counterfoil.core.events import Exchanged
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked, TokenSuspended, UnknownSecret
 from counterfoil.core.subjects.token.commands import Create, Exchange, Revoke, Suspend
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Request
 from counterfoil.door import Door
 from door.asking import ADMIN, create, exchange, revoke, rotate
@@ -84,7 +85,7 @@ async def test_who_shows_a_secret_that_was_replaced_meanwhile_ends_nothing(door:
     by_secret = Revoke(account=made.account, token_id=made.token_id, by=ADMIN, reason="leaked", generation=1)
     await door.execute(rotate(made))
     assert (await door.execute(by_secret)).facts == ()
-    assert (await door.execute(replace(by_secret, generation=2))).token.status == "revoked"
+    assert (await door.execute(replace(by_secret, generation=2))).of(Token).status == "revoked"
 
 
 async def test_acting_and_ending_at_once_never_leaves_a_bearer_bought_after_the_end(door: Door) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from counterfoil import door as doors
 from counterfoil.core.refusals import EntryTooLarge, NotFound, Overloaded, TokenExpired, TokenRevoked
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome, Request
 from counterfoil.door import Door
 from counterfoil.door.batch import Batch
@@ -83,7 +84,7 @@ async def test_cancelling_a_caller_does_not_cancel_its_command(door: Door, datab
         call.cancel()
     assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*calls, return_exceptions=True))
     outcome = await door.execute(exchange(made))
-    assert outcome.token.version == 22
+    assert outcome.of(Token).version == 22
     assert len((await judged(database.owner_url)).facts) == 22
 
 
@@ -119,7 +120,7 @@ async def test_time_never_runs_backwards_within_a_token(door: Door, owner: Conne
     await owner.execute("update token set at = $1", ahead)
     later = await door.execute(exchange(made))
     assert later.at == ahead
-    assert later.token.at == ahead
+    assert later.of(Token).at == ahead
     assert await owner.fetchval("select at from event where version = 2") == ahead
     assert (await door.execute(create())).at < ahead
 
@@ -127,7 +128,8 @@ async def test_time_never_runs_backwards_within_a_token(door: Door, owner: Conne
 async def test_a_token_is_refused_from_the_instant_of_its_expiry(door: Door) -> None:
     made = create(lifetime="1s")
     outcome = await door.execute(made)
-    assert outcome.token.expires_at
+    expires_at = outcome.of(Token).expires_at
+    assert expires_at
     bought = []
 
     async def keep_buying() -> None:
@@ -137,7 +139,7 @@ async def test_a_token_is_refused_from_the_instant_of_its_expiry(door: Door) -> 
     with pytest.raises(TokenExpired):
         await keep_buying()
     assert bought
-    assert all(each.at < outcome.token.expires_at for each in bought)
+    assert all(each.at < expires_at for each in bought)
 
 
 async def test_a_revoked_token_buys_nothing_however_many_ask_at_once(door: Door) -> None:

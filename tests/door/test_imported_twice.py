@@ -9,6 +9,7 @@ import uuid_utils.compat as uuids
 from counterfoil.core.imported_secrets import ALGORITHMS, Algorithm, ImportedSecret
 from counterfoil.core.secret import Peppers
 from counterfoil.core.subjects.token.commands import Create, ExchangeSecret
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.door import Door
 from counterfoil.postgres.connection import open_pool
@@ -35,7 +36,7 @@ async def opened(door: Door, database: Database) -> tuple[UUID, UUID]:
     async with await open_pool(database.app_url, size=1) as pool:
         seen = await Lookup(pool).by_digests(digests)
     assert seen is not None
-    return exchanged.token.id, seen.id
+    return exchanged.of(Token).id, seen.id
 
 
 @pytest.mark.parametrize(("first", "second"), [("sha256", "sha512"), ("sha512", "sha256")])

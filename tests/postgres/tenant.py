@@ -42,7 +42,7 @@ class Tenant:
         minted = peppers.minted(secret or mint("service"))
         fields = {"owner": BILLING, "name": "nightly", "number": next(self.numbers), "secret": minted, **said}
         fields.setdefault("may_have_expired", True)
-        return (await self.ask(commands.Create, uuid7(), **fields)).token
+        return (await self.ask(commands.Create, uuid7(), **fields)).of(Token)
 
     async def ask(self, command: type[commands.TokenCommand], token_id: UUID, **fields: Any) -> Outcome:
         return await self.door.execute(command(account=self.account, token_id=token_id, by=self.admin, **fields))

@@ -151,7 +151,7 @@ async def asked_by_chance(tenant: Tenant, token: Token, chance: random.Random) -
     command, fields = chance.choice(asked)
     try:
         outcome = tenant.exchange(token) if chance.random() < 0.4 else tenant.ask(command, token.id, **fields)
-        return (await outcome).token
+        return (await outcome).of(Token)
     except Refusal:
         return token
 

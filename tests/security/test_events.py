@@ -16,7 +16,7 @@ from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import Refusal
 from counterfoil.core.secret import Peppers, mint, stands_in
 from counterfoil.core.subjects.signing_key_events import NewKey, PublishKey
-from counterfoil.core.subjects.subject import Around
+from counterfoil.core.subjects.subject import DecisionContext
 from counterfoil.core.subjects.token import commands
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.state import Token
@@ -130,5 +130,5 @@ def test_a_signing_key_is_published_by_its_public_numbers_alone() -> None:
     jwk = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k", "alg": "ES256", "use": "sig"}
     key = NewKey(kid="k", jwk=jwk, encrypted_private_key=PLAIN.encode())
     command = PublishKey(account=ACCOUNT, id=TOKEN, by=ADMIN, new_key=key)
-    (event,) = decide_any(None, command, Around(at=NOON))
+    (event,) = decide_any(None, command, DecisionContext(at=NOON))
     assert not stands_in(msgspec.json.encode(event).decode())

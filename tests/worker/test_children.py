@@ -20,6 +20,7 @@ from counterfoil.core.subjects.bulk_revocation import (
     StartBulkRevocation,
 )
 from counterfoil.core.subjects.token.commands import Create, Revoke
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
 from counterfoil.postgres.bulk_revocations import progress
 from counterfoil.postgres.connection import Pool, open_pool
@@ -62,7 +63,7 @@ async def made(door: Door, creator: UUID | None = None, owner: Owner = CI) -> UU
     by = ROOT if creator is None else Principal(
         actor=Actor("token", creator), account=ACCOUNT, scopes=("tokens.create",), owner=CI
     )  # fmt: skip
-    return (await door.execute(create(by, owner))).token.id
+    return (await door.execute(create(by, owner))).of(Token).id
 
 
 async def tree(door: Door, width: int, depth: int) -> list[UUID]:

@@ -61,7 +61,7 @@ async def born(
             expires_at=(at or datetime.now(UTC)) + timedelta(seconds=ends_in), may_have_expired=True,
         )
     )  # fmt: skip
-    return created.token
+    return created.of(Token)
 
 
 async def many_born(door: Door, count: int, *, ends_in: float) -> list[Token]:

@@ -13,8 +13,7 @@ from counterfoil.core.subjects import (
     peppers,
     scope_catalogue,
     signing_keys,
-)
-from counterfoil.core.subjects import signing_key_events as key_words
+)  # fmt: skip
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.core.subjects.token.kind import TOKEN
@@ -47,30 +46,7 @@ def evolve(state: SubjectState | None, fact: Fact) -> SubjectState:
 
 
 for _kind in (
-    TOKEN,
-    USER,
-    Kind("account", account.Account, account.EVENTS, account.COMMANDS, account.decide, account.evolve),
-    Kind(
-        "signing_keys", signing_keys.Ring, key_words.EVENTS, key_words.COMMANDS,
-        signing_keys.decide, signing_keys.evolve,
-    ),
-    Kind(
-        "scope", scope_catalogue.Scope, scope_catalogue.SCOPE_EVENTS, scope_catalogue.SCOPE_COMMANDS,
-        scope_catalogue.decide_scope, scope_catalogue.evolve_scope,
-    ),
-    Kind(
-        "scope_set", scope_catalogue.ScopeSet, scope_catalogue.SET_EVENTS, scope_catalogue.SET_COMMANDS,
-        scope_catalogue.decide_set, scope_catalogue.evolve_set,
-    ),
-    Kind(
-        "bulk_revocation", bulk_revocation.BulkRevocation, bulk_revocation.EVENTS, bulk_revocation.COMMANDS,
-        bulk_revocation.decide, bulk_revocation.evolve,
-    ),
-    Kind("peppers", peppers.PepperSet, peppers.EVENTS, peppers.COMMANDS, peppers.decide, peppers.evolve),
-    Kind(
-        "owner_quota", owner_quota.QuotaOfOwner, owner_quota.EVENTS, owner_quota.COMMANDS,
-        owner_quota.decide, owner_quota.evolve,
-    ),
-    Kind("access", access.Access, access.EVENTS, access.COMMANDS, access.decide, access.evolve),
+    TOKEN, USER, account.KIND, signing_keys.KIND, scope_catalogue.SCOPE, scope_catalogue.SCOPE_SET,
+    bulk_revocation.KIND, peppers.KIND, owner_quota.KIND, access.KIND,
 ):  # fmt: skip
     register(_kind)

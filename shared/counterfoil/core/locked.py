@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, Self, TypeVar, cast
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.subjects.peppers import Pepper
 from counterfoil.core.subjects.subject import Key, SubjectState
 
 
@@ -41,14 +39,15 @@ R = TypeVar("R", bound=Reads)
 class Locked:
     """The rows that are locked for us, as of `clock`, the database's time; `held` are locked by others.
 
-    `callers` are those whose state was read again, `reads` what each kind needs besides.
+    `callers` are those whose state was read again, `ended_peppers` those that nothing new may use, `reads` what each
+    kind needs besides.
     """
 
     clock: datetime
     rows: dict[Key, Row] = field(default_factory=dict)
     held: set[Key] = field(default_factory=set)
     callers: dict[Key, CallerState] = field(default_factory=dict)
-    peppers: Sequence[Pepper] = ()
+    ended_peppers: frozenset[int] = frozenset()
     reads: dict[type[Reads], Reads] = field(default_factory=dict)
 
     def of(self, kind: type[R]) -> R:

@@ -1,7 +1,7 @@
 """Many commands against the locked rows: decide each, evolve, and collect the changes to write.
 
-Pure: the caller draws the salts of private parts. Commands to one subject are folded in turn; a refusal leaves no
-trace. What a command means is its kind's business (`core.kinds`); this is the order of the steps.
+Pure: the caller draws the salts of private parts. Commands to one subject are carried out one after the other; a
+refusal leaves no trace. Only the order of the steps stands here: a command's kind decides what it does (`core.kinds`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from counterfoil.core.locked import Locked, Row
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Overloaded, Refusal
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import Around, Command, Key, SubjectState, Unresolved
-from counterfoil.core.subjects.token.kind import TokenAround
-from counterfoil.core.subjects.token.state import ALONE, Context, Token
+from counterfoil.core.subjects.subject import Command, DecisionContext, Key, S, SubjectState, Unresolved
 
 
 class AllOrNothing(msgspec.Struct, frozen=True):
@@ -55,28 +53,22 @@ RETRY: Final = "retry"
 class Outcome:
     """What a command came to: the state after it, the facts it added (none: nothing to do), and when.
 
-    `around` is what the decision knew besides the state.
+    `context` is what the decision knew besides the state.
     `reply` is the answer kept under an Idempotency-Key, if one was given; `replayed` says it is from an earlier time.
     """
 
     state: SubjectState | None
     facts: tuple[Fact, ...]
     at: datetime
-    around: Around | None = None
+    context: DecisionContext | None = None
     reply: bytes | None = None
     replayed: bool = False
 
-    @property
-    def token(self) -> Token:
-        """The token's state after a command to a token."""
-        if not isinstance(self.state, Token):
-            raise TypeError("this outcome is not about a token")
+    def of(self, kind: type[S]) -> S:
+        """Return the state as one of this kind."""
+        if not isinstance(self.state, kind):
+            raise TypeError(f"this outcome is not about a {kind.__name__}")
         return self.state
-
-    @property
-    def context(self) -> Context:
-        """What surrounded the token when the command was decided."""
-        return self.around.context if isinstance(self.around, TokenAround) else ALONE
 
     @property
     def subject(self) -> UUID:
@@ -139,15 +131,15 @@ class UnitOfWork:
         at = self.locked.clock if row.state is None else max(self.locked.clock, row.state.at)
         self._refuse_old_pepper(command)
         self._refuse_reduced(command)
-        around = kind.around(command, at, self.locked)
-        events = kind.decide(row.state, command, around, self.locked)
-        after, facts = _folded(row, command, kind, events, at, self._salt)
+        context = kind.context(command, at, self.locked)
+        events = kind.decide(row.state, command, context, self.locked)
+        after, facts = _evolved(row, command, kind, events, at, self._salt)
         if facts and after.state is not None:
             kind.admit(command, row.state, after.state, self.locked)
             self.locked.rows[command.key] = after
             self.changes.facts += facts
             self.changes.done.setdefault(command.key, []).append(Done(command, row.state, after.state))
-        return Outcome(after.state, tuple(fact for fact, _ in facts), at, around)
+        return Outcome(after.state, tuple(fact for fact, _ in facts), at, context)
 
     def replay(self, command: Command, outcome: Outcome) -> Answer:
         """Return what came of a command earlier, with its secret, if its caller could be shown that now."""
@@ -156,7 +148,7 @@ class UnitOfWork:
         kind, state = KIND_OF[type(command)], self.locked.rows[command.key].state
         try:
             self._refuse_reduced(command)
-            kind.refuse_replay(command, state, kind.around(command, self.locked.clock, self.locked))
+            kind.refuse_replay(command, state, kind.context(command, self.locked.clock, self.locked))
         except Refusal as refusal:
             return refusal
         return outcome
@@ -177,13 +169,11 @@ class UnitOfWork:
 
     def _refuse_old_pepper(self, command: Command) -> None:
         """Refuse what was digested under a pepper that is over: it would open nothing, now or soon."""
-        if any(each.number == command.pepper and each.is_over(self.locked.clock) for each in self.locked.peppers):
-            raise Overloaded(
-                "This process had not heard that another pepper signs by now; nothing was changed, try again."
-            )
+        if command.pepper in self.locked.ended_peppers:
+            raise Overloaded("This process did not know yet that another pepper signs; nothing was changed, try again.")
 
     def _refuse_reduced(self, command: Command) -> None:
-        """Refuse a caller who may do less than when it was let in; what this very batch made of it counts."""
+        """Refuse a caller who may do less than when it was authenticated; changes in this batch count, too."""
         for principal in command.principals:
             key = (principal.account, principal.actor.id)
             caller = self.locked.callers.get(key)
@@ -193,7 +183,7 @@ class UnitOfWork:
                 caller.refuse_reduced(principal, self.locked.clock)
 
 
-def _folded(  # noqa: PLR0917 - it has no state of its own
+def _evolved(  # noqa: PLR0917 - it has no state of its own
     row: Row, command: Command, kind: Kind, events: list[Event], at: datetime, salt: Callable[[int], bytes]
 ) -> tuple[Row, list[tuple[Fact, Sealed]]]:
     subject = Subject(kind.name, command.subject)

@@ -54,7 +54,8 @@ async def read(connection: Connection, commands: Sequence[Command | Unresolved],
     """
     if accounts := {c.account for c in commands if isinstance(c, Command) and c.reads_account}:
         reads = locked.of(TokenReads)
-        reads.accounts, locked.peppers, reads.revoking_children = await caller_recheck.accounts(connection, accounts)
+        reads.accounts, peppers, reads.revoking_children = await caller_recheck.accounts(connection, accounts)
+        locked.ended_peppers = frozenset(each.number for each in peppers if each.is_over(locked.clock))
     for name, own in _by_kind(commands).items():
         await STORES.get(name, _NOTHING_BESIDE).read(connection, own, locked)
     principals = list(_principals(commands, locked))

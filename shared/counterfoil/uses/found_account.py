@@ -28,7 +28,7 @@ from counterfoil.core.scopes import EVERYTHING
 from counterfoil.core.secret import Peppers, Secret, mint
 from counterfoil.core.subjects.account import CreateAccount
 from counterfoil.core.subjects.token.commands import Renew
-from counterfoil.core.subjects.token.state import FOUNDING
+from counterfoil.core.subjects.token.state import FOUNDING, Token
 from counterfoil.core.subjects.user import login_of, owner_of
 from counterfoil.core.subjects.user_commands import CreateUser
 from counterfoil.core.unit_of_work import AllOrNothing
@@ -93,7 +93,7 @@ async def renew_token(settings: Settings, *, file: Path, lifetime: str | None = 
             lifetime=charter.admin_token_lifetime,
         )  # fmt: skip
         async with Door(settings.database_url) as door:
-            token = (await door.execute(command)).token
+            token = (await door.execute(command)).of(Token)
         write(file, charter)
     return token.expires_at
 

@@ -71,7 +71,7 @@ async def begin(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[s
     begun: list[Token] = []
 
     def render(outcome: Outcome, secret: str) -> str:
-        begun.append(outcome.token)
+        begun.append(outcome.of(Token))
         return secret
 
     # Scopes that the user holds already need no description in the catalogue.

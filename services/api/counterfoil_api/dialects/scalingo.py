@@ -242,7 +242,7 @@ def _id(text: str) -> UUID:
 
 
 def _shown(outcome: Outcome, secret: str) -> OneToken:
-    return OneToken(token=with_fields(_document(outcome.token), token=secret))
+    return OneToken(token=with_fields(_document(outcome.of(Token)), token=secret))
 
 
 def _document(token: Token) -> TokenDocument:

@@ -14,6 +14,7 @@ from counterfoil.core.events import Exchanged
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Busy, CredentialsRefused, Denied, Refusal, Unavailable, UnknownSecret
 from counterfoil.core.subjects.token.commands import Exchange, ExchangeSecret, Held
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import Assertion, matched
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.lookup import Trusting
@@ -218,7 +219,7 @@ def _act(actor: Principal | None, before: Act | None) -> Act | None:
 
 
 def _claims(issuer: str, outcome: Outcome, act: Act | None) -> Claims:
-    token, event = outcome.token, outcome.facts[0].event
+    token, event = outcome.of(Token), outcome.facts[0].event
     if not isinstance(event, Exchanged):
         raise TypeError("an exchange ends in `exchanged`")
     audience = event.audience or (issuer,)

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from counterfoil.core.events import Event, Fact
 from counterfoil.core.principal import Actor
-from counterfoil.core.subjects.subject import Around, SubjectCommand, SubjectState, born, grown, no_command, unexpected
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 
 NAMED_LIMIT: Final = 100
 """Tokens that one event names; of more only the count is kept."""
@@ -103,7 +104,7 @@ def access_id_of(account: UUID, reader: Actor) -> UUID:
     return UUID(int=int.from_bytes(made[:16]) & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
 
 
-def decide(log: Access | None, command: SubjectCommand, context: Around) -> list[Event]:
+def decide(log: Access | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of this log; that somebody read is not to be refused."""
     if not isinstance(command, NoteAccess) or command.id != access_id_of(command.account, command.reader):
         raise no_command(command)
@@ -126,10 +127,12 @@ def evolve(log: Access | None, fact: Fact) -> Access:
     match fact.event:
         case Read(reader=reader, calls=calls, shown=shown, log=said):
             read_at = {} if said is UNSET else dict.fromkeys(calls, fact.at)
+            count = sum(calls.values())
             if log is None:
-                return born(Access, fact, reader=reader, calls=sum(calls.values()), shown=shown, log_read_at=read_at)
-            return grown(
-                log, fact, calls=log.calls + sum(calls.values()), shown=log.shown + shown,
-                log_read_at=log.log_read_at | read_at,
-            )  # fmt: skip
+                return Access.created(fact, reader=reader, calls=count, shown=shown, log_read_at=read_at)
+            read_at = log.log_read_at | read_at
+            return log.after(fact, calls=log.calls + count, shown=log.shown + shown, log_read_at=read_at)
     raise unexpected(fact)
+
+
+KIND: Final = Kind("access", Access, EVENTS, COMMANDS, decide, evolve)

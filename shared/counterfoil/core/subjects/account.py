@@ -22,16 +22,8 @@ from counterfoil.core.refusals import (
     BeyondPolicy,
     NotFound,
 )
-from counterfoil.core.subjects.subject import (
-    Around,
-    SubjectCommand,
-    SubjectState,
-    born,
-    grown,
-    no_command,
-    refuse_stale,
-    unexpected,
-)
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 
 THRESHOLD_LIMIT: Final = 10
 
@@ -141,7 +133,7 @@ class Account(SubjectState, frozen=True, kw_only=True):
     valid_after: datetime | None = None
 
 
-def decide(account: Account | None, command: SubjectCommand, _: Around) -> list[Event]:
+def decide(account: Account | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of this account, or raise a Refusal."""
     if isinstance(command, CreateAccount):
         if account is not None:
@@ -149,7 +141,7 @@ def decide(account: Account | None, command: SubjectCommand, _: Around) -> list[
         return [AccountCreated(parent=command.parent, private=Private(name=text.checked_name(command.name)))]
     if account is None:
         raise NotFound
-    refuse_stale(account, command)
+    command.refuse_stale(account)
     match command:
         case ChangeAccount(name=name, policy=policy):
             events: list[Event] = []
@@ -167,13 +159,13 @@ def evolve(account: Account | None, fact: Fact) -> Account:
     """Return the state after one more thing happened."""
     match fact.event:
         case AccountCreated(parent=parent) if account is None:
-            return born(Account, fact, parent=parent)
+            return Account.created(fact, parent=parent)
         case AccountRenamed(private=said) if account is not None:
-            return grown(account, fact, name=(said and said.name) or None)
+            return account.after(fact, name=(said and said.name) or None)
         case PolicyChanged(policy=policy) if account is not None:
-            return grown(account, fact, policy=policy)
+            return account.after(fact, policy=policy)
         case SecretsEnded() if account is not None:
-            return grown(account, fact, epoch=account.epoch + 1, valid_after=fact.at)
+            return account.after(fact, epoch=account.epoch + 1, valid_after=fact.at)
     raise unexpected(fact)
 
 
@@ -219,3 +211,6 @@ def _canonical(networks: tuple[str, ...]) -> tuple[str, ...]:
         return checked_networks(networks)
     except BadNetwork as refusal:
         raise BadPolicy(refusal.detail, field="networks") from None
+
+
+KIND: Final = Kind("account", Account, EVENTS, COMMANDS, decide, evolve)

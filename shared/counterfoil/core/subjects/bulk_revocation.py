@@ -17,16 +17,8 @@ from counterfoil.core import text
 from counterfoil.core.events import Conditions, Event, Fact, Private
 from counterfoil.core.principal import Actor, Owner
 from counterfoil.core.refusals import AlreadyExists, NotFound
-from counterfoil.core.subjects.subject import (
-    Around,
-    SubjectCommand,
-    SubjectState,
-    born,
-    grown,
-    no_command,
-    refuse_stale,
-    unexpected,
-)
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 
 OPEN: Final = frozenset({"accepted", "running"})
 
@@ -117,13 +109,13 @@ class BulkRevocation(SubjectState, frozen=True, kw_only=True):
     failed: int | None = None
 
 
-def decide(revocation: BulkRevocation | None, command: SubjectCommand, _: Around) -> list[Event]:
+def decide(revocation: BulkRevocation | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of this bulk revocation, or raise a Refusal."""
     if isinstance(command, AcceptBulkRevocation):
         return _accept(revocation, command)
     if revocation is None:
         raise NotFound
-    refuse_stale(revocation, command)
+    command.refuse_stale(revocation)
     match command:
         case StartBulkRevocation():
             return [BulkRevocationStarted()] if revocation.status == "accepted" else []
@@ -149,15 +141,18 @@ def evolve(revocation: BulkRevocation | None, fact: Fact) -> BulkRevocation:
     match fact.event:
         case BulkRevocationAccepted(plan=plan, total=total, children=children, private=said) if revocation is None:
             said = said or Private()
-            return born(
-                BulkRevocation, fact, status="accepted", plan=plan, total=total, creator=fact.by,
+            return BulkRevocation.created(
+                fact, status="accepted", plan=plan, total=total, creator=fact.by,
                 reason=said.reason or None, filter=None if said.filter is UNSET else said.filter,
                 children=None if children is UNSET else children,
             )  # fmt: skip
         case BulkRevocationStarted() if revocation is not None:
-            return grown(revocation, fact, status="running", started_at=fact.at)
+            return revocation.after(fact, status="running", started_at=fact.at)
         case BulkRevocationFinished(revoked=revoked, failed=failed) if revocation is not None:
-            return grown(revocation, fact, status="finished", ended_at=fact.at, revoked=revoked, failed=failed)
+            return revocation.after(fact, status="finished", ended_at=fact.at, revoked=revoked, failed=failed)
         case BulkRevocationCancelled() if revocation is not None:
-            return grown(revocation, fact, status="cancelled", ended_at=fact.at)
+            return revocation.after(fact, status="cancelled", ended_at=fact.at)
     raise unexpected(fact)
+
+
+KIND: Final = Kind("bulk_revocation", BulkRevocation, EVENTS, COMMANDS, decide, evolve)

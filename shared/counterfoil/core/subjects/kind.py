@@ -11,7 +11,7 @@ from counterfoil.core.events import Event, Fact
 from counterfoil.core.locked import CallerState, Locked
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import NotFound, SecretNoLongerAvailable
-from counterfoil.core.subjects.subject import Around, Command, SubjectState, Unresolved, unexpected
+from counterfoil.core.subjects.subject import Command, DecisionContext, SubjectState, Unresolved, unexpected
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class Kind:
         """Return the command with its subject, None if another transaction holds it; or raise a Refusal."""
         return cast("Command", command)
 
-    def around(self, _command: Command, at: datetime, _locked: Locked) -> Any:  # noqa: ANN401 - what its decider takes
+    def context(self, _command: Command, at: datetime, _locked: Locked) -> DecisionContext:
         """Return what the decision needs to know besides the state."""
-        return Around(at=at)
+        return DecisionContext(at=at)
 
     def decide(
         self,
         state: SubjectState | None,
         command: Command,
-        around: Any,  # noqa: ANN401 - see `around`
+        context: Any,  # noqa: ANN401 - of the type that `context` of the kind returns
         _locked: Locked,
     ) -> list[Event]:
         """Return the events that the command leads to, or raise a Refusal."""
-        return self.decider(self.own(state), command, around)
+        return self.decider(self.own(state), command, context)
 
     def own(self, state: SubjectState | None) -> SubjectState | None:
         """Return the state, or raise NotFound if it is of another kind."""
@@ -74,7 +74,11 @@ class Kind:
         self,
         command: Command,  # noqa: ARG002 - a kind that shows secrets needs it
         state: SubjectState | None,  # noqa: ARG002 - likewise
-        around: Any,  # noqa: ANN401, ARG002 - see `around`
+        context: Any,  # noqa: ANN401, ARG002 - see `decide`
     ) -> None:
-        """Raise a Refusal unless the caller may be shown again, at this moment, the secret that the command made."""
+        """Raise a Refusal unless the caller could be shown at this moment the secret that the command made.
+
+        The Idempotency-Key and the request are the same as then. The caller may not be: a bearer ends earlier than
+        its token, and what was issued may have been revoked or widened since.
+        """
         raise SecretNoLongerAvailable

@@ -14,16 +14,8 @@ from counterfoil.core.events import Event, Fact
 from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import BadQuota, NotFound
-from counterfoil.core.subjects.subject import (
-    Around,
-    SubjectCommand,
-    SubjectState,
-    born,
-    grown,
-    no_command,
-    refuse_stale,
-    unexpected,
-)
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 
 
 class QuotaSet(Event, frozen=True, kw_only=True):
@@ -78,7 +70,7 @@ class QuotaOfOwner(SubjectState, frozen=True, kw_only=True):
         return OwnerQuota(self.id, self.rate_limit, self.max_uses, self.max_tokens)
 
 
-def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: Around) -> list[Event]:
+def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of this quota, or raise a Refusal."""
     match command:
         case SetQuota():
@@ -86,14 +78,14 @@ def decide(state: QuotaOfOwner | None, command: SubjectCommand, _: Around) -> li
         case RemoveQuota():
             if state is None or state.status != "active":
                 raise NotFound("This owner has no quota.")
-            refuse_stale(state, command)
+            command.refuse_stale(state)
             return [QuotaRemoved()]
     raise no_command(command)
 
 
 def _set(state: QuotaOfOwner | None, command: SetQuota) -> list[Event]:
     if state is not None:
-        refuse_stale(state, command)
+        command.refuse_stale(state)
     said = QuotaSet(
         owner=checked_owner(command.owner),
         rate_limit=checked_rate(command.rate_limit),
@@ -113,9 +105,12 @@ def evolve(state: QuotaOfOwner | None, fact: Fact) -> QuotaOfOwner:
     match fact.event:
         case QuotaSet(owner=owner, rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens):
             if state is None:
-                state = born(QuotaOfOwner, fact, owner=owner)
+                state = QuotaOfOwner.created(fact, owner=owner)
                 state = replace(state, name=f"{owner.type}:{owner.id}", revision=0)
-            return grown(state, fact, status="active", rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens)
+            return state.after(fact, status="active", rate_limit=rate_limit, max_uses=max_uses, max_tokens=max_tokens)
         case QuotaRemoved() if state is not None:
-            return grown(state, fact, status="removed")
+            return state.after(fact, status="removed")
     raise unexpected(fact)
+
+
+KIND: Final = Kind("owner_quota", QuotaOfOwner, EVENTS, COMMANDS, decide, evolve)

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from counterfoil.core.events import Event, Fact
 from counterfoil.core.refusals import InUse, Misconfigured, NotFound, TooEarly
-from counterfoil.core.subjects.subject import Around, SubjectCommand, SubjectState, born, grown, no_command, unexpected
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 
 PEPPER_SET: Final = UUID(int=2)
 """The one subject, in the account of the system itself."""
@@ -127,7 +128,7 @@ class PepperSet(SubjectState, frozen=True, kw_only=True):
             raise Misconfigured(f"PEPPERS lacks {signing.number}, which new secrets use. Add it.")
 
 
-def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: Around) -> list[Event]:
+def decide(pepper_set: PepperSet | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of the peppers, or raise a Refusal."""
     if isinstance(command, IntroducePeppers):
         return _introduced(pepper_set, command)
@@ -183,25 +184,20 @@ def evolve(pepper_set: PepperSet | None, fact: Fact) -> PepperSet:
     match fact.event:
         case PepperIntroduced(number=number, check=check) if pepper_set is None or pepper_set.pepper(number) is None:
             new = Pepper(number=number, check=check, status="verifying", at=fact.at)
-            return (
-                born(PepperSet, fact, peppers=(new,))
-                if pepper_set is None
-                else grown(pepper_set, fact, peppers=(*pepper_set.peppers, new))
-            )
-        case PepperActivated(number=number) if pepper_set is not None and pepper_set.pepper(number) is not None:
-            return grown(
-                pepper_set, fact, peppers=tuple(_turned(pepper, number, fact.at) for pepper in pepper_set.peppers)
-            )
-        case PepperRetired(number=number) if pepper_set is not None and pepper_set.pepper(number) is not None:
-            ended = (
-                replace(each, status="retired", at=fact.at) if each.number == number else each
-                for each in pepper_set.peppers
-            )  # fmt: skip
-            return grown(pepper_set, fact, peppers=tuple(ended))
+            if pepper_set is None:
+                return PepperSet.created(fact, peppers=(new,))
+            return pepper_set.after(fact, peppers=(*pepper_set.peppers, new))
+        case PepperActivated() | PepperRetired() as event if pepper_set is not None and pepper_set.pepper(event.number):
+            return pepper_set.after(fact, peppers=tuple(_after(each, event, fact.at) for each in pepper_set.peppers))
     raise unexpected(fact)
 
 
-def _turned(pepper: Pepper, signing: int, at: datetime) -> Pepper:
-    if pepper.number == signing:
-        return replace(pepper, status="signing", at=at)
-    return replace(pepper, status="verifying", at=at) if pepper.status == "signing" else pepper
+def _after(pepper: Pepper, event: PepperActivated | PepperRetired, at: datetime) -> Pepper:
+    if pepper.number == event.number:
+        return replace(pepper, status="signing" if isinstance(event, PepperActivated) else "retired", at=at)
+    if pepper.status == "signing" and isinstance(event, PepperActivated):
+        return replace(pepper, status="verifying", at=at)
+    return pepper
+
+
+KIND: Final = Kind("peppers", PepperSet, EVENTS, COMMANDS, decide, evolve)

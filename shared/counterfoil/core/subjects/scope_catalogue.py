@@ -18,16 +18,8 @@ from counterfoil.core import scopes, text
 from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.principal import ANYBODY, refuse_beyond
 from counterfoil.core.refusals import BadLink, BadScope, BadText, BeyondCaller, BeyondPolicy, NotFound
-from counterfoil.core.subjects.subject import (
-    Around,
-    SubjectCommand,
-    SubjectState,
-    born,
-    grown,
-    no_command,
-    refuse_stale,
-    unexpected,
-)
+from counterfoil.core.subjects.kind import Kind
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 from counterfoil.core.subjects.user_events import ROLE_SCOPES
 
 SENTENCE_LIMIT: Final = 500
@@ -123,7 +115,7 @@ def named(account: UUID, kind: str, name: str) -> UUID:
     return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)  # the RFC's variant
 
 
-def decide_scope(scope: Scope | None, command: SubjectCommand, _: Around) -> list[Event]:
+def decide_scope(scope: Scope | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of this scope, or raise a Refusal."""
     match command:
         case DescribeScope():
@@ -134,7 +126,7 @@ def decide_scope(scope: Scope | None, command: SubjectCommand, _: Around) -> lis
     raise no_command(command)
 
 
-def decide_set(found: ScopeSet | None, command: SubjectCommand, _: Around) -> list[Event]:
+def decide_set(found: ScopeSet | None, command: SubjectCommand, _: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of this set, or raise a Refusal."""
     match command:
         case DefineSet():
@@ -148,7 +140,7 @@ def decide_set(found: ScopeSet | None, command: SubjectCommand, _: Around) -> li
 
 def _describe(scope: Scope | None, command: DescribeScope) -> list[Event]:
     if scope is not None:
-        refuse_stale(scope, command)
+        command.refuse_stale(scope)
     (wanted,) = scopes.checked((command.scope,))
     sentence = text.checked("sentence", command.sentence, SENTENCE_LIMIT)
     link = None if command.documentation is None else text.checked("documentation", command.documentation, 2_048)
@@ -161,7 +153,7 @@ def _describe(scope: Scope | None, command: DescribeScope) -> list[Event]:
 
 def _define(found: ScopeSet | None, command: DefineSet) -> list[Event]:
     if found is not None:
-        refuse_stale(found, command)
+        command.refuse_stale(found)
     name, wanted = text.checked_name(command.name), scopes.checked(command.scopes)
     if not wanted:
         raise BadScope("A set of scopes has at least one scope, such as invoices.read.", field="scopes")
@@ -193,7 +185,7 @@ def _refuse_reserved(name: str) -> None:
 def _refuse_absent(state: SubjectState | None, command: SubjectCommand) -> None:
     if state is None or state.status != "active":
         raise NotFound
-    refuse_stale(state, command)
+    command.refuse_stale(state)
 
 
 def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
@@ -202,10 +194,10 @@ def evolve_scope(scope: Scope | None, fact: Fact) -> Scope:
         case ScopeDescribed(scope=name, documentation=link, private=said):
             sentence = (said and said.description) or ""
             if scope is None:
-                return replace(born(Scope, fact, sentence=sentence, documentation=link), name=name)
-            return grown(scope, fact, status="active", sentence=sentence, documentation=link)
+                return replace(Scope.created(fact, sentence=sentence, documentation=link), name=name)
+            return scope.after(fact, status="active", sentence=sentence, documentation=link)
         case ScopeRemoved() if scope is not None:
-            return grown(scope, fact, status="removed")
+            return scope.after(fact, status="removed")
     raise unexpected(fact)
 
 
@@ -215,8 +207,12 @@ def evolve_set(found: ScopeSet | None, fact: Fact) -> ScopeSet:
         case SetDefined(scopes=granted, private=said):
             sentence = (said and said.description) or ""
             if found is None:
-                return born(ScopeSet, fact, sentence=sentence, scopes=granted)
-            return grown(found, fact, status="active", sentence=sentence, scopes=granted)
+                return ScopeSet.created(fact, sentence=sentence, scopes=granted)
+            return found.after(fact, status="active", sentence=sentence, scopes=granted)
         case SetRemoved() if found is not None:
-            return grown(found, fact, status="removed")
+            return found.after(fact, status="removed")
     raise unexpected(fact)
+
+
+SCOPE: Final = Kind("scope", Scope, SCOPE_EVENTS, SCOPE_COMMANDS, decide_scope, evolve_scope)
+SCOPE_SET: Final = Kind("scope_set", ScopeSet, SET_EVENTS, SET_COMMANDS, decide_set, evolve_set)

@@ -16,7 +16,10 @@ from msgspec.structs import replace
 from counterfoil.core import text
 from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.refusals import AlreadyExists, InUse, NotFound, TooEarly
+from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.signing_key_events import (
+    COMMANDS,
+    EVENTS,
     ActivateKey,
     BearerLifetimeExtended,
     ExtendBearerLifetime,
@@ -29,16 +32,7 @@ from counterfoil.core.subjects.signing_key_events import (
     PublishKey,
     RemoveKey,
 )
-from counterfoil.core.subjects.subject import (
-    Around,
-    SubjectCommand,
-    SubjectState,
-    born,
-    grown,
-    no_command,
-    refuse_stale,
-    unexpected,
-)
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 
 RING: Final = UUID(int=1)
 """The one subject, in the account of the system itself."""
@@ -93,13 +87,13 @@ class Ring(SubjectState, frozen=True, kw_only=True):
         return key.retired_at + timedelta(seconds=self.bearer_seconds + SKEW_SECONDS)
 
 
-def decide(ring: Ring | None, command: SubjectCommand, context: Around) -> list[Event]:
+def decide(ring: Ring | None, command: SubjectCommand, context: DecisionContext) -> list[Event]:
     """Return what happens if this is asked of the keys, or raise a Refusal."""
     if isinstance(command, PublishKey) and ring is None:
         return [KeyCreated(kid=command.new_key.kid, jwk=command.new_key.jwk)]
     if ring is None:
         raise NotFound
-    refuse_stale(ring, command)
+    command.refuse_stale(ring)
     match command:
         case PublishKey(new_key=new):
             return [_published(ring, new)]
@@ -176,14 +170,14 @@ def evolve(ring: Ring | None, fact: Fact) -> Ring:
     match fact.event:
         case KeyCreated(kid=kid, jwk=jwk) if ring is None:
             first = SigningKey(kid=kid, jwk=jwk, status="active", published_at=fact.at, activated_at=fact.at)
-            return born(Ring, fact, keys=(first,))
+            return Ring.created(fact, keys=(first,))
         case KeyPublished(kid=kid, jwk=jwk) if ring is not None and ring.key(kid) is None:
             new = SigningKey(kid=kid, jwk=jwk, status="published", published_at=fact.at)
-            return grown(ring, fact, keys=(*ring.keys, new))
+            return ring.after(fact, keys=(*ring.keys, new))
         case KeyActivated() | KeyRetired() | KeyRemoved() if ring is not None:
-            return grown(ring, fact, keys=_changed(ring, fact))
+            return ring.after(fact, keys=_changed(ring, fact))
         case BearerLifetimeExtended(seconds=seconds) if ring is not None:
-            return grown(ring, fact, bearer_seconds=seconds)
+            return ring.after(fact, bearer_seconds=seconds)
     raise unexpected(fact)
 
 
@@ -201,3 +195,6 @@ def _changed(ring: Ring, fact: Fact) -> tuple[SigningKey, ...]:
         case _:
             after = replace(key, status="removed", removed_at=fact.at)
     return tuple(after if each is key else each for each in ring.keys)
+
+
+KIND: Final = Kind("signing_keys", Ring, EVENTS, COMMANDS, decide, evolve)

@@ -109,6 +109,11 @@ class SubjectCommand(Command, frozen=True, kw_only=True):
     id: UUID
     revisions: frozenset[int] | None = None
 
+    def refuse_stale(self, state: SubjectState) -> None:
+        """Raise StaleRevision unless the command was based on this revision, or insists on none."""
+        if self.revisions is not None and state.revision not in self.revisions:
+            raise StaleRevision(revision=state.revision)
+
     @property
     def subject(self) -> UUID:
         """The id of the subject."""
@@ -133,34 +138,29 @@ class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     at: datetime
 
+    @classmethod
+    def created(cls, fact: Fact, **fields: Any) -> Self:  # noqa: ANN401 - the fields of whichever kind
+        """Return the state after the subject's first event."""
+        private = fact.event.private
+        return cls(
+            account=fact.account, id=fact.subject.id, name=(private and private.name) or None, created_at=fact.at,
+            updated_at=fact.at, revision=1, version=fact.version, at=fact.at, **fields,
+        )  # fmt: skip
 
-class Around(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision needs to know besides the state: the time; a kind adds what it reads."""
+    def after(self, fact: Fact, **changes: Any) -> Self:  # noqa: ANN401 - the fields of whichever kind
+        """Return the state after one more event, with these changes."""
+        return replace(
+            self, updated_at=fact.at, revision=self.revision + 1, version=fact.version, at=fact.at, **changes
+        )
+
+
+class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision needs to know besides the state: the time, and what its kind adds."""
 
     at: datetime
 
 
 S = TypeVar("S", bound=SubjectState)
-
-
-def born(kind: type[S], fact: Fact, **fields: Any) -> S:  # noqa: ANN401 - the fields of whichever kind
-    """Return the state that a creation makes."""
-    said = fact.event.private
-    return kind(
-        account=fact.account, id=fact.subject.id, name=(said and said.name) or None, created_at=fact.at,
-        updated_at=fact.at, revision=1, version=fact.version, at=fact.at, **fields,
-    )  # fmt: skip
-
-
-def grown(state: S, fact: Fact, **changes: Any) -> S:  # noqa: ANN401 - the fields of whichever kind
-    """Return the state after one more event with these changes."""
-    return replace(state, updated_at=fact.at, revision=state.revision + 1, version=fact.version, at=fact.at, **changes)
-
-
-def refuse_stale(state: SubjectState, command: SubjectCommand) -> None:
-    """Raise StaleRevision unless the command was based on this revision, or insists on none."""
-    if command.revisions is not None and state.revision not in command.revisions:
-        raise StaleRevision(revision=state.revision)
 
 
 def unexpected(fact: Fact) -> ValueError:

@@ -15,16 +15,7 @@ from counterfoil.core.emails import checked_email
 from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond, refuse_passing
 from counterfoil.core.refusals import AlreadyExists, EmailTaken, LastAdministrator, NotFound, UserGone
-from counterfoil.core.subjects.subject import (
-    Around,
-    SubjectCommand,
-    SubjectState,
-    born,
-    grown,
-    no_command,
-    refuse_stale,
-    unexpected,
-)
+from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
     CreateUser,
@@ -51,7 +42,7 @@ from counterfoil.core.subjects.user_events import (
 )
 
 
-class UserAround(Around, frozen=True, kw_only=True):
+class UserContext(DecisionContext, frozen=True, kw_only=True):
     """What decisions about a user depend on.
 
     `administrators` are the active ones of the account, known where a command could end the last of them; `emails` says
@@ -103,13 +94,13 @@ def principal_of(user: User) -> Principal:
     )  # fmt: skip
 
 
-def decide(user: User | None, command: SubjectCommand, context: UserAround) -> list[Event]:
+def decide(user: User | None, command: SubjectCommand, context: UserContext) -> list[Event]:
     """Return what happens if this is asked of this user, or raise a Refusal."""
     if isinstance(command, CreateUser):
         return _create(user, command, context)
     if user is None:
         raise NotFound
-    refuse_stale(user, command)
+    command.refuse_stale(user)
     if user.status == "removed":
         if isinstance(command, RemoveUser):
             return []
@@ -117,7 +108,7 @@ def decide(user: User | None, command: SubjectCommand, context: UserAround) -> l
     return _change(user, command, context)
 
 
-def _create(user: User | None, command: CreateUser, context: UserAround) -> list[Event]:
+def _create(user: User | None, command: CreateUser, context: UserContext) -> list[Event]:
     if user is not None:
         raise AlreadyExists
     _refuse_taken(command.email, command.id, context)
@@ -130,7 +121,7 @@ def _create(user: User | None, command: CreateUser, context: UserAround) -> list
     ]  # fmt: skip
 
 
-def _change(user: User, command: SubjectCommand, context: UserAround) -> list[Event]:
+def _change(user: User, command: SubjectCommand, context: UserContext) -> list[Event]:
     if command.by.actor.id != user.id:  # nobody has power over who may do more than they do
         refuse_beyond(command.by, user.held, owner=owner_of(user.id))
         if not isinstance(command, DisableUser | RemoveUser):  # what a passing caller ends does not outlive it
@@ -161,7 +152,7 @@ def _change(user: User, command: SubjectCommand, context: UserAround) -> list[Ev
     raise no_command(command)
 
 
-def _update(user: User, command: UpdateUser, context: UserAround) -> list[Event]:
+def _update(user: User, command: UpdateUser, context: UserContext) -> list[Event]:
     email = UNSET if command.email is UNSET else checked_email(command.email)
     if command.email is not UNSET:
         _refuse_taken(command.email, user.id, context)
@@ -184,12 +175,12 @@ def _refuse_beyond(caller: Principal, user: UUID, wanted: tuple[str, ...]) -> No
     refuse_passing(caller)
 
 
-def _refuse_taken(email: str, user: UUID, context: UserAround) -> None:
+def _refuse_taken(email: str, user: UUID, context: UserContext) -> None:
     if context.emails.get(email, frozenset()) - {user}:
         raise EmailTaken
 
 
-def _refuse_last(user: User, context: UserAround) -> None:
+def _refuse_last(user: User, context: UserContext) -> None:
     if user.role == "administrator" and user.status == "active" and context.administrators <= {user.id}:
         raise LastAdministrator
 
@@ -199,9 +190,9 @@ def evolve(user: User | None, fact: Fact) -> User:
     if user is None:
         if isinstance(fact.event, UserCreated):
             event = fact.event
-            return born(User, fact, number=event.number, role=event.role, scopes=event.scopes)
+            return User.created(fact, number=event.number, role=event.role, scopes=event.scopes)
         raise unexpected(fact)
-    return grown(user, fact, **_changes(user, fact))
+    return user.after(fact, **_changes(user, fact))
 
 
 def _changes(user: User, fact: Fact) -> dict[str, object]:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from counterfoil.core.caller_recheck import UserCaller
 from counterfoil.core.locked import CallerState, Locked
+from counterfoil.core.principal import refuse_beyond, refuse_passing
 from counterfoil.core.refusals import SecretNoLongerAvailable
-from counterfoil.core.replays import refuse_user_replay
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import Command, SubjectState
-from counterfoil.core.subjects.user import User, UserAround, decide, evolve
+from counterfoil.core.subjects.user import User, UserContext, decide, evolve, owner_of
 from counterfoil.core.subjects.user_commands import COMMANDS
 from counterfoil.core.subjects.user_events import EVENTS
 
@@ -34,10 +34,10 @@ class UserReads:
 class UserKind(Kind):
     """Users: an account keeps an administrator, and an e-mail address belongs to one user."""
 
-    def around(self, command: Command, at: datetime, locked: Locked) -> UserAround:
+    def context(self, command: Command, at: datetime, locked: Locked) -> UserContext:
         """Return the administrators and the holders of e-mail addresses of the account."""
         reads = locked.of(UserReads)
-        return UserAround(
+        return UserContext(
             at=at,
             administrators=reads.administrators.get(command.account, frozenset()),
             emails=reads.emails.get(command.account, {}),
@@ -56,11 +56,13 @@ class UserKind(Kind):
         """Return the user as a caller."""
         return UserCaller(cast("User", state))
 
-    def refuse_replay(self, command: Command, state: SubjectState | None, _around: UserAround) -> None:
-        """Raise a Refusal unless the caller may be shown the user's new password again."""
-        if not isinstance(state, User):
-            raise SecretNoLongerAvailable
-        refuse_user_replay(command.by, state)
+    def refuse_replay(self, command: Command, state: SubjectState | None, _context: UserContext) -> None:
+        """Raise a Refusal unless the caller could be shown the user's new password at this moment."""
+        if not isinstance(state, User) or state.status == "removed":
+            raise SecretNoLongerAvailable(subject=str(command.subject))
+        if command.by.actor.id != state.id:
+            refuse_beyond(command.by, state.held, owner=owner_of(state.id))
+            refuse_passing(command.by)
 
 
 USER: Final = UserKind("user", User, EVENTS, COMMANDS, decide, evolve)

@@ -10,6 +10,7 @@ from counterfoil.core.bounds import Address
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
 from counterfoil.core.subjects.token.commands import Update
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.text import NAME_LIMIT, checked
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed
@@ -85,7 +86,7 @@ async def create_access_token(
     wish = Wish(name=_name_in(body), owner=meaning.owner, scopes=meaning.scopes, dialect=NAME, shape=SHAPE)
 
     def render(outcome: Outcome, secret: str) -> AccessToken:
-        return with_fields(token_document(tokens, outcome.token), name=body.name, plain_token=secret)
+        return with_fields(token_document(tokens, outcome.of(Token)), name=body.name, plain_token=secret)
 
     return await tokens.issuing.issue(asker, wish, key, render, kind=AccessToken)
 
@@ -100,7 +101,7 @@ async def change_access_token(
     command = Update(account=asker.account, token_id=found.token.id, by=asker, name=name)
 
     def render(outcome: Outcome) -> AccessToken:
-        return with_fields(token_document(tokens, outcome.token), name=body.name)
+        return with_fields(token_document(tokens, outcome.of(Token)), name=body.name)
 
     return await tokens.change((command,), key, render, kind=AccessToken)
 

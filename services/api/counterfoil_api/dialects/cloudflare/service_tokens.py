@@ -20,6 +20,7 @@ from counterfoil.core.refusals import (
     SecretNoLongerAvailable,
 )
 from counterfoil.core.subjects.token.commands import Change, Renew, Suspend
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
@@ -164,7 +165,7 @@ async def refresh(place: Place, token_id: str, retry: Retry | None) -> ServiceTo
     lifetime = duration_of(token) if token.lifetime is None else None
     command = Renew(account=token.account, token_id=token.id, by=place.asker, lifetime=lifetime)
     return await place.tokens.change(
-        (command,), retry, lambda outcome: document(outcome.token, used), kind=ServiceToken
+        (command,), retry, lambda outcome: document(outcome.of(Token), used), kind=ServiceToken
     )
 
 
@@ -184,4 +185,4 @@ def _id(text: str) -> UUID:
 
 
 def _render(outcome: Outcome, secret: str) -> ServiceTokenWithSecret:
-    return with_secret(outcome.token, secret)
+    return with_secret(outcome.of(Token), secret)

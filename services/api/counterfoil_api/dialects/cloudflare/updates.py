@@ -104,7 +104,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
         return await tokens.writing.reply(
             AllOrNothing((change, *others)),
             retry,
-            lambda outcome: document(outcome.token, used),
+            lambda outcome: document(outcome.of(Token), used),
             kind=ServiceToken,
             holds_secret=body.client_secret_version is not UNSET,  # the answer that a retry repeats may have one
         )
@@ -117,7 +117,7 @@ async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: 
     )
 
     def render(outcome: Outcome, secret: str) -> ServiceToken:
-        return document(outcome.token, used, secret=secret)
+        return document(outcome.of(Token), used, secret=secret)
 
     return await tokens.issuing.rotate(
         asker, token, retry, render, kind=ServiceToken, turn=turn, also=(change, *others)

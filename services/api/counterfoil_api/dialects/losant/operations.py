@@ -10,7 +10,7 @@ from counterfoil.core import glob
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, Refusal, ScopeMissing
 from counterfoil.core.subjects.token.commands import Change, Resume, Suspend, Update
-from counterfoil.core.subjects.token.state import TokenStatus
+from counterfoil.core.subjects.token.state import Token, TokenStatus
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres.listing import Filter, Listed, Sort
@@ -104,7 +104,7 @@ async def post_token(
     known = await creator_asking(tokens.reading, asker)
 
     def shown(outcome: Outcome, secret: str) -> TokenDocument:
-        return token_document(outcome.token, place, tokens.reading.opaque_ids, known, secret=secret)
+        return token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known, secret=secret)
 
     inactive = body.status == "inactive"
     made = await tokens.issuing.issue(
@@ -148,7 +148,7 @@ async def patch_token(
     known = await creators(tokens.reading, asker, (listed.token.creator,))
     return await tokens.change(
         _changes(asker, listed, body), key,
-        lambda outcome: token_document(outcome.token, place, tokens.reading.opaque_ids, known), kind=TokenDocument,
+        lambda outcome: token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known), kind=TokenDocument,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.token.commands import Change as TokenChange
 from counterfoil.core.subjects.token.commands import Renew, Revoke, Update
-from counterfoil.core.subjects.token.state import status_at
+from counterfoil.core.subjects.token.state import Token, status_at
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
@@ -91,7 +91,7 @@ async def create_token(
     )  # fmt: skip
 
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
-        return TokenAnswer(token=api_token(outcome.token, key=plain))
+        return TokenAnswer(token=api_token(outcome.of(Token), key=plain))
 
     return await tokens.issuing.issue(asker, wish, key, render, kind=TokenAnswer)
 
@@ -123,7 +123,7 @@ async def edit_token(
         commands.append(Renew(account=asker.account, token_id=token.id, by=asker, expires_at=ends))
 
     def render(outcome: Outcome) -> TokenAnswer:
-        return TokenAnswer(token=api_token(outcome.token, listed.last_used_at))
+        return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at))
 
     return await tokens.change(tuple(commands), key, render, kind=TokenAnswer)
 
@@ -141,7 +141,7 @@ async def regenerate_token(
     listed = await _one(tokens, asker, fields.id or fields.ids, _REGENERATE, "tokens.rotate")
 
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
-        return TokenAnswer(token=api_token(outcome.token, listed.last_used_at, plain))
+        return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at, plain))
 
     turn = Turn(shape=SHAPE, lifetime=_lifetime_again(listed))
     return await tokens.issuing.rotate(asker, listed.token, key, render, kind=TokenAnswer, turn=turn)

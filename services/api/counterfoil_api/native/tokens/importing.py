@@ -24,6 +24,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.scopes import SCOPE_LIMIT
 from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.imports import Imported, ImportReport, Imports, TokenFromElsewhere
 from counterfoil.documents.owners import OwnerGiven
@@ -129,7 +130,7 @@ async def _created(
 
 def _answer(outcome: Outcome | BaseException) -> Answer:
     if isinstance(outcome, Outcome):
-        return Imported(status="imported", token=outcome.token.id, number=outcome.token.number)
+        return Imported(status="imported", token=outcome.of(Token).id, number=outcome.of(Token).number)
     if isinstance(outcome, Refusal):
         return outcome
     raise outcome

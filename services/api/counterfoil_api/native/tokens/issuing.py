@@ -17,6 +17,7 @@ from counterfoil.core.refusals import (
     UnknownUser,
 )
 from counterfoil.core.subjects.token.commands import Create, Rotate
+from counterfoil.core.subjects.token.kind import acceptance_in
 from counterfoil.core.subjects.token.state import Token, refusal_for
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.owners import OwnerGiven
@@ -199,7 +200,9 @@ async def _made(reading: Reading, issuing: Issuing, asker: Principal, wish: Wish
 
 
 def _document(outcome: Outcome, *, last_used_at: datetime | None = None) -> TokenDocument:
-    return token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=last_used_at)
+    return token_document(
+        outcome.of(Token), at=outcome.at, context=acceptance_in(outcome.context), last_used_at=last_used_at
+    )
 
 
 async def _recalled(reading: Reading, sources: Sources, presented: PresentedCredentials, retry: Retry | None) -> Issued:

@@ -11,6 +11,8 @@ from counterfoil.core.refusals import (
     EntryTooLarge,
 )
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Revoke, Suspend, Update
+from counterfoil.core.subjects.token.kind import acceptance_in
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.documents.token_changes import Ending, Renewal, Resumption, Suspension, TokenChanges
 from counterfoil.documents.tokens import TokenDocument
@@ -222,7 +224,9 @@ async def _changed(
 ) -> Tagged[TokenDocument]:
     def shown(outcome: Outcome) -> TokenDocument:
         used = before.last_used_at
-        document = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=used)
+        document = token_document(
+            outcome.of(Token), at=outcome.at, context=acceptance_in(outcome.context), last_used_at=used
+        )
         return document if unlisted is None else warned(document, unlisted)
 
     document = await writing.reply(command, retry, shown, kind=TokenDocument, holds_secret=False)

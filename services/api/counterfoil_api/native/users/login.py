@@ -10,6 +10,8 @@ from counterfoil.core.refusals import (
     NotFound,
 )
 from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.kind import acceptance_in
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.subjects.user_commands import EnrolTotp
 from counterfoil.core.unit_of_work import Outcome
@@ -88,7 +90,9 @@ async def log_in(
     wish = Wish(name=body.name, owner=owner_of(user.id), scopes=scopes, lifetime=body.lifetime)
 
     def render(outcome: Outcome, secret: str) -> LoggedIn:
-        token = token_document(outcome.token, at=outcome.at, context=outcome.context, last_used_at=None)
+        token = token_document(
+            outcome.of(Token), at=outcome.at, context=acceptance_in(outcome.context), last_used_at=None
+        )
         return LoggedIn(user=document, issued=Issued(token=token, secret=secret))
 
     made = await issuing.issue(asker, wish, key, render, kind=LoggedIn, unlisted=unlisted)

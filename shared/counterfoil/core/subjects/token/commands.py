@@ -62,7 +62,7 @@ class TokenCommand(Command, frozen=True, kw_only=True):
 class Create(TokenCommand, frozen=True, kw_only=True):
     """Bring a token into being. Neither a lifetime nor an expiry: it never expires.
 
-    A stated expiry lies in the future, unless it `may_have_expired`: then a token may be born expired. A lifetime
+    A stated expiry lies in the future, unless it `may_have_expired`: then it may have passed. A lifetime
     counts from the moment of creation, or from when a token that is imported was `made_at` elsewhere.
     `undescribed` are its scopes that the account's catalogue does not describe. `imported_digests` are those that a
     secret from elsewhere may be kept under already. A `number` is taken when the command goes to the door.

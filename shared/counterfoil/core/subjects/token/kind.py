@@ -14,18 +14,18 @@ from counterfoil.core.caller_recheck import TokenCaller, UserCaller, maker_of
 from counterfoil.core.events import TOKEN_EVENTS, Event
 from counterfoil.core.locked import Locked
 from counterfoil.core.owners import spelt
-from counterfoil.core.principal import SYSTEM, Actor, Owner, Principal
+from counterfoil.core.principal import SYSTEM, Actor, Owner, Principal, refuse_beyond_lifetime
 from counterfoil.core.refusals import (
     AlreadyAccepted,
     Busy,
     NotFound,
     SecretNoLongerAvailable,
     SecretTaken,
+    TokenSuspended,
     UnknownSecret,
 )
-from counterfoil.core.replays import refuse_token_replay
 from counterfoil.core.subjects.kind import Kind
-from counterfoil.core.subjects.subject import Around, Command, Key, SubjectState, Unresolved
+from counterfoil.core.subjects.subject import Command, DecisionContext, Key, SubjectState, Unresolved
 from counterfoil.core.subjects.token.commands import (
     Create,
     Erase,
@@ -41,7 +41,17 @@ from counterfoil.core.subjects.token.commands import (
     Update,
 )
 from counterfoil.core.subjects.token.decide import decide
-from counterfoil.core.subjects.token.state import ALONE, Context, Room, Token, evolve, room_after
+from counterfoil.core.subjects.token.state import (
+    ALONE,
+    Context,
+    Room,
+    Token,
+    evolve,
+    good_until,
+    refusal_for,
+    refuse_beyond_token,
+    room_after,
+)
 from counterfoil.core.subjects.user import User
 
 
@@ -69,10 +79,10 @@ class TokenReads:
         return replace(self, opened=dict(self.opened), accepted=set(self.accepted), rooms=dict(self.rooms))
 
 
-class TokenAround(Around, frozen=True, kw_only=True):
-    """What surrounds a token when it is decided."""
+class TokenContext(DecisionContext, frozen=True, kw_only=True):
+    """The time, and what the token's account and owner add."""
 
-    context: Context
+    acceptance: Context
 
 
 @dataclass(frozen=True)
@@ -99,13 +109,15 @@ class TokenKind(Kind):
             address=command.address, counted=command.counted,
         )  # fmt: skip
 
-    def decide(self, state: SubjectState | None, command: Command, around: TokenAround, locked: Locked) -> list[Event]:
+    def decide(
+        self, state: SubjectState | None, command: Command, context: TokenContext, locked: Locked
+    ) -> list[Event]:
         """Return the events that the command leads to, or raise a Refusal."""
         reads, token = locked.of(TokenReads), token_of(state)
         _refuse_descendant(command, reads)
         if (digest := accepted_once(command, token)) is not None and (*command.key, digest) in reads.accepted:
             raise AlreadyAccepted  # before it is counted as a use of the token
-        events = decide(token, cast("TokenCommand", command), around.at, around.context)
+        events = decide(token, cast("TokenCommand", command), context.at, context.acceptance)
         if isinstance(command, Create) and not reads.opened.keys().isdisjoint(command.imported_digests):
             raise SecretTaken
         return events
@@ -120,8 +132,8 @@ class TokenKind(Kind):
         if isinstance(command, Create):
             reads.opened |= dict.fromkeys(command.imported_digests, (*command.key, 1))
 
-    def around(self, command: Command, at: datetime, locked: Locked) -> TokenAround:
-        """Return what surrounds a token; what its account says was read last, after the rows were locked."""
+    def context(self, command: Command, at: datetime, locked: Locked) -> TokenContext:
+        """Return the context of a token; what its account says was read last, after the rows were locked."""
         reads = locked.of(TokenReads)
         context = reads.context.get(command.key, ALONE)
         if isinstance(command, Create) and (owner := _owner(command, locked)) is not None:
@@ -132,20 +144,25 @@ class TokenKind(Kind):
         account = reads.accounts.get(command.account)
         if account is not None:
             context = structs.replace(context, policy=account.policy, epoch=account.epoch)
-        return TokenAround(at=at, context=context)
+        return TokenContext(at=at, acceptance=context)
 
     def principals(self, command: Command, state: SubjectState | None) -> Iterable[Principal]:
         """Return whoever stated the trust of a token that is exchanged: no bearer does more than they still may."""
-        token = token_of(state) if isinstance(command, Exchange) else None
-        if token is not None and token.trust is not None and token.trust_by is not None:
-            yield Principal(actor=token.trust_by, account=token.account, scopes=())
+        if isinstance(command, Exchange) and isinstance(state, Token) and state.trust and state.trust_by:
+            yield Principal(actor=state.trust_by, account=state.account, scopes=())
 
-    def refuse_replay(self, command: Command, state: SubjectState | None, around: TokenAround) -> None:
-        """Raise a Refusal unless the caller may be shown the secret again."""
+    def refuse_replay(self, command: Command, state: SubjectState | None, context: TokenContext) -> None:
+        """Raise a Refusal unless the caller could be shown the token's secret at this moment."""
         token = token_of(state)
         if token is None:
             raise SecretNoLongerAvailable
-        refuse_token_replay(command, token, around.at, around.context)
+        denied = refusal_for(token, token.generation, context.at, context.acceptance)
+        # A suspended token may be given a new secret, and stays suspended; and a token may be created with that.
+        if denied and not isinstance(denied, TokenSuspended):
+            raise SecretNoLongerAvailable(subject=str(token.id))
+        refuse_beyond_token(command.by, token)
+        if not _is_former_secret(command.by, token):
+            refuse_beyond_lifetime(command.by, token.expires_at)
 
 
 TOKEN: Final = TokenKind(
@@ -163,6 +180,20 @@ def token_of(state: SubjectState | None) -> Token | None:
     if state is not None and not isinstance(state, Token):
         raise NotFound
     return state
+
+
+def acceptance_in(context: DecisionContext | None) -> Context:
+    """Return what a token's account and owner added when a command to the token was decided."""
+    return context.acceptance if isinstance(context, TokenContext) else ALONE
+
+
+def _is_former_secret(by: Principal, token: Token) -> bool:
+    """Say whether a token calls with the secret that it replaced, in its grace, and not with a bearer of it."""
+    return (
+        by.actor == Actor("token", token.id)
+        and by.generation == token.generation - 1
+        and by.expires_at == good_until(token, by.generation)
+    )
 
 
 def accepted_once(command: Command, token: Token | None) -> bytes | None:
