@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from counterfoil.core.events import Created, Event, Fact, Private, Resumed, Revoked, Rotated, Subject, Suspended
+from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.secret import Minted
 from counterfoil.core.subjects.token.commands import TokenCommand
 from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.events import Created, Resumed, Revoked, Rotated, Suspended
 from counterfoil.core.subjects.token.state import ALONE, Context, Token, evolve
 
 ACCOUNT, TOKEN, JTI = UUID(int=0xACC), UUID(int=0x70), UUID(int=0xB)

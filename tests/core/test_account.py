@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from core.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, HOUR, NOON, SECOND, SECRET, TOKEN, given, rotated
 from counterfoil.core.bounds import NETWORK_LIMIT
-from counterfoil.core.events import Created, Event, Fact, Private, Subject
+from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.refusals import (
     AlreadyExists,
@@ -43,6 +43,7 @@ from counterfoil.core.subjects.account import (
 from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
 from counterfoil.core.subjects.token.commands import Create, Update
 from counterfoil.core.subjects.token.decide import decide as decide_token
+from counterfoil.core.subjects.token.events import Created
 from counterfoil.core.subjects.token.state import Context, refusal_for
 
 NOW = DecisionContext(at=NOON)

@@ -28,7 +28,6 @@ from counterfoil.core.bounds import (
     checked_rate,
     rate,
 )
-from counterfoil.core.events import Suspended, Updated
 from counterfoil.core.principal import Principal, refuse_beyond_bounds
 from counterfoil.core.refusals import (
     BadNetwork,
@@ -40,6 +39,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.secret import mint
 from counterfoil.core.subjects.token.commands import Create, Renew, Resume, Rotate, Update
+from counterfoil.core.subjects.token.events import Suspended, Updated
 from counterfoil.core.subjects.token.state import Context, used_up
 from counterfoil.core.subjects.user import decide as decide_user
 

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from core.stories import ADMIN, BORN, CREATED, REVOKED, SUSPENDED, fact
 from counterfoil.core import codec
 from counterfoil.core.codec import ENTRY_LIMIT, Data, canonical, commitment, entry_of, fact_of, leaf_hash, seal, upcast
-from counterfoil.core.events import Created, Erased, Private, Revoked, Rotated
+from counterfoil.core.events import Private
 from counterfoil.core.kinds import EVENTS
 from counterfoil.core.refusals import EntryTooLarge
+from counterfoil.core.subjects.token.events import Created, Erased, Revoked, Rotated
 
 SALT = bytes(range(32))
 WRITTEN = fact(CREATED, version=1)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, HOUR, NOON, REVOKED, SECOND, SUSPENDED, given
-from counterfoil.core.events import Event, Fact, Rotated, Subject
+from counterfoil.core.events import Event, Fact, Subject
 from counterfoil.core.kinds import evolve
 from counterfoil.core.principal import NIL, Actor
 from counterfoil.core.subjects.access import Read
@@ -19,6 +19,7 @@ from counterfoil.core.subjects.bulk_revocation import (
 )
 from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeRemoved, SetDefined, SetRemoved
 from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.events import Rotated
 from counterfoil.core.subjects.token.state import ALONE, Context, Token
 from counterfoil.core.subjects.user_events import TotpEnrolled, UserCreated, UserRemoved
 from counterfoil.uses.audit.expected_documents import LEEWAY, Difference, differences, expected, is_listed

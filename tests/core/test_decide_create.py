@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.stories import ACCOUNT, ADMIN, BORN, CREATED, DAY, ENDS, NOON, SECOND, SECRET, TOKEN, asks, given, holding
-from counterfoil.core.events import Created, Private
+from counterfoil.core.events import Private
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import (
     BadDuration,
@@ -24,6 +24,7 @@ from counterfoil.core.refusals import (
 from counterfoil.core.secret import mint
 from counterfoil.core.subjects.account import Policy
 from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.events import Created
 from counterfoil.core.subjects.token.state import Context, refusal_for, status_at
 
 

@@ -26,7 +26,6 @@ from core.stories import (
     given,
     rotated,
 )
-from counterfoil.core.events import Exchanged
 from counterfoil.core.refusals import (
     BadScope,
     BadText,
@@ -43,6 +42,7 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.account import Policy
 from counterfoil.core.subjects.token.commands import Exchange, Held, Revoke
 from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.events import Exchanged
 from counterfoil.core.subjects.token.state import Context
 
 WIDE = replace(CREATED, scopes=("tokens.*", "mail.send"))

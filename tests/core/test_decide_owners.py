@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.stories import CREATED, ENDS, JTI, NOON, SECRET, Given, asks, given
-from counterfoil.core.events import Created, Erased, Exchanged, Private, Revoked, Updated
+from counterfoil.core.events import Private
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import (
     AlreadyRevoked,
@@ -31,6 +31,7 @@ from counterfoil.core.subjects.token.commands import (
     TokenCommand,
     Update,
 )
+from counterfoil.core.subjects.token.events import Created, Erased, Exchanged, Revoked, Updated
 from counterfoil.core.subjects.token.state import Context, refusal_for, status_at
 
 MEMBER = Context(owner_holds=("own.*", "invoices.read"))

@@ -22,9 +22,9 @@ from core.stories import (
     holding,
     rotated,
 )
-from counterfoil.core.events import Expired, Expiring, Renewed
 from counterfoil.core.refusals import BadDuration, BadExpiry, BeyondCaller, NothingToRenew, Refusal, RenewsItself
 from counterfoil.core.subjects.token.commands import Renew
+from counterfoil.core.subjects.token.events import Expired, Expiring, Renewed
 from counterfoil.core.subjects.token.state import refusal_for
 
 ENDLESS = replace(CREATED, lifetime=None, expires_at=None)

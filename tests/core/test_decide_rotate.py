@@ -22,7 +22,6 @@ from core.stories import (
     holding,
     rotated,
 )
-from counterfoil.core.events import Exchanged, Renewed, Updated
 from counterfoil.core.refusals import (
     BadDuration,
     BadExpiry,
@@ -33,6 +32,7 @@ from counterfoil.core.refusals import (
     PreviousSecretGood,
 )
 from counterfoil.core.subjects.token.commands import Renew, Rotate, Update
+from counterfoil.core.subjects.token.events import Exchanged, Renewed, Updated
 from counterfoil.core.subjects.token.state import Context, good_until, refusal_for
 
 GRACE_ENDS = NOON + HOUR

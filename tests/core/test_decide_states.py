@@ -21,7 +21,6 @@ from core.stories import (
     given,
 )
 from counterfoil.core import refusals
-from counterfoil.core.events import Expired
 from counterfoil.core.subjects.token import commands
 from counterfoil.core.subjects.token.commands import (
     Change,
@@ -38,6 +37,7 @@ from counterfoil.core.subjects.token.commands import (
     Update,
 )
 from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.events import Expired
 from counterfoil.core.subjects.token.state import refusal_for, status_at
 
 STATES = {

@@ -21,8 +21,9 @@ from core.stories import (
     fact,
     given,
 )
-from counterfoil.core.events import Created, Event, Expired, Expiring, Private, Revoked
+from counterfoil.core.events import Event, Private
 from counterfoil.core.subjects.token.commands import Renew, Sweep
+from counterfoil.core.subjects.token.events import Created, Expired, Expiring, Revoked
 from counterfoil.core.subjects.token.state import Context, evolve, pending
 
 SWEEP = asks(Sweep)

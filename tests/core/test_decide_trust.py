@@ -31,7 +31,6 @@ from core.test_trust import CLAIMS, GITHUB, TRUST, US, claims
 from counterfoil.core.bounds import Bounds
 from counterfoil.core.caller_recheck import UserCaller, maker_of
 from counterfoil.core.chain import Chain
-from counterfoil.core.events import Asserted, Created, Exchanged, Updated
 from counterfoil.core.principal import Actor, Owner, Principal, handed_on
 from counterfoil.core.refusals import (
     BadTrust,
@@ -51,6 +50,7 @@ from counterfoil.core.refusals import (
     UnknownSecret,
 )
 from counterfoil.core.subjects.token.commands import Create, Exchange, Held, Rotate, Update
+from counterfoil.core.subjects.token.events import Asserted, Created, Exchanged, Updated
 from counterfoil.core.subjects.token.state import ALONE, Context, Token
 from counterfoil.core.subjects.user import User
 from counterfoil.core.subjects.user_events import UserCreated

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from core.stories import ADMIN, CREATED, ENDS, LATER, NOON, RESUMED, REVOKED, SUSPENDED, asks, given, holding
-from counterfoil.core.events import Erased, Private, Revoked, Suspended, Updated
+from counterfoil.core.events import Private
 from counterfoil.core.refusals import (
     AlreadyRevoked,
     BadMetadata,
@@ -18,6 +18,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.secret import Minted
 from counterfoil.core.subjects.token.commands import Change, Erase, Renew, Resume, Revoke, Rotate, Suspend, Update
+from counterfoil.core.subjects.token.events import Erased, Revoked, Suspended, Updated
 
 SHORT = {"expires_at": NOON}
 

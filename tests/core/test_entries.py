@@ -12,24 +12,7 @@ from uuid import UUID
 import pytest
 
 from counterfoil.core.codec import Sealed, entry_of, fact_of, leaf_hash, seal
-from counterfoil.core.events import (
-    Asserted,
-    Created,
-    Erased,
-    Event,
-    Exchanged,
-    Expired,
-    Expiring,
-    Fact,
-    Private,
-    Renewed,
-    Resumed,
-    Revoked,
-    Rotated,
-    Subject,
-    Suspended,
-    Updated,
-)
+from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import EVENTS, TYPE_OF
 from counterfoil.core.principal import NIL, Actor, Owner
 from counterfoil.core.subjects.access import LogRange, Read
@@ -51,6 +34,20 @@ from counterfoil.core.subjects.signing_key_events import (
     KeyPublished,
     KeyRemoved,
     KeyRetired,
+)
+from counterfoil.core.subjects.token.events import (
+    Asserted,
+    Created,
+    Erased,
+    Exchanged,
+    Expired,
+    Expiring,
+    Renewed,
+    Resumed,
+    Revoked,
+    Rotated,
+    Suspended,
+    Updated,
 )
 from counterfoil.core.subjects.user_events import (
     PasswordChanged,

@@ -15,8 +15,9 @@ from core.stories import (
     given,
     rotated,
 )
-from counterfoil.core.events import UNREVISED, Erased, Event, Exchanged, Expired, Expiring, Private, Renewed, Updated
+from counterfoil.core.events import Event, Private
 from counterfoil.core.kinds import TYPE_OF
+from counterfoil.core.subjects.token.events import UNREVISED, Erased, Exchanged, Expired, Expiring, Renewed, Updated
 from counterfoil.core.subjects.token.state import evolve, is_session, stands_for_its_owner
 
 EXCHANGED = Exchanged(jti=JTI, generation=1, audience=(), scopes=(), expires_at=NOON)

@@ -12,13 +12,14 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from core.stories import CREATED, JTI, NOON, asks, given
-from counterfoil.core.events import Created, Private, Revoked
+from counterfoil.core.events import Private
 from counterfoil.core.imported_secrets import ImportedSecret, by_digest, by_value, could_be_imported
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import BadSecret, WeakSecret
 from counterfoil.core.secret import OWN, Peppers, mint
 from counterfoil.core.subjects.token.commands import Create, Revoke
 from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.events import Created, Revoked
 
 PEPPERS = Peppers({1: b"p" * 32, 2: b"q" * 32})
 PLAIN = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"

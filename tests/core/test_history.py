@@ -20,9 +20,10 @@ from core.stories import (
     fact,
     rotated,
 )
-from counterfoil.core.events import Created, Event, Exchanged, Expired, Fact, Renewed, Subject
+from counterfoil.core.events import Event, Fact, Subject
 from counterfoil.core.history import past
 from counterfoil.core.subjects.account import AccountCreated, SecretsEnded
+from counterfoil.core.subjects.token.events import Created, Exchanged, Expired, Renewed
 from counterfoil.core.subjects.token.state import refusal_for
 from counterfoil.core.subjects.user_events import UserCreated, UserDisabled, UserEnabled, UserRemoved
 

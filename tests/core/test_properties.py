@@ -13,26 +13,25 @@ from msgspec.structs import replace
 from core.command_strategies import STEPS, TOKENS
 from core.stories import ACCOUNT, ADMIN, BORN, DAY, fact, holding
 from counterfoil.core.codec import entry_of, fact_of, leaf_hash, seal
-from counterfoil.core.events import (
-    UNREVISED,
-    Created,
-    Erased,
-    Event,
-    Exchanged,
-    Expired,
-    Expiring,
-    Fact,
-    Renewed,
-    Resumed,
-    Rotated,
-    Updated,
-)
+from counterfoil.core.events import Event, Fact
 from counterfoil.core.kinds import EVENTS
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.token.commands import Exchange, TokenCommand
 from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.events import (
+    UNREVISED,
+    Created,
+    Erased,
+    Exchanged,
+    Expired,
+    Expiring,
+    Renewed,
+    Resumed,
+    Rotated,
+    Updated,
+)
 from counterfoil.core.subjects.token.state import Token, evolve, good_until, refusal_for
 
 Steps = list[tuple[TokenCommand, int, timedelta]]

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core.stories import ADMIN, ANOTHER, CREATED, NEXT, SUSPENDED, asks, given
-from counterfoil.core.events import Created, Event, Private, Resumed, Suspended
+from counterfoil.core.events import Event, Private
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import BeyondCaller
 from counterfoil.core.subjects.token.commands import Renew, Resume, Rotate, Suspend, Update
+from counterfoil.core.subjects.token.events import Created, Resumed, Suspended
 
 ADA = Owner("user", "ada")
 BORN: Created = replace(CREATED, owner=ADA, scopes=("mail.send",))

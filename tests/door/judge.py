@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import asyncpg
 
 from counterfoil.core import codec, kinds
-from counterfoil.core.events import Created, Fact, Rotated
+from counterfoil.core.events import Fact
 from counterfoil.core.kinds import EVENTS
 from counterfoil.core.locked import Row
 from counterfoil.core.subjects.subject import Key
+from counterfoil.core.subjects.token.events import Created, Rotated
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.postgres import subject_row, token_row
 

@@ -8,10 +8,10 @@ import pytest
 import uuid_utils.compat as uuids
 from msgspec.structs import replace
 
-from counterfoil.core.events import Exchanged
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked, TokenSuspended, UnknownSecret
 from counterfoil.core.subjects.token.commands import Create, Exchange, Revoke, Suspend
+from counterfoil.core.subjects.token.events import Exchanged
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Request
 from counterfoil.door import Door

@@ -12,8 +12,8 @@ import counterfoil_api
 import counterfoil_worker
 from api.service import Caller
 from core.stories import CREATED, ENDS, THRESHOLDS, asks, given
-from counterfoil.core.events import Expired, Expiring
 from counterfoil.core.subjects.token.commands import Sweep
+from counterfoil.core.subjects.token.events import Expired, Expiring
 
 LATE = {"a minute": timedelta(minutes=1), "a day": timedelta(days=1), "a month": timedelta(days=30)}
 READS_A_CLOCK = {"now", "utcnow", "today", "time_ns", "gmtime", "localtime"}

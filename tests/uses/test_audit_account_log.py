@@ -11,9 +11,10 @@ import pytest
 from core.stories import ACCOUNT, ADMIN, BORN, CREATED, RESUMED, REVOKED, SUSPENDED
 from counterfoil.core import codec
 from counterfoil.core.chain import Finding
-from counterfoil.core.events import Created, Event, Fact, Private, Subject
+from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.token.events import Created
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user_events import UserCreated
 from counterfoil.uses.audit.account_log import AccountLog

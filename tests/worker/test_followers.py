@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from counterfoil.core.events import Fact, Resumed, Subject
+from counterfoil.core.events import Fact, Subject
 from counterfoil.core.principal import SYSTEM
+from counterfoil.core.subjects.token.events import Resumed
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Connection, Pool, open_pool
 from counterfoil.postgres.followers import LoggedEvent, Transaction, followings

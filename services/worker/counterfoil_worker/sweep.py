@@ -12,10 +12,11 @@ import structlog
 from msgspec.structs import replace
 
 from counterfoil.core.duration import spelt
-from counterfoil.core.events import Expiring, Fact
+from counterfoil.core.events import Fact
 from counterfoil.core.principal import SYSTEM
 from counterfoil.core.refusals import Unavailable
 from counterfoil.core.subjects.token.commands import Sweep
+from counterfoil.core.subjects.token.events import Expiring
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Pool

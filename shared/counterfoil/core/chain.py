@@ -16,9 +16,10 @@ import msgspec
 
 from counterfoil.core import codec
 from counterfoil.core.codec import Entry
-from counterfoil.core.events import Erased, Fact
+from counterfoil.core.events import Fact
 from counterfoil.core.kinds import EVENTS, evolve
 from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.events import Erased
 from counterfoil.core.subjects.token.state import Token
 
 ERASABLE: Final = frozenset({"name", "description", "metadata", "reason", "filter"})

@@ -9,10 +9,11 @@ from msgspec import UnsetType
 from msgspec.structs import replace
 
 from counterfoil.core.bounds import UNBOUNDED, Bounds
-from counterfoil.core.events import Created, Fact
+from counterfoil.core.events import Fact
 from counterfoil.core.principal import Owner
 from counterfoil.core.refusals import Refusal, SecretTaken
 from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.events import Created
 from counterfoil.core.text import normal
 from counterfoil.door import Door
 from counterfoil.postgres.connection import Pool

@@ -10,10 +10,10 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.bounds import Address, Uncounted
 from counterfoil.core.credentials import BearerGiven, SecretGiven
-from counterfoil.core.events import Exchanged
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import Busy, CredentialsRefused, Denied, Refusal, Unavailable, UnknownSecret
 from counterfoil.core.subjects.token.commands import Exchange, ExchangeSecret, Held
+from counterfoil.core.subjects.token.events import Exchanged
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import Assertion, matched
 from counterfoil.core.unit_of_work import Outcome

@@ -15,8 +15,9 @@ from msgspec import Meta
 from msgspec.structs import replace as with_fields
 
 from counterfoil.core.codec import entry_of
-from counterfoil.core.events import UNREVISED, Private
+from counterfoil.core.events import Private
 from counterfoil.core.principal import Owner
+from counterfoil.core.subjects.token.events import UNREVISED
 from counterfoil.core.subjects.token.state import is_session
 from counterfoil.postgres.listing import Listed, one
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent

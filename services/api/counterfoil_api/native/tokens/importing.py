@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from counterfoil.core import imported_secrets
 from counterfoil.core.bounds import Address
 from counterfoil.core.credentials import SecretGiven
-from counterfoil.core.events import Created, Fact
+from counterfoil.core.events import Fact
 from counterfoil.core.imported_secrets import ALGORITHMS, Algorithm, ImportedDigest, ImportedSecret
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import (
@@ -24,6 +24,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.scopes import SCOPE_LIMIT
 from counterfoil.core.subjects.token.commands import Create
+from counterfoil.core.subjects.token.events import Created
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.imports import Imported, ImportReport, Imports, TokenFromElsewhere

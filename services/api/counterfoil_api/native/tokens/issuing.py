@@ -7,7 +7,6 @@ from msgspec import UNSET, UnsetType
 
 from counterfoil.core.credentials import SecretGiven
 from counterfoil.core.duration import seconds
-from counterfoil.core.events import Rotated
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import (
     BadDuration,
@@ -17,6 +16,7 @@ from counterfoil.core.refusals import (
     UnknownUser,
 )
 from counterfoil.core.subjects.token.commands import Create, Rotate
+from counterfoil.core.subjects.token.events import Rotated
 from counterfoil.core.subjects.token.kind import acceptance_in
 from counterfoil.core.subjects.token.state import Token, refusal_for
 from counterfoil.core.unit_of_work import Outcome

@@ -12,18 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from counterfoil.core import duration, scopes, secret, text
 from counterfoil.core.bounds import Bounds, checked_networks, checked_number, checked_rate
-from counterfoil.core.events import (
-    Created,
-    Erased,
-    Event,
-    Expired,
-    Expiring,
-    Private,
-    Renewed,
-    Revoked,
-    Rotated,
-    Updated,
-)
+from counterfoil.core.events import Event, Private
 from counterfoil.core.owners import checked_owner
 from counterfoil.core.principal import Owner, Principal, refuse_beyond, refuse_beyond_bounds, refuse_beyond_lifetime
 from counterfoil.core.refusals import (
@@ -61,6 +50,16 @@ from counterfoil.core.subjects.token.commands import (
     Sweep,
     TokenCommand,
     Update,
+)
+from counterfoil.core.subjects.token.events import (
+    Created,
+    Erased,
+    Expired,
+    Expiring,
+    Renewed,
+    Revoked,
+    Rotated,
+    Updated,
 )
 from counterfoil.core.subjects.token.exchange import exchanged
 from counterfoil.core.subjects.token.state import (

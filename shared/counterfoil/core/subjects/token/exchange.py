@@ -8,7 +8,6 @@ from msgspec import UNSET, UnsetType
 
 from counterfoil.core import scopes, text
 from counterfoil.core.bounds import Uncounted, admits
-from counterfoil.core.events import Asserted, Exchanged
 from counterfoil.core.principal import handed_on, refuse_beyond_scopes
 from counterfoil.core.refusals import (
     BeyondAudience,
@@ -22,6 +21,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.scopes import meet
 from counterfoil.core.subjects.token.commands import Exchange
+from counterfoil.core.subjects.token.events import Asserted, Exchanged
 from counterfoil.core.subjects.token.state import ALONE, Context, Token, good_until, refusal_for, used_up
 from counterfoil.core.trust import Assertion, matched
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import structs
 
 from counterfoil.core.caller_recheck import TokenCaller, UserCaller, maker_of
-from counterfoil.core.events import TOKEN_EVENTS, Event
+from counterfoil.core.events import Event
 from counterfoil.core.locked import Locked
 from counterfoil.core.owners import spelt
 from counterfoil.core.principal import SYSTEM, Actor, Owner, Principal, refuse_beyond_lifetime
@@ -41,6 +41,7 @@ from counterfoil.core.subjects.token.commands import (
     Update,
 )
 from counterfoil.core.subjects.token.decide import decide
+from counterfoil.core.subjects.token.events import TOKEN_EVENTS
 from counterfoil.core.subjects.token.state import (
     ALONE,
     Context,

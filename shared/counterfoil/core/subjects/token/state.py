@@ -11,23 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from counterfoil.core.bounds import Bounds, Limits, OwnerQuota
-from counterfoil.core.events import (
-    UNREVISED,
-    Created,
-    Erased,
-    Exchanged,
-    Expired,
-    Expiring,
-    Fact,
-    Private,
-    Renewed,
-    Resumed,
-    Revoked,
-    Rotated,
-    Suspended,
-    TokenEvent,
-    Updated,
-)
+from counterfoil.core.events import Fact, Private
 from counterfoil.core.principal import Actor, Owner, Principal, on_behalf, refuse_beyond, refuse_beyond_bounds
 from counterfoil.core.refusals import (
     Denied,
@@ -43,6 +27,21 @@ from counterfoil.core.refusals import (
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.account import UNBOUND, Policy
 from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.events import (
+    UNREVISED,
+    Created,
+    Erased,
+    Exchanged,
+    Expired,
+    Expiring,
+    Renewed,
+    Resumed,
+    Revoked,
+    Rotated,
+    Suspended,
+    TokenEvent,
+    Updated,
+)
 from counterfoil.core.trust import Trust
 
 OWNER_USED_UP: Final = (

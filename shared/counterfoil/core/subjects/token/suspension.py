@@ -7,10 +7,11 @@ such power resumes it: else a stolen token of the same owner would revive one th
 from __future__ import annotations
 
 from counterfoil.core import text
-from counterfoil.core.events import Event, Private, Resumed, Suspended
+from counterfoil.core.events import Event, Private
 from counterfoil.core.principal import refuse_beyond_lifetime
 from counterfoil.core.refusals import BeyondCaller
 from counterfoil.core.subjects.token.commands import Resume, Suspend
+from counterfoil.core.subjects.token.events import Resumed, Suspended
 from counterfoil.core.subjects.token.state import Token, refuse_beyond_token
 
 
