@@ -32,18 +32,18 @@ async def test_a_token_lives_its_whole_life_through_the_client(ledger: Client, s
     assert (await ledger.renew(token, lifetime="30d")).lifetime == "30d"
     rotated = await ledger.rotate(token, grace="1h")
     assert rotated.token.generation == 2
-    assert rotated.secret.plain != made.secret.plain
+    assert rotated.secret != made.secret
     assert (await ledger.suspend(token, reason="holidays")).status == "suspended"
     assert (await ledger.resume(token)).status == "active"
     copy = await ledger.clone(token, name="copy")
     assert copy.token.scopes == ("jobs.run", "jobs.read")
-    async with Client(service.url, rotated.secret.plain) as own:
+    async with Client(service.url, rotated.secret) as own:
         bearer = await own.exchange(audience=["archive"], scopes=["jobs.read"])
         assert (bearer.scope, (await own.get("self")).id) == ("jobs.read", token)
-    assert (await ledger.introspect(bearer.access_token.plain)).facts["aud"] == "archive"
-    assert (await ledger.introspect(rotated.secret.plain)).active
+    assert (await ledger.introspect(bearer.access_token)).facts["aud"] == "archive"
+    assert (await ledger.introspect(rotated.secret)).active
     assert (await ledger.revoke(token, reason="done")).status == "revoked"
-    assert not (await ledger.introspect(rotated.secret.plain)).active
+    assert not (await ledger.introspect(rotated.secret)).active
     happened = [event.type async for event in ledger.token_events(token)]
     assert happened == ["created", "updated", "renewed", "rotated", "suspended", "resumed", "exchanged", "revoked"]
     newest = [event.version async for event in ledger.token_events(token, sort="-version", limit=2)]
@@ -118,22 +118,22 @@ async def test_refusals_say_what_and_why(ledger: Client, service: Service) -> No
     with pytest.raises(Conflict) as conflict:
         await ledger.renew(made.token.id)
     assert conflict.value.name == "already-revoked"
-    async with Client(service.url, made.secret.plain) as own:
+    async with Client(service.url, made.secret) as own:
         with pytest.raises(Denied):
             await own.get("self")
     poor = await ledger.create("poor")
-    async with Client(service.url, poor.secret.plain) as own:
+    async with Client(service.url, poor.secret) as own:
         with pytest.raises(Forbidden):
             await own.create("child")
 
 
 async def test_secrets_show_themselves_nowhere(ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", scopes=["jobs.run"])
-    async with Client(service.url, made.secret.plain) as own:
+    async with Client(service.url, made.secret) as own:
         bearer = await own.exchange()
         shown = repr((made, bearer, own, vars(own)))
-    assert made.secret.plain not in shown
-    assert bearer.access_token.plain not in shown
+    assert made.secret not in shown
+    assert bearer.access_token not in shown
 
 
 @pytest.mark.parametrize("url", ["ledger.example", "ftp://ledger.example", "http://", ""])

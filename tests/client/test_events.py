@@ -62,11 +62,11 @@ async def test_a_reading_over_a_line_that_is_cut_everywhere_is_whole(
 
 async def test_who_may_not_read_the_log_is_told_so(ledger: Client, service: Service) -> None:
     made = await ledger.create("nightly", scopes=["tokens.read"])
-    async with Client(service.url, made.secret.plain) as other:
+    async with Client(service.url, made.secret) as other:
         with pytest.raises(Forbidden):
             await replayed(other)
     await ledger.revoke(made.token.id, reason="done")
-    async with Client(service.url, made.secret.plain) as other:
+    async with Client(service.url, made.secret) as other:
         with pytest.raises(Denied):
             await replayed(other)
 
@@ -120,7 +120,7 @@ async def test_who_follows_sees_what_a_replay_shows_over_cuts_and_restarts(
 
 async def test_whoever_follows_ends_when_their_token_is_revoked(ledger: Client, service: Service) -> None:
     made = await ledger.create("auditor", scopes=["audit.read"])
-    async with sealed_beside(service.database.app_url), Client(service.url, made.secret.plain) as auditor:
+    async with sealed_beside(service.database.app_url), Client(service.url, made.secret) as auditor:
         follower = Follower(auditor)
         following = asyncio.create_task(follower.follow())
         await follower.reaches(1)

@@ -57,12 +57,12 @@ async def write(service: Service, ledger: Ledger, number: int) -> None:
         while not ledger.over:
             wish = {"scopes": ["tokens.read"], "lifetime": "1d", "idempotency_key": token_hex(16)}
             made: Issued = await insist(client.create, "worn", **wish)
-            ref, life = made.token.id, Life(made.secret.plain)
+            ref, life = made.token.id, Life(made.secret)
             ledger.lives[str(ref)] = life
             ledger.told["created"] += 1
             for _ in range(dice.randrange(3)):
                 made = await insist(client.rotate, ref, grace="0s", idempotency_key=token_hex(16))
-                life.secret, life.generation = made.secret.plain, made.token.generation
+                life.secret, life.generation = made.secret, made.token.generation
                 ledger.told["rotated"] += 1
             async with Client(service.url, life.secret) as itself:
                 await insist(itself.exchange)

@@ -20,7 +20,7 @@ from counterfoil.cli.tables import Columns, show_list
 from counterfoil.cli.token_display import PLANNED
 from counterfoil.cli.token_filters import TokenFilters
 from counterfoil.client import BulkRevocation, Client, Denied, Plan
-from counterfoil.client.bulk_documents import OwnerPlanned
+from counterfoil.client.documents import OwnerPlanned
 
 app = Commands(help="Bulk revocations: watch them, cancel them.", no_args_is_help=True)
 

@@ -20,7 +20,7 @@ from counterfoil.cli.output import OutputFailed
 from counterfoil.cli.password_prompt import Person, chosen, told
 from counterfoil.cli.token_display import show_issued
 from counterfoil.cli.user_display import show_enrolled, show_with_password, user_facts
-from counterfoil.client import Secret, UserWithPassword
+from counterfoil.client import UserWithPassword
 
 if TYPE_CHECKING:
     from counterfoil.client import Enrolment
@@ -91,7 +91,7 @@ def password(
     new = chosen("Your new password: ") if choose else person.made_up(key)
     with told_again_by(key):
         user = person.change_password(new, key=key, repeated=repeated)
-        made = UserWithPassword(user=user, password=None if choose else Secret(new))
+        made = UserWithPassword(user=user, password=None if choose else new)
         show_with_password(made, as_json=ledger.as_json)
 
 
@@ -127,5 +127,5 @@ def _show_seed(begun: Enrolment) -> None:
     import segno  # noqa: PLC0415 - no other command draws
 
     if sys.stderr.isatty():
-        segno.make(begun.uri.plain).terminal(out=sys.stderr, compact=True)
-    remark(f"Seed for your authenticator: {begun.secret.plain}\n{begun.uri.plain}")
+        segno.make(begun.uri).terminal(out=sys.stderr, compact=True)
+    remark(f"Seed for your authenticator: {begun.secret}\n{begun.uri}")

@@ -10,7 +10,6 @@ import msgspec
 from counterfoil.cli.calls import Place
 from counterfoil.cli.errors import USAGE, ended
 from counterfoil.cli.output import OutputFailed, json_of
-from counterfoil.client import Secret
 
 
 def refuse_to_write(file: Path) -> None:
@@ -21,13 +20,13 @@ def refuse_to_write(file: Path) -> None:
         raise ended(USAGE, f"there is no directory {file.absolute().parent} that you may write to; name another file.")
 
 
-def write(file: Path, url: str, secret: Secret) -> None:
+def write(file: Path, url: str, secret: str) -> None:
     """Write a login atomically; raises OutputFailed."""
     new = file.with_name(f"{file.name}.new")
     try:
         handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(json_of(Place(url, secret.plain)) + "\n")
+            opened.write(json_of(Place(url, secret)) + "\n")
             opened.flush()
             os.fsync(handle)
         new.rename(file)

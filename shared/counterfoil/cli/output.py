@@ -9,8 +9,6 @@ from typing import IO, Final
 
 import msgspec
 
-from counterfoil.client import Secret
-
 _NAMES: Final = ("stdin", "stdout", "stderr")
 
 
@@ -60,7 +58,7 @@ def say_json(value: object) -> None:
 def json_of(value: object) -> str:
     """Return one line of JSON in which every character is printable; it shows secrets, so print it once."""
     # Without encodable characters ASCII alone: JSON is UTF-8, whatever the terminal speaks (RFC 8259 8.1).
-    return printable_json(msgspec.json.encode(value, enc_hook=_plain).decode(), ascii_alone=not encodable("\N{ROCKET}"))
+    return printable_json(msgspec.json.encode(value).decode(), ascii_alone=not encodable("\N{ROCKET}"))
 
 
 def printable_json(text: str, *, ascii_alone: bool = False) -> str:
@@ -77,9 +75,3 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.plain
-    raise NotImplementedError

@@ -31,7 +31,7 @@ def show_issued(issued: Issued, *, quiet: bool, as_json: bool) -> None:
     elif as_json:
         say_json(issued)
     else:
-        show_facts([("secret", issued.secret.plain), *_facts(issued.token)])
+        show_facts([("secret", issued.secret), *_facts(issued.token)])
         remark(_afterwards(issued))
         if issued.ended_early is not UNSET:
             remark(f"An earlier secret, which was to be good until {time_of(issued.ended_early)}, has ended now.")
@@ -42,13 +42,13 @@ def show_issued(issued: Issued, *, quiet: bool, as_json: bool) -> None:
 
 def show_secret(issued: Issued) -> None:
     """Print only the secret; of a token without a secret, its id."""
-    say(f"{issued.secret.plain or issued.token.id}\n")
+    say(f"{issued.secret or issued.token.id}\n")
 
 
 def show_bearer(bearer: Bearer, *, quiet: bool, as_json: bool) -> None:
     """Print a bearer; if quiet, without the facts about it."""
     if quiet:
-        say(f"{bearer.access_token.plain}\n")
+        say(f"{bearer.access_token}\n")
     else:
         show(bearer, _bearer_facts, as_json=as_json)
 
@@ -96,7 +96,7 @@ def _warn_of_request(token: Token) -> None:
 
 def _bearer_facts(bearer: Bearer) -> Facts:
     return [
-        ("bearer", bearer.access_token.plain), ("scopes", bearer.scope), ("id", str(bearer.jti)),
+        ("bearer", bearer.access_token), ("scopes", bearer.scope), ("id", str(bearer.jti)),
         ("expires", f"in {span(timedelta(seconds=bearer.expires_in))}"),
     ]  # fmt: skip
 

@@ -38,9 +38,8 @@ def show_with_password(made: UserWithPassword, *, as_json: bool) -> None:
     if as_json:
         say_json(made)
         return
-    password = made.password.plain if made.password else ""
-    show_facts([("password", password), *user_facts(made.user)])
-    if password:
+    show_facts([("password", made.password or ""), *user_facts(made.user)])
+    if made.password:
         remark("Hand the password over now: it is not shown again.")
 
 
@@ -49,5 +48,5 @@ def show_enrolled(enrolled: Enrolled, *, as_json: bool) -> None:
     if as_json:
         say_json(enrolled)
         return
-    say("".join(f"{code.plain}\n" for code in enrolled.recovery_codes))
+    say("".join(f"{code}\n" for code in enrolled.recovery_codes))
     remark("From now on your password takes a code. Keep these recovery codes: each is good once, in place of one.")

@@ -2,34 +2,36 @@
 
     async with Client("https://ledger.example", token) as ledger:
         issued = await ledger.create("nightly backup", scopes=["backups.write"], lifetime="90d")
-        keep(issued.secret.plain)
+        keep(issued.secret)
 
 A call either happened once or not at all: every change carries one Idempotency-Key, which stays the same
 over all tries, so that a connection cut in the middle loses no secret. See `failures` for what may be raised.
 """
 
-from counterfoil.client.bulk_documents import BulkRevocation, Imported, ImportReport, Plan
 from counterfoil.client.client import Client
 from counterfoil.client.documents import (
     Account,
     Alert,
     Attempt,
     Bearer,
+    BulkRevocation,
     Children,
     Dialect,
     Enrolled,
     Enrolment,
     Happening,
+    Imported,
+    ImportReport,
     Introspection,
     Issued,
     LoggedIn,
     LogRange,
     OwnerQuota,
+    Plan,
     Policy,
     Reading,
     Scope,
     ScopeSet,
-    Secret,
     Token,
     User,
     UserWithPassword,
@@ -90,7 +92,6 @@ __all__ = [
     "Refused",
     "Scope",
     "ScopeSet",
-    "Secret",
     "SecretNoLongerAvailable",
     "StaleRevision",
     "Token",

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from urllib.parse import quote
+from uuid import UUID
 
 from counterfoil.client import spelling
 from counterfoil.client.calls import Calls
-from counterfoil.client.documents import Account, AccountEvent, Attempt, Dialect, OwnerQuota, Policy, Scope, ScopeSet
+from counterfoil.client.documents import (
+    Account,
+    AccountEvent,
+    Attempt,
+    Dialect,
+    OwnerQuota,
+    Policy,
+    Reading,
+    Scope,
+    ScopeSet,
+)
 from counterfoil.client.wire import Call
 from counterfoil.documents.dialects import DialectList
 
@@ -68,6 +79,22 @@ class OwnAccount(Calls):
         query = spelling.said(kind=kind, subject=subject, since=since, until=until)
         async for attempt in self.pages("/v1/attempts", query, Attempt, limit=limit):
             yield attempt
+
+    async def reads(
+        self,
+        *,
+        reader: UUID | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Reading]:
+        """Yield reads of what is not the reader's own, the newest first; with `reader`, those of one user or token.
+
+        `since` and `until` are moments, dates, or durations back from now such as 7d.
+        """
+        query = spelling.said(reader=reader, since=since, until=until)
+        async for reading in self.pages("/v1/reads", query, Reading, limit=limit):
+            yield reading
 
     async def scopes(self, *, limit: int | None = None) -> AsyncIterator[Scope]:
         """Yield the scopes of the catalogue, the built-in ones first."""

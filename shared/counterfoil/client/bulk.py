@@ -1,4 +1,4 @@
-"""The calls about many tokens at once: bulk revocations and imports."""
+"""The calls about many tokens at once: bulk revocations, imports and reports of leaked secrets."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from counterfoil.client import spelling
-from counterfoil.client.bulk_documents import BulkRevocation, ImportReport, Plan
 from counterfoil.client.calls import Calls
+from counterfoil.client.documents import BulkRevocation, ImportReport, Plan
 from counterfoil.client.spelling import Stated
 from counterfoil.client.wire import Call
 
 _PATIENCE_SECONDS: Final = 120.0
 """A plan over a million tokens takes this long."""
+LEAKS: Final = 1_000
+"""Secrets in one report of leaked secrets."""
 _REVOCATIONS: Final = "/v1/revocations"
+
+
+class _Received(msgspec.Struct, frozen=True):
+    received: int
 
 
 class Bulk(Calls):
@@ -62,6 +70,18 @@ class Bulk(Calls):
         body = spelling.body(tokens=list(tokens), dry_run=dry_run)
         call = Call("POST", "/v1/tokens/import", body=body, changes=not dry_run, patience_seconds=_PATIENCE_SECONDS)
         return spelling.read(await self.wire.ask(call), ImportReport)
+
+    async def report_leak(self, secrets: Sequence[str]) -> int:
+        """Revoke the tokens that these leaked secrets belong to, and return how many secrets the API received.
+
+        It needs no token. More than a thousand secrets go in several reports; a second call changes nothing.
+        """
+        received = 0
+        for start in range(0, len(secrets), LEAKS):
+            body = msgspec.json.encode(secrets[start : start + LEAKS])
+            answer = await self.wire.ask(Call("POST", "/v1/leak-reports", body=body))
+            received += spelling.read(answer, _Received).received
+        return received
 
 
 def _said(wanted: Mapping[str, Stated]) -> dict[str, str | bool | list[str]]:

@@ -7,14 +7,12 @@ from typing import Self
 from counterfoil.client.account import OwnAccount
 from counterfoil.client.bulk import Bulk
 from counterfoil.client.events import Events
-from counterfoil.client.leaks import Leaks
-from counterfoil.client.reads import Reads
 from counterfoil.client.tokens import Tokens
 from counterfoil.client.users import Users
 from counterfoil.client.wire import Password, Wire
 
 
-class Client(Tokens, Bulk, OwnAccount, Events, Reads, Users, Leaks):
+class Client(Tokens, Bulk, OwnAccount, Events, Users):
     """A ledger, called with one token: `async with Client(url, token) as ledger`.
 
     In place of the token, calls that need a password take a `Password`, and calls without a login take None.

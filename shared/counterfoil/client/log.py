@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.client.documents import Actor
+from counterfoil.client.documents import Actor, Subject
 from counterfoil.client.spelling import puzzled
 
 _DIGITS: Final = 20
@@ -66,17 +66,12 @@ class _Line(msgspec.Struct, frozen=True):
     end: str | None = None
 
 
-class _Subject(msgspec.Struct, frozen=True):
-    kind: str
-    id: UUID
-
-
 class _Entry(msgspec.Struct, frozen=True):
     account: UUID
     at: datetime
     by: Actor
     data: dict[str, Any]
-    subject: _Subject
+    subject: Subject
     type: str
     version: int
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 
-from counterfoil.client.documents import Secret
 from counterfoil.client.failures import Unintelligible
 from counterfoil.client.wire import Answer
 from counterfoil.core import moments
@@ -93,7 +92,7 @@ def said(**fields: str | datetime | UUID | None) -> dict[str, str]:
 def read(answer: Answer, kind: type[T]) -> T:
     """Decode an answer; raises Unintelligible if it is of another type."""
     try:
-        return msgspec.json.decode(answer.content, type=kind, dec_hook=_secret)
+        return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise puzzled(error) from None
 
@@ -102,7 +101,7 @@ def page(answer: Answer, kind: type[T]) -> tuple[Sequence[T], str | None]:
     """Return the items of a page, and the cursor of the next one."""
     content = read(answer, dict[str, Any])
     try:
-        items = msgspec.convert(content.get("items"), list[kind], dec_hook=_secret)  # type: ignore[valid-type] # a class at run time
+        items = msgspec.convert(content.get("items"), list[kind])  # type: ignore[valid-type] # a class at run time
         return items, msgspec.convert(content.get("next_cursor"), str | None)
     except msgspec.ValidationError as error:
         raise puzzled(error) from None
@@ -114,9 +113,3 @@ def puzzled(error: Exception) -> Unintelligible:
     return Unintelligible(
         f"The answer does not come from a ledger of this version ({error}); check the URL and both versions."
     )
-
-
-def _secret(kind: type, value: object) -> object:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError

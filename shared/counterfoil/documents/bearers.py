@@ -3,10 +3,9 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil.documents.fields import _DURATION, Audience, Given, Scopes
+from counterfoil.documents.fields import _DURATION, Audience, Given, Private, Scopes
 
 
 class ExchangeRequest(Given, frozen=True, kw_only=True):
@@ -23,7 +22,7 @@ class ExchangeRequest(Given, frozen=True, kw_only=True):
     ] = None
 
 
-class BearerDocument(msgspec.Struct, frozen=True, kw_only=True):
+class BearerDocument(Private, frozen=True, kw_only=True):
     """A bearer, as RFC 6749 5.1 shows it."""
 
     access_token: str

@@ -157,6 +157,13 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A request's body; an unknown field is refused, not ignored."""
 
 
+class Private(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply with a secret; it does not print itself."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 _ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
 
 

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.subjects.token.state import Status
 from counterfoil.documents.events import ActorDocument, EventDocument, SubjectDocument
-from counterfoil.documents.fields import one_of
+from counterfoil.documents.fields import Private, one_of
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.trusts import TrustDocument
 
@@ -113,11 +113,11 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
     children: Annotated[ChildrenDocument | UnsetType, Meta(description="In the reply that revokes it.")] = UNSET
 
 
-class Issued(msgspec.Struct, frozen=True, kw_only=True):
+class Issued(Private, frozen=True, kw_only=True, omit_defaults=True):
     """A token with its new secret, which is shown once; a token with a trust has none."""
 
     token: TokenDocument
-    secret: str | UnsetType = UNSET
+    secret: Annotated[str, Meta(description="Missing if JWTs open the token.")] = ""
     ended_early: Annotated[
         datetime | UnsetType,
         Meta(description="When a secret from an earlier grace, which this rotation ended, would have ended by itself."),

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.subjects.user_events import Role
-from counterfoil.documents.fields import Email, Given, Lifetime, Name, Password, Scopes, one_of
+from counterfoil.documents.fields import Email, Given, Lifetime, Name, Password, Private, Scopes, one_of
 from counterfoil.documents.tokens import ChildrenDocument, Issued
 
 
@@ -70,7 +70,7 @@ class UserDocument(msgspec.Struct, frozen=True, kw_only=True):
     children: Annotated[ChildrenDocument | UnsetType, Meta(description="In the reply that removes them.")] = UNSET
 
 
-class UserWithPassword(msgspec.Struct, frozen=True, kw_only=True):
+class UserWithPassword(Private, frozen=True, kw_only=True):
     """A user, and the password that we made up, which is shown once; null if the request had one."""
 
     user: UserDocument
@@ -84,7 +84,7 @@ class UserPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+class Enrolment(Private, frozen=True, kw_only=True):
     """A seed for an authenticator, as text, as an otpauth address and as a QR code (SVG); shown once."""
 
     secret: str
@@ -92,7 +92,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     qr: str
 
 
-class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
+class Enrolled(Private, frozen=True, kw_only=True):
     """A user with one-time codes, and the recovery codes for a lost authenticator, which are shown once."""
 
     user: UserDocument

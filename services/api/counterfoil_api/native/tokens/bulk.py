@@ -24,6 +24,7 @@ from counterfoil.core.subjects.bulk_revocation import (
 )
 from counterfoil.core.subjects.scope_catalogue import named
 from counterfoil.core.text import checked_reason
+from counterfoil.documents.bulk_revocations import BulkRevocationDocument, BulkRevocationPage, PlanDocument
 from counterfoil.documents.token_changes import Resumption
 from counterfoil.door.batch import recall
 from counterfoil.idempotency import claim
@@ -37,14 +38,11 @@ from counterfoil_api.auth.principals import is_for, reach
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.native.tokens.bulk_documents import (
+from counterfoil_api.native.tokens.bulk_requests import (
     LEAKED,
     REQUEST,
-    BulkRevocationDocument,
-    BulkRevocationPage,
     BulkRevocationQuery,
     BulkRevocationRef,
-    PlanDocument,
     PlanRequest,
     RevocationRequest,
     Selection,

@@ -1,16 +1,12 @@
 """Documents of plans and bulk revocations."""
 
-from typing import Literal, cast
-
 from counterfoil.core.subjects.bulk_revocation import BulkRevocation
+from counterfoil.documents.bulk_revocations import BulkRevocationDocument, OwnerPlanned, PlanDocument, Used
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.tokens import TokenPlanned
 from counterfoil.postgres.bulk_revocations import Progress
 from counterfoil.postgres.selection import Look
 from counterfoil_api.handling.actors import bare
-from counterfoil_api.native.tokens.bulk_documents import BulkRevocationDocument, OwnerPlanned, PlanDocument, Used
-
-Status = Literal["accepted", "running", "finished", "cancelled"]
 
 
 def plan_document(found: Look) -> PlanDocument:
@@ -44,7 +40,7 @@ def bulk_revocation_document(revocation: BulkRevocation, far: Progress) -> BulkR
     """Return the document of a bulk revocation at this time."""
     return BulkRevocationDocument(
         id=revocation.id,
-        status=cast("Status", revocation.status),
+        status=revocation.status,
         reason=revocation.reason,
         filter=revocation.filter,
         plan=revocation.plan,

@@ -189,7 +189,7 @@ def _ended_early(outcome: Outcome) -> datetime | UnsetType:
 async def _made(reading: Reading, issuing: Issuing, asker: Principal, wish: Wish, retry: Retry | None) -> Made[Issued]:
     unlisted = await undescribed(reading, asker, wish.scopes)
 
-    def shown(outcome: Outcome, secret: str | UnsetType = UNSET) -> Issued:
+    def shown(outcome: Outcome, secret: str = "") -> Issued:
         return Issued(token=warned(_document(outcome), unlisted), secret=secret)
 
     if wish.trust is None:

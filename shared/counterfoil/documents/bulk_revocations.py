@@ -1,59 +1,20 @@
-"""What travels when many tokens are revoked at once: which are meant, what would break, and how far it is."""
+"""Bulk revocations: what a plan would revoke, what would break, and how far a revocation is."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from counterfoil.documents.events import ActorDocument
-from counterfoil.documents.fields import Cursor, Given, Limit, Why
+from counterfoil.documents.fields import one_of
 from counterfoil.documents.owners import OwnerDocument
 from counterfoil.documents.tokens import TokenPlanned
-from counterfoil_api.native.tokens.filters import TokenFilter
-from counterfoil_api.operations.reading import path_type
 
 Plan = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", description="Stands for exactly these tokens, with the secrets they have now.")
 ]
-
-
-BulkRevocationRef = Annotated[
-    str,
-    path_type(
-        "A bulk revocation's id.",
-        "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
-        "019ca8c1-7b40-7000-8000-3f2a9c51d7e4",
-    ),
-]
-
-
-class Selection(TokenFilter, frozen=True, kw_only=True):
-    """Which tokens are meant: the filters of the list. To mean every one, say `everything`; nothing said is refused.
-
-    Those that are revoked already are never meant. Times are half-open: from `…_after` on, up to but without
-    `…_before`.
-    """
-
-    everything: bool = False
-    with_children: Annotated[
-        bool, Meta(description="Also what these tokens made, and what that made, before it is done.")
-    ] = False
-
-
-class PlanRequest(Given, frozen=True, kw_only=True):
-    """Which tokens would be revoked."""
-
-    filter: Selection
-
-
-class RevocationRequest(Given, frozen=True, kw_only=True):
-    """Which tokens are to be revoked, the plan that they were looked at in, and why."""
-
-    filter: Selection
-    plan: Plan
-    reason: Why
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +56,7 @@ class BulkRevocationDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A bulk revocation. `done` is `revoked`, `failed` and `already` together: the last were revoked by others."""
 
     id: UUID
-    status: Literal["accepted", "running", "finished", "cancelled"]
+    status: Annotated[str, one_of("accepted", "running", "finished", "cancelled")]
     reason: str | None
     filter: Annotated[dict[str, Any] | None, Meta(description="Null when it was erased.")]
     plan: Plan
@@ -114,24 +75,14 @@ class BulkRevocationDocument(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
     revision: int
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in {"finished", "cancelled"}
+
 
 class BulkRevocationPage(msgspec.Struct, frozen=True, kw_only=True):
     """Some bulk revocations, the latest first, and where the next ones begin."""
 
     items: list[BulkRevocationDocument]
     next_cursor: str | None
-
-
-class BulkRevocationQuery(Given, frozen=True, kw_only=True):
-    """A page."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
-LEAKED: Final = Selection(name="ci-*", owner_type="service", owner_id="builds")
-REQUEST: Final = RevocationRequest(
-    filter=LEAKED,
-    plan="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    reason="The build cluster's vault was copied.",
-)

@@ -1,0 +1,61 @@
+"""Requests to revoke many tokens at once."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from counterfoil.documents.bulk_revocations import Plan
+from counterfoil.documents.fields import Cursor, Given, Limit, Why
+from counterfoil_api.native.tokens.filters import TokenFilter
+from counterfoil_api.operations.reading import path_type
+
+BulkRevocationRef = Annotated[
+    str,
+    path_type(
+        "A bulk revocation's id.",
+        "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        "019ca8c1-7b40-7000-8000-3f2a9c51d7e4",
+    ),
+]
+
+
+class Selection(TokenFilter, frozen=True, kw_only=True):
+    """Which tokens are meant: the filters of the list. To mean every one, say `everything`; nothing said is refused.
+
+    Those that are revoked already are never meant. Times are half-open: from `…_after` on, up to but without
+    `…_before`.
+    """
+
+    everything: bool = False
+    with_children: Annotated[
+        bool, Meta(description="Also what these tokens made, and what that made, before it is done.")
+    ] = False
+
+
+class PlanRequest(Given, frozen=True, kw_only=True):
+    """Which tokens would be revoked."""
+
+    filter: Selection
+
+
+class RevocationRequest(Given, frozen=True, kw_only=True):
+    """Which tokens are to be revoked, the plan that they were looked at in, and why."""
+
+    filter: Selection
+    plan: Plan
+    reason: Why
+
+
+class BulkRevocationQuery(Given, frozen=True, kw_only=True):
+    """A page."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+LEAKED: Final = Selection(name="ci-*", owner_type="service", owner_id="builds")
+REQUEST: Final = RevocationRequest(
+    filter=LEAKED,
+    plan="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    reason="The build cluster's vault was copied.",
+)
