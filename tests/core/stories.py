@@ -8,10 +8,11 @@ from counterfoil.core.events import Event, Fact, Private, Subject
 from counterfoil.core.kinds import TYPE_OF
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.secret import Minted
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.core.subjects.token.commands import TokenCommand
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.events import Created, Resumed, Revoked, Rotated, Suspended
-from counterfoil.core.subjects.token.state import ALONE, Context, Token, evolve
+from counterfoil.core.subjects.token.state import Token, evolve
 
 ACCOUNT, TOKEN, JTI = UUID(int=0xACC), UUID(int=0x70), UUID(int=0xB)
 

@@ -41,10 +41,10 @@ from counterfoil.core.subjects.account import (
     evolve,
 )
 from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand
+from counterfoil.core.subjects.token.acceptance import Context, refusal_for
 from counterfoil.core.subjects.token.commands import Create, Update
 from counterfoil.core.subjects.token.decide import decide as decide_token
 from counterfoil.core.subjects.token.events import Created
-from counterfoil.core.subjects.token.state import Context, refusal_for
 
 NOW = DecisionContext(at=NOON)
 MADE = AccountCreated(private=Private(name="Acme"))

@@ -38,9 +38,9 @@ from counterfoil.core.refusals import (
     UsesExhausted,
 )
 from counterfoil.core.secret import mint
+from counterfoil.core.subjects.token.acceptance import Context, used_up
 from counterfoil.core.subjects.token.commands import Create, Renew, Resume, Rotate, Update
 from counterfoil.core.subjects.token.events import Suspended, Updated
-from counterfoil.core.subjects.token.state import Context, used_up
 from counterfoil.core.subjects.user import decide as decide_user
 
 OFFICE = Bounds(("192.0.2.0/24", "2001:db8::/32"), "600/1m")

@@ -14,7 +14,8 @@ from counterfoil.core.refusals import (
     TokenRevoked,
     TokenSuspended,
 )
-from counterfoil.core.subjects.token.state import ALONE, Context, Token
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
 from counterfoil.core.subjects.user_events import UserCreated
 

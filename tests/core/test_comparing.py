@@ -19,8 +19,9 @@ from counterfoil.core.subjects.bulk_revocation import (
 )
 from counterfoil.core.subjects.scope_catalogue import ScopeDescribed, ScopeRemoved, SetDefined, SetRemoved
 from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.core.subjects.token.events import Rotated
-from counterfoil.core.subjects.token.state import ALONE, Context, Token
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user_events import TotpEnrolled, UserCreated, UserRemoved
 from counterfoil.uses.audit.expected_documents import LEEWAY, Difference, differences, expected, is_listed
 

@@ -23,9 +23,9 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.secret import mint
 from counterfoil.core.subjects.account import Policy
+from counterfoil.core.subjects.token.acceptance import Context, refusal_for, status_at
 from counterfoil.core.subjects.token.commands import Create
 from counterfoil.core.subjects.token.events import Created
-from counterfoil.core.subjects.token.state import Context, refusal_for, status_at
 
 
 def create(**fields: Any) -> Create:

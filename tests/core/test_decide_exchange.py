@@ -40,10 +40,10 @@ from counterfoil.core.refusals import (
     UnknownSecret,
 )
 from counterfoil.core.subjects.account import Policy
+from counterfoil.core.subjects.token.acceptance import Context
 from counterfoil.core.subjects.token.commands import Exchange, Held, Revoke
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.events import Exchanged
-from counterfoil.core.subjects.token.state import Context
 
 WIDE = replace(CREATED, scopes=("tokens.*", "mail.send"))
 IN_GRACE = (WIDE, (NOON, rotated(2, NOON + HOUR)))

@@ -18,6 +18,7 @@ from counterfoil.core.refusals import (
     UnknownUser,
     UserGone,
 )
+from counterfoil.core.subjects.token.acceptance import Context, refusal_for, status_at
 from counterfoil.core.subjects.token.commands import (
     Create,
     Erase,
@@ -32,7 +33,6 @@ from counterfoil.core.subjects.token.commands import (
     Update,
 )
 from counterfoil.core.subjects.token.events import Created, Erased, Exchanged, Revoked, Updated
-from counterfoil.core.subjects.token.state import Context, refusal_for, status_at
 
 MEMBER = Context(owner_holds=("own.*", "invoices.read"))
 WIDE = replace(CREATED, scopes=("all",))

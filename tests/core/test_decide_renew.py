@@ -23,9 +23,9 @@ from core.stories import (
     rotated,
 )
 from counterfoil.core.refusals import BadDuration, BadExpiry, BeyondCaller, NothingToRenew, Refusal, RenewsItself
+from counterfoil.core.subjects.token.acceptance import refusal_for
 from counterfoil.core.subjects.token.commands import Renew
 from counterfoil.core.subjects.token.events import Expired, Expiring, Renewed
-from counterfoil.core.subjects.token.state import refusal_for
 
 ENDLESS = replace(CREATED, lifetime=None, expires_at=None)
 

@@ -31,9 +31,9 @@ from counterfoil.core.refusals import (
     PreviousSecretEnded,
     PreviousSecretGood,
 )
+from counterfoil.core.subjects.token.acceptance import Context, good_until, refusal_for
 from counterfoil.core.subjects.token.commands import Renew, Rotate, Update
 from counterfoil.core.subjects.token.events import Exchanged, Renewed, Updated
-from counterfoil.core.subjects.token.state import Context, good_until, refusal_for
 
 GRACE_ENDS = NOON + HOUR
 IN_GRACE = (CREATED, (NOON, rotated(2, GRACE_ENDS)))

@@ -22,6 +22,7 @@ from core.stories import (
 )
 from counterfoil.core import refusals
 from counterfoil.core.subjects.token import commands
+from counterfoil.core.subjects.token.acceptance import refusal_for, status_at
 from counterfoil.core.subjects.token.commands import (
     Change,
     Create,
@@ -38,7 +39,6 @@ from counterfoil.core.subjects.token.commands import (
 )
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.events import Expired
-from counterfoil.core.subjects.token.state import refusal_for, status_at
 
 STATES = {
     "active": ((CREATED,), NOON),

@@ -22,9 +22,10 @@ from core.stories import (
     given,
 )
 from counterfoil.core.events import Event, Private
+from counterfoil.core.subjects.token.acceptance import Context
 from counterfoil.core.subjects.token.commands import Renew, Sweep
 from counterfoil.core.subjects.token.events import Created, Expired, Expiring, Revoked
-from counterfoil.core.subjects.token.state import Context, evolve, pending
+from counterfoil.core.subjects.token.state import evolve, pending
 
 SWEEP = asks(Sweep)
 EXPIRED = Expired(expires_at=ENDS)

@@ -49,9 +49,10 @@ from counterfoil.core.refusals import (
     TrustRefused,
     UnknownSecret,
 )
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.core.subjects.token.commands import Create, Exchange, Held, Rotate, Update
 from counterfoil.core.subjects.token.events import Asserted, Created, Exchanged, Updated
-from counterfoil.core.subjects.token.state import ALONE, Context, Token
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
 from counterfoil.core.subjects.user_events import UserCreated
 from counterfoil.core.trust import Assertion

@@ -23,8 +23,8 @@ from core.stories import (
 from counterfoil.core.events import Event, Fact, Subject
 from counterfoil.core.history import past
 from counterfoil.core.subjects.account import AccountCreated, SecretsEnded
+from counterfoil.core.subjects.token.acceptance import refusal_for
 from counterfoil.core.subjects.token.events import Created, Exchanged, Expired, Renewed
-from counterfoil.core.subjects.token.state import refusal_for
 from counterfoil.core.subjects.user_events import UserCreated, UserDisabled, UserEnabled, UserRemoved
 
 RENEWED = Renewed(expired_at=ENDS, expires_at=LATER + DAY, lifetime="101d")

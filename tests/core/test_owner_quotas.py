@@ -30,7 +30,7 @@ from counterfoil.core.subjects.owner_quota import (
     evolve,
 )
 from counterfoil.core.subjects.subject import DecisionContext
-from counterfoil.core.subjects.token.state import Room, lives, room_after
+from counterfoil.core.subjects.token.live_tokens import Room, lives, room_after
 
 ID, BILLING = UUID(int=0x0A), Owner("service", "billing")
 AROUND = DecisionContext(at=NOON)

@@ -18,6 +18,7 @@ from counterfoil.core.kinds import EVENTS
 from counterfoil.core.principal import Actor, Owner, Principal
 from counterfoil.core.refusals import Refusal, SecretRetired, TokenRevoked
 from counterfoil.core.scopes import missing
+from counterfoil.core.subjects.token.acceptance import good_until, refusal_for
 from counterfoil.core.subjects.token.commands import Exchange, TokenCommand
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.events import (
@@ -32,7 +33,7 @@ from counterfoil.core.subjects.token.events import (
     Rotated,
     Updated,
 )
-from counterfoil.core.subjects.token.state import Token, evolve, good_until, refusal_for
+from counterfoil.core.subjects.token.state import Token, evolve
 
 Steps = list[tuple[TokenCommand, int, timedelta]]
 LAST = BORN + 30 * DAY

@@ -28,9 +28,10 @@ from counterfoil.core.kinds import KIND_OF
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import BeyondCaller, Refusal, SecretNoLongerAvailable
 from counterfoil.core.subjects.subject import SubjectState
+from counterfoil.core.subjects.token.acceptance import ALONE, Context, good_until
 from counterfoil.core.subjects.token.commands import Create, Rotate
 from counterfoil.core.subjects.token.kind import TokenContext
-from counterfoil.core.subjects.token.state import ALONE, Context, Token, good_until
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import ChangePassword, CreateUser
 from counterfoil.core.subjects.user_events import UserCreated

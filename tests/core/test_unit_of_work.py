@@ -14,7 +14,6 @@ from core.stories import (
     ADMIN,
     ANOTHER,
     CREATED,
-    ENDS,
     JTI,
     NEXT,
     NOON,
@@ -47,6 +46,7 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.access import NoteAccess, access_id_of
 from counterfoil.core.subjects.account import EndSecrets
 from counterfoil.core.subjects.subject import Command, SubjectState, Unresolved
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.core.subjects.token.commands import (
     Create,
     Exchange,
@@ -59,7 +59,8 @@ from counterfoil.core.subjects.token.commands import (
 )
 from counterfoil.core.subjects.token.kind import TOKEN as TOKEN_KIND
 from counterfoil.core.subjects.token.kind import TokenReads, acceptance_in
-from counterfoil.core.subjects.token.state import ALONE, Context, Room, Token
+from counterfoil.core.subjects.token.live_tokens import Room
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.subjects.user_commands import (
     ChangePassword,
@@ -327,10 +328,6 @@ def test_a_command_says_what_it_needs() -> None:
     assert creates(trust=TRUST, secret=None).pepper is None
     fields: dict[str, Any] = {"account": ACCOUNT, "id": OTHER, "by": ADMIN}
     assert EnrolTotp(**fields, encrypted_seed=b"", last_step=0, recovery_digests=(), pepper_id=3).pepper == 3
-    assert asks(Renew).may_add_live_token
-    assert asks(Rotate, secret=NEXT, expires_at=ENDS).may_add_live_token
-    assert not asks(Sweep).may_add_live_token
-    assert creates().may_add_live_token
     assert creates(by=SYSTEM).reads_account
     assert not exchanges(by=ANOTHER, actors=(ANOTHER.actor.id,)).reads_account  # its own row has all that it needs
     assert asks(Rotate, secret=NEXT, by=SYSTEM).reads_account

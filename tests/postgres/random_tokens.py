@@ -12,7 +12,8 @@ from uuid_utils.compat import uuid7
 from counterfoil.core.duration import length
 from counterfoil.core.moments import Moment
 from counterfoil.core.principal import Actor, Owner
-from counterfoil.core.subjects.token.state import Status, Token, status_at
+from counterfoil.core.subjects.token.acceptance import Status, status_at
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import Trust
 from counterfoil.postgres.listing import Filter
 

@@ -13,7 +13,8 @@ from uuid_utils.compat import uuid7
 
 from counterfoil.core.cursor import Cursors
 from counterfoil.core.principal import Owner
-from counterfoil.core.subjects.token.state import Token, status_at
+from counterfoil.core.subjects.token.acceptance import status_at
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.postgres import token_row
 from counterfoil.postgres.connection import Pool, open_pool
 from counterfoil.postgres.last_used import add

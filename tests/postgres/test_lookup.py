@@ -9,8 +9,9 @@ import asyncpg
 from uuid_utils.compat import uuid7
 
 from counterfoil.core.secret import Peppers, Secret, mint
+from counterfoil.core.subjects.token.acceptance import refusal_for
 from counterfoil.core.subjects.token.commands import Resume, Revoke, Rotate, Suspend
-from counterfoil.core.subjects.token.state import Token, refusal_for
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.door import Door
 from counterfoil.postgres.connection import LOST, Pool, open_pool
 from counterfoil.postgres.lookup import Lookup, Seen

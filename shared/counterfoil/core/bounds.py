@@ -33,6 +33,14 @@ class Bounds(msgspec.Struct, frozen=True):
     rate_limit: str | None = None
     max_uses: int | None = None
 
+    def checked(self) -> Bounds:
+        """Return the bounds in canonical form, or raise BadNetwork, BadRateLimit or BadQuota."""
+        return Bounds(
+            checked_networks(self.networks),
+            checked_rate(self.rate_limit),
+            checked_number(self.max_uses, field="max_uses"),
+        )
+
     def within(self, wider: Bounds) -> bool:
         """Say whether whatever these allow the others allow as well."""
         return (

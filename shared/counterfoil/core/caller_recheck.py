@@ -16,7 +16,7 @@ from counterfoil.core.bounds import Bounds
 from counterfoil.core.principal import Owner, Principal
 from counterfoil.core.refusals import CallerChanged, CallerGone, Refusal, TokenExpired
 from counterfoil.core.scopes import missing
-from counterfoil.core.subjects.token.state import Accepted, Context, refusal_for
+from counterfoil.core.subjects.token.acceptance import Accepted, Context, refusal_for
 from counterfoil.core.subjects.user import User, owner_of
 
 

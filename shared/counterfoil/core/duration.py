@@ -82,3 +82,13 @@ def expiry(at: datetime, lifetime: str | None, expires_at: datetime | None) -> d
             f"A lifetime of {lifetime} is zero; give one such as 90d, the word forever, or an expiry.", field="lifetime"
         )
     return at + lasts
+
+
+def refuse_past(at: datetime, expires_at: datetime | None) -> None:
+    """Raise BadExpiry if an expiry is not in the future."""
+    if expires_at is not None and expires_at <= at:
+        raise BadExpiry(
+            f"The expiry {expires_at.isoformat()} has passed; state one that is still to come, or a lifetime such as "
+            "90d. To end a token, revoke it.",
+            field="expires_at",
+        )

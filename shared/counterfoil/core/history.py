@@ -12,8 +12,9 @@ from counterfoil.core.events import Fact
 from counterfoil.core.refusals import Denied, OwnerDisabled, SecretEnded
 from counterfoil.core.subjects import account, user
 from counterfoil.core.subjects.account import SecretsEnded
+from counterfoil.core.subjects.token.acceptance import Context, Status, refusal_for, status_at
 from counterfoil.core.subjects.token.events import Created, Renewed, Resumed, Revoked, Suspended
-from counterfoil.core.subjects.token.state import Context, Status, Token, evolve, refusal_for, status_at
+from counterfoil.core.subjects.token.state import Token, evolve
 from counterfoil.core.subjects.user_events import UserDisabled, UserRemoved
 
 

@@ -68,6 +68,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether the principal may not do what this scope allows."""
         return bool(missing(self.scopes, (scope,)))
 
+    def is_token(self, token_id: UUID) -> bool:
+        """Say whether this token itself calls."""
+        return self.actor == Actor("token", token_id)
+
 
 ANYBODY: Final = Owner("user", "*")
 """In whose hands a grant may come of which it is not known yet who will have it: nobody's own owner."""
@@ -143,6 +147,13 @@ def refuse_beyond_lifetime(caller: Principal, expires_at: datetime | None) -> No
             f"The caller itself expires earlier; state an expiry no later than {caller.expires_at.isoformat()}.",
             latest=caller.expires_at.isoformat(),
         )
+
+
+def checked_bounds(caller: Principal, stated: Bounds) -> Bounds:
+    """Return the bounds in canonical form, or raise a Refusal: also for what the caller itself may not do."""
+    bounds = stated.checked()
+    refuse_beyond_bounds(caller, bounds)
+    return bounds
 
 
 def refuse_beyond_bounds(caller: Principal, wanted: Bounds) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from counterfoil.core.subjects.token.state import Status
+from counterfoil.core.subjects.token.acceptance import Status
 from counterfoil.documents.events import ActorDocument, EventDocument, SubjectDocument
 from counterfoil.documents.fields import Private, one_of
 from counterfoil.documents.owners import OwnerDocument

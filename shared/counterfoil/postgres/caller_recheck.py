@@ -9,7 +9,7 @@ from counterfoil.core.caller_recheck import TokenCaller, UserCaller
 from counterfoil.core.principal import NIL, Owner, Principal
 from counterfoil.core.subjects.peppers import PEPPER_SET, Pepper
 from counterfoil.core.subjects.subject import Key
-from counterfoil.core.subjects.token.state import Context
+from counterfoil.core.subjects.token.acceptance import Context
 from counterfoil.core.subjects.user import User
 from counterfoil.postgres import lookup, token_context
 from counterfoil.postgres.connection import Connection

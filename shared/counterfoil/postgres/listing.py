@@ -13,7 +13,8 @@ import msgspec
 from counterfoil.core import glob
 from counterfoil.core.moments import Moment
 from counterfoil.core.principal import Owner
-from counterfoil.core.subjects.token.state import SESSION, Context, Status, Token, TokenStatus
+from counterfoil.core.subjects.token.acceptance import Context, Status
+from counterfoil.core.subjects.token.state import SESSION, Token, TokenStatus
 from counterfoil.postgres import token_context
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.last_used import last_use

@@ -12,7 +12,8 @@ import msgspec
 
 from counterfoil.core.bounds import UNBOUNDED, Bounds
 from counterfoil.core.principal import Owner
-from counterfoil.core.subjects.token.state import ALONE, Context, TokenStatus
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
+from counterfoil.core.subjects.token.state import TokenStatus
 from counterfoil.core.trust import Trust
 from counterfoil.postgres import signing_keys, token_context
 from counterfoil.postgres.connection import Pool

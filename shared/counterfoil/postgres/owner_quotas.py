@@ -9,7 +9,8 @@ from uuid import UUID
 from counterfoil.core.owners import can_be, checked_owner
 from counterfoil.core.principal import Owner
 from counterfoil.core.subjects.owner_quota import RemoveQuota, SetQuota
-from counterfoil.core.subjects.token.state import SESSION, Room
+from counterfoil.core.subjects.token.live_tokens import Room
+from counterfoil.core.subjects.token.state import SESSION
 from counterfoil.core.unit_of_work import Done
 from counterfoil.postgres import counted_use
 from counterfoil.postgres.connection import Connection, Pool

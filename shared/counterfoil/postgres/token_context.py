@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from counterfoil.core.bounds import OwnerQuota
 from counterfoil.core.subjects.account import UNBOUND, Policy
-from counterfoil.core.subjects.token.state import ALONE, Context
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.core.subjects.user import held
 from counterfoil.core.subjects.user_events import Role
 

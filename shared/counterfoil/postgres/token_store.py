@@ -9,7 +9,7 @@ from counterfoil.core.locked import Locked
 from counterfoil.core.owners import can_be, spelt
 from counterfoil.core.principal import Owner
 from counterfoil.core.subjects.subject import Command, Unresolved
-from counterfoil.core.subjects.token.commands import Create, Exchange, TokenCommand
+from counterfoil.core.subjects.token.commands import Create, Exchange, Renew, Rotate, TokenCommand
 from counterfoil.core.subjects.token.kind import TokenReads, accepted_once, token_of
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import ends_of
@@ -63,8 +63,12 @@ def _growing(commands: Sequence[TokenCommand], locked: Locked) -> Iterator[owner
     for command in commands:
         if isinstance(command, Create):
             yield command.account, spelt(command.owner)
-        elif command.may_add_live_token and (token := _token(command, locked)) is not None:
+        elif _may_live_again(command) and (token := _token(command, locked)) is not None:
             yield command.account, token.owner
+
+
+def _may_live_again(command: TokenCommand) -> bool:
+    return isinstance(command, Renew) or (isinstance(command, Rotate) and command.states_lifetime)
 
 
 def _token(command: TokenCommand, locked: Locked) -> Token | None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from counterfoil.core.bounds import Limits
 from counterfoil.core.refusals import UsesExhausted
-from counterfoil.core.subjects.token.state import OWNER_USED_UP
+from counterfoil.core.subjects.token.acceptance import OWNER_USED_UP
 from counterfoil.postgres import counted_use as sql
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.gather import Gather

@@ -24,7 +24,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.scopes import meet
 from counterfoil.core.secret import Peppers
-from counterfoil.core.subjects.token.state import good_until, refusal_for, used_up
+from counterfoil.core.subjects.token.acceptance import good_until, refusal_for, used_up
 from counterfoil.postgres.lookup import Lookup, Seen
 from counterfoil.uses.bearers import Act, Claims, chain
 from counterfoil.uses.last_used import Uses

@@ -18,7 +18,7 @@ from counterfoil.core.bounds import UNBOUNDED, Address, admits
 from counterfoil.core.caller_recheck import TokenCaller, UserCaller
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import CallerGone, NetworkForbidden, Refusal, TokenNetworkForbidden
-from counterfoil.core.subjects.token.state import ALONE, Context
+from counterfoil.core.subjects.token.acceptance import ALONE, Context
 from counterfoil.postgres import caller_recheck
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.liveness import database_time

@@ -10,7 +10,8 @@ from counterfoil.core.credentials import BearerGiven, Given, SecretGiven
 from counterfoil.core.emails import canonical
 from counterfoil.core.principal import Actor, Principal
 from counterfoil.core.refusals import CredentialsRefused, Denied, Refusal, UnknownSecret
-from counterfoil.core.subjects.token.state import good_until, stands_for_its_owner
+from counterfoil.core.subjects.token.acceptance import good_until
+from counterfoil.core.subjects.token.state import stands_for_its_owner
 from counterfoil.postgres.connection import Pool
 from counterfoil.postgres.lookup import Seen
 from counterfoil.postgres.users import one_user

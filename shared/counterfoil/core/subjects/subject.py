@@ -73,8 +73,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reads_account(self) -> bool:
-        """Whether the policy, the epoch and the peppers are read."""
-        return bool(self.principals)
+        """Whether the policy, the epoch and the peppers are read: for callers, and for new secrets."""
+        return bool(self.principals) or self.pepper is not None
 
     @property
     def has_unique_value(self) -> bool:

@@ -16,7 +16,8 @@ from counterfoil.core import codec
 from counterfoil.core.chain import Chain, Finding, Stored
 from counterfoil.core.history import surrounded_by
 from counterfoil.core.subjects.account import Account
-from counterfoil.core.subjects.token.state import Context, Token
+from counterfoil.core.subjects.token.acceptance import Context
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
 
 S = TypeVar("S", Account, User)

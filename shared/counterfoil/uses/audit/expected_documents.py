@@ -17,7 +17,8 @@ from counterfoil.core.subjects.account import Account
 from counterfoil.core.subjects.bulk_revocation import BulkRevocation
 from counterfoil.core.subjects.scope_catalogue import Scope, ScopeSet
 from counterfoil.core.subjects.subject import SubjectState
-from counterfoil.core.subjects.token.state import ALONE, Context, Token, refusal_for, status_at
+from counterfoil.core.subjects.token.acceptance import ALONE, Context, refusal_for, status_at
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
 
 LEEWAY: Final = timedelta(minutes=5)

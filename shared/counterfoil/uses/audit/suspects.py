@@ -8,7 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from counterfoil.core.chain import Finding, as_shown
-from counterfoil.core.subjects.token.state import ALONE, Token
+from counterfoil.core.subjects.token.acceptance import ALONE
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.uses.audit.account_log import AccountLog
 from counterfoil.uses.audit.expected_documents import SURROUNDED, Difference, differences, is_listed
 

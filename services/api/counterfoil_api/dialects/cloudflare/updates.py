@@ -9,8 +9,9 @@ from msgspec import UNSET, UnsetType
 
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Busy, NotFound, StaleRevision
+from counterfoil.core.subjects.token.acceptance import status_at
 from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Suspend, Update
-from counterfoil.core.subjects.token.state import Token, status_at
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.auth.principals import reach

@@ -21,9 +21,10 @@ from counterfoil.core.refusals import (
     ScopeMissing,
     SecretNoLongerAvailable,
 )
+from counterfoil.core.subjects.token.acceptance import status_at
 from counterfoil.core.subjects.token.commands import Change as TokenChange
 from counterfoil.core.subjects.token.commands import Renew, Revoke, Update
-from counterfoil.core.subjects.token.state import Token, status_at
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish

@@ -12,7 +12,7 @@ from counterfoil.core.builtin_scopes import stray
 from counterfoil.core.moments import MEANING, Moment, read
 from counterfoil.core.principal import NIL, Owner, Principal
 from counterfoil.core.refusals import ScopeMissing, UnknownUser
-from counterfoil.core.subjects.token.state import Status
+from counterfoil.core.subjects.token.acceptance import Status
 from counterfoil.core.text import METADATA_LIMIT, normal
 from counterfoil.documents.fields import Ago, Ahead, Given, Glob
 from counterfoil.postgres.listing import Filter

@@ -15,10 +15,11 @@ from counterfoil.core.refusals import (
     SecretRetired,
     UnknownUser,
 )
+from counterfoil.core.subjects.token.acceptance import refusal_for
 from counterfoil.core.subjects.token.commands import Create, Rotate
 from counterfoil.core.subjects.token.events import Rotated
 from counterfoil.core.subjects.token.kind import acceptance_in
-from counterfoil.core.subjects.token.state import Token, refusal_for
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
 from counterfoil.documents.owners import OwnerGiven
 from counterfoil.documents.token_changes import Copy, NewToken, Rotation

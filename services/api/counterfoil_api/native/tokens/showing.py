@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from counterfoil.core.events import Fact
-from counterfoil.core.subjects.token.state import Context, Token, refusal_for, status_at, used_up
+from counterfoil.core.subjects.token.acceptance import Context, refusal_for, status_at, used_up
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import Trust
 from counterfoil.documents.events import EventDocument
 from counterfoil.documents.owners import OwnerDocument

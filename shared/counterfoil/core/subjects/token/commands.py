@@ -33,7 +33,7 @@ from counterfoil.core.refusals import (
     PreviousSecretGood,
     RenewsItself,
     UserGone,
-)
+)  # fmt: skip
 from counterfoil.core.secret import Minted
 from counterfoil.core.subjects.subject import Command, Key, Unresolved
 from counterfoil.core.trust import Assertion, Trust
@@ -53,11 +53,6 @@ class TokenCommand(Command, frozen=True, kw_only=True):
         """Return the same command about another token."""
         return replace(self, token_id=subject)
 
-    @property
-    def may_add_live_token(self) -> bool:
-        """Whether its owner may have one more live token afterwards."""
-        return False
-
 
 class Create(TokenCommand, frozen=True, kw_only=True):
     """Bring a token into being. Neither a lifetime nor an expiry: it never expires.
@@ -70,15 +65,8 @@ class Create(TokenCommand, frozen=True, kw_only=True):
     """
 
     refusals = (
-        BeyondCaller,
-        BeyondOwner,
-        BeyondPolicy,
-        UserGone,
-        OwnerQuotaExceeded,
-        BadExpiry,
-        BadQuota,
-        EntryTooLarge,
-    )
+        BeyondCaller, BeyondOwner, BeyondPolicy, UserGone, OwnerQuotaExceeded, BadExpiry, BadQuota, EntryTooLarge,
+    )  # fmt: skip
 
     number: int = 0
     owner: Owner
@@ -121,11 +109,6 @@ class Create(TokenCommand, frozen=True, kw_only=True):
         """The pepper under which the secret is digested."""
         return None if self.secret is None else self.secret.pepper_id
 
-    @property
-    def may_add_live_token(self) -> bool:
-        """Always."""
-        return True
-
 
 class Change(TokenCommand, frozen=True, kw_only=True):
     """A command that may insist on the revision it was based on: HTTP's If-Match."""
@@ -161,11 +144,6 @@ class Renew(Change, frozen=True, kw_only=True):
     lifetime: str | None = None
     expires_at: datetime | None = None
 
-    @property
-    def may_add_live_token(self) -> bool:
-        """Always: an expired token lives again."""
-        return True
-
 
 class Rotate(Change, frozen=True, kw_only=True):
     """Replace its secret; the present one stays good for `grace_seconds`, or `previous_until` a moment.
@@ -176,16 +154,9 @@ class Rotate(Change, frozen=True, kw_only=True):
     """
 
     refusals = (
-        BeyondCaller,
-        BeyondPolicy,
-        AlreadyRevoked,
-        BadExpiry,
-        OwnerQuotaExceeded,
-        LifetimeRequired,
-        LifetimeUnwanted,
-        PreviousSecretGood,
-        NoSecret,
-    )
+        BeyondCaller, BeyondPolicy, AlreadyRevoked, BadExpiry, OwnerQuotaExceeded, LifetimeRequired, LifetimeUnwanted,
+        PreviousSecretGood, NoSecret,
+    )  # fmt: skip
 
     secret: Minted
     grace_seconds: int = 0
@@ -196,18 +167,13 @@ class Rotate(Change, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
     @property
-    def reads_account(self) -> bool:
-        """Always: the epoch decides how long the secret is good."""
-        return True
-
-    @property
     def pepper(self) -> int | None:
         """The pepper under which the secret is digested."""
         return self.secret.pepper_id
 
     @property
-    def may_add_live_token(self) -> bool:
-        """Whether an expired token lives again with the new secret."""
+    def states_lifetime(self) -> bool:
+        """Whether it gives a lifetime, which an expired token needs and no other one takes."""
         return self.lifetime is not None or self.expires_at is not None
 
 

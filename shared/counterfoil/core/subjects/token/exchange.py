@@ -20,9 +20,10 @@ from counterfoil.core.refusals import (
     UnknownSecret,
 )
 from counterfoil.core.scopes import meet
+from counterfoil.core.subjects.token.acceptance import ALONE, Context, good_until, refusal_for, used_up
 from counterfoil.core.subjects.token.commands import Exchange
 from counterfoil.core.subjects.token.events import Asserted, Exchanged
-from counterfoil.core.subjects.token.state import ALONE, Context, Token, good_until, refusal_for, used_up
+from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.trust import Assertion, matched
 
 

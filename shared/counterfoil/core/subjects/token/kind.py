@@ -26,6 +26,7 @@ from counterfoil.core.refusals import (
 )
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import Command, DecisionContext, Key, SubjectState, Unresolved
+from counterfoil.core.subjects.token.acceptance import ALONE, Context, good_until, refusal_for
 from counterfoil.core.subjects.token.commands import (
     Create,
     Erase,
@@ -42,17 +43,8 @@ from counterfoil.core.subjects.token.commands import (
 )
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.events import TOKEN_EVENTS
-from counterfoil.core.subjects.token.state import (
-    ALONE,
-    Context,
-    Room,
-    Token,
-    evolve,
-    good_until,
-    refusal_for,
-    refuse_beyond_token,
-    room_after,
-)
+from counterfoil.core.subjects.token.live_tokens import Room, room_after
+from counterfoil.core.subjects.token.state import Token, evolve, refuse_beyond_token
 from counterfoil.core.subjects.user import User
 
 
