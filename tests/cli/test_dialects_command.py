@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cli.shell import Shell
-from counterfoil.client import Client, Dialect
+from counterfoil.client import Client
+from counterfoil.client.documents import Dialect
 from counterfoil_api.dialects import listing
 from dialects.pretend import PRETEND
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from counterfoil.client import Client, Issued, OutcomeUnknown, Unavailable, Unreachable
+from counterfoil.client import Client, OutcomeUnknown, Unavailable, Unreachable
+from counterfoil.client.documents import Issued
 from counterfoil_dev.running import Service, running_service
 
 KILLS = 32

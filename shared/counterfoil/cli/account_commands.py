@@ -12,8 +12,7 @@ from counterfoil.cli.errors import remark
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.options import Limit, Since, Until
 from counterfoil.cli.tables import Columns
-from counterfoil.client import Account
-from counterfoil.client.documents import AccountEvent
+from counterfoil.client.documents import Account, AccountEvent
 
 _NONE: Final = "none"
 

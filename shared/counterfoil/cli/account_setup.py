@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 
 from counterfoil.cli.commands import Commands
 from counterfoil.cli.display import time_of
-from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, database_at_hand, ended, remark, settings
+from counterfoil.cli.errors import NOT_SHOWN, REFUSED, USAGE, ended, on_server, remark, settings
 from counterfoil.cli.output import OutputFailed, say
 from counterfoil.core.duration import FOREVER
 
@@ -49,12 +48,10 @@ def create(
         raise ended(USAGE, f"there is no directory {credentials.parent}")
     told = settings("account")
     try:
-        with database_at_hand():
-            founding = found(
-                told, name=name, email=admin_email, file=credentials.absolute(), lifetime=token_lifetime,
-                examples=with_examples,
-            )  # fmt: skip
-            fresh = asyncio.run(founding)
+        fresh = on_server(found(
+            told, name=name, email=admin_email, file=credentials.absolute(), lifetime=token_lifetime,
+            examples=with_examples,
+        ))  # fmt: skip
     except AnotherFounding as error:
         raise ended(USAGE, f"{credentials}: {error}") from None
     say(f"{'wrote' if fresh else 'already there:'} {credentials}\n")
@@ -85,8 +82,7 @@ def renew_token(
 
     told = settings("account")
     try:
-        with database_at_hand():
-            ends = asyncio.run(renew(told, file=credentials.absolute(), lifetime=lifetime))
+        ends = on_server(renew(told, file=credentials.absolute(), lifetime=lifetime))
     except AnotherFounding as error:
         raise ended(USAGE, str(error)) from None
     say(f"expires {'never' if ends is None else time_of(ends)}\n")
@@ -110,8 +106,7 @@ def recover(
 
     told = settings("account")
     try:
-        with database_at_hand():
-            recovered = asyncio.run(let_in(told, email=email, account=account, any_network=any_network))
+        recovered = on_server(let_in(told, email=email, account=account, any_network=any_network))
     except (NobodySo, SeveralSo) as error:
         raise ended(REFUSED, str(error)) from None
     try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from counterfoil.cli.calls import ask
-from counterfoil.cli.errors import REFUSED, database_at_hand, printable, settings
-from counterfoil.cli.options import Credentials
+from counterfoil.cli.commands import Commands
+from counterfoil.cli.errors import REFUSED, on_server, printable, settings
+from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.output import json_of, say, say_json
 from counterfoil.cli.progress import progress
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from counterfoil.core.chain import Finding
     from counterfoil.uses.audit.progress import Tally
 
-app = typer.Typer(help="Audits, on the server itself (DATABASE_URL) or over HTTP.", no_args_is_help=True)
+app = Commands(help="Audits, on the server itself (DATABASE_URL) or over HTTP.", no_args_is_help=True)
 
 
 @app.callback()
@@ -35,34 +34,32 @@ def replay(
         bool,
         typer.Option("--http", help="Read from the API instead of the database; --credentials alone means the same."),
     ] = False,
-    credentials: Credentials = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One finding a line, and a summary as the last.")] = False,
+    ledger: Ledger,
 ) -> None:
     """Replay the whole log and name everything that differs. The exit code is 1 if anything differs.
 
     On the server (DATABASE_URL) that is every account, and every row is compared. With --http it is your account, and
     what the API shows is compared: this needs a token with audit.read, and the scopes to read what shall be compared.
+    With --json it prints one finding a line, and a summary as the last.
     """
     began = time.monotonic()
-    over_http = http or credentials is not None
+    over_http = http or ledger.credentials is not None
     if over_http:
-        tally = ask(lambda ledger: _asked(ledger, as_json=as_json), credentials)
+        tally = ledger.ask(lambda api: _over_http(api, as_json=ledger.as_json))
     else:
-        told = settings("audit")
-        with database_at_hand():
-            tally = asyncio.run(_read(told.database_url, as_json=as_json))
-    _sum_up(tally, time.monotonic() - began, as_json=as_json, over_http=over_http)
+        tally = on_server(_whole_log(settings("audit").database_url, as_json=ledger.as_json))
+    _sum_up(tally, time.monotonic() - began, as_json=ledger.as_json, over_http=over_http)
     if tally.findings:
         raise typer.Exit(REFUSED)
 
 
-async def _asked(ledger: Client, *, as_json: bool) -> Tally:
+async def _over_http(api: Client, *, as_json: bool) -> Tally:
     from counterfoil.uses.audit.over_http import replay  # noqa: PLC0415 - other commands fold nothing
 
-    return await _replayed(lambda tally: replay(ledger, tally), as_json=as_json)
+    return await _replayed(lambda tally: replay(api, tally), as_json=as_json)
 
 
-async def _read(url: str, *, as_json: bool) -> Tally:
+async def _whole_log(url: str, *, as_json: bool) -> Tally:
     from counterfoil.uses.audit.whole_log import replay  # noqa: PLC0415 - client commands need no database
 
     return await _replayed(lambda tally: replay(url, tally), as_json=as_json)

@@ -19,8 +19,8 @@ from counterfoil.cli.progress import progress
 from counterfoil.cli.tables import Columns, show_list
 from counterfoil.cli.token_display import PLANNED
 from counterfoil.cli.token_filters import TokenFilters
-from counterfoil.client import BulkRevocation, Client, Denied, Plan
-from counterfoil.client.documents import OwnerPlanned
+from counterfoil.client import Client, Denied
+from counterfoil.client.documents import BulkRevocation, OwnerPlanned, Plan
 
 app = Commands(help="Bulk revocations: watch them, cancel them.", no_args_is_help=True)
 

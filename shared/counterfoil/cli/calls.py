@@ -63,15 +63,6 @@ def fresh_key() -> str:
     return secrets.token_hex(16)
 
 
-def ask(call: Callable[[Client], Awaitable[T]], credentials: Path | None) -> T:
-    """Return the reply to the call, or end the command with a message and its exit code.
-
-    The token of a credentials file expires, so it may not create users; the password in the file may.
-    """
-    found = _place(credentials)
-    return ask_with(found.url, found.admin_token, call, otherwise=found.password)
-
-
 def ask_with(
     url: str, token: str | Password | None, call: Callable[[Client], Awaitable[T]], *, otherwise: Password | None = None
 ) -> T:
@@ -119,13 +110,8 @@ def where(credentials: Path | None) -> str:
     return url if url and credentials is None else _read(credentials or DEFAULT).url
 
 
-def place(credentials: Path | None) -> tuple[str, str]:
+def place(credentials: Path | None) -> Place:
     """Return the address of the ledger, and the token."""
-    found = _place(credentials)
-    return found.url, found.admin_token
-
-
-def _place(credentials: Path | None) -> Place:
     url, token = os.environ.get("COUNTERFOIL_URL", ""), os.environ.get("COUNTERFOIL_TOKEN", "")
     if credentials is None and url and token:
         return Place(url, token)

@@ -12,7 +12,7 @@ from counterfoil.cli.display import Facts
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.options import Limit
 from counterfoil.cli.tables import Columns
-from counterfoil.client import Scope, ScopeSet
+from counterfoil.client.documents import Scope, ScopeSet
 
 app = Commands(help="The catalogue of scopes and scope sets.", no_args_is_help=True)
 

@@ -23,82 +23,70 @@ _SECONDS: Final = 1.5
 _MOST: Final = 100
 
 
-def token_refs(ctx: typer.Context, incomplete: str) -> list[Offer]:
+def _offered(found: Callable[[Client, str], AsyncIterator[Offer]]) -> Callable[[typer.Context, str], list[Offer]]:
+    """Return the completion that offers what a function finds."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[Offer]:
+        given = ctx.params.get("credentials")
+        offers: list[Offer] = []
+
+        async def collect() -> None:
+            there = place(given if isinstance(given, Path) else None)
+            async with Client(there.url, there.admin_token, timeout_seconds=_SECONDS) as ledger:
+                async for word, says in found(ledger, incomplete):
+                    if word and word.startswith(incomplete):
+                        offers.append((word, says))
+
+        failures = (Failure, ValueError, OSError, TimeoutError, typer.Exit)
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere), suppress(*failures):
+            asyncio.run(asyncio.wait_for(collect(), _SECONDS))
+        return offers
+
+    return complete
+
+
+@_offered
+async def token_refs(ledger: Client, incomplete: str) -> AsyncIterator[Offer]:
     """Offer tokens by number, the newest first, or by id."""
-
-    async def found(ledger: Client) -> AsyncIterator[Offer]:
-        async for token in ledger.list(sort="-created", limit=_MOST):
-            yield str(token.number), token.name or ""
-            if incomplete:
-                yield str(token.id), token.name or ""
-
-    return _starting(incomplete, ctx, found)
+    async for token in ledger.list(sort="-created", limit=_MOST):
+        yield str(token.number), token.name or ""
+        if incomplete:
+            yield str(token.id), token.name or ""
 
 
-def token_names(ctx: typer.Context, incomplete: str) -> list[Offer]:
+@_offered
+async def token_names(ledger: Client, _: str) -> AsyncIterator[Offer]:
     """Offer tokens by name."""
-
-    async def found(ledger: Client) -> AsyncIterator[Offer]:
-        async for token in ledger.list(sort="-created", limit=_MOST):
-            yield token.name or "", f"{token.owner.type}:{token.owner.id}"
-
-    return _starting(incomplete, ctx, found)
+    async for token in ledger.list(sort="-created", limit=_MOST):
+        yield token.name or "", f"{token.owner.type}:{token.owner.id}"
 
 
-def user_refs(ctx: typer.Context, incomplete: str) -> list[Offer]:
+@_offered
+async def user_refs(ledger: Client, incomplete: str) -> AsyncIterator[Offer]:
     """Offer users by number, by id or by e-mail address."""
-
-    async def found(ledger: Client) -> AsyncIterator[Offer]:
-        async for user in ledger.users(limit=_MOST):
-            yield str(user.number or ""), user.email or ""
-            if incomplete:
-                yield str(user.id), user.email or ""
-                yield user.email or "", user.role
-
-    return _starting(incomplete, ctx, found)
-
-
-def emails(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Offer users by e-mail address."""
-
-    async def found(ledger: Client) -> AsyncIterator[Offer]:
-        async for user in ledger.users(limit=_MOST):
+    async for user in ledger.users(limit=_MOST):
+        yield str(user.number or ""), user.email or ""
+        if incomplete:
+            yield str(user.id), user.email or ""
             yield user.email or "", user.role
 
-    return _starting(incomplete, ctx, found)
+
+@_offered
+async def emails(ledger: Client, _: str) -> AsyncIterator[Offer]:
+    """Offer users by e-mail address."""
+    async for user in ledger.users(limit=_MOST):
+        yield user.email or "", user.role
 
 
-def scope_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
+@_offered
+async def scope_sets(ledger: Client, _: str) -> AsyncIterator[Offer]:
     """Offer sets of scopes by name."""
-
-    async def found(ledger: Client) -> AsyncIterator[Offer]:
-        async for each in ledger.scope_sets(limit=_MOST):
-            yield each.name, each.sentence
-
-    return _starting(incomplete, ctx, found)
+    async for each in ledger.scope_sets(limit=_MOST):
+        yield each.name, each.sentence
 
 
-def revocations(ctx: typer.Context, incomplete: str) -> list[Offer]:
+@_offered
+async def revocations(ledger: Client, _: str) -> AsyncIterator[Offer]:
     """Offer bulk revocations, the latest first."""
-
-    async def found(ledger: Client) -> AsyncIterator[Offer]:
-        async for revocation in ledger.revocations(limit=_MOST):
-            yield str(revocation.id), revocation.status
-
-    return _starting(incomplete, ctx, found)
-
-
-def _starting(incomplete: str, ctx: typer.Context, found: Callable[[Client], AsyncIterator[Offer]]) -> list[Offer]:
-    given = ctx.params.get("credentials")
-    offers: list[Offer] = []
-
-    async def collect() -> None:
-        async with Client(*place(given if isinstance(given, Path) else None), timeout_seconds=_SECONDS) as ledger:
-            async for word, says in found(ledger):
-                if word and word.startswith(incomplete):
-                    offers.append((word, says))
-
-    failures = (Failure, ValueError, OSError, TimeoutError, typer.Exit)
-    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere), suppress(*failures):
-        asyncio.run(asyncio.wait_for(collect(), _SECONDS))
-    return offers
+    async for revocation in ledger.revocations(limit=_MOST):
+        yield str(revocation.id), revocation.status

@@ -6,7 +6,8 @@ from typing import Final
 
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.tables import Columns, show_list
-from counterfoil.client import Client, Dialect
+from counterfoil.client import Client
+from counterfoil.client.documents import Dialect
 
 _DIALECTS: Final[Columns[Dialect]] = {
     "name": lambda dialect: dialect.name,

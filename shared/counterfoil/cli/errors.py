@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 
@@ -15,6 +16,7 @@ from counterfoil.cli.output import OutputFailed, abandon, json_of
 if TYPE_CHECKING:
     from counterfoil.settings import Command, Settings
 
+T = TypeVar("T")
 OK: Final = 0
 REFUSED: Final = 1
 """The ledger refused, or an audit found a difference."""
@@ -99,16 +101,15 @@ def settings(command: Command) -> Settings:
     return told
 
 
-@contextmanager
-def database_at_hand() -> Iterator[None]:
-    """Turn errors of the database into a message and an exit code."""
+def on_server(work: Coroutine[Any, Any, T]) -> T:
+    """Run work against the database; if the database fails or refuses, end the command with a message."""
     import asyncpg  # noqa: PLC0415 - 70 ms that client commands need not wait for
 
     from counterfoil.core.refusals import Misconfigured, Refusal, Unavailable  # noqa: PLC0415 - likewise
     from counterfoil.postgres.connection import LOST  # noqa: PLC0415 - likewise
 
     try:
-        yield
+        return asyncio.run(work)
     except Misconfigured as refusal:
         raise ended(USAGE, refusal.detail) from None
     except Refusal as refusal:

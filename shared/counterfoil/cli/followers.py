@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,7 +9,7 @@ import msgspec
 import typer
 
 from counterfoil.cli.display import span, time_of
-from counterfoil.cli.errors import REFUSED, database_at_hand, ended, settings
+from counterfoil.cli.errors import REFUSED, ended, on_server, settings
 from counterfoil.cli.options import AsJson
 from counterfoil.cli.output import say, say_json
 from counterfoil.cli.tables import Columns, show_list
@@ -40,8 +39,7 @@ def followers(context: typer.Context, *, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     told = settings("followers")
-    with database_at_hand():
-        found = asyncio.run(_found(told.database_url))
+    found = on_server(_found(told.database_url))
     show_list(map(_shown, found), _FOLLOWERS, as_json=as_json)
 
 
@@ -60,9 +58,7 @@ def forget(
             abort=True,
             err=True,
         )
-    with database_at_hand():
-        forgotten = asyncio.run(_forgotten(told.database_url, name))
-    if not forgotten:
+    if not on_server(_forgotten(told.database_url, name)):
         raise ended(REFUSED, f"there is no follower {name!r}; `counterfoil followers` shows those that there are.")
     if as_json:
         say_json({"forgotten": name})

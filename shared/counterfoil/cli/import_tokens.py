@@ -15,7 +15,8 @@ from counterfoil.cli.errors import REFUSED, USAGE, ended, printable, remark
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.output import say, say_json
 from counterfoil.cli.progress import progress
-from counterfoil.client import Client, Imported, Invalid
+from counterfoil.client import Client, Invalid
+from counterfoil.client.documents import Imported
 
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 900_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,7 +10,7 @@ import msgspec
 import typer
 
 from counterfoil.cli.display import time_of
-from counterfoil.cli.errors import REFUSED, USAGE, database_at_hand, ended, settings
+from counterfoil.cli.errors import REFUSED, USAGE, ended, on_server, settings
 from counterfoil.cli.options import AsJson
 from counterfoil.cli.tables import Columns, show_list
 from counterfoil.core.principal import NIL, SYSTEM
@@ -105,8 +104,7 @@ def remove(
 def _asked(asked: Asked | None) -> Ring | None:
     """Execute the command, if there is one, and return the keys."""
     told = settings("keys")
-    with database_at_hand():
-        return asyncio.run(_execute(told.database_url, told.key_encryption_key, asked))
+    return on_server(_execute(told.database_url, told.key_encryption_key, asked))
 
 
 async def _execute(url: str, encryption_key: bytes, asked: Asked | None) -> Ring | None:

@@ -13,7 +13,8 @@ from counterfoil.cli.options import AsJson, Credentials, Key, Quiet
 from counterfoil.cli.output import say_json
 from counterfoil.cli.tables import Columns, show_list
 from counterfoil.cli.token_display import show_issued
-from counterfoil.client import Client, Issued
+from counterfoil.client import Client
+from counterfoil.client.documents import Issued
 
 T = TypeVar("T")
 _PAGE: Final = 50
@@ -27,8 +28,12 @@ class Ledger(Options, frozen=True, kw_only=True):
     as_json: AsJson = False
 
     def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
-        """Return the reply to a call, or end the command with a message and its exit code."""
-        return calls.ask(call, self.credentials)
+        """Return the reply to a call, or end the command with a message and its exit code.
+
+        The token of a credentials file expires, so it may not create users; the password in the file may.
+        """
+        place = calls.place(self.credentials)
+        return calls.ask_with(place.url, place.admin_token, call, otherwise=place.password)
 
     def show(self, call: Callable[[Client], Awaitable[T]], facts_of: Callable[[T], Facts]) -> T:
         """Print the document that the ledger replies, and return it."""

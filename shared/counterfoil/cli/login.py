@@ -20,10 +20,10 @@ from counterfoil.cli.output import OutputFailed
 from counterfoil.cli.password_prompt import Person, chosen, told
 from counterfoil.cli.token_display import show_issued
 from counterfoil.cli.user_display import show_enrolled, show_with_password, user_facts
-from counterfoil.client import UserWithPassword
+from counterfoil.client.documents import UserWithPassword
 
 if TYPE_CHECKING:
-    from counterfoil.client import Enrolment
+    from counterfoil.client.documents import Enrolment
 
 totp = Commands(help="One-time codes beside the password.", no_args_is_help=True)
 

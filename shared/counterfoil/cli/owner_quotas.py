@@ -12,7 +12,7 @@ from counterfoil.cli.display import Facts, owner_of
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.options import IfMatch, Limit
 from counterfoil.cli.tables import Columns
-from counterfoil.client import OwnerQuota
+from counterfoil.client.documents import OwnerQuota
 
 app = Commands(help="Limits on the uses and the number of all tokens of an owner.", no_args_is_help=True)
 

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from counterfoil.cli.calls import ask_with, where
 from counterfoil.cli.errors import USAGE, ended
-from counterfoil.client import Client, Denied, Password, Refused, User
+from counterfoil.client import Client, Denied, Password, Refused
+from counterfoil.client.documents import User
 
 T = TypeVar("T")
 _PASSWORD_BYTES: Final = 18

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from counterfoil.cli.display import time_of
-from counterfoil.cli.errors import REFUSED, database_at_hand, ended, settings
+from counterfoil.cli.errors import REFUSED, ended, on_server, settings
 from counterfoil.cli.options import AsJson, whole
 from counterfoil.cli.tables import Columns, show_list
 from counterfoil.core.principal import NIL, SYSTEM
@@ -108,8 +108,7 @@ def retire(
 def _run(asked: Asked | None, *, as_json: bool, wait_seconds: float = 0) -> None:
     told = settings("pepper")
     peppers = Peppers(told.peppers)
-    with database_at_hand():
-        shown = asyncio.run(_execute(told.database_url, peppers, asked, wait_seconds))
+    shown = on_server(_execute(told.database_url, peppers, asked, wait_seconds))
     show_list(shown, _PEPPERS, as_json=as_json)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
 import typer
 
-from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, database_at_hand, ended, settings
+from counterfoil.cli.errors import REFUSED, UNREACHABLE, USAGE, ended, on_server, settings
 from counterfoil.cli.output import say
 from counterfoil.core.refusals import Misconfigured
+
+if TYPE_CHECKING:
+    from counterfoil.settings import Settings
 
 
 def migrate() -> None:
@@ -21,8 +24,7 @@ def migrate() -> None:
 
     told = settings("migrate")
     try:
-        with database_at_hand():
-            names = asyncio.run(apply(told.migrate_database_url, app_role=_role(told.database_url)))
+        names = on_server(apply(told.migrate_database_url, app_role=_role(told.database_url)))
     except (EditedMigration, DatabaseAhead, TableHeld, UnknownRole) as error:
         raise ended(REFUSED, str(error)) from None
     say("".join(f"applied {name}\n" for name in names) or "nothing to apply\n")
@@ -37,20 +39,14 @@ def api() -> None:
     """Serve the HTTP API until a signal stops it."""
     from counterfoil_api.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
-    try:
-        run(settings("api"))
-    except Misconfigured as complaint:
-        raise ended(USAGE, complaint.detail) from None
+    _run(run, settings("api"))
 
 
 def worker() -> None:
     """Run the worker, which announces expiries and does bulk revocations."""
     from counterfoil_worker.main import run  # noqa: PLC0415 - the service is not needed for other commands
 
-    try:
-        run(settings("worker"))
-    except Misconfigured as complaint:
-        raise ended(USAGE, complaint.detail) from None
+    _run(run, settings("worker"))
 
 
 def sealer(
@@ -66,11 +62,16 @@ def sealer(
         _check_sealing(told.database_url)
         return
     try:
-        run(told)
-    except Misconfigured as complaint:
-        raise ended(USAGE, complaint.detail) from None
+        _run(run, told)
     except LogBroken as complaint:
         raise ended(REFUSED, str(complaint)) from None
+
+
+def _run(process: Callable[[Settings], None], told: Settings) -> None:
+    try:
+        process(told)
+    except Misconfigured as complaint:
+        raise ended(USAGE, complaint.detail) from None
 
 
 def _check_sealing(url: str) -> None:
@@ -81,8 +82,7 @@ def _check_sealing(url: str) -> None:
         async with await open_pool(url, size=1) as pool:
             return await log_state(pool)
 
-    with database_at_hand():
-        state = asyncio.run(look())
+    state = on_server(look())
     if state.silence:
         raise ended(UNREACHABLE, state.silence)
     say(f"sealed up to position {state.size}; the sealer last reported {state.silent_seconds:.0f} s ago\n")

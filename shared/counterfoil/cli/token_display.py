@@ -11,8 +11,7 @@ from counterfoil.cli.display import Facts, actor_of, owner_of, says, show, show_
 from counterfoil.cli.errors import remark, warn
 from counterfoil.cli.output import say, say_json
 from counterfoil.cli.tables import Columns, show_list
-from counterfoil.client import Alert, Bearer, Children, Happening, Issued, Token
-from counterfoil.client.documents import TokenPlanned
+from counterfoil.client.documents import Alert, Bearer, Children, Happening, Issued, Token, TokenPlanned
 
 _NEAR: Final = timedelta(days=7)
 

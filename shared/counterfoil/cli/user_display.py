@@ -8,7 +8,7 @@ from counterfoil.cli.display import Facts, show_facts, time_of
 from counterfoil.cli.errors import remark
 from counterfoil.cli.output import say, say_json
 from counterfoil.cli.tables import Columns
-from counterfoil.client import Enrolled, User, UserWithPassword
+from counterfoil.client.documents import Enrolled, User, UserWithPassword
 
 USERS: Final[Columns[User]] = {
     "no.": lambda user: str(user.number or ""),

@@ -12,7 +12,8 @@ from counterfoil.cli.display import Facts, owner_of, show, show_facts, time_of
 from counterfoil.cli.ledger import Ledger
 from counterfoil.cli.output import say_json
 from counterfoil.cli.password_prompt import told
-from counterfoil.client import Client, Introspection, Token, User
+from counterfoil.client import Client
+from counterfoil.client.documents import Introspection, Token, User
 from counterfoil.core.scopes import meet, missing
 
 
@@ -40,8 +41,9 @@ class Claims(msgspec.Struct, frozen=True):
 
 def whoami(*, ledger: Ledger) -> None:
     """Show whose credentials you use, and what they allow."""
-    url, presented = place(ledger.credentials)
-    found = ask_with(url, presented, lambda api: _oneself(api, _claims(presented)))
+    found_at = place(ledger.credentials)
+    claims = _claims(found_at.admin_token)
+    found = ask_with(found_at.url, found_at.admin_token, lambda api: _oneself(api, claims))
     show(found, _facts, as_json=ledger.as_json)
 
 

@@ -21,53 +21,27 @@ from counterfoil.core.refusals import (
 
 # The core checks these and explains what is wrong; these patterns only describe them.
 _DURATION = r"^(forever|([0-9]*\.?[0-9]+(ns|us|µs|μs|ms|s|m|h|d|w))+)$"
-
-
 SCOPE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$"
-
-
 Moment = Annotated[
     datetime, Meta(tz=True, description="RFC 3339; or a date, which means the start of that day in UTC.")
 ]
-
-
 _LENGTH = {"pattern": _DURATION.replace("forever|", ""), "maxLength": 64}
-
-
 Span = Annotated[str, Meta(examples=["7d"], extra_json_schema=_LENGTH)]
-
-
 _WHEN = {
     "anyOf": [{"format": "date-time"}, {"format": "date"}, {"pattern": _DURATION.replace("forever|", "")}],
     "maxLength": 64,
 }
-
-
 Ahead = Annotated[str, Meta(description=f"{moments.MEANING} 7d is seven days from now.", extra_json_schema=_WHEN)]
-
-
 Ago = Annotated[str, Meta(description=f"{moments.MEANING} 7d is seven days ago.", extra_json_schema=_WHEN)]
-
-
 Limit = Annotated[int, Meta(ge=1, le=200)]
-
-
 Glob = Annotated[
     str, Meta(max_length=255, description=glob.MEANING, extra_json_schema={"pattern": glob.PATTERN}, examples=["ci-*"])
 ]
-
-
 Cursor = Annotated[
     str, Meta(max_length=2_048, description="The `next_cursor` of the previous page."), Refuses((BadCursor,))
 ]
-
-
 Audience = Annotated[str, Meta(pattern="^[!-~]{1,255}$", description="Visible ASCII, such as a URL.")]
-
-
 Reason = Annotated[str, Meta(max_length=1_000, extra_json_schema={"pattern": text.PATTERN}), Refuses((BadText,))]
-
-
 Why = Annotated[
     str,
     Meta(
@@ -78,8 +52,6 @@ Why = Annotated[
     ),
     Refuses((BadText,)),
 ]
-
-
 Name = Annotated[
     str,
     Meta(
@@ -88,26 +60,16 @@ Name = Annotated[
     ),
     Refuses((BadText,)),
 ]
-
-
 Description = Annotated[
     str, Meta(extra_json_schema={"pattern": text.PATTERN, "maxLength": 32_767}), Refuses((BadText,))
 ]
-
-
 Scope = Annotated[str, Meta(extra_json_schema={"pattern": SCOPE, "maxLength": 128}), Refuses((BadScope,))]
-
-
 Scopes = tuple[Scope, ...]
-
-
 Metadata = Annotated[
     dict[str, str],
     Meta(extra_json_schema={"maxProperties": 64, "propertyNames": {"pattern": "^[A-Za-z0-9_.:/-]{1,64}$"}}),
     Refuses((BadMetadata,)),
 ]
-
-
 Lifetime = Annotated[
     str,
     Meta(
@@ -117,15 +79,11 @@ Lifetime = Annotated[
     ),
     Refuses((BadDuration,)),
 ]
-
-
 Networks = Annotated[
     tuple[Annotated[str, Meta(max_length=64, examples=["192.0.2.0/24"])], ...],
     Meta(max_length=100, description="The networks to use it from, in CIDR form; no network means anywhere."),
     Refuses((BadNetwork,)),
 ]
-
-
 RateLimit = Annotated[
     str,
     Meta(
@@ -135,14 +93,10 @@ RateLimit = Annotated[
     ),
     Refuses((BadRateLimit,)),
 ]
-
-
 MaxUses = Annotated[
     int,
     Meta(ge=1, le=1_000_000_000, description="Uses in total, counted from when this is set; null means any number."),
 ]
-
-
 TrustedValue = Annotated[
     str, Meta(description=glob.MEANING, extra_json_schema={"pattern": glob.PATTERN, "minLength": 1, "maxLength": 255})
 ]
@@ -165,14 +119,10 @@ class Private(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ADDRESS = f"^(?!.*[{text.NEVER}]){EMAIL_PATTERN}$"
-
-
 Email = Annotated[
     str,
     Meta(examples=["ada@example.org"], extra_json_schema={"pattern": _ADDRESS, "maxLength": 255}),
 ]
-
-
 Password = Annotated[
     str,
     Meta(

@@ -7,20 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from counterfoil.core.imported_secrets import LONGEST, Algorithm
-from counterfoil.documents.fields import (
-    Description,
-    Given,
-    Lifetime,
-    MaxUses,
-    Metadata,
-    Moment,
-    Name,
-    Networks,
-    RateLimit,
-    Scopes,
-    one_of,
-)
-from counterfoil.documents.owners import OwnerGiven
+from counterfoil.documents.fields import Given, Moment, one_of
+from counterfoil.documents.token_changes import TokenFields
 
 MOST: Final = 1_000
 
@@ -32,23 +20,13 @@ class DigestGiven(Given, frozen=True, kw_only=True):
     value: Annotated[str, Meta(max_length=128)]
 
 
-class TokenFromElsewhere(Given, frozen=True, kw_only=True):
+class TokenFromElsewhere(TokenFields, frozen=True, kw_only=True):
     """A token of another system that its holder keeps using: as for a new token, with its secret or a digest of it.
 
     `created_at` is when the other system made it, and is kept in its metadata; a `lifetime` counts from then. A token
     that has expired by now is refused.
     """
 
-    name: Name
-    owner: OwnerGiven | None = None
-    description: Description = ""
-    scopes: Scopes = ()
-    metadata: Metadata = msgspec.field(default_factory=dict)
-    networks: Networks = ()
-    rate_limit: RateLimit | None = None
-    max_uses: MaxUses | None = None
-    lifetime: Lifetime | None = None
-    expires_at: Moment | None = None
     created_at: Moment | None = None
     secret: Annotated[str, Meta(max_length=LONGEST)] | None = None
     digest: DigestGiven | None = None

@@ -24,25 +24,30 @@ from counterfoil.documents.owners import OwnerGiven
 from counterfoil.documents.trusts import TrustGiven
 
 
-class NewToken(Given, frozen=True, kw_only=True):
-    """A token to issue. Without scopes it may do nothing; without a lifetime it never expires."""
+class TokenFields(Given, frozen=True, kw_only=True):
+    """The fields of a token that somebody issues or imports."""
 
     name: Name
     owner: OwnerGiven | None = None
     description: Description = ""
     scopes: Scopes = ()
-    scope_sets: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
     metadata: Metadata = msgspec.field(default_factory=dict)
     networks: Networks = ()
     rate_limit: RateLimit | None = None
     max_uses: MaxUses | None = None
-    trust: TrustGiven | None = None
     lifetime: Lifetime | None = None
     expires_at: Moment | None = None
 
 
-class TokenChanges(Given, frozen=True, kw_only=True):
-    """The fields to change; a missing field stays as it is."""
+class NewToken(TokenFields, frozen=True, kw_only=True):
+    """A token to issue. Without scopes it may do nothing; without a lifetime it never expires."""
+
+    scope_sets: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+    trust: TrustGiven | None = None
+
+
+class FieldsToChange(Given, frozen=True, kw_only=True):
+    """The fields of a token that may differ; a missing field stays as it is."""
 
     name: Name | UnsetType = UNSET
     description: Description | UnsetType = UNSET
@@ -51,6 +56,11 @@ class TokenChanges(Given, frozen=True, kw_only=True):
     networks: Networks | UnsetType = UNSET
     rate_limit: RateLimit | UnsetType | None = UNSET
     max_uses: MaxUses | UnsetType | None = UNSET
+
+
+class TokenChanges(FieldsToChange, frozen=True, kw_only=True):
+    """The fields to change; a missing field stays as it is."""
+
     trust: TrustGiven | UnsetType = UNSET
 
 
@@ -106,16 +116,9 @@ class Ending(Revocation, frozen=True, kw_only=True):
     dry_run: Annotated[bool, Meta(description="Only show what would be revoked; nothing is changed.")] = False
 
 
-class Copy(Given, frozen=True, kw_only=True):
+class Copy(FieldsToChange, frozen=True, kw_only=True):
     """The fields that differ in the copy; its secret differs in any case."""
 
-    name: Name | UnsetType = UNSET
     owner: OwnerGiven | UnsetType = UNSET
-    description: Description | UnsetType = UNSET
-    scopes: Scopes | UnsetType = UNSET
-    metadata: Metadata | UnsetType = UNSET
-    networks: Networks | UnsetType = UNSET
-    rate_limit: RateLimit | UnsetType | None = UNSET
-    max_uses: MaxUses | UnsetType | None = UNSET
     lifetime: Lifetime | None = None
     expires_at: Moment | None = None
