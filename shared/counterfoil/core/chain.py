@@ -1,15 +1,14 @@
-"""One subject's history, checked link by link and folded again; trusts nothing that is stored but the entries.
+"""Check one subject's history link by link, and compute its state again from the entries alone.
 
-Pure. What does not hold is named in a Finding, never raised: an audit goes on to the end.
+Pure. Every difference becomes a Finding and none an exception, so that an audit goes on to the end.
 """
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -42,7 +41,7 @@ class Stored(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """What a table says a subject has come to; `state` is None if that cannot be read."""
+    """The state of a subject as its table has it; `state` is None if it cannot be read."""
 
     account: UUID
     subject: UUID
@@ -51,7 +50,7 @@ class StateRow(NamedTuple):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that does not hold: of which subject, what, and where there are two sides, both, as JSON has them."""
+    """A difference: of which subject, which one, and the stored and the replayed value, as JSON has them."""
 
     account: UUID
     subject: UUID
@@ -65,7 +64,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Chain:
-    """The history of one subject so far; feed it every event in order, then hold rows against it."""
+    """The history of one subject so far: add every event in order, then compare its rows."""
 
     __slots__ = ("_leaf", "account", "at", "broken", "events", "hidden", "kind", "state", "subject", "version")
 
@@ -78,13 +77,13 @@ class Chain:
         self.events = 0
         self.at: datetime | None = None
         self.broken = False
-        """Whether an event could not be folded, so that the state is not known."""
+        """Whether an event was impossible, so that the state is not known."""
         self.hidden: list[int] = []
-        """Versions whose private part is gone, and no `erased` said so yet."""
+        """Versions whose private part is missing, without an `erased` event after them."""
         self._leaf: bytes | None = None
 
     def add(self, stored: Stored) -> Iterator[Finding]:
-        """Check one more event and fold it."""
+        """Check one more event and apply it to the state."""
         self.kind = self.kind or stored.kind
         self.events += 1
         follows = stored.version == self.version + 1
@@ -99,10 +98,10 @@ class Chain:
             yield self._finding("entry-unreadable", version=stored.version)
             return
         yield from self._form(stored, entry)
-        if follows and entry.prev != (None if leaf is None else _base64(leaf)):
+        if follows and entry.prev != (None if leaf is None else codec.base64_of(leaf)):
             yield self._finding("prev-broken", version=stored.version)
         yield from self._private(stored, entry)
-        yield from self._fold(stored, entry)
+        yield from self._apply(stored, entry)
 
     def _form(self, stored: Stored, entry: Entry) -> Iterator[Finding]:
         if codec.canonical(msgspec.json.decode(stored.entry)) != stored.entry.encode():
@@ -127,10 +126,10 @@ class Chain:
             yield self._finding("private-part-uncommitted", version=stored.version)
         else:
             expected = codec.commitment(stored.salt or b"", stored.private.encode())
-            if not hmac.compare_digest(_base64(expected), entry.private):
+            if not hmac.compare_digest(codec.base64_of(expected), entry.private):
                 yield self._finding("commitment-broken", version=stored.version)
 
-    def _fold(self, stored: Stored, entry: Entry) -> Iterator[Finding]:
+    def _apply(self, stored: Stored, entry: Entry) -> Iterator[Finding]:
         if self.broken:
             return
         try:
@@ -146,14 +145,11 @@ class Chain:
             self.broken = True
             yield self._finding("event-impossible", version=stored.version, stored=error)
             return
-        self._forget(fact)
-
-    def _forget(self, fact: Fact) -> None:
         if isinstance(fact.event, Erased):
             self.hidden.clear()
 
     def against(self, rows: Sequence[StateRow]) -> Iterator[Finding]:
-        """Hold the rows of this subject (there should be one) against what its events came to."""
+        """Compare the rows of this subject (there should be one) with the state that its events lead to."""
         if self.events and not rows:
             yield self._finding("events-without-row")
         yield from self.missing()
@@ -161,7 +157,7 @@ class Chain:
             yield from self._row(row)
 
     def missing(self) -> Iterator[Finding]:
-        """Name the events whose private part is gone, although no later event says that it was erased."""
+        """Name the events whose private part is missing, although no later event erased it."""
         for version in self.hidden:
             yield self._finding("private-part-missing", version=version)
 
@@ -189,7 +185,7 @@ class Chain:
                 yield self._finding("column-differs", field=name, stored=was, replayed=should)
 
     def secrets(self, kept: Sequence[tuple[int, int]]) -> Iterator[Finding]:
-        """Hold the generations of the secrets that open this token, each with its pepper, against those that it had."""
+        """Compare the generations of this token's stored secrets, each with its pepper, with those that it had."""
         if self.broken:
             return
         has_secrets = isinstance(self.state, Token) and self.state.trust is None
@@ -202,24 +198,15 @@ class Chain:
         for generation in sorted({each[0] for each in kept if kept.count(each) > 1} & known):
             yield self._finding("secret-doubled", field="generation", stored=generation)
 
-    def _finding(
-        self,
-        what: str,
-        *,
-        version: int | None = None,
-        field: str | None = None,
-        stored: object = None,
-        replayed: object = None,
-    ) -> Finding:
-        kind = self.kind or "unknown"
+    def _finding(self, what: str, *, stored: object = None, replayed: object = None, **place: Any) -> Finding:  # noqa: ANN401
         return Finding(
-            account=self.account, subject=self.subject, kind=kind, what=what, version=version, field=field,
-            stored=as_shown(stored), replayed=as_shown(replayed),
+            account=self.account, subject=self.subject, kind=self.kind or "unknown", what=what,
+            stored=as_shown(stored), replayed=as_shown(replayed), **place,
         )  # fmt: skip
 
 
 def _refuse_impossible(fact: Fact, kind: str) -> None:
-    """Raise ValueError for what the fold takes for granted of every event that the ledger made."""
+    """Raise ValueError for an event that the ledger never writes, whatever the state."""
     if fact.subject.kind != kind:
         raise ValueError(f"{fact.subject.kind} {fact.subject.id} was a {kind} before")
     if any(isinstance(value, datetime) and value.tzinfo is None for value in msgspec.structs.astuple(fact.event)):
@@ -230,7 +217,3 @@ def as_shown(value: object) -> object:
     """Return a value as a finding has it: plain, and not too long."""
     plain: object = msgspec.to_builtins(value, str_keys=True, enc_hook=str)
     return plain[:_SHOWN] if isinstance(plain, str) else plain
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")

@@ -86,8 +86,8 @@ def seal(fact: Fact, *, prev: bytes | None, salt: bytes) -> Sealed:
             "at": fact.at,
             "by": fact.by,
             "data": data,
-            "prev": None if prev is None else _base64(prev),
-            "private": None if private is None else _base64(commitment(salt, private)),
+            "prev": None if prev is None else base64_of(prev),
+            "private": None if private is None else base64_of(commitment(salt, private)),
             "subject": fact.subject,
             "type": fact.type,
             "v": _version_of(fact.subject.kind, fact.type),
@@ -145,5 +145,6 @@ def _version_of(kind: str, event_type: str) -> int:
     return len(UPCASTS.get((kind, event_type), ()))
 
 
-def _base64(raw: bytes) -> str:
+def base64_of(raw: bytes) -> str:
+    """Return bytes as entries spell them."""
     return base64.b64encode(raw).decode("ascii")

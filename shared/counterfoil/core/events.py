@@ -22,7 +22,7 @@ Conditions = dict[str, str | bool | list[int] | dict[str, str]]
 
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What may be erased later; a field that is not there was not said."""
+    """What may be erased later; a field that is not there was not stated."""
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -45,7 +45,7 @@ class Subject(msgspec.Struct, frozen=True, order=True):
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """An event in its place: about whom, which in the subject's own count, when and by whom."""
+    """An event with its subject, its version, when it happened, and who caused it."""
 
     account: UUID
     subject: Subject

@@ -15,31 +15,9 @@ from counterfoil.core.emails import checked_email
 from counterfoil.core.events import Event, Fact, Private
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond, refuse_passing
 from counterfoil.core.refusals import AlreadyExists, EmailTaken, LastAdministrator, NotFound, UserGone
+from counterfoil.core.subjects import user_commands as commands
+from counterfoil.core.subjects import user_events as events
 from counterfoil.core.subjects.subject import DecisionContext, SubjectCommand, SubjectState, no_command, unexpected
-from counterfoil.core.subjects.user_commands import (
-    ChangePassword,
-    CreateUser,
-    DisableUser,
-    EnableUser,
-    EnrolTotp,
-    RemoveTotp,
-    RemoveUser,
-    UpdateUser,
-    UseRecoveryCode,
-)
-from counterfoil.core.subjects.user_events import (
-    ROLE_SCOPES,
-    PasswordChanged,
-    RecoveryCodeUsed,
-    Role,
-    TotpEnrolled,
-    TotpRemoved,
-    UserCreated,
-    UserDisabled,
-    UserEnabled,
-    UserRemoved,
-    UserUpdated,
-)
 
 
 class UserContext(DecisionContext, frozen=True, kw_only=True):
@@ -59,7 +37,7 @@ class User(SubjectState, frozen=True, kw_only=True):
     `generation` counts what they log in with: another password or another second factor is another one.
     """
 
-    role: Role
+    role: events.Role
     scopes: tuple[str, ...] = ()
     totp: bool = False
     recovery_codes: tuple[int, ...] = ()
@@ -71,9 +49,9 @@ class User(SubjectState, frozen=True, kw_only=True):
         return held(self.role, self.scopes)
 
 
-def held(role: Role, granted: tuple[str, ...]) -> tuple[str, ...]:
+def held(role: events.Role, granted: tuple[str, ...]) -> tuple[str, ...]:
     """Return what a user of this role with these scopes may do."""
-    return tuple(dict.fromkeys((*ROLE_SCOPES[role], *granted)))
+    return tuple(dict.fromkeys((*events.ROLE_SCOPES[role], *granted)))
 
 
 def owner_of(user: UUID) -> Owner:
@@ -96,63 +74,64 @@ def principal_of(user: User) -> Principal:
 
 def decide(user: User | None, command: SubjectCommand, context: UserContext) -> list[Event]:
     """Return what happens if this is asked of this user, or raise a Refusal."""
-    if isinstance(command, CreateUser):
+    if isinstance(command, commands.CreateUser):
         return _create(user, command, context)
     if user is None:
         raise NotFound
     command.refuse_stale(user)
     if user.status == "removed":
-        if isinstance(command, RemoveUser):
+        if isinstance(command, commands.RemoveUser):
             return []
         raise UserGone
     return _change(user, command, context)
 
 
-def _create(user: User | None, command: CreateUser, context: UserContext) -> list[Event]:
+def _create(user: User | None, command: commands.CreateUser, context: UserContext) -> list[Event]:
     if user is not None:
         raise AlreadyExists
     _refuse_taken(command.email, command.id, context)
     granted = scopes.checked(command.scopes)
     _refuse_beyond(command.by, command.id, held(command.role, granted))
     return [
-        UserCreated(
+        events.UserCreated(
             number=command.number, role=command.role, scopes=granted, private=Private(name=checked_email(command.email))
         )
     ]  # fmt: skip
 
 
 def _change(user: User, command: SubjectCommand, context: UserContext) -> list[Event]:
-    if command.by.actor.id != user.id:  # nobody has power over who may do more than they do
+    if command.by.actor.id != user.id:  # nobody may change a user who may do more
         refuse_beyond(command.by, user.held, owner=owner_of(user.id))
-        if not isinstance(command, DisableUser | RemoveUser):  # what a passing caller ends does not outlive it
+        # A caller that expires may take power away: that does not outlive the caller.
+        if not isinstance(command, commands.DisableUser | commands.RemoveUser):
             refuse_passing(command.by)
     match command:
-        case UpdateUser():
+        case commands.UpdateUser():
             return _update(user, command, context)
-        case ChangePassword():
-            return [PasswordChanged()]
-        case DisableUser(reason=reason):
+        case commands.ChangePassword():
+            return [events.PasswordChanged()]
+        case commands.DisableUser(reason=reason):
             if user.status == "disabled":
                 return []
             _refuse_last(user, context)
-            return [UserDisabled(private=Private(reason=text.checked_reason(reason)))]
-        case EnableUser():
-            return [] if user.status == "active" else [UserEnabled()]
-        case RemoveUser(reason=reason):
+            return [events.UserDisabled(private=Private(reason=text.checked_reason(reason)))]
+        case commands.EnableUser():
+            return [] if user.status == "active" else [events.UserEnabled()]
+        case commands.RemoveUser(reason=reason):
             _refuse_last(user, context)
-            return [UserRemoved(private=Private(reason=text.checked_reason(reason)))]
-        case EnrolTotp(recovery_digests=digests):
-            return [TotpEnrolled(recovery_codes=len(digests))]
-        case RemoveTotp():
-            return [TotpRemoved()] if user.totp else []
-        case UseRecoveryCode(index=index):
+            return [events.UserRemoved(private=Private(reason=text.checked_reason(reason)))]
+        case commands.EnrolTotp(recovery_digests=digests):
+            return [events.TotpEnrolled(recovery_codes=len(digests))]
+        case commands.RemoveTotp():
+            return [events.TotpRemoved()] if user.totp else []
+        case commands.UseRecoveryCode(index=index):
             if index not in user.recovery_codes:
                 raise NotFound
-            return [RecoveryCodeUsed(index=index)]
+            return [events.RecoveryCodeUsed(index=index)]
     raise no_command(command)
 
 
-def _update(user: User, command: UpdateUser, context: UserContext) -> list[Event]:
+def _update(user: User, command: commands.UpdateUser, context: UserContext) -> list[Event]:
     email = UNSET if command.email is UNSET else checked_email(command.email)
     if command.email is not UNSET:
         _refuse_taken(command.email, user.id, context)
@@ -167,7 +146,7 @@ def _update(user: User, command: UpdateUser, context: UserContext) -> list[Event
     said = None if email in (UNSET, user.name) else Private(name=email)
     if (role, granted, said) == (UNSET, UNSET, None):
         return []
-    return [UserUpdated(role=role, scopes=granted, private=said)]
+    return [events.UserUpdated(role=role, scopes=granted, private=said)]
 
 
 def _refuse_beyond(caller: Principal, user: UUID, wanted: tuple[str, ...]) -> None:
@@ -188,7 +167,7 @@ def _refuse_last(user: User, context: UserContext) -> None:
 def evolve(user: User | None, fact: Fact) -> User:
     """Return the state after one more thing happened."""
     if user is None:
-        if isinstance(fact.event, UserCreated):
+        if isinstance(fact.event, events.UserCreated):
             event = fact.event
             return User.created(fact, number=event.number, role=event.role, scopes=event.scopes)
         raise unexpected(fact)
@@ -197,21 +176,21 @@ def evolve(user: User | None, fact: Fact) -> User:
 
 def _changes(user: User, fact: Fact) -> dict[str, object]:
     match fact.event:
-        case UserUpdated(role=role, scopes=granted, private=said):
+        case events.UserUpdated(role=role, scopes=granted, private=said):
             told = {"role": role, "scopes": granted, "name": said.name if said else UNSET}
             return {field: value for field, value in told.items() if value is not UNSET}
-        case PasswordChanged():
+        case events.PasswordChanged():
             return {"generation": user.generation + 1}
-        case UserDisabled():
+        case events.UserDisabled():
             return {"status": "disabled"}
-        case UserEnabled():
+        case events.UserEnabled():
             return {"status": "active"}
-        case UserRemoved():
+        case events.UserRemoved():
             return {"status": "removed", "name": None, "totp": False, "recovery_codes": ()}
-        case TotpEnrolled(recovery_codes=count):
+        case events.TotpEnrolled(recovery_codes=count):
             return {"totp": True, "recovery_codes": tuple(range(count)), "generation": user.generation + 1}
-        case TotpRemoved():
+        case events.TotpRemoved():
             return {"totp": False, "recovery_codes": (), "generation": user.generation + 1}
-        case RecoveryCodeUsed(index=index):
+        case events.RecoveryCodeUsed(index=index):
             return {"recovery_codes": tuple(left for left in user.recovery_codes if left != index)}
     raise unexpected(fact)

@@ -7,7 +7,7 @@ events will use. Time does not: the door reads the clock after it holds the row.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 import msgspec
@@ -274,3 +274,8 @@ class ExchangeSecret(Unresolved, frozen=True, kw_only=True):
 
 class Sweep(TokenCommand, frozen=True, kw_only=True):
     """Say what time has brought: notice of a coming expiry, or the expiry itself."""
+
+
+COMMANDS: Final = (
+    Create, Update, Renew, Rotate, Suspend, Resume, Revoke, Erase, Exchange, ExchangeSecret, Sweep,
+)  # fmt: skip

@@ -13,21 +13,8 @@ from counterfoil.core import text
 from counterfoil.core.events import Event, Private
 from counterfoil.core.refusals import AlreadyRevoked, NotFound, SecretRetired, StaleRevision
 from counterfoil.core.subjects.subject import no_command
+from counterfoil.core.subjects.token import commands
 from counterfoil.core.subjects.token.acceptance import ALONE, Context, refusal_for
-from counterfoil.core.subjects.token.commands import (
-    Change,
-    Create,
-    Erase,
-    Exchange,
-    Renew,
-    Resume,
-    Revoke,
-    Rotate,
-    Suspend,
-    Sweep,
-    TokenCommand,
-    Update,
-)  # fmt: skip
 from counterfoil.core.subjects.token.creation import created
 from counterfoil.core.subjects.token.events import Erased, Expired, Expiring, Revoked
 from counterfoil.core.subjects.token.exchange import exchanged
@@ -38,28 +25,28 @@ from counterfoil.core.subjects.token.suspension import resumed, suspended
 from counterfoil.core.subjects.token.update import updated
 
 
-def decide(token: Token | None, command: TokenCommand, at: datetime, context: Context = ALONE) -> list[Event]:
+def decide(token: Token | None, command: commands.TokenCommand, at: datetime, context: Context = ALONE) -> list[Event]:
     """Return the events that a command to this token leads to at this moment, or raise a Refusal."""
-    if isinstance(command, Create):
+    if isinstance(command, commands.Create):
         return [created(token, command, at, context)]
     if token is None:
         raise NotFound
     match command:
-        case Exchange():
+        case commands.Exchange():
             return [exchanged(token, command, at, context)]
-        case Sweep():
+        case commands.Sweep():
             return _sweep(token, at, context)
-        case Change():
+        case commands.Change():
             return _change(token, command, at, context)
     raise no_command(command)
 
 
-def _change(token: Token, command: Change, at: datetime, context: Context) -> list[Event]:
+def _change(token: Token, command: commands.Change, at: datetime, context: Context) -> list[Event]:
     if command.revisions is not None and token.revision not in command.revisions:
         raise StaleRevision(revision=token.revision)
-    if isinstance(command, Revoke):
+    if isinstance(command, commands.Revoke):
         return _revoke(token, command, at)
-    if isinstance(command, Erase):
+    if isinstance(command, commands.Erase):
         return [Erased()]  # always: a blank state does not mean that every earlier event is blank
     if token.status == "revoked":
         raise AlreadyRevoked
@@ -68,20 +55,20 @@ def _change(token: Token, command: Change, at: datetime, context: Context) -> li
             "The user who owned this token was removed, which revoked it for good; issue a new one for another owner."
         )
     match command:
-        case Update():
+        case commands.Update():
             return updated(token, command, at, context)
-        case Renew():
+        case commands.Renew():
             return [renewed(token, command, at, context.policy)]
-        case Rotate():
+        case commands.Rotate():
             return rotated(token, command, at, context)
-        case Suspend():
+        case commands.Suspend():
             return suspended(token, command)
-        case Resume():
+        case commands.Resume():
             return resumed(token, command)
     raise no_command(command)
 
 
-def _revoke(token: Token, command: Revoke, at: datetime) -> list[Event]:
+def _revoke(token: Token, command: commands.Revoke, at: datetime) -> list[Event]:
     reason = text.checked_reason(command.reason)
     if token.status == "revoked":
         return []

@@ -15,11 +15,11 @@ from counterfoil.core.trust import Trust
 
 
 class Created(Event, frozen=True, kw_only=True):
-    """A token came to be. `thresholds` are seconds before its expiry at which notice is given.
+    """A token was created. `thresholds` are seconds before its expiry at which notice is given.
 
-    `imported` names the algorithm by which a secret from elsewhere is known; None is a secret that was made here.
-    `epoch` is how often all secrets of the account had been ended before this one was made.
-    A token that has a `trust` has no secret, and an empty hint.
+    `imported` names the algorithm of the digest of a secret from elsewhere; None is a secret that was made here.
+    `epoch` is how often all secrets of the account had been ended before this one was made. `hint` shows how the
+    secret begins; a token with a `trust` has no secret and an empty hint.
     """
 
     number: int
@@ -41,10 +41,10 @@ class Created(Event, frozen=True, kw_only=True):
 
 
 class Updated(Event, frozen=True, kw_only=True):
-    """Its name, description or metadata (private), its scopes, or from where and how often it may be used changed.
+    """Its name, description or metadata (private), its scopes, or its bounds changed.
 
-    `previous_until` is the new end of its previous secret; null ended that at once. A `trust` that was stated, in this
-    epoch, begins a new generation: bearers bought under the one before ended.
+    `previous_until` is the new end of its previous secret; null ends that at once. A `trust` that is stated, in this
+    epoch, begins a new generation: bearers issued under the previous one end.
     """
 
     scopes: tuple[str, ...] | UnsetType = UNSET
@@ -67,7 +67,7 @@ class Renewed(Event, frozen=True, kw_only=True):
 class Rotated(Event, frozen=True, kw_only=True):
     """It has a new secret, made in this epoch; the previous one is accepted until `previous_until`, or no longer.
 
-    Where it `forgets_use`, it counts as never exchanged from then on. `ended_early` is when the secret before the
+    With `forgets_use` it counts as never exchanged from then on. `ended_early` is when the secret before the
     previous one, which this rotation ended, would have ended by itself.
     """
 
@@ -80,7 +80,7 @@ class Rotated(Event, frozen=True, kw_only=True):
 
 
 class Asserted(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a JWT decided an exchange: its issuer, the claims that were asked for, and its sub.
+    """What decided the exchange of a JWT: its issuer, the claims that the trust names, and its sub.
 
     `jti` is the SHA-256, in hex, of the issuer, a line feed and its jti; None if it had none.
     """
@@ -91,9 +91,10 @@ class Asserted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchanged(Event, frozen=True, kw_only=True):
-    """It bought a short-lived bearer, named by its `jti`; `actors` act on its owner's behalf, the last one first.
+    """A short-lived bearer, named by its `jti`, was issued for it.
 
-    With an `assertion` a JWT of the token's trusted issuer bought it.
+    `actors` act on its owner's behalf, the last one first. With an `assertion` a JWT of the token's trusted issuer was
+    exchanged.
     """
 
     jti: UUID
@@ -123,13 +124,13 @@ class Expiring(Event, frozen=True, kw_only=True):
 
 
 class Expired(Event, frozen=True, kw_only=True):
-    """Its time has passed; said by the sweep, which verification never waits for."""
+    """Its expiry has passed. The sweep writes this event, and verification does not wait for it."""
 
     expires_at: datetime
 
 
 class Revoked(Event, frozen=True, kw_only=True):
-    """It is refused for ever; the reason is private. `bulk_revocation` is the one that it was a part of."""
+    """It is refused for ever; the reason is private. `bulk_revocation` names the one that it was a part of."""
 
     bulk_revocation: UUID | None = None
 
@@ -158,4 +159,4 @@ TOKEN_EVENTS: Final[dict[str, type[Event]]] = {
 }
 
 UNREVISED: Final = frozenset({"exchanged", "expiring"})
-"""Happenings that change nothing a reader acts on: they leave the revision, and so the ETag, as it was."""
+"""Events that change nothing that readers act on: they leave the revision, and so the ETag, as it was."""

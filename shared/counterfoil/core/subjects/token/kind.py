@@ -27,20 +27,7 @@ from counterfoil.core.refusals import (
 from counterfoil.core.subjects.kind import Kind
 from counterfoil.core.subjects.subject import Command, DecisionContext, Key, SubjectState, Unresolved
 from counterfoil.core.subjects.token.acceptance import ALONE, Context, good_until, refusal_for
-from counterfoil.core.subjects.token.commands import (
-    Create,
-    Erase,
-    Exchange,
-    ExchangeSecret,
-    Renew,
-    Resume,
-    Revoke,
-    Rotate,
-    Suspend,
-    Sweep,
-    TokenCommand,
-    Update,
-)
+from counterfoil.core.subjects.token.commands import COMMANDS, Create, Exchange, ExchangeSecret, TokenCommand
 from counterfoil.core.subjects.token.decide import decide
 from counterfoil.core.subjects.token.events import TOKEN_EVENTS
 from counterfoil.core.subjects.token.live_tokens import Room, room_after
@@ -158,16 +145,6 @@ class TokenKind(Kind):
             refuse_beyond_lifetime(command.by, token.expires_at)
 
 
-TOKEN: Final = TokenKind(
-    "token",
-    Token,
-    TOKEN_EVENTS,
-    (Create, Update, Renew, Rotate, Suspend, Resume, Revoke, Erase, Exchange, ExchangeSecret, Sweep),
-    decide,
-    evolve,
-)
-
-
 def token_of(state: SubjectState | None) -> Token | None:
     """Return a state as that of a token; raise NotFound if it is another subject's."""
     if state is not None and not isinstance(state, Token):
@@ -231,3 +208,6 @@ def _owner(command: Create, locked: Locked) -> User | None:
         found = locked.callers.get(key)
         return found.user if isinstance(found, UserCaller) else None
     return None
+
+
+TOKEN: Final = TokenKind("token", Token, TOKEN_EVENTS, COMMANDS, decide, evolve)

@@ -14,21 +14,7 @@ from counterfoil.core.events import Fact, Private
 from counterfoil.core.principal import Actor, Owner, Principal, refuse_beyond, refuse_beyond_bounds
 from counterfoil.core.scopes import missing
 from counterfoil.core.subjects.subject import SubjectState
-from counterfoil.core.subjects.token.events import (
-    UNREVISED,
-    Created,
-    Erased,
-    Exchanged,
-    Expired,
-    Expiring,
-    Renewed,
-    Resumed,
-    Revoked,
-    Rotated,
-    Suspended,
-    TokenEvent,
-    Updated,
-)
+from counterfoil.core.subjects.token import events
 from counterfoil.core.trust import Trust
 
 TokenStatus = Literal["active", "suspended", "revoked"]
@@ -112,14 +98,14 @@ def pending(token: Token) -> list[int]:
 
 def evolve(token: Token | None, fact: Fact) -> Token:
     """Return the state after one more thing happened. The only fold: the door, the audit and as-of all use it."""
-    event: TokenEvent = fact.event  # type: ignore[assignment] # TOKEN_EVENTS is exactly this union
+    event: events.TokenEvent = fact.event  # type: ignore[assignment] # TOKEN_EVENTS is exactly this union
     if token is None:
-        if not isinstance(event, Created):
+        if not isinstance(event, events.Created):
             raise ValueError(f"{fact.subject.id} begins with {fact.type}, not with created")
         return _due(_born(fact, event))
-    if isinstance(event, Exchanged):  # by far the most frequent, and it can change nothing else
+    if isinstance(event, events.Exchanged):  # by far the most frequent, and it can change nothing else
         return replace(token, version=fact.version, at=fact.at, last_exchanged_at=fact.at)
-    revised = fact.type not in UNREVISED
+    revised = fact.type not in events.UNREVISED
     changed = replace(
         _after(token, event, fact),
         version=fact.version,
@@ -130,7 +116,7 @@ def evolve(token: Token | None, fact: Fact) -> Token:
     return _due(changed)
 
 
-def _born(fact: Fact, event: Created) -> Token:
+def _born(fact: Fact, event: events.Created) -> Token:
     said, trust = event.private or Private(), event.trust or None
     return Token(
         account=fact.account, id=fact.subject.id, number=event.number, owner=event.owner, creator=fact.by,
@@ -145,13 +131,13 @@ def _born(fact: Fact, event: Created) -> Token:
     )  # fmt: skip
 
 
-def _after(token: Token, event: TokenEvent, fact: Fact) -> Token:
+def _after(token: Token, event: events.TokenEvent, fact: Fact) -> Token:
     match event:
-        case Updated():
+        case events.Updated():
             return _updated(_trusting(token, event, fact.by), event)
-        case Renewed(expires_at=expires_at, lifetime=lifetime):
+        case events.Renewed(expires_at=expires_at, lifetime=lifetime):
             return replace(token, expires_at=expires_at, lifetime=lifetime, lifetime_start=fact.at, announced=None)
-        case Rotated(generation=generation, previous_until=until, hint=hint, epoch=epoch, forgets_use=forgets):
+        case events.Rotated(generation=generation, previous_until=until, hint=hint, epoch=epoch, forgets_use=forgets):
             used = None if forgets is True else token.last_exchanged_at
             return replace(
                 token,
@@ -162,25 +148,25 @@ def _after(token: Token, event: TokenEvent, fact: Fact) -> Token:
                 epoch=epoch,
                 previous_epoch=token.epoch,
             )
-        case Suspended(private=said, by_owner=by_owner):
+        case events.Suspended(private=said, by_owner=by_owner):
             reason = (said and said.reason) or None
             return replace(token, status="suspended", reason=reason, suspended_by_owner=by_owner)
-        case Resumed():
+        case events.Resumed():
             return replace(token, status="active", reason=None, suspended_by_owner=False)
-        case Expiring(threshold=threshold):
+        case events.Expiring(threshold=threshold):
             return replace(token, announced=threshold)
-        case Expired():
+        case events.Expired():
             return replace(token, announced=0)
-        case Revoked(private=said):
+        case events.Revoked(private=said):
             return replace(token, status="revoked", reason=(said and said.reason) or None)
-        case Erased():
+        case events.Erased():
             return replace(token, name=None, description="", metadata={}, reason=None)
-        case Created() | Exchanged():
+        case events.Created() | events.Exchanged():
             raise ValueError("a token is created once; its exchanges are folded above")
     assert_never(event)
 
 
-def _updated(token: Token, event: Updated) -> Token:
+def _updated(token: Token, event: events.Updated) -> Token:
     private = event.private or Private()
     stated = {
         "name": private.name, "description": private.description, "metadata": private.metadata,
@@ -190,7 +176,7 @@ def _updated(token: Token, event: Updated) -> Token:
     return replace(token, **{field: value for field, value in stated.items() if value is not UNSET})
 
 
-def _trusting(token: Token, event: Updated, by: Actor) -> Token:
+def _trusting(token: Token, event: events.Updated, by: Actor) -> Token:
     """Return the token with the trust that was stated, by whom; who gives it more scopes answers for it, too."""
     if event.trust is not UNSET:
         return replace(
