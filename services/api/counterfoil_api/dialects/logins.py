@@ -1,19 +1,24 @@
 """Logging in to a vendor's API: a password gives a session, which is a token that expires."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
-from counterfoil.core.bounds import Address
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BeyondPolicy, NotFound
+from counterfoil.core.refusals import BeyondPolicy, CredentialsRefused, NotFound
 from counterfoil.core.secret import SecretShape
-from counterfoil.core.subjects.token.state import BOUNDED, SESSION, Token
+from counterfoil.core.subjects.token.state import BOUNDED, SESSION, Token, is_session
 from counterfoil.core.subjects.user import User, owner_of
 from counterfoil.core.unit_of_work import Outcome
+from counterfoil.postgres.listing import Listed, one
+from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.users import one_user
 from counterfoil.uses.issue import Wish
-from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.handling.described import Undescribed
+from counterfoil_api.http.errors import OtpRequired, RateLimited
+
+LOGIN: Final = (CredentialsRefused, OtpRequired, RateLimited)
+"""The refusals that every login can meet."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,54 +39,52 @@ class Kind:
     shape: SecretShape | None = None
 
 
-async def log_in(
-    tokens: Tokens,
-    given: PasswordGiven,
-    kind: Kind,
-    *,
-    otp: str | None = None,
-    address: Address | None = None,
-    scopes: tuple[str, ...] | None = None,
-) -> Session:
-    """Begin a session with a password and perhaps a one-time code, with the scopes of its user or only `scopes`.
-
-    Raises CredentialsRefused, OtpRequired, RateLimited, NetworkForbidden.
-    """
-    asker = await tokens.callers.authenticate(PresentedCredentials(given, otp, address))
-    return await begin(tokens, asker, kind, scopes=scopes)
+async def user_of(tokens: Tokens, asker: Principal) -> User | None:
+    """Return the calling user, or the user that the calling token acts for."""
+    user = asker.owner.user if asker.owner else None
+    return await one_user(tokens.reading.pool, asker.account, user) if user else None
 
 
-async def begin(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
-    """Begin a session for the authenticated user.
+async def session_of(tokens: Tokens, asker: Principal) -> Listed | None:
+    """Return the calling session; None for any other token."""
+    found = await one(tokens.reading.pool, asker.account, token_id=asker.actor.id)
+    return found if found is not None and is_session(found.token.dialect) else None
+
+
+async def log_in(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[str, ...] | None = None) -> Session:
+    """Begin a session for the authenticated user, with the scopes of the user or only `scopes`.
 
     A session that begins with an expiring credential does not outlive it, nor the longest lifetime of the policy.
     """
-    user = asker.owner.user if asker.owner else None
-    found = await one_user(tokens.reading.pool, asker.account, user) if user else None
-    if found is None:
+    user = await user_of(tokens, asker)
+    if user is None:
         raise NotFound("The caller is no user; log in with an e-mail address and a password.")
     wish = Wish(
         name=f"{kind.dialect} session",
-        owner=owner_of(found.id),
+        owner=owner_of(user.id),
         scopes=asker.scopes if scopes is None else scopes,
-        lifetime=f"{kind.seconds}s",
+        lifetime=f"{await _seconds(tokens, asker, kind)}s",
         dialect=f"{kind.dialect}{'' if asker.expires_at is None else BOUNDED}{SESSION}",
         shape=kind.shape,
     )
-    begun: list[Token] = []
-
-    def render(outcome: Outcome, secret: str) -> str:
-        begun.append(outcome.of(Token))
-        return secret
-
     # Scopes that the user holds already need no description in the catalogue.
     unlisted = Undescribed((), catalogue=False) if scopes is None else None
+
+    def render(outcome: Outcome, secret: str) -> Session:
+        return Session(secret, outcome.of(Token), user)
+
     try:
-        secret = await tokens.issuing.issue(asker, wish, None, render, kind=str, unlisted=unlisted)
+        return await tokens.issuing.issue(asker, wish, None, render, kind=Session, unlisted=unlisted)
     except BeyondPolicy as refusal:  # vendors' clients state no lifetime of a session
         if not isinstance(longest := refusal.facts.get("longest"), str):
             raise
-        secret = await tokens.issuing.issue(
-            asker, replace(wish, lifetime=longest), None, render, kind=str, unlisted=unlisted
-        )
-    return Session(secret, begun[0], found)
+        wish = replace(wish, lifetime=longest)
+        return await tokens.issuing.issue(asker, wish, None, render, kind=Session, unlisted=unlisted)
+
+
+async def _seconds(tokens: Tokens, asker: Principal, kind: Kind) -> int:
+    """Return how long the session lasts: as its kind says, or for the rest of an expiring credential."""
+    if asker.expires_at is None:
+        return kind.seconds
+    left = (asker.expires_at - await database_time(tokens.reading.pool)).total_seconds()
+    return max(1, min(kind.seconds, int(left)))

@@ -4,11 +4,9 @@ Clients exchange a token, by Basic authentication with an empty user, for a bear
 all other requests. A password is accepted only for creating a token.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import msgspec
 from aiohttp import web
@@ -16,27 +14,28 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace as with_fields
 
 from counterfoil.core.credentials import SecretGiven
-from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadText, CredentialsRefused, NotFound, Refusal, ScopeMissing
+from counterfoil.core.refusals import CredentialsRefused, NotFound, Refusal
 from counterfoil.core.secret import URL_SAFE, SecretShape
-from counterfoil.core.subjects.token.commands import Create, Rotate
+from counterfoil.core.subjects.token.commands import Create, Revoke, Rotate
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
-from counterfoil.postgres.listing import Filter
-from counterfoil.postgres.users import one_user
+from counterfoil.documents.fields import Name
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.credentials import PasswordGiven, PresentedCredentials, presented_by
 from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
+from counterfoil_api.dialects.ids import TokenId, uuid_of
+from counterfoil_api.dialects.logins import user_of
 from counterfoil_api.dialects.times import milliseconds
-from counterfoil_api.dialects.tokens import Tokens, owner_of
+from counterfoil_api.dialects.tokens import Caller, Tokens, owner_of
 from counterfoil_api.handling.issuing import Turn
 from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, with_secret
 from counterfoil_api.http import errors as complaints
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Presented, path_type
+from counterfoil_api.operations.reading import Body, IdempotencyKey, Presented
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import New, Nothing
 
 NAME: Final = "scalingo"
@@ -47,8 +46,6 @@ _CREATE: Final = ("POST", f"{_PREFIX}/tokens")
 _EXCHANGE: Final = ("POST", f"{_PREFIX}/tokens/exchange")
 _MOST: Final = 10_000
 """Tokens in a list; Scalingo has no pages."""
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-TokenId = Annotated[str, path_type("A token's id.", f"^{_UUID.pattern}$", "e061a292-bab4-47fa-bb08-d7f7895ae5b6")]
 
 
 class ScalingoError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,14 +111,14 @@ DIALECT: Final = Dialect(name=NAME, title="Scalingo", base=f"/{NAME}", api=api, 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
     """The name of a new token."""
 
-    name: str
+    name: Name
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
     """A new token: its name within `token`, as documented, or by itself, as the npm client sends it."""
 
     token: Named | UnsetType = UNSET
-    name: str | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
 
 
 class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,19 +165,15 @@ class OneUser(msgspec.Struct, frozen=True, kw_only=True):
     user: UserDocument
 
 
-@api.get("/tokens", refusals=(ScopeMissing,))
-async def list_tokens(tokens: Tokens, asker: Asker[Principal]) -> ManyTokens:
+@api.get("/tokens", scope="tokens.read")
+async def list_tokens(tokens: Tokens, asker: Caller) -> ManyTokens:
     """List the tokens of the calling user."""
-    owner = asker.owner
-    wanted = Filter(owner_type=owner.type, owner_id=owner.id) if owner else Filter()
-    found, _ = await tokens.listed(asker, wanted, limit=_MOST)
+    found, _ = await tokens.listed(asker, asker.owner, limit=_MOST)
     return ManyTokens(tokens=[_document(each.token) for each in found])
 
 
-@api.post("/tokens", executes=(Create,), refusals=(ScopeMissing, BadText))
-async def create_token(
-    tokens: Tokens, asker: Asker[Principal], *, body: Body[NewToken], key: IdempotencyKey
-) -> New[OneToken]:
+@api.post("/tokens", scope="tokens.create", executes=(Create,), refusals=SECRET_REPLY)
+async def create_token(tokens: Tokens, asker: Caller, *, body: Body[NewToken], key: IdempotencyKey) -> New[OneToken]:
     """Create a token with the scopes of its user."""
     name = body.token.name if body.token is not UNSET else body.name
     if name is UNSET or not name.strip():
@@ -203,42 +196,37 @@ async def exchange_token(
     return BearerDocument(token=issued.text)
 
 
-@api.get("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
-async def get_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId) -> OneToken:
+@api.get("/tokens/{token_id}", scope="tokens.read")
+async def get_token(tokens: Tokens, asker: Caller, *, token_id: TokenId) -> OneToken:
     """Read a token."""
-    return OneToken(token=_document((await tokens.look_at(asker, token_id=_id(token_id))).token))
+    listed = await tokens.one(asker, scope="tokens.read", token_id=uuid_of(token_id))
+    return OneToken(token=_document(listed.token))
 
 
-@api.patch("/tokens/{token_id}/renew", executes=(Rotate,), refusals=(ScopeMissing, NotFound))
-async def renew_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
+@api.patch("/tokens/{token_id}/renew", scope="tokens.rotate", executes=(Rotate,), refusals=SECRET_REPLY)
+async def renew_token(tokens: Tokens, asker: Caller, *, token_id: TokenId, key: IdempotencyKey) -> OneToken:
     """Regenerate a token: it keeps its id and gets a new value; the old value cannot be exchanged any more."""
-    listed = await tokens.one(asker, scope="tokens.rotate", token_id=_id(token_id))
+    listed = await tokens.one(asker, scope="tokens.rotate", token_id=uuid_of(token_id))
     turn = Turn(shape=SHAPE, forgets_use=True)
     return await tokens.issuing.rotate(asker, listed.token, key, _shown, kind=OneToken, turn=turn)
 
 
-@api.delete("/tokens/{token_id}", refusals=(ScopeMissing, NotFound))
-async def delete_token(tokens: Tokens, asker: Asker[Principal], *, token_id: TokenId) -> Nothing:
+@api.delete("/tokens/{token_id}", scope="tokens.revoke", executes=(Revoke,))
+async def delete_token(tokens: Tokens, asker: Caller, *, token_id: TokenId) -> Nothing:
     """Delete a token."""
-    await tokens.revoke(asker, await tokens.one(asker, scope="tokens.revoke", token_id=_id(token_id)), DIALECT.title)
+    listed = await tokens.one(asker, scope="tokens.revoke", token_id=uuid_of(token_id))
+    await tokens.revoke(asker, listed, DIALECT.title)
     return Nothing()
 
 
 @api.get("/users/self", refusals=(NotFound,))
-async def get_self(tokens: Tokens, asker: Asker[Principal]) -> OneUser:
+async def get_self(tokens: Tokens, asker: Caller) -> OneUser:
     """Read the calling user."""
-    user = asker.owner.user if asker.owner else None
-    found = await one_user(tokens.reading.pool, asker.account, user) if user else None
-    if found is None:
+    user = await user_of(tokens, asker)
+    if user is None:
         raise NotFound
-    email, name = found.name or "", (found.name or "").partition("@")[0]
-    return OneUser(user=UserDocument(id=f"us-{found.id}", username=name, email=email, fullname=name))
-
-
-def _id(text: str) -> UUID:
-    if not _UUID.fullmatch(text):
-        raise NotFound
-    return UUID(text)
+    email, name = user.name or "", (user.name or "").partition("@")[0]
+    return OneUser(user=UserDocument(id=f"us-{user.id}", username=name, email=email, fullname=name))
 
 
 def _shown(outcome: Outcome, secret: str) -> OneToken:

@@ -21,11 +21,14 @@ from counterfoil_api.handling.issuing import Issuing
 from counterfoil_api.handling.reading import Reading
 from counterfoil_api.handling.writing import Writing
 from counterfoil_api.limits.callers import Callers
+from counterfoil_api.operations.reading import Asker
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
 
-_LIVING: Final = ("active", "suspended")
+Caller = Asker[Principal]
+"""The authenticated caller of an operation."""
+_ANY: Final = Filter()
 
 
 def owner_of(asker: Principal) -> Owner:
@@ -58,7 +61,8 @@ class Tokens:
     ) -> Listed:
         """Return the token with this id or number that the caller may reach; of this owner, if one is named.
 
-        Raises NotFound for what does not exist, is out of reach, was revoked, or is a session; ScopeMissing.
+        The access log notes a read of a token of another owner. Raises NotFound for what does not exist, is out of
+        reach, was revoked, or is a session; ScopeMissing.
         """
         within = reach(asker, scope, instead=instead)
         listed = await one_token(self.reading.pool, asker.account, token_id=token_id, number=number)
@@ -68,29 +72,16 @@ class Tokens:
             raise NotFound
         if any(each is not None and listed.token.owner != each for each in (within, owner)):
             raise NotFound
-        return listed
-
-    async def look_at(
-        self,
-        asker: Principal,
-        *,
-        scope: str = "tokens.read",
-        token_id: UUID | None = None,
-        number: int | None = None,
-        instead: tuple[str, ...] = (),
-        owner: Owner | None = None,
-    ) -> Listed:
-        """Return the same to a caller that only reads it, and log the read unless the token is the caller's own."""
-        listed = await self.one(asker, scope=scope, token_id=token_id, number=number, instead=instead, owner=owner)
-        if not is_own(asker, listed.token):
+        if scope == "tokens.read" and not is_own(asker, listed.token):
             self.access_log.note(asker, "token", shown=1, tokens=(listed.token.id,))
         return listed
 
     async def listed(
         self,
         asker: Principal,
-        wanted: Filter,
+        owner: Owner | None,
         *,
+        wanted: Filter = _ANY,
         scope: str = "tokens.read",
         instead: tuple[str, ...] = (),
         sort: Sort = "created",
@@ -98,20 +89,22 @@ class Tokens:
         offset: int = 0,
         limit: int,
     ) -> tuple[list[Listed], int]:
-        """Return a page of the tokens that the caller may reach, and how many there are in all. Raises ScopeMissing."""
+        """Return a page of the tokens, of this owner or of all, that the caller may reach, and how many there are.
+
+        Raises ScopeMissing.
+        """
         within = reach(asker, scope, instead=instead)
-        wanted = replace(
-            wanted, stored_status=_LIVING if wanted.stored_status is None else wanted.stored_status, sessions=False
-        )
-        if within is not None:
-            if wanted.owner_type is not None and (wanted.owner_type, wanted.owner_id) != (within.type, within.id):
-                return [], 0
-            wanted = replace(wanted, owner_type=within.type, owner_id=within.id)
+        if within is not None and owner not in (None, within):
+            return [], 0
+        of = owner or within
+        if of is not None:
+            wanted = replace(wanted, owner_type=of.type, owner_id=of.id)
+        status = ("active", "suspended") if wanted.stored_status is None else wanted.stored_status
+        wanted = replace(wanted, stored_status=status, sessions=False)
         found, total = await numbered_page(
             self.reading.pool, asker.account, wanted, sort=sort, descending=descending, offset=offset, limit=limit
         )
-        owner = Owner(wanted.owner_type, wanted.owner_id) if wanted.owner_type and wanted.owner_id else None  # type: ignore[arg-type] # a filter names one of the types
-        if not is_for(asker, owner):
+        if not is_for(asker, of):
             self.access_log.note(asker, "list", shown=len(found))
         return found, total
 

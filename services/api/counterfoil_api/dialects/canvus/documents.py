@@ -2,20 +2,21 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from counterfoil.core.refusals import NotFound, Refuses
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.subjects.user import User
+from counterfoil.documents.fields import Name
 from counterfoil_api.dialects.canvus.ids import id_of
 from counterfoil_api.dialects.times import milliseconds
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.operations.reading import path_type
 
-UserNumber = Annotated[str, path_type("A user's number.", "^[1-9][0-9]{0,18}$", "1001")]
-TokenId = Annotated[str, path_type("A token's id.", "^[A-Za-z0-9]{80}$", "JDJhJDA0" * 10)]
+UserNumber = Annotated[str, path_type("A user's number.", "^[1-9][0-9]{0,18}$", "1001"), Refuses((NotFound,))]
+TokenId = Annotated[str, path_type("A token's id.", "^[A-Za-z0-9]{80}$", "JDJhJDA0" * 10), Refuses((NotFound,))]
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +26,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     because its answer would grant more than requested.
     """
 
-    description: str | UnsetType = UNSET
-    name: str | UnsetType = UNSET
+    description: Name | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
     expires: Any = None
     expires_at: Any = None
     scopes: Any = None
@@ -88,13 +89,8 @@ def token_document(tokens: Tokens, token: Token) -> AccessToken:
     return AccessToken(
         created_at=local(token.created_at),
         description=token.name or "",
-        id=canvus_id(tokens, token.account, token.id),
+        id=id_of(tokens.reading.opaque_ids, token.account, token.id),
     )
-
-
-def canvus_id(tokens: Tokens, account: UUID, token_id: UUID) -> str:
-    """Return the id of a token in Canvus."""
-    return id_of(tokens.reading.opaque_ids, account, token_id)
 
 
 def user_document(user: User, at: datetime) -> UserDocument:

@@ -10,20 +10,16 @@ from counterfoil.core.credentials import token
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import CredentialsRefused, NotFound
 from counterfoil.core.subjects.token.commands import Revoke
-from counterfoil.core.subjects.token.state import is_session
-from counterfoil.postgres.listing import one
-from counterfoil.postgres.liveness import database_time
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
-from counterfoil_api.dialects.logins import Kind, begin, log_in
+from counterfoil_api.dialects.logins import LOGIN, Kind, log_in, session_of
 from counterfoil_api.dialects.tokens import Tokens
-from counterfoil_api.http.errors import CredentialsMissing, OtpRequired, RateLimited
+from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.operations.reading import Body, ClientAddress, Headers, OptionalCredentials
 from counterfoil_api.operations.replies import JSON, Page
 
-_DAY: Final = 86_400
-_REFUSALS: Final = (CredentialsRefused, OtpRequired, RateLimited, NotFound)
+_A_DAY: Final = Kind(dialect=NAME, seconds=86_400, shape=SHAPE)
 
 
 class OneTimeCode(msgspec.Struct, frozen=True, kw_only=True, rename={"code": "X-Authorization-OTP"}):
@@ -32,23 +28,23 @@ class OneTimeCode(msgspec.Struct, frozen=True, kw_only=True, rename={"code": "X-
     code: str = ""
 
 
-@api.post("/users/login", refusals=_REFUSALS)
+@api.post("/users/login", refusals=(*LOGIN, NotFound))
 async def log_in_user(
     tokens: Tokens, address: ClientAddress, *, body: Body[Login], headers: Headers[OneTimeCode]
 ) -> LoggedIn:
     """Log in with a password, or with a token: either gives a new token, which expires after a day."""
     if body.token is not UNSET:
         asker = await _holder(tokens, body.token, address)
-        session = await begin(tokens, asker, await _kind(tokens, asker))
     elif body.email is not UNSET and body.password is not UNSET:
         given = password_of(body.email, body.password)
-        session = await log_in(tokens, given, _lasting(_DAY), otp=headers.code or None, address=address)
+        asker = await tokens.callers.authenticate(PresentedCredentials(given, headers.code or None, address))
     else:
         raise CredentialsMissing("Give an email and a password, or a token.")
+    session = await log_in(tokens, asker, _A_DAY)
     return LoggedIn(token=session.secret, user=user_document(session.user, session.token.created_at))
 
 
-@api.post("/users/logout", refusals=_REFUSALS)
+@api.post("/users/logout", executes=(Revoke,), refusals=(CredentialsRefused,))
 async def log_out(
     tokens: Tokens, presented: OptionalCredentials[PresentedCredentials], address: ClientAddress, *, body: Body[Logout]
 ) -> Page:
@@ -59,24 +55,11 @@ async def log_out(
         asker = await tokens.callers.authenticate(presented)
     else:
         raise CredentialsMissing("Name a token, or send one in the header Private-Token.")
-    found = await one(tokens.reading.pool, asker.account, token_id=asker.actor.id)
-    if found is not None and is_session(found.token.dialect):
+    if await session_of(tokens, asker) is not None:
         reason = "Logged out through the Canvus API."
-        await tokens.writing.execute(Revoke(account=asker.account, token_id=found.token.id, by=asker, reason=reason))
+        await tokens.writing.execute(Revoke(account=asker.account, token_id=asker.actor.id, by=asker, reason=reason))
     return Page(b"", JSON)
 
 
 async def _holder(tokens: Tokens, text: str, address: Address | None) -> Principal:
     return await tokens.callers.authenticate(PresentedCredentials(token(text), address=address, as_owner=True))
-
-
-async def _kind(tokens: Tokens, asker: Principal) -> Kind:
-    """Return how the session lives: a day, or the rest of the token that logs in."""
-    if asker.expires_at is None:
-        return _lasting(_DAY)
-    left = (asker.expires_at - await database_time(tokens.reading.pool)).total_seconds()
-    return _lasting(max(1, min(_DAY, int(left))))
-
-
-def _lasting(seconds: int) -> Kind:
-    return Kind(dialect=NAME, seconds=seconds, shape=SHAPE)

@@ -22,7 +22,8 @@ from counterfoil.core.subjects.token.state import is_session
 from counterfoil.postgres.listing import Listed, one
 from counterfoil.postgres.sealed_log import LogFilter, SealedEvent
 from counterfoil_api.auth.principals import is_for
-from counterfoil_api.dialects.canvus.documents import AccessToken, canvus_id, local, token_document
+from counterfoil_api.dialects.canvus.documents import AccessToken, local, token_document
+from counterfoil_api.dialects.canvus.ids import id_of
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.events.batches import PIECE_BYTES, Piece
 from counterfoil_api.events.feeds import Feed
@@ -162,7 +163,7 @@ class Subscription(LiveStream):
         token = AccessToken(
             created_at=local(event.at),
             description=_name_in(event) or "",
-            id=canvus_id(self._tokens, event.account, event.subject),
+            id=id_of(self._tokens.reading.opaque_ids, event.account, event.subject),
             state="normal",
         )
         self._known[event.subject] = _Known(event.version, token)

@@ -1,19 +1,18 @@
 """The access tokens of a user. Administrators may name any user."""
 
 from typing import Any, Final
-from uuid import UUID
 
 from msgspec import UNSET
 from msgspec.structs import replace as with_fields
 
 from counterfoil.core.bounds import Address
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, ScopeMissing
-from counterfoil.core.subjects.token.commands import Update
+from counterfoil.core.refusals import NotFound
+from counterfoil.core.subjects.token.commands import Create, Revoke, Update
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.text import NAME_LIMIT, checked
 from counterfoil.core.unit_of_work import Outcome
-from counterfoil.postgres.listing import Filter, Listed
+from counterfoil.postgres.listing import Listed
 from counterfoil.postgres.liveness import database_time
 from counterfoil.postgres.sealed_log import head_of
 from counterfoil.uses.issue import Wish
@@ -22,42 +21,35 @@ from counterfoil_api.dialects.canvus.documents import AccessToken, Described, To
 from counterfoil_api.dialects.canvus.ids import token_of
 from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, Watched
 from counterfoil_api.dialects.canvus.users import user_meant
-from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.streams import Streams
 from counterfoil_api.http.errors import InvalidRequest, TooManyStreams
-from counterfoil_api.operations.reading import Asker, Body, ClientAddress, IdempotencyKey, Query
+from counterfoil_api.operations.reading import Body, ClientAddress, IdempotencyKey, Query
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import JSON, Page, encode
 from counterfoil_api.operations.streaming import Streamed
 
 _PATH: Final = "/users/{user}/access-tokens"
-Caller = Asker[Principal]
 Stream = Query[Subscribing]
 _MOST: Final = 10_000
 """Tokens in a list; Canvus has no pages."""
-_TARGET: Final = (ScopeMissing, NotFound)
 
 
-@api.get(_PATH, scope="tokens.read", refusals=(*_TARGET, TooManyStreams))
+@api.get(_PATH, scope="tokens.read", refusals=(TooManyStreams,))
 async def list_access_tokens(
-    tokens: Tokens,
-    streams: Streams,
-    asker: Caller,
-    address: ClientAddress,
-    *,
-    user: UserNumber,
-    query: Stream,
+    tokens: Tokens, streams: Streams, asker: Caller, address: ClientAddress, *, user: UserNumber, query: Stream
 ) -> Streamed[list[AccessToken]]:
     """List the access tokens of a user, the oldest first. With `subscribe`, every change follows."""
     owner = (await user_meant(tokens, asker, user, scope="tokens.read")).owner
     head = await _head(tokens, asker, query)
-    found, _ = await tokens.listed(asker, Filter(owner_type=owner.type, owner_id=owner.id), limit=_MOST)
+    found, _ = await tokens.listed(asker, owner, limit=_MOST)
     if query.wanted:
         return await _follow(tokens, streams, _held(asker, address), Watched(owner), found, head=head)
     return Streamed(JSON, encode([token_document(tokens, each.token) for each in found]))
 
 
-@api.get(f"{_PATH}/{{token_id}}", scope="tokens.read", refusals=(*_TARGET, TooManyStreams))
+@api.get(f"{_PATH}/{{token_id}}", scope="tokens.read", refusals=(TooManyStreams,))
 async def get_access_token(
     tokens: Tokens,
     streams: Streams,
@@ -69,15 +61,15 @@ async def get_access_token(
     query: Stream,
 ) -> Streamed[AccessToken]:
     """Read an access token. With `subscribe`, every change follows."""
-    owner = (await user_meant(tokens, asker, user, scope="tokens.read")).owner
     head = await _head(tokens, asker, query)
-    found = await tokens.look_at(asker, token_id=meant(tokens, asker, token_id), owner=owner)
+    found = await _one(tokens, asker, user, token_id, scope="tokens.read")
     if query.wanted:
-        return await _follow(tokens, streams, _held(asker, address), Watched(owner, found.token.id), [found], head=head)
+        watched = Watched(found.token.owner, found.token.id)
+        return await _follow(tokens, streams, _held(asker, address), watched, [found], head=head)
     return Streamed(JSON, encode(token_document(tokens, found.token)))
 
 
-@api.post(_PATH, scope="tokens.create", refusals=(*_TARGET, BeyondCaller, BeyondPolicy, BadText))
+@api.post(_PATH, scope="tokens.create", executes=(Create,), refusals=SECRET_REPLY)
 async def create_access_token(
     tokens: Tokens, asker: Caller, *, user: UserNumber, body: Body[Described], key: IdempotencyKey
 ) -> AccessToken:
@@ -91,14 +83,13 @@ async def create_access_token(
     return await tokens.issuing.issue(asker, wish, key, render, kind=AccessToken)
 
 
-@api.patch(f"{_PATH}/{{token_id}}", scope="tokens.update", refusals=(*_TARGET, BadText))
+@api.patch(f"{_PATH}/{{token_id}}", scope="tokens.update", executes=(Update,))
 async def change_access_token(
     tokens: Tokens, asker: Caller, *, user: UserNumber, token_id: TokenId, body: Body[Described], key: IdempotencyKey
 ) -> AccessToken:
     """Change the description of an access token."""
-    owner, name = (await user_meant(tokens, asker, user, scope="tokens.update")).owner, _name_in(body)
-    found = await tokens.one(asker, scope="tokens.update", token_id=meant(tokens, asker, token_id), owner=owner)
-    command = Update(account=asker.account, token_id=found.token.id, by=asker, name=name)
+    found = await _one(tokens, asker, user, token_id, scope="tokens.update")
+    command = Update(account=asker.account, token_id=found.token.id, by=asker, name=_name_in(body))
 
     def render(outcome: Outcome) -> AccessToken:
         return with_fields(token_document(tokens, outcome.of(Token)), name=body.name)
@@ -106,12 +97,10 @@ async def change_access_token(
     return await tokens.change((command,), key, render, kind=AccessToken)
 
 
-@api.delete(f"{_PATH}/{{token_id}}", scope="tokens.revoke", refusals=_TARGET)
+@api.delete(f"{_PATH}/{{token_id}}", scope="tokens.revoke", executes=(Revoke,))
 async def delete_access_token(tokens: Tokens, asker: Caller, *, user: UserNumber, token_id: TokenId) -> Page:
     """Delete an access token."""
-    owner = (await user_meant(tokens, asker, user, scope="tokens.revoke")).owner
-    found = await tokens.one(asker, scope="tokens.revoke", token_id=meant(tokens, asker, token_id), owner=owner)
-    await tokens.revoke(asker, found, "Canvus")
+    await tokens.revoke(asker, await _one(tokens, asker, user, token_id, scope="tokens.revoke"), "Canvus")
     return Page(b"", JSON)
 
 
@@ -132,12 +121,13 @@ async def _follow(
     return Streamed(JSON, stream, {"X-Accel-Buffering": "no"})  # otherwise nginx buffers the stream
 
 
-def meant(tokens: Tokens, asker: Principal, text: str) -> UUID:
-    """Return the id of the named token. Raises NotFound."""
-    found = token_of(tokens.reading.opaque_ids, asker.account, text)
+async def _one(tokens: Tokens, asker: Principal, user: str, token_id: str, *, scope: str) -> Listed:
+    """Return the named token of the named user. Raises ScopeMissing, NotFound."""
+    owner = (await user_meant(tokens, asker, user, scope=scope)).owner
+    found = token_of(tokens.reading.opaque_ids, asker.account, token_id)
     if found is None:
         raise NotFound
-    return found
+    return await tokens.one(asker, scope=scope, token_id=found, owner=owner)
 
 
 def _name_in(body: Described) -> str:

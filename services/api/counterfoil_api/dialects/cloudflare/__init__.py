@@ -4,7 +4,7 @@ A third party presents a service token's id and secret as CF-Access-Client-Id an
 protected service. Callers of this API present tokens with native scopes.
 """
 
-from counterfoil_api.dialects.cloudflare import accounts, updates, verification, zones
+from counterfoil_api.dialects.cloudflare import service_tokens, updates, verification
 from counterfoil_api.dialects.cloudflare.api import DIALECT
 
-__all__ = ["DIALECT", "accounts", "updates", "verification", "zones"]
+__all__ = ["DIALECT", "service_tokens", "updates", "verification"]

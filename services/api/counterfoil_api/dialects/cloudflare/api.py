@@ -3,8 +3,7 @@
 import asyncio
 import hmac
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -45,15 +44,15 @@ def presented(request: web.Request, _: bytes) -> PresentedCredentials:
         if request.headers.get("Authorization", "Bearer ")[:7].lower() != "bearer ":
             raise UnknownScheme
         return PresentedCredentials(credentials_of(request.headers), address=address, as_owner=True)
-    (name, key), email = keys[0], request.headers.getall(_EMAIL, ())
+    (name, key), emails = keys[0], request.headers.getall(_EMAIL, ())
     given = token(key.strip(" "))
     if not isinstance(given, SecretGiven):
         raise CredentialsRefused
     if name != _KEYS[0]:
         return PresentedCredentials(given, address=address, as_owner=True)
-    if len(email) != 1:
+    if len(emails) != 1:
         raise CredentialsMissing("Send X-Auth-Email, once, together with X-Auth-Key.")
-    return PresentedCredentials(given, address=address, as_owner=True, email=email[0].strip(" "))
+    return PresentedCredentials(given, address=address, as_owner=True, email=emails[0].strip(" "))
 
 
 def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
@@ -73,25 +72,6 @@ def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
     return Retry(key, whole, attempt=Attempt(int(stated), asyncio.get_running_loop().time()))
 
 
-_SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "api_token": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A token's secret, or a bearer token that was issued for it.",
-    },
-    "api_key": {
-        "type": "apiKey",
-        "in": "header",
-        "name": _KEYS[0],
-        "description": f"The secret of a token of a user; {_EMAIL} is the e-mail address of this user.",
-    },
-    "user_service_key": {
-        "type": "apiKey",
-        "in": "header",
-        "name": _KEYS[1],
-        "description": "A token's secret.",
-    },
-}
 api: Final = Api(
     "access",
     Conventions(
@@ -102,7 +82,25 @@ api: Final = Api(
         retry=by_attempt,
         lenient=True,
         any_media_type=True,
-        schemes=_SCHEMES,
+        schemes={
+            "api_token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token's secret, or a bearer token that was issued for it.",
+            },
+            "api_key": {
+                "type": "apiKey",
+                "in": "header",
+                "name": _KEYS[0],
+                "description": f"The secret of a token of a user; {_EMAIL} is the e-mail address of this user.",
+            },
+            "user_service_key": {
+                "type": "apiKey",
+                "in": "header",
+                "name": _KEYS[1],
+                "description": "A token's secret.",
+            },
+        },
     ),
 )
 DIALECT: Final = Dialect(

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Annotated, Final, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from counterfoil.core.duration import FOREVER, seconds
+from counterfoil.core.refusals import BadDuration, Refuses
 from counterfoil.core.subjects.token.state import Token
+from counterfoil.documents.fields import Name
 from counterfoil_api.dialects.cloudflare.errors import Message
 
 T = TypeVar("T")
@@ -18,7 +21,7 @@ VERSION_OFFSET: Final = "cloudflare.client_secret_version_offset"
 """The metadata key of the difference between a token's version and its generation."""
 _GREATEST_VERSION: Final = 2**31 - 1
 
-Duration = Annotated[str, Meta(description="For example 8760h, 2h45m or 300ms, or forever.")]
+Duration = Annotated[str, Meta(description="For example 8760h, 2h45m or 300ms, or forever."), Refuses((BadDuration,))]
 Version = Annotated[
     float,  # the vendor's clients send 2.0 for 2
     Meta(ge=1, le=_GREATEST_VERSION, multiple_of=1, description="A greater number generates a new secret."),
@@ -50,7 +53,7 @@ class ResultInfo(msgspec.Struct, frozen=True, kw_only=True):
 class NewServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     """A new service token. It has no previous secret, so the end of that has no effect."""
 
-    name: str
+    name: Name
     duration: Duration = DURATION
     enabled: Enabled = True
     client_secret_version: Version = 1
@@ -60,7 +63,7 @@ class NewServiceToken(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceTokenChanges(msgspec.Struct, frozen=True, kw_only=True):
     """Changes; omitted fields stay as they are."""
 
-    name: str | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
     duration: Duration | UnsetType = UNSET
     enabled: Enabled | UnsetType = UNSET
     client_secret_version: Version | UnsetType = UNSET
@@ -119,7 +122,7 @@ class ServiceTokens(Result[list[ServiceToken]], frozen=True, kw_only=True):
 def document(token: Token, used: datetime | None, *, secret: str | UnsetType = UNSET) -> ServiceToken:
     """Return the document of a token that was last used at this time."""
     return ServiceToken(
-        client_id=client_id(token),
+        client_id=client_id(token.id),
         client_secret=secret,
         created_at=moment(token.created_at),
         duration=duration_of(token),
@@ -134,21 +137,12 @@ def document(token: Token, used: datetime | None, *, secret: str | UnsetType = U
 
 def with_secret(token: Token, secret: str) -> ServiceTokenWithSecret:
     """Return the document of a token with its new secret."""
-    return ServiceTokenWithSecret(
-        client_id=client_id(token),
-        client_secret=secret,
-        created_at=moment(token.created_at),
-        duration=duration_of(token),
-        enabled=token.status == "active",
-        id=str(token.id),
-        name=token.name or "",
-        updated_at=moment(token.updated_at),
-    )
+    return msgspec.convert(document(token, None, secret=secret), ServiceTokenWithSecret, from_attributes=True)
 
 
-def client_id(token: Token) -> str:
+def client_id(token_id: UUID) -> str:
     """Return the client id of a token."""
-    return f"{token.id.hex}.access"
+    return f"{token_id.hex}.access"
 
 
 def moment(at: datetime) -> str:

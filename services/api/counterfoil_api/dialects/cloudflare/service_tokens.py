@@ -1,31 +1,17 @@
-"""What an account and a zone do alike with service tokens."""
+"""The operations of service tokens, in the order of the vendor's page; the update is in `updates`."""
 
-import re
-from dataclasses import dataclass
-from typing import Annotated, Final
 from uuid import UUID
 
 from counterfoil.core.glob import literal
-from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.refusals import (
-    BadDuration,
-    BadExpiry,
-    BadText,
-    BeyondCaller,
-    BeyondPolicy,
-    LifetimeRequired,
-    NotFound,
-    RenewsItself,
-    ScopeMissing,
-    SecretNoLongerAvailable,
-)
-from counterfoil.core.subjects.token.commands import Change, Renew, Suspend
+from counterfoil.core.principal import Owner
+from counterfoil.core.refusals import BeyondCaller, NotFound
+from counterfoil.core.subjects.token.commands import Change, Create, Renew, Revoke, Rotate, Suspend
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import Outcome
-from counterfoil.postgres.listing import Filter, Listed
+from counterfoil.postgres.listing import Filter
 from counterfoil.uses.issue import Wish
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.dialects.cloudflare.api import DIALECT, NAME, SHAPE
+from counterfoil_api.dialects.cloudflare.api import DIALECT, NAME, SHAPE, api
 from counterfoil_api.dialects.cloudflare.documents import (
     VERSION_OFFSET,
     NewServiceToken,
@@ -39,78 +25,48 @@ from counterfoil_api.dialects.cloudflare.documents import (
     duration_of,
     with_secret,
 )
-from counterfoil_api.dialects.tokens import Tokens, revocation
+from counterfoil_api.dialects.cloudflare.paths import ACCOUNT, ONE, AccountId, ZoneId, of_both, require_own, zone_of
+from counterfoil_api.dialects.ids import TokenId, uuid_of
+from counterfoil_api.dialects.tokens import Caller, Tokens, revocation
 from counterfoil_api.handling.issuing import Turn
-from counterfoil_api.http.errors import NoSuchPath
-from counterfoil_api.operations.reading import path_type
-from counterfoil_api.operations.retries import Retry
-
-READS: Final = (ScopeMissing, NotFound)
-CREATES: Final = (ScopeMissing, BeyondCaller, BeyondPolicy, BadText, BadDuration, SecretNoLongerAvailable)
-REFRESHES: Final = (*READS, BeyondCaller, BeyondPolicy, RenewsItself)
-ROTATES: Final = (*READS, BeyondCaller, BadExpiry, LifetimeRequired, SecretNoLongerAvailable)
-UPDATES: Final = (*REFRESHES, BadText, BadDuration, *ROTATES[3:])
-
-_HEX: Final = re.compile(r"[0-9a-fA-F]{32}")
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-AccountId = Annotated[
-    str,
-    path_type(
-        "The id of the account, with dashes or without.", "^[0-9a-fA-F-]{32,36}$", "699d98642c564d2e855e9661899b7252"
-    ),
-]
-ZoneId = Annotated[str, path_type("The id of a zone.", f"^{_HEX.pattern}$", "023e105f4ecef8ad9ca31a8372d0c353")]
-ServiceTokenId = Annotated[
-    str, path_type("The id of a service token.", f"^{_UUID.pattern}$", "f174e90a-fafe-4643-bbbc-4a0ed4fc8415")
-]
+from counterfoil_api.operations.reading import Body, IdempotencyKey, Query
+from counterfoil_api.operations.refusals import SECRET_REPLY
+from counterfoil_api.operations.replies import New
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A caller in an account or a zone: the owner of new tokens, and of the visible ones (None: every owner)."""
+@of_both("POST", scope="tokens.create", executes=(Create,), refusals=SECRET_REPLY)
+async def create_service_token(
+    tokens: Tokens,
+    asker: Caller,
+    *,
+    account_id: AccountId = "",
+    zone_id: ZoneId = "",
+    body: Body[NewServiceToken],
+    key: IdempotencyKey,
+) -> New[ServiceTokenWithSecret]:
+    """Create a service token of the account, or of a zone. Only this answer contains its secret."""
+    owner = await zone_of(tokens, asker, account_id, zone_id) or Owner("service", asker.account.hex)
+    if reach(asker, "tokens.create") not in (None, owner):
+        raise BeyondCaller("This caller may issue tokens for its own owner alone.")
+    offset = int(body.client_secret_version) - 1
+    metadata = {VERSION_OFFSET: str(offset)} if offset else {}
+    wish = Wish(name=body.name, owner=owner, metadata=metadata, lifetime=body.duration, dialect=NAME, shape=SHAPE)
 
-    tokens: Tokens
-    asker: Principal
-    owner: Owner
-    within: Owner | None
+    def suspension(token_id: UUID) -> tuple[Change, ...]:
+        return () if body.enabled else (Suspend(account=asker.account, token_id=token_id, by=asker),)
 
-
-def account(tokens: Tokens, asker: Principal, account_id: str) -> Place:
-    """Return the caller's account. Nobody learns whether another one exists. Raises NoSuchPath."""
-    if not (_HEX.fullmatch(account_id) or _UUID.fullmatch(account_id)) or UUID(account_id) != asker.account:
-        raise NoSuchPath
-    return Place(tokens, asker, Owner("service", asker.account.hex), None)
-
-
-async def zone(tokens: Tokens, asker: Principal, zone_id: str) -> Place:
-    """Return a zone: an owner that has or had a token. Raises NoSuchPath."""
-    owner = Owner("service", zone_id.lower())
-    if not _HEX.fullmatch(zone_id) or not await tokens.owners.known(asker.account, owner):
-        raise NoSuchPath
-    return Place(tokens, asker, owner, owner)
-
-
-async def found(place: Place, token_id: str, *, scope: str) -> Listed:
-    """Return the named token, if the caller has this scope for it. Raises NotFound, ScopeMissing."""
-    return await place.tokens.one(place.asker, scope=scope, token_id=_id(token_id), owner=place.within)
+    return New(await tokens.issuing.issue(asker, wish, key, _render, kind=ServiceTokenWithSecret, also=suspension))
 
 
-async def show(place: Place, token_id: str) -> ServiceToken:
-    """Return one for reading."""
-    listed = await place.tokens.look_at(place.asker, token_id=_id(token_id), owner=place.within)
-    return document(listed.token, listed.last_used_at)
-
-
-async def page(place: Place, query: Paging) -> ServiceTokens:
-    """Return a page of them, the oldest first."""
-    wanted = Filter(
-        name=None if query.name is None else literal(query.name),
-        search=query.search,
-        owner_type=place.within.type if place.within else None,
-        owner_id=place.within.id if place.within else None,
-    )
+@of_both("GET", scope="tokens.read", only_reads=True)
+async def list_service_tokens(
+    tokens: Tokens, asker: Caller, *, account_id: AccountId = "", zone_id: ZoneId = "", query: Query[Paging]
+) -> ServiceTokens:
+    """List the service tokens of the account, or of a zone, the oldest first."""
+    zone = await zone_of(tokens, asker, account_id, zone_id)
+    wanted = Filter(name=None if query.name is None else literal(query.name), search=query.search)
     skipped = (query.page - 1) * query.per_page
-    listed, total = await place.tokens.listed(place.asker, wanted, offset=skipped, limit=query.per_page)
+    listed, total = await tokens.listed(asker, zone, wanted=wanted, offset=skipped, limit=query.per_page)
     info = ResultInfo(
         count=len(listed),
         page=query.page,
@@ -121,67 +77,69 @@ async def page(place: Place, query: Paging) -> ServiceTokens:
     return ServiceTokens(result=[document(each.token, each.last_used_at) for each in listed], result_info=info)
 
 
-async def create(place: Place, body: NewServiceToken, retry: Retry | None) -> ServiceTokenWithSecret:
-    """Create one, and suspend it in the same transaction if it is not enabled."""
-    asker = place.asker
-    if reach(asker, "tokens.create") not in (None, place.owner):
-        raise BeyondCaller("This caller may issue tokens for its own owner alone.")
-    offset = int(body.client_secret_version) - 1
-    wish = Wish(
-        name=body.name,
-        owner=place.owner,
-        metadata={VERSION_OFFSET: str(offset)} if offset else {},
-        lifetime=body.duration,
-        dialect=NAME,
-        shape=SHAPE,
-    )
-
-    def suspension(token_id: UUID) -> tuple[Change, ...]:
-        return () if body.enabled else (Suspend(account=asker.account, token_id=token_id, by=asker),)
-
-    return await place.tokens.issuing.issue(asker, wish, retry, _render, kind=ServiceTokenWithSecret, also=suspension)
+@of_both("GET", ONE, scope="tokens.read", only_reads=True)
+async def get_service_token(
+    tokens: Tokens, asker: Caller, *, account_id: AccountId = "", zone_id: ZoneId = "", service_token_id: TokenId
+) -> ServiceToken:
+    """Read a service token."""
+    zone = await zone_of(tokens, asker, account_id, zone_id)
+    listed = await tokens.one(asker, scope="tokens.read", token_id=uuid_of(service_token_id), owner=zone)
+    return document(listed.token, listed.last_used_at)
 
 
-async def delete(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
-    """Revoke one and return what it was; a retry gets the same answer."""
+@of_both("DELETE", ONE, scope="tokens.revoke", executes=(Revoke,))
+async def delete_service_token(
+    tokens: Tokens,
+    asker: Caller,
+    *,
+    account_id: AccountId = "",
+    zone_id: ZoneId = "",
+    service_token_id: TokenId,
+    key: IdempotencyKey,
+) -> ServiceToken:
+    """Delete a service token and return what it was; a retry gets the same answer."""
+    zone = await zone_of(tokens, asker, account_id, zone_id)
     try:
-        listed = await found(place, token_id, scope="tokens.revoke")
+        listed = await tokens.one(asker, scope="tokens.revoke", token_id=uuid_of(service_token_id), owner=zone)
     except NotFound:
-        earlier = await place.tokens.writing.recall(place.asker, retry, kind=ServiceToken) if retry else None
+        earlier = await tokens.writing.recall(asker, key, kind=ServiceToken) if key else None
         if earlier is None:
             raise
         return earlier
-    command = revocation(place.asker, listed, DIALECT.title)
     gone = document(listed.token, listed.last_used_at)
-    return await place.tokens.change((command,), retry, lambda _: gone, kind=ServiceToken)
+    return await tokens.change((revocation(asker, listed, DIALECT.title),), key, lambda _: gone, kind=ServiceToken)
 
 
-async def refresh(place: Place, token_id: str, retry: Retry | None) -> ServiceToken:
-    """Begin its duration again now; a token without expiry stays as it is."""
-    listed = await found(place, token_id, scope="tokens.renew")
+@api.post(f"{ACCOUNT}{ONE}/refresh", scope="tokens.renew", executes=(Renew,))
+async def refresh_service_token(
+    tokens: Tokens, asker: Caller, *, account_id: AccountId, service_token_id: TokenId, key: IdempotencyKey
+) -> ServiceToken:
+    """Refresh the expiration of a service token: its duration begins again now. One without expiry stays as it is."""
+    require_own(asker, account_id)
+    listed = await tokens.one(asker, scope="tokens.renew", token_id=uuid_of(service_token_id))
     token, used = listed.token, listed.last_used_at
     if token.expires_at is None:
         return document(token, used)
     lifetime = duration_of(token) if token.lifetime is None else None
-    command = Renew(account=token.account, token_id=token.id, by=place.asker, lifetime=lifetime)
-    return await place.tokens.change(
-        (command,), retry, lambda outcome: document(outcome.of(Token), used), kind=ServiceToken
-    )
+    command = Renew(account=asker.account, token_id=token.id, by=asker, lifetime=lifetime)
+    return await tokens.change((command,), key, lambda outcome: document(outcome.of(Token), used), kind=ServiceToken)
 
 
-async def rotate(place: Place, token_id: str, body: Rotation, retry: Retry | None) -> ServiceTokenWithSecret:
-    """Generate a new secret; without a time the current one ends at once."""
-    listed = await found(place, token_id, scope="tokens.rotate")
+@api.post(f"{ACCOUNT}{ONE}/rotate", scope="tokens.rotate", executes=(Rotate,), refusals=SECRET_REPLY)
+async def rotate_service_token(
+    tokens: Tokens,
+    asker: Caller,
+    *,
+    account_id: AccountId,
+    service_token_id: TokenId,
+    body: Body[Rotation],
+    key: IdempotencyKey,
+) -> ServiceTokenWithSecret:
+    """Generate a new secret for a service token; the old one ends at once or at the stated time."""
+    require_own(asker, account_id)
+    listed = await tokens.one(asker, scope="tokens.rotate", token_id=uuid_of(service_token_id))
     turn = Turn(shape=SHAPE, previous_until=body.previous_client_secret_expires_at, ends_previous=True)
-    return await place.tokens.issuing.rotate(
-        place.asker, listed.token, retry, _render, kind=ServiceTokenWithSecret, turn=turn
-    )
-
-
-def _id(text: str) -> UUID:
-    if not _UUID.fullmatch(text):
-        raise NotFound
-    return UUID(text)
+    return await tokens.issuing.rotate(asker, listed.token, key, _render, kind=ServiceTokenWithSecret, turn=turn)
 
 
 def _render(outcome: Outcome, secret: str) -> ServiceTokenWithSecret:

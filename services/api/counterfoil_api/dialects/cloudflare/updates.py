@@ -10,13 +10,12 @@ from msgspec import UNSET, UnsetType
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Busy, NotFound, StaleRevision
 from counterfoil.core.subjects.token.acceptance import status_at
-from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Suspend, Update
+from counterfoil.core.subjects.token.commands import Change, Renew, Resume, Rotate, Suspend, Update
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Listed
 from counterfoil_api.auth.principals import reach
-from counterfoil_api.dialects.cloudflare import accounts, service_tokens, zones
-from counterfoil_api.dialects.cloudflare.api import SHAPE, api
+from counterfoil_api.dialects.cloudflare.api import SHAPE
 from counterfoil_api.dialects.cloudflare.documents import (
     VERSION_OFFSET,
     ServiceToken,
@@ -24,10 +23,12 @@ from counterfoil_api.dialects.cloudflare.documents import (
     document,
     duration_of,
 )
-from counterfoil_api.dialects.cloudflare.service_tokens import AccountId, Place, ServiceTokenId, ZoneId
-from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.dialects.cloudflare.paths import ONE, AccountId, ZoneId, of_both, zone_of
+from counterfoil_api.dialects.ids import TokenId, uuid_of
+from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.handling.issuing import Turn
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey
+from counterfoil_api.operations.reading import Body, IdempotencyKey
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.retries import Retry
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
@@ -35,51 +36,36 @@ _TRIES: Final = 4
 """Attempts, if others change the token at the same time."""
 
 
-@api.put(accounts.TOKEN, refusals=service_tokens.UPDATES)
+@of_both("PUT", ONE, scope="tokens.update", executes=(Update, Renew, Rotate, Suspend, Resume), refusals=SECRET_REPLY)
 async def update_service_token(
     tokens: Tokens,
-    asker: Asker[Principal],
+    asker: Caller,
     *,
-    account_id: AccountId,
-    service_token_id: ServiceTokenId,
+    account_id: AccountId = "",
+    zone_id: ZoneId = "",
+    service_token_id: TokenId,
     body: Body[ServiceTokenChanges],
     key: IdempotencyKey,
 ) -> ServiceToken:
-    """Update a service token; omitted fields stay as they are.
+    """Update a service token: all stated changes or none; omitted fields stay as they are.
 
     A new duration begins now. A greater client_secret_version generates a new secret, which only this answer contains;
-    the same number changes nothing.
+    the same number changes nothing, so that two concurrent requests with it rotate once.
     """
-    return await update(service_tokens.account(tokens, asker, account_id), service_token_id, body, key)
-
-
-@api.put(zones.TOKEN, refusals=service_tokens.UPDATES)
-async def update_service_token_of_zone(
-    tokens: Tokens,
-    asker: Asker[Principal],
-    *,
-    zone_id: ZoneId,
-    service_token_id: ServiceTokenId,
-    body: Body[ServiceTokenChanges],
-    key: IdempotencyKey,
-) -> ServiceToken:
-    """Update a service token of a zone, like one of the account."""
-    return await update(await service_tokens.zone(tokens, asker, zone_id), service_token_id, body, key)
-
-
-async def update(place: Place, token_id: str, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
-    """Execute a PUT. Two concurrent ones with the same version rotate once."""
+    zone = await zone_of(tokens, asker, account_id, zone_id)
     for _ in range(_TRIES):
-        listed = await service_tokens.found(place, token_id, scope="tokens.update")
+        listed = await tokens.one(asker, scope="tokens.update", token_id=uuid_of(service_token_id), owner=zone)
         try:
-            return await _once(place, listed, body, retry)
+            return await _once(tokens, asker, listed, body, key)
         except StaleRevision:
             continue
     raise Busy
 
 
-async def _once(place: Place, listed: Listed, body: ServiceTokenChanges, retry: Retry | None) -> ServiceToken:
-    tokens, asker, token, used = place.tokens, place.asker, listed.token, listed.last_used_at
+async def _once(
+    tokens: Tokens, asker: Principal, listed: Listed, body: ServiceTokenChanges, retry: Retry | None
+) -> ServiceToken:
+    token, used = listed.token, listed.last_used_at
     rotates = body.client_secret_version is not UNSET and body.client_secret_version > _version(token)
     expired = status_at(token, listed.at) == "expired"
     lifetime = (

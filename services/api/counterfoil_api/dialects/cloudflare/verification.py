@@ -5,17 +5,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import CredentialsRefused, ScopeMissing
+from counterfoil.core.refusals import CredentialsRefused
 from counterfoil_api.auth.principals import need
 from counterfoil_api.auth.proof import pair
-from counterfoil_api.dialects.cloudflare import accounts, service_tokens
 from counterfoil_api.dialects.cloudflare.api import CLIENT_HEADERS, api
-from counterfoil_api.dialects.cloudflare.documents import Moment, moment
-from counterfoil_api.dialects.cloudflare.service_tokens import AccountId
-from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.dialects.cloudflare.documents import Moment, client_id, moment
+from counterfoil_api.dialects.cloudflare.paths import ACCOUNT, AccountId, require_own
+from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.http.errors import InvalidRequest
-from counterfoil_api.operations.reading import Asker, Headers
+from counterfoil_api.operations.reading import Headers
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,15 +32,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
 
 
-@api.both(f"{accounts.TOKENS}/verify", only_reads=True, refusals=(ScopeMissing,))
+@api.both(f"{ACCOUNT}/verify", only_reads=True, scope="tokens.introspect")
 async def verify_service_token(
-    tokens: Tokens, asker: Asker[Principal], *, account_id: AccountId, shown: Headers[Pair]
+    tokens: Tokens, asker: Caller, *, account_id: AccountId, shown: Headers[Pair]
 ) -> Verdict:
     """Verify a client id and secret as of now.
 
     Send the pair as the third party sent it. A valid pair counts as a use of the token: `last_seen_at`.
     """
-    service_tokens.account(tokens, asker, account_id)
+    require_own(asker, account_id)
     need(asker, "tokens.introspect")
     if not shown.client_id or not shown.client_secret:
         raise InvalidRequest(f"Send {CLIENT_HEADERS[0]} and {CLIENT_HEADERS[1]}.", where="header")
@@ -56,7 +54,7 @@ async def verify_service_token(
     seen, until = found.seen, found.until
     return Verdict(
         active=True,
-        client_id=f"{seen.id.hex}.access",
+        client_id=client_id(seen.id),
         expires_at=None if until is None else moment(until),
         id=str(seen.id),
     )

@@ -4,20 +4,19 @@ from typing import Final
 
 from msgspec import UNSET
 
-from counterfoil.core.refusals import BeyondCaller, CredentialsRefused
+from counterfoil.core.refusals import BeyondCaller
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
-from counterfoil_api.dialects.logins import Kind, begin
+from counterfoil_api.dialects.logins import LOGIN, Kind, log_in
 from counterfoil_api.dialects.losant.api import NAME, api
 from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
 from counterfoil_api.dialects.losant.scopes import kept, of_login
 from counterfoil_api.dialects.tokens import Tokens
-from counterfoil_api.http.errors import OtpRequired, RateLimited
 from counterfoil_api.operations.reading import Body, ClientAddress
 
 _DAY_SECONDS: Final = 86_400
 
 
-@api.post("/auth/user", refusals=(CredentialsRefused, OtpRequired, RateLimited, BeyondCaller))
+@api.post("/auth/user", refusals=(*LOGIN, BeyondCaller))
 async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Body[Login]) -> LoggedIn:
     """Log in with an e-mail address, a password and perhaps a code.
 
@@ -29,6 +28,6 @@ async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Bod
     given = password_of(body.email, body.password)
     asker = await tokens.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
     kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)
-    session = await begin(tokens, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
+    session = await log_in(tokens, asker, kind, scopes=None if wanted is None else of_login(asker, wanted))
     user, ids = session.user, tokens.reading.opaque_ids
     return LoggedIn(user_id=ids.number24(USER, user.account, user.number or 0), token=session.secret)

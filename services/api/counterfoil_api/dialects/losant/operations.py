@@ -3,13 +3,14 @@
 import re
 import unicodedata
 from typing import Annotated, Final
+from uuid import UUID
 
 from msgspec import UNSET
 
 from counterfoil.core import glob
 from counterfoil.core.principal import Owner, Principal
-from counterfoil.core.refusals import BadText, BeyondCaller, BeyondPolicy, NotFound, Refusal, ScopeMissing
-from counterfoil.core.subjects.token.commands import Change, Resume, Suspend, Update
+from counterfoil.core.refusals import BadText, NotFound, Refuses
+from counterfoil.core.subjects.token.commands import Change, Create, Resume, Revoke, Suspend, Update
 from counterfoil.core.subjects.token.state import Token, TokenStatus
 from counterfoil.core.subjects.user import owner_of
 from counterfoil.core.unit_of_work import Outcome
@@ -33,9 +34,9 @@ from counterfoil_api.dialects.losant.documents import (
     token_document,
 )
 from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, kept
-from counterfoil_api.dialects.tokens import Tokens
-from counterfoil_api.handling.reading import Reading
-from counterfoil_api.operations.reading import Asker, Body, IdempotencyKey, Query, path_type
+from counterfoil_api.dialects.tokens import Caller, Tokens
+from counterfoil_api.operations.reading import Body, IdempotencyKey, Query, path_type
+from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.replies import New
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{24}")
@@ -44,30 +45,39 @@ _SORTS: Final[dict[SortField, Sort]] = {
     "expirationDate": "expires",
 }  # fmt: skip
 _STATUSES: Final[dict[str, TokenStatus]] = {"active": "active", "inactive": "suspended"}
-_REFUSALS: Final[tuple[type[Refusal], ...]] = (ScopeMissing, NotFound)
+_STATUS_CHANGES: Final[dict[str, tuple[str, type[Suspend | Resume]]]] = {
+    "active": ("tokens.resume", Resume),
+    "inactive": ("tokens.suspend", Suspend),
+}
+"""The native scope that a status needs, and the command that sets it."""
+_TOKENS: Final = "/applications/{application_id}/tokens"
 
 ApplicationId = Annotated[
-    str, path_type("ID associated with the application.", f"^{_ID.pattern}$", "575ec8687ae143cd83dc4a97")
+    str,
+    path_type("ID associated with the application.", f"^{_ID.pattern}$", "575ec8687ae143cd83dc4a97"),
+    Refuses((NotFound,)),
 ]
-TokenId = Annotated[str, path_type("ID associated with the API token.", f"^{_ID.pattern}$", "575ec7417ae143cd83dc4a95")]
+TokenId = Annotated[
+    str,
+    path_type("ID associated with the API token.", f"^{_ID.pattern}$", "575ec7417ae143cd83dc4a95"),
+    Refuses((NotFound,)),
+]
 
 
-@api.get("/applications/{application_id}/tokens", refusals=(*_REFUSALS, BadText))
+@api.get(_TOKENS, scope="applicationApiTokens.get", refusals=(BadText,))
 async def get_tokens(
-    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, query: Query[ListQuery]
+    tokens: Tokens, asker: Caller, *, application_id: ApplicationId, query: Query[ListQuery]
 ) -> TokenPage:
     """Return the API tokens of an application."""
     place = await _place(tokens, asker, application_id, "tokens.read", instead=LIST)
     field = query.filter_field if query.filter else ""
     wanted = Filter(
-        owner_type=place.owner.type,
-        owner_id=place.owner.id,
         name=unicodedata.normalize("NFC", query.filter) if field == "name" else None,
         stored_status=_statuses(query.filter) if field == "status" else None,
     )
     direction = query.sort_direction.lower() or "asc"
     found, total = await tokens.listed(
-        asker, wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
+        asker, place.owner, wanted=wanted, instead=LIST, sort=_SORTS[query.sort_field], descending=direction == "desc",
         offset=query.page * query.per_page, limit=query.per_page,
     )  # fmt: skip
     known = await creators(tokens.reading, asker, (each.token.creator for each in found))
@@ -86,9 +96,9 @@ async def get_tokens(
     )
 
 
-@api.post("/applications/{application_id}/tokens", refusals=(*_REFUSALS, BeyondCaller, BeyondPolicy, BadText))
+@api.post(_TOKENS, scope="applicationApiTokens.post", executes=(Create,), refusals=SECRET_REPLY)
 async def post_token(
-    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, body: Body[NewToken], key: IdempotencyKey
+    tokens: Tokens, asker: Caller, *, application_id: ApplicationId, body: Body[NewToken], key: IdempotencyKey
 ) -> New[TokenDocument]:
     """Create an API token for an application; only this answer contains its value."""
     place = await _place(tokens, asker, application_id, "tokens.create", instead=POST)
@@ -103,36 +113,29 @@ async def post_token(
     )
     known = await creator_asking(tokens.reading, asker)
 
-    def shown(outcome: Outcome, secret: str) -> TokenDocument:
+    def render(outcome: Outcome, secret: str) -> TokenDocument:
         return token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known, secret=secret)
 
-    inactive = body.status == "inactive"
-    made = await tokens.issuing.issue(
-        asker, wish, key, shown, kind=TokenDocument,
-        also=lambda token_id: (
-            (Suspend(account=asker.account, token_id=token_id, by=asker),) if inactive else ()
-        ),
-    )  # fmt: skip
-    return New(made)
+    def suspension(token_id: UUID) -> tuple[Change, ...]:
+        return () if body.status == "active" else (Suspend(account=asker.account, token_id=token_id, by=asker),)
+
+    return New(await tokens.issuing.issue(asker, wish, key, render, kind=TokenDocument, also=suspension))
 
 
-@api.get("/applications/{application_id}/tokens/{token_id}", refusals=_REFUSALS)
+@api.get(f"{_TOKENS}/{{token_id}}", scope="applicationApiToken.get")
 async def get_token(
-    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
+    tokens: Tokens, asker: Caller, *, application_id: ApplicationId, token_id: TokenId
 ) -> TokenDocument:
     """Retrieve information on an API token."""
-    place = await _place(tokens, asker, application_id, "tokens.read", instead=GET)
-    listed = await tokens.look_at(
-        asker, number=_number(tokens.reading, asker, token_id), instead=GET, owner=place.owner
-    )
+    place, listed = await _one(tokens, asker, application_id, token_id, "tokens.read", instead=GET)
     known = await creators(tokens.reading, asker, (listed.token.creator,))
     return token_document(listed.token, place, tokens.reading.opaque_ids, known)
 
 
-@api.patch("/applications/{application_id}/tokens/{token_id}", refusals=(*_REFUSALS, BeyondCaller, BadText))
+@api.patch(f"{_TOKENS}/{{token_id}}", scope="applicationApiToken.patch", executes=(Update, Suspend, Resume))
 async def patch_token(
     tokens: Tokens,
-    asker: Asker[Principal],
+    asker: Caller,
     *,
     application_id: ApplicationId,
     token_id: TokenId,
@@ -140,36 +143,21 @@ async def patch_token(
     key: IdempotencyKey,
 ) -> TokenDocument:
     """Update information about an API token: its name, description or status."""
-    scopes = _scopes(body)
-    place = await _place(tokens, asker, application_id, *scopes, instead=PATCH)
-    listed = await tokens.one(
-        asker, scope=scopes[0], number=_number(tokens.reading, asker, token_id), instead=PATCH, owner=place.owner
-    )
+    place, listed = await _one(tokens, asker, application_id, token_id, *_scopes(body), instead=PATCH)
     known = await creators(tokens.reading, asker, (listed.token.creator,))
-    return await tokens.change(
-        _changes(asker, listed, body), key,
-        lambda outcome: token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known), kind=TokenDocument,
-    )  # fmt: skip
+
+    def render(outcome: Outcome) -> TokenDocument:
+        return token_document(outcome.of(Token), place, tokens.reading.opaque_ids, known)
+
+    return await tokens.change(_changes(asker, listed, body), key, render, kind=TokenDocument)
 
 
-@api.delete("/applications/{application_id}/tokens/{token_id}", refusals=_REFUSALS)
-async def delete_token(
-    tokens: Tokens, asker: Asker[Principal], *, application_id: ApplicationId, token_id: TokenId
-) -> Success:
+@api.delete(f"{_TOKENS}/{{token_id}}", scope="applicationApiToken.delete", executes=(Revoke,))
+async def delete_token(tokens: Tokens, asker: Caller, *, application_id: ApplicationId, token_id: TokenId) -> Success:
     """Delete an API token."""
-    place = await _place(tokens, asker, application_id, "tokens.revoke", instead=DELETE)
-    listed = await tokens.one(
-        asker, scope="tokens.revoke", number=_number(tokens.reading, asker, token_id), instead=DELETE, owner=place.owner
-    )
+    _, listed = await _one(tokens, asker, application_id, token_id, "tokens.revoke", instead=DELETE)
     await tokens.revoke(asker, listed, DIALECT.title)
     return Success()
-
-
-_STATUS: Final[dict[str, tuple[str, type[Suspend | Resume]]]] = {
-    "active": ("tokens.resume", Resume),
-    "inactive": ("tokens.suspend", Suspend),
-}
-"""Return the native scope that a status needs, and the command that sets it."""
 
 
 def _only_status(body: TokenChanges) -> bool:
@@ -178,17 +166,28 @@ def _only_status(body: TokenChanges) -> bool:
 
 def _scopes(body: TokenChanges) -> tuple[str, ...]:
     """Return the native scopes that the changes need."""
-    said = () if _only_status(body) else ("tokens.update",)
-    return said if body.status is UNSET else (*said, _STATUS[body.status][0])
+    update = () if _only_status(body) else ("tokens.update",)
+    return update if body.status is UNSET else (*update, _STATUS_CHANGES[body.status][0])
 
 
 def _changes(asker: Principal, listed: Listed, body: TokenChanges) -> tuple[Change, ...]:
     account, token_id = asker.account, listed.token.id
     update = Update(account=account, token_id=token_id, by=asker, name=body.name, description=body.description)
-    said = () if _only_status(body) else (update,)
+    changes = () if _only_status(body) else (update,)
     if body.status is UNSET:
-        return said
-    return (*said, _STATUS[body.status][1](account=account, token_id=token_id, by=asker))
+        return changes
+    return (*changes, _STATUS_CHANGES[body.status][1](account=account, token_id=token_id, by=asker))
+
+
+async def _one(
+    tokens: Tokens, asker: Principal, application_id: str, token_id: str, *scopes: str, instead: tuple[str, ...]
+) -> tuple[Place, Listed]:
+    """Return the application and its token, if the caller may do this to it. Raises NotFound, ScopeMissing."""
+    place = await _place(tokens, asker, application_id, *scopes, instead=instead)
+    number = tokens.reading.opaque_ids.number_of24(TOKEN, asker.account, token_id.lower())
+    if number is None:
+        raise NotFound
+    return place, await tokens.one(asker, scope=scopes[0], number=number, instead=instead, owner=place.owner)
 
 
 async def _place(tokens: Tokens, asker: Principal, text: str, *scopes: str, instead: tuple[str, ...]) -> Place:
@@ -208,13 +207,6 @@ async def _owner(tokens: Tokens, asker: Principal, text: str) -> Owner | None:
         return None if user is None else owner_of(user.id)
     owner = Owner("application", text)
     return owner if asker.owner == owner or await tokens.owners.known(asker.account, owner) else None
-
-
-def _number(reading: Reading, asker: Principal, token_id: str) -> int:
-    number = reading.opaque_ids.number_of24(TOKEN, asker.account, token_id.lower())
-    if number is None:
-        raise NotFound
-    return number
 
 
 def _statuses(text: str) -> tuple[TokenStatus, ...]:

@@ -15,11 +15,11 @@ from yarl import URL
 from counterfoil.core.principal import Principal
 from counterfoil.core.refusals import Misconfigured, NotFound, OutcomeUnknown, Overloaded, ScopeMissing
 from counterfoil.settings import Settings
-from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.dialects.logins import session_of
+from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.dialects.virtuozzo.api import api
-from counterfoil_api.dialects.virtuozzo.callers import session_of
 from counterfoil_api.dialects.virtuozzo.methods import scope_of
-from counterfoil_api.operations.reading import Asker, Fields, path_type
+from counterfoil_api.operations.reading import Fields, path_type
 from counterfoil_api.operations.replies import Page
 
 WITHHELD: Final = frozenset({"session", "password"})
@@ -35,7 +35,6 @@ _NOT_KNOWN: Final = "the call may have been carried out."
 
 Word = Annotated[str, path_type("A part of a method's name, in small letters.", f"^{_WORD.pattern}$", "control")]
 Parameters = Fields[dict[str, list[str]]]
-Caller = Asker[Principal]
 
 
 @api.route("GET", _PATH, refusals=_REFUSALS, patience_seconds=PATIENCE_SECONDS + _CONNECT_SECONDS)

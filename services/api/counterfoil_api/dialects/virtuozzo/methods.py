@@ -4,61 +4,39 @@ import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from counterfoil.core.refusals import BadScope
 from counterfoil.core.scopes import missing, well_formed
+from counterfoil_api.dialects.virtuozzo.known_methods import NAMES
 
 PREFIX: Final = "virtuozzo."
 """The prefix of every method's scope; the method follows in small letters."""
 _METHOD: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+){2}")
 _READS: Final = ("get", "is", "has", "check", "find", "list", "read", "search")
 
-_KNOWN: Final = """
-users.account: GetUserInfo GetSSHKeys AddSSHKey DeleteSSHKey ChangeName
-users.authentication: CreateToken DeleteTokens EditToken GetSessions GetTokenApiList GetTokenTemplates GetTokens
-users.authentication: RegenerateToken Signout SignoutSessions
-environment.control: AddEndpoint AddContainerEnvVars ApplyNodeGroupData AttachExtIp ChangeTopology CloneEnv
-environment.control: CreateEnvironment DeleteEnv DeleteNode DetachEnv DetachExtIp ExecCmdByGroup ExecCmdById
-environment.control: ExecDockerRunCmd FinishInstall GetActiveEngine GetAllSumStatByUid GetBasicEnvsInfo
-environment.control: GetContainerEnvVars GetContainerEnvVarsByGroup GetContainerVolumes GetEndpoints GetEngineList
-environment.control: GetEnvInfo GetEnvs GetNodeGroups GetNodeInfo GetNodeSSLCerts GetRegions GetSumStat GetTemplates
-environment.control: MigrateEnv RedeployContainerById RedeployContainers RedeployContainersByGroup
-environment.control: RemoveContainerEnvVars RemoveEndpoint ResetNodePassword RestartContainerById
-environment.control: RestartContainersByGroup RestartNodeById RestartNodesByGroup SetCloudletsCountById
-environment.control: SetContainerEnvVars SetContainerEnvVarsByGroup SetEnvDisplayName SetEnvGroup SetNodeDisplayName
-environment.control: SleepEnv StartEnv StartServices StopEnv StopServices SwapExtIps
-environment.binder: BindExtDomain GetExtDomains GetSSLCerts RemoveExtDomain SetExtDomain SwapExtDomains
-environment.build: AddProject BuildProject DeleteProject EditProject GetProjectList
-environment.deployment: DeployArchive GetArchives GetHooks SetHooks Undeploy Update
-environment.export: ExportEnvironment ImportEnvironment
-environment.file: AddMountPointByGroup AddMountPointById Copy Create Delete GetContainerVolumes GetList
-environment.file: GetMountPoints Read Rename Replace Unpack Write
-environment.jerror: GetJErrorList
-environment.security: AddRule AddRules EditRule GetRules RemoveRules SetRuleEnabled
-environment.trigger: AddTrigger DeleteTrigger EditTrigger GetTriggers SetTriggerEnabled
-environment.vcs: CreateProject DeleteProject EditProject GetProject Update
-environment.windows: RDP
-billing.account: GetAccount GetAccountBillingHistoryByPeriod GetOwnerQuotas GetQuotas
-development.scripting: Build CreateScript DeleteScript EditScript Eval GetScript GetScripts
-marketplace.app: GetAddonList GetAppInfo GetList Install InstallAddon
-marketplace.installation: ExecuteAction GetList Install Uninstall
-marketplace.jps: GetApps Install Uninstall
-storage.uploader: Upload
-"""
-"""The methods that clients call and templates name, by class; the platform has more."""
-
-
-def _spelt() -> dict[str, str]:
-    lines = (line.partition(": ") for line in _KNOWN.strip().splitlines())
-    names = (f"{of}.{function}" for of, _, functions in lines for function in functions.split())
-    return {PREFIX + name.lower(): name for name in names}
-
-
-KNOWN: Final = _spelt()
+KNOWN: Final = {PREFIX + name.lower(): name for name in NAMES}
 """The methods by their scopes."""
+
+
+class Method(NamedTuple):
+    """A method of this API, and the native scope that allows it to sessions and tokens alike."""
+
+    name: str
+    scope: str
+
+    @property
+    def path(self) -> str:
+        """Its path: `/users/authentication/rest/createtoken`."""
+        group, of, function = self.name.lower().split(".")
+        return f"/{group}/{of}/rest/{function}"
+
+    @property
+    def permission(self) -> str:
+        """The scope of a token that may call it."""
+        return scope_of(self.name)
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -5,16 +5,22 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from counterfoil.core.refusals import BadExpiry, BadScope, BadText, NotFound, Refuses
+from counterfoil_api.http.errors import PasswordNeeded
+
 Code = Annotated[str, Meta(description="The user's one-time code, if they use one.", max_length=32)]
 ApiList = Annotated[
     tuple[str, ...],
     Meta(description="Methods: a comma list, a JSON array, or repeated.", examples=[["env.control.GetEnvs"]]),
+    Refuses((BadScope,)),
 ]
+Id = Annotated[str, Refuses((NotFound,))]
 Ids = Annotated[
     tuple[str, ...],
     Meta(description="Ids with commas or semicolons between them, or * for all.", examples=[["1;4;6"]]),
+    Refuses((NotFound,)),
 ]
-Date = Annotated[str, Meta(description="In UTC.", examples=["2030-01-31 00:00:00"])]
+Date = Annotated[str, Meta(description="In UTC.", examples=["2030-01-31 00:00:00"]), Refuses((BadExpiry,))]
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,15 +30,15 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The password that confirms a change of a token."""
 
-    password: Annotated[str, Meta(description="The password of the caller's user.")] = ""
+    password: Annotated[str, Meta(description="The password of the caller's user."), Refuses((PasswordNeeded,))] = ""
     code: Code = ""
 
 
 class NewToken(Change, frozen=True, kw_only=True, rename="camel"):
     """A new token; without a template and methods it allows nothing, without an expiry it never expires."""
 
-    description: str = ""
-    token_template: str = ""
+    description: Annotated[str, Refuses((BadText,))] = ""
+    token_template: Annotated[str, Refuses((BadScope,))] = ""
     api_list: ApiList = ()
     expires_at: Date = ""
 
@@ -45,14 +51,14 @@ class NewToken(Change, frozen=True, kw_only=True, rename="camel"):
 class TokenChanges(NewToken, frozen=True, kw_only=True, rename="camel"):
     """Changes; omitted parameters stay as they are."""
 
-    id: str = ""
+    id: Id = ""
 
 
 class OneToken(Change, frozen=True, kw_only=True, rename="camel"):
     """One token: `ids` is what py-jelastic calls its `id`."""
 
-    id: str = ""
-    ids: str = ""
+    id: Id = ""
+    ids: Id = ""
 
 
 class TokensToEnd(Change, frozen=True, kw_only=True, rename="camel"):
@@ -61,8 +67,8 @@ class TokensToEnd(Change, frozen=True, kw_only=True, rename="camel"):
     ids: Ids = ()
 
 
-class TokensToSee(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Some tokens; without ids all of the caller's owner."""
+class Named(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Some tokens or sessions of the caller's owner."""
 
     ids: Ids = ()
 
@@ -73,12 +79,6 @@ class Signin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     login: Annotated[str, Meta(description="An e-mail address; ACCOUNT/ADDRESS for another account.")]
     password: str
     code: Code = ""
-
-
-class SessionsToEnd(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Some or all sessions of the calling user."""
-
-    ids: Ids = ()
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -3,40 +3,43 @@
 from typing import Final
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import CredentialsRefused, NotFound, ScopeMissing
+from counterfoil.core.refusals import CredentialsRefused, NotFound
 from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.listing import Filter, Listed, numbered_page
-from counterfoil_api.auth.credentials import password_of
-from counterfoil_api.dialects.logins import Kind, log_in
-from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.auth.credentials import PresentedCredentials, password_of
+from counterfoil_api.dialects.logins import LOGIN, Kind, log_in, session_of, user_of
+from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
 from counterfoil_api.dialects.virtuozzo.api import NAME, Answer, api
-from counterfoil_api.dialects.virtuozzo.callers import session_of, user_of, within, wrong_password
+from counterfoil_api.dialects.virtuozzo.callers import within, wrong_password
 from counterfoil_api.dialects.virtuozzo.dates import date_of
-from counterfoil_api.dialects.virtuozzo.methods import words
-from counterfoil_api.dialects.virtuozzo.parameters import Nothing, SessionsToEnd, Signin
-from counterfoil_api.http.errors import InvalidRequest, OtpRequired, RateLimited
-from counterfoil_api.operations.reading import Asker, ClientAddress, Fields
+from counterfoil_api.dialects.virtuozzo.methods import Method, words
+from counterfoil_api.dialects.virtuozzo.parameters import Named, Nothing, Signin
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.operations.reading import ClientAddress, Fields
 
 _KIND: Final = Kind(dialect=NAME, seconds=86_400)
-_PATH: Final = "/users/authentication/rest"
+_GET_SESSIONS: Final = Method("users.authentication.GetSessions", "tokens.read")
+_SIGN_OUT_SESSIONS: Final = Method("users.authentication.SignoutSessions", "tokens.revoke")
+_GET_USER_INFO: Final = Method("users.account.GetUserInfo", "tokens.read")
 _MOST: Final = 500
 
 
-@api.both(f"{_PATH}/signin", refusals=(CredentialsRefused, OtpRequired, RateLimited))
+@api.both("/users/authentication/rest/signin", refusals=LOGIN)
 async def sign_in(tokens: Tokens, address: ClientAddress, *, fields: Fields[Signin]) -> UserAnswer:
     """Begin a session with the scopes of the user; it lasts for a day, or until it is signed out."""
     try:
         given = password_of(fields.login, fields.password)
-        begun = await log_in(tokens, given, _KIND, otp=fields.code or None, address=address)
+        asker = await tokens.callers.authenticate(PresentedCredentials(given, fields.code or None, address))
+        begun = await log_in(tokens, asker, _KIND)
     except CredentialsRefused:
         raise wrong_password() from None
     return user_answer(begun.user, session=begun.secret)
 
 
-@api.both(f"{_PATH}/signout", refusals=(NotFound,))
-async def sign_out(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> Answer:
+@api.both("/users/authentication/rest/signout", executes=(Revoke,), refusals=(NotFound,))
+async def sign_out(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> Answer:
     """End the calling session; to end a token, use deletetokens."""
     session = await session_of(tokens, asker)
     if session is None:
@@ -45,10 +48,10 @@ async def sign_out(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing
     return Answer()
 
 
-@api.both(f"{_PATH}/getsessions", only_reads=True, scope="tokens.read", refusals=(ScopeMissing,))
-async def get_sessions(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> SessionsAnswer:
+@api.both(_GET_SESSIONS.path, only_reads=True, scope=_GET_SESSIONS.scope)
+async def get_sessions(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> SessionsAnswer:
     """List the sessions of the calling user."""
-    await within(tokens, asker, "users.authentication.GetSessions", "tokens.read")
+    await within(tokens, asker, _GET_SESSIONS)
     return SessionsAnswer(
         sessions=[
             Session(
@@ -63,10 +66,10 @@ async def get_sessions(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Not
     )
 
 
-@api.both(f"{_PATH}/signoutsessions", scope="tokens.revoke", refusals=(ScopeMissing, NotFound))
-async def sign_out_sessions(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[SessionsToEnd]) -> Answer:
+@api.both(_SIGN_OUT_SESSIONS.path, scope=_SIGN_OUT_SESSIONS.scope, executes=(Revoke,))
+async def sign_out_sessions(tokens: Tokens, asker: Caller, *, fields: Fields[Named]) -> Answer:
     """End some or all sessions of the calling user."""
-    await within(tokens, asker, "users.authentication.SignoutSessions", "tokens.revoke")
+    await within(tokens, asker, _SIGN_OUT_SESSIONS)
     sessions, wanted = await _sessions(tokens, asker), words(fields.ids)
     if not wanted:
         raise InvalidRequest("Name sessions by their ids, or all with *.", where="form", field="ids")
@@ -78,10 +81,10 @@ async def sign_out_sessions(tokens: Tokens, asker: Asker[Principal], *, fields: 
     return Answer()
 
 
-@api.both("/users/account/rest/getuserinfo", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
-async def get_user_info(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> UserAnswer:
+@api.both(_GET_USER_INFO.path, only_reads=True, scope=_GET_USER_INFO.scope, refusals=(NotFound,))
+async def get_user_info(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> UserAnswer:
     """Read the calling user, or the user that the calling token acts for."""
-    await within(tokens, asker, "users.account.GetUserInfo", "tokens.read")
+    await within(tokens, asker, _GET_USER_INFO)
     user = await user_of(tokens, asker)
     if user is None:
         raise NotFound("This token acts for no user.")

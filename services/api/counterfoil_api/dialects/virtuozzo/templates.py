@@ -5,26 +5,28 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import BadScope, ScopeMissing
+from counterfoil.core.refusals import BadScope
 from counterfoil.core.subjects.scope_catalogue import Scope, ScopeSet
 from counterfoil.core.subjects.subject import SubjectState
 from counterfoil.postgres.scope_catalogue import by_name
-from counterfoil_api.dialects.tokens import Tokens
+from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.dialects.virtuozzo.answers import PermissionsAnswer, Template, TemplatesAnswer
 from counterfoil_api.dialects.virtuozzo.api import api
 from counterfoil_api.dialects.virtuozzo.callers import within
-from counterfoil_api.dialects.virtuozzo.methods import KNOWN, PREFIX, item, items, number
+from counterfoil_api.dialects.virtuozzo.methods import KNOWN, PREFIX, Method, item, items, number
 from counterfoil_api.dialects.virtuozzo.parameters import Nothing, Search
-from counterfoil_api.operations.reading import Asker, Fields
+from counterfoil_api.operations.reading import Fields
 
 S = TypeVar("S", bound=SubjectState)
 _PAGE: Final = 200
+_API_LIST: Final = Method("users.authentication.GetTokenApiList", "scopes.read")
+_TEMPLATES: Final = Method("users.authentication.GetTokenTemplates", "scopes.read")
 
 
-@api.both("/users/authentication/rest/gettokenapilist", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,))
-async def get_token_api_list(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[Search]) -> PermissionsAnswer:
+@api.both(_API_LIST.path, only_reads=True, scope=_API_LIST.scope)
+async def get_token_api_list(tokens: Tokens, asker: Caller, *, fields: Fields[Search]) -> PermissionsAnswer:
     """List the methods that a token may have: well-known ones, and those in the account's catalogue."""
-    await within(tokens, asker, "users.authentication.GetTokenApiList", "scopes.read")
+    await within(tokens, asker, _API_LIST)
     described = [each.name or "" async for each in _all(tokens, asker.account, ("scope", Scope), prefix=PREFIX)]
     scopes = sorted({*KNOWN, *(scope for scope in described if not scope.endswith(".*"))})
     wanted = (fields.search or fields.sort_param).lower()
@@ -33,12 +35,10 @@ async def get_token_api_list(tokens: Tokens, asker: Asker[Principal], *, fields:
     return PermissionsAnswer(token_permissions=list(found))
 
 
-@api.both(
-    "/users/authentication/rest/gettokentemplates", only_reads=True, scope="scopes.read", refusals=(ScopeMissing,)
-)
-async def get_token_templates(tokens: Tokens, asker: Asker[Principal], *, _: Fields[Nothing]) -> TemplatesAnswer:
+@api.both(_TEMPLATES.path, only_reads=True, scope=_TEMPLATES.scope)
+async def get_token_templates(tokens: Tokens, asker: Caller, *, _: Fields[Nothing]) -> TemplatesAnswer:
     """List the templates: the scope sets of the account's catalogue."""
-    await within(tokens, asker, "users.authentication.GetTokenTemplates", "scopes.read")
+    await within(tokens, asker, _TEMPLATES)
     return TemplatesAnswer(
         templates=[
             Template(id=number(each.name or ""), name=each.name or "", api_list_items=items(each.scopes))

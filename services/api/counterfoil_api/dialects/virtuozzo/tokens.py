@@ -7,52 +7,38 @@ from msgspec import UNSET
 
 from counterfoil.core.duration import spelt
 from counterfoil.core.principal import Principal
-from counterfoil.core.refusals import (
-    BadExpiry,
-    BadScope,
-    BadText,
-    BeyondCaller,
-    BeyondOwner,
-    BeyondPolicy,
-    CredentialsRefused,
-    KeyTooShort,
-    NotFound,
-    RenewsItself,
-    ScopeMissing,
-    SecretNoLongerAvailable,
-)
+from counterfoil.core.refusals import NotFound
 from counterfoil.core.subjects.token.acceptance import status_at
 from counterfoil.core.subjects.token.commands import Change as TokenChange
-from counterfoil.core.subjects.token.commands import Renew, Revoke, Update
+from counterfoil.core.subjects.token.commands import Create, Renew, Revoke, Rotate, Update
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.core.unit_of_work import AllOrNothing, Outcome
 from counterfoil.postgres.listing import Filter, Listed
 from counterfoil.uses.issue import Wish
-from counterfoil_api.dialects.tokens import Tokens, owner_of
+from counterfoil_api.dialects.tokens import Caller, Tokens, owner_of, revocation
 from counterfoil_api.dialects.virtuozzo.answers import TEMPLATE, ApiToken, TokenAnswer, TokensAnswer, api_token
 from counterfoil_api.dialects.virtuozzo.api import NAME, SHAPE, Answer, api
 from counterfoil_api.dialects.virtuozzo.callers import confirm, within
 from counterfoil_api.dialects.virtuozzo.dates import date_of, expiry
-from counterfoil_api.dialects.virtuozzo.methods import items, scope_of, scopes_of, words
-from counterfoil_api.dialects.virtuozzo.parameters import NewToken, OneToken, TokenChanges, TokensToEnd, TokensToSee
+from counterfoil_api.dialects.virtuozzo.methods import Method, items, scopes_of, words
+from counterfoil_api.dialects.virtuozzo.parameters import Named, NewToken, OneToken, TokenChanges, TokensToEnd
 from counterfoil_api.dialects.virtuozzo.templates import template_named
 from counterfoil_api.handling.issuing import Turn
-from counterfoil_api.http.errors import InvalidRequest, PasswordNeeded
-from counterfoil_api.operations.reading import Asker, ClientAddress, Fields, IdempotencyKey
+from counterfoil_api.http.errors import InvalidRequest
+from counterfoil_api.operations.reading import ClientAddress, Fields, IdempotencyKey
+from counterfoil_api.operations.refusals import SECRET_REPLY
 
-_PATH: Final = "/users/authentication/rest"
-_EDIT, _REGENERATE, _DELETE, _LIST = (
-    f"users.authentication.{function}" for function in ("EditToken", "RegenerateToken", "DeleteTokens", "GetTokens")
-)
+_CREATE: Final = Method("users.authentication.CreateToken", "tokens.create")
+_EDIT: Final = Method("users.authentication.EditToken", "tokens.update")
+_REGENERATE: Final = Method("users.authentication.RegenerateToken", "tokens.rotate")
+_DELETE: Final = Method("users.authentication.DeleteTokens", "tokens.revoke")
+_LIST: Final = Method("users.authentication.GetTokens", "tokens.read")
 _MOST: Final = 500
 """Tokens of one look-up, and ids in one call."""
 _AT_ONCE: Final = 100
 """Tokens that one transaction revokes."""
 _CUSTOM: Final = "custom"
 """The template name that clients send for a token without one."""
-_CHANGE: Final = (ScopeMissing, PasswordNeeded, CredentialsRefused, BeyondCaller)
-_WORDS: Final = (BadText, BadScope, BadExpiry, BeyondOwner, BeyondPolicy)
-_ONCE: Final = (KeyTooShort, SecretNoLongerAvailable)
 
 
 class Allowed(NamedTuple):
@@ -68,9 +54,10 @@ class Allowed(NamedTuple):
 
 
 @api.both(
-    f"{_PATH}/createtoken",
-    scope="tokens.create",
-    refusals=(*_CHANGE, *_WORDS, *_ONCE),
+    _CREATE.path,
+    scope=_CREATE.scope,
+    executes=(Create,),
+    refusals=SECRET_REPLY,
     answers=TokenAnswer(
         token=ApiToken(
             id=42, key="0123456789abcdef" * 2 + "01234567", description="nightly backup",
@@ -80,11 +67,10 @@ class Allowed(NamedTuple):
     ),
 )  # fmt: skip
 async def create_token(
-    tokens: Tokens, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[NewToken], key: IdempotencyKey
+    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[NewToken], key: IdempotencyKey
 ) -> TokenAnswer:
     """Create a token; only this answer contains its key."""
-    await within(tokens, asker, "users.authentication.CreateToken", "tokens.create")
-    await confirm(tokens, asker, fields, address)
+    await confirm(tokens, asker, _CREATE, fields, address)
     allowed = await _allowed(tokens, asker, fields) or Allowed((), None)
     wish = Wish(
         name=fields.description, owner=owner_of(asker), scopes=allowed.scopes, metadata=allowed.added_to({}),
@@ -97,19 +83,13 @@ async def create_token(
     return await tokens.issuing.issue(asker, wish, key, render, kind=TokenAnswer)
 
 
-@api.both(f"{_PATH}/edittoken", scope="tokens.update", refusals=(*_CHANGE, *_WORDS, NotFound, RenewsItself))
+@api.both(_EDIT.path, scope=_EDIT.scope, executes=(Update, Renew))
 async def edit_token(
-    tokens: Tokens,
-    asker: Asker[Principal],
-    address: ClientAddress,
-    *,
-    fields: Fields[TokenChanges],
-    key: IdempotencyKey,
+    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[TokenChanges], key: IdempotencyKey
 ) -> TokenAnswer:
     """Change a token's description, methods or expiry; its key stays."""
-    await within(tokens, asker, _EDIT, "tokens.update")
-    await confirm(tokens, asker, fields, address)
-    listed = await _one(tokens, asker, fields.id, _EDIT, "tokens.update")
+    await confirm(tokens, asker, _EDIT, fields, address)
+    listed = await _one(tokens, asker, fields.id, _EDIT)
     token, ends = listed.token, expiry(fields.expires_at)
     allowed = await _allowed(tokens, asker, fields, token.scopes)
     commands: list[TokenChange] = [
@@ -120,7 +100,7 @@ async def edit_token(
         )
     ]  # fmt: skip
     if ends is not None and date_of(ends) != date_of(token.expires_at):
-        await within(tokens, asker, _EDIT, "tokens.renew")
+        await within(tokens, asker, _EDIT._replace(scope="tokens.renew"))
         commands.append(Renew(account=asker.account, token_id=token.id, by=asker, expires_at=ends))
 
     def render(outcome: Outcome) -> TokenAnswer:
@@ -129,17 +109,16 @@ async def edit_token(
     return await tokens.change(tuple(commands), key, render, kind=TokenAnswer)
 
 
-@api.both(f"{_PATH}/regeneratetoken", scope="tokens.rotate", refusals=(*_CHANGE, BeyondPolicy, NotFound, *_ONCE))
+@api.both(_REGENERATE.path, scope=_REGENERATE.scope, executes=(Rotate,), refusals=SECRET_REPLY)
 async def regenerate_token(
-    tokens: Tokens, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[OneToken], key: IdempotencyKey
+    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[OneToken], key: IdempotencyKey
 ) -> TokenAnswer:
     """Replace a token's key; only this answer contains it, and the previous key ends at once.
 
     An expired token is valid again, for its own lifetime or for as long as it was before.
     """
-    await within(tokens, asker, _REGENERATE, "tokens.rotate")
-    await confirm(tokens, asker, fields, address)
-    listed = await _one(tokens, asker, fields.id or fields.ids, _REGENERATE, "tokens.rotate")
+    await confirm(tokens, asker, _REGENERATE, fields, address)
+    listed = await _one(tokens, asker, fields.id or fields.ids, _REGENERATE)
 
     def render(outcome: Outcome, plain: str) -> TokenAnswer:
         return TokenAnswer(token=api_token(outcome.of(Token), listed.last_used_at, plain))
@@ -148,31 +127,27 @@ async def regenerate_token(
     return await tokens.issuing.rotate(asker, listed.token, key, render, kind=TokenAnswer, turn=turn)
 
 
-@api.both(f"{_PATH}/deletetokens", scope="tokens.revoke", refusals=(*_CHANGE, NotFound))
+@api.both(_DELETE.path, scope=_DELETE.scope, executes=(Revoke,))
 async def delete_tokens(
-    tokens: Tokens, asker: Asker[Principal], address: ClientAddress, *, fields: Fields[TokensToEnd]
+    tokens: Tokens, asker: Caller, address: ClientAddress, *, fields: Fields[TokensToEnd]
 ) -> Answer:
     """Delete all the named tokens, or none if one of them does not exist."""
-    await within(tokens, asker, _DELETE, "tokens.revoke")
-    await confirm(tokens, asker, fields, address)
+    await confirm(tokens, asker, _DELETE, fields, address)
     if not words(fields.ids):
         raise InvalidRequest("Name tokens by their ids, or all with *.", where="form", field="ids")
-    found = await _several(tokens, asker, fields.ids, _DELETE, "tokens.revoke")
+    found = await _several(tokens, asker, fields.ids, _DELETE)
     found.sort(key=lambda each: each.token.id == asker.actor.id)  # revoked last: until then it may revoke others
-    commands = [
-        Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Deleted through the Virtuozzo API.")
-        for each in found
-    ]
+    commands = [revocation(asker, each, "Virtuozzo") for each in found]
     for first in range(0, len(commands), _AT_ONCE):
         await tokens.writing.execute(AllOrNothing(tuple(commands[first : first + _AT_ONCE])))
     return Answer()
 
 
-@api.both(f"{_PATH}/gettokens", only_reads=True, scope="tokens.read", refusals=(ScopeMissing, NotFound))
-async def get_tokens(tokens: Tokens, asker: Asker[Principal], *, fields: Fields[TokensToSee]) -> TokensAnswer:
+@api.both(_LIST.path, only_reads=True, scope=_LIST.scope)
+async def get_tokens(tokens: Tokens, asker: Caller, *, fields: Fields[Named]) -> TokensAnswer:
     """Read the named tokens, or all of the caller's owner."""
-    await within(tokens, asker, _LIST, "tokens.read")
-    found = await _several(tokens, asker, fields.ids, _LIST, "tokens.read")
+    await within(tokens, asker, _LIST)
+    found = await _several(tokens, asker, fields.ids, _LIST)
     return TokensAnswer(api_tokens=[api_token(each.token, each.last_used_at) for each in found])
 
 
@@ -194,27 +169,27 @@ def _lifetime_again(listed: Listed) -> str | None:
     return token.lifetime or spelt(max(ceil((token.expires_at - token.lifetime_start).total_seconds()), 0))
 
 
-async def _one(tokens: Tokens, asker: Principal, text: str, method: str, scope: str) -> Listed:
+async def _one(tokens: Tokens, asker: Principal, text: str, method: Method) -> Listed:
     numbers = _numbers(words((text,)))
     if len(numbers) != 1:
         raise InvalidRequest("Name one token by its id, such as 42.", where="form", field="id")
-    return await tokens.one(asker, number=numbers[0], scope=scope, instead=(scope_of(method),))
+    return await tokens.one(asker, number=numbers[0], scope=method.scope, instead=(method.permission,))
 
 
-async def _several(tokens: Tokens, asker: Principal, ids: tuple[str, ...], method: str, scope: str) -> list[Listed]:
+async def _several(tokens: Tokens, asker: Principal, ids: tuple[str, ...], method: Method) -> list[Listed]:
     """Return the named tokens in the order of their ids; with `*` or without ids all of the caller's owner."""
-    owner, named, instead = owner_of(asker), words(ids), (scope_of(method),)
-    every = named == ("*",) or not any(ids)
-    wanted = Filter(owner_type=owner.type, owner_id=owner.id) if every else Filter(numbers=_numbers(named))
+    owner, named = owner_of(asker), words(ids)
+    numbers = None if named == ("*",) or not any(ids) else _numbers(named)
     found: list[Listed] = []
     while True:
         page, total = await tokens.listed(
-            asker, wanted, scope=scope, instead=instead, sort="number", offset=len(found), limit=_MOST
-        )
+            asker, owner if numbers is None else None, wanted=Filter(numbers=numbers), scope=method.scope,
+            instead=(method.permission,), sort="number", offset=len(found), limit=_MOST,
+        )  # fmt: skip
         found += page
         if not page or len(found) >= total:
             break
-    if wanted.numbers is not None and len(found) < len(wanted.numbers):
+    if numbers is not None and len(found) < len(numbers):
         raise NotFound
     return found
 
