@@ -17,8 +17,7 @@ from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.handling.described import Undescribed
 from counterfoil_api.http.errors import OtpRequired, RateLimited
 
-LOGIN: Final = (CredentialsRefused, OtpRequired, RateLimited)
-"""The refusals that every login can meet."""
+LOGIN_REFUSALS: Final = (CredentialsRefused, OtpRequired, RateLimited)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,8 +66,7 @@ async def log_in(tokens: Tokens, asker: Principal, kind: Kind, *, scopes: tuple[
         dialect=f"{kind.dialect}{'' if asker.expires_at is None else BOUNDED}{SESSION}",
         shape=kind.shape,
     )
-    # Scopes that the user holds already need no description in the catalogue.
-    unlisted = Undescribed((), catalogue=False) if scopes is None else None
+    unlisted = Undescribed((), catalogue=False) if scopes is None else None  # the user's own need no description
 
     def render(outcome: Outcome, secret: str) -> Session:
         return Session(secret, outcome.of(Token), user)

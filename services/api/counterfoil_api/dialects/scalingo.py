@@ -4,9 +4,8 @@ Clients exchange a token, by Basic authentication with an empty user, for a bear
 all other requests. A password is accepted only for creating a token.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
@@ -92,18 +91,18 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     return replace(presented, audience=_AUDIENCE, as_owner=True)
 
 
-_SCHEMES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "The bearer token that a token was exchanged for."},
-    "basic": {
-        "type": "http",
-        "scheme": "basic",
-        "description": "To create: a user's e-mail address and password, and their code as X-Authorization-OTP. To "
-        "exchange: an empty user and the token.",
-    },
-}
-api = Api("tokens", Conventions(
+api: Final = Api("tokens", Conventions(
     prefix=_PREFIX, error_format=ScalingoErrors(), credentials=_approach, lenient=True, any_media_type=True,
-    schemes=_SCHEMES,
+    schemes={
+        "bearer": {
+            "type": "http", "scheme": "bearer", "description": "The bearer token that a token was exchanged for.",
+        },
+        "basic": {
+            "type": "http", "scheme": "basic",
+            "description": "To create: a user's e-mail address and password, and their code as X-Authorization-OTP. To "
+            "exchange: an empty user and the token.",
+        },
+    },
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Scalingo", base=f"/{NAME}", api=api, shape=SHAPE)
 

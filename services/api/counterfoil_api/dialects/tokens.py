@@ -25,7 +25,6 @@ from counterfoil_api.operations.reading import Asker
 from counterfoil_api.operations.retries import Retry
 
 T = TypeVar("T")
-
 Caller = Asker[Principal]
 """The authenticated caller of an operation."""
 _ANY: Final = Filter()

@@ -1,4 +1,4 @@
-"""What all operations of the Canvus API share: its refusals, and the header with the credentials."""
+"""The conventions of Canvus' API: its refusals, and the header with the credentials."""
 
 from typing import Final
 
@@ -9,6 +9,7 @@ from counterfoil.core.credentials import token
 from counterfoil.core.refusals import OutcomeUnknown, Refusal
 from counterfoil.core.secret import URL_SAFE, SecretShape
 from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.http.addresses import client_of
 from counterfoil_api.http.errors import CredentialsMissing, CredentialsRepeated
@@ -59,14 +60,8 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     return PresentedCredentials(token(given[0].strip()), address=client_of(request), as_owner=True)
 
 
-api = Api(
-    "tokens",
-    Conventions(
-        prefix="/canvus/api/v1",
-        error_format=CanvusErrors(),
-        credentials=_approach,
-        lenient=True,
-        any_media_type=True,
-        schemes={"token": {"type": "apiKey", "in": "header", "name": HEADER, "description": "An access token."}},
-    ),
-)
+api: Final = Api("tokens", Conventions(
+    prefix=f"/{NAME}/api/v1", error_format=CanvusErrors(), credentials=_approach, lenient=True, any_media_type=True,
+    schemes={"token": {"type": "apiKey", "in": "header", "name": HEADER, "description": "An access token."}},
+))  # fmt: skip
+DIALECT: Final = Dialect(name=NAME, title="Canvus", base=f"/{NAME}", api=api, shape=SHAPE)

@@ -13,7 +13,7 @@ from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import LoggedIn, Login, Logout, user_document
-from counterfoil_api.dialects.logins import LOGIN, Kind, log_in, session_of
+from counterfoil_api.dialects.logins import LOGIN_REFUSALS, Kind, log_in, session_of
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.http.errors import CredentialsMissing
 from counterfoil_api.operations.reading import Body, ClientAddress, Headers, OptionalCredentials
@@ -28,7 +28,7 @@ class OneTimeCode(msgspec.Struct, frozen=True, kw_only=True, rename={"code": "X-
     code: str = ""
 
 
-@api.post("/users/login", refusals=(*LOGIN, NotFound))
+@api.post("/users/login", refusals=(*LOGIN_REFUSALS, NotFound))
 async def log_in_user(
     tokens: Tokens, address: ClientAddress, *, body: Body[Login], headers: Headers[OneTimeCode]
 ) -> LoggedIn:

@@ -94,7 +94,8 @@ class Subscription(LiveStream):
         """Send what was `found`, and then what follows the position `after`. `read_at` is later than both."""
         self._tokens, self._watched, self._read_at = tokens, watched, read_at
         self._known = {
-            each.token.id: _Known(each.token.version, _normal(token_document(tokens, each.token))) for each in found
+            each.token.id: _Known(each.token.version, with_fields(token_document(tokens, each.token), state="normal"))
+            for each in found
         }
         first = [known.shown for known in self._known.values()]
         line = _line(first if watched.only is None else first[0])
@@ -184,10 +185,6 @@ class _Made(msgspec.Struct, frozen=True):
 def _name_in(event: SealedEvent) -> str | None:
     private = None if event.private is None else msgspec.json.decode(event.private, type=Private)
     return private.name if private is not None and isinstance(private.name, str) else None
-
-
-def _normal(token: AccessToken) -> AccessToken:
-    return with_fields(token, state="normal")
 
 
 def _line(what: AccessToken | list[AccessToken]) -> bytes:

@@ -72,37 +72,23 @@ def by_attempt(request: web.Request, raw: bytes) -> Retry | None:
     return Retry(key, whole, attempt=Attempt(int(stated), asyncio.get_running_loop().time()))
 
 
-api: Final = Api(
-    "access",
-    Conventions(
-        prefix=_PREFIX,
-        error_format=CloudflareErrors(),
-        envelope=Result,
-        credentials=presented,
-        retry=by_attempt,
-        lenient=True,
-        any_media_type=True,
-        schemes={
-            "api_token": {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "A token's secret, or a bearer token that was issued for it.",
-            },
-            "api_key": {
-                "type": "apiKey",
-                "in": "header",
-                "name": _KEYS[0],
-                "description": f"The secret of a token of a user; {_EMAIL} is the e-mail address of this user.",
-            },
-            "user_service_key": {
-                "type": "apiKey",
-                "in": "header",
-                "name": _KEYS[1],
-                "description": "A token's secret.",
-            },
+api: Final = Api("access", Conventions(
+    prefix=_PREFIX, error_format=CloudflareErrors(), envelope=Result, credentials=presented, retry=by_attempt,
+    lenient=True, any_media_type=True,
+    schemes={
+        "api_token": {
+            "type": "http", "scheme": "bearer",
+            "description": "A token's secret, or a bearer token that was issued for it.",
         },
-    ),
-)
+        "api_key": {
+            "type": "apiKey", "in": "header", "name": _KEYS[0],
+            "description": f"The secret of a token of a user; {_EMAIL} is the e-mail address of this user.",
+        },
+        "user_service_key": {
+            "type": "apiKey", "in": "header", "name": _KEYS[1], "description": "A token's secret.",
+        },
+    },
+))  # fmt: skip
 DIALECT: Final = Dialect(
     name=NAME, title="Cloudflare", base=_PREFIX, api=api, shape=SHAPE, client_headers=CLIENT_HEADERS
 )

@@ -32,6 +32,12 @@ from counterfoil_api.operations.refusals import SECRET_REPLY
 from counterfoil_api.operations.retries import Retry
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
+_SCOPES: Final[dict[type[Change], str]] = {
+    Renew: "tokens.renew",
+    Resume: "tokens.resume",
+    Suspend: "tokens.suspend",
+}
+"""The scopes that a PUT needs besides `tokens.update`."""
 _TRIES: Final = 4
 """Attempts, if others change the token at the same time."""
 
@@ -65,67 +71,66 @@ async def update_service_token(
 async def _once(
     tokens: Tokens, asker: Principal, listed: Listed, body: ServiceTokenChanges, retry: Retry | None
 ) -> ServiceToken:
-    token, used = listed.token, listed.last_used_at
-    rotates = body.client_secret_version is not UNSET and body.client_secret_version > _version(token)
-    expired = status_at(token, listed.at) == "expired"
-    lifetime = (
-        None if body.duration is UNSET or body.duration in (token.lifetime, duration_of(token)) else body.duration
-    )
-    for scope in _scopes(body, rotates=rotates, renews=lifetime is not None):
-        within = reach(asker, scope)
-        if within not in (None, token.owner):
+    token = listed.token
+    rotates = body.client_secret_version is not UNSET and body.client_secret_version > token.generation + _offset(token)
+    others = tuple(_other_changes(asker, token, body))
+    for scope in (*(("tokens.rotate",) if rotates else ()), *(_SCOPES[type(each)] for each in others)):
+        if reach(asker, scope) not in (None, token.owner):
             raise NotFound
-    only = frozenset({token.revision})
-    change = Update(
+    if rotates:
+        return await _rotated(tokens, asker, listed, body, retry, others=others)
+    update = Update(
         account=asker.account,
         token_id=token.id,
         by=asker,
         name=body.name,
-        metadata=_metadata(token, body, rotates=rotates),
-        previous_until=UNSET if rotates else _previous_until(listed, body),
-        revisions=None if rotates else only,
+        metadata=_metadata(token, body, generation=token.generation),
+        previous_until=_previous_until(listed, body),
+        revisions=frozenset({token.revision}),
     )
-    # An expired token gets its new lifetime and its new secret by one command.
-    others = tuple(_other_changes(asker, token, body, lifetime=None if rotates and expired else lifetime))
-    if not rotates:
-        return await tokens.writing.reply(
-            AllOrNothing((change, *others)),
-            retry,
-            lambda outcome: document(outcome.of(Token), used),
-            kind=ServiceToken,
-            holds_secret=body.client_secret_version is not UNSET,  # the answer that a retry repeats may have one
-        )
+    return await tokens.writing.reply(
+        AllOrNothing((update, *others)),
+        retry,
+        lambda outcome: document(outcome.of(Token), listed.last_used_at),
+        kind=ServiceToken,
+        holds_secret=body.client_secret_version is not UNSET,  # the answer that a retry repeats may have one
+    )
+
+
+async def _rotated(
+    tokens: Tokens,
+    asker: Principal,
+    listed: Listed,
+    body: ServiceTokenChanges,
+    retry: Retry | None,
+    *,
+    others: tuple[Change, ...],
+) -> ServiceToken:
+    """Generate a new secret. An expired token gets it and its new lifetime by one command."""
+    token, lifetime = listed.token, None
+    if status_at(token, listed.at) == "expired":
+        lifetime = next((each.lifetime for each in others if isinstance(each, Renew)), None)
+        others = tuple(each for each in others if not isinstance(each, Renew))
+    metadata = _metadata(token, body, generation=token.generation + 1)
+    update = Update(account=asker.account, token_id=token.id, by=asker, name=body.name, metadata=metadata)
     turn = Turn(
         shape=SHAPE,
         previous_until=body.previous_client_secret_expires_at,
         ends_previous=True,
-        lifetime=lifetime if expired else None,
-        revisions=only,
+        lifetime=lifetime,
+        revisions=frozenset({token.revision}),
     )
 
     def render(outcome: Outcome, secret: str) -> ServiceToken:
-        return document(outcome.of(Token), used, secret=secret)
+        return document(outcome.of(Token), listed.last_used_at, secret=secret)
 
-    return await tokens.issuing.rotate(
-        asker, token, retry, render, kind=ServiceToken, turn=turn, also=(change, *others)
-    )
-
-
-def _scopes(body: ServiceTokenChanges, *, rotates: bool, renews: bool) -> Iterator[str]:
-    """Yield the scopes that this needs besides `tokens.update`."""
-    if rotates:
-        yield "tokens.rotate"
-    if renews:
-        yield "tokens.renew"
-    if body.enabled is not UNSET:
-        yield "tokens.resume" if body.enabled else "tokens.suspend"
+    also = (update, *others)
+    return await tokens.issuing.rotate(asker, token, retry, render, kind=ServiceToken, turn=turn, also=also)
 
 
-def _other_changes(
-    asker: Principal, token: Token, body: ServiceTokenChanges, *, lifetime: str | None
-) -> Iterator[Change]:
-    if lifetime is not None:
-        yield Renew(account=asker.account, token_id=token.id, by=asker, lifetime=lifetime)
+def _other_changes(asker: Principal, token: Token, body: ServiceTokenChanges) -> Iterator[Change]:
+    if body.duration is not UNSET and body.duration not in (token.lifetime, duration_of(token)):
+        yield Renew(account=asker.account, token_id=token.id, by=asker, lifetime=body.duration)
     if body.enabled is True:
         yield Resume(account=asker.account, token_id=token.id, by=asker)
     if body.enabled is False:
@@ -141,20 +146,16 @@ def _previous_until(listed: Listed, body: ServiceTokenChanges) -> datetime | Uns
     return until if is_good or until > listed.at else UNSET
 
 
-def _version(token: Token) -> int:
-    return token.generation + _offset(token)
-
-
 def _offset(token: Token) -> int:
     text = token.metadata.get(VERSION_OFFSET, "")
     return int(text) if _WHOLE.fullmatch(text) else 0
 
 
-def _metadata(token: Token, body: ServiceTokenChanges, *, rotates: bool) -> dict[str, str] | UnsetType:
-    """Return metadata with the difference between the stated version and the generation."""
+def _metadata(token: Token, body: ServiceTokenChanges, *, generation: int) -> dict[str, str] | UnsetType:
+    """Return metadata with the difference between the stated version and the generation that the token will have."""
     if body.client_secret_version is UNSET:
         return UNSET
-    offset = int(body.client_secret_version) - token.generation - rotates
+    offset = int(body.client_secret_version) - generation
     if offset == _offset(token):
         return UNSET
     kept = {key: value for key, value in token.metadata.items() if key != VERSION_OFFSET}

@@ -63,7 +63,7 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
     return PresentedCredentials(presented.credentials, address=presented.address, as_owner=True)
 
 
-api = Api("tokens", Conventions(
+api: Final = Api("tokens", Conventions(
     prefix=f"/{NAME}", error_format=LosantErrors(), credentials=_approach, lenient=True,
     schemes={"token": {"type": "http", "scheme": "bearer", "description": "An API token, or the token of a login."}},
 ))  # fmt: skip

@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from counterfoil.core.refusals import BeyondCaller
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
-from counterfoil_api.dialects.logins import LOGIN, Kind, log_in
+from counterfoil_api.dialects.logins import LOGIN_REFUSALS, Kind, log_in
 from counterfoil_api.dialects.losant.api import NAME, api
 from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
 from counterfoil_api.dialects.losant.scopes import kept, of_login
@@ -16,7 +16,7 @@ from counterfoil_api.operations.reading import Body, ClientAddress
 _DAY_SECONDS: Final = 86_400
 
 
-@api.post("/auth/user", refusals=(*LOGIN, BeyondCaller))
+@api.post("/auth/user", refusals=(*LOGIN_REFUSALS, BeyondCaller))
 async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Body[Login]) -> LoggedIn:
     """Log in with an e-mail address, a password and perhaps a code.
 

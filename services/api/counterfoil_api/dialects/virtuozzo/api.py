@@ -1,4 +1,4 @@
-"""What all operations of the Virtuozzo API share: the envelope, the codes of its refusals, `session` and retries.
+"""The conventions of Virtuozzo's API: the envelope, the codes of its refusals, `session` and retries.
 
 Every answer has the HTTP status 200; `result` is 0 for success, otherwise the code of an error.
 """
@@ -14,6 +14,7 @@ from counterfoil.core.credentials import token
 from counterfoil.core.refusals import Refusal, ScopeMissing
 from counterfoil.core.secret import HEX, SecretShape
 from counterfoil_api.auth.credentials import PresentedCredentials
+from counterfoil_api.dialects.dialect import Dialect
 from counterfoil_api.dialects.errors import DialectErrors, message_of
 from counterfoil_api.dialects.virtuozzo.methods import PREFIX
 from counterfoil_api.http.addresses import client_of
@@ -89,21 +90,11 @@ def _retry(request: web.Request, raw: bytes) -> Retry | None:
     return found
 
 
-api = Api(
-    "tokens",
-    Conventions(
-        prefix="/virtuozzo/1.0",
-        error_format=VirtuozzoErrors(),
-        credentials=_credentials,
-        retry=_retry,
-        lenient=True,
-        schemes={
-            "session": {
-                "type": "apiKey",
-                "in": "query",
-                "name": "session",
-                "description": "The session of a signin, or a token; in a form as well as in the query string.",
-            }
-        },
-    ),
-)
+api: Final = Api("tokens", Conventions(
+    prefix=f"/{NAME}/1.0", error_format=VirtuozzoErrors(), credentials=_credentials, retry=_retry, lenient=True,
+    schemes={"session": {
+        "type": "apiKey", "in": "query", "name": "session",
+        "description": "The session of a signin, or a token; in a form as well as in the query string.",
+    }},
+))  # fmt: skip
+DIALECT: Final = Dialect(name=NAME, title="Virtuozzo Application Platform", base=f"/{NAME}", api=api, shape=SHAPE)

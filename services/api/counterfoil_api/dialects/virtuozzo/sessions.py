@@ -8,7 +8,7 @@ from counterfoil.core.subjects.token.commands import Revoke
 from counterfoil.core.unit_of_work import AllOrNothing
 from counterfoil.postgres.listing import Filter, Listed, numbered_page
 from counterfoil_api.auth.credentials import PresentedCredentials, password_of
-from counterfoil_api.dialects.logins import LOGIN, Kind, log_in, session_of, user_of
+from counterfoil_api.dialects.logins import LOGIN_REFUSALS, Kind, log_in, session_of, user_of
 from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.dialects.virtuozzo.answers import Session, SessionsAnswer, UserAnswer, user_answer
 from counterfoil_api.dialects.virtuozzo.api import NAME, Answer, api
@@ -24,15 +24,15 @@ _GET_SESSIONS: Final = Method("users.authentication.GetSessions", "tokens.read")
 _SIGN_OUT_SESSIONS: Final = Method("users.authentication.SignoutSessions", "tokens.revoke")
 _GET_USER_INFO: Final = Method("users.account.GetUserInfo", "tokens.read")
 _MOST: Final = 500
+_REASON: Final = "Signed out through the Virtuozzo API."
 
 
-@api.both("/users/authentication/rest/signin", refusals=LOGIN)
+@api.both("/users/authentication/rest/signin", refusals=LOGIN_REFUSALS)
 async def sign_in(tokens: Tokens, address: ClientAddress, *, fields: Fields[Signin]) -> UserAnswer:
     """Begin a session with the scopes of the user; it lasts for a day, or until it is signed out."""
     try:
-        given = password_of(fields.login, fields.password)
-        asker = await tokens.callers.authenticate(PresentedCredentials(given, fields.code or None, address))
-        begun = await log_in(tokens, asker, _KIND)
+        given = PresentedCredentials(password_of(fields.login, fields.password), fields.code or None, address)
+        begun = await log_in(tokens, await tokens.callers.authenticate(given), _KIND)
     except CredentialsRefused:
         raise wrong_password() from None
     return user_answer(begun.user, session=begun.secret)
@@ -102,10 +102,7 @@ async def _sessions(tokens: Tokens, asker: Principal) -> list[Listed]:
     return found
 
 
-async def _end(tokens: Tokens, asker: Principal, sessions: list[Listed]) -> None:
-    commands = tuple(
-        Revoke(account=asker.account, token_id=each.token.id, by=asker, reason="Signed out through the Virtuozzo API.")
-        for each in sessions
-    )
+async def _end(tokens: Tokens, asker: Principal, found: list[Listed]) -> None:
+    commands = tuple(Revoke(account=asker.account, token_id=each.token.id, by=asker, reason=_REASON) for each in found)
     if commands:
         await tokens.writing.execute(AllOrNothing(commands))
