@@ -7,7 +7,7 @@ import pytest
 from api.service import Caller
 from api.user_fixtures import person
 from counterfoil.core.scopes import missing
-from counterfoil_api.dialects.losant.scopes import DELETE, GET, KEPT, LIST, OF_APPLICATIONS, PATCH, POST, shown
+from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, OF_APPLICATIONS, PATCH, POST, SCOPES, word_of
 from dialects.accounts import Account
 from dialects.test_losant import made, refused
 
@@ -16,17 +16,17 @@ READ = [f"{each}{part}" for each in ANY for part in ("", ".read", ".bounded")]
 
 
 def test_every_word_is_kept_as_a_scope_of_its_own_and_shown_as_it_was() -> None:
-    assert len(set(KEPT.values())) == len(KEPT)
-    assert all(shown(scope) == word for word, scope in KEPT.items())
-    assert shown("invoices.read") == "invoices.read"
+    assert len(set(SCOPES.values())) == len(SCOPES)
+    assert all(word_of(scope) == word for word, scope in SCOPES.items())
+    assert word_of("invoices.read") == "invoices.read"
 
 
 def test_a_word_holds_what_losant_says() -> None:
-    assert not missing((KEPT["all.Application"],), tuple(KEPT[word] for word in OF_APPLICATIONS))
-    assert not missing((KEPT["devices.*"],), (KEPT["devices.get"], KEPT["devices.tagKeys"]))
-    assert missing((KEPT["devices.*"],), (KEPT["device.get"],))
-    assert missing((KEPT["all.Application"],), (KEPT["org.get"],))
-    assert missing((KEPT["all.Organization"],), (KEPT["devices.get"],))
+    assert not missing((SCOPES["all.Application"],), tuple(SCOPES[word] for word in OF_APPLICATIONS))
+    assert not missing((SCOPES["devices.*"],), (SCOPES["devices.get"], SCOPES["devices.tagKeys"]))
+    assert missing((SCOPES["devices.*"],), (SCOPES["device.get"],))
+    assert missing((SCOPES["all.Application"],), (SCOPES["org.get"],))
+    assert missing((SCOPES["all.Organization"],), (SCOPES["devices.get"],))
 
 
 def test_each_operation_needs_one_of_the_words_of_its_page() -> None:
@@ -38,7 +38,7 @@ def test_each_operation_needs_one_of_the_words_of_its_page() -> None:
         DELETE: [*ANY, "applicationApiToken.*", "applicationApiToken.delete"],
     }
     for scopes, words in pages.items():
-        assert set(map(shown, scopes)) == set(words)
+        assert set(map(word_of, scopes)) == set(words)
 
 
 async def login(caller: Caller, given: dict[str, str], *words: str) -> Any:

@@ -36,7 +36,7 @@ BY_SERVICE: Final = frozenset(
         "counterfoil_api.dialects.cloudflare.paths:zone_of",
         "counterfoil_api.dialects.ids:uuid_of",
         "counterfoil_api.dialects.losant.operations:_place",
-        "counterfoil_api.dialects.canvus.users:user_meant",
+        "counterfoil_api.dialects.canvus.users:user_named",
         "counterfoil.core.text:checked",
         "counterfoil_api.native.tokens.alerts:list_alerts",
         "counterfoil_api.native.tokens.bulk:_permitted",

@@ -29,7 +29,7 @@ from counterfoil_api.dialects.times import milliseconds
 from counterfoil_api.dialects.tokens import Caller, Tokens, owner_of
 from counterfoil_api.handling.issuing import Turn
 from counterfoil_api.handling.token_exchange import BearerRequest, Exchanging, with_secret
-from counterfoil_api.http import errors as complaints
+from counterfoil_api.http import errors
 from counterfoil_api.http.problems import kind_of
 from counterfoil_api.operations.api import Api
 from counterfoil_api.operations.conventions import Conventions
@@ -73,12 +73,12 @@ class ScalingoErrors(DialectErrors):
                 return ScalingoError(resource="token", error="not found")
             case 500:
                 return ScalingoError(error="Internal error occured, we're on it!")
-        if isinstance(refusal, complaints.OtpRequired):  # its clients compare exactly this text
+        if isinstance(refusal, errors.OtpRequired):  # its clients compare exactly this text
             return ScalingoError(error="OTP Required")
         return ScalingoError(error=message_of(refusal), code=kind.name)
 
 
-def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
+def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
     presented, asked = presented_by(request), (request.method, request.path)
     basic = request.headers["Authorization"][:6].lower() == "basic "
     match presented.credentials:
@@ -92,7 +92,7 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 api: Final = Api("tokens", Conventions(
-    prefix=_PREFIX, error_format=ScalingoErrors(), credentials=_approach, lenient=True, any_media_type=True,
+    prefix=_PREFIX, error_format=ScalingoErrors(), credentials=_credentials, lenient=True, any_media_type=True,
     schemes={
         "bearer": {
             "type": "http", "scheme": "bearer", "description": "The bearer token that a token was exchanged for.",
@@ -176,7 +176,7 @@ async def create_token(tokens: Tokens, asker: Caller, *, body: Body[NewToken], k
     """Create a token with the scopes of its user."""
     name = body.token.name if body.token is not UNSET else body.name
     if name is UNSET or not name.strip():
-        raise complaints.InvalidRequest("can't be blank", where="body", field="name")
+        raise errors.InvalidRequest("can't be blank", where="body", field="name")
     wish = Wish(name=name, owner=owner_of(asker), scopes=asker.scopes, dialect=NAME, shape=SHAPE)
     return New(await tokens.issuing.issue(asker, wish, key, _shown, kind=OneToken))
 

@@ -51,7 +51,7 @@ class CanvusErrors(DialectErrors):
         return 400 if status == 422 else status
 
 
-def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
+def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
     given = request.headers.getall(HEADER, ())
     if not given:
         raise CredentialsMissing(f"Send an access token in the header {HEADER}.")
@@ -61,7 +61,7 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 api: Final = Api("tokens", Conventions(
-    prefix=f"/{NAME}/api/v1", error_format=CanvusErrors(), credentials=_approach, lenient=True, any_media_type=True,
+    prefix=f"/{NAME}/api/v1", error_format=CanvusErrors(), credentials=_credentials, lenient=True, any_media_type=True,
     schemes={"token": {"type": "apiKey", "in": "header", "name": HEADER, "description": "An access token."}},
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Canvus", base=f"/{NAME}", api=api, shape=SHAPE)

@@ -1,4 +1,4 @@
-"""The documents of the Canvus API."""
+"""The documents of Canvus' page "Access Tokens API", and those of its logins."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""The access tokens of a user. Administrators may name any user."""
+"""The operations of Canvus' page "Access Tokens API". Administrators may name any user."""
 
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from counterfoil_api.dialects.canvus.api import NAME, SHAPE, api
 from counterfoil_api.dialects.canvus.documents import AccessToken, Described, TokenId, UserNumber, token_document
 from counterfoil_api.dialects.canvus.ids import token_of
 from counterfoil_api.dialects.canvus.streams import Subscribing, Subscription, Watched
-from counterfoil_api.dialects.canvus.users import user_meant
+from counterfoil_api.dialects.canvus.users import user_named
 from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.events.held_callers import HeldCaller
 from counterfoil_api.events.streams import Streams
@@ -41,7 +41,7 @@ async def list_access_tokens(
     tokens: Tokens, streams: Streams, asker: Caller, address: ClientAddress, *, user: UserNumber, query: Stream
 ) -> Streamed[list[AccessToken]]:
     """List the access tokens of a user, the oldest first. With `subscribe`, every change follows."""
-    owner = (await user_meant(tokens, asker, user, scope="tokens.read")).owner
+    owner = (await user_named(tokens, asker, user, scope="tokens.read")).owner
     head = await _head(tokens, asker, query)
     found, _ = await tokens.listed(asker, owner, limit=_MOST)
     if query.wanted:
@@ -74,8 +74,8 @@ async def create_access_token(
     tokens: Tokens, asker: Caller, *, user: UserNumber, body: Body[Described], key: IdempotencyKey
 ) -> AccessToken:
     """Create an access token with the scopes that its user and the caller share. Only this answer contains its text."""
-    meaning = await user_meant(tokens, asker, user, scope="tokens.create")
-    wish = Wish(name=_name_in(body), owner=meaning.owner, scopes=meaning.scopes, dialect=NAME, shape=SHAPE)
+    named = await user_named(tokens, asker, user, scope="tokens.create")
+    wish = Wish(name=_name_in(body), owner=named.owner, scopes=named.scopes, dialect=NAME, shape=SHAPE)
 
     def render(outcome: Outcome, secret: str) -> AccessToken:
         return with_fields(token_document(tokens, outcome.of(Token)), name=body.name, plain_token=secret)
@@ -123,7 +123,7 @@ async def _follow(
 
 async def _one(tokens: Tokens, asker: Principal, user: str, token_id: str, *, scope: str) -> Listed:
     """Return the named token of the named user. Raises ScopeMissing, NotFound."""
-    owner = (await user_meant(tokens, asker, user, scope=scope)).owner
+    owner = (await user_named(tokens, asker, user, scope=scope)).owner
     found = token_of(tokens.reading.opaque_ids, asker.account, token_id)
     if found is None:
         raise NotFound

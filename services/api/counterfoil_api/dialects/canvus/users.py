@@ -20,7 +20,7 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _KNOWN: Final = 10_000
 
 
-class Meant(NamedTuple):
+class NamedUser(NamedTuple):
     """A user as the owner of tokens, and the scopes of the tokens that this caller makes for them."""
 
     owner: Owner
@@ -31,7 +31,7 @@ _own: Final[ExpiringMap[tuple[UUID, int], UUID]] = ExpiringMap(_KNOWN)
 """Users by account and number: a number never changes, so most callers look themselves up once."""
 
 
-async def user_meant(tokens: Tokens, asker: Principal, number: str, *, scope: str) -> Meant:
+async def user_named(tokens: Tokens, asker: Principal, number: str, *, scope: str) -> NamedUser:
     """Return the named user. A caller with `own.…` scopes learns of nobody else whether they exist.
 
     Raises ScopeMissing, NotFound.
@@ -41,7 +41,7 @@ async def user_meant(tokens: Tokens, asker: Principal, number: str, *, scope: st
         raise NotFound
     known = _own.get((asker.account, int(number)))
     if known is not None and asker.owner == owner_of(known):
-        return Meant(asker.owner, asker.scopes)
+        return NamedUser(asker.owner, asker.scopes)
     found = await one_user(tokens.reading.pool, asker.account, int(number))
     if within is not None and (found is None or owner_of(found.id) != within):
         need(asker, scope)
@@ -50,5 +50,5 @@ async def user_meant(tokens: Tokens, asker: Principal, number: str, *, scope: st
     owner = owner_of(found.id)
     if owner == asker.owner:
         _own.keep((asker.account, int(number)), found.id, inf)
-        return Meant(owner, asker.scopes)
-    return Meant(owner, meet(found.held, asker.scopes))
+        return NamedUser(owner, asker.scopes)
+    return NamedUser(owner, meet(found.held, asker.scopes))

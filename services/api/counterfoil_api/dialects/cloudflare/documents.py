@@ -1,4 +1,4 @@
-"""Cloudflare's documents of service tokens, with the fields in its order."""
+"""The documents of Cloudflare's page "Access service tokens", with the fields in its order."""
 
 from datetime import UTC, datetime, timedelta
 from math import ceil

@@ -6,15 +6,15 @@ import msgspec
 
 from counterfoil.core.refusals import Conflict, NotFound, Refusal
 from counterfoil_api.dialects.errors import DialectErrors, message_of
-from counterfoil_api.http import errors as complaints
+from counterfoil_api.http import errors
 from counterfoil_api.http.problems import kind_of
 
 DOCUMENTATION: Final = "/cloudflare/openapi.json"
 _HEADERS: Final = (
-    complaints.UnknownScheme,
-    complaints.CredentialsRepeated,
-    complaints.CredentialsInQuery,
-    complaints.HeadersTooLarge,
+    errors.UnknownScheme,
+    errors.CredentialsRepeated,
+    errors.CredentialsInQuery,
+    errors.HeadersTooLarge,
 )
 _CALLED: Final = {
     **dict.fromkeys(("expires_at", "lifetime"), "duration"),
@@ -63,14 +63,14 @@ class CloudflareErrors(DialectErrors):
     def status(self, refusal: Refusal) -> int:
         """Return the HTTP status."""
         status = kind_of(refusal).status
-        return 400 if status in (409, 422) or isinstance(refusal, complaints.UnknownScheme) else status
+        return 400 if status in (409, 422) or isinstance(refusal, errors.UnknownScheme) else status
 
     def document(self, refusal: Refusal) -> Failure:
         """Return the document."""
         code, message = _code(refusal, self.status(refusal))
         field = refusal.facts.get("field")
         chain: tuple[Cause, ...] = ()
-        if isinstance(refusal, complaints.UnknownScheme):
+        if isinstance(refusal, errors.UnknownScheme):
             chain = (Cause(code=6111, message="Invalid format for Authorization header"),)
         return Failure(
             errors=(
@@ -94,9 +94,9 @@ def _code(refusal: Refusal, status: int) -> tuple[int, str]:
     match refusal:
         case NotFound():
             return 12130, "access.api.error.service_token_not_found"
-        case complaints.NoSuchPath():
+        case errors.NoSuchPath():
             return 7003, "Could not route to this path, perhaps your object identifier is invalid?"
-        case complaints.MethodNotAllowed():
+        case errors.MethodNotAllowed():
             return 7001, "This method is not available for that URI."
         case Conflict():
             return 12130, f"access.api.error.invalid_request: {words}"

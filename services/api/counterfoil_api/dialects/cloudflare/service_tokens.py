@@ -1,4 +1,4 @@
-"""The operations of service tokens, in the order of the vendor's page; the update is in `updates`."""
+"""The operations of Cloudflare's page "Access service tokens", in its order; the update is in `updates`."""
 
 from uuid import UUID
 

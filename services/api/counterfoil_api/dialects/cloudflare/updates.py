@@ -1,4 +1,4 @@
-"""PUT: all stated changes or none; omitted fields stay as they are."""
+"""The update of Cloudflare's page "Access service tokens": all stated changes or none; omitted fields stay."""
 
 import re
 from collections.abc import Iterator

@@ -56,7 +56,7 @@ class LosantErrors(DialectErrors):
         return LosantError(type=kind, message=message_of(refusal))
 
 
-def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
+def _credentials(request: web.Request, _: bytes) -> PresentedCredentials:
     presented = presented_by(request)
     if isinstance(presented.credentials, PasswordGiven):
         raise refusals.CredentialsRefused("A password is accepted at /auth/user only; send the token that it returns.")
@@ -64,7 +64,7 @@ def _approach(request: web.Request, _: bytes) -> PresentedCredentials:
 
 
 api: Final = Api("tokens", Conventions(
-    prefix=f"/{NAME}", error_format=LosantErrors(), credentials=_approach, lenient=True,
+    prefix=f"/{NAME}", error_format=LosantErrors(), credentials=_credentials, lenient=True,
     schemes={"token": {"type": "http", "scheme": "bearer", "description": "An API token, or the token of a login."}},
 ))  # fmt: skip
 DIALECT: Final = Dialect(name=NAME, title="Losant", base=f"/{NAME}", api=api)

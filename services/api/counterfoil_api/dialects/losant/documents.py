@@ -1,4 +1,4 @@
-"""The documents of Losant's API, with the fields in its order."""
+"""Losant's documents, with the fields in its order: https://docs.losant.com/rest-api/application-api-tokens."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from counterfoil.core.opaque_ids import OpaqueIds
 from counterfoil.core.principal import Owner
 from counterfoil.core.subjects.token.state import Token
 from counterfoil.documents.fields import Description, Moment, Name
-from counterfoil_api.dialects.losant.scopes import shown
+from counterfoil_api.dialects.losant.scopes import word_of
 from counterfoil_api.dialects.times import milliseconds
 
 TOKEN = "token"  # noqa: S105 - the kind of an id
@@ -161,7 +161,7 @@ def token_document(
         creation_date=milliseconds(token.created_at),
         last_updated=milliseconds(token.updated_at),
         expiration_date=_moment(token.expires_at),
-        scope=tuple(map(shown, token.scopes)),
+        scope=tuple(map(word_of, token.scopes)),
         status="active" if token.status == "active" else "inactive",
         token=secret,
         creator_name=creator.name,

@@ -1,4 +1,4 @@
-"""A login: a password, and perhaps a code, gives a token for a time."""
+"""Losant's login at `/auth/user`: a password, and perhaps a code, gives a token for a time."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from counterfoil_api.auth.credentials import PresentedCredentials, password_of
 from counterfoil_api.dialects.logins import LOGIN_REFUSALS, Kind, log_in
 from counterfoil_api.dialects.losant.api import NAME, api
 from counterfoil_api.dialects.losant.documents import USER, LoggedIn, Login
-from counterfoil_api.dialects.losant.scopes import kept, of_login
+from counterfoil_api.dialects.losant.scopes import of_login, scopes_of
 from counterfoil_api.dialects.tokens import Tokens
 from counterfoil_api.operations.reading import Body, ClientAddress
 
@@ -24,7 +24,7 @@ async def authenticate_user(tokens: Tokens, address: ClientAddress, *, body: Bod
     scopes of its user. Others apply in every application whose tokens its user may reach.
     """
     words = None if body.requested_scopes is UNSET else body.requested_scopes
-    wanted = None if words is None else kept(words, field="requestedScopes", of_applications=False)
+    wanted = None if words is None else scopes_of(words, field="requestedScopes", of_applications=False)
     given = password_of(body.email, body.password)
     asker = await tokens.callers.authenticate(PresentedCredentials(given, body.two_factor_code or None, address))
     kind = Kind(dialect=NAME, seconds=body.token_ttl or _DAY_SECONDS)

@@ -1,4 +1,4 @@
-"""The tokens of an application."""
+"""The tokens of an application: https://docs.losant.com/rest-api/application-api-tokens."""
 
 import re
 import unicodedata
@@ -33,7 +33,7 @@ from counterfoil_api.dialects.losant.documents import (
     TokenPage,
     token_document,
 )
-from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, kept
+from counterfoil_api.dialects.losant.scopes import DELETE, GET, LIST, PATCH, POST, scopes_of
 from counterfoil_api.dialects.tokens import Caller, Tokens
 from counterfoil_api.operations.reading import Body, IdempotencyKey, Query, path_type
 from counterfoil_api.operations.refusals import SECRET_REPLY
@@ -106,7 +106,7 @@ async def post_token(
         name=body.name,
         owner=place.owner,
         description=body.description,
-        scopes=kept(body.scope, field="scope", of_applications=True),
+        scopes=scopes_of(body.scope, field="scope", of_applications=True),
         expires_at=None if body.expiration_date is UNSET else body.expiration_date,
         may_have_expired=True,
         dialect=NAME,

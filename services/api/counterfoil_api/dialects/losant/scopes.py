@@ -15,7 +15,7 @@ _PREFIX: Final = "losant."
 _PARTS: Final = ("read", "cli", "bounded")
 
 
-def _kept() -> Iterable[tuple[str, str, str]]:
+def _each_scope() -> Iterable[tuple[str, str, str]]:
     """Yield the group, the word and the scope of each."""
     for group, text in WORDS.items():
         whole, space = f"all.{group.capitalize()}", f"{_PREFIX}{group}."
@@ -30,34 +30,34 @@ def _kept() -> Iterable[tuple[str, str, str]]:
     yield from (("application", word, f"{_PREFIX}application.{word}") for word in ("all.Device", "all.Device.read"))
 
 
-KEPT: Final[Mapping[str, str]] = {word: scope for _, word, scope in _kept()}
+SCOPES: Final[Mapping[str, str]] = {word: scope for _, word, scope in _each_scope()}
 """The scope of each word: all that a login may request."""
-OF_APPLICATIONS: Final = frozenset(word for group, word, _ in _kept() if group == "application")
+OF_APPLICATIONS: Final = frozenset(word for group, word, _ in _each_scope() if group == "application")
 """The scopes that a token of an application may have."""
-_SHOWN: Final = {scope: word for word, scope in KEPT.items()}
+_WORDS_BY_SCOPE: Final = {scope: word for word, scope in SCOPES.items()}
 
 
-def shown(scope: str) -> str:
+def word_of(scope: str) -> str:
     """Return the word of a scope; a scope without one stays as it is."""
-    return _SHOWN.get(scope, scope)
+    return _WORDS_BY_SCOPE.get(scope, scope)
 
 
-def kept(given: tuple[str, ...], *, field: str, of_applications: bool) -> tuple[str, ...]:
+def scopes_of(given: tuple[str, ...], *, field: str, of_applications: bool) -> tuple[str, ...]:
     """Return the scopes of words; each must be known and given once. Raises InvalidRequest."""
     if len(set(given)) != len(given):
         raise InvalidRequest(f"`{field}` holds a word twice; give each one once.", where="body", field=field)
-    known = OF_APPLICATIONS if of_applications else KEPT.keys()
+    known = OF_APPLICATIONS if of_applications else SCOPES.keys()
     if strange := [word for word in given if word not in known]:
         shown = f"`{strange[0]}`" if strange[0].isascii() and strange[0].isprintable() else "a word"
         raise InvalidRequest(
             f"`{field}` holds {shown[:80]}, which is none of its scopes, such as all.Application or devices.get.",
             where="body", field=field,
         )  # fmt: skip
-    return tuple(KEPT[word] for word in given)
+    return tuple(SCOPES[word] for word in given)
 
 
 def _any(*words: str) -> tuple[str, ...]:
-    return tuple(KEPT[word] for word in words)
+    return tuple(SCOPES[word] for word in words)
 
 
 _ALL: Final = ("all.Application", "all.Organization", "all.User")
@@ -67,7 +67,7 @@ POST: Final = _any(*_ALL, "applicationApiTokens.*", "applicationApiTokens.post")
 GET: Final = _any(*_READING, "applicationApiToken.*", "applicationApiToken.get")
 PATCH: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.patch")
 DELETE: Final = _any(*_ALL, "applicationApiToken.*", "applicationApiToken.delete")
-"""Return the scopes of which an operation needs one, as its page says."""
+"""The scopes of which an operation needs one, as its page says."""
 _NATIVE: Final = {
     "tokens.read": (*LIST, *GET),
     "tokens.create": POST,
@@ -84,7 +84,7 @@ def of_login(asker: Principal, wanted: tuple[str, ...]) -> tuple[str, ...]:
     At Losant a user has applications; here a native scope lets a user reach the tokens of others. So a scope that
     allows something with tokens adds the native scope, if the user has it.
     """
-    if KEPT["all.User"] in wanted:
+    if SCOPES["all.User"] in wanted:
         return asker.scopes
     native = (
         scope for scope, any_of in _NATIVE.items() if not asker.lacks(scope) and not set(wanted).isdisjoint(any_of)

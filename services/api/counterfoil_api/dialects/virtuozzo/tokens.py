@@ -1,4 +1,4 @@
-"""Tokens: create, edit, regenerate and delete them with the user's password, and read them."""
+"""The token methods of Virtuozzo's page "Personal Access Tokens"; a change needs the user's password."""
 
 from math import ceil
 from typing import Final, NamedTuple
