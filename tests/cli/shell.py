@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -88,6 +88,7 @@ def serve(fd: int) -> None:
     from hashes import hash_quickly  # noqa: PLC0415 - likewise
 
     hash_quickly()
+    _load_what_a_call_imports(run)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     calls = socket.socket(fileno=fd)
     while True:
@@ -101,6 +102,15 @@ def serve(fd: int) -> None:
             return
         for each in fds:
             os.close(each)
+
+
+def _load_what_a_call_imports(command: Callable[[], None]) -> None:
+    """Some modules are imported by the first call only: have them here, not in every fork."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        for words in (["token", "list", "--help"], ["token", "list", "--limit", "many"]):
+            sys.argv = ["counterfoil", *words]
+            with suppress(SystemExit):
+                command()
 
 
 def _run(command: Callable[[], None], asked: dict[str, Any], answer: int, *files: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 import typer
@@ -64,6 +65,7 @@ def _called_badly(error: typer.BadParameter) -> int:
     return ended(USAGE, message, advice=f"Usage: {usage}\nMore: {context.command_path} --help").exit_code
 
 
+@cache
 def command() -> TyperGroup:
     """Return the whole command with its options named for people: a flag takes no value, a name is text."""
     root = cast("TyperGroup", typer.main.get_command(app))
