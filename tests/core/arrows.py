@@ -45,7 +45,7 @@ SERVERS = {
     "counterfoil.postgres": _ALL_SERVERS - {"asyncpg"},
 }
 
-# A statement, not a word: `begin` and `commit` are the door's to say, "update" is also a verb of ours.
+# Matches statements, not words: the door uses `begin` and `commit`, and "update" is also an English verb.
 SQL = re.compile(
     r"""\s*( select\s+([\w.*$:(),\s]+\s+from\b|\d|\w+\() | insert\s+into\s+\w | update\s+\w+(\s+\w+)?\s+set\b
     | delete\s+from\s+\w | with\s+\w+\s+as\s+(materialized\s+)?\( | truncate\s+(table\s+)?\w+\s*(;|$) | lock\s+table\b
@@ -102,7 +102,7 @@ def imports(module: Module, known: dict[str, Module]) -> Iterator[str]:
 
 
 def turned(root: Path) -> list[str]:
-    """Every import of a room above, every circle, every clock in the pure core, every statement outside postgres/."""
+    """Every import of a higher room, import cycle, clock in the pure core and SQL statement outside postgres/."""
     known = modules(root)
     return [
         f"{module.name} {complaint}"
@@ -123,7 +123,7 @@ def _arrows(module: Module, known: dict[str, Module]) -> Iterator[str]:
 
 
 def circles(known: dict[str, Module]) -> list[list[str]]:
-    """Files that import each other, perhaps by way of others: a shortest way around from each that has one."""
+    """Files that import each other directly or indirectly: one shortest cycle for each file that has one."""
     graph = {name: {*imports(module, known)} & known.keys() - {name} for name, module in known.items()}
     found = {frozenset(way): way for name in graph if (way := _way_around(name, graph))}
     return list(found.values())
@@ -156,9 +156,7 @@ def _impurities(module: Module) -> Iterator[str]:
 
 
 def _statements(module: Module) -> Iterator[str]:
-    if module.room == "counterfoil.postgres" or module.name.startswith(
-        "counterfoil_dev"
-    ):  # which makes the very first roles
+    if module.room == "counterfoil.postgres" or module.name.startswith("counterfoil_dev"):  # creates the first roles
         return
     prose = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(module.tree):

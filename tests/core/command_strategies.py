@@ -1,4 +1,4 @@
-"""Strategies for commands to a few tokens, mostly sensible ones, with the time that passes before each."""
+"""Strategies for commands to a few tokens, mostly valid ones, with the time that passes before each."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Any kind's decision, whose context the test states."""
+"""`decide` of any kind, with a context that the test states."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who, when and what this room's claims are about: given a history, when something is asked, then events."""
+"""Principals, times and a given-when-then helper for the tests of the core."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -41,7 +41,7 @@ Asked = TypeVar("Asked", bound=TokenCommand)
 
 
 class Given:
-    """A token's history; a plain event happened when the token was born, a pair says when."""
+    """A token's history. A plain event happened at the token's creation; a pair states its time."""
 
     def __init__(self, *history: Event | tuple[datetime, Event]) -> None:
         self.state: Token | None = None
@@ -58,7 +58,7 @@ class Given:
         return decide(self.state, command, at, context)
 
     def then(self, command: TokenCommand, at: datetime = NOON) -> Token:
-        """The state after what was asked has happened."""
+        """The state after the events of the command."""
         state = self.state
         for event in self.when(command, at):
             state = evolve(state, fact(event, version=state.version + 1 if state else 1, at=at, by=command.by.actor))
@@ -80,7 +80,7 @@ def fact(event: Event, *, version: int, at: datetime = BORN, by: Actor = ADMIN.a
 
 
 def holding(*scopes: str, expires_at: datetime | None = None) -> Principal:
-    """Another token that holds these scopes for so long."""
+    """A principal of another token that holds these scopes for this long."""
     return Principal(actor=ANOTHER.actor, account=ACCOUNT, scopes=scopes, expires_at=expires_at)
 
 

@@ -1,4 +1,4 @@
-"""An account: its policy, and the one event that ends all its secrets."""
+"""An account: its policy, and the event that ends all its secrets."""
 
 from datetime import timedelta
 from ipaddress import ip_address
@@ -81,12 +81,12 @@ def test_an_account_is_opened_once_and_is_named() -> None:
 
 
 @pytest.mark.parametrize("command", [asks(ChangeAccount, name="x"), asks(EndSecrets, reason="x")])
-def test_nothing_is_asked_of_an_account_that_is_not_there(command: SubjectCommand) -> None:
+def test_a_command_to_a_missing_account_is_refused(command: SubjectCommand) -> None:
     with pytest.raises(NotFound):
         decide(None, command, NOW)
 
 
-def test_name_and_policy_change_only_if_they_do() -> None:
+def test_name_and_policy_events_are_written_only_for_a_change() -> None:
     account = after(MADE)
     policy = Policy(max_lifetime="90d")
     both = decide(account, asks(ChangeAccount, name="Other", policy=policy), NOW)
@@ -98,7 +98,7 @@ def test_name_and_policy_change_only_if_they_do() -> None:
     assert after(MADE, AccountRenamed()).name is None  # erased
 
 
-def test_a_change_may_insist_on_a_revision() -> None:
+def test_a_change_may_require_a_revision() -> None:
     with pytest.raises(StaleRevision):
         decide(after(MADE), asks(ChangeAccount, name="Other", revisions=frozenset({2})), NOW)
     assert decide(after(MADE), asks(ChangeAccount, name="Other", revisions=frozenset({1, 2})), NOW)
@@ -115,7 +115,7 @@ def test_a_change_may_insist_on_a_revision() -> None:
         (Policy(default_lifetime="forever"), Policy(default_lifetime="forever")),
     ],
 )  # fmt: skip
-def test_a_policy_is_kept_in_one_spelling(given_: Policy, kept: Policy) -> None:
+def test_a_policy_is_stored_in_canonical_form(given_: Policy, kept: Policy) -> None:
     assert checked(given_) == kept == checked(kept)
 
 
@@ -136,16 +136,16 @@ def test_a_policy_is_kept_in_one_spelling(given_: Policy, kept: Policy) -> None:
         (Policy(networks=tuple(f"10.0.{n}.0/24" for n in range(NETWORK_LIMIT + 1))), "networks"),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused_by_field(policy: Policy, field: str) -> None:
+def test_an_invalid_policy_is_refused_with_its_field(policy: Policy, field: str) -> None:
     with pytest.raises(BadPolicy) as refused:
         decide(after(MADE), asks(ChangeAccount, policy=policy), NOW)
     assert refused.value.facts["field"] == field
 
 
-def test_networks_admit_their_own_and_nobody_from_nowhere() -> None:
+def test_a_network_admits_its_addresses_and_no_caller_without_an_address() -> None:
     policy = checked(Policy(networks=("192.0.2.0/24", "2001:db8::/32")))
     assert policy.admits(ip_address("192.0.2.255"))
-    assert policy.admits(ip_address("::ffff:192.0.2.1"))  # the same machine, through another door
+    assert policy.admits(ip_address("::ffff:192.0.2.1"))  # the same machine as an IPv4-mapped address
     assert policy.admits(ip_address("2001:db8::1"))
     for outside in ("192.0.3.0", "::1", "2001:db9::", "::ffff:198.51.100.1"):
         assert not policy.admits(ip_address(outside))
@@ -174,7 +174,7 @@ def issued(policy: Policy, **lifetime: Any) -> Created:
     return event
 
 
-def test_the_longest_lifetime_bounds_what_is_issued_to_the_second() -> None:
+def test_the_longest_lifetime_bounds_issued_tokens_to_the_second() -> None:
     policy = Policy(max_lifetime="10d")
     assert issued(policy, lifetime="10d").expires_at == NOON + 10 * DAY
     for lifetime in ({"lifetime": "forever"}, {"lifetime": "241h"}, {"expires_at": NOON + 10 * DAY + SECOND}, {}):
@@ -183,20 +183,20 @@ def test_the_longest_lifetime_bounds_what_is_issued_to_the_second() -> None:
         assert refused.value.facts == {"longest": "10d"}
 
 
-def test_the_default_lifetime_is_for_who_states_none() -> None:
+def test_the_default_lifetime_applies_when_none_is_stated() -> None:
     policy = Policy(max_lifetime="10d", default_lifetime="1h")
     assert (issued(policy).lifetime, issued(policy).expires_at) == ("1h", NOON + HOUR)
     assert issued(policy, lifetime="2h").expires_at == NOON + timedelta(hours=2)
     assert issued(Policy(default_lifetime="forever")).expires_at is None
 
 
-def test_the_accounts_notices_replace_those_of_the_installation() -> None:
+def test_the_accounts_thresholds_replace_those_of_the_installation() -> None:
     assert issued(UNBOUND, lifetime="9d").thresholds == (86_400,)
     assert issued(Policy(thresholds=(3600,)), lifetime="9d").thresholds == (3600,)
     assert issued(Policy(thresholds=()), lifetime="9d").thresholds == ()
 
 
-def test_ending_the_secrets_ends_those_made_so_far_and_no_later_one() -> None:
+def test_ending_all_secrets_ends_earlier_secrets_and_no_later_one() -> None:
     [event] = decide(after(MADE), asks(EndSecrets, reason="copied"), NOW)
     assert event == SecretsEnded(private=Private(reason="copied"))
     with pytest.raises(BadText):
@@ -204,7 +204,7 @@ def test_ending_the_secrets_ends_those_made_so_far_and_no_later_one() -> None:
     ended = after(MADE, event)
     assert (ended.valid_after, ended.epoch, ended.revision) == (BORN + 2 * SECOND, 1, 2)
     context = Context(epoch=ended.epoch)
-    for born in (BORN, BORN + DAY):  # whatever the clock was when it was made
+    for born in (BORN, BORN + DAY):  # whatever the clock showed at its creation
         assert isinstance(refusal_for(given((born, CREATED)).token, 1, NOON, context), SecretEnded)
         assert refusal_for(given((born, replace(CREATED, epoch=1))).token, 1, NOON, context) is None
     anew = given(CREATED, (BORN + HOUR, replace(rotated(2, BORN + 2 * DAY), epoch=1))).token
@@ -212,7 +212,7 @@ def test_ending_the_secrets_ends_those_made_so_far_and_no_later_one() -> None:
     assert isinstance(refusal_for(anew, 1, BORN + DAY, context), SecretEnded)  # its grace does not outlive the end
 
 
-def test_what_cannot_come_there_is_a_bug_and_no_refusal() -> None:
+def test_an_impossible_command_or_event_is_a_bug_and_not_a_refusal() -> None:
     for account, event in ((None, SecretsEnded()), (None, AccountRenamed()), (after(MADE), MADE)):
         with pytest.raises(ValueError, match="cannot come here"):
             evolve(account, fact(event, 2))

@@ -1,4 +1,4 @@
-"""Imports run one way, between the rooms and inside each of them."""
+"""Imports run one way, between the rooms and inside each room."""
 
 from configparser import ConfigParser
 from pathlib import Path
@@ -14,15 +14,15 @@ CORE = "shared/counterfoil/core"
 POSTGRES = "shared/counterfoil/postgres"
 
 
-def test_no_arrow_turns_and_only_postgres_speaks_sql() -> None:
+def test_imports_run_one_way_and_only_postgres_contains_sql() -> None:
     assert turned(ROOT) == []
 
 
-def test_the_rooms_were_read() -> None:
+def test_every_room_is_read() -> None:
     assert {module.room for module in modules(ROOT).values()} == set(below())
 
 
-def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
+def test_coverage_measures_every_branch_of_every_core_module() -> None:
     settings = ConfigParser()
     settings.read(Path(__file__).with_name("coverage.ini"))
     measured = set(settings["run"]["include"].split())
@@ -61,7 +61,7 @@ def test_every_module_of_the_core_is_measured_to_the_last_branch() -> None:
         ("shared/counterfoil/door/door.py", "S = 'with due as (select 1) delete'", "speaks SQL: with due as"),
     ],
 )  # fmt: skip
-def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, complaint: str) -> None:
+def test_a_forbidden_import_is_found(tmp_path: Path, path: str, source: str, complaint: str) -> None:
     for name in ("postgres/batch", "door/door", "cli/app"):
         plant(tmp_path, f"shared/counterfoil/{name}.py", "")
     plant(tmp_path, f"{API}/native/tokens.py", "")
@@ -90,7 +90,7 @@ def test_an_arrow_that_turns_is_found(tmp_path: Path, path: str, source: str, co
         ("shared/counterfoil_dev/postgres.py", "S = 'create role owner login'"),
     ],
 )
-def test_an_arrow_that_points_down_is_none_of_our_business(tmp_path: Path, path: str, source: str) -> None:
+def test_an_allowed_import_is_not_reported(tmp_path: Path, path: str, source: str) -> None:
     plant(tmp_path, f"{CORE}/token.py", "")
     plant(tmp_path, path, source)
     assert turned(tmp_path) == []

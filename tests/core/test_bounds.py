@@ -1,4 +1,4 @@
-"""Bounds: from where and how often a token may be used, and that a child's are never wider than its caller's."""
+"""Bounds: from where and how often a token may be used; a child's bounds are never wider than its caller's."""
 
 import ipaddress
 from typing import Any
@@ -52,7 +52,7 @@ def bounded(bounds: Bounds = OFFICE, by: Principal = ADMIN) -> Principal:
     return replace(by, bounds=bounds)
 
 
-def test_networks_are_kept_in_one_form() -> None:
+def test_networks_are_stored_in_canonical_form() -> None:
     assert checked_networks(("192.0.2.0/24", "2001:DB8::/32", "192.0.2.0/24", "198.51.100.7")) == (
         "192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32",
     )  # fmt: skip
@@ -62,17 +62,17 @@ def test_networks_are_kept_in_one_form() -> None:
     "networks",
     [
         *(("192.0.2.1/24",), ("",), ("office",), ("10.0.0.0/8",) * (NETWORK_LIMIT + 1)),
-        # What follows a % is a zone, which may be any text at all.
+        # After a % comes a zone, which may be any text.
         *(("fe80::%eth0/128",), ("::%\x1b[2J/64",), (f"::%{mint('application').plain}",)),
     ],
 )
-def test_what_is_no_list_of_networks(networks: tuple[str, ...]) -> None:
+def test_an_invalid_list_of_networks_is_refused(networks: tuple[str, ...]) -> None:
     with pytest.raises(BadNetwork) as refused:
         checked_networks(networks)
     assert refused.value.facts == {"field": "networks"}
 
 
-def test_what_was_meant_by_a_network_is_named() -> None:
+def test_a_network_with_host_bits_is_refused_with_the_network_that_was_meant() -> None:
     for said, meant in (("10.0.0.1/8", "did you mean 10.0.0.0/8?"), ("10.0.0.0/99", "'10.0.0.0/99' is not a network.")):
         with pytest.raises(BadNetwork) as refused:
             checked_networks((said,))
@@ -90,13 +90,13 @@ def test_a_rate_limit_is_a_number_and_a_duration(limit: str, means: tuple[int, i
 @pytest.mark.parametrize(
     "limit", ["", "600", "0/1m", "-1/1m", "600/", "600/0s", "600/forever", "6e2/1m", "1/1m/1m", "9876543210/1m"]
 )  # fmt: skip
-def test_what_is_no_rate_limit(limit: str) -> None:
+def test_an_invalid_rate_limit_is_refused(limit: str) -> None:
     with pytest.raises(BadRateLimit, match=r"is not a rate limit\. .* such as 600/1m") as refused:
         checked_rate(limit)
     assert refused.value.facts == {"field": "rate_limit"}
 
 
-def test_no_networks_are_anywhere_and_a_caller_from_nowhere_is_in_none() -> None:
+def test_no_networks_admit_every_address_and_a_list_refuses_a_caller_without_an_address() -> None:
     assert checked_rate(None) is None
     assert admits((), None)
     assert admits(OFFICE.networks, INSIDE)
@@ -119,7 +119,7 @@ _bounds = st.builds(Bounds, _networks, _rates, _numbers)
 
 
 def used(limit: str | None, at: int) -> float:
-    """How many calls may have been made after so many seconds, at most, window after window."""
+    """The highest number of calls after so many seconds, window after window."""
     if limit is None:
         return float("inf")
     most, span = rate(limit)
@@ -127,7 +127,7 @@ def used(limit: str | None, at: int) -> float:
 
 
 @given(_bounds, _bounds, _addresses)
-def test_what_is_within_allows_nothing_that_the_wider_does_not(inner: Bounds, outer: Bounds, address: Any) -> None:
+def test_narrower_bounds_allow_nothing_that_the_wider_bounds_refuse(inner: Bounds, outer: Bounds, address: Any) -> None:
     assume(inner.within(outer))
     assert not admits(inner.networks, address) or admits(outer.networks, address)
     if outer.rate_limit is not None:
@@ -138,14 +138,14 @@ def test_what_is_within_allows_nothing_that_the_wider_does_not(inner: Bounds, ou
 
 
 @given(_bounds, _bounds, _bounds)
-def test_being_within_is_an_order(one: Bounds, two: Bounds, three: Bounds) -> None:
+def test_within_is_a_partial_order(one: Bounds, two: Bounds, three: Bounds) -> None:
     assert one.within(one)
     assert one.within(UNBOUNDED)
     assert not (one.within(two) and two.within(three)) or one.within(three)
 
 
 @given(_bounds, _bounds)
-def test_a_child_is_within_its_caller_or_refused(caller: Bounds, wanted: Bounds) -> None:
+def test_a_child_with_wider_bounds_than_its_caller_is_refused(caller: Bounds, wanted: Bounds) -> None:
     command = asks(
         Create, by=bounded(caller), number=7, owner=CREATED.owner, name="n", secret=SECRET, networks=wanted.networks,
         rate_limit=wanted.rate_limit, max_uses=wanted.max_uses,
@@ -158,7 +158,7 @@ def test_a_child_is_within_its_caller_or_refused(caller: Bounds, wanted: Bounds)
 
 
 @given(_bounds, _bounds, _bounds)
-def test_nobody_changes_what_is_wider_than_they_or_makes_it_so(caller: Bounds, was: Bounds, wanted: Bounds) -> None:
+def test_a_bounded_caller_cannot_change_or_create_wider_bounds(caller: Bounds, was: Bounds, wanted: Bounds) -> None:
     before = stories.given(
         replace(
             CREATED, networks=checked_networks(was.networks), rate_limit=was.rate_limit,
@@ -185,7 +185,7 @@ def test_nobody_changes_what_is_wider_than_they_or_makes_it_so(caller: Bounds, w
         ((), asks(Update, by=bounded(), name="another")),
     ],
 )
-def test_who_is_bounded_gives_new_power_to_nothing_that_is_less_so(history: Any, command: Any) -> None:
+def test_a_bounded_caller_gives_no_power_to_a_token_with_wider_bounds(history: Any, command: Any) -> None:
     with pytest.raises(BeyondCaller, match=r"may be used from 192\.0\.2\.0/24, 2001:db8::/32 only"):
         stories.given(CREATED, *history).when(command)
     limited = replace(command, by=bounded(Bounds(rate_limit="600/1m")))
@@ -194,7 +194,7 @@ def test_who_is_bounded_gives_new_power_to_nothing_that_is_less_so(history: Any,
     assert stories.given(HELD, *history).when(command)
 
 
-def test_who_may_be_used_so_often_gives_no_more_uses_and_raises_none() -> None:
+def test_a_caller_with_limited_uses_gives_no_more_uses_and_raises_no_limit() -> None:
     few = bounded(Bounds(max_uses=5))
     made = asks(Create, by=few, number=7, owner=CREATED.owner, name="n", secret=SECRET)
     for wanted in (None, 6):
@@ -213,14 +213,14 @@ def test_who_may_be_used_so_often_gives_no_more_uses_and_raises_none() -> None:
 
 
 @pytest.mark.parametrize("number", [0, -1, QUOTA_LIMIT + 1])
-def test_what_is_no_number_of_uses(number: int) -> None:
+def test_an_invalid_number_of_uses_is_refused(number: int) -> None:
     with pytest.raises(BadQuota, match=r"is not a quota\. A number of uses") as refused:
         stories.given(CREATED).when(asks(Update, max_uses=number))
     assert refused.value.facts == {"field": "max_uses"}
     assert checked_number(QUOTA_LIMIT, field="max_uses") == QUOTA_LIMIT
 
 
-def test_a_token_narrows_itself_and_never_widens() -> None:
+def test_a_token_can_narrow_its_own_bounds_and_not_widen_them() -> None:
     itself = bounded(by=ITSELF)
     narrower = stories.given(HELD).when(asks(Update, by=itself, networks=("192.0.2.0/28",), rate_limit="60/1m"))
     assert narrower == [Updated(networks=("192.0.2.0/28",), rate_limit="60/1m")]
@@ -230,13 +230,13 @@ def test_a_token_narrows_itself_and_never_widens() -> None:
     assert stories.given(HELD).when(asks(Update, by=itself, networks=OFFICE.networks, rate_limit="600/1m")) == []
 
 
-def test_bounds_are_lifted_by_who_has_none() -> None:
+def test_only_an_unbounded_caller_removes_bounds() -> None:
     token = stories.given(HELD).then(asks(Update, networks=(), rate_limit=None))
     assert token.bounds == UNBOUNDED
     assert stories.given(HELD).token.bounds == OFFICE
 
 
-def test_an_exchange_comes_from_where_the_token_may_be_used_and_was_counted() -> None:
+def test_an_exchange_needs_an_allowed_network_and_a_counted_use() -> None:
     asked = exchange(address=INSIDE, counted=Limits("600/1m"))
     assert stories.given(HELD).when(asked)
     for address in (OUTSIDE, None):
@@ -251,13 +251,13 @@ def test_an_exchange_comes_from_where_the_token_may_be_used_and_was_counted() ->
 QUOTA = OwnerQuota(UUID(int=0x0A), "60/1m", 100, 7)
 
 
-def test_an_exchange_is_counted_as_a_use_and_refused_where_none_is_left() -> None:
+def test_an_exchange_counts_as_a_use_and_is_refused_when_none_is_left() -> None:
     of_five, asked = stories.given(replace(CREATED, max_uses=5)), exchange()
     with pytest.raises(Uncounted) as refused:
         of_five.when(asked, context=Context(quota=QUOTA, used=4, owner_used=99))
     counted = refused.value.limits
     assert counted == Limits(None, 5, QUOTA)
-    # By then the use is counted, perhaps as the last one.
+    # The use is already counted here, perhaps as the last one.
     assert of_five.when(replace(asked, counted=counted), context=Context(quota=QUOTA, used=5, owner_used=100))
     with pytest.raises(UsesExhausted, match="This token was used"):
         of_five.when(asked, context=Context(quota=QUOTA, used=5))
@@ -266,7 +266,7 @@ def test_an_exchange_is_counted_as_a_use_and_refused_where_none_is_left() -> Non
     assert refused_for_owner.value.facts == {"of": "owner"}
 
 
-def test_uses_are_used_up_where_they_are_limited_and_nowhere_else() -> None:
+def test_uses_run_out_only_where_they_are_limited() -> None:
     assert used_up(UNBOUNDED, Context(used=9, owner_used=9)) is None
     assert used_up(Bounds(max_uses=10), Context(quota=OwnerQuota(TOKEN), used=9, owner_used=9)) is None
     assert used_up(Bounds(max_uses=9), Context(used=9)) is not None
@@ -280,7 +280,7 @@ def test_no_use_is_counted_twice_while_its_limits_change() -> None:
     assert now.beyond(Limits("90/1m")) == Limits(None, 6, now.quota)
 
 
-def test_who_may_be_used_from_some_networks_adds_no_user_who_logs_in_from_anywhere() -> None:
+def test_a_caller_bound_to_networks_adds_no_user_who_could_log_in_from_anywhere() -> None:
     refuse_beyond_bounds(bounded(Bounds(rate_limit="1/1m")), Bounds(rate_limit="1/1m"))
     for bounds in (OFFICE, Bounds(max_uses=5)):
         with pytest.raises(BeyondCaller, match="bound to networks or to a number of uses"):

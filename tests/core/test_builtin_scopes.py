@@ -1,4 +1,4 @@
-"""Counterfoil's own namespaces hold no scopes but its own."""
+"""Counterfoil's own namespaces contain only its built-in scopes."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from counterfoil.core.scopes import checked
 
 
 @pytest.mark.parametrize("scope", sorted({*WORDS, "own.rotate", "self.read", "own.suspend", "audit.*", "self.*"}))
-def test_a_built_in_scope_is_one(scope: str) -> None:
+def test_every_built_in_scope_is_known(scope: str) -> None:
     assert stray(scope) is None
     assert checked([scope]) == (scope,)
 
 
 @pytest.mark.parametrize("scope", ["payroll.read", "all.Application.read", "mail", "token.read", "tokens2.read"])
-def test_scopes_of_the_customers_own_applications_are_theirs(scope: str) -> None:
+def test_scopes_of_customer_applications_are_not_checked(scope: str) -> None:
     assert checked([scope]) == (scope,)
 
 
@@ -33,17 +33,17 @@ def test_scopes_of_the_customers_own_applications_are_theirs(scope: str) -> None
         ("tokens", "tokens.*"),
     ],
 )
-def test_a_misspelt_scope_of_ours_is_refused_with_the_nearest(scope: str, meant: str) -> None:
+def test_a_misspelt_built_in_scope_is_refused_with_the_nearest_one(scope: str, meant: str) -> None:
     with pytest.raises(BadScope, match="is not a scope of Counterfoil; did you mean") as refused:
         checked(["mail.send", scope])
     assert refused.value.detail == f"{scope!r} is not a scope of Counterfoil; did you mean {meant}?"
     assert refused.value.facts == {"field": "scopes"}
 
 
-def test_where_nothing_is_near_it_says_what_there_is() -> None:
+def test_a_built_in_scope_without_a_near_match_is_refused_with_the_list() -> None:
     assert "its scopes are alerts.*, alerts.read." in str(stray("alerts.xyzzy_quux_0"))
     assert "write all for everything in the account." in str(stray("administrator"))
 
 
-def test_every_namespace_has_its_branch() -> None:
+def test_every_namespace_has_a_branch_scope() -> None:
     assert {f"{name.partition('.')[0]}.*" for name in KNOWN if "." in name} <= KNOWN

@@ -1,4 +1,4 @@
-"""A bulk revocation: accepted once, begun once, and over when it is finished or cancelled, whichever is first."""
+"""A bulk revocation is accepted once, started once, and ends when it is finished or cancelled, whichever is first."""
 
 from datetime import timedelta
 from typing import Any
@@ -84,9 +84,7 @@ FINISHED = BulkRevocationFinished(revoked=2, failed=1)
         ((ACCEPTED, BulkRevocationCancelled()), asks(CancelBulkRevocation), []),
     ],
 )
-def test_what_happens_when_it_is_asked(
-    history: tuple[Event, ...], command: SubjectCommand, events: list[Event]
-) -> None:
+def test_a_command_yields_its_events(history: tuple[Event, ...], command: SubjectCommand, events: list[Event]) -> None:
     assert decide(after(*history), command, DecisionContext(at=NOON)) == events
 
 
@@ -102,12 +100,14 @@ def test_what_happens_when_it_is_asked(
         ((ACCEPTED,), asks(CancelBulkRevocation, revisions=frozenset({7})), StaleRevision),
     ],
 )
-def test_what_is_refused(history: tuple[Event, ...], command: SubjectCommand, refusal: type[Exception]) -> None:
+def test_an_invalid_command_is_refused(
+    history: tuple[Event, ...], command: SubjectCommand, refusal: type[Exception]
+) -> None:
     with pytest.raises(refusal):
         decide(after(*history), command, DecisionContext(at=NOON))
 
 
-def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
+def test_a_bulk_revocation_records_its_caller_reason_and_result() -> None:
     revocation = after(ACCEPTED, BulkRevocationStarted(), FINISHED)
     assert revocation is not None
     assert (revocation.creator, revocation.reason, revocation.filter, revocation.total) == (
@@ -130,12 +130,12 @@ def test_a_job_remembers_who_asked_why_and_what_came_of_it() -> None:
 @pytest.mark.parametrize(
     "history", [(BulkRevocationStarted(),), (FINISHED,), (BulkRevocationCancelled(),), (ACCEPTED, ACCEPTED)]
 )
-def test_what_cannot_have_happened(history: tuple[Event, ...]) -> None:
+def test_an_impossible_event_is_a_broken_log(history: tuple[Event, ...]) -> None:
     with pytest.raises(ValueError, match="cannot come here"):
         after(*history)
 
 
-def test_a_job_knows_no_command_of_another_kind() -> None:
+def test_a_command_of_another_kind_is_a_bug() -> None:
     from counterfoil.core.subjects import bulk_revocation as revocation  # noqa: PLC0415 - beside the registry, which would never ask it
 
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""The catalogue: a name is one subject, descriptions come and go, and what is refused."""
+"""The scope catalogue: a name is one subject; it is described, removed and described again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -90,7 +90,7 @@ LINK = "https://docs.example/a"
         ([define("a.b")], asks(RemoveSet), [SetRemoved()]),
     ],
 )
-def test_what_happens_when_it_is_asked(
+def test_a_command_yields_its_events(
     before: list[SubjectCommand], command: SubjectCommand, events: list[Event]
 ) -> None:
     assert decide(after(*before), command, NOW) == events
@@ -115,12 +115,14 @@ def test_what_happens_when_it_is_asked(
         ([], define("a", sentence="\x00"), BadText),
     ],
 )
-def test_what_is_refused(before: list[SubjectCommand], command: SubjectCommand, refusal: type[Exception]) -> None:
+def test_an_invalid_command_is_refused(
+    before: list[SubjectCommand], command: SubjectCommand, refusal: type[Exception]
+) -> None:
     with pytest.raises(refusal):
         decide(after(*before), command, NOW)
 
 
-def test_forgetting_keeps_the_name_and_describing_again_brings_it_back() -> None:
+def test_removing_a_description_keeps_the_name_for_a_later_description() -> None:
     removed = after(describe(), asks(RemoveScope))
     again = after(describe(), asks(RemoveScope), describe("Again."))
     assert removed is not None
@@ -130,7 +132,7 @@ def test_forgetting_keeps_the_name_and_describing_again_brings_it_back() -> None
 
 
 @pytest.mark.parametrize("event", [ScopeRemoved(), SetRemoved()])
-def test_nothing_is_removed_before_it_was_known(event: Event) -> None:
+def test_an_unknown_name_cannot_be_removed(event: Event) -> None:
     kind = "scope" if isinstance(event, ScopeRemoved) else "scope_set"
     fact = Fact(
         account=ACCOUNT, subject=Subject(kind, ID), version=1, type="removed", at=NOON, by=ADMIN.actor, event=event
@@ -150,20 +152,20 @@ def test_a_name_is_one_subject_of_its_account_and_kind(account: UUID, one: str, 
 
 
 @pytest.mark.parametrize("decides", [decide_scope, decide_set])
-def test_the_catalogue_knows_no_command_of_another_kind(decides: Callable[..., list[Event]]) -> None:
+def test_a_command_of_another_kind_is_a_bug(decides: Callable[..., list[Event]]) -> None:
     with pytest.raises(TypeError):
         decides(None, asks(EndSecrets, reason="x"), NOW)
 
 
 @pytest.mark.parametrize(("kind", "event"), [("scope", ScopeRemoved()), ("scope_set", SetRemoved())])
-def test_what_cannot_have_happened_to_it(kind: str, event: Event) -> None:
+def test_an_impossible_event_is_a_broken_log(kind: str, event: Event) -> None:
     subject = Subject(kind, ID)
     fact = Fact(account=ACCOUNT, subject=subject, version=1, type="removed", at=NOON, by=ADMIN.actor, event=event)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact)
 
 
-def test_a_set_that_was_removed_is_defined_again() -> None:
+def test_a_removed_set_can_be_defined_again() -> None:
     again = after(define("a.read"), asks(RemoveSet), define("b.read"))
     assert again is not None
     assert (again.status, again.version) == ("active", 3)
@@ -174,7 +176,7 @@ CHANGES = st.one_of(SCOPES.map(lambda scopes: define(*scopes)), st.just(asks(Rem
 
 
 @drawn(before=SCOPES, change=CHANGES, held=SCOPES, removed=st.booleans())
-def test_whoever_changes_a_set_holds_all_that_is_in_it_before_and_after(
+def test_a_caller_who_changes_a_set_holds_all_its_scopes_before_and_after(
     before: list[str], change: SubjectCommand, held: list[str], *, removed: bool
 ) -> None:
     state = after(define(*before), *([asks(RemoveSet)] if removed else []))
@@ -194,13 +196,13 @@ def test_whoever_changes_a_set_holds_all_that_is_in_it_before_and_after(
     [
         (("payroll.read", "all"), ("scopes.update",), True),
         (("payroll.read",), ("scopes.update", "payroll.*"), False),
-        (("own.read",), ("scopes.update", "own.*"), True),  # in others' hands it is about their tokens
+        (("own.read",), ("scopes.update", "own.*"), True),  # held by others, the set would be about their tokens
         (("own.read",), ("tokens.read", "users.read"), False),
         (("self.rotate",), ("own.rotate",), True),
         (("self.rotate",), ("tokens.rotate",), False),
     ],
 )
-def test_what_its_editor_does_not_hold_comes_into_no_set(
+def test_an_editor_adds_no_scope_to_a_set_that_they_do_not_hold(
     scopes: tuple[str, ...], held: tuple[str, ...], *, refused: bool
 ) -> None:
     command = define(*scopes, by=holding(*held))
@@ -216,7 +218,7 @@ def test_what_its_editor_does_not_hold_comes_into_no_set(
     ["administrator", "Members", "admin\u200bistrator", "ADMINI-STRATOR", "operator", "verifier", "all", "tokens",
      "tokens.*", "Tokens.Read", "own", "\uff41\uff4c\uff4c"],
 )  # fmt: skip
-def test_a_name_that_could_be_taken_for_a_role_or_a_scope_is_reserved(name: str) -> None:
+def test_a_name_that_looks_like_a_role_or_a_scope_is_reserved(name: str) -> None:
     with pytest.raises(BadText, match="billing"):
         decide(None, define("a.read", name=name), NOW)
 

@@ -1,4 +1,4 @@
-"""What an event changed: each field before and after, whatever kind of subject it is of."""
+"""The changes of an event: each field before and after, for every kind of subject."""
 
 from core.test_account import fact as account_fact
 from core.user_fixtures import ADA, BOB, born, fact
@@ -26,7 +26,7 @@ def test_a_policy_is_compared_rule_by_rule() -> None:
     ]
 
 
-def test_each_subject_begins_anew() -> None:
+def test_each_subject_starts_from_no_fields() -> None:
     facts = [
         fact(born("member"), 1, of=ADA), fact(UserUpdated(role="auditor"), 2, of=ADA), fact(born("member"), 1, of=BOB),
         fact(PasswordChanged(), 2, of=BOB),

@@ -1,4 +1,4 @@
-"""Entries: one spelling, RFC 6962 leaves, a chain a subject, and a commitment to what may be forgotten."""
+"""Entries: canonical bytes, RFC 6962 leaves, one chain for each subject, and a commitment to the private part."""
 
 import base64
 import hashlib
@@ -32,16 +32,16 @@ JSON = st.recursive(
 
 
 def rfc_8785(value: object) -> bytes:
-    """The same bytes by another hand; without floats, and with ASCII keys, this is all that RFC 8785 asks."""
+    """The same bytes by an independent encoder; without floats and with ASCII keys this is all of RFC 8785."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @given(JSON)
-def test_a_value_has_one_spelling(value: object) -> None:
+def test_a_value_has_one_encoding(value: object) -> None:
     assert canonical(value) == rfc_8785(value)
 
 
-def test_an_entry_is_spelt_canonically() -> None:
+def test_an_entry_is_encoded_canonically() -> None:
     entry = seal(WRITTEN, prev=bytes(32), salt=SALT).entry
     assert rfc_8785(json.loads(entry)) == entry
     assert b"." not in entry.replace(b"tokens.read", b"")  # and no float anywhere
@@ -53,14 +53,14 @@ def test_a_leaf_is_hashed_as_in_rfc_6962() -> None:
     assert sealed.leaf == hashlib.sha256(b"\x00" + sealed.entry).digest()
 
 
-def test_the_first_entry_of_a_subject_links_to_nothing_and_the_next_to_it() -> None:
+def test_each_entry_links_to_the_previous_one_of_its_subject() -> None:
     first = seal(WRITTEN, prev=None, salt=SALT)
     second = seal(fact(SUSPENDED, version=2), prev=first.leaf, salt=SALT)
     assert entry_of(first.entry).prev is None
     assert entry_of(second.entry).prev == base64.b64encode(first.leaf).decode()
 
 
-def test_an_entry_commits_to_its_private_part_and_holds_none_of_it() -> None:
+def test_an_entry_commits_to_its_private_part_and_contains_none_of_it() -> None:
     sealed = seal(fact(REVOKED, version=2), prev=None, salt=SALT)
     assert sealed.private == b'{"reason":"leaked"}'
     assert sealed.salt == SALT
@@ -70,12 +70,12 @@ def test_an_entry_commits_to_its_private_part_and_holds_none_of_it() -> None:
     assert entry_of(sealed.entry).private == base64.b64encode(expected).decode()
 
 
-def test_the_same_words_with_another_salt_leave_another_commitment() -> None:
+def test_the_same_private_part_with_another_salt_has_another_commitment() -> None:
     one, other = (seal(WRITTEN, prev=None, salt=salt).entry for salt in (SALT, bytes(32)))
     assert one != other
 
 
-def test_without_a_private_part_no_salt_is_kept() -> None:
+def test_no_salt_is_stored_without_a_private_part() -> None:
     sealed = seal(fact(Erased(), version=2), prev=None, salt=SALT)
     assert (sealed.private, sealed.salt, entry_of(sealed.entry).private) == (None, None, None)
 
@@ -88,7 +88,7 @@ def test_without_a_private_part_no_salt_is_kept() -> None:
         (timedelta(milliseconds=500), "2026-01-01T12:00:00.500000Z"),
     ],
 )
-def test_times_are_in_utc_with_microseconds_only_where_there_are_any(past: timedelta, spelt: str) -> None:
+def test_times_are_in_utc_with_microseconds_only_if_there_are_any(past: timedelta, spelt: str) -> None:
     entry = seal(fact(SUSPENDED, version=2, at=BORN + past), prev=None, salt=SALT).entry
     assert json.loads(entry)["at"] == spelt
     assert entry_of(entry).at == BORN + past
@@ -107,30 +107,30 @@ def test_an_entry_has_at_most_65535_bytes() -> None:
         seal(fact(hint_of(ENTRY_LIMIT + 1), version=1), prev=None, salt=SALT)
 
 
-def test_bytes_count_and_not_characters() -> None:
+def test_the_limit_counts_bytes_and_not_characters() -> None:
     audience = tuple("é" * 255 for _ in range(130))
     with pytest.raises(EntryTooLarge):
         seal(fact(replace(CREATED, scopes=audience), version=1), prev=None, salt=SALT)
 
 
-def test_what_was_written_is_read_back() -> None:
+def test_a_written_entry_is_read_back() -> None:
     sealed = seal(WRITTEN, prev=None, salt=SALT)
     assert fact_of(entry_of(sealed.entry), sealed.private, EVENTS) == WRITTEN
     assert fact_of(entry_of(sealed.entry.decode()), (sealed.private or b"").decode(), EVENTS) == WRITTEN
 
 
-def test_what_was_erased_is_read_back_without_it() -> None:
+def test_an_erased_entry_is_read_back_without_its_private_part() -> None:
     sealed = seal(WRITTEN, prev=None, salt=SALT)
     assert fact_of(entry_of(sealed.entry), None, EVENTS).event == replace(CREATED, private=None)
 
 
-def test_saying_an_empty_word_is_not_saying_nothing() -> None:
+def test_an_empty_text_differs_from_no_text() -> None:
     for said in (Private(), Private(description=""), Private(metadata={})):
         sealed = seal(fact(Revoked(private=said), version=2), prev=None, salt=SALT)
         assert fact_of(entry_of(sealed.entry), sealed.private, EVENTS).event.private == said
 
 
-def test_a_field_that_came_later_has_its_default_when_old_entries_are_read() -> None:
+def test_an_old_entry_is_read_with_the_default_of_a_newer_field() -> None:
     old = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)
     del old["data"]["dialect"], old["data"]["cloned_from"]
     read = fact_of(entry_of(canonical(old)), None, EVENTS).event
@@ -156,7 +156,7 @@ def test_an_event_of_an_earlier_version_is_read_as_the_present_one(monkeypatch: 
     present = replace(WRITTEN, event=replace(CREATED, number=7, private=None))
     assert [fact_of(entry_of(entry), None, EVENTS) for entry in stored] == [present] * 3
     assert {upcast(entry_of(entry)).v for entry in stored} == {2}
-    assert entry_of(stored[0]).v == 0  # what is read back, and hashed, is what was written
+    assert entry_of(stored[0]).v == 0  # the stored entry is hashed, not the upcast one
     assert entry_of(seal(WRITTEN, prev=None, salt=SALT).entry).v == 2
     with pytest.raises(msgspec.ValidationError, match="Version 3 of created"):
         entry_of(canonical({**current, "v": 3}))
@@ -175,7 +175,7 @@ def test_an_event_of_an_earlier_version_is_read_as_the_present_one(monkeypatch: 
         {"by": None},
     ],
 )
-def test_what_is_no_entry_is_not_read(change: dict[str, Any]) -> None:
+def test_an_invalid_entry_is_not_read(change: dict[str, Any]) -> None:
     written = json.loads(seal(WRITTEN, prev=None, salt=SALT).entry)
     with pytest.raises(msgspec.ValidationError):
         entry_of(canonical(written | change))
@@ -184,13 +184,13 @@ def test_what_is_no_entry_is_not_read(change: dict[str, Any]) -> None:
             entry_of(canonical({key: value for key, value in written.items() if key != field}))
 
 
-def test_an_entry_that_is_nested_too_deeply_is_not_read() -> None:
+def test_a_deeply_nested_entry_is_not_read() -> None:
     entry = seal(WRITTEN, prev=None, salt=SALT).entry
     with pytest.raises(msgspec.ValidationError, match="Nested"):
         entry_of(entry.replace(b'"data":{', b'"data":{"deep":' + b"[" * 20_000 + b"]" * 20_000 + b","))
 
 
-def test_an_event_whose_data_do_not_fit_is_not_read() -> None:
+def test_an_event_with_wrong_data_is_not_read() -> None:
     entry = entry_of(seal(WRITTEN, prev=None, salt=SALT).entry)
     with pytest.raises(msgspec.ValidationError):
         fact_of(replace(entry, data={**entry.data, "number": "seven"}), None, EVENTS)
@@ -198,7 +198,7 @@ def test_an_event_whose_data_do_not_fit_is_not_read() -> None:
         fact_of(replace(entry, type="blessed"), None, EVENTS)
 
 
-def test_an_entry_shows_who_by_an_opaque_id_alone() -> None:
+def test_an_entry_names_its_actor_only_by_an_opaque_id() -> None:
     entry = json.loads(
         seal(fact(Rotated(generation=2, previous_until=None, hint="s"), version=2), prev=None, salt=SALT).entry
     )

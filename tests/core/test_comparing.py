@@ -1,4 +1,4 @@
-"""What the API should show of a state, and each field in which a document is something else."""
+"""The audit compares an API document with a state and names each field that differs."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +39,7 @@ def small(kind: str, *events: Event) -> SubjectState:
 
 
 def document(shown: dict[str, object]) -> SimpleNamespace:
-    """What the client makes of an answer that shows this."""
+    """What the client returns for a response with this document."""
     made: dict[str, Any] = {}
     for name, value in shown.items():
         whole, _, part = name.partition(".")
@@ -70,14 +70,14 @@ STATES: list[Token | SubjectState] = [
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_is_shown_as_the_state_says_differs_in_nothing(state: Token | SubjectState) -> None:
+def test_a_document_that_matches_its_state_has_no_differences(state: Token | SubjectState) -> None:
     assert differences(state, document(expected(state, NOON)), NOON) == []
 
 
 @pytest.mark.parametrize(
     ("state", "field"), [(state, field) for state in STATES for field in expected(state, NOON)], ids=str
 )
-def test_a_field_that_shows_something_else_is_named(state: Token | SubjectState, field: str) -> None:
+def test_a_field_that_differs_is_named(state: Token | SubjectState, field: str) -> None:
     shown = expected(state, NOON)
     lie = document({**shown, field: "a lie"})
     assert differences(state, lie, NOON) == [Difference(field, "a lie", shown[field])]
@@ -90,12 +90,12 @@ def test_a_policy_is_shown_in_words() -> None:
     assert expected(ended, NOON)["valid_after"] == BORN
 
 
-def test_how_many_a_job_revoked_is_known_when_it_is_over() -> None:
+def test_the_count_of_a_bulk_revocation_is_known_when_it_is_over() -> None:
     assert "revoked" not in expected(STATES[-2], NOON)
     assert (expected(STATES[-1], NOON)["revoked"], expected(STATES[-1], NOON)["failed"]) == (1, 1)
 
 
-def test_what_came_from_private_parts_that_nobody_has_is_not_compared() -> None:
+def test_values_from_missing_private_parts_are_not_compared() -> None:
     lie = document({**expected(TOKEN, NOON), "name": "a lie", "description": "a lie", "revision": 9})
     assert [each.field for each in differences(TOKEN, lie, NOON, private=False)] == ["revision"]
 
@@ -110,14 +110,14 @@ def test_what_came_from_private_parts_that_nobody_has_is_not_compared() -> None:
         ((), Context(owner="disabled", owner_holds=("own.*",)), "active", "owner-disabled"),
     ],
 )
-def test_status_and_problem_are_those_of_the_ledger(
+def test_status_and_problem_match_the_ledger(
     events: tuple[Event, ...], context: Context, status: str, refused: str | None
 ) -> None:
     shown = expected(given(CREATED, *events).token, NOON, context)
     assert (shown["status"], shown["refused"]) == (status, refused)
 
 
-def test_a_token_does_what_its_owner_may() -> None:
+def test_a_token_does_only_what_its_owner_may_do() -> None:
     context = Context(owner_holds=("mail.send",))
     assert expected(TOKEN, NOON)["effective_scopes"] == ("tokens.read",)
     assert expected(TOKEN, NOON, context)["effective_scopes"] == ()
@@ -132,7 +132,7 @@ def test_a_token_does_what_its_owner_may() -> None:
         (ENDS + LEEWAY, {"expired"}),
     ],
 )
-def test_about_an_expiry_clocks_may_differ(when: Any, admitted: set[str]) -> None:
+def test_clocks_may_differ_about_an_expiry(when: Any, admitted: set[str]) -> None:
     named = {"active": None, "expired": "token-expired"}
     shown = expected(TOKEN, NOON)
     lies = {
@@ -142,7 +142,7 @@ def test_about_an_expiry_clocks_may_differ(when: Any, admitted: set[str]) -> Non
     assert {status for status, found in lies.items() if not found} == admitted
 
 
-def test_a_former_secret_is_shown_while_it_is_good() -> None:
+def test_a_previous_secret_is_shown_while_it_is_good() -> None:
     rotated = Rotated(generation=2, previous_until=NOON + HOUR, hint="cfl_app_Cd34")
     token = given(CREATED, rotated).token
     assert expected(token, NOON)["previous_secret_until"] == NOON + HOUR
@@ -151,7 +151,7 @@ def test_a_former_secret_is_shown_while_it_is_good() -> None:
     assert expected(TOKEN, NOON)["previous_secret_until"] is None
 
 
-def test_lists_leave_out_what_was_forgotten_and_nothing_else() -> None:
+def test_lists_omit_only_removed_entries() -> None:
     assert all(map(is_listed, STATES))
     assert is_listed(given(CREATED, REVOKED).token)
     assert is_listed(small("user", UserCreated(role="member"), UserRemoved()))
@@ -159,7 +159,7 @@ def test_lists_leave_out_what_was_forgotten_and_nothing_else() -> None:
     assert not is_listed(small("scope_set", SetDefined(scopes=("mail.send",)), SetRemoved()))
 
 
-def test_a_kind_that_the_api_does_not_show_is_told_apart() -> None:
+def test_a_kind_that_the_api_does_not_show_is_recognised() -> None:
     log = small("access", Read(reader=Actor("user", NIL), calls={}, shown=0, tokens=(), seconds=0))
     with pytest.raises(TypeError, match="nothing of an Access"):
         expected(log, NOON)

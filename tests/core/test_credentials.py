@@ -1,4 +1,4 @@
-"""Credentials of a token as plain values: which texts are secrets, which are bearers, which are refused."""
+"""Credentials of a token as plain values: secrets, bearers and texts that are refused."""
 
 from uuid import UUID
 
@@ -20,12 +20,12 @@ CLIENT = UUID("019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
         ("eyJh.b", SecretGiven("eyJh.b")),
     ],
 )
-def test_a_signed_json_object_is_a_bearer_and_other_visible_text_a_secret(text: str, given: object) -> None:
+def test_a_signed_json_object_is_a_bearer_and_any_other_visible_text_a_secret(text: str, given: object) -> None:
     assert token(text) == given
 
 
 @pytest.mark.parametrize("text", ["", "a b", "é", "a\n", "\x7f"])
-def test_other_characters_are_refused_without_repeating_them(text: str) -> None:
+def test_other_characters_are_refused_without_being_repeated(text: str) -> None:
     for read in (token, lambda text: client_secret(str(CLIENT), text)):
         with pytest.raises(CredentialsRefused) as refused:
             read(text)

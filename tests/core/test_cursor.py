@@ -18,11 +18,11 @@ PLACES = st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3)
 
 
 @given(place=PLACES)
-def test_a_cursor_leads_back_to_its_place(place: list[Any]) -> None:
+def test_a_cursor_returns_its_position(place: list[Any]) -> None:
     assert CURSORS.place(ACCOUNT, QUESTION, CURSORS.made(ACCOUNT, QUESTION, place)) == place
 
 
-def test_a_cursor_is_a_word_that_a_url_carries_as_it_is() -> None:
+def test_a_cursor_needs_no_url_encoding() -> None:
     assert CURSOR.replace("-", "").replace("_", "").isalnum()
 
 
@@ -35,7 +35,7 @@ def test_a_cursor_is_a_word_that_a_url_carries_as_it_is() -> None:
         (ACCOUNT, ("-name", Filter())),
     ],
 )
-def test_a_cursor_of_another_account_or_question_is_refused(account: UUID, question: object) -> None:
+def test_a_cursor_of_another_account_or_query_is_refused(account: UUID, question: object) -> None:
     with pytest.raises(BadCursor):
         CURSORS.place(account, question, CURSOR)
 
@@ -56,12 +56,12 @@ def test_a_cursor_with_a_changed_character_is_refused(at: int, by: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "A", "====", "not a cursor", "naïve", "\x00", CURSOR[:20], CURSOR[:-4], "A" * 999]
 )
-def test_what_is_no_cursor_at_all_is_refused(text: str) -> None:
+def test_an_invalid_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
         CURSORS.place(ACCOUNT, QUESTION, text)
 
 
 @given(text=st.text(max_size=200))
-def test_no_text_breaks_the_reader(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(BadCursor):
         CURSORS.place(ACCOUNT, QUESTION, text)

@@ -1,4 +1,4 @@
-"""Creating: what is said, what is refused, and that a child is never more than its caller."""
+"""Creating a token: its event, its refusals, and that a child never holds more than its caller."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -32,7 +32,7 @@ def create(**fields: Any) -> Create:
     return asks(Create, **{"number": 7, "owner": CREATED.owner, "name": "nightly", "secret": SECRET, **fields})
 
 
-def test_creating_says_everything_and_keeps_no_secret() -> None:
+def test_the_created_event_has_every_field_and_no_secret() -> None:
     asked = create(
         scopes=("tokens.read",), lifetime="90d", thresholds=CREATED.thresholds, description="runs at night",
         metadata={"team": "billing"}, dialect="jelastic", cloned_from=UUID(int=5),
@@ -47,7 +47,7 @@ def test_creating_says_everything_and_keeps_no_secret() -> None:
     ]  # fmt: skip
 
 
-def test_a_new_token_is_what_its_event_says() -> None:
+def test_a_new_token_has_the_fields_of_its_event() -> None:
     token = given().then(create(scopes=("tokens.read",), lifetime="90d", description="d", metadata={"k": "v"}), BORN)
     assert (token.account, token.id, token.creator, token.status) == (ACCOUNT, TOKEN, ADMIN.actor, "active")
     assert (token.name, token.description, token.metadata) == ("nightly", "d", {"k": "v"})
@@ -56,7 +56,7 @@ def test_a_new_token_is_what_its_event_says() -> None:
     assert token.last_exchanged_at is None
 
 
-def test_without_scopes_it_holds_none_and_without_a_life_it_never_expires() -> None:
+def test_a_token_without_scopes_holds_none_and_without_a_lifetime_never_expires() -> None:
     token = given().then(create())
     assert token.scopes == ()
     assert token.expires_at is None
@@ -64,25 +64,25 @@ def test_without_scopes_it_holds_none_and_without_a_life_it_never_expires() -> N
     assert refusal_for(token, 1, datetime(9998, 1, 1, tzinfo=UTC)) is None
 
 
-def test_forever_is_kept_as_said_and_never_expires() -> None:
+def test_an_explicit_forever_is_stored_and_never_expires() -> None:
     token = given().then(create(lifetime="forever"))
     assert (token.lifetime, token.expires_at) == ("forever", None)
 
 
 @pytest.mark.parametrize("ends", [NOON - DAY, NOON])
-def test_a_token_is_not_issued_with_an_expiry_that_has_passed(ends: datetime) -> None:
+def test_an_expiry_in_the_past_is_refused(ends: datetime) -> None:
     with pytest.raises(BadExpiry, match=f"{re.escape(ends.isoformat())} has passed") as refused:
         given().when(create(expires_at=ends), NOON)
     assert refused.value.facts == {"field": "expires_at"}
     assert given().then(create(expires_at=NOON + timedelta(microseconds=1)), NOON).expires_at is not None
 
 
-def test_where_it_is_allowed_a_token_is_born_expired() -> None:
+def test_an_imported_token_may_be_created_expired() -> None:
     created = given().then(create(expires_at=BORN - DAY, may_have_expired=True), BORN)
     assert (status_at(created, BORN), created.expires_at) == ("expired", BORN - DAY)
 
 
-def test_the_lifetime_of_what_was_made_elsewhere_counts_from_then() -> None:
+def test_the_lifetime_of_an_imported_token_counts_from_its_original_creation() -> None:
     token = given().then(create(lifetime="90d", made_at=NOON - 30 * DAY), NOON)
     assert (token.lifetime, token.expires_at, token.lifetime_start) == ("90d", NOON + 60 * DAY, NOON)
     assert given().then(create(lifetime="forever", made_at=NOON - DAY), NOON).expires_at is None
@@ -94,7 +94,7 @@ def test_the_lifetime_of_what_was_made_elsewhere_counts_from_then() -> None:
 
 
 @pytest.mark.parametrize("age", [90, 91])
-def test_what_is_over_elsewhere_does_not_live_again_here(age: int) -> None:
+def test_an_expired_imported_token_is_not_revived(age: int) -> None:
     with pytest.raises(BadExpiry, match="90d after it was made") as refused:
         given().when(create(lifetime="90d", made_at=NOON - age * DAY), NOON)
     assert refused.value.facts == {"field": "lifetime"}
@@ -103,25 +103,25 @@ def test_what_is_over_elsewhere_does_not_live_again_here(age: int) -> None:
         given().when(create(expires_at=NOON - DAY, secret=imported), NOON)
 
 
-def test_nothing_was_made_elsewhere_in_the_future() -> None:
+def test_a_creation_time_in_the_future_is_refused() -> None:
     with pytest.raises(BadExpiry) as refused:
         given().when(create(lifetime="90d", made_at=NOON + DAY), NOON)
     assert refused.value.facts == {"field": "created_at"}
 
 
-def test_the_exact_instant_of_expiry_is_already_too_late() -> None:
+def test_an_expiry_at_this_very_instant_is_refused() -> None:
     token = given().then(create(expires_at=ENDS))
     assert refusal_for(token, 1, ENDS) is not None
     assert refusal_for(token, 1, ENDS - timedelta(microseconds=1)) is None
 
 
-def test_an_expiry_is_kept_in_utc() -> None:
+def test_an_expiry_is_stored_in_utc() -> None:
     token = given().then(create(expires_at=ENDS.astimezone(timezone(timedelta(hours=14)))))
     assert token.expires_at == ENDS
     assert token.expires_at.tzinfo is UTC
 
 
-def test_scopes_said_twice_are_held_once() -> None:
+def test_repeated_scopes_are_held_once() -> None:
     assert given().then(create(scopes=("b", "a", "b"))).scopes == ("b", "a")
 
 
@@ -150,19 +150,19 @@ def test_scopes_said_twice_are_held_once() -> None:
         ({"owner": Owner("user", mint("user").plain)}, BadOwner),
     ],
 )
-def test_what_can_never_be_created(fields: dict[str, Any], refusal: type[Refusal]) -> None:
+def test_an_invalid_creation_is_refused(fields: dict[str, Any], refusal: type[Refusal]) -> None:
     with pytest.raises(refusal):
         given().when(create(**fields))
 
 
 @pytest.mark.parametrize("wanted", ["tokens.create", "tokens.*", "token", "all", "Mail.send", "files.read"])
-def test_a_child_never_holds_a_scope_that_its_caller_does_not(wanted: str) -> None:
+def test_a_child_never_holds_a_scope_that_its_caller_lacks(wanted: str) -> None:
     with pytest.raises(BeyondCaller) as refused:
         given().when(create(scopes=("tokens.read", wanted), by=holding("tokens.read", "mail.*")))
     assert refused.value.facts == {"missing": [wanted]}
 
 
-def test_a_child_may_hold_whatever_its_caller_holds() -> None:
+def test_a_child_may_hold_every_scope_of_its_caller() -> None:
     caller = holding("tokens.*", "mail.send")
     assert given().then(create(scopes=("tokens.read", "tokens.*", "mail.send"), by=caller)).scopes != ()
 

@@ -1,4 +1,4 @@
-"""Exchanging: a bearer is never more than the secret that bought it."""
+"""Exchanging: a bearer never holds more than the secret for which it is issued."""
 
 from datetime import datetime
 from ipaddress import ip_address
@@ -59,13 +59,13 @@ def bearer(story: Given, command: Exchange, at: datetime = NOON) -> Exchanged:
     return exchanged
 
 
-def test_an_exchange_says_who_bought_what_for_whom_until_when() -> None:
+def test_an_exchange_event_names_token_scopes_subject_and_expiry() -> None:
     assert given(WIDE).when(exchange(audience=("mail", "files"), scopes=("tokens.read",))) == [
         Exchanged(jti=JTI, generation=1, audience=("mail", "files"), scopes=("tokens.read",), expires_at=NOON + HOUR)
     ]
 
 
-def test_asking_for_no_scopes_in_particular_gives_all_and_asking_for_none_gives_none() -> None:
+def test_unstated_scopes_give_all_scopes_and_empty_scopes_give_none() -> None:
     for asked, bought in ((None, ("tokens.*", "mail.send")), ((), ())):
         assert bearer(given(WIDE), exchange(scopes=asked)).scopes == bought
 
@@ -76,7 +76,7 @@ def test_a_bearer_never_holds_more_than_its_token(wanted: str) -> None:
         given(WIDE).when(exchange(scopes=("tokens.read", wanted)))
 
 
-def test_what_is_no_scope_is_refused() -> None:
+def test_an_invalid_scope_is_refused() -> None:
     with pytest.raises(BadScope):
         given(WIDE).when(exchange(scopes=("*",)))
 
@@ -97,7 +97,7 @@ def test_an_audience_is_text(audience: str) -> None:
         ((replace(WIDE, expires_at=None),), 1, LATER, LATER + HOUR),
     ],
 )
-def test_a_bearer_never_outlives_the_secret_that_bought_it(history: Any, generation: int, at: Any, ends: Any) -> None:
+def test_a_bearer_never_outlives_the_exchanged_secret(history: Any, generation: int, at: Any, ends: Any) -> None:
     assert bearer(given(*history), exchange(generation), at).expires_at == ends
 
 
@@ -113,18 +113,20 @@ def test_a_bearer_never_outlives_the_secret_that_bought_it(history: Any, generat
         ((*IN_GRACE, SUSPENDED), 1, NOON + HOUR, SecretRetired),
     ],
 )
-def test_what_opens_nothing_buys_nothing(history: Any, generation: int, at: Any, refusal: type[Refusal]) -> None:
+def test_a_secret_that_is_not_good_cannot_be_exchanged(
+    history: Any, generation: int, at: Any, refusal: type[Refusal]
+) -> None:
     with pytest.raises(refusal):
         given(*history).when(exchange(generation), at)
 
 
-def test_an_exchange_leaves_the_revision_and_changes_only_when_it_was_last_exchanged() -> None:
+def test_an_exchange_changes_only_the_time_of_the_last_exchange() -> None:
     before, after = given(WIDE).token, given(WIDE).then(exchange())
     assert after == replace(before, version=2, at=NOON, last_exchanged_at=NOON)
     assert (after.revision, after.updated_at, after.created_at) == (1, BORN, BORN)
 
 
-def test_a_bearer_of_no_length_is_over_at_once() -> None:
+def test_a_bearer_without_a_lifetime_expires_at_once() -> None:
     assert bearer(given(WIDE), exchange(lifetime_seconds=0), NOON + DAY).expires_at == NOON + DAY
 
 
@@ -132,7 +134,7 @@ BEARER = Held(("tokens.read", "mail.*", "mail.send"), ("mail", "files"), NOON + 
 ACTING = replace(ANOTHER, expires_at=NOON + HOUR / 2)
 
 
-def test_a_bearer_buys_a_bearer_that_is_at_most_as_good() -> None:
+def test_a_bearer_exchanged_for_a_bearer_is_at_most_as_good() -> None:
     bought = bearer(given(WIDE), exchange(held=BEARER), NOON + HOUR / 2)
     assert (bought.scopes, bought.audience) == (("tokens.read", "mail.send"), BEARER.audience)
     assert bought.expires_at == BEARER.expires_at
@@ -141,27 +143,27 @@ def test_a_bearer_buys_a_bearer_that_is_at_most_as_good() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["tokens.*", "tokens.create", "mail.*", "files.read"])
-def test_a_bearer_buys_no_scope_that_it_or_its_token_lacks(wanted: str) -> None:
+def test_a_bearer_gets_no_scope_that_it_or_its_token_lacks(wanted: str) -> None:
     with pytest.raises(BeyondCaller):
         given(WIDE).when(exchange(held=BEARER, scopes=(wanted,)))
 
 
-def test_a_bearer_buys_none_for_another_audience() -> None:
+def test_a_bearer_gets_no_bearer_for_another_audience() -> None:
     with pytest.raises(BeyondAudience):
         given(WIDE).when(exchange(held=BEARER, audience=("files", "orders")))
 
 
-def test_a_bearer_that_is_over_buys_nothing() -> None:
+def test_an_expired_bearer_cannot_be_exchanged() -> None:
     with pytest.raises(TokenExpired):
         given(WIDE).when(exchange(held=BEARER), BEARER.expires_at)
 
 
-def test_a_bearer_buys_nothing_once_its_secret_does_not() -> None:
+def test_a_bearer_cannot_be_exchanged_after_its_secret_has_ended() -> None:
     with pytest.raises(SecretRetired):
         given(*IN_GRACE).when(exchange(held=replace(BEARER, expires_at=LATER)), NOON + HOUR)
 
 
-def test_who_acts_for_somebody_is_named_and_no_bearer_outlives_them() -> None:
+def test_an_exchange_event_names_the_actor_and_no_bearer_outlives_the_actor() -> None:
     chain = (ACTING.actor.id, UUID(int=9))
     bought = bearer(given(WIDE), exchange(by=ACTING, actors=chain))
     assert (bought.actors, bought.expires_at, bought.scopes) == (chain, ACTING.expires_at, WIDE.scopes)
@@ -170,15 +172,15 @@ def test_who_acts_for_somebody_is_named_and_no_bearer_outlives_them() -> None:
         given(WIDE).when(exchange(by=replace(ACTING, expires_at=NOON), actors=chain))
 
 
-def test_nobody_acts_for_another_account() -> None:
+def test_a_token_cannot_act_for_another_account() -> None:
     stranger = replace(ACTING, account=UUID(int=5))
     with pytest.raises(UnknownSecret):
         given(WIDE).when(exchange(by=stranger, actors=(stranger.actor.id,)))
-    with pytest.raises(UnknownSecret):  # nor is told that it was replaced
+    with pytest.raises(UnknownSecret):  # and does not reveal that the secret was replaced
         given(*IN_GRACE).when(exchange(by=stranger, actors=(stranger.actor.id,)), NOON + HOUR)
 
 
-def test_the_networks_of_the_account_count_when_buying_too() -> None:
+def test_the_networks_of_the_account_apply_to_an_exchange() -> None:
     context = Context(Policy(networks=("192.0.2.0/24",)))
     for address in (None, ip_address("198.51.100.1")):
         with pytest.raises(NetworkForbidden):
@@ -190,6 +192,6 @@ def test_the_networks_of_the_account_count_when_buying_too() -> None:
     ("generation", "at", "ends"),
     [(2, NOON, True), (1, NOON, True), (1, NOON + HOUR, False), (2, LATER, True), (3, NOON, False)],
 )
-def test_a_secret_ends_its_token_only_while_it_could_open_it(generation: int, at: datetime, ends: bool) -> None:
+def test_a_secret_revokes_its_token_only_while_it_is_good(generation: int, at: datetime, ends: bool) -> None:
     story = given(*IN_GRACE, SUSPENDED)
     assert bool(story.when(asks(Revoke, reason="leaked", generation=generation), at)) is ends

@@ -1,4 +1,4 @@
-"""On whose behalf a token acts: it is never given, and never does, more than the user may do who owns it."""
+"""A token with an owner never gets, and never uses, more scopes than this user holds."""
 
 from datetime import datetime
 from typing import Any
@@ -49,14 +49,14 @@ def bought(story: Given, context: Context, **wanted: Any) -> object:
     return event.scopes
 
 
-def test_a_token_is_issued_with_what_its_user_may_do() -> None:
+def test_a_token_is_issued_with_scopes_that_its_owner_holds() -> None:
     (event,) = given().when(create("own.read", "invoices.read", "self.rotate"), NOON, MEMBER)
     assert isinstance(event, Created)
     assert event.scopes == ("own.read", "invoices.read", "self.rotate")
 
 
 @pytest.mark.parametrize("beyond", ["all", "tokens.read", "invoices.*", "mail.send"])
-def test_nobody_issues_or_changes_a_token_to_do_more_than_its_user(beyond: str) -> None:
+def test_no_token_is_issued_or_changed_to_hold_more_than_its_owner(beyond: str) -> None:
     with pytest.raises(BeyondOwner, match=beyond.replace("*", r"\*")):
         given().when(create("own.read", beyond), NOON, MEMBER)
     with pytest.raises(BeyondOwner) as refused:
@@ -64,7 +64,7 @@ def test_nobody_issues_or_changes_a_token_to_do_more_than_its_user(beyond: str) 
     assert refused.value.facts == {"missing": [beyond]}
 
 
-def test_a_token_whose_user_may_do_less_by_now_is_still_renamed_and_narrowed() -> None:
+def test_a_token_whose_owner_lost_scopes_can_still_be_renamed_and_narrowed() -> None:
     assert len(given(WIDE).when(asks(Update, name="other"), NOON, MEMBER)) == 1
     assert len(given(WIDE).when(asks(Update, name="other", scopes=("all",)), NOON, MEMBER)) == 1
     assert given(WIDE).when(asks(Update, scopes=("own.read",)), NOON, MEMBER) == [Updated(scopes=("own.read",))]
@@ -82,23 +82,23 @@ ADA = Owner("user", "019ca8c1-7b40-7000-8000-3f2a9c51d7e4")
         (ADA, replace(MEMBER, owner="removed"), UserGone),
     ],
 )
-def test_no_token_is_issued_for_a_user_who_is_not_there(owner: Owner, context: Context, refusal: type[Refusal]) -> None:
+def test_no_token_is_issued_for_a_missing_user(owner: Owner, context: Context, refusal: type[Refusal]) -> None:
     with pytest.raises(refusal) as refused:
         given().when(replace(create(), owner=owner), NOON, context)
     assert refused.value.facts == {"field": "owner.id"}
 
 
-def test_a_token_is_issued_for_a_user_who_is_disabled_but_will_come_back() -> None:
+def test_a_token_may_be_issued_for_a_disabled_user() -> None:
     (event,) = given().when(replace(create(), owner=ADA), NOON, replace(MEMBER, owner="disabled"))
     assert isinstance(event, Created)
     assert event.owner == ADA
 
 
-def test_a_token_whose_owner_is_no_user_of_ours_is_bound_by_its_caller_alone() -> None:
+def test_a_token_with_an_external_owner_is_bound_by_its_caller_alone() -> None:
     assert len(given().when(create("all"), NOON, Context())) == 1
 
 
-def test_a_bearer_holds_no_more_than_the_user_may_do_when_it_is_bought() -> None:
+def test_a_bearer_holds_no_more_than_the_owner_holds_at_the_exchange() -> None:
     assert bought(given(WIDE), MEMBER) == ("own.*", "invoices.read")
     assert bought(given(WIDE), MEMBER, scopes=("own.read",)) == ("own.read",)
     assert bought(given(WIDE), Context(owner_holds=())) == ()
@@ -112,7 +112,7 @@ GONE = Context(owner="removed")
 
 
 @pytest.mark.parametrize("at", [NOON, ENDS])
-def test_a_token_whose_user_was_removed_is_revoked_and_neither_active_nor_expired(at: datetime) -> None:
+def test_a_token_of_a_removed_user_is_revoked_and_neither_active_nor_expired(at: datetime) -> None:
     token = given(CREATED).token
     assert status_at(token, at, GONE) == "revoked"
     assert status_at(token, at, Context(owner="disabled")) == status_at(token, at)
@@ -126,11 +126,11 @@ def test_a_token_whose_user_was_removed_is_revoked_and_neither_active_nor_expire
     [asks(Update, name="x"), asks(Renew), asks(Rotate, secret=SECRET), asks(Suspend), asks(Resume)],
     ids=lambda command: type(command).__name__,
 )
-def test_nothing_brings_a_token_back_whose_user_was_removed(command: TokenCommand) -> None:
+def test_no_command_revives_a_token_of_a_removed_user(command: TokenCommand) -> None:
     with pytest.raises(AlreadyRevoked, match="was removed"):
         given(CREATED).when(command, NOON, GONE)
 
 
-def test_a_token_whose_user_was_removed_may_still_be_revoked_and_erased() -> None:
+def test_a_token_of_a_removed_user_may_still_be_revoked_and_erased() -> None:
     assert given(CREATED).when(asks(Revoke, reason="left"), NOON, GONE) == [Revoked(private=Private(reason="left"))]
     assert given(CREATED).when(asks(Erase), NOON, GONE) == [Erased()]

@@ -1,4 +1,4 @@
-"""Renewing: the expiry moves, the secret stays, and no token does it to itself."""
+"""Renewing moves the expiry and keeps the secret; no token renews itself."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -40,13 +40,13 @@ def test_a_stated_expiry_replaces_the_lifetime() -> None:
     assert (token.expires_at, token.lifetime) == (LATER, None)
 
 
-def test_with_neither_it_is_renewed_for_its_own_lifetime_from_now() -> None:
+def test_without_a_stated_time_a_token_is_renewed_for_its_own_lifetime() -> None:
     token = given(CREATED).then(asks(Renew))
     assert (token.expires_at, token.lifetime) == (NOON + 90 * DAY, "90d")
 
 
 @pytest.mark.parametrize("created", [ENDLESS, replace(ENDLESS, lifetime="forever"), replace(CREATED, lifetime=None)])
-def test_without_a_lifetime_of_its_own_one_must_be_stated(created: Any) -> None:
+def test_a_token_without_a_lifetime_needs_a_stated_one(created: Any) -> None:
     with pytest.raises(NothingToRenew):
         given(created).when(asks(Renew))
     assert given(created).then(asks(Renew, lifetime="1d")).expires_at == NOON + DAY
@@ -61,24 +61,24 @@ def test_renewing_keeps_secret_grace_and_scopes() -> None:
     assert replace(kept, version=3, revision=3, at=NOON, updated_at=NOON) == after
 
 
-def test_a_new_life_gives_notice_again() -> None:
+def test_a_renewed_token_gets_its_expiry_notices_again() -> None:
     warned = (CREATED, (ENDS - DAY, Expiring(threshold=86_400, expires_at=ENDS)))
     token = given(*warned).then(asks(Renew), ENDS - HOUR)
     assert token.announced is None
     assert token.next_due_at == ENDS - HOUR + 90 * DAY - 30 * DAY
 
 
-def test_forever_takes_it_off_the_sweep() -> None:
+def test_a_token_renewed_forever_is_not_swept() -> None:
     token = given(CREATED).then(asks(Renew, lifetime="forever"))
     assert (token.expires_at, token.next_due_at) == (None, None)
 
 
-def test_a_life_may_be_shortened_to_any_moment_still_to_come() -> None:
+def test_renewing_may_shorten_a_lifetime_to_any_future_moment() -> None:
     assert given(CREATED).then(asks(Renew, expires_at=NOON + HOUR)).expires_at == NOON + HOUR
 
 
 @pytest.mark.parametrize("history", [(CREATED,), (CREATED, (ENDS, Expired(expires_at=ENDS))), (CREATED, SUSPENDED)])
-def test_a_token_is_only_renewed_to_a_moment_still_to_come(history: Any) -> None:
+def test_a_token_cannot_be_renewed_to_a_past_moment(history: Any) -> None:
     for at, gone in ((LATER, ENDS), (LATER, LATER), (ENDS - HOUR, BORN)):
         with pytest.raises(BadExpiry, match="has passed"):
             given(*history).when(asks(Renew, expires_at=gone), at)
@@ -86,7 +86,7 @@ def test_a_token_is_only_renewed_to_a_moment_still_to_come(history: Any) -> None
 
 
 @pytest.mark.parametrize("lifetime", [{}, {"lifetime": "1h"}, {"lifetime": "forever"}, {"expires_at": NOON + HOUR}])
-def test_a_token_never_renews_itself_not_even_to_less(lifetime: dict[str, Any]) -> None:
+def test_a_token_cannot_renew_itself_even_to_a_shorter_lifetime(lifetime: dict[str, Any]) -> None:
     with pytest.raises(RenewsItself):
         given(CREATED).when(asks(Renew, **lifetime, by=ITSELF))
 
@@ -95,7 +95,7 @@ def test_another_token_may_renew_it() -> None:
     assert given(CREATED).then(asks(Renew, by=ANOTHER)).expires_at == NOON + 90 * DAY
 
 
-def test_a_caller_revives_no_scope_that_it_lacks() -> None:
+def test_a_caller_cannot_revive_a_scope_that_it_lacks() -> None:
     with pytest.raises(BeyondCaller):
         given(CREATED).when(asks(Renew, by=holding("mail.send")))
 
@@ -119,6 +119,6 @@ def test_a_caller_gives_no_longer_lifetime_than_its_own(lifetime: dict[str, Any]
         ({"expires_at": datetime(9999, 12, 31, tzinfo=UTC)}, BadExpiry),
     ],
 )
-def test_what_is_no_lifetime_is_refused(lifetime: dict[str, Any], refusal: type[Refusal]) -> None:
+def test_an_invalid_lifetime_is_refused(lifetime: dict[str, Any], refusal: type[Refusal]) -> None:
     with pytest.raises(refusal):
         given(CREATED).when(asks(Renew, **lifetime))

@@ -1,4 +1,4 @@
-"""Rotating: a new secret; the old one dies at once or after its grace, and nothing else grows."""
+"""Rotating makes a new secret; the old one ends at once or after its grace, and no right grows."""
 
 from typing import Any
 
@@ -49,20 +49,20 @@ def answer(history: tuple[Any, ...], generation: int, at: Any) -> str:
     return type(found).__name__ if found else "good"
 
 
-def test_without_grace_the_old_secret_dies_at_once() -> None:
+def test_without_a_grace_the_old_secret_ends_at_once() -> None:
     assert given(CREATED).when(rotate()) == [rotated(2, None)]
     history = (CREATED, (NOON, rotated(2, None)))
     assert answer(history, 1, NOON) == "SecretRetired"
     assert answer(history, 2, NOON) == "good"
 
 
-def test_within_its_grace_the_old_secret_is_good_too() -> None:
+def test_within_its_grace_the_old_secret_is_good() -> None:
     assert given(CREATED).when(rotate(3600)) == [rotated(2, GRACE_ENDS)]
     assert answer(IN_GRACE, 1, GRACE_ENDS - SECOND) == "good"
     assert answer(IN_GRACE, 2, GRACE_ENDS - SECOND) == "good"
 
 
-def test_the_exact_end_of_the_grace_is_already_too_late() -> None:
+def test_at_the_exact_end_of_the_grace_the_old_secret_has_ended() -> None:
     assert answer(IN_GRACE, 1, GRACE_ENDS) == "SecretRetired"
     assert answer(IN_GRACE, 2, GRACE_ENDS) == "good"
 
@@ -74,12 +74,12 @@ def test_at_most_two_generations_are_good_at_once() -> None:
     ]  # fmt: skip
 
 
-def test_rotating_without_grace_during_a_grace_ends_both() -> None:
+def test_rotating_without_a_grace_during_a_grace_ends_both_old_secrets() -> None:
     twice = (*IN_GRACE, (NOON, rotated(3, None)))
     assert [answer(twice, generation, NOON) for generation in (1, 2, 3)] == ["SecretRetired", "SecretRetired", "good"]
 
 
-def test_a_rotation_within_a_grace_ends_the_first_secret_only_where_that_is_stated() -> None:
+def test_a_second_rotation_within_a_grace_ends_the_first_secret_only_if_stated() -> None:
     with pytest.raises(PreviousSecretGood, match="ends_previous") as refused:
         given(*IN_GRACE).when(rotate(86_400), NOON + SECOND)
     assert refused.value.facts == {"until": GRACE_ENDS.isoformat()}
@@ -89,12 +89,12 @@ def test_a_rotation_within_a_grace_ends_the_first_secret_only_where_that_is_stat
     assert stated == [replace(rotated(3, NOON + SECOND + DAY), ended_early=GRACE_ENDS)]
 
 
-def test_a_rotation_without_a_grace_states_that_it_leaves_the_new_secret_alone() -> None:
+def test_a_rotation_without_a_grace_may_require_that_no_newer_secret_ends() -> None:
     assert given(*IN_GRACE).when(rotate(), NOON + SECOND) == [replace(rotated(3, None), ended_early=GRACE_ENDS)]
 
 
 @pytest.mark.parametrize("stated", [True, False])
-def test_a_rotation_after_a_grace_cuts_nothing_short(stated: bool) -> None:
+def test_a_rotation_after_a_grace_ends_nothing_early(stated: bool) -> None:
     after = given(*IN_GRACE).when(rotate(3600, ends_previous=stated), GRACE_ENDS)
     assert after == [rotated(3, GRACE_ENDS + HOUR)]
     ended_with_all_others = given(*IN_GRACE).when(rotate(3600, ends_previous=stated), NOON, Context(epoch=1))
@@ -107,7 +107,7 @@ def test_a_grace_never_outlives_the_token() -> None:
     assert good_until(given(*history).token, 1) == ENDS
 
 
-def test_when_a_secret_stops_being_good_by_itself() -> None:
+def test_the_natural_end_of_a_secret_is_known() -> None:
     assert good_until(given(*IN_GRACE).token, 1) == GRACE_ENDS
     assert good_until(given(*IN_GRACE).token, 2) == ENDS
     endless = replace(CREATED, expires_at=None, lifetime=None)
@@ -115,43 +115,43 @@ def test_when_a_secret_stops_being_good_by_itself() -> None:
     assert good_until(given(endless, rotated(2, GRACE_ENDS)).token, 1) == GRACE_ENDS
 
 
-def test_rotating_changes_secret_and_grace_and_nothing_else() -> None:
+def test_rotating_changes_only_secret_and_grace() -> None:
     before, after = given(CREATED).token, given(CREATED).then(rotate(3600))
     turned = replace(before, generation=2, previous_until=GRACE_ENDS, hint=NEXT.hint)
     assert after == replace(turned, version=2, revision=2, at=NOON, updated_at=NOON)
 
 
-def test_a_new_secret_is_of_the_epoch_in_which_it_is_made() -> None:
+def test_a_new_secret_belongs_to_the_present_epoch() -> None:
     (event,) = given(CREATED).when(rotate(3600), NOON, Context(epoch=3))
     token = given(CREATED, (NOON, event)).token
     assert (token.epoch, token.previous_epoch) == (3, 0)
 
 
 @pytest.mark.parametrize("lifetime", [{"lifetime": "1h"}, {"lifetime": "forever"}, {"expires_at": LATER}])
-def test_rotating_never_changes_the_life_of_a_living_token(lifetime: dict[str, Any]) -> None:
+def test_rotating_never_changes_the_expiry_of_an_active_token(lifetime: dict[str, Any]) -> None:
     for history in ((CREATED,), (CREATED, SUSPENDED)):
         with pytest.raises(LifetimeUnwanted):
             given(*history).when(rotate(**lifetime))
 
 
-def test_an_expired_token_gets_a_new_secret_and_a_new_life_together() -> None:
+def test_rotating_an_expired_token_gives_a_new_secret_and_a_new_lifetime() -> None:
     renewed = Renewed(expired_at=ENDS, expires_at=LATER + DAY, lifetime="1d")
     assert given(CREATED).when(rotate(3600, lifetime="1d"), LATER) == [renewed, rotated(2, None)]
 
 
-def test_the_secret_of_an_expired_token_never_revives_whatever_grace_is_asked() -> None:
+def test_the_secret_of_an_expired_token_never_revives_whatever_the_grace() -> None:
     token = given(CREATED).then(rotate(3600, lifetime="1d"), LATER)
     assert refusal_for(token, 2, LATER) is None
     assert type(refusal_for(token, 1, LATER)).__name__ == "SecretRetired"
 
 
-def test_the_new_life_of_an_expired_token_lies_ahead() -> None:
+def test_the_new_lifetime_of_an_expired_token_ends_in_the_future() -> None:
     with pytest.raises(BadExpiry):
         given(CREATED).when(rotate(expires_at=LATER), LATER)
 
 
 @pytest.mark.parametrize("grace", [-1, 366 * 86_400 + 1, 2**63])
-def test_a_grace_is_between_nothing_and_a_leap_year(grace: int) -> None:
+def test_a_grace_is_between_zero_and_a_leap_year(grace: int) -> None:
     with pytest.raises(BadDuration):
         given(CREATED).when(rotate(grace))
     assert given(CREATED).when(rotate(366 * 86_400)) == [rotated(2, NOON + 366 * DAY)]
@@ -161,30 +161,30 @@ def test_a_token_may_rotate_itself() -> None:
     assert given(CREATED).when(rotate(by=ITSELF)) == [rotated(2, None)]
 
 
-def test_the_old_secret_in_its_grace_does_not_get_the_new_one() -> None:
+def test_a_previous_secret_in_its_grace_cannot_fetch_the_new_one() -> None:
     outdated = holding("tokens.*", expires_at=GRACE_ENDS)
     with pytest.raises(BeyondCaller):
         given(*IN_GRACE).when(rotate(by=outdated))
 
 
 @pytest.mark.parametrize("caller", [holding("mail.send"), holding("tokens.*", expires_at=NOON + DAY)])
-def test_nobody_gets_the_secret_of_a_token_that_is_more_than_they_are(caller: Any) -> None:
+def test_a_caller_cannot_get_the_secret_of_a_token_that_holds_more(caller: Any) -> None:
     with pytest.raises(BeyondCaller):
         given(CREATED).when(rotate(by=caller))
 
 
-def test_nobody_gives_an_expired_token_a_longer_life_than_their_own() -> None:
+def test_a_caller_cannot_give_an_expired_token_a_longer_lifetime_than_its_own() -> None:
     caller = holding("tokens.*", expires_at=LATER + HOUR)
     with pytest.raises(BeyondCaller):
         given(CREATED).when(rotate(lifetime="1d", by=caller), LATER)
     given(CREATED).when(rotate(lifetime="1h", by=caller), LATER)
 
 
-def test_renewing_in_grace_leaves_the_grace_as_it_was() -> None:
+def test_renewing_during_a_grace_keeps_the_grace() -> None:
     assert given(*IN_GRACE).then(asks(Renew, lifetime="1w")).previous_until == GRACE_ENDS
 
 
-def test_a_rotation_forgets_the_last_exchange_only_where_it_is_asked_to() -> None:
+def test_a_rotation_resets_the_last_exchange_only_on_request() -> None:
     used = Exchanged(jti=JTI, generation=1, audience=(), scopes=(), expires_at=LATER)
     assert given(CREATED, (NOON, used)).then(rotate()).last_exchanged_at == NOON
     assert given(CREATED, (NOON, used)).then(rotate(forgets_use=True)).last_exchanged_at is None
@@ -199,7 +199,7 @@ def test_the_end_of_a_grace_may_be_stated_as_a_moment() -> None:
         given(CREATED).when(rotate(previous_until=NOON + 367 * DAY), NOON)
 
 
-def test_the_end_of_a_grace_moves_while_the_previous_secret_is_good() -> None:
+def test_the_end_of_a_grace_can_be_moved_while_the_previous_secret_is_good() -> None:
     sooner, later = NOON + 10 * SECOND, GRACE_ENDS + HOUR
     for until in (sooner, later):
         moved = given(*IN_GRACE).when(asks(Update, previous_until=until), NOON + SECOND)
@@ -213,27 +213,27 @@ def test_the_end_of_a_grace_moves_while_the_previous_secret_is_good() -> None:
 
 
 @pytest.mark.parametrize("history", [(CREATED,), (CREATED, (NOON, rotated(2, None))), IN_GRACE])
-def test_a_previous_secret_that_has_ended_is_not_brought_back(history: tuple[Any, ...]) -> None:
+def test_a_previous_secret_that_has_ended_cannot_be_revived(history: tuple[Any, ...]) -> None:
     with pytest.raises(PreviousSecretEnded):
         given(*history).when(asks(Update, previous_until=LATER), GRACE_ENDS)
 
 
-def test_a_previous_secret_that_was_ended_with_all_others_is_not_moved() -> None:
+def test_a_previous_secret_ended_with_all_others_cannot_be_moved() -> None:
     with pytest.raises(PreviousSecretEnded):
         given(*IN_GRACE).when(asks(Update, previous_until=LATER), NOON + SECOND, Context(epoch=1))
 
 
-def test_a_new_life_has_no_grace_whatever_moment_is_asked_for() -> None:
+def test_a_revived_token_has_no_grace_even_if_a_moment_is_stated() -> None:
     events = given(CREATED).when(rotate(previous_until=LATER + DAY, lifetime="1w"), LATER)
     assert events[-1] == rotated(2, None)
 
 
-def test_who_ends_earlier_than_the_token_moves_no_end() -> None:
+def test_a_caller_that_ends_before_the_token_cannot_move_a_grace() -> None:
     caller = replace(holding("all"), expires_at=ENDS - SECOND)
     with pytest.raises(BeyondCaller):
         given(*IN_GRACE).when(asks(Update, previous_until=LATER, by=caller), NOON + SECOND)
 
 
-def test_nobody_moves_an_end_past_a_year() -> None:
+def test_a_grace_cannot_be_moved_past_a_year() -> None:
     with pytest.raises(BadExpiry):
         given(*IN_GRACE).when(asks(Update, previous_until=NOON + 400 * DAY), NOON + SECOND)

@@ -1,4 +1,4 @@
-"""What may be asked in which state: the table of the design, row by row, swept or not."""
+"""Which command is allowed in which state: the table of the design, row by row, before and after a sweep."""
 
 from itertools import product
 
@@ -66,7 +66,7 @@ COMMANDS: dict[str, TokenCommand] = {
     "erase": asks(Erase),
 }
 
-# Columns: active, suspended, expired, revoked. A refusal, or the events that follow; "" is "nothing to do".
+# Columns: active, suspended, expired, revoked. A cell is a refusal or the events that follow; "" means no event.
 TABLE = """
 exchange                          Exchanged         TokenSuspended    TokenExpired     TokenRevoked
 update                            Updated           Updated           Updated          AlreadyRevoked
@@ -86,13 +86,13 @@ ROWS = {line[:34].strip(): dict(zip(COLUMNS, line[34:].split(), strict=True)) fo
 
 
 def expected(state: str, command: str) -> str:
-    if state == "expired while suspended":  # what people decided is still theirs to undo; else as expired
+    if state == "expired while suspended":  # it may still be resumed and suspended; otherwise it is as expired
         return {"suspend": "nothing", "resume": "Resumed"}.get(command, ROWS[command]["expired"])
     return ROWS[command][{"resumed": "active"}.get(state, state.split(maxsplit=1)[0].rstrip(","))]
 
 
 @pytest.mark.parametrize(("command", "state"), list(product(COMMANDS, STATES)))
-def test_the_table_of_what_may_be_asked_in_which_state(command: str, state: str) -> None:
+def test_each_command_in_each_state_follows_the_table(command: str, state: str) -> None:
     history, at = STATES[state]
     answer = expected(state, command)
     if hasattr(refusals, answer):
@@ -103,7 +103,7 @@ def test_the_table_of_what_may_be_asked_in_which_state(command: str, state: str)
     assert "+".join(type(event).__name__ for event in events) == answer.removesuffix("nothing")
 
 
-def test_every_command_stands_in_the_table() -> None:
+def test_every_command_is_in_the_table() -> None:
     known = {command for command in vars(commands).values() if isinstance(command, type)}
     askable = {command for command in known if issubclass(command, TokenCommand)} - {TokenCommand, Change}
     assert {type(command) for command in COMMANDS.values()} == askable - {Create, Sweep}
@@ -128,7 +128,7 @@ def test_verification_follows_the_same_table_as_exchange(state: str) -> None:
         ("revoked, and its time has passed", "revoked"),
     ],
 )
-def test_the_status_is_what_people_decided_and_what_time_did(state: str, shown: str) -> None:
+def test_the_status_follows_from_commands_and_time(state: str, shown: str) -> None:
     history, at = STATES[state]
     assert status_at(given(*history).token, at) == shown
 
@@ -140,17 +140,17 @@ def test_renewing_an_expired_token_makes_it_active_again(state: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["renew", "rotate with a new life"])
-def test_a_suspended_token_stays_suspended(command: str) -> None:
+def test_renewing_a_suspended_token_keeps_it_suspended(command: str) -> None:
     history, at = STATES["expired while suspended"]
     assert status_at(given(*history).then(COMMANDS[command], at), at) == "suspended"
 
 
-def test_resuming_a_suspended_token_whose_time_has_passed_does_not_revive_it() -> None:
+def test_resuming_an_expired_suspended_token_does_not_revive_it() -> None:
     assert status_at(given(CREATED, SUSPENDED).then(asks(Resume), LATER), LATER) == "expired"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_can_be_asked_of_a_token_that_is_not_there(command: str) -> None:
+def test_a_command_to_a_missing_token_is_refused(command: str) -> None:
     with pytest.raises(refusals.NotFound):
         given().when(COMMANDS[command])
 
@@ -162,14 +162,14 @@ def test_a_token_is_created_once() -> None:
 
 
 @pytest.mark.parametrize("state", ["suspended", "revoked"])
-def test_the_reason_is_kept_with_the_standing(state: str) -> None:
+def test_the_reason_is_stored_with_the_status(state: str) -> None:
     history, at = STATES[state]
     token = given(*history).token
     assert token.reason == {"suspended": "under review", "revoked": "leaked"}[state]
     assert given(*history).then(COMMANDS["erase"], at).reason is None
 
 
-def test_a_command_that_nobody_knows_is_a_bug_and_no_refusal() -> None:
+def test_an_unknown_command_is_a_bug_and_not_a_refusal() -> None:
     class Bless(TokenCommand, frozen=True, kw_only=True): ...
 
     class Curse(Change, frozen=True, kw_only=True): ...

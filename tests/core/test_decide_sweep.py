@@ -1,4 +1,4 @@
-"""The sweep: notice of a coming expiry and the expiry itself, each once, however late or often it comes."""
+"""The sweep announces a coming expiry and the expiry itself once each, however late or often it runs."""
 
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ def notice(days: int) -> Expiring:
 
 
 def swept(created: Created, *moments: datetime) -> list[tuple[datetime, Event]]:
-    """What a sweep at each of these moments says."""
+    """The events of a sweep at each of these moments."""
     story, said = given(created), []
     for at in moments:
         for event in story.when(SWEEP, at):
@@ -45,7 +45,7 @@ def swept(created: Created, *moments: datetime) -> list[tuple[datetime, Event]]:
     return said
 
 
-def test_each_threshold_and_the_expiry_are_said_once() -> None:
+def test_each_threshold_and_the_expiry_are_announced_once() -> None:
     every_hour = [BORN + HOUR * n for n in range(24 * 100)]
     assert swept(CREATED, *every_hour, *every_hour) == [
         (ENDS - 30 * DAY, notice(30)),
@@ -55,16 +55,16 @@ def test_each_threshold_and_the_expiry_are_said_once() -> None:
     ]
 
 
-def test_when_several_are_overdue_only_the_smallest_is_raised() -> None:
+def test_of_several_overdue_thresholds_only_the_smallest_is_announced() -> None:
     assert swept(CREATED, ENDS - 2 * DAY, ENDS - 2 * DAY) == [(ENDS - 2 * DAY, notice(7))]
     assert swept(CREATED, ENDS - HOUR, ENDS - HOUR) == [(ENDS - HOUR, notice(1))]
 
 
-def test_after_a_long_outage_only_the_expiry_is_said() -> None:
+def test_after_a_long_outage_only_the_expiry_is_announced() -> None:
     assert swept(CREATED, LATER, LATER, LATER + DAY) == [(LATER, EXPIRED)]
 
 
-def test_a_sweeper_that_is_behind_another_says_nothing() -> None:
+def test_a_sweeper_behind_another_announces_nothing() -> None:
     assert swept(CREATED, ENDS - DAY, ENDS - 7 * DAY, ENDS - 30 * DAY) == [(ENDS - DAY, notice(1))]
 
 
@@ -80,13 +80,13 @@ def test_a_sweeper_that_is_behind_another_says_nothing() -> None:
         (-DAY, [0]),
     ],
 )
-def test_a_threshold_counts_only_if_the_life_is_longer_than_it(lifetime: Any, due: list[int]) -> None:
+def test_a_threshold_counts_only_if_the_lifetime_is_longer(lifetime: Any, due: list[int]) -> None:
     token = given(replace(CREATED, expires_at=BORN + lifetime)).token
     assert sorted(pending(token)) == sorted(due)
     assert token.next_due_at == BORN + lifetime - max(due) * SECOND
 
 
-def test_the_next_due_moment_is_exactly_when_the_sweep_has_something_to_say() -> None:
+def test_the_next_due_moment_is_exactly_the_next_announcement() -> None:
     story = given(CREATED)
     for expected in (ENDS - 30 * DAY, ENDS - 7 * DAY, ENDS - DAY, ENDS):
         assert story.token.next_due_at == expected
@@ -109,7 +109,7 @@ def test_a_suspended_token_expires_like_any_other() -> None:
     assert given(CREATED, SUSPENDED).when(SWEEP, LATER) == [EXPIRED]
 
 
-def test_a_token_born_expired_is_said_to_have_expired() -> None:
+def test_a_token_created_expired_is_announced_as_expired() -> None:
     gone = BORN - DAY
     born_dead = replace(CREATED, expires_at=gone)
     assert swept(born_dead, BORN, BORN) == [(BORN, Expired(expires_at=gone))]
@@ -123,14 +123,14 @@ def test_renewing_to_the_same_expiry_repeats_no_notice() -> None:
         assert story.when(SWEEP, at) == []
 
 
-def test_notice_leaves_the_revision_and_the_expiry_does_not() -> None:
+def test_a_notice_keeps_the_revision_and_an_expiry_raises_it() -> None:
     noticed = given(CREATED).then(SWEEP, ENDS - DAY)
     assert (noticed.version, noticed.revision, noticed.updated_at) == (2, 1, BORN)
     expired = given(CREATED).then(SWEEP, LATER)
     assert (expired.version, expired.revision, expired.updated_at) == (2, 2, LATER)
 
 
-def test_there_is_nothing_to_sweep_without_thresholds_but_the_expiry() -> None:
+def test_without_thresholds_only_the_expiry_is_announced() -> None:
     assert swept(replace(CREATED, thresholds=()), ENDS - SECOND, ENDS) == [(ENDS, EXPIRED)]
 
 
@@ -138,7 +138,7 @@ LEFT = Revoked(private=Private(reason="The user who owned this token was removed
 
 
 @pytest.mark.parametrize("at", [ENDS - 30 * DAY, ENDS - SECOND, ENDS, LATER])
-def test_nobody_is_told_of_the_expiry_of_a_token_whose_user_was_removed(at: datetime) -> None:
+def test_the_expiry_of_a_removed_users_token_is_not_announced(at: datetime) -> None:
     removed = Context(owner="removed")
     assert given(CREATED).when(SWEEP, at, removed) == [LEFT]
     assert given(CREATED, (at, LEFT)).when(SWEEP, at, removed) == []
@@ -146,11 +146,11 @@ def test_nobody_is_told_of_the_expiry_of_a_token_whose_user_was_removed(at: date
 
 
 @pytest.mark.parametrize("announced", [EXPIRED, REVOKED])
-def test_of_a_removed_users_token_that_is_over_nothing_is_said(announced: Event) -> None:
+def test_an_expired_token_of_a_removed_user_is_not_announced(announced: Event) -> None:
     assert given(CREATED, (ENDS, announced)).when(SWEEP, LATER, Context(owner="removed")) == []
 
 
-def test_a_disabled_users_tokens_are_announced_as_they_may_be_enabled_again() -> None:
+def test_a_disabled_users_tokens_are_announced() -> None:
     disabled = Context(owner="disabled")
     assert given(CREATED).when(SWEEP, ENDS - 30 * DAY, disabled) == [notice(30)]
     assert given(CREATED).when(SWEEP, ENDS, disabled) == [EXPIRED]

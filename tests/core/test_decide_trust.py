@@ -1,4 +1,4 @@
-"""A token that a trust opens: created, changed and exchanged; never with a secret beside it."""
+"""A token with a trust: created, changed and exchanged, and never with a secret."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -94,19 +94,19 @@ def test_a_token_with_a_trust_has_no_secret() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"secret": SECRET}, {"trust": None}])
-def test_a_token_has_a_secret_or_a_trust(fields: Any) -> None:
+def test_a_token_has_either_a_secret_or_a_trust(fields: Any) -> None:
     with pytest.raises(TypeError):
         given().when(create(**fields))
 
 
-def test_a_trust_is_checked_where_it_is_stated() -> None:
+def test_an_invalid_trust_is_refused() -> None:
     everybody = replace(TRUST, claims={})
     for story, command in ((given(), create(trust=everybody)), (given(TRUSTING), asks(Update, trust=everybody))):
         with pytest.raises(BadTrust):
             story.when(command)
 
 
-def test_an_exchange_tells_the_claims_that_decided_and_no_other() -> None:
+def test_an_exchange_event_names_the_deciding_claims_and_no_other() -> None:
     assert bearer(given(TRUSTING), scopes=("deploy.run",)) == Exchanged(
         jti=JTI, generation=1, audience=(), scopes=("deploy.run",), expires_at=NOON + HOUR, assertion=BOUGHT
     )
@@ -130,14 +130,14 @@ def test_an_exchange_tells_the_claims_that_decided_and_no_other() -> None:
         ((replace(TRUSTING, expires_at=NOON),), ASSERTION, TokenExpired),
     ],
 )  # fmt: skip
-def test_a_jwt_that_does_not_fit_learns_nothing_and_a_dead_token_gives_nothing(
+def test_a_refused_jwt_learns_nothing_and_an_ended_token_gives_nothing(
     history: Any, assertion: Assertion, refusal: type[Refusal]
 ) -> None:
     with pytest.raises(refusal):
         given(*history).when(exchange(assertion=assertion), NOON, AROUND)
 
 
-def test_no_secret_is_made_for_it_later() -> None:
+def test_a_token_with_a_trust_never_gets_a_secret() -> None:
     with pytest.raises(NoSecret):
         given(TRUSTING).when(asks(Rotate, secret=NEXT))
     with pytest.raises(PreviousSecretEnded):
@@ -146,7 +146,7 @@ def test_no_secret_is_made_for_it_later() -> None:
         given(CREATED).when(asks(Update, trust=TRUST))
 
 
-def test_another_trust_ends_the_bearers_of_the_one_before() -> None:
+def test_a_new_trust_ends_the_bearers_of_the_previous_one() -> None:
     assert given(TRUSTING).when(asks(Update, trust=OTHER)) == [Updated(trust=OTHER, epoch=0)]
     token = given(TRUSTING).then(asks(Update, trust=OTHER, by=replace(ANOTHER, scopes=("all",))))
     assert (token.trust, token.trust_by, token.generation, token.revision) == (OTHER, ANOTHER.actor, 2, 2)
@@ -157,13 +157,13 @@ def test_another_trust_ends_the_bearers_of_the_one_before() -> None:
     assert bearer(story, assertion=None, generation=2, held=held).scopes == ("deploy.run",)
 
 
-def test_the_same_trust_again_changes_nothing_unless_it_is_somebody_else_who_answers_for_it() -> None:
+def test_the_same_trust_changes_only_its_maker() -> None:
     assert given(TRUSTING).when(asks(Update, trust=TRUST)) == []
     another = replace(ANOTHER, scopes=("all",))
     assert given(TRUSTING).when(asks(Update, trust=TRUST, by=another)) == [Updated(trust=TRUST, epoch=0)]
 
 
-def test_a_trust_ends_with_all_secrets_and_is_good_again_when_it_is_stated_again() -> None:
+def test_a_trust_ends_with_all_secrets_and_is_good_when_stated_again() -> None:
     later = Context(epoch=1, maker=MAKER)
     with pytest.raises(SecretEnded, match="state its trust again"):
         given(TRUSTING).when(exchange(), NOON, later)
@@ -172,20 +172,20 @@ def test_a_trust_ends_with_all_secrets_and_is_good_again_when_it_is_stated_again
     assert bearer(given(TRUSTING, *again), later).generation == 2
 
 
-def test_nobody_states_a_trust_of_what_is_beyond_them() -> None:
+def test_a_caller_cannot_state_a_trust_for_a_token_that_holds_more() -> None:
     for by in (replace(ANOTHER, scopes=("deploy.run",)), replace(ADMIN, expires_at=NOON + HOUR)):
         with pytest.raises(BeyondCaller):
             given(TRUSTING).when(asks(Update, trust=OTHER, by=by))
 
 
-def test_a_token_answers_for_no_trust_of_its_own() -> None:
+def test_a_token_cannot_make_its_own_trust() -> None:
     itself = Principal(actor=Actor("token", TOKEN), account=ADMIN.account, scopes=("all",))
     with pytest.raises(BeyondCaller, match="cannot state its own trust"):
         given(TRUSTING).when(asks(Update, trust=TRUST, by=itself))
     assert given(TRUSTING).when(asks(Update, name="other", by=itself))
 
 
-def test_who_gives_it_more_scopes_answers_for_it_and_who_takes_some_does_not() -> None:
+def test_a_caller_who_adds_scopes_becomes_the_maker_and_one_who_removes_them_does_not() -> None:
     another = replace(ANOTHER, scopes=("all",))
     wider = given(TRUSTING).then(asks(Update, scopes=("deploy.*", "own.read", "mail.send"), by=another))
     assert (wider.trust_by, wider.generation) == (another.actor, 1)
@@ -194,24 +194,24 @@ def test_who_gives_it_more_scopes_answers_for_it_and_who_takes_some_does_not() -
     assert given(CREATED).then(asks(Update, scopes=("tokens.read", "a"), by=another)).trust_by is None
 
 
-def test_a_bearer_is_cut_to_what_the_maker_holds_at_that_moment() -> None:
+def test_a_bearer_is_cut_to_what_the_maker_holds_at_the_exchange() -> None:
     less = replace(MAKER, scopes=("deploy.run", "mail.send"))
     assert bearer(given(TRUSTING), Context(maker=less)).scopes == ("deploy.run",)
     with pytest.raises(BeyondCaller):
         given(TRUSTING).when(exchange(scopes=("deploy.*",)), NOON, Context(maker=less))
     assert bearer(given(TRUSTING), Context(maker=replace(MAKER, scopes=()))).scopes == ()
-    # A bearer that was bought buys no more than that either.
+    # A bearer exchanged for this bearer holds no more than it.
     held = Held(("deploy.*",), ("mail",), NOON + HOUR)
     again = bearer(given(TRUSTING), Context(maker=less), assertion=None, generation=1, held=held)
     assert again.scopes == ("deploy.run",)
 
 
-def test_a_maker_who_is_gone_gives_nothing() -> None:
+def test_a_removed_maker_gives_nothing() -> None:
     with pytest.raises(MakerGone):
         given(TRUSTING).when(exchange(), NOON, ALONE)
 
 
-def test_a_bearer_outlives_neither_its_token_nor_the_maker_and_comes_from_where_the_maker_may_be() -> None:
+def test_a_bearer_is_bound_by_expiry_of_token_and_maker_and_by_the_makers_networks() -> None:
     passing = replace(MAKER, expires_at=NOON + HOUR / 2, bounds=Bounds(networks=("192.0.2.0/24",)))
     context, inside = Context(maker=passing), ip_address("192.0.2.9")
     assert bearer(given(TRUSTING), context, address=inside).expires_at == NOON + HOUR / 2
@@ -221,7 +221,7 @@ def test_a_bearer_outlives_neither_its_token_nor_the_maker_and_comes_from_where_
     assert bearer(given(short), context, address=inside).expires_at == NOON + HOUR / 4
 
 
-def test_a_maker_hands_on_to_others_only_what_takes_no_more_than_they_hold() -> None:
+def test_a_maker_hands_over_only_to_a_caller_who_holds_as_much() -> None:
     maker = replace(MAKER, scopes=("deploy.*", "own.read", "own.rotate"))
     assert handed_on(maker, ("deploy.run", "own.read"), owner=Owner("service", "x")) == ("deploy.run",)
     assert handed_on(maker, ("deploy.run", "own.read"), owner=MAKER.owner or CREATED.owner) == (
@@ -229,7 +229,7 @@ def test_a_maker_hands_on_to_others_only_what_takes_no_more_than_they_hold() -> 
     )  # fmt: skip
 
 
-def test_a_maker_is_who_they_are_at_that_moment() -> None:
+def test_the_makers_rights_are_read_at_the_exchange() -> None:
     by = Principal(actor=Actor("token", TOKEN), account=ADMIN.account, scopes=())
     token = replace(given(CREATED).token, scopes=("deploy.run",))
     maker = maker_of(asking(token), by, NOON)
@@ -244,7 +244,7 @@ def test_a_maker_is_who_they_are_at_that_moment() -> None:
     assert maker_of(UserCaller(replace(user, status="disabled")), by, NOON) is None
 
 
-def test_an_audit_looks_for_no_secret_of_a_token_that_has_a_trust() -> None:
+def test_the_audit_expects_no_secret_for_a_token_with_a_trust() -> None:
     for state, kept, wrong in (
         (given(TRUSTING).token, [], []),
         (given(TRUSTING).token, [(1, 1)], ["secret-of-nothing"]),

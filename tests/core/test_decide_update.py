@@ -1,4 +1,4 @@
-"""Updating, suspending, resuming, revoking, erasing: what changes, what does not, and on whose strength."""
+"""Updating, suspending, resuming, revoking, erasing: what changes, what stays, and which rights are needed."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from counterfoil.core.subjects.token.events import Erased, Revoked, Suspended, U
 SHORT = {"expires_at": NOON}
 
 
-def test_what_is_not_said_stays() -> None:
+def test_unstated_fields_stay() -> None:
     before = given(CREATED).token
     after = given(CREATED).then(asks(Update, description="runs at night"))
     assert replace(before, description="runs at night", version=2, revision=2, at=NOON, updated_at=NOON) == after
@@ -41,7 +41,7 @@ def test_what_is_not_said_stays() -> None:
         ({"scopes": ("a", "b", "a")}, [Updated(scopes=("a", "b"))]),
     ],
 )
-def test_an_update_says_only_what_changes(fields: dict[str, Any], events: list[Updated]) -> None:
+def test_an_update_event_names_only_changed_fields(fields: dict[str, Any], events: list[Updated]) -> None:
     assert given(CREATED).when(asks(Update, **fields)) == events
 
 
@@ -54,22 +54,22 @@ def test_an_update_says_only_what_changes(fields: dict[str, Any], events: list[U
         ({"scopes": ("tokens.read ",)}, BadScope),
     ],
 )
-def test_an_update_is_held_to_the_rules_of_creating(fields: dict[str, Any], refusal: type[Refusal]) -> None:
+def test_an_update_follows_the_rules_of_creation(fields: dict[str, Any], refusal: type[Refusal]) -> None:
     with pytest.raises(refusal):
         given(CREATED).when(asks(Update, **fields))
 
 
-def test_nobody_edits_a_token_that_holds_more_than_they_do() -> None:
+def test_a_caller_cannot_edit_a_token_that_holds_more() -> None:
     with pytest.raises(BeyondCaller):
         given(CREATED).when(asks(Update, name="mine", by=holding("mail.send")))
 
 
-def test_nobody_edits_a_token_into_holding_more_than_they_do() -> None:
+def test_a_caller_cannot_give_a_token_more_than_it_holds() -> None:
     with pytest.raises(BeyondCaller):
         given(CREATED).when(asks(Update, scopes=("tokens.read", "mail.send"), by=holding("tokens.*")))
 
 
-def test_nobody_parks_scopes_in_a_token_that_outlives_them() -> None:
+def test_a_caller_cannot_give_scopes_to_a_token_that_outlives_it() -> None:
     caller = holding("tokens.*", **SHORT)
     with pytest.raises(BeyondCaller):
         given(CREATED).when(asks(Update, scopes=("tokens.read", "tokens.renew"), by=caller))
@@ -88,24 +88,24 @@ def test_a_reason_is_text() -> None:
             given(CREATED).when(command)
 
 
-def test_taking_power_away_asks_for_no_scopes() -> None:
+def test_removing_rights_needs_no_scopes() -> None:
     nobody = holding()
     assert given(CREATED).when(asks(Suspend, by=nobody)) == [Suspended()]
     assert given(CREATED).when(asks(Revoke, reason="leaked", by=nobody)) == [Revoked(private=Private(reason="leaked"))]
 
 
 @pytest.mark.parametrize("caller", [holding("mail.send"), holding("tokens.*", **SHORT)])
-def test_nobody_resumes_what_is_more_than_they_are(caller: Any) -> None:
+def test_a_caller_cannot_resume_a_token_that_holds_more(caller: Any) -> None:
     with pytest.raises(BeyondCaller):
         given(CREATED, SUSPENDED).when(asks(Resume, by=caller))
 
 
-def test_resuming_forgets_why_it_was_suspended() -> None:
+def test_resuming_removes_the_reason_of_the_suspension() -> None:
     token = given(CREATED, SUSPENDED, RESUMED).token
     assert (token.status, token.reason) == ("active", None)
 
 
-def test_erasing_blanks_names_and_free_text_and_nothing_else() -> None:
+def test_erasing_blanks_only_names_and_free_text() -> None:
     created = replace(CREATED, private=Private(name="Ada's", description="of Ada", metadata={"who": "ada"}))
     before = given(created, SUSPENDED).token
     after = given(created, SUSPENDED).then(asks(Erase))
@@ -113,7 +113,7 @@ def test_erasing_blanks_names_and_free_text_and_nothing_else() -> None:
     assert after == replace(blank, version=3, revision=3, at=NOON, updated_at=NOON)
 
 
-def test_erasing_twice_says_so_twice_because_a_blank_state_may_have_a_past() -> None:
+def test_erasing_twice_writes_two_events_because_old_entries_may_still_have_names() -> None:
     assert given(CREATED, SUSPENDED, Erased(), RESUMED).when(asks(Erase)) == [Erased()]
 
 
@@ -129,7 +129,7 @@ CHANGES: list[tuple[type[Change], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("command", "fields"), CHANGES)
-def test_if_match_holds_every_change_to_the_revision_it_was_based_on(command: type[Change], fields: Any) -> None:
+def test_if_match_requires_its_revision_for_every_change(command: type[Change], fields: Any) -> None:
     third = given(CREATED, SUSPENDED, RESUMED)
     for fitting in (None, frozenset({3}), frozenset({1, 3})):
         third.when(asks(command, revisions=fitting, **fields))
@@ -139,20 +139,20 @@ def test_if_match_holds_every_change_to_the_revision_it_was_based_on(command: ty
         assert refused.value.facts == {"revision": 3}
 
 
-def test_a_stale_revision_is_the_first_complaint() -> None:
+def test_a_stale_revision_is_refused_before_anything_else() -> None:
     with pytest.raises(StaleRevision):
         given(CREATED, REVOKED).when(asks(Update, name="", revisions=frozenset({1})))
     with pytest.raises(AlreadyRevoked):
         given(CREATED, REVOKED).when(asks(Update, name="", revisions=frozenset({2})))
 
 
-def test_nothing_to_do_still_insists_on_the_revision() -> None:
+def test_a_command_without_effect_still_requires_its_revision() -> None:
     with pytest.raises(StaleRevision):
         given(CREATED, SUSPENDED).when(asks(Suspend, revisions=frozenset({1})))
     assert given(CREATED, SUSPENDED).when(asks(Suspend, revisions=frozenset({2}))) == []
 
 
-def test_nothing_to_do_leaves_everything_as_it_was() -> None:
+def test_a_command_without_effect_changes_nothing() -> None:
     for history, command in (
         ((CREATED, SUSPENDED), asks(Suspend, reason="another one")),
         ((CREATED,), asks(Resume)),
@@ -161,7 +161,7 @@ def test_nothing_to_do_leaves_everything_as_it_was() -> None:
         assert given(*history).then(command, LATER) == given(*history).token
 
 
-def test_an_administrator_holds_everything_and_never_ends() -> None:
+def test_an_administrator_holds_everything_and_never_expires() -> None:
     assert ADMIN.expires_at is None
     assert given(CREATED).then(asks(Update, scopes=("all",))).scopes == ("all",)
     assert given(CREATED).token.expires_at == ENDS

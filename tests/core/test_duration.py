@@ -1,4 +1,4 @@
-"""Durations: Go's vectors, days and weeks, and the lengths that have surprised people elsewhere."""
+"""Durations: Go's vectors, days and weeks, and lengths that have surprised users of other software."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -56,22 +56,22 @@ OVER_A_CENTURY = ["36525d1us", "9223372036854775807ns", "3000000h", "99999999999
 
 
 @pytest.mark.parametrize(("text", "lasts"), (GO | OURS).items())
-def test_how_long_a_duration_is(text: str, lasts: timedelta) -> None:
+def test_a_duration_has_its_length(text: str, lasts: timedelta) -> None:
     assert length(text) == lasts
 
 
 @pytest.mark.parametrize("text", GO_REFUSES + WE_REFUSE + OVER_A_CENTURY)
-def test_what_is_no_duration(text: str) -> None:
+def test_an_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(BadDuration):
         length(text)
 
 
-def test_whole_seconds_are_rounded_up() -> None:
+def test_fractions_of_a_second_are_rounded_up() -> None:
     texts = ("0s", "1ns", "999ms", "1s", "1.9s", "1d", "36525d")
     assert [seconds(text) for text in texts] == [0, 1, 1, 1, 2, 86_400, 36_525 * 86_400]
 
 
-def test_nothing_but_zero_lasts_for_nothing() -> None:
+def test_only_zero_is_a_duration_of_nothing() -> None:
     assert [length(text) for text in ("1ns", ".000000001ns", "1000ns", "1001ns")] == [
         MICROSECOND, MICROSECOND, MICROSECOND, 2 * MICROSECOND
     ]  # fmt: skip
@@ -85,7 +85,7 @@ def test_parts_add_up(d: int, h: int, m: int, s: int, us: int) -> None:
 
 
 @given(st.text() | st.text(alphabet="0123456789.smhdwnu", max_size=80))
-def test_any_text_has_a_length_or_is_refused(text: str) -> None:
+def test_any_text_is_a_duration_or_refused(text: str) -> None:
     try:
         lasts = length(text)
     except BadDuration:
@@ -93,18 +93,18 @@ def test_any_text_has_a_length_or_is_refused(text: str) -> None:
     assert timedelta(0) <= lasts <= LONGEST
 
 
-def test_a_life_of_its_own_length_from_now() -> None:
+def test_a_lifetime_counts_from_now() -> None:
     assert expiry(AT, "90d", None) == AT + 90 * DAY
 
 
 @pytest.mark.parametrize("text", ["0s", "0h", "0.000s", "0ns"])
-def test_a_life_of_nothing_is_refused_because_elsewhere_it_means_forever(text: str) -> None:
+def test_a_zero_lifetime_is_refused_because_other_software_reads_it_as_forever(text: str) -> None:
     with pytest.raises(BadDuration, match=f"A lifetime of {text} is zero"):
         expiry(AT, text, None)
 
 
 @pytest.mark.parametrize("said", ["forever", None])
-def test_never_is_said_in_words_or_not_at_all(said: str | None) -> None:
+def test_never_must_be_stated_as_a_word(said: str | None) -> None:
     assert expiry(AT, said, None) is None
 
 
@@ -113,7 +113,7 @@ def test_a_leap_day_is_a_day() -> None:
     assert expiry(datetime(2028, 2, 29, tzinfo=UTC), "365d", None) == datetime(2029, 2, 28, tzinfo=UTC)
 
 
-def test_the_hour_that_summer_time_takes_is_still_an_hour() -> None:
+def test_the_hour_lost_to_summer_time_is_an_hour() -> None:
     winter, summer = timezone(HOUR), timezone(2 * HOUR)
     before = datetime(2026, 3, 29, 1, 30, tzinfo=winter)
     assert expiry(before, "1h", None) == datetime(2026, 3, 29, 3, 30, tzinfo=summer)
@@ -130,23 +130,23 @@ def test_the_hour_that_summer_time_takes_is_still_an_hour() -> None:
         datetime(1969, 12, 31, tzinfo=UTC),
     ],
 )
-def test_what_is_no_expiry(moment: datetime) -> None:
+def test_an_invalid_expiry_is_refused(moment: datetime) -> None:
     with pytest.raises(BadExpiry):
         expiry(AT, None, moment)
 
 
-def test_the_longest_way_to_write_a_second() -> None:
+def test_the_longest_spelling_of_a_second_is_read() -> None:
     assert length("1s".rjust(64, "0")) == SECOND
 
 
-def test_the_first_and_the_last_expiry_that_can_be_stated() -> None:
+def test_the_first_and_the_last_possible_expiry_are_accepted() -> None:
     first = datetime(1970, 1, 1, tzinfo=UTC)
     assert expiry(AT, None, first) == first
     last = datetime(9998, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14)))
     assert expiry(AT, None, last) == last
 
 
-def test_a_lifetime_or_an_expiry_but_not_both() -> None:
+def test_a_lifetime_and_an_expiry_exclude_each_other() -> None:
     for said in ("1d", "forever"):
         with pytest.raises(BadExpiry):
             expiry(AT, said, AT + DAY)
@@ -156,6 +156,6 @@ def test_a_lifetime_or_an_expiry_but_not_both() -> None:
     ("whole", "text"),
     [(604_800, "7d"), (86_400, "1d"), (7_200, "2h"), (90, "90s"), (5_400, "90m"), (0, "0s"), (1, "1s")],
 )
-def test_seconds_are_spelt_as_short_as_can_be_and_read_back(whole: int, text: str) -> None:
+def test_seconds_are_written_in_the_shortest_form_and_read_back(whole: int, text: str) -> None:
     assert spelt(whole) == text
     assert seconds(text) == whole

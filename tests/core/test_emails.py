@@ -1,4 +1,4 @@
-"""E-mail addresses: one form for all spellings of one, and what may be one."""
+"""E-mail addresses: one canonical form for all spellings, and which texts are valid."""
 
 import unicodedata
 
@@ -50,14 +50,14 @@ def test_two_addresses_have_two_forms(pair: tuple[str, str]) -> None:
 @example("", "xn--xn--a-ecp.ru")
 @example("", "xn--a.xn--.xn--\u00fc.xn---")
 @example("\uff20", "\uff20xn--bcher-kva")
-def test_the_form_of_a_form_is_that_form(local: str, domain: str) -> None:
+def test_the_canonical_form_is_stable(local: str, domain: str) -> None:
     for whole in (local, f"{local}@{domain}", f"{local}@xn--{domain}"):
         assert canonical(canonical(whole)) == canonical(whole)
         assert len(key(whole)) == 32
 
 
 @given(st.emails() | st.builds(lambda local, domain: f"{local}@{domain}.example", PARTS, PARTS))
-def test_no_spelling_of_an_address_has_another_form(email: str) -> None:
+def test_every_spelling_of_an_address_keeps_its_form(email: str) -> None:
     try:
         shown = checked_email(email)
     except (BadEmail, BadText):
@@ -69,14 +69,14 @@ def test_no_spelling_of_an_address_has_another_form(email: str) -> None:
         assert canonical(spelt) == canonical(shown)
 
 
-def test_characters_that_are_mapped_are_mapped_once_and_for_all() -> None:
+def test_the_mapping_of_characters_is_stable() -> None:
     for code in (*range(0x3400), *range(0xA640, 0xAC00), *range(0xF900, 0x10000), *range(0x10400, 0x10600),
                  *range(0x1D400, 0x1D800), *range(0x1E900, 0x1F300), *range(0x2F800, 0x2FA20)):  # fmt: skip
         whole = f"a{chr(code)}@b{chr(code)}c"
         assert canonical(form := canonical(whole)) == form, ascii(whole)
 
 
-def test_what_is_too_long_for_an_address_is_not_composed() -> None:
+def test_an_overlong_address_is_refused_before_it_is_composed() -> None:
     long = "A\u0308" * 257
     assert canonical(long) == long
 
@@ -104,13 +104,13 @@ def test_an_address_with_a_colon_is_refused_since_it_could_not_log_in(email: str
         ("a@exam\u2800ple.org", "2800"), ("a@\u0378\u200d.org", "200D"),
     ],
 )  # fmt: skip
-def test_an_address_with_an_invisible_character_is_refused_and_the_character_named(email: str, found: str) -> None:
+def test_an_invisible_character_in_an_address_is_refused_and_named(email: str, found: str) -> None:
     with pytest.raises(BadEmail, match=f"U\\+{found}"):
         checked_email(email)
 
 
 @pytest.mark.parametrize("email", ["a\U0001fae8\U000efffd@x.org", "a@\ue000.org", "\u0378@x.org"])
-def test_an_address_of_characters_that_nobody_knows_is_refused(email: str) -> None:
+def test_an_unassigned_character_in_an_address_is_refused(email: str) -> None:
     with pytest.raises(BadEmail, match="no character of Unicode"):
         checked_email(email)
 
@@ -118,12 +118,12 @@ def test_an_address_of_characters_that_nobody_knows_is_refused(email: str) -> No
 @pytest.mark.parametrize(
     "email", ["", "a", "a@", "@b", "a@b@c", "a b@c", " a@b", "a@b\u3000", "a\uff20b@c", "a@b\uff20c"]
 )
-def test_what_is_no_address_is_refused(email: str) -> None:
+def test_an_invalid_address_is_refused(email: str) -> None:
     with pytest.raises(BadEmail):
         checked_email(email)
 
 
 @pytest.mark.parametrize("email", ["a\x00@b", "a\u202e@b", "a@b\n", f"{'a' * 255}@b"])
-def test_what_is_no_text_is_no_address(email: str) -> None:
+def test_invalid_text_is_refused_as_an_address(email: str) -> None:
     with pytest.raises(BadText):
         checked_email(email)

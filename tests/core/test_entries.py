@@ -1,4 +1,4 @@
-"""The golden bytes: one chained entry of every event there is, so that sealed bytes cannot drift unnoticed.
+"""The golden bytes: one chained entry of every event, so that stored bytes cannot drift unnoticed.
 
 Before the first release a wanted change is written with `python tests/core/test_entries.py`; afterwards never.
 """
@@ -190,11 +190,11 @@ def golden() -> list[bytes]:
     return GOLDEN.read_bytes().splitlines()
 
 
-def test_sealed_bytes_are_what_they_always_were() -> None:
+def test_entry_bytes_are_those_of_the_golden_file() -> None:
     assert [sealed.entry for kind in LIVES for _, sealed in chain(kind)] == golden()
 
 
-def test_every_event_there_is_stands_in_the_golden_file() -> None:
+def test_every_event_is_in_the_golden_file() -> None:
     written = {(entry.subject.kind, entry.type) for entry in map(entry_of, golden())}
     assert written == {(kind, word) for kind, words in EVENTS.items() for word in words}
 
@@ -214,7 +214,7 @@ def test_golden_entries_are_chained_by_subject(kind: str) -> None:
         prev = base64.b64encode(leaf_hash(line)).decode()
 
 
-def test_no_name_nor_free_text_stands_in_the_golden_file() -> None:
+def test_the_golden_file_contains_no_name_and_no_free_text() -> None:
     text = GOLDEN.read_text()
     assert [word for word in ("Acme", "ada@", "nightly", "runs at", "review", "leaked", "team") if word in text] == []
 

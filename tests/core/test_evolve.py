@@ -1,4 +1,4 @@
-"""The one fold: what may begin a life, and what follows from each event alone."""
+"""`evolve`: which event may come first, and what follows from each event."""
 
 import pytest
 from msgspec.structs import replace
@@ -29,12 +29,12 @@ AFTER_THE_FIRST: list[Event] = [
 
 
 @pytest.mark.parametrize("event", AFTER_THE_FIRST)
-def test_a_life_begins_with_created_and_nothing_else(event: Event) -> None:
+def test_a_history_begins_with_created(event: Event) -> None:
     with pytest.raises(ValueError, match=f"begins with {TYPE_OF[type(event)]}, not with created"):
         evolve(None, fact(event, version=1))
 
 
-def test_a_life_begins_once() -> None:
+def test_a_history_has_one_created() -> None:
     with pytest.raises(ValueError, match="created once"):
         given(CREATED, CREATED)
 
@@ -48,13 +48,13 @@ def test_the_version_counts_every_event_and_the_revision_only_changes(event: Eve
     assert (token.updated_at == NOON) is changes
 
 
-def test_what_was_erased_beside_the_log_folds_to_what_was_erased_in_it() -> None:
+def test_an_entry_without_its_private_part_folds_to_an_erased_state() -> None:
     said = (CREATED, Updated(private=Private(description="of Ada")), SUSPENDED)
     left = tuple(replace(event, private=None) for event in said)
     assert given(*said, Erased()).token == given(*left, Erased()).token
 
 
-def test_a_session_is_known_by_its_dialect() -> None:
+def test_a_session_has_the_dialect_of_its_event() -> None:
     dialects = ("vendor.session", "vendor.bounded.session", "vendor", "native", "founding")
     assert [is_session(dialect) for dialect in dialects] == [True, True, False, False, False]
     assert [stands_for_its_owner(dialect) for dialect in dialects] == [True, False, False, False, True]

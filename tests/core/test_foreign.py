@@ -1,4 +1,4 @@
-"""Secrets from elsewhere: which may be imported, how they are kept, and which texts could be one."""
+"""Imported secrets: which are accepted, how they are stored, and which texts could be one."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-def test_by_value_and_by_digest_meet_in_one_place(algorithm: Any) -> None:
+def test_an_import_by_value_and_by_digest_gives_the_same_digest(algorithm: Any) -> None:
     digest = hashlib.new(algorithm, PLAIN.encode())
     presented = PEPPERS.digests(ImportedSecret(PLAIN, (algorithm,)))
     for text in (
@@ -42,7 +42,7 @@ def test_by_value_and_by_digest_meet_in_one_place(algorithm: Any) -> None:
     assert set(presented) <= set(PEPPERS.digests(by_value(PLAIN)))
 
 
-def test_what_is_kept_is_an_hmac_of_the_digest_under_the_newest_pepper() -> None:
+def test_the_stored_value_is_an_hmac_of_the_digest_under_the_newest_pepper() -> None:
     kept = PEPPERS.minted(by_value(PLAIN))
     plain_digest = hashlib.sha256(PLAIN.encode()).digest()
     assert kept.digest == hmac.digest(b"q" * 32, b"sha256:" + plain_digest, "sha256")
@@ -50,7 +50,7 @@ def test_what_is_kept_is_an_hmac_of_the_digest_under_the_newest_pepper() -> None
     assert PEPPERS.minted(mint("user")).scheme == OWN
 
 
-def test_the_event_says_by_what_an_imported_secret_is_known_and_of_ours_nothing() -> None:
+def test_the_event_of_an_imported_secret_has_its_digests_and_that_of_ours_has_none() -> None:
     fields: dict[str, Any] = {"number": 1, "owner": Owner("service", "old"), "name": "moved"}
     for secret, imported in ((PEPPERS.minted(by_value(PLAIN)), "sha256"), (PEPPERS.minted(mint("user")), None)):
         (event,) = decide(None, asks(Create, secret=secret, **fields), NOON)
@@ -58,17 +58,17 @@ def test_the_event_says_by_what_an_imported_secret_is_known_and_of_ours_nothing(
         assert (event.imported, event.hint) == (imported, secret.hint)
 
 
-def test_what_a_job_revokes_says_so() -> None:
+def test_a_revocation_by_a_bulk_revocation_names_it() -> None:
     (event,) = given(CREATED).when(asks(Revoke, reason="leaked", bulk_revocation=JTI))
     assert event == Revoked(bulk_revocation=JTI, private=Private(reason="leaked"))
 
 
-def test_of_a_short_secret_nothing_is_shown() -> None:
+def test_a_short_secret_has_no_hint() -> None:
     assert by_value("aB3$xY9!kL2#mN5&").hint == "imported"
     assert by_value("aB3$xY9!kL2#mN5&pQ7*rS1(").hint == "aB3$"
 
 
-def test_neither_prints_itself() -> None:
+def test_secrets_and_digests_do_not_print_themselves() -> None:
     assert PLAIN[:8] not in repr(by_value(PLAIN))
     assert hashlib.sha256(PLAIN.encode()).hexdigest()[:8] not in repr(
         by_digest("sha256", hashlib.sha256(PLAIN.encode()).hexdigest())
@@ -82,7 +82,7 @@ def test_neither_prints_itself() -> None:
         "1234567890123456", "deadbeefdeadbeef", "passwordpassword", "aaaaaaaabbbbbbbb", "0000000000000001",
     ],
 )  # fmt: skip
-def test_what_anybody_could_guess_is_not_imported(text: str) -> None:
+def test_a_guessable_secret_is_refused(text: str) -> None:
     with pytest.raises(WeakSecret) as refused:
         by_value(text)
     assert text == "" or text not in str(refused.value)
@@ -104,14 +104,14 @@ def test_random_secrets_are_imported(alphabet: str) -> None:
         "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl", "Ünïcödé-sécrèt-9X2k", "tab\tin-it-9X2kQ7pL",
     ],
 )  # fmt: skip
-def test_what_is_ours_or_signed_or_unreadable_is_not_imported(text: str) -> None:
+def test_our_own_secrets_jwts_and_unprintable_texts_are_refused(text: str) -> None:
     assert not could_be_imported(text)
     with pytest.raises(BadSecret) as refused:
         by_value(text)
     assert text not in str(refused.value)
 
 
-def test_a_text_with_two_dots_may_be_one_if_it_is_not_signed() -> None:
+def test_a_text_with_two_dots_is_accepted_if_it_is_not_a_jwt() -> None:
     assert could_be_imported("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")
 
 
@@ -123,7 +123,7 @@ def test_a_text_with_two_dots_may_be_one_if_it_is_not_signed() -> None:
         ("sha512", base64.b64encode(b"x" * 63).decode()), ("sha256", "ä" * 64), ("sha256", "=" * 44),
     ],
 )  # fmt: skip
-def test_what_is_no_digest(algorithm: Any, text: str) -> None:
+def test_an_invalid_digest_is_refused(algorithm: Any, text: str) -> None:
     with pytest.raises(BadSecret):
         by_digest(algorithm, text)
 

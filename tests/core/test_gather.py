@@ -8,7 +8,7 @@ from counterfoil.postgres.gather import LIMIT, Gather
 
 
 class Query:
-    """A fetch whose answers wait until they are let go; it remembers what each call was asked."""
+    """A fetch that records its keys and waits until the test releases it."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
@@ -57,7 +57,7 @@ async def test_look_ups_that_arrive_together_are_one_query(query: Query, gather:
     assert query.asked == [list(range(100))]
 
 
-async def test_what_arrives_meanwhile_shares_the_next_query(query: Query, gather: Gather[int, str]) -> None:
+async def test_look_ups_that_arrive_during_a_query_share_the_next_one(query: Query, gather: Gather[int, str]) -> None:
     early = asking(gather, 1)
     await turns()
     second = asking(gather, 2)
@@ -82,7 +82,7 @@ async def test_a_look_up_never_joins_a_query_that_was_already_sent(query: Query,
     assert query.asked == [[7], [7]]
 
 
-async def test_one_key_asked_for_by_many_is_asked_once(query: Query, gather: Gather[int, str]) -> None:
+async def test_a_key_is_queried_once_for_many_callers(query: Query, gather: Gather[int, str]) -> None:
     asked = asking(gather, *[7] * 50)
     await turns()
     query.let_go()
@@ -90,14 +90,14 @@ async def test_one_key_asked_for_by_many_is_asked_once(query: Query, gather: Gat
     assert query.asked == [[7]]
 
 
-async def test_what_was_not_found_is_none(query: Query, gather: Gather[int, str]) -> None:
+async def test_a_missing_key_is_none(query: Query, gather: Gather[int, str]) -> None:
     asked = asking(gather, -1, 1)
     await turns()
     query.let_go()
     assert await asyncio.gather(*asked) == [None, "1 in query 1"]
 
 
-async def test_a_query_has_at_most_so_many_keys(query: Query, gather: Gather[int, str]) -> None:
+async def test_a_query_has_a_limited_number_of_keys(query: Query, gather: Gather[int, str]) -> None:
     asked = asking(gather, *range(LIMIT + 1))
     for _ in range(3):
         await turns()
@@ -106,7 +106,7 @@ async def test_a_query_has_at_most_so_many_keys(query: Query, gather: Gather[int
     assert [len(keys) for keys in query.asked] == [LIMIT, 1]
 
 
-async def test_a_failing_query_answers_all_its_callers_and_the_next_one_works(
+async def test_a_failed_query_fails_all_its_callers_and_the_next_one_works(
     query: Query, gather: Gather[int, str]
 ) -> None:
     asked = asking(gather, *range(10))
@@ -120,7 +120,7 @@ async def test_a_failing_query_answers_all_its_callers_and_the_next_one_works(
     assert await again[0] == "1 in query 2"
 
 
-async def test_a_cancelled_caller_harms_nobody(query: Query, gather: Gather[int, str]) -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others(query: Query, gather: Gather[int, str]) -> None:
     asked = asking(gather, 1, 1, 2)
     await turns()
     asked[0].cancel()
@@ -135,9 +135,7 @@ async def test_a_cancelled_caller_harms_nobody(query: Query, gather: Gather[int,
     assert waiting[0].cancelled()
 
 
-async def test_a_query_that_fails_after_its_callers_left_troubles_nobody(
-    query: Query, gather: Gather[int, str]
-) -> None:
+async def test_a_query_that_fails_after_its_callers_left_is_ignored(query: Query, gather: Gather[int, str]) -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     asked = asking(gather, 1)
@@ -153,7 +151,7 @@ async def test_a_query_that_fails_after_its_callers_left_troubles_nobody(
     assert complaints == []
 
 
-async def test_who_asks_in_the_very_turn_in_which_all_queries_end_is_answered(
+async def test_a_caller_is_answered_if_it_arrives_in_the_turn_in_which_all_queries_end(
     query: Query, gather: Gather[int, str]
 ) -> None:
     asking(gather, 1)
@@ -168,7 +166,7 @@ async def test_who_asks_in_the_very_turn_in_which_all_queries_end_is_answered(
     assert await asyncio.wait_for(late, timeout=1) == "3 in query 3"
 
 
-async def test_callers_of_a_query_that_is_cancelled_are_not_left_waiting(gather: Gather[int, str]) -> None:
+async def test_callers_of_a_cancelled_query_do_not_wait_forever(gather: Gather[int, str]) -> None:
     asked = asking(gather, 1)
     await turns()
     for task in gather._running:

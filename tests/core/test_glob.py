@@ -1,4 +1,4 @@
-"""Globs: what they find, and what is no glob."""
+"""Globs: which texts they match, and which globs are refused."""
 
 import re
 
@@ -33,14 +33,14 @@ def test_a_glob_is_a_prefix_and_a_pattern(glob: str, prefix: str, like: str) -> 
 
 
 @pytest.mark.parametrize(("glob", "place"), [("\\", 1), ("a\\", 2), (r"a\b", 2), (r"\\\ ".strip(), 3), (r"*\%", 2)])
-def test_a_backslash_that_escapes_nothing_is_refused_with_its_place(glob: str, place: int) -> None:
+def test_an_unnecessary_backslash_is_refused_with_its_position(glob: str, place: int) -> None:
     with pytest.raises(BadText, match=f"character {place} of name escapes nothing") as refused:
         read(glob, field="name")
     assert refused.value.facts == {"field": "name"}
 
 
 @pytest.mark.parametrize("text", ["", "nightly", "exact*", "a?b", "a\\b", "100%_", "\\*"])
-def test_a_text_is_found_by_its_literal_glob(text: str) -> None:
+def test_a_text_matches_its_escaped_glob(text: str) -> None:
     assert read(literal(text), field="name").prefix == text
 
 
@@ -53,10 +53,10 @@ def _as_pattern(glob: str) -> re.Pattern[str]:
     glob=st.lists(st.sampled_from(["*", "?", r"\*", r"\?", r"\\", "a", "b", "%", "_", "\n"]), max_size=6).map("".join),
     text=st.text("ab*?%_\\\n", max_size=6),
 )
-def test_a_glob_means_what_the_pattern_made_of_it_means(glob: str, text: str) -> None:
+def test_a_glob_matches_as_its_pattern_does(glob: str, text: str) -> None:
     assert read(glob, field="name").matches(text) == bool(_as_pattern(glob).fullmatch(text))
 
 
-def test_many_stars_take_no_longer_than_their_number() -> None:
+def test_matching_time_does_not_explode_with_many_stars() -> None:
     assert not read("*" * 255 + "x", field="name").matches("inactive")
     assert read("*i" * 127 + "*", field="name").matches("i" * 127)

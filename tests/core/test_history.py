@@ -36,7 +36,7 @@ def story(*events: tuple[datetime, Event]) -> list[Fact]:
     return [fact(event, version=version, at=at) for version, (at, event) in enumerate(events, start=1)]
 
 
-def test_before_its_creation_there_was_no_token() -> None:
+def test_a_token_does_not_exist_before_its_creation() -> None:
     assert past([], BORN - SECOND) is None
 
 
@@ -60,7 +60,7 @@ def test_before_its_creation_there_was_no_token() -> None:
         ([CREATED, SUSPENDED, REVOKED], LATER, "revoked", 3),
     ],
 )
-def test_a_status_is_told_with_the_event_that_decided_it(
+def test_a_status_comes_with_the_event_that_decided_it(
     events: list[Event], at: datetime, status: str, decided_by: int
 ) -> None:
     then = past(story(*((BORN, event) for event in events)), at)
@@ -68,7 +68,7 @@ def test_a_status_is_told_with_the_event_that_decided_it(
     assert (then.status, then.decided_by.version, then.at) == (status, decided_by, at)
 
 
-def test_the_last_exchange_alone_tells_when_it_was_last_exchanged() -> None:
+def test_the_last_exchange_is_known_from_its_event() -> None:
     facts = story((BORN, CREATED), *((BORN + n * SECOND, EXCHANGED) for n in range(1, 9)), (NOON, SUSPENDED))
     whole, short = past(facts, NOON), past([facts[0], *facts[-2:]], NOON)
     assert whole == short
@@ -82,7 +82,7 @@ EXCHANGED = Exchanged(
 
 
 def of(kind: str, *events: tuple[datetime, Event]) -> list[Fact]:
-    """What happened to the account, or to the user on whose behalf it acts."""
+    """An event of the account, or of the user who owns the token."""
     subject = Subject(kind, UUID(int=9))
     return [
         Fact(account=ACCOUNT, subject=subject, version=version, type="x", at=at, by=ADMIN.actor, event=event)
@@ -105,7 +105,7 @@ HIRED = (BORN, UserCreated(role="member"))
         ([], [BEGUN, (NOON, SecretsEnded())], SecretsEnded),
     ],
 )
-def test_what_refused_it_may_have_been_said_of_its_owner_or_its_account(
+def test_a_refusal_may_come_from_an_event_of_the_owner_or_the_account(
     owner: list[tuple[datetime, Event]], of_account: list[tuple[datetime, Event]], decided_by: type[Event]
 ) -> None:
     then = past(story((BORN, CREATED)), NOON, owner=of("user", *owner), of_account=of("account", *of_account))
@@ -115,7 +115,7 @@ def test_what_refused_it_may_have_been_said_of_its_owner_or_its_account(
     assert (refusal_for(then.token, 1, NOON, then.context) is None) is (decided_by is Created)
 
 
-def test_what_it_could_do_was_no_more_than_its_owner_could() -> None:
+def test_a_token_held_no_more_than_its_owner_did() -> None:
     wide = replace(CREATED, scopes=("all",))
     then = past(story((BORN, wide)), NOON, owner=of("user", HIRED), of_account=of("account", BEGUN))
     assert then is not None

@@ -1,4 +1,4 @@
-"""A wish becomes one command, with nothing added and nothing lost."""
+"""A wish becomes one command with exactly its fields."""
 
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ OWNER = Owner("application", "billing")
 SHAPE = SecretShape("acme_", HEX, 64)
 
 
-def test_a_command_has_all_that_is_wished_for() -> None:
+def test_a_command_has_every_field_of_the_wish() -> None:
     wish = Wish(
         name="nightly", owner=OWNER, description="exports", scopes=("invoices.read",), metadata={"team": "a"},
         networks=("192.0.2.0/24",), rate_limit="60/1m", lifetime="90d", expires_at=datetime(2030, 1, 1, tzinfo=UTC),
@@ -34,7 +34,7 @@ def test_a_command_has_all_that_is_wished_for() -> None:
     assert command.secret == PEPPERS.minted(secret)
 
 
-def test_a_secret_from_elsewhere_is_known_by_its_digests() -> None:
+def test_an_imported_secret_is_stored_by_its_digests() -> None:
     secret = by_value("an-old-secret-of-24-characters")
     digests = PEPPERS.digests(secret)
     command = creation(
@@ -44,14 +44,14 @@ def test_a_secret_from_elsewhere_is_known_by_its_digests() -> None:
 
 
 @pytest.mark.parametrize(("shape", "prefix"), [(None, "cfl_app_"), (SHAPE, "acme_")])
-def test_a_secret_has_the_form_that_is_wished_for(shape: SecretShape | None, prefix: str) -> None:
+def test_a_secret_has_the_format_of_the_wish(shape: SecretShape | None, prefix: str) -> None:
     first, second = (fresh_secret(OWNER, shape).plain for _ in range(2))
     assert first.startswith(prefix)
     assert second.startswith(prefix)
     assert first != second
 
 
-def test_each_token_has_an_id_of_its_own_and_one_with_a_trust_no_secret() -> None:
+def test_each_token_has_its_own_id_and_one_with_a_trust_has_no_secret() -> None:
     trust = Trust(issuer="https://ci.example", audience="tokens", claims={"sub": ("a",)})
     (first, none), (second, _) = (issue(Wish(name="ci", owner=OWNER, trust=trust), ASKER, PEPPERS) for _ in range(2))
     assert first.token_id != second.token_id

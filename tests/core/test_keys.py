@@ -1,4 +1,4 @@
-"""The ring: one key signs, from the first moment on; a step comes neither too early nor without the one before."""
+"""The key ring: one key signs from the first moment on; each step of a rotation comes in order and not too early."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,7 +47,7 @@ def fact(event: Event, version: int, at: datetime) -> Fact:
 
 
 class Story:
-    """The ring after what was asked of it so far, each at its second after noon."""
+    """The ring after the commands so far, one a second after noon."""
 
     def __init__(self, *said: tuple[int, SubjectCommand]) -> None:
         self.ring: Ring | None = None
@@ -83,14 +83,14 @@ def test_the_first_key_signs_at_once_and_the_next_one_waits() -> None:
     assert story.statuses() == {"a": "active", "b": "published"}
 
 
-def test_only_one_waits_and_none_comes_twice() -> None:
+def test_only_one_key_waits_and_no_key_is_added_twice() -> None:
     story = Story(FIRST, SECOND)
     for kid, refusal in (("c", InUse), ("a", AlreadyExists)):
         with pytest.raises(refusal):
             story.ask(20, asks(PublishKey, new_key=new(kid)))
 
 
-def test_a_key_signs_no_earlier_than_everybody_can_have_it() -> None:
+def test_a_key_signs_no_earlier_than_every_verifier_can_have_it() -> None:
     story = Story(FIRST, SECOND)
     with pytest.raises(TooEarly) as told:
         story.ask(TURNED[0] - 1, TURNED[1])
@@ -100,7 +100,7 @@ def test_a_key_signs_no_earlier_than_everybody_can_have_it() -> None:
     assert story.ask(*TURNED) == []
 
 
-def test_in_an_emergency_it_signs_at_once() -> None:
+def test_in_an_emergency_a_waiting_key_signs_at_once() -> None:
     story = Story(FIRST, SECOND)
     assert story.ask(11, asks(ActivateKey, kid="b", emergency=True)) == [KeyRetired(kid="a"), KeyActivated(kid="b")]
 
@@ -110,7 +110,7 @@ def test_a_retired_key_never_signs_again() -> None:
         Story(FIRST, SECOND, TURNED).ask(TURNED[0], asks(ActivateKey, kid="a", emergency=True))
 
 
-def test_a_retired_key_is_removed_once_its_last_bearer_is_over() -> None:
+def test_a_retired_key_is_removed_after_the_expiry_of_its_last_bearer() -> None:
     story = Story(FIRST, LONG, SECOND, TURNED)
     with pytest.raises(TooEarly):
         story.ask(OVER - 1, asks(RemoveKey, kid="a"))
@@ -119,7 +119,7 @@ def test_a_retired_key_is_removed_once_its_last_bearer_is_over() -> None:
     assert story.ask(OVER, asks(RemoveKey, kid="a")) == []
 
 
-def test_bearers_that_live_longer_keep_the_keys_longer() -> None:
+def test_longer_bearer_lifetimes_keep_retired_keys_longer() -> None:
     story = Story(FIRST, LONG, SECOND, TURNED)
     assert story.ask(TURNED[0], asks(ExtendBearerLifetime, seconds=2 * HOUR)) == [
         BearerLifetimeExtended(seconds=2 * HOUR)
@@ -130,19 +130,19 @@ def test_bearers_that_live_longer_keep_the_keys_longer() -> None:
 
 
 @pytest.mark.parametrize("kid", ["a", "b"])
-def test_without_an_emergency_no_key_is_removed_that_signs_or_will(kid: str) -> None:
+def test_a_waiting_or_signing_key_is_removed_only_in_an_emergency(kid: str) -> None:
     with pytest.raises(InUse):
         Story(FIRST, SECOND).ask(10**6, asks(RemoveKey, kid=kid))
 
 
-def test_in_an_emergency_the_one_that_waits_signs_in_the_place_of_the_one_that_is_gone() -> None:
+def test_in_an_emergency_the_waiting_key_replaces_the_removed_one() -> None:
     story = Story(FIRST, SECOND)
     removed = KeyRemoved(kid="a", private=Private(reason="stolen"))
     assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen")) == [removed, KeyActivated(kid="b")]
     assert story.statuses() == {"a": "removed", "b": "active"}
 
 
-def test_in_an_emergency_a_successor_signs_without_having_waited() -> None:
+def test_in_an_emergency_a_successor_signs_without_waiting() -> None:
     story = Story(FIRST, SECOND)
     removed = KeyRemoved(kid="a", private=Private(reason="stolen"))
     assert story.ask(11, asks(RemoveKey, kid="a", reason="stolen", successor=new("c"))) == [
@@ -151,7 +151,7 @@ def test_in_an_emergency_a_successor_signs_without_having_waited() -> None:
     assert story.statuses() == {"a": "removed", "b": "published", "c": "active"}
 
 
-def test_the_last_key_is_not_removed_without_a_successor_and_none_comes_twice() -> None:
+def test_the_last_key_needs_a_successor_to_be_removed_and_no_key_is_added_twice() -> None:
     story = Story(FIRST)
     with pytest.raises(InUse):
         story.ask(1, asks(RemoveKey, kid="a", reason="stolen"))
@@ -159,7 +159,7 @@ def test_the_last_key_is_not_removed_without_a_successor_and_none_comes_twice() 
         story.ask(1, asks(RemoveKey, kid="a", reason="stolen", successor=new("a")))
 
 
-def test_in_an_emergency_one_that_does_not_sign_is_just_removed() -> None:
+def test_in_an_emergency_a_key_that_does_not_sign_is_removed_without_a_successor() -> None:
     story = Story(FIRST, SECOND)
     assert story.ask(11, asks(RemoveKey, kid="b", reason="stolen")) == [
         KeyRemoved(kid="b", private=Private(reason="stolen"))
@@ -168,7 +168,7 @@ def test_in_an_emergency_one_that_does_not_sign_is_just_removed() -> None:
         story.ask(12, asks(RemoveKey, kid="a", reason=" ", successor=new("c")))
 
 
-def test_a_key_that_nobody_made_is_not_found() -> None:
+def test_an_unknown_key_is_not_found() -> None:
     for command in (asks(ActivateKey, kid="z"), asks(RemoveKey, kid="z")):
         with pytest.raises(NotFound):
             Story(FIRST).ask(1, command)
@@ -176,7 +176,7 @@ def test_a_key_that_nobody_made_is_not_found() -> None:
             decide(None, command, DecisionContext(at=NOON))
 
 
-def test_of_two_who_saw_the_same_ring_one_is_refused() -> None:
+def test_of_two_commands_for_the_same_ring_one_is_refused() -> None:
     story = Story(FIRST, SECOND)
     revisions = frozenset({2})
     story.ask(TURNED[0], asks(ActivateKey, kid="b", revisions=revisions))
@@ -184,7 +184,7 @@ def test_of_two_who_saw_the_same_ring_one_is_refused() -> None:
         story.ask(TURNED[0], asks(PublishKey, new_key=new("c"), revisions=revisions))
 
 
-def test_a_published_key_is_removed_by_nobody_unasked() -> None:
+def test_a_published_key_is_removed_only_on_request() -> None:
     ring = Story(FIRST, SECOND).ring
     assert ring is not None
     waiting = ring.first("published")
@@ -199,7 +199,7 @@ def test_a_published_key_is_removed_by_nobody_unasked() -> None:
         KeyActivated(kid="z"),
     ],
 )  # fmt: skip
-def test_what_cannot_come_is_a_broken_log(event: Event) -> None:
+def test_an_impossible_event_is_a_broken_log(event: Event) -> None:
     story = Story(FIRST, SECOND)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(story.ring, fact(event, 3, NOON))
@@ -208,12 +208,12 @@ def test_what_cannot_come_is_a_broken_log(event: Event) -> None:
 @pytest.mark.parametrize(
     "event", [KeyPublished(kid="a", jwk=JWK), KeyRemoved(kid="a"), BearerLifetimeExtended(seconds=1)]
 )
-def test_nothing_comes_before_the_first_key(event: Event) -> None:
+def test_no_event_comes_before_the_first_key(event: Event) -> None:
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact(event, 1, NOON))
 
 
-def test_a_command_about_something_else_is_a_bug() -> None:
+def test_a_command_of_another_kind_is_a_bug() -> None:
     class Bless(SubjectCommand, frozen=True, kw_only=True): ...
 
     with pytest.raises(TypeError, match="Bless"):

@@ -66,12 +66,12 @@ def test_a_line_is_an_event_and_its_facts() -> None:
 @pytest.mark.parametrize(
     "key", ["authorization", "Authorization", "secret", "password", "admin_token", "idempotency_key", "newSecret"]
 )
-def test_what_a_key_calls_secret_is_not_shown(log_format: LogFormat, key: str) -> None:
+def test_the_value_of_a_key_with_a_secret_name_is_not_shown(log_format: LogFormat, key: str) -> None:
     for facts in ({key: "hunter2"}, {"request": {"headers": [{key: "hunter2"}]}}):
         assert "hunter2" not in logged(log_format, "request_done", **facts)
 
 
-def test_ids_and_stubs_are_shown() -> None:
+def test_ids_and_hints_are_shown() -> None:
     found = line(token_id="t1", secret_hint="cfl_se…Qx", broken=True)
     assert (found["token_id"], found["secret_hint"], found["broken"]) == ("t1", "cfl_se…Qx", True)
 
@@ -94,14 +94,14 @@ def test_ids_and_stubs_are_shown() -> None:
         ("authorization=Bearer hunter2-hunter2", "hunter2-hunter2"),
     ],
 )
-def test_what_looks_secret_is_not_shown(log_format: LogFormat, text: str, secret: str) -> None:
+def test_a_value_that_looks_like_a_secret_is_not_shown(log_format: LogFormat, text: str, secret: str) -> None:
     assert secret not in logged(log_format, text)
     assert secret not in logged(log_format, "x", note=text)
     assert secret not in logged(log_format, "x", deep={"er": [text]})
 
 
 @pytest.mark.parametrize("log_format", FORMATS)
-def test_an_exception_is_told_without_its_secrets(log_format: LogFormat) -> None:
+def test_an_exception_is_logged_without_its_secrets(log_format: LogFormat) -> None:
     stream = io.StringIO()
     configure(log_format, "info", stream=stream)
     try:
@@ -113,7 +113,7 @@ def test_an_exception_is_told_without_its_secrets(log_format: LogFormat) -> None
 
 
 @pytest.mark.parametrize("log_format", FORMATS)
-def test_objects_show_what_they_wish_to_show(log_format: LogFormat) -> None:
+def test_an_object_is_logged_as_its_repr(log_format: LogFormat) -> None:
     said = logged(log_format, "x", holder=Holder("hunter2"), raw=b"hunter2")
     assert "hunter2" not in said
     assert "Holder(…)" in said
@@ -121,7 +121,7 @@ def test_objects_show_what_they_wish_to_show(log_format: LogFormat) -> None:
 
 
 @pytest.mark.parametrize("log_format", FORMATS)
-def test_libraries_go_through_the_same_chain(log_format: LogFormat) -> None:
+def test_libraries_log_through_the_same_chain(log_format: LogFormat) -> None:
     stream = io.StringIO()
     configure(log_format, "info", stream=stream)
     logging.getLogger("asyncpg").warning("lost %s", "postgresql://a:hunter2@db/x")
@@ -137,7 +137,7 @@ def test_libraries_go_through_the_same_chain(log_format: LogFormat) -> None:
         assert json.loads(said.splitlines()[0])["logger"] == "asyncpg"
 
 
-def test_what_is_bound_is_said_with_every_line() -> None:
+def test_bound_facts_are_in_every_line() -> None:
     stream = io.StringIO()
     configure("json", "info", stream=stream)
     with about(request_id="r-1"):
@@ -149,7 +149,7 @@ def test_what_is_bound_is_said_with_every_line() -> None:
     assert "request_id" not in outside
 
 
-def test_the_level_decides() -> None:
+def test_the_level_is_respected() -> None:
     stream = io.StringIO()
     configure("json", "error", stream=stream)
     structlog.get_logger().warning("quiet")

@@ -1,4 +1,4 @@
-"""What a filter may state as a moment."""
+"""The forms of a moment that a filter accepts."""
 
 from datetime import UTC, datetime
 
@@ -29,14 +29,14 @@ def test_a_moment_is_a_time_a_date_or_a_duration(text: str, moment: object) -> N
         *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2027-03-01T12:00:00Z and more"),
     ],
 )
-def test_what_is_no_moment_is_refused_with_forms_that_are_right(text: str) -> None:
+def test_an_invalid_moment_is_refused_with_valid_forms(text: str) -> None:
     with pytest.raises(ValueError, match="is not a moment; write a time with its zone") as refused:
         read(text)
     assert repr(text[:40]) in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["2027-03-01T12:00:00", "2027-03-01 12:00", "2027-03-01t12", "2027-03-01T12:00:00.5"])
-def test_a_time_without_its_zone_is_refused_and_the_zone_is_asked_for(text: str) -> None:
+def test_a_time_without_a_zone_is_refused_with_a_request_for_the_zone(text: str) -> None:
     wrong = zoneless(text)
     assert wrong == (
         f"{text!r} has no time zone; write the time with its zone, such as 2027-03-01T12:00:00Z or"
@@ -48,5 +48,5 @@ def test_a_time_without_its_zone_is_refused_and_the_zone_is_asked_for(text: str)
 
 
 @pytest.mark.parametrize("text", ["2027-03-01", "2027-03-01T12:00:00Z", "2027-03-01T12:00+02:00", "7d", "20270301", ""])
-def test_what_is_no_time_without_a_zone_is_not_complained_about_as_one(text: str) -> None:
+def test_an_invalid_time_without_a_zone_is_not_reported_as_one(text: str) -> None:
     assert zoneless(text) is None

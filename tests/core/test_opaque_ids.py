@@ -1,4 +1,4 @@
-"""Opaque ids: always the same, opened only where they were made, and by nobody who guesses."""
+"""Opaque ids: stable, opened only with the key that made them, and impossible to guess."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ ACCOUNT, OTHER = UUID(int=1), UUID(int=2)
 
 
 @given(st.binary(min_size=1, max_size=32), st.integers(4, 16))
-def test_an_id_opens_to_its_value_and_nowhere_else(value: bytes, tag: int) -> None:
+def test_an_id_is_opened_only_with_the_key_that_made_it(value: bytes, tag: int) -> None:
     sealed = IDS.sealed("token", ACCOUNT, value, tag=tag)
     assert len(sealed) == len(value) + tag
     assert sealed == IDS.sealed("token", ACCOUNT, value, tag=tag)
@@ -34,14 +34,14 @@ def test_a_number_has_24_digits_and_a_changed_bit_opens_nothing(number: int, bit
     assert IDS.number_of24("token", ACCOUNT, changed) is None
 
 
-def test_neighbours_are_not_alike() -> None:
+def test_ids_of_consecutive_numbers_are_not_alike() -> None:
     texts = [IDS.number24("token", ACCOUNT, number) for number in range(2_000)]
     assert len(set(texts)) == len(texts)
     for position in range(24):
         assert len({text[position] for text in texts}) == 16
 
 
-def test_what_is_no_id_opens_nothing() -> None:
+def test_an_invalid_id_opens_nothing() -> None:
     for text in ("", "0" * 23, "0" * 25, "G" * 24, "0" * 24, "A" * 24, "\u0660" * 24):
         assert IDS.number_of24("token", ACCOUNT, text) is None
     assert IDS.opened("token", ACCOUNT, b"", tag=5) is None

@@ -1,4 +1,4 @@
-"""Quotas of owners: what is decided about them, and how many tokens an owner may have."""
+"""Quotas of owners: their commands, and how many tokens an owner may have."""
 
 from datetime import datetime
 from typing import Any
@@ -72,7 +72,7 @@ def test_a_quota_is_set_replaced_and_removed() -> None:
     assert told(SET, QuotaRemoved(), SET).status == "active"
 
 
-def test_a_quota_that_is_not_there_is_not_removed() -> None:
+def test_a_missing_quota_cannot_be_removed() -> None:
     for state in (None, told(SET, QuotaRemoved())):
         with pytest.raises(NotFound, match="has no quota"):
             decide(state, REMOVE, AROUND)
@@ -85,25 +85,25 @@ def test_a_quota_that_is_not_there_is_not_removed() -> None:
         ({"rate_limit": "often"}, BadRateLimit),
     ],
 )  # fmt: skip
-def test_what_is_no_quota(fields: dict[str, Any], refusal: type[Exception]) -> None:
+def test_an_invalid_quota_is_refused(fields: dict[str, Any], refusal: type[Exception]) -> None:
     with pytest.raises(refusal):
         decide(None, sets(**fields), AROUND)
 
 
-def test_a_quota_is_changed_and_removed_at_the_revision_that_was_read() -> None:
+def test_a_quota_is_changed_and_removed_at_the_required_revision() -> None:
     for command in (sets(max_uses=1), REMOVE):
         with pytest.raises(StaleRevision):
             decide(told(SET), replace(command, revisions=frozenset({7})), AROUND)
 
 
-def test_a_quota_knows_its_own_commands_and_events() -> None:
+def test_a_quota_refuses_commands_and_events_of_other_kinds() -> None:
     with pytest.raises(TypeError, match="no such command"):
         decide(None, EndSecrets(account=ACCOUNT, id=ID, by=ADMIN, reason="x"), AROUND)
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact(QuotaRemoved()))
 
 
-def test_an_owner_has_one_spelling_and_no_strange_characters() -> None:
+def test_an_owner_is_stored_in_canonical_form_without_strange_characters() -> None:
     user = Owner("user", "019B0000-0000-7000-8000-000000000BEE")
     assert checked_owner(user) == spelt(Owner("user", user.id.replace("-", ""))) == Owner("user", user.id.lower())
     assert checked_owner(BILLING) == BILLING
@@ -112,7 +112,7 @@ def test_an_owner_has_one_spelling_and_no_strange_characters() -> None:
             checked_owner(Owner("service", name))
 
 
-def test_tokens_live_until_they_expire_or_are_revoked_and_logins_never_count() -> None:
+def test_a_quota_counts_tokens_until_they_expire_or_are_revoked_and_no_logins() -> None:
     token = stories.given(CREATED).token
     assert lives(token, NOON)
     assert lives(stories.given(CREATED, SUSPENDED).token, NOON)
@@ -126,7 +126,7 @@ _moments = st.none() | st.sampled_from([BORN, NOON, ENDS])
 
 
 @given(st.integers(0, 3), st.integers(0, 3), st.none() | _moments.map(lambda at: (at,)), _moments, st.booleans())
-def test_no_more_tokens_come_to_life_than_a_quota_allows(
+def test_a_quota_limits_the_tokens_that_are_created_or_revived(
     most: int, live: int, before: tuple[datetime | None] | None, after: datetime | None, revoked: bool
 ) -> None:
     room, token = Room(most, live, NOON), stories.given(CREATED, *([REVOKED] if revoked else [])).token
@@ -144,7 +144,7 @@ def test_no_more_tokens_come_to_life_than_a_quota_allows(
     assert left.live - live == lives(now, NOON) - (was is not None and lives(was, NOON))
 
 
-def test_a_secret_in_an_owners_place_can_be_none() -> None:
+def test_a_secret_is_refused_as_an_owner() -> None:
     assert can_be(Owner("service", "billing"))
     assert not can_be(Owner("service", mint("service").plain))
     assert not can_be(Owner("service", "with a blank"))

@@ -1,4 +1,4 @@
-"""Passwords: long enough, and not what everybody tries first."""
+"""Passwords: long enough, and not among the first guesses."""
 
 import unicodedata
 
@@ -16,7 +16,7 @@ GOOD = (
 
 
 @pytest.mark.parametrize("password", GOOD)
-def test_any_characters_will_do_if_there_are_enough(password: str) -> None:
+def test_any_characters_are_accepted_if_there_are_enough(password: str) -> None:
     assert checked_password(password, EMAIL) == password
 
 
@@ -30,7 +30,7 @@ def test_any_characters_will_do_if_there_are_enough(password: str) -> None:
         "00000000\u00b4\u00b4",
     ],
 )  # fmt: skip
-def test_what_is_refused_is_not_repeated(password: str) -> None:
+def test_a_refusal_does_not_repeat_the_password(password: str) -> None:
     with pytest.raises(BadPassword) as refused:
         checked_password(password, EMAIL)
     assert not password or password not in refused.value.detail
@@ -38,7 +38,7 @@ def test_what_is_refused_is_not_repeated(password: str) -> None:
 
 
 @given(st.text())
-def test_whatever_is_accepted_is_of_good_length_and_can_be_sent(password: str) -> None:
+def test_an_accepted_password_has_a_valid_length_and_can_be_sent(password: str) -> None:
     try:
         accepted = checked_password(password, EMAIL)
     except BadPassword:
@@ -56,22 +56,22 @@ def test_the_longest_and_the_shortest_are_accepted() -> None:
 
 
 @pytest.mark.parametrize("space", "\u00a0\u1680\u2000\u2002\u200a\u202f\u205f\u3000")
-def test_other_spaces_are_accepted_and_are_spaces(space: str) -> None:
+def test_other_spaces_are_accepted_as_spaces(space: str) -> None:
     password = f"correct{space}mule{space}nail"
     assert checked_password(password, EMAIL) == password
     assert one_spelling(password) == "correct mule nail"
 
 
-def test_what_was_hashed_before_spaces_were_mapped_is_spelt_as_it_was() -> None:
+def test_a_password_hashed_before_spaces_were_mapped_is_read_as_it_was() -> None:
     for password in (*GOOD, "\ufb01ne \uff2dule, cafe\u0301", "\u00bd a cup of it"):
         assert one_spelling(password) == unicodedata.normalize("NFKC", password)
 
 
-def test_an_address_is_no_password_in_any_spelling() -> None:
+def test_an_email_address_is_refused_as_a_password_in_any_spelling() -> None:
     for password in ("jos\u00e9@xn--bcher-kva.example", "JOSE\u0301@b\u00fccher.example", "a long local part"):
         with pytest.raises(BadPassword, match="e-mail"):
             checked_password(password, "A Long Local Part@x" if " " in password else "jos\u00e9@b\u00fccher.example")
 
 
-def test_what_is_too_long_to_be_a_password_is_not_composed() -> None:
+def test_an_overlong_password_is_refused_before_it_is_composed() -> None:
     assert one_spelling(long := "e\u0301" * (2 * MOST_BYTES + 1)) == long

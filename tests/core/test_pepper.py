@@ -1,4 +1,4 @@
-"""The pepper set: one pepper signs, all verify that are not retired, and a number stands for one key for ever."""
+"""The pepper set: one pepper signs, all that are not retired verify, and a number names one key for ever."""
 
 from datetime import timedelta
 from typing import Any
@@ -43,7 +43,7 @@ def fact(event: Event, version: int = 1, seconds: int = 0) -> Fact:
 
 
 def after(*asked: SubjectCommand) -> PepperSet:
-    """The pepper set once this was asked of it, at noon."""
+    """The pepper set after this command, given at noon."""
     pepper_set, version = None, 0
     for command in asked:
         for event in decide(pepper_set, command, DecisionContext(at=NOON)):
@@ -63,12 +63,12 @@ def statuses(pepper_set: PepperSet) -> dict[int, str]:
     return {pepper.number: pepper.status for pepper in pepper_set.peppers}
 
 
-def test_of_the_very_first_the_highest_signs_and_later_ones_wait_to_be_asked() -> None:
+def test_of_the_first_peppers_the_highest_signs_and_later_ones_wait_for_activation() -> None:
     assert statuses(after(asks(IntroducePeppers, checks=BOTH))) == {1: "verifying", 2: "signing"}
     assert statuses(after(*INTRODUCED)) == {1: "signing", 2: "verifying"}
 
 
-def test_introducing_again_changes_nothing() -> None:
+def test_introducing_a_pepper_again_changes_nothing() -> None:
     pepper_set = after(*INTRODUCED)
     assert decide(pepper_set, INTRODUCED[1], LATER) == []
     assert not pepper_set.lacks(BOTH)
@@ -76,21 +76,21 @@ def test_introducing_again_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("checks", [{1: "cc"}, {1: "aa", 2: "cc"}, {2: "bb"}])
-def test_another_key_under_a_number_and_the_lack_of_the_one_that_signs_are_noticed(checks: dict[int, str]) -> None:
+def test_a_changed_key_and_a_missing_signing_pepper_are_detected(checks: dict[int, str]) -> None:
     pepper_set = after(*INTRODUCED)
     with pytest.raises(Misconfigured, match="PEPPERS"):
         decide(pepper_set, asks(IntroducePeppers, checks=checks), LATER)
     pepper_set.refuse_others(BOTH)
 
 
-def test_activating_one_lets_the_other_verify_and_may_be_taken_back() -> None:
+def test_after_an_activation_the_other_pepper_verifies_and_can_be_activated_again() -> None:
     pepper_set = after(*TURNED)
     assert statuses(pepper_set) == {1: "verifying", 2: "signing"}
     assert decide(pepper_set, TURNED[2], LATER) == []
     assert statuses(after(*TURNED, asks(ActivatePepper, number=1))) == {1: "signing", 2: "verifying"}
 
 
-def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
+def test_a_pepper_is_retired_when_no_good_secret_is_left_under_it() -> None:
     pepper_set = after(*TURNED)
     with pytest.raises(TooEarly):
         decide(pepper_set, asks(RetirePepper, number=1, left=0), DecisionContext(at=NOON))
@@ -102,12 +102,12 @@ def test_a_pepper_is_retired_once_nothing_good_is_left_under_it() -> None:
     ]
 
 
-def test_the_one_that_signs_is_never_retired() -> None:
+def test_the_signing_pepper_cannot_be_retired() -> None:
     with pytest.raises(InUse):
         decide(after(*TURNED), asks(RetirePepper, number=2, left=0, force=True), LATER)
 
 
-def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
+def test_a_retired_pepper_stays_retired_and_its_key_is_not_compared_any_more() -> None:
     pepper_set = evolve(after(*TURNED), fact(PepperRetired(number=1, left=0), 5))
     assert (statuses(pepper_set), set(pepper_set.retired)) == ({1: "retired", 2: "signing"}, {1})
     assert decide(pepper_set, asks(RetirePepper, number=1, left=0), LATER) == []
@@ -116,7 +116,7 @@ def test_retiring_is_final_and_its_number_is_of_no_interest_any_more() -> None:
         decide(pepper_set, asks(ActivatePepper, number=1), LATER)
 
 
-def test_nothing_new_is_kept_under_what_is_retired_or_signs_no_more_for_long() -> None:
+def test_no_new_digest_is_stored_under_a_retired_or_long_replaced_pepper() -> None:
     pepper = Pepper(number=1, check="aa", status="signing", at=NOON)
     before, then = NOON + timedelta(seconds=SETTLED_SECONDS - 1), NOON + timedelta(seconds=SETTLED_SECONDS)
     assert [pepper.is_over(at) for at in (before, then)] == [False, False]
@@ -125,7 +125,7 @@ def test_nothing_new_is_kept_under_what_is_retired_or_signs_no_more_for_long() -
 
 
 @pytest.mark.parametrize("command", [asks(ActivatePepper, number=7), asks(RetirePepper, number=7, left=0)])
-def test_a_pepper_that_nobody_has_is_not_found(command: SubjectCommand) -> None:
+def test_an_unknown_pepper_is_not_found(command: SubjectCommand) -> None:
     for pepper_set in (None, after(*TURNED)):
         with pytest.raises(NotFound):
             decide(pepper_set, command, LATER)
@@ -134,18 +134,18 @@ def test_a_pepper_that_nobody_has_is_not_found(command: SubjectCommand) -> None:
 @pytest.mark.parametrize(
     "event", [PepperIntroduced(number=1, check="aa"), PepperActivated(number=7), PepperRetired(number=7, left=0)]
 )
-def test_what_cannot_come_is_a_broken_log(event: Event) -> None:
+def test_an_impossible_event_is_a_broken_log(event: Event) -> None:
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(after(*TURNED), fact(event, 5))
 
 
 @pytest.mark.parametrize("event", [PepperActivated(number=1), PepperRetired(number=1, left=0)])
-def test_nothing_comes_before_the_first(event: Event) -> None:
+def test_no_event_comes_before_the_first(event: Event) -> None:
     with pytest.raises(ValueError, match="cannot come here"):
         evolve(None, fact(event))
 
 
-def test_a_command_about_something_else_is_a_bug() -> None:
+def test_a_command_of_another_kind_is_a_bug() -> None:
     class Bless(SubjectCommand, frozen=True, kw_only=True): ...
 
     with pytest.raises(TypeError, match="Bless"):
@@ -155,7 +155,7 @@ def test_a_command_about_something_else_is_a_bug() -> None:
 KEYS = {1: b"\x01" * 32, 2: b"\x02" * 32, 3: b"\x03" * 32}
 
 
-def test_what_is_minted_and_what_verifies_follow_the_mill() -> None:
+def test_the_pepper_set_decides_which_peppers_mint_and_verify() -> None:
     secret, peppers = mint("service"), Peppers(KEYS)
     under = {number: Peppers({number: key}).minted(secret).digest for number, key in KEYS.items()}
     peppers.follow(2, frozenset({1}))
@@ -166,7 +166,7 @@ def test_what_is_minted_and_what_verifies_follow_the_mill() -> None:
         peppers.follow(4, frozenset())
 
 
-def test_what_is_no_secret_of_a_token_stays_the_same_whichever_pepper_signs() -> None:
+def test_other_macs_do_not_depend_on_the_signing_pepper() -> None:
     peppers = Peppers(KEYS, mac_key=b"m" * 32)
     before = peppers.hmac(b"a")
     peppers.follow(2, frozenset({1}))
@@ -174,7 +174,7 @@ def test_what_is_no_secret_of_a_token_stays_the_same_whichever_pepper_signs() ->
     assert before != Peppers(KEYS).hmac(b"a")
 
 
-def test_a_check_value_tells_keys_apart_and_is_no_digest_of_a_secret() -> None:
+def test_a_check_value_distinguishes_keys_and_is_no_digest_of_a_secret() -> None:
     checks = Peppers(KEYS).checks()
     assert len(set(checks.values())) == 3
     assert all(len(bytes.fromhex(check)) == 16 for check in checks.values())

@@ -1,4 +1,4 @@
-"""Principals: what a caller holds, and what follows from an end of its own."""
+"""Principals: what a caller holds, and what follows from its own expiry."""
 
 import pytest
 from msgspec.structs import replace
@@ -23,14 +23,14 @@ def test_a_principal_lacks_what_it_does_not_hold() -> None:
     assert holding().lacks("tokens.read")
 
 
-def test_the_system_may_do_everything_in_nobodys_account() -> None:
+def test_the_system_may_do_everything_in_no_account() -> None:
     assert SYSTEM.account == SYSTEM.actor.id == NIL
     assert not SYSTEM.lacks("tokens.read")
     refuse_beyond_scopes(SYSTEM.scopes, ("all",))
     refuse_beyond_lifetime(SYSTEM, None)
 
 
-def test_an_end_of_ones_own_is_the_latest_that_can_be_given() -> None:
+def test_a_caller_with_an_expiry_gives_none_that_is_later() -> None:
     caller = holding(expires_at=NOON)
     refuse_beyond_lifetime(caller, NOON)
     refuse_beyond_lifetime(caller, NOON - DAY)
@@ -39,7 +39,7 @@ def test_an_end_of_ones_own_is_the_latest_that_can_be_given() -> None:
             refuse_beyond_lifetime(caller, longer)
 
 
-def test_whoever_holds_nothing_can_give_nothing() -> None:
+def test_a_caller_without_scopes_gives_none() -> None:
     refuse_beyond_scopes((), ())
     with pytest.raises(BeyondCaller):
         refuse_beyond_scopes((), ("tokens.read",))
@@ -57,13 +57,13 @@ def test_whoever_holds_nothing_can_give_nothing() -> None:
         ((), ("mail.send", "self.rotate", "all"), ()),
     ],
 )
-def test_on_behalf_of_a_user_a_token_does_no_more_than_they(
+def test_a_token_with_an_owner_does_no_more_than_the_owner(
     user: tuple[str, ...], token: tuple[str, ...], left: tuple[str, ...]
 ) -> None:
     assert on_behalf(user, token) == left
 
 
-def test_who_may_rotate_their_own_gives_a_token_that_may_rotate_itself_and_to_nobody_else() -> None:
+def test_the_right_to_rotate_own_tokens_is_passed_only_to_a_token_of_the_same_owner() -> None:
     ours = Owner("service", "ours")
     refuse_beyond(replace(holding("own.rotate"), owner=ours), ("self.rotate",), owner=ours)
     with pytest.raises(BeyondCaller):
@@ -71,7 +71,7 @@ def test_who_may_rotate_their_own_gives_a_token_that_may_rotate_itself_and_to_no
     refuse_beyond(holding("tokens.rotate"), ("self.rotate",), owner=Owner("service", "another"))
 
 
-def test_a_user_is_known_by_their_id_however_it_is_spelt() -> None:
+def test_a_user_id_has_one_canonical_form() -> None:
     spelt = "0190f5fe-7c00-7a00-8000-000000000001"
     known = Owner("user", spelt).user
     assert str(known) == spelt

@@ -1,4 +1,4 @@
-"""Whatever is asked, by whomever, in whatever order: the laws that must hold after every step."""
+"""Properties: laws that hold after every command, of any caller, in any order."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ CALLERS = (ADMIN, MODEST, holding("a.x", "b.x"), holding())
 
 @dataclass
 class Ledger:
-    """A few tokens, and every entry that was written about them."""
+    """A few tokens and all their entries."""
 
     callers: tuple[Principal, ...]
     at: datetime = BORN
@@ -66,7 +66,7 @@ class Ledger:
             self.ask(replace(command, by=self.caller(who)))
 
     def caller(self, who: int) -> Principal:
-        """One of the callers, or one of the tokens they made, if it is good at this moment."""
+        """One of the callers, or one of the tokens they made if it is good at this moment."""
         token = self.tokens.get(TOKENS[who - 4]) if who >= 4 else None
         if token is None or refusal_for(token, token.generation, self.at):
             return self.callers[who % len(self.callers)]
@@ -74,7 +74,7 @@ class Ledger:
         return Principal(actor=actor, account=ACCOUNT, scopes=token.scopes, expires_at=end)
 
     def ask(self, command: TokenCommand) -> None:
-        """Ask, and append what follows. Nothing but a Refusal may ever be raised."""
+        """Decide the command and append its events. Only a Refusal may be raised."""
         try:
             events = decide(self.tokens.get(command.token_id), command, self.at)
         except Refusal:
@@ -89,7 +89,7 @@ class Ledger:
                 no_bearer_is_more_than_what_bought_it(event, command)
 
     def append(self, happened: Fact) -> None:
-        """Write the fact; the state follows from what can be read back."""
+        """Append the fact and fold the state from what is read back."""
         written = self.entries[happened.subject.id]
         sealed = seal(happened, prev=leaf_hash(written[-1]) if written else None, salt=bytes(32))
         read = fact_of(entry_of(sealed.entry), sealed.private, EVENTS)
@@ -136,7 +136,7 @@ def _longer(before: Token, after: Token) -> bool:
 
 
 def no_secret_comes_back(before: Token | None, after: Token, at: datetime) -> None:
-    """Whatever became of a token: a former secret whose time was over stays so, and none is good for years."""
+    """An ended former secret stays ended, and no former secret is good for years."""
     if after.previous_until is not None:
         assert after.previous_until <= at + 366 * DAY
     if before is None:
@@ -158,7 +158,7 @@ def no_bearer_is_more_than_what_bought_it(event: Exchanged, command: Exchange) -
 
 @given(STEPS)
 @settings(max_examples=60)
-def test_whatever_is_asked_the_laws_hold(steps: Steps) -> None:
+def test_after_any_commands_the_laws_hold(steps: Steps) -> None:
     ledger = Ledger(CALLERS)
     ledger.bear(TOKENS[0], "a.*", days=40)
     ledger.bear(TOKENS[1], "a.x", days=8)
@@ -212,7 +212,7 @@ def the_chain_holds(entries: list[bytes]) -> None:
 
 @given(STEPS)
 @settings(max_examples=60)
-def test_a_caller_and_all_its_offspring_never_come_to_more_than_the_caller_was(steps: Steps) -> None:
+def test_a_caller_and_all_its_descendants_never_hold_more_than_the_caller_did(steps: Steps) -> None:
     ledger = Ledger((MODEST,))
     endless, bare = TOKENS[0], TOKENS[1]
     ledger.bear(endless, "b.x")

@@ -1,4 +1,4 @@
-"""Reads are never refused, and each reader's stand in a log of their own."""
+"""Reads are never refused, and each reader has a log of its own."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -55,7 +55,7 @@ def test_each_reader_has_one_log_in_each_account() -> None:
     assert {(log.version, log.variant) for log in logs} == {(8, "specified in RFC 4122")}
 
 
-def test_a_read_is_an_event_and_adds_up() -> None:
+def test_a_read_is_an_event_and_reads_are_merged() -> None:
     log: Access | None = None
     for version in (1, 2):
         (event,) = decide(log, noting(tokens=(UUID(int=1),), seconds=3), NOW)
@@ -64,13 +64,13 @@ def test_a_read_is_an_event_and_adds_up() -> None:
         assert (log.reader, log.calls, log.shown, log.version) == (ADA, 3 * version, 7 * version, version)
 
 
-def test_an_event_names_so_many_tokens_and_no_more() -> None:
+def test_an_event_names_a_limited_number_of_tokens() -> None:
     (event,) = decide(None, noting(tokens=tuple(UUID(int=n) for n in range(NAMED_LIMIT + 1))), NOW)
     assert isinstance(event, Read)
     assert len(event.tokens) == NAMED_LIMIT
 
 
-def test_reads_in_the_log_of_another_are_a_bug() -> None:
+def test_reads_of_another_reader_are_a_bug() -> None:
     with pytest.raises(TypeError, match="no such command"):
         decide(None, noting(id=access_id_of(ACCOUNT, TOKEN)), NOW)
     with pytest.raises(ValueError, match="cannot come here"):
@@ -90,7 +90,7 @@ def test_reads_of_the_log_are_at_most_one_event_an_hour() -> None:
     assert decided(log, by_position(21, 22), NOON + 2 * HOUR - timedelta(microseconds=1)) == ([], log)
 
 
-def test_the_hour_holds_up_no_other_reads_and_no_other_log() -> None:
+def test_the_hour_delays_no_other_reads_and_no_other_log() -> None:
     _, log = decided(None, noting(), NOON)
     (_,), log = decided(log, by_position(1, 9), NOON)
     (_,), log = decided(log, by_position(1, 90, "whole_log"), NOON)
@@ -110,7 +110,7 @@ def test_the_hour_holds_up_no_other_reads_and_no_other_log() -> None:
         ((8, 7), (8, 7), (8, 7)),
     ],
 )
-def test_ranges_join_to_one_that_holds_both_and_nothing_read_adds_nothing(
+def test_merged_ranges_hold_both_and_an_empty_read_adds_nothing(
     one: tuple[int, int], other: tuple[int, int], both: tuple[int, int]
 ) -> None:
     first = LogRange(first=one[0], last=one[1], filters={"none": 1, "type": 2})

@@ -1,4 +1,4 @@
-"""Refusals: each is drawn in the tree, says one sentence of use, and carries facts for those who repeat it."""
+"""Refusals: each is in the tree, has one helpful sentence, and carries facts for clients."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_a_refusals_docstring_is_its_message(kind: type[Refusal]) -> None:
     assert re.fullmatch(r"[A-Z][^\n]+\.", kind.__doc__ or "")
 
 
-def test_a_refusal_may_say_it_in_other_words_with_facts_beside() -> None:
+def test_a_refusal_may_have_its_own_message_and_facts() -> None:
     refused = StaleRevision("It is at 3 by now.", revision=3)
     assert (str(refused), refused.facts) == ("It is at 3 by now.", {"revision": 3})
     assert BeyondCaller().facts == {}

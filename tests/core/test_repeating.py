@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from counterfoil.uses.repeating import Repeating
 
 
-async def test_it_is_done_again_and_again_and_a_last_time_at_the_end() -> None:
+async def test_the_work_is_repeated_and_done_a_last_time_at_the_end() -> None:
     done = asyncio.Semaphore(0)
 
     async def work() -> None:
@@ -26,7 +26,7 @@ async def test_it_is_done_again_and_again_and_a_last_time_at_the_end() -> None:
     assert not done.locked(), "stopping ends the pause, and the work is done"
 
 
-async def test_what_is_under_way_is_waited_for() -> None:
+async def test_stopping_waits_for_running_work() -> None:
     began, may_end, ended = asyncio.Event(), asyncio.Event(), False
 
     async def work() -> None:
@@ -46,7 +46,7 @@ async def test_what_is_under_way_is_waited_for() -> None:
     assert ended
 
 
-async def test_a_failure_is_complained_of_and_the_work_goes_on() -> None:
+async def test_a_failure_is_logged_and_the_work_goes_on() -> None:
     tried = 0
     twice = asyncio.Event()
 
@@ -67,5 +67,5 @@ async def test_a_failure_is_complained_of_and_the_work_goes_on() -> None:
     assert "secret perhaps" not in str(logs)
 
 
-async def test_what_was_never_started_stops_at_once() -> None:
+async def test_unstarted_work_stops_at_once() -> None:
     await Repeating(asyncio.Event().wait, seconds=0, complaint="failed").stop()

@@ -1,4 +1,4 @@
-"""A secret is shown again under a key only to a caller who could be given it at this moment."""
+"""A secret is shown again under an idempotency key only to a caller who could be given it now."""
 
 from typing import Any
 
@@ -60,14 +60,14 @@ def refusal(command: Any, state: Token | SubjectState | None, *, context: Contex
 
 
 @pytest.mark.parametrize("ask", [create, rotate])
-def test_whoever_could_be_given_it_now_is_shown_it(ask: Any) -> None:
+def test_a_caller_who_could_be_given_the_secret_now_is_shown_it_again(ask: Any) -> None:
     assert refusal(ask(ADMIN), TOKEN) is None
     assert refusal(ask(holding("tokens.*", expires_at=ENDS)), TOKEN) is None
 
 
 @pytest.mark.parametrize("ask", [create, rotate])
 @pytest.mark.parametrize("caller", [holding("tokens.*", expires_at=ENDS - HOUR), holding("tokens.create")])
-def test_whoever_reaches_less_far_than_the_token_is_not_shown_its_secret(ask: Any, caller: Principal) -> None:
+def test_a_caller_who_holds_less_than_the_token_is_not_shown_its_secret(ask: Any, caller: Principal) -> None:
     assert refusal(ask(caller), TOKEN) is BeyondCaller
 
 
@@ -82,14 +82,14 @@ def test_whoever_reaches_less_far_than_the_token_is_not_shown_its_secret(ask: An
         (None, ALONE, NOON, GONE, GONE),
     ],
 )
-def test_the_secret_of_what_is_over_is_not_shown(
+def test_the_secret_of_an_ended_token_is_not_shown(
     state: Token | None, context: Context, at: Any, created: object, replaced: object
 ) -> None:
     assert refusal(create(ADMIN), state, context=context, at=at) is created
     assert refusal(rotate(ADMIN), state, context=context, at=at) is replaced
 
 
-def test_a_token_that_replaced_its_secret_is_told_so_again_by_the_former_one_in_its_grace() -> None:
+def test_a_token_that_rotated_itself_is_shown_the_result_again_during_its_grace() -> None:
     token = given(CREATED, rotated(2, NOON + HOUR)).token
     former = replace(ITSELF, generation=1, expires_at=good_until(token, 1))
     assert former.expires_at == NOON + HOUR
@@ -99,7 +99,7 @@ def test_a_token_that_replaced_its_secret_is_told_so_again_by_the_former_one_in_
 @pytest.mark.parametrize(
     "changes", [{"expires_at": NOON + HOUR / 2}, {"generation": 2}, {"actor": ADMIN.actor}, {"generation": None}]
 )
-def test_neither_a_bearer_of_the_former_secret_nor_anybody_else_is(changes: dict[str, Any]) -> None:
+def test_a_bearer_of_the_former_secret_and_other_callers_are_not_shown_it(changes: dict[str, Any]) -> None:
     token = given(CREATED, rotated(2, NOON + HOUR)).token
     former = replace(ITSELF, generation=1, expires_at=good_until(token, 1))
     assert refusal(rotate(replace(former, **changes)), token) is BeyondCaller
@@ -115,7 +115,7 @@ def test_neither_a_bearer_of_the_former_secret_nor_anybody_else_is(changes: dict
         (ADMIN, replace(USER, status="removed"), GONE),
     ],
 )
-def test_a_password_is_shown_again_to_whoever_could_give_one_now(
+def test_a_password_is_shown_again_to_a_caller_who_could_set_one_now(
     caller: Principal, state: User, answer: object
 ) -> None:
     of: dict[str, Any] = {"account": ACCOUNT, "id": USER.id, "by": caller, "password_hash": ""}

@@ -47,17 +47,17 @@ SCOPES = st.one_of(
         (".*", "tokens.read", False),
     ],
 )
-def test_who_holds_what(held: str, wanted: str, given_by_it: bool) -> None:
+def test_a_scope_contains_itself_and_its_branch(held: str, wanted: str, given_by_it: bool) -> None:
     assert contains(held, wanted) is given_by_it
 
 
 def plainly_contains(held: str, wanted: str) -> bool:
-    """The rule once more, in other words: everything, the same, or a branch that it lies on."""
+    """The rule in an independent form: everything, the same scope, or a branch that contains it."""
     return held in ("all", wanted) or (held.endswith(".*") and wanted.startswith(held.removesuffix("*")))
 
 
 @given(SCOPES, SCOPES, SCOPES)
-def test_containment_is_an_order(one: str, two: str, three: str) -> None:
+def test_containment_is_a_partial_order(one: str, two: str, three: str) -> None:
     assert contains(one, one)
     assert contains(one, two) is plainly_contains(one, two)
     if contains(one, two) and contains(two, three):
@@ -67,7 +67,7 @@ def test_containment_is_an_order(one: str, two: str, three: str) -> None:
 
 
 @given(st.lists(SCOPES), st.lists(SCOPES))
-def test_what_is_missing_is_what_nothing_held_contains(held: list[str], wanted: list[str]) -> None:
+def test_missing_scopes_are_those_that_no_held_scope_contains(held: list[str], wanted: list[str]) -> None:
     assert missing(held, wanted) == tuple(w for w in wanted if not any(contains(h, w) for h in held))
 
 
@@ -77,7 +77,7 @@ def test_holding_more_never_gives_less(held: list[str], wanted: list[str], more:
 
 
 @pytest.mark.parametrize("scope", ["mail", "tokens.read", "tokens.*", "all.Application.read", "a-b_c.0", "x" * 128])
-def test_what_is_a_scope(scope: str) -> None:
+def test_a_valid_scope_is_accepted(scope: str) -> None:
     assert checked([scope]) == (scope,)
 
 
@@ -87,14 +87,14 @@ def test_what_is_a_scope(scope: str) -> None:
      "tokens.re*", "tokens read", "tokens.read ", "tokens.read\n", "tokens:read", "tokens,all", "tökens", "tokens\x00",
      "x" * 129],
 )  # fmt: skip
-def test_what_is_no_scope(scope: str) -> None:
+def test_an_invalid_scope_is_refused(scope: str) -> None:
     assert not well_formed(scope)
     with pytest.raises(BadScope) as refused:
         checked(["tokens.read", scope])
     assert refused.value.facts == {"field": "scopes"}
 
 
-def test_a_secret_is_no_scope_and_is_not_repeated() -> None:
+def test_a_secret_is_refused_as_a_scope_without_being_repeated() -> None:
     plain = mint("service").plain
     for scope in (plain, f"a.{plain}", f"{plain}.*"):
         with pytest.raises(BadScope) as refused:
@@ -102,7 +102,7 @@ def test_a_secret_is_no_scope_and_is_not_repeated() -> None:
         assert plain not in str(refused.value)
 
 
-def test_no_scopes_are_none() -> None:
+def test_an_empty_list_holds_no_scopes() -> None:
     assert checked([]) == ()
     assert missing([], ["tokens.read"]) == ("tokens.read",)
     assert missing([], []) == ()
@@ -115,7 +115,7 @@ def test_a_token_has_at_most_a_thousand_scopes() -> None:
         checked([*many, "one.more"])
 
 
-def test_a_scope_that_nobody_knows_gives_only_itself() -> None:
+def test_an_unknown_scope_gives_only_itself() -> None:
     ordinary = ["tokens.read", "tokens.*", "all", "files.write"]
     assert [(held, wanted) for held, wanted in product(["no.such.scope"], ordinary) if contains(held, wanted)] == []
 
@@ -131,7 +131,7 @@ def test_a_scope_that_nobody_knows_gives_only_itself() -> None:
         (("a.*", "a.b"), ("a.b",), ("a.b",)),
     ],
 )
-def test_what_both_give(ours: tuple[str, ...], theirs: tuple[str, ...], both: tuple[str, ...]) -> None:
+def test_the_intersection_of_two_lists(ours: tuple[str, ...], theirs: tuple[str, ...], both: tuple[str, ...]) -> None:
     assert meet(ours, theirs) == both
 
 
@@ -139,7 +139,7 @@ MANY = st.lists(SCOPES, max_size=5).map(tuple)
 
 
 @given(MANY, MANY, SCOPES)
-def test_what_both_give_is_exactly_what_each_of_them_gives(
+def test_the_intersection_gives_exactly_what_both_lists_give(
     ours: tuple[str, ...], theirs: tuple[str, ...], wanted: str
 ) -> None:
     by_each = not missing(ours, (wanted,)) and not missing(theirs, (wanted,))

@@ -1,4 +1,4 @@
-"""Secrets: 256 random bits that carry their own checksum, are kept as a digest, and cannot print themselves."""
+"""Secrets: 256 random bits with a checksum, stored as a digest, unable to print themselves."""
 
 import ast
 import hmac
@@ -49,13 +49,13 @@ def test_the_checksum_is_that_of_npm_and_github() -> None:
     (0, 6, "000000"), (0, 0, ""), (61, 1, "z"), (62, 1, "10"), (62, 4, "0010"), (3843, 2, "zz"), (3844, 2, "100"),
     (2**32 - 1, 6, "4gfFC3"), (2**256 - 1, 43, "yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp1"),
 ])  # fmt: skip
-def test_base_62_is_padded_and_never_cut(number: int, width: int, text: str) -> None:
+def test_base_62_is_padded_and_never_truncated(number: int, width: int, text: str) -> None:
     assert base62(number, width) == text
     assert sum(ALPHABET.index(c) * 62**power for power, c in enumerate(reversed(text))) == number
 
 
 @pytest.mark.parametrize(("owner", "prefix"), PREFIXES.items())
-def test_a_secret_is_typed_recognised_and_shows_a_stub(owner: str, prefix: str) -> None:
+def test_a_secret_is_typed_recognised_and_shows_a_hint(owner: str, prefix: str) -> None:
     secret = mint(owner)
     found = recognised(secret.plain)
     assert found is not None
@@ -72,7 +72,7 @@ def test_a_swapped_prefix_fails_the_checksum() -> None:
         assert (recognised(swapped) is None) == (prefix != "cfl_app_")
 
 
-def test_a_slip_of_the_finger_fails_the_checksum() -> None:
+def test_a_mistyped_character_fails_the_checksum() -> None:
     plain = mint("service").plain
     slips = [plain[:i] + ("x" if plain[i] != "x" else "y") + plain[i + 1 :] for i in range(len(plain))]
     swaps = [plain[:i] + plain[i + 1] + plain[i] + plain[i + 2 :] for i in range(len(plain) - 1)]
@@ -81,36 +81,36 @@ def test_a_slip_of_the_finger_fails_the_checksum() -> None:
 
 
 @pytest.mark.parametrize("text", ["cfl_root_" + "0" * 49, "ghp_" + "0" * 36, "cfl_app_" + "\u0660" * 49, "Bearer x"])
-def test_other_peoples_secrets_are_not_ours(text: str) -> None:
+def test_secrets_of_other_vendors_are_not_ours(text: str) -> None:
     assert recognised(text) is None
 
 
 @pytest.mark.parametrize("context", ["{}", "see {}.", "x{}x", "cfl_{}", "{}{}", "cfl_user_" + "0" * 49 + " {}"])
-def test_a_secret_is_seen_wherever_it_stands(context: str) -> None:
+def test_a_secret_is_found_anywhere_in_a_text(context: str) -> None:
     assert stands_in(context.format(KNOWN.plain, KNOWN.plain))
 
 
 @given(AROUND, AROUND, st.sampled_from([KNOWN.plain, BEARER]))
 @example("cfl_user_" + "A" * 46, "", KNOWN.plain)
 @example(BEARER[:110] + ".", "", BEARER)
-def test_nothing_that_stands_around_a_secret_or_a_bearer_hides_it(before: str, after: str, secret: str) -> None:
+def test_surrounding_text_does_not_hide_a_secret_or_a_bearer(before: str, after: str, secret: str) -> None:
     assert stands_in(before + secret + after)
 
 
 @pytest.mark.parametrize("piece", ["cfl_user_", "cfl_app_" + "0" * 49, "eyJ", BEARER[:111] + ".", BEARER[:-1] + "."])
-def test_a_long_text_is_read_in_time_that_grows_with_its_length(piece: str) -> None:
-    assert not stands_in(piece * (1 + 1_000_000 // len(piece)))  # what looked back and forth would take hours
+def test_a_text_is_searched_in_linear_time(piece: str) -> None:
+    assert not stands_in(piece * (1 + 1_000_000 // len(piece)))  # a search that backtracks would take hours
 
 
 @pytest.mark.parametrize(
     "text", ["", "cfl_", BEARER[:-1], BEARER[1:], KNOWN.hint, KNOWN.plain[:-1], KNOWN.plain[1:], "cfl_app_" + "0" * 49]
 )
-def test_what_only_resembles_a_secret_may_stand(text: str) -> None:
+def test_a_text_that_only_resembles_a_secret_is_allowed(text: str) -> None:
     assert not stands_in(text)
 
 
 def chi_square(texts: list[str], position: int) -> float:
-    """How far the characters at a position are from what 256 uniform bits in base 62 would give."""
+    """The distance of the characters at a position from 256 uniform bits in base 62."""
     weight, total, found = 62 ** (BODY - 1 - position), 2**256, Counter(text[position] for text in texts)
     cycles, rest = divmod(total, 62 * weight)
     score = 0.0
@@ -128,13 +128,13 @@ def test_a_hundred_thousand_secrets_are_random_at_every_position() -> None:
     assert [position for position in range(BODY) if chi_square(bodies, position) > IMPROBABLE] == []
 
 
-def test_the_measure_finds_a_bias() -> None:
-    dice = random.Random(7)  # seeded: what is measured here is the measure
+def test_the_statistic_detects_a_bias() -> None:
+    dice = random.Random(7)  # seeded: the statistic is tested here, not the generator
     modulo = ["".join(ALPHABET[byte % 62] for byte in dice.randbytes(BODY)) for _ in range(50_000)]
     assert min(chi_square(modulo, position) for position in range(BODY)) > IMPROBABLE
 
 
-def test_nothing_on_the_way_of_a_secret_is_guessable() -> None:
+def test_no_secret_depends_on_a_guessable_generator() -> None:
     sources = {path: ast.parse(path.read_text()) for path in pathlib.Path(counterfoil.__path__[0]).rglob("*.py")}
     names = {
         path.stem: {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
@@ -166,12 +166,12 @@ def test_a_retired_pepper_verifies_nothing() -> None:
     assert kept_last_year.digest not in Peppers({2: b"\x02" * 32}).digests(KNOWN)
 
 
-def test_a_digest_says_nothing_without_the_pepper() -> None:
+def test_a_digest_needs_the_pepper() -> None:
     assert hmac.digest(b"", KNOWN.plain.encode(), "sha256") not in PEPPERS.digests(KNOWN)
     assert Peppers({2: b"\x03" * 32}).minted(KNOWN).digest not in PEPPERS.digests(KNOWN)
 
 
-def test_an_hmac_keeps_its_parts_apart_and_outlives_a_new_pepper() -> None:
+def test_an_hmac_separates_its_parts_and_survives_a_new_pepper() -> None:
     assert PEPPERS.hmac(b"a", b"bc") != PEPPERS.hmac(b"ab", b"c")
     assert PEPPERS.hmac(b"") != PEPPERS.hmac()
     assert Peppers({1: b"\x01" * 32}).hmac(b"a") == PEPPERS.hmac(b"a")
@@ -191,7 +191,7 @@ def test_secrets_are_not_compared_by_their_text() -> None:
 
 
 @given(st.text(alphabet="abc-_", max_size=8), st.sampled_from([HEX, URL_SAFE]), st.integers(32, 64))
-def test_a_shape_recognises_what_it_mints_and_a_stub_shows_four_characters(
+def test_a_format_recognises_what_it_mints_and_a_hint_shows_four_characters(
     prefix: str, alphabet: str, length: int
 ) -> None:
     shape = SecretShape(prefix, alphabet, length)
@@ -207,7 +207,7 @@ def test_a_shape_recognises_what_it_mints_and_a_stub_shows_four_characters(
 
 
 @pytest.mark.parametrize("alphabet", [HEX, URL_SAFE])
-def test_every_character_of_a_shape_is_as_likely(alphabet: str) -> None:
+def test_every_character_of_a_format_is_equally_likely(alphabet: str) -> None:
     found = Counter("".join(SecretShape("", alphabet, 64).mint().plain for _ in range(2_000)))
     expected = 128_000 / len(alphabet)
     assert sum((found[each] - expected) ** 2 / expected for each in alphabet) < IMPROBABLE

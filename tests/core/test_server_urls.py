@@ -1,4 +1,4 @@
-"""Addresses that a driver would stumble over later, again and again, are refused at the start."""
+"""A URL that the driver would refuse later is refused at the start."""
 
 import pytest
 
@@ -37,9 +37,9 @@ def complaint(name: str, url: str) -> str:
         ("postgresql:a", "has to begin with postgresql://"),
     ],
 )
-def test_an_address_of_postgres_is_read_to_its_end(url: str, says: str | None) -> None:
+def test_an_invalid_postgres_url_is_refused(url: str, says: str | None) -> None:
     if says is None:
-        assert told("DATABASE_URL", url).database_url == url  # a strange name for a database, and a possible one
+        assert told("DATABASE_URL", url).database_url == url  # a strange name for a database, but a valid one
         return
     said = complaint("DATABASE_URL", url)
     assert said.startswith("DATABASE_URL ")
@@ -56,7 +56,7 @@ def test_an_address_of_postgres_is_read_to_its_end(url: str, says: str | None) -
         "postgresql://a:b%2F%3F%23%40@c/d?sslmode=verify-full&sslrootcert=/run/tls/ca.pem",
     ],
 )
-def test_what_the_driver_knows_is_let_through(url: str) -> None:
+def test_options_that_the_postgres_driver_knows_are_accepted(url: str) -> None:
     assert told("DATABASE_URL", url).database_url == url
     assert told("MIGRATE_DATABASE_URL", url).migrate_database_url == url
 
@@ -73,7 +73,7 @@ def test_what_the_driver_knows_is_let_through(url: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["REDIS_URL", "LIMITS_REDIS_URL"])
-def test_an_address_of_redis_is_read_to_its_end(name: str, url: str, says: str) -> None:
+def test_an_invalid_redis_url_is_refused(name: str, url: str, says: str) -> None:
     said = complaint(name, url)
     assert says in said
     assert "fish" not in said
@@ -83,5 +83,5 @@ def test_an_address_of_redis_is_read_to_its_end(name: str, url: str, says: str) 
     "url",
     ["redis://c", "redis://:d@c:6380/1", "rediss://c/0?ssl_ca_certs=/run/tls/ca.pem", "unix:///run/valkey.sock?db=1"],
 )
-def test_what_redis_knows_is_let_through(url: str) -> None:
+def test_options_that_the_redis_driver_knows_are_accepted(url: str) -> None:
     assert told("REDIS_URL", url).redis_url == url

@@ -39,7 +39,7 @@ def test_a_few_variables_are_enough() -> None:
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "PEPPERS", "KEY_ENCRYPTION_KEY"])
-def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
+def test_a_missing_variable_is_named_with_a_remedy(name: str) -> None:
     for missing in ({}, {name: ""}, {name: "  "}):
         refused = complaint({**{k: v for k, v in NEEDED.items() if k != name}, **missing})
         assert refused.name == name
@@ -104,7 +104,7 @@ def test_what_is_missing_is_named_with_what_to_do(name: str) -> None:
         ("PUBLIC_URL", "https://tokens.example:https"),
     ],
 )
-def test_what_is_wrong_is_named_and_not_repeated(name: str, text: str) -> None:
+def test_a_wrong_variable_is_named_and_its_value_not_repeated(name: str, text: str) -> None:
     refused = complaint({**NEEDED, name: text})
     assert refused.name == name
     assert "Set it to" in str(refused)
@@ -118,18 +118,18 @@ def test_the_highest_pepper_need_not_come_first() -> None:
     assert settings(PEPPERS=f"2:{other}, 1:{KEY}").peppers == {2: bytes(32), 1: bytes(range(32))}
 
 
-def test_thresholds_are_sorted_and_said_once() -> None:
+def test_thresholds_are_sorted_without_duplicates() -> None:
     assert settings(NOTICE_THRESHOLDS="1d, 2h30m,1d,24h").thresholds == (86_400, 9000)
 
 
-def test_rates_are_a_number_in_a_span() -> None:
+def test_a_rate_is_a_number_for_a_duration() -> None:
     assert (settings().rate_limit, settings().guess_limit) == (None, (60, 60))
     assert settings(RATE_LIMIT="100/10s", GUESS_LIMIT="None").rate_limit == (100, 10)
     assert settings(GUESS_LIMIT="None").guess_limit is None
     assert (settings().leak_report_limit, settings(LEAK_REPORT_LIMIT="none").leak_report_limit) == ((60, 3_600), None)
 
 
-def test_a_sweep_may_come_more_than_once_a_second() -> None:
+def test_a_sweep_may_run_more_than_once_a_second() -> None:
     assert settings(SWEEP_INTERVAL="200ms").sweep_interval_seconds == 0.2
 
 
@@ -142,17 +142,17 @@ def test_the_public_url_follows_host_and_port() -> None:
 
 
 @pytest.mark.parametrize("spelling", ["::1", "[::1]", "0:0:0:0:0:0:0:1", "0000:0000:0000:0000:0000:0000:0000:0001"])
-def test_an_ipv6_address_has_one_spelling_and_brackets_in_urls(spelling: str) -> None:
+def test_an_ipv6_address_has_one_form_and_brackets_in_urls(spelling: str) -> None:
     found = settings(API_HOST=spelling)
     assert (found.api_host, found.public_url) == ("::1", "http://[::1]:8080")
     assert settings(API_HOST=spelling, PUBLIC_URL="https://tokens.example").public_url == "https://tokens.example"
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: str(variable.name))
-def test_every_setting_says_a_form_that_is_right(variable: Variable) -> None:
+def test_the_message_of_every_setting_shows_a_valid_form(variable: Variable) -> None:
     words = [variable.default, *(word.strip("`,:;") for word in variable.says.split())]
     if variable.name == "KEY_ENCRYPTION_KEY":
-        words.append(KEY)  # a key to copy would be copied
+        words.append(KEY)  # a message shows no key, since users would copy it
     if variable.name == "PEPPERS":
         words = [word.replace("KEY", KEY) for word in words]
     if variable.name == "METRICS_TOKEN":
@@ -168,7 +168,7 @@ def _reads(variable: Variable, text: str) -> bool:
     return True
 
 
-def test_certificate_and_key_come_together_and_behind_https() -> None:
+def test_certificate_and_key_are_set_together_and_only_with_https() -> None:
     pair = {"TLS_CERTIFICATE": "/run/tls/tls.crt", "TLS_PRIVATE_KEY": "/run/tls/tls.key"}
     assert settings(**pair, PUBLIC_URL="https://tokens.example").tls_certificate == "/run/tls/tls.crt"
     assert complaint({**NEEDED, **pair}).name == "PUBLIC_URL"
@@ -199,7 +199,7 @@ def test_secrets_do_not_show_in_the_repr() -> None:
         ("sealer", {"DATABASE_URL"}),
     ],
 )
-def test_a_command_is_told_what_it_needs_and_no_secret_more(command: Command, needs: set[str]) -> None:
+def test_each_command_reads_only_the_settings_that_it_needs(command: Command, needs: set[str]) -> None:
     least = {name: text for name, text in {**NEEDED, "MIGRATE_DATABASE_URL": OWNER_URL}.items() if name in needs}
     assert Settings.from_environment(least, command=command).database_url
     for name in needs:
@@ -207,7 +207,7 @@ def test_a_command_is_told_what_it_needs_and_no_secret_more(command: Command, ne
             Settings.from_environment({**least, name: ""}, command=command)
 
 
-def test_every_variable_fills_a_field_of_its_own() -> None:
+def test_every_variable_sets_its_own_field() -> None:
     assert sorted(variable.field for variable in VARIABLES) == sorted(Settings.__struct_fields__)
 
 
@@ -222,7 +222,7 @@ def test_the_readme_documents_every_setting_and_its_default() -> None:
         assert f"| `{variable.name}` | {default} | {', '.join(variable.needed_by)} | {variable.says} |" in readme
 
 
-def test_dialects_are_all_none_or_named_ones() -> None:
+def test_dialects_are_all_none_or_named() -> None:
     assert settings().dialects == ("scalingo", "cloudflare", "canvus", "virtuozzo", "losant")
     assert settings(DIALECTS="none").dialects == ()
     assert settings(DIALECTS="Losant, scalingo,losant").dialects == ("losant", "scalingo")

@@ -1,4 +1,4 @@
-"""The small subjects: accounts, users and keys are created once, and every event has one sealed word."""
+"""Subjects other than tokens: each is created once, and every event has one word in the log."""
 
 from typing import Any
 from uuid import UUID
@@ -57,7 +57,7 @@ def fact(event: Event, kind: str) -> Fact:
 
 
 @pytest.mark.parametrize(("command", "event", "said"), ASKED)
-def test_a_subject_is_what_its_creation_said(command: SubjectCommand, event: Event, said: Any) -> None:
+def test_a_subject_has_the_fields_of_its_creation(command: SubjectCommand, event: Event, said: Any) -> None:
     assert decide(None, command, NOW) == [event]
     kind = KIND_OF[type(command)].name
     made = evolve(None, fact(event, kind))
@@ -98,7 +98,7 @@ def test_neither_passwords_nor_private_keys_enter_an_event() -> None:
         assert "sealed" not in repr(event)
 
 
-def test_a_command_that_nobody_knows_is_a_bug_and_no_refusal() -> None:
+def test_an_unknown_command_is_a_bug_and_not_a_refusal() -> None:
     class Bless(SubjectCommand, frozen=True, kw_only=True): ...
 
     with pytest.raises(KeyError, match="Bless"):

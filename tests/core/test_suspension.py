@@ -1,4 +1,4 @@
-"""Whoever suspended a token decides who may resume it."""
+"""The caller who suspended a token determines who may resume it."""
 
 from typing import Any
 
@@ -24,13 +24,13 @@ MANAGER = replace(ANOTHER, scopes=("tokens.*", "mail.send"))
 BY_OWNER = Suspended(by_owner=True)
 
 
-def test_its_owner_resumes_what_its_owner_suspended() -> None:
+def test_an_owner_resumes_a_token_that_they_suspended() -> None:
     assert given(BORN).when(asks(Suspend, by=ITS_OWNER)) == [BY_OWNER]
     assert given(BORN, BY_OWNER).when(asks(Resume, by=ITS_OWNER)) == [Resumed()]
 
 
 @pytest.mark.parametrize("power", [ADMIN, MANAGER, CHIEF])
-def test_its_owner_does_not_resume_what_somebody_with_power_suspended(power: Principal) -> None:
+def test_an_owner_cannot_resume_a_token_that_an_administrator_suspended(power: Principal) -> None:
     suspended = given(BORN).when(asks(Suspend, by=power))
     assert suspended == [Suspended()]
     with pytest.raises(BeyondCaller) as refused:
@@ -39,29 +39,29 @@ def test_its_owner_does_not_resume_what_somebody_with_power_suspended(power: Pri
     assert given(BORN, *suspended).when(asks(Resume, by=power)) == [Resumed()]
 
 
-def test_of_an_earlier_suspension_nobody_knows_whose_it_was_and_its_owner_does_not_resume_it() -> None:
+def test_an_owner_cannot_resume_a_token_suspended_before_suspenders_were_recorded() -> None:
     with pytest.raises(BeyondCaller):
         given(BORN, SUSPENDED).when(asks(Resume, by=ITS_OWNER))
 
 
-def test_a_suspension_by_somebody_with_power_goes_over_that_of_its_owner() -> None:
+def test_a_suspension_by_an_administrator_replaces_that_of_the_owner() -> None:
     twice = given(BORN, BY_OWNER).when(asks(Suspend, by=ADMIN, reason="leaked"))
     assert twice == [Suspended(private=Private(reason="leaked"))]
     with pytest.raises(BeyondCaller):
         given(BORN, BY_OWNER, *twice).when(asks(Resume, by=ITS_OWNER))
 
 
-def test_a_suspension_by_its_owner_weakens_none() -> None:
+def test_a_suspension_by_the_owner_replaces_no_other() -> None:
     assert given(BORN, SUSPENDED).when(asks(Suspend, by=ITS_OWNER)) == []
     assert given(BORN, BY_OWNER).when(asks(Suspend, by=ITS_OWNER)) == []
 
 
-def test_an_owner_with_the_power_to_resume_resumes_also_what_others_suspended() -> None:
+def test_an_owner_with_the_right_to_resume_also_resumes_other_suspensions() -> None:
     resumes = replace(ITS_OWNER, scopes=("own.*", "tokens.resume", "mail.send"))
     assert given(BORN, SUSPENDED).when(asks(Resume, by=resumes)) == [Resumed()]
 
 
-def test_what_was_resumed_may_be_suspended_and_resumed_by_its_owner_again() -> None:
+def test_a_resumed_token_may_be_suspended_and_resumed_by_its_owner_again() -> None:
     again = given(BORN, SUSPENDED, Resumed())
     assert not again.token.suspended_by_owner
     assert again.then(asks(Suspend, by=ITS_OWNER)).suspended_by_owner
@@ -71,13 +71,15 @@ def test_what_was_resumed_may_be_suspended_and_resumed_by_its_owner_again() -> N
     "change", [asks(Renew, lifetime="1d", by=ITS_OWNER), asks(Update, name="weekly", by=ITS_OWNER),
                asks(Rotate, secret=NEXT, grace_seconds=60, by=ITS_OWNER)]
 )  # fmt: skip
-def test_its_owner_gets_around_a_suspension_by_no_other_change(change: Any) -> None:
+def test_an_owner_cannot_avoid_a_suspension_by_another_change(change: Any) -> None:
     changed = given(BORN, SUSPENDED).then(change)
     assert (changed.status, changed.suspended_by_owner) == ("suspended", False)
 
 
 @examples(st.lists(st.tuples(st.sampled_from([Suspend, Resume]), st.sampled_from([ITS_OWNER, ADMIN])), max_size=12))
-def test_in_any_order_nothing_of_its_owner_ends_the_suspension_of_another(steps: list[tuple[Any, Principal]]) -> None:
+def test_no_sequence_of_an_owners_commands_ends_an_administrators_suspension(
+    steps: list[tuple[Any, Principal]],
+) -> None:
     history: list[Event] = [BORN]
     barred = False
     for command, by in steps:

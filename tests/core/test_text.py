@@ -1,4 +1,4 @@
-"""Text: what people may write, and what would write itself over somebody's screen or log."""
+"""Text: which characters are accepted, and which would overwrite somebody's screen or log."""
 
 import unicodedata
 
@@ -40,7 +40,7 @@ REFUSED = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x202
         "a  b",
     ],
 )
-def test_people_write_as_they_like(text: str) -> None:
+def test_ordinary_text_is_accepted_in_every_script(text: str) -> None:
     assert checked_name(text) == text
 
 
@@ -56,13 +56,13 @@ def test_people_write_as_they_like(text: str) -> None:
         ("👩\u200d🔧 ", "👩\u200d🔧"),
     ],
 )
-def test_one_text_has_one_form(written: str, kept: str) -> None:
+def test_equivalent_texts_have_one_canonical_form(written: str, kept: str) -> None:
     assert checked_name(written) == checked_reason(written) == kept
     assert checked_metadata({"team": written}) == {"team": kept}
 
 
 @given(st.text())
-def test_the_one_form_is_that_of_itself(text: str) -> None:
+def test_the_canonical_form_is_stable(text: str) -> None:
     kept = normal(text)
     assert normal(kept) == kept
     assert kept == kept.strip()
@@ -70,7 +70,7 @@ def test_the_one_form_is_that_of_itself(text: str) -> None:
 
 
 @given(st.text())
-def test_what_is_accepted_is_accepted_again_as_it_is_kept(text: str) -> None:
+def test_an_accepted_text_is_accepted_again_in_its_stored_form(text: str) -> None:
     try:
         kept = checked("text", text, 1_000_000)
     except BadText:
@@ -79,7 +79,7 @@ def test_what_is_accepted_is_accepted_again_as_it_is_kept(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["\u200b", "\u200b\u200d ", "\u2800", "\u3164", "\ufe0f", "\xad", "\u2060\U000e0061"])
-def test_text_that_shows_nothing_is_refused(text: str) -> None:
+def test_invisible_text_is_refused(text: str) -> None:
     for said in (checked_name, checked_reason, lambda value: checked("name", value, 9)):
         with pytest.raises(BadText, match="has only invisible characters"):
             said(text)
@@ -89,15 +89,15 @@ def test_optional_text_may_be_empty_or_blank() -> None:
     assert checked("description", "", 9) == checked("description", " \u3000", 9) == ""
 
 
-def test_marks_are_not_stacked_so_high_that_composing_them_takes_long() -> None:
+def test_text_with_many_combining_marks_is_refused_before_it_is_composed() -> None:
     pair = "\u0301\u0323"
     assert checked_name("a" + pair * (MARKS_LIMIT // 2))
     with pytest.raises(BadText, match="name has more than 30 marks on one character"):
         checked_name("a" + pair * 16_000)
-    assert normal("a" + pair * 1_000) == "a" + pair * 1_000  # a second, if it were composed 16 times as long
+    assert normal("a" + pair * 1_000) == "a" + pair * 1_000  # composing 16 times as many would take a second
 
 
-def test_a_secret_that_composing_makes_whole_is_refused() -> None:
+def test_a_secret_that_appears_only_after_composing_is_refused() -> None:
     plain = next(each for each in (mint("user").plain for _ in range(1_000)) if "K" in each)
     with pytest.raises(BadText, match="contains the secret or a bearer"):
         checked_name(plain.replace("K", "\u212a"))
@@ -112,7 +112,7 @@ def test_control_and_direction_characters_are_refused_by_name(code: int) -> None
 
 
 @given(st.text())
-def test_what_is_escaped_can_be_written_by_anybody(text: str) -> None:
+def test_an_escaped_text_is_accepted(text: str) -> None:
     assert not any(ord(character) in REFUSED for character in escaped(text))
     assert escaped(text) == text or any(ord(character) in REFUSED or not character.isprintable() for character in text)
 
@@ -124,7 +124,7 @@ def test_no_control_surrogate_or_line_separator_passes(text: str) -> None:
 
 
 @given(st.characters(exclude_categories=["Cs"]))
-def test_whatever_passes_has_no_direction_of_its_own_and_encodes(character: str) -> None:
+def test_an_accepted_text_has_no_direction_characters_and_can_be_encoded(character: str) -> None:
     try:
         checked("text", character, 1)
     except BadText:
@@ -158,7 +158,7 @@ def test_metadata_keys_are_short_and_ascii(key: str) -> None:
         checked_metadata({key: "v"})
 
 
-def test_a_secret_is_neither_text_nor_a_key() -> None:
+def test_a_secret_is_refused_as_text_and_as_a_key() -> None:
     plain = mint("user").plain
     with pytest.raises(BadText, match="contains the secret or a bearer of a token") as refused:
         checked_name(f"found {plain} in a log")

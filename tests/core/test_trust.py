@@ -1,4 +1,4 @@
-"""Trusts: whose JWTs open a token, and under which conditions."""
+"""Trusts: which JWTs a token accepts, and under which conditions."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,7 @@ def conditions(**wanted: str) -> Trust:
     return replace(TRUST, claims={name.replace("__", "."): (value,) for name, value in wanted.items()})
 
 
-def test_a_jwt_that_meets_every_condition_fits_and_tells_which_claims_decided() -> None:
+def test_a_jwt_that_meets_every_condition_is_accepted_with_the_deciding_claims() -> None:
     assert matched(TRUST, claims(), NOON) == {
         "sub": "repo:acme/app:ref:refs/heads/main", "repository": "acme/app", "ref": "refs/heads/main",
     }  # fmt: skip
@@ -58,7 +58,7 @@ def test_a_jwt_that_meets_every_condition_fits_and_tells_which_claims_decided() 
         ({"ref": "refs/tags/" + "x" * 1_000}, "ref"),
     ],
 )
-def test_a_claim_that_does_not_fit_is_named_and_its_value_is_not(changed: dict[str, object], named: str) -> None:
+def test_a_claim_that_does_not_match_is_named_without_its_value(changed: dict[str, object], named: str) -> None:
     with pytest.raises(TrustRefused, match=f"conditions on {named}; compare") as refused:
         matched(TRUST, claims(**changed), NOON)
     assert not [value for value in changed.values() if isinstance(value, str) and value in refused.value.detail]
@@ -83,17 +83,17 @@ def test_a_claim_that_does_not_fit_is_named_and_its_value_is_not(changed: dict[s
         {"nbf": NOW + 61},
     ],
 )
-def test_another_issuer_audience_or_time_does_not_fit(changed: dict[str, object]) -> None:
+def test_another_issuer_audience_or_time_is_refused(changed: dict[str, object]) -> None:
     with pytest.raises(TrustRefused):
         matched(TRUST, claims(**changed), NOON)
 
 
-def test_the_last_moment_and_a_clock_that_is_ahead_still_fit() -> None:
+def test_the_last_moment_and_a_clock_slightly_ahead_are_accepted() -> None:
     assert matched(TRUST, claims(nbf=NOW + 60, exp=NOW + 0.5), NOON)
     assert matched(TRUST, claims(nbf="soon", aud=["https://other.example", US]), NOON)
 
 
-def test_a_list_claim_fits_if_one_of_its_values_does() -> None:
+def test_a_list_claim_matches_if_one_of_its_values_does() -> None:
     trust = replace(OWN, claims={"groups": ("deploy-*",)})
     said = claims(iss=OWN.issuer, groups=[7, "readers", "deploy-eu", "deploy-us"])
     assert matched(trust, said, NOON)["groups"] == "deploy-eu"
@@ -102,13 +102,13 @@ def test_a_list_claim_fits_if_one_of_its_values_does() -> None:
 @pytest.mark.parametrize(
     ("value", "spelt"), [(True, "true"), (False, "false"), (7, "7"), (-7, "-7"), (2**62, str(2**62))]
 )
-def test_truth_and_numbers_fit_as_they_are_spelt_in_json(value: object, spelt: str) -> None:
+def test_booleans_and_numbers_match_in_their_json_spelling(value: object, spelt: str) -> None:
     trust = replace(OWN, claims={"ref_protected": (spelt,)})
     assert matched(trust, claims(iss=OWN.issuer, ref_protected=value), NOON)["ref_protected"] == spelt
 
 
 @pytest.mark.parametrize("value", [1.0, 2**63, None])
-def test_other_values_fit_nothing(value: object) -> None:
+def test_other_values_match_nothing(value: object) -> None:
     trust = replace(OWN, claims={"n": (str(value).lower(), "1*", "9*")})
     with pytest.raises(TrustRefused):
         matched(trust, {**claims(iss=OWN.issuer), "n": value}, NOON)
@@ -132,23 +132,23 @@ POD: dict[str, object] = {
         ("x.y", "whole"),
     ],
 )
-def test_a_nested_claim_is_named_with_dots_the_longest_name_first(name: str, value: str) -> None:
+def test_a_nested_claim_is_named_with_dots_and_the_longest_name_wins(name: str, value: str) -> None:
     trust = replace(OWN, claims={name: (value,)})
     assert matched(trust, claims(iss=OWN.issuer) | POD, NOON)[name] == value
 
 
 @pytest.mark.parametrize("name", ["kubernetes.io.name", "x.z", "p.q", ".x.y", "kubernetes", "x.", "x..y"])
-def test_a_name_that_leads_nowhere_fits_nothing(name: str) -> None:
+def test_a_name_without_a_claim_matches_nothing(name: str) -> None:
     with pytest.raises(TrustRefused):
         matched(replace(OWN, claims={name: ("w*", "n*", "f*", "c*")}), claims(iss=OWN.issuer) | POD, NOON)
 
 
 @pytest.mark.parametrize("sub", [None, 7, "a\x00b", "x" * 1_001, " "])
-def test_a_sub_that_is_no_text_is_left_out(sub: object) -> None:
+def test_a_sub_that_is_not_text_is_omitted(sub: object) -> None:
     assert "sub" not in matched(TRUST, claims(sub=sub), NOON) or sub == " "
 
 
-def test_a_trust_is_kept_as_it_is_stated() -> None:
+def test_a_trust_is_stored_as_stated() -> None:
     for trust in (TRUST, OWN, replace(TRUST, once=True), replace(OWN, issuer="https://[2001:db8::1]:8443/a/")):
         assert checked_trust(trust) is trust
 
@@ -185,7 +185,7 @@ def test_a_trust_is_kept_as_it_is_stated() -> None:
         ({"claims": {"sub": ("a" * 256,)}}, "256 characters"),
     ],
 )  # fmt: skip
-def test_what_is_no_trust_is_refused_with_what_is_wrong(changed: dict[str, Any], match: str) -> None:
+def test_an_invalid_trust_is_refused_with_the_reason(changed: dict[str, Any], match: str) -> None:
     with pytest.raises(BadTrust, match=match):
         checked_trust(replace(OWN, **changed))
 
@@ -203,7 +203,7 @@ def test_what_is_no_trust_is_refused_with_what_is_wrong(changed: dict[str, Any],
     ],
 )
 @pytest.mark.parametrize("issuer", [GITHUB, f"{GITHUB}/", "https://gitlab.com"])
-def test_conditions_that_strangers_meet_are_refused_where_an_issuer_signs_for_everybody(
+def test_conditions_that_any_customer_of_a_public_issuer_meets_are_refused(
     issuer: str, claims: dict[str, tuple[str, ...]]
 ) -> None:
     with pytest.raises(BadTrust, match="signs for everybody: state whose JWT it has to be"):
@@ -222,11 +222,11 @@ def test_conditions_that_strangers_meet_are_refused_where_an_issuer_signs_for_ev
         ("https://gitlab.com", {"sub": ("project_path:acme/*",)}),
     ],
 )
-def test_conditions_of_one_owner_are_kept(issuer: str, claims: dict[str, tuple[str, ...]]) -> None:
+def test_conditions_that_bind_to_one_owner_are_accepted(issuer: str, claims: dict[str, tuple[str, ...]]) -> None:
     assert checked_trust(replace(TRUST, issuer=issuer, claims=claims))
 
 
-def test_a_jwt_is_remembered_by_issuer_and_jti_alone() -> None:
+def test_a_jwt_is_remembered_only_by_issuer_and_jti() -> None:
     one = Assertion(issuer=GITHUB, audience=US, claims=claims())
     assert one.digest == replace(one, audience="x", claims=claims(ref="other")).digest
     assert len({one.digest, replace(one, issuer=US).digest, replace(one, claims=claims(jti="j-2")).digest}) == 3
@@ -234,7 +234,7 @@ def test_a_jwt_is_remembered_by_issuer_and_jti_alone() -> None:
     assert replace(one, claims=claims(jti="\ud800")).digest is not None
 
 
-def test_what_does_not_say_when_it_ends_has_ended() -> None:
+def test_a_jwt_without_an_expiry_has_expired() -> None:
     assert (ends_of({"exp": 7}), ends_of({"exp": 7.5}), ends_of({}), ends_of({"exp": "7"})) == (7.0, 7.5, 0.0, 0.0)
 
 
@@ -242,7 +242,7 @@ def test_what_does_not_say_when_it_ends_has_ended() -> None:
     value=st.text(min_size=1, max_size=20), wanted=st.sampled_from(["a*", "?b*", "main", "refs/*/x", "*é*"]),
     hours=st.integers(-30, 30),
 )  # fmt: skip
-def test_what_fits_is_in_time_and_is_what_a_condition_says(value: str, wanted: str, hours: int) -> None:
+def test_an_accepted_jwt_is_in_time_and_meets_its_conditions(value: str, wanted: str, hours: int) -> None:
     trust, at = replace(OWN, claims={"c": (wanted,)}), NOON + timedelta(hours=hours)
     try:
         found = matched(trust, claims(iss=OWN.issuer, c=value), at)

@@ -1,4 +1,4 @@
-"""Commands against locked rows: each is decided on what those before it left, and a refusal leaves no trace."""
+"""Commands against locked rows: each sees the effects of those before it, and a refusal leaves no trace."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -81,7 +81,7 @@ BILLING = Owner("application", "billing")
 
 
 def unit(*states: SubjectState | None, of: UUID = TOKEN, **fields: Any) -> UnitOfWork:
-    """The work on these states; None is a subject that does not exist yet."""
+    """A unit of work on these states; None is a subject that does not exist yet."""
     keys = ((ACCOUNT, of if state is None else state.id) for state in states)
     rows = {key: Row(state, None if state is None else b"") for key, state in zip(keys, states, strict=True)}
     return UnitOfWork(Locked(clock=NOON, rows=rows, **fields), salt=bytes)
@@ -112,7 +112,7 @@ def user(role: str = "member", **fields: Any) -> User:
     return replace(user_fixtures.after(user_fixtures.born(role)), account=ACCOUNT, **fields)  # type: ignore[arg-type]
 
 
-def test_a_command_is_decided_on_what_those_before_it_left() -> None:
+def test_a_command_sees_the_effects_of_those_before_it() -> None:
     work = unit(None)
     made = done(work.answer(creates()))
     assert (made.of(Token).name, made.subject, made.at) == ("nightly", TOKEN, NOON)
@@ -124,14 +124,14 @@ def test_a_command_is_decided_on_what_those_before_it_left() -> None:
     assert work.changes.facts[1][1].entry != work.changes.facts[0][1].entry
 
 
-def test_a_refusal_leaves_no_trace_and_nothing_to_do_is_a_success() -> None:
+def test_a_refusal_leaves_no_trace_and_a_command_without_effect_succeeds() -> None:
     work = unit(token())
     assert isinstance(work.answer(creates()), AlreadyExists)
     assert done(work.answer(asks(Sweep))).facts == ()
     assert (work.changes.facts, work.changes.done) == ([], {})
 
 
-def test_what_somebody_else_holds_is_tried_again() -> None:
+def test_a_command_on_a_row_held_by_another_transaction_is_retried() -> None:
     work = unit(token(), held={KEY})
     work.locked.of(TokenReads).opened[DIGEST] = (*KEY, 1)
     assert work.answer(asks(Sweep)) == work.answer(presents()) == RETRY
@@ -145,7 +145,7 @@ def test_time_never_runs_backwards_within_a_subject() -> None:
     assert done(unit(token(at=later)).answer(asks(Suspend))).at == later
 
 
-def test_all_or_nothing_is_one_refusal_for_all() -> None:
+def test_all_or_nothing_gives_one_refusal_for_all() -> None:
     work = unit(token())
     both = AllOrNothing((asks(Suspend, reason="wait"), asks(Renew, lifetime="1d")))
     assert both.by == ADMIN
@@ -157,7 +157,7 @@ def test_all_or_nothing_is_one_refusal_for_all() -> None:
     assert (work.locked.rows, work.changes.facts) == kept
 
 
-def test_a_secret_finds_its_token_and_the_older_of_two() -> None:
+def test_a_secret_finds_its_token_and_of_two_the_older() -> None:
     young = token(id=OTHER, created_at=NOON)
     work = unit(token(), young)
     opened = work.locked.of(TokenReads).opened
@@ -172,7 +172,7 @@ def test_a_secret_finds_its_token_and_the_older_of_two() -> None:
     assert isinstance(work.answer(presents(digests=(b"\x06" * 32,))), NotFound)
 
 
-def test_whoever_acts_for_an_owner_is_read_again() -> None:
+def test_an_actor_is_read_again_at_the_decision() -> None:
     acting = presents(actor=ANOTHER)
     assert acting.principals == (ANOTHER,)
     assert exchanges(by=ANOTHER, actors=(ANOTHER.actor.id,)).principals == (ANOTHER,)
@@ -182,27 +182,27 @@ def test_whoever_acts_for_an_owner_is_read_again() -> None:
     assert done(work.answer(acting)).facts[0].by == ANOTHER.actor
 
 
-def test_a_caller_who_may_do_less_by_now_is_refused() -> None:
+def test_a_caller_with_reduced_rights_is_refused() -> None:
     caller = user("member", id=ADMIN.actor.id)
     work = unit(token(), callers={(ACCOUNT, caller.id): UserCaller(caller)})
     assert isinstance(work.answer(asks(Suspend)), CallerChanged)
     assert done(work.answer(asks(Revoke, reason="by a bulk revocation", bulk_revocation=JTI))).facts
-    # What this very batch made of them counts, and not what was read.
+    # The state after this batch's earlier commands counts, not the state that was read.
     gone = replace(caller, status="removed")
     held = unit(token(), gone, callers={(ACCOUNT, caller.id): UserCaller(replace(caller, role="administrator"))})
     assert isinstance(held.answer(asks(Suspend)), CallerGone)
-    # A token whose row is held says nothing of itself as a caller.
+    # A token whose row is held by another transaction cannot be checked as a caller.
     by = replace(ADMIN, actor=Actor("token", TOKEN))
     assert done(unit(token()).answer(asks(Suspend, by=by))).facts
 
 
-def test_a_pepper_that_is_over_keeps_nothing_new() -> None:
+def test_no_new_digest_is_stored_under_an_ended_pepper() -> None:
     for command in (creates(), asks(Rotate, secret=NEXT)):
         assert isinstance(unit(None, ended_peppers={1}).answer(command), Overloaded)
     assert done(unit(None, ended_peppers={2}).answer(creates())).facts
 
 
-def test_an_imported_secret_opens_one_token() -> None:
+def test_an_imported_secret_belongs_to_one_token() -> None:
     work = unit(None)
     command = creates(imported_digests=(DIGEST,))
     assert command.digests == (DIGEST,)
@@ -221,7 +221,7 @@ def test_an_owner_has_no_more_live_tokens_than_the_quota_allows() -> None:
     assert work.locked.rows[ACCOUNT, OTHER].state is None
 
 
-def test_nothing_is_created_by_what_a_bulk_revocation_is_revoking() -> None:
+def test_no_token_is_created_that_a_running_bulk_revocation_would_revoke() -> None:
     work = unit(None)
     reads = work.locked.of(TokenReads)
     reads.revoked_with_children.add(((ACCOUNT, ANOTHER.actor.id), BILLING))
@@ -229,7 +229,7 @@ def test_nothing_is_created_by_what_a_bulk_revocation_is_revoking() -> None:
     assert done(work.answer(creates())).facts
 
 
-def test_the_user_who_is_to_own_a_token_counts_as_this_batch_left_them() -> None:
+def test_the_owner_of_a_new_token_is_read_as_this_batch_left_them() -> None:
     owner = user("administrator")
     command = creates(owner=owner_of(owner.id), scopes=("tokens.read",))
     read = unit(None, callers={(ACCOUNT, owner.id): UserCaller(owner)})
@@ -239,7 +239,7 @@ def test_the_user_who_is_to_own_a_token_counts_as_this_batch_left_them() -> None
     assert isinstance(unit(None).answer(command), Refusal)
 
 
-def test_what_the_account_says_of_its_tokens_counts() -> None:
+def test_the_policy_of_the_account_applies_to_its_tokens() -> None:
     work = unit(None)
     work.locked.of(TokenReads).accounts[ACCOUNT] = Context(epoch=4)
     made = done(work.answer(creates()))
@@ -247,7 +247,7 @@ def test_what_the_account_says_of_its_tokens_counts() -> None:
 
 
 @pytest.mark.parametrize("maker", ["user", "token", "system"])
-def test_a_jwt_is_accepted_once_and_for_what_whoever_stated_the_trust_still_may(maker: Any) -> None:
+def test_a_jwt_is_accepted_once_and_only_with_the_makers_present_rights(maker: Any) -> None:
     by = SYSTEM.actor if maker == "system" else Actor(maker, ADMIN.actor.id)
     trusting = token(trust=TRUST, trust_by=by, hint="")
     claims = {"iss": TRUST.issuer, "aud": TRUST.audience, "sub": "deploy", "exp": NOON.timestamp() + 60, "jti": "one"}
@@ -264,7 +264,7 @@ def test_a_jwt_is_accepted_once_and_for_what_whoever_stated_the_trust_still_may(
     assert isinstance(gone.answer(exchange), MakerGone if maker == "user" else Outcome)
 
 
-def test_an_email_address_and_the_last_administrator_are_looked_after() -> None:
+def test_an_email_address_stays_unique_and_the_last_administrator_stays() -> None:
     admin = user("administrator")
     work = unit(admin, None, of=OTHER)
     reads = work.locked.of(UserReads)
@@ -277,7 +277,7 @@ def test_an_email_address_and_the_last_administrator_are_looked_after() -> None:
     assert isinstance(work.answer(create), EmailTaken)
     assert done(work.answer(replace(create, email="bob@example.org"))).facts
     assert done(work.answer(AllOrNothing((lessen, ChangePassword(**fields, id=admin.id, password_hash=""))))).facts
-    assert reads.administrators == {ACCOUNT: {admin.id, OTHER}}  # of the copy that was taken before
+    assert reads.administrators == {ACCOUNT: {admin.id, OTHER}}  # the copy taken before is unchanged
     assert work.locked.of(UserReads).administrators == {ACCOUNT: {OTHER}}
     assert (lessen.lane, create.lane, create.has_unique_value, lessen.has_unique_value) == (ACCOUNT, OTHER, True, False)
 
@@ -289,7 +289,7 @@ def test_a_subject_of_another_kind_is_not_found() -> None:
     assert isinstance(work.answer(replace(asks(Suspend), token_id=user("member").id)), NotFound)
 
 
-def test_a_reply_is_shown_again_to_whoever_may_still_see_it() -> None:
+def test_a_reply_is_shown_again_only_to_a_caller_who_may_still_see_it() -> None:
     work, earlier = unit(token(), user("member"), None), Outcome(None, (), NOON, reply=b"secret", replayed=True)
     work.locked.rows[KEY] = Row(token(), None)
     assert work.replay(asks(Rotate, secret=NEXT), earlier) is earlier
@@ -304,7 +304,7 @@ def test_a_reply_is_shown_again_to_whoever_may_still_see_it() -> None:
     assert isinstance(unit(None, of=reader.id).replay(reader, earlier), SecretNoLongerAvailable)
 
 
-def test_an_outcome_about_nothing_has_no_state_and_no_subject() -> None:
+def test_an_outcome_without_a_subject_has_no_state() -> None:
     nothing = Outcome(None, (), NOON)
     for ask in (lambda: nothing.of(Token), lambda: nothing.subject):
         with pytest.raises(TypeError, match="this outcome is"):
@@ -312,7 +312,7 @@ def test_an_outcome_about_nothing_has_no_state_and_no_subject() -> None:
     assert acceptance_in(nothing.context) == ALONE
 
 
-def test_a_command_says_what_it_needs() -> None:
+def test_a_command_states_which_rows_it_needs() -> None:
     plain: Callable[..., Command] = Command
     bare = plain(account=ACCOUNT, by=SYSTEM)
     for undecided in (lambda: bare.subject, lambda: bare.about(TOKEN)):
@@ -329,7 +329,7 @@ def test_a_command_says_what_it_needs() -> None:
     fields: dict[str, Any] = {"account": ACCOUNT, "id": OTHER, "by": ADMIN}
     assert EnrolTotp(**fields, encrypted_seed=b"", last_step=0, recovery_digests=(), pepper_id=3).pepper == 3
     assert creates(by=SYSTEM).reads_account
-    assert not exchanges(by=ANOTHER, actors=(ANOTHER.actor.id,)).reads_account  # its own row has all that it needs
+    assert not exchanges(by=ANOTHER, actors=(ANOTHER.actor.id,)).reads_account  # its own row is enough
     assert asks(Rotate, secret=NEXT, by=SYSTEM).reads_account
     assert KIND_OF[Sweep].caller(token()) is None
     assert KIND_OF[EndSecrets].principals(lock, None) == ()

@@ -1,4 +1,4 @@
-"""Users: what may be asked about one, and what becomes of them."""
+"""Users: their commands and events."""
 
 from typing import Any
 from uuid import UUID
@@ -51,7 +51,7 @@ from counterfoil.core.subjects.user_events import (
 )
 
 
-def test_a_user_is_added_once_with_what_their_role_may_do_and_more() -> None:
+def test_a_user_is_added_once_with_the_scopes_of_the_role_and_more() -> None:
     assert decide(None, create(scopes=("invoices.read",)), NOW) == [born("member", "invoices.read")]
     user = after(born("member", "invoices.read", "scopes.read"))
     assert user.held == ("own.*", "scopes.read", "invoices.read")
@@ -68,7 +68,7 @@ def test_a_user_is_added_once_with_what_their_role_may_do_and_more() -> None:
         ({"email": f"{'a' * 250}@b.org"}, BadText), ({"email": "a\x00@b"}, BadText), ({"scopes": ("a b",)}, BadScope),
     ],
 )  # fmt: skip
-def test_an_odd_address_or_scope_is_refused(said: dict[str, Any], refusal: type[Refusal]) -> None:
+def test_an_invalid_address_or_scope_is_refused(said: dict[str, Any], refusal: type[Refusal]) -> None:
     with pytest.raises(refusal):
         decide(None, create(**said), NOW)
     if "email" in said:
@@ -76,7 +76,7 @@ def test_an_odd_address_or_scope_is_refused(said: dict[str, Any], refusal: type[
             decide(after(born()), asks(UpdateUser, **said), NOW)
 
 
-def test_an_address_names_one_user() -> None:
+def test_an_address_belongs_to_one_user() -> None:
     taken = UserContext(at=NOON, emails={EMAIL: frozenset({ADA, BOB})})
     with pytest.raises(EmailTaken):
         decide(None, create(), taken)
@@ -89,13 +89,13 @@ def test_an_address_names_one_user() -> None:
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_nothing_is_asked_of_somebody_who_is_not_there(command: SubjectCommand) -> None:
+def test_a_command_to_a_missing_user_is_refused(command: SubjectCommand) -> None:
     with pytest.raises(NotFound):
         decide(None, command, NOW)
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_whoever_was_removed_stays_so(command: SubjectCommand) -> None:
+def test_a_removed_user_stays_removed(command: SubjectCommand) -> None:
     gone = after(born(), UserRemoved())
     if isinstance(command, RemoveUser):
         assert decide(gone, command, NOW) == []
@@ -105,7 +105,7 @@ def test_whoever_was_removed_stays_so(command: SubjectCommand) -> None:
 
 
 @pytest.mark.parametrize("command", OTHERS)
-def test_a_change_may_insist_on_a_revision(command: SubjectCommand) -> None:
+def test_a_change_may_require_a_revision(command: SubjectCommand) -> None:
     with pytest.raises(StaleRevision) as refused:
         decide(after(born()), replace(command, revisions=frozenset({4})), NOW)
     assert refused.value.facts == {"revision": 1}
@@ -129,7 +129,7 @@ def test_a_removed_user_leaves_neither_address_nor_second_factor() -> None:
     assert (gone.status, gone.name, gone.totp, gone.recovery_codes) == ("removed", None, False, ())
 
 
-def test_a_change_says_what_changed_and_nothing_else() -> None:
+def test_an_update_event_names_only_changed_fields() -> None:
     user = after(born())
     assert decide(user, asks(UpdateUser), NOW) == []
     assert decide(user, asks(UpdateUser, email=EMAIL, role="member", scopes=()), NOW) == []
@@ -142,7 +142,7 @@ def test_a_change_says_what_changed_and_nothing_else() -> None:
     assert after(born(), event).name == EMAIL
 
 
-def test_one_time_codes_come_with_recovery_codes_that_open_once() -> None:
+def test_one_time_codes_come_with_recovery_codes_that_work_once() -> None:
     [enrolled] = decide(after(born()), asks(EnrolTotp, **ENROLMENT), NOW)
     assert enrolled == TotpEnrolled(recovery_codes=3)
     user = after(born(), enrolled)
@@ -168,7 +168,7 @@ def test_neither_hash_nor_seed_enters_an_event() -> None:
         assert "sealed" not in repr(event)
 
 
-def test_another_password_is_told_and_counted_and_changes_nothing_else() -> None:
+def test_a_new_password_is_recorded_and_counted_and_changes_nothing_else() -> None:
     assert decide(after(born()), asks(ChangePassword, password_hash=""), NOW) == [PasswordChanged()]
     before, changed = after(born()), after(born(), PasswordChanged())
     assert changed.generation == 2
@@ -179,7 +179,7 @@ def test_another_password_is_told_and_counted_and_changes_nothing_else() -> None
 @pytest.mark.parametrize(
     "command", [asks(UpdateUser, role="member"), asks(DisableUser, reason="x"), asks(RemoveUser, reason="x")]
 )
-def test_the_last_active_administrator_stays(command: SubjectCommand) -> None:
+def test_the_last_active_administrator_cannot_be_removed(command: SubjectCommand) -> None:
     admin = after(born("administrator"))
     for by in (ADMIN, itself(admin), replace(SYSTEM, account=ACCOUNT)):
         for left in (frozenset({ADA}), frozenset[UUID]()):
@@ -189,7 +189,7 @@ def test_the_last_active_administrator_stays(command: SubjectCommand) -> None:
     assert command.guards == ((command.account, command.account),)
 
 
-def test_who_is_no_administrator_or_no_active_one_may_go() -> None:
+def test_other_users_and_disabled_administrators_can_be_removed() -> None:
     alone = UserContext(at=NOON, administrators=frozenset({BOB}))
     assert decide(after(born()), asks(RemoveUser, reason="left"), alone)
     disabled = after(born("administrator"), UserDisabled())
@@ -198,7 +198,7 @@ def test_who_is_no_administrator_or_no_active_one_may_go() -> None:
     assert asks(EnableUser).guards == ()
 
 
-def test_what_cannot_come_there_is_a_bug_and_no_refusal() -> None:
+def test_an_impossible_event_is_a_broken_log() -> None:
     for user, event in ((None, UserEnabled()), (after(born()), born())):
         with pytest.raises(ValueError, match="cannot come here"):
             evolve(user, fact(event, 2))
@@ -206,7 +206,7 @@ def test_what_cannot_come_there_is_a_bug_and_no_refusal() -> None:
         decide(after(born()), asks(SubjectCommand), NOW)
 
 
-def test_what_is_asked_of_a_user_is_asked_of_nothing_else() -> None:
+def test_a_command_to_a_user_is_a_bug_for_another_kind() -> None:
     account = evolve_any(None, fact_about("account", AccountCreated(private=Private(name="Acme"))))
     with pytest.raises(NotFound):
         decide_any(account, asks(EnableUser), NOW)

@@ -1,4 +1,4 @@
-"""Whatever is asked of users, by whichever of them, in whatever order: the laws that must hold after every step."""
+"""Laws of users that hold after every command, of any caller, in any order."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +33,7 @@ from counterfoil.core.subjects.user_events import ROLE_SCOPES, Role
 
 @dataclass
 class House:
-    """An account with a few people, of whom anybody may ask anything of anybody."""
+    """An account with a few users, each of whom may command anything about any other."""
 
     people: dict[UUID, User] = field(default_factory=lambda: {ADA: after(born("administrator"))})
     history: dict[UUID, list[Event]] = field(default_factory=lambda: {ADA: [born("administrator")]})
@@ -45,7 +45,7 @@ class House:
         )
 
     def ask(self, who: UUID, command: SubjectCommand) -> tuple[Principal, User | None] | None:
-        """The caller and who was asked about, as they were before, if it was done."""
+        """The caller and the target before the command, if it succeeded."""
         asker = self.people.get(who)
         if asker is None or asker.status != "active":
             return None
@@ -93,7 +93,7 @@ steps = st.lists(st.tuples(st.sampled_from(PEOPLE), commands()), min_size=5, max
 
 
 @drawn(steps)
-def test_in_whatever_order_the_laws_hold(asked: list[tuple[UUID, SubjectCommand]]) -> None:
+def test_after_any_commands_the_laws_hold(asked: list[tuple[UUID, SubjectCommand]]) -> None:
     house = House()
     for who, command in asked:
         gone = {user.id: user for user in house.people.values() if user.status == "removed"}
@@ -114,7 +114,7 @@ def test_in_whatever_order_the_laws_hold(asked: list[tuple[UUID, SubjectCommand]
 
 
 def _of_all(scopes: tuple[str, ...], *, same: bool, by: Principal) -> tuple[str, ...]:
-    """What a caller has to hold to give these: of own tokens either that, or that of all."""
+    """The scopes that a caller needs to give these: for own tokens either the own scope or that for all tokens."""
     return tuple(
         scope
         if same and not missing(by.scopes, (scope,))
@@ -124,7 +124,7 @@ def _of_all(scopes: tuple[str, ...], *, same: bool, by: Principal) -> tuple[str,
 
 
 @drawn(roles, granted)
-def test_what_a_user_may_do_is_their_role_and_what_they_were_given(role: Role, more: list[str]) -> None:
+def test_a_user_holds_the_scopes_of_the_role_and_the_added_ones(role: Role, more: list[str]) -> None:
     may = held(role, tuple(more))
     assert set(may) == {*ROLE_SCOPES[role], *more}
     assert len(set(may)) == len(may)
